@@ -1,0 +1,136 @@
+"""Where requests go and through what: base URL, proxy, CA bundle. Checked before the first call."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # missing in typeshed
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+
+DEFAULT_BASE_URL = "https://api.fivetran.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A checked base URL without a slash at its end, and the way to it.
+
+    `proxy` is a URL, possibly with a password in it: never show it. `ca_bundle` is a file or
+    directory that replaces the usual authorities.
+    """
+
+    base_url: str
+    proxy: str | None = None
+    ca_bundle: str | None = None
+
+    @property
+    def base_path(self) -> str:
+        """The path that all calls start with, `/v1` for example."""
+        return urlsplit(self.base_url).path
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url!r})"
+
+
+def endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
+    """Check the base URL and read `HTTPS_PROXY`, `NO_PROXY`, `REQUESTS_CA_BUNDLE` and `SSL_CERT_FILE`.
+
+    The lower-case spellings of the proxy variables count first, as they do everywhere. None of the four
+    matters for loopback. Raises `ReconcilerError` with every finding.
+    """
+    findings = [*_about_base_url(base_url)]
+    if findings:
+        raise ReconcilerError(findings)
+    parts = urlsplit(base_url.strip())
+    clean = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    if _is_loopback(parts.hostname or ""):
+        return Endpoint(clean)
+    proxy = _proxy_for(parts, environ)
+    bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or None
+    findings = [*_about_proxy(proxy), *_about_bundle(bundle, environ)]
+    if findings:
+        raise ReconcilerError(findings)
+    return Endpoint(clean, proxy, bundle)
+
+
+def _about_base_url(base_url: str) -> list[Diagnostic]:
+    """What is wrong with a base URL. It is not quoted, since people paste credentials into URLs."""
+    parts = _split(base_url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return [_bad_url("the API base URL is not a web address")]
+    if "@" in parts.netloc:
+        return [_bad_url("the API base URL holds credentials")]
+    if parts.query or parts.fragment:
+        return [_bad_url("the API base URL has a query or a fragment")]
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        return [_bad_url(f"the API base URL would send the credentials to `{parts.hostname}` unencrypted")]
+    return []
+
+
+def _bad_url(message: str) -> Diagnostic:
+    return Diagnostic(
+        "bad-api-url",
+        message,
+        help=f"leave `FIVETRAN_API_URL` unset for `{DEFAULT_BASE_URL}`, or give it an `https://` address",
+    )
+
+
+def _about_proxy(proxy: str | None) -> list[Diagnostic]:
+    parts = _split(proxy) if proxy else None
+    if not proxy or (parts and parts.scheme in {"http", "https"} and parts.hostname):
+        return []
+    return [
+        Diagnostic(
+            "bad-proxy",
+            "the proxy in `HTTPS_PROXY` or `ALL_PROXY` is not an `http://` or `https://` address",
+            help="correct the variable, or name the API's host in `NO_PROXY`",
+        )
+    ]
+
+
+def _about_bundle(bundle: str | None, environ: Mapping[str, str]) -> list[Diagnostic]:
+    if bundle is None or Path(bundle).exists():
+        return []
+    name = "REQUESTS_CA_BUNDLE" if environ.get("REQUESTS_CA_BUNDLE") else "SSL_CERT_FILE"
+    return [
+        Diagnostic(
+            "missing-ca-bundle",
+            f"`{name}` names a file that does not exist: `{bundle}`",
+            help=f"correct `{name}`, or unset it to trust the usual authorities",
+        )
+    ]
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it has none, or holds characters that no URL has."""
+    text = url.strip()
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
+    """The proxy for an https address, with `http://` put before a bare `host:port`."""
+    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if excluded and proxy_bypass_environment(parts.netloc, {"no": excluded}):
+        return None
+    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    proxy = next((environ[name] for name in names if environ.get(name)), None)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

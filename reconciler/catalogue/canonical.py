@@ -1,0 +1,159 @@
+"""One normal form for what specs declare and what the API answers, so that only real differences differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.model import Field, FieldType, Service
+from reconciler.model.value import FieldPath
+
+CONFIG = "config"
+
+_MASK = re.compile(r"\*+")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_TRUTH = {"true": True, "false": False}
+
+
+class Masked:
+    """What the API shows in place of a secret: something is set, and that is all one can know."""
+
+    def __repr__(self) -> str:
+        return "(masked)"
+
+
+MASKED: Final = Masked()
+
+
+def is_mask(value: object) -> bool:
+    """Whether a value is a row of stars, of whatever length: most masks have six, one has eight."""
+    return isinstance(value, str) and _MASK.fullmatch(value) is not None
+
+
+def canonical_destination(service: Service | None, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """All leaves of a destination in normal form, with each fact under one name only.
+
+    A deprecated field never survives: its value counts as that of its successor where that has
+    none. A field that answers show under another name is filled in from there.
+    """
+    facts = destination_facts()
+    canonical = {path: _leaf(service, facts.fields, path, value) for path, value in fields.items()}
+    for field in facts.fields.values():
+        if field.deprecated_for:
+            _move(canonical, (field.name,), (field.deprecated_for,))
+    for field in service.fields.values() if service else ():
+        if field.reads_as:  # R5: BigQuery answers "location"
+            _copy(canonical, (CONFIG, field.reads_as), (CONFIG, field.name))
+    return canonical
+
+
+def canonical_value(field: Field | None, value: Any) -> Any:
+    """One value in normal form; None for all that says "nothing": null, "", [] and {}.
+
+    `field` is None for what the catalogue does not describe. Never raises: a reference, a secret and
+    a value that cannot be what its field wants are given back as they are.
+    """
+    if value is None or value in ("", [], {}):  # R6: the API leaves empty values out
+        return None
+    if is_mask(value):
+        return MASKED
+    if field is None:
+        return value
+    return _COERCIONS[field.type](field, value)
+
+
+def in_spelling_of(known: tuple[str, ...], value: Any) -> Any:
+    """The member that `value` equals but for `_` and case, else `value` (R2: `SSH_TUNNEL` is `SshTunnel`)."""
+    if not isinstance(value, str):
+        return value
+    return next((member for member in known if _folded(member) == _folded(value)), value)
+
+
+def time_zone_offset(value: Any) -> Any:
+    """An offset as the API spells it: `8` and `+8`, number or text, are "+8"; zero has no sign (R7)."""
+    number = _integer(value)
+    if not isinstance(number, int) or isinstance(number, bool):
+        return value
+    return f"{number:+d}" if number else "0"
+
+
+def _leaf(service: Service | None, top_level: Mapping[str, Field], path: FieldPath, value: Any) -> Any:
+    match path:
+        case ("time_zone_offset",):
+            return canonical_value(top_level["time_zone_offset"], time_zone_offset(value))
+        case ("region",):
+            return _region(canonical_value(top_level["region"], value))
+        case (name,):
+            return canonical_value(top_level.get(name), value)
+        case ("config", name, *rest):
+            field = service.fields.get(name) if service else None
+            for step in rest:
+                field = field.fields.get(step) if field else None
+            return canonical_value(field, value)
+    return value
+
+
+def _region(value: Any) -> Any:
+    """A region by its present name, where it is known what an old one stands for."""
+    facts = destination_facts()
+    spelled = in_spelling_of((*facts.regions, *facts.region_aliases), value)
+    return facts.region_aliases.get(spelled) or spelled if isinstance(spelled, str) else spelled
+
+
+def _move(fields: dict[FieldPath, Any], old: FieldPath, new: FieldPath) -> None:
+    _copy(fields, old, new)
+    fields.pop(old, None)
+
+
+def _copy(fields: dict[FieldPath, Any], source: FieldPath, target: FieldPath) -> None:
+    if source in fields and fields.get(target) is None:
+        fields[target] = fields[source]
+
+
+def _string(field: Field, value: Any) -> Any:
+    return in_spelling_of(field.enum, value)
+
+
+def _whole_number(field: Field, value: Any) -> Any:
+    return _integer(value)
+
+
+def _boolean(field: Field, value: Any) -> Any:
+    return _TRUTH.get(value.casefold(), value) if isinstance(value, str) else value
+
+
+def _strings(field: Field, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    items = [in_spelling_of(field.enum, item) for item in value]
+    return sorted(items, key=str) if field.unordered else items  # R8
+
+
+def _object(field: Field, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    leaves = {name: canonical_value(field.fields.get(name), leaf) for name, leaf in value.items()}
+    return {name: leaf for name, leaf in leaves.items() if leaf is not None} or None
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+_COERCIONS: Final = {
+    FieldType.STRING: _string,
+    FieldType.INTEGER: _whole_number,
+    FieldType.BOOLEAN: _boolean,
+    FieldType.STRINGS: _strings,
+    FieldType.OBJECT: _object,
+}
+
+
+def _folded(word: str) -> str:
+    return word.replace("_", "").casefold()

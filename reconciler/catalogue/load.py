@@ -1,0 +1,96 @@
+"""The catalogue's TOML files as values. Each service is read when it is first asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.catalogue.model import DestinationFacts, Field, Region, Service
+from reconciler.catalogue.rows import DestinationFile, FieldRow, PartFile, ServiceFile
+
+SUFFIX = ".toml"
+
+
+@cache
+def service_names() -> tuple[str, ...]:
+    """Every known service, sorted. Reads a directory listing and no file."""
+    entries = _folder("services").iterdir()
+    return tuple(sorted(each.name.removesuffix(SUFFIX) for each in entries if each.name.endswith(SUFFIX)))
+
+
+@cache
+def load_service(name: str) -> Service | None:
+    """One service with its parts merged in, or None where the catalogue does not know it.
+
+    Raises `pydantic.ValidationError` for a key that no TOML file may have: that is a bug of ours.
+    """
+    if name not in service_names():
+        return None
+    row = ServiceFile.model_validate(_toml(_folder("services") / f"{name}{SUFFIX}"))
+    tables: dict[str, dict[str, Any]] = {}
+    for part in row.parts:
+        _lay_over(tables, _part(part))
+    _lay_over(tables, row.fields)
+    tables = {name: tables[name] for name in row.first} | tables
+    return Service(
+        name=name,
+        title=row.title,
+        description=row.description,
+        stage=row.stage,
+        successor=row.successor,
+        free_form=row.free_form,
+        external_secrets=frozenset(row.external_secrets),
+        fields=_fields(tables),
+    )
+
+
+@cache
+def destination_facts() -> DestinationFacts:
+    """What holds for destinations of every service."""
+    row = DestinationFile.model_validate(_toml(_folder("destination.toml")))
+    regions = [
+        *(Region(name) for name in row.regions),
+        *(Region(name, listed=False) for name in row.unlisted_regions),
+    ]
+    return DestinationFacts(
+        fields=_fields(row.fields),
+        regions=MappingProxyType({region.name: region for region in regions}),
+        region_aliases=MappingProxyType(row.region_aliases),
+        time_zone_offsets=row.time_zone_offsets,
+        networking_methods=tuple(row.networking_methods),
+        companions=MappingProxyType(row.networking_methods),
+    )
+
+
+@cache
+def _part(name: str) -> Mapping[str, dict[str, Any]]:
+    return PartFile.model_validate(_toml(_folder("parts") / f"{name}{SUFFIX}")).fields
+
+
+def _lay_over(tables: dict[str, dict[str, Any]], over: Mapping[str, dict[str, Any]]) -> None:
+    """Add fields, or override single keys of fields that are there; these keep their position."""
+    for name, table in over.items():
+        tables[name] = tables.get(name, {}) | table
+
+
+def _fields(tables: Mapping[str, dict[str, Any]]) -> Mapping[str, Field]:
+    return MappingProxyType({name: _field(name, table) for name, table in tables.items()})
+
+
+def _field(name: str, table: dict[str, Any]) -> Field:
+    row = FieldRow.model_validate(table)
+    settings = {key: getattr(row, key) for key in row.model_fields_set if key != "fields"}
+    return Field(name=name, fields=_fields(row.fields), **settings)
+
+
+def _folder(name: str) -> Traversable:
+    return files("reconciler.catalogue") / name
+
+
+def _toml(file: Traversable) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,121 @@
+"""Shape of the catalogue. Its content is in `services/*.toml`, `parts/*.toml` and `destination.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+
+class FieldType(StrEnum):
+    """JSON type that the API takes for a field."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    STRINGS = "strings"  # an array of strings
+    OBJECT = "object"
+
+
+class WireForm(StrEnum):
+    """How the API spells a value in its answers."""
+
+    ECHO = "echo"  # as it was sent
+    STRING = "string"  # numbers and booleans come back as strings
+    UPPER_SNAKE = "upper-snake"  # `PrivateLink` comes back as `PRIVATE_LINK`
+
+
+class Stage(StrEnum):
+    """Whether a service can still be used for something new."""
+
+    CURRENT = "current"
+    LEGACY = "legacy"
+    RETIRED = "retired"
+
+
+Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
+"""Other fields with the values that they must have; all of them must hold. An absent field counts
+with its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a destination or of its `config`.
+
+    `default` is what the API fills in when the field is not sent (None: nothing).
+    `clearable`: an explicit null removes the value; for other fields that is refused.
+    `reads_as`: the API answers under this other name. `rewritten`: the server may answer another
+    value than the one sent, so an answer proves nothing without the last applied value.
+    `may_be_omitted`: an answer without it does not mean that it is not set.
+    `only_when`: the API refuses the field under other settings. `mask`: what an answer shows
+    instead of a sensitive value. `mirrors`: the top-level field that says the same as this one, so
+    that a condition holds with either. `fields`: the known leaves of an OBJECT.
+    `not_secret_because`: why a field whose name sounds secret is shown in clear.
+    """
+
+    name: str
+    type: FieldType = FieldType.STRING
+    description: str = ""
+    sensitive: bool = False
+    immutable: bool = False
+    read_only: bool = False
+    clearable: bool = False
+    required: bool = False
+    required_when: Condition | None = None
+    only_when: Condition | None = None
+    default: Any = None
+    enum: tuple[str, ...] = ()
+    unordered: bool = False
+    reads_as: str | None = None
+    rewritten: bool = False
+    may_be_omitted: bool = False
+    answers: WireForm = WireForm.ECHO
+    mask: str = "******"
+    deprecated_for: str | None = None
+    mirrors: str | None = None
+    not_secret_because: str = ""
+    example: Any = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One destination service. `free_form`: its config takes any field, none is described.
+
+    `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
+    manager by itself.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    stage: Stage = Stage.CURRENT
+    successor: str | None = None
+    free_form: bool = False
+    external_secrets: frozenset[str] = frozenset()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A data processing region. `listed` is false for those not documented for destinations."""
+
+    name: str
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """What holds for destinations of every service: the top-level fields and their closed lists.
+
+    `companions` says which field each networking method needs beside it, as a field path in
+    dotted form (`private_link_id`, `config.tunnel_host`, …).
+    """
+
+    fields: Mapping[str, Field]
+    regions: Mapping[str, Region]
+    region_aliases: Mapping[str, str]
+    time_zone_offsets: tuple[str, ...]
+    networking_methods: tuple[str, ...]
+    companions: Mapping[str, tuple[str, ...]]

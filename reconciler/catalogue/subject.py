@@ -1,0 +1,85 @@
+"""The destination that is being checked, with the questions that rules ask about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.catalogue.canonical import CONFIG, canonical_value
+from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.model import Condition, Field, Service
+from reconciler.model.value import FieldPath, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a spec declares for one destination. `service` is None where the catalogue does not know it."""
+
+    service: Service | None
+    fields: Mapping[FieldPath, Any]
+
+    def field(self, path: FieldPath) -> Field | None:
+        """The catalogue's row for a leaf, or None where it has none."""
+        match path:
+            case (name,):
+                return destination_facts().fields.get(name)
+            case ("config", name):
+                return self.service.fields.get(name) if self.service else None
+        return None
+
+    def described(self) -> Iterator[tuple[FieldPath, Field]]:
+        """Every field that this destination can have, declared or not."""
+        for name, field in destination_facts().fields.items():
+            yield (name,), field
+        for name, field in self.service.fields.items() if self.service else ():
+            yield (CONFIG, name), field
+
+    def has(self, path: FieldPath) -> bool:
+        """Whether a field is declared with a value, be it one that is still to be fetched."""
+        return canonical_value(self.field(path), self.fields.get(path)) is not None
+
+    def holds(self, condition: Condition) -> bool | None:
+        """Whether other fields of `config` are as a condition wants them; None: that cannot be told."""
+        answers = [self._is_one_of(name, wanted) for name, wanted in condition.items()]
+        if False in answers:
+            return False
+        return None if None in answers else True
+
+    def selector(self, condition: Condition) -> tuple[FieldPath, Any] | None:
+        """The first declared field, with its value, that fulfils part of a condition; None: defaults do."""
+        fulfilling = (
+            (path, value)
+            for name, wanted in condition.items()
+            for path, value in self._settings(name)
+            if self._is_wanted(name, value, wanted)
+        )
+        return next(fulfilling, None)
+
+    def _is_one_of(self, name: str, wanted: tuple[Any, ...]) -> bool | None:
+        field = self.field((CONFIG, name))
+        values = [value for _, value in self._settings(name)]
+        if not values and field and field.default is not None:
+            values = [field.default]
+        if any(self._is_wanted(name, value, wanted) for value in values):
+            return True
+        return False if values and all(_is_settled(field, value) for value in values) else None
+
+    def _is_wanted(self, name: str, value: Any, wanted: tuple[Any, ...]) -> bool:
+        field = self.field((CONFIG, name))
+        return any(value == canonical_value(field, each) for each in wanted)
+
+    def _settings(self, name: str) -> Iterator[tuple[FieldPath, Any]]:
+        """A field of `config` and the top-level field that says the same, as far as they are declared."""
+        field = self.field((CONFIG, name))
+        for path in ((CONFIG, name), (field.mirrors,) if field and field.mirrors else None):
+            if path is not None and self.has(path):
+                yield path, canonical_value(field, self.fields[path])
+
+
+def _is_settled(field: Field | None, value: Any) -> bool:
+    """Whether a value says something: not one that is still to be fetched, and not a misspelt one, which
+    is a finding of its own and would only draw others after it."""
+    if isinstance(value, Reference):
+        return False
+    return field is None or not field.enum or value in field.enum

@@ -1,0 +1,1 @@
+"""From a command line to settings, an operation, a renderer and an exit code."""

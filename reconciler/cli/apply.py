@@ -1,0 +1,104 @@
+"""`reconciler apply`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.exit import Exit, exit_after
+from reconciler.cli.options import Shared, format_option, shared_options
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.model.outcome import Applied
+
+
+@click.command("apply")
+@format_option("text", "json")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@shared_options
+def command(shared: Shared, form: str, auto_approve: bool) -> Exit:
+    """Make a plan, show it, ask, and carry it out.
+
+    Changes that do not depend on a failed one go on. Applying again after any failure goes on where
+    it stopped: what exists is found and not made twice.
+    """
+    from reconciler.cli.session import in_session
+
+    if form == "json" and not auto_approve:
+        raise click.UsageError("`--format json` shows no plan to approve: add `--auto-approve`")
+    return in_session(shared, form, partial(_apply, must_ask=not auto_approve))
+
+
+def _apply(session: Session, must_ask: bool) -> Exit:
+    from reconciler.cli.interrupt import cancelling
+    from reconciler.operations.apply import apply_plan
+    from reconciler.operations.plan import make_plan
+    from reconciler.operations.workspace import open_workspace
+
+    if must_ask and not _somebody_answers():
+        raise ReconcilerError([_NO_TERMINAL])
+    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
+        if not workspace.account_confirmed and not _somebody_answers():
+            raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
+        planned = make_plan(workspace)
+        progress.close()
+        session.tell_plan(planned.plan)
+        if not planned.plan.effective:
+            return _told(session, Exit.OK, planned.plan, None)
+        if (must_ask or not workspace.account_confirmed) and not _agreed(session, planned.plan):
+            session.tell("Nothing was applied.")
+            return _told(session, Exit.FAILED, planned.plan, None)
+        progress.expect(tuple(change.address for change in planned.plan.effective))
+        cancelled = threading.Event()
+        with cancelling(cancelled, before_leaving=progress.close):
+            session.tell("")
+            applied = apply_plan(workspace, planned, cancelled)
+            progress.close()
+            return _told(session, exit_after(applied), planned.plan, applied)
+
+
+_NO_TERMINAL = Diagnostic(
+    "no-terminal",
+    "apply asks before it changes anything, and nobody can answer here",
+    help="look at `reconciler plan` first, then add `--auto-approve`",
+)
+_ACCOUNT_UNCONFIRMED = Diagnostic(
+    "account-unconfirmed",
+    "the project file does not say which account it is for, and nobody can be asked here",
+    help="set `account_id:` in the project file; `reconciler plan` shows the account of your credentials",
+)
+
+
+def _somebody_answers() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def _agreed(session: Session, plan: Plan) -> bool:
+    from reconciler.report.plan_text import account_text
+
+    question = f'Apply these changes to account {account_text(plan)}? Only "yes" is accepted: '
+    session.err.print()
+    session.err.print(question, end="")
+    return sys.stdin.readline().strip() == "yes"
+
+
+def _told(session: Session, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
+    """Print the end of a run in the form that was asked for."""
+    from reconciler.report.apply_json import applied_data
+    from reconciler.report.apply_text import summary
+    from reconciler.report.plan_json import plan_data
+
+    if applied is not None:
+        session.tell("")
+        session.tell(summary(applied))
+    session.tell_document(
+        code, {"plan": plan_data(plan), "applied": None if applied is None else applied_data(applied)}
+    )
+    return code

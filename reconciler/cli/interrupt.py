@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM while changes are being made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from reconciler.cli.exit import Exit
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def cancelling(cancelled: threading.Event, before_leaving: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal set `cancelled`, so that what is in flight ends and nothing new starts.
+
+    The second one leaves at once, after `before_leaving`: what is in flight then has an unknown end.
+    """
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if cancelled.is_set():
+            before_leaving()
+            _say("Left at once: what was being changed may or may not have happened. Run plan to see.")
+            os._exit(Exit.INCOMPLETE)
+        cancelled.set()
+        _say("Stopping: what is in flight ends first. Once more leaves at once.")
+
+    previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Write past all buffers: a signal may arrive in the middle of another write."""
+    with contextlib.suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), f"\n{text}\n".encode("ascii"))

@@ -1,0 +1,42 @@
+"""`reconciler plan`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.exit import Exit
+from reconciler.cli.options import Shared, format_option, shared_options
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+
+
+@click.command("plan")
+@format_option("text", "json")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if apply would do something.")
+@shared_options
+def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
+    """Show what apply would change, and change nothing.
+
+    Compares the specs with the account. Only fields that a spec declares are looked at.
+    """
+    from reconciler.cli.session import in_session
+
+    changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
+    return in_session(shared, form, partial(_plan, changes_exit=changes_exit))
+
+
+def _plan(session: Session, changes_exit: Exit) -> Exit:
+    from reconciler.operations.plan import make_plan
+    from reconciler.operations.workspace import open_workspace
+    from reconciler.report.plan_json import plan_data
+
+    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
+        plan = make_plan(workspace).plan
+    code = changes_exit if plan.effective else Exit.OK
+    session.tell_plan(plan)
+    session.tell_document(code, plan_data(plan))
+    return code

@@ -1,0 +1,79 @@
+"""One Fivetran account: what request handlers read, write and draw from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.history import Effect
+from reconciler.emulator.ids import two_words
+from reconciler.emulator.store import Kind, Store
+
+_ACCOUNT = "this"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the account is, as `GET /v1/account/info` tells it."""
+
+    account_id: str
+    account_name: str
+    user_id: str
+
+
+class Account:
+    """The state of an account with the clock and the seed that new objects are made from."""
+
+    def __init__(
+        self, store: Store, *, behaviour: Behaviour, clock: Callable[[], datetime], seed: int
+    ) -> None:
+        self.store = store
+        self.behaviour = behaviour
+        self._clock = clock
+        self._seed = seed
+        self._effects: list[Effect] = []
+        self.identity = self._identity()
+
+    def _identity(self) -> Identity:
+        """The identity in the database; a new database gets one that its seed decides."""
+        with self.store.transaction():
+            known = self.store.find(Kind.ACCOUNT, _ACCOUNT)
+            if known is None:
+                account_id = two_words(self._seed, "account")
+                known = {
+                    "account_id": account_id,
+                    "account_name": account_id.replace("_", " ").title(),
+                    "user_id": two_words(self._seed, "user"),
+                }
+                self.store.add(Kind.ACCOUNT, _ACCOUNT, known)
+        return Identity(**known)
+
+    def now(self) -> str:
+        """The time in Fivetran's form: UTC with microseconds."""
+        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def new_id(self, kind: Kind) -> str:
+        """An id that no document of the kind has."""
+        number = self.store.next_number(f"id/{kind}")
+        for attempt in range(1_000):
+            candidate = two_words(self._seed, kind, number, attempt)
+            if self.store.find(kind, candidate) is None:
+                return candidate
+        raise RuntimeError(f"no two words are left for another {kind}")
+
+    def note(self, verb: str, kind: Kind, identifier: str) -> None:
+        """Tell the history what a request does."""
+        self._effects.append(Effect(verb, kind, identifier))
+
+    def forget(self, kind: Kind, identifier: str) -> None:
+        """Delete a document that is there."""
+        self.store.remove(kind, identifier)
+        self.note("deleted", kind, identifier)
+
+    def take_effects(self) -> tuple[Effect, ...]:
+        """What was noted since the last call."""
+        effects = tuple(self._effects)
+        self._effects.clear()
+        return effects

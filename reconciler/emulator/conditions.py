@@ -1,0 +1,46 @@
+"""When a field of the catalogue applies, judged over the whole config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.catalogue.model import Service
+
+
+def applies(service: Service, name: str, config: Mapping[str, Any]) -> bool:
+    """Whether the settings beside a field allow it. A setting that is unknown allows everything."""
+    condition = service.fields[name].only_when or {}
+    return all(_setting(service, other, config) in (None, *allowed) for other, allowed in condition.items())
+
+
+def misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) -> str | None:
+    """The first of the sent fields that cannot go with the rest of the config, or None.
+
+    Fields that exclude each other are also found where the setting that decides between them is
+    neither sent nor has a default.
+    """
+    possible: dict[str, set[Any]] = {}
+    for name in sent:
+        field = service.fields.get(name)
+        if field is None or config.get(name) is None:
+            continue
+        if not applies(service, name, config):
+            return name
+        for setting, allowed in (field.only_when or {}).items():
+            possible[setting] = possible.get(setting, set(allowed)) & set(allowed)
+            if not possible[setting]:
+                return name
+    return None
+
+
+def holds(service: Service, condition: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:
+    """Whether every setting of a condition has one of its values, defaults counted."""
+    return all(_setting(service, other, config) in allowed for other, allowed in condition.items())
+
+
+def _setting(service: Service, name: str, config: Mapping[str, Any]) -> Any:
+    value = config.get(name)
+    if value is None and name in service.fields:
+        return service.fields[name].default
+    return value

@@ -1,0 +1,103 @@
+"""What people do to an account without the REST API. Tests seed, disturb and inspect with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.emulator import setup_tests
+from reconciler.emulator.account import Account, Identity
+from reconciler.emulator.destination import Destination
+from reconciler.emulator.resources import connections, destinations, groups
+from reconciler.emulator.store import Kind
+
+
+class Dashboard:
+    """Acts on the account at once and unchecked. Nothing of it is in the history."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    @property
+    def identity(self) -> Identity:
+        """Id and name of the account."""
+        return self._account.identity
+
+    def add_group(self, name: str, identifier: str | None = None) -> str:
+        """A new group; its id, which may be chosen."""
+        with self._account.store.transaction():
+            group = groups.add(self._account, name, identifier)
+            return self._done(str(group["id"]))
+
+    def add_destination(self, group_id: str, service: str, **fields: Any) -> None:
+        """A destination for a group, of any service. Fields are those of `Destination`, with values as
+        the account keeps them: `config` has plain secrets and typed numbers."""
+        fields = {"region": "GCP_US_EAST4", "time_zone_offset": "0", **fields}
+        with self._account.store.transaction():
+            destinations.add(self._account, Destination(id=group_id, service=service, **fields))
+            self._done(group_id)
+
+    def add_connection(self, group_id: str, service: str, schema: str) -> str:
+        """A connection in a group; its id."""
+        with self._account.store.transaction():
+            connection = connections.add(self._account, group_id, service, schema)
+            return self._done(str(connection["id"]))
+
+    def change_destination(
+        self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
+    ) -> None:
+        """Drift: set fields of a destination, and keys of its config (None removes a key)."""
+        with self._account.store.transaction():
+            destination = self.destination(identifier)
+            merged = {**destination.config, **(config or {})}
+            kept = {name: value for name, value in merged.items() if value is not None}
+            changed = replace(destination, config=kept, **fields)
+            self._account.store.replace(Kind.DESTINATION, identifier, changed.document())
+
+    def rename_group(self, identifier: str, name: str) -> None:
+        """Drift: another name for a group."""
+        with self._account.store.transaction():
+            group = groups.existing(self._account, identifier)
+            self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
+
+    def remove(self, kind: Kind, identifier: str) -> None:
+        """Take an object away, whatever depends on it."""
+        with self._account.store.transaction():
+            self._account.store.remove(kind, identifier)
+
+    def destination(self, identifier: str) -> Destination:
+        """A destination as it is kept, with its secrets in clear. KeyError where there is none."""
+        document = self._account.store.find(Kind.DESTINATION, identifier)
+        if document is None:
+            raise KeyError(identifier)
+        return Destination(**document)
+
+    def group_ids(self, name: str) -> list[str]:
+        """The ids of all groups of a name, oldest first."""
+        return [group["id"] for group in self._account.store.listed(Kind.GROUP, label=name)]
+
+    def script_setup_tests(
+        self,
+        *runs: setup_tests.Run,
+        destination: str | None = None,
+        group_name: str | None = None,
+        finally_always: Iterable[setup_tests.SetupTest] | None = None,
+    ) -> None:
+        """Decide what the coming setup tests find, run by run, and what they find after that
+        (default: everything passes). For one destination by id, for the destination of a group by the
+        group's name even before it exists, or else for whichever comes."""
+        if destination is not None:
+            target = setup_tests.target_id(destination)
+        elif group_name is not None:
+            target = setup_tests.target_name(group_name)
+        else:
+            target = setup_tests.ANY_DESTINATION
+        last = None if finally_always is None else tuple(finally_always)
+        with self._account.store.transaction():
+            setup_tests.script(self._account, target, runs, finally_always=last)
+
+    def _done(self, identifier: str) -> str:
+        """Effects belong to requests; those of the dashboard are dropped."""
+        self._account.take_effects()
+        return identifier

@@ -1,0 +1,70 @@
+"""The envelope of every answer, good or bad: `{code, message?, data?}`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SUCCESS = "Success"
+INVALID_INPUT = "InvalidInput"
+CONFLICT = "Conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. Without `data` the key is left out, and so is an empty `message`."""
+
+    status: int
+    message: str = ""
+    data: Any = None
+    code: str = SUCCESS
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """The JSON text of the envelope."""
+        envelope: dict[str, Any] = {"code": self.code}
+        if self.message:
+            envelope["message"] = self.message
+        if self.data is not None:
+            envelope["data"] = self.data
+        return json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the program
+    """A request is answered with an error, and whatever it did so far is undone."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"{reply.status} {reply.code}: {reply.message}")
+        self.reply = reply
+
+
+def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refusal:
+    """Any error answer."""
+    return Refusal(Reply(status, message, code=code, headers=headers or {}))
+
+
+def invalid_input(message: str) -> Refusal:
+    """400: something in the request does not hold."""
+    return refusal(400, INVALID_INPUT, message)
+
+
+def required(name: str) -> Refusal:
+    """400: a field must be there."""
+    return invalid_input(f"Field '{name}' is required")
+
+
+def unusable(name: str) -> Refusal:
+    """400: a field has a value that cannot be read."""
+    return invalid_input(f"Invalid value of field '{name}'")
+
+
+def conflict(message: str) -> Refusal:
+    """409: the state of the account does not allow it."""
+    return refusal(409, CONFLICT, message)
+
+
+def not_found(entity: str, identifier: str) -> Refusal:
+    """404 with a code of its own for each kind of object, as in `NotFound_Group`."""
+    return refusal(404, f"NotFound_{entity}", f"Cannot find entity '{entity}' with id '{identifier}'")

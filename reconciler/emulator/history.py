@@ -1,0 +1,103 @@
+"""What was asked and what it did, in one line of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.emulator.store import Store
+
+KEPT = 50_000
+"""Exchanges that are remembered. Long runs forget their beginning, so that memory stays flat."""
+
+_SWEEP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One thing that a request did to the account: `created` `group` `decent_dropsy`."""
+
+    verb: str
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.kind} {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request with its answer.
+
+    `body` is the parsed JSON with every secret in clear, so that a test can compare it; None
+    where nothing was sent or it was no JSON. `failure` is the traceback of an answer 500.
+    """
+
+    sequence: int
+    at: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    accept: str
+    body: Any
+    status: int
+    code: str
+    effects: tuple[Effect, ...] = ()
+    failure: str = ""
+
+    @property
+    def mutating(self) -> bool:
+        """Whether the method is one that may write."""
+        return self.method not in {"GET", "HEAD", "OPTIONS"}
+
+
+class History:
+    """The log of exchanges, bounded."""
+
+    def __init__(self, store: Store, kept: int = KEPT) -> None:
+        self._store = store
+        self._kept = kept
+
+    def record(  # one argument per column of the log
+        self,
+        *,
+        at: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        accept: str,
+        body: Any,
+        status: int,
+        code: str,
+        effects: Iterable[Effect],
+        failure: str,
+    ) -> int:
+        """Append one exchange and return its sequence number."""
+        sequence = self._store.append_exchange(
+            {
+                "at": at,
+                "method": method,
+                "path": path,
+                "query": dict(query),
+                "accept": accept,
+                "body": body,
+                "status": status,
+                "code": code,
+                "effects": [[effect.verb, effect.kind, effect.id] for effect in effects],
+                "failure": failure,
+            }
+        )
+        if sequence % _SWEEP == 0:
+            self._store.drop_exchanges(sequence - self._kept + 1)
+        return sequence
+
+    def since(self, sequence: int = 0) -> list[Exchange]:
+        """All exchanges behind a sequence number, oldest first."""
+        return [
+            Exchange(
+                sequence=number,
+                **{**body, "effects": tuple(Effect(*effect) for effect in body["effects"])},
+            )
+            for number, body in self._store.exchanges(sequence)
+        ]

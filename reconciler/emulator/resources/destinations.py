@@ -1,0 +1,184 @@
+"""`/v1/destinations`: create, list, read, patch, delete, run setup tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reconciler.catalogue.load import destination_facts, load_service, service_names
+from reconciler.catalogue.model import Service, Stage
+from reconciler.emulator import answers, intake, setup_tests
+from reconciler.emulator.account import Account
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.call import Call
+from reconciler.emulator.destination import Destination
+from reconciler.emulator.envelope import Refusal, Reply, conflict, invalid_input, not_found, refusal
+from reconciler.emulator.paging import page
+from reconciler.emulator.resources import connections
+from reconciler.emulator.routes import Route
+from reconciler.emulator.store import Kind
+
+PLATFORM_SERVICE = "fivetran_log"
+PLATFORM_SCHEMA = "fivetran_metadata"
+
+
+def list_all(account: Account, call: Call) -> Reply:
+    """All destinations, oldest first, without their config."""
+    documents, onward = page(account, call, Kind.DESTINATION)
+    items = [answers.listed(Destination(**document), account.behaviour) for document in documents]
+    return Reply(200, "Destinations list retrieved successfully", {"items": items, **onward})
+
+
+def create(account: Account, call: Call) -> Reply:
+    """A destination in a group that has none, and its setup tests unless they are declined."""
+    group_id = intake.required_text(call.body, "group_id")
+    service = _creatable(intake.required_text(call.body, "service"), account.behaviour)
+    intake.required_text(call.body, "time_zone_offset")
+    found = intake.settings(call.body, account.behaviour)
+    config = intake.new_config(call.body, service, account.behaviour, call.version)
+    tests_wanted = _tests_wanted(call)
+    _check_group(account, group_id)
+    region = found.pop("region", destination_facts().fields["region"].default)
+    destination = Destination(id=group_id, service=service.name, region=region, config=config, **found)
+    add(account, destination)
+    destination, results = _tested_if(tests_wanted, account, destination, service)
+    answer = answers.detailed(destination, service, account.behaviour, call.version, results)
+    return Reply(201, "Destination has been created", answer, account.behaviour.created_code)
+
+
+def show(account: Account, call: Call) -> Reply:
+    """One destination with its config."""
+    destination, service = existing(account, call.id)
+    answer = answers.detailed(destination, service, account.behaviour, call.version)
+    return Reply(200, "Destination details retrieved successfully", answer)
+
+
+def update(account: Account, call: Call) -> Reply:
+    """Merge what is sent into a destination, and test it unless that is declined."""
+    destination, service = existing(account, call.id)
+    if account.behaviour.identity_change == "refused":
+        for name, current in (("service", destination.service), ("group_id", destination.id)):
+            if call.body.get(name, current) != current:
+                raise invalid_input(f"Field '{name}' is immutable")
+    found = intake.settings(call.body, account.behaviour)
+    config = intake.merged_config(
+        call.body, destination, service or _undescribed(destination), account.behaviour, call.version
+    )
+    tests_wanted = _tests_wanted(call)
+    destination = replace(destination, config=config, **found)
+    _save(account, destination)
+    account.note("updated", Kind.DESTINATION, destination.id)
+    destination, results = _tested_if(tests_wanted, account, destination, service)
+    answer = answers.detailed(destination, service, account.behaviour, call.version, results)
+    return Reply(200, "Destination has been updated", answer)
+
+
+def delete(account: Account, call: Call) -> Reply:
+    """Remove a destination whose group has no connections. The group stays."""
+    existing(account, call.id)
+    if account.store.has(Kind.CONNECTION, parent=call.id):
+        raise conflict("Destination has connections")
+    account.forget(Kind.DESTINATION, call.id)
+    return Reply(200, f"Destination with id '{call.id}' has been deleted")
+
+
+def run_setup_tests(account: Account, call: Call) -> Reply:
+    """Test a destination as it is."""
+    destination, service = existing(account, call.id)
+    _check_trust(call)
+    destination, results = _run(account, destination, service)
+    answer = answers.tested(destination, service, account.behaviour, call.version, results)
+    return Reply(200, "Setup tests have been completed", answer)
+
+
+def existing(account: Account, identifier: str) -> tuple[Destination, Service | None]:
+    """A destination that must be there, with what the catalogue knows of its service. 404 otherwise."""
+    document = account.store.find(Kind.DESTINATION, identifier)
+    if document is None:
+        raise not_found("Destination", identifier)
+    return Destination(**document), known_service(document["service"])
+
+
+def add(account: Account, destination: Destination) -> None:
+    """Put a new destination into its group, with Fivetran's own connection where that is switched on."""
+    account.store.add(Kind.DESTINATION, destination.id, destination.document(), parent=destination.id)
+    account.note("created", Kind.DESTINATION, destination.id)
+    if account.behaviour.platform_connection == "created":
+        connections.add(account, destination.id, PLATFORM_SERVICE, PLATFORM_SCHEMA)
+
+
+def known_service(name: str) -> Service | None:
+    """A service of the catalogue, or None."""
+    return load_service(name) if name in service_names() else None
+
+
+def _creatable(name: str, behaviour: Behaviour) -> Service:
+    service = known_service(name)
+    outdated = service is not None and service.stage is not Stage.CURRENT
+    if service is None or (outdated and behaviour.outdated_services == "refused"):
+        raise invalid_input(f"Unsupported service '{name}'")
+    return service
+
+
+def _undescribed(destination: Destination) -> Service:
+    """A service that only the account knows: its config takes everything."""
+    return Service(name=destination.service, title=destination.service, free_form=True)
+
+
+def _check_group(account: Account, group_id: str) -> None:
+    """404 where the group is missing, and a refusal where it has a destination already."""
+    if account.store.find(Kind.GROUP, group_id) is None:
+        raise _missing_group(group_id, account.behaviour)
+    if account.store.find(Kind.DESTINATION, group_id) is not None:
+        message = f"Destination with id '{group_id}' already exists"
+        if account.behaviour.second_destination == "conflict":
+            raise conflict(message)
+        raise invalid_input(message)
+
+
+def _missing_group(group_id: str, behaviour: Behaviour) -> Refusal:
+    if behaviour.missing_group == "group-code":
+        return not_found("Group", group_id)
+    return refusal(404, "NotFound", f"Destination with id {group_id} not found")
+
+
+def _check_trust(call: Call) -> None:
+    for name in ("trust_certificates", "trust_fingerprints"):
+        intake.flag(call.body, name, False)
+
+
+def _tests_wanted(call: Call) -> bool:
+    """Setup tests run unless they are declined."""
+    _check_trust(call)
+    return intake.flag(call.body, "run_setup_tests", True)
+
+
+def _tested_if(
+    wanted: bool, account: Account, destination: Destination, service: Service | None
+) -> tuple[Destination, list[dict[str, Any]] | None]:
+    if wanted:
+        return _run(account, destination, service)
+    return destination, [] if account.behaviour.tests_not_run == "empty" else None
+
+
+def _run(
+    account: Account, destination: Destination, service: Service | None
+) -> tuple[Destination, list[dict[str, Any]]]:
+    destination, results = setup_tests.run(account, destination, service)
+    _save(account, destination)
+    account.note("tested", Kind.DESTINATION, destination.id)
+    return destination, results
+
+
+def _save(account: Account, destination: Destination) -> None:
+    account.store.replace(Kind.DESTINATION, destination.id, destination.document())
+
+
+ROUTES = (
+    Route("GET", "/v1/destinations", list_all),
+    Route("POST", "/v1/destinations", create),
+    Route("GET", "/v1/destinations/<id>", show),
+    Route("PATCH", "/v1/destinations/<id>", update),
+    Route("DELETE", "/v1/destinations/<id>", delete),
+    Route("POST", "/v1/destinations/<id>/test", run_setup_tests),
+)

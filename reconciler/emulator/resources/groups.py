@@ -1,0 +1,99 @@
+"""`/v1/groups`: create, list, read, rename, delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.emulator.account import Account
+from reconciler.emulator.call import Call
+from reconciler.emulator.envelope import Reply, conflict, invalid_input, not_found, required, unusable
+from reconciler.emulator.paging import page
+from reconciler.emulator.routes import Route
+from reconciler.emulator.store import Kind
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def list_all(account: Account, call: Call) -> Reply:
+    """All groups, oldest first."""
+    items, onward = page(account, call, Kind.GROUP)
+    return Reply(200, "Groups retrieved successfully", {"items": items, **onward})
+
+
+def create(account: Account, call: Call) -> Reply:
+    """A group from its name. Not idempotent: the same call again makes another one."""
+    group = add(account, _name(account, call.body))
+    return Reply(201, "Group has been created", group, account.behaviour.created_code)
+
+
+def show(account: Account, call: Call) -> Reply:
+    """One group."""
+    return Reply(200, "Group details retrieved successfully", existing(account, call.id))
+
+
+def rename(account: Account, call: Call) -> Reply:
+    """Another name in place; id and creation time stay. Without a name nothing changes."""
+    group = existing(account, call.id)
+    if call.body.get("name") is not None:
+        group["name"] = _name(account, call.body, current=group["name"])
+        account.store.replace(Kind.GROUP, call.id, group, label=group["name"])
+        account.note("renamed", Kind.GROUP, call.id)
+    return Reply(200, "Group has been updated", group)
+
+
+def delete(account: Account, call: Call) -> Reply:
+    """Remove a group that has no connections, and by default no destination either."""
+    existing(account, call.id)
+    if account.store.has(Kind.CONNECTION, parent=call.id):
+        raise conflict("Group has connections")
+    if account.store.find(Kind.DESTINATION, call.id) is not None:
+        if account.behaviour.group_with_destination == "conflict":
+            raise conflict("Group has a destination")
+        account.forget(Kind.DESTINATION, call.id)
+    account.forget(Kind.GROUP, call.id)
+    return Reply(200, f"Group with id '{call.id}' has been deleted")
+
+
+def add(account: Account, name: str, identifier: str | None = None) -> dict[str, Any]:
+    """Put a new group into the account, under an id of its own unless one is given."""
+    group = {"id": identifier or account.new_id(Kind.GROUP), "name": name, "created_at": account.now()}
+    account.store.add(Kind.GROUP, group["id"], group, label=name)
+    account.note("created", Kind.GROUP, group["id"])
+    return group
+
+
+def existing(account: Account, identifier: str) -> dict[str, Any]:
+    """A group that must be there, 404 otherwise."""
+    group = account.store.find(Kind.GROUP, identifier)
+    if group is None:
+        raise not_found("Group", identifier)
+    return group
+
+
+def _name(account: Account, body: Mapping[str, Any], current: str | None = None) -> str:
+    """The name in a body, checked. `current` is the name that the group has already."""
+    name = body.get("name")
+    if name is None or name == "":
+        raise required("name")
+    if not isinstance(name, str):
+        raise unusable("name")
+    if account.behaviour.group_names == "identifier" and not _IDENTIFIER.fullmatch(name):
+        raise invalid_input(f"Group name '{name}' is invalid")
+    if name != current and account.store.has(Kind.GROUP, label=name):
+        message = f"Group with name '{name}' already exists"
+        if account.behaviour.duplicate_group_name == "conflict":
+            raise conflict(message)
+        if account.behaviour.duplicate_group_name == "bad-request":
+            raise invalid_input(message)
+    return name
+
+
+ROUTES = (
+    Route("GET", "/v1/groups", list_all),
+    Route("POST", "/v1/groups", create),
+    Route("GET", "/v1/groups/<id>", show),
+    Route("PATCH", "/v1/groups/<id>", rename),
+    Route("DELETE", "/v1/groups/<id>", delete),
+)

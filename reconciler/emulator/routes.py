@@ -1,0 +1,54 @@
+"""From a method and a path to its handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, Rule
+
+from reconciler.emulator.account import Account
+from reconciler.emulator.call import Call
+from reconciler.emulator.envelope import Reply, refusal
+
+Handler: TypeAlias = Callable[[Account, Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. The path is a werkzeug rule, such as `/v1/groups/<id>`."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+class Router:
+    """The table of all endpoints."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._handlers: dict[str, dict[str, Handler]] = {}
+        for route in routes:
+            self._handlers.setdefault(route.path, {})[route.method] = route.handler
+        # Methods are looked up here and not by werkzeug, which would answer HEAD and OPTIONS by itself.
+        rules = [Rule(path, endpoint=path) for path in self._handlers]
+        self._matcher = Map(rules, strict_slashes=True, merge_slashes=False).bind("api.fivetran.com")
+
+    def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+        """The handler with the variable parts of the path. 404 for an unknown path, 405 for a method
+        that the path does not have."""
+        try:
+            rule, arguments = self._matcher.match(path, method)
+        except NotFound as error:
+            raise refusal(404, "NotFound", f"Path '{path}' does not exist") from error
+        handlers = self._handlers[rule]
+        if method not in handlers:
+            raise refusal(
+                405,
+                "MethodNotAllowed",
+                f"Method '{method}' is not supported here",
+                {"Allow": ", ".join(sorted(handlers))},
+            )
+        return handlers[method], arguments

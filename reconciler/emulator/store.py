@@ -1,0 +1,218 @@
+"""The account on SQLite: documents by kind and id, in the order in which they were made.
+
+One connection, one lock, one transaction per request. A request is thus all or nothing, requests
+have one order, and a server thread needs nothing of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+_SCHEMA = f"""
+CREATE TABLE documents (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    label TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, id)
+);
+CREATE INDEX documents_by_kind ON documents (kind);
+CREATE INDEX documents_by_parent ON documents (kind, parent);
+CREATE INDEX documents_by_label ON documents (kind, label);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE exchanges (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+PRAGMA user_version = {FORMAT};
+"""
+
+
+class Kind(StrEnum):
+    """What a document is."""
+
+    ACCOUNT = "account"
+    GROUP = "group"
+    DESTINATION = "destination"
+    CONNECTION = "connection"
+    SETUP_SCRIPT = "setup-script"
+
+
+class UnusableDatabaseError(Exception):
+    """The database file is not one of ours, or is of another version."""
+
+
+class Store:
+    """Documents, counters and the log of exchanges in one database."""
+
+    def __init__(self, database: str | Path) -> None:
+        self._lock = threading.RLock()
+        try:
+            self._database = sqlite3.connect(
+                database, isolation_level=None, check_same_thread=False, timeout=30.0
+            )
+        except sqlite3.Error as error:
+            raise UnusableDatabaseError(f"{database}: {error}") from error
+        try:
+            self._prepare()
+        except (sqlite3.Error, UnusableDatabaseError) as error:
+            self._database.close()
+            raise UnusableDatabaseError(f"{database}: {error}") from error
+
+    def _prepare(self) -> None:
+        # A killed process must leave a sound file; a power cut may cost the last requests.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if version == FORMAT:
+            return
+        if version or tables:
+            raise UnusableDatabaseError("the database was not made by this version of the emulator")
+        self._database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def close(self) -> None:
+        """Give the database back. The store cannot be used afterwards."""
+        with self._lock:
+            self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens or nothing does; nobody else reads or writes meanwhile.
+
+        A transaction inside another one is a part of it that can fail alone.
+        """
+        with self._lock:
+            if self._database.in_transaction:
+                yield from self._bracket("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+            else:
+                yield from self._bracket("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+
+    def _bracket(self, begin: str, keep: str, undo: str) -> Iterator[None]:
+        self._database.execute(begin)
+        try:
+            yield
+            self._database.execute(keep)
+        except BaseException:
+            for statement in undo.split("; "):
+                self._database.execute(statement)
+            raise
+
+    def add(
+        self, kind: Kind, identifier: str, body: Mapping[str, Any], *, parent: str = "", label: str = ""
+    ) -> None:
+        """A new document. `parent` and `label` are what it can be listed by."""
+        with self._lock:
+            self._database.execute(
+                "INSERT INTO documents (kind, id, parent, label, body) VALUES (?, ?, ?, ?, ?)",
+                (kind, identifier, parent, label, _written(body)),
+            )
+
+    def replace(self, kind: Kind, identifier: str, body: Mapping[str, Any], *, label: str = "") -> None:
+        """Another body, and label, for a document. Its place in lists stays."""
+        with self._lock:
+            self._database.execute(
+                "UPDATE documents SET body = ?, label = ? WHERE kind = ? AND id = ?",
+                (_written(body), label, kind, identifier),
+            )
+
+    def remove(self, kind: Kind, identifier: str) -> bool:
+        """Delete a document. False where there was none."""
+        with self._lock:
+            cursor = self._database.execute(
+                "DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
+            )
+            return cursor.rowcount > 0
+
+    def find(self, kind: Kind, identifier: str) -> dict[str, Any] | None:
+        """The body of a document, or None."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
+            ).fetchone()
+        return _read(row[0]) if row else None
+
+    def listed(
+        self,
+        kind: Kind,
+        *,
+        skip: int = 0,
+        limit: int = -1,
+        parent: str | None = None,
+        label: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Bodies in the order in which they were added."""
+        where, values = _conditions(kind, parent, label)
+        with self._lock:
+            rows = self._database.execute(
+                f"SELECT body FROM documents WHERE {where} ORDER BY position LIMIT ? OFFSET ?",  # noqa: S608
+                (*values, limit, skip),
+            ).fetchall()
+        return [_read(row[0]) for row in rows]
+
+    def has(self, kind: Kind, *, parent: str | None = None, label: str | None = None) -> bool:
+        """Whether any such document exists."""
+        where, values = _conditions(kind, parent, label)
+        with self._lock:
+            row = self._database.execute(
+                f"SELECT EXISTS (SELECT 1 FROM documents WHERE {where})",  # noqa: S608
+                values,
+            ).fetchone()
+        return bool(row[0])
+
+    def next_number(self, counter: str) -> int:
+        """1, 2, 3, … for each counter. Numbers of an undone transaction are given again."""
+        with self._lock:
+            row = self._database.execute(
+                "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
+                "RETURNING value",
+                (counter,),
+            ).fetchone()
+        return int(row[0])
+
+    def append_exchange(self, body: Mapping[str, Any]) -> int:
+        """Add to the log. Returns the sequence number, which starts at 1 and has no gaps."""
+        with self._lock:
+            cursor = self._database.execute("INSERT INTO exchanges (body) VALUES (?)", (_written(body),))
+            return int(cursor.lastrowid or 0)
+
+    def drop_exchanges(self, before: int) -> None:
+        """Forget the log up to a sequence number, exclusive."""
+        with self._lock:
+            self._database.execute("DELETE FROM exchanges WHERE sequence < ?", (before,))
+
+    def exchanges(self, after: int) -> list[tuple[int, dict[str, Any]]]:
+        """The log behind a sequence number."""
+        with self._lock:
+            rows = self._database.execute(
+                "SELECT sequence, body FROM exchanges WHERE sequence > ? ORDER BY sequence", (after,)
+            ).fetchall()
+        return [(row[0], _read(row[1])) for row in rows]
+
+
+def _conditions(kind: Kind, parent: str | None, label: str | None) -> tuple[str, tuple[str, ...]]:
+    where, values = "kind = ?", [str(kind)]
+    if parent is not None:
+        where += " AND parent = ?"
+        values.append(parent)
+    if label is not None:
+        where += " AND label = ?"
+        values.append(label)
+    return where, tuple(values)
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _read(text: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(text)
+    return body

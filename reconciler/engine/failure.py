@@ -1,0 +1,162 @@
+"""What a failed call means to a person, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from reconciler.api.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Redirected,
+    Rejected,
+    ServerFault,
+    Unauthorized,
+    Unintelligible,
+    Unreachable,
+    Unsendable,
+)
+from reconciler.kinds.destination import SERVICE
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.value import dotted
+
+if TYPE_CHECKING:
+    from reconciler.engine.planner import Step
+
+INVALID_CONFIG = "Invalid 'config' object"
+
+
+def explain_read(error: ApiError) -> Diagnostic:
+    """A diagnostic for a call that only read: nothing can have changed.
+
+    An object that is gone is no error for the verbs that read, so a 404 that ends here is about the address.
+    """
+    code, message, help_text = _elsewhere(error) if isinstance(error, NotFound) else _told(error)
+    return Diagnostic(code, message, notes=_facts(error), help=help_text)
+
+
+def explain(error: ApiError, step: Step) -> Diagnostic:
+    """A diagnostic for a call that belonged to a step. Says so where it is unknown what became of it."""
+    address = step.change.address
+    code, message, help_text = _told(error)
+    notes = _facts(error)
+    if isinstance(error, BadRequest) and step.change.fields:
+        notes = (*_what_was_sent(step), *notes)
+    if error.may_have_taken_effect:
+        code, help_text = "outcome-unknown", "plan again: what exists by then is found and not made twice"
+        notes = ("the request was sent, so Fivetran may have carried it out", *notes)
+    return Diagnostic(
+        code, f"{address}: {message}", span=step.desired.span, address=address, notes=notes, help=help_text
+    )
+
+
+def _told(error: ApiError) -> tuple[str, str, str]:
+    """Code, message and help by the type of the error; the first row that fits decides."""
+    tell = next(tell for kind, tell in _BY_TYPE if isinstance(error, kind))
+    return tell(error)
+
+
+def _elsewhere(error: ApiError) -> tuple[str, str, str]:
+    return (
+        "api-refused",
+        f"the API answered HTTP {error.status}: {error.message}".rstrip(": "),
+        "check that `FIVETRAN_API_URL` ends in /v1 and belongs to Fivetran",
+    )
+
+
+def _refused(error: ApiError) -> tuple[str, str, str]:
+    if error.message == INVALID_CONFIG:
+        return (
+            "invalid-config",
+            "Fivetran could not read `config` and does not say why",
+            "look at the fields named above; usually a value has the wrong type or an enum another spelling",
+        )
+    return "api-refused", f"Fivetran refused the request: {error.message}", "correct the spec and plan again"
+
+
+def _unreachable(error: ApiError) -> tuple[str, str, str]:
+    return (
+        "unreachable",
+        f"Fivetran cannot be reached: {error.message}",
+        "check the network, `HTTPS_PROXY` and `FIVETRAN_API_URL`",
+    )
+
+
+def _rate_limited(error: ApiError) -> tuple[str, str, str]:
+    wait = f"in {error.retry_after:.0f} s" if error.retry_after is not None else "later"
+    return "rate-limited", f"Fivetran takes no more requests for now: {error.message}", f"try again {wait}"
+
+
+_BY_TYPE: tuple[tuple[type[ApiError], Callable[[ApiError], tuple[str, str, str]]], ...] = (
+    (
+        Unauthorized,
+        lambda error: (
+            "unauthorized",
+            "Fivetran does not accept these credentials",
+            "check `FIVETRAN_APIKEY` and `FIVETRAN_APISECRET`; a key may have been revoked",
+        ),
+    ),
+    (
+        Forbidden,
+        lambda error: (
+            "forbidden",
+            f"these credentials may not do this: {error.message}",
+            "use a key whose role may manage groups and destinations",
+        ),
+    ),
+    (NotFound, lambda error: ("not-found", f"it does not exist (any more): {error.message}", "plan again")),
+    (
+        Conflict,
+        lambda error: ("conflict", f"Fivetran refused because of what exists: {error.message}", "plan again"),
+    ),
+    (RateLimited, _rate_limited),
+    (BadRequest, _refused),
+    (
+        Redirected,
+        lambda error: (
+            "redirected",
+            f"the API address redirects elsewhere (HTTP {error.status}), and redirects are never followed",
+            "correct `FIVETRAN_API_URL`; the default is https://api.fivetran.com/v1",
+        ),
+    ),
+    (
+        ServerFault,
+        lambda error: (
+            "server-fault",
+            f"Fivetran has a fault: HTTP {error.status} {error.message}".rstrip(),
+            "try again later",
+        ),
+    ),
+    (Unreachable, _unreachable),
+    (
+        Unintelligible,
+        lambda error: (
+            "unintelligible-answer",
+            f"the answer cannot be understood: {error.message}",
+            "check that `FIVETRAN_API_URL` is the API and not a proxy or a login page",
+        ),
+    ),
+    (
+        Unsendable,
+        lambda error: ("unsendable", f"the request cannot be sent: {error.message}", "correct the spec"),
+    ),
+    (Rejected, _elsewhere),
+)
+
+
+def _facts(error: ApiError) -> tuple[str, ...]:
+    answered = f" answered {error.status}" if error.status else ""
+    code = f" {error.code}" if error.code else ""
+    request = f" (request {error.request_id})" if error.request_id else ""
+    return (f"{error.method} {error.path}{answered}{code}{request}",)
+
+
+def _what_was_sent(step: Step) -> tuple[str, ...]:
+    """R20: the API names no field, so name the service and everything that was sent, without values."""
+    service = step.desired.fields.get(SERVICE)
+    sent = ", ".join(f"`{dotted(path)}`" for path in step.values)
+    return (f"service `{service}`, sent were {sent}",) if service else (f"sent were {sent}",)

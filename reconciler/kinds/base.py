@@ -1,0 +1,61 @@
+"""What every kind of resource can do: the verbs that the engine knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reconciler.api.client import Client
+from reconciler.catalogue.model import Field
+from reconciler.model.outcome import Check
+from reconciler.model.resource import Desired, Observed
+from reconciler.model.value import FieldPath
+
+
+@dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """A certificate or SSH host key that Fivetran met and that nobody has approved yet."""
+
+    what: str
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result of a run of setup tests. `healthy` is the API's own verdict about the resource."""
+
+    checks: tuple[Check, ...]
+    pending: tuple[PendingApproval, ...]
+    healthy: bool
+
+
+class Kind(Protocol):
+    """One kind of resource. Verbs raise `ApiError`; none of them repeats a call.
+
+    `parent` is the id of what a resource lives in: None for a group, the group's id for a
+    destination. `values` are ready to be sent: canonical, with secrets resolved.
+    """
+
+    name: str
+
+    def field(self, path: FieldPath, service: str | None) -> Field | None:
+        """What the catalogue knows about a field, None where it knows nothing."""
+
+    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+        """The one normal form in which desired and observed fields are compared."""
+
+    def observe(self, client: Client, id: str) -> Observed | None:
+        """Read one resource; None where it does not exist."""
+
+    def create(
+        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+    ) -> str:
+        """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
+
+    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+        """Send exactly these fields. A None clears a field."""
+
+    def verify(self, client: Client, id: str, desired: Desired) -> Verification:
+        """Run setup tests now. Takes minutes at Fivetran."""

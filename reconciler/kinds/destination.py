@@ -1,0 +1,135 @@
+"""Destinations: one per group, with the group's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.api import wire
+from reconciler.api.client import Client
+from reconciler.api.errors import NotFound
+from reconciler.catalogue.canonical import canonical_destination
+from reconciler.catalogue.load import destination_facts, load_service
+from reconciler.catalogue.model import Field
+from reconciler.kinds.base import PendingApproval, Verification
+from reconciler.model.address import DESTINATION
+from reconciler.model.outcome import Check
+from reconciler.model.resource import Desired, Observed
+from reconciler.model.value import FieldPath
+
+SERVICE: FieldPath = ("service",)
+CONFIG = "config"
+
+# Answered beside the fields, but no fields of the destination itself.
+_NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG})
+
+# Fields that a destination is created with and that no later call can change.
+_FIXED = frozenset({SERVICE})
+
+HEALTHY_STATUS = "connected"
+
+
+def observed_destination(destination: wire.Destination) -> Observed:
+    """A destination as the API answered it, flattened leaf by leaf."""
+    raw = destination.raw
+    fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
+    fields |= {(CONFIG, key): value for key, value in destination.config.items()}
+    return Observed(
+        kind=DESTINATION,
+        id=destination.id,
+        name=destination.id,
+        fields=fields,
+        status=destination.setup_status.lower(),  # live answers are lower case, the definition says upper
+    )
+
+
+class DestinationKind:
+    """The verbs of a destination."""
+
+    name = DESTINATION
+
+    def field(self, path: FieldPath, service: str | None) -> Field | None:
+        """The catalogue's row for a top-level or config field."""
+        if path == SERVICE:
+            return Field(name="service", immutable=True)
+        if path[0] == CONFIG:
+            known = load_service(service) if service else None
+            return known.fields.get(path[1]) if known else None
+        return destination_facts().fields.get(path[0])
+
+    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+        """The one normal form in which desired and observed fields are compared."""
+        service = fields.get(SERVICE)
+        return canonical_destination(load_service(service) if isinstance(service, str) else None, fields)
+
+    def observe(self, client: Client, id: str) -> Observed | None:
+        """Read one destination with its config; None where it does not exist."""
+        try:
+            return observed_destination(client.destination(id))
+        except NotFound:
+            return None
+
+    def create(
+        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+    ) -> str:
+        """Make the destination of a group. The API would run setup tests by default; they are a call of their own
+        here, because they take minutes and a lost answer would lose the destination."""
+        body = {
+            "group_id": parent,
+            **_nested({path: value for path, value in values.items() if value is not None}),
+            "trust_certificates": desired.trust.certificates,
+            "trust_fingerprints": desired.trust.fingerprints,
+            "run_setup_tests": False,
+        }
+        return client.create_destination(body).id
+
+    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+        """Send the changed fields only; config is merged by the API key by key."""
+        client.update_destination(id, {**_nested(_cleared(values)), "run_setup_tests": False})
+
+    def verify(self, client: Client, id: str, desired: Desired) -> Verification:
+        """Run setup tests with the trust that the spec grants, and read nothing but their results: the rest of
+        this answer is known to be partial."""
+        answer = client.test_destination(
+            id,
+            trust_certificates=desired.trust.certificates,
+            trust_fingerprints=desired.trust.fingerprints,
+        )
+        return Verification(
+            checks=tuple(Check(test.title, test.status.upper(), test.message) for test in answer.setup_tests),
+            pending=tuple(approval for test in answer.setup_tests for approval in _pending(test)),
+            healthy=answer.setup_status.lower() == HEALTHY_STATUS,
+        )
+
+
+def _nested(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
+    """Leaves by path as the JSON body that the API takes."""
+    body: dict[str, Any] = {}
+    for path, value in values.items():
+        if path[0] == CONFIG:
+            body.setdefault(CONFIG, {})[path[1]] = value
+        else:
+            body[path[0]] = value
+    return body
+
+
+def _cleared(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """A config field is cleared by null; a top-level one by the empty string, as Fivetran's own provider does."""
+    return {path: "" if value is None and path[0] != CONFIG else value for path, value in values.items()}
+
+
+def _pending(test: wire.SetupTest) -> list[PendingApproval]:
+    """The approvals that a failed test waits for. Its details are a list for certificates, an object for a host
+    key, and anything else for other tests."""
+    details = test.details if isinstance(test.details, list) else [test.details]
+    offered = [each for each in details if isinstance(each, dict) and isinstance(each.get("hash"), str)]
+    if test.status.upper() != "FAILED":
+        return []
+    return [
+        PendingApproval(
+            what="certificate" if "encoded_cert" in each else "fingerprint",
+            name=str(each.get("name") or ""),
+            hash=each["hash"],
+        )
+        for each in offered
+    ]

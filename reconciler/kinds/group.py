@@ -1,0 +1,72 @@
+"""Groups: a name, and the id that everything inside refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.api import wire
+from reconciler.api.client import Client
+from reconciler.api.errors import NotFound
+from reconciler.catalogue.model import Field
+from reconciler.kinds.base import Verification
+from reconciler.model.address import GROUP, Address
+from reconciler.model.resource import Desired, Observed, SetupTests
+from reconciler.model.value import FieldPath
+from reconciler.spec.load import GroupSpec
+
+NAME: FieldPath = ("name",)
+
+
+def desired_group(spec: GroupSpec) -> Desired:
+    """The group that a spec entry declares. Its only field is the name that Fivetran shows."""
+    return Desired(
+        address=Address(GROUP, spec.key),
+        name=spec.name,
+        span=spec.key_span,
+        fields={NAME: spec.name},
+        spans={NAME: spec.name_span},
+        id=spec.id,
+        id_span=spec.id_span,
+        setup_tests=SetupTests(run=False),
+    )
+
+
+def observed_group(group: wire.Group) -> Observed:
+    """A group as the API answered it."""
+    return Observed(kind=GROUP, id=group.id, name=group.name, fields={NAME: group.name})
+
+
+class GroupKind:
+    """The verbs of a group. R12: a rename is one PATCH, and the id stays."""
+
+    name = GROUP
+
+    def field(self, path: FieldPath, service: str | None) -> Field | None:
+        """A group has nothing in the catalogue."""
+        return None
+
+    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+        """Names are compared as they are: case and spaces make another name."""
+        return dict(fields)
+
+    def observe(self, client: Client, id: str) -> Observed | None:
+        """Read one group; None where it does not exist."""
+        try:
+            return observed_group(client.group(id))
+        except NotFound:
+            return None
+
+    def create(
+        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+    ) -> str:
+        """Make a group; Fivetran chooses its id."""
+        return client.create_group(values[NAME]).id
+
+    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+        """Rename in place."""
+        client.rename_group(id, values[NAME])
+
+    def verify(self, client: Client, id: str, desired: Desired) -> Verification:
+        """A group has no setup tests."""
+        return Verification(checks=(), pending=(), healthy=True)

@@ -1,0 +1,19 @@
+"""Time as a value that is handed in, so that tests never sleep."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for people, monotonic seconds for durations."""
+
+    def now(self) -> datetime:
+        """The current time, with a time zone (UTC)."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go backwards."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""

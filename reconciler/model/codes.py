@@ -1,0 +1,402 @@
+"""Every diagnostic code with its long text, as `reconciler explain CODE` prints it.
+
+Sorted by code. A text says what the code means, why it is checked, and what to do.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+EXPLANATIONS = MappingProxyType(
+    {
+        "account-unconfirmed": (
+            "The project does not say which account it describes, and nobody is there to confirm the one "
+            "that the credentials belong to. A key in the wrong environment could change the wrong "
+            "account. Set `account_id:` in the project file."
+        ),
+        "alias-bomb": (
+            "YAML aliases repeat what an anchor names, and aliases of aliases multiply. A file whose "
+            "aliases stand for too many values, or for themselves, would take memory and time without "
+            "end, so it is refused before anything is built of it. Write the values out, or put what many"
+            " destinations share into a profile."
+        ),
+        "ambiguous-name": (
+            "Fivetran does not promise that group names are unique, and several groups of the account "
+            "have the name of this entry. Choosing one by chance could change the wrong one. Say which is"
+            " meant by its id."
+        ),
+        "api-refused": (
+            "Fivetran answered with an error that says the request itself is not acceptable. What the API"
+            " said is part of the message. Nothing was changed by that request."
+        ),
+        "approval-needed": (
+            "Setup tests met a certificate or an SSH host key that nobody has approved, and the spec does"
+            " not grant blanket trust. A person has to look at it. Approve it in Fivetran, or set "
+            "`trust:` for this entry, and apply again."
+        ),
+        "bad-api-url": (
+            "The base URL of the Fivetran API must be an https address without credentials, query or "
+            "fragment. Every request carries the API key and its secret, so plain http is accepted for "
+            "loopback addresses only. Leave `FIVETRAN_API_URL` unset to use the public API, or correct "
+            "its value."
+        ),
+        "bad-id": (
+            "An `id` is the name that Fivetran made up for a group, such as `decent_dropsy`: letters, "
+            "digits, `_` and `-` only. It becomes part of a request path, so anything else is refused. "
+            "Copy the id from the Fivetran dashboard or leave it out."
+        ),
+        "bad-key": (
+            "The keys of groups and profiles are addresses, so they are lower-case letters, digits and "
+            "underscores and start with a letter. All other keys must at least be text. What Fivetran "
+            "shows can be any text: write it as `name:`."
+        ),
+        "bad-proxy": (
+            "The environment names a proxy whose address cannot be used: only `http://` and `https://` "
+            "proxies are supported. It is checked first because otherwise every single call would fail. "
+            "Correct `HTTPS_PROXY` or `ALL_PROXY`, or put the API's host into `NO_PROXY`."
+        ),
+        "bad-reference": (
+            "A reference is a mapping with one key, `secret` or `value`, whose text is `scheme:locator` "
+            'or `scheme:locator#part`, for example `{secret: "env:DB_PASSWORD"}` or `{secret: '
+            '"file:/run/secrets/db.json#password"}`. What looks like a reference but is none would be '
+            "sent to Fivetran as it stands, so it is an error. Known schemes are `env` and `file`; `env:`"
+            " never reads the credentials and settings of this program itself."
+        ),
+        "bad-time-zone": (
+            "A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: "
+            '`"-5"`, `"0"`, `"+1"`. Fivetran has no half hours and no names of zones, and refuses '
+            "everything else. Write the offset in winter time and say with "
+            "`daylight_saving_time_enabled` whether it moves in summer."
+        ),
+        "bug": (
+            "Something happened that reconciler did not foresee. The lines printed with it say "
+            "where; the message of the exception is left out on purpose, because it could hold a "
+            "value of yours. Please report it. If it happened during an apply, plan again: what "
+            "exists is found and not made twice."
+        ),
+        "conflict": (
+            "Fivetran answered 409: what exists in the account does not allow this call, for example "
+            "because a group has a destination already, or connections still load into it. A new plan "
+            "shows what is true now."
+        ),
+        "conflicting-fields": (
+            "Two fields that are one setting at Fivetran, an old name and a new one, are declared "
+            "with different values. Which of them would win is not documented, so neither is sent. "
+            "Keep the new name."
+        ),
+        "deprecated-field": (
+            "A field is declared under a name that Fivetran has replaced. It still works and is "
+            "compared under its new name. Rename it before Fivetran stops taking the old one."
+        ),
+        "duplicate-group": (
+            "One key describes one group, whichever file it stands in. Two entries of the same key would "
+            "leave it to chance which one wins. Rename one, or move per-environment values to a file "
+            "under `overrides`."
+        ),
+        "duplicate-id": (
+            "Two entries name the same group of Fivetran by its `id`. Both would write to it, and each "
+            "plan would undo the other. Keep one of the entries, or correct the id."
+        ),
+        "duplicate-key": (
+            "The same key stands twice in one YAML mapping. Most programs silently keep the last one, "
+            "which hides mistakes of merging and copying. Remove one of them."
+        ),
+        "duplicate-name": (
+            "Two entries would have the same name in Fivetran. Names are how an existing group is "
+            "recognised, so they must differ. The name of an entry is its `name:`, or its key where there"
+            " is none."
+        ),
+        "empty-spec": (
+            "A file without content, or a project without any group, is far more often a lost file or a "
+            'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
+            "Restore the content, or take the file out of `specs`."
+        ),
+        "field-not-allowed": (
+            "A field is declared together with a setting that rules it out, typically a password "
+            "beside a login by key pair. Fivetran answers 400 to the whole destination without saying "
+            "which field it means. Remove the field, or change the setting that it belongs to."
+        ),
+        "file-unreadable": (
+            "A file that the project needs cannot be read: it is absent, is not a regular file, or may "
+            "not be opened. The run stops rather than going on with a part of the specs. Check the path "
+            "and its permissions."
+        ),
+        "forbidden": (
+            "Fivetran answered 403: the key is valid, but its role does not allow this call. The run "
+            "stops at once. Use a key that may manage groups and destinations, or ask for the missing "
+            "permission."
+        ),
+        "forbidden-character": (
+            "Control characters, text-direction overrides and zero-width characters cannot be seen in a "
+            "review, so what is read and what is sent could differ. They are refused everywhere in a "
+            "spec, also as escapes in quotes. Remove the character; tabs and line ends are fine where "
+            "YAML allows them."
+        ),
+        "interrupted": (
+            "The run was stopped by Ctrl-C before it had changed anything. Nothing needs to be "
+            "undone; start it again whenever you like."
+        ),
+        "invalid-config": (
+            "Fivetran answers a value that it cannot parse with one sentence that names no field. Usual "
+            "reasons are an enum in another spelling, a number where a text is expected, or a field that "
+            "this service does not take. The note names every field that was sent, without its value."
+        ),
+        "legacy-service": (
+            "The service is one that Fivetran has superseded or withdrawn. Existing destinations of "
+            "it are still managed, but creating a new one is likely to be refused. Use the successor "
+            "that the message names, where there is one."
+        ),
+        "literal-secret": (
+            "A field that holds a secret is written out in a spec. Specs are meant to be committed "
+            "and reviewed, so everyone who can read the repository, now or later, would know it. "
+            "Replace the secret, since it may already be in the history, and refer to the new one "
+            'with `{secret: "env:NAME"}`.'
+        ),
+        "mask-literal": (
+            "A value consists of stars only. That is what Fivetran's answers show in the place of a "
+            "secret, so it was probably copied from one; sent back, it would overwrite the real "
+            "secret. Refer to the secret, or remove the line to leave the field as it is."
+        ),
+        "missing-ca-bundle": (
+            "`REQUESTS_CA_BUNDLE` or `SSL_CERT_FILE` names a file with certificate authorities that is "
+            "not there. TLS is always verified, so no call could succeed. Correct the variable, or "
+            "unset it to trust the usual authorities."
+        ),
+        "missing-credentials": (
+            "A run against Fivetran needs an API key and its secret in the environment. They are read "
+            "from `FIVETRAN_APIKEY` and `FIVETRAN_APISECRET`, the names that other Fivetran tools use "
+            "too. With `--sandbox` none are needed."
+        ),
+        "missing-field": (
+            "A destination lacks a field that it cannot do without, always or because of another "
+            "setting such as a login or networking method. Fivetran would refuse the destination, or "
+            "accept it and never get it connected. Add the field, or change the setting that demands "
+            "it."
+        ),
+        "missing-key": (
+            "A key that must be there is absent. Every file says `version: 1`, and the project file lists"
+            " its `specs`."
+        ),
+        "multiple-documents": (
+            "A file holds one YAML document. A second `---` would start another one, and it would be "
+            "unclear which of them counts. Move the rest to a file of its own."
+        ),
+        "no-match": (
+            "A path or glob of the project file matches no file. A pattern that silently matches nothing "
+            "would look like specs that were emptied. Correct it, or remove it from the list."
+        ),
+        "no-terminal": (
+            "`apply` shows a plan and waits for a person to type `yes`. In a pipeline nobody can, "
+            "and reconciler does not take silence for consent. Let somebody read the output of "
+            "`reconciler plan`, then run `apply --auto-approve`. Nothing was sent."
+        ),
+        "not-clearable": (
+            "`null` asks to clear a field, but Fivetran clears neither numbers nor truth values nor "
+            "fields with a fixed choice. Write the value that you want, or remove the line: a field "
+            "that is not declared is left alone."
+        ),
+        "not-found": (
+            "Fivetran says that an object does not exist, though a moment ago it did, or the plan assumed"
+            " so. Somebody may have deleted it meanwhile. A new plan shows what is true now."
+        ),
+        "not-utf8": (
+            "Specs are read as UTF-8, so that the same file means the same everywhere. Save the file in "
+            "that encoding; most editors offer it when saving."
+        ),
+        "old-region-name": (
+            "The region is named as in the early days of Fivetran's API, when regions had no cloud. "
+            "Such names are still passed on, but what some of them stand for is not documented, and "
+            "answers use the present names. Write the present name."
+        ),
+        "other-account": (
+            "The project file says which account it describes, and the credentials belong to another one."
+            " This is checked before anything else is read, so that a wrong key in a shell never changes "
+            "the wrong account. Use the right credentials or correct `account_id:`."
+        ),
+        "outcome-unknown": (
+            "A request that changes something was sent, and no usable answer came back. Fivetran may have"
+            " carried it out. It is never sent a second time blindly; the next plan reads the account, "
+            "finds what exists, and goes on from there."
+        ),
+        "output-lost": (
+            "The results could not be written to the end, for example because a disk is full. "
+            "What was done at Fivetran is done all the same. Make room, then run `reconciler "
+            "plan` to see where things stand."
+        ),
+        "outside-project": (
+            "Specs are read from the directory of the project file and below it. A relative path or a "
+            "symbolic link that leads out of there is refused, since a pull request could otherwise make "
+            "the run read any file. Move the file, or name it by an absolute path."
+        ),
+        "port-unavailable": (
+            "The emulator could not listen on the port: another program has it, or ports below "
+            "1024 are reserved. Choose another one, or `--port 0` for any that is free."
+        ),
+        "rate-limited": (
+            "Fivetran limits the number of calls per account, over all tools that use it together. This "
+            "request was refused for that reason and had no effect. Try again when the time that the API "
+            "names has passed."
+        ),
+        "read-only-field": (
+            "A field is declared that only Fivetran sets; it appears in answers and is refused or "
+            "ignored in requests. Remove it. Where answers show a field under another name, the help "
+            "says which one to declare."
+        ),
+        "redirected": (
+            "The API address answered with a redirect. Redirects are never followed, because the "
+            "credentials belong to the configured address alone. Usually `FIVETRAN_API_URL` is wrong or a"
+            " proxy asks for a login."
+        ),
+        "replace-refused": (
+            "The changed field cannot be changed in place: Fivetran knows only deletion and a new "
+            "creation, and connections of the group would lose their destination. Because that must never"
+            " happen by an edit of one line, the change is refused. Put the old value back, or declare "
+            "the new destination under another key, move the connections, and then retire the old one."
+        ),
+        "sandbox-not-installed": (
+            "The sandbox and `reconciler emulate` run a Fivetran of their own, which needs packages that "
+            "a production install can do without. They come with the extra `sandbox`."
+        ),
+        "sandbox-unusable": (
+            "The sandbox keeps its account in a folder `.reconciler/sandbox` beside the project file, so "
+            "that a second run sees what the first one did. That folder cannot be used. Make it writable,"
+            " or delete it to start with an empty account."
+        ),
+        "secret-unavailable": (
+            "A value that has to be sent is written as a reference, and what it refers to is not there: "
+            "an environment variable is unset or empty, a file is missing. Nothing is sent in its place, "
+            "since an empty password at Fivetran would be worse than no run. Provide the value where the "
+            "reference points, or correct the reference."
+        ),
+        "server-fault": (
+            "Fivetran, or a gateway before it, answered with a 5xx status. Reading can simply be tried "
+            "again. Where a change was sent, the message says that its outcome is unknown."
+        ),
+        "setup-tests-failed": (
+            "The object was written, and Fivetran's setup tests of it do not pass. It is kept as it is "
+            "and never deleted for that; the next plan shows that its tests are outstanding. Correct what"
+            " the tests complain about and apply again. With `setup_tests: {on_failure: warn}` this is a "
+            "warning."
+        ),
+        "setup-tests-not-run": (
+            "The object was written, but the request for its setup tests failed. What was written stands."
+            " The next plan shows that its tests are outstanding, and the next apply runs them."
+        ),
+        "skipped": (
+            "A change was not tried, because something that it depends on did not come about, or because "
+            "the run was stopped before. Nothing about it has changed at Fivetran. Correct the first "
+            "failure and apply again."
+        ),
+        "too-deep": (
+            "Mappings and lists are nested deeper than any spec needs. Such files make parsers crash, so "
+            "the nesting is bounded. Look for brackets that are never closed."
+        ),
+        "too-large": (
+            "A single file has more bytes or more values than can be read quickly. Specs of thousands of "
+            "groups are fine when they are spread over several files, which the globs of `specs` bring "
+            "together."
+        ),
+        "unauthorized": (
+            "Fivetran answered 401: the key or the secret is wrong, or was revoked. Every further call "
+            "would end in the same way, so the run stops at once. Check the two environment variables."
+        ),
+        "unintelligible-answer": (
+            "An answer came with a success status, but it is not what the API answers: no JSON, another "
+            "shape, or another object. A proxy or a login page is the usual reason. Where a change was "
+            "sent, its outcome is treated as unknown."
+        ),
+        "unknown-field": (
+            "A field is not in the catalogue. A name that is close to a known one is taken for a slip "
+            "and is an error; any other is a warning and is passed on as it is, since Fivetran adds "
+            "fields faster than catalogues follow. To say that a field is meant, write it below "
+            "`extra_config:`."
+        ),
+        "unknown-id": (
+            "An entry names a group by `id:`, and the account has no group of this id. An id wins over a "
+            "name, so the entry is not created under another id. Correct the id, or remove the line to "
+            "find the group by its name or to create it."
+        ),
+        "unknown-key": (
+            "This key means nothing at this place. Ignoring it would hide a typing mistake, and the "
+            "setting that was meant would silently not apply. Correct the spelling, or remove the key."
+        ),
+        "unknown-override-target": (
+            "A file under `overrides` may only change groups that a file under `specs` describes. An "
+            "override of a key that does not exist is a typing mistake or a group that was renamed. "
+            "Correct the key, or describe the group in `specs`."
+        ),
+        "unknown-profile": (
+            "A destination names a profile that no spec file defines. Without the profile the destination"
+            " would lack most of its settings, so the run stops. Correct the name, or define it under "
+            "`profiles`."
+        ),
+        "unknown-service": (
+            "A service is not in the catalogue. A name that is close to a known one is taken for a "
+            "slip and is an error; any other is a warning, and its `config` is passed on unchecked, "
+            "since Fivetran may have a service that this version does not know."
+        ),
+        "unknown-value": (
+            "A field takes one of a few values, and this is none of them. Case and underscores do not "
+            "matter, because Fivetran's own answers vary in them. Fivetran answers 400 to anything "
+            "else without naming the field, so it is checked here."
+        ),
+        "unlisted-region": (
+            "The region is not one that Fivetran documents for destinations. New regions appear "
+            "before they are documented, so this is a warning and the value is passed on. Check the "
+            "spelling."
+        ),
+        "unreachable": (
+            "No answer came from the API: the name does not resolve, the connection was refused, the TLS "
+            "handshake failed, or a deadline passed. Nothing was changed by a request that never left. "
+            "Check network, proxy and `FIVETRAN_API_URL`."
+        ),
+        "unsendable": (
+            "A value cannot be expressed in a request: a text that is no valid Unicode, a number that "
+            "JSON does not have, or an id with characters that no id has. Nothing was sent."
+        ),
+        "unset-nothing": (
+            "`{unset: true}` drops a value that comes from the defaults, a profile or the entry, but here"
+            " nothing is inherited under this key. The key is probably misspelt, or what it dropped is "
+            "gone. Remove the line or correct the key."
+        ),
+        "unsupported-networking": (
+            "The service's documented connection types do not include this networking method. It is a "
+            "warning, because Fivetran extends these lists; if it is refused, choose a method from "
+            "the list."
+        ),
+        "unsupported-version": (
+            "Every project and spec file says which format it is written in. This release reads version "
+            "1. Write `version: 1`, or use a release that knows the newer format."
+        ),
+        "visible-secret": (
+            "A field that holds a secret refers to its value with `{value: …}`, which says that the "
+            "value may be shown in plans. Write `{secret: …}` with the same reference: the value is "
+            "then fetched in the same way and shown nowhere."
+        ),
+        "wrong-shape": (
+            "A value has another form than its place needs: text where a mapping belongs, a list where "
+            "text belongs, and so on. Values that YAML reads as numbers, such as an unquoted `123`, "
+            "become text in quotes."
+        ),
+        "wrong-type": (
+            "A field has a value of another type than Fivetran takes. Numbers and truth values may be "
+            "written as text, as Fivetran does itself; a text is never guessed from a number, since "
+            "`1.10` would become `1.1`. Follow the help line."
+        ),
+        "wrong-usage": (
+            "The command line cannot be understood: an option or a command that does not exist, a "
+            "value that is missing, or options that exclude each other. `reconciler COMMAND "
+            "--help` lists what there is. Nothing was read or sent."
+        ),
+        "yaml-syntax": (
+            "The file is not YAML 1.2 that can be read from start to end. The place shown is where the "
+            "reading stopped; the mistake is there or shortly before it, and usually it is indentation, a"
+            " missing quote or bracket, or a value with `: ` or `#` in it that needs quotes."
+        ),
+        "yaml-tag": (
+            "A YAML tag (`!name`) asks the reader to build something special of a value. Specs hold plain"
+            " data only, so no tag is accepted. Remove it, or quote the value if it starts with an "
+            "exclamation mark."
+        ),
+    }
+)

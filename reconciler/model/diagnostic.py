@@ -1,0 +1,62 @@
+"""Diagnostics are values: collected, sorted and rendered elsewhere, never printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.address import Address
+from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.source import Span
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is. Only errors stop a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong, where it stands, and one thing to do about it.
+
+    `message` starts in lower case and puts names in backticks; `label` is the text under
+    the caret; `notes` are facts; `help` is one action. With `secret` the excerpt of the
+    span is never shown. `code` must have a row in `codes.EXPLANATIONS`.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    severity: Severity = Severity.ERROR
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    help: str = ""
+    address: Address | None = None
+    secret: bool = False
+
+    def __post_init__(self) -> None:
+        if self.code not in EXPLANATIONS:
+            raise ValueError(f"diagnostic code without an explanation: {self.code}")
+
+
+class ReconcilerError(Exception):
+    """A run cannot go on, for reasons that a user can act on. Carries every diagnostic found."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("; ".join(f"{each.code}: {each.message}" for each in self.diagnostics))
+
+
+def errors_among(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics that stop a run, in the order given."""
+    return [each for each in diagnostics if each.severity is Severity.ERROR]
+
+
+def in_reading_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Diagnostics by file, line and column; those without a place come last. Duplicates go."""
+    nowhere = Span("\uffff", 0, 0, 0, 0)
+    unique = list(dict.fromkeys(diagnostics))
+    return sorted(unique, key=lambda each: (each.span or nowhere, each.severity, each.code, each.message))

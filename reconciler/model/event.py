@@ -1,0 +1,56 @@
+"""What happens while an operation runs, for whoever wants to show or log it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reconciler.model.address import Address
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingAccount:
+    """Details of `done` of `total` destinations have been read."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStarted:
+    """A change is being carried out."""
+
+    address: Address
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class SetupTestsStarted:
+    """Setup tests are running at Fivetran; this may take minutes."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFinished:
+    """A change came to its end, good or bad."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """The touched addresses are planned again."""
+
+    total: int
+
+
+Event: TypeAlias = ReadingAccount | ChangeStarted | SetupTestsStarted | ChangeFinished | Checking
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener for whoever wants no events."""

@@ -1,0 +1,105 @@
+"""A plan is data: what would change, why, and how much it hurts. No clients, no secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.source import Span
+from reconciler.model.value import FieldPath
+
+
+class Action(StrEnum):
+    """What apply would do with one address."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    VERIFY = "verify"
+    NO_OP = "no-op"
+
+
+class Reason(StrEnum):
+    """Why an action is in the plan."""
+
+    NEW = "new"
+    FIELDS_DIFFER = "fields-differ"
+    TESTS_OUTSTANDING = "tests-outstanding"
+
+
+class Risk(StrEnum):
+    """The worst that an action can do to running syncs."""
+
+    IN_PLACE = "in-place"
+    INTERRUPTS_SYNCS = "interrupts-syncs"
+
+
+class Shown(StrEnum):
+    """How a field value may be told to people."""
+
+    CLEAR = "clear"
+    SECRET = "secret"  # noqa: S105 - a way of showing, not a password
+    KNOWN_AFTER_APPLY = "known-after-apply"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a
+    text that says where the value comes from, never the value."""
+
+    path: FieldPath
+    before: Any
+    after: Any
+    shown: Shown = Shown.CLEAR
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What would happen to one address. `id` is known for everything that exists already."""
+
+    address: Address
+    action: Action
+    reasons: tuple[Reason, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    id: str | None = None
+    depends_on: tuple[Address, ...] = ()
+    span: Span | None = None
+    risk: Risk = Risk.IN_PLACE
+    uncomparable: tuple[FieldPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """A group of the account that no spec entry is about."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every declared address with its change, sorted by entry, each group before its destination.
+
+    `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it.
+    """
+
+    account_id: str
+    account_name: str
+    changes: tuple[Change, ...]
+    unmanaged: tuple[Unmanaged, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    files: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+
+    @property
+    def effective(self) -> tuple[Change, ...]:
+        """The changes for which apply would send a mutating call or run a test."""
+        return tuple(change for change in self.changes if change.action is not Action.NO_OP)
+
+    def count(self, action: Action) -> int:
+        """How many changes have this action."""
+        return sum(change.action is action for change in self.changes)

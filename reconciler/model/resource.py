@@ -1,0 +1,69 @@
+"""The two sides that a plan compares: what specs want, and what the account shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.address import Address
+from reconciler.model.source import Span
+from reconciler.model.value import FieldPath
+
+
+class OnFailure(StrEnum):
+    """What a failed setup test means for the run."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupTests:
+    """Whether setup tests run after a write, and what their failure means."""
+
+    run: bool = True
+    on_failure: OnFailure = OnFailure.FAIL
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whether Fivetran may trust what it meets without a person: certificates and SSH fingerprints."""
+
+    certificates: bool = False
+    fingerprints: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One resource as the specs want it.
+
+    `fields` holds only what a spec declares, each leaf by its path; a leaf is a plain YAML
+    value, `None` (clear it at Fivetran) or a `Reference`. `spans` says where each leaf stands;
+    `unchecked` are leaves that the catalogue has no say about, and that are never shown.
+    """
+
+    address: Address
+    name: str
+    span: Span
+    fields: Mapping[FieldPath, Any]
+    spans: Mapping[FieldPath, Span] = field(default_factory=dict)
+    id: str | None = None
+    id_span: Span | None = None
+    depends_on: tuple[Address, ...] = ()
+    trust: Trust = Trust()
+    setup_tests: SetupTests = SetupTests()
+    unchecked: frozenset[FieldPath] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One resource as the API shows it. `fields` is the whole answer, leaf by leaf."""
+
+    kind: str
+    id: str
+    name: str
+    fields: Mapping[FieldPath, Any]
+    status: str = ""

@@ -1,0 +1,121 @@
+"""`plan`: compare the specs with the account. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from reconciler.api import wire
+from reconciler.api.errors import ApiError
+from reconciler.engine.bind import bind_groups
+from reconciler.engine.failure import explain_read
+from reconciler.engine.observe import Listing, list_account, read_destinations
+from reconciler.engine.planner import Planner, Step
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, in_reading_order
+from reconciler.model.plan import Plan, Unmanaged
+from reconciler.model.resource import Desired, Observed
+from reconciler.operations.specs import Specs
+from reconciler.operations.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and beside it what is needed to carry it out."""
+
+    plan: Plan
+    steps: Mapping[Address, Step]
+
+
+def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Planned:
+    """Compare entries with the account: one account call, two lists, one read per existing destination.
+
+    With `keys` only these entries are planned, and only their destinations are read.
+
+    Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
+    cannot be planned.
+    """
+    clock, specs = workspace.settings.clock, workspace.specs
+    began, sent = clock.monotonic(), workspace.transport.requests_sent
+    try:
+        account = _the_right_account(workspace)
+        listing = list_account(workspace.client)
+        bound = bind_groups(specs.groups, listing.groups)
+        entries = _entries(specs, keys)
+        details = _details(workspace, entries, listing, bound)
+    except ApiError as error:
+        raise ReconcilerError([explain_read(error)]) from error
+    steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details})
+    plan = Plan(
+        account_id=account.account_id,
+        account_name=account.account_name,
+        changes=tuple(steps[address].change for address in sorted(steps, key=_by_entry)),
+        unmanaged=_unmanaged(listing, bound),
+        warnings=specs.warnings,
+        files=len(specs.files),
+        requests=workspace.transport.requests_sent - sent,
+        seconds=clock.monotonic() - began,
+    )
+    return Planned(plan, steps)
+
+
+def _the_right_account(workspace: Workspace) -> wire.Account:
+    """Refuse another account before anything else is read. A sandbox account is always the right one."""
+    account = workspace.client.account()
+    expected = workspace.specs.project.account_id
+    if workspace.settings.sandbox or expected is None or account.account_id == expected:
+        return account
+    raise ReconcilerError(
+        [
+            Diagnostic(
+                "other-account",
+                f"these credentials are for account `{account.account_id}`, the project is for `{expected}`",
+                span=workspace.specs.project.account_id_span,
+                help="use credentials of the right account, or correct `account_id:` in the project file",
+            )
+        ]
+    )
+
+
+def _entries(specs: Specs, keys: Collection[str] | None) -> list[Desired]:
+    every = (*specs.groups, *specs.destinations)
+    return [desired for desired in every if keys is None or desired.address.key in keys]
+
+
+def _details(
+    workspace: Workspace, entries: list[Desired], listing: Listing, bound: Mapping[str, str]
+) -> dict[str, Observed]:
+    ids = (bound.get(each.address.key) for each in entries if each.address.kind == DESTINATION)
+    return read_destinations(
+        workspace.client, [id for id in ids if id in listing.destinations], workspace.listener
+    )
+
+
+def _steps(
+    workspace: Workspace,
+    entries: list[Desired],
+    bound: Mapping[str, str],
+    live: Mapping[str, Mapping[str, Observed]],
+) -> dict[Address, Step]:
+    """One step per entry; `live` is by kind and id. Raises `ReconcilerError` with everything that cannot be planned."""
+    planner = Planner(resolve=workspace.registry.resolve, diagnostics=[])
+    steps = [
+        planner.step(desired, live[desired.address.kind].get(bound.get(desired.address.key, "")))
+        for desired in entries
+    ]
+    if planner.diagnostics:
+        raise ReconcilerError(in_reading_order(planner.diagnostics))
+    return {step.change.address: step for step in steps}
+
+
+def _by_entry(address: Address) -> tuple[str, bool]:
+    """Reading order: entries by key, the group before its destination."""
+    return address.key, address.kind != GROUP
+
+
+def _unmanaged(listing: Listing, bound: Mapping[str, str]) -> tuple[Unmanaged, ...]:
+    managed = set(bound.values())
+    others = [group for group in listing.groups.values() if group.id not in managed]
+    return tuple(
+        Unmanaged(group.id, group.name) for group in sorted(others, key=lambda group: (group.name, group.id))
+    )

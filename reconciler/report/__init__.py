@@ -1,0 +1,1 @@
+"""Values to text, documents and live progress. Nothing here decides anything."""

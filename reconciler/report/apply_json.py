@@ -1,0 +1,42 @@
+"""What an apply did, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.outcome import Applied, Outcome, Status
+from reconciler.report.diagnostics import as_data
+
+
+def applied_data(applied: Applied) -> dict[str, Any]:
+    """The run as JSON objects: one outcome for each change of the plan, in the plan's order.
+
+    `remaining` is null where the account was not read again afterwards.
+    """
+    return {
+        "outcomes": [_outcome(outcome) for outcome in applied.outcomes],
+        "counts": {
+            str(status): sum(outcome.status is status for outcome in applied.outcomes) for status in Status
+        },
+        "remaining": None if applied.remaining is None else [str(address) for address in applied.remaining],
+        "interrupted": applied.interrupted,
+        "requests": applied.requests,
+        "seconds": round(applied.seconds, 3),
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "address": str(outcome.address),
+        "action": str(outcome.action),
+        "status": str(outcome.status),
+        "id": outcome.id,
+        "seconds": round(outcome.seconds, 3),
+        "setup_tests": None
+        if outcome.checks is None
+        else [
+            {"title": check.title, "status": check.status, "message": check.message}
+            for check in outcome.checks
+        ],
+        "diagnostics": as_data(outcome.diagnostics),
+    }

@@ -1,0 +1,153 @@
+"""What an apply did, line by line while it happens and summed up at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+
+from reconciler.model.address import Address
+from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
+from reconciler.model.plan import Action
+from reconciler.report.diagnostics import headline, remarks
+from reconciler.report.neutral import neutral, one_line
+from reconciler.report.style import (
+    ACTION_STYLES,
+    BAD,
+    GOOD,
+    QUIET,
+    STATUS_STYLES,
+    STRONG,
+    SYMBOLS,
+    WARN,
+    counted,
+    lines,
+    seconds,
+)
+
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.VERIFY: "tested",
+    Action.NO_OP: "unchanged",
+}
+_NOT_DONE = {
+    Status.FAILED: "failed",
+    Status.SKIPPED: "skipped",
+    Status.CANCELLED: "cancelled",
+    Status.UNKNOWN: "unknown",
+    Status.AWAITING_APPROVAL: "awaiting approval",
+}
+_CHECK_WORDS: dict[str, str] = {
+    CheckStatus.PASSED: "passed",
+    CheckStatus.WARNING: "warning",
+    CheckStatus.SKIPPED: "skipped",
+    CheckStatus.FAILED: "failed",
+    CheckStatus.JOB_FAILED: "could not run",
+}
+_ID_WIDTH = 20
+_LONGEST_MESSAGE = 600
+_ADDRESSES_SHOWN = 5
+
+
+def address_width(addresses: Iterable[Address]) -> int:
+    """The column width that result lines need to stand in line."""
+    return max((len(str(address)) for address in addresses), default=0)
+
+
+def result(outcome: Outcome, width: int) -> Text:
+    """One change that came to its end: the line, its setup tests, and what went wrong."""
+    word = _NOT_DONE.get(outcome.status) or _DONE[outcome.action]
+    line = Text.assemble(
+        ("  " + SYMBOLS[outcome.action], ACTION_STYLES[outcome.action]),
+        f" {outcome.address!s:<{width}}  ",
+        (f"{word:<9}", STATUS_STYLES[outcome.status]),
+    )
+    line.append(f"  {neutral(outcome.id or ''):<{_ID_WIDTH}}")
+    if outcome.status not in {Status.SKIPPED, Status.CANCELLED}:
+        line.append(f"  {seconds(outcome.seconds)}", QUIET)
+    line.rstrip()
+    parts = [line]
+    if outcome.checks:
+        parts += _tests(outcome.checks)
+    for diagnostic in outcome.diagnostics:
+        parts.append(Text("      ").append_text(headline(diagnostic)))
+        parts += remarks(diagnostic, " " * 8)
+    return lines(parts)
+
+
+def summary(applied: Applied) -> Text:
+    """The last lines: what was done, what was not, whether a new plan is empty, and what to do next."""
+    parts = [_applied(applied)]
+    undone = _undone(applied.outcomes)
+    if undone:
+        parts.append(Text(f"Not applied: {undone}.", BAD))
+    if not applied.interrupted:
+        parts.append(_checked(applied))
+    advice = _advice(applied)
+    if advice:
+        parts.append(Text(advice))
+    return lines(parts)
+
+
+def _tests(checks: Sequence[Check]) -> list[Text]:
+    counts: dict[str, int] = {}
+    for check in sorted(checks, key=_check_order):
+        word = _CHECK_WORDS.get(check.status) or neutral(check.status)
+        counts[word] = counts.get(word, 0) + 1
+    told = ", ".join(f"{number} {word}" for word, number in counts.items())
+    parts = [Text(f"      setup tests  {told}")]
+    for check in checks:
+        if check.status in {CheckStatus.PASSED, CheckStatus.SKIPPED}:
+            continue
+        message = one_line(check.message)
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:_LONGEST_MESSAGE]}…"
+        said = f"{one_line(check.title)}: {message}" if message else one_line(check.title)
+        parts.append(Text(f"        ! {said}", BAD if check.failed else WARN))
+    return parts
+
+
+def _check_order(check: Check) -> int:
+    order = list(_CHECK_WORDS)
+    return order.index(check.status) if check.status in order else len(order)
+
+
+def _applied(applied: Applied) -> Text:
+    done = [outcome.action for outcome in applied.outcomes if outcome.status is Status.DONE]
+    told = ", ".join(f"{done.count(action)} {word}" for action, word in _DONE.items() if action in done)
+    cost = f"in {seconds(applied.seconds)}, {counted(applied.requests, 'request')}"
+    return Text.assemble(("Applied: ", STRONG), f"{told or 'nothing'} {cost}.")
+
+
+def _undone(outcomes: Iterable[Outcome]) -> str:
+    statuses = [outcome.status for outcome in outcomes]
+    return ", ".join(
+        f"{statuses.count(status)} {word}" for status, word in _NOT_DONE.items() if status in statuses
+    )
+
+
+def _checked(applied: Applied) -> Text:
+    if applied.remaining is None:
+        return Text("Not checked: the account could not be read again.", WARN)
+    if not applied.remaining:
+        return Text("Checked: a new plan is empty.", GOOD)
+    named = ", ".join(map(str, applied.remaining[:_ADDRESSES_SHOWN]))
+    more = len(applied.remaining) - _ADDRESSES_SHOWN
+    rest = f" and {more:,} more" if more > 0 else ""
+    return Text(f"Checked: a new plan still wants {named}{rest}.", WARN)
+
+
+def _advice(applied: Applied) -> str:
+    statuses = {outcome.status for outcome in applied.outcomes}
+    if applied.interrupted:
+        return "Interrupted. Run apply again to go on: what is done is found and not done twice."
+    if Status.UNKNOWN in statuses:
+        return "Some answers never came. Run apply again: it looks first, and makes nothing twice."
+    if statuses & {Status.FAILED, Status.SKIPPED, Status.CANCELLED}:
+        return "Mend what failed, then run apply again: what is done is found and not done twice."
+    if Status.AWAITING_APPROVAL in statuses:
+        return "Somebody must approve what Fivetran does not trust yet; then run apply again."
+    if applied.remaining is None:
+        return "Run plan to see whether anything is left."
+    return "Run plan to see what is left." if applied.remaining else ""

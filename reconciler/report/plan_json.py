@@ -1,0 +1,55 @@
+"""A plan for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.plan import Action, Change, FieldChange, Plan
+from reconciler.report.diagnostics import as_data, span_data
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON objects; `changes` has only what apply would do, in that order."""
+    return {
+        "account": {"id": plan.account_id, "name": plan.account_name},
+        "changes": [_change(change) for change in plan.effective],
+        "unchanged": [
+            {"address": str(change.address), "id": change.id, "uncomparable": _paths(change)}
+            for change in plan.changes
+            if change.action is Action.NO_OP
+        ],
+        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "warnings": as_data(plan.warnings),
+        "counts": {str(action): plan.count(action) for action in Action},
+        "files": plan.files,
+        "requests": plan.requests,
+        "seconds": round(plan.seconds, 3),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "address": str(change.address),
+        "action": str(change.action),
+        "reasons": [str(reason) for reason in change.reasons],
+        "id": change.id,
+        "fields": [_field(field) for field in change.fields],
+        "uncomparable": _paths(change),
+        "depends_on": [str(address) for address in change.depends_on],
+        "risk": str(change.risk),
+        "span": span_data(change.span),
+    }
+
+
+def _field(field: FieldChange) -> dict[str, Any]:
+    return {
+        "path": list(field.path),
+        "before": field.before,
+        "after": field.after,
+        "shown": str(field.shown),
+        "span": span_data(field.span),
+    }
+
+
+def _paths(change: Change) -> list[list[str]]:
+    return [list(path) for path in change.uncomparable]

@@ -1,0 +1,124 @@
+"""What is going on right now: a live line on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from reconciler.model.address import Address
+from reconciler.model.event import (
+    ChangeFinished,
+    ChangeStarted,
+    Checking,
+    Event,
+    ReadingAccount,
+    SetupTestsStarted,
+)
+from reconciler.model.plan import Action
+from reconciler.report import apply_text
+from reconciler.report.style import counted, failure_of
+from reconciler.report.verbosity import Verbosity
+
+_DOING = {
+    Action.CREATE: "creating",
+    Action.UPDATE: "updating",
+    Action.VERIFY: "testing",
+    Action.NO_OP: "reading",
+}
+
+
+class Progress:
+    """A listener that shows events. Use it as a context manager; it leaves nothing on the screen.
+
+    Results go to `results` (None: they are not shown, since a document follows), everything else to
+    `live`. The live line is taken away before a result is printed. Call it from one thread only.
+    """
+
+    def __init__(
+        self,
+        live: Console,
+        results: Console | None = None,
+        verbosity: Verbosity = Verbosity.NORMAL,
+        moving: bool = True,
+    ) -> None:
+        self._live = live
+        self._results = results
+        self._verbosity = verbosity
+        self._moving = moving and live.is_terminal
+        self._status: Status | None = None
+        self._busy: dict[Address, str] = {}
+        self._width = 0
+
+    def __enter__(self) -> Progress:
+        self._show("reading specs and account", worth_a_line=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def expect(self, addresses: tuple[Address, ...]) -> None:
+        """Say which addresses will have results, so that their lines stand in columns."""
+        self._width = apply_text.address_width(addresses)
+
+    def close(self) -> None:
+        """Take the live line away. It comes back with the next event."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case ReadingAccount(done=done, total=total):
+                if done < total:
+                    self._show(f"reading destinations {done:,}/{total:,}", worth_a_line=done == 0)
+                else:
+                    self.close()
+            case ChangeStarted(address=address, action=action):
+                self._work(address, f"{_DOING[action]} {address}")
+            case SetupTestsStarted(address=address):
+                self._work(address, f"running setup tests of {address}", worth_a_line=True)
+            case ChangeFinished(outcome=outcome):
+                self._busy.pop(outcome.address, None)
+                self.close()
+                if self._results is not None:
+                    self._results.print(apply_text.result(outcome, self._width))
+                self._show_busy()
+            case Checking(total=total):
+                self._show(f"planning {counted(total, 'change')} again", worth_a_line=False)
+
+    def _work(self, address: Address, doing: str, worth_a_line: bool = False) -> None:
+        self._busy[address] = doing
+        if self._moving:
+            self._show_busy()
+        else:
+            self._show(doing, worth_a_line)
+
+    def _show_busy(self) -> None:
+        if self._busy and self._moving:
+            doing = list(self._busy.values())
+            more = f" and {len(doing) - 1} more" if len(doing) > 1 else ""
+            self._show(doing[0] + more, worth_a_line=False)
+
+    def _show(self, doing: str, worth_a_line: bool) -> None:
+        """Show a line of work; without a terminal only one that takes long, or every one when asked to."""
+        if self._verbosity is Verbosity.QUIET or failure_of(self._live) is not None:
+            return
+        if not self._moving:
+            if worth_a_line or self._verbosity is Verbosity.VERBOSE:
+                self._live.print(Text(doing))
+        elif self._status is None:
+            self._status = self._live.status(Text(doing), spinner=self._spinner())
+            self._status.start()
+        else:
+            self._status.update(Text(doing))
+
+    def _spinner(self) -> str:
+        return "dots" if self._live.encoding.startswith("utf") else "line"

@@ -1,0 +1,69 @@
+"""Text streams that never raise: a closed pipe or an ASCII terminal must not end an apply half-way."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+# One character for one, so that carets and columns stay where they are.
+_PLAIN = str.maketrans({"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"})
+
+
+class SafeStream:
+    """A text stream for rich that writes what it can.
+
+    Characters that the encoding lacks are replaced. After the first failed write everything is
+    dropped, and `failure` says why: the work that is being reported matters more than the report.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the stream below; rich chooses its spinner by it."""
+        return self._stream.encoding or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether a person is watching."""
+        return not self._stream.closed and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The descriptor below. Raises `OSError` for a stream that has none."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write `text`, or as much of it as the encoding can say."""
+        if self.failure is None:
+            try:
+                self._stream.write(self._encodable(text))
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream below."""
+        if self.failure is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._give_up(error)
+
+    def _encodable(self, text: str) -> str:
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError:
+            text = text.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding)
+        return text
+
+    def _give_up(self, error: OSError | ValueError) -> None:
+        # ValueError is what a stream says that was closed at this end.
+        self.failure = error if isinstance(error, OSError) else OSError(str(error))
+        try:
+            # The interpreter flushes its streams once more at exit, and would complain there.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            return

@@ -1,0 +1,95 @@
+"""How things look on a terminal, and the consoles that print them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import IO, TextIO, TypeAlias, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from reconciler.model.diagnostic import Severity
+from reconciler.model.outcome import Status
+from reconciler.model.plan import Action
+from reconciler.report.stream import SafeStream
+
+Screen: TypeAlias = Console
+"""Where text is printed. Made by `make_console`."""
+Styled: TypeAlias = Text
+"""Text that knows its colours."""
+
+
+class Colour(StrEnum):
+    """Whether colours may be used where the stream is a terminal."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+QUIET = "dim"
+STRONG = "bold"
+LINK = "blue"
+GOOD = "green"
+WARN = "yellow"
+BAD = "red"
+
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.VERIFY: "?", Action.NO_OP: " "}
+ACTION_STYLES = {Action.CREATE: GOOD, Action.UPDATE: WARN, Action.VERIFY: "cyan", Action.NO_OP: QUIET}
+SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+STATUS_STYLES = {
+    Status.DONE: GOOD,
+    Status.FAILED: BAD,
+    Status.UNKNOWN: BAD,
+    Status.SKIPPED: WARN,
+    Status.CANCELLED: WARN,
+    Status.AWAITING_APPROVAL: WARN,
+}
+
+
+def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
+    """A console on `stream` that never wraps, never guesses at markup and never raises.
+
+    Colours appear only on a terminal and only when `colour` allows them.
+    """
+    safe = SafeStream(stream)
+    terminal = safe.isatty()
+    return Console(
+        file=cast("IO[str]", safe),
+        force_terminal=terminal,
+        color_system="standard" if terminal and colour is Colour.AUTO else None,
+        no_color=colour is Colour.NEVER,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        soft_wrap=True,
+        legacy_windows=False,
+    )
+
+
+def failure_of(console: Console) -> OSError | None:
+    """Why the stream of a console made here stopped taking output, or None."""
+    return cast("SafeStream", console.file).failure
+
+
+def write_plain(console: Console, text: str) -> None:
+    """Write text for programs exactly as it is, with a line end."""
+    console.file.write(f"{text}\n")
+    console.file.flush()
+
+
+def lines(parts: list[Text]) -> Text:
+    """Several lines as one text."""
+    return Text("\n").join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 group`, `12 groups`, `3,000 groups`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def seconds(duration: float) -> str:
+    """`0.4 s`, `3.1 s`, `2 min 5 s`."""
+    if duration < 60:
+        return f"{duration:.1f} s"
+    whole = round(duration)
+    return f"{whole // 60} min {whole % 60} s"

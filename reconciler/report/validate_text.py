@@ -1,0 +1,28 @@
+"""What `validate` found to be in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.report.diagnostics import as_data
+from reconciler.report.style import counted
+
+
+def validated_text(groups: int, destinations: int, files: int) -> str:
+    """`Valid: 3 groups, 2 destinations in 4 files.`"""
+    objects = f"{counted(groups, 'group')}, {counted(destinations, 'destination')}"
+    return f"Valid: {objects} in {counted(files, 'file')}."
+
+
+def validated_data(
+    groups: int, destinations: int, files: int, warnings: Iterable[Diagnostic]
+) -> dict[str, Any]:
+    """The same as JSON objects, with all warnings as `diagnostics`."""
+    return {
+        "diagnostics": as_data(warnings),
+        "groups": groups,
+        "destinations": destinations,
+        "files": files,
+    }

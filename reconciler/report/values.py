@@ -1,0 +1,62 @@
+"""Field values as people read them in a plan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.model.plan import FieldChange, Shown
+from reconciler.report.neutral import neutral
+
+LONGEST = 80
+_CONTEXT = 12
+
+
+def told(field: FieldChange) -> str:
+    """The new value of a field, or in words where it comes from."""
+    match field.shown:
+        case Shown.SECRET:
+            return f"(secret {neutral(str(field.after))})" if field.after else "(secret)"
+        case Shown.KNOWN_AFTER_APPLY:
+            return f"({neutral(str(field.after))}, known after apply)"
+        case Shown.CLEAR:
+            return value_text(field.after)
+
+
+def told_change(field: FieldChange) -> str:
+    """`before -> after`. Long texts are shown from shortly before the place where they begin to differ."""
+    if field.shown is not Shown.CLEAR:
+        return told(field)
+    start = _first_difference(field.before, field.after)
+    before = "(not set)" if field.before is None else value_text(field.before, start)
+    after = "(cleared)" if field.after is None else value_text(field.after, start)
+    return f"{before} -> {after}"
+
+
+def value_text(value: Any, start: int = 0) -> str:
+    """A value in JSON's notation on one line, cropped from `start` where it is too long."""
+    if not isinstance(value, str):
+        return _cropped(neutral(json.dumps(value, ensure_ascii=False, default=str)))
+    if len(value) <= LONGEST:
+        return _quoted(value)
+    opening = "…" if start else ""
+    return f"{opening}{_quoted(value[start : start + LONGEST])}… ({len(value):,} characters)"
+
+
+def _quoted(text: str) -> str:
+    return neutral(json.dumps(text, ensure_ascii=False))
+
+
+def _cropped(text: str) -> str:
+    return text if len(text) <= 2 * LONGEST else f"{text[: 2 * LONGEST]}… ({len(text):,} characters)"
+
+
+def _first_difference(before: Any, after: Any) -> int:
+    if not (isinstance(before, str) and isinstance(after, str)):
+        return 0
+    same = 0
+    for one, other in zip(before, after, strict=False):
+        if one != other:
+            break
+        same += 1
+    return max(0, same - _CONTEXT)

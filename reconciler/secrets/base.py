@@ -1,0 +1,95 @@
+"""Where the values behind references come from: one resolver per scheme."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+from reconciler.model.value import Reference, Secret
+
+_UNFILLED = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
+
+
+class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a bug
+    """The value behind a reference cannot be had. `reason` is fit for people and never holds the value."""
+
+    def __init__(self, reference: Reference, reason: str) -> None:
+        super().__init__(f"{reference}: {reason}")
+        self.reference = reference
+        self.reason = reason
+
+
+class Resolver(Protocol):
+    """A store of values. Must not write, and must not tell a value in an error."""
+
+    def resolve(self, reference: Reference) -> str:
+        """The clear value. Raises SecretUnavailable."""
+
+
+class Registry:
+    """Resolves references by their scheme, each at most once in a run.
+
+    Failures are remembered too, so that a run judges a reference the same way everywhere.
+    """
+
+    def __init__(self, resolvers: Mapping[str, Resolver], *, otherwise: Resolver | None = None) -> None:
+        """`otherwise` answers for every scheme that has no resolver."""
+        self._resolvers = dict(resolvers)
+        self._otherwise = otherwise
+        self._known: dict[tuple[str, str, str], str | SecretUnavailable] = {}
+
+    def resolve(self, reference: Reference) -> Secret | str:
+        """The value behind a reference: a Secret where it is confidential, else plain text.
+
+        Raises SecretUnavailable, also for what would be wrong to send: an empty value, or the name
+        of a variable that nobody filled in, such as `${PASSWORD}`.
+        """
+        key = (reference.scheme, reference.locator, reference.part)
+        if key not in self._known:
+            self._known[key] = self._looked_up(reference)
+        known = self._known[key]
+        if isinstance(known, SecretUnavailable):
+            raise SecretUnavailable(reference, known.reason)
+        return Secret(known) if reference.confidential else known
+
+    def _looked_up(self, reference: Reference) -> str | SecretUnavailable:
+        resolver = self._resolvers.get(reference.scheme, self._otherwise)
+        if resolver is None:
+            return SecretUnavailable(reference, "no store of this name is known")
+        try:
+            value = resolver.resolve(reference)
+        except SecretUnavailable as unavailable:
+            return unavailable
+        if not value.strip():
+            return SecretUnavailable(reference, "the value is empty")
+        if _UNFILLED.fullmatch(value):
+            return SecretUnavailable(reference, "the value is a placeholder that was never filled in")
+        return value
+
+
+def part_of(text: str, reference: Reference) -> str:
+    """The member of a JSON object that `#part` names; the whole text where there is no part.
+
+    Raises SecretUnavailable where the text is no JSON object, or the member is absent or not text.
+    """
+    if not reference.part:
+        return text
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise SecretUnavailable(reference, "it is not JSON, so it has no parts") from None
+    if not isinstance(document, dict):
+        raise SecretUnavailable(reference, "it is not a JSON object, so it has no parts")
+    if reference.part not in document:
+        raise SecretUnavailable(reference, f"the JSON object has no member `{reference.part}`")
+    member = document[reference.part]
+    if isinstance(member, bool) or not isinstance(member, str | int):
+        raise SecretUnavailable(
+            reference, f"the member `{reference.part}` is neither text nor a whole number"
+        )
+    try:
+        return str(member)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        raise SecretUnavailable(reference, f"the member `{reference.part}` is too long") from None

@@ -1,0 +1,34 @@
+"""`env:NAME`: values from the environment that is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.value import Reference
+from reconciler.secrets.base import SecretUnavailable, part_of
+
+OWN_PREFIXES = ("FIVETRAN_", "RECONCILER_")
+
+
+class Environment:
+    """Environment variables, except those that configure this program.
+
+    A spec that could read the API key could also send it into a field that others can see.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def resolve(self, reference: Reference) -> str:
+        """The variable, or one member of it where it holds a JSON object. Raises SecretUnavailable."""
+        name = reference.locator
+        if name.upper().startswith(OWN_PREFIXES):
+            raise SecretUnavailable(reference, "specs cannot read this program's own settings")
+        value = self._environ.get(name)
+        if value is None:
+            raise SecretUnavailable(reference, f"environment variable `{name}` is not set")
+        if not value.strip():
+            raise SecretUnavailable(reference, f"environment variable `{name}` is empty")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise SecretUnavailable(reference, f"environment variable `{name}` is not valid text")
+        return part_of(value, reference)

@@ -1,0 +1,69 @@
+"""`file:PATH` and `file:PATH#member`: values from files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from reconciler.model.value import Reference
+from reconciler.secrets.base import SecretUnavailable, part_of
+
+MAX_BYTES = 1024 * 1024
+
+
+class Files:
+    """Regular files. Relative paths start in the project directory and stay inside it, also through
+    symbolic links; an absolute path is taken as intended."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def resolve(self, reference: Reference) -> str:
+        """The text of the file without its last line end, or one member of its JSON object.
+
+        Raises SecretUnavailable where the file is absent, unreadable, larger than 1 MiB, no
+        regular file, not UTF-8 or outside the project.
+        """
+        path = self._inside(reference)
+        try:
+            data = _bytes_of(path)
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or "not a usable path").lower()
+            raise SecretUnavailable(reference, f"the file cannot be read: {reason}") from None
+        if data is None:
+            raise SecretUnavailable(reference, "it is not a regular file")
+        if len(data) > MAX_BYTES:
+            raise SecretUnavailable(reference, f"the file is larger than {MAX_BYTES // 1024} KiB")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise SecretUnavailable(reference, "the file is not UTF-8 text") from None
+        return part_of(text.removesuffix("\n").removesuffix("\r"), reference)
+
+    def _inside(self, reference: Reference) -> Path:
+        path = Path(reference.locator)
+        if path.is_absolute():
+            return path
+        try:
+            resolved = (self._directory / path).resolve()
+            inside = resolved.is_relative_to(self._directory.resolve())
+        except (OSError, RuntimeError, ValueError):
+            raise SecretUnavailable(reference, "the path leads nowhere") from None
+        if not inside:
+            raise SecretUnavailable(reference, "a relative path must stay in the project's directory")
+        return resolved
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    """At most one byte more than allowed; None for what is no regular file.
+
+    Looks before it opens, since opening a FIFO or a device can block or do something.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return stream.read(MAX_BYTES + 1)

@@ -1,0 +1,35 @@
+"""Characters that have no business in a spec, because a reviewer cannot see them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Control characters but tab and line feed, a carriage return that ends no line, the line breaks that
+# only some programs honour, bidirectional overrides, zero-width and other invisible characters,
+# surrogates and noncharacters.
+_INVISIBLE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff"
+)
+_IN_FILES = re.compile(f"[{_INVISIBLE}]|\r(?!\n)")
+_IN_VALUES = re.compile(f"[{_INVISIBLE}]")
+
+
+def first_forbidden(text: str) -> int | None:
+    """The index of the first forbidden character of a whole file, or None."""
+    found = _IN_FILES.search(text)
+    return found.start() if found else None
+
+
+def forbidden_in_value(value: str) -> str | None:
+    """A forbidden character that an escape such as `\\u202e` smuggled into a value, or None."""
+    found = _IN_VALUES.search(value)
+    return found.group() if found else None
+
+
+def described(character: str) -> str:
+    """`U+202E (right-to-left override)`: a character by its number and, where it has one, its name."""
+    name = unicodedata.name(character, "").lower()
+    return f"U+{ord(character):04X}" + (f" ({name})" if name else "")

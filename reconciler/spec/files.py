@@ -1,0 +1,127 @@
+"""Which files a project means by its paths and globs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.tree import Scalar
+
+_GLOB_CHARACTERS = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class SpecPath:
+    """A file of a project: where it is, and how it is shown to people."""
+
+    file: Path
+    shown: str
+
+
+def shown_path(file: Path, shown_from: Path) -> str:
+    """A path as a person would type it: relative where it is below `shown_from`, else absolute."""
+    for candidate, start in ((file, shown_from), (_resolved(file), _resolved(shown_from))):
+        if candidate.is_relative_to(start):
+            return str(candidate.relative_to(start))
+    return str(file)
+
+
+def find(
+    patterns: Iterable[Scalar], directory: Path, shown_from: Path, skipped: Iterable[Path] = ()
+) -> list[list[SpecPath]]:
+    """The files of each pattern, sorted by path. Raises ReconcilerError with one finding per bad pattern.
+
+    Relative patterns stay inside `directory`, also through symbolic links; absolute ones are taken
+    as intended. A glob finds no directories and no hidden files, and leaves out `skipped`. A file
+    that several patterns match belongs to the first of them.
+    """
+    left_out = {_resolved(each) for each in skipped}
+    seen: set[Path] = set()
+    found: list[list[SpecPath]] = []
+    findings: list[Diagnostic] = []
+    for pattern in patterns:
+        try:
+            matches = _matches(pattern, directory, left_out)
+        except ReconcilerError as error:
+            findings += error.diagnostics
+            continue
+        fresh = [match for match in matches if _resolved(match) not in seen]
+        seen.update(_resolved(match) for match in matches)
+        found.append([SpecPath(match, shown_path(match, shown_from)) for match in fresh])
+    if findings:
+        raise ReconcilerError(findings)
+    return found
+
+
+def _matches(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path]:
+    written = str(pattern.value)
+    path = Path(written)
+    if not path.is_absolute() and ".." in path.parts:
+        raise ReconcilerError(
+            [_outside(pattern, "a relative path with `..` may lead out of the project's directory")]
+        )
+    matches = (
+        _globbed(pattern, directory, left_out) if _GLOB_CHARACTERS & set(written) else [directory / path]
+    )
+    if not matches or not all(os.path.lexists(match) for match in matches):
+        raise ReconcilerError([_no_match(pattern)])
+    if not path.is_absolute():
+        root = _resolved(directory)
+        if not all(_resolved(match).is_relative_to(root) for match in matches):
+            raise ReconcilerError(
+                [_outside(pattern, "a symbolic link leads from here out of the project's directory")]
+            )
+    return matches
+
+
+def _globbed(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path]:
+    path = Path(str(pattern.value))
+    start = Path(path.anchor) if path.is_absolute() else directory
+    relative = path.relative_to(path.anchor) if path.is_absolute() else path
+    wants_hidden = any(part.startswith(".") for part in relative.parts)
+    try:
+        # `Path.glob` does not follow links to directories under `**`, so that loops end.
+        matches = sorted(start.glob(str(relative)))
+    except (ValueError, NotImplementedError, OSError):
+        raise ReconcilerError([_no_match(pattern)]) from None
+    return [
+        match
+        for match in matches
+        if (wants_hidden or not _is_hidden(match, start))
+        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, where it may not look
+        and _resolved(match) not in left_out
+    ]
+
+
+def _is_hidden(match: Path, start: Path) -> bool:
+    return any(part.startswith(".") for part in match.relative_to(start).parts)
+
+
+def _resolved(path: Path) -> Path:
+    """The path without symbolic links; as it is where they form a loop."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
+
+
+def _no_match(pattern: Scalar) -> Diagnostic:
+    return Diagnostic(
+        "no-match",
+        f"`{pattern.value}` matches no file",
+        pattern.span,
+        notes=("paths are relative to the project file",),
+        help="correct the path, or remove it from the list",
+    )
+
+
+def _outside(pattern: Scalar, message: str) -> Diagnostic:
+    return Diagnostic(
+        "outside-project",
+        message,
+        pattern.span,
+        help="move the file below the project file, or name it by an absolute path",
+    )

@@ -1,0 +1,92 @@
+"""The project file: which account, which specs, what they share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.source import Span
+from reconciler.spec.files import shown_path
+from reconciler.spec.schema import Identifier, MaybeMapped, Skeleton, Version, validated
+from reconciler.spec.source import parse, read
+from reconciler.spec.tree import Scalar, Sequence, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project file that was read and found in order.
+
+    `directory` is absolute; all relative paths of a project and of its `file:` references start
+    there. `specs` and `overrides` are paths and globs as written, each with its place. `defaults`
+    is what every destination starts from.
+    """
+
+    path: Path
+    directory: Path
+    shown: str
+    specs: tuple[Scalar, ...]
+    overrides: tuple[Scalar, ...] = ()
+    account_id: str | None = None
+    account_id_span: Span | None = None
+    defaults: Table | None = None
+
+
+def _pattern(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("wrong-shape", "a path is not empty", {"help": "write a path or a glob"})
+    return text
+
+
+Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
+
+
+class _Defaults(Skeleton):
+    destination: MaybeMapped = None
+
+
+class _ProjectFile(Skeleton):
+    version: Version
+    specs: list[Pattern] = Field(min_length=1)
+    account_id: Identifier = ""
+    overrides: list[Pattern] = Field(default_factory=list)
+    defaults: _Defaults = _Defaults()
+
+
+def read_project(project_file: Path, shown_from: Path) -> Project:
+    """The project that a file describes. Raises ReconcilerError, also where the file does not exist."""
+    path = project_file if project_file.is_absolute() else shown_from / project_file
+    shown = shown_path(path, shown_from)
+    if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
+        raise ReconcilerError([_no_project(shown)])
+    root = parse(read(path, shown), shown)
+    skeleton = validated(_ProjectFile, root, {"specs": 1, "overrides": 1, "defaults": 1})
+    return Project(
+        path,
+        path.parent,
+        shown,
+        _texts(root, "specs"),
+        _texts(root, "overrides"),
+        skeleton.account_id or None,
+        root.entries["account_id"].node.span if "account_id" in root else None,
+        skeleton.defaults.destination,
+    )
+
+
+def _texts(root: Table, key: str) -> tuple[Scalar, ...]:
+    node = root.get(key)
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(each for each in items if isinstance(each, Scalar))
+
+
+def _no_project(shown: str) -> Diagnostic:
+    return Diagnostic(
+        "file-unreadable",
+        f"there is no project file `{shown}`",
+        help="change to the directory of your specs, or name the file: `--project FILE`",
+    )

@@ -1,0 +1,113 @@
+"""The skeleton of spec files. What a destination holds is judged elsewhere; here it is a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.address import KEY_PATTERN
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.spec.errors import diagnostics_of
+from reconciler.spec.tree import Node, Scalar, Sequence, Table
+
+
+def _address_key(key: str) -> str:
+    if not KEY_PATTERN.fullmatch(key):
+        raise PydanticCustomError(
+            "bad-key",
+            "this key is not made of lower-case letters, digits and underscores, a letter first",
+            {"help": "rename the key; what Fivetran shows is `name:`"},
+        )
+    return key
+
+
+def _name(text: str) -> str:
+    if not text.strip() or text != text.strip():
+        raise PydanticCustomError(
+            "wrong-shape",
+            "a name is not empty and has no blanks around it",
+            {"help": "write a name, or leave it out: the key is used then"},
+        )
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not text or not all(each.isascii() and (each.isalnum() or each in "_-") for each in text):
+        raise PydanticCustomError(
+            "bad-id",
+            "an id of Fivetran has letters, digits, `_` and `-` only",
+            {"help": "copy the id from the Fivetran dashboard"},
+        )
+    return text
+
+
+def _mapping(node: Any) -> Table:
+    if not isinstance(node, Table):
+        raise PydanticCustomError("mapping_expected", "a mapping belongs here")
+    return node
+
+
+Key: TypeAlias = Annotated[str, AfterValidator(_address_key)]
+Name: TypeAlias = Annotated[str, AfterValidator(_name)]
+Identifier: TypeAlias = Annotated[str, AfterValidator(_identifier)]
+Version: TypeAlias = Annotated[int, Field(ge=1, le=1)]
+Mapped: TypeAlias = Annotated[Table, BeforeValidator(_mapping)]
+MaybeMapped: TypeAlias = Annotated[Table | None, BeforeValidator(_mapping)]
+
+
+class Skeleton(BaseModel):
+    """A mapping with known keys only, and no value turned into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class GroupEntry(Skeleton):
+    """One group. An empty `id` or `name` means that none is written."""
+
+    id: Identifier = ""
+    name: Name = ""
+    destination: MaybeMapped = None
+
+
+class SpecFile(Skeleton):
+    """A file under `specs`."""
+
+    version: Version
+    profiles: dict[Key, Mapped] = Field(default_factory=dict)
+    groups: dict[Key, GroupEntry] = Field(default_factory=dict)
+
+
+class OverrideFile(Skeleton):
+    """A file under `overrides`: changes of groups that are described elsewhere."""
+
+    version: Version
+    groups: dict[Key, GroupEntry]
+
+
+SPEC_LEVELS = {"profiles": 1, "groups": 2}
+
+_AnySkeleton = TypeVar("_AnySkeleton", bound=Skeleton)
+
+
+def validated(model: type[_AnySkeleton], root: Table, levels: Mapping[str, int]) -> _AnySkeleton:
+    """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
+    stays a tree with spans. Raises ReconcilerError."""
+    outline = {key: _outline(node, levels.get(key, 0)) for key, node in root.items()}
+    try:
+        return model.model_validate(outline)
+    except ValidationError as error:
+        raise ReconcilerError(diagnostics_of(error, root, model)) from None
+
+
+def _outline(node: Node, levels: int) -> Any:
+    match node:
+        case Scalar(value=value):
+            return value
+        case Table() if levels > 0:
+            return {key: _outline(each, levels - 1) for key, each in node.items()}
+        case Sequence(items=items) if levels > 0:
+            return [_outline(each, levels - 1) for each in items]
+    return node

@@ -1,0 +1,143 @@
+"""YAML files as trees with spans: read within bounds, parsed within bounds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.source import Span
+from reconciler.spec.build import Builder
+from reconciler.spec.characters import described, first_forbidden
+from reconciler.spec.guard import refuse_too_many
+from reconciler.spec.syntax import may_be_config
+from reconciler.spec.tree import Scalar, Table
+
+MAX_BYTES = 4 * 1024 * 1024
+
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def parse(text: str, path: str) -> Table:
+    """The tree of one YAML 1.2 document whose root is a mapping. `path` is what spans show.
+
+    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of
+    where it was written. Tags, several documents, duplicate keys, keys that are not text and
+    invisible characters are refused, and so is what is too large or too deep. A byte order mark
+    at the start is skipped and counts for no column. Raises ReconcilerError with all findings.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    _refuse_invisible(text, path)
+    if len(text) > MAX_BYTES:
+        raise ReconcilerError([_too_large(path)])
+    refuse_too_many(text, path)
+    root = Builder(text, path).document()
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "empty-spec",
+                    f"`{path}` is empty",
+                    Span(path, 1, 1, 1, 1),
+                    help="write `version: 1` and `groups:`, or take the file out of `specs`",
+                )
+            ]
+        )
+    if not isinstance(root, Table):
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "wrong-shape",
+                    "the file must hold a mapping at its top, not a list or a single value",
+                    Span(path, root.span.line, root.span.column, root.span.line, root.span.column + 1),
+                    help="start with `version: 1`",
+                    secret=True,
+                )
+            ]
+        )
+    return root
+
+
+def read(file: Path, shown_as: str) -> str:
+    """The text of a file. Only regular files of at most 4 MiB in UTF-8. Raises ReconcilerError."""
+    try:
+        data = _bytes_of(file)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ReconcilerError([_unreadable(shown_as, reason[:1].lower() + reason[1:])]) from None
+    if data is None:
+        raise ReconcilerError([_unreadable(shown_as, "not a regular file")])
+    if len(data) > MAX_BYTES:
+        raise ReconcilerError([_too_large(shown_as)])
+    try:
+        return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        span = _place_of(data[: error.start].decode("utf-8").removeprefix(_BYTE_ORDER_MARK), shown_as)
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "not-utf8",
+                    f"`{shown_as}` is not UTF-8",
+                    span,
+                    notes=(f"byte {error.start} does not belong to any UTF-8 character",),
+                    help="save the file as UTF-8",
+                    secret=True,
+                )
+            ]
+        ) from None
+
+
+def _bytes_of(file: Path) -> bytes | None:
+    """The bytes of a regular file, one more than allowed at most; None for anything else.
+
+    Looks before it opens, since opening a FIFO or a device can block or do something.
+    """
+    if not stat.S_ISREG(file.stat().st_mode):
+        return None
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return stream.read(MAX_BYTES + 1)
+
+
+def _refuse_invisible(text: str, path: str) -> None:
+    index = first_forbidden(text)
+    if index is None:
+        return
+    span = _place_of(text[:index], path)
+    raise ReconcilerError(
+        [
+            Diagnostic(
+                "forbidden-character",
+                f"the character {described(text[index])} is not allowed in a spec",
+                span,
+                notes=("it cannot be seen in a review",),
+                help="remove it",
+                secret=may_be_config(text.split("\n"), span.line - 1),
+            )
+        ]
+    )
+
+
+def _place_of(before: str, path: str) -> Span:
+    line = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1) + 1
+    return Span(path, line, column, line, column + 1)
+
+
+def _too_large(shown_as: str) -> Diagnostic:
+    return Diagnostic(
+        "too-large",
+        f"`{shown_as}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
+        help="split it into several files; `specs:` takes globs",
+    )
+
+
+def _unreadable(shown_as: str, reason: str) -> Diagnostic:
+    return Diagnostic(
+        "file-unreadable",
+        f"cannot read `{shown_as}`: {reason}",
+        help="check that the path is right and that it is a file that you may read",
+    )

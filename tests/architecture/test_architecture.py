@@ -1,0 +1,112 @@
+"""The shape of the package is a requirement like any other."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import reconciler
+from reconciler.model.codes import EXPLANATIONS
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(reconciler.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_layers_and_libraries_stay_where_they_belong() -> None:
+    code, report = _lint(ROOT)
+    assert code == 0, report
+    assert " 0 broken" in report
+
+
+def test_an_upward_import_breaks_the_contracts(tmp_path: Path) -> None:
+    _copy_project(tmp_path)
+    offender = tmp_path / "reconciler" / "model" / "address.py"
+    offender.write_text(offender.read_text() + "\nimport reconciler.cli.main\n")
+    code, report = _lint(tmp_path)
+    assert code == 1
+    assert "Layers import downwards only BROKEN" in report
+
+
+def test_a_library_outside_its_layer_breaks_the_contracts(tmp_path: Path) -> None:
+    _copy_project(tmp_path)
+    offender = tmp_path / "reconciler" / "engine" / "bind.py"
+    offender.write_text(offender.read_text() + "\nimport requests\n")
+    code, report = _lint(tmp_path)
+    assert code == 1
+    assert "requests stays in reconciler.api BROKEN" in report
+
+
+def _copy_project(to: Path) -> None:
+    for source in SOURCES:
+        copy = to / "reconciler" / source.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.read_bytes())
+    (to / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+
+
+def _lint(directory: Path) -> tuple[int, str]:
+    """Run the import contracts of a project folder: exit code and report."""
+    program = "from importlinter.cli import lint_imports_command as lint; lint()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-cache"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+
+
+def test_every_diagnostic_code_is_explained_and_every_explanation_is_used() -> None:
+    used = {code for source in SOURCES for code in _codes_in(source)}
+    assert used - set(EXPLANATIONS) == set()
+    assert set(EXPLANATIONS) - used == set()
+
+
+def test_explanations_are_sorted_and_longer_than_their_headline() -> None:
+    assert list(EXPLANATIONS) == sorted(EXPLANATIONS)
+    assert [code for code, text in EXPLANATIONS.items() if len(text.split()) < 15] == []
+
+
+def _codes_in(source: Path) -> set[str]:
+    """Strings that are written where a code is expected: kebab-case literals that are explained somewhere, or
+    the first argument of a Diagnostic or Problem."""
+    tree = ast.parse(source.read_text())
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value in EXPLANATIONS and source.name != "codes.py":
+            found.add(node.value)
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") in {"Diagnostic", "Problem"}
+            and node.args
+        ):
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.add(first.value)
+    return found
+
+
+def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
+    revealing = {
+        str(source.relative_to(PACKAGE))
+        for source in SOURCES
+        if re.search(r"\w\.reveal\(\)", source.read_text())
+    }
+    assert revealing == {"api/body.py", "api/transport.py"}
+
+
+def test_nothing_below_the_command_line_prints_or_reads_its_surroundings() -> None:
+    forbidden = re.compile(
+        r"(?<![.\w])print\(|\bsys\.exit\(|\bos\.environ\b|\bos\.getenv\(|\btime\.(time|sleep|monotonic)\("
+    )
+    offenders = {
+        str(source.relative_to(PACKAGE))
+        for source in SOURCES
+        if source.relative_to(PACKAGE).parts[0] != "cli" and forbidden.search(source.read_text())
+    }
+    assert offenders == set()

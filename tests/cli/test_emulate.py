@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from command_line import COMMAND, PATIENCE, environment, run
+
+
+@contextmanager
+def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A running emulator with the settings that it printed."""
+    process = subprocess.Popen(
+        [*COMMAND, "emulate", "--port", "0", *arguments],
+        cwd=directory,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    printed = [process.stdout.readline(), process.stdout.readline()]
+    assert all(line.startswith("export ") for line in printed), printed
+    pairs = [word.split("=", 1) for line in printed for word in line.split()[1:]]
+    try:
+        yield process, dict(pairs)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def account(settings: dict[str, str], key: str, secret: str) -> int:
+    basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    url = f"{settings['FIVETRAN_API_URL']}/account/info"
+    request = Request(url, headers={"Authorization": f"Basic {basic}"})
+    try:
+        with urlopen(request, timeout=PATIENCE) as answer:
+            assert json.load(answer)["code"] == "Success"
+            return int(answer.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_the_printed_settings_lead_to_a_working_account_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    with emulated(tmp_path) as (process, settings):
+        assert settings["FIVETRAN_API_URL"].startswith("http://127.0.0.1:")
+        assert account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert out == ""
+    assert err.endswith("Ended.\n")
+    assert "Traceback" not in err
+
+
+def test_given_credentials_are_the_only_ones_that_are_let_in(tmp_path: Path) -> None:
+    with emulated(tmp_path, "--apikey", "one", "--apisecret", "two") as (_, settings):
+        assert settings["FIVETRAN_APIKEY"] == "one"
+        assert account(settings, "one", "two") == 200
+        assert account(settings, "one", "three") == 401
+
+
+def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("emulate", "--port", str(port), directory=tmp_path)
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.startswith(f"error[port-unavailable]: cannot listen on port {port}: ")
+    assert done.err.endswith("\n1 error\n")
+
+
+@pytest.mark.parametrize("database", ["missing/folder/account.db", "text.db"])
+def test_a_database_that_cannot_be_used_is_one_clear_error(database: str, tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("this is no database, but a text that is long enough to look at " * 20)
+    done = run("emulate", "--port", "0", "--db", database, directory=tmp_path)
+    assert done.code == 1
+    assert done.err.startswith("error[sandbox-unusable]: ")
+    assert f"cannot be kept in {database}: " in done.err
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    blocked = tmp_path / "werkzeug.py"
+    blocked.write_text("raise ModuleNotFoundError('blocked', name='werkzeug')")
+    done = run("emulate", "--port", "0", directory=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.code == 1
+    assert "error[sandbox-not-installed]" in done.err
+    assert "pip install 'fivetran-reconciler[sandbox]'" in done.err

@@ -1,0 +1,149 @@
+"""From spec files to an account and back, with the real command line over real HTTP."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Fivetran, Project
+
+from reconciler.emulator.setup_tests import SetupTest
+
+PAIR = """\
+  orders:
+    destination:
+      service: postgres_rds_warehouse
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config:
+        host: orders.example
+        port: 5432
+        database: orders
+        user: fivetran
+        password: {secret: "env:ORDERS_PASSWORD"}
+"""
+SECRETS = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Project:
+    """A project with one pair, for the account of the server."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(PAIR)
+    return project
+
+
+def test_a_first_plan_adds_both_and_only_reads(orders: Project, server: Fivetran) -> None:
+    result = orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS)
+    assert result.exit == 2
+    assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout.splitlines()
+    assert server.writes == []
+    assert "a-password-nobody-sees" not in result.stdout + result.stderr
+
+
+def test_apply_makes_the_group_then_its_destination_then_tests_it(orders: Project, server: Fivetran) -> None:
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 0, result.stderr
+    [group] = server.ids("groups")
+    assert server.writes == [
+        "POST /v1/groups",
+        "POST /v1/destinations",
+        f"POST /v1/destinations/{group}/test",
+    ]
+    [body] = server.bodies("POST", "/v1/destinations")
+    assert body == {
+        "group_id": group,
+        "service": "postgres_rds_warehouse",
+        "region": "AWS_US_EAST_1",
+        "time_zone_offset": "0",
+        "config": {
+            "host": "orders.example",
+            "port": 5432,
+            "database": "orders",
+            "user": "fivetran",
+            "password": "a-password-nobody-sees",
+        },
+        "trust_certificates": False,
+        "trust_fingerprints": False,
+        "run_setup_tests": False,
+    }
+
+
+def test_a_second_plan_has_no_changes(orders: Project, server: Fivetran) -> None:
+    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.against(server, "plan", "--detailed-exitcode")
+    assert result.exit == 0
+    assert "No changes." in result.stdout.splitlines()
+
+
+def test_an_update_sends_only_the_changed_declared_fields(orders: Project, server: Fivetran) -> None:
+    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    orders.groups(
+        PAIR.replace("orders.example", "orders-2.example").replace("AWS_US_EAST_1", "AWS_US_WEST_2")
+    )
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stderr
+    [group] = server.ids("groups")
+    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+        {"region": "AWS_US_WEST_2", "config": {"host": "orders-2.example"}, "run_setup_tests": False}
+    ]
+
+
+def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Fivetran) -> None:
+    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    [group] = server.ids("groups")
+    orders.groups(PAIR.replace("  orders:\n", f"  orders:\n    id: {group}\n    name: Orders of today\n"))
+    before = len(server.writes)
+    assert orders.against(server, "apply", "--auto-approve").exit == 0
+    assert server.writes[before:] == [f"PATCH /v1/groups/{group}"]
+    assert server.ids("groups") == [group]
+
+
+def test_a_group_without_its_destination_is_completed(orders: Project, server: Fivetran) -> None:
+    orders.groups("  orders: {}\n")
+    orders.against(server, "apply", "--auto-approve")
+    orders.groups(PAIR)
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 0, result.stderr
+    assert server.writes.count("POST /v1/groups") == 1
+    assert server.writes.count("POST /v1/destinations") == 1
+
+
+def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
+    orders: Project, server: Fivetran
+) -> None:
+    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    [group] = server.ids("groups")
+    before = len(server.calls)
+    result = orders.against(server, "plan", "--format", "json")
+    assert server.calls[before:] == [
+        "GET /v1/account/info",
+        "GET /v1/groups",
+        "GET /v1/destinations",
+        f"GET /v1/destinations/{group}",
+    ]
+    assert result.document["requests"] == 4
+
+
+def test_without_a_terminal_apply_wants_auto_approve_and_calls_nobody(
+    orders: Project, server: Fivetran
+) -> None:
+    result = orders.against(server, "apply", environ=SECRETS)
+    assert result.exit == 64
+    assert "--auto-approve" in result.stderr
+    assert server.calls == []
+
+
+def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(orders: Project, server: Fivetran) -> None:
+    failure = SetupTest("Host Connection", "FAILED", "no route to orders.example")
+    server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 6
+    assert "no route to orders.example" in result.stdout + result.stderr
+    assert len(server.ids("destinations")) == 1
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 2
+    server.app.dashboard.script_setup_tests(group_name="orders")
+    assert orders.against(server, "apply", "--auto-approve").exit == 0
+    assert server.writes.count("POST /v1/destinations") == 1
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0

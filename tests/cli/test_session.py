@@ -1,0 +1,115 @@
+"""However the work of a command ends, there is an exit code and nothing leaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.exit import Exit
+from reconciler.cli.options import Shared
+from reconciler.cli.session import Session, in_session
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.source import Span
+from reconciler.report.verbosity import Verbosity
+
+SHARED = Shared(Path("specs/reconciler.yaml"), sandbox=True, no_color=True, verbosity=Verbosity.NORMAL)
+
+
+def bug(session: Session) -> Exit:
+    raise ValueError("hunter2")
+
+
+def bug_behind_a_bug(session: Session) -> Exit:
+    try:
+        return bug(session)
+    except ValueError as error:
+        raise RuntimeError("also hunter2") from error
+
+
+def interrupted(session: Session) -> Exit:
+    raise KeyboardInterrupt
+
+
+def refused(session: Session) -> Exit:
+    raise ReconcilerError(
+        [
+            Diagnostic("replace-refused", "no", span=Span("spec.yaml", 2, 3, 2, 6)),
+            Diagnostic("replace-refused", "never"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("work", [bug, bug_behind_a_bug])
+def test_a_bug_shows_where_it_is_and_never_its_message(
+    work: Callable[[Session], Exit], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert in_session(SHARED, "text", work) is Exit.BUG
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "this is a bug in reconciler" in printed.err
+    assert f"in {work.__name__}" in printed.err
+    assert "hunter2" not in printed.err.replace('ValueError("hunter2")', "").replace(
+        'RuntimeError("also hunter2")', ""
+    ), "only the source of this test names it"
+
+
+def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+    assert in_session(SHARED, "text", interrupted) is Exit.INTERRUPTED
+    assert capfd.readouterr().err.startswith("error[interrupted]: ")
+
+
+@pytest.mark.parametrize(
+    ("work", "code"), [(bug, Exit.BUG), (interrupted, Exit.INTERRUPTED), (refused, Exit.REFUSED)]
+)
+def test_with_json_every_end_is_one_document(
+    work: Callable[[Session], Exit], code: Exit, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert in_session(SHARED, "json", work) is code
+    data = json.loads(capfd.readouterr().out)
+    assert data["exit"] == {"code": int(code), "reason": code.reason}
+    assert data["diagnostics"]
+    assert "hunter2" not in str(data)
+
+
+def test_people_get_all_findings_with_their_excerpts_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spec.yaml").write_bytes(b"a: 1\r\n  bad: 2\r\n")
+    assert in_session(SHARED, "text", refused) is Exit.REFUSED
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "error[replace-refused]: no\n"
+        "  --> spec.yaml:2:3\n"
+        "   |\n"
+        " 2 |   bad: 2\n"
+        "   |   ^^^\n"
+        "\n"
+        "error[replace-refused]: never\n"
+        "\n"
+        "2 errors\n"
+    )
+
+
+def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
+    in_session(SHARED, "concise", refused)
+    assert capfd.readouterr().err == (
+        "spec.yaml:2:3: error[replace-refused]: no\nerror[replace-refused]: never\n"
+    )
+
+
+@pytest.mark.parametrize("line", [0, 3, 10**9])
+def test_a_line_that_is_not_there_has_no_excerpt(line: int, tmp_path: Path) -> None:
+    from reconciler.cli.source_lines import SourceLines
+
+    (tmp_path / "a.yaml").write_text("one\ntwo")
+    lines = SourceLines(tmp_path)
+    assert lines("a.yaml", 2) == "two"
+    assert lines("a.yaml", line) is None
+    assert lines("missing.yaml", 1) is None
+    assert lines(".", 1) is None
+    assert lines("nul\0", 1) is None

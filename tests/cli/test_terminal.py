@@ -1,0 +1,173 @@
+"""What a person at a terminal meets: the question, live progress, Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import PATIENCE, AtTerminal, run
+from harness import Fivetran, credentials
+
+from reconciler.emulator.serve import serving
+
+QUESTION = 'Only "yes" is accepted: '
+PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
+ENTRIES = "version: 1\ngroups:\n  first: {}\n  second: {}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project of two groups that does not say which account it is for."""
+    (tmp_path / "specs/groups").mkdir(parents=True)
+    (tmp_path / "specs/reconciler.yaml").write_text(PROJECT)
+    (tmp_path / "specs/groups/main.yaml").write_text(ENTRIES)
+    return tmp_path
+
+
+@dataclass
+class Gate:
+    """A Fivetran that keeps every write waiting until somebody opens."""
+
+    app: Any
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "GET":
+            self.reached.set()
+            assert self.opened.wait(PATIENCE)
+        answer: Iterable[bytes] = self.app(environ, start_response)
+        return answer
+
+
+@pytest.fixture
+def gate(server: Fivetran) -> Iterator[tuple[Gate, str]]:
+    """A gate before the account of `server`, with its address."""
+    gate = Gate(server.app)
+    with serving(gate) as url:
+        yield gate, url
+        gate.opened.set()
+
+
+def test_yes_applies(folder: Path) -> None:
+    with AtTerminal("apply", "--sandbox", directory=folder) as terminal:
+        terminal.wait_for(QUESTION)
+        assert "Plan: 2 to add, 0 to change, 0 to destroy." in terminal.seen
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+        assert "Applied: 2 created in " in terminal.text
+        assert "Checked: a new plan is empty." in terminal.text
+        assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 0
+
+
+@pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
+def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
+    with AtTerminal("apply", "--sandbox", directory=folder) as terminal:
+        terminal.wait_for(QUESTION)
+        terminal.type(answer)
+        assert terminal.end() == 1
+        assert "Nothing was applied." in terminal.seen
+        assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 2
+
+
+def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: Fivetran) -> None:
+    with AtTerminal("apply", directory=folder, **credentials(server.url)) as terminal:
+        terminal.wait_for(QUESTION)
+        terminal.signal(signal.SIGINT)
+        assert terminal.end() == 130
+        assert "Traceback" not in terminal.seen
+        assert server.writes == []
+
+
+def test_the_question_names_an_account_that_the_project_does_not(folder: Path, server: Fivetran) -> None:
+    account = server.app.dashboard.identity
+    with AtTerminal("apply", "--auto-approve", directory=folder, **credentials(server.url)) as terminal:
+        terminal.wait_for(QUESTION)
+        assert f"({account.account_id})? {QUESTION}" in terminal.seen
+        terminal.type("no\n")
+        assert terminal.end() == 1
+        assert server.writes == []
+
+
+def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sent(
+    folder: Path, server: Fivetran
+) -> None:
+    done = run("apply", "--auto-approve", directory=folder, **credentials(server.url))
+    assert done.code == 3
+    assert "error[account-unconfirmed]" in done.err
+    assert "account_id:" in done.err
+    assert server.calls == []
+
+
+def test_without_a_terminal_and_without_approval_nothing_is_even_read(folder: Path, server: Fivetran) -> None:
+    done = run("apply", directory=folder, given="yes\n", **credentials(server.url))
+    assert done.code == 64
+    assert done.err.startswith("error[no-terminal]: ")
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_first_signal_lets_what_is_in_flight_end(
+    number: int, folder: Path, server: Fivetran, gate: tuple[Gate, str]
+) -> None:
+    held, url = gate
+    with _applying(folder, server, url) as terminal:
+        assert held.reached.wait(PATIENCE)
+        terminal.signal(number)
+        terminal.wait_for("what is in flight ends first")
+        held.opened.set()
+        assert terminal.end() == 6
+        assert server.writes == ["POST /v1/groups"]
+        assert "Applied: 1 created in " in terminal.text
+        assert "Not applied: 1 cancelled." in terminal.text
+
+
+def test_a_second_signal_leaves_at_once(folder: Path, server: Fivetran, gate: tuple[Gate, str]) -> None:
+    held, url = gate
+    with _applying(folder, server, url) as terminal:
+        assert held.reached.wait(PATIENCE)
+        terminal.signal(signal.SIGINT)
+        terminal.wait_for("Once more leaves at once.")
+        terminal.signal(signal.SIGINT)
+        assert terminal.end() == 6
+        assert "Left at once" in terminal.seen
+        assert terminal.seen.count("\x1b[?25l") == terminal.seen.count("\x1b[?25h"), "the cursor is back"
+
+
+def _applying(folder: Path, server: Fivetran, url: str) -> AtTerminal:
+    """An apply at a terminal that was told yes."""
+    identity = server.app.dashboard.identity.account_id
+    (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")
+    return AtTerminal("apply", "--auto-approve", directory=folder, **credentials(url))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [(["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
+)
+def test_colours_can_be_turned_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
+    with AtTerminal("plan", "--sandbox", "-q", *arguments, directory=folder, **environ) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b" not in terminal.seen
+
+
+def test_a_terminal_gets_colours_and_a_pipe_does_not(folder: Path) -> None:
+    with AtTerminal("plan", "--sandbox", directory=folder) as terminal:
+        assert terminal.end() == 0
+        assert "\x1b[32m+ \x1b[0m" in terminal.seen
+        assert "\x1b" not in run("plan", "--sandbox", directory=folder).out
+
+
+def test_a_full_disk_is_told_and_an_apply_goes_on(folder: Path, server: Fivetran) -> None:
+    (folder / "specs/reconciler.yaml").write_text(
+        f"{PROJECT}account_id: {server.app.dashboard.identity.account_id}\n"
+    )
+    done = run("apply", "--auto-approve", directory=folder, onto=Path("/dev/full"), **credentials(server.url))
+    assert done.code == 1
+    assert "error[output-lost]" in done.err
+    assert server.writes == ["POST /v1/groups", "POST /v1/groups"]

@@ -1,0 +1,30 @@
+"""Fixtures of the contract tests: accounts that must never answer 500."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from emulated_account import EmulatedAccount
+
+
+@pytest.fixture
+def account_with() -> Iterator[Callable[..., EmulatedAccount]]:
+    """Makes accounts with switches set."""
+    accounts: list[EmulatedAccount] = []
+
+    def make(**behaviour: Any) -> EmulatedAccount:
+        accounts.append(EmulatedAccount(**behaviour))
+        return accounts[-1]
+
+    yield make
+    for account in accounts:
+        assert account.failures() == []
+        account.emulator.close()
+
+
+@pytest.fixture
+def account(account_with: Callable[..., EmulatedAccount]) -> EmulatedAccount:
+    """An account with every switch at its default."""
+    return account_with()

@@ -1,0 +1,85 @@
+"""Whatever is sent, the answer is an envelope and never a 500."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulated_account import SNOWFLAKE, EmulatedAccount
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.catalogue.load import load_service, service_names
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+FIELDS = sorted(
+    {
+        name
+        for service in service_names()
+        for name in (load_service(service) or load_service("snowflake")).fields
+    }  # type: ignore[union-attr]
+)
+TOP = (
+    "region",
+    "time_zone_offset",
+    "networking_method",
+    "private_link_id",
+    "hybrid_deployment_agent_id",
+    "local_processing_agent_id",
+    "external_secrets_keys_config",
+    "daylight_saving_time_enabled",
+    "trust_certificates",
+    "run_setup_tests",
+    "config",
+    "name",
+    "service",
+    "group_id",
+)
+configs = values | st.dictionaries(st.sampled_from(FIELDS), values, max_size=5)
+bodies = values | st.dictionaries(st.sampled_from(TOP), values, max_size=6).flatmap(
+    lambda body: configs.map(lambda config: {**body, "config": config})
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    method=st.sampled_from(("GET", "POST", "PATCH", "DELETE", "PUT")),
+    path=st.sampled_from(
+        (
+            "/v1/groups",
+            "/v1/groups/{id}",
+            "/v1/destinations",
+            "/v1/destinations/{id}",
+            "/v1/destinations/{id}/test",
+        )
+    ),
+    body=bodies,
+)
+def test_any_body_is_answered(method: str, path: str, body: Any) -> None:
+    account = EmulatedAccount()
+    identifier = account.created("snowflake", SNOWFLAKE)
+    answer = account.call(method, path.format(id=identifier), body)
+    assert answer.status < 500, account.failures()
+    account.emulator.close()
+
+
+@settings(max_examples=150, deadline=None)
+@given(service=st.sampled_from(service_names()), config=configs, patch=configs)
+def test_any_config_can_be_created_or_is_refused(service: str, config: Any, patch: Any) -> None:
+    account = EmulatedAccount()
+    created = account.create(service, config)
+    assert created.status in {201, 400}, account.failures()
+    if created.status == 201:
+        identifier = created.data["id"]
+        assert account.patch(f"/v1/destinations/{identifier}", {"config": patch}).status in {200, 400}
+        assert account.get(f"/v1/destinations/{identifier}").status == 200, account.failures()
+    account.emulator.close()

@@ -1,0 +1,103 @@
+"""The emulator behind a real socket: what any HTTP client meets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
+
+from reconciler.emulator.serve import NotLoopbackError, serve, serving
+
+
+def request(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    asked = Request(url, data=data, method=method, headers={**BASIC, **headers})
+    try:
+        with urlopen(asked, timeout=10) as response:
+            return response.status, json.load(response)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_a_group_is_made_and_read_over_http(account: EmulatedAccount) -> None:
+    with serving(account.emulator) as url:
+        status, made = request("POST", f"{url}/groups", {"name": "over http"}, **JSON_TYPE)
+        assert (status, made["code"]) == (201, "Success")
+        assert request("GET", f"{url}/groups/{made['data']['id']}") == (
+            200,
+            {"code": "Success", "message": "Group details retrieved successfully", "data": made["data"]},
+        )
+        assert request("GET", f"{url}/groups/none")[0] == 404
+        assert request("POST", f"{url}/groups", {"name": "x"})[0] == 415
+
+
+def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
+    with serving(account.emulator) as url, ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda number: request("POST", f"{url}/groups", {"name": f"group {number}"}, **JSON_TYPE),
+                range(80),
+            )
+        )
+    assert {status for status, _ in answers} == {201}
+    assert len({answer["data"]["id"] for _, answer in answers}) == 80
+    assert [exchange.sequence for exchange in account.emulator.history()] == list(range(1, 81))
+    assert all(len(exchange.effects) == 1 for exchange in account.emulator.history())
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n"]
+)
+def test_even_what_is_no_http_gets_an_envelope(account: EmulatedAccount, sent: bytes) -> None:
+    with (
+        serving(account.emulator) as url,
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as connection,
+    ):
+        connection.sendall(sent)
+        with connection.makefile("rb") as stream:
+            answer = stream.read()
+    _, _, body = answer.rpartition(b"\r\n\r\n")
+    assert set(json.loads(body or answer)) == {"code", "message"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
+def test_it_listens_on_this_machine_alone(account: EmulatedAccount, host: str) -> None:
+    with pytest.raises(NotLoopbackError), serving(account.emulator, host=host):
+        pass
+
+
+def test_a_taken_port_is_an_ordinary_error(account: EmulatedAccount) -> None:
+    with serving(account.emulator) as url:
+        port = urlsplit(url).port or 0
+        with pytest.raises(OSError, match="in use"):
+            serve(account.emulator, port=port, on_ready=lambda _: pytest.fail("nobody can be ready"))
+
+
+def test_serving_tells_its_address_when_it_takes_connections(account: EmulatedAccount) -> None:
+    told: list[str] = []
+    ready = threading.Event()
+
+    def on_ready(url: str) -> None:
+        told.append(url)
+        ready.set()
+
+    options = {"port": 0, "on_ready": on_ready}
+    threading.Thread(target=serve, args=(account.emulator,), kwargs=options, daemon=True).start()
+    assert ready.wait(10)
+    assert request("GET", f"{told[0]}/account/info")[0] == 200
+
+
+def test_nothing_is_printed(account: EmulatedAccount, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(account.emulator) as url:
+        request("GET", f"{url}/groups")
+        request("GET", f"{url}/nowhere")
+    assert capfd.readouterr() == ("", "")

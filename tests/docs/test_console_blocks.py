@@ -1,0 +1,96 @@
+"""Every console block of the README and of the examples is run, in order, and must print what it shows.
+
+A block is a ```console fence: lines that start with `$ ` are commands, the lines behind one are its output (both
+streams). `...` alone on a line stands for any lines; durations are not compared. A command that ends with
+`# exit N` must end with that code, every other one with 0.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command with what it must print."""
+
+    command: str
+    exit: int
+    output: list[str]
+
+
+def steps_of(page: Path) -> list[Step]:
+    """The commands of a page in reading order."""
+    steps: list[Step] = []
+    for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                command, _, code = line[2:].partition("  # exit ")
+                steps.append(Step(command, int(code or 0), []))
+            else:
+                steps[-1].output.append(line)
+    return steps
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(steps_of(PAGES[0])) >= 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
+def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "clone"
+    shutil.copytree(page.parent, folder, ignore=shutil.ignore_patterns(".*", "tests", "reconciler"))
+    environ = {
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FIVETRAN_", "RECONCILER_"))
+        },
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+        "PYTHONIOENCODING": "utf-8",
+    }
+    for step in steps_of(page):
+        done = subprocess.run(
+            ["bash", "-c", step.command],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == step.exit, f"$ {step.command}\n{done.stdout}"
+        if step.output:
+            assert matches(step.output, done.stdout.splitlines()), f"$ {step.command}\n{done.stdout}"
+
+
+def matches(expected: list[str], printed: list[str]) -> bool:
+    """Whether the printed lines are the expected ones, `...` standing for any number of them."""
+    pattern = r"\n".join(
+        r"(?:.*\n)*?.*" if line == "..." else re.escape(comparable(line)) for line in expected
+    )
+    return re.fullmatch(pattern.strip(), "\n".join(comparable(line) for line in printed).strip()) is not None
+
+
+def comparable(line: str) -> str:
+    """A line without what differs from run to run: durations, and the spaces that align them."""
+    return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? s\b", "N s", line)).rstrip()
+
+
+def test_a_page_that_shows_something_else_fails() -> None:
+    assert matches(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
+    assert not matches(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
+    assert not matches(["a"], ["a", "b"])

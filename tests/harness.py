@@ -1,0 +1,150 @@
+"""The other side and the command line, for tests that run the whole product.
+
+`Fivetran` is an emulator on a loopback socket with a history; `run` calls the real command line in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from reconciler.cli.main import run as run_command_line
+from reconciler.emulator.app import Emulator, create_app
+
+ROOT = Path(__file__).parents[1]
+KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed and how it ended."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as the one JSON document that it must be."""
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class Fivetran:
+    """A running emulator. `app` gives the history, `url` is what clients call."""
+
+    app: Emulator
+    url: str
+
+    @property
+    def calls(self) -> list[str]:
+        """Every request so far as `METHOD path`, oldest first."""
+        return [f"{exchange.method} {exchange.path}" for exchange in self.app.history()]
+
+    @property
+    def writes(self) -> list[str]:
+        """The requests that may change something."""
+        return [call for call in self.calls if not call.startswith("GET ")]
+
+    @property
+    def account_id(self) -> str:
+        """The id of the account."""
+        return self.app.dashboard.identity.account_id
+
+    def ids(self, collection: str) -> list[str]:
+        """Ids in `groups` or `destinations`, as any client would list them."""
+        return [item["id"] for item in self.get(f"/{collection}?limit=1000")["items"]]
+
+    def get(self, path: str) -> Any:
+        """The data that a GET of this path answers."""
+        request = urllib.request.Request(
+            self.url + path,
+            headers={
+                "Authorization": "Basic " + b64encode(f"{KEY}:{SECRET}".encode()).decode(),
+                "Accept": "application/json;version=2",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def bodies(self, method: str, path: str) -> list[Any]:
+        """Parsed bodies of all requests to exactly this path."""
+        return [each.body for each in self.app.history() if (each.method, each.path) == (method, path)]
+
+
+@contextmanager
+def fivetran(**options: Any) -> Iterator[Fivetran]:
+    """An empty account on a free loopback port, with the credentials of the tests."""
+    app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC), **options)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Fivetran(app, f"http://127.0.0.1:{server.server_port}/v1")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        app.close()
+
+
+class Project:
+    """A folder with specs, and the command line run in it."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+        self.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+
+    def write(self, name: str, text: str) -> Path:
+        """Put a file into the project."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def groups(self, text: str, file: str = "main") -> None:
+        """Put a spec file with these group entries into the project (two spaces of indent)."""
+        self.write(f"specs/groups/{file}.yaml", f"version: 1\ngroups:\n{text}")
+
+    def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Result:
+        """Run a command line in the project's folder. Only `environ` is in its environment for Fivetran and secrets."""
+        with self._monkeypatch.context() as patch:
+            patch.chdir(self.folder)
+            for name in (
+                "FIVETRAN_APIKEY",
+                "FIVETRAN_APISECRET",
+                "FIVETRAN_API_URL",
+                "RECONCILER_PROJECT",
+                "HTTPS_PROXY",
+            ):
+                patch.delenv(name, raising=False)
+            for name, value in (environ or {}).items():
+                patch.setenv(name, value)
+            self._capfd.readouterr()
+            code = run_command_line(list(arguments))
+        printed = self._capfd.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    def against(self, server: Fivetran, *arguments: str, environ: Mapping[str, str] | None = None) -> Result:
+        """Run a command line against a running emulator."""
+        return self.run(*arguments, environ={**credentials(server.url), **(environ or {})})
+
+
+def credentials(url: str) -> dict[str, str]:
+    """The environment that points a client at an emulator of `fivetran()`."""
+    return {"FIVETRAN_APIKEY": KEY, "FIVETRAN_APISECRET": SECRET, "FIVETRAN_API_URL": url}

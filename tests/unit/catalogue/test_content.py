@@ -1,0 +1,184 @@
+"""The shipped catalogue as a whole: what must hold whatever is added to it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+
+import pytest
+
+from reconciler.catalogue.canonical import canonical_value, is_mask
+from reconciler.catalogue.load import destination_facts, load_service, service_names
+from reconciler.catalogue.model import Field, FieldType, Service, Stage
+from reconciler.catalogue.secrecy import sounds_secret
+
+SERVICES = tuple(service for name in service_names() if (service := load_service(name)))
+TABLES = [
+    pytest.param(destination_facts().fields, id="destination"),
+    *(pytest.param(service.fields, id=service.name) for service in SERVICES if service.fields),
+]
+each_table = pytest.mark.parametrize("fields", TABLES)
+each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+
+
+def names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
+    """The fields that break a rule."""
+    return [field.name for field in fields.values() if wrong(field)]
+
+
+OF_A_MANAGED_LAKE = {
+    "bucket",
+    "container_name",
+    "fivetran_role_arn",
+    "lakehouse_guid",
+    "one_lake_auth_type",
+    "onelake_client_id",
+    "onelake_tenant_id",
+    "prefix_path",
+    "region",
+    "storage_account_name",
+    "workspace_guid",
+}
+DOCUMENTED_IMMUTABLES = {
+    "managed_data_lake": OF_A_MANAGED_LAKE,
+    "databricks_via_managed_data_lake": OF_A_MANAGED_LAKE,
+    "new_s3_datalake": {"bucket", "prefix_path", "table_format"},
+    "adls": {"storage_account_name", "container_name", "prefix_path"},
+    "onelake": {"storage_account_name", "lakehouse_guid", "workspace_guid", "prefix_path", "lakehouse_name"},
+}
+
+
+def test_there_are_42_services() -> None:
+    assert len(service_names()) == 42 == len(SERVICES)
+
+
+def test_exactly_the_33_documented_fields_are_immutable() -> None:
+    found = {
+        service.name: immutable
+        for service in SERVICES
+        if (immutable := {field.name for field in service.fields.values() if field.immutable})
+    }
+    assert found == DOCUMENTED_IMMUTABLES
+    assert sum(map(len, found.values())) == 33
+
+
+@each_table
+def test_a_field_whose_name_sounds_secret_is_sensitive_or_says_why_not(fields: Mapping[str, Field]) -> None:
+    assert not names(
+        fields, lambda it: sounds_secret(it.name) and it.sensitive == bool(it.not_secret_because)
+    )
+    assert not names(fields, lambda it: bool(it.not_secret_because) and not sounds_secret(it.name))
+
+
+@each_table
+def test_a_field_is_described_in_one_line(fields: Mapping[str, Field]) -> None:
+    assert not names(fields, lambda it: re.fullmatch(r"[A-Z].*\.", it.description) is None)
+
+
+@each_table
+def test_a_default_is_already_in_normal_form(fields: Mapping[str, Field]) -> None:
+    assert not names(fields, lambda it: canonical_value(it, it.default) != it.default)
+    assert not names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
+
+
+@each_table
+def test_an_example_is_a_value_that_the_field_can_have(fields: Mapping[str, Field]) -> None:
+    types = {FieldType.INTEGER: int, FieldType.STRING: str, FieldType.STRINGS: list}
+    shown = {name: field for name, field in fields.items() if field.example is not None}
+    assert not names(shown, lambda it: it.sensitive or not isinstance(it.example, types[it.type]))
+
+
+@each_table
+def test_a_field_that_the_server_sets_asks_nothing_of_the_spec(fields: Mapping[str, Field]) -> None:
+    answers = {name: field for name, field in fields.items() if field.read_only}
+    assert not names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
+
+
+@each_table
+def test_numbers_and_truth_values_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
+    assert not names(fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN))
+
+
+@each_table
+def test_a_mask_is_made_of_stars(fields: Mapping[str, Field]) -> None:
+    assert not names(fields, lambda it: not all(is_mask(leaf.mask) for leaf in (it, *it.fields.values())))
+
+
+@each_service
+def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> None:
+    for field in service.fields.values():
+        for condition in filter(None, (field.required_when, field.only_when)):
+            for name, wanted in condition.items():
+                possible = service.fields[name].enum or (True, False)
+                assert set(wanted) <= set(possible), field.name
+
+
+@each_service
+def test_names_of_other_fields_exist(service: Service) -> None:
+    for field in service.fields.values():
+        assert field.reads_as is None or service.fields[field.reads_as].read_only
+        assert field.mirrors is None or set(field.enum) <= set(destination_facts().fields[field.mirrors].enum)
+
+
+@each_service
+def test_a_service_is_consistent(service: Service) -> None:
+    assert service.title
+    assert service.free_form == (not service.fields)
+    assert service.external_secrets <= service.fields.keys()
+    assert service.successor is None or service.successor in service_names()
+    assert service.stage is not Stage.CURRENT or service.successor is None
+
+
+def test_superseded_services_name_their_successor() -> None:
+    outdated = {
+        each.name: (each.stage, each.successor) for each in SERVICES if each.stage is not Stage.CURRENT
+    }
+    assert outdated == {
+        "adls": (Stage.LEGACY, "managed_data_lake"),
+        "new_s3_datalake": (Stage.LEGACY, "managed_data_lake"),
+        "onelake": (Stage.RETIRED, "managed_data_lake"),
+        "panoply": (Stage.LEGACY, None),
+        "periscope_warehouse": (Stage.LEGACY, None),
+    }
+
+
+def test_the_external_id_of_postgres_services_is_an_optional_input() -> None:
+    found = [
+        field
+        for service in SERVICES
+        if "auth_method" in service.fields
+        for field in service.fields.values()
+        if field.name == "external_id"
+    ]
+    assert len(found) == 6
+    assert not any(field.read_only or field.required or field.required_when for field in found)
+
+
+def test_the_closed_lists_have_their_documented_sizes() -> None:
+    facts = destination_facts()
+    assert sum(region.listed for region in facts.regions.values()) == 34
+    assert sum(not region.listed for region in facts.regions.values()) == 8
+    assert len(facts.time_zone_offsets) == 24
+    assert facts.networking_methods == facts.fields["networking_method"].enum
+    assert all(region in facts.regions for region in facts.region_aliases.values() if region)
+    assert facts.fields["region"].default in facts.regions
+
+
+def test_companions_are_fields_that_exist() -> None:
+    facts = destination_facts()
+    config_names = {name for service in SERVICES for name in service.fields}
+    for companion in (each for companions in facts.companions.values() for each in companions):
+        assert companion in facts.fields or companion.removeprefix("config.") in config_names
+
+
+def test_every_part_is_used_by_more_than_one_service() -> None:
+    folder = files("reconciler.catalogue")
+    uses: dict[str, int] = {}
+    for name in service_names():
+        for part in tomllib.loads((folder / "services" / f"{name}.toml").read_text()).get("parts", ()):
+            uses[part] = uses.get(part, 0) + 1
+    parts = {each.name.removesuffix(".toml") for each in (folder / "parts").iterdir()}
+    assert uses.keys() == parts
+    assert min(uses.values()) > 1

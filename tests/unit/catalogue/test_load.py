@@ -1,0 +1,99 @@
+"""Reading the TOML files: merging, order, strictness."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.model import WireForm
+from reconciler.catalogue.rows import FieldRow, ServiceFile
+
+
+def test_service_names_are_sorted() -> None:
+    assert list(service_names()) == sorted(service_names())
+
+
+def test_an_unknown_service_is_none_and_no_path() -> None:
+    assert load_service("snowflakes") is None
+    assert load_service("../destination") is None
+
+
+def test_a_service_is_read_once() -> None:
+    assert load_service("snowflake") is load_service("snowflake")
+
+
+def test_a_service_overrides_its_parts_key_by_key() -> None:
+    service = load_service("oracle_warehouse")
+    assert service is not None
+    connection_type = service.fields["connection_type"]
+    assert connection_type.enum == ("Directly", "SshTunnel")  # its own
+    assert connection_type.default == "Directly"  # that of the part
+
+
+def test_a_later_part_overrides_an_earlier_one() -> None:
+    service = load_service("aurora_postgres_warehouse")
+    assert service is not None
+    assert service.fields["auth_method"].enum == ("PASSWORD", "AWS_IAM")
+
+
+def test_an_empty_condition_drops_that_of_a_part() -> None:
+    redshift, postgres = load_service("redshift"), load_service("postgres_warehouse")
+    assert redshift is not None
+    assert postgres is not None
+    assert redshift.fields["always_encrypted"].required_when is None
+    assert postgres.fields["always_encrypted"].required_when == {"connection_type": ("SshTunnel",)}
+
+
+def test_fields_come_in_an_order_for_people() -> None:
+    service = load_service("snowflake")
+    assert service is not None
+    assert list(service.fields)[:6] == ["host", "port", "database", "user", "auth", "password"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wire_form"),
+    [
+        ("snowflake", WireForm.STRING),
+        ("postgres_rds_warehouse", WireForm.STRING),
+        ("databricks", WireForm.STRING),
+        ("managed_data_lake", WireForm.ECHO),
+        ("new_s3_datalake", WireForm.ECHO),
+        ("adls", WireForm.ECHO),
+    ],
+)
+def test_ports_come_back_as_text_from_databases_and_as_numbers_from_lakes(
+    name: str, wire_form: WireForm
+) -> None:
+    service = load_service(name)
+    assert service is not None
+    assert service.fields["port"].answers is wire_form
+
+
+def test_the_catalogue_secret_of_a_lake_has_a_longer_mask() -> None:
+    service = load_service("managed_data_lake")
+    assert service is not None
+    leaf = service.fields["polaris_catalog_configuration"].fields["clientSecret"]
+    assert leaf.sensitive
+    assert leaf.mask == "*" * 8
+
+
+def test_the_catalogue_cannot_be_changed() -> None:
+    service = load_service("snowflake")
+    assert service is not None
+    with pytest.raises(TypeError):
+        service.fields["host"] = service.fields["port"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("row", "table"),
+    [
+        (FieldRow, {"description": "A field.", "sensitiv": True}),
+        (FieldRow, {"description": "A field.", "type": "number"}),
+        (FieldRow, {"type": "string"}),
+        (ServiceFile, {"title": "A service", "sucessor": "snowflake"}),
+    ],
+)
+def test_a_mistake_in_a_file_is_an_error(row: type[FieldRow | ServiceFile], table: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        row.model_validate(table)

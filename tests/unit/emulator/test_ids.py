@@ -1,0 +1,64 @@
+"""Two words."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from werkzeug.test import Client
+
+from reconciler.emulator import account as account_module
+from reconciler.emulator.app import create_app
+from reconciler.emulator.ids import WORDS, two_words
+
+
+def noon() -> datetime:
+    return datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def test_words_are_plain_and_unique() -> None:
+    assert len(set(WORDS)) == len(WORDS) > 300
+    assert all(re.fullmatch("[a-z]+", word) for word in WORDS)
+
+
+def test_an_id_depends_on_its_source_alone() -> None:
+    assert two_words(1, "a") == two_words(1, "a")
+    assert len({two_words(seed, "a") for seed in range(1_000)}) > 950
+
+
+def test_an_id_never_repeats_a_word() -> None:
+    assert all(len(set(two_words(number).split("_"))) == 2 for number in range(5_000))
+
+
+def test_ten_thousand_groups_have_ten_thousand_ids() -> None:
+    dashboard = create_app(clock=noon).dashboard
+    assert len({dashboard.add_group(f"g{number}") for number in range(10_000)}) == 10_000
+
+
+def test_another_seed_gives_other_ids() -> None:
+    ids = {create_app(clock=noon, seed=seed).dashboard.add_group("a") for seed in range(20)}
+    assert len(ids) == 20
+
+
+def test_an_account_without_free_ids_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard = create_app(clock=noon).dashboard
+    monkeypatch.setattr(account_module, "two_words", lambda *_: "same_pair")
+    dashboard.add_group("a")
+    with pytest.raises(RuntimeError, match="no two words are left"):
+        dashboard.add_group("b")
+
+
+def test_a_file_keeps_the_account_and_goes_on_with_its_ids(tmp_path: Path) -> None:
+    file = tmp_path / "account.db"
+    first = create_app(file, clock=noon, seed=1)
+    ids = [first.dashboard.add_group(name) for name in "abc"]
+    identity = first.dashboard.identity
+    first.close()
+    second = create_app(file, clock=noon, seed=1)
+    assert second.dashboard.identity == identity
+    assert second.dashboard.add_group("d") not in ids
+    items = Client(second).get("/v1/groups", headers={"Authorization": "Basic YTpi"}).json["data"]["items"]
+    assert [group["name"] for group in items] == list("abcd")
+    second.close()

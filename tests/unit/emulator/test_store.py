@@ -1,0 +1,100 @@
+"""Documents on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.emulator.store import Kind, Store, UnusableDatabaseError
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    made = Store(":memory:")
+    yield made
+    made.close()
+
+
+def test_documents_come_in_the_order_in_which_they_were_added(store: Store) -> None:
+    for name in ("zebra", "ant", "mule"):
+        store.add(Kind.GROUP, name, {"id": name})
+    store.replace(Kind.GROUP, "zebra", {"id": "zebra", "new": True})
+    assert [body["id"] for body in store.listed(Kind.GROUP)] == ["zebra", "ant", "mule"]
+    assert [body["id"] for body in store.listed(Kind.GROUP, skip=1, limit=1)] == ["ant"]
+
+
+def test_kinds_do_not_mix(store: Store) -> None:
+    store.add(Kind.GROUP, "same", {"is": "group"})
+    store.add(Kind.DESTINATION, "same", {"is": "destination"})
+    assert store.find(Kind.GROUP, "same") == {"is": "group"}
+    assert store.remove(Kind.GROUP, "same")
+    assert not store.remove(Kind.GROUP, "same")
+    assert store.find(Kind.DESTINATION, "same") == {"is": "destination"}
+
+
+def test_documents_are_found_by_parent_and_label(store: Store) -> None:
+    store.add(Kind.CONNECTION, "a", {"id": "a"}, parent="g", label="crm")
+    store.add(Kind.CONNECTION, "b", {"id": "b"}, parent="g", label="shop")
+    assert [body["id"] for body in store.listed(Kind.CONNECTION, parent="g", label="shop")] == ["b"]
+    assert store.has(Kind.CONNECTION, parent="g")
+    assert not store.has(Kind.CONNECTION, parent="other")
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.add(Kind.GROUP, "a", {})
+        assert store.next_number("n") == 1
+        raise ZeroDivisionError
+    assert store.find(Kind.GROUP, "a") is None
+    assert store.next_number("n") == 1
+
+
+def test_a_part_of_a_transaction_can_fail_alone(store: Store) -> None:
+    with store.transaction():
+        store.add(Kind.GROUP, "kept", {})
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            store.add(Kind.GROUP, "undone", {})
+            raise ZeroDivisionError
+    assert store.find(Kind.GROUP, "kept") == {}
+    assert store.find(Kind.GROUP, "undone") is None
+
+
+def test_a_file_keeps_the_account(tmp_path: Path) -> None:
+    file = tmp_path / "account.db"
+    first = Store(file)
+    first.add(Kind.GROUP, "a", {"name": "ä\0"})
+    first.close()
+    second = Store(file)
+    assert second.find(Kind.GROUP, "a") == {"name": "ä\0"}
+    second.close()
+
+
+def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:
+    first, second = Store(tmp_path / "account.db"), Store(tmp_path / "account.db")
+    with first.transaction():
+        first.add(Kind.GROUP, "a", {})
+        assert second.find(Kind.GROUP, "a") is None
+    assert second.find(Kind.GROUP, "a") == {}
+    first.close()
+    second.close()
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    text, other, newer = tmp_path / "text", tmp_path / "other.db", tmp_path / "newer.db"
+    text.write_text("not a database, and long enough to be sure of it")
+    for file, statement in ((other, "CREATE TABLE mine (x)"), (newer, "PRAGMA user_version = 99")):
+        database = sqlite3.connect(file)
+        database.execute(statement)
+        database.commit()
+        database.close()
+    for file in (text, other, newer):
+        with pytest.raises(UnusableDatabaseError, match=file.name):
+            Store(file)
+
+
+def test_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableDatabaseError):
+        Store(tmp_path / "nowhere" / "account.db")

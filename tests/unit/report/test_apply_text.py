@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from report_values import CREATED, SKIPPED, TESTED, applied, destination, group
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.outcome import Applied, Check, Outcome, Status
+from reconciler.model.plan import Action
+from reconciler.report.apply_text import address_width, result, summary
+
+WIDTH = address_width([CREATED.address, TESTED.address])
+
+
+def shown(outcome: Outcome) -> list[str]:
+    return result(outcome, WIDTH).plain.splitlines()
+
+
+def test_a_finished_change_is_one_line() -> None:
+    assert shown(CREATED) == ["  + group.finance_prod        created    yawning_sponge        0.4 s"]
+
+
+def test_setup_tests_are_counted_and_what_they_complain_about_is_shown() -> None:
+    assert shown(TESTED) == [
+        "  + destination.finance_prod  created    yawning_sponge        3.9 s",
+        "      setup tests  2 passed, 1 warning",
+        "        ! Validate Permissions: role R cannot create schemas",
+    ]
+
+
+def test_a_skipped_change_took_no_time() -> None:
+    assert shown(SKIPPED) == ["  ~ destination.analytics_prod  skipped"]
+
+
+def test_a_failure_says_why_and_what_to_do() -> None:
+    reason = Diagnostic("api-refused", "refused", notes=("POST /v1/groups",), help="correct the spec")
+    failed = replace(CREATED, status=Status.FAILED, id=None, diagnostics=(reason,))
+    assert shown(failed) == [
+        "  + group.finance_prod        failed                           0.4 s",
+        "      error[api-refused]: refused",
+        "        = note: POST /v1/groups",
+        "        = help: correct the spec",
+    ]
+
+
+def test_a_test_word_that_nobody_knows_is_shown_as_it_is() -> None:
+    odd = replace(TESTED, checks=(Check("New", "EXPLODED\x1b", "x" * 5000),))
+    lines = shown(odd)
+    assert lines[1] == "      setup tests  1 EXPLODED\\x1b"
+    assert lines[2].startswith("        ! New: xxx")
+    assert len(lines[2]) < 700
+
+
+def test_a_complete_run_is_summed_up_in_two_lines() -> None:
+    updated = replace(SKIPPED, status=Status.DONE)
+    assert summary(applied(CREATED, TESTED, updated)).plain.splitlines() == [
+        "Applied: 2 created, 1 updated in 11.8 s, 19 requests.",
+        "Checked: a new plan is empty.",
+    ]
+
+
+def test_an_incomplete_run_says_what_was_not_done_and_what_to_do() -> None:
+    failed = replace(CREATED, status=Status.FAILED)
+    lines = summary(applied(failed, SKIPPED, remaining=(failed.address, SKIPPED.address))).plain.splitlines()
+    assert lines[:3] == [
+        "Applied: nothing in 11.8 s, 19 requests.",
+        "Not applied: 1 failed, 1 skipped.",
+        "Checked: a new plan still wants group.finance_prod, destination.analytics_prod.",
+    ]
+    assert "run apply again" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("run", "advice"),
+    [
+        (applied(replace(CREATED, status=Status.UNKNOWN), remaining=None), "makes nothing twice"),
+        (applied(replace(CREATED, status=Status.AWAITING_APPROVAL)), "must approve"),
+        (applied(CREATED, remaining=None), "Run plan to see whether anything is left."),
+        (applied(CREATED, remaining=(group("finance_prod"),)), "Run plan to see what is left."),
+        (applied(CREATED, interrupted=True, remaining=None), "Interrupted."),
+    ],
+)
+def test_every_unfinished_run_ends_with_one_thing_to_do(run: Applied, advice: str) -> None:
+    assert advice in summary(run).plain.splitlines()[-1]
+
+
+def test_an_interrupted_run_does_not_claim_that_the_account_was_read_again() -> None:
+    assert "hecked" not in summary(applied(CREATED, interrupted=True, remaining=None)).plain
+
+
+def test_many_addresses_that_remain_are_summed_up() -> None:
+    left = tuple(destination(f"d{number}") for number in range(9))
+    assert "destination.d4 and 4 more." in summary(applied(CREATED, remaining=left)).plain
+
+
+def test_long_runs_are_told_in_minutes() -> None:
+    slow = replace(CREATED, action=Action.VERIFY, seconds=125.2)
+    assert shown(slow)[0].endswith("tested     yawning_sponge        2 min 5 s")

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.source import Span
+from reconciler.report.diagnostics import as_data, concise, full
+
+SPEC = {
+    ("analytics.yaml", 9): "        databse: ANALYTICS",
+    ("analytics.yaml", 12): '        private_key: "hunter2-hunter2"  # rotate',
+    ("flow.yaml", 3): "  config: {passphrase: letmein, private_key: hunter2}",
+    ("tabs.yaml", 1): "\tname:\t漢字テスト x",
+    ("typo.yaml", 4): "  passwrod: hunter2",
+    ("long.yaml", 2): "  key: " + "a" * 300 + "WRONG" + "b" * 300,
+}
+
+
+def read_line(path: str, line: int) -> str | None:
+    return SPEC.get((path, line))
+
+
+def span(path: str, line: int, column: int, width: int) -> Span:
+    return Span(path, line, column, line, column + width)
+
+
+UNKNOWN_FIELD = Diagnostic(
+    "unknown-field",
+    "service `snowflake` has no config field `databse`",
+    span=span("analytics.yaml", 9, 9, 7),
+    help="did you mean `database`?",
+)
+LITERAL = Diagnostic(
+    "literal-secret",
+    "`config.private_key` is sensitive and must not be written in a spec",
+    span=span("analytics.yaml", 12, 22, 17),
+    label="value hidden",
+    notes=("this file may already be in git history: rotate the key",),
+    help='refer to it instead: `private_key: {secret: "env:KEY"}`',
+    secret=True,
+)
+
+
+def shown(*diagnostics: Diagnostic) -> str:
+    return full(diagnostics, read_line).plain
+
+
+def test_two_diagnostics_look_as_designed() -> None:
+    assert shown(LITERAL, UNKNOWN_FIELD) == "\n".join(
+        [
+            "error[unknown-field]: service `snowflake` has no config field `databse`",
+            "  --> analytics.yaml:9:9",
+            "   |",
+            " 9 |         databse: ANALYTICS",
+            "   |         ^^^^^^^",
+            "   |",
+            "   = help: did you mean `database`?",
+            "",
+            "error[literal-secret]: `config.private_key` is sensitive and must not be written in a spec",
+            "  --> analytics.yaml:12:22",
+            "   |",
+            '12 |         private_key: "••••••••"  # rotate',
+            "   |                      ^^^^^^^^^^ value hidden",
+            "   |",
+            "   = note: this file may already be in git history: rotate the key",
+            '   = help: refer to it instead: `private_key: {secret: "env:KEY"}`',
+            "",
+            "2 errors",
+        ]
+    )
+
+
+def test_secrets_of_other_diagnostics_on_the_same_line_are_hidden_too() -> None:
+    first = Diagnostic("literal-secret", "first", span=span("flow.yaml", 3, 24, 7), secret=True)
+    second = Diagnostic("literal-secret", "second", span=span("flow.yaml", 3, 46, 7), secret=True)
+    text = shown(first, second)
+    assert "letmein" not in text
+    assert "hunter2" not in text
+    assert text.count(" 3 |   config: {passphrase: ••••••••, private_key: ••••••••}") == 2
+
+
+def test_a_secret_key_hides_what_follows_it() -> None:
+    typo = Diagnostic("unknown-field", "no field `passwrod`", span=span("typo.yaml", 4, 3, 8), secret=True)
+    assert " 4 |   passwrod: ••••••••\n   |   ^^^^^^^^\n" in shown(typo)
+
+
+def test_a_long_line_is_cropped_around_the_token() -> None:
+    text = shown(Diagnostic("wrong-type", "wrong", span=span("long.yaml", 2, 308, 5)))
+    excerpt, caret = text.splitlines()[3:5]
+    assert len(excerpt) < 130
+    assert excerpt[caret.index("^") :].startswith("WRONG")
+    assert caret.count("^") == 5
+    assert excerpt.startswith(" 2 | …a")
+    assert excerpt.endswith("b…")
+
+
+def test_tabs_and_wide_characters_keep_the_caret_under_the_token() -> None:
+    text = shown(Diagnostic("wrong-type", "wrong", span=span("tabs.yaml", 1, 8, 5)))
+    assert " 1 |     name:    漢字テスト x\n   |              ^^^^^^^^^^\n" in text
+
+
+def test_a_span_of_several_lines_is_underlined_to_the_end_of_its_first() -> None:
+    block = Diagnostic("wrong-shape", "wrong", span=Span("analytics.yaml", 9, 9, 14, 3))
+    assert "   |         ^^^^^^^^^^^^^^^^^^\n" in shown(block)
+
+
+def test_a_span_beyond_the_line_still_has_a_caret() -> None:
+    text = shown(Diagnostic("wrong-shape", "wrong", span=span("analytics.yaml", 9, 500, 5)))
+    assert text.splitlines()[4].endswith("^")
+
+
+def test_a_file_that_cannot_be_read_leaves_out_the_excerpt() -> None:
+    lost = Diagnostic("file-unreadable", "gone", span=span("lost.yaml", 1, 1, 1), help="bring it back")
+    assert shown(lost) == (
+        "error[file-unreadable]: gone\n  --> lost.yaml:1:1\n   = help: bring it back\n\n1 error"
+    )
+
+
+def test_warnings_are_counted_apart() -> None:
+    warning = Diagnostic("unknown-service", "unknown", severity=Severity.WARNING)
+    assert shown(warning, UNKNOWN_FIELD, LITERAL).endswith("\n\n2 errors, 1 warning")
+
+
+def test_concise_is_one_line_each() -> None:
+    assert concise([LITERAL, UNKNOWN_FIELD]).plain.splitlines() == [
+        "analytics.yaml:9:9: error[unknown-field]: service `snowflake` has no config field `databse`",
+        "analytics.yaml:12:22: error[literal-secret]: `config.private_key` is sensitive and must not be"
+        " written in a spec",
+    ]
+
+
+def test_data_has_the_place_and_no_excerpt() -> None:
+    (found,) = as_data([UNKNOWN_FIELD])
+    assert found["code"] == "unknown-field"
+    assert found["span"] == {
+        "path": "analytics.yaml",
+        "line": 9,
+        "column": 9,
+        "end_line": 9,
+        "end_column": 16,
+    }
+    assert "ANALYTICS" not in str(found)
+
+
+HOSTILE = ["\x1b[31m", "\x1b]8;;http://x\x07", "\u202e", "\x9b", "\ud800", "a\r\nb", "##[error]"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_is_made_harmless(hostile: str) -> None:
+    text = shown(
+        Diagnostic(
+            "api-refused",
+            f"x{hostile}y",
+            span=span(f"h{hostile}", 1, 1, 1),
+            notes=(hostile,),
+            help=hostile,
+            label=hostile,
+        )
+    )
+    for character in "\x1b\x07\u202e\x9b\ud800\r":
+        assert character not in text
+    assert "##[" not in text
+    assert len(text.splitlines()) == 6

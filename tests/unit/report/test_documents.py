@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+
+from report_values import CREATED, FULL_PLAN, SKIPPED, TESTED, applied, destination, plan_of
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import Unmanaged
+from reconciler.report.apply_json import applied_data
+from reconciler.report.document import document, dumped, failure
+from reconciler.report.plan_json import plan_data
+
+
+def test_a_plan_document_says_everything_that_the_text_says() -> None:
+    data = json.loads(dumped(document(2, "changes", plan_data(FULL_PLAN))))
+    assert data["format"] == 1
+    assert data["tool"]["name"] == "reconciler"
+    assert data["exit"] == {"code": 2, "reason": "changes"}
+    assert data["account"] == {"id": "intently_yarn", "name": "Acme"}
+    assert [(change["address"], change["action"]) for change in data["changes"]] == [
+        ("group.finance_prod", "create"),
+        ("destination.finance_prod", "create"),
+        ("destination.analytics_prod", "update"),
+        ("destination.lake", "verify"),
+    ]
+    assert data["counts"] == {"create": 2, "update": 1, "verify": 1, "no-op": 2}
+    assert data["requests"] == 14
+    assert data["unmanaged"] == [{"id": "loose_end", "name": "hackathon"}]
+    assert data["unchanged"][1] == {
+        "address": "destination.old",
+        "id": "old_mole",
+        "uncomparable": [["config", "password"]],
+    }
+
+
+def test_a_change_carries_its_fields_risk_and_place() -> None:
+    change = plan_data(FULL_PLAN)["changes"][2]
+    assert change["risk"] == "interrupts-syncs"
+    assert change["reasons"] == ["fields-differ"]
+    assert change["id"] == "decent_dropsy"
+    assert change["span"]["path"] == "specs/groups/analytics.yaml"
+    assert change["fields"][0] == {
+        "path": ["region"],
+        "before": "GCP_US_EAST4",
+        "after": "AWS_US_EAST_1",
+        "shown": "clear",
+        "span": None,
+    }
+
+
+def test_an_apply_document_has_one_outcome_for_each_change() -> None:
+    data = applied_data(applied(CREATED, TESTED, SKIPPED, remaining=(destination("analytics_prod"),)))
+    assert [outcome["status"] for outcome in data["outcomes"]] == ["done", "done", "skipped"]
+    assert data["outcomes"][0]["setup_tests"] is None
+    assert data["outcomes"][1]["setup_tests"][0] == {"title": "Connect", "status": "PASSED", "message": ""}
+    assert data["counts"]["done"] == 2
+    assert data["remaining"] == ["destination.analytics_prod"]
+
+
+def test_a_plan_that_could_not_be_made_again_is_null() -> None:
+    assert applied_data(applied(CREATED, remaining=None))["remaining"] is None
+
+
+def test_a_failure_is_a_document_too() -> None:
+    data = json.loads(dumped(failure(1, "failed", [Diagnostic("unreachable", "no answer")])))
+    assert data["diagnostics"][0]["message"] == "no answer"
+    assert data["exit"] == {"code": 1, "reason": "failed"}
+
+
+def test_a_document_is_ascii_and_holds_no_runner_command() -> None:
+    hostile = "\x1b[2J \u202e \ud800 ##[error]x ##vso[y]"
+    text = dumped(plan_data(plan_of(unmanaged=(Unmanaged("x", hostile),))))
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    assert "##" not in text
+    assert json.loads(text)["unmanaged"][0]["name"] == hostile

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from report_values import (
+    CHANGED_DESTINATION,
+    FULL_PLAN,
+    KEPT_DESTINATION,
+    KEPT_GROUP,
+    NEW_GROUP,
+    UNTESTED_DESTINATION,
+    plan_of,
+)
+
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import FieldChange, Plan, Shown, Unmanaged
+from reconciler.report.plan_text import Detail, plan_text
+
+
+def no_lines(path: str, line: int) -> None:
+    return None
+
+
+def shown(plan: Plan, detail: Detail = Detail.CHANGES) -> str:
+    return plan_text(plan, no_lines, detail).plain
+
+
+def test_a_plan_looks_as_designed() -> None:
+    assert shown(FULL_PLAN).splitlines() == [
+        "account Acme (intently_yarn) · 2 groups, 4 destinations in 4 files"
+        " · read 2 groups, 3 destinations in 3.1 s",
+        "",
+        "+ group.finance_prod                                          specs/groups/finance.yaml:5",
+        '    name                    "finance_prod"',
+        "",
+        "+ destination.finance_prod                                    specs/groups/finance.yaml:7",
+        '    service                 "snowflake"',
+        "    config.port             443",
+        "    config.private_key      (secret env:FINANCE_KEY)",
+        "    id                      (that of group.finance_prod, known after apply)",
+        "",
+        "~ destination.analytics_prod                                  specs/groups/analytics.yaml:9",
+        '    region                  "GCP_US_EAST4" -> "AWS_US_EAST_1"',
+        '    config.role             (not set) -> "FIVETRAN_ROLE"',
+        '    private_link_id         "pl_old" -> (cleared)',
+        "  ! interrupts syncs while setup tests run",
+        "",
+        "? destination.lake                                            specs/groups/lake.yaml:3",
+        "    setup tests have not passed; apply runs them",
+        "",
+        'Not managed: 1 group ("hackathon"). Left alone.',
+        "",
+        "Plan: 2 to add, 1 to change, 0 to destroy.",
+        "1 destination to test · 2 unchanged · 1 value that Fivetran does not show is left as it is",
+    ]
+
+
+def test_nothing_to_do_says_so_alone_on_a_line() -> None:
+    lines = shown(plan_of(KEPT_GROUP)).splitlines()
+    assert lines[-2:] == ["No changes.", "1 unchanged"]
+    assert not any(line.startswith("Plan:") for line in lines)
+
+
+def test_an_outstanding_test_is_never_no_changes() -> None:
+    assert "No changes." not in shown(plan_of(UNTESTED_DESTINATION))
+
+
+def test_only_the_detailed_plan_lists_what_stays() -> None:
+    plan = plan_of(KEPT_GROUP, KEPT_DESTINATION)
+    assert "group.analytics_prod" not in shown(plan)
+    detailed = shown(plan, Detail.EVERYTHING)
+    assert "\n  group.analytics_prod  decent_dropsy\n" in detailed
+    assert "\n  destination.old  old_mole  not compared: config.password\n" in detailed
+
+
+def test_warnings_stand_before_the_counts() -> None:
+    warning = Diagnostic("unknown-service", "nobody knows `nova`", severity=Severity.WARNING)
+    text = shown(replace(plan_of(KEPT_GROUP), warnings=(warning,)))
+    assert "\n\nwarning[unknown-service]: nobody knows `nova`\n\n1 warning\n\nNo changes.\n" in text
+
+
+def test_many_unmanaged_groups_are_summed_up() -> None:
+    others = tuple(Unmanaged(f"id_{number}", f"g{number}") for number in range(1200))
+    text = shown(plan_of(KEPT_GROUP, unmanaged=others))
+    assert 'Not managed: 1,200 groups ("g0", "g1", "g2", "g3", "g4" and 1,195 more). Left alone.' in text
+
+
+def test_a_secret_without_a_source_shows_nothing() -> None:
+    hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Shown.SECRET),))
+    assert "    config.x                (secret)\n" in shown(plan_of(hidden))
+
+
+def test_long_texts_are_shown_where_they_begin_to_differ() -> None:
+    before, after = "a" * 500 + "OLD" + "c" * 500, "a" * 500 + "NEW" + "c" * 500
+    changed = replace(CHANGED_DESTINATION, fields=(FieldChange(("config", "pem"), before, after),))
+    line = next(line for line in shown(plan_of(changed)).splitlines() if "config.pem" in line)
+    assert "aaaOLDccc" in line
+    assert "aaaNEWccc" in line
+    assert "(1,003 characters)" in line
+    assert len(line) < 260
+
+
+HOSTILE = [
+    "x\nPlan: 0 to add",
+    "x\nError: boom",
+    "x\r\n::set-output::",
+    "\x1b[2J",
+    "\u202egnp",
+    "\ud83d",
+    "[red]x[/red]",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_user_text_neither_starts_a_line_nor_reaches_the_terminal(hostile: str) -> None:
+    change = replace(
+        CHANGED_DESTINATION,
+        fields=(
+            FieldChange((f"c{hostile}",), hostile, [hostile]),
+            FieldChange(("id",), None, hostile, Shown.SECRET),
+        ),
+    )
+    plan = replace(
+        plan_of(change, unmanaged=(Unmanaged("x", hostile),)), account_name=hostile, account_id=hostile
+    )
+    text = shown(plan)
+    harmless = shown(plan_of(change, unmanaged=(Unmanaged("x", "y"),)))
+    assert len(text.splitlines()) == len(harmless.splitlines())
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert not any(line.lstrip().startswith(("::", "Error: ")) for line in text.splitlines())
+    assert sum(line.startswith("Plan:") for line in text.splitlines()) == 1

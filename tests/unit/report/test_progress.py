@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import io
+
+from report_values import CREATED, Terminal, console_on
+
+from reconciler.model.event import (
+    ChangeFinished,
+    ChangeStarted,
+    Checking,
+    Event,
+    ReadingAccount,
+    SetupTestsStarted,
+)
+from reconciler.model.plan import Action
+from reconciler.report.progress import Progress
+from reconciler.report.verbosity import Verbosity
+
+RUN: list[Event] = [
+    ReadingAccount(0, 12),
+    ReadingAccount(3, 12),
+    ReadingAccount(12, 12),
+    ChangeStarted(CREATED.address, Action.CREATE),
+    SetupTestsStarted(CREATED.address),
+    ChangeFinished(CREATED),
+    Checking(1),
+]
+RESULT = "  + group.finance_prod  created    yawning_sponge        0.4 s\n"
+
+
+def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
+    results = io.StringIO()
+    with Progress(console_on(live), console_on(results), verbosity, moving) as progress:
+        progress.expect((CREATED.address,))
+        for event in RUN:
+            progress(event)
+    return results.getvalue()
+
+
+def test_without_a_terminal_only_what_takes_long_is_told_in_plain_lines() -> None:
+    live = io.StringIO()
+    assert watched(live) == RESULT
+    assert live.getvalue().splitlines() == [
+        "reading destinations 0/12",
+        "running setup tests of group.finance_prod",
+    ]
+
+
+def test_verbose_tells_every_step() -> None:
+    live = io.StringIO()
+    watched(live, Verbosity.VERBOSE)
+    assert len(live.getvalue().splitlines()) == len(RUN) - 1
+
+
+def test_quiet_shows_results_only() -> None:
+    for live in (io.StringIO(), Terminal()):
+        assert watched(live, Verbosity.QUIET) == RESULT
+        assert live.getvalue() == ""
+
+
+def test_a_terminal_gets_a_live_line_that_goes_away() -> None:
+    live = Terminal()
+    assert watched(live) == RESULT
+    text = live.getvalue()
+    assert "reading destinations 3/12" in text
+    assert "\x1b[2K" in text, "the line is erased"
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0, "the cursor comes back each time"
+
+
+def test_a_terminal_that_cannot_move_gets_plain_lines() -> None:
+    live = Terminal()
+    watched(live, moving=False)
+    assert "\x1b" not in live.getvalue()
+
+
+def test_the_live_line_is_gone_before_a_result_is_printed() -> None:
+    shared = Terminal()
+    console = console_on(shared)
+    with Progress(console, console) as progress:
+        progress(ChangeStarted(CREATED.address, Action.CREATE))
+        progress(ChangeFinished(CREATED))
+    before_result = shared.getvalue().split("yawning_sponge")[0]
+    assert before_result.rindex("\x1b[?25h") > before_result.rindex("creating")
+
+
+def test_without_results_nothing_goes_to_them() -> None:
+    live = io.StringIO()
+    with Progress(console_on(live)) as progress:
+        progress(ChangeFinished(CREATED))
+    assert live.getvalue() == ""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import pytest
+from report_values import Terminal
+from rich.text import Text
+
+from reconciler.report.style import Colour, failure_of, make_console, write_plain
+
+
+class Full(io.StringIO):
+    """A stream on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def encoded(encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+
+
+def test_what_an_ascii_terminal_cannot_say_is_replaced_one_for_one() -> None:
+    stream = encoded("ascii")
+    make_console(stream).print(Text("a · ••• “q” 漢 …"))
+    assert stream.buffer.getvalue() == b'a - *** "q" ? ~\n'  # type: ignore[attr-defined]
+
+
+def test_a_lone_surrogate_never_raises() -> None:
+    stream = encoded("utf-8")
+    make_console(stream).print(Text("x\ud800y"))
+    assert stream.buffer.getvalue() == b"x?y\n"  # type: ignore[attr-defined]
+
+
+def test_colours_appear_only_on_a_terminal() -> None:
+    text = Text("x", "red")
+    for stream, colour, expected in (
+        (Terminal(), Colour.AUTO, "\x1b[31mx\x1b[0m\n"),
+        (Terminal(), Colour.NEVER, "x\n"),
+        (io.StringIO(), Colour.AUTO, "x\n"),
+    ):
+        make_console(stream, colour).print(text)
+        assert stream.getvalue() == expected
+
+
+def test_nothing_is_read_as_markup_or_wrapped() -> None:
+    stream = io.StringIO()
+    long = "[red]x[/red] :smile: " + "word " * 100 + "end"
+    make_console(stream).print(long)
+    assert stream.getvalue() == long + "\n"
+
+
+def test_a_full_disk_is_remembered_and_never_raised() -> None:
+    console = make_console(Full())
+    write_plain(console, "one")
+    console.print("two")
+    failure = failure_of(console)
+    assert failure is not None
+    assert failure.errno == errno.ENOSPC
+
+
+def test_a_closed_pipe_is_left_behind_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor, not a path
+        console = make_console(stream)
+        console.print("nobody reads this")
+        failure = failure_of(console)
+        assert isinstance(failure, BrokenPipeError)
+        stream.write("what the interpreter would still flush at its end")
+
+
+@pytest.mark.parametrize("colour", Colour)
+def test_a_closed_stream_is_no_terminal(colour: Colour, tmp_path: Path) -> None:
+    stream = (tmp_path / "out").open("w", encoding="utf-8")
+    stream.close()
+    console = make_console(stream, colour)
+    console.print("lost")
+    assert failure_of(console) is not None

@@ -1,0 +1,58 @@
+"""What pydantic finds, told in the words of specs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.spec.errors import diagnostics_of
+from reconciler.spec.source import parse
+from reconciler.spec.tree import plain
+
+
+class Mood(StrEnum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    mood: Mood = Mood.GOOD
+    when: Literal["now", "later"] = "now"
+    run: bool = True
+
+
+class Outer(BaseModel):
+    inner: Inner | None = None
+
+
+def finding(text: str) -> Diagnostic:
+    root = parse(text, "a.yaml")
+    with pytest.raises(ValidationError) as raised:
+        Outer.model_validate(plain(root))
+    [only] = diagnostics_of(raised.value, root, Outer)
+    return only
+
+
+def test_the_choices_of_a_closed_list_are_named() -> None:
+    assert finding("inner: {mood: canary}\n").message == "`mood` must be `good` or `bad`"
+    assert finding("inner: {when: canary}\n").help == "write `now` or `later`"
+
+
+def test_a_nested_unknown_key_is_compared_with_the_keys_of_its_own_mapping() -> None:
+    problem = finding("inner: {runn: true}\n")
+    assert (problem.code, problem.help, str(problem.span)) == (
+        "unknown-key",
+        "did you mean `run`?",
+        "a.yaml:1:9",
+    )
+
+
+def test_a_finding_of_no_known_kind_still_has_a_place_and_never_the_value() -> None:
+    problem = finding("inner: {run: canary}\n")
+    assert (problem.code, str(problem.span)) == ("wrong-shape", "a.yaml:1:14")
+    assert "canary" not in problem.message + problem.help

@@ -1,0 +1,394 @@
+"""From a project file and its specs to groups, or to findings of all files together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.spec.load import GroupSpec, Loaded, load
+from reconciler.spec.tree import plain, span_at
+
+PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
+GROUP = "version: 1\ngroups:\n  alpha: {}\n"
+
+
+def write(directory: Path, **files: str) -> Path:
+    """Files by name: `groups__a` is `groups/a.yaml`."""
+    for name, text in files.items():
+        file = directory / (name.replace("__", "/") + ".yaml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text), encoding="utf-8")
+    return directory / "reconciler.yaml"
+
+
+def loaded(directory: Path, **files: str) -> Loaded:
+    return load(write(directory, **files), directory)
+
+
+def only_group(directory: Path, **files: str) -> GroupSpec:
+    [group] = loaded(directory, **files).groups
+    return group
+
+
+def findings(directory: Path, **files: str) -> list[Diagnostic]:
+    project = write(directory, **files)
+    with pytest.raises(ReconcilerError) as raised:
+        load(project, directory)
+    return list(raised.value.diagnostics)
+
+
+def finding(directory: Path, **files: str) -> Diagnostic:
+    [only] = findings(directory, **files)
+    return only
+
+
+def test_a_group_has_its_key_as_name_and_may_lack_a_destination(tmp_path: Path) -> None:
+    group = only_group(tmp_path, reconciler=PROJECT, groups__a=GROUP)
+    assert (group.key, group.name, group.id, group.destination) == ("alpha", "alpha", None, None)
+    assert str(group.key_span) == str(group.name_span) == "groups/a.yaml:3:3"
+
+
+def test_id_and_name_are_read_with_the_place_of_the_name(tmp_path: Path) -> None:
+    text = "version: 1\ngroups:\n  alpha:\n    id: decent_dropsy\n    name: Shared lake\n"
+    group = only_group(tmp_path, reconciler=PROJECT, groups__a=text)
+    assert (group.id, group.name, str(group.name_span)) == (
+        "decent_dropsy",
+        "Shared lake",
+        "groups/a.yaml:5:11",
+    )
+
+
+def test_a_destination_is_merged_from_defaults_profile_entry_and_overrides(tmp_path: Path) -> None:
+    group = only_group(
+        tmp_path,
+        reconciler="""\
+            version: 1
+            specs: [profiles.yaml, 'groups/*.yaml']
+            overrides: [prod.yaml, prod2.yaml]
+            defaults:
+              destination: {region: GCP_US_EAST4, trust: {certificates: any, fingerprints: any}}
+            """,
+        profiles="version: 1\nprofiles:\n  snow: {service: snowflake, config: {port: 443, role: A}}\n",
+        groups__a="""\
+            version: 1
+            groups:
+              alpha:
+                destination:
+                  profile: snow
+                  config: {role: B, host: h}
+                  trust: {certificates: {unset: true}}
+            """,
+        prod="version: 1\ngroups:\n  alpha: {destination: {config: {host: p1, user: u}}}\n",
+        prod2="version: 1\ngroups:\n  alpha: {name: Alpha, destination: {config: {host: p2}}}\n",
+    )
+    assert group.name == "Alpha"
+    assert group.destination is not None
+    assert plain(group.destination) == {
+        "region": "GCP_US_EAST4",
+        "service": "snowflake",
+        "trust": {"fingerprints": "any"},
+        "config": {"port": 443, "role": "B", "host": "p2", "user": "u"},
+    }
+    paths = {
+        key: span_at(group.destination, ("config", key)).path for key in ("port", "role", "user", "host")
+    }
+    assert paths == {
+        "port": "profiles.yaml",
+        "role": "groups/a.yaml",
+        "user": "prod.yaml",
+        "host": "prod2.yaml",
+    }
+
+
+def test_an_override_can_name_another_profile(tmp_path: Path) -> None:
+    group = only_group(
+        tmp_path,
+        reconciler="version: 1\nspecs: [a.yaml]\noverrides: [b.yaml]\n",
+        a="version: 1\nprofiles:\n  x: {region: X}\n  y: {region: Y}\n"
+        "groups:\n  alpha: {destination: {profile: x}}\n",
+        b="version: 1\ngroups:\n  alpha: {destination: {profile: y}}\n",
+    )
+    assert group.destination is not None
+    assert plain(group.destination) == {"region": "Y"}
+
+
+def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
+    got = loaded(
+        tmp_path,
+        reconciler=PROJECT,
+        groups__b="version: 1\ngroups:\n  alpha: {}\n",
+        groups__a="version: 1\ngroups:\n  beta: {}\n  aleph: {}\n",
+    )
+    assert [each.key for each in got.groups] == ["aleph", "alpha", "beta"]
+    assert got.files == ("groups/a.yaml", "groups/b.yaml")
+
+
+def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
+    got = loaded(tmp_path, reconciler=f"account_id: intently_yarn\n{PROJECT}", groups__a=GROUP)
+    assert (got.project.account_id, str(got.project.account_id_span)) == (
+        "intently_yarn",
+        "reconciler.yaml:1:13",
+    )
+    assert got.project.directory == tmp_path
+
+
+def test_paths_outside_the_working_directory_are_shown_whole(tmp_path: Path) -> None:
+    project = write(tmp_path / "specs", reconciler=PROJECT, groups__a=GROUP)
+    (tmp_path / "elsewhere").mkdir()
+    assert load(project, tmp_path / "elsewhere").files == (str(tmp_path / "specs/groups/a.yaml"),)
+    assert load(project, tmp_path).files == ("specs/groups/a.yaml",)
+
+
+def test_an_unset_without_effect_is_a_warning(tmp_path: Path) -> None:
+    text = "version: 1\ngroups:\n  alpha: {destination: {regoin: {unset: true}}}\n"
+    got = loaded(tmp_path, reconciler=PROJECT, groups__a=text)
+    assert [each.code for each in got.warnings] == ["unset-nothing"]
+
+
+def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None:
+    with pytest.raises(ReconcilerError) as raised:
+        load(Path("specs/reconciler.yaml"), tmp_path)
+    [problem] = raised.value.diagnostics
+    assert problem.code == "file-unreadable"
+    assert "`specs/reconciler.yaml`" in problem.message
+    assert "--project FILE" in problem.help
+
+
+@pytest.mark.parametrize(
+    ("project", "code", "where"),
+    [
+        ("", "empty-spec", "1:1"),
+        ("version: 1\n", "missing-key", "1:1"),
+        ("specs: [a.yaml]\n", "missing-key", "1:1"),
+        ("version: 2\nspecs: [a.yaml]\n", "unsupported-version", "1:10"),
+        ("version: true\nspecs: [a.yaml]\n", "unsupported-version", "1:10"),
+        ("version: 1\nspecs: []\n", "wrong-shape", "2:8"),
+        ("version: 1\nspecs: a.yaml\n", "wrong-shape", "2:8"),
+        ("version: 1\nspecs: [a.yaml, 3]\n", "wrong-shape", "2:17"),
+        ("version: 1\nspecs: ['']\n", "wrong-shape", "2:9"),
+        ("version: 1\nspecs: [a.yaml]\nacount_id: x\n", "unknown-key", "3:1"),
+        ("version: 1\nspecs: [a.yaml]\nparallelism: 3\n", "unknown-key", "3:1"),
+        ("version: 1\nspecs: [a.yaml]\naccount_id: 17\n", "wrong-shape", "3:13"),
+        ("version: 1\nspecs: [a.yaml]\naccount_id: 'a/b'\n", "bad-id", "3:13"),
+        ("version: 1\nspecs: [a.yaml]\ndefaults: {group: {}}\n", "unknown-key", "3:12"),
+        ("version: 1\nspecs: [a.yaml]\ndefaults: {destination: {profile: x}}\n", "unknown-key", "3:26"),
+        ("version: 1\nspecs: [a.yaml]\ndefaults: {destination: 1}\n", "wrong-shape", "3:25"),
+        ("version: 1\nspecs: [b.yaml]\n", "no-match", "2:9"),
+        ("version: 1\nspecs: ['b*.yaml']\n", "no-match", "2:9"),
+        ("version: 1\nspecs: ['**b.yaml']\n", "no-match", "2:9"),
+        ("version: 1\nspecs: ['*.yaml']\noverrides: [c.yaml]\n", "no-match", "3:13"),
+        ("version: 1\nspecs: ['../*.yaml']\n", "outside-project", "2:9"),
+        ("version: 1\nspecs: ['reconciler*']\n", "no-match", "2:9"),
+    ],
+)
+def test_a_bad_project_file_is_one_finding_at_its_place(
+    project: str, code: str, where: str, tmp_path: Path
+) -> None:
+    problem = finding(tmp_path, reconciler=project, a=GROUP)
+    assert (problem.code, str(problem.span)) == (code, f"reconciler.yaml:{where}")
+    assert problem.help
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "where"),
+    [
+        ("", "empty-spec", "1:1"),
+        ("version: 1\n", "empty-spec", "1:1"),
+        ("version: 1\ngroups: {}\n", "empty-spec", "1:1"),
+        ("version: 1\ngroups:\n", "wrong-shape", "2:1"),
+        ("groups: {a: {}}\n", "missing-key", "1:1"),
+        ("version: '1'\ngroups: {a: {}}\n", "unsupported-version", "1:10"),
+        ("version: 1\ngroup: {a: {}}\ngroups: {a: {}}\n", "unknown-key", "2:1"),
+        ("version: 1\ngroups: {Big: {}}\n", "bad-key", "2:10"),
+        ("version: 1\ngroups: {a-b: {}}\n", "bad-key", "2:10"),
+        ("version: 1\ngroups: {a: {}}\nprofiles: {A: {}}\n", "bad-key", "3:12"),
+        ("version: 1\ngroups: {a: }\n", "wrong-shape", "2:10"),
+        ("version: 1\ngroups: {a: {nmae: x}}\n", "unknown-key", "2:14"),
+        ("version: 1\ngroups: {a: {service: x}}\n", "unknown-key", "2:14"),
+        ("version: 1\ngroups: {a: {name: ''}}\n", "wrong-shape", "2:20"),
+        ("version: 1\ngroups: {a: {name: ' x'}}\n", "wrong-shape", "2:20"),
+        ("version: 1\ngroups: {a: {name: 3}}\n", "wrong-shape", "2:20"),
+        ("version: 1\ngroups: {a: {name: [x]}}\n", "wrong-shape", "2:20"),
+        ("version: 1\ngroups: {a: {name: {unset: true}}}\n", "wrong-shape", "2:20"),
+        ("version: 1\ngroups: {a: {id: a/b}}\n", "bad-id", "2:18"),
+        ("version: 1\ngroups: {a: {id: ''}}\n", "bad-id", "2:18"),
+        ("version: 1\ngroups: {a: {destination: }}\n", "wrong-shape", "2:14"),
+        ("version: 1\ngroups: {a: {destination: [x]}}\n", "wrong-shape", "2:27"),
+        ("version: 1\ngroups: {a: {destination: {profile: x}}}\n", "unknown-profile", "2:37"),
+        ("version: 1\ngroups: {a: {destination: {profile: [x]}}}\n", "wrong-shape", "2:37"),
+        ("version: 1\ngroups: {a: {}}\nprofiles: {p: x}\n", "wrong-shape", "3:15"),
+        ("version: 1\ngroups: {a: {}}\nprofiles: {p: {profile: q}}\n", "unknown-key", "3:16"),
+        ("version: 1\ngroups: {a: {}, b: {name: a}}\n", "duplicate-name", "2:27"),
+        ("version: 1\ngroups: {a: {id: x}, b: {id: x}}\n", "duplicate-id", "2:30"),
+        ("version: 1\ngroups: {a: {destination: {config: {x: {unset: 1}}}}}\n", "wrong-shape", "2:41"),
+        ("version: 1\nprofiles: {p: {}}\n", "empty-spec", ""),
+    ],
+)
+def test_a_bad_spec_file_is_one_finding_at_its_place(
+    spec: str, code: str, where: str, tmp_path: Path
+) -> None:
+    problem = finding(tmp_path, reconciler=PROJECT, groups__a=spec)
+    expected = f"groups/a.yaml:{where}" if where else "reconciler.yaml:2:9"
+    assert (problem.code, str(problem.span)) == (code, expected)
+    assert problem.help
+
+
+@pytest.mark.parametrize(
+    ("spec", "advice"),
+    [
+        ("version: 1\ngroups: {a: {nmae: x}}\n", "did you mean `name`?"),
+        ("version: 1\ngruops: {a: {}}\ngroups: {b: {}}\n", "did you mean `groups`?"),
+        ("version: 1\ngroups: {a: {service: x}}\n", "put `service` below `destination:`"),
+        (
+            "version: 1\nprofiles: {snow: {}}\ngroups: {a: {destination: {profile: snwo}}}\n",
+            "did you mean `snow`?",
+        ),
+    ],
+)
+def test_near_misses_are_suggested(spec: str, advice: str, tmp_path: Path) -> None:
+    assert finding(tmp_path, reconciler=PROJECT, groups__a=spec).help == advice
+
+
+def test_the_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
+    problems = findings(
+        tmp_path,
+        reconciler=PROJECT,
+        groups__a="version: 1\ngroups: {a: 'x\n",
+        groups__b="version: 1\ngroups: {Bad: {}}\n",
+        groups__c="version: 1\ngroups: {c: {}, d: {name: c}}\n",
+    )
+    assert [(each.code, each.span.path if each.span else "") for each in problems] == [
+        ("yaml-syntax", "groups/a.yaml"),
+        ("bad-key", "groups/b.yaml"),
+        ("duplicate-name", "groups/c.yaml"),
+    ]
+
+
+def test_what_a_broken_file_may_define_is_not_missed(tmp_path: Path) -> None:
+    problem = finding(
+        tmp_path,
+        reconciler="version: 1\nspecs: [profiles.yaml, a.yaml]\noverrides: [b.yaml]\n",
+        profiles="version: 1\nprofiles: [\n",
+        a="version: 1\ngroups: {a: {destination: {profile: snow}}}\n",
+        b="version: 1\ngroups: {zeta: {}}\n",
+    )
+    assert problem.code == "yaml-syntax"
+
+
+def test_a_key_in_two_files_names_both_places(tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler=PROJECT, groups__a=GROUP, groups__b=GROUP)
+    assert (problem.code, str(problem.span)) == ("duplicate-group", "groups/b.yaml:3:3")
+    assert problem.notes == ("first described at groups/a.yaml:3:3",)
+
+
+def test_a_profile_in_two_files_names_both_places(tmp_path: Path) -> None:
+    text = "version: 1\nprofiles: {p: {}}\ngroups: {%s: {}}\n"
+    problem = finding(tmp_path, reconciler=PROJECT, groups__a=text % "a", groups__b=text % "b")
+    assert (problem.code, problem.notes) == ("duplicate-key", ("first described at groups/a.yaml:2:12",))
+
+
+@pytest.mark.parametrize(
+    ("override", "code"),
+    [
+        ("version: 1\ngroups: {alhpa: {}}\n", "unknown-override-target"),
+        ("version: 1\ngroups: {alpha: {}}\nprofiles: {}\n", "unknown-key"),
+        ("version: 1\n", "missing-key"),
+        ("version: 1\ngroups: {}\n", "empty-spec"),
+    ],
+)
+def test_an_override_only_changes_groups_that_exist(override: str, code: str, tmp_path: Path) -> None:
+    project = f"{PROJECT}overrides: [prod.yaml]\n"
+    assert finding(tmp_path, reconciler=project, groups__a=GROUP, prod=override).code == code
+
+
+def test_a_file_that_matches_twice_is_read_once(tmp_path: Path) -> None:
+    project = "version: 1\nspecs: [a.yaml, './a.yaml', '*.yaml', '**/*.yaml']\n"
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "a.yaml")
+    assert loaded(tmp_path, reconciler=project, a=GROUP).files == ("a.yaml",)
+
+
+def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directories(tmp_path: Path) -> None:
+    (tmp_path / "dir.yaml").mkdir()
+    files = {
+        "reconciler": "version: 1\nspecs: ['**/*.yaml']\noverrides: [prod.yaml]\n",
+        "prod": "version: 1\ngroups: {alpha: {name: A}}\n",
+        ".hidden": "not: [a spec",
+        ".git__a": "not: [a spec",
+        "a": GROUP,
+    }
+    assert loaded(tmp_path, **files).files == ("a.yaml", "prod.yaml")
+
+
+def test_an_absolute_path_outside_the_project_is_taken_as_intended(tmp_path: Path) -> None:
+    write(tmp_path / "shared", groups=GROUP)
+    project = f"version: 1\nspecs: ['{tmp_path}/shared/*.yaml']\n"
+    got = load(write(tmp_path / "specs", reconciler=project), tmp_path)
+    assert got.files == ("shared/groups.yaml",)
+
+
+@pytest.mark.parametrize("pattern", ["link.yaml", "l*.yaml", "dir/groups.yaml"])
+def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path: Path) -> None:
+    write(tmp_path / "outside", groups=GROUP)
+    inside = tmp_path / "specs"
+    project = write(inside, reconciler=f"version: 1\nspecs: ['{pattern}']\n")
+    (inside / "link.yaml").symlink_to(tmp_path / "outside/groups.yaml")
+    (inside / "dir").symlink_to(tmp_path / "outside")
+    with pytest.raises(ReconcilerError) as raised:
+        load(project, tmp_path)
+    assert [each.code for each in raised.value.diagnostics] == ["outside-project"]
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "self.yaml").symlink_to(tmp_path / "self.yaml")
+    problem = finding(tmp_path, reconciler="version: 1\nspecs: ['**/*.yaml']\n", a=GROUP)
+    assert problem.code == "file-unreadable"
+
+
+def test_a_pattern_that_matches_nothing_is_found_beside_others(tmp_path: Path) -> None:
+    project = "version: 1\nspecs: [groups, 'x/*.yaml', '../y.yaml']\noverrides: [z.yaml]\n"
+    problems = findings(tmp_path, reconciler=project, groups__a=GROUP)
+    assert sorted(each.code for each in problems) == ["no-match", "no-match", "outside-project"]
+
+
+def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler="version: 1\nspecs: [groups]\n", groups__a=GROUP)
+    assert (problem.code, problem.span) == ("file-unreadable", None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "hidden"),
+    [("passwrod: canary", True), ("destnation: {config: {password: canary}}", True), ("nmae: Alpha", False)],
+)
+def test_the_excerpt_of_an_unknown_key_is_withheld_where_it_may_show_a_secret(
+    entry: str, hidden: bool, tmp_path: Path
+) -> None:
+    text = f"version: 1\ngroups:\n  alpha:\n    {entry}\n"
+    assert finding(tmp_path, reconciler=PROJECT, groups__a=text).secret is hidden
+
+
+def test_values_are_not_repeated_in_messages(tmp_path: Path) -> None:
+    text = """\
+        version: 1
+        groups:
+          alpha:
+            id: canary/1
+            name: [canary]
+            passwrod: canary
+            destination: canary
+        """
+    problems = findings(tmp_path, reconciler=PROJECT, groups__a=text)
+    assert len(problems) == 4
+    for each in problems:
+        assert "canary" not in f"{each.message} {each.help} {each.notes} {each.label}"
+
+
+def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler=f"version: 1\nspecs: [{'x' * 5000}]\n", a=GROUP)
+    assert problem.code == "no-match"
+    with pytest.raises(ReconcilerError) as raised:
+        load(tmp_path / ("x" * 5000), tmp_path)
+    assert [each.code for each in raised.value.diagnostics] == ["file-unreadable"]

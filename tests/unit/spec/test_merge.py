@@ -1,0 +1,63 @@
+"""Defaults, profile, entry and overrides, leaf by leaf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model.diagnostic import Severity
+from reconciler.spec.merge import merge, unset_findings
+from reconciler.spec.source import parse
+from reconciler.spec.tree import Table, plain, span_at
+
+
+def table(text: str, path: str = "a.yaml") -> Table:
+    return parse(f"{text}\n", path) if text != "{}" else parse("{}\n", path)
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "merged"),
+    [
+        ("a: 1", "b: 2", {"a": 1, "b": 2}),
+        ("a: {b: 1, c: 2}", "a: {c: 3}", {"a": {"b": 1, "c": 3}}),
+        ("a: [1, 2]", "a: [3]", {"a": [3]}),
+        ("a: {b: 1}", "a: null", {"a": None}),
+        ("a: {b: 1}", "a: text", {"a": "text"}),
+        ("a: text", "a: {b: 1}", {"a": {"b": 1}}),
+        ("a: {secret: x, other: y}", "a: {secret: z}", {"a": {"secret": "z"}}),
+        ("a: {secret: 'env:A'}", "a: {value: 'env:B'}", {"a": {"value": "env:B"}}),
+        ("a: {secret: 'env:A'}", "a: {b: 1}", {"a": {"b": 1}}),
+        ("a: {b: 1, c: 2}", "a: {b: {unset: true}}", {"a": {"c": 2}}),
+        ("a: 1", "a: {unset: true}", {}),
+        ("a: 1", "b: {c: {unset: true}, d: 1}", {"a": 1, "b": {"d": 1}}),
+    ],
+)
+def test_merging(base: str, over: str, merged: dict[str, Any]) -> None:
+    assert plain(merge(table(base), table(over))) == merged
+
+
+def test_each_leaf_keeps_its_own_place() -> None:
+    merged = merge(table("a: {b: 1, c: 2}", "base.yaml"), table("a: {c: 3}", "over.yaml"))
+    assert span_at(merged, ("a", "b")).path == "base.yaml"
+    assert span_at(merged, ("a", "c")).path == "over.yaml"
+
+
+def test_merging_changes_neither_side() -> None:
+    base, over = table("a: {b: 1}"), table("a: {c: 2}")
+    merge(base, over)
+    assert (plain(base), plain(over)) == ({"a": {"b": 1}}, {"a": {"c": 2}})
+
+
+def test_unsetting_what_nobody_set_is_a_warning() -> None:
+    [found] = unset_findings(table("a: {b: 1}"), table("a: {c: {unset: true}, b: {unset: true}}"))
+    assert (found.code, found.severity) == ("unset-nothing", Severity.WARNING)
+    assert "`c`" in found.message
+
+
+@pytest.mark.parametrize(
+    "written", ["{unset: false}", "{unset: 1}", "{unset: true, b: 1}", "{unset: 'true'}"]
+)
+def test_a_malformed_unset_is_an_error(written: str) -> None:
+    [found] = unset_findings(table("a: 1"), table(f"a: {written}"))
+    assert (found.code, found.severity) == ("wrong-shape", Severity.ERROR)
