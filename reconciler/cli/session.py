@@ -25,7 +25,7 @@ from reconciler.report.style import Colour, Screen, Styled, failure_of, make_con
 from reconciler.report.verbosity import Verbosity
 
 if TYPE_CHECKING:
-    from reconciler.operations.workspace import Settings
+    from reconciler.operations.settings import Settings
 
 JSON = "json"
 CONCISE = "concise"
@@ -53,7 +53,7 @@ class Session:
     def settings(self) -> Settings:
         """What operations need to know."""
         # Brings requests with it, which not every command needs.
-        from reconciler.operations.workspace import Settings
+        from reconciler.operations.settings import Settings
 
         return Settings(
             project=self.shared.project,

@@ -68,16 +68,18 @@ class Store:
             raise UnusableDatabaseError(f"{database}: {error}") from error
 
     def _prepare(self) -> None:
-        # A killed process must leave a sound file; a power cut may cost the last requests.
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if version == FORMAT:
-            return
-        if version or tables:
-            raise UnusableDatabaseError("the database was not made by this version of the emulator")
-        self._database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        # A killed process must leave a sound file; a power cut need not.
+        self._database.execute("PRAGMA journal_mode = TRUNCATE")
+        self._database.execute("PRAGMA synchronous = OFF")
+        with self.transaction():  # two processes may find the same new file
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version == FORMAT:
+                return
+            if version or tables:
+                raise UnusableDatabaseError("the database was not made by this version of the emulator")
+            for statement in _SCHEMA.split(";"):
+                self._database.execute(statement)
 
     def close(self) -> None:
         """Give the database back. The store cannot be used afterwards."""

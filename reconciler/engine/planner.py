@@ -22,7 +22,7 @@ from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, Reason, Risk, Shown
-from reconciler.model.resource import Desired, Observed
+from reconciler.model.resource import Desired, Observed, OnFailure
 from reconciler.model.value import FieldPath, Reference, Secret, dotted
 from reconciler.secrets.base import SecretUnavailable
 
@@ -150,10 +150,10 @@ def _risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any])
 
 
 def _tests_outstanding(desired: Desired, observed: Observed) -> bool:
-    """Promise: unfinished work stays visible. A destination that is not connected has not passed its tests."""
-    return (
-        desired.address.kind == DESTINATION and desired.setup_tests.run and observed.status != HEALTHY_STATUS
-    )
+    """Unfinished work stays visible: a destination that is not connected has not passed the tests that it must."""
+    tests = desired.setup_tests
+    must_pass = desired.address.kind == DESTINATION and tests.run and tests.on_failure is OnFailure.FAIL
+    return must_pass and observed.status != HEALTHY_STATUS
 
 
 def _confidential(value: Any) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from reconciler.api.client import Client
 from reconciler.catalogue.model import Field
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath
+
+if TYPE_CHECKING:
+    from reconciler.api.client import Client
 
 
 @dataclass(frozen=True, slots=True)

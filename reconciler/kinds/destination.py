@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.api import wire
-from reconciler.api.client import Client
 from reconciler.api.errors import NotFound
 from reconciler.catalogue.canonical import canonical_destination
 from reconciler.catalogue.load import destination_facts, load_service
@@ -16,6 +14,10 @@ from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import FieldPath
+
+if TYPE_CHECKING:
+    from reconciler.api import wire
+    from reconciler.api.client import Client
 
 SERVICE: FieldPath = ("service",)
 CONFIG = "config"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.api import wire
-from reconciler.api.client import Client
 from reconciler.api.errors import NotFound
 from reconciler.catalogue.model import Field
 from reconciler.kinds.base import Verification
@@ -14,6 +12,10 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.resource import Desired, Observed, SetupTests
 from reconciler.model.value import FieldPath
 from reconciler.spec.load import GroupSpec
+
+if TYPE_CHECKING:
+    from reconciler.api import wire
+    from reconciler.api.client import Client
 
 NAME: FieldPath = ("name",)
 

@@ -10,6 +10,9 @@ FieldPath: TypeAlias = tuple[str, ...]
 
 MASKED_IN_OUTPUT = "••••••••"
 
+OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
+"""Environment variables that configure this program; no spec may refer to them."""
+
 
 def dotted(path: FieldPath) -> str:
     """`config.host`, as people write it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.operations.settings import Settings
 from reconciler.operations.specs import load_declared
-from reconciler.operations.workspace import Settings
 
 
 @dataclass(frozen=True, slots=True)

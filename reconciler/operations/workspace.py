@@ -9,11 +9,11 @@ from pathlib import Path
 
 from reconciler.api.client import Client
 from reconciler.api.transport import Credentials, Transport
-from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener, ignore
 from reconciler.model.value import Secret
 from reconciler.operations.sandbox import sandbox_transport
+from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
 from reconciler.secrets.base import Registry
 from reconciler.secrets.demo import Demo
@@ -21,17 +21,6 @@ from reconciler.secrets.env import Environment
 from reconciler.secrets.file import Files
 
 DEFAULT_API_URL = "https://api.fivetran.com/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a command line and its surroundings say. `directory` is where relative paths start."""
-
-    project: Path
-    directory: Path
-    environ: Mapping[str, str]
-    clock: Clock
-    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,5 +136,5 @@ def _asides(plan: Plan) -> list[str]:
         asides.insert(0, f"{counted(verify, 'destination')} to test")
     if hidden:
         left = "is left as it is" if hidden == 1 else "are left as they are"
-        asides.append(f"{counted(hidden, 'value')} that Fivetran does not show {left}")
+        asides.append(f"{counted(hidden, 'value')} that cannot be compared {left}")
     return asides

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.model.value import Reference
+from reconciler.model.value import OWN_VARIABLES, Reference
 from reconciler.secrets.base import SecretUnavailable, part_of
-
-OWN_PREFIXES = ("FIVETRAN_", "RECONCILER_")
 
 
 class Environment:
@@ -22,7 +20,7 @@ class Environment:
     def resolve(self, reference: Reference) -> str:
         """The variable, or one member of it where it holds a JSON object. Raises SecretUnavailable."""
         name = reference.locator
-        if name.upper().startswith(OWN_PREFIXES):
+        if name.upper().startswith(OWN_VARIABLES):
             raise SecretUnavailable(reference, "specs cannot read this program's own settings")
         value = self._environ.get(name)
         if value is None:

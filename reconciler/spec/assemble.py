@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.source import Span
 from reconciler.spec.merge import merge, unset_findings
-from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.schema import GroupEntry, OverrideFile, SpecFile
 from reconciler.spec.tree import Scalar, Table, key_span_at, span_at
 

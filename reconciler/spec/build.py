@@ -22,10 +22,10 @@ from ruamel.yaml.events import (
 )
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.source import Span
 from reconciler.spec.characters import described, forbidden_in_value
 from reconciler.spec.guard import MAX_DEPTH
-from reconciler.spec.nearest import did_you_mean
 from reconciler.spec.scalars import typed
 from reconciler.spec.syntax import Place, span_of, syntax_error
 from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table

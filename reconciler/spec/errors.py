@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.spec.nearest import did_you_mean
+from reconciler.model.nearest import did_you_mean
 from reconciler.spec.tree import Scalar, Sequence, Table, key_span_at, node_at, span_at
 
 Location: TypeAlias = tuple[int | str, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.nearest import did_you_mean, nearest
 from reconciler.model.source import Span
-from reconciler.model.value import Reference
-from reconciler.spec.nearest import did_you_mean, nearest
+from reconciler.model.value import OWN_VARIABLES, Reference
 from reconciler.spec.tree import Node, Scalar, Table
 
 SCHEMES = ("env", "file")
@@ -16,7 +16,6 @@ VALUE = "value"
 
 _FORM = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_-]*):(?P<rest>.+)", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
 _EXAMPLE = 'write for example `{secret: "env:DB_PASSWORD"}` or `{secret: "file:keys.json#password"}`'
 
 
@@ -63,7 +62,7 @@ def _parsed(text: str, span: Span, *, confidential: bool) -> Reference | Diagnos
 def _unreadable_variable(name: str) -> str | None:
     if not _VARIABLE.fullmatch(name):
         return "the name of an environment variable has letters, digits and underscores only"
-    if name.upper().startswith(_OWN_VARIABLES):
+    if name.upper().startswith(OWN_VARIABLES):
         return "specs cannot read this program's own credentials and settings"
     return None
 

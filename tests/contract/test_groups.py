@@ -155,6 +155,7 @@ def test_listing_the_connections_of_a_group(account: EmulatedAccount, path: str)
     item = answer.data["items"][0]
     assert (item["group_id"], item["service"], item["schema"]) == (mine, "salesforce", "crm")
     assert set(item) >= {"service_version", "connected_by", "created_at", "succeeded_at", "failed_at"}
+    assert (item["paused"], item["pause_after_trial"], item["sync_frequency"]) == (False, False, 360)
     assert item["status"] == {
         "setup_state": "incomplete",
         "sync_state": "scheduled",

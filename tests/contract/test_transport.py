@@ -181,6 +181,7 @@ def test_half_characters_do_not_break_an_answer(account: EmulatedAccount) -> Non
         "POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=r'{"name":"a\ud800\u0000ü"}'
     )
     assert response.json["data"]["name"] == "a?\0ü"
+    assert "ü" in response.get_data(as_text=True)
     listed = account.get("/v1/groups").data["items"]
     assert [group["name"] for group in listed] == ["a?\0ü"]
 

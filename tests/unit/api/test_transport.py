@@ -494,7 +494,7 @@ def test_a_dripping_proxy_does_not_hold_a_call() -> None:
         Reference("env", "X"),
         1 << 80,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("wrap", [lambda value: value, Secret, lambda value: [{"deep": value}]])
 def test_a_value_that_json_cannot_carry_is_refused_by_its_place(value: Any, wrap: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:
     assert second.find(Kind.GROUP, "a") == {}
     first.close()
     second.close()
+
+
+def test_many_may_open_the_same_new_file(tmp_path: Path) -> None:
+    file = tmp_path / "account.db"
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: Store(file), range(8)))
+    stores[0].add(Kind.GROUP, "a", {})
+    assert all(store.find(Kind.GROUP, "a") == {} for store in stores)
+    for store in stores:
+        store.close()
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:

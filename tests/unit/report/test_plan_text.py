@@ -52,7 +52,7 @@ def test_a_plan_looks_as_designed() -> None:
         'Not managed: 1 group ("hackathon"). Left alone.',
         "",
         "Plan: 2 to add, 1 to change, 0 to destroy.",
-        "1 destination to test · 2 unchanged · 1 value that Fivetran does not show is left as it is",
+        "1 destination to test · 2 unchanged · 1 value that cannot be compared is left as it is",
     ]
 
 
