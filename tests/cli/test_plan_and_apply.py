@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pytest
-from harness import Fivetran, Project
+from harness import ROOT, Fivetran, Project
 
 from reconciler.emulator.setup_tests import SetupTest
 
@@ -147,3 +150,32 @@ def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(orders: Projec
     assert orders.against(server, "apply", "--auto-approve").exit == 0
     assert server.writes.count("POST /v1/destinations") == 1
     assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_no_destination_of_the_demo_account_is_made_before_its_group(
+    project: Project, server: Fivetran
+) -> None:
+    shutil.rmtree(project.folder / "specs")
+    shutil.copytree(ROOT / "specs", project.folder / "specs", ignore=shutil.ignore_patterns(".*"))
+    file = project.folder / "specs" / "reconciler.yaml"
+    file.write_text(file.read_text().replace("intently_yarn", server.account_id))
+    for spec in (project.folder / "specs" / "groups").iterdir():
+        spec.write_text(re.sub(r'"file:[^"]*"', '"env:A_KEY"', spec.read_text()))
+    references = re.findall(r'"env:(\w+)"', "".join(each.read_text() for each in file.parent.rglob("*.yaml")))
+
+    result = project.against(
+        server, "apply", "--auto-approve", environ={name: f"value-of-{name}" for name in references}
+    )
+
+    assert result.exit == 0, result.stdout + result.stderr
+    made: set[str] = set()
+    destinations = 0
+    for exchange in server.app.history():
+        made |= {
+            effect.id for effect in exchange.effects if (effect.verb, effect.kind) == ("created", "group")
+        }
+        if (exchange.method, exchange.path) == ("POST", "/v1/destinations"):
+            destinations += 1
+            assert exchange.body["group_id"] in made
+    assert destinations >= 8
+    assert len({body["service"] for body in server.bodies("POST", "/v1/destinations")}) >= 6

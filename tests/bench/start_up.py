@@ -1,0 +1,41 @@
+"""CPU time of commands that must feel instant. Prints figures, asserts nothing.
+
+.venv/bin/python tests/bench/start_up.py [RUNS]
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+COMMANDS = (["--help"], ["--version"], ["plan", "--help"], ["explain", "unauthorized"], ["validate"])
+
+
+def cpu_milliseconds(arguments: list[str]) -> float:
+    """User and system time of one run of the command, as the kernel accounts it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [str(Path(sys.executable).with_name("reconciler")), *arguments], capture_output=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+
+
+def main() -> None:
+    """Run every command a few times and print the spread."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    print(f"CPU milliseconds of {runs} runs after one warm-up")
+    for arguments in COMMANDS:
+        cpu_milliseconds(arguments)
+        times = [cpu_milliseconds(arguments) for _ in range(runs)]
+        shown = " ".join(arguments)
+        print(
+            f"{shown:24} min {min(times):5.0f}  median {statistics.median(times):5.0f}  max {max(times):5.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
