@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +56,12 @@ def run(
 class AtTerminal:
     """A process whose three streams are one terminal."""
 
-    def __init__(self, *arguments: str, directory: Path, **environ: str) -> None:
+    def __init__(
+        self, *arguments: str, directory: Path, command: Sequence[str] = COMMAND, **environ: str
+    ) -> None:
         self._terminal, inside = pty.openpty()
         self._process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             cwd=directory,
             env=environment(**environ),
             stdin=inside,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
 from reconciler.cli.main import run as run_command_line
 from reconciler.emulator.app import Emulator, create_app
+from reconciler.emulator.serve import serving
 
 ROOT = Path(__file__).parents[1]
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
@@ -87,15 +86,10 @@ class Fivetran:
 def fivetran(**options: Any) -> Iterator[Fivetran]:
     """An empty account on a free loopback port, with the credentials of the tests."""
     app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC), **options)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     try:
-        yield Fivetran(app, f"http://127.0.0.1:{server.server_port}/v1")
+        with serving(app) as url:
+            yield Fivetran(app, url)
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
         app.close()
 
 

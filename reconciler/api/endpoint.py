@@ -27,6 +27,12 @@ class Endpoint:
     ca_bundle: str | None = None
 
     @property
+    def server(self) -> str:
+        """Scheme, host and port."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
     def base_path(self) -> str:
         """The path that all calls start with, `/v1` for example."""
         return urlsplit(self.base_url).path
@@ -60,13 +66,13 @@ def _about_base_url(base_url: str) -> list[Diagnostic]:
     """What is wrong with a base URL. It is not quoted, since people paste credentials into URLs."""
     parts = _split(base_url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        return [_bad_url("the API base URL is not a web address")]
+        return [_bad_url("`FIVETRAN_API_URL` is not a web address")]
     if "@" in parts.netloc:
-        return [_bad_url("the API base URL holds credentials")]
+        return [_bad_url("`FIVETRAN_API_URL` holds credentials")]
     if parts.query or parts.fragment:
-        return [_bad_url("the API base URL has a query or a fragment")]
+        return [_bad_url("`FIVETRAN_API_URL` has a query or a fragment")]
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        return [_bad_url(f"the API base URL would send the credentials to `{parts.hostname}` unencrypted")]
+        return [_bad_url(f"`FIVETRAN_API_URL` would send the credentials to `{parts.hostname}` unencrypted")]
     return []
 
 

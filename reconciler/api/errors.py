@@ -43,11 +43,13 @@ LONGEST_WAIT = 1e9  # seconds; keeps endless numbers from becoming infinity
 class Exchange:
     """Which call it was and what came back of it. Texts are neutralised and bounded already.
 
-    `path` has no query. `status` is None where no answer came; `retry_after` is in seconds.
+    `server` is scheme, host and port; `path` has no query. `status` is None where no answer came;
+    `retry_after` is in seconds.
     """
 
     method: str
     path: str
+    server: str = ""
     status: int | None = None
     code: str = ""
     message: str = ""
@@ -71,6 +73,11 @@ class ApiError(Exception):
     def path(self) -> str:
         """The path on the server, without the query."""
         return self.exchange.path
+
+    @property
+    def address(self) -> str:
+        """Server and path: what a browser would be pointed at."""
+        return self.exchange.server + self.exchange.path
 
     @property
     def status(self) -> int | None:

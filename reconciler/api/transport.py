@@ -146,7 +146,7 @@ class Transport:
 
         Raises one of the `ApiError`s of `reconciler.api.errors`; none of them holds a body or a header.
         """
-        exchange = Exchange(request.method, self._endpoint.base_path + request.path)
+        exchange = Exchange(request.method, self._endpoint.base_path + request.path, self._endpoint.server)
         revealed: set[str] = set()
         prepared = self._prepared(request, exchange, revealed)
         outcome = self._exchanged(prepared, self._call(request), exchange, revealed)

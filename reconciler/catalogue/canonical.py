@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from reconciler.catalogue.load import destination_facts
@@ -68,7 +69,13 @@ def in_spelling_of(known: tuple[str, ...], value: Any) -> Any:
     """The member that `value` equals but for `_` and case, else `value` (R2: `SSH_TUNNEL` is `SshTunnel`)."""
     if not isinstance(value, str):
         return value
-    return next((member for member in known if _folded(member) == _folded(value)), value)
+    return _spellings(known).get(_folded(value), value)
+
+
+@lru_cache(maxsize=512)
+def _spellings(known: tuple[str, ...]) -> Mapping[str, str]:
+    """Members by what all their spellings have in common."""
+    return {_folded(member): member for member in reversed(known)}
 
 
 def time_zone_offset(value: Any) -> Any:

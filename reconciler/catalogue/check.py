@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from reconciler.catalogue import leaves, relations
+from reconciler.catalogue import anywhere, leaves, relations
+from reconciler.catalogue.canonical import CONFIG
 from reconciler.catalogue.load import load_service, service_names
 from reconciler.catalogue.model import Service, Stage
 from reconciler.catalogue.problem import Problem
@@ -14,32 +17,49 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.nearest import nearest
 from reconciler.model.value import FieldPath, Reference
 
-__all__ = ["Problem", "check_destination"]
+__all__ = ["Extent", "Problem", "check_destination"]
+
+
+class Extent(StrEnum):
+    """How much of a destination is declared in what is checked."""
+
+    WHOLE = "whole"
+    WITHOUT_CONFIG = "without-config"  # its config could not be read
+    PART = "part"  # a profile, or what an error left of a destination: other parts may complete it
+
 
 SERVICE: FieldPath = ("service",)
+_NOTHING: Mapping[FieldPath, str] = MappingProxyType({})
 
 
 def check_destination(
-    fields: Mapping[FieldPath, Any], unchecked: frozenset[FieldPath] = frozenset()
+    fields: Mapping[FieldPath, Any],
+    unchecked: frozenset[FieldPath] = frozenset(),
+    written: Mapping[FieldPath, str] = _NOTHING,
+    extent: Extent = Extent.WHOLE,
 ) -> list[Problem]:
     """All findings about what is declared: of the service, then leaf by leaf, then between leaves.
 
     A leaf is a plain value, None (clear it) or a `Reference`. Leaves in `unchecked` are taken as
-    they are, but they count as declared where another field asks for them.
+    they are, but they count as declared where another field asks for them. `written` is how the
+    file spells numbers and truth values. Nothing is missing from a part, and nothing contradicts
+    what it holds; without a service a config field is wrong where it is for every service.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
-    subject = Subject(service, fields)
-    return [
-        *_service_problems(fields, service),
-        *(
-            problem
-            for path, value in fields.items()
-            if path != SERVICE and path not in unchecked
-            for problem in leaves.problems(subject, path, value)
-        ),
-        *relations.problems(subject),
-    ]
+    subject = Subject(service, fields, written)
+    checked = [path for path in fields if path != SERVICE and path not in unchecked]
+    found = [problem for path in checked for problem in _leaf_problems(subject, path, extent)]
+    if extent is Extent.PART:
+        return [*(_service_problems(fields, service) if SERVICE in fields else ()), *found]
+    known = Subject(None, fields, written) if extent is Extent.WITHOUT_CONFIG else subject
+    return [*_service_problems(fields, service), *found, *relations.problems(known)]
+
+
+def _leaf_problems(subject: Subject, path: FieldPath, extent: Extent) -> Iterable[Problem]:
+    if extent is Extent.PART and SERVICE not in subject.fields and path[0] == CONFIG:
+        return anywhere.problems(subject, path)
+    return leaves.problems(subject, path, subject.fields[path])
 
 
 def _service_problems(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:

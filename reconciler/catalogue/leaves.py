@@ -16,11 +16,11 @@ from reconciler.catalogue.canonical import (
 from reconciler.catalogue.load import destination_facts
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.catalogue.problem import Problem
-from reconciler.catalogue.secrecy import is_sensitive, sounds_secret
+from reconciler.catalogue.secrecy import is_sensitive, secret_within, sounds_secret
 from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
 from reconciler.model.nearest import nearest
-from reconciler.model.value import FieldPath, Reference, dotted
+from reconciler.model.value import EXTERNAL, FieldPath, Reference, dotted
 
 LISTED_AT_MOST = 12
 """Longer lists of allowed values are not printed."""
@@ -37,19 +37,23 @@ _KINDS = {
 def problems(subject: Subject, path: FieldPath, value: Any) -> Iterator[Problem]:
     """What is wrong with one declared leaf. The first finding that explains it all is the only one."""
     field = subject.field(path)
-    if field is None and _is_typed(subject, path):
+    if not is_sensitive(path[-1], field) and (kind := secret_within(value)):
+        yield _disguised(path, kind)  # first of all: other findings may quote a value
+    elif field is None and _is_typed(subject, path):
         yield _unknown_field(subject, path)
     elif field is not None and field.read_only:
         yield _read_only(subject, path, field)
     elif value is None:
         if field is not None and not field.clearable and not field.required:
             yield _not_clearable(path, field)
+    elif isinstance(value, Reference) and value.scheme == EXTERNAL:
+        yield from _external(subject, path)
     elif is_mask(value):
         yield _mask(path, is_sensitive(path[-1], field))
     elif is_sensitive(path[-1], field):
         yield from _exposed(path, field, value)
     elif field is not None and not isinstance(value, Reference):
-        yield from _value_problems(path, field, value)
+        yield from _value_problems(path, field, value, subject.written.get(path, ""))
 
 
 def _is_typed(subject: Subject, path: FieldPath) -> bool:
@@ -144,22 +148,76 @@ def _exposed(path: FieldPath, field: Field | None, value: Any) -> Iterator[Probl
         )
 
 
+def _disguised(path: FieldPath, kind: str) -> Problem:
+    return Problem(
+        "literal-secret",
+        path,
+        f"the value of `{dotted(path)}` looks like {kind}",
+        notes=("if it is a secret, this file may already be in version control: replace it",),
+        help=f"{_refer(path)}; if it is none, write `value:` instead of `secret:`",
+        secret=True,
+    )
+
+
+def _external(subject: Subject, path: FieldPath) -> Iterator[Problem]:
+    """A reference to what Fivetran fetches by itself, which it does for a few fields of some services."""
+    service = subject.service
+    if service is None and path[0] == CONFIG:
+        return  # said of the service already
+    known = sorted(service.external_secrets) if service else []
+    if path[0] == CONFIG and path[-1] in known:
+        return
+    listed = ", ".join(f"`{name}`" for name in known)
+    owner = f"service `{service.name}`" if service else "a destination"
+    yield Problem(
+        "external-secret-unsupported",
+        path,
+        f"Fivetran cannot fetch `{dotted(path)}` of {owner} from a secrets manager by itself",
+        notes=(f"it can for {listed}" if listed else "it can for no field of this service",),
+        help="refer to a place that this program can read, such as `env:` or `vault:`",
+    )
+
+
 def _refer(path: FieldPath) -> str:
     return f'refer to it instead: `{path[-1]}: {{secret: "env:{path[-1].upper()}"}}`'
 
 
-def _value_problems(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
+def _value_problems(path: FieldPath, field: Field, value: Any, written: str) -> Iterator[Problem]:
     match path:
         case ("time_zone_offset",):
             yield from _time_zone_problems(path, value)
         case _ if not _has_type(field.type, canonical_value(field, value)):
-            yield _wrong_type(path, field, value)
+            yield _wrong_type(path, field, value, written)
         case ("region",):
             yield from _region_problems(path, value)
+        case _ if field.type is FieldType.INTEGER:
+            yield from _bounds_problems(path, field, canonical_value(field, value))
         case _ if field.enum:
             for item in value if isinstance(value, list) else [value]:
                 if in_spelling_of(field.enum, item) not in field.enum:
                     yield _unknown_value(path, field, item)
+
+
+def _bounds_problems(path: FieldPath, field: Field, number: int) -> Iterator[Problem]:
+    least, most = field.minimum, field.maximum
+    if (least is None or number >= least) and (most is None or number <= most):
+        return
+    allowed = (
+        f"from {least} to {most}"
+        if least is not None and most is not None
+        else f"{least} or more"
+        if most is None
+        else f"{most} or less"
+    )
+    yield Problem(
+        "out-of-range",
+        path,
+        f"`{dotted(path)}` cannot be `{number}`",
+        notes=(f"it is a number {allowed}",),
+        help=f"for example `{path[-1]}: {field.example}`"
+        if field.example is not None
+        else "write a number in this range",
+    )
 
 
 def _has_type(expected: FieldType, value: Any) -> bool:
@@ -179,13 +237,12 @@ def _has_type(expected: FieldType, value: Any) -> bool:
             return value is None or isinstance(value, Mapping)
 
 
-def _wrong_type(path: FieldPath, field: Field, value: Any) -> Problem:
+def _wrong_type(path: FieldPath, field: Field, value: Any, written: str) -> Problem:
     name = path[-1]
     match field.type:
         case FieldType.STRING if isinstance(value, int | float):
-            advice = (
-                f'put it in quotes: `{name}: "{str(value).lower() if isinstance(value, bool) else value}"`'
-            )
+            spelled = written or (str(value).lower() if isinstance(value, bool) else value)
+            advice = f'put it in quotes: `{name}: "{spelled}"`'
         case FieldType.STRINGS if isinstance(value, str):
             advice = f"write a list: `{name}: [{value}]`"
         case FieldType.BOOLEAN:

@@ -5,22 +5,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.catalogue.model import DestinationFacts, Field, Region, Service
+from reconciler.catalogue.names import SUFFIX, folder, service_names
 from reconciler.catalogue.rows import DestinationFile, FieldRow, PartFile, ServiceFile
 
-SUFFIX = ".toml"
-
-
-@cache
-def service_names() -> tuple[str, ...]:
-    """Every known service, sorted. Reads a directory listing and no file."""
-    entries = _folder("services").iterdir()
-    return tuple(sorted(each.name.removesuffix(SUFFIX) for each in entries if each.name.endswith(SUFFIX)))
+__all__ = ["destination_facts", "load_service", "service_names"]
 
 
 @cache
@@ -31,10 +25,11 @@ def load_service(name: str) -> Service | None:
     """
     if name not in service_names():
         return None
-    row = ServiceFile.model_validate(_toml(_folder("services") / f"{name}{SUFFIX}"))
+    row = ServiceFile.model_validate(_toml(folder("services") / f"{name}{SUFFIX}"))
     tables: dict[str, dict[str, Any]] = {}
-    for part in row.parts:
-        _lay_over(tables, _part(part))
+    parts = [_part(part) for part in row.parts]
+    for part in parts:
+        _lay_over(tables, part.fields)
     _lay_over(tables, row.fields)
     tables = {name: tables[name] for name in row.first} | tables
     return Service(
@@ -45,6 +40,7 @@ def load_service(name: str) -> Service | None:
         successor=row.successor,
         free_form=row.free_form,
         external_secrets=frozenset(row.external_secrets),
+        starter=frozenset(row.starter or chain.from_iterable(part.starter for part in parts)),
         fields=_fields(tables),
     )
 
@@ -52,7 +48,7 @@ def load_service(name: str) -> Service | None:
 @cache
 def destination_facts() -> DestinationFacts:
     """What holds for destinations of every service."""
-    row = DestinationFile.model_validate(_toml(_folder("destination.toml")))
+    row = DestinationFile.model_validate(_toml(folder("destination.toml")))
     regions = [
         *(Region(name) for name in row.regions),
         *(Region(name, listed=False) for name in row.unlisted_regions),
@@ -68,8 +64,8 @@ def destination_facts() -> DestinationFacts:
 
 
 @cache
-def _part(name: str) -> Mapping[str, dict[str, Any]]:
-    return PartFile.model_validate(_toml(_folder("parts") / f"{name}{SUFFIX}")).fields
+def _part(name: str) -> PartFile:
+    return PartFile.model_validate(_toml(folder("parts") / f"{name}{SUFFIX}"))
 
 
 def _lay_over(tables: dict[str, dict[str, Any]], over: Mapping[str, dict[str, Any]]) -> None:
@@ -86,10 +82,6 @@ def _field(name: str, table: dict[str, Any]) -> Field:
     row = FieldRow.model_validate(table)
     settings = {key: getattr(row, key) for key in row.model_fields_set if key != "fields"}
     return Field(name=name, fields=_fields(row.fields), **settings)
-
-
-def _folder(name: str) -> Traversable:
-    return files("reconciler.catalogue") / name
 
 
 def _toml(file: Traversable) -> dict[str, Any]:

@@ -47,11 +47,13 @@ class Field:
     `clearable`: an explicit null removes the value; for other fields that is refused.
     `reads_as`: the API answers under this other name. `rewritten`: the server may answer another
     value than the one sent, so an answer proves nothing without the last applied value.
-    `may_be_omitted`: an answer without it does not mean that it is not set.
+    `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
+    what the API has been seen to answer in their place.
     `only_when`: the API refuses the field under other settings. `mask`: what an answer shows
-    instead of a sensitive value. `mirrors`: the top-level field that says the same as this one, so
-    that a condition holds with either. `fields`: the known leaves of an OBJECT.
-    `not_secret_because`: why a field whose name sounds secret is shown in clear.
+    instead of a sensitive value. `minimum` and `maximum` bound an INTEGER. `mirrors`: the top-level
+    field that says the same as this one, so that a condition holds with either. `fields`: the known
+    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in
+    clear.
     """
 
     name: str
@@ -66,10 +68,13 @@ class Field:
     only_when: Condition | None = None
     default: Any = None
     enum: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
     unordered: bool = False
     reads_as: str | None = None
     rewritten: bool = False
     may_be_omitted: bool = False
+    misread_as: Mapping[str, str] = field(default_factory=dict)
     answers: WireForm = WireForm.ECHO
     mask: str = "******"
     deprecated_for: str | None = None
@@ -84,7 +89,8 @@ class Service:
     """One destination service. `free_form`: its config takes any field, none is described.
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
-    manager by itself.
+    manager by itself. `starter` names those that a first spec of this service should have beside
+    the required ones.
     """
 
     name: str
@@ -94,6 +100,7 @@ class Service:
     successor: str | None = None
     free_form: bool = False
     external_secrets: frozenset[str] = frozenset()
+    starter: frozenset[str] = frozenset()
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 

@@ -12,9 +12,10 @@ from reconciler.catalogue.model import Field
 from reconciler.catalogue.problem import Problem
 from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
-from reconciler.model.value import FieldPath, Reference, dotted
+from reconciler.model.value import EXTERNAL, FieldPath, Reference, dotted
 
 NETWORKING_METHOD: FieldPath = ("networking_method",)
+SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
 
 def problems(subject: Subject) -> Iterator[Problem]:
@@ -29,10 +30,11 @@ def problems(subject: Subject) -> Iterator[Problem]:
         yield from _unsupported_networking(subject, field)
     yield from _companions(subject, missing)
     yield from _rivals(subject)
+    yield from _no_secrets_manager(subject)
 
 
 def _missing(subject: Subject, path: FieldPath, field: Field) -> Problem | None:
-    if subject.has(path):
+    if not (field.required or field.required_when) or subject.has(path):
         return None
     if field.required:
         owner = (
@@ -136,6 +138,26 @@ def _companions(subject: Subject, missing: set[FieldPath]) -> Iterator[Problem]:
                 help=_add(path, field),
                 label=f"needs `{dotted(path)}`",
             )
+
+
+def _no_secrets_manager(subject: Subject) -> Iterator[Problem]:
+    """References to a secrets manager without the manager: Fivetran would not know where to look."""
+    fetched = [
+        path
+        for path, value in subject.fields.items()
+        if isinstance(value, Reference)
+        and value.scheme == EXTERNAL
+        and (subject.service is None or path[-1] in subject.service.external_secrets)
+    ]
+    field = subject.field(SECRETS_MANAGER)
+    if fetched and field and not subject.has(SECRETS_MANAGER):
+        yield Problem(
+            "missing-field",
+            fetched[0],
+            f"`{dotted(SECRETS_MANAGER)}` is needed while `{dotted(fetched[0])}` comes from a secrets manager",
+            help=_add(SECRETS_MANAGER, field),
+            label="fetched by Fivetran itself",
+        )
 
 
 def _rivals(subject: Subject) -> Iterator[Problem]:

@@ -46,10 +46,13 @@ class FieldRow(Row):
     only_when: ConditionRow | None = None
     default: str | bool | int | None = None
     enum: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
     unordered: bool = False
     reads_as: str | None = None
     rewritten: bool = False
     may_be_omitted: bool = False
+    misread_as: dict[str, str] = {}
     answers: WireForm = WireForm.ECHO
     mask: str = "******"
     deprecated_for: str | None = None
@@ -62,6 +65,7 @@ class FieldRow(Row):
 class PartFile(Row):
     """`parts/*.toml`: fields that several services share."""
 
+    starter: tuple[str, ...] = ()
     fields: FieldTables
 
 
@@ -69,6 +73,7 @@ class ServiceFile(Row):
     """`services/*.toml`: later parts override earlier ones, the service overrides its parts.
 
     `first` names the fields that people want to see first; the others follow as they come.
+    `starter` replaces those of the parts.
     """
 
     title: str
@@ -79,6 +84,7 @@ class ServiceFile(Row):
     external_secrets: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    starter: tuple[str, ...] = ()
     fields: FieldTables = {}
 
 

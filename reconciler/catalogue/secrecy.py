@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 from reconciler.catalogue.model import Field
 
@@ -17,3 +22,98 @@ def sounds_secret(name: str) -> bool:
 def is_sensitive(name: str, field: Field | None) -> bool:
     """Whether values of a field are secrets. `field` is None for one that the catalogue lacks (R35)."""
     return field.sensitive if field else sounds_secret(name)
+
+
+def secret_within(value: Any) -> str | None:
+    """What kind of secret a value, or a text inside it, has the form of; None for an ordinary value.
+
+    Ids, host names, paths, ARNs and public keys are ordinary. A 32-digit hexadecimal number is too,
+    since tenants and workspaces are numbered so.
+    """
+    return next((kind for text in _texts(value) if (kind := _kind_of_secret(text))), None)
+
+
+_TOKEN, _CONNECTION = "an access token", "a connection string with its password"
+_FORMS = tuple(
+    (kind, mark, re.compile(form))
+    for kind, mark, form in (
+        ("a private key", "PRIVATE KEY", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
+        ("a JSON web token", "eyJ", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"),
+        (
+            "an AWS access key with its secret",
+            "IA",
+            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b[^\w/+]+[A-Za-z0-9/+]{40}\b",
+        ),
+        (_TOKEN, "xox", r"\bxox[abceoprs]-[\w-]{10,}"),  # Slack
+        (_TOKEN, "gh", r"\bgh[oprsu]_[A-Za-z0-9]{30,}"),  # GitHub
+        (_TOKEN, "github_pat_", r"\bgithub_pat_\w{20,}"),
+        (_TOKEN, "glpat-", r"\bglpat-[\w-]{20,}"),  # GitLab
+        (_TOKEN, "dapi", r"\bdapi[0-9a-f]{32}"),  # Databricks
+        (_TOKEN, "dose", r"\bdose[0-9a-f]{32}"),
+        (_TOKEN, "hv", r"\bhv[bs]\.[\w-]{20,}"),  # Vault
+        (_TOKEN, "k_", r"\b[rs]k_(?:live|test)_\w{16,}"),  # Stripe
+        (_TOKEN, "AIza", r"\bAIza[\w-]{35}"),  # Google
+        (_TOKEN, "ya29.", r"\bya29\.[\w-]{20,}"),
+        (_TOKEN, "GOCSPX-", r"\bGOCSPX-[\w-]{20,}"),
+        (_TOKEN, "Q~", r"\b[\w.~-]{3}\dQ~[\w.~-]{31,34}"),  # Microsoft Entra
+        (_TOKEN, "SG.", r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),  # SendGrid
+        (_TOKEN, "npm_", r"\bnpm_[A-Za-z0-9]{36}"),
+        (_TOKEN, "pypi-", r"\bpypi-[\w-]{32,}"),
+        (_CONNECTION, "://", r"\b[a-z][a-z0-9+.-]{0,30}://[^\s:/?#@]*:[^\s/?#@]+@"),
+        (_CONNECTION, "=", r"(?i:\b(?:password|pwd|accountkey|sharedaccesskey)\s*=\s*[^\s;&]+)"),
+        (_CONNECTION, "sig=", r"[?&]sig=[\w%+/-]{20,}"),
+    )
+)
+"""Kinds of secrets, each with a mark that is quickly looked for and the form that the mark is a part of."""
+
+_SHORTEST = 12
+_HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{40,}|(?=.*[0-9])(?=.*[A-F])[0-9A-F]{40,}")
+_BASE64 = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9+/_-]{32,}={0,2}")
+_SHORTEST_RANDOM = 32
+_BITS = 4.2  # per character; 32 random characters of base64 have about 4.6, words and paths less than 4.1
+
+
+def _kind_of_secret(text: str) -> str | None:
+    if len(text) < _SHORTEST:
+        return None
+    for kind, mark, form in _FORMS:
+        if mark in text and form.search(text):
+            return kind
+    return "a random key" if len(text) >= _SHORTEST_RANDOM and _is_random(text.strip()) else None
+
+
+def _is_random(text: str) -> bool:
+    """Whether a whole text looks like the output of a random generator, in hexadecimal or base64."""
+    if _HEXADECIMAL.fullmatch(text):
+        return True
+    return (
+        _BASE64.fullmatch(text) is not None
+        and not text.startswith("/")
+        and _bits(text) > _BITS
+        and _mixed(text)
+    )
+
+
+def _bits(text: str) -> float:
+    """Entropy per character, by how often each occurs."""
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+
+
+def _mixed(text: str) -> bool:
+    """Whether upper case, lower case, digits and signs follow each other as by chance (two times of three),
+    and not in runs as in words."""
+    kinds = [(each.isupper(), each.islower(), each.isdigit()) for each in text]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    return changes / len(text) > 0.4
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.catalogue.canonical import CONFIG, canonical_value
@@ -12,12 +12,14 @@ from reconciler.catalogue.model import Condition, Field, Service
 from reconciler.model.value import FieldPath, Reference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
-    """What a spec declares for one destination. `service` is None where the catalogue does not know it."""
+    """What a spec declares for one destination. `service` is None where the catalogue does not know it.
+    `written` is how the file spells numbers and truth values."""
 
     service: Service | None
     fields: Mapping[FieldPath, Any]
+    written: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
 
     def field(self, path: FieldPath) -> Field | None:
         """The catalogue's row for a leaf, or None where it has none."""
@@ -37,7 +39,7 @@ class Subject:
 
     def has(self, path: FieldPath) -> bool:
         """Whether a field is declared with a value, be it one that is still to be fetched."""
-        return canonical_value(self.field(path), self.fields.get(path)) is not None
+        return path in self.fields and canonical_value(self.field(path), self.fields[path]) is not None
 
     def holds(self, condition: Condition) -> bool | None:
         """Whether other fields of `config` are as a condition wants them; None: that cannot be told."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import Exit, exit_after
-from reconciler.cli.options import Shared, format_option, shared_options
+from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
+from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Plan
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
 @shared_options
+@strict_option
+@secrets_option
 def command(shared: Shared, form: str, auto_approve: bool) -> Exit:
     """Make a plan, show it, ask, and carry it out.
 
@@ -32,25 +35,30 @@ def command(shared: Shared, form: str, auto_approve: bool) -> Exit:
     from reconciler.cli.session import in_session
 
     if form == "json" and not auto_approve:
-        raise click.UsageError("`--format json` shows no plan to approve: add `--auto-approve`")
+        raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
     return in_session(shared, form, partial(_apply, must_ask=not auto_approve))
 
 
 def _apply(session: Session, must_ask: bool) -> Exit:
     from reconciler.cli.interrupt import cancelling
-    from reconciler.operations.apply import apply_plan
+    from reconciler.operations.apply import adopt_only, apply_plan
     from reconciler.operations.plan import make_plan
-    from reconciler.operations.workspace import open_workspace
+    from reconciler.operations.workspace import Access, open_workspace
 
     if must_ask and not _somebody_answers():
         raise ReconcilerError([_NO_TERMINAL])
-    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
+    with (
+        session.progress() as progress,
+        open_workspace(session.settings, progress, Access.WRITE) as workspace,
+    ):
         if not workspace.account_confirmed and not _somebody_answers():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned = make_plan(workspace)
         progress.close()
+        session.tell_warnings(planned.plan.warnings)
         session.tell_plan(planned.plan)
         if not planned.plan.effective:
+            adopt_only(workspace, planned)
             return _told(session, Exit.OK, planned.plan, None)
         if (must_ask or not workspace.account_confirmed) and not _agreed(session, planned.plan):
             session.tell("Nothing was applied.")
@@ -77,16 +85,24 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 
 
 def _somebody_answers() -> bool:
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    """Whether a person sees the plan and can answer: with `> file` on a terminal nobody has seen it."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def _agreed(session: Session, plan: Plan) -> bool:
     from reconciler.report.plan_text import account_text
 
-    question = f'Apply these changes to account {account_text(plan)}? Only "yes" is accepted: '
     session.err.print()
-    session.err.print(question, end="")
-    return sys.stdin.readline().strip() == "yes"
+    session.err.print(f"Apply these changes to account {account_text(plan)}?")
+    session.err.print('Only "yes" is accepted: ', end="")
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
+            session.err.print()
+    return answer.strip() == "yes"
 
 
 def _told(session: Session, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
@@ -98,6 +114,8 @@ def _told(session: Session, code: Exit, plan: Plan, applied: Applied | None) -> 
     if applied is not None:
         session.tell("")
         session.tell(summary(applied))
+        if applied.problems and not session.wants_document:
+            session.tell_diagnostics(applied.problems)
     session.tell_document(
         code, {"plan": plan_data(plan), "applied": None if applied is None else applied_data(applied)}
     )

@@ -7,16 +7,19 @@ from importlib import import_module
 from types import MappingProxyType
 
 import click
-
-from reconciler.model.nearest import nearest
+from click.shell_completion import CompletionItem
 
 SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Make the account what the specs say, after asking.",
+        "catalogue": "List the services that are known, with all their fields.",
+        "schema": "Write JSON Schemas, so that editors complete and check specs.",
+        "fmt": "Bring spec files into their normal form.",
         "explain": "Say what the code of an error or warning means.",
         "emulate": "Serve a Fivetran of your own on this machine.",
+        "completion": "Print what makes a shell complete this command.",
     }
 )
 
@@ -35,14 +38,24 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the table alone. Options begin with a dash."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=summary)
+            for name, summary in SUMMARIES.items()
+            if name.startswith(incomplete)
+        ]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is meant; a slip gets the nearest name."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
-            meant = nearest(args[0], SUMMARIES)
-            hint = f"did you mean `{meant}`?" if meant else "`reconciler --help` lists all commands"
-            raise click.UsageError(f"there is no command `{args[0]}`: {hint}", ctx)
+            from reconciler.cli.usage import MisuseError, did_you_mean
+
+            raise MisuseError(f"there is no command `{args[0]}`", did_you_mean(args[0], SUMMARIES))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

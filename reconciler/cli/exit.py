@@ -16,6 +16,7 @@ class Exit(IntEnum):
     FAILED = 1
     CHANGES = 2
     REFUSED = 3
+    LOCKED = 5
     INCOMPLETE = 6
     AWAITING_APPROVAL = 7
     USAGE = 64
@@ -30,6 +31,7 @@ class Exit(IntEnum):
 
 _BY_CODE = {
     "account-unconfirmed": Exit.REFUSED,
+    "locked": Exit.LOCKED,
     "replace-refused": Exit.REFUSED,
     "no-terminal": Exit.USAGE,
 }
@@ -50,6 +52,8 @@ def exit_after(applied: Applied) -> Exit:
     if applied.interrupted and statuses <= _NOTHING_SENT:
         return Exit.INTERRUPTED
     if applied.interrupted or not statuses <= _COMPLETE or any(map(_went_wrong, applied.outcomes)):
+        return Exit.INCOMPLETE
+    if errors_among(applied.problems):
         return Exit.INCOMPLETE
     waiting = {outcome.address for outcome in applied.outcomes if outcome.status is Status.AWAITING_APPROVAL}
     if applied.remaining is None or set(applied.remaining) - waiting:

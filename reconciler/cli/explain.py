@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 
 import click
 
+from reconciler.cli.completion_items import starting_with
 from reconciler.cli.exit import Exit
+from reconciler.cli.output import say
+from reconciler.cli.usage import MisuseError, did_you_mean
 from reconciler.model.codes import EXPLANATIONS
-from reconciler.model.nearest import nearest
 from reconciler.report.explanation import code_list, explanation
-from reconciler.report.stream import SafeStream
+
+_HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=starting_with(lambda: EXPLANATIONS))
 def command(code: str | None) -> Exit:
     """Say what a diagnostic CODE means, why it is checked and what to do.
 
-    Without CODE all codes are listed.
+    CODE may be pasted as it was printed: `error[bad-key]`. Without it all codes are listed.
     """
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if code is None:
-        return _say(code_list(EXPLANATIONS))
+        return say(code_list(EXPLANATIONS, width))
+    code = _HEADLINE.sub(r"\1", code.strip())
     text = EXPLANATIONS.get(code)
     if text is None:
-        meant = nearest(code, EXPLANATIONS)
-        hint = f"did you mean `{meant}`?" if meant else "`reconciler explain` lists all codes"
-        raise click.UsageError(f"there is no code `{code}`: {hint}")
-    return _say(explanation(code, text))
-
-
-def _say(text: str) -> Exit:
-    stream = SafeStream(sys.stdout)
-    stream.write(f"{text}\n")
-    stream.flush()
-    return Exit.OK
+        advice = did_you_mean(code, EXPLANATIONS) or "`reconciler explain` lists all codes"
+        raise MisuseError(f"there is no code `{code}`", advice)
+    return say(explanation(code, text, width))

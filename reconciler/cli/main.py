@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NoReturn
 
 import click
 
 from reconciler import __version__
-from reconciler.cli.commands import LazyGroup
+from reconciler.cli.commands import SUMMARIES, LazyGroup
 from reconciler.cli.exit import Exit
+from reconciler.cli.output import replace_closed_streams, say, tell_lost
+from reconciler.report.stream import SafeStream
 
 
 @click.group(
@@ -27,11 +28,12 @@ def reconciler(context: click.Context) -> None:
       reconciler plan --sandbox
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        context.exit(say(context.get_help()))
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    replace_closed_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -40,33 +42,12 @@ def run(arguments: Sequence[str]) -> int:
     try:
         outcome = reconciler.main(list(arguments), prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
-        return _wrong_usage(error, arguments)
+        from reconciler.cli.usage import tell_wrong_usage
+
+        return tell_wrong_usage(error, arguments, SUMMARIES)
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
+    except OSError as error:  # click prints versions and help pages itself, and without care
+        SafeStream(sys.stdout).flush()  # what is left in it would fail once more at the end
+        return tell_lost(error)
     return outcome if isinstance(outcome, int) else Exit.OK
-
-
-def _wrong_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
-    """Say it like any other diagnostic; whoever asked for JSON gets a document instead."""
-    from reconciler.model.diagnostic import Diagnostic
-    from reconciler.report.diagnostics import short
-    from reconciler.report.document import dumped, failure
-    from reconciler.report.style import Colour, make_console, write_plain
-
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    command = context.command_path if context else "reconciler"
-    message = error.format_message().rstrip(".")
-    diagnostic = Diagnostic(
-        "wrong-usage",
-        message[:1].lower() + message[1:],
-        help=f"`{command} --help` lists what there is",
-    )
-    if _asks_for_json(arguments):
-        write_plain(make_console(sys.stdout), dumped(failure(Exit.USAGE, Exit.USAGE.reason, [diagnostic])))
-    else:
-        make_console(sys.stderr, Colour.NEVER).print(short(diagnostic))
-    return Exit.USAGE
-
-
-def _asks_for_json(arguments: Sequence[str]) -> bool:
-    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)

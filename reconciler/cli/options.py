@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reconciler.cli.usage import MisuseError
 from reconciler.report.verbosity import Verbosity
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
@@ -23,34 +24,93 @@ class Shared:
     sandbox: bool
     no_color: bool
     verbosity: Verbosity
+    strict: bool = False
+    compare_secrets: bool = True
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_PROJECT: Decorator = click.option(
+    "--project",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_PROJECT,
+    show_default=True,
+    envvar="RECONCILER_PROJECT",
+    metavar="FILE",
+    help="Project file. Also read from RECONCILER_PROJECT.",
+)
+_NO_COLOR: Decorator = click.option(
+    "--no-color", is_flag=True, help="No colours. NO_COLOR in the environment does the same."
+)
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the shared options; it gets them as one value named `shared`."""
 
-    @click.option(
-        "--project",
-        type=click.Path(path_type=Path),
-        default=DEFAULT_PROJECT,
-        show_default=True,
-        envvar="RECONCILER_PROJECT",
-        metavar="FILE",
-        help="Project file. Also read from RECONCILER_PROJECT.",
-    )
+    @_PROJECT
     @click.option("--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account.")
-    @click.option("--no-color", is_flag=True, help="No colours. NO_COLOR in the environment does the same.")
-    @click.option("-q", "--quiet", is_flag=True, help="Say nothing about work that is going on.")
-    @click.option("-v", "--verbose", is_flag=True, help="Say more, also what stays as it is.")
+    @_NO_COLOR
+    @click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Results and diagnostics only, nothing about work that is going on.",
+    )
+    @click.option(
+        "-v", "--verbose", is_flag=True, help="Also list what stays as it is, and each step of the work."
+    )
     @functools.wraps(command)
     def with_shared(
         *, project: Path, sandbox: bool, no_color: bool, quiet: bool, verbose: bool, **others: Any
     ) -> Any:
         if quiet and verbose:
-            raise click.UsageError("`--quiet` and `--verbose` exclude each other")
+            raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
         verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
         return command(shared=Shared(project, sandbox, no_color, verbosity), **others)
 
     return with_shared
+
+
+def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that talks to no Fivetran and is done at once: only what means something there."""
+
+    @_PROJECT
+    @_NO_COLOR
+    @functools.wraps(command)
+    def with_shared(*, project: Path, no_color: bool, **others: Any) -> Any:
+        return command(shared=Shared(project, False, no_color, Verbosity.NORMAL), **others)
+
+    return with_shared
+
+
+def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--strict`, which becomes part of the shared options. Stands below the shared ones."""
+
+    @click.option(
+        "--strict", is_flag=True, help="What the catalogue cannot check is an error, not a warning."
+    )
+    @functools.wraps(command)
+    def with_strict(*, shared: Shared, strict: bool, **others: Any) -> Any:
+        return command(shared=replace(shared, strict=strict), **others)
+
+    return with_strict
+
+
+def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--secrets`, which becomes part of the shared options. Stands below the shared ones."""
+
+    @click.option(
+        "--secrets",
+        type=click.Choice(["resolve", "skip"]),
+        default="resolve",
+        show_default=True,
+        help="`skip` compares no secrets, for runs that may not read them.",
+    )
+    @functools.wraps(command)
+    def with_secrets(*, shared: Shared, secrets: str, **others: Any) -> Any:
+        return command(shared=replace(shared, compare_secrets=secrets == "resolve"), **others)
+
+    return with_secrets
 
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import Exit
-from reconciler.cli.options import Shared, format_option, shared_options
+from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
 @click.command("plan")
-@format_option("text", "json")
+@format_option("text", "json", "github", "sarif")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if apply would do something.")
 @shared_options
+@strict_option
+@secrets_option
 def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
     """Show what apply would change, and change nothing.
 
@@ -37,6 +39,7 @@ def _plan(session: Session, changes_exit: Exit) -> Exit:
     with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
         plan = make_plan(workspace).plan
     code = changes_exit if plan.effective else Exit.OK
+    session.tell_warnings(plan.warnings)
     session.tell_plan(plan)
-    session.tell_document(code, plan_data(plan))
+    session.tell_document(code, plan_data(plan), plan.warnings)
     return code

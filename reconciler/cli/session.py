@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
+import getpass
 import os
+import platform
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +15,26 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.clock import SystemClock
 from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import Shared
+from reconciler.cli.output import what_was_lost
 from reconciler.cli.source_lines import SourceLines
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.holder import Holder
 from reconciler.model.plan import Plan
 from reconciler.report import diagnostics as report
 from reconciler.report.document import document, dumped, failure
+from reconciler.report.github import github_annotations
 from reconciler.report.plan_text import Detail, plan_text
 from reconciler.report.progress import Progress
-from reconciler.report.style import Colour, Screen, Styled, failure_of, make_console, write_plain
+from reconciler.report.sarif import sarif_log
+from reconciler.report.style import Colour, Screen, Styled, failure_of, make_console, width_of, write_plain
 from reconciler.report.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from reconciler.operations.settings import Settings
 
 JSON = "json"
+SARIF = "sarif"
+GITHUB = "github"
 CONCISE = "concise"
 
 
@@ -45,9 +52,9 @@ class Session:
     read_line: SourceLines
 
     @property
-    def wants_json(self) -> bool:
-        """Whether stdout must be one JSON document."""
-        return self.form == JSON
+    def wants_document(self) -> bool:
+        """Whether stdout must be one document for a program."""
+        return self.form in {JSON, SARIF}
 
     @property
     def settings(self) -> Settings:
@@ -60,43 +67,89 @@ class Session:
             directory=self.directory,
             environ=self.environ,
             clock=self.clock,
+            entropy=os.urandom,
+            holder=_holder(self.clock),
             sandbox=self.shared.sandbox,
+            strict=self.shared.strict,
+            compare_secrets=self.shared.compare_secrets,
         )
 
     def progress(self) -> Progress:
         """A listener for this run. Result lines are left out where a document follows."""
         moves = self.environ.get("TERM") != "dumb"
-        return Progress(self.err, None if self.wants_json else self.out, self.shared.verbosity, moves)
+        return Progress(self.err, None if self.wants_document else self.out, self.shared.verbosity, moves)
 
     def tell(self, text: Styled | str) -> None:
         """Print a result, unless a document takes its place."""
-        if not self.wants_json:
+        if not self.wants_document:
             self.out.print(text)
 
     def tell_plan(self, plan: Plan) -> None:
         """Print a plan for people."""
-        if not self.wants_json:
+        if not self.wants_document:
             everything = self.shared.verbosity is Verbosity.VERBOSE
             detail = Detail.EVERYTHING if everything else Detail.CHANGES
-            self.out.print(plan_text(plan, self.read_line, detail))
+            self.out.print(plan_text(plan, detail, width_of(self.out)))
 
-    def tell_document(self, exit_code: Exit, content: Mapping[str, Any]) -> None:
-        """Print the document of a run, if that is what was asked for."""
-        if self.wants_json:
+    def tell_warnings(self, warnings: Collection[Diagnostic]) -> None:
+        """Print what does not stop a run on stderr, before its results. In a document it is inside."""
+        if warnings and not self.wants_document:
+            self.tell_diagnostics(warnings)
+            if self.form != CONCISE:
+                self.err.print()
+
+    def tell_document(
+        self, exit_code: Exit, content: Mapping[str, Any], findings: Iterable[Diagnostic] = ()
+    ) -> None:
+        """Print the document of a run, if that is what was asked for. SARIF has room for `findings` only."""
+        if self.form == SARIF:
+            self._tell_sarif(exit_code, findings)
+        elif self.wants_document:
             write_plain(self.out, dumped(document(exit_code, exit_code.reason, content)))
 
     def tell_failure(self, exit_code: Exit, diagnostics: Iterable[Diagnostic]) -> None:
         """Print why a run stopped: for people on stderr, for programs on stdout."""
         diagnostics = list(diagnostics)
-        if self.wants_json:
+        if self.form == SARIF:
+            self._tell_sarif(exit_code, diagnostics)
+        elif self.wants_document:
             write_plain(self.out, dumped(failure(exit_code, exit_code.reason, diagnostics)))
         else:
             self.tell_diagnostics(diagnostics)
 
+    def tell_interrupt(self) -> None:
+        """Say that the user stopped the run. That is no error, but a document has to say it."""
+        told = Diagnostic("interrupted", "interrupted before anything was changed")
+        if self.wants_document:
+            self.tell_failure(Exit.INTERRUPTED, [told])
+        else:
+            self.err.print("Interrupted before anything was changed.")
+
     def tell_diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Print diagnostics for people on stderr."""
-        concise = self.form == CONCISE
-        self.err.print(report.concise(diagnostics) if concise else report.full(diagnostics, self.read_line))
+        """Print diagnostics for people on stderr, and where GitHub is asked to show them, as annotations."""
+        diagnostics = list(diagnostics)
+        if self.form == CONCISE:
+            self.err.print(report.concise(diagnostics))
+        else:
+            self.err.print(report.full(diagnostics, self.read_line, width_of(self.err)))
+        self.annotate(diagnostics)
+
+    def annotate(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Print annotations, if that is what was asked for."""
+        if self.form == GITHUB:
+            for line in github_annotations(diagnostics, self._from_root):
+                write_plain(self.out, line)
+
+    def _tell_sarif(self, exit_code: Exit, diagnostics: Iterable[Diagnostic]) -> None:
+        elsewhere = str(self.shared.project)
+        log = sarif_log(diagnostics, self._from_root, elsewhere=elsewhere, exit_code=exit_code)
+        write_plain(self.out, dumped(log))
+
+    def _from_root(self, path: str) -> str:
+        """A path as seen from the root of the repository, where it is known; else from this directory."""
+        root = Path(self.environ.get("GITHUB_WORKSPACE") or self.directory)
+        file = self.directory / path
+        return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def in_session(shared: Shared, form: str, work: Callable[[Session], Exit]) -> Exit:
@@ -112,7 +165,7 @@ def in_session(shared: Shared, form: str, work: Callable[[Session], Exit]) -> Ex
         session.tell_failure(code, error.diagnostics)
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
-        session.tell_failure(code, [Diagnostic("interrupted", "interrupted before anything was changed")])
+        session.tell_interrupt()
     except Exception as error:
         code = Exit.BUG
         session.err.print("".join(traceback.format_tb(error.__traceback__)).rstrip())
@@ -146,10 +199,19 @@ def _bug(error: Exception) -> Diagnostic:
 
 
 def _was_printed(session: Session) -> bool:
-    """A reader that went away (`| head`) is no failure; a full disk is one, and is told."""
-    problem = failure_of(session.out)
-    if problem is None or problem.errno == errno.EPIPE:
+    """Whether everything came through, on both streams."""
+    lost = what_was_lost(failure_of(session.out)) or what_was_lost(failure_of(session.err))
+    if lost is None:
         return True
-    told = Diagnostic("output-lost", f"the output could not be written: {problem.strerror or problem}")
-    session.tell_diagnostics([told])
+    session.err.print(report.short(lost))
     return False
+
+
+def _holder(clock: SystemClock) -> Holder:
+    """This process, for others who have to wait for it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = str(os.getuid())
+    since = clock.now().isoformat(timespec="seconds")
+    return Holder(os.getpid(), platform.node(), user, since, f"reconciler {' '.join(sys.argv[1:2])}".strip())

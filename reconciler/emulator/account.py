@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.history import Effect
 from reconciler.emulator.ids import two_words
 from reconciler.emulator.store import Kind, Store
+
+ADMINISTRATOR: Final = "Account Administrator"
 
 _ACCOUNT = "this"
 
@@ -21,6 +24,33 @@ class Identity:
     account_id: str
     account_name: str
     user_id: str
+
+
+def new_user(
+    identifier: str,
+    *,
+    created_at: str,
+    email: str | None = None,
+    names: tuple[str, str] | None = None,
+    role: str | None = ADMINISTRATOR,
+    active: bool = True,
+) -> dict[str, Any]:
+    """A user as the API shows it; address and names follow the id where nobody chose them."""
+    given, family = names or tuple(word.title() for word in identifier.split("_", 1))
+    return {
+        "id": identifier,
+        "email": email or f"{given}.{family}@acme.example".lower(),
+        "given_name": given,
+        "family_name": family,
+        "verified": True,
+        "invited": False,
+        "picture": None,
+        "phone": None,
+        "role": role,
+        "logged_in_at": created_at,
+        "created_at": created_at,
+        "active": active,
+    }
 
 
 class Account:
@@ -48,11 +78,35 @@ class Account:
                     "user_id": two_words(self._seed, "user"),
                 }
                 self.store.add(Kind.ACCOUNT, _ACCOUNT, known)
-        return Identity(**known)
+            identity = Identity(**known)
+            if self.store.find(Kind.USER, identity.user_id) is None:
+                owner = new_user(identity.user_id, created_at=self.now())
+                self.store.add(Kind.USER, identity.user_id, owner, label=owner["email"])
+        return identity
 
-    def now(self) -> str:
-        """The time in Fivetran's form: UTC with microseconds."""
-        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    def become(self, identity: Identity) -> None:
+        """Be another account, with everything in it as it is."""
+        self.store.replace(Kind.ACCOUNT, _ACCOUNT, asdict(identity))
+        self.identity = identity
+
+    def empty(self) -> None:
+        """Be as new: nothing in it, nothing behind it, and the same identity."""
+        with self.store.transaction():
+            self.store.empty()
+            self.store.add(Kind.ACCOUNT, _ACCOUNT, asdict(self.identity))
+            self._identity()
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """The user behind every request."""
+        owner = self.store.find(Kind.USER, self.identity.user_id)
+        return owner or new_user(self.identity.user_id, created_at=self.now())
+
+    def now(self, *, after: float = 0.0) -> str:
+        """The time in Fivetran's form, UTC with microseconds, or that of so many seconds later. Such texts
+        sort by time."""
+        moment = self._clock().astimezone(UTC) + timedelta(seconds=after)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def new_id(self, kind: Kind) -> str:
         """An id that no document of the kind has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType, Service, WireForm
@@ -19,7 +20,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 def listed(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
     """An item of the list: no config, no setup tests."""
-    answer = _base(destination, behaviour)
+    answer = _base(_aligned(destination, None, behaviour), behaviour)
     if behaviour.listed_daylight_saving == "always-false":
         answer["daylight_saving_time_enabled"] = False
     return answer
@@ -33,6 +34,7 @@ def detailed(
     setup_tests: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """One destination with its config, and with setup tests where a run has just taken place."""
+    destination = _aligned(destination, service, behaviour)
     answer = _base(destination, behaviour)
     if setup_tests is not None:
         answer["setup_tests"] = setup_tests
@@ -66,6 +68,23 @@ _OPTIONAL = (
 )
 
 
+def link_host(link_id: str) -> str:
+    """Where a private link ends on Fivetran's side."""
+    return f"{link_id.replace('_', '-')}.privatelink.fivetran.example"
+
+
+def _aligned(destination: Destination, service: Service | None, behaviour: Behaviour) -> Destination:
+    """The two fields that say how a destination is reached, one following the other where that is so."""
+    if behaviour.networking_and_connection_type == "independent":
+        return destination
+    method, kind = destination.networking_method, destination.config.get("connection_type")
+    if kind and method in (None, "Directly"):
+        return replace(destination, networking_method=kind)
+    if method and not kind and service and "connection_type" in service.fields:
+        return replace(destination, config={**destination.config, "connection_type": method})
+    return destination
+
+
 def _base(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "id": destination.id,
@@ -77,10 +96,15 @@ def _base(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
         "group_id": destination.id,
         "time_zone_offset": destination.time_zone_offset,
     }
+    if destination.tunnelled and behaviour.tunnel_networking == "directly":
+        answer["networking_method"] = "Directly"
+    agent = destination.hybrid_deployment_agent_id
+    if destination.patched and behaviour.agent_id_after_update == "null":
+        agent = None
     links = {
         "private_link_id": destination.private_link_id,
-        "local_processing_agent_id": destination.hybrid_deployment_agent_id,
-        "hybrid_deployment_agent_id": destination.hybrid_deployment_agent_id,
+        "local_processing_agent_id": agent,
+        "hybrid_deployment_agent_id": agent,
         "proxy_agent_id": destination.proxy_agent_id,
         "external_secrets_manager_id": destination.external_secrets_manager_id,
     }
@@ -106,7 +130,8 @@ def config_answer(
         if field is None:
             answer[name] = _MASK if value and _SECRETIVE.search(name) else value
         else:
-            answer |= _under_its_names(field, _spelled(field, value), behaviour)
+            shown = _rewritten(field, value, destination, behaviour)
+            answer |= _under_its_names(field, _spelled(field, shown), behaviour)
     if service is not None:
         for name, field in service.fields.items():
             if name not in destination.config:
@@ -115,6 +140,19 @@ def config_answer(
     if version < 2 and service and "connection_type" in service.fields.keys() & answer.keys():
         answer["connection_method"] = answer.pop("connection_type")
     return answer
+
+
+def _rewritten(field: Field, value: Any, destination: Destination, behaviour: Behaviour) -> Any:
+    """What the server makes of some values that were sent."""
+    if field.rewritten and field.name == "server_host_name":
+        link = destination.private_link_id
+        if link and destination.behind_private_link and behaviour.private_link_host == "rewritten":
+            return link_host(link)
+    if field.rewritten and field.name == "cloud_provider" and behaviour.cloud_provider == "always-aws":
+        return "AWS"
+    if field.may_be_omitted and field.name == "cluster_id" and behaviour.cluster_id_after_update == "null":
+        return None if destination.patched and destination.config.get("auth_type") == "IAM" else value
+    return value
 
 
 def _spelled(field: Field, value: Any) -> Any:

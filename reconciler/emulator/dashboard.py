@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.emulator import setup_tests
-from reconciler.emulator.account import Account, Identity
+from reconciler.emulator import approvals, keys, setup_tests, surroundings, targets, x509
+from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
 from reconciler.emulator.destination import Destination
-from reconciler.emulator.resources import connections, destinations, groups
+from reconciler.emulator.resources import (
+    connections,
+    destinations,
+    groups,
+    private_links,
+    teams,
+    users,
+    webhooks,
+)
 from reconciler.emulator.store import Kind
 
 
@@ -38,11 +46,38 @@ class Dashboard:
             destinations.add(self._account, Destination(id=group_id, service=service, **fields))
             self._done(group_id)
 
-    def add_connection(self, group_id: str, service: str, schema: str) -> str:
-        """A connection in a group; its id."""
+    def add_connection(self, group_id: str, service: str, schema: str, **fields: Any) -> str:
+        """A connection in a group; its id. Further fields go into its answers as they are."""
         with self._account.store.transaction():
-            connection = connections.add(self._account, group_id, service, schema)
+            connection = connections.add(self._account, group_id, service, schema, **fields)
             return self._done(str(connection["id"]))
+
+    def add_user(
+        self,
+        email: str,
+        *,
+        names: tuple[str, str] = ("Ada", "Lovelace"),
+        role: str | None = None,
+        active: bool = True,
+    ) -> str:
+        """A user beside the owner of the account; the id. Without a role only groups let them in."""
+        with self._account.store.transaction():
+            return users.add(self._account, email, names, role, active)
+
+    def add_team(self, name: str, description: str = "", role: str = ADMINISTRATOR) -> str:
+        """A team; its id."""
+        with self._account.store.transaction():
+            return teams.add(self._account, name, description, role)
+
+    def add_webhook(self, url: str, events: Sequence[str] = (), group_id: str | None = None) -> str:
+        """A webhook of one group, or of the whole account; its id."""
+        with self._account.store.transaction():
+            return webhooks.add(self._account, url, events, group_id)
+
+    def finish_private_link(self, identifier: str, state: str = "OK") -> None:
+        """Let Fivetran be done with a private link at once, also with `FAIL`."""
+        with self._account.store.transaction():
+            private_links.finish(self._account, identifier, state)
 
     def change_destination(
         self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
@@ -65,6 +100,8 @@ class Dashboard:
         """Take an object away, whatever depends on it."""
         with self._account.store.transaction():
             self._account.store.remove(kind, identifier)
+            if kind is Kind.DESTINATION:
+                approvals.forget_all(self._account, identifier)
 
     def destination(self, identifier: str) -> Destination:
         """A destination as it is kept, with its secrets in clear. KeyError where there is none."""
@@ -87,15 +124,41 @@ class Dashboard:
         """Decide what the coming setup tests find, run by run, and what they find after that
         (default: everything passes). For one destination by id, for the destination of a group by the
         group's name even before it exists, or else for whichever comes."""
-        if destination is not None:
-            target = setup_tests.target_id(destination)
-        elif group_name is not None:
-            target = setup_tests.target_name(group_name)
-        else:
-            target = setup_tests.ANY_DESTINATION
+        target = targets.target(destination, group_name)
         last = None if finally_always is None else tuple(finally_always)
         with self._account.store.transaction():
             setup_tests.script(self._account, target, runs, finally_always=last)
+
+    def slow_setup_tests(
+        self, seconds: float, *, destination: str | None = None, group_name: str | None = None
+    ) -> None:
+        """Let every run of setup tests take so long. Whom it concerns is told as for scripts."""
+        target = targets.target(destination, group_name)
+        with self._account.store.transaction():
+            surroundings.change(self._account, target, seconds=seconds)
+
+    def present_certificate(
+        self, *chain: str, destination: str | None = None, group_name: str | None = None
+    ) -> tuple[str, ...]:
+        """Let the database behind a destination present certificates that nobody trusts: base64 of DER,
+        that of the server first, or a made-up pair that is another one on every call. Their hashes."""
+        target = targets.target(destination, group_name)
+        with self._account.store.transaction():
+            shown = chain or x509.made_up_chain(target, self._account.store.next_number(f"chain/{target}"))
+            surroundings.change(self._account, target, chain=shown)
+        return tuple(x509.read(encoded).hash for encoded in shown)
+
+    def present_host_key(
+        self, public_key: str | None = None, *, destination: str | None = None, group_name: str | None = None
+    ) -> str:
+        """Let the SSH host behind a destination present a key: a line as in `authorized_keys`, or a
+        made-up one that is another one on every call. Its hash. Seen only through a tunnel."""
+        target = targets.target(destination, group_name)
+        with self._account.store.transaction():
+            number = self._account.store.next_number(f"host-key/{target}")
+            key = keys.made_up_host_key(target, number) if public_key is None else keys.HostKey(public_key)
+            surroundings.change(self._account, target, host_key=key.public_key)
+        return key.hash
 
     def _done(self, identifier: str) -> str:
         """Effects belong to requests; those of the dashboard are dropped."""

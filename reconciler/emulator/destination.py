@@ -34,11 +34,17 @@ class Destination:
     config: Mapping[str, Any] = field(default_factory=dict)
     setup_status: str = SetupStatus.INCOMPLETE
     connected_once: bool = False
+    patched: bool = False
 
     @property
     def tunnelled(self) -> bool:
         """Whether it is reached through an SSH tunnel."""
         return "SshTunnel" in (self.networking_method, self.config.get("connection_type"))
+
+    @property
+    def behind_private_link(self) -> bool:
+        """Whether it is reached through a private link."""
+        return "PrivateLink" in (self.networking_method, self.config.get("connection_type"))
 
     def document(self) -> dict[str, Any]:
         """The form for the store."""

@@ -14,13 +14,17 @@ CONFLICT = "Conflict"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Without `data` the key is left out, and so is an empty `message`."""
+    """One answer. Without `data` the key is left out, and so is an empty `message`.
+
+    `seconds` is how long Fivetran works on it before it answers.
+    """
 
     status: int
     message: str = ""
     data: Any = None
     code: str = SUCCESS
     headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def encoded(self) -> bytes:
         """The JSON text of the envelope."""

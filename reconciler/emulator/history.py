@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.emulator.store import Store
 
-KEPT = 50_000
+KEPT = 20_000
 """Exchanges that are remembered. Long runs forget their beginning, so that memory stays flat."""
 
 _SWEEP = 1_000
@@ -31,7 +31,8 @@ class Exchange:
     """One request with its answer.
 
     `body` is the parsed JSON with every secret in clear, so that a test can compare it; None
-    where nothing was sent or it was no JSON. `failure` is the traceback of an answer 500.
+    where nothing was sent or it was no JSON. `failure` is the traceback of an answer 500, `fault` the
+    fault that struck: then `status` is that of the answer that was on its way, 0 where there was none.
     """
 
     sequence: int
@@ -45,6 +46,7 @@ class Exchange:
     code: str
     effects: tuple[Effect, ...] = ()
     failure: str = ""
+    fault: str = ""
 
     @property
     def mutating(self) -> bool:
@@ -72,6 +74,7 @@ class History:
         code: str,
         effects: Iterable[Effect],
         failure: str,
+        fault: str = "",
     ) -> int:
         """Append one exchange and return its sequence number."""
         sequence = self._store.append_exchange(
@@ -86,6 +89,7 @@ class History:
                 "code": code,
                 "effects": [[effect.verb, effect.kind, effect.id] for effect in effects],
                 "failure": failure,
+                "fault": fault,
             }
         )
         if sequence % _SWEEP == 0:

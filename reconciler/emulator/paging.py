@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import invalid_input
-from reconciler.emulator.store import Kind
+from reconciler.emulator.store import Kind, Order
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
@@ -22,12 +23,28 @@ def page(
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
     """The documents of the page that a call asks for, and the key that leads on: to the next page,
     or to none. 400 for a limit or a cursor that cannot be."""
-    limit = _limit(call, account.behaviour)
-    skip = _skip(call.query.get("cursor"))
-    found = account.store.listed(kind, skip=skip, limit=limit + 1, parent=parent, label=label)
-    if len(found) > limit:
-        return found[:limit], {"next_cursor": cursor(skip + limit)}
-    return found, {"next_cursor": None} if account.behaviour.last_page == "null" else {}
+    limit, skip = _place(account, call)
+    order = Order(account.behaviour.list_order)
+    found = account.store.listed(kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order)
+    return found[:limit], _onward(account, skip + limit, more=len(found) > limit)
+
+
+def page_of(
+    account: Account, call: Call, items: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
+    """As `page`, for a list that is no plain one of documents."""
+    limit, skip = _place(account, call)
+    return list(items[skip : skip + limit]), _onward(account, skip + limit, more=len(items) > skip + limit)
+
+
+def _place(account: Account, call: Call) -> tuple[int, int]:
+    return _limit(call, account.behaviour), _skip(call.query.get("cursor"))
+
+
+def _onward(account: Account, skip: int, *, more: bool) -> dict[str, str | None]:
+    if more:
+        return {"next_cursor": cursor(skip)}
+    return {"next_cursor": None} if account.behaviour.last_page == "null" else {}
 
 
 def cursor(skip: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from werkzeug.exceptions import NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.call import Call
@@ -25,6 +25,13 @@ class Route:
     handler: Handler
 
 
+class _Anything(BaseConverter):
+    """A part of a path that may hold slashes, even at its ends: hashes are base64."""
+
+    regex = r"[\s\S]+"
+    part_isolating = False
+
+
 class Router:
     """The table of all endpoints."""
 
@@ -34,7 +41,8 @@ class Router:
             self._handlers.setdefault(route.path, {})[route.method] = route.handler
         # Methods are looked up here and not by werkzeug, which would answer HEAD and OPTIONS by itself.
         rules = [Rule(path, endpoint=path) for path in self._handlers]
-        self._matcher = Map(rules, strict_slashes=True, merge_slashes=False).bind("api.fivetran.com")
+        table = Map(rules, strict_slashes=True, merge_slashes=False, converters={"anything": _Anything})
+        self._matcher = table.bind("api.fivetran.com")
 
     def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         """The handler with the variable parts of the path. 404 for an unknown path, 405 for a method

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from reconciler.emulator.delivery import LINE, Break, broken
 from reconciler.emulator.envelope import Reply
+from reconciler.emulator.fault_kinds import Kind
+from reconciler.emulator.faults import Fault, Faults
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _POLL = 0.02
 """Seconds until a server notices that it shall stop."""
+
+_LARGEST_READ = 16 * 1024 * 1024
+"""Bytes of a body that are read before the app decides; the rest stays on the line, which then closes."""
+
+_ABORT = struct.pack("ii", 1, 0)
 
 
 class NotLoopbackError(ValueError):
@@ -31,27 +40,177 @@ def serve(
 ) -> None:
     """Serve until interrupted. `on_ready` gets the base URL once connections are taken; port 0 takes a
     free one. Raises NotLoopbackError, or OSError where the port is taken."""
-    server = _server(app, host, port)
-    on_ready(_url(server))
-    server.serve_forever()
+    with _server(app, host, port) as server:
+        on_ready(_url(server))
+        try:
+            server.serve_forever()
+        finally:
+            server.hang_up()
 
 
 @contextmanager
 def serving(app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve from a thread for the length of a block, which gets the base URL."""
-    server = _server(app, host, port)
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="emulator", daemon=True)
-    thread.start()
-    try:
-        yield _url(server)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with _server(app, host, port) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="emulator", daemon=True)
+        thread.start()
+        try:
+            yield _url(server)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.hang_up()
+
+
+class _Server(ThreadedWSGIServer):
+    """A thread per connection. Connections stay open between requests, and end with the server."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, listener: socket.socket, host: str, port: int, app: WSGIApplication) -> None:
+        super().__init__(host, port, app, handler=_Handler, fd=listener.fileno())
+        self.stopping = threading.Event()
+        self._guard = threading.Lock()
+        self._open: dict[socket.socket, threading.Thread] = {}
+
+    @property
+    def faults(self) -> Faults | None:
+        """Those of the app, if it is one that has some."""
+        return getattr(self.app, "faults", None)
+
+    def opened(self, connection: socket.socket) -> None:
+        """A connection is served from now on, by this thread."""
+        with self._guard:
+            self._open[connection] = threading.current_thread()
+
+    def closed(self, connection: socket.socket) -> None:
+        """It is over."""
+        with self._guard:
+            self._open.pop(connection, None)
+
+    def hang_up(self) -> None:
+        """End every wait and every connection, and see its thread out."""
+        self.stopping.set()
+        with self._guard:
+            remaining = dict(self._open)
+        for connection in remaining:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in remaining.values():
+            thread.join(5.0)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing below the command line prints."""
 
 
 class _Handler(WSGIRequestHandler):
-    """Silent, and with an envelope even for what is no HTTP."""
+    """One connection: silent, kept open, and broken to order."""
+
+    server: _Server
+    disable_nagle_algorithm = True
+    protocol_version = "HTTP/1.1"
+
+    _fault: Fault | None = None
+
+    def handle(self) -> None:
+        """Serve requests until one side has enough."""
+        self.server.opened(self.connection)
+        try:
+            fault = self.server.faults.at_accept() if self.server.faults else None
+            if fault is not None:
+                self._deliver(broken(fault, b"", b""))
+                return
+            with suppress(OSError):
+                super().handle()
+        finally:
+            self.server.closed(self.connection)
+
+    def run_wsgi(self) -> None:
+        """One request. The base class would close the connection behind each."""
+        body = self._body()
+        if body is None:
+            self.close_connection = True
+            return
+        environ = self.make_environ()
+        environ["wsgi.input"] = body
+        environ[LINE] = self
+        self._fault = None
+        status, headers, content = _called(self.server.app, environ)
+        # What was not read would be taken for the next request.
+        if body is self.rfile or "HTTP_TRANSFER_ENCODING" in environ:
+            self.close_connection = True
+        if self.close_connection:
+            headers.append(("Connection", "close"))
+        head = self._head(status, headers)
+        if self._fault is not None:
+            self._deliver(broken(self._fault, head, content))
+        else:
+            self.connection.sendall(head + content)
+            self._drain(body)
+
+    def wait(self, seconds: float) -> None:
+        """Let real time pass; returns early when the server stops."""
+        self.server.stopping.wait(seconds)
+
+    def break_off(self, fault: Fault) -> None:
+        """Deliver the answer of this request as the fault says."""
+        self._fault = fault
+
+    def _body(self) -> Any:
+        """The body as a stream. The connection itself where its length is unknown or too large; None
+        where the client went away in the middle."""
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if "Transfer-Encoding" in self.headers:
+            return self.rfile
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()) or int(length[:12]) > _LARGEST_READ:
+            return self.rfile
+        body = self.rfile.read(int(length))
+        return io.BytesIO(body) if len(body) == int(length) else None
+
+    def _drain(self, body: Any) -> None:
+        """Read on for a moment where a body was refused: a client that still writes would else see a
+        reset in place of the answer."""
+        if body is not self.rfile:
+            return
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(0.5)
+            while self.connection.recv(1 << 20):
+                pass
+
+    def _head(self, status: str, headers: list[tuple[str, str]]) -> bytes:
+        lines = [f"{self.protocol_version} {status}", f"Date: {self.date_time_string()}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+
+    def _deliver(self, breaking: Break) -> None:
+        """Send what goes out, and end the connection in the way that was ordered."""
+        self.close_connection = True
+        with suppress(OSError):
+            if breaking.rate:
+                self._drip(breaking)
+            else:
+                self.connection.sendall(breaking.sent)
+        if breaking.seconds:
+            self.wait(breaking.seconds)
+        if breaking.kind is Kind.RESET:
+            # The stream objects of the base class hold the descriptor: only without them is close a reset.
+            bare = socket.socket(fileno=self.connection.detach())
+            with suppress(OSError):
+                bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            bare.close()
+
+    def _drip(self, breaking: Break) -> None:
+        self.connection.sendall(breaking.sent[: breaking.slow_from])
+        # Ten portions a second at most, so that a fast drip costs no more than a slow one.
+        portion = max(int(breaking.rate / 10), 1)
+        for start in range(breaking.slow_from, len(breaking.sent), portion):
+            if self.server.stopping.wait(portion / breaking.rate):
+                return
+            self.connection.sendall(breaking.sent[start : start + portion])
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
         """Nothing below the command line prints."""
@@ -65,15 +224,31 @@ class _Handler(WSGIRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection = True
 
 
-def _server(app: WSGIApplication, host: str, port: int) -> BaseWSGIServer:
+def _called(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Call a WSGI app: its status, headers and whole body."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    written: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started[:] = [(status, headers)]
+        return written.append
+
+    starting: StartResponse = start_response
+    written.extend(app(environ, starting))
+    status, headers = started[0]
+    return status, list(headers), b"".join(written)
+
+
+def _server(app: WSGIApplication, host: str, port: int) -> _Server:
     if host != "localhost" and not _is_loopback(host):
         raise NotLoopbackError(f"{host} is not an address of this machine alone")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Bound here: werkzeug would print a message of its own and end the process where the port is taken.
-    with socket.create_server((host, port), family=family) as listener:
-        return make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.fileno())
+    with socket.create_server((host, port), family=family, backlog=128) as listener:
+        return _Server(listener, host, port, app)
 
 
 def _is_loopback(host: str) -> bool:
@@ -83,6 +258,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _url(server: BaseWSGIServer) -> str:
+def _url(server: _Server) -> str:
     name = f"[{server.host}]" if ":" in server.host else server.host
     return f"http://{name}:{server.port}/v1"

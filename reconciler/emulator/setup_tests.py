@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from reconciler.catalogue.model import Service
+from reconciler.emulator import surroundings, targets, trust
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination, SetupStatus
 from reconciler.emulator.store import Kind
-
-ANY_DESTINATION: Final = "any"
+from reconciler.emulator.trust import Accepted
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 
@@ -35,6 +35,15 @@ class SetupTest:
 Run = Sequence[SetupTest]
 
 
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A destination after a run, with its new status; the results in JSON form, and how long it took."""
+
+    destination: Destination
+    results: list[dict[str, Any]]
+    seconds: float
+
+
 def script(account: Account, target: str, runs: Iterable[Run], *, finally_always: Run | None) -> None:
     """Decide what the coming runs find. Each run is used once; `finally_always` is found ever after,
     where it is None everything passes. Replaces an earlier script of the same target."""
@@ -46,25 +55,19 @@ def script(account: Account, target: str, runs: Iterable[Run], *, finally_always
     account.store.add(Kind.SETUP_SCRIPT, target, body)
 
 
-def target_id(identifier: str) -> str:
-    """Script target: the destination with this id."""
-    return f"id:{identifier}"
-
-
-def target_name(group_name: str) -> str:
-    """Script target: the destination of a group of this name, also one that is still to be made."""
-    return f"name:{group_name}"
-
-
-def run(
-    account: Account, destination: Destination, service: Service | None
-) -> tuple[Destination, list[dict[str, Any]]]:
-    """Test a destination: it with its new status, and the results in JSON form."""
-    results = _scripted(account, destination)
-    if results is None:
-        results = [test.answer() for test in passing_run(service, destination)]
+def run(account: Account, destination: Destination, service: Service | None, accepted: Accepted) -> Tested:
+    """Test a destination. A server that it does not trust ends the run: what would come after it is
+    skipped, and a script is not used up."""
+    met = surroundings.around(account, destination)
+    identified = [SetupTest(*check) for check in trust.checks(account, destination, met, accepted)]
+    if all(test.status == "PASSED" for test in identified):
+        scripted = _scripted(account, destination)
+        results = _answers(passing_run(service, destination)) if scripted is None else scripted
+    else:
+        results = _answers(replace(test, status="SKIPPED") for test in passing_run(service, destination))
+    results = _answers(identified) + results
     fine = all(_is_fine(result, account) for result in results)
-    return _with_status(destination, fine), results
+    return Tested(_with_status(destination, fine), results, met.seconds)
 
 
 def passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:
@@ -91,8 +94,7 @@ def _storage_test(destination: Destination) -> str:
 
 def _scripted(account: Account, destination: Destination) -> list[dict[str, Any]] | None:
     """The results that a script has for this run, the most particular script first."""
-    group = account.store.find(Kind.GROUP, destination.id) or {}
-    for target in (target_id(destination.id), target_name(group.get("name", "")), ANY_DESTINATION):
+    for target in targets.of(account, destination.id):
         body = account.store.find(Kind.SETUP_SCRIPT, target)
         if body is None:
             continue
@@ -104,6 +106,10 @@ def _scripted(account: Account, destination: Destination) -> list[dict[str, Any]
             always: list[dict[str, Any]] = body["always"]
             return always
     return None
+
+
+def _answers(tests: Iterable[SetupTest]) -> list[dict[str, Any]]:
+    return [test.answer() for test in tests]
 
 
 def _is_fine(result: Mapping[str, Any], account: Account) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 FORMAT = 1
 
@@ -43,7 +43,33 @@ class Kind(StrEnum):
     GROUP = "group"
     DESTINATION = "destination"
     CONNECTION = "connection"
+    USER = "user"
+    MEMBERSHIP = "membership"
+    TEAM = "team"
+    WEBHOOK = "webhook"
+    CERTIFICATE = "certificate"
+    FINGERPRINT = "fingerprint"
+    HYBRID_AGENT = "hybrid-agent"
+    PROXY_AGENT = "proxy-agent"
+    PRIVATE_LINK = "private-link"
+    SECRETS_MANAGER = "secrets-manager"
     SETUP_SCRIPT = "setup-script"
+    SURROUNDINGS = "surroundings"
+
+
+class Order(StrEnum):
+    """How a list is sorted."""
+
+    CREATION = "creation"
+    ID = "id"
+    NEWEST_FIRST = "newest-first"
+
+
+_ORDER_BY = {Order.CREATION: "position", Order.ID: "id", Order.NEWEST_FIRST: "position DESC"}
+
+
+_Former: TypeAlias = tuple[str, str, tuple[int, str, str, str] | None]
+"""Kind and id of a document with the row that it had, None where there was none."""
 
 
 class UnusableDatabaseError(Exception):
@@ -55,6 +81,9 @@ class Store:
 
     def __init__(self, database: str | Path) -> None:
         self._lock = threading.RLock()
+        self._undo: list[_Former] = []
+        self._last_write: tuple[_Former, ...] = ()
+        self.writes = 0
         try:
             self._database = sqlite3.connect(
                 database, isolation_level=None, check_same_thread=False, timeout=30.0
@@ -69,7 +98,7 @@ class Store:
 
     def _prepare(self) -> None:
         # A killed process must leave a sound file; a power cut need not.
-        self._database.execute("PRAGMA journal_mode = TRUNCATE")
+        self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
         with self.transaction():  # two processes may find the same new file
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
@@ -97,13 +126,36 @@ class Store:
                 yield from self._bracket("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
             else:
                 yield from self._bracket("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+                if self._undo:
+                    self._last_write, self._undo = tuple(self._undo), []
+                    self.writes += 1
+
+    @contextmanager
+    def before_last_write(self) -> Iterator[None]:
+        """Inside, documents are as they were before the latest transaction that changed any. Must be
+        within a transaction; whatever happens inside is undone."""
+        self._database.execute("SAVEPOINT past")
+        try:
+            for kind, identifier, row in reversed(self._last_write):
+                self._database.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier))
+                if row is not None:
+                    self._database.execute(
+                        "INSERT INTO documents (position, kind, id, parent, label, body) VALUES (?, ?, ?, ?, ?, ?)",
+                        (row[0], kind, identifier, *row[1:]),
+                    )
+            yield
+        finally:
+            self._database.execute("ROLLBACK TO past")
+            self._database.execute("RELEASE past")
 
     def _bracket(self, begin: str, keep: str, undo: str) -> Iterator[None]:
         self._database.execute(begin)
+        done = len(self._undo)
         try:
             yield
             self._database.execute(keep)
         except BaseException:
+            del self._undo[done:]
             for statement in undo.split("; "):
                 self._database.execute(statement)
             raise
@@ -113,6 +165,7 @@ class Store:
     ) -> None:
         """A new document. `parent` and `label` are what it can be listed by."""
         with self._lock:
+            self._undo.append((kind, identifier, None))
             self._database.execute(
                 "INSERT INTO documents (kind, id, parent, label, body) VALUES (?, ?, ?, ?, ?)",
                 (kind, identifier, parent, label, _written(body)),
@@ -121,6 +174,7 @@ class Store:
     def replace(self, kind: Kind, identifier: str, body: Mapping[str, Any], *, label: str = "") -> None:
         """Another body, and label, for a document. Its place in lists stays."""
         with self._lock:
+            self._keep_former(kind, identifier)
             self._database.execute(
                 "UPDATE documents SET body = ?, label = ? WHERE kind = ? AND id = ?",
                 (_written(body), label, kind, identifier),
@@ -129,10 +183,35 @@ class Store:
     def remove(self, kind: Kind, identifier: str) -> bool:
         """Delete a document. False where there was none."""
         with self._lock:
+            self._keep_former(kind, identifier)
             cursor = self._database.execute(
                 "DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
             )
             return cursor.rowcount > 0
+
+    def remove_children(self, kind: Kind, parent: str) -> None:
+        """Delete all documents of a kind that belong to a parent."""
+        with self._lock:
+            children = self._database.execute(
+                "SELECT id FROM documents WHERE kind = ? AND parent = ?", (kind, parent)
+            ).fetchall()
+            for (identifier,) in children:
+                self.remove(kind, identifier)
+
+    def _keep_former(self, kind: Kind, identifier: str) -> None:
+        """Remember a document as it is, for those who read what was before."""
+        row = self._database.execute(
+            "SELECT position, parent, label, body FROM documents WHERE kind = ? AND id = ?",
+            (kind, identifier),
+        ).fetchone()
+        if row is not None:
+            self._undo.append((kind, identifier, row))
+
+    def empty(self) -> None:
+        """Forget every document, counter and exchange."""
+        with self._lock:
+            for table in ("documents", "counters", "exchanges", "sqlite_sequence"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def find(self, kind: Kind, identifier: str) -> dict[str, Any] | None:
         """The body of a document, or None."""
@@ -150,12 +229,13 @@ class Store:
         limit: int = -1,
         parent: str | None = None,
         label: str | None = None,
+        order: Order = Order.CREATION,
     ) -> list[dict[str, Any]]:
-        """Bodies in the order in which they were added."""
+        """Bodies, unless told otherwise in the order in which they were added."""
         where, values = _conditions(kind, parent, label)
         with self._lock:
             rows = self._database.execute(
-                f"SELECT body FROM documents WHERE {where} ORDER BY position LIMIT ? OFFSET ?",  # noqa: S608
+                f"SELECT body FROM documents WHERE {where} ORDER BY {_ORDER_BY[order]} LIMIT ? OFFSET ?",  # noqa: S608
                 (*values, limit, skip),
             ).fetchall()
         return [_read(row[0]) for row in rows]

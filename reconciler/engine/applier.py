@@ -7,8 +7,8 @@ repeated here: after a lost answer the outcome is UNKNOWN, and the next plan fin
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Forbidden, Unauthorized
@@ -19,22 +19,28 @@ from reconciler.kinds.base import Verification
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
-from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.diagnostic import Diagnostic, Severity, errors_among
 from reconciler.model.event import ChangeFinished, ChangeStarted, Listener, SetupTestsStarted
 from reconciler.model.outcome import Check, Outcome, Status
 from reconciler.model.plan import Action
+from reconciler.model.record import Record
 from reconciler.model.resource import OnFailure
 
 
 @dataclass(slots=True)
 class Applier:
-    """Runs the steps of one plan. `ids` grows as groups are made: address → id at Fivetran."""
+    """Runs the steps of one plan. `ids` grows as groups are made: address → id at Fivetran.
+
+    `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError.
+    """
 
     client: Client
     clock: Clock
     listener: Listener
     cancelled: threading.Event
+    remember: Callable[[Address, Record], None]
     ids: dict[Address, str] = field(default_factory=dict)
+    unremembered: list[Diagnostic] = field(default_factory=list)
     _stopped_by: Diagnostic | None = None
 
     def run(self, steps: Mapping[Address, Step]) -> tuple[Outcome, ...]:
@@ -42,7 +48,7 @@ class Applier:
         self.ids |= {address: step.change.id for address, step in steps.items() if step.change.id}
         outcomes: dict[Address, Outcome] = {}
         for step in in_order(steps):
-            if step.change.action is Action.NO_OP:
+            if step.change.action in {Action.NO_OP, Action.ADOPT}:
                 continue
             outcomes[step.change.address] = outcome = self._outcome(step, outcomes)
             self.listener(ChangeFinished(outcome))
@@ -55,7 +61,7 @@ class Applier:
         self.listener(ChangeStarted(step.change.address, step.change.action))
         began = self.clock.monotonic()
         outcome = self._attempt(step)
-        return _timed(outcome, self.clock.monotonic() - began)
+        return replace(outcome, seconds=self.clock.monotonic() - began)
 
     def _blocked(self, step: Step, outcomes: Mapping[Address, Outcome]) -> Outcome | None:
         """Why a step is not even tried, if so."""
@@ -86,9 +92,32 @@ class Applier:
             status = Status.UNKNOWN if error.may_have_taken_effect else Status.FAILED
             return Outcome(address, action, status, id=self.ids.get(address), diagnostics=(diagnostic,))
         self.ids[address] = id
-        if not step.desired.setup_tests.run:
-            return Outcome(address, action, Status.DONE, id=id)
-        return self._verified(step, id)
+        tested = step.desired.setup_tests.run
+        self._keep(step, id, unverified=tested)
+        return self._verified(step, id) if tested else Outcome(address, action, Status.DONE, id=id)
+
+    def _keep(self, step: Step, id: str, *, unverified: bool) -> None:
+        """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
+        at = self.clock.now().isoformat(timespec="seconds")
+        record = Record(
+            id=id,
+            applied=step.declared,
+            fingerprints=step.fingerprints,
+            unverified=unverified,
+            applied_at=at,
+        )
+        try:
+            self.remember(step.change.address, record)
+        except OSError as error:
+            self.unremembered.append(
+                Diagnostic(
+                    "not-remembered",
+                    f"{step.change.address} is written (id `{id}`), but that could not be remembered:"
+                    f" {error.strerror or error}",
+                    address=step.change.address,
+                    help="correct the cause and apply again: it is found by its id or name",
+                )
+            )
 
     def _write(self, step: Step) -> str:
         """Send the one mutating call of a step, if it has one, and return the id of the resource."""
@@ -109,6 +138,9 @@ class Applier:
             verification = KINDS[address.kind].verify(self.client, id, step.desired)
         except ApiError as error:
             return Outcome(address, action, Status.DONE, id=id, diagnostics=(_tests_not_run(error, step),))
+        findings = _findings(verification, step)
+        if not errors_among(findings):
+            self._keep(step, id, unverified=False)
         status = Status.AWAITING_APPROVAL if verification.pending else Status.DONE
         return Outcome(
             address,
@@ -116,20 +148,8 @@ class Applier:
             status,
             id=id,
             checks=verification.checks,
-            diagnostics=_findings(verification, step),
+            diagnostics=findings,
         )
-
-
-def _timed(outcome: Outcome, seconds: float) -> Outcome:
-    return Outcome(
-        outcome.address,
-        outcome.action,
-        outcome.status,
-        outcome.id,
-        outcome.checks,
-        outcome.diagnostics,
-        seconds,
-    )
 
 
 def _findings(verification: Verification, step: Step) -> tuple[Diagnostic, ...]:

@@ -1,20 +1,26 @@
-"""Pairing spec entries with live groups: by `id:`, else by exact name. Never by guessing."""
+"""Pairing spec entries with live groups: by `id:`, else by what is remembered, else by exact name."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import nearest
+from reconciler.model.plan import Action
+from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
 
 
-def bind_groups(desired: Iterable[Desired], live: Mapping[str, Observed]) -> dict[str, str]:
+def bind_groups(
+    desired: Iterable[Desired], live: Mapping[str, Observed], remembered: Mapping[Address, Record]
+) -> dict[str, str]:
     """Key of each entry that exists → id of its live group.
 
-    An entry without a live group is absent from the result: it is to be created. Raises
-    `ReconcilerError` for an `id:` that names nothing, and for a name that two live groups have.
+    An entry without a live group is absent from the result: it is to be created. Memory is no
+    authority: a remembered group that is gone, or that an `id:` gives to another entry, does not count.
+    Raises `ReconcilerError` for an `id:` that names nothing, and for a name that two live groups have.
     """
     entries = list(desired)
     bound = {entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None}
@@ -22,14 +28,19 @@ def bind_groups(desired: Iterable[Desired], live: Mapping[str, Observed]) -> dic
         _unknown_id(entry, live) for entry in entries if entry.id is not None and entry.id not in live
     ]
     claimed = set(bound.values())
+    for entry in entries:
+        id = remembered[entry.address].id if entry.address in remembered else None
+        if entry.id is None and id is not None and id in live and id not in claimed:
+            bound[entry.address.key] = id
+            claimed.add(id)
     by_name: dict[str, list[Observed]] = defaultdict(list)
     for group in live.values():
         if group.id not in claimed:
             by_name[group.name].append(group)
     for entry in entries:
-        if entry.id is not None:
+        if entry.id is not None or entry.address.key in bound:
             continue
-        match by_name.get(entry.name, []):
+        match _candidates(entry, by_name.get(entry.name, []), remembered.get(entry.address)):
             case []:
                 pass
             case [only]:
@@ -39,6 +50,15 @@ def bind_groups(desired: Iterable[Desired], live: Mapping[str, Observed]) -> dic
     if problems:
         raise ReconcilerError(problems)
     return bound
+
+
+def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
+    """The groups that an entry may be. S-05: after a create whose answer was lost, those that had the name
+    before are others."""
+    intent = record.intent if record is not None else None
+    if intent is None or intent.action is not Action.CREATE or intent.name != entry.name:
+        return namesakes
+    return [group for group in namesakes if group.id not in intent.namesakes]
 
 
 def _unknown_id(entry: Desired, live: Mapping[str, Observed]) -> Diagnostic:

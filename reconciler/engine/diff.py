@@ -1,62 +1,120 @@
-"""Comparing what is declared with what is there, in one normal form. Nothing undeclared is looked at."""
+"""Comparing what is declared with what is there, in one normal form. Nothing undeclared is looked at.
+
+What was last applied is the third side: it tells who changed a field, and it stands in for answers that
+Fivetran rewrites or leaves out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from reconciler.catalogue.canonical import MASKED, canonical_value
+from reconciler.catalogue.model import Field
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
-from reconciler.model.value import FieldPath, Reference, Secret
+from reconciler.model.plan import Origin
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret
+
+
+class _Unknown(Enum):
+    UNKNOWN = auto()
+
+
+_UNKNOWN = _Unknown.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that is not as declared; both values in normal form. `before` is what the API shows, or what
+    was last applied where the API does not show it truly."""
+
+    before: Any
+    after: Any
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`changed` maps each differing field to (observed, desired), both canonical. `uncomparable` are declared
-    fields whose live value cannot be known; they are no difference."""
+    """`changed` has the fields that differ. `uncomparable` are declared fields about which nothing can be known;
+    they are no difference."""
 
-    changed: Mapping[FieldPath, tuple[Any, Any]]
+    changed: Mapping[FieldPath, Difference]
     uncomparable: tuple[FieldPath, ...]
 
 
-def compare(kind: Kind, desired: Mapping[FieldPath, Any], observed: Mapping[FieldPath, Any]) -> Comparison:
-    """Compare the declared fields of one resource; both sides are raw and are brought into normal form here."""
+def compare(
+    kind: Kind,
+    desired: Mapping[FieldPath, Any],
+    observed: Mapping[FieldPath, Any],
+    applied: Mapping[FieldPath, Any],
+) -> Comparison:
+    """Compare the declared fields of one resource. `desired` and `observed` are raw and brought into normal form
+    here; `applied` is in normal form already, and empty where nothing is remembered."""
     service = desired.get(SERVICE) or observed.get(SERVICE)
     # Normal form may move a value to the field's present name, so what to compare is decided after it.
     wanted = kind.canonical({**desired, SERVICE: service} if service else desired)
     if SERVICE not in desired:
         wanted.pop(SERVICE, None)
     seen = kind.canonical(observed)
-    uncomparable = tuple(
-        path for path in wanted if not _comparable(kind, path, service, wanted[path], seen.get(path))
-    )
-    left = {
-        path: _observed(kind, path, service, seen.get(path)) for path in wanted if path not in uncomparable
-    }
-    right = {path: value for path, value in wanted.items() if path not in uncomparable}
-    return Comparison(
-        changed={path: (left[path], right[path]) for path in _differing(left, right)},
-        uncomparable=uncomparable,
-    )
+
+    left: dict[FieldPath, Any] = {}
+    uncomparable: list[FieldPath] = []
+    for path, value in wanted.items():
+        shown = _shown(kind.field(path, service), value, seen.get(path), applied.get(path))
+        if shown is _UNKNOWN:
+            uncomparable.append(path)
+        else:
+            left[path] = shown
+    right = {path: value for path, value in wanted.items() if path in left}
+    changed = {path: _difference(path, left[path], right[path], applied) for path in _differing(left, right)}
+    return Comparison(changed, tuple(uncomparable))
 
 
-def _comparable(kind: Kind, path: FieldPath, service: str | None, wanted: Any, seen: Any) -> bool:
-    if isinstance(wanted, Secret | Reference) or seen is MASKED:
-        return False  # S-14: a mask is never a value
-    field = kind.field(path, service)
+def _shown(field: Field | None, wanted: Any, seen: Any, applied: Any) -> Any:
+    """What is set, as far as it can be known: what the API shows, what was last applied where the API does not
+    show it truly, else _UNKNOWN."""
+    if isinstance(wanted, Secret | Reference):
+        return _UNKNOWN
+    if isinstance(wanted, ExternalKey):  # answers do not tell where Fivetran fetches a value from
+        return seen if isinstance(seen, ExternalKey) else _or_unknown(applied and ExternalKey(applied))
+    if seen is MASKED or (field is not None and field.rewritten):
+        return _or_unknown(applied)  # S-14: a mask is never a value
     if field is None:
-        return True
-    if field.sensitive and seen is None and wanted is not None:
-        return False  # R32: a secret that is set may be answered as null
-    return not (field.rewritten or (field.may_be_omitted and seen is None))
+        return seen
+    if seen is None:
+        return _shown_without(field, wanted, applied)
+    return applied if applied is not None and field.misread_as.get(str(applied)) == seen else seen
 
 
-def _observed(kind: Kind, path: FieldPath, service: str | None, seen: Any) -> Any:
-    """An answer that leaves a field out stands for the API's default (R3: `networking_method: null`)."""
-    field = kind.field(path, service)
-    return canonical_value(field, field.default) if seen is None and field is not None else seen
+def _shown_without(field: Field, wanted: Any, applied: Any) -> Any:
+    """What an answer without a field says about it. R3: `networking_method: null` stands for the default."""
+    default = canonical_value(field, field.default)
+    if field.sensitive and wanted is not None:
+        return _UNKNOWN  # R32: a secret that is set may be answered as null
+    if not field.may_be_omitted:
+        return default
+    if applied is not None:
+        return applied
+    return None if default is None else _UNKNOWN
+
+
+def _or_unknown(applied: Any) -> Any:
+    return _UNKNOWN if applied is None else applied
+
+
+def _difference(path: FieldPath, before: Any, after: Any, applied: Mapping[FieldPath, Any]) -> Difference:
+    """Who moved: the specs, somebody at Fivetran, or both. Without a memory it counts as the specs."""
+    known = (
+        ExternalKey(applied[path])
+        if path in applied and isinstance(after, ExternalKey)
+        else applied.get(path)
+    )
+    if path not in applied or known == before:
+        return Difference(before, after, Origin.SPEC)
+    return Difference(before, after, Origin.DRIFT if known == after else Origin.CONFLICT)
 
 
 def _differing(left: Mapping[FieldPath, Any], right: Mapping[FieldPath, Any]) -> list[FieldPath]:

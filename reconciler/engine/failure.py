@@ -152,7 +152,7 @@ def _facts(error: ApiError) -> tuple[str, ...]:
     answered = f" answered {error.status}" if error.status else ""
     code = f" {error.code}" if error.code else ""
     request = f" (request {error.request_id})" if error.request_id else ""
-    return (f"{error.method} {error.path}{answered}{code}{request}",)
+    return (f"{error.method} {error.address}{answered}{code}{request}",)
 
 
 def _what_was_sent(step: Step) -> tuple[str, ...]:

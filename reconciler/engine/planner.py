@@ -11,31 +11,41 @@ Each entry is looked at on its own:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.catalogue.model import Field
+from reconciler.catalogue.model import Field, FieldType
 from reconciler.engine.diff import Comparison, compare
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
 from reconciler.kinds.registry import KINDS
-from reconciler.model.address import DESTINATION, Address
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, Reason, Risk, Shown
+from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed, OnFailure
-from reconciler.model.value import FieldPath, Reference, Secret, dotted
-from reconciler.secrets.base import SecretUnavailable
+from reconciler.model.value import EXTERNAL, ExternalKey, FieldPath, Reference, Secret, dotted
+from reconciler.secrets.base import Form, SecretUnavailable
+from reconciler.secrets.fingerprint import Fingerprinter
 
-Resolve = Callable[[Reference], Secret | str]
+Resolve = Callable[[Reference, Form], Any]
+
+_FORMS = {FieldType.STRINGS: Form.LIST, FieldType.OBJECT: Form.OBJECT}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process."""
+    """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process.
+
+    `values` are what is sent; `declared` is all that will be in effect then, in normal form and without secrets;
+    `fingerprints` stand for the secrets.
+    """
 
     desired: Desired
     change: Change
     values: Mapping[FieldPath, Any]
+    declared: Mapping[FieldPath, Any]
+    fingerprints: Mapping[FieldPath, str]
 
 
 @dataclass(slots=True)
@@ -43,17 +53,19 @@ class Planner:
     """Plans one resource after the other and collects everything that is wrong on the way."""
 
     resolve: Resolve
-    diagnostics: list[Diagnostic]
+    fingerprinter: Fingerprinter | None
+    compares_secrets: bool = True
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
-    def step(self, desired: Desired, observed: Observed | None) -> Step:
-        """What would happen to one resource."""
+    def step(self, desired: Desired, observed: Observed | None, record: Record | None) -> Step:
+        """What would happen to one resource. `record` is what is remembered of it."""
         kind = KINDS[desired.address.kind]
         if observed is None:
             return self._creation(kind, desired)
-        return self._adjustment(kind, desired, observed)
+        return self._adjustment(kind, desired, observed, record)
 
     def _creation(self, kind: Kind, desired: Desired) -> Step:
-        declared = self._resolved(desired, desired.fields)
+        declared = self._resolved(kind, desired, desired.fields, desired.fields.get(SERVICE))
         # Normal form knows a field by one name; a deprecated twin that is declared beside it is sent too.
         values = {**declared, **kind.canonical(declared)}
         change = Change(
@@ -64,41 +76,98 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
         )
-        return Step(desired, change, values)
+        return self._step(kind, desired, change, declared=declared, values=values, known={})
 
-    def _adjustment(self, kind: Kind, desired: Desired, observed: Observed) -> Step:
-        visible = (path for path, value in desired.fields.items() if not _confidential(value))
-        declared = {**desired.fields, **self._resolved(desired, visible)}
-        comparison = compare(kind, declared, observed.fields)
+    def _adjustment(self, kind: Kind, desired: Desired, observed: Observed, record: Record | None) -> Step:
         service = observed.fields.get(SERVICE)
-        self._refuse_replacement(kind, desired, observed, comparison)
-        resent = _secrets_that_follow(kind, service, declared, comparison)
-        values = {path: after for path, (_, after) in comparison.changed.items()} | self._resolved(
-            desired, resent
+        needed = (
+            path for path, value in desired.fields.items() if not _confidential(value) or _external(value)
         )
+        declared = {**desired.fields, **self._resolved(kind, desired, needed, service)}
+        comparison = compare(kind, declared, observed.fields, record.applied if record else {})
+        self._refuse_replacement(kind, desired, observed, comparison)
+        following = _secrets_that_follow(kind, service, desired.fields, comparison)
+        known = record.fingerprints if record else {}
+        rotated = self._rotated(kind, desired, service, known)
+        sent = self._resolved(kind, desired, following, service) | rotated
+        values = {path: each.after for path, each in comparison.changed.items()} | sent
         change = Change(
             address=desired.address,
-            action=_action(desired, observed, values),
-            reasons=_reasons(desired, observed, values),
-            fields=_changed_fields(kind, service, desired, comparison, resent),
+            action=_action(desired, values, record),
+            reasons=_reasons(desired, comparison, sent, record),
+            fields=_changed_fields(kind, service, desired, comparison, sent),
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
             risk=_risk(desired, observed, values),
-            uncomparable=tuple(path for path in comparison.uncomparable if path not in resent),
+            uncomparable=tuple(
+                path
+                for path in comparison.uncomparable
+                if path not in sent and not self._can_compare(path, known)
+            ),
         )
-        return Step(desired, change, values)
+        return self._step(kind, desired, change, declared=declared, values=values, known=known)
 
-    def _resolved(self, desired: Desired, paths: Iterable[FieldPath]) -> dict[FieldPath, Any]:
+    def _step(
+        self,
+        kind: Kind,
+        desired: Desired,
+        change: Change,
+        *,
+        declared: Mapping[FieldPath, Any],
+        values: Mapping[FieldPath, Any],
+        known: Mapping[FieldPath, str],
+    ) -> Step:
+        """A step with what is to be remembered of it: `known` fingerprints of secrets that stay declared, and
+        new ones of those that are sent."""
+        kept = {path: known[path] for path in known if path in desired.fields}
+        sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
+        if self.fingerprinter is not None:
+            kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+        return Step(desired, change, values, _in_clear(kind.canonical(declared)), kept)
+
+    def _rotated(
+        self, kind: Kind, desired: Desired, service: str | None, known: Mapping[FieldPath, str]
+    ) -> dict[FieldPath, Any]:
+        """Secrets that are no longer those that were sent last. One that cannot be compared is not resolved."""
+        paths = [
+            path
+            for path in known
+            if self._can_compare(path, known) and _confidential(desired.fields.get(path))
+        ]
+        secrets = self._resolved(kind, desired, paths, service)
+        return {
+            path: secret
+            for path, secret in secrets.items()
+            if secret is not None and self._fingerprint(desired, path, secret) != known[path]
+        }
+
+    def _can_compare(self, path: FieldPath, known: Mapping[FieldPath, str]) -> bool:
+        """Whether what was sent last can be told from what would be sent now."""
+        if path not in known or self.fingerprinter is None:
+            return False
+        return self.compares_secrets and self.fingerprinter.made(known[path])
+
+    def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
+        return (
+            self.fingerprinter.of(f"{desired.address}:{dotted(path)}", secret) if self.fingerprinter else ""
+        )
+
+    def _resolved(
+        self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
+    ) -> dict[FieldPath, Any]:
         """Values of these fields with references replaced by what they refer to."""
-        return {path: self._value(desired, path) for path in paths}
+        known = service if isinstance(service, str) else None
+        return {path: self._value(desired, path, kind.field(path, known)) for path in paths}
 
-    def _value(self, desired: Desired, path: FieldPath) -> Any:
+    def _value(self, desired: Desired, path: FieldPath, field: Field | None) -> Any:
         value = desired.fields[path]
         if not isinstance(value, Reference):
             return value
+        if _external(value):
+            return ExternalKey(str(value).partition(":")[2])
         try:
-            return self.resolve(value)
+            return self.resolve(value, _FORMS.get(field.type, Form.TEXT) if field else Form.TEXT)
         except SecretUnavailable as problem:
             self.diagnostics.append(
                 Diagnostic(
@@ -106,7 +175,7 @@ class Planner:
                     f"`{dotted(path)}` needs `{value}`, which cannot be had: {problem.reason}",
                     span=desired.spans.get(path),
                     address=desired.address,
-                    help="provide it where the reference points, or correct the reference",
+                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
                 )
             )
             return None
@@ -115,16 +184,18 @@ class Planner:
         self, kind: Kind, desired: Desired, observed: Observed, comparison: Comparison
     ) -> None:
         service = observed.fields.get(SERVICE)
-        for path, (before, _) in comparison.changed.items():
-            field = kind.field(path, service)
-            if field is None or not field.immutable:
+        for path, difference in comparison.changed.items():
+            known = kind.field(path, service)
+            if known is None or not known.immutable:
                 continue
             self.diagnostics.append(
                 Diagnostic(
                     "replace-refused",
                     f"changing `{dotted(path)}` would destroy and recreate {desired.address}",
                     span=desired.spans.get(path),
-                    label=f"`{before}` in Fivetran",
+                    label=_as_in_fivetran(
+                        difference.before, hidden=known.sensitive or path in desired.unchecked
+                    ),
                     address=desired.address,
                     notes=("it cannot be changed in place; connections would lose their destination",),
                     help="put the old value back, or declare the new destination under another key",
@@ -132,16 +203,31 @@ class Planner:
             )
 
 
-def _action(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> Action:
+def _as_in_fivetran(value: Any, *, hidden: bool) -> str:
+    if value is None:
+        return "not set in Fivetran"
+    return "another value in Fivetran" if hidden else f"`{value}` in Fivetran"
+
+
+def _action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
     if values:
         return Action.UPDATE
-    return Action.VERIFY if _tests_outstanding(desired, observed) else Action.NO_OP
+    if record is not None and _tests_outstanding(desired, record):
+        return Action.VERIFY
+    return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
 
 
-def _reasons(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> tuple[Reason, ...]:
-    differ = (Reason.FIELDS_DIFFER,) if values else ()
-    outstanding = (Reason.TESTS_OUTSTANDING,) if _tests_outstanding(desired, observed) else ()
-    return differ + outstanding
+def _reasons(
+    desired: Desired, comparison: Comparison, secrets: Mapping[FieldPath, Any], record: Record | None
+) -> tuple[Reason, ...]:
+    reasons = {
+        Reason.FIELDS_DIFFER: bool(comparison.changed),
+        Reason.SECRETS_SENT: bool(secrets),
+        Reason.NOT_REMEMBERED: record is None,
+        Reason.INTERRUPTED: record is not None and record.intent is not None,
+        Reason.TESTS_OUTSTANDING: record is not None and _tests_outstanding(desired, record),
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
 
 
 def _risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> Risk:
@@ -149,31 +235,55 @@ def _risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any])
     return Risk.INTERRUPTS_SYNCS if disturbs else Risk.IN_PLACE
 
 
-def _tests_outstanding(desired: Desired, observed: Observed) -> bool:
-    """Unfinished work stays visible: a destination that is not connected has not passed the tests that it must."""
+def _tests_outstanding(desired: Desired, record: Record) -> bool:
+    """Unfinished work stays visible: what was written here and has not passed the tests that it must."""
     tests = desired.setup_tests
-    must_pass = desired.address.kind == DESTINATION and tests.run and tests.on_failure is OnFailure.FAIL
-    return must_pass and observed.status != HEALTHY_STATUS
+    return record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
+
+
+def _in_clear(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """What may be remembered of declared fields. The name of a key in a secrets manager is no secret."""
+    return {
+        path: value.name if isinstance(value, ExternalKey) else value
+        for path, value in fields.items()
+        if not isinstance(value, Secret | Reference)
+    }
 
 
 def _confidential(value: Any) -> bool:
     return isinstance(value, Reference) and value.confidential
 
 
+def _external(value: Any) -> bool:
+    return isinstance(value, Reference) and value.scheme == EXTERNAL
+
+
 def _secrets_that_follow(
     kind: Kind, service: str | None, declared: Mapping[FieldPath, Any], comparison: Comparison
 ) -> list[FieldPath]:
-    """Secrets whose meaning depends on a field that changes: a new `auth` without its key would lock Fivetran out."""
+    """Secrets whose meaning depends on a field that changes: a new `auth` without its key would lock Fivetran out.
+
+    Names in a secrets manager depend on the manager too. They go all together, since it is written
+    nowhere whether those that a request leaves out stay.
+    """
     changing = {path[-1] for path in comparison.changed}
-    return [
+    following = [
         path
-        for path in comparison.uncomparable
-        if _confidential(declared[path]) and changing & _governing(kind.field(path, service))
+        for path, value in declared.items()
+        if _confidential(value)
+        and path not in comparison.changed
+        and changing & _governing(kind.field(path, service), _external(value))
     ]
+    # What changed may go by its present name, while the spec declares it by an old one.
+    if not any(_external(declared.get(path)) for path in (*following, *comparison.changed)):
+        return following
+    others = (path for path, value in declared.items() if _external(value) and path not in comparison.changed)
+    return list(dict.fromkeys([*following, *others]))
 
 
-def _governing(field: Field | None) -> set[str]:
-    return {*(field.only_when or ()), *(field.required_when or ())} if field else set()
+def _governing(field: Field | None, is_external: bool) -> set[str]:
+    manager = {"external_secrets_manager_id"} if is_external else set()
+    return manager | ({*(field.only_when or ()), *(field.required_when or ())} if field else set())
 
 
 def _created_fields(desired: Desired, values: Mapping[FieldPath, Any]) -> tuple[FieldChange, ...]:
@@ -185,18 +295,21 @@ def _created_fields(desired: Desired, values: Mapping[FieldPath, Any]) -> tuple[
 
 
 def _changed_fields(
-    kind: Kind, service: str | None, desired: Desired, comparison: Comparison, resent: list[FieldPath]
+    kind: Kind, service: str | None, desired: Desired, comparison: Comparison, secrets: Iterable[FieldPath]
 ) -> tuple[FieldChange, ...]:
     changed = tuple(
-        _shown(desired, path, before, after, hidden=_sensitive(kind, service, path))
-        for path, (before, after) in comparison.changed.items()
+        replace(
+            _shown(desired, path, each.before, each.after, hidden=_sensitive(kind, service, path)),
+            origin=each.origin,
+        )
+        for path, each in comparison.changed.items()
     )
-    return changed + tuple(_shown(desired, path, None, desired.fields[path]) for path in resent)
+    return changed + tuple(_shown(desired, path, None, desired.fields[path]) for path in secrets)
 
 
 def _sensitive(kind: Kind, service: str | None, path: FieldPath) -> bool:
-    field = kind.field(path, service)
-    return field is not None and field.sensitive
+    known = kind.field(path, service)
+    return known is not None and known.sensitive
 
 
 def _shown(desired: Desired, path: FieldPath, before: Any, after: Any, hidden: bool = False) -> FieldChange:

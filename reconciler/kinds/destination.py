@@ -6,24 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.errors import NotFound
-from reconciler.catalogue.canonical import canonical_destination
+from reconciler.catalogue.canonical import CONFIG, canonical_destination
+from reconciler.catalogue.check import SERVICE
 from reconciler.catalogue.load import destination_facts, load_service
 from reconciler.catalogue.model import Field
 from reconciler.kinds.base import PendingApproval, Verification
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import FieldPath
+from reconciler.model.value import ExternalKey, FieldPath
 
 if TYPE_CHECKING:
     from reconciler.api import wire
     from reconciler.api.client import Client
 
-SERVICE: FieldPath = ("service",)
-CONFIG = "config"
+__all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "observed_destination"]
+
+EXTERNAL_KEYS = "external_secrets_keys_config"
 
 # Answered beside the fields, but no fields of the destination itself.
-_NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG})
+_NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 # Fields that a destination is created with and that no later call can change.
 _FIXED = frozenset({SERVICE})
@@ -36,6 +38,9 @@ def observed_destination(destination: wire.Destination) -> Observed:
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
     fields |= {(CONFIG, key): value for key, value in destination.config.items()}
+    keys = raw.get(EXTERNAL_KEYS)  # never seen in an answer yet; what it would show can be compared
+    for key, name in keys.items() if isinstance(keys, Mapping) else ():
+        fields[(CONFIG, key)] = ExternalKey(str(name))
     return Observed(
         kind=DESTINATION,
         id=destination.id,
@@ -108,7 +113,9 @@ def _nested(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
     """Leaves by path as the JSON body that the API takes."""
     body: dict[str, Any] = {}
     for path, value in values.items():
-        if path[0] == CONFIG:
+        if path[0] == CONFIG and isinstance(value, ExternalKey):
+            body.setdefault(EXTERNAL_KEYS, {})[path[1]] = value.name
+        elif path[0] == CONFIG:
             body.setdefault(CONFIG, {})[path[1]] = value
         else:
             body[path[0]] = value

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from reconciler.catalogue.check import Problem, check_destination
+from reconciler.catalogue.anywhere import is_public
+from reconciler.catalogue.canonical import CONFIG
+from reconciler.catalogue.check import SERVICE, Extent, Problem, check_destination
 from reconciler.catalogue.load import destination_facts
-from reconciler.kinds.destination import CONFIG, SERVICE
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.nearest import nearest
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Reference
+from reconciler.spec.assemble import PROFILE
 from reconciler.spec.errors import diagnostics_of
 from reconciler.spec.load import GroupSpec
-from reconciler.spec.reference import reference_of
+from reconciler.spec.merge import UNSET
+from reconciler.spec.reference import Sources, reference_of
 from reconciler.spec.tree import Entry, Node, Scalar, Table, plain
 
 EXTRA_CONFIG = "extra_config"
 _OPTIONS = ("trust", "setup_tests")
+_HARMLESS = frozenset(
+    {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
+    | {"certificates", "fingerprints", "run", "on_failure"}
+)
+_MEANT = Reference("", "")
+"""Stands for a reference with an error in it, which has been told."""
 
 
 class _Strict(BaseModel):
@@ -30,40 +40,73 @@ class _Strict(BaseModel):
 
 
 class _TrustBlock(_Strict):
-    certificates: Literal["none", "any"] = "none"
-    fingerprints: Literal["none", "any"] = "none"
+    certificates: Literal["none", "any"] = Field(
+        "none", description="Which TLS certificates Fivetran may trust without a person's approval."
+    )
+    fingerprints: Literal["none", "any"] = Field(
+        "none", description="Which SSH host keys Fivetran may trust without a person's approval."
+    )
 
 
 class _SetupTestsBlock(_Strict):
-    run: StrictBool = True
-    on_failure: OnFailure = OnFailure.FAIL
+    run: StrictBool = Field(True, description="Whether setup tests run after every write.")
+    on_failure: OnFailure = Field(OnFailure.FAIL, description="What a failed setup test means for the run.")
 
 
-class _Options(_Strict):
-    trust: _TrustBlock = _TrustBlock()
-    setup_tests: _SetupTestsBlock = _SetupTestsBlock()
+class Options(_Strict):
+    """The parts of a destination block that say how to treat it. They are no fields of Fivetran."""
+
+    trust: _TrustBlock = Field(_TrustBlock(), description="What Fivetran may trust when it meets it.")
+    setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Fivetran's own tests.")
 
 
 @dataclass(slots=True)
 class _Leaves:
     """What a destination block declares, leaf by leaf, with the places of keys and values."""
 
+    sources: Sources
     fields: dict[FieldPath, Any] = field(default_factory=dict)
     spans: dict[FieldPath, Span] = field(default_factory=dict)
     key_spans: dict[FieldPath, Span] = field(default_factory=dict)
     unchecked: set[FieldPath] = field(default_factory=set)
+    written: dict[FieldPath, str] = field(default_factory=dict)
+    config_is_readable: bool = True
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def add(self, path: FieldPath, key_span: Span, node: Node) -> None:
         """Take one leaf: a plain value or a reference."""
         self.spans[path], self.key_spans[path] = node.span, key_span
-        match reference_of(node):
+        match reference_of(node, self.sources):
             case Diagnostic() as diagnostic:
                 self.diagnostics.append(diagnostic)
+                self.fields[path] = _MEANT  # declared, as far as other fields ask
             case None:
                 self.fields[path] = _as_meant(path, node)
+                if isinstance(node, Scalar):
+                    self.written[path] = node.as_written
             case reference:
                 self.fields[path] = reference
+
+    def check(self, extent: Extent) -> list[Problem]:
+        """What the catalogue finds wrong."""
+        if extent is Extent.WHOLE and not self.config_is_readable:
+            extent = Extent.WITHOUT_CONFIG
+        return check_destination(self.fields, frozenset(self.unchecked), self.written, extent)
+
+    def diagnostic(self, problem: Problem, otherwise: Span, address: Address | None) -> Diagnostic:
+        """A problem with its place: `otherwise`, where it is about something that is not there."""
+        places = self.key_spans if problem.on_key else self.spans
+        return Diagnostic(
+            problem.code,
+            problem.message,
+            span=places.get(problem.path) or otherwise,
+            severity=problem.severity,
+            label=problem.label,
+            notes=problem.notes,
+            help=problem.help,
+            address=address,
+            secret=problem.secret,
+        )
 
 
 def _as_meant(path: FieldPath, node: Node) -> Any:
@@ -73,19 +116,22 @@ def _as_meant(path: FieldPath, node: Node) -> Any:
     return plain(node)
 
 
-def desired_destination(spec: GroupSpec) -> tuple[Desired | None, list[Diagnostic]]:
-    """The destination that a spec entry declares (None: none, or none that can be understood) with all findings."""
+def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | None, list[Diagnostic]]:
+    """The destination that a spec entry declares (None: none, or none that can be understood) with all findings.
+
+    `sources` says what its references may name.
+    """
     if spec.destination is None:
         return None, []
     block = spec.destination
     address = Address(DESTINATION, spec.key)
-    leaves = _leaves(block)
+    leaves = _leaves(block, sources)
     options, wrong_options = _options(block)
-    problems = check_destination(leaves.fields, unchecked=frozenset(leaves.unchecked))
+    problems = leaves.check(Extent.WHOLE if spec.complete else Extent.PART)
     diagnostics = [
         *leaves.diagnostics,
         *wrong_options,
-        *(_diagnostic(problem, leaves, spec, address) for problem in problems),
+        *(leaves.diagnostic(problem, spec.destination_span, address) for problem in problems),
     ]
     desired = Desired(
         address=address,
@@ -103,8 +149,40 @@ def desired_destination(spec: GroupSpec) -> tuple[Desired | None, list[Diagnosti
     return desired, diagnostics
 
 
-def _leaves(block: Table) -> _Leaves:
-    leaves = _Leaves()
+def shared_findings(block: Table, sources: Sources, checked: Collection[Span]) -> list[Diagnostic]:
+    """What is wrong with a profile or with defaults alone, whether a group uses them or not.
+
+    `checked` are the places of values that were checked as parts of destinations, which says more.
+    """
+    leaves = _leaves(_without(block, checked), sources)
+    problems = leaves.check(Extent.PART)
+    return [
+        *leaves.diagnostics,
+        *_options(block)[1],
+        *(leaves.diagnostic(problem, block.span, None) for problem in problems),
+    ]
+
+
+def _without(block: Table, checked: Collection[Span]) -> Table:
+    """A block with only what is still to be checked, and with the service, which the rest depends on."""
+    entries = {}
+    for key, entry in block.entries.items():
+        if key in (CONFIG, EXTRA_CONFIG) and isinstance(entry.node, Table):
+            entries[key] = Entry(entry.key, _without(entry.node, checked))
+        elif key in (SERVICE[0], *_OPTIONS) or entry.node.span not in checked:
+            entries[key] = entry
+    return Table(entries, block.span)
+
+
+def is_harmless(keys: tuple[str, ...]) -> bool:
+    """Whether a value in a file of specs is no secret, judged by the keys that lead to it."""
+    if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
+        return is_public(keys[-1])
+    return keys[-1] in _HARMLESS or keys[-1] in destination_facts().fields
+
+
+def _leaves(block: Table, sources: Sources) -> _Leaves:
+    leaves = _Leaves(sources)
     known = (SERVICE[0], *destination_facts().fields, CONFIG, EXTRA_CONFIG, *_OPTIONS)
     for key, entry in _from_general_to_particular(block, known):
         if key in (CONFIG, EXTRA_CONFIG):
@@ -133,6 +211,7 @@ def _add_config(leaves: _Leaves, key: str, node: Node) -> None:
                 secret=True,
             )
         )
+        leaves.config_is_readable = False
         return
     for name, entry in node.entries.items():
         path = (CONFIG, name)
@@ -144,6 +223,7 @@ def _add_config(leaves: _Leaves, key: str, node: Node) -> None:
                     span=entry.key.span,
                     notes=(f"the other one is at {leaves.key_spans[path]}",),
                     help="keep one of them",
+                    secret=True,
                 )
             )
             continue
@@ -161,27 +241,13 @@ def _unknown_key(key: str, span: Span, known: tuple[str, ...]) -> Diagnostic:
         span=span,
         notes=() if suggestion else (f"its settings are {listed}",),
         help=f"did you mean `{suggestion}`?" if suggestion else "fields of the service stand below `config:`",
+        secret=True,  # S-41: what follows may be anything
     )
 
 
-def _options(block: Table) -> tuple[_Options, list[Diagnostic]]:
+def _options(block: Table) -> tuple[Options, list[Diagnostic]]:
     given = {key: plain(node) for key, node in block.items() if key in _OPTIONS}
     try:
-        return _Options.model_validate(given), []
+        return Options.model_validate(given), []
     except ValidationError as error:
-        return _Options(), diagnostics_of(error, block, _Options)
-
-
-def _diagnostic(problem: Problem, leaves: _Leaves, spec: GroupSpec, address: Address) -> Diagnostic:
-    places = leaves.key_spans if problem.on_key else leaves.spans
-    return Diagnostic(
-        problem.code,
-        problem.message,
-        span=places.get(problem.path) or spec.destination_span,
-        severity=problem.severity,
-        label=problem.label,
-        notes=problem.notes,
-        help=problem.help,
-        address=address,
-        secret=problem.secret,
-    )
+        return Options(), diagnostics_of(error, block, Options)

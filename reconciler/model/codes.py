@@ -34,6 +34,12 @@ EXPLANATIONS = MappingProxyType(
             " not grant blanket trust. A person has to look at it. Approve it in Fivetran, or set "
             "`trust:` for this entry, and apply again."
         ),
+        "bad-allow": (
+            "An entry of `secrets.allow` in the project file is a glob of references, such as "
+            "`env:MARKETING_*` or `file:/run/secrets/*`: a known scheme, a colon, and what follows it. "
+            "One that starts with anything else covers no reference, so somebody who relies on it would "
+            "be surprised. Correct it, or remove it."
+        ),
         "bad-api-url": (
             "The base URL of the Fivetran API must be an https address without credentials, query or "
             "fragment. Every request carries the API key and its secret, so plain http is accepted for "
@@ -58,21 +64,30 @@ EXPLANATIONS = MappingProxyType(
         "bad-reference": (
             "A reference is a mapping with one key, `secret` or `value`, whose text is `scheme:locator` "
             'or `scheme:locator#part`, for example `{secret: "env:DB_PASSWORD"}` or `{secret: '
-            '"file:/run/secrets/db.json#password"}`. What looks like a reference but is none would be '
-            "sent to Fivetran as it stands, so it is an error. Known schemes are `env` and `file`; `env:`"
-            " never reads the credentials and settings of this program itself."
+            '"vault:kv/team/database#password"}`. What looks like a reference but is none would be sent '
+            "to Fivetran as it stands, so it is an error. Known schemes are `aws`, `command`, `env`, "
+            "`esm`, `file` and `vault`, and those of installed packages; `env:` never reads the "
+            "credentials and settings of this program itself, and `command:` runs only what the project "
+            "file names."
         ),
         "bad-time-zone": (
-            "A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: "
-            '`"-5"`, `"0"`, `"+1"`. Fivetran has no half hours and no names of zones, and refuses '
-            "everything else. Write the offset in winter time and say with "
-            "`daylight_saving_time_enabled` whether it moves in summer."
+            'A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: `"-5"`, '
+            '`"0"`, `"+1"`. Fivetran has no half hours and no names of zones, and refuses everything '
+            "else. Write the offset in winter time and say with `daylight_saving_time_enabled` whether it"
+            " moves in summer."
+        ),
+        "broken-secret-store": (
+            "A reference uses a scheme that an installed package offers as an entry point of the group "
+            "`reconciler.secrets`, and that package cannot be used: it does not load, its store cannot be"
+            " opened, two packages offer the same scheme, or the scheme is one that is built in. What the"
+            " package itself says is not repeated, since it may hold a secret. Update the package, or "
+            "uninstall it."
         ),
         "bug": (
-            "Something happened that reconciler did not foresee. The lines printed with it say "
-            "where; the message of the exception is left out on purpose, because it could hold a "
-            "value of yours. Please report it. If it happened during an apply, plan again: what "
-            "exists is found and not made twice."
+            "Something happened that reconciler did not foresee. The lines printed with it say where; the"
+            " message of the exception is left out on purpose, because it could hold a value of yours. "
+            "Please report it. If it happened during an apply, plan again: what exists is found and not "
+            "made twice."
         ),
         "conflict": (
             "Fivetran answered 409: what exists in the account does not allow this call, for example "
@@ -80,13 +95,13 @@ EXPLANATIONS = MappingProxyType(
             "shows what is true now."
         ),
         "conflicting-fields": (
-            "Two fields that are one setting at Fivetran, an old name and a new one, are declared "
-            "with different values. Which of them would win is not documented, so neither is sent. "
-            "Keep the new name."
+            "Two fields that are one setting at Fivetran, an old name and a new one, are declared with "
+            "different values. Which of them would win is not documented, so neither is sent. Keep the "
+            "new name."
         ),
         "deprecated-field": (
-            "A field is declared under a name that Fivetran has replaced. It still works and is "
-            "compared under its new name. Rename it before Fivetran stops taking the old one."
+            "A field is declared under a name that Fivetran has replaced. It still works and is compared "
+            "under its new name. Rename it before Fivetran stops taking the old one."
         ),
         "duplicate-group": (
             "One key describes one group, whichever file it stands in. Two entries of the same key would "
@@ -111,15 +126,26 @@ EXPLANATIONS = MappingProxyType(
             'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
             "Restore the content, or take the file out of `specs`."
         ),
+        "external-secret-unsupported": (
+            '`{secret: "esm:NAME"}` leaves it to Fivetran to fetch a value from your own secrets manager.'
+            " Fivetran does so for credentials of some services only, and would not know what to do with "
+            "the name of a secret in any other field. Refer to a place that this program can read "
+            "instead."
+        ),
         "field-not-allowed": (
-            "A field is declared together with a setting that rules it out, typically a password "
-            "beside a login by key pair. Fivetran answers 400 to the whole destination without saying "
-            "which field it means. Remove the field, or change the setting that it belongs to."
+            "A field is declared together with a setting that rules it out, typically a password beside a"
+            " login by key pair. Fivetran answers 400 to the whole destination without saying which field"
+            " it means. Remove the field, or change the setting that it belongs to."
         ),
         "file-unreadable": (
             "A file that the project needs cannot be read: it is absent, is not a regular file, or may "
             "not be opened. The run stops rather than going on with a part of the specs. Check the path "
             "and its permissions."
+        ),
+        "file-unwritable": (
+            "A file that this command was asked to write cannot be written: its folder does not exist, "
+            "belongs to somebody else, or the disk is full. What stood there before is kept. Name another"
+            " place, or make this one writable."
         ),
         "forbidden": (
             "Fivetran answered 403: the key is valid, but its role does not allow this call. The run "
@@ -133,34 +159,52 @@ EXPLANATIONS = MappingProxyType(
             "YAML allows them."
         ),
         "interrupted": (
-            "The run was stopped by Ctrl-C before it had changed anything. Nothing needs to be "
-            "undone; start it again whenever you like."
+            "The run was stopped by Ctrl-C before it had changed anything. Nothing needs to be undone; "
+            "start it again whenever you like."
         ),
         "invalid-config": (
             "Fivetran answers a value that it cannot parse with one sentence that names no field. Usual "
             "reasons are an enum in another spelling, a number where a text is expected, or a field that "
             "this service does not take. The note names every field that was sent, without its value."
         ),
+        "invalid-fault": (
+            "A line of a fault file cannot be read. A fault names a method, a path, optionally which of "
+            "the requests it strikes, a phase and what happens, as in `POST /v1/destinations #2 after-"
+            "effect reset`. `reconciler emulate --faults` describes all of it."
+        ),
+        "invalid-seed": (
+            "The seed of an emulated account contradicts itself, for example because two of its groups "
+            "have the same id. Fivetran gives every group an id of its own, and a destination has the id "
+            "of its group, so such an account cannot exist. Correct the entry, or leave ids out: the "
+            "emulator then makes them."
+        ),
         "legacy-service": (
-            "The service is one that Fivetran has superseded or withdrawn. Existing destinations of "
-            "it are still managed, but creating a new one is likely to be refused. Use the successor "
-            "that the message names, where there is one."
+            "The service is one that Fivetran has superseded or withdrawn. Existing destinations of it "
+            "are still managed, but creating a new one is likely to be refused. Use the successor that "
+            "the message names, where there is one."
         ),
         "literal-secret": (
-            "A field that holds a secret is written out in a spec. Specs are meant to be committed "
-            "and reviewed, so everyone who can read the repository, now or later, would know it. "
-            "Replace the secret, since it may already be in the history, and refer to the new one "
-            'with `{secret: "env:NAME"}`.'
+            "A field that holds a secret is written out in a spec, or a value has the form of a key, a "
+            "token or a connection string with its password. Specs are meant to be committed and "
+            "reviewed, so everyone who can read the repository, now or later, would know it. Replace the "
+            "secret, since it may already be in the history, and refer to the new one with `{secret: "
+            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
+            "`extra_config:`."
+        ),
+        "locked": (
+            "Another run is writing to the same state at this moment. Two at once could make the same "
+            "group twice, so the second one stops before it does anything. The message says who holds the"
+            " lock. Wait for that run to end; the lock of a process that died is free at once."
         ),
         "mask-literal": (
             "A value consists of stars only. That is what Fivetran's answers show in the place of a "
-            "secret, so it was probably copied from one; sent back, it would overwrite the real "
-            "secret. Refer to the secret, or remove the line to leave the field as it is."
+            "secret, so it was probably copied from one; sent back, it would overwrite the real secret. "
+            "Refer to the secret, or remove the line to leave the field as it is."
         ),
         "missing-ca-bundle": (
             "`REQUESTS_CA_BUNDLE` or `SSL_CERT_FILE` names a file with certificate authorities that is "
-            "not there. TLS is always verified, so no call could succeed. Correct the variable, or "
-            "unset it to trust the usual authorities."
+            "not there. TLS is always verified, so no call could succeed. Correct the variable, or unset "
+            "it to trust the usual authorities."
         ),
         "missing-credentials": (
             "A run against Fivetran needs an API key and its secret in the environment. They are read "
@@ -168,10 +212,9 @@ EXPLANATIONS = MappingProxyType(
             "too. With `--sandbox` none are needed."
         ),
         "missing-field": (
-            "A destination lacks a field that it cannot do without, always or because of another "
-            "setting such as a login or networking method. Fivetran would refuse the destination, or "
-            "accept it and never get it connected. Add the field, or change the setting that demands "
-            "it."
+            "A destination lacks a field that it cannot do without, always or because of another setting "
+            "such as a login or networking method. Fivetran would refuse the destination, or accept it "
+            "and never get it connected. Add the field, or change the setting that demands it."
         ),
         "missing-key": (
             "A key that must be there is absent. Every file says `version: 1`, and the project file lists"
@@ -186,32 +229,47 @@ EXPLANATIONS = MappingProxyType(
             "would look like specs that were emptied. Correct it, or remove it from the list."
         ),
         "no-terminal": (
-            "`apply` shows a plan and waits for a person to type `yes`. In a pipeline nobody can, "
-            "and reconciler does not take silence for consent. Let somebody read the output of "
-            "`reconciler plan`, then run `apply --auto-approve`. Nothing was sent."
+            "`apply` shows a plan and waits for a person to type `yes`. In a pipeline nobody can, and "
+            "reconciler does not take silence for consent. Let somebody read the output of `reconciler "
+            "plan`, then run `apply --auto-approve`. Nothing was sent."
         ),
         "not-clearable": (
             "`null` asks to clear a field, but Fivetran clears neither numbers nor truth values nor "
-            "fields with a fixed choice. Write the value that you want, or remove the line: a field "
-            "that is not declared is left alone."
+            "fields with a fixed choice. Write the value that you want, or remove the line: a field that "
+            "is not declared is left alone."
         ),
         "not-found": (
             "Fivetran says that an object does not exist, though a moment ago it did, or the plan assumed"
             " so. Somebody may have deleted it meanwhile. A new plan shows what is true now."
+        ),
+        "not-in-project": (
+            "A path on the command line is no file of the project: it does not exist, or no entry of "
+            "`specs` or `overrides` in the project file leads to it. Passing over it in silence would "
+            "look as if it had been checked. Correct the path, or add the file to the project."
+        ),
+        "not-remembered": (
+            "A change was carried out at Fivetran, and the file that remembers it could not be written. "
+            "The object exists and is not lost: the next plan finds it by its id or name. Correct the "
+            "cause, usually a full disk or missing permissions, and apply again."
         ),
         "not-utf8": (
             "Specs are read as UTF-8, so that the same file means the same everywhere. Save the file in "
             "that encoding; most editors offer it when saving."
         ),
         "old-region-name": (
-            "The region is named as in the early days of Fivetran's API, when regions had no cloud. "
-            "Such names are still passed on, but what some of them stand for is not documented, and "
-            "answers use the present names. Write the present name."
+            "The region is named as in the early days of Fivetran's API, when regions had no cloud. Such "
+            "names are still passed on, but what some of them stand for is not documented, and answers "
+            "use the present names. Write the present name."
         ),
         "other-account": (
             "The project file says which account it describes, and the credentials belong to another one."
             " This is checked before anything else is read, so that a wrong key in a shell never changes "
             "the wrong account. Use the right credentials or correct `account_id:`."
+        ),
+        "out-of-range": (
+            "The catalogue says between which bounds a number of this field must be, and the one in the "
+            "spec is outside of them; ports, for example, go from 1 to 65535. Fivetran would take the "
+            "number and fail later, when it connects. Correct the number."
         ),
         "outcome-unknown": (
             "A request that changes something was sent, and no usable answer came back. Fivetran may have"
@@ -219,9 +277,9 @@ EXPLANATIONS = MappingProxyType(
             "finds what exists, and goes on from there."
         ),
         "output-lost": (
-            "The results could not be written to the end, for example because a disk is full. "
-            "What was done at Fivetran is done all the same. Make room, then run `reconciler "
-            "plan` to see where things stand."
+            "The results could not be written to the end, for example because a disk is full. What was "
+            "done at Fivetran is done all the same. Make room, then run `reconciler plan` to see where "
+            "things stand."
         ),
         "outside-project": (
             "Specs are read from the directory of the project file and below it. A relative path or a "
@@ -229,8 +287,8 @@ EXPLANATIONS = MappingProxyType(
             "the run read any file. Move the file, or name it by an absolute path."
         ),
         "port-unavailable": (
-            "The emulator could not listen on the port: another program has it, or ports below "
-            "1024 are reserved. Choose another one, or `--port 0` for any that is free."
+            "The emulator could not listen on the port: another program has it, or ports below 1024 are "
+            "reserved. Choose another one, or `--port 0` for any that is free."
         ),
         "rate-limited": (
             "Fivetran limits the number of calls per account, over all tools that use it together. This "
@@ -238,14 +296,20 @@ EXPLANATIONS = MappingProxyType(
             "names has passed."
         ),
         "read-only-field": (
-            "A field is declared that only Fivetran sets; it appears in answers and is refused or "
-            "ignored in requests. Remove it. Where answers show a field under another name, the help "
-            "says which one to declare."
+            "A field is declared that only Fivetran sets; it appears in answers and is refused or ignored"
+            " in requests. Remove it. Where answers show a field under another name, the help says which "
+            "one to declare."
         ),
         "redirected": (
             "The API address answered with a redirect. Redirects are never followed, because the "
             "credentials belong to the configured address alone. Usually `FIVETRAN_API_URL` is wrong or a"
             " proxy asks for a login."
+        ),
+        "reference-not-allowed": (
+            "The project file narrows what specs may refer to with `secrets.allow`, and this reference is"
+            " none of it. A spec that could name any variable or file could also send its content into a "
+            "field that others can read. Use a reference that the globs cover, or ask whoever owns the "
+            "project file to add one."
         ),
         "replace-refused": (
             "The changed field cannot be changed in place: Fivetran knows only deletion and a new "
@@ -264,9 +328,10 @@ EXPLANATIONS = MappingProxyType(
         ),
         "secret-unavailable": (
             "A value that has to be sent is written as a reference, and what it refers to is not there: "
-            "an environment variable is unset or empty, a file is missing. Nothing is sent in its place, "
-            "since an empty password at Fivetran would be worse than no run. Provide the value where the "
-            "reference points, or correct the reference."
+            "an environment variable is unset or empty, a file is missing, a store refuses or does not "
+            "answer, a command fails. Nothing is sent in its place, since an empty password at Fivetran "
+            "would be worse than no run. Provide the value where the reference points, or correct the "
+            "reference."
         ),
         "server-fault": (
             "Fivetran, or a gateway before it, answered with a 5xx status. Reading can simply be tried "
@@ -287,6 +352,22 @@ EXPLANATIONS = MappingProxyType(
             "the run was stopped before. Nothing about it has changed at Fivetran. Correct the first "
             "failure and apply again."
         ),
+        "state-damaged": (
+            "The file that remembers what this program did is not what it wrote: it was cut, edited, or "
+            "overwritten. It is never guessed at. A state is memory and no authority, so deleting it is "
+            "safe: entries are found again by their ids or names, and nothing is deleted or made twice; "
+            "only drift and changed secrets cannot be told for one run."
+        ),
+        "state-newer": (
+            "The state was written by a version of this program that knows more than this one. Reading it"
+            " halfway could lose what the newer version remembered. Use the newer version everywhere this"
+            " state is used."
+        ),
+        "state-unusable": (
+            "The file that remembers what this program did cannot be read or written, because of "
+            "permissions, a full disk, or something else in its place. Nothing is sent to Fivetran that "
+            "could not be remembered. Correct the cause and run again."
+        ),
         "too-deep": (
             "Mappings and lists are nested deeper than any spec needs. Such files make parsers crash, so "
             "the nesting is bounded. Look for brackets that are never closed."
@@ -306,10 +387,9 @@ EXPLANATIONS = MappingProxyType(
             "sent, its outcome is treated as unknown."
         ),
         "unknown-field": (
-            "A field is not in the catalogue. A name that is close to a known one is taken for a slip "
-            "and is an error; any other is a warning and is passed on as it is, since Fivetran adds "
-            "fields faster than catalogues follow. To say that a field is meant, write it below "
-            "`extra_config:`."
+            "A field is not in the catalogue. A name that is close to a known one is taken for a slip and"
+            " is an error; any other is a warning and is passed on as it is, since Fivetran adds fields "
+            "faster than catalogues follow. To say that a field is meant, write it below `extra_config:`."
         ),
         "unknown-id": (
             "An entry names a group by `id:`, and the account has no group of this id. An id wins over a "
@@ -331,19 +411,24 @@ EXPLANATIONS = MappingProxyType(
             "`profiles`."
         ),
         "unknown-service": (
-            "A service is not in the catalogue. A name that is close to a known one is taken for a "
-            "slip and is an error; any other is a warning, and its `config` is passed on unchecked, "
-            "since Fivetran may have a service that this version does not know."
+            "A service is not in the catalogue. A name that is close to a known one is taken for a slip "
+            "and is an error; any other is a warning, and its `config` is passed on unchecked, since "
+            "Fivetran may have a service that this version does not know."
+        ),
+        "unknown-switch": (
+            "A behaviour file sets a switch that the emulated Fivetran does not have, or gives it a value"
+            " that it cannot take. Nothing is guessed, because a rehearsal against the wrong behaviour "
+            "proves nothing. `reconciler emulate --switches` lists every switch with its values and its "
+            "meaning."
         ),
         "unknown-value": (
             "A field takes one of a few values, and this is none of them. Case and underscores do not "
-            "matter, because Fivetran's own answers vary in them. Fivetran answers 400 to anything "
-            "else without naming the field, so it is checked here."
+            "matter, because Fivetran's own answers vary in them. Fivetran answers 400 to anything else "
+            "without naming the field, so it is checked here."
         ),
         "unlisted-region": (
-            "The region is not one that Fivetran documents for destinations. New regions appear "
-            "before they are documented, so this is a warning and the value is passed on. Check the "
-            "spelling."
+            "The region is not one that Fivetran documents for destinations. New regions appear before "
+            "they are documented, so this is a warning and the value is passed on. Check the spelling."
         ),
         "unreachable": (
             "No answer came from the API: the name does not resolve, the connection was refused, the TLS "
@@ -361,17 +446,17 @@ EXPLANATIONS = MappingProxyType(
         ),
         "unsupported-networking": (
             "The service's documented connection types do not include this networking method. It is a "
-            "warning, because Fivetran extends these lists; if it is refused, choose a method from "
-            "the list."
+            "warning, because Fivetran extends these lists; if it is refused, choose a method from the "
+            "list."
         ),
         "unsupported-version": (
             "Every project and spec file says which format it is written in. This release reads version "
             "1. Write `version: 1`, or use a release that knows the newer format."
         ),
         "visible-secret": (
-            "A field that holds a secret refers to its value with `{value: …}`, which says that the "
-            "value may be shown in plans. Write `{secret: …}` with the same reference: the value is "
-            "then fetched in the same way and shown nowhere."
+            "A field that holds a secret refers to its value with `{value: …}`, which says that the value"
+            " may be shown in plans. Write `{secret: …}` with the same reference: the value is then "
+            "fetched in the same way and shown nowhere."
         ),
         "wrong-shape": (
             "A value has another form than its place needs: text where a mapping belongs, a list where "
@@ -384,9 +469,9 @@ EXPLANATIONS = MappingProxyType(
             "`1.10` would become `1.1`. Follow the help line."
         ),
         "wrong-usage": (
-            "The command line cannot be understood: an option or a command that does not exist, a "
-            "value that is missing, or options that exclude each other. `reconciler COMMAND "
-            "--help` lists what there is. Nothing was read or sent."
+            "The command line cannot be understood: an option or a command that does not exist, a value "
+            "that is missing, or options that exclude each other. `reconciler COMMAND --help` lists what "
+            "there is. Nothing was read or sent."
         ),
         "yaml-syntax": (
             "The file is not YAML 1.2 that can be read from start to end. The place shown is where the "

@@ -60,10 +60,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A whole apply: one outcome per effective change, in the plan's order.
+    """A whole apply: one outcome per effective change, in the order in which they were carried out.
 
     `remaining` lists what a fresh plan of the touched addresses still wants; `None` means that
-    the fresh plan could not be made.
+    the fresh plan could not be made. `problems` belong to no single change.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -71,3 +71,4 @@ class Applied:
     seconds: float
     interrupted: bool = False
     remaining: tuple[Address, ...] | None = ()
+    problems: tuple[Diagnostic, ...] = ()

@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    ADOPT = "adopt"
     VERIFY = "verify"
     NO_OP = "no-op"
 
@@ -26,7 +27,18 @@ class Reason(StrEnum):
 
     NEW = "new"
     FIELDS_DIFFER = "fields-differ"
+    SECRETS_SENT = "secrets-sent"
+    NOT_REMEMBERED = "not-remembered"
+    INTERRUPTED = "interrupted"
     TESTS_OUTSTANDING = "tests-outstanding"
+
+
+class Origin(StrEnum):
+    """Who moved a field away from what was last applied."""
+
+    SPEC = "spec"
+    DRIFT = "drift"  # somebody changed it at Fivetran
+    CONFLICT = "conflict"  # both did, to different values
 
 
 class Risk(StrEnum):
@@ -54,6 +66,7 @@ class FieldChange:
     after: Any
     shown: Shown = Shown.CLEAR
     span: Span | None = None
+    origin: Origin = Origin.SPEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,12 @@ class Plan:
     @property
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
-        return tuple(change for change in self.changes if change.action is not Action.NO_OP)
+        return tuple(change for change in self.changes if change.action not in {Action.NO_OP, Action.ADOPT})
+
+    @property
+    def adopted(self) -> tuple[Change, ...]:
+        """What exists as declared and is to be remembered from now on; nothing is sent for it."""
+        return tuple(change for change in self.changes if change.action is Action.ADOPT)
 
     def count(self, action: Action) -> int:
         """How many changes have this action."""

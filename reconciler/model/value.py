@@ -14,6 +14,10 @@ OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
 """Environment variables that configure this program; no spec may refer to them."""
 
 
+EXTERNAL = "esm"
+"""Scheme of references to a secrets manager that Fivetran itself reads; their values never come through here."""
+
+
 def dotted(path: FieldPath) -> str:
     """`config.host`, as people write it."""
     return ".".join(path)
@@ -41,6 +45,13 @@ class Secret:
 
     def __reduce__(self) -> Any:
         raise TypeError("a Secret cannot be pickled or copied")
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalKey:
+    """Name of an entry in the customer's secrets manager, from which Fivetran fetches a field's value."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from reconciler.operations.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, and beside it what is needed to carry it out."""
+    """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id."""
 
     plan: Plan
     steps: Mapping[Address, Step]
+    live: Mapping[str, Observed]
 
 
 def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Planned:
@@ -39,8 +40,9 @@ def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Plan
     began, sent = clock.monotonic(), workspace.transport.requests_sent
     try:
         account = _the_right_account(workspace)
+        workspace.memory.check_account(account.account_id)
         listing = list_account(workspace.client)
-        bound = bind_groups(specs.groups, listing.groups)
+        bound = bind_groups(specs.groups, listing.groups, workspace.memory.records)
         entries = _entries(specs, keys)
         details = _details(workspace, entries, listing, bound)
     except ApiError as error:
@@ -56,7 +58,7 @@ def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Plan
         requests=workspace.transport.requests_sent - sent,
         seconds=clock.monotonic() - began,
     )
-    return Planned(plan, steps)
+    return Planned(plan, steps, listing.groups)
 
 
 def _the_right_account(workspace: Workspace) -> wire.Account:
@@ -98,11 +100,14 @@ def _steps(
     live: Mapping[str, Mapping[str, Observed]],
 ) -> dict[Address, Step]:
     """One step per entry; `live` is by kind and id. Raises `ReconcilerError` with everything that cannot be planned."""
-    planner = Planner(resolve=workspace.registry.resolve, diagnostics=[])
-    steps = [
-        planner.step(desired, live[desired.address.kind].get(bound.get(desired.address.key, "")))
-        for desired in entries
-    ]
+    planner = Planner(
+        workspace.registry.resolve, workspace.memory.fingerprinter(), workspace.settings.compare_secrets
+    )
+    records = workspace.memory.records
+    steps = []
+    for desired in entries:
+        observed = live[desired.address.kind].get(bound.get(desired.address.key, ""))
+        steps.append(planner.step(desired, observed, records.get(desired.address)))
     if planner.diagnostics:
         raise ReconcilerError(in_reading_order(planner.diagnostics))
     return {step.change.address: step for step in steps}

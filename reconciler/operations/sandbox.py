@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
 
 ADDRESS = "https://sandbox.invalid/v1"  # never looked up: every request goes to the adapter
-FOLDER = Path(".reconciler") / "sandbox"
 
 
 @contextmanager
-def sandbox_transport(beside: Path, clock: Clock) -> Iterator[Transport]:
-    """A transport to the sandbox account kept below `beside`. Raises `ReconcilerError` where it cannot be opened."""
-    app = _open(beside / FOLDER, clock)
+def sandbox_transport(file: Path, shown_as: str, clock: Clock) -> Iterator[Transport]:
+    """A transport to the sandbox account kept in `file`. Raises `ReconcilerError` where it cannot be opened."""
+    app = _open(file, shown_as, clock)
     try:
         with Transport(
             ADDRESS, (Secret("sandbox"), Secret("sandbox")), clock=clock, environ={}, adapter=WsgiAdapter(app)
@@ -33,17 +32,21 @@ def sandbox_transport(beside: Path, clock: Clock) -> Iterator[Transport]:
         app.close()
 
 
-def _open(folder: Path, clock: Clock) -> Emulator:
+def _open(file: Path, shown_as: str, clock: Clock) -> Emulator:
     try:
         from reconciler.emulator.app import create_app
         from reconciler.emulator.store import UnusableDatabaseError
     except ModuleNotFoundError as error:
         raise ReconcilerError([not_installed(error)]) from error
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return create_app(folder / "account.sqlite", clock=clock.now)
-    except (OSError, UnusableDatabaseError) as error:
-        raise ReconcilerError([_unusable(folder, error)]) from error
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return create_app(file, clock=clock.now)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ReconcilerError([_unusable(shown_as, reason, "make that folder writable")]) from error
+    except UnusableDatabaseError as error:
+        help_text = "delete the folder it is in, to start with an empty account"
+        raise ReconcilerError([_unusable(shown_as, "it is no account of this version", help_text)]) from error
 
 
 def not_installed(error: ModuleNotFoundError) -> Diagnostic:
@@ -55,9 +58,7 @@ def not_installed(error: ModuleNotFoundError) -> Diagnostic:
     )
 
 
-def _unusable(folder: Path, error: Exception) -> Diagnostic:
+def _unusable(shown_as: str, reason: str, help_text: str) -> Diagnostic:
     return Diagnostic(
-        "sandbox-unusable",
-        f"the sandbox cannot keep its account in `{folder}`: {error}",
-        help="make that folder writable; or delete it to start with an empty account",
+        "sandbox-unusable", f"the sandbox cannot use its account `{shown_as}`: {reason}", help=help_text
     )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.clock import Clock
+from reconciler.model.holder import Holder
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a command line and its surroundings say. `directory` is where relative paths start."""
+    """What a command line and its surroundings say.
+
+    `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
+    runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
+    """
 
     project: Path
     directory: Path
     environ: Mapping[str, str]
     clock: Clock
+    entropy: Callable[[int], bytes]
+    holder: Holder
     sandbox: bool = False
+    strict: bool = False
+    compare_secrets: bool = True

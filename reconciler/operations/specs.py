@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from reconciler.kinds.destination_spec import desired_destination
+from reconciler.kinds.destination_spec import desired_destination, is_harmless, shared_findings
 from reconciler.kinds.group import desired_group
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, errors_among, in_reading_order
+from reconciler.model.diagnostic import (
+    Diagnostic,
+    ReconcilerError,
+    Severity,
+    errors_among,
+    in_reading_order,
+)
 from reconciler.model.resource import Desired
-from reconciler.spec.load import load
+from reconciler.model.source import Span
+from reconciler.operations.settings import Settings
+from reconciler.secrets.stores import rules
+from reconciler.spec.exposure import shaded
+from reconciler.spec.load import Loaded, gather
 from reconciler.spec.project import Project
+from reconciler.spec.sources import sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +35,60 @@ class Specs:
     warnings: tuple[Diagnostic, ...]
 
 
-def load_declared(project: Path, directory: Path) -> Specs:
+UNCHECKED = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
+"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
+
+
+def load_declared(settings: Settings) -> Specs:
     """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
-    loaded = load(project, directory)
+    return declared(gather(settings.project, settings.directory), strict=settings.strict)
+
+
+def declared(loaded: Loaded, *, strict: bool) -> Specs:
+    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
+
+    With `strict` it is an error what the catalogue cannot check.
+    """
     groups = tuple(desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
-    diagnostics = list(loaded.warnings)
+    secrets = loaded.project.secrets
+    sources, findings = sources_of(secrets, rules(secrets.commands))
+    diagnostics = [*loaded.findings, *findings]
     for spec in loaded.groups:
-        desired, findings = desired_destination(spec)
+        desired, findings = desired_destination(spec, sources)
         diagnostics += findings
         if desired is not None:
             destinations.append(desired)
+    checked = {span for desired in destinations for span in desired.spans.values()}
+    diagnostics += [found for block in loaded.shared for found in shared_findings(block, sources, checked)]
+    diagnostics = shaded(_once(diagnostics), loaded.roots, is_harmless)
+    if strict:
+        diagnostics = [_strictly(each) for each in diagnostics]
     if errors_among(diagnostics):
         raise ReconcilerError(in_reading_order(diagnostics))
     return Specs(
         loaded.project, groups, tuple(destinations), loaded.files, tuple(in_reading_order(diagnostics))
     )
+
+
+def _once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What is wrong with something that many share, once; an outdated service once per project."""
+    findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
+    for each in diagnostics:
+        span = None if each.code == "legacy-service" else each.span
+        findings.setdefault((each.code, each.message, span), []).append(each)
+    return [_counted(alike) for alike in findings.values()]
+
+
+def _counted(alike: list[Diagnostic]) -> Diagnostic:
+    first, several = alike[0], len({each.address for each in alike if each.address})
+    if first.code != "legacy-service" or several < 2:
+        return first
+    return replace(first, notes=(*first.notes, f"{several} destinations are of this service"))
+
+
+def _strictly(diagnostic: Diagnostic) -> Diagnostic:
+    if diagnostic.severity is Severity.ERROR or diagnostic.code not in UNCHECKED:
+        return diagnostic
+    notes = (*diagnostic.notes, "without `--strict` this is a warning")
+    return replace(diagnostic, severity=Severity.ERROR, notes=notes)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum, auto
 
 from reconciler.api.client import Client
+from reconciler.api.endpoint import DEFAULT_BASE_URL
 from reconciler.api.transport import Credentials, Transport
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener, ignore
-from reconciler.model.value import Secret
+from reconciler.model.value import Reference, Secret
+from reconciler.operations.demo import demo_registry
+from reconciler.operations.memory import Memory, place_of
 from reconciler.operations.sandbox import sandbox_transport
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
-from reconciler.secrets.base import Registry
-from reconciler.secrets.demo import Demo
-from reconciler.secrets.env import Environment
-from reconciler.secrets.file import Files
-
-DEFAULT_API_URL = "https://api.fivetran.com/v1"
+from reconciler.secrets.base import Registry, Surroundings, without_own
+from reconciler.secrets.stores import open_registry
+from reconciler.spec.files import shown_path
+from reconciler.spec.project import Project
+from reconciler.state.file import StateFile
+from reconciler.state.lock import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Workspace:
     transport: Transport
     client: Client
     registry: Registry
+    memory: Memory
     listener: Listener
 
     @property
@@ -40,32 +44,51 @@ class Workspace:
         return self.settings.sandbox or self.specs.project.account_id is not None
 
 
+class Access(Enum):
+    """What a run is allowed to do with the memory of a project."""
+
+    READ = auto()
+    WRITE = auto()  # one run at a time
+
+
 @contextmanager
-def open_workspace(settings: Settings, listener: Listener = ignore) -> Iterator[Workspace]:
+def open_workspace(
+    settings: Settings, listener: Listener = ignore, access: Access = Access.READ
+) -> Iterator[Workspace]:
     """Load the specs, then prepare the client. Nothing is sent yet.
 
-    Raises `ReconcilerError` for anything wrong with specs, credentials or address.
+    Raises `ReconcilerError` for anything wrong with specs, credentials, address or memory, and where
+    another run is writing.
     """
-    specs = load_declared(settings.project, settings.directory)
-    directory = specs.project.directory
-    with _transport(settings, directory) as transport:
+    specs = load_declared(settings)
+    file = place_of(specs.project, "state.json", sandbox=settings.sandbox)
+    shown = shown_path(file, settings.directory)
+    with ExitStack() as stack:
+        if access is Access.WRITE:
+            stack.enter_context(locked(file.with_name(f"{file.name}.lock"), settings.holder, shown))
+        transport = stack.enter_context(_transport(settings, specs.project))
+        memory = Memory(StateFile(file, shown), settings.entropy)
+        if access is Access.WRITE:
+            memory.prepare()
         yield Workspace(
             settings=settings,
             specs=specs,
             transport=transport,
             client=Client(transport),
-            registry=_registry(settings, directory),
+            registry=_registry(settings, specs),
+            memory=memory,
             listener=listener,
         )
 
 
 @contextmanager
-def _transport(settings: Settings, directory: Path) -> Iterator[Transport]:
+def _transport(settings: Settings, project: Project) -> Iterator[Transport]:
     if settings.sandbox:
-        with sandbox_transport(directory, settings.clock) as transport:
+        file = place_of(project, "account.sqlite", sandbox=True)
+        with sandbox_transport(file, shown_path(file, settings.directory), settings.clock) as transport:
             yield transport
         return
-    address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_API_URL
+    address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
     with Transport(
         address, _credentials(settings.environ), clock=settings.clock, environ=settings.environ
     ) as transport:
@@ -88,8 +111,14 @@ def _credentials(environ: Mapping[str, str]) -> Credentials:
     return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
 
 
-def _registry(settings: Settings, directory: Path) -> Registry:
+def _registry(settings: Settings, specs: Specs) -> Registry:
     """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret."""
     if settings.sandbox:
-        return Registry({}, otherwise=Demo())
-    return Registry({"env": Environment(settings.environ), "file": Files(directory)})
+        return demo_registry(specs.destinations)
+    project = specs.project
+    values = (value for desired in specs.destinations for value in desired.fields.values())
+    used = {value.scheme for value in values if isinstance(value, Reference)}
+    surroundings = Surroundings(
+        project.directory, without_own(settings.environ), settings.clock, project.secrets.timeout
+    )
+    return open_registry(used, project.secrets.commands, surroundings)

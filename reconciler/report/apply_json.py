@@ -19,6 +19,7 @@ def applied_data(applied: Applied) -> dict[str, Any]:
             str(status): sum(outcome.status is status for outcome in applied.outcomes) for status in Status
         },
         "remaining": None if applied.remaining is None else [str(address) for address in applied.remaining],
+        "problems": as_data(applied.problems),
         "interrupted": applied.interrupted,
         "requests": applied.requests,
         "seconds": round(applied.seconds, 3),

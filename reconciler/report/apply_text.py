@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.text import Text
 
 from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, errors_among
 from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.report.diagnostics import headline, remarks
@@ -15,6 +17,7 @@ from reconciler.report.style import (
     ACTION_STYLES,
     BAD,
     GOOD,
+    LINK,
     QUIET,
     STATUS_STYLES,
     STRONG,
@@ -29,6 +32,7 @@ _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.VERIFY: "tested",
+    Action.ADOPT: "adopted",
     Action.NO_OP: "unchanged",
 }
 _NOT_DONE = {
@@ -36,8 +40,9 @@ _NOT_DONE = {
     Status.SKIPPED: "skipped",
     Status.CANCELLED: "cancelled",
     Status.UNKNOWN: "unknown",
-    Status.AWAITING_APPROVAL: "awaiting approval",
 }
+_WRITTEN = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
+_WORD_WIDTH = max(map(len, [*_DONE.values(), *_NOT_DONE.values()]))
 _CHECK_WORDS: dict[str, str] = {
     CheckStatus.PASSED: "passed",
     CheckStatus.WARNING: "warning",
@@ -61,19 +66,30 @@ def result(outcome: Outcome, width: int) -> Text:
     line = Text.assemble(
         ("  " + SYMBOLS[outcome.action], ACTION_STYLES[outcome.action]),
         f" {outcome.address!s:<{width}}  ",
-        (f"{word:<9}", STATUS_STYLES[outcome.status]),
+        (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status]),
     )
     line.append(f"  {neutral(outcome.id or ''):<{_ID_WIDTH}}")
     if outcome.status not in {Status.SKIPPED, Status.CANCELLED}:
         line.append(f"  {seconds(outcome.seconds)}", QUIET)
     line.rstrip()
+    if outcome.status is Status.AWAITING_APPROVAL:
+        line.append(", awaiting approval", STATUS_STYLES[outcome.status])
     parts = [line]
     if outcome.checks:
         parts += _tests(outcome.checks)
     for diagnostic in outcome.diagnostics:
-        parts.append(Text("      ").append_text(headline(diagnostic)))
-        parts += remarks(diagnostic, " " * 8)
+        parts += _finding(diagnostic, outcome.checks or ())
     return lines(parts)
+
+
+def _finding(diagnostic: Diagnostic, checks: Sequence[Check]) -> Iterable[Text]:
+    """What went wrong, and where it was written. Notes that repeat a setup test are left out: it stands above."""
+    yield Text("      ").append_text(headline(diagnostic))
+    if diagnostic.span:
+        yield Text.assemble(("        --> ", LINK), neutral(str(diagnostic.span)))
+    above = {f"{check.title}: {check.message or check.status}" for check in checks}
+    notes = tuple(note for note in diagnostic.notes if note not in above)
+    yield from remarks(replace(diagnostic, notes=notes), " " * 8)
 
 
 def summary(applied: Applied) -> Text:
@@ -82,6 +98,9 @@ def summary(applied: Applied) -> Text:
     undone = _undone(applied.outcomes)
     if undone:
         parts.append(Text(f"Not applied: {undone}.", BAD))
+    unfinished = _unfinished(applied.outcomes)
+    if unfinished:
+        parts.append(Text(f"Not finished: {unfinished}.", WARN))
     if not applied.interrupted:
         parts.append(_checked(applied))
     advice = _advice(applied)
@@ -114,7 +133,7 @@ def _check_order(check: Check) -> int:
 
 
 def _applied(applied: Applied) -> Text:
-    done = [outcome.action for outcome in applied.outcomes if outcome.status is Status.DONE]
+    done = [outcome.action for outcome in applied.outcomes if outcome.status in _WRITTEN]
     told = ", ".join(f"{done.count(action)} {word}" for action, word in _DONE.items() if action in done)
     cost = f"in {seconds(applied.seconds)}, {counted(applied.requests, 'request')}"
     return Text.assemble(("Applied: ", STRONG), f"{told or 'nothing'} {cost}.")
@@ -127,9 +146,22 @@ def _undone(outcomes: Iterable[Outcome]) -> str:
     )
 
 
+def _unfinished(outcomes: Sequence[Outcome]) -> str:
+    """What was written and still has something before it."""
+    waiting = sum(outcome.status is Status.AWAITING_APPROVAL for outcome in outcomes)
+    failing = sum(map(_failed_tests, outcomes))
+    told = [f"{waiting:,} awaiting approval"] if waiting else []
+    told += [f"{failing:,} without passed setup tests"] if failing else []
+    return ", ".join(told)
+
+
+def _failed_tests(outcome: Outcome) -> bool:
+    return outcome.status is Status.DONE and bool(errors_among(outcome.diagnostics))
+
+
 def _checked(applied: Applied) -> Text:
     if applied.remaining is None:
-        return Text("Not checked: the account could not be read again.", WARN)
+        return Text("Not checked: a new plan could not be made.", WARN)
     if not applied.remaining:
         return Text("Checked: a new plan is empty.", GOOD)
     named = ", ".join(map(str, applied.remaining[:_ADDRESSES_SHOWN]))
@@ -139,15 +171,31 @@ def _checked(applied: Applied) -> Text:
 
 
 def _advice(applied: Applied) -> str:
+    """One thing to do next: that for the first thing that is left, the most uncertain first."""
     statuses = {outcome.status for outcome in applied.outcomes}
-    if applied.interrupted:
-        return "Interrupted. Run apply again to go on: what is done is found and not done twice."
-    if Status.UNKNOWN in statuses:
-        return "Some answers never came. Run apply again: it looks first, and makes nothing twice."
-    if statuses & {Status.FAILED, Status.SKIPPED, Status.CANCELLED}:
-        return "Mend what failed, then run apply again: what is done is found and not done twice."
-    if Status.AWAITING_APPROVAL in statuses:
-        return "Somebody must approve what Fivetran does not trust yet; then run apply again."
-    if applied.remaining is None:
-        return "Run plan to see whether anything is left."
-    return "Run plan to see what is left." if applied.remaining else ""
+    undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
+    left = (
+        (
+            applied.interrupted,
+            "Interrupted. Run apply again to go on: what is done is found and not done twice.",
+        ),
+        (
+            Status.UNKNOWN in statuses,
+            "Some answers never came. Run apply again: it looks first, and makes nothing twice.",
+        ),
+        (
+            bool(statuses & undone),
+            "Mend what failed, then run apply again: what is done is found and not done twice.",
+        ),
+        (
+            any(map(_failed_tests, applied.outcomes)),
+            "Correct what the setup tests complain about, then run apply again: it tests again what exists.",
+        ),
+        (
+            Status.AWAITING_APPROVAL in statuses,
+            "Somebody must approve what Fivetran does not trust yet; then run apply again.",
+        ),
+        (applied.remaining is None, "Run plan to see whether anything is left."),
+        (bool(applied.remaining), "Run plan to see what is left."),
+    )
+    return next((advice for holds, advice in left if holds), "")

@@ -9,21 +9,26 @@ from rich.text import Text
 
 from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
 from reconciler.model.source import Span
-from reconciler.report.excerpt import make_excerpt
+from reconciler.report.excerpt import WIDTH, make_excerpt
 from reconciler.report.neutral import neutral, one_line
 from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, counted, lines
+
+_NARROWEST = 30
+_MARGIN = 10  # the number of a line with its bar, and what says that the line goes on
 
 ReadLine: TypeAlias = Callable[[str, int], str | None]
 
 
-def full(diagnostics: Iterable[Diagnostic], read_line: ReadLine) -> Text:
+def full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | None = None) -> Text:
     """Every diagnostic with its excerpt, in reading order, an empty line between them, and the count.
 
-    `read_line(path, line)` answers one line of a file (from 1), or None where it cannot be had.
+    `read_line(path, line)` answers one line of a file (from 1), or None where it cannot be had. `width`
+    is that of the terminal, where there is one.
     """
     ordered = in_reading_order(diagnostics)
     secrets = [each.span for each in ordered if each.secret and each.span]
-    blocks = [_block(each, read_line, secrets) for each in ordered]
+    room = WIDTH if width is None else min(WIDTH, max(_NARROWEST, width - _MARGIN))
+    blocks = [_block(each, read_line, secrets, room) for each in ordered]
     return Text("\n\n").join([*blocks, Text(count_line(ordered))])
 
 
@@ -96,26 +101,28 @@ def _place(diagnostic: Diagnostic) -> Text:
     return Text(f"{neutral(str(diagnostic.span))}: " if diagnostic.span else "")
 
 
-def _block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence[Span]) -> Text:
+def _block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence[Span], room: int) -> Text:
     span = diagnostic.span
     gutter = max(2, len(str(span.line))) if span else 2
     parts = [headline(diagnostic)]
     where = neutral(str(span)) if span else str(diagnostic.address or "")
     if where:
         parts.append(Text.assemble((" " * gutter + "--> ", LINK), where))
-    shown = _excerpt(diagnostic, gutter, read_line, secrets)
+    shown = _excerpt(diagnostic, gutter, read_line, secrets, room)
     told = remarks(diagnostic, " " * (gutter + 1))
     if shown and told:
         shown.append(Text(" " * gutter + " |", LINK))
     return lines([*parts, *shown, *told])
 
 
-def _excerpt(diagnostic: Diagnostic, gutter: int, read_line: ReadLine, secrets: Sequence[Span]) -> list[Text]:
+def _excerpt(
+    diagnostic: Diagnostic, gutter: int, read_line: ReadLine, secrets: Sequence[Span], width: int
+) -> list[Text]:
     span = diagnostic.span
     line = read_line(span.path, span.line) if span else None
     if span is None or line is None:
         return []
-    excerpt = make_excerpt(line, span, secrets)
+    excerpt = make_excerpt(line, span, secrets, width)
     empty = " " * gutter + " |"
     caret = "^" * excerpt.width
     label = f" {one_line(diagnostic.label)}" if diagnostic.label else ""

@@ -14,7 +14,8 @@ from reconciler.report.neutral import neutral, visible
 
 WIDTH = 110
 _BEFORE = 30
-_KEY_END = re.compile(r"\s*:(\s+|$)")
+_KEY = re.compile(r"""(?:[\s\-?]*\s)?(?P<name>["']?[A-Za-z_][\w.-]*["']?)\s*:(?:\s+|$)""")
+_KEY_END = re.compile(r"\s*:(?:\s+|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,23 @@ class Excerpt:
     width: int
 
 
-def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = ()) -> Excerpt:
-    """Show `line` around `span`.
+def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int = WIDTH) -> Excerpt:
+    """Show `line` around `span`, in about `width` cells.
 
-    Every secret span that touches the line is hidden: quotes stay, the length does not show. A
-    secret span that covers a key hides what follows the key. A span over several lines is
+    Where a secret span touches the line, nothing but its first key is shown: a finding about a text
+    that no parser understands cannot say where the secret in it ends. A span over several lines is
     underlined to the end of its first one.
     """
     line = line.rstrip()
     start, end = _range_on(line, span.line, span)
-    hidden = [_hidden_range(line, span.line, secret) for secret in secrets if _touches(secret, span)]
-    pieces = _cells(line, hidden)
-    first, last = _window([cell_len(piece) for piece in pieces], start, end)
+    touching = [secret for secret in secrets if _touches(secret, span)]
+    shown = min((_shown_length(line, span.line, secret) for secret in touching), default=len(line))
+    pieces = ["    " if character == "\t" else visible(character) for character in line[:shown]]
+    if shown < len(line):
+        pieces.append(MASKED_IN_OUTPUT)
+        start, end = min(start, shown), min(end, shown + 1)
+        end = max(start + 1, end) if start == shown else end
+    first, last = _window([cell_len(piece) for piece in pieces], start, end, width)
     opening = "…" if first else ""
     closing = "…" if last < len(pieces) else ""
     before = opening + "".join(pieces[first:start])
@@ -61,36 +67,38 @@ def _touches(secret: Span, span: Span) -> bool:
     return secret.path == span.path and secret.line <= span.line <= secret.end_line
 
 
-def _hidden_range(line: str, number: int, secret: Span) -> tuple[int, int]:
-    """The part of line `number` to hide for a secret span that touches it."""
+def _shown_length(line: str, number: int, secret: Span) -> int:
+    """How many characters of line `number` may be shown beside a secret span that touches it.
+
+    That is a key at the start of the line, unless the key belongs to the secret itself; without one it
+    is the indentation alone.
+    """
+    indent = len(line) - len(line.lstrip())
+    if secret.line < number:
+        return indent
     start, end = _range_on(line, number, secret)
-    key = _KEY_END.match(line, end)
-    if key and secret.end_line == secret.line:
-        return key.end(), len(line)
-    if end - start >= 2 and line[start] in "\"'" and line[end - 1] == line[start]:
-        return start + 1, end - 1
-    return start, end
+    ends_here = secret.end_line == secret.line
+    key = _KEY.match(line)
+    if key and (start >= key.end("name") or (end <= key.end() and ends_here)):
+        return key.end()
+    is_key = ends_here and start < end and not line[:start].strip(" \t-?")
+    end_of_key = _KEY_END.match(line, end) if is_key else None
+    return end_of_key.end() if end_of_key else indent
 
 
-def _cells(line: str, hidden: Sequence[tuple[int, int]]) -> list[str]:
-    """What is shown for each character; the first hidden one shows the mask, the others nothing."""
-    pieces = ["    " if character == "\t" else visible(character) for character in line]
-    for start, end in hidden:
-        if start < end:
-            pieces[start:end] = [MASKED_IN_OUTPUT] + [""] * (end - start - 1)
-    return pieces
-
-
-def _window(widths: Sequence[int], start: int, end: int) -> tuple[int, int]:
+def _window(widths: Sequence[int], start: int, end: int, width: int) -> tuple[int, int]:
     """The range of pieces to show so that the token is in sight and the line is not too long."""
-    if sum(widths) <= WIDTH:
+    if sum(widths) <= width:
         return 0, len(widths)
-    first, room = start, _BEFORE
+    first, room = start, min(_BEFORE, width // 3)
     while first > 0 and room > 0:
         first -= 1
         room -= widths[first]
-    last, room = first, WIDTH
+    last, room = first, width
     while last < len(widths) and (room > 0 or last <= start):
         room -= widths[last]
         last += 1
+    while first > 0 and room > 0:  # the right side ended early
+        first -= 1
+        room -= widths[first]
     return (first if sum(widths[:first]) > 0 else 0), max(last, min(end, start + 1))

@@ -6,20 +6,25 @@ import textwrap
 from collections.abc import Mapping
 
 _WIDTH = 88
+_NARROWEST = 30
+_INDENT = "  "
 
 
-def explanation(code: str, text: str) -> str:
-    """One code with its text, wrapped for reading."""
-    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, _WIDTH), "  ")
+def explanation(code: str, text: str, width: int | None = None) -> str:
+    """One code with its text, wrapped for reading. `width` is that of the terminal, where there is one."""
+    room = min(_WIDTH, max(_NARROWEST, (width or _WIDTH) - len(_INDENT)))
+    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, room), _INDENT)
 
 
-def code_list(explanations: Mapping[str, str]) -> str:
-    """Every code with the first sentence of its text."""
-    width = max(map(len, explanations), default=0)
-    return "\n".join(
-        f"{code:<{width}}  {_first_sentence(text)}" for code, text in sorted(explanations.items())
-    )
+def code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
+    """Every code with the first sentence of its text, one on a line where no terminal limits its length."""
+    column = max(map(len, explanations), default=0) + 2
+    rows = [f"{code:<{column}}{first_sentence(text)}" for code, text in sorted(explanations.items())]
+    if width is not None and width >= column + _NARROWEST:
+        rows = [textwrap.fill(row, width, subsequent_indent=" " * column) for row in rows]
+    return "\n".join(rows)
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
+    """What an explanation says first."""
     return text.split(". ", 1)[0].rstrip(".") + "."

@@ -13,6 +13,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "changes": [_change(change) for change in plan.effective],
+        "adopted": [{"address": str(change.address), "id": change.id} for change in plan.adopted],
         "unchanged": [
             {"address": str(change.address), "id": change.id, "uncomparable": _paths(change)}
             for change in plan.changes
@@ -47,6 +48,7 @@ def _field(field: FieldChange) -> dict[str, Any]:
         "before": field.before,
         "after": field.after,
         "shown": str(field.shown),
+        "origin": str(field.origin),
         "span": span_data(field.span),
     }
 

@@ -10,8 +10,6 @@ from rich.text import Text
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Unmanaged
 from reconciler.model.value import dotted
-from reconciler.report import diagnostics
-from reconciler.report.diagnostics import ReadLine
 from reconciler.report.neutral import neutral
 from reconciler.report.style import ACTION_STYLES, QUIET, STRONG, SYMBOLS, WARN, counted, lines, seconds
 from reconciler.report.values import told, told_change
@@ -29,19 +27,21 @@ class Detail(StrEnum):
     EVERYTHING = "everything"
 
 
-def plan_text(plan: Plan, read_line: ReadLine, detail: Detail = Detail.CHANGES) -> Text:
-    """The whole plan: header, one block for each change, what is not managed, warnings, and the counts.
+def plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> Text:
+    """The whole plan: header, one block for each change, what is not managed, and the counts.
 
     The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line.
+    `width` is that of the terminal, where there is one: on a narrow one places stand in no column.
     """
+    column = _place_column(plan.effective, width)
     blocks = [_header(plan)]
-    blocks += [_block(change) for change in plan.effective]
+    blocks += [_block(change, column) for change in plan.effective]
     if detail is Detail.EVERYTHING:
         blocks += _unchanged(plan)
+    if plan.adopted:
+        blocks.append(_adopted(plan.adopted))
     if plan.unmanaged:
         blocks.append(_unmanaged(plan.unmanaged))
-    if plan.warnings:
-        blocks.append(diagnostics.full(plan.warnings, read_line))
     blocks.append(_closing(plan))
     return Text("\n\n").join(blocks)
 
@@ -73,14 +73,22 @@ def _existing(changes: Iterable[Change]) -> int:
     return sum(change.action is not Action.CREATE for change in changes)
 
 
-def _block(change: Change) -> Text:
+def _place_column(changes: Iterable[Change], width: int | None) -> int:
+    longest = max((len(_place(change)) for change in changes), default=0)
+    return 0 if width is not None and _PLACE_COLUMN + len("+ ") + longest > width else _PLACE_COLUMN
+
+
+def _place(change: Change) -> str:
+    return neutral(f"{change.span.path}:{change.span.line}") if change.span else ""
+
+
+def _block(change: Change, place_column: int) -> Text:
     address = str(change.address)
     style = ACTION_STYLES[change.action]
     first = Text.assemble((f"{SYMBOLS[change.action]} ", style), (address, STRONG))
     if change.span:
-        padding = " " * max(2, _PLACE_COLUMN - len(address))
-        place = neutral(f"{change.span.path}:{change.span.line}")
-        first.append_text(Text(padding + place, QUIET))
+        padding = " " * max(2, place_column - len(address))
+        first.append_text(Text(padding + _place(change), QUIET))
     longest = max((len(_name(field)) for field in change.fields), default=0)
     width = min(max(longest, _NAME_COLUMN), _LONGEST_NAME)
     parts = [first, *(_field(change, field, width) for field in change.fields)]
@@ -104,13 +112,32 @@ def _unchanged(plan: Plan) -> list[Text]:
     kept = [change for change in plan.changes if change.action is Action.NO_OP]
     if not kept:
         return []
-    return [lines([Text("Unchanged:"), *(Text(f"  {_kept(change)}", QUIET) for change in kept)])]
+    address = max(len(str(change.address)) for change in kept)
+    id = max(len(neutral(change.id or "")) for change in kept)
+    rows = (
+        f"  {change.address!s:<{address}}  {neutral(change.id or ''):<{id}}  {_kept(change)}"
+        for change in kept
+    )
+    return [lines([Text("Unchanged:"), *(Text(row.rstrip(), QUIET) for row in rows)])]
 
 
 def _kept(change: Change) -> str:
-    known = f"  {neutral(change.id)}" if change.id else ""
     hidden = ", ".join(neutral(dotted(path)) for path in change.uncomparable)
-    return f"{change.address}{known}" + (f"  not compared: {hidden}" if hidden else "")
+    return f"not compared: {hidden}" if hidden else ""
+
+
+def _adopted(adopted: Sequence[Change]) -> Text:
+    """What is there as declared, but was not made or seen by an earlier run."""
+    shown = adopted[:_NAMES_SHOWN]
+    width = max(len(str(change.address)) for change in shown)
+    symbol = SYMBOLS[Action.ADOPT]
+    parts = [
+        Text(f"{symbol} {change.address!s:<{width}}  {neutral(change.id or '')}", ACTION_STYLES[Action.ADOPT])
+        for change in shown
+    ]
+    if len(adopted) > len(shown):
+        parts.append(Text(f"{symbol} and {len(adopted) - len(shown):,} more", ACTION_STYLES[Action.ADOPT]))
+    return lines([Text("Found at Fivetran as declared; apply remembers them and sends nothing:"), *parts])
 
 
 def _unmanaged(unmanaged: Sequence[Unmanaged]) -> Text:
@@ -125,16 +152,15 @@ def _closing(plan: Plan) -> Text:
     if plan.effective:
         add, change = plan.count(Action.CREATE), plan.count(Action.UPDATE)
         counts = Text(f"Plan: {add} to add, {change} to change, 0 to destroy.", STRONG)
-    return lines([counts, Text(" · ".join(_asides(plan)), QUIET)])
+    asides = _asides(plan)
+    return lines([counts, Text(" · ".join(asides), QUIET)] if asides else [counts])
 
 
 def _asides(plan: Plan) -> list[str]:
-    verify = plan.count(Action.VERIFY)
+    verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
     hidden = sum(len(change.uncomparable) for change in plan.changes)
-    asides = [f"{plan.count(Action.NO_OP)} unchanged"]
-    if verify:
-        asides.insert(0, f"{counted(verify, 'destination')} to test")
+    asides = [f"{counted(verify, 'destination')} to test"] if verify else []
+    asides += [f"{kept:,} unchanged"] if kept else []
     if hidden:
-        left = "is left as it is" if hidden == 1 else "are left as they are"
-        asides.append(f"{counted(hidden, 'value')} that cannot be compared {left}")
+        asides.append(f"{counted(hidden, 'value')} not compared (secrets, and what Fivetran rewrites)")
     return asides

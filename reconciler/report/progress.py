@@ -26,8 +26,11 @@ _DOING = {
     Action.CREATE: "creating",
     Action.UPDATE: "updating",
     Action.VERIFY: "testing",
+    Action.ADOPT: "adopting",
     Action.NO_OP: "reading",
 }
+
+_MANY = 100
 
 
 class Progress:
@@ -53,7 +56,7 @@ class Progress:
         self._width = 0
 
     def __enter__(self) -> Progress:
-        self._show("reading specs and account", worth_a_line=False)
+        self._show("reading specs and account")
         return self
 
     def __exit__(
@@ -77,14 +80,11 @@ class Progress:
     def __call__(self, event: Event) -> None:
         match event:
             case ReadingAccount(done=done, total=total):
-                if done < total:
-                    self._show(f"reading destinations {done:,}/{total:,}", worth_a_line=done == 0)
-                else:
-                    self.close()
+                self._reading(done, total)
             case ChangeStarted(address=address, action=action):
                 self._work(address, f"{_DOING[action]} {address}")
             case SetupTestsStarted(address=address):
-                self._work(address, f"running setup tests of {address}", worth_a_line=True)
+                self._work(address, f"running setup tests of {address}")
             case ChangeFinished(outcome=outcome):
                 self._busy.pop(outcome.address, None)
                 self.close()
@@ -92,22 +92,30 @@ class Progress:
                     self._results.print(apply_text.result(outcome, self._width))
                 self._show_busy()
             case Checking(total=total):
-                self._show(f"planning {counted(total, 'change')} again", worth_a_line=False)
+                self._show(f"planning {counted(total, 'change')} again")
 
-    def _work(self, address: Address, doing: str, worth_a_line: bool = False) -> None:
+    def _reading(self, done: int, total: int) -> None:
+        if done >= total:
+            self.close()
+        elif self._moving:
+            self._show(f"reading destinations {done:,}/{total:,}")
+        elif done == 0:
+            self._show(f"reading {counted(total, 'destination')}", worth_a_line=total >= _MANY)
+
+    def _work(self, address: Address, doing: str) -> None:
         self._busy[address] = doing
         if self._moving:
             self._show_busy()
         else:
-            self._show(doing, worth_a_line)
+            self._show(doing)
 
     def _show_busy(self) -> None:
         if self._busy and self._moving:
             doing = list(self._busy.values())
             more = f" and {len(doing) - 1} more" if len(doing) > 1 else ""
-            self._show(doing[0] + more, worth_a_line=False)
+            self._show(doing[0] + more)
 
-    def _show(self, doing: str, worth_a_line: bool) -> None:
+    def _show(self, doing: str, worth_a_line: bool = False) -> None:
         """Show a line of work; without a terminal only one that takes long, or every one when asked to."""
         if self._verbosity is Verbosity.QUIET or failure_of(self._live) is not None:
             return

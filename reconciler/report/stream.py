@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from typing import TextIO
 
 # One character for one, so that carets and columns stay where they are.
 _PLAIN = str.maketrans({"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"})
+
+
+class ClosedStream(io.TextIOBase):
+    """In place of a standard stream that the caller has closed (`>&-`): the interpreter has only None for it."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Fail as a write to the closed descriptor would."""
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 class SafeStream:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import IO, TextIO, TypeAlias, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable, RenderHook
 from rich.text import Text
 
 from reconciler.model.diagnostic import Severity
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
 from reconciler.report.stream import SafeStream
+from reconciler.report.wrap import wrapped
 
 Screen: TypeAlias = Console
 """Where text is printed. Made by `make_console`."""
@@ -33,8 +34,14 @@ GOOD = "green"
 WARN = "yellow"
 BAD = "red"
 
-SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.VERIFY: "?", Action.NO_OP: " "}
-ACTION_STYLES = {Action.CREATE: GOOD, Action.UPDATE: WARN, Action.VERIFY: "cyan", Action.NO_OP: QUIET}
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "<-", Action.VERIFY: "?", Action.NO_OP: " "}
+ACTION_STYLES = {
+    Action.CREATE: GOOD,
+    Action.UPDATE: WARN,
+    Action.ADOPT: "cyan",
+    Action.VERIFY: "cyan",
+    Action.NO_OP: QUIET,
+}
 SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 STATUS_STYLES = {
     Status.DONE: GOOD,
@@ -46,14 +53,26 @@ STATUS_STYLES = {
 }
 
 
-def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
-    """A console on `stream` that never wraps, never guesses at markup and never raises.
+class _Words(RenderHook):
+    """Breaks long lines between words."""
 
-    Colours appear only on a terminal and only when `colour` allows them.
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Called by rich with everything that is about to be shown."""
+        width = self._console.width
+        return [wrapped(each, width) if isinstance(each, Text) else each for each in renderables]
+
+
+def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
+    """A console on `stream` that never guesses at markup and never raises.
+
+    Colours appear only on a terminal and only when `colour` allows them; only there long lines are broken.
     """
     safe = SafeStream(stream)
     terminal = safe.isatty()
-    return Console(
+    console = Console(
         file=cast("IO[str]", safe),
         force_terminal=terminal,
         color_system="standard" if terminal and colour is Colour.AUTO else None,
@@ -64,6 +83,14 @@ def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
         soft_wrap=True,
         legacy_windows=False,
     )
+    if terminal:
+        console.push_render_hook(_Words(console))
+    return console
+
+
+def width_of(console: Console) -> int | None:
+    """The cells of a terminal's line; None for a console that is none."""
+    return console.width if console.is_terminal else None
 
 
 def failure_of(console: Console) -> OSError | None:

@@ -26,3 +26,8 @@ def validated_data(
         "destinations": destinations,
         "files": files,
     }
+
+
+def elsewhere_text(findings: int) -> str:
+    """What is left out where only some files were asked about."""
+    return f"{counted(findings, 'finding')} in other files not shown."

@@ -16,7 +16,8 @@ def told(field: FieldChange) -> str:
     """The new value of a field, or in words where it comes from."""
     match field.shown:
         case Shown.SECRET:
-            return f"(secret {neutral(str(field.after))})" if field.after else "(secret)"
+            # What has no reference is not known to be a secret; it is kept from view all the same.
+            return f"(secret {neutral(str(field.after))})" if field.after else "(hidden)"
         case Shown.KNOWN_AFTER_APPLY:
             return f"({neutral(str(field.after))}, known after apply)"
         case Shown.CLEAR:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
 
-from reconciler.model.value import Reference, Secret
+from reconciler.model.clock import Clock
+from reconciler.model.value import OWN_VARIABLES, Reference, Secret
 
 _UNFILLED = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
 
@@ -28,6 +32,30 @@ class Resolver(Protocol):
         """The clear value. Raises SecretUnavailable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stores may know. `environ` must lack the settings of this program, see `without_own`; relative
+    paths start in `directory`; no look-up takes longer than `timeout` seconds."""
+
+    directory: Path
+    environ: Mapping[str, str] = field(repr=False)  # full of secrets
+    clock: Clock
+    timeout: float
+
+
+def without_own(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the credentials and settings of this program."""
+    return {name: value for name, value in environ.items() if not name.upper().startswith(OWN_VARIABLES)}
+
+
+class Form(StrEnum):
+    """What a field wants of the text behind a reference."""
+
+    TEXT = "text"
+    LIST = "list"  # the text is a JSON list
+    OBJECT = "object"  # the text is a JSON object
+
+
 class Registry:
     """Resolves references by their scheme, each at most once in a run.
 
@@ -40,8 +68,8 @@ class Registry:
         self._otherwise = otherwise
         self._known: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
-    def resolve(self, reference: Reference) -> Secret | str:
-        """The value behind a reference: a Secret where it is confidential, else plain text.
+    def resolve(self, reference: Reference, form: Form = Form.TEXT) -> Any:
+        """The value behind a reference in the form that is asked for, as a Secret where it is confidential.
 
         Raises SecretUnavailable, also for what would be wrong to send: an empty value, or the name
         of a variable that nobody filled in, such as `${PASSWORD}`.
@@ -52,7 +80,8 @@ class Registry:
         known = self._known[key]
         if isinstance(known, SecretUnavailable):
             raise SecretUnavailable(reference, known.reason)
-        return Secret(known) if reference.confidential else known
+        value = _in_form(form, known, reference)
+        return Secret(value) if reference.confidential else value
 
     def _looked_up(self, reference: Reference) -> str | SecretUnavailable:
         resolver = self._resolvers.get(reference.scheme, self._otherwise)
@@ -67,6 +96,48 @@ class Registry:
         if _UNFILLED.fullmatch(value):
             return SecretUnavailable(reference, "the value is a placeholder that was never filled in")
         return value
+
+
+class Documents:
+    """A store whose entries are read once and whole, however many of their parts are referred to."""
+
+    def __init__(self, read: Callable[[Reference], str]) -> None:
+        """`read` gives the whole text behind a locator, or raises SecretUnavailable."""
+        self._read = read
+        self._known: dict[str, str | SecretUnavailable] = {}
+
+    def resolve(self, reference: Reference) -> str:
+        """The text, or one member of it where it is a JSON object. Raises SecretUnavailable."""
+        if reference.locator not in self._known:
+            try:
+                self._known[reference.locator] = self._read(reference)
+            except SecretUnavailable as unavailable:
+                self._known[reference.locator] = unavailable
+        known = self._known[reference.locator]
+        if isinstance(known, SecretUnavailable):
+            raise SecretUnavailable(reference, known.reason)
+        return part_of(known, reference)
+
+
+def _in_form(form: Form, text: str, reference: Reference) -> Any:
+    if form is Form.TEXT:
+        return text
+    wanted = list if form is Form.LIST else dict
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, wanted):
+        raise SecretUnavailable(reference, f"the field wants a JSON {form.value}, which this is not")
+    return value
+
+
+def text_of(data: bytes, reference: Reference) -> str:
+    """Bytes of a store as text without its last line end. Raises SecretUnavailable where they are not UTF-8."""
+    try:
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(reference, "what is kept there is not UTF-8 text") from None
 
 
 def part_of(text: str, reference: Reference) -> str:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from reconciler.model.value import OWN_VARIABLES, Reference
 from reconciler.secrets.base import SecretUnavailable, part_of
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def flaw(reference: Reference) -> tuple[str, str] | None:
+    """What is wrong with a reference, and what to do, as far as its text tells."""
+    name = reference.locator
+    if not _VARIABLE.fullmatch(name):
+        return (
+            "the name of an environment variable has letters, digits and underscores only",
+            "name the variable without `$` or braces",
+        )
+    if name.upper().startswith(OWN_VARIABLES):
+        return "specs cannot read this program's own credentials and settings", "name another variable"
+    return None
 
 
 class Environment:

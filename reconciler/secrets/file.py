@@ -10,6 +10,7 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, part_of
 
 MAX_BYTES = 1024 * 1024
+_OF_THE_KERNEL = ("/proc", "/sys")  # `/proc/self/environ` holds the credentials of this program
 
 
 class Files:
@@ -43,13 +44,13 @@ class Files:
 
     def _inside(self, reference: Reference) -> Path:
         path = Path(reference.locator)
-        if path.is_absolute():
-            return path
         try:
             resolved = (self._directory / path).resolve()
-            inside = resolved.is_relative_to(self._directory.resolve())
+            inside = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):
             raise SecretUnavailable(reference, "the path leads nowhere") from None
+        if any(resolved.is_relative_to(each) for each in _OF_THE_KERNEL):
+            raise SecretUnavailable(reference, "it is not a regular file")
         if not inside:
             raise SecretUnavailable(reference, "a relative path must stay in the project's directory")
         return resolved

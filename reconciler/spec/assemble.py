@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, errors_among
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.source import Span
 from reconciler.spec.merge import merge, unset_findings
 from reconciler.spec.schema import GroupEntry, OverrideFile, SpecFile
-from reconciler.spec.tree import Scalar, Table, key_span_at, span_at
+from reconciler.spec.tree import Entry, Scalar, Table, key_span_at, span_at
 
 PROFILE = "profile"
 
@@ -19,7 +19,8 @@ PROFILE = "profile"
 class GroupSpec:
     """One group entry. `destination` is merged from defaults, profile, entry and overrides, in this
     order, without the `profile` key; None where the group has no destination. `name_span` is that
-    of the key where no name is written, `destination_span` that of the key `destination`."""
+    of the key where no name is written, `destination_span` that of the key `destination`. `complete`
+    is false where an error may have kept a part of the destination away."""
 
     key: str
     key_span: Span
@@ -29,6 +30,7 @@ class GroupSpec:
     name_span: Span
     destination: Table | None
     destination_span: Span
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,26 @@ class _Entries:
 class Assembly:
     """Merges the files of a project. `findings` collects errors and warnings."""
 
-    def __init__(self, defaults: Table | None, *, complete: bool) -> None:
-        """With `complete` false some file could not be read, so what is missing may stand there and is
-        no finding."""
+    def __init__(
+        self, defaults: Table | None, *, complete: bool = True, overrides_complete: bool = True
+    ) -> None:
+        """With `complete` false something of some file could not be read, so what is missing may stand there
+        and is no finding; `overrides_complete` says the same of override files."""
         self.findings: list[Diagnostic] = []
-        self._complete = complete
+        self._complete = complete and overrides_complete
+        self._overrides_complete = overrides_complete
         self._profiles: dict[str, tuple[Span, Table]] = {}
+        self._broken: set[str | None] = set()
         self._bases: dict[str | None, Table] = {}
         self._suggestions: dict[str, str] = {}
         self._groups: dict[str, _Entries] = {}
+        self._defaults = defaults
         self._nothing = Table({}, defaults.span if defaults else Span("", 1, 1, 1, 1))
         if defaults is not None:
             self._refuse_profile(defaults, "the defaults")
-        self._bases[None] = self._merged(self._nothing, defaults) if defaults else self._nothing
+        self._bases[None] = self._nothing
+        if defaults is not None:
+            self._add_base(None, defaults)
 
     def add(self, document: Document) -> None:
         """Take in a spec file."""
@@ -121,6 +130,19 @@ class Assembly:
         )
         return groups
 
+    def shared(self) -> tuple[Table, ...]:
+        """The defaults and all profiles, each for itself and without what it only drops. After `groups`, so that
+        what is wrong with a profile is found once, used or not."""
+        for name, (_, profile) in self._profiles.items():
+            if name not in self._bases:
+                self._add_base(name, profile)
+        written = [self._defaults, *(profile for _, profile in self._profiles.values())]
+        return tuple(self._alone(each) for each in written if each is not None)
+
+    def _alone(self, written: Table) -> Table:
+        table = merge(self._nothing, written)
+        return Table({key: entry for key, entry in table.entries.items() if key != PROFILE}, table.span)
+
     def _add_profiles(self, document: Document, profiles: Mapping[str, Table]) -> None:
         for name, profile in profiles.items():
             span = key_span_at(document.root, ("profiles", name))
@@ -133,6 +155,8 @@ class Assembly:
     def _group(self, entries: _Entries) -> GroupSpec:
         identifier, id_span = entries.last("id") or (None, None)
         name, name_span = entries.last("name") or (entries.key, entries.key_span)
+        before = len(self.findings)
+        destination = self._destination(entries.destinations)
         return GroupSpec(
             entries.key,
             entries.key_span,
@@ -140,8 +164,11 @@ class Assembly:
             id_span,
             name,
             name_span,
-            self._destination(entries.destinations),
+            destination,
             entries.destination_span,
+            complete=self._overrides_complete
+            and self._has_profile(entries.destinations)
+            and not errors_among(self.findings[before:]),
         )
 
     def _destination(self, written: list[Table]) -> Table | None:
@@ -156,7 +183,7 @@ class Assembly:
 
     def _profile_of(self, written: list[Table]) -> Scalar | None:
         """The last profile that is named; None where there is none or it is not text."""
-        entry = next((layer.entries[PROFILE] for layer in reversed(written) if PROFILE in layer), None)
+        entry = _profile_entry(written)
         if entry is None:
             return None
         if isinstance(entry.node, Scalar) and isinstance(entry.node.value, str):
@@ -172,8 +199,8 @@ class Assembly:
     def _base(self, profile: Scalar | None) -> Table:
         """Defaults and profile, merged once for all groups that share them."""
         name = str(profile.value) if profile else None
-        if name not in self._bases and name in self._profiles:
-            self._bases[name] = self._merged(self._bases[None], self._profiles[name][1])
+        if name is not None and name not in self._bases and name in self._profiles:
+            self._add_base(name, self._profiles[name][1])
         if profile is not None and name is not None and name not in self._bases and self._complete:
             if name not in self._suggestions:
                 self._suggestions[name] = did_you_mean(name, self._profiles)
@@ -184,6 +211,17 @@ class Assembly:
                 self._suggestions[name] or "define it under `profiles` in a file under `specs`",
             )
         return self._bases.get(name, self._bases[None])
+
+    def _add_base(self, name: str | None, written: Table) -> None:
+        before = len(self.findings)
+        self._bases[name] = self._merged(self._bases[None], written)
+        if errors_among(self.findings[before:]):
+            self._broken.add(name)
+
+    def _has_profile(self, written: list[Table]) -> bool:
+        """Whether all is known that a destination starts from."""
+        name = _last_profile(written)
+        return name in self._bases and not self._broken & {name, None}
 
     def _merged(self, base: Table, over: Table) -> Table:
         self.findings += unset_findings(base, over)
@@ -210,7 +248,7 @@ class Assembly:
                 what = "name" if code == "duplicate-name" else "id"
                 self._add(
                     code,
-                    f"groups `{other.key}` and `{group.key}` have the same {what}",
+                    f"groups `{other.key}` and `{group.key}` have the same {what} `{text}`",
                     span,
                     f"give one of them another `{what}`",
                     f"the other one stands at {other_span}",
@@ -218,3 +256,13 @@ class Assembly:
 
     def _add(self, code: str, message: str, span: Span, advice: str, *notes: str) -> None:
         self.findings.append(Diagnostic(code, message, span, notes=notes, help=advice))
+
+
+def _profile_entry(written: list[Table]) -> Entry | None:
+    """The last `profile` of several layers."""
+    return next((layer.entries[PROFILE] for layer in reversed(written) if PROFILE in layer), None)
+
+
+def _last_profile(written: list[Table]) -> str | None:
+    entry = _profile_entry(written)
+    return str(entry.node.value) if entry and isinstance(entry.node, Scalar) else None

@@ -27,13 +27,16 @@ from reconciler.model.source import Span
 from reconciler.spec.characters import described, forbidden_in_value
 from reconciler.spec.guard import MAX_DEPTH
 from reconciler.spec.scalars import typed
-from reconciler.spec.syntax import Place, span_of, syntax_error
+from reconciler.spec.syntax import Place, may_hold_secret, span_of, syntax_error
 from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table
 
 MAX_EXPANDED = 500_000
 MAX_FINDINGS = 100
 
 _MERGE_KEY = "<<"
+_TAKES_ALIAS = re.compile(
+    r"\b(?:groups|profiles|defaults|destination|config|extra_config|trust|setup_tests):\s+$|<<:\s+$"
+)
 _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
@@ -87,6 +90,7 @@ class Builder:
                     "a second document starts here",
                     span_of(place, self._lines, self._path),
                     help="keep one document per file: remove the `---`, or move the rest elsewhere",
+                    secret=may_hold_secret(self._lines, place[0]),
                 )
             )
         return root
@@ -123,7 +127,7 @@ class Builder:
                     f"more than {MAX_DEPTH} mappings and lists are nested here",
                     self._span(event),
                     help="no spec needs that: look for brackets that are not closed",
-                    secret=self._config_depth > 0,
+                    secret=self._may_hold_secret(self._span(event)),
                 )
             )
         if event.flow_style:
@@ -208,10 +212,11 @@ class Builder:
                 "write the value out",
             )
         elif name not in self._anchors:
+            span = self._span(event)
             self._report(
                 "yaml-syntax",
-                "no anchor of this name stands before this",
-                self._span(event),
+                f"no anchor {self._anchor_name(name, span)} stands before this",
+                span,
                 did_you_mean(name, self._anchors)
                 or "put the value in quotes if the `*` belongs to it, or define the anchor above",
             )
@@ -228,15 +233,23 @@ class Builder:
                     )
                 )
             return node
-        return Scalar(None, self._span(event))
+        return Table({}, self._span(event))  # what `<<` takes too
+
+    def _anchor_name(self, name: str, span: Span) -> str:
+        """The name, unless it may be a password that starts with a star."""
+        before = self._lines[span.line - 1][: span.column - 1]
+        is_named = _TAKES_ALIAS.search(before) or not self._may_hold_secret(span)
+        return f"`{name}`" if is_named else "of this name"
 
     def _refuse_key(self, key: Node, written: Span) -> None:
-        shown = f"`{key.text}` is" if isinstance(key, Scalar) and key.text else "this is"
+        text = key.text if isinstance(key, Scalar) else ""
         self._report(
             "bad-key",
-            f"a key must be text, and {shown} not",
+            f"a key must be text, and {f'`{text}`' if text else 'this'} is not",
             written,
-            "put the key in quotes if it is meant as text",
+            f'put the key in quotes: `"{text}":`'
+            if text.isalpha()
+            else "give it a name that starts with a letter",
         )
 
     def _refuse_duplicate(self, name: str, written: Span, first: Span) -> None:
@@ -261,10 +274,13 @@ class Builder:
         return self._text.split("\n")
 
     def _report(self, code: str, message: str, span: Span, advice: str, notes: tuple[str, ...] = ()) -> None:
-        secret = self._config_depth > 0 or "config" in self._lines[span.line - 1]
+        secret = self._may_hold_secret(span)
         self._findings.append(Diagnostic(code, message, span, notes=notes, help=advice, secret=secret))
         if len(self._findings) >= MAX_FINDINGS:
             raise ReconcilerError(self._findings)
+
+    def _may_hold_secret(self, span: Span) -> bool:
+        return self._config_depth > 0 or may_hold_secret(self._lines, span.line - 1)
 
     def _abandon(self, problem: Diagnostic) -> NoReturn:
         raise ReconcilerError([*self._findings, problem])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 # Control characters but tab and line feed, a carriage return that ends no line, the line breaks that
 # only some programs honour, bidirectional overrides, zero-width and other invisible characters,
@@ -17,10 +18,9 @@ _IN_FILES = re.compile(f"[{_INVISIBLE}]|\r(?!\n)")
 _IN_VALUES = re.compile(f"[{_INVISIBLE}]")
 
 
-def first_forbidden(text: str) -> int | None:
-    """The index of the first forbidden character of a whole file, or None."""
-    found = _IN_FILES.search(text)
-    return found.start() if found else None
+def forbidden_in_file(text: str) -> Iterator[int]:
+    """The indexes of the forbidden characters of a whole file."""
+    return (found.start() for found in _IN_FILES.finditer(text))
 
 
 def forbidden_in_value(value: str) -> str | None:

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.nearest import did_you_mean
-from reconciler.spec.tree import Scalar, Sequence, Table, key_span_at, node_at, span_at
+from reconciler.spec.tree import Node, Scalar, Sequence, Table, key_span_at, node_at, span_at
 
 Location: TypeAlias = tuple[int | str, ...]
 
@@ -27,16 +27,17 @@ _EXPECTED = {
     "bool_parsing": "`true` or `false`",
     "int_type": "a whole number",
 }
-_OF_DESTINATIONS = {
-    "service",
-    "region",
-    "config",
-    "profile",
-    "time_zone_offset",
-    "networking_method",
-    "trust",
+_FORMS = {
+    "specs": 'write for example `specs: ["groups/*.yaml"]`',
+    "overrides": 'write for example `overrides: ["prod.yaml"]`',
+    "groups": "write one key per group below `groups:`, for example `analytics: {}`",
+    "profiles": "write one key per profile below `profiles:`, with settings of destinations below it",
+    "defaults": "write `destination:` below `defaults:`, with settings of destinations below it",
+    "destination": "write settings below `destination:`, for example `service: snowflake`",
+    "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
+    "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
-_OF_DESTINATIONS |= {"setup_tests", "private_link_id", "daylight_saving_time_enabled"}
+"""How the keys look whose values are not of one word."""
 
 
 def diagnostics_of(error: ValidationError, root: Table, model: type[BaseModel]) -> list[Diagnostic]:
@@ -81,13 +82,14 @@ def _unknown_key(root: Table, location: Location, model: type[BaseModel]) -> Dia
     key = str(location[-1])
     known = _fields_at(model, location[:-1])
     advice = did_you_mean(key, known)
-    if not advice and "destination" in known and key in _OF_DESTINATIONS:
-        advice = f"put `{key}` below `destination:`"
+    listed = "known here are " + ", ".join(f"`{each}`" for each in known)
+    if "destination" in known and "id" in known:
+        listed += "; settings of a destination stand below `destination:`"
     return Diagnostic(
         "unknown-key",
         f"`{key}` is not a key of {_place(location[:-1])}",
         key_span_at(root, location),
-        help=advice or "known here are " + ", ".join(f"`{each}`" for each in known),
+        help=advice or listed,
         secret=_may_show_a_secret(root, location, is_explained=bool(advice)),
     )
 
@@ -97,16 +99,22 @@ def _may_show_a_secret(root: Table, location: Location, *, is_explained: bool) -
     node, line = node_at(root, location), key_span_at(root, location).line
     if node.span.line != line:
         return False
-    return not (is_explained and isinstance(node, Scalar))
+    return not (is_explained and isinstance(node, Scalar)) and _holds_text(node)
+
+
+def _holds_text(node: Node) -> bool:
+    match node:
+        case Scalar(value=value):
+            return isinstance(value, str) and bool(value)
+        case Sequence(items=items):
+            return any(_holds_text(each) for each in items)
+        case Table():
+            return any(_holds_text(each) for _, each in node.items())
 
 
 def _missing_key(root: Table, location: Location) -> Diagnostic:
     key = str(location[-1])
-    advice = {
-        "version": "write `version: 1` at the top",
-        "specs": 'write for example `specs: ["groups/*.yaml"]`',
-        "groups": "write `groups:` with the entries to change",
-    }.get(key, f"add `{key}:`")
+    advice = "write `version: 1` at the top" if key == "version" else _FORMS.get(key, f"add `{key}:`")
     owner = span_at(root, location[:-1])
     span = type(owner)(owner.path, owner.line, owner.column, owner.line, owner.column + 1)
     return Diagnostic("missing-key", f"`{key}` is missing from {_place(location[:-1])}", span, help=advice)
@@ -119,12 +127,18 @@ def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
     entry_of = "an entry of " if location and isinstance(location[-1], int) else ""
     is_empty = isinstance(node, Scalar) and not node.as_written and node.value is None
     span = key_span_at(root, location) if is_empty else node.span  # an empty value has no place of its own
-    advice = f"write {expected}"
+    advice = _FORMS.get(name, f"write {expected}") if not entry_of else f"write {expected}"
     if expected == "text" and isinstance(node, Scalar):
         advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
-    if expected == "a mapping" and isinstance(node, Scalar) and node.value is None:
-        advice = "write `{}` for an entry without settings, or remove the key"
-    message = f"{entry_of}`{name}` must be {expected}" + (f", not {found}" if found != "this" else "")
+    elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
+        advice = f'write `{name}: ["{node.value}"]`'
+    elif expected == "a mapping" and name not in _FORMS:
+        advice = f"write `{name}: {{}}` for an entry without settings, with settings indented below it"
+    if is_empty and name in _FORMS and location != (name,):
+        advice += ", or remove the key"
+    message = f"{entry_of}`{name}` must be {expected}"
+    if found != "this" and not expected.startswith(found):
+        message += f", not {found}"
     return Diagnostic("wrong-shape", message, span, help=advice, secret="destination" in location)
 
 

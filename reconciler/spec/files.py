@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.source import Span
 from reconciler.spec.tree import Scalar
 
 _GLOB_CHARACTERS = frozenset("*?[")
@@ -15,10 +16,11 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SpecPath:
-    """A file of a project: where it is, and how it is shown to people."""
+    """A file of a project: where it is, how it is shown to people, and where the project file names it."""
 
     file: Path
     shown: str
+    named_at: Span | None = None
 
 
 def shown_path(file: Path, shown_from: Path) -> str:
@@ -50,7 +52,7 @@ def find(
             continue
         fresh = [match for match in matches if _resolved(match) not in seen]
         seen.update(_resolved(match) for match in matches)
-        found.append([SpecPath(match, shown_path(match, shown_from)) for match in fresh])
+        found.append([SpecPath(match, shown_path(match, shown_from), pattern.span) for match in fresh])
     if findings:
         raise ReconcilerError(findings)
     return found
@@ -61,7 +63,7 @@ def _matches(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path
     path = Path(written)
     if not path.is_absolute() and ".." in path.parts:
         raise ReconcilerError(
-            [_outside(pattern, "a relative path with `..` may lead out of the project's directory")]
+            [_outside(pattern, f"`{written}` has a `..`, which may lead out of the project's directory")]
         )
     matches = (
         _globbed(pattern, directory, left_out) if _GLOB_CHARACTERS & set(written) else [directory / path]
@@ -72,7 +74,7 @@ def _matches(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path
         root = _resolved(directory)
         if not all(_resolved(match).is_relative_to(root) for match in matches):
             raise ReconcilerError(
-                [_outside(pattern, "a symbolic link leads from here out of the project's directory")]
+                [_outside(pattern, f"a symbolic link leads from `{written}` out of the project's directory")]
             )
     return matches
 

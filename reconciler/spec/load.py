@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,21 +14,30 @@ from reconciler.model.source import Span
 from reconciler.spec.assemble import Assembly, Document, GroupSpec
 from reconciler.spec.files import SpecPath, find
 from reconciler.spec.project import Project, read_project
-from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, validated
+from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, salvaged
 from reconciler.spec.source import parse, read
+from reconciler.spec.tree import Table
 
-__all__ = ["GroupSpec", "Loaded", "load"]
+__all__ = ["GroupSpec", "Loaded", "gather", "load", "project_files"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Everything that a project says, groups sorted by key. `files` are the spec and override files
-    as shown to people; the project file itself is not among them."""
+    as shown to people; the project file itself is not among them. `shared` are the defaults and the
+    profiles, each for itself; `roots` the trees of all files that could be read, by path as shown."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
     files: tuple[str, ...]
-    warnings: tuple[Diagnostic, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
+    shared: tuple[Table, ...] = ()
+    roots: Mapping[str, Table] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """The findings that stop nothing."""
+        return tuple(each for each in self.findings if each.severity is Severity.WARNING)
 
 
 def load(project_file: Path, shown_from: Path) -> Loaded:
@@ -37,18 +46,31 @@ def load(project_file: Path, shown_from: Path) -> Loaded:
     Raises ReconcilerError with the findings of all files together, in reading order. A project
     without any group is an error. Spans show paths relative to `shown_from` where they are below it.
     """
+    loaded = gather(project_file, shown_from)
+    if errors_among(loaded.findings):
+        raise ReconcilerError(loaded.findings)
+    return loaded
+
+
+def gather(project_file: Path, shown_from: Path) -> Loaded:
+    """As `load`, but errors are in `findings`, so that what could be assembled can be checked as well.
+
+    A group that is not `complete` is without something that an error kept away. Raises ReconcilerError
+    only where it is not known which files belong to the project.
+    """
     with _uncollected():
-        return _load(project_file, shown_from)
+        return _gather(project_file, shown_from)
 
 
-def _load(project_file: Path, shown_from: Path) -> Loaded:
+def _gather(project_file: Path, shown_from: Path) -> Loaded:
     project = read_project(project_file, shown_from)
     specs, overrides = _files_of(project, shown_from)
     findings: list[Diagnostic] = []
-    documents = _read_all(specs, SpecFile, findings)
     later = _read_all(overrides, OverrideFile, findings)
+    overrides_complete = not findings
+    documents = _read_all(specs, SpecFile, findings)
 
-    assembly = Assembly(project.defaults, complete=not findings)
+    assembly = Assembly(project.defaults, complete=not findings, overrides_complete=overrides_complete)
     for document in documents:
         assembly.add(document)
     for document in later:
@@ -57,26 +79,36 @@ def _load(project_file: Path, shown_from: Path) -> Loaded:
 
     if not groups and not findings:
         findings.append(_no_groups(project))
-    findings = in_reading_order([*findings, *assembly.findings])
-    if errors_among(findings):
-        raise ReconcilerError(findings)
-    files = tuple(each.shown for each in chain(specs, overrides))
+    shared = assembly.shared()
+    roots = {project.shown: project.root, **{each.root.span.path: each.root for each in (*documents, *later)}}
     return Loaded(
-        project, groups, files, tuple(each for each in findings if each.severity is Severity.WARNING)
+        project,
+        groups,
+        tuple(each.shown for each in chain(specs, overrides)),
+        tuple(in_reading_order([*findings, *assembly.findings])),
+        shared,
+        roots,
     )
+
+
+def project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
+    """The spec and override files that a project names, unread. Raises ReconcilerError."""
+    return tuple(chain.from_iterable(_files_of(project, shown_from)))
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Without garbage collection, which would walk a growing tree again and again.
 
-    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time.
+    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. What
+    was loaded stays for the whole run, so later collections need not walk it either.
     """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was_enabled:
             gc.enable()
 
@@ -108,13 +140,23 @@ def _read_all(
     for each in files:
         try:
             root = parse(read(each.file, each.shown), each.shown)
-            document = Document(root, validated(model, root, levels))
-            if not document.skeleton.groups and not getattr(document.skeleton, "profiles", None):
-                raise ReconcilerError([_nothing_in(each)])
-            documents.append(document)
         except ReconcilerError as error:
-            findings += error.diagnostics
+            findings += (_placed(problem, each) for problem in error.diagnostics)
+            continue
+        skeleton, wrong = salvaged(model, root, levels)
+        findings += wrong
+        if skeleton is None:
+            continue
+        if not wrong and not skeleton.groups and not getattr(skeleton, "profiles", None):
+            findings.append(_nothing_in(each))
+        else:
+            documents.append(Document(root, skeleton))
     return documents
+
+
+def _placed(problem: Diagnostic, file: SpecPath) -> Diagnostic:
+    """What is wrong with a file as a whole is wrong where the project file names it."""
+    return problem if problem.span else replace(problem, span=file.named_at)
 
 
 def _nothing_in(file: SpecPath) -> Diagnostic:

@@ -18,8 +18,8 @@ def merge(base: Table, over: Table) -> Table:
     """
     entries = dict(base.entries)
     for key, entry in over.entries.items():
-        if _is_unset(entry.node):
-            entries.pop(key, None)
+        if isinstance(entry.node, Table) and UNSET in entry.node:
+            entries.pop(key, None)  # malformed ones too: that is told by `unset_findings`
             continue
         below = entries[key].node if key in entries else None
         entries[key] = Entry(entry.key, _laid_on(below, entry.node))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -15,6 +15,7 @@ from reconciler.model.source import Span
 from reconciler.spec.files import shown_path
 from reconciler.spec.schema import Identifier, MaybeMapped, Skeleton, Version, validated
 from reconciler.spec.source import parse, read
+from reconciler.spec.sources import SecretRules, SecretsBlock, secret_rules
 from reconciler.spec.tree import Scalar, Sequence, Table
 
 
@@ -30,11 +31,13 @@ class Project:
     path: Path
     directory: Path
     shown: str
+    root: Table
     specs: tuple[Scalar, ...]
     overrides: tuple[Scalar, ...] = ()
     account_id: str | None = None
     account_id_span: Span | None = None
     defaults: Table | None = None
+    secrets: SecretRules = field(default_factory=SecretRules)
 
 
 def _pattern(text: str) -> str:
@@ -47,15 +50,24 @@ Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
 
 
 class _Defaults(Skeleton):
-    destination: MaybeMapped = None
+    destination: MaybeMapped = Field(None, description="What every destination starts from.")
 
 
-class _ProjectFile(Skeleton):
+class ProjectFile(Skeleton):
     version: Version
-    specs: list[Pattern] = Field(min_length=1)
-    account_id: Identifier = ""
-    overrides: list[Pattern] = Field(default_factory=list)
-    defaults: _Defaults = _Defaults()
+    specs: list[Pattern] = Field(
+        min_length=1, description="Paths and globs of spec files, relative to this file."
+    )
+    account_id: Identifier = Field(
+        "", description="The account that the specs are for. Credentials of another one are refused."
+    )
+    overrides: list[Pattern] = Field(
+        default_factory=list, description="Paths and globs of files whose entries are merged last."
+    )
+    defaults: _Defaults = Field(_Defaults(), description="What every entry starts from.")
+    secrets: SecretsBlock = Field(
+        SecretsBlock(), description="What specs may refer to, and how it is fetched."
+    )
 
 
 def read_project(project_file: Path, shown_from: Path) -> Project:
@@ -65,16 +77,18 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_no_project(shown)])
     root = parse(read(path, shown), shown)
-    skeleton = validated(_ProjectFile, root, {"specs": 1, "overrides": 1, "defaults": 1})
+    skeleton = validated(ProjectFile, root, {"specs": 1, "overrides": 1, "defaults": 1, "secrets": 3})
     return Project(
         path,
         path.parent,
         shown,
+        root,
         _texts(root, "specs"),
         _texts(root, "overrides"),
         skeleton.account_id or None,
         root.entries["account_id"].node.span if "account_id" in root else None,
         skeleton.defaults.destination,
+        secret_rules(root, skeleton.secrets),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.address import KEY_PATTERN
-from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.errors import diagnostics_of
 from reconciler.spec.tree import Node, Scalar, Sequence, Table
 
@@ -18,10 +19,16 @@ def _address_key(key: str) -> str:
     if not KEY_PATTERN.fullmatch(key):
         raise PydanticCustomError(
             "bad-key",
-            "this key is not made of lower-case letters, digits and underscores, a letter first",
-            {"help": "rename the key; what Fivetran shows is `name:`"},
+            "`{key}` is not made of lower-case letters, digits and underscores, a letter first",
+            {"key": key, "help": f"rename it, for example `{_as_key(key)}`; what Fivetran shows is `name:`"},
         )
     return key
+
+
+def _as_key(text: str) -> str:
+    """The key that is most like a text."""
+    folded = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return folded if KEY_PATTERN.fullmatch(folded) else f"group_{folded}".rstrip("_")
 
 
 def _name(text: str) -> str:
@@ -51,9 +58,13 @@ def _mapping(node: Any) -> Table:
 
 
 Key: TypeAlias = Annotated[str, AfterValidator(_address_key)]
-Name: TypeAlias = Annotated[str, AfterValidator(_name)]
-Identifier: TypeAlias = Annotated[str, AfterValidator(_identifier)]
-Version: TypeAlias = Annotated[int, Field(ge=1, le=1)]
+Name: TypeAlias = Annotated[
+    str, AfterValidator(_name), Field(json_schema_extra={"pattern": r"^\S(?:.*\S)?$"})
+]
+Identifier: TypeAlias = Annotated[
+    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
+]
+Version: TypeAlias = Annotated[int, Field(ge=1, le=1, description="The format that this file is written in.")]
 Mapped: TypeAlias = Annotated[Table, BeforeValidator(_mapping)]
 MaybeMapped: TypeAlias = Annotated[Table | None, BeforeValidator(_mapping)]
 
@@ -67,17 +78,21 @@ class Skeleton(BaseModel):
 class GroupEntry(Skeleton):
     """One group. An empty `id` or `name` means that none is written."""
 
-    id: Identifier = ""
-    name: Name = ""
-    destination: MaybeMapped = None
+    id: Identifier = Field("", description="Id of the live group, which then may have any name.")
+    name: Name = Field("", description="What Fivetran shows. Without it, the key. A change renames in place.")
+    destination: MaybeMapped = Field(None, description="The group's one destination.")
 
 
 class SpecFile(Skeleton):
     """A file under `specs`."""
 
     version: Version
-    profiles: dict[Key, Mapped] = Field(default_factory=dict)
-    groups: dict[Key, GroupEntry] = Field(default_factory=dict)
+    profiles: dict[Key, Mapped] = Field(
+        default_factory=dict, description="Settings of destinations, shared by name with `profile:`."
+    )
+    groups: dict[Key, GroupEntry] = Field(
+        default_factory=dict, description="Groups by key. The key is what plans call a group."
+    )
 
 
 class OverrideFile(Skeleton):
@@ -95,11 +110,29 @@ _AnySkeleton = TypeVar("_AnySkeleton", bound=Skeleton)
 def validated(model: type[_AnySkeleton], root: Table, levels: Mapping[str, int]) -> _AnySkeleton:
     """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
     stays a tree with spans. Raises ReconcilerError."""
+    skeleton, findings = salvaged(model, root, levels)
+    if findings or skeleton is None:
+        raise ReconcilerError(findings)
+    return skeleton
+
+
+def salvaged(
+    model: type[_AnySkeleton], root: Table, levels: Mapping[str, int]
+) -> tuple[_AnySkeleton | None, list[Diagnostic]]:
+    """As `validated`, but without the entries in which something is wrong, next to everything that is wrong.
+    None where something is wrong outside of entries."""
     outline = {key: _outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:
-        return model.model_validate(outline)
+        return model.model_validate(outline), []
     except ValidationError as error:
-        raise ReconcilerError(diagnostics_of(error, root, model)) from None
+        findings = diagnostics_of(error, root, model)
+        places = [each["loc"] for each in error.errors(include_url=False, include_input=False)]
+    for place in places:
+        entries = outline.get(str(place[0])) if len(place) > 1 else None
+        if not isinstance(entries, dict):
+            return None, findings
+        entries.pop(place[1], None)
+    return model.model_validate(outline), findings
 
 
 def _outline(node: Node, levels: int) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from itertools import islice
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.build import Builder
-from reconciler.spec.characters import described, first_forbidden
+from reconciler.spec.build import MAX_FINDINGS, Builder
+from reconciler.spec.characters import described, forbidden_in_file
 from reconciler.spec.guard import refuse_too_many
-from reconciler.spec.syntax import may_be_config
+from reconciler.spec.syntax import may_hold_secret
 from reconciler.spec.tree import Scalar, Table
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -49,10 +51,11 @@ def parse(text: str, path: str) -> Table:
             [
                 Diagnostic(
                     "wrong-shape",
-                    "the file must hold a mapping at its top, not a list or a single value",
-                    Span(path, root.span.line, root.span.column, root.span.line, root.span.column + 1),
+                    "the file must hold a mapping at its top, not "
+                    + ("a single value" if isinstance(root, Scalar) else "a list"),
+                    root.span,
                     help="start with `version: 1`",
-                    secret=True,
+                    secret=not _is_ordinary(text),
                 )
             ]
         )
@@ -103,22 +106,28 @@ def _bytes_of(file: Path) -> bytes | None:
 
 
 def _refuse_invisible(text: str, path: str) -> None:
-    index = first_forbidden(text)
-    if index is None:
-        return
-    span = _place_of(text[:index], path)
-    raise ReconcilerError(
-        [
-            Diagnostic(
-                "forbidden-character",
-                f"the character {described(text[index])} is not allowed in a spec",
-                span,
-                notes=("it cannot be seen in a review",),
-                help="remove it",
-                secret=may_be_config(text.split("\n"), span.line - 1),
-            )
-        ]
+    places = list(islice(forbidden_in_file(text), MAX_FINDINGS))
+    if places:
+        lines = text.split("\n")
+        raise ReconcilerError(
+            _invisible(text[place], _place_of(text[:place], path), lines) for place in places
+        )
+
+
+def _invisible(character: str, span: Span, lines: list[str]) -> Diagnostic:
+    return Diagnostic(
+        "forbidden-character",
+        f"the character {described(character)} is not allowed in a spec",
+        span,
+        notes=("it cannot be seen in a review",),
+        help="remove it",
+        secret=may_hold_secret(lines, span.line - 1),
     )
+
+
+def _is_ordinary(text: str) -> bool:
+    """Whether a file without a mapping at its top is of words only, and so no key file in the wrong place."""
+    return re.fullmatch(r"(?:-\s+)?[a-z]{1,12}\s*", text) is not None
 
 
 def _place_of(before: str, path: str) -> Span:

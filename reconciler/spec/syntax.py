@@ -17,8 +17,16 @@ from reconciler.model.source import Span
 Place: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as the parser counts them."""
 
-_CONFIG_KEY = re.compile(r"""config["']?\s*:""")
-_BLOCK_KEY = re.compile(r"\s*\w+:(?:\s|$)")
+# From the first such word on, a line of a broken file may be part of a destination.
+_SETTINGS = re.compile(r"config|destination|profiles|defaults|passw|passphrase|secret|key|token|credential")
+_HARMLESS = re.compile(
+    r"""\s*(?:-\s*)?(?:#.*|---|
+    (?:version|specs|overrides|account_id|groups|profiles|destination|config|extra_config):\s*(?:\#.*)?|
+    (?:version|id|name|profile|service|region|time_zone_offset):\s+[^\s{}\[\]:]?[\w\s@`"'+*&!%.-]*)?\r?""",
+    re.VERBOSE,
+)
+_BARE_REFERENCE = re.compile(r"\{\s*(?P<key>secret|value)\s*:\s+(?P<text>\w+:[^\s{},\[\]\"']*)")
+_VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def syntax_error(error: Any, text: str, path: str, opened: Place | None) -> Diag
     """A diagnostic for an error of the YAML parser.
 
     `opened` is the place of the innermost bracket that was still open. The excerpt is withheld
-    where the line may belong to a `config` block.
+    where the line may show a value of a `config`.
     """
     lines = text.split("\n")
     finding = _Finding(
@@ -83,25 +91,20 @@ def syntax_error(error: Any, text: str, path: str, opened: Place | None) -> Diag
         meaning.message,
         span_of(meaning.at, lines, path),
         help=meaning.help,
-        secret=may_be_config(lines, meaning.at[0]) or may_be_config(lines, finding.at[0]),
+        secret=may_hold_secret(lines, meaning.at[0]),
     )
 
 
-def may_be_config(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) may belong to a `config` block, judged by the text alone.
+def may_hold_secret(lines: list[str], number: int) -> bool:
+    """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
 
-    It may unless a key at or left of the indentation of the nearest `config:` stands between.
-    Errs on the careful side, for files that no parser understands.
+    In a file that no parser understands neither indentation nor brackets say where a `config` ends: a
+    line can be shown where it stands before every destination, or has a key that is known to be harmless.
     """
     number = min(number, len(lines) - 1)
-    leftmost_key = len(lines[number]) + 1
-    for line in reversed(lines[max(0, number - 2000) : number + 1]):
-        indent = len(line) - len(line.lstrip())
-        if _CONFIG_KEY.search(line):
-            return leftmost_key > indent
-        if _BLOCK_KEY.match(line):
-            leftmost_key = min(leftmost_key, indent)
-    return number > 2000
+    if _HARMLESS.fullmatch(lines[number]):
+        return False
+    return any(_SETTINGS.search(line) for line in lines[: number + 1])
 
 
 def span_of(place: Place, lines: list[str], path: str) -> Span:
@@ -126,6 +129,26 @@ def _tab(finding: _Finding) -> _Meaning | None:
     ):
         return _Meaning("a tab stands where YAML wants spaces", "indent with spaces only", finding.at)
     return None
+
+
+def _bare_reference(finding: _Finding) -> _Meaning | None:
+    """`{secret: env:FOO}`, which YAML allows and the parser does not."""
+    found = next(
+        (
+            each
+            for each in _BARE_REFERENCE.finditer(finding.line)
+            if each.start() < finding.at[1] <= each.end()
+        ),
+        None,
+    )
+    if found is None:
+        return None
+    text = found["text"] if _VARIABLE.fullmatch(found["text"]) else "scheme:locator"
+    return _Meaning(
+        "a reference between braces must stand in quotes",
+        f'put the reference in quotes: `{{{found["key"]}: "{text}"}}`',
+        (finding.at[0], found.start("text")),
+    )
 
 
 def _unclosed_quote(finding: _Finding) -> _Meaning | None:
@@ -277,6 +300,7 @@ def _block_text(finding: _Finding) -> _Meaning | None:
 
 _EXPLAINERS: tuple[Callable[[_Finding], _Meaning | None], ...] = (
     _tab,
+    _bare_reference,
     _unclosed_quote,
     _bad_escape,
     _unclosed_bracket,

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from report_values import CREATED, SKIPPED, TESTED, applied
 
+from reconciler.cli import exit as exit_codes
 from reconciler.cli.exit import Exit, exit_after, exit_for
+from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.outcome import Applied, Status
 
@@ -49,6 +51,10 @@ def test_the_exit_code_follows_from_what_became_of_the_changes(run: Applied, exp
 )
 def test_the_exit_code_follows_from_the_diagnostics(codes: list[str], expected: Exit) -> None:
     assert exit_for(Diagnostic(code, "x") for code in codes) is expected
+
+
+def test_only_codes_that_exist_lead_to_an_exit_code_of_their_own() -> None:
+    assert set(exit_codes._BY_CODE) <= set(EXPLANATIONS)
 
 
 def test_a_warning_beside_an_error_does_not_change_the_exit_code() -> None:

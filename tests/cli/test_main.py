@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, environment, run
+from command_line import COMMAND, PATIENCE, AtTerminal, environment, run
 
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES
@@ -52,10 +53,7 @@ def test_a_slip_in_a_command_gets_the_nearest_name(tmp_path: Path) -> None:
     done = run("plna", directory=tmp_path)
     assert done.code == 64
     assert done.out == ""
-    assert done.err == (
-        "error[wrong-usage]: there is no command `plna`: did you mean `plan`?\n"
-        "   = help: `reconciler --help` lists what there is\n"
-    )
+    assert done.err == ("error[wrong-usage]: there is no command `plna`\n   = help: did you mean `plan`?\n")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +73,82 @@ def test_wrong_usage_is_64(arguments: list[str], tmp_path: Path) -> None:
     done = run(*arguments, directory=tmp_path)
     assert done.code == 64
     assert done.err.startswith("error[wrong-usage]: ") or "json" in arguments
+
+
+LISTS = "lists what there is"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "advice"),
+    [
+        (["xyzzy"], "there is no command `xyzzy`", f"`reconciler --help` {LISTS}"),
+        (["plan", "--nope"], "there is no option `--nope`", f"`reconciler plan --help` {LISTS}"),
+        (["plan", "--formt", "json"], "there is no option `--formt`", "did you mean `--format`?"),
+        (
+            ["--sandbox", "plan"],
+            "there is no option `--sandbox`",
+            "options stand after the command: `reconciler plan --sandbox`",
+        ),
+        (["plan", "surplus"], "`surplus` is too much here", f"`reconciler plan --help` {LISTS}"),
+        (["plan", "--project"], "`--project` needs a value", f"`reconciler plan --help` {LISTS}"),
+        (["plan", "--quiet=1"], "`--quiet` takes no value", f"`reconciler plan --help` {LISTS}"),
+        (
+            ["plan", "-q", "-v"],
+            "`--quiet` and `--verbose` exclude each other",
+            "leave one of them out",
+        ),
+        (
+            ["schema", "spce"],
+            "`KIND`: `spce` is not one of `spec`, `project`",
+            "did you mean `spec`?",
+        ),
+        (["completion"], "`SHELL` is missing", "one of `bash`, `zsh`, `fish`"),
+        (["catalogue", "lst"], "there is no command `lst`", "did you mean `list`?"),
+        (["catalogue"], "`reconciler catalogue` needs a command", f"`reconciler catalogue --help` {LISTS}"),
+        (
+            ["emulate", "--port", "70000"],
+            "`--port`: 70000 is not between 0 and 65535",
+            f"`reconciler emulate --help` {LISTS}",
+        ),
+        (
+            ["emulate", "--port", "x"],
+            "`--port`: `x` is not a valid integer range",
+            f"`reconciler emulate --help` {LISTS}",
+        ),
+        (
+            ["emulate", "--apikey", "only"],
+            "`--apikey` and `--apisecret` belong together",
+            f"`reconciler emulate --help` {LISTS}",
+        ),
+    ],
+)
+def test_wrong_usage_speaks_like_every_other_finding(
+    arguments: list[str], message: str, advice: str, tmp_path: Path
+) -> None:
+    done = run(*arguments, directory=tmp_path)
+    assert done.err == f"error[wrong-usage]: {message}\n   = help: {advice}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "coloured"),
+    [
+        ([], {}, True),
+        (["--no-color"], {}, False),
+        ([], {"NO_COLOR": "1"}, False),
+        ([], {"TERM": "dumb"}, False),
+    ],
+)
+def test_wrong_usage_has_the_colours_of_other_findings(
+    arguments: list[str], environ: dict[str, str], coloured: bool, tmp_path: Path
+) -> None:
+    with AtTerminal("plan", "--nope", *arguments, directory=tmp_path, **environ) as terminal:
+        assert terminal.end() == 64
+        assert ("\x1b[" in terminal.seen) is coloured
+
+
+@pytest.mark.parametrize("option", ["--sandbox", "--quiet", "--verbose"])
+def test_validate_offers_nothing_that_means_nothing_there(option: str, tmp_path: Path) -> None:
+    assert run("validate", option, directory=tmp_path).code == 64
 
 
 def test_wrong_usage_is_a_document_where_one_was_asked_for(tmp_path: Path) -> None:
@@ -101,6 +175,80 @@ def test_explain_suggests_the_nearest_code(tmp_path: Path) -> None:
     done = run("explain", "no-termnal", directory=tmp_path)
     assert done.code == 64
     assert "did you mean `no-terminal`?" in done.err
+
+
+@pytest.mark.parametrize("pasted", ["error[no-terminal]", "warning[no-terminal]:", " no-terminal "])
+def test_explain_takes_a_code_as_it_was_printed(pasted: str, tmp_path: Path) -> None:
+    done = run("explain", pasted, directory=tmp_path)
+    assert done.code == 0
+    assert done.out.startswith("no-terminal\n")
+
+
+def test_at_a_terminal_the_list_of_codes_fits_into_it(tmp_path: Path) -> None:
+    with AtTerminal("explain", directory=tmp_path, COLUMNS="70") as terminal:
+        assert terminal.end() == 0
+        lines = terminal.text.splitlines()
+    assert max(map(len, lines)) <= 70
+    first = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert first == sorted(EXPLANATIONS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["explain"], ["plan", "--help"]])
+@pytest.mark.parametrize("stream", [">/dev/full", ">&-"])
+def test_output_that_does_not_get_through_is_a_failure(
+    arguments: list[str], stream: str, tmp_path: Path
+) -> None:
+    done = in_shell(arguments, stream, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[output-lost]: the output could not be written: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("stream", [">/dev/full", ">&-"])
+@pytest.mark.parametrize(
+    "arguments", [["validate"], ["plan", "--sandbox"], ["apply", "--sandbox", "--auto-approve"]]
+)
+def test_results_that_do_not_get_through_are_a_failure(
+    arguments: list[str], stream: str, tmp_path: Path
+) -> None:
+    a_project(tmp_path)
+    done = in_shell(arguments, stream, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[output-lost]: ")
+    assert "Traceback" not in done.stderr
+    applied = run("plan", "--sandbox", "--detailed-exitcode", directory=tmp_path).code == 0
+    assert applied is ("apply" in arguments), "an apply goes on"
+
+
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
+def test_a_closed_stderr_matters_only_when_there_is_something_to_say(stream: str, tmp_path: Path) -> None:
+    a_project(tmp_path)
+    silent = in_shell(["plan", "--sandbox"], stream, tmp_path)
+    assert silent.returncode == 0
+    assert "Plan: 1 to add" in silent.stdout
+    a_project(tmp_path, "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n")
+    warned = in_shell(["plan", "--sandbox"], stream, tmp_path)
+    assert warned.returncode == 1
+    assert "Plan: 2 to add" in warned.stdout
+    assert "nobody_knows_it" not in run("plan", "--sandbox", "-q", directory=tmp_path).out.split("+ dest")[0]
+
+
+def a_project(folder: Path, groups: str = "  a: {}\n") -> None:
+    (folder / "specs").mkdir(exist_ok=True)
+    (folder / "specs/reconciler.yaml").write_text("version: 1\nspecs: [groups.yaml]\n")
+    (folder / "specs/groups.yaml").write_text(f"version: 1\ngroups:\n{groups}")
+
+
+def in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} {redirection}"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_apply_makes_the_group_then_its_destination_then_tests_it(orders: Projec
 
 def test_a_second_plan_has_no_changes(orders: Project, server: Fivetran) -> None:
     orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    result = orders.against(server, "plan", "--detailed-exitcode")
+    result = orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS)
     assert result.exit == 0
     assert "No changes." in result.stdout.splitlines()
 
@@ -85,7 +85,7 @@ def test_an_update_sends_only_the_changed_declared_fields(orders: Project, serve
     orders.groups(
         PAIR.replace("orders.example", "orders-2.example").replace("AWS_US_EAST_1", "AWS_US_WEST_2")
     )
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 0, result.stderr
     [group] = server.ids("groups")
     assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
@@ -98,14 +98,14 @@ def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Fivetr
     [group] = server.ids("groups")
     orders.groups(PAIR.replace("  orders:\n", f"  orders:\n    id: {group}\n    name: Orders of today\n"))
     before = len(server.writes)
-    assert orders.against(server, "apply", "--auto-approve").exit == 0
+    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
     assert server.writes[before:] == [f"PATCH /v1/groups/{group}"]
     assert server.ids("groups") == [group]
 
 
 def test_a_group_without_its_destination_is_completed(orders: Project, server: Fivetran) -> None:
     orders.groups("  orders: {}\n")
-    orders.against(server, "apply", "--auto-approve")
+    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
     orders.groups(PAIR)
     result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 0, result.stderr
@@ -119,7 +119,7 @@ def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
     orders.against(server, "apply", "--auto-approve", environ=SECRETS)
     [group] = server.ids("groups")
     before = len(server.calls)
-    result = orders.against(server, "plan", "--format", "json")
+    result = orders.against(server, "plan", "--format", "json", environ=SECRETS)
     assert server.calls[before:] == [
         "GET /v1/account/info",
         "GET /v1/groups",
@@ -145,11 +145,11 @@ def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(orders: Projec
     assert result.exit == 6
     assert "no route to orders.example" in result.stdout + result.stderr
     assert len(server.ids("destinations")) == 1
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 2
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 2
     server.app.dashboard.script_setup_tests(group_name="orders")
-    assert orders.against(server, "apply", "--auto-approve").exit == 0
+    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
     assert server.writes.count("POST /v1/destinations") == 1
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 0
 
 
 def test_no_destination_of_the_demo_account_is_made_before_its_group(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import PATIENCE, AtTerminal, run
+from command_line import COMMAND, PATIENCE, AtTerminal, run
 from harness import Fivetran, credentials
 
 from reconciler.emulator.serve import serving
@@ -65,13 +66,22 @@ def test_yes_applies(folder: Path) -> None:
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 0
 
 
+@pytest.mark.parametrize("file", ["out", "err"])
+def test_nobody_is_asked_about_a_plan_that_nobody_sees(file: str, folder: Path) -> None:
+    number = {"out": "", "err": "2"}[file]
+    command = f"{shlex.join(COMMAND)} apply --sandbox {number}> redirected"
+    with AtTerminal(directory=folder, command=["sh", "-c", command]) as terminal:
+        assert terminal.end() == 64
+        assert "error[no-terminal]" in terminal.seen + (folder / "redirected").read_text()
+
+
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
 def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
     with AtTerminal("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type(answer)
         assert terminal.end() == 1
-        assert "Nothing was applied." in terminal.seen
+        assert "\r\nNothing was applied.\r\n" in terminal.seen, "on a line of its own"
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 2
 
 
@@ -80,7 +90,7 @@ def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: Fivetran) ->
         terminal.wait_for(QUESTION)
         terminal.signal(signal.SIGINT)
         assert terminal.end() == 130
-        assert "Traceback" not in terminal.seen
+        assert terminal.text.endswith(f"{QUESTION}\r\nInterrupted before anything was changed.\r\n")
         assert server.writes == []
 
 
@@ -88,7 +98,7 @@ def test_the_question_names_an_account_that_the_project_does_not(folder: Path, s
     account = server.app.dashboard.identity
     with AtTerminal("apply", "--auto-approve", directory=folder, **credentials(server.url)) as terminal:
         terminal.wait_for(QUESTION)
-        assert f"({account.account_id})? {QUESTION}" in terminal.seen
+        assert f"({account.account_id})?\r\n{QUESTION}" in terminal.seen
         terminal.type("no\n")
         assert terminal.end() == 1
         assert server.writes == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
+from emulated_account import BASIC, JSON_TYPE, SNOWFLAKE, EmulatedAccount
 from werkzeug.test import Client
 
 from reconciler.emulator.app import create_app
@@ -76,6 +76,21 @@ def test_json_is_taken_however_it_is_declared(account: EmulatedAccount, content_
 def test_other_content_types_are_refused(account: EmulatedAccount, method: str, content_type: str) -> None:
     headers = {**BASIC, "Content-Type": content_type}
     assert status(account, method, "/v1/groups/x", headers, '{"name":"a"}') == 415
+
+
+@pytest.mark.parametrize("headers", [BASIC, {**BASIC, **JSON_TYPE}])
+def test_where_nothing_is_sent_nothing_needs_a_type(
+    account: EmulatedAccount, headers: dict[str, str]
+) -> None:
+    identifier = account.created("snowflake", SNOWFLAKE)
+    for method, path, expected in (
+        ("POST", f"/v1/destinations/{identifier}/test", 200),
+        ("PATCH", f"/v1/destinations/{identifier}", 200),
+        ("POST", "/v1/groups", 400),
+    ):
+        assert account.raw(method, path, headers=headers).status_code == expected
+    other = {**BASIC, **NO_JSON}
+    assert account.raw("POST", f"/v1/destinations/{identifier}/test", headers=other).status_code == 415
 
 
 def test_reading_and_deleting_need_no_content_type(account: EmulatedAccount) -> None:

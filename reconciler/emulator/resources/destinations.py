@@ -7,16 +7,18 @@ from typing import Any
 
 from reconciler.catalogue.load import destination_facts, load_service, service_names
 from reconciler.catalogue.model import Service, Stage
-from reconciler.emulator import answers, intake, setup_tests
+from reconciler.emulator import answers, approvals, intake, setup_tests
 from reconciler.emulator.account import Account
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.call import Call
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.envelope import Refusal, Reply, conflict, invalid_input, not_found, refusal
 from reconciler.emulator.paging import page
-from reconciler.emulator.resources import connections
+from reconciler.emulator.resources import companions, connections
 from reconciler.emulator.routes import Route
+from reconciler.emulator.setup_tests import Tested
 from reconciler.emulator.store import Kind
+from reconciler.emulator.trust import Accepted
 
 PLATFORM_SERVICE = "fivetran_log"
 PLATFORM_SCHEMA = "fivetran_metadata"
@@ -36,14 +38,18 @@ def create(account: Account, call: Call) -> Reply:
     intake.required_text(call.body, "time_zone_offset")
     found = intake.settings(call.body, account.behaviour)
     config = intake.new_config(call.body, service, account.behaviour, call.version)
-    tests_wanted = _tests_wanted(call)
+    wanted = _tests_wanted(call)
     _check_group(account, group_id)
+    companions.check_references(account, found)
+    if account.behaviour.unchosen_networking == "left-out":
+        found.setdefault("networking_method", None)
     region = found.pop("region", destination_facts().fields["region"].default)
     destination = Destination(id=group_id, service=service.name, region=region, config=config, **found)
     add(account, destination)
-    destination, results = _tested_if(tests_wanted, account, destination, service)
+    destination, results, seconds = _tested_if(wanted, account, destination, service)
     answer = answers.detailed(destination, service, account.behaviour, call.version, results)
-    return Reply(201, "Destination has been created", answer, account.behaviour.created_code)
+    code = account.behaviour.created_code
+    return Reply(201, "Destination has been created", answer, code, seconds=seconds)
 
 
 def show(account: Account, call: Call) -> Reply:
@@ -64,13 +70,14 @@ def update(account: Account, call: Call) -> Reply:
     config = intake.merged_config(
         call.body, destination, service or _undescribed(destination), account.behaviour, call.version
     )
-    tests_wanted = _tests_wanted(call)
-    destination = replace(destination, config=config, **found)
+    wanted = _tests_wanted(call)
+    companions.check_references(account, found)
+    destination = replace(destination, config=config, patched=True, **found)
     _save(account, destination)
     account.note("updated", Kind.DESTINATION, destination.id)
-    destination, results = _tested_if(tests_wanted, account, destination, service)
+    destination, results, seconds = _tested_if(wanted, account, destination, service)
     answer = answers.detailed(destination, service, account.behaviour, call.version, results)
-    return Reply(200, "Destination has been updated", answer)
+    return Reply(200, "Destination has been updated", answer, seconds=seconds)
 
 
 def delete(account: Account, call: Call) -> Reply:
@@ -79,16 +86,16 @@ def delete(account: Account, call: Call) -> Reply:
     if account.store.has(Kind.CONNECTION, parent=call.id):
         raise conflict("Destination has connections")
     account.forget(Kind.DESTINATION, call.id)
+    approvals.forget_all(account, call.id)
     return Reply(200, f"Destination with id '{call.id}' has been deleted")
 
 
 def run_setup_tests(account: Account, call: Call) -> Reply:
     """Test a destination as it is."""
     destination, service = existing(account, call.id)
-    _check_trust(call)
-    destination, results = _run(account, destination, service)
-    answer = answers.tested(destination, service, account.behaviour, call.version, results)
-    return Reply(200, "Setup tests have been completed", answer)
+    tested = _run(account, destination, service, _accepted(call))
+    answer = answers.tested(tested.destination, service, account.behaviour, call.version, tested.results)
+    return Reply(200, "Setup tests have been completed", answer, seconds=tested.seconds)
 
 
 def existing(account: Account, identifier: str) -> tuple[Destination, Service | None]:
@@ -142,32 +149,34 @@ def _missing_group(group_id: str, behaviour: Behaviour) -> Refusal:
     return refusal(404, "NotFound", f"Destination with id {group_id} not found")
 
 
-def _check_trust(call: Call) -> None:
-    for name in ("trust_certificates", "trust_fingerprints"):
-        intake.flag(call.body, name, False)
+def _accepted(call: Call) -> Accepted:
+    """The trust flags. They are parameters of a run and have no meaning without one."""
+    return Accepted(
+        certificates=intake.flag(call.body, "trust_certificates", False),
+        fingerprints=intake.flag(call.body, "trust_fingerprints", False),
+    )
 
 
-def _tests_wanted(call: Call) -> bool:
-    """Setup tests run unless they are declined."""
-    _check_trust(call)
-    return intake.flag(call.body, "run_setup_tests", True)
+def _tests_wanted(call: Call) -> Accepted | None:
+    """Setup tests run unless they are declined: what they may approve, or None for no tests."""
+    accepted = _accepted(call)
+    return accepted if intake.flag(call.body, "run_setup_tests", True) else None
 
 
 def _tested_if(
-    wanted: bool, account: Account, destination: Destination, service: Service | None
-) -> tuple[Destination, list[dict[str, Any]] | None]:
-    if wanted:
-        return _run(account, destination, service)
-    return destination, [] if account.behaviour.tests_not_run == "empty" else None
+    wanted: Accepted | None, account: Account, destination: Destination, service: Service | None
+) -> tuple[Destination, list[dict[str, Any]] | None, float]:
+    if wanted is not None:
+        tested = _run(account, destination, service, wanted)
+        return tested.destination, tested.results, tested.seconds
+    return destination, [] if account.behaviour.tests_not_run == "empty" else None, 0.0
 
 
-def _run(
-    account: Account, destination: Destination, service: Service | None
-) -> tuple[Destination, list[dict[str, Any]]]:
-    destination, results = setup_tests.run(account, destination, service)
-    _save(account, destination)
+def _run(account: Account, destination: Destination, service: Service | None, accepted: Accepted) -> Tested:
+    tested = setup_tests.run(account, destination, service, accepted)
+    _save(account, tested.destination)
     account.note("tested", Kind.DESTINATION, destination.id)
-    return destination, results
+    return tested
 
 
 def _save(account: Account, destination: Destination) -> None:

@@ -1,4 +1,4 @@
-"""`/v1/groups`: create, list, read, rename, delete."""
+"""`/v1/groups`: create, list, read, rename, delete, and what a group shows to the outside."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.emulator.account import Account
+from reconciler.emulator import approvals
+from reconciler.emulator.account import ADMINISTRATOR, Account
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, conflict, invalid_input, not_found, required, unusable
+from reconciler.emulator.keys import group_public_key
 from reconciler.emulator.paging import page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
@@ -52,8 +54,26 @@ def delete(account: Account, call: Call) -> Reply:
         if account.behaviour.group_with_destination == "conflict":
             raise conflict("Group has a destination")
         account.forget(Kind.DESTINATION, call.id)
+        approvals.forget_all(account, call.id)
+    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT):
+        account.store.remove_children(kind, call.id)
     account.forget(Kind.GROUP, call.id)
     return Reply(200, f"Group with id '{call.id}' has been deleted")
+
+
+def public_key(account: Account, call: Call) -> Reply:
+    """What a bastion host has to let in for the connections of the group."""
+    existing(account, call.id)
+    ending = "\n" if account.behaviour.public_key_ending == "newline" else ""
+    data = {"public_key": group_public_key(call.id) + ending}
+    return Reply(200, "Group SSH public key retrieved successfully", data)
+
+
+def service_account(account: Account, call: Call) -> Reply:
+    """The Google account that works for the group."""
+    existing(account, call.id)
+    address = f"g-{call.id.replace('_', '-')}@fivetran-production.iam.gserviceaccount.com"
+    return Reply(200, "Group service account retrieved successfully", {"service_account": address})
 
 
 def add(account: Account, name: str, identifier: str | None = None) -> dict[str, Any]:
@@ -61,7 +81,23 @@ def add(account: Account, name: str, identifier: str | None = None) -> dict[str,
     group = {"id": identifier or account.new_id(Kind.GROUP), "name": name, "created_at": account.now()}
     account.store.add(Kind.GROUP, group["id"], group, label=name)
     account.note("created", Kind.GROUP, group["id"])
+    add_member(account, group["id"], account.identity.user_id, ADMINISTRATOR)
     return group
+
+
+def add_member(account: Account, group_id: str, user_id: str, role: str) -> None:
+    """Let a user into a group, or give a member another role."""
+    identifier = membership_id(group_id, user_id)
+    membership = {"user": user_id, "role": role}
+    if account.store.find(Kind.MEMBERSHIP, identifier) is None:
+        account.store.add(Kind.MEMBERSHIP, identifier, membership, parent=group_id)
+    else:
+        account.store.replace(Kind.MEMBERSHIP, identifier, membership)
+
+
+def membership_id(group_id: str, user_id: str) -> str:
+    """The key of a membership, of which there is one for each user of a group."""
+    return f"{group_id}/{user_id}"
 
 
 def existing(account: Account, identifier: str) -> dict[str, Any]:
@@ -96,4 +132,6 @@ ROUTES = (
     Route("GET", "/v1/groups/<id>", show),
     Route("PATCH", "/v1/groups/<id>", rename),
     Route("DELETE", "/v1/groups/<id>", delete),
+    Route("GET", "/v1/groups/<id>/public-key", public_key),
+    Route("GET", "/v1/groups/<id>/service-account", service_account),
 )

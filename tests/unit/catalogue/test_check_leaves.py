@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.catalogue.check import Problem, check_destination
+from reconciler.catalogue.check import Extent, Problem, check_destination
+from reconciler.catalogue.load import load_service, service_names
 from reconciler.model.diagnostic import Severity
 from reconciler.model.value import Reference
 
@@ -272,3 +273,42 @@ def test_r35_a_field_that_is_not_described_is_secret_by_its_name(service: str) -
 
 def test_a_field_that_is_not_described_may_be_declared_visible() -> None:
     assert problems("motherduck", token_style=VISIBLE) == []
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 99999999, "70000"])
+def test_a_port_that_cannot_be_is_refused(port: object) -> None:
+    found = [each for each in problems("redshift", port=port) if each.path == ("config", "port")]
+    assert only(found).code == "out-of-range"
+    assert only(found).notes == ("it is a number from 1 to 65535",)
+
+
+@pytest.mark.parametrize("port", [1, 443, "65535"])
+def test_a_port_within_its_bounds_is_fine(port: object) -> None:
+    assert [each for each in problems("redshift", port=port) if each.path == ("config", "port")] == []
+
+
+def test_every_port_of_the_catalogue_has_bounds() -> None:
+    services = [service for name in service_names() if (service := load_service(name))]
+    ports = [
+        field for service in services for field in service.fields.values() if "port" in field.name.split("_")
+    ]
+    assert len(ports) > 20
+    assert {(field.minimum, field.maximum) for field in ports} == {(1, 65535)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "codes"),
+    [
+        ("password", "hunter2", ["literal-secret"]),
+        ("api_token", "hunter2", ["literal-secret"]),
+        ("databse", "x", ["unknown-field"]),
+        ("something_else_entirely", "x", []),
+        ("port", "x", ["wrong-type"]),
+        ("host", "h", []),
+    ],
+)
+def test_a_config_without_a_service_is_judged_by_all_services(
+    name: str, value: str, codes: list[str]
+) -> None:
+    found = check_destination({("config", name): value}, extent=Extent.PART)
+    assert [each.code for each in found] == codes

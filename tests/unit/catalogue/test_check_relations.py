@@ -56,7 +56,7 @@ def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warn
         client_id="client",
         prefix_path="path",
         container_name="container",
-        port=0,
+        port=443,
         databricks_connection_type="Directly",
         secret_value=SECRET,
         oauth2_client_id="client",

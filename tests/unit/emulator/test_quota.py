@@ -1,19 +1,139 @@
-"""The hourly budget."""
+"""Rate limits as rolling windows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
-from reconciler.emulator.quota import Quota
+import pytest
+
+from reconciler.emulator.envelope import Refusal, Reply
+from reconciler.emulator.history import Effect
+from reconciler.emulator.quota import OFF, PROFILES, Profile, Quota, RetryAfter, Window
+
+TESTED = Effect("tested", "destination", "decent_dropsy")
 
 
-def test_the_budget_shrinks_and_is_whole_again_after_an_hour() -> None:
-    times = [timedelta(0), timedelta(minutes=59), timedelta(hours=1), timedelta(hours=1, minutes=1)]
-    clock = iter(datetime(2026, 1, 1, tzinfo=UTC) + time for time in times)
-    quota = Quota(lambda: next(clock), hourly=10)
-    assert [quota.spend()["X-Rate-Limit-Remaining"] for _ in times] == ["9", "8", "9", "8"]
+@dataclass
+class Clock:
+    """A clock that stands still until it is told."""
+
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **by: float) -> None:
+        self.time += timedelta(**by)
 
 
-def test_the_budget_is_never_negative() -> None:
-    quota = Quota(lambda: datetime(2026, 1, 1, tzinfo=UTC), hourly=1)
-    assert [quota.spend()["X-Rate-Limit-Remaining"] for _ in range(3)] == ["0", "0", "0"]
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def refused(work: Callable[[], object]) -> Reply:
+    with pytest.raises(Refusal) as caught:
+        work()
+    assert (caught.value.reply.status, caught.value.reply.code) == (429, "TooManyRequests")
+    return caught.value.reply
+
+
+def request(quota: Quota) -> str:
+    quota.admit("seconds")
+    return quota.headers()["X-Rate-Limit-Remaining"]
+
+
+def test_what_is_left_rolls_with_the_hour(clock: Clock) -> None:
+    quota = Quota(clock, Profile(hourly=3))
+    assert request(quota) == "2"
+    clock.advance(minutes=30)
+    assert [request(quota), request(quota)] == ["1", "0"]
+    assert refused(lambda: quota.admit("seconds")).headers["Retry-After"] == "1800"
+    clock.advance(minutes=30)
+    assert request(quota) == "0"
+
+
+def test_a_refused_request_costs_nothing(clock: Clock) -> None:
+    quota = Quota(clock, Profile(hourly=1))
+    request(quota)
+    clock.advance(minutes=59)
+    for _ in range(5):
+        refused(lambda: quota.admit("seconds"))
+        assert quota.headers()["X-Rate-Limit-Remaining"] == "0"
+    clock.advance(minutes=1)
+    assert request(quota) == "0"
+
+
+def test_an_account_without_limits_still_tells_what_is_left(clock: Clock) -> None:
+    quota = Quota(clock, Profile(hourly=2, enforced=False))
+    assert [request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
+    assert Quota(clock, OFF).headers() == {"X-Rate-Limit": "20000", "X-Rate-Limit-Remaining": "19999"}
+
+
+@pytest.mark.parametrize(("profile", "per_minute", "per_hour"), [("paid", 250, 2_500), ("trial", 25, 50)])
+def test_setup_tests_have_windows_of_their_own(
+    clock: Clock, profile: str, per_minute: int, per_hour: int
+) -> None:
+    quota = Quota(clock, PROFILES[profile])
+    for done in range(per_hour):
+        if done and done % per_minute == 0:
+            assert refused(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == "60"
+            clock.advance(minutes=1)
+        quota.charge([TESTED], "seconds")
+    clock.advance(minutes=1)
+    left = 3_600 - 60 * (per_hour // per_minute)
+    assert refused(lambda: quota.charge([TESTED], "seconds")).headers["Retry-After"] == str(left)
+
+
+@pytest.mark.parametrize(("profile", "users", "links"), [("paid", 500, 5), ("trial", 10, 1)])
+def test_users_and_private_links_are_limited_by_the_hour(
+    clock: Clock, profile: str, users: int, links: int
+) -> None:
+    quota = Quota(clock, PROFILES[profile])
+    for kind, number in (("user", users), ("private-link", links)):
+        effect = Effect("created", kind, "x")
+        for _ in range(number):
+            quota.charge([effect], "seconds")
+        refused(lambda effect=effect: quota.charge([effect], "seconds"))  # type: ignore[misc]
+
+
+def test_what_is_refused_is_not_counted_in_any_window(clock: Clock) -> None:
+    quota = Quota(clock, Profile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
+    quota.charge([TESTED], "seconds")
+    for _ in range(3):
+        refused(lambda: quota.charge([TESTED], "seconds"))
+    clock.advance(minutes=1)
+    quota.charge([TESTED], "seconds")
+
+
+def test_a_plan_can_limit_what_is_created(clock: Clock) -> None:
+    quota = Quota(clock, PROFILES["paid"].with_creations("group", 2))
+    group = Effect("created", "group", "x")
+    quota.charge([group, group], "seconds")
+    refused(lambda: quota.charge([group], "seconds"))
+    quota.charge([TESTED], "seconds")
+
+
+@pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
+def test_the_waiting_time_has_several_forms(clock: Clock, form: RetryAfter, header: str | None) -> None:
+    quota = Quota(clock, Profile(hourly=1))
+    request(quota)
+    assert refused(lambda: quota.admit(form)).headers.get("Retry-After") == header
+
+
+def test_the_waiting_time_can_be_a_date(clock: Clock) -> None:
+    quota = Quota(clock, Profile(hourly=1))
+    request(quota)
+    written = refused(lambda: quota.admit("http-date")).headers["Retry-After"]
+    assert parsedate_to_datetime(written) == clock.time + timedelta(hours=1)
+
+
+def test_a_window_keeps_no_more_times_than_it_admits(clock: Clock) -> None:
+    window = Window(limit=10, seconds=60.0)
+    for second in range(1_000):
+        window.take(float(second) / 100)
+    assert window.left(10.0) == 0
+    assert window.wait(10.0) == pytest.approx(59.9)

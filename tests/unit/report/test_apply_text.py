@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_values import CREATED, SKIPPED, TESTED, applied, destination, group
+from report_values import CREATED, SKIPPED, TESTED, applied, at, destination, group
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Applied, Check, Outcome, Status
@@ -34,13 +34,40 @@ def test_a_skipped_change_took_no_time() -> None:
 
 
 def test_a_failure_says_why_and_what_to_do() -> None:
-    reason = Diagnostic("api-refused", "refused", notes=("POST /v1/groups",), help="correct the spec")
+    reason = Diagnostic(
+        "api-refused",
+        "refused",
+        span=at("specs/a.yaml", 7, 3),
+        notes=("POST /v1/groups",),
+        help="correct the spec",
+    )
     failed = replace(CREATED, status=Status.FAILED, id=None, diagnostics=(reason,))
     assert shown(failed) == [
         "  + group.finance_prod        failed                           0.4 s",
         "      error[api-refused]: refused",
+        "        --> specs/a.yaml:7:3",
         "        = note: POST /v1/groups",
         "        = help: correct the spec",
+    ]
+
+
+def test_a_failed_setup_test_is_told_once() -> None:
+    checks = (Check("Connect", "PASSED"), Check("Read", "FAILED", "no route"), Check("Write", "FAILED"))
+    reason = Diagnostic(
+        "setup-tests-failed", "it has not passed", notes=("Read: no route", "Write: FAILED", "another fact")
+    )
+    assert shown(replace(TESTED, checks=checks, diagnostics=(reason,)))[1:] == [
+        "      setup tests  1 passed, 2 failed",
+        "        ! Read: no route",
+        "        ! Write",
+        "      error[setup-tests-failed]: it has not passed",
+        "        = note: another fact",
+    ]
+
+
+def test_what_awaits_approval_was_created() -> None:
+    assert shown(replace(CREATED, status=Status.AWAITING_APPROVAL)) == [
+        "  + group.finance_prod        created    yawning_sponge        0.4 s, awaiting approval"
     ]
 
 
@@ -57,6 +84,18 @@ def test_a_complete_run_is_summed_up_in_two_lines() -> None:
     assert summary(applied(CREATED, TESTED, updated)).plain.splitlines() == [
         "Applied: 2 created, 1 updated in 11.8 s, 19 requests.",
         "Checked: a new plan is empty.",
+    ]
+
+
+def test_what_was_written_and_waits_is_counted_as_done_and_as_not_finished() -> None:
+    waiting = replace(TESTED, status=Status.AWAITING_APPROVAL)
+    untested = replace(TESTED, diagnostics=(Diagnostic("setup-tests-failed", "it has not passed"),))
+    run = applied(CREATED, waiting, untested, remaining=(TESTED.address,))
+    assert summary(run).plain.splitlines() == [
+        "Applied: 3 created in 11.8 s, 19 requests.",
+        "Not finished: 1 awaiting approval, 1 without passed setup tests.",
+        "Checked: a new plan still wants destination.finance_prod.",
+        "Correct what the setup tests complain about, then run apply again: it tests again what exists.",
     ]
 
 

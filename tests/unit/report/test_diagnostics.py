@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
@@ -59,8 +61,8 @@ def test_two_diagnostics_look_as_designed() -> None:
             "error[literal-secret]: `config.private_key` is sensitive and must not be written in a spec",
             "  --> analytics.yaml:12:22",
             "   |",
-            '12 |         private_key: "••••••••"  # rotate',
-            "   |                      ^^^^^^^^^^ value hidden",
+            "12 |         private_key: ••••••••",
+            "   |                      ^^^^^^^^ value hidden",
             "   |",
             "   = note: this file may already be in git history: rotate the key",
             '   = help: refer to it instead: `private_key: {secret: "env:KEY"}`',
@@ -76,12 +78,89 @@ def test_secrets_of_other_diagnostics_on_the_same_line_are_hidden_too() -> None:
     text = shown(first, second)
     assert "letmein" not in text
     assert "hunter2" not in text
-    assert text.count(" 3 |   config: {passphrase: ••••••••, private_key: ••••••••}") == 2
+    assert text.count(" 3 |   config: ••••••••\n   |           ^^^^^^^^") == 2
 
 
 def test_a_secret_key_hides_what_follows_it() -> None:
     typo = Diagnostic("unknown-field", "no field `passwrod`", span=span("typo.yaml", 4, 3, 8), secret=True)
     assert " 4 |   passwrod: ••••••••\n   |   ^^^^^^^^\n" in shown(typo)
+
+
+CANARY = "hunter2secret"
+
+
+def excerpt_of(line: str, column: int, width: int, end_line: int = 7) -> str:
+    """The excerpt alone of a secret diagnostic about line 7."""
+    place = Span("s.yaml", 7, column, end_line, column + width)
+    found = Diagnostic("yaml-syntax", "wrong", span=place, secret=True)
+    return full([found], lambda _path, _number: line).plain.split("\n", 2)[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (f'    password: "{CANARY}', "    password: ••••••••"),
+        (f"    password: @{CANARY}", "    password: ••••••••"),
+        ("    password: hun:ter2secret: foo", "    password: ••••••••"),
+        (f"    password: 'hunter'2{CANARY}", "    password: ••••••••"),
+        (f'    password: "hunter2\\q{CANARY}"', "    password: ••••••••"),
+        (f"    password:\t{CANARY}", "    password:    ••••••••"),
+        (f"    - password: {CANARY}", "    - password: ••••••••"),
+        (f"    'password' : {CANARY}", "    'password' : ••••••••"),
+        (f"    {CANARY}", "    ••••••••"),
+        (f"    hun:{CANARY}: foo", "    ••••••••"),
+        (f"    password:{CANARY}", "    ••••••••"),
+        (f"    {{password: {CANARY}}}", "    ••••••••"),
+        (f"    \ufffd\ufffd{CANARY}", "    ••••••••"),
+        ("    password:", "    password:"),
+    ],
+)
+@pytest.mark.parametrize("end_line", [7, 9])
+def test_beside_a_secret_only_a_key_is_shown(line: str, shown: str, end_line: int) -> None:
+    for column in (len(line) // 2 + 8, len(line), len(line) + 40):
+        excerpt = excerpt_of(line, column, 1, end_line)
+        assert f" 7 | {shown}\n" in excerpt
+        assert "hunter2" not in excerpt
+        assert "ter2secret" not in excerpt
+
+
+def test_a_mapping_in_the_place_of_a_secret_hides_its_own_keys() -> None:
+    line = f"      {CANARY}: foo"
+    assert f" 7 |       {'•' * 8}\n   |       {'^' * 8}" in excerpt_of(line, 7, len(line) - 6)
+    assert f" 7 |       {'•' * 8}\n   |       {'^' * 8}" in excerpt_of(line, 7, 1, end_line=9)
+
+
+def test_a_key_of_any_spelling_is_shown_when_it_is_what_is_wrong() -> None:
+    line = f"  pass wrod: {CANARY}"
+    assert " 7 |   pass wrod: ••••••••\n   |   ^^^^^^^^^" in excerpt_of(line, 3, 9)
+    flow = f"  config: {{key: {CANARY}, pass wrod: x}}"
+    assert CANARY not in excerpt_of(flow, flow.index("pass") + 1, 9)
+
+
+@given(
+    before=st.text(alphabet=":'\"{}[]#@&*\\ab \t-?,|>", max_size=20),
+    after=st.text(alphabet=":'\"{}[]#@&*\\ab \t-?,|>\ufffd漢", max_size=20),
+    column=st.integers(1, 70),
+    width=st.integers(0, 40),
+    end_line=st.integers(7, 9),
+)
+def test_a_canary_never_shows_wherever_it_stands(
+    before: str, after: str, column: int, width: int, end_line: int
+) -> None:
+    """A key is no secret, so the canary is never spelled like one: it holds what no key has."""
+    canary = "€hunter2€"
+    line = f"{before}{canary}{after}"
+    place = slice(column - 1, column - 1 + width)
+    assume(end_line > 7 or canary not in line[place] or not line[place.stop :].lstrip().startswith(":"))
+    assert "hunter2" not in excerpt_of(line, column, width, end_line)
+
+
+def test_an_excerpt_at_the_end_of_a_long_line_uses_the_whole_width() -> None:
+    line = "  key: " + "word " * 60 + "WRONG"
+    found = Diagnostic("wrong-type", "wrong", span=span("end.yaml", 1, line.index("WRONG") + 1, 5))
+    excerpt, caret = full([found], lambda _path, _number: line).plain.splitlines()[3:5]
+    assert len(excerpt) > 110
+    assert excerpt[caret.index("^") :] == "WRONG"
 
 
 def test_a_long_line_is_cropped_around_the_token() -> None:

@@ -23,7 +23,7 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
         ("destination.analytics_prod", "update"),
         ("destination.lake", "verify"),
     ]
-    assert data["counts"] == {"create": 2, "update": 1, "verify": 1, "no-op": 2}
+    assert data["counts"] == {"create": 2, "update": 1, "adopt": 0, "verify": 1, "no-op": 2}
     assert data["requests"] == 14
     assert data["unmanaged"] == [{"id": "loose_end", "name": "hackathon"}]
     assert data["unchanged"][1] == {
@@ -44,6 +44,7 @@ def test_a_change_carries_its_fields_risk_and_place() -> None:
         "before": "GCP_US_EAST4",
         "after": "AWS_US_EAST_1",
         "shown": "clear",
+        "origin": "spec",
         "span": None,
     }
 

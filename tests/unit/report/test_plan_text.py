@@ -18,12 +18,8 @@ from reconciler.model.plan import FieldChange, Plan, Shown, Unmanaged
 from reconciler.report.plan_text import Detail, plan_text
 
 
-def no_lines(path: str, line: int) -> None:
-    return None
-
-
-def shown(plan: Plan, detail: Detail = Detail.CHANGES) -> str:
-    return plan_text(plan, no_lines, detail).plain
+def shown(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> str:
+    return plan_text(plan, detail, width).plain
 
 
 def test_a_plan_looks_as_designed() -> None:
@@ -52,7 +48,7 @@ def test_a_plan_looks_as_designed() -> None:
         'Not managed: 1 group ("hackathon"). Left alone.',
         "",
         "Plan: 2 to add, 1 to change, 0 to destroy.",
-        "1 destination to test · 2 unchanged · 1 value that cannot be compared is left as it is",
+        "1 destination to test · 2 unchanged · 1 value not compared (secrets, and what Fivetran rewrites)",
     ]
 
 
@@ -71,13 +67,25 @@ def test_only_the_detailed_plan_lists_what_stays() -> None:
     assert "group.analytics_prod" not in shown(plan)
     detailed = shown(plan, Detail.EVERYTHING)
     assert "\n  group.analytics_prod  decent_dropsy\n" in detailed
-    assert "\n  destination.old  old_mole  not compared: config.password\n" in detailed
+    assert "\n  destination.old       old_mole       not compared: config.password\n" in detailed
 
 
-def test_warnings_stand_before_the_counts() -> None:
+def test_a_plan_without_anything_to_keep_ends_with_its_counts() -> None:
+    assert shown(plan_of(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
+
+
+def test_on_a_narrow_terminal_places_stand_in_no_column() -> None:
+    place = "specs/groups/finance.yaml:5"
+    narrow = "\n+ group.finance_prod  " + place + "\n"
+    column = "\n+ group.finance_prod" + " " * 42 + place + "\n"
+    assert narrow in shown(plan_of(NEW_GROUP), width=70)
+    for wide in (None, 120):
+        assert column in shown(plan_of(NEW_GROUP), width=wide)
+
+
+def test_warnings_are_no_part_of_the_results() -> None:
     warning = Diagnostic("unknown-service", "nobody knows `nova`", severity=Severity.WARNING)
-    text = shown(replace(plan_of(KEPT_GROUP), warnings=(warning,)))
-    assert "\n\nwarning[unknown-service]: nobody knows `nova`\n\n1 warning\n\nNo changes.\n" in text
+    assert "nova" not in shown(replace(plan_of(KEPT_GROUP), warnings=(warning,)))
 
 
 def test_many_unmanaged_groups_are_summed_up() -> None:
@@ -86,9 +94,9 @@ def test_many_unmanaged_groups_are_summed_up() -> None:
     assert 'Not managed: 1,200 groups ("g0", "g1", "g2", "g3", "g4" and 1,195 more). Left alone.' in text
 
 
-def test_a_secret_without_a_source_shows_nothing() -> None:
+def test_a_hidden_value_is_not_told_as_a_secret() -> None:
     hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Shown.SECRET),))
-    assert "    config.x                (secret)\n" in shown(plan_of(hidden))
+    assert "    config.x                (hidden)\n" in shown(plan_of(hidden))
 
 
 def test_long_texts_are_shown_where_they_begin_to_differ() -> None:

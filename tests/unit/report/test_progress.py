@@ -37,19 +37,30 @@ def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: 
     return results.getvalue()
 
 
-def test_without_a_terminal_only_what_takes_long_is_told_in_plain_lines() -> None:
+def test_without_a_terminal_nothing_stands_between_the_results() -> None:
     live = io.StringIO()
     assert watched(live) == RESULT
-    assert live.getvalue().splitlines() == [
-        "reading destinations 0/12",
-        "running setup tests of group.finance_prod",
-    ]
+    assert live.getvalue() == ""
+
+
+def test_without_a_terminal_many_reads_are_announced_once() -> None:
+    live = io.StringIO()
+    with Progress(console_on(live)) as progress:
+        for done in (0, 1, 99, 100):
+            progress(ReadingAccount(done, 100))
+    assert live.getvalue() == "reading 100 destinations\n"
 
 
 def test_verbose_tells_every_step() -> None:
     live = io.StringIO()
     watched(live, Verbosity.VERBOSE)
-    assert len(live.getvalue().splitlines()) == len(RUN) - 1
+    assert live.getvalue().splitlines() == [
+        "reading specs and account",
+        "reading 12 destinations",
+        "creating group.finance_prod",
+        "running setup tests of group.finance_prod",
+        "planning 1 change again",
+    ]
 
 
 def test_quiet_shows_results_only() -> None:

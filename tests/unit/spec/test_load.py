@@ -241,7 +241,10 @@ def test_a_bad_spec_file_is_one_finding_at_its_place(
     [
         ("version: 1\ngroups: {a: {nmae: x}}\n", "did you mean `name`?"),
         ("version: 1\ngruops: {a: {}}\ngroups: {b: {}}\n", "did you mean `groups`?"),
-        ("version: 1\ngroups: {a: {service: x}}\n", "put `service` below `destination:`"),
+        (
+            "version: 1\ngroups: {a: {service: x}}\n",
+            "known here are `id`, `name`, `destination`; settings of a destination stand below `destination:`",
+        ),
         (
             "version: 1\nprofiles: {snow: {}}\ngroups: {a: {destination: {profile: snwo}}}\n",
             "did you mean `snow`?",
@@ -356,7 +359,7 @@ def test_a_pattern_that_matches_nothing_is_found_beside_others(tmp_path: Path) -
 
 def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler="version: 1\nspecs: [groups]\n", groups__a=GROUP)
-    assert (problem.code, problem.span) == ("file-unreadable", None)
+    assert (problem.code, str(problem.span)) == ("file-unreadable", "reconciler.yaml:2:9")
 
 
 @pytest.mark.parametrize(
@@ -392,3 +395,49 @@ def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError) as raised:
         load(tmp_path / ("x" * 5000), tmp_path)
     assert [each.code for each in raised.value.diagnostics] == ["file-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("project", "spec", "words"),
+    [
+        (PROJECT, "version: 1\ngroups: [a]\n", "`analytics: {}`"),
+        (PROJECT, "version: 1\ngroups:\n", "`analytics: {}`"),
+        (PROJECT, "version: 1\ngroups: {a: }\n", "`a: {}`"),
+        (PROJECT, "version: 1\ngroups: {a: {destination: }}\n", "`service: snowflake`"),
+        ("version: 1\nspecs: a.yaml\n", GROUP, '`specs: ["a.yaml"]`'),
+        ("version: 1\nspecs: []\n", GROUP, '`specs: ["groups/*.yaml"]`'),
+        ("version: 1\nspecs: [a.yaml]\noverrides: b.yaml\n", GROUP, '`overrides: ["b.yaml"]`'),
+    ],
+)
+def test_help_shows_the_form_to_write(project: str, spec: str, words: str, tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler=project, groups__a=spec)
+    assert problem.code == "wrong-shape"
+    assert words in problem.help
+
+
+def test_an_empty_list_is_not_told_to_be_no_list(tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler="version: 1\nspecs: []\n")
+    assert problem.message == "`specs` must be a list with at least one entry"
+
+
+@pytest.mark.parametrize(
+    ("key", "like"), [("Ab-c", "ab_c"), ("'1'", "group_1"), ("Žluť", "lu"), ("'-'", "group"), ("a b", "a_b")]
+)
+def test_a_bad_key_is_named_next_to_one_that_is_good(key: str, like: str, tmp_path: Path) -> None:
+    problem = finding(tmp_path, reconciler=PROJECT, groups__a=f"version: 1\ngroups: {{{key}: {{}}}}\n")
+    assert problem.code == "bad-key"
+    assert f"`{key.strip(chr(39))}`" in problem.message
+    assert f"`{like}`" in problem.help
+
+
+def test_twins_are_told_by_what_they_share(tmp_path: Path) -> None:
+    text = "version: 1\ngroups: {a: {name: X, id: one}, b: {name: X, id: one}}\n"
+    messages = [each.message for each in findings(tmp_path, reconciler=PROJECT, groups__a=text)]
+    assert messages == [
+        "groups `a` and `b` have the same name `X`",
+        "groups `a` and `b` have the same id `one`",
+    ]
+
+
+def test_a_path_that_leads_outside_is_named(tmp_path: Path) -> None:
+    assert "`../x`" in finding(tmp_path, reconciler="version: 1\nspecs: ['../x']\n").message

@@ -140,6 +140,24 @@ def test_an_alias_without_an_anchor_is_refused_without_repeating_it() -> None:
     assert "hunter2" not in repr(problem)
 
 
+@pytest.mark.parametrize("line", ["groups: {a: *nope}", "destination: *nope", "config: *nope", "<<: *nope"])
+def test_an_anchor_that_is_missing_is_named_where_it_can_be_no_password(line: str) -> None:
+    assert "`nope`" in finding(line + "\n").message
+
+
+@pytest.mark.parametrize(("key", "words"), [("1", "a letter"), ("true", '`"true":`'), ("1.5", "a letter")])
+def test_a_key_that_is_not_text_is_told_what_would_work(key: str, words: str) -> None:
+    assert words in finding(f"groups: {{{key}: {{}}}}\n").help
+
+
+def test_all_invisible_characters_of_a_file_are_found() -> None:
+    found = findings("a: \u200bx\nb: \u202ey\n")
+    assert [(each.code, place(each)) for each in found] == [
+        ("forbidden-character", (1, 4)),
+        ("forbidden-character", (2, 4)),
+    ]
+
+
 def test_an_alias_to_its_own_surroundings_is_refused() -> None:
     assert finding("a: &x [1, *x]\n").code == "alias-bomb"
 
@@ -246,6 +264,9 @@ def test_syntax_errors_say_what_to_change(text: str, where: tuple[int, int], wor
         "config:\n  key: |\nMIIEvQIBADANBg\nmore\n",
         "a:\n  config:\n    k: 'x\n",
         'a: {"config": {b: @x}}\n',
+        "a: 1\n  password: x\n",
+        "config: {a: b,\n c: 'x' y}\n",
+        "a:\n  config:\n    k: 1\n b: x: y\n",
     ],
 )
 def test_the_excerpt_of_a_syntax_error_in_a_config_is_withheld(text: str) -> None:

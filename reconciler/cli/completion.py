@@ -1,0 +1,29 @@
+"""`reconciler completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
+
+from reconciler.cli.exit import Exit
+from reconciler.cli.output import say
+
+_PROGRAM = "reconciler"
+_VARIABLE = "_RECONCILER_COMPLETE"
+_SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
+@click.pass_context
+def command(context: click.Context, shell: str) -> Exit:
+    """Print the script that makes SHELL complete commands, options, services and codes.
+
+    \b
+    bash:  eval "$(reconciler completion bash)"   in ~/.bashrc
+    zsh:   eval "$(reconciler completion zsh)"    in ~/.zshrc
+    fish:  reconciler completion fish | source    in ~/.config/fish/config.fish
+    """
+    script = _SHELLS[shell](context.find_root().command, {}, _PROGRAM, _VARIABLE)
+    # Not `source()`, which asks the bash of this machine for its version and prints what it thinks of it.
+    return say((script.source_template % script.source_vars()).strip())

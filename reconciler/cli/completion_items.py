@@ -1,0 +1,25 @@
+"""What shells may complete an argument to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def starting_with(words: Callable[[], Iterable[str]]) -> Completer:
+    """Complete to those words that begin like what was typed. They are asked for when they are needed."""
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+        return [word for word in words() if word.startswith(typed)]
+
+    return complete
+
+
+def services() -> Iterable[str]:
+    """The names of all services."""
+    from reconciler.catalogue.names import service_names
+
+    return service_names()

@@ -1,0 +1,136 @@
+"""Wrong usage of the command line, said in the words of all other findings."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+
+import click
+
+from reconciler.cli.exit import Exit
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.nearest import nearest
+
+_NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
+_SURPLUS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+class MisuseError(click.UsageError):
+    """A command line that makes no sense, with one thing to do about it."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message, click.get_current_context(silent=True))
+        self.advice = advice
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """`did you mean …?` where something is near, else nothing."""
+    meant = nearest(given, known)
+    return f"did you mean `{meant}`?" if meant else ""
+
+
+def tell_wrong_usage(
+    error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
+) -> Exit:
+    """Say it like any other diagnostic; whoever asked for JSON gets a document instead.
+
+    `commands` are the names of all commands.
+    """
+    from reconciler.report.diagnostics import short
+    from reconciler.report.document import dumped, failure
+    from reconciler.report.style import Colour, make_console, write_plain
+
+    diagnostic = _diagnostic(error, arguments, commands)
+    if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
+        write_plain(make_console(sys.stdout), dumped(failure(Exit.USAGE, Exit.USAGE.reason, [diagnostic])))
+    else:
+        plain = "--no-color" in arguments or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        make_console(sys.stderr, Colour.NEVER if plain else Colour.AUTO).print(short(diagnostic))
+    return Exit.USAGE
+
+
+def _diagnostic(
+    error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
+) -> Diagnostic:
+    """What is wrong with a command line; the help line names a better one, or where to look."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = next((word for word in arguments if word in commands), "")
+    message, advice = _said(error, command, arguments)
+    path = context.command_path if context and context.parent else f"reconciler {command}".strip()
+    return Diagnostic("wrong-usage", message, help=advice or f"`{path} --help` lists what there is")
+
+
+def _said(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
+    """Message and advice; without advice the help page is what is left."""
+    match error:
+        case MisuseError():
+            return error.message, error.advice
+        case click.NoSuchOption():
+            return f"there is no option `{error.option_name}`", _instead(error, command, arguments)
+        case click.BadOptionUsage():
+            needs = "takes no value" if "does not take" in error.message else "needs a value"
+            return f"`{error.option_name}` {needs}", ""
+        case click.MissingParameter():
+            return f"{_name(error)} is missing", _choices(error)
+        case click.BadParameter():
+            return f"{_name(error)}: {_invalid(error)}", _near_choice(error)
+    return _plain(error)
+
+
+def _plain(error: click.ClickException) -> tuple[str, str]:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if type(error).__name__ == "NoArgsIsHelpError" and context:  # click offers the name since 8.2 only
+        return f"`{context.command_path}` needs a command", ""
+    message = error.format_message().rstrip(".")
+    if found := _NO_COMMAND.search(message):
+        group = context.command if context else None
+        known = group.list_commands(context) if context and isinstance(group, click.Group) else ()
+        return f"there is no command `{found['name']}`", did_you_mean(found["name"], known)
+    if found := _SURPLUS.search(message):
+        return f"`{found['words']}` is too much here", ""
+    return _sentence(message), ""
+
+
+def _instead(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
+    """The option that is meant, or its right place."""
+    if command and arguments.index(command) > 0 and error.ctx and error.ctx.parent is None:
+        return f"options stand after the command: `reconciler {command} {error.option_name}`"
+    options = error.ctx.command.params if error.ctx else []
+    return did_you_mean(error.option_name, [name for option in options for name in option.opts])
+
+
+def _name(error: click.BadParameter) -> str:
+    if error.param is None:
+        return "a value"
+    if isinstance(error.param, click.Option):
+        return f"`{max(error.param.opts, key=len)}`"
+    return f"`{(error.param.name or '').upper()}`"
+
+
+def _invalid(error: click.BadParameter) -> str:
+    kind = error.param.type if error.param else None
+    message = _QUOTED.sub(r"`\1`", error.message.rstrip("."))
+    if isinstance(kind, click.IntRange) and " is not in the range " in message:
+        return f"{message.split()[0]} is not between {kind.min} and {kind.max}"
+    return _sentence(message)
+
+
+def _choices(error: click.BadParameter) -> str:
+    kind = error.param.type if error.param else None
+    return (
+        f"one of {', '.join(f'`{each}`' for each in kind.choices)}" if isinstance(kind, click.Choice) else ""
+    )
+
+
+def _near_choice(error: click.BadParameter) -> str:
+    kind = error.param.type if error.param else None
+    given = _QUOTED.match(error.message)
+    return did_you_mean(given[1], map(str, kind.choices)) if given and isinstance(kind, click.Choice) else ""
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:]

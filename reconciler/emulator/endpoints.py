@@ -1,0 +1,37 @@
+"""All endpoints of the API."""
+
+from __future__ import annotations
+
+from reconciler.emulator.resources import (
+    account,
+    certificates,
+    connections,
+    destinations,
+    fingerprints,
+    groups,
+    hybrid_agents,
+    members,
+    private_links,
+    proxy_agents,
+    secrets_managers,
+    teams,
+    users,
+    webhooks,
+)
+
+ROUTES = (
+    *account.ROUTES,
+    *users.ROUTES,
+    *teams.ROUTES,
+    *webhooks.ROUTES,
+    *groups.ROUTES,
+    *members.ROUTES,
+    *connections.ROUTES,
+    *destinations.ROUTES,
+    *certificates.ROUTES,
+    *fingerprints.ROUTES,
+    *hybrid_agents.ROUTES,
+    *proxy_agents.ROUTES,
+    *private_links.ROUTES,
+    *secrets_managers.ROUTES,
+)

@@ -1,0 +1,106 @@
+"""Faults as people write them: `POST /v1/destinations #2 after-effect reset`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.emulator.fault_kinds import TRAITS, FaultError, Kind, Phase
+from reconciler.emulator.faults import ANY, METHODS, Fault
+from reconciler.model.nearest import nearest
+
+SHAPE = "METHOD PATH [#N | #N..M | every N] [times N] [PHASE] KIND [ARGUMENT] [OPTION=VALUE …]"
+
+_COUNT = re.compile(r"#(\d{1,9})(\.\.(\d{1,9})?)?")
+_OPTION = re.compile(r"([a-z-]+)=(.*)", re.DOTALL)
+
+
+def parse_fault(text: str) -> Fault:
+    """The fault that a text describes, in the form of `SHAPE`. Raises FaultError, which names the
+    word that is wrong and the one that was probably meant."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise FaultError("a quotation mark is not closed", f"write `{SHAPE}`") from None
+    if len(words) < 3:
+        raise FaultError(f"`{text}` is no fault", f"write `{SHAPE}`, for example `POST /v1/groups #1 reset`")
+    reading = _Reading(words[2:])
+    return Fault(method=_method(words[0]), path=_path(words[1]), **reading.finish())
+
+
+def parse_faults(lines: Iterable[str]) -> list[Fault]:
+    """One fault per line. Empty lines, and those that begin with `#`, say nothing."""
+    stripped = (line.strip() for line in lines)
+    return [parse_fault(line) for line in stripped if line and not line.startswith("#")]
+
+
+def _method(word: str) -> str:
+    if word.upper() in METHODS or word == ANY:
+        return word.upper()
+    raise FaultError(f"`{word}` is no method", _meant(word.upper(), (*METHODS, ANY)))
+
+
+def _path(word: str) -> str:
+    if word == ANY or word.startswith("/"):
+        return word
+    raise FaultError(
+        f"`{word}` is no path", f"write `*`, or a path such as `/v1/{word.rsplit('/', maxsplit=1)[-1]}`"
+    )
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    known = tuple(known)
+    found = nearest(word, known)
+    listed = ", ".join(f"`{each}`" for each in known)
+    return f"did you mean `{found}`?" if found else f"known are {listed}"
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The words behind the path, taken one after the other."""
+
+    words: list[str]
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def finish(self) -> dict[str, Any]:
+        """The fields of a fault."""
+        while self.words and "kind" not in self.found:
+            self._selection_or_kind(self.words.pop(0))
+        if "kind" not in self.found:
+            raise FaultError("the fault does not say what happens", _meant("", Kind))
+        options: dict[str, str] = {}
+        for word in self.words:
+            option = _OPTION.fullmatch(word)
+            if option:
+                options[option[1]] = option[2]
+            elif "argument" in self.found or options:
+                raise FaultError(f"`{word}` stands behind the end of the fault", f"write `{SHAPE}`")
+            else:
+                self.found["argument"] = word
+        return {**self.found, "options": options}
+
+    def _selection_or_kind(self, word: str) -> None:
+        count = _COUNT.fullmatch(word)
+        if count:
+            self.found["first"] = int(count[1])
+            self.found["last"] = int(count[3]) if count[3] else None if count[2] else int(count[1])
+        elif word in ("every", "times"):
+            self.found[word] = self._number_behind(word)
+        elif word in set(Phase):
+            self.found["phase"] = Phase(word)
+        elif word in TRAITS:
+            self.found["kind"] = Kind(word)
+        else:
+            raise FaultError(
+                f"`{word}` is neither a phase nor a kind of fault",
+                _meant(word, (*Phase, *Kind, "every", "times")),
+            )
+
+    def _number_behind(self, word: str) -> int:
+        number = self.words.pop(0) if self.words else ""
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise FaultError(f"`{word}` needs a number behind it", f"write for example `{word} 3`")
+        return int(number)

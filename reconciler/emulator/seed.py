@@ -1,0 +1,208 @@
+"""A whole account as one document: what it is planted from, and what it can be written down as."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.emulator import setup_tests, targets
+from reconciler.emulator.account import Account, Identity
+from reconciler.emulator.destination import Destination
+from reconciler.emulator.masking import masked
+from reconciler.emulator.resources import connections, groups, users
+from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.store import Kind
+
+_NAMES = ("Ada", "Lovelace")
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeedAccount(_Entry):
+    """Who the account is."""
+
+    id: _Text
+    name: str = ""
+
+
+class SeedUser(_Entry):
+    """Somebody besides the owner of the account."""
+
+    email: _Text
+    given_name: str = "Ada"
+    family_name: str = "Lovelace"
+    role: str | None = None
+    active: bool = True
+
+
+class SeedMember(_Entry):
+    """A user in a group."""
+
+    email: _Text
+    role: _Text
+
+
+class SeedDestination(_Entry):
+    """A destination as somebody made it by hand. `config` is kept as it stands, secrets in clear."""
+
+    service: _Text
+    region: _Text = "GCP_US_EAST4"
+    time_zone_offset: _Text = "0"
+    daylight_saving_time_enabled: bool = False
+    networking_method: str | None = "Directly"
+    private_link_id: str | None = None
+    hybrid_deployment_agent_id: str | None = None
+    proxy_agent_id: str | None = None
+    external_secrets_manager_id: str | None = None
+    external_secrets_keys_config: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    setup_status: Literal["incomplete", "connected", "broken"] = "incomplete"
+
+
+class SeedConnection(_Entry):
+    """Something that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
+
+    service: _Text
+    schema_name: Annotated[_Text, Field(alias="schema")]
+
+
+class SeedGroup(_Entry):
+    """A group. Without an `id` it gets one like any other."""
+
+    name: _Text
+    id: _Text | None = None
+    created_at: str | None = None
+    destination: SeedDestination | None = None
+    connections: list[SeedConnection] = []
+    users: list[SeedMember] = []
+
+
+class SeedTest(_Entry):
+    """One result of a run of setup tests."""
+
+    title: _Text
+    status: Literal["PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED"] = "PASSED"
+    message: str = ""
+    details: Any = None
+
+
+class SeedScript(_Entry):
+    """What the coming runs of setup tests find: for one group by name, else for whichever comes."""
+
+    group: _Text | None = None
+    runs: list[list[SeedTest]] = []
+    finally_always: list[SeedTest] | None = None
+
+
+class Seed(_Entry):
+    """An account."""
+
+    version: Literal[1]
+    account: SeedAccount | None = None
+    users: list[SeedUser] = []
+    groups: list[SeedGroup] = []
+    setup_tests: list[SeedScript] = []
+
+    @field_validator("groups")
+    @classmethod
+    def _unambiguous(cls, groups: list[SeedGroup]) -> list[SeedGroup]:
+        ids = Counter(group.id for group in groups if group.id is not None)
+        twice = [identifier for identifier, number in ids.items() if number > 1]
+        if twice:
+            raise PydanticCustomError(
+                "invalid-seed",
+                "two groups have the id `{id}`",
+                {"id": twice[0], "help": "give each group an id of its own, or none"},
+            )
+        return groups
+
+
+def plant(account: Account, seed: Seed) -> None:
+    """Put everything of a seed into an account, all or nothing. Nothing of it is in the history."""
+    with account.store.transaction():
+        if seed.account is not None:
+            identity = account.identity
+            account.become(Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id))
+        for user in seed.users:
+            users.add(account, user.email, (user.given_name, user.family_name), user.role, user.active)
+        for group in seed.groups:
+            _plant_group(account, group)
+        for script in seed.setup_tests:
+            target = targets.target(group_name=script.group or None)
+            last = None if script.finally_always is None else _run(script.finally_always)
+            setup_tests.script(account, target, map(_run, script.runs), finally_always=last)
+        account.take_effects()
+
+
+def _plant_group(account: Account, group: SeedGroup) -> None:
+    planted = groups.add(account, group.name, group.id)
+    identifier = planted["id"]
+    if group.created_at:
+        planted["created_at"] = group.created_at
+        account.store.replace(Kind.GROUP, identifier, planted, label=group.name)
+    if group.destination is not None:
+        settings = group.destination.model_dump()
+        healthy = settings["setup_status"] != "incomplete"
+        destination = Destination(id=identifier, **settings, connected_once=healthy)
+        account.store.add(Kind.DESTINATION, identifier, destination.document(), parent=identifier)
+    for connection in group.connections:
+        connections.add(account, identifier, connection.service, connection.schema_name)
+    for member in group.users:
+        known = users.of_email(account, member.email)
+        user_id = known["id"] if known else users.add(account, member.email, _NAMES, None, True)
+        groups.add_member(account, identifier, user_id, member.role)
+
+
+def _run(tests: list[SeedTest]) -> list[SetupTest]:
+    return [SetupTest(test.title, test.status, test.message, test.details) for test in tests]
+
+
+def written_down(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
+    """The account in the form of a seed. Secrets are stars unless asked for."""
+    with account.store.transaction():
+        seed: dict[str, Any] = {
+            "version": 1,
+            "account": {"id": account.identity.account_id, "name": account.identity.account_name},
+        }
+        seed["users"] = [
+            {name: user[name] for name in ("email", "given_name", "family_name", "role", "active")}
+            for user in account.store.listed(Kind.USER)
+            if user["id"] != account.identity.user_id
+        ]
+        seed["groups"] = [_written_group(account, group) for group in account.store.listed(Kind.GROUP)]
+    written = {name: value for name, value in seed.items() if value != []}
+    return written if show_secrets else {**written, "groups": masked(written.get("groups", []))}
+
+
+def _written_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
+    written = {name: group[name] for name in ("id", "name", "created_at")}
+    document = account.store.find(Kind.DESTINATION, group["id"])
+    if document is not None:
+        written["destination"] = dict(_telling(document))
+    found = account.store.listed(Kind.CONNECTION, parent=group["id"])
+    if found:
+        written["connections"] = [{name: each[name] for name in ("service", "schema")} for each in found]
+    people = [
+        {"email": users.existing(account, each["user"])["email"], "role": each["role"]}
+        for each in account.store.listed(Kind.MEMBERSHIP, parent=group["id"])
+        if each["user"] != account.identity.user_id
+    ]
+    return {**written, "users": people} if people else written
+
+
+def _telling(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The settings of a destination that a seed would not have by itself."""
+    for field in fields(Destination):
+        if field.name not in SeedDestination.model_fields:
+            continue
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if field.name == "service" or document[field.name] != default:
+            yield field.name, document[field.name]

@@ -1,0 +1,54 @@
+"""What is remembered between runs. Memory, never authority: losing it costs exactly what is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.address import Address
+from reconciler.model.plan import Action
+from reconciler.model.value import FieldPath
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a run was about to do with an address, written before the call.
+
+    `name` is that of the object; `namesakes` are the ids of all live objects that had this name then, so
+    that a later look can tell a new one from those. `at` is when, as ISO 8601 in UTC, for people only.
+    """
+
+    action: Action
+    name: str
+    namesakes: tuple[str, ...] = ()
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known about one address.
+
+    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and
+    without secrets; `fingerprints` stand for the secrets. `protected` is remembered so that it survives the
+    deletion of the block that declared it. `unverified` is true from a write until the tests and approvals
+    that the spec demands have passed.
+    """
+
+    id: str | None = None
+    applied: Mapping[FieldPath, Any] = field(default_factory=dict)
+    fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
+    protected: bool = False
+    unverified: bool = False
+    intent: Intent | None = None
+    applied_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots."""
+
+    lineage: str
+    serial: int
+    account_id: str
+    records: Mapping[Address, Record] = field(default_factory=dict)

@@ -1,0 +1,105 @@
+"""What earlier runs remember about a project, and what this one adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.record import Record, State
+from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
+from reconciler.spec.project import Project
+from reconciler.state.file import StateFile, StateSession
+
+FOLDER = ".reconciler"
+SANDBOX = "sandbox"
+
+
+def place_of(project: Project, name: str, *, sandbox: bool) -> Path:
+    """Where a project keeps a file of its own: in `.reconciler/` beside the project file.
+
+    A project file of another name than `reconciler.yaml` has files of its own, so that two project files
+    over the same specs do not share a memory.
+    """
+    folder = project.directory / FOLDER / (SANDBOX if sandbox else "")
+    stem = project.path.stem
+    return folder / (name if stem == "reconciler" else f"{stem}.{name}")
+
+
+class Memory:
+    """The state of a project: read when a run starts, written only between `begin` and `end`."""
+
+    def __init__(self, file: StateFile, entropy: Callable[[int], bytes]) -> None:
+        """Read what is there. Raises ReconcilerError."""
+        self._file = file
+        self._entropy = entropy
+        self._state = file.read()
+        self._key = file.key()
+        self._session: StateSession | None = None
+
+    def prepare(self) -> None:
+        """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
+        if self._key is None:
+            self._key = self._entropy(KEY_BYTES)
+            self._file.keep_key(self._key)
+
+    def fingerprinter(self) -> Fingerprinter | None:
+        """What fingerprints are made with; None where there is no key, and nothing can be compared."""
+        return None if self._key is None else Fingerprinter(self._key)
+
+    @property
+    def exists(self) -> bool:
+        """Whether an earlier run left anything."""
+        return self._state is not None
+
+    @property
+    def records(self) -> Mapping[Address, Record]:
+        """All records as of now."""
+        if self._session is not None:
+            return self._session.records
+        return self._state.records if self._state is not None else {}
+
+    def check_account(self, account_id: str) -> None:
+        """Raise ReconcilerError where this is the memory of another account."""
+        if self._state is None or self._state.account_id == account_id:
+            return
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "other-account",
+                    f"these credentials are for account `{account_id}`,"
+                    f" the state `{self._file.shown_as}` is of `{self._state.account_id}`",
+                    help="use credentials of that account, or a project file of its own for this one",
+                )
+            ]
+        )
+
+    def begin(self, account_id: str) -> None:
+        """Start to write. Raises ReconcilerError."""
+        state = self._state or State(self._entropy(16).hex(), 0, account_id)
+        self._session = self._file.open(state)
+
+    def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+        """Keep or forget records, durably. Raises OSError."""
+        if self._session is None:
+            raise RuntimeError("the memory is not open for writing")
+        self._session.remember(entries)
+
+    def keep(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+        """`remember` before anything was sent: raises ReconcilerError."""
+        try:
+            self.remember(entries)
+        except OSError as error:
+            raise ReconcilerError([self._file.unusable("written", error)]) from error
+
+    def end(self) -> None:
+        """Write everything into one file. Raises ReconcilerError; what was remembered is safe all the same."""
+        if self._session is None:
+            return
+        session, self._session = self._session, None
+        self._state = session.state
+        try:
+            session.close()
+        except OSError as error:
+            raise ReconcilerError([self._file.unusable("written", error)]) from error

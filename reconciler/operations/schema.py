@@ -1,0 +1,146 @@
+"""`schema`: JSON Schemas of project and spec files, for editors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DataclassSchema
+
+from reconciler.kinds.destination_schema import (
+    DESTINATION,
+    INHERITED,
+    Schema,
+    destination_definitions,
+    inlined,
+    ref,
+)
+from reconciler.model.address import KEY_PATTERN
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.operations.settings import Settings
+from reconciler.spec.load import project_files
+from reconciler.spec.project import ProjectFile, read_project
+from reconciler.spec.schema import SpecFile
+from reconciler.spec.tree import Table
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DEFAULT_FOLDER = Path(".reconciler", "schema")
+
+_BY_ENTRY = ("profiles", "groups")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the schemas are now: one file each by the kind of file, and for every folder with files of the
+    project the path that a modeline there has to name."""
+
+    files: Mapping[str, Path]
+    modelines: Mapping[str, str]
+
+
+def schema_of(kind: str) -> Schema:
+    """The schema of a `project` or a `spec` file."""
+    return {"project": _project_schema, "spec": _spec_schema}[kind]()
+
+
+def write_schemas(settings: Settings, folder: Path | None) -> Written:
+    """Write both schemas into `folder`, by default beside the project file. Raises `ReconcilerError`."""
+    project = settings.directory / settings.project
+    target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder
+    files = {kind: target / f"{kind}.json" for kind in ("project", "spec")}
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for kind, file in files.items():
+            text = json.dumps(schema_of(kind), indent=2, ensure_ascii=False)
+            file.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise ReconcilerError([_unwritable(target, error)]) from error
+    shown = {kind: _relative(file, settings.directory) for kind, file in files.items()}
+    return Written(shown, _modelines(settings, files))
+
+
+def _modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
+    """For the project file and each folder of spec files: the schema's path as seen from there."""
+    project = settings.directory / settings.project
+    lines = {str(settings.project): _modeline(files["project"], project.parent)}
+    for file in _spec_files(settings):
+        folder = _relative(file.parent, settings.directory)
+        lines[str(folder / "*.yaml")] = _modeline(files["spec"], file.parent)
+    return lines
+
+
+def _spec_files(settings: Settings) -> list[Path]:
+    """The spec files of the project, or one that could be where it has none or cannot be read."""
+    try:
+        project = read_project(settings.project, settings.directory)
+        return [each.file for each in project_files(project, settings.directory)]
+    except ReconcilerError:
+        return [(settings.directory / settings.project).parent / "groups" / "any.yaml"]
+
+
+def _modeline(schema: Path, folder: Path) -> str:
+    path = Path(os.path.relpath(schema, folder)).as_posix()
+    return f"# yaml-language-server: $schema={path}"
+
+
+def _relative(path: Path, directory: Path) -> Path:
+    return path.relative_to(directory) if path.is_relative_to(directory) else path
+
+
+def _unwritable(target: Path, error: OSError) -> Diagnostic:
+    return Diagnostic(
+        "file-unwritable",
+        f"cannot write below `{target}`: {error.strerror or error}",
+        help="name another folder, or make this one writable",
+    )
+
+
+class _Outline(GenerateJsonSchema):
+    """Schemas of the skeletons. What is a tree there is filled in afterwards."""
+
+    def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
+        """A tree is any mapping, as far as the skeleton knows."""
+        return {"type": "object"} if schema["cls"] is Table else super().dataclass_schema(schema)
+
+
+def _project_schema() -> Schema:
+    schema = _skeleton(ProjectFile, "fivetran-reconciler project file")
+    schema["properties"]["defaults"]["properties"]["destination"] |= ref(INHERITED)
+    return _whole(schema)
+
+
+def _spec_schema() -> Schema:
+    schema = _skeleton(SpecFile, "fivetran-reconciler spec file")
+    properties = schema["properties"]
+    for key in _BY_ENTRY:
+        properties[key]["propertyNames"] = {"pattern": f"^(?:{KEY_PATTERN.pattern})$"}
+    properties["profiles"]["additionalProperties"] = ref(INHERITED)
+    properties["groups"]["additionalProperties"]["properties"]["destination"] |= ref(DESTINATION)
+    return _whole(schema)
+
+
+def _skeleton(model: type[BaseModel], title: str) -> Schema:
+    schema = model.model_json_schema(schema_generator=_Outline)
+    plain: Schema = _without_null(inlined(schema, schema["$defs"]))
+    return {"title": title, **{key: part for key, part in plain.items() if key != "$defs"}}
+
+
+def _without_null(schema: Any) -> Any:
+    """A mapping that may be left out is no mapping that may be null."""
+    if isinstance(schema, list):
+        return [_without_null(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("anyOf") == [{"type": "object"}, {"type": "null"}]:
+        return {**{key: part for key, part in schema.items() if key != "anyOf"}, "type": "object"}
+    return {key: _without_null(part) for key, part in schema.items()}
+
+
+def _whole(schema: Schema) -> Schema:
+    return {"$schema": DIALECT, **schema, "$defs": destination_definitions()}

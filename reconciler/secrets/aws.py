@@ -1,0 +1,118 @@
+"""`aws:NAME-or-ARN` and `aws:NAME-or-ARN#key`: AWS Secrets Manager. Needs the extra `aws`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reconciler.model.value import Reference
+from reconciler.secrets.base import SecretUnavailable, Surroundings, text_of
+
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:" + _NAME.pattern)
+_SAID_BY_CODE = {
+    "ResourceNotFoundException": "AWS has no secret of this name in region `{region}`",
+    "AccessDeniedException": "AWS does not let these credentials read it",
+    "DecryptionFailure": "AWS cannot decrypt it with its KMS key",
+    "InvalidRequestException": "AWS does not give it out; it may be marked for deletion",
+    "InvalidParameterException": "AWS does not take this name",
+    "UnrecognizedClientException": "AWS does not know these credentials",
+    "InvalidClientTokenId": "AWS does not know these credentials",
+    "InvalidSignatureException": "AWS finds these credentials wrong",
+    "SignatureDoesNotMatch": "AWS finds these credentials wrong",
+    "ExpiredTokenException": "the AWS session has expired",
+    "ExpiredToken": "the AWS session has expired",
+    "ThrottlingException": "AWS is asked too often; try again later",
+}
+_SAID_BY_FAILURE = {
+    "NoCredentialsError": "there are no AWS credentials",
+    "PartialCredentialsError": "the AWS credentials are incomplete",
+    "ProfileNotFound": "there is no AWS profile of the name in `AWS_PROFILE`",
+    "EndpointConnectionError": "AWS cannot be reached",
+    "ConnectTimeoutError": "AWS cannot be reached",
+    "ReadTimeoutError": "AWS did not answer in time",
+}
+
+
+def flaw(reference: Reference) -> tuple[str, str] | None:
+    """What is wrong with a reference, and what to do, as far as its text tells."""
+    if _NAME.fullmatch(reference.locator) or _ARN.fullmatch(reference.locator):
+        return None
+    return (
+        "this is neither the name nor the ARN of a secret in AWS Secrets Manager",
+        "write for example `aws:prod/database#password`",
+    )
+
+
+class SecretsManager:
+    """Reads the current version of secrets, with credentials of the environment that is handed in, else
+    with those that AWS's library finds by itself (profiles, single sign-on, roles)."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._environ = surroundings.environ
+        self._timeout = surroundings.timeout
+        self._clients: dict[str | None, Any] = {}
+
+    def read(self, reference: Reference) -> str:
+        """The text of a secret; binary ones must hold UTF-8 text. Raises SecretUnavailable."""
+        try:
+            from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        except ModuleNotFoundError:
+            raise SecretUnavailable(
+                reference,
+                "the library for AWS is not installed: `pip install 'fivetran-reconciler[aws]'`",
+            ) from None
+        region = self._region(reference)
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        if len({bool(self._environ.get(name)) for name in keys}) > 1:
+            raise SecretUnavailable(reference, f"of `{keys[0]}` and `{keys[1]}` only one is set")
+        try:
+            answer = self._client(region).get_secret_value(SecretId=reference.locator)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", "unknown"))
+            told = _SAID_BY_CODE.get(code, "AWS refuses to give it out")
+            raise SecretUnavailable(reference, told.format(region=region)) from None
+        except (BotoCoreError, HTTPClientError, ValueError) as error:
+            name = type(error).__name__
+            told = _SAID_BY_FAILURE.get(name, f"AWS cannot be asked ({name})")
+            raise SecretUnavailable(reference, told) from None
+        if isinstance(text := answer.get("SecretString"), str):
+            return text
+        return text_of(bytes(answer.get("SecretBinary") or b""), reference)
+
+    def _region(self, reference: Reference) -> str:
+        """The region of an ARN counts before that of the environment."""
+        if arn := _ARN.fullmatch(reference.locator):
+            return arn["region"]
+        region = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION")
+        if not region:
+            raise SecretUnavailable(
+                reference, "no AWS region is known: set `AWS_REGION`, or refer to the secret by its ARN"
+            )
+        return region
+
+    def _client(self, region: str) -> Any:
+        if region not in self._clients:
+            import boto3
+            from botocore.config import Config
+
+            environ = self._environ
+            session = boto3.Session(
+                aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID") or None,
+                aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY") or None,
+                aws_session_token=environ.get("AWS_SESSION_TOKEN") or None,
+                profile_name=environ.get("AWS_PROFILE") or None,
+                region_name=region,
+            )
+            self._clients[region] = session.client(
+                "secretsmanager",
+                endpoint_url=environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER")
+                or environ.get("AWS_ENDPOINT_URL")
+                or None,
+                config=Config(
+                    connect_timeout=self._timeout,
+                    read_timeout=self._timeout,
+                    retries={"mode": "standard", "total_max_attempts": 2},
+                ),
+            )
+        return self._clients[region]

@@ -1,0 +1,122 @@
+"""`vault:MOUNT/PATH#key`: entries of a HashiCorp Vault, KV version 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from reconciler.model.value import Reference
+from reconciler.secrets.base import SecretUnavailable, Surroundings
+
+if TYPE_CHECKING:
+    from reconciler.secrets.http import Answer
+
+_SEGMENT = re.compile(r"[^\s\x00-\x1f\x7f?#%]+")
+_SAID_BY_STATUS = {
+    301: "answers with a redirect, which is not followed; `VAULT_ADDR` must be its final address",
+    400: "refuses the request as invalid; `VAULT_NAMESPACE` may be wrong",
+    403: "does not let this token read it; the token may have expired, or its policy may lack the path",
+    412: "has not caught up with its primary yet; try again",
+    429: "is asked too often; try again later",
+    473: "is a standby that cannot answer",
+    501: "is not initialised",
+    503: "is sealed or under maintenance",
+}
+_SAID_BY_STATUS |= dict.fromkeys((302, 303, 307, 308), _SAID_BY_STATUS[301])
+
+
+def flaw(reference: Reference) -> tuple[str, str] | None:
+    """What is wrong with a reference, and what to do, as far as its text tells."""
+    example = "write for example `vault:kv/team/database#password`"
+    segments = reference.locator.split("/")
+    if len(segments) < 2 or not all(_is_plain(each) for each in segments):
+        return "a place in Vault is a mount and a path with `/` between them", example
+    if _parted(reference.locator)[1] == "":
+        return "there is no path behind `data`", example
+    if not reference.part:
+        return "an entry of Vault has keys, and this names none", f"{example}, the key behind `#`"
+    return None
+
+
+def _is_plain(segment: str) -> bool:
+    return segment not in {".", ".."} and _SEGMENT.fullmatch(segment) is not None
+
+
+class Vault:
+    """Reads whole entries, with the address and the token that the environment holds, as Vault's own
+    tools name them: `VAULT_ADDR`, `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._environ = surroundings.environ
+        self._timeout = surroundings.timeout
+
+    def read(self, reference: Reference) -> str:
+        """The latest version of an entry as the text of a JSON object.
+
+        The path may be written as the API has it (`kv/data/app`) or as people do (`kv/app`): the first
+        `data` behind the mount is taken for the API's. Raises SecretUnavailable.
+        """
+        from reconciler.secrets.http import Unanswered, get, server  # brings TLS, which few runs need here
+
+        if found := flaw(reference):
+            raise SecretUnavailable(reference, found[0])
+        missing = [name for name in ("VAULT_ADDR", "VAULT_TOKEN") if not self._environ.get(name, "").strip()]
+        if missing:
+            raise SecretUnavailable(reference, " and ".join(f"`{each}`" for each in missing) + " must be set")
+        mount, path = _parted(reference.locator)
+        try:
+            answer = get(
+                server(
+                    self._environ["VAULT_ADDR"],
+                    self._environ,
+                    authorities=self._environ.get("VAULT_CACERT") or None,
+                ),
+                f"/v1/{quote(mount)}/data/{quote(path)}",
+                self._headers(reference),
+                timeout=self._timeout,
+            )
+        except Unanswered as problem:
+            raise SecretUnavailable(reference, f"Vault cannot be asked: {problem.reason}") from None
+        return json.dumps(_entry(answer, reference, mount, path))
+
+    def _headers(self, reference: Reference) -> Mapping[str, str]:
+        headers = {"X-Vault-Request": "true", "X-Vault-Token": self._environ["VAULT_TOKEN"].strip()}
+        if namespace := self._environ.get("VAULT_NAMESPACE", "").strip():
+            headers["X-Vault-Namespace"] = namespace
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise SecretUnavailable(reference, "`VAULT_TOKEN` or `VAULT_NAMESPACE` is not plain text")
+        return headers
+
+
+def _parted(locator: str) -> tuple[str, str]:
+    """Mount and path."""
+    segments = locator.split("/")
+    border = segments.index("data", 1) if "data" in segments[1:] else None
+    mount = segments[: border or 1]
+    return "/".join(mount), "/".join(segments[(border or 0) + 1 :])
+
+
+def _entry(answer: Answer, reference: Reference, mount: str, path: str) -> Mapping[str, Any]:
+    """The keys and values of an entry. What Vault says in an error is not repeated."""
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        document = None
+    outer = document.get("data") if isinstance(document, dict) else None
+    match answer.status, outer:
+        case 200, {"data": dict(entry), "metadata": dict()}:
+            return entry
+        case 200, _:
+            reason = "what Vault answers is not an entry of a KV engine of version 2"
+        case 404, {"metadata": {"deletion_time": str(time)}} if time:
+            reason = "the latest version of this entry was deleted in Vault"
+        case 404, {"metadata": {"destroyed": True}}:
+            reason = "the latest version of this entry was destroyed in Vault"
+        case 404, _:
+            reason = f"Vault keeps nothing at `{path}` in a KV engine of version 2 mounted at `{mount}`"
+        case status, _:
+            reason = "Vault " + _SAID_BY_STATUS.get(status, f"answers with status {status}")
+    raise SecretUnavailable(reference, reason)

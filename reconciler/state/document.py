@@ -1,0 +1,200 @@
+"""The JSON form of a state: what stands in the snapshot, and in each line of the journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler.model.address import Address
+from reconciler.model.plan import Action
+from reconciler.model.record import Intent, Record, State
+from reconciler.model.value import FieldPath
+
+FORMAT: Final = 1
+
+
+class DamagedError(Exception):
+    """Bytes that are no state. The text says what is wrong and never repeats content."""
+
+
+class NewerError(Exception):
+    """A state of a format that only a newer version of this program reads."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_Document = TypeVar("_Document", bound=_Strict)
+
+
+class IntentDocument(_Strict):
+    """An intent."""
+
+    action: Action
+    name: str
+    namesakes: tuple[str, ...] = ()
+    at: str = ""
+
+
+class RecordDocument(_Strict):
+    """A record. Fields of `config` are nested, all others are at the top."""
+
+    id: str | None = None
+    applied: dict[str, Any] = Field(default_factory=dict)
+    fingerprints: dict[str, Any] = Field(default_factory=dict)
+    protected: bool = False
+    unverified: bool = False
+    intent: IntentDocument | None = None
+    applied_at: str = ""
+
+
+class StateDocument(_Strict):
+    """A snapshot."""
+
+    format: Literal[1] = FORMAT
+    lineage: str = Field(min_length=1)
+    serial: int = Field(ge=0)
+    account_id: str
+    records: dict[str, RecordDocument] = Field(default_factory=dict)
+
+
+class EntryDocument(_Strict):
+    """One line of the journal: the new record of an address, or null where it is forgotten."""
+
+    address: str
+    record: RecordDocument | None = None
+
+
+class HeadDocument(_Strict):
+    """The first line of a journal: the snapshot that it continues."""
+
+    format: Literal[1] = FORMAT
+    lineage: str
+    serial: int
+
+
+def encoded_state(state: State) -> bytes:
+    """A snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
+    document = StateDocument(
+        lineage=state.lineage,
+        serial=state.serial,
+        account_id=state.account_id,
+        records={str(address): _document(record) for address, record in state.records.items()},
+    )
+    data = document.model_dump(mode="json", exclude_defaults=False)
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
+def decoded_state(content: bytes) -> State:
+    """The state in a snapshot. Raises DamagedError, NewerError."""
+    data = _json(content)
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
+        raise NewerError(f"its format is {data['format']}, this version knows {FORMAT}")
+    document = _validated(StateDocument, data)
+    return State(
+        lineage=document.lineage,
+        serial=document.serial,
+        account_id=document.account_id,
+        records={address_of(text): _record(record) for text, record in document.records.items()},
+    )
+
+
+def encoded_head(state: State) -> bytes:
+    """The first line of the journal that continues a snapshot."""
+    return _line(HeadDocument(lineage=state.lineage, serial=state.serial))
+
+
+def decoded_head(line: bytes) -> HeadDocument:
+    """The snapshot that a journal continues. Raises DamagedError."""
+    return _validated(HeadDocument, _json(line))
+
+
+def encoded_entry(address: Address, record: Record | None) -> bytes:
+    """One line of the journal."""
+    return _line(EntryDocument(address=str(address), record=_document(record) if record else None))
+
+
+def decoded_entry(line: bytes) -> tuple[Address, Record | None]:
+    """What a line of the journal says. Raises DamagedError."""
+    document = _validated(EntryDocument, _json(line))
+    return address_of(document.address), _record(document.record) if document.record else None
+
+
+def address_of(text: str) -> Address:
+    """`kind.key` as an address. Raises DamagedError."""
+    kind, dot, key = text.partition(".")
+    if not (kind and dot and key):
+        raise DamagedError("a key of its records is no address")
+    return Address(kind, key)
+
+
+def _document(record: Record) -> RecordDocument:
+    intent = record.intent
+    return RecordDocument(
+        id=record.id,
+        applied=_nested(record.applied),
+        fingerprints=_nested(record.fingerprints),
+        protected=record.protected,
+        unverified=record.unverified,
+        intent=IntentDocument(
+            action=intent.action, name=intent.name, namesakes=intent.namesakes, at=intent.at
+        )
+        if intent
+        else None,
+        applied_at=record.applied_at,
+    )
+
+
+def _record(document: RecordDocument) -> Record:
+    intent = document.intent
+    return Record(
+        id=document.id,
+        applied=_flat(document.applied),
+        fingerprints=_flat(document.fingerprints),
+        protected=document.protected,
+        unverified=document.unverified,
+        intent=Intent(intent.action, intent.name, intent.namesakes, intent.at) if intent else None,
+        applied_at=document.applied_at,
+    )
+
+
+def _nested(fields: Any) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in fields.items():
+        if len(path) == 1:
+            nested[path[0]] = value
+        else:
+            nested.setdefault(path[0], {})[path[1]] = value
+    return nested
+
+
+def _flat(nested: dict[str, Any]) -> dict[FieldPath, Any]:
+    flat: dict[FieldPath, Any] = {}
+    for name, value in nested.items():
+        if name == "config" and isinstance(value, dict):
+            flat |= {(name, inner): leaf for inner, leaf in value.items()}
+        else:
+            flat[(name,)] = value
+    return flat
+
+
+def _line(document: BaseModel) -> bytes:
+    return (json.dumps(document.model_dump(mode="json"), sort_keys=True) + "\n").encode()
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise DamagedError("it is not valid JSON") from None
+
+
+def _validated(model: type[_Document], data: Any) -> _Document:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, each["loc"])) or "the whole" for each in error.errors()[:3])
+        raise DamagedError(f"it has not the shape of a state at {places}") from None

@@ -1,0 +1,170 @@
+"""A state in a local file: a snapshot written atomically, and a journal beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.record import Record, State
+from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
+from reconciler.state.journal import Entry, JournalWriter, replayed
+
+
+class StateFile:
+    """Where a state is kept. `path` is the snapshot; `.journal` and `.key` stand behind its name for the journal
+    and for the key of the fingerprints."""
+
+    def __init__(self, path: Path, shown_as: str) -> None:
+        self._path = path
+        self._journal = path.with_name(path.name + ".journal")
+        self._key = path.with_name(path.name + ".key")
+        self._shown = shown_as
+
+    @property
+    def shown_as(self) -> str:
+        """The place as people know it."""
+        return self._shown
+
+    def read(self) -> State | None:
+        """Snapshot and journal together; None where there is no state yet. Writes nothing.
+
+        Raises ReconcilerError for one that is damaged, newer, or cannot be read.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ReconcilerError([self.unusable("read", error)]) from error
+        try:
+            state = decoded_state(content)
+            return replayed(state, self._journal.read_bytes()) if self._journal.exists() else state
+        except NewerError as error:
+            raise ReconcilerError([self._newer(error)]) from error
+        except DamagedError as error:
+            raise ReconcilerError([self._damaged(error)]) from error
+        except OSError as error:
+            raise ReconcilerError([self.unusable("read", error)]) from error
+
+    def key(self) -> bytes | None:
+        """The key of the fingerprints; None where there is none yet. Raises ReconcilerError."""
+        try:
+            return bytes.fromhex(self._key.read_text("ascii")) or None
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ReconcilerError([self._damaged(DamagedError("its key file is not one"))]) from error
+        except OSError as error:
+            raise ReconcilerError([self.unusable("read", error)]) from error
+
+    def keep_key(self, key: bytes) -> None:
+        """Write the key. Raises ReconcilerError."""
+        try:
+            self._key.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._key, key.hex().encode())
+        except OSError as error:
+            raise ReconcilerError([self.unusable("written", error)]) from error
+
+    def open(self, state: State) -> StateSession:
+        """Begin to write, with `state` as the next snapshot. Raises ReconcilerError."""
+        try:
+            return StateSession(self._path, self._journal, state)
+        except OSError as error:
+            raise ReconcilerError([self.unusable("written", error)]) from error
+
+    def unusable(self, done: str, error: OSError) -> Diagnostic:
+        """What to say where the file could not be `read` or `written`."""
+        return Diagnostic(
+            "state-unusable",
+            f"the state `{self._shown}` cannot be {done}: {error.strerror or error}",
+            help="correct the permissions or the disk, then run again",
+        )
+
+    def _damaged(self, error: DamagedError) -> Diagnostic:
+        return Diagnostic(
+            "state-damaged",
+            f"the state `{self._shown}` is damaged: {error}",
+            notes=("a state is memory only: without it, entries are found again by their ids or names",),
+            help="restore it from a backup, or delete it and its `.journal` and plan again",
+        )
+
+    def _newer(self, error: NewerError) -> Diagnostic:
+        return Diagnostic(
+            "state-newer",
+            f"the state `{self._shown}` was written by a newer version of this program: {error}",
+            help="use that version, here and wherever else this state is used",
+        )
+
+
+class StateSession:
+    """A state that is being written. What `remember` is given is durable before it returns."""
+
+    def __init__(self, path: Path, journal: Path, state: State) -> None:
+        """Write the snapshot with the next serial, and start its journal. Raises OSError."""
+        self._path = path
+        self._records = dict(state.records)
+        self._base = replace(state, serial=state.serial + 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, encoded_state(self.state))
+        self._journal = JournalWriter(journal, self._base)
+        sync_directory(path.parent)
+
+    @property
+    def records(self) -> Mapping[Address, Record]:
+        """What is remembered now."""
+        return MappingProxyType(self._records)
+
+    @property
+    def state(self) -> State:
+        """The whole state as of now."""
+        return replace(self._base, records=dict(self._records))
+
+    def remember(self, entries: Iterable[Entry]) -> None:
+        """Keep records, or forget an address (None). Raises OSError, and then none of them is kept."""
+        entries = list(entries)
+        self._journal.append(entries)
+        for address, record in entries:
+            if record is None:
+                self._records.pop(address, None)
+            else:
+                self._records[address] = record
+
+    def close(self) -> None:
+        """Take what the journal holds into a new snapshot, which makes the journal an old one. Raises OSError."""
+        self.release()
+        self._base = replace(self._base, serial=self._base.serial + 1)
+        write_atomically(self._path, encoded_state(self.state))
+
+    def release(self) -> None:
+        """Let go of the files as they are: the journal already holds all that was remembered."""
+        self._journal.close()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that a crash leaves the old or the new content, readable by its owner only. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and new files in a directory durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

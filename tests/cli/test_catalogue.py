@@ -1,0 +1,126 @@
+"""`reconciler catalogue`: services, their fields, and a spec to start from."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from harness import Fivetran, Project
+
+from reconciler.catalogue.load import load_service, service_names
+
+
+def test_list_names_every_service_and_what_replaces_an_old_one(project: Project) -> None:
+    lines = project.run("catalogue", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(service_names())
+    assert re.search(
+        r"^adls +Azure Data Lake Storage +legacy; use managed_data_lake$", "\n".join(lines), re.M
+    )
+    starts = {
+        line.index(title) for line in lines for title in ("Snowflake", "Amazon Redshift") if title in line
+    }
+    assert len(starts) == 1
+
+
+def test_list_as_json_has_title_stage_and_successor(project: Project) -> None:
+    document = project.run("catalogue", "list", "--format", "json").document
+    assert len(document["services"]) == 42
+    adls = document["services"][0]
+    assert (adls["name"], adls["stage"], adls["successor"]) == ("adls", "legacy", "managed_data_lake")
+    assert document["exit"] == {"code": 0, "reason": "ok"}
+
+
+def test_show_tells_what_matters_about_each_field(project: Project) -> None:
+    page = project.run("catalogue", "show", "managed_data_lake").stdout
+    assert "  bucket  (text, immutable)\n" in page
+    assert "Required while `storage_provider` is AWS or GCS." in page
+    assert "  secret_value  (text, sensitive)\n" in page
+    assert "  external_id  (text, read-only)\n" in page
+    assert "Default: 443." in page
+    fields = re.findall(r"^  (\w+)  \(", page, re.M)
+    service = load_service("managed_data_lake")
+    assert service is not None
+    assert fields == list(service.fields)
+
+
+def test_show_wraps_long_lists_of_values(project: Project) -> None:
+    page = project.run("catalogue", "show", "aurora_postgres_warehouse").stdout
+    assert "me-south-1" in page
+    assert max(map(len, page.splitlines())) <= 100
+
+
+def test_show_as_json_has_every_field_in_order(project: Project) -> None:
+    document = project.run("catalogue", "show", "snowflake", "--format", "json").document
+    fields = {field["name"]: field for field in document["service"]["fields"]}
+    assert next(iter(fields)) == "host"
+    assert fields["host"]["required"] is True
+    assert fields["private_key"]["required_when"] == {"auth": ["KEY_PAIR"]}
+    assert fields["private_key"]["sensitive"] is True
+
+
+def test_show_says_that_nothing_is_known_of_a_free_form_service(project: Project) -> None:
+    assert "takes any fields" in project.run("catalogue", "show", "clickhouse").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show", "snowflaek"], ["show", "snowflaek", "--example"], ["show", "Snow-flake"]]
+)
+def test_a_slip_in_a_service_gets_the_nearest_one(project: Project, arguments: list[str]) -> None:
+    result = project.run("catalogue", *arguments)
+    assert result.exit == 64
+    assert result.stdout == ""
+    assert "did you mean `snowflake`?" in result.stderr
+
+
+def test_a_service_like_no_other_points_at_the_list(project: Project) -> None:
+    result = project.run("catalogue", "show", "zzz")
+    assert result.exit == 64
+    assert "`reconciler catalogue list` shows all services" in result.stderr
+
+
+def test_an_example_is_no_json(project: Project) -> None:
+    result = project.run("catalogue", "show", "snowflake", "--example", "--format", "json")
+    assert result.exit == 64
+
+
+def test_an_example_explains_and_marks_what_cannot_be_changed(project: Project) -> None:
+    text = project.run("catalogue", "show", "new_s3_datalake", "--example").stdout
+    assert "# A first spec for Amazon S3 Data Lake" in text
+    assert "take `managed_data_lake` for something new" in " ".join(text.replace("# ", "").split())
+    assert re.search(r"# .*Immutable: it cannot be changed later\.\n +bucket: acme-lake\n", text)
+
+
+def test_an_example_holds_what_its_own_values_demand(project: Project) -> None:
+    text = project.run("catalogue", "show", "snowflake", "--example").stdout
+    assert re.search(r'^        private_key: \{secret: "env:SNOWFLAKE_PRIVATE_KEY"\}$', text, re.M)
+    assert re.search(r"^        # password: ", text, re.M)
+    assert not re.search(r"^        password: ", text, re.M)
+
+
+def write_all_examples(project: Project) -> dict[str, str]:
+    """All 42 examples as files of one project; returns the environment that they refer to."""
+    for name in service_names():
+        project.write(f"specs/groups/{name}.yaml", project.run("catalogue", "show", name, "--example").stdout)
+    texts = (file.read_text() for file in (project.folder / "specs/groups").iterdir())
+    names = {name for text in texts for name in re.findall(r'"env:(\w+)"', text)}
+    return {name: f"value-of-{name}" for name in names}
+
+
+def test_every_example_is_valid_as_it_stands(project: Project) -> None:
+    write_all_examples(project)
+    result = project.run("validate", "--format", "json")
+    assert result.exit == 0, result.stdout
+    assert (result.document["groups"], result.document["destinations"]) == (42, 42)
+    assert {each["code"] for each in result.document["diagnostics"]} == {"legacy-service"}
+
+
+def test_every_example_can_be_applied_and_leaves_nothing_to_do(project: Project, server: Fivetran) -> None:
+    environ = write_all_examples(project)
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    applied = project.against(server, "apply", "--auto-approve", environ=environ)
+    assert applied.exit == 0, applied.stdout + applied.stderr
+    assert len(server.ids("destinations")) == 42
+    assert project.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0

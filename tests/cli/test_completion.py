@@ -1,0 +1,86 @@
+"""Shell completion: complete, and quick because nothing heavy is imported."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from harness import ROOT, Project
+
+from reconciler.catalogue.names import service_names
+from reconciler.cli.commands import SUMMARIES
+from reconciler.model.codes import EXPLANATIONS
+
+HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
+COMPLETING = """\
+import sys
+from reconciler.cli.main import run
+try:
+    run([])
+finally:
+    print("IMPORTED", *sys.modules)
+"""
+
+
+def completed(*words: str) -> tuple[list[str], set[str]]:
+    """What bash is offered for the last word, and which modules that took."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLETING],
+        cwd=ROOT,
+        env={
+            "_RECONCILER_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["reconciler", *words]),
+            "COMP_CWORD": str(len(words)),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *offers, imported = done.stdout.splitlines()
+    return [offer.partition(",")[2] for offer in offers], set(imported.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["pl"], ["plan"]),
+        (["e"], [name for name in SUMMARIES if name.startswith("e")]),
+        (["catalogue", "sh"], ["show"]),
+        (["catalogue", "show", "snow"], ["snowflake"]),
+        (["catalogue", "show", "mysql"], [name for name in service_names() if name.startswith("mysql")]),
+        (["explain", "unknown-f"], [code for code in EXPLANATIONS if code.startswith("unknown-f")]),
+        (["plan", "--det"], ["--detailed-exitcode"]),
+        (["validate", "--format", "s"], ["sarif"]),
+    ],
+)
+def test_commands_options_services_and_codes_are_completed(words: list[str], expected: list[str]) -> None:
+    offers, imported = completed(*words)
+    assert offers == expected
+    assert not {name.partition(".")[0] for name in imported} & HEAVY
+
+
+def test_the_name_of_a_command_is_completed_without_importing_it() -> None:
+    _, imported = completed("ex")
+    assert "reconciler.cli.commands" in imported
+    assert "reconciler.cli.explain" not in imported
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_names_the_variable_that_the_program_listens_to(project: Project, shell: str) -> None:
+    result = project.run("completion", shell)
+    assert result.exit == 0
+    assert f"_RECONCILER_COMPLETE={shell}_complete" in result.stdout
+    assert result.stderr == ""
+
+
+def test_bash_takes_the_script(project: Project) -> None:
+    script = project.run("completion", "bash").stdout
+    bash = shutil.which("bash")
+    assert bash is not None
+    assert subprocess.run([bash, "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_another_shell_is_wrong_usage(project: Project) -> None:
+    assert project.run("completion", "powershell").exit == 64

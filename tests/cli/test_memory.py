@@ -1,0 +1,432 @@
+"""What one run remembers for the next: which group is which, and what is still to be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from harness import Fivetran, Project, fivetran
+
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.setup_tests import SetupTest
+
+PAIR = """\
+  orders:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {project_id: acme, data_set_location: US}
+"""
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Project:
+    """A project with one pair, for the account of the server."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(PAIR)
+    return project
+
+
+def state_of(project: Project) -> Path:
+    return project.folder / "specs" / ".reconciler" / "state.json"
+
+
+def apply(project: Project, server: Fivetran) -> list[str]:
+    """Apply, which must succeed; the writes that it sent."""
+    before = len(server.writes)
+    result = project.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stdout + result.stderr
+    return server.writes[before:]
+
+
+def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    [group] = server.ids("groups")
+    orders.groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
+    assert server.get(f"/groups/{group}")["name"] == "Orders of today"
+    assert apply(orders, server) == []
+
+
+def test_a_group_that_was_renamed_at_fivetran_gets_its_name_back(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    [group] = server.ids("groups")
+    server.app.dashboard.rename_group(group, "something else")
+    assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
+    assert server.ids("groups") == [group]
+
+
+def test_what_exists_already_is_adopted_without_a_call_and_without_tests(
+    orders: Project, server: Fivetran
+) -> None:
+    group = server.app.dashboard.add_group("orders")
+    server.app.dashboard.add_destination(
+        group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
+    )
+    plan = orders.against(server, "plan", "--detailed-exitcode")
+    assert plan.exit == 0
+    assert "No changes." in plan.stdout.splitlines()
+    assert group in plan.stdout
+    assert not state_of(orders).exists(), "a plan only reads"
+    assert apply(orders, server) == []
+    orders.groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
+
+
+def test_a_lost_memory_makes_nothing_twice(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    state_of(orders).unlink()
+    assert apply(orders, server) == []
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_a_remembered_group_that_is_gone_is_made_again(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    [group] = server.ids("groups")
+    server.app.dashboard.remove("destination", group)
+    server.app.dashboard.remove("group", group)
+    assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
+    [again] = server.ids("groups")
+    assert again != group
+    assert apply(orders, server) == []
+
+
+def test_the_memory_holds_no_secret_and_nobody_else_reads_it(orders: Project, server: Fivetran) -> None:
+    orders.groups(PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}'))
+    result = orders.against(
+        server, "apply", "--auto-approve", environ={"ORDERS_KEY": "a-key-that-nobody-sees"}
+    )
+    assert result.exit == 0, result.stderr
+    state = state_of(orders)
+    kept = json.loads(state.read_text())["records"]["destination.orders"]
+    assert kept["applied"]["config"] == {"project_id": "acme", "data_set_location": "US"}
+    assert state.stat().st_mode & 0o077 == 0
+    for file in state.parent.iterdir():
+        assert "a-key-that-nobody-sees" not in file.read_text()
+
+
+def test_the_memory_of_another_account_is_refused(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    state = json.loads(state_of(orders).read_text())
+    state_of(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
+    result = orders.against(server, "plan")
+    assert result.exit == 1
+    assert "error[other-account]" in result.stderr
+    assert server.calls[-1] == "GET /v1/account/info"
+
+
+def test_a_damaged_memory_is_named_before_anything_is_sent(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    state_of(orders).write_text("{")
+    before = len(server.calls)
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 1
+    assert "error[state-damaged]" in result.stderr
+    assert "specs/.reconciler/state.json" in result.stderr
+    assert server.calls[before:] == []
+
+
+def test_a_second_writer_is_told_who_is_first_and_calls_nobody(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    lock = state_of(orders).with_name("state.json.lock")
+    holder = {
+        "pid": 4711,
+        "host": "runner-7",
+        "user": "ci",
+        "since": "2026-11-23T10:00:00+00:00",
+        "doing": "x",
+    }
+    lock.with_name("state.json.lock.holder").write_text(json.dumps(holder))
+    before = len(server.calls)
+    with FileLock(lock):
+        result = orders.against(server, "apply", "--auto-approve")
+        assert result.exit == 5
+        assert "error[locked]" in result.stderr
+        assert "runner-7" in result.stderr
+        assert server.calls[before:] == []
+        assert orders.against(server, "plan").exit == 0, "reading needs no lock"
+    assert orders.against(server, "apply", "--auto-approve").exit == 0
+
+
+def test_nothing_is_sent_that_could_not_be_remembered(orders: Project, server: Fivetran) -> None:
+    state_of(orders).mkdir(parents=True)
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 1
+    assert "error[state-unusable]" in result.stderr
+    assert server.writes == []
+
+
+def test_tests_that_must_pass_stay_in_the_plan_until_they_do(orders: Project, server: Fivetran) -> None:
+    failure = SetupTest("Permission Test", "FAILED", "no access to acme")
+    server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
+    assert orders.against(server, "apply", "--auto-approve").exit == 6
+    [group] = server.ids("groups")
+    plan = orders.against(server, "plan", "--detailed-exitcode")
+    assert plan.exit == 2
+    assert "? destination.orders" in plan.stdout
+    server.app.dashboard.script_setup_tests(group_name="orders")
+    assert apply(orders, server) == [f"POST /v1/destinations/{group}/test"]
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_tests_that_may_fail_leave_nothing_to_do(orders: Project, server: Fivetran) -> None:
+    orders.groups(PAIR + "      setup_tests: {on_failure: warn}\n")
+    failure = SetupTest("Permission Test", "FAILED", "no access to acme")
+    server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 0
+    assert "no access to acme" in result.stdout
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_a_plan_tells_who_moved_a_field(orders: Project, server: Fivetran) -> None:
+    apply(orders, server)
+    [group] = server.ids("groups")
+
+    def origins() -> dict[str, str]:
+        [change] = orders.against(server, "plan", "--format", "json").document["changes"]
+        return {".".join(field["path"]): field["origin"] for field in change["fields"]}
+
+    server.app.dashboard.change_destination(group, config={"project_id": "theirs"}, time_zone_offset="+2")
+    assert origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
+    orders.groups(PAIR.replace("project_id: acme", "project_id: ours"))
+    assert origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
+    server.app.dashboard.change_destination(group, config={"project_id": "acme"}, time_zone_offset="0")
+    assert origins() == {"config.project_id": "spec"}
+
+
+def test_a_field_declared_later_is_remembered_although_it_was_right_already(
+    orders: Project, server: Fivetran
+) -> None:
+    orders.groups(PAIR.replace("project_id: acme, ", ""))
+    apply(orders, server)
+    [group] = server.ids("groups")
+    server.app.dashboard.change_destination(group, config={"project_id": "acme"})
+    orders.groups(PAIR)
+    assert apply(orders, server) == []
+    server.app.dashboard.change_destination(group, config={"project_id": "theirs"})
+    [change] = orders.against(server, "plan", "--format", "json").document["changes"]
+    assert [field["origin"] for field in change["fields"]] == ["drift"]
+
+
+def test_a_host_that_fivetran_rewrites_is_compared_with_what_was_applied(
+    orders: Project, server: Fivetran
+) -> None:
+    databricks = """\
+  orders:
+    destination:
+      service: databricks
+      time_zone_offset: "0"
+      config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main}
+"""
+    orders.groups(databricks)
+    apply(orders, server)
+    [group] = server.ids("groups")
+    server.app.dashboard.change_destination(
+        group, config={"server_host_name": "rewritten.privatelink.example"}
+    )
+    assert apply(orders, server) == []
+    orders.groups(databricks.replace("own.example", "other.example"))
+    assert apply(orders, server)[0] == f"PATCH /v1/destinations/{group}"
+    assert server.bodies("PATCH", f"/v1/destinations/{group}")[-1]["config"] == {
+        "server_host_name": "other.example"
+    }
+
+
+SECRET_PAIR = PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}')
+
+
+def with_key(value: str) -> dict[str, str]:
+    return {"ORDERS_KEY": value}
+
+
+def test_a_rotated_secret_is_the_only_thing_sent_and_is_never_shown(
+    orders: Project, server: Fivetran
+) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    [group] = server.ids("groups")
+    plan = orders.against(server, "plan", environ=with_key("second-key"))
+    assert "config.secret_key" in plan.stdout
+    assert "first-key" not in plan.stdout
+    assert "second-key" not in plan.stdout
+    result = orders.against(server, "apply", "--auto-approve", environ=with_key("second-key"))
+    assert result.exit == 0, result.stdout + result.stderr
+    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+        {"config": {"secret_key": "second-key"}, "run_setup_tests": False}
+    ]
+    again = orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    assert again.exit == 0
+
+
+def test_plans_for_two_different_new_secrets_are_the_same(orders: Project, server: Fivetran) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    changes = [
+        orders.against(server, "plan", "--format", "json", environ=with_key(value)).document["changes"]
+        for value in ("x", "a-much-longer-key-" * 9)
+    ]
+    assert changes[0] == changes[1] != []
+
+
+def test_a_secret_that_cannot_be_read_is_an_error_where_it_must_be_compared(
+    orders: Project, server: Fivetran
+) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    result = orders.against(server, "plan")
+    assert result.exit == 1
+    assert "error[secret-unavailable]" in result.stderr
+    assert "--secrets skip" in result.stderr
+    skipped = orders.against(server, "plan", "--secrets", "skip", "--format", "json", "--detailed-exitcode")
+    assert skipped.exit == 0
+    [destination] = [each for each in skipped.document["unchanged"] if each["address"].startswith("dest")]
+    assert destination["uncomparable"] == [["config", "secret_key"]]
+
+
+def test_a_secret_of_an_adopted_destination_cannot_be_compared_and_is_not_a_change(
+    orders: Project, server: Fivetran
+) -> None:
+    group = server.app.dashboard.add_group("orders")
+    server.app.dashboard.add_destination(
+        group,
+        "big_query",
+        config={"project_id": "acme", "data_set_location": "US", "secret_key": "nobody-knows"},
+    )
+    orders.groups(SECRET_PAIR)
+    assert apply(orders, server) == []
+    plan = orders.against(server, "plan", "--detailed-exitcode")
+    assert plan.exit == 0
+
+
+def test_without_the_key_of_the_fingerprints_nothing_is_a_change(orders: Project, server: Fivetran) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    state_of(orders).with_name("state.json.key").unlink()
+    plan = orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    assert plan.exit == 0
+    assert "secret" in plan.stdout
+
+
+def test_a_new_key_of_the_fingerprints_makes_no_secret_look_changed(
+    orders: Project, server: Fivetran
+) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    state_of(orders).with_name("state.json.key").unlink()
+    before = len(server.writes)
+    result = orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    assert result.exit == 0
+    assert server.writes[before:] == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_destination_whose_answer_was_lost_is_found_and_made_once(
+    orders: Project, server: Fivetran, kept: bool
+) -> None:
+    server.app.faults.add(parse_fault("POST /v1/destinations #1 after-effect close"))
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 6
+    assert "outcome-unknown" in result.stdout
+    server.app.faults.clear()
+    [group] = server.ids("groups")
+    if not kept:
+        for file in state_of(orders).parent.glob("state.json*"):
+            file.unlink()
+    # With its memory kept, the run also knows that the tests of what it finds are outstanding.
+    assert apply(orders, server) == ([f"POST /v1/destinations/{group}/test"] if kept else [])
+    assert server.writes.count("POST /v1/destinations") == 1
+    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_a_group_whose_answer_was_lost_is_found_and_made_once(orders: Project, server: Fivetran) -> None:
+    server.app.faults.add(parse_fault("POST /v1/groups #1 after-effect close"))
+    assert orders.against(server, "apply", "--auto-approve").exit == 6
+    server.app.faults.clear()
+    assert apply(orders, server)[0] == "POST /v1/destinations"
+    assert len(server.ids("groups")) == 1
+
+
+def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Fivetran) -> None:
+    server.app.faults.add(parse_fault("POST /v1/groups #1 before-effect close"))
+    orders.against(server, "apply", "--auto-approve")
+    records = json.loads(state_of(orders).read_text())["records"]
+    assert {address: record["intent"]["action"] for address, record in records.items()} == {
+        "group.orders": "create",
+        "destination.orders": "create",
+    }
+    server.app.faults.clear()
+    assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
+    records = json.loads(state_of(orders).read_text())["records"]
+    assert [record["intent"] for record in records.values()] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"tunnel_networking": "directly"},
+        {"agent_id_after_update": "null"},
+        {"cluster_id_after_update": "null"},
+        {"cloud_provider": "always-aws"},
+        {"private_link_host": "rewritten"},
+        {"unchosen_networking": "left-out"},
+        {"networking_and_connection_type": "aligned"},
+    ],
+    ids=lambda switches: next(iter(switches)),
+)
+def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
+    project: Project, behaviour: dict[str, str]
+) -> None:
+    project.groups(
+        """\
+  tunnelled:
+    destination:
+      service: postgres_rds_warehouse
+      time_zone_offset: "0"
+      networking_method: SshTunnel
+      config: {host: h, port: 5432, database: d, user: u, connection_type: SshTunnel, tunnel_host: t,
+        tunnel_port: 22, tunnel_user: f, always_encrypted: true}
+  hybrid:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      hybrid_deployment_agent_id: agent_one
+      config: {project_id: p, data_set_location: US}
+  clustered:
+    destination:
+      service: redshift
+      time_zone_offset: "0"
+      config: {host: h, port: 5439, database: d, user: u, auth_type: IAM, cluster_id: c, cluster_region: us-east-1,
+        role_arn: {secret: "env:ROLE"}}
+  linked:
+    destination:
+      service: databricks
+      time_zone_offset: "0"
+      networking_method: PrivateLink
+      private_link_id: pl_one
+      config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main, cloud_provider: AZURE,
+        connection_type: PrivateLink}
+"""
+    )
+    with fivetran(behaviour=Behaviour(**behaviour)) as server:
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+        role = {"ROLE": "arn:aws:iam::123456789012:role/r"}
+        first = project.against(server, "apply", "--auto-approve", environ=role)
+        assert first.exit == 0, first.stdout + first.stderr
+        main = project.folder / "specs" / "groups" / "main.yaml"
+        main.write_text(main.read_text().replace('"0"', '"+1"'))
+        second = project.against(server, "apply", "--auto-approve", environ=role)
+        assert second.exit == 0, second.stdout + second.stderr
+        third = project.against(server, "plan", "--detailed-exitcode", environ=role)
+        assert third.exit == 0, third.stdout

@@ -1,0 +1,29 @@
+"""The hooks that others put into their `.pre-commit-config.yaml`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from typing import Any
+
+import pytest
+from harness import ROOT, Project
+from ruamel.yaml import YAML
+
+HOOKS: list[dict[str, Any]] = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())
+
+
+def test_there_is_a_hook_for_validate_and_one_for_fmt() -> None:
+    assert {hook["id"] for hook in HOOKS} == {"reconciler-validate", "reconciler-fmt"}
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook["id"])
+def test_a_hook_passes_with_the_demo_account(project: Project, hook: dict[str, Any]) -> None:
+    shutil.rmtree(project.folder / "specs")
+    shutil.copytree(ROOT / "specs", project.folder / "specs", ignore=shutil.ignore_patterns(".*"))
+    files = sorted(str(file.relative_to(project.folder)) for file in project.folder.rglob("*.yaml"))
+    assert all(re.search(hook["files"], file) for file in files)
+    program, *arguments = shlex.split(hook["entry"])
+    assert program == "reconciler"
+    assert project.run(*arguments, *files).exit == 0

@@ -1,0 +1,201 @@
+"""`reconciler schema`: what editors check specs with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import ROOT, Project
+from jsonschema import Draft202012Validator
+
+from reconciler.catalogue.example import example_spec
+from reconciler.catalogue.load import load_service, service_names
+from reconciler.operations.schema import schema_of
+from reconciler.spec.source import parse
+from reconciler.spec.tree import plain
+
+SPEC = Draft202012Validator(schema_of("spec"))
+PROJECT = Draft202012Validator(schema_of("project"))
+
+
+def spec_of(text: str) -> Any:
+    return plain(parse(text, "spec.yaml"))
+
+
+def entry(destination: str) -> Any:
+    return spec_of(f"version: 1\ngroups:\n  one:\n    destination: {destination}\n")
+
+
+@pytest.mark.parametrize("kind", ["spec", "project"])
+def test_schemas_are_valid_schemas(kind: str) -> None:
+    Draft202012Validator.check_schema(schema_of(kind))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "specs").rglob("*.yaml")), ids=lambda file: file.name)
+def test_the_demo_account_fits(file: Path) -> None:
+    data = spec_of(file.read_text())
+    (PROJECT if file.name == "reconciler.yaml" else SPEC).validate(data)
+
+
+@pytest.mark.parametrize("name", service_names())
+def test_the_example_of_every_service_fits(name: str) -> None:
+    service = load_service(name)
+    assert service is not None
+    SPEC.validate(spec_of(example_spec(service)))
+
+
+SNOWFLAKE = "service: snowflake, config: "
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "{service: snowflake}",
+        "{profile: any, config: {whatever: inherited}}",
+        "{service: clickhouse, config: {host: h, port: 1}}",
+        '{service: {value: "env:SERVICE"}, config: {whatever: 1}}',
+        "{" + SNOWFLAKE + "{port: 443}}",
+        "{" + SNOWFLAKE + '{port: "443"}}',
+        "{" + SNOWFLAKE + "{auth: key_pair}}",
+        "{" + SNOWFLAKE + "{auth: KeyPair}}",
+        "{" + SNOWFLAKE + "{role: null}}",
+        "{" + SNOWFLAKE + "{role: {unset: true}}}",
+        "{" + SNOWFLAKE + '{role: {value: "env:ROLE"}}}',
+        "{" + SNOWFLAKE + '{password: {secret: "vault:kv/data/x#password"}}}',
+        "{" + SNOWFLAKE + "{unset: true}}",
+        "{service: snowflake, extra_config: {brand_new: 1}}",
+        "{" + SNOWFLAKE + '{is_private_key_encrypted: "True"}}',
+        "{time_zone_offset: +1}",
+        '{time_zone_offset: "-11"}',
+        "{region: aws_eu_central_1}",
+        "{region: EU}",
+        "{networking_method: SSH_TUNNEL}",
+        "{trust: {certificates: {unset: true}}}",
+        "{setup_tests: {unset: true}}",
+    ],
+)
+def test_what_validate_accepts_fits(destination: str) -> None:
+    SPEC.validate(entry(destination))
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "{service: snowflaek}",
+        "{servise: snowflake}",
+        "{" + SNOWFLAKE + "{databse: X}}",
+        "{" + SNOWFLAKE + "{port: many}}",
+        "{" + SNOWFLAKE + "{auth: KERBEROS}}",
+        "{" + SNOWFLAKE + "{auth: null}}",
+        "{" + SNOWFLAKE + "{password: hunter2}}",
+        "{" + SNOWFLAKE + '{password: {value: "env:PASSWORD"}}}',
+        "{" + SNOWFLAKE + "{password: {secret: PASSWORD}}}",
+        "{" + SNOWFLAKE + '{password: {secret: "env:P", part: x}}}',
+        "{" + SNOWFLAKE + "{role: {unset: false}}}",
+        "{service: big_query, config: {location: EU}}",
+        "{time_zone_offset: 13}",
+        '{time_zone_offset: "-12"}',
+        '{time_zone_offset: "+1:30"}',
+        "{region: AWS_EU_CENTARL_1}",
+        "{networking_method: Carrier}",
+        "{setup_tests: {on_failure: explode}}",
+        '{setup_tests: {run: "yes"}}',
+        "[]",
+    ],
+)
+def test_what_is_wrong_by_itself_does_not_fit(destination: str) -> None:
+    assert not SPEC.is_valid(entry(destination))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups: {}\n",
+        "version: 2\n",
+        "version: 1\ngroups:\n  Wrong-Key: {}\n",
+        "version: 1\ngroups:\n  one: {nam: x}\n",
+        'version: 1\ngroups:\n  one: {name: " x"}\n',
+        "version: 1\nprofiles:\n  one: {profile: two}\n",
+        "version: 1\nprofiles:\n  one: {service: snowflake, config: {databse: x}}\n",
+    ],
+)
+def test_a_wrong_skeleton_does_not_fit(text: str) -> None:
+    assert not SPEC.is_valid(spec_of(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\n",
+        "version: 1\nspecs: []\n",
+        "version: 1\nspecs: [a.yaml]\ndefaults: {destination: {regoin: x}}\n",
+    ],
+)
+def test_a_wrong_project_file_does_not_fit(text: str) -> None:
+    assert not PROJECT.is_valid(spec_of(text))
+
+
+def test_outdated_services_and_fields_are_marked() -> None:
+    definitions = schema_of("spec")["$defs"]
+    conditions = definitions["config_by_service"]["allOf"]
+    marked = {
+        each["if"]["properties"]["service"]["const"]: each["then"]["properties"]["service"][
+            "deprecationMessage"
+        ]
+        for each in conditions
+        if each["then"]["properties"].get("service", {}).get("deprecated")
+    }
+    assert marked["adls"] == "adls is outdated (legacy; use managed_data_lake)"
+    assert "snowflake" not in marked
+    old = definitions["destination"]["properties"]["local_processing_agent_id"]
+    assert old["deprecated"] is True
+
+
+def test_fields_are_described_where_an_editor_looks() -> None:
+    definitions = schema_of("spec")["$defs"]
+    assert definitions["config_of_snowflake"]["properties"]["host"]["description"].startswith(
+        "Host of the account."
+    )
+    [services] = [
+        each for each in definitions["destination"]["properties"]["service"]["anyOf"] if "enum" in each
+    ]
+    assert services["enum"] == list(service_names())
+    assert len(services["enumDescriptions"]) == len(services["enum"])
+
+
+def test_without_options_the_schema_of_spec_files_is_printed(project: Project) -> None:
+    assert json.loads(project.run("schema").stdout) == schema_of("spec")
+    assert json.loads(project.run("schema", "project").stdout) == schema_of("project")
+
+
+def test_write_puts_both_beside_the_project_and_says_what_to_write(project: Project) -> None:
+    project.groups("  one: {}\n")
+    result = project.run("schema", "--write")
+    assert result.exit == 0
+    folder = project.folder / "specs/.reconciler/schema"
+    assert json.loads((folder / "spec.json").read_text()) == schema_of("spec")
+    assert json.loads((folder / "project.json").read_text()) == schema_of("project")
+    assert (
+        "specs/reconciler.yaml  # yaml-language-server: $schema=.reconciler/schema/project.json\n"
+        in result.stdout
+    )
+    assert (
+        "specs/groups/*.yaml    # yaml-language-server: $schema=../.reconciler/schema/spec.json\n"
+        in result.stdout
+    )
+
+
+def test_write_takes_a_folder_of_your_own(project: Project) -> None:
+    result = project.run("schema", "--write", "editor")
+    assert result.exit == 0
+    assert (project.folder / "editor/spec.json").exists()
+    assert "$schema=../../editor/spec.json" in result.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_told(project: Project) -> None:
+    project.write("taken", "a file\n")
+    result = project.run("schema", "--write", "taken")
+    assert result.exit == 1
+    assert "error[file-unwritable]" in result.stderr

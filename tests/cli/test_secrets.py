@@ -1,0 +1,261 @@
+"""Secrets by reference, from a spec to the request that carries them, with the real command line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from urllib.parse import quote
+
+import pytest
+from harness import Fivetran, Project
+from scripted_server import response, serving
+
+CANARY = 'canary "of" the/tests+42'
+
+SNOWFLAKE = """\
+  sales:
+    destination:
+      service: snowflake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      external_secrets_manager_id: esm_one
+      config:
+        host: acme.snowflakecomputing.com
+        auth: PASSWORD
+        user: {secret: "esm:sales/user"}
+        password: {secret: "esm:sales/password#1"}
+        database: SALES
+"""
+
+
+def pair(**config: str) -> str:
+    """A Postgres pair with more config lines."""
+    lines = "".join(f"        {name}: {value}\n" for name, value in config.items())
+    return f"""\
+  orders:
+    destination:
+      service: postgres_warehouse
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config:
+        database: orders
+{lines}"""
+
+
+PLAIN = {"host": "orders.example", "port": "5432", "user": "loader"}
+
+
+def secrets(project: Project, server: Fivetran, block: str) -> None:
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nsecrets:\n{block}",
+    )
+
+
+def forms(canary: str) -> list[str]:
+    """A text as it is, and in the disguises in which it could slip through."""
+    return [
+        canary,
+        json.dumps(canary)[1:-1],
+        quote(canary),
+        quote(canary, safe=""),
+        base64.b64encode(canary.encode()).decode(),
+        repr(canary)[1:-1],
+    ]
+
+
+def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
+    project: Project, server: Fivetran
+) -> None:
+    program = project.write(
+        "specs/bin/show.py", f"print({json.dumps({'user': 'loader', 'password': CANARY})!r})"
+    )
+    command = json.dumps([sys.executable, str(program)])
+    secrets(project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n')
+    body = json.dumps({"data": {"data": {"host": "orders.example"}, "metadata": {}}}).encode()
+    with serving(lambda wire, _: wire.send(response(body))) as vault:
+        project.groups(
+            pair(
+                host='{value: "vault:kv/orders#host"}',
+                port="5432",
+                user='{value: "command:show#user"}',
+                password='{secret: "command:show#password"}',
+            )
+        )
+        environ = {"VAULT_ADDR": f"http://127.0.0.1:{vault.port}", "VAULT_TOKEN": "a-token"}
+        results = [
+            project.against(server, *arguments, environ=environ)
+            for arguments in (
+                ("validate",),
+                ("plan",),
+                ("plan", "--format", "json"),
+                ("apply", "--auto-approve"),
+                ("plan", "--detailed-exitcode"),
+            )
+        ]
+    assert [each.exit for each in results] == [0] * 5, results
+    [sent] = server.bodies("POST", "/v1/destinations")
+    config = sent["config"]
+    assert (config["host"], config["user"], config["password"]) == ("orders.example", "loader", CANARY)
+    printed = "".join(each.stdout + each.stderr for each in results)
+    assert [form for form in forms(CANARY) if form in printed] == []
+    assert "command:show#password" in printed
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
+@pytest.mark.parametrize(
+    "failure",
+    ["sys.exit(CANARY)", "print(CANARY); sys.exit(3)", "raise ValueError(CANARY)", "print([CANARY])"],
+)
+def test_a_command_that_fails_shows_nothing_of_what_it_said(
+    failure: str, command: list[str], project: Project, server: Fivetran
+) -> None:
+    program = project.write("specs/show.py", f"import sys\nCANARY = {CANARY!r}\n{failure}\n")
+    secrets(project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n")
+    project.groups(pair(**PLAIN, password='{secret: "command:show#password"}'))
+    result = project.against(server, *command)
+    assert result.exit == 1
+    assert "error[secret-unavailable]" in result.stderr
+    assert [form for form in forms(CANARY) if form in result.stdout + result.stderr] == []
+    assert server.writes == []
+
+
+@pytest.mark.parametrize(
+    ("block", "reference", "code", "words"),
+    [
+        ('  allow: ["env:MARKETING_*"]\n', "env:ORDERS_PASSWORD", "reference-not-allowed", "secrets.allow"),
+        ("  allow: []\n", "file:keys/a", "reference-not-allowed", "secrets.allow"),
+        ('  allow: ["file:keys/*"]\n', "file:keys/../../a", "reference-not-allowed", "secrets.allow"),
+        (
+            "  commands: {fetch_key: [op]}\n",
+            "command:fetch-keys",
+            "bad-reference",
+            "did you mean `fetch_key`?",
+        ),
+        ("  timeout: 5\n", "command:op", "bad-reference", "name it in the project file"),
+        ("  timeout: 5\n", "vualt:kv/a#b", "bad-reference", "did you mean `vault`?"),
+        ("  timeout: 5\n", "vault:kv/a", "bad-reference", "the key behind `#`"),
+        ("  timeout: 5\n", "esm:key", "external-secret-unsupported", "for no field of this service"),
+        ('  allow: ["vualt:*"]\n', "env:X", "bad-allow", "did you mean `vault`?"),
+    ],
+)
+def test_what_no_run_could_resolve_is_found_by_validate(
+    block: str, reference: str, code: str, words: str, project: Project
+) -> None:
+    project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\nsecrets:\n{block}")
+    project.groups(
+        pair(**{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'})
+    )
+    result = project.run("validate")
+    assert result.exit == 1
+    assert f"error[{code}]" in result.stderr
+    assert words in result.stderr
+    assert "missing-field" not in result.stderr
+
+
+def test_a_reference_with_an_error_in_it_is_no_missing_field_as_well(project: Project) -> None:
+    project.groups(SNOWFLAKE.replace("acme.snowflakecomputing.com", '{value: "dungeon:host"}'))
+    result = project.run("validate")
+    assert "error[bad-reference]" in result.stderr
+    assert result.stderr.rstrip().endswith("1 error")
+
+
+def test_the_place_of_a_reference_is_told(project: Project, server: Fivetran) -> None:
+    secrets(project, server, "  allow: []\n")
+    project.groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    assert "specs/groups/main.yaml:13:28" in project.run("validate").stderr
+
+
+def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
+    project: Project, server: Fivetran
+) -> None:
+    project.groups(SNOWFLAKE)
+    secrets(project, server, "  timeout: 5\n")
+    first = project.against(server, "apply", "--auto-approve")
+    assert first.exit == 0, first.stderr
+    [body] = server.bodies("POST", "/v1/destinations")
+    assert body["external_secrets_manager_id"] == "esm_one"
+    assert body["external_secrets_keys_config"] == {"user": "sales/user", "password": "sales/password#1"}
+    assert set(body["config"]) == {"host", "auth", "database"}
+    again = project.against(server, "plan", "--detailed-exitcode")
+    assert (again.exit, server.calls.count("POST /v1/destinations")) == (0, 1), again.stdout
+
+
+def test_another_manager_is_told_all_names_again(project: Project, server: Fivetran) -> None:
+    project.groups(SNOWFLAKE)
+    secrets(project, server, "  timeout: 5\n")
+    project.against(server, "apply", "--auto-approve")
+    project.groups(SNOWFLAKE.replace("esm_one", "esm_two"))
+    assert project.against(server, "apply", "--auto-approve").exit == 0
+    [group] = server.ids("groups")
+    [body] = server.bodies("PATCH", f"/v1/destinations/{group}")
+    assert body["external_secrets_manager_id"] == "esm_two"
+    assert body["external_secrets_keys_config"] == {"user": "sales/user", "password": "sales/password#1"}
+    assert "config" not in body
+
+
+def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
+    project: Project, server: Fivetran
+) -> None:
+    secrets(project, server, "  timeout: 5\n")
+    old = SNOWFLAKE.replace(
+        "external_secrets_manager_id: esm_one",
+        "external_secrets_manager_id: esm_one\n      local_processing_agent_id: one",
+    )
+    project.groups(old)
+    project.against(server, "apply", "--auto-approve")
+    project.groups(old.replace(": one", ": two"))
+    result = project.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stderr
+    [group] = server.ids("groups")
+    [body] = server.bodies("PATCH", f"/v1/destinations/{group}")
+    assert body == {"hybrid_deployment_agent_id": "two", "run_setup_tests": False}
+
+
+def test_a_secret_that_is_an_object_at_fivetran_is_sent_as_one(project: Project, server: Fivetran) -> None:
+    secrets(project, server, "  timeout: 5\n")
+    project.groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
+    result = project.against(
+        server, "apply", "--auto-approve", environ={"GCS_KEY": '{"private_key_id": "x", "n": 1}'}
+    )
+    assert result.exit == 0, result.stderr
+    [body] = server.bodies("POST", "/v1/destinations")
+    assert body["config"]["gcs_service_account_credentials"] == {"private_key_id": "x", "n": 1}
+
+
+SANDBOX = """\
+  sales:
+    destination:
+      service: snowflake
+      region: {value: "env:REGION"}
+      time_zone_offset: {value: "env:ZONE"}
+      networking_method: {value: "env:METHOD"}
+      daylight_saving_time_enabled: {value: "env:SUMMER"}
+      config:
+        host: {value: "vault:kv/sales#host"}
+        port: {value: "aws:prod/sales#port"}
+        auth: {value: "env:AUTH"}
+        user: {secret: "command:show#user"}
+        private_key: {secret: "file:/run/secrets/key"}
+        is_private_key_encrypted: {value: "env:ENCRYPTED"}
+        use_customer_staging: {value: "env:STAGING"}
+        external_storage_cloud_provider: {value: "env:CLOUD"}
+        gcs_service_account_credentials: {secret: "env:GCS_KEY"}
+        database: SALES
+  streams:
+    destination:
+      service: aiven_kafka_wh
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config:
+        bootstrap_servers: {value: "env:SERVERS"}
+"""
+
+
+def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, server: Fivetran) -> None:
+    secrets(project, server, "  commands: {show: [no-such-program]}\n")
+    project.groups(SANDBOX)
+    result = project.run("apply", "--sandbox", "--auto-approve")
+    assert result.exit == 0, result.stderr
+    assert project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0

@@ -1,0 +1,155 @@
+"""`reconciler validate`: paths, strictness, and formats for other tools."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from harness import Fivetran, Project
+
+WRONG = "  wrong:\n    destination: {service: snowflaek, region: AWS_US_EAST_1, time_zone_offset: '0'}\n"
+RIGHT = """\
+  right:
+    destination:
+      service: big_query
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+"""
+UNCHECKED = """\
+  odd:
+    destination:
+      service: big_query
+      region: MOON_BASE_ALPHA
+      time_zone_offset: "0"
+      config: {quite_new_at_fivetran: 1}
+"""
+
+NO_WORKSPACE = {"GITHUB_WORKSPACE": ""}
+
+
+@pytest.fixture
+def mixed(project: Project) -> Project:
+    project.groups(WRONG, "wrong")
+    project.groups(RIGHT, "right")
+    project.groups(UNCHECKED, "odd")
+    return project
+
+
+def test_with_a_path_only_findings_there_count(mixed: Project) -> None:
+    result = mixed.run("validate", "specs/groups/right.yaml")
+    assert result.exit == 0
+    assert result.stdout == "Valid: 1 group, 1 destination in 1 file.\n"
+    assert result.stderr == "3 findings in other files not shown.\n"
+
+
+def test_errors_in_a_named_file_are_told(mixed: Project) -> None:
+    result = mixed.run("validate", "specs/groups/right.yaml", "specs/groups/wrong.yaml")
+    assert result.exit == 1
+    assert "specs/groups/wrong.yaml:4" in result.stderr
+    assert "odd.yaml" not in result.stderr
+
+
+def test_a_folder_means_the_files_of_the_project_below_it(mixed: Project) -> None:
+    mixed.write("specs/groups/notes.txt", "not a spec\n")
+    result = mixed.run("validate", "specs/groups", "--format", "json")
+    assert result.exit == 1
+    assert {each["code"] for each in result.document["diagnostics"]} == {
+        "unknown-service",
+        "unlisted-region",
+        "unknown-field",
+    }
+
+
+def test_an_error_elsewhere_that_keeps_a_file_from_being_checked_is_told(mixed: Project) -> None:
+    mixed.write("specs/groups/wrong.yaml", "version: 1\ngroups: [\n")
+    result = mixed.run("validate", "specs/groups/right.yaml")
+    assert result.exit == 1
+    assert "specs/groups/wrong.yaml" in result.stderr
+
+
+def test_a_path_outside_the_project_is_an_error(mixed: Project) -> None:
+    mixed.write("other/right.yaml", "version: 1\n")
+    mixed.write("empty/.keep", "")
+    result = mixed.run("validate", "other/right.yaml", "empty", "specs/groups/rihgt.yaml", "--format", "json")
+    assert result.exit == 1
+    assert [each["message"] for each in result.document["diagnostics"]] == [
+        "`empty` holds no file of this project",
+        "`other/right.yaml` is not a file of this project",
+        "there is no file `specs/groups/rihgt.yaml`",
+    ]
+    assert result.document["diagnostics"][2]["help"] == "did you mean `specs/groups/right.yaml`?"
+
+
+def test_the_project_file_is_a_file_of_the_project(mixed: Project) -> None:
+    assert mixed.run("validate", "specs/reconciler.yaml").exit == 0
+
+
+def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: Project) -> None:
+    project.groups(UNCHECKED)
+    loose = project.run("validate", "--format", "json")
+    assert loose.exit == 0
+    strict = project.run("validate", "--strict", "--format", "json")
+    assert strict.exit == 1
+    assert [each["code"] for each in strict.document["diagnostics"]] == ["unlisted-region", "unknown-field"]
+    assert {each["severity"] for each in strict.document["diagnostics"]} == {"error"}
+    assert all(
+        "without `--strict` this is a warning" in each["notes"] for each in strict.document["diagnostics"]
+    )
+
+
+def test_strict_is_not_about_other_warnings(project: Project) -> None:
+    project.groups(RIGHT.replace("big_query", "panoply"))
+    result = project.run("validate", "--strict", "--format", "json")
+    assert result.exit == 0
+    assert [each["code"] for each in result.document["diagnostics"]] == ["legacy-service"]
+
+
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
+def test_strict_stops_plan_and_apply_before_anything_is_sent(
+    project: Project, server: Fivetran, command: list[str]
+) -> None:
+    project.groups(UNCHECKED)
+    result = project.against(server, *command, "--strict")
+    assert result.exit == 1
+    assert "error[unlisted-region]" in result.stderr
+    assert server.calls == []
+
+
+def test_github_gets_annotations_on_stdout_and_people_the_full_text(mixed: Project) -> None:
+    result = mixed.run("validate", "--format", "github", environ=NO_WORKSPACE)
+    assert result.exit == 1
+    assert [line.partition(",")[0] for line in result.stdout.splitlines()] == [
+        "::error file=specs/groups/wrong.yaml",
+        "::warning file=specs/groups/odd.yaml",
+        "::warning file=specs/groups/odd.yaml",
+    ]
+    assert "  --> specs/groups/wrong.yaml:4:28" in result.stderr
+
+
+def test_github_paths_start_at_the_workspace(mixed: Project) -> None:
+    result = mixed.run(
+        "validate", "--format", "github", environ={"GITHUB_WORKSPACE": str(mixed.folder.parent)}
+    )
+    assert f"file={mixed.folder.name}/specs/groups/wrong.yaml," in result.stdout
+
+
+def test_sarif_is_one_document_whether_valid_or_not(mixed: Project) -> None:
+    failed = mixed.run("validate", "--format", "sarif")
+    assert failed.exit == 1
+    assert failed.stderr == ""
+    [run] = failed.document["runs"]
+    assert [each["level"] for each in run["results"]] == ["error", "warning", "warning"]
+    assert run["invocations"] == [{"executionSuccessful": False, "exitCode": 1}]
+    passed = mixed.run("validate", "--format", "sarif", "specs/groups/odd.yaml")
+    assert passed.exit == 0
+    assert [each["level"] for each in passed.document["runs"][0]["results"]] == ["warning", "warning"]
+
+
+def test_plan_annotates_too(project: Project) -> None:
+    project.groups(UNCHECKED)
+    github = project.run("plan", "--sandbox", "--format", "github", environ=NO_WORKSPACE)
+    assert github.exit == 0
+    assert "Plan: 2 to add" in github.stdout
+    assert github.stdout.count("::warning file=specs/groups/main.yaml,") == 2
+    sarif = project.run("plan", "--sandbox", "--format", "sarif")
+    assert len(json.loads(sarif.stdout)["runs"][0]["results"]) == 2

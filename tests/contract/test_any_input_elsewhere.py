@@ -1,0 +1,58 @@
+"""Whatever is sent to the resources beside groups and destinations, the answer is an envelope and no 500."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from emulated_account import EmulatedAccount
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY, prepare
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+SENSIBLE = {
+    "/v1/destinations/{group}/certificates": CERTIFICATE,
+    "/v1/destinations/{group}/fingerprints": FINGERPRINT,
+    "/v1/certificates": {**CERTIFICATE, "destination_id": "{group}"},
+    "/v1/fingerprints": {**FINGERPRINT, "connection_id": "{group}"},
+    "/v1/hybrid-deployment-agents": {**AGENT, "auth_type": "AUTO"},
+    "/v1/hybrid-deployment-agents/{agent}/re-auth": {"auth_type": "AUTO"},
+    "/v1/proxy": PROXY,
+    "/v1/private-links": LINK,
+    "/v1/private-links/{ready_link}": {"config": {}},
+    "/v1/external-secrets-managers": {**MANAGER, "is_hybrid_deployment": False},
+    "/v1/external-secrets-managers/{manager}": {"config": {}},
+    "/v1/groups/{group}/users": {"email": "{email}", "role": "Reviewer"},
+}
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_any_body_is_answered(data: st.DataObject) -> None:
+    account = EmulatedAccount()
+    path = data.draw(st.sampled_from(sorted(SENSIBLE)))
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(SENSIBLE[path])), values))
+    body: Any = data.draw(st.just({**SENSIBLE[path], **changed}) | values)
+    method = data.draw(st.sampled_from(("POST", "PATCH")))
+    answer = account.call(method, path.format_map(prepare(account)), body)
+    assert answer.status < 500, account.failures()
+    account.emulator.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(approved=st.text(min_size=1, max_size=12), asked=st.text(min_size=1, max_size=12))
+def test_any_hash_is_found_again(approved: str, asked: str) -> None:
+    account = EmulatedAccount()
+    path = f"/v1/destinations/{account.created('snowflake', {})}/fingerprints"
+    data = account.post(path, {"hash": approved, "public_key": "k"}).data
+    assert account.get(f"{path}/{data['id']}").data == data
+    for name in (approved, asked):
+        if name not in {".", ".."}:
+            answer = account.get(f"{path}/{quote(name, safe='')}")
+            assert answer.status == (200 if name in {data["hash"], data["id"]} else 404), answer
+    assert account.failures() == []
+    account.emulator.close()

@@ -1,0 +1,61 @@
+"""Every known endpoint answers as it is known to: status, code, message, keys and types."""
+
+from __future__ import annotations
+
+import pytest
+from answer_shapes import KNOWN
+from emulated_account import EmulatedAccount
+from known_endpoints import ENDPOINTS, Endpoint, filled, prepare
+
+from reconciler.emulator.behaviour import Behaviour
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoint: Endpoint) -> None:
+    names = prepare(account)
+    path = filled(endpoint.path, names)
+    answer = account.call(endpoint.method, path, filled(endpoint.body, names))
+    assert (answer.status, answer.json["code"]) == (endpoint.status, "Success"), answer
+    if endpoint.message is not None:
+        assert answer.json["message"].rstrip(".") == filled(endpoint.message, names).rstrip(".")
+    if endpoint.keys is not None:
+        shown = answer.data["items"] if endpoint.paged else [answer.data]
+        assert shown or endpoint.may_be_empty
+        assert all(set(each) >= endpoint.keys for each in shown), answer
+
+
+@pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.paged], ids=str)
+def test_a_list_can_be_cut_into_pages(account: EmulatedAccount, endpoint: Endpoint) -> None:
+    path = filled(endpoint.path, prepare(account))
+    whole = account.get(f"{path}?limit=1000").data
+    assert "next_cursor" not in whole
+    pieces, cursor = [], ""
+    while cursor is not None:
+        piece = account.get(f"{path}?limit=1{cursor and '&cursor=' + cursor}").data
+        pieces += piece["items"]
+        cursor = piece.get("next_cursor")
+    assert pieces == whole["items"]
+    for wrong in ("limit=0", "limit=1001", "limit=x", "cursor=?"):
+        assert account.get(f"{path}?{wrong}").error == (400, "InvalidInput")
+
+
+def test_every_known_path_has_a_shape_and_a_request() -> None:
+    names = dict.fromkeys(prepare_names(), "x")
+    requests = {(each.method, filled(each.path, names)) for each in ENDPOINTS}
+    unasked = [
+        known.path for known in KNOWN if not any(known.matches(method, path) for method, path in requests)
+    ]
+    assert unasked == ["/v1/groups/{id}/connectors"]  # the former name of `connections`
+    shapeless = [
+        (method, path) for method, path in requests if not any(k.matches(method, path) for k in KNOWN)
+    ]
+    assert shapeless == []
+
+
+def test_a_doubt_names_a_switch_that_exists() -> None:
+    assert {each.switch for each in ENDPOINTS} - {""} <= Behaviour.model_fields.keys()
+
+
+def prepare_names() -> set[str]:
+    """The words in braces of all paths."""
+    return {word.split("}")[0] for each in ENDPOINTS for word in each.path.split("{")[1:]}

@@ -1,0 +1,52 @@
+"""Every known error is answered as it is known to be, and undoes whatever the request began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from answer_shapes import check
+from emulated_account import EmulatedAccount
+from known_endpoints import filled, prepare
+from known_errors import ERRORS, KnownError
+
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.fault_text import parse_faults
+from reconciler.emulator.quota import parse_quota
+
+Make = Callable[..., EmulatedAccount]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=str)
+def test_an_error_is_answered_as_it_is_known_to_be(account_with: Make, error: KnownError) -> None:
+    account = account_with(**error.given, app={"quota": parse_quota(error.quota)})
+    names = prepare(account)
+    for method, path, body in error.before:
+        account.call(method, filled(path, names), filled(body, names))
+    before = everything(account)
+    path = filled(error.path, names)
+    account.emulator.faults.add(*parse_faults([error.fault]))
+    answer = account.call(error.method, path, filled(error.body, names), error.headers)
+    assert answer.status == error.status, answer
+    if error.code is not None:
+        assert answer.json["code"] == error.code
+    if error.message is not None:
+        assert answer.json["message"] == filled(error.message, names)
+    check(error.method, path, answer.status, answer.json)
+    account.emulator.faults.clear()
+    assert everything(account) == before
+
+
+def test_a_doubt_names_a_switch_that_exists() -> None:
+    switches = {each.switch for each in ERRORS} | {name for each in ERRORS for name in each.given}
+    assert switches - {""} <= Behaviour.model_fields.keys()
+
+
+def test_all_documented_statuses_are_covered() -> None:
+    assert {each.status for each in ERRORS} == {400, 401, 403, 404, 405, 406, 409, 415, 429, 500}
+
+
+def everything(account: EmulatedAccount) -> list[object]:
+    """What an account shows in its lists."""
+    lists = ("groups", "destinations", "hybrid-deployment-agents", "proxy", "private-links")
+    return [account.get(f"/v1/{each}?limit=1000").json for each in lists]

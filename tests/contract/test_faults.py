@@ -1,0 +1,217 @@
+"""Faults in a process without sockets: what the client gets, what the account keeps, what the history tells."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
+
+from reconciler.emulator.delivery import HungUpError
+from reconciler.emulator.fault_text import parse_fault
+
+
+def arm(account: EmulatedAccount, *faults: str) -> None:
+    account.emulator.faults.add(*map(parse_fault, faults))
+
+
+def effects(account: EmulatedAccount) -> list[list[str]]:
+    """The verbs of each request's effects."""
+    return [[effect.verb for effect in each.effects] for each in account.emulator.history()]
+
+
+@pytest.mark.parametrize("kind", ["reset", "close", "hang 3", "garbage", "tls-garbage"])
+@pytest.mark.parametrize(("phase", "made"), [("before-effect", 0), ("after-effect", 1)])
+def test_a_lost_answer_leaves_exactly_the_effect_of_its_phase(
+    account: EmulatedAccount, kind: str, phase: str, made: int
+) -> None:
+    arm(account, f"POST /v1/groups #1 {phase} {kind}")
+    with pytest.raises(HungUpError):
+        account.post("/v1/groups", {"name": "lost"})
+    assert len(account.get("/v1/groups").data["items"]) == made
+    lost, after = account.emulator.history()
+    assert lost.fault == f"POST /v1/groups #1 {phase} {kind}"
+    assert [str(effect) for effect in lost.effects] == [
+        f"created group {item['id']}" for item in account.get("/v1/groups").data["items"]
+    ]
+    assert (lost.status, lost.code) == ((201, "Success") if made else (0, ""))
+    assert lost.body == {"name": "lost"}
+    assert (after.fault, after.status) == ("", 200)
+
+
+def test_a_connection_that_is_never_accepted_is_in_no_history(account: EmulatedAccount) -> None:
+    arm(account, "* * #2 at-accept reset")
+    account.group()
+    with pytest.raises(HungUpError):
+        account.get("/v1/groups")
+    assert account.get("/v1/groups").status == 200
+    assert len(account.emulator.history()) == 2
+
+
+def test_a_body_can_end_early_and_its_length_tells(account: EmulatedAccount) -> None:
+    arm(account, "GET /v1/groups #1 truncate", "GET /v1/groups #2 mid-headers reset")
+    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    assert 0 < len(response.data) < int(response.headers["Content-Length"])
+    with pytest.raises(HungUpError):
+        account.get("/v1/groups")
+
+
+def test_after_the_answer_nothing_is_lost(account: EmulatedAccount) -> None:
+    arm(account, "POST /v1/groups after-answer reset")
+    assert account.post("/v1/groups", {"name": "here"}).status == 201
+    assert account.emulator.history()[0].fault == "POST /v1/groups after-answer reset"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "AuthFailed"),
+        (403, "Forbidden"),
+        (404, "NotFound"),
+        (409, "Conflict"),
+        (429, "TooManyRequests"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailable"),
+    ],
+)
+def test_a_status_comes_in_the_envelope_of_its_kind(account: EmulatedAccount, status: int, code: str) -> None:
+    arm(account, f"POST * #1 status {status}", f"POST * #2 status {status} code=Odd message=odd")
+    assert account.post("/v1/groups", {"name": "a"}).error == (status, code)
+    answer = account.post("/v1/groups", {"name": "a"})
+    assert (answer.error, answer.json["message"]) == ((status, "Odd"), "odd")
+    assert effects(account) == [[], []]
+
+
+def test_a_status_behind_the_effect_hides_a_success(account: EmulatedAccount) -> None:
+    arm(account, "POST * #1 after-effect status 500")
+    assert account.post("/v1/groups", {"name": "a"}).status == 500
+    assert effects(account) == [["created"]]
+    assert account.emulator.history()[0].status == 500
+
+
+@pytest.mark.parametrize("status", [502, 524])
+def test_a_proxy_answers_with_a_page(account: EmulatedAccount, status: int) -> None:
+    arm(account, f"GET * status {status}")
+    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    assert (response.status_code, response.mimetype) == (status, "text/html")
+    assert response.data.startswith(b"<html>")
+
+
+@pytest.mark.parametrize(("body", "start"), [("empty", b""), ("text", b"Service"), ("html", b"<html>")])
+def test_a_status_can_come_without_an_envelope(account: EmulatedAccount, body: str, start: bytes) -> None:
+    arm(account, f"GET * status 503 body={body} retry-after=7")
+    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    assert response.data.startswith(start)
+    assert bool(response.data) is bool(start)
+    assert response.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_leads_elsewhere(account: EmulatedAccount, status: int) -> None:
+    arm(account, f"GET * redirect {status} to=https://example.invalid/v1")
+    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    assert (response.status_code, response.headers["Location"]) == (status, "https://example.invalid/v1")
+
+
+def raw_post(account: EmulatedAccount, fault: str) -> tuple[int, bytes, Any]:
+    arm(account, f"POST /v1/groups {fault}")
+    response = account.raw("POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, json={"name": "spoiled"})
+    assert effects(account) == [["created"]]
+    return response.status_code, response.data, response.headers
+
+
+def test_success_can_carry_the_code_of_an_error(account: EmulatedAccount) -> None:
+    status, body, _ = raw_post(account, "error-code Weird")
+    assert status == 201
+    assert json.loads(body)["code"] == "Weird"
+    assert "data" not in json.loads(body)
+
+
+def test_success_can_be_html_or_nothing_at_all(account: EmulatedAccount) -> None:
+    arm(account, "GET * #1 not-json", "GET * #2 empty-body")
+    assert account.raw("GET", "/v1/groups", headers=BASIC).data.startswith(b"<html>")
+    assert account.raw("GET", "/v1/groups", headers=BASIC).data == b""
+
+
+def test_keys_can_stand_twice_with_another_value(account: EmulatedAccount) -> None:
+    _, body, _ = raw_post(account, "duplicate-keys")
+    pairs: list[str] = []
+    json.loads(body, object_pairs_hook=lambda found: pairs.extend(name for name, _ in found))
+    assert pairs.count("id") == 2
+    assert json.loads(body)["data"]["id"] != account.get("/v1/groups").data["items"][0]["id"]
+
+
+def test_values_can_be_of_other_types(account: EmulatedAccount) -> None:
+    _, body, _ = raw_post(account, "wrong-types")
+    assert isinstance(json.loads(body)["data"]["id"], int)
+    arm(account, "GET /v1/groups wrong-types")
+    assert isinstance(account.get("/v1/groups").data["items"], dict)
+
+
+def test_an_answer_can_tell_of_another_object(account: EmulatedAccount) -> None:
+    _, body, _ = raw_post(account, "other-id")
+    data = json.loads(body)["data"]
+    assert data["name"] == "spoiled"
+    assert account.get(f"/v1/groups/{data['id']}").status == 404
+
+
+def test_a_small_answer_can_unpack_to_a_large_one(account: EmulatedAccount) -> None:
+    _, body, headers = raw_post(account, "gzip-bomb 3")
+    assert headers["Content-Encoding"] == "gzip"
+    assert len(body) < 20_000
+    assert len(gzip.decompress(body)) > 3 * 2**20
+
+
+def test_a_stale_read_shows_what_was_before_the_last_write(account: EmulatedAccount) -> None:
+    first = account.group("first")
+    second = account.group("second")
+    arm(account, "GET * stale 2")
+    assert [item["id"] for item in account.get("/v1/groups").data["items"]] == [first]
+    assert account.get(f"/v1/groups/{second}").status == 404
+    assert account.get(f"/v1/groups/{second}").status == 200
+    account.patch(f"/v1/groups/{first}", {"name": "renamed"})
+    assert account.get(f"/v1/groups/{first}").data["name"] == "first"
+    account.delete(f"/v1/groups/{first}")
+    assert [item["name"] for item in account.get("/v1/groups").data["items"]] == ["renamed", "second"]
+    account.get("/v1/groups")
+    assert [item["name"] for item in account.get("/v1/groups").data["items"]] == ["second"]
+
+
+def test_a_stale_read_changes_nothing(account: EmulatedAccount) -> None:
+    group = account.group()
+    arm(account, "GET * stale 50")
+    for _ in range(3):
+        assert account.get(f"/v1/groups/{group}").status == 404
+    account.emulator.faults.clear()
+    assert account.get(f"/v1/groups/{group}").status == 200
+
+
+def page(account: EmulatedAccount, fault: str, query: str = "") -> dict[str, Any]:
+    account.emulator.faults.clear()
+    arm(account, f"GET /v1/groups {fault}")
+    data: dict[str, Any] = account.get(f"/v1/groups{query}").data
+    return data
+
+
+def test_pages_can_leave_out_repeat_loop_and_be_empty(account: EmulatedAccount) -> None:
+    ids = [account.group(name) for name in "abc"]
+    assert [item["id"] for item in page(account, "missing-item")["items"]] == ids[:2]
+    assert [item["id"] for item in page(account, "item-twice")["items"]] == [*ids, ids[2]]
+    assert page(account, "empty-list") == {"items": []}
+    loop = page(account, "cursor-loop", "?limit=1")
+    assert loop["items"][0]["id"] == ids[0]
+    assert page(account, "cursor-loop", f"?limit=1&cursor={loop['next_cursor']}") == loop
+    empty = page(account, "#1 empty-page", "?limit=2")
+    assert empty["items"] == []
+    onward = account.get(f"/v1/groups?limit=2&cursor={empty['next_cursor']}").data
+    assert [item["id"] for item in onward["items"]] == ids[:2]
+
+
+def test_a_fault_of_lists_leaves_other_answers_alone(account: EmulatedAccount) -> None:
+    group = account.group()
+    arm(account, "GET * empty-list")
+    assert account.get(f"/v1/groups/{group}").data["id"] == group
+    assert account.get("/v1/groups/none").error == (404, "NotFound_Group")
+    assert [each.fault for each in account.emulator.history()] == ["", "", ""]

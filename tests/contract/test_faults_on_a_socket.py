@@ -1,0 +1,183 @@
+"""Faults of the connection, byte by byte, as a client with a real socket meets them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from emulated_account import EmulatedAccount
+
+from reconciler.emulator.delivery import GARBAGE, TLS_GARBAGE
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.serve import serving
+
+HEADERS = "Host: 127.0.0.1\r\nAuthorization: Basic a2V5OnNlY3JldA==\r\n"
+GET = f"GET /v1/groups HTTP/1.1\r\n{HEADERS}\r\n".encode()
+BODY = b'{"name":"lost"}'
+POST = (
+    f"POST /v1/groups HTTP/1.1\r\n{HEADERS}Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+).encode() + BODY
+
+
+@contextmanager
+def connected(account: EmulatedAccount, *faults: str) -> Iterator[socket.socket]:
+    account.emulator.faults.add(*map(parse_fault, faults))
+    with (
+        serving(account.emulator) as url,
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as sock,
+    ):
+        sock.settimeout(10)
+        yield sock
+
+
+def received(sock: socket.socket) -> tuple[bytes, bool]:
+    """Everything until the end, and whether the end was a reset."""
+    found = b""
+    try:
+        while more := sock.recv(65536):
+            found += more
+    except ConnectionResetError:
+        return found, True
+    return found, False
+
+
+def one_answer(sock: socket.socket) -> bytes:
+    """The body of one answer with a length, and nothing behind it."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += sock.recv(65536)
+    head, _, body = found.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length")
+    )
+    while len(body) < length:
+        body += sock.recv(65536)
+    assert len(body) == length
+    return body
+
+
+def made(account: EmulatedAccount) -> int:
+    return sum(len(each.effects) for each in account.emulator.history())
+
+
+@pytest.mark.parametrize(("kind", "reset"), [("reset", True), ("close", False), ("hang 0.01", False)])
+@pytest.mark.parametrize(("phase", "effects"), [("before-effect", 0), ("after-effect", 1)])
+def test_nothing_comes_back_and_the_phase_decides_over_the_effect(
+    account: EmulatedAccount, kind: str, reset: bool, phase: str, effects: int
+) -> None:
+    with connected(account, f"POST * {phase} {kind}") as sock:
+        sock.sendall(POST)
+        assert received(sock) == (b"", reset)
+    assert made(account) == effects
+    assert [each.fault for each in account.emulator.history()] == [f"POST * {phase} {kind}"]
+
+
+@pytest.mark.parametrize(("kind", "reset"), [("reset", True), ("close", False)])
+def test_headers_and_bodies_can_stop_half_way(account: EmulatedAccount, kind: str, reset: bool) -> None:
+    with connected(account, f"POST * #1 mid-headers {kind}", f"POST * #2 mid-body {kind}") as sock:
+        address = sock.getpeername()
+        sock.sendall(POST)
+        found, was_reset = received(sock)
+        assert found.startswith(b"HTTP/1.1 201 ")
+        assert b"\r\n\r\n" not in found
+        assert was_reset is reset
+        with socket.create_connection(address, timeout=10) as second:
+            second.sendall(POST)
+            found, was_reset = received(second)
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert b"Content-Length: " in head
+    assert body
+    with pytest.raises(ValueError):
+        json.loads(body)
+    assert was_reset is reset
+    assert made(account) == 2
+
+
+def test_after_a_whole_answer_the_connection_can_be_reset(account: EmulatedAccount) -> None:
+    with connected(account, "POST * after-answer reset") as sock:
+        sock.sendall(POST)
+        assert json.loads(one_answer(sock))["code"] == "Success"
+        assert received(sock) == (b"", True)
+
+
+@pytest.mark.parametrize(("kind", "bytes_sent"), [("garbage", GARBAGE), ("tls-garbage", TLS_GARBAGE)])
+@pytest.mark.parametrize("phase", ["at-accept", "after-effect"])
+def test_bytes_that_are_no_http_can_come(
+    account: EmulatedAccount, kind: str, bytes_sent: bytes, phase: str
+) -> None:
+    with connected(account, f"* * {phase} {kind}") as sock:
+        if phase != "at-accept":
+            sock.sendall(GET)
+        assert received(sock) == (bytes_sent, False)
+
+
+def test_a_connection_can_be_cut_as_soon_as_it_is_made(account: EmulatedAccount) -> None:
+    with connected(account, "* * #2 at-accept reset") as sock:
+        sock.sendall(GET)
+        one_answer(sock)
+        with socket.create_connection(sock.getpeername(), timeout=10) as second:
+            assert received(second) == (b"", True)
+        sock.sendall(GET)
+        one_answer(sock)
+    assert len(account.emulator.history()) == 2
+
+
+@pytest.mark.parametrize("phase", ["mid-headers", "mid-body"])
+def test_an_answer_can_drip(account: EmulatedAccount, phase: str) -> None:
+    with connected(account, f"GET * {phase} drip 2000") as sock:
+        began = time.monotonic()
+        sock.sendall(GET)
+        found, _ = received(sock)
+        slow = len(found) - (found.index(b"\r\n\r\n") + 4 if phase == "mid-body" else 0)
+        assert time.monotonic() - began > (slow - 200) / 2000
+    assert json.loads(found.partition(b"\r\n\r\n")[2])["code"] == "Success"
+
+
+def test_a_drip_ends_where_its_time_is_over(account: EmulatedAccount) -> None:
+    with connected(account, "GET * mid-headers drip 100 seconds=0.1") as sock:
+        sock.sendall(GET)
+        assert received(sock) == (b"HTTP/1.1 2", False)
+
+
+def test_the_end_of_a_server_ends_what_hangs(account: EmulatedAccount) -> None:
+    with connected(account, "GET * hang 600") as sock:
+        sock.sendall(GET)
+        while not account.emulator.history():
+            time.sleep(0.01)
+    assert account.emulator.history()[0].fault == "GET * after-effect hang 600"
+
+
+def test_a_connection_serves_many_requests_one_after_the_other(account: EmulatedAccount) -> None:
+    with connected(account) as sock:
+        for number in range(1, 6):
+            sock.sendall(POST if number % 2 else GET)
+            assert json.loads(one_answer(sock))["code"] == "Success"
+        sock.sendall(GET + POST + GET)  # pipelined
+        found = b""
+        while found.count(b"HTTP/1.1 ") < 3 or not found.endswith(b"}"):
+            found += sock.recv(65536)
+    assert len(account.emulator.history()) == 8
+
+
+def test_a_body_that_is_refused_unread_does_not_become_the_next_request(account: EmulatedAccount) -> None:
+    huge = 20 * 2**20
+    head = f"POST /v1/groups HTTP/1.1\r\n{HEADERS}Content-Type: application/json\r\nContent-Length: {huge}\r\n\r\n"
+    with connected(account) as sock:
+        sock.sendall(head.encode() + b" " * huge)
+        found, _ = received(sock)
+    assert found.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in found
+    assert [each.status for each in account.emulator.history()] == [413]
+
+
+def test_a_client_that_goes_away_within_its_body_has_sent_no_request(account: EmulatedAccount) -> None:
+    with connected(account) as sock:
+        sock.sendall(POST[:-5])
+        sock.shutdown(socket.SHUT_WR)
+        assert received(sock) == (b"", False)
+    assert account.emulator.history() == []

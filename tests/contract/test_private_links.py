@@ -1,0 +1,120 @@
+"""`/v1/private-links`: everything about them takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from emulated_account import EmulatedAccount
+
+Make = Callable[..., EmulatedAccount]
+LINKS = "/v1/private-links"
+BODY = {
+    "name": "pl_analytics_use1",
+    "region": "AWS_US_EAST_1",
+    "service": "SNOWFLAKE_AWS",
+    "config": {"account_url": "https://acme.snowflakecomputing.com"},
+}
+
+
+def _link(account: EmulatedAccount) -> str:
+    return f"{LINKS}/{account.post(LINKS, BODY).data['id']}"
+
+
+def _wait(account: EmulatedAccount, seconds: float = 60) -> None:
+    account.clock.time += timedelta(seconds=seconds)
+
+
+def test_a_link_is_in_creation_for_a_while(account: EmulatedAccount) -> None:
+    answer = account.post(LINKS, BODY)
+    assert (answer.status, answer.json["message"]) == (201, "Private link has been created")
+    assert (answer.data["state"], answer.data["host"]) == ("CREATING", None)
+    path = f"{LINKS}/{answer.data['id']}"
+    _wait(account, 50)
+    assert account.get(path).data["state"] == "CREATING"
+    _wait(account, 20)
+    ready = account.get(path).data
+    assert (ready["state"], ready["resource_upstream_status"]) == ("OK", "IDLE")
+    assert ready["host"]
+    assert account.get(LINKS).data["items"][0]["state"] == "OK"
+
+
+def test_the_time_can_be_set(account_with: Make) -> None:
+    account = account_with(private_link_seconds=3600)
+    path = _link(account)
+    _wait(account, 3000)
+    assert account.get(path).data["state"] == "CREATING"
+    account = account_with(private_link_seconds=0)
+    assert account.get(_link(account)).data["state"] == "OK"
+
+
+def test_the_cloud_follows_the_service(account: EmulatedAccount) -> None:
+    for service, cloud in (("SOURCE_GCP", "GCP"), ("SQL_DATA_WAREHOUSE_AZURE", "AZURE")):
+        assert account.post(LINKS, {**BODY, "service": service}).data["cloud_provider"] == cloud
+
+
+def test_the_config_shows_in_details_only(account: EmulatedAccount) -> None:
+    assert account.get(_link(account)).data["config"] == BODY["config"]
+    assert "config" not in account.get(LINKS).data["items"][0]
+
+
+def test_a_change_takes_time_too(account: EmulatedAccount) -> None:
+    path = _link(account)
+    _wait(account)
+    answer = account.patch(path, {"config": {"vpce_id": "vpce-1"}})
+    assert (answer.status, answer.json["message"]) == (200, "Private link has been updated")
+    assert answer.data["state"] == "UPDATING"
+    assert answer.data["config"] == {**BODY["config"], "vpce_id": "vpce-1"}
+    assert account.patch(path, {"config": {}}).error == (409, "IllegalState")
+    _wait(account)
+    assert account.get(path).data["state"] == "OK"
+
+
+def test_a_link_in_creation_takes_no_change(account: EmulatedAccount) -> None:
+    path = _link(account)
+    assert account.patch(path, {"config": {"vpce_id": "vpce-1"}}).error == (409, "IllegalState")
+    assert account.get(path).data["config"] == BODY["config"]
+
+
+def test_a_deleted_link_goes_away_in_its_time(account: EmulatedAccount) -> None:
+    path = _link(account)
+    identifier = path.rpartition("/")[2]
+    answer = account.delete(path)
+    assert answer.json == {
+        "code": "Success",
+        "message": f"Private link with id '{identifier}' is marked for deletion",
+    }
+    assert account.get(path).data["state"] == "DESTROYING"
+    assert account.patch(path, {"config": {}}).error == (409, "IllegalState")
+    _wait(account, 40)
+    assert account.delete(path).status == 200  # does not begin anew
+    _wait(account, 40)
+    assert account.get(path).error == (404, "NotFound_PrivateLink")
+    assert account.get(LINKS).data["items"] == []
+
+
+@pytest.mark.parametrize("state", ["OK", "FAIL"])
+def test_the_end_can_be_brought_about(account: EmulatedAccount, state: str) -> None:
+    path = _link(account)
+    account.dashboard.finish_private_link(path.rpartition("/")[2], state)
+    data = account.get(path).data
+    assert data["state"] == state
+    assert (data["host"] is not None) == (state == "OK")
+
+
+@pytest.mark.parametrize("name", ["1st", "a-b", "a" * 24, "", "ä"])
+def test_names_are_short_identifiers(account: EmulatedAccount, name: str) -> None:
+    assert account.post(LINKS, {**BODY, "name": name}).error == (400, "InvalidInput")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"region": None}, {"region": "MARS"}, {"service": None}, {"service": "x"}, {"config": "x"}]
+)
+def test_what_a_link_cannot_be_made_of(account: EmulatedAccount, changes: dict[str, Any]) -> None:
+    assert account.post(LINKS, {**BODY, **changes}).error == (400, "InvalidInput")
+
+
+def test_a_change_needs_a_config(account: EmulatedAccount) -> None:
+    assert account.patch(_link(account), {}).error == (400, "InvalidInput")

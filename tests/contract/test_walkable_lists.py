@@ -1,0 +1,133 @@
+"""Lists beside groups and destinations that a client may walk: users, teams, webhooks, connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from emulated_account import EmulatedAccount
+
+Make = Callable[..., EmulatedAccount]
+
+
+def _walk(account: EmulatedAccount, path: str) -> Iterator[str]:
+    cursor = ""
+    while cursor is not None:
+        data = account.get(f"{path}?limit=2&cursor={cursor}").data
+        yield from (item["id"] for item in data["items"])
+        cursor = data.get("next_cursor")
+
+
+def _fill(account: EmulatedAccount, path: str, count: int) -> list[str]:
+    dashboard = account.dashboard
+    if path == "/v1/users":
+        made = [dashboard.add_user(f"u{number}@acme.example") for number in range(count)]
+        return [dashboard.identity.user_id, *made]
+    if path == "/v1/teams":
+        return [dashboard.add_team(f"team {number}") for number in range(count)]
+    if path == "/v1/webhooks":
+        return [dashboard.add_webhook("https://hook.acme.example", ["sync_end"]) for _ in range(count)]
+    group = account.group()
+    return [dashboard.add_connection(group, "salesforce", f"crm{number}") for number in range(count)]
+
+
+LISTS = {
+    "/v1/users": "User",
+    "/v1/teams": "Team",
+    "/v1/webhooks": "Webhook",
+    "/v1/connections": "Connection",
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_item_is_met_once(account: EmulatedAccount, path: str) -> None:
+    made = _fill(account, path, 5)
+    assert list(_walk(account, path)) == made
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_item_can_be_read_by_its_id(account: EmulatedAccount, path: str) -> None:
+    identifier = _fill(account, path, 1)[-1]
+    answer = account.get(f"{path}/{identifier}")
+    assert answer.status == 200
+    assert answer.data in account.get(path).data["items"]
+
+
+@pytest.mark.parametrize(("path", "entity"), LISTS.items())
+def test_what_is_missing_has_a_code_of_its_own(account: EmulatedAccount, path: str, entity: str) -> None:
+    assert account.get(f"{path}/no_such").error == (404, f"NotFound_{entity}")
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_limit_is_checked_everywhere(account: EmulatedAccount, path: str) -> None:
+    assert account.get(f"{path}?limit=0").error == (400, "InvalidInput")
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/v1/groups"])
+def test_lists_can_have_another_order(account_with: Make, path: str) -> None:
+    def listed(order: str) -> list[str]:
+        account = account_with(list_order=order)
+        for number in range(6):
+            account.group(f"g{number}")
+        _fill(account, path, 6)
+        return list(_walk(account, path))
+
+    by_creation = listed("creation")
+    assert listed("newest-first") == by_creation[::-1]
+    assert listed("id") == sorted(by_creation) != by_creation
+
+
+def test_the_account_begins_with_its_owner(account: EmulatedAccount) -> None:
+    (owner,) = account.get("/v1/users").data["items"]
+    assert owner["id"] == account.get("/v1/account/info").data["user_id"]
+    assert owner["role"] == "Account Administrator"
+    assert owner["active"] is True
+    assert owner["email"].endswith("@acme.example")
+
+
+def test_the_secret_of_a_webhook_is_masked(account: EmulatedAccount) -> None:
+    account.dashboard.add_webhook("https://hook.acme.example", group_id=account.group())
+    (webhook,) = account.get("/v1/webhooks").data["items"]
+    assert (webhook["secret"], webhook["type"]) == ("******", "group")
+
+
+def test_a_connection_has_its_full_shape(account: EmulatedAccount) -> None:
+    group = account.group()
+    account.dashboard.add_connection(group, "salesforce", "crm", sync_frequency=60)
+    (connection,) = account.get(f"/v1/groups/{group}/connections").data["items"]
+    assert connection["connected_by"] == account.get("/v1/account/info").data["user_id"]
+    assert connection["sync_frequency"] == 60
+    assert connection.keys() >= {"service_version", "schema", "created_at", "succeeded_at", "failed_at"}
+    assert connection["status"].keys() == {
+        "setup_state",
+        "sync_state",
+        "update_state",
+        "is_historical_sync",
+        "tasks",
+        "warnings",
+    }
+
+
+def test_connections_can_be_picked_by_group_and_schema(account: EmulatedAccount) -> None:
+    groups = [account.group(), account.group()]
+    for group in groups:
+        for schema in ("crm", "ads"):
+            account.dashboard.add_connection(group, "salesforce", schema)
+    for path, count in (
+        (f"/v1/groups/{groups[0]}/connections?schema=crm", 1),
+        (f"/v1/groups/{groups[0]}/connections?schema=none", 0),
+        (f"/v1/connections?group_id={groups[1]}", 2),
+        ("/v1/connections?schema=ads", 2),
+        (f"/v1/connections?schema=ads&group_id={groups[0]}", 1),
+    ):
+        assert len(account.get(path).data["items"]) == count, path
+
+
+def test_a_deleted_connection_no_longer_holds_its_group(account: EmulatedAccount) -> None:
+    group = account.group()
+    connection = account.dashboard.add_connection(group, "salesforce", "crm")
+    assert account.delete(f"/v1/groups/{group}").status == 409
+    answer = account.delete(f"/v1/connections/{connection}")
+    assert answer.json["message"] == f"Connection with id '{connection}' has been deleted"
+    assert account.delete(f"/v1/connections/{connection}").error == (404, "NotFound_Connection")
+    assert account.delete(f"/v1/groups/{group}").status == 200

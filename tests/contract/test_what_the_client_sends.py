@@ -1,0 +1,75 @@
+"""Every request of a whole apply, and of the applies that mend it, is one that the API documents."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from answer_shapes import check
+from harness import ROOT, Fivetran, Project
+from request_shapes import check_request
+
+REFERENCE = re.compile(r'(?:secret|value): *"?(env|file):([^}"\s#]+)')
+
+
+@pytest.fixture
+def secrets(project: Project, server: Fivetran) -> dict[str, str]:
+    """The demo's specs for the account of the server; an environment with a value for each of its references."""
+    shutil.rmtree(project.folder / "specs")
+    shutil.copytree(ROOT / "specs", project.folder / "specs")
+    environ = {}
+    for file in (project.folder / "specs").rglob("*.yaml"):
+        text = re.sub(r"(?m)^account_id: \w+", f"account_id: {server.account_id}", file.read_text())
+        for kind, name in REFERENCE.findall(text):
+            variable = re.sub(r"\W", "_", name).upper().strip("_")
+            text = text.replace(f"{kind}:{name}", f"env:{variable}")
+            environ[variable] = '{"private_key": "x"}'
+        file.write_text(text)
+    return environ
+
+
+def requests(server: Fivetran, since: int = 0) -> list[str]:
+    """The endpoints that were called, after every request has been checked."""
+    services = {item["id"]: item["service"] for item in server.get("/destinations?limit=1000")["items"]}
+    called = []
+    for each in server.app.history(since)[:-1]:  # the last one is the test's own
+        service = services.get(each.path.split("/")[3]) if each.path.count("/") > 2 else None
+        called.append(check_request(each, service))
+        assert each.status < 400, each
+    return called
+
+
+def test_requests_of_an_apply_are_documented_ones(
+    project: Project, server: Fivetran, secrets: dict[str, str]
+) -> None:
+    first = project.against(server, "apply", "--auto-approve", environ=secrets)
+    assert first.exit == 0, first.stdout + first.stderr
+    called = requests(server)
+    made = len(server.ids("destinations"))
+    assert called.count("POST /v1/groups") >= made > 5
+    assert called.count("POST /v1/destinations") == made
+    assert "POST /v1/destinations/{id}/test" in called
+
+    seen = server.app.history()[-1].sequence
+    dashboard = server.app.dashboard
+    for identifier in server.ids("destinations"):
+        dashboard.change_destination(identifier, time_zone_offset="+9", daylight_saving_time_enabled=True)
+    dashboard.rename_group(server.ids("groups")[0], "somebody_was_here")
+    mended = project.against(server, "apply", "--auto-approve", environ=secrets)
+    assert mended.exit == 0, mended.stdout + mended.stderr
+    called = requests(server, since=seen)
+    assert called.count("PATCH /v1/groups/{id}") == 1
+    assert called.count("PATCH /v1/destinations/{id}") == made
+    assert "POST /v1/destinations" not in called
+
+
+def test_answers_to_a_client_have_their_known_shapes(
+    project: Project, server: Fivetran, secrets: dict[str, str]
+) -> None:
+    assert project.against(server, "apply", "--auto-approve", environ=secrets).exit == 0
+    reads = ["/account/info", "/groups?limit=1000", "/destinations?limit=1000"]
+    reads += [f"/{kind}/{each}" for kind in ("groups", "destinations") for each in server.ids(kind)]
+    for path in reads:
+        document = {"code": "Success", "data": server.get(path)}
+        check("GET", f"/v1{path.split('?')[0]}", 200, document)

@@ -1,0 +1,55 @@
+"""References to a secrets manager that Fivetran itself reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.catalogue.check import Problem, check_destination
+from reconciler.catalogue.load import load_service, service_names
+from reconciler.model.value import Reference
+
+KEY = Reference("esm", "warehouse-password")
+MANAGER = {("external_secrets_manager_id",): "esm_one"}
+
+
+def problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
+    fields = {("service",): service, ("time_zone_offset",): "0", **top}
+    return check_destination(fields | {("config", name): value for name, value in config.items()})
+
+
+def test_seven_services_have_fields_that_fivetran_fetches() -> None:
+    fields = {name: service.external_secrets for name in service_names() if (service := load_service(name))}
+    assert sum(len(each) for each in fields.values()) == 17
+    assert len([name for name, each in fields.items() if each]) == 7
+
+
+def test_a_fetched_field_counts_as_given() -> None:
+    assert problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
+
+
+@pytest.mark.parametrize(
+    "manager", [{}, {("external_secrets_manager_id",): None}, {("external_secrets_manager_id",): ""}]
+)
+def test_fetched_fields_need_the_manager_and_say_so_once(manager: dict[tuple[str, ...], object]) -> None:
+    [found] = problems("snowflake", manager, host="h", user=KEY, password=KEY)
+    assert (found.code, found.path) == ("missing-field", ("config", "user"))
+    assert "external_secrets_manager_id" in found.message
+    assert "external_secrets_manager_id" in found.help
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "words"),
+    [
+        ("snowflake", ("config", "role"), "it can for `passphrase`, `password`, `private_key`, `user`"),
+        ("postgres_warehouse", ("config", "password"), "it can for no field of this service"),
+        ("snowflake", ("region",), "it can for `passphrase`"),
+    ],
+)
+def test_another_field_cannot_be_fetched(service: str, path: tuple[str, ...], words: str) -> None:
+    found = [each for each in problems(service, {**MANAGER, path: KEY}, host="h") if each.path == path]
+    assert [each.code for each in found] == ["external-secret-unsupported"]
+    assert words in found[0].notes[0]
+
+
+def test_a_service_that_is_not_described_is_left_to_fivetran() -> None:
+    assert [each.code for each in problems("quantum_vault", MANAGER, password=KEY)] == ["unknown-service"]

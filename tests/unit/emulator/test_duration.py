@@ -1,0 +1,35 @@
+"""How long setup tests take is said by the answer; waiting is left to whoever delivers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from emulated_account import POSTGRES, TickingClock
+
+from reconciler.emulator.account import Account
+from reconciler.emulator.behaviour import AS_DOCUMENTED
+from reconciler.emulator.call import Call
+from reconciler.emulator.dashboard import Dashboard
+from reconciler.emulator.envelope import Reply
+from reconciler.emulator.resources import destinations
+from reconciler.emulator.store import Store
+
+
+def test_only_answers_with_a_run_take_long() -> None:
+    account = Account(Store(":memory:"), behaviour=AS_DOCUMENTED, clock=TickingClock(), seed=0)
+    dashboard = Dashboard(account)
+    dashboard.slow_setup_tests(10.0)
+    dashboard.slow_setup_tests(90.0, group_name="orders")
+    for name in ("orders", "billing"):
+        dashboard.add_destination(dashboard.add_group(name, name), "postgres_warehouse", config=POSTGRES)
+
+    def seconds(handler: Callable[[Account, Call], Reply], name: str, body: Mapping[str, Any]) -> float:
+        return handler(account, Call({"id": name}, {}, body, 2)).seconds
+
+    assert seconds(destinations.run_setup_tests, "orders", {}) == 90.0
+    assert seconds(destinations.run_setup_tests, "billing", {}) == 10.0
+    assert seconds(destinations.update, "orders", {}) == 90.0
+    assert seconds(destinations.update, "orders", {"run_setup_tests": False}) == 0.0
+    assert seconds(destinations.show, "orders", {}) == 0.0
+    account.store.close()

@@ -1,0 +1,207 @@
+"""SARIF 2.1.0: what its schema and its readers demand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.source import Span
+from reconciler.report.document import dumped
+from reconciler.report.sarif import MOST_RESULTS, sarif_log
+
+MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
+REGION = {
+    "type": "object",
+    "required": ["startLine"],
+    "properties": {
+        name: {"type": "integer", "minimum": 1}
+        for name in ("startLine", "startColumn", "endLine", "endColumn")
+    },
+    "additionalProperties": False,
+}
+RESULT = {
+    "type": "object",
+    "required": ["ruleId", "level", "message", "locations", "partialFingerprints"],
+    "properties": {
+        "ruleId": {"type": "string"},
+        "ruleIndex": {"type": "integer", "minimum": 0},
+        "level": {"enum": ["none", "note", "warning", "error"]},
+        "message": MESSAGE,
+        "locations": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "properties": {
+                    "physicalLocation": {
+                        "type": "object",
+                        "required": ["artifactLocation"],
+                        "properties": {
+                            "artifactLocation": {
+                                "type": "object",
+                                "required": ["uri"],
+                                "properties": {
+                                    "uri": {"type": "string", "pattern": "^[!-~]+$"},
+                                    "uriBaseId": {"type": "string"},
+                                },
+                                "additionalProperties": False,
+                            },
+                            "region": REGION,
+                        },
+                        "additionalProperties": False,
+                    }
+                },
+                "additionalProperties": False,
+            },
+        },
+        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "additionalProperties": False,
+}
+DRIVER = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "version": {"type": "string"},
+        "semanticVersion": {"type": "string", "pattern": r"^\d+\.\d+\.\d+"},
+        "rules": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "shortDescription": MESSAGE,
+                    "fullDescription": MESSAGE,
+                    "help": {
+                        **MESSAGE,
+                        "properties": {**MESSAGE["properties"], "markdown": {"type": "string"}},
+                    },  # type: ignore[dict-item]
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+LOG = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["version", "runs"],
+        "properties": {
+            "$schema": {"type": "string", "format": "uri"},
+            "version": {"const": "2.1.0"},
+            "runs": {
+                "type": "array",
+                "maxItems": 20,
+                "items": {
+                    "type": "object",
+                    "required": ["tool"],
+                    "properties": {
+                        "tool": {"type": "object", "required": ["driver"], "properties": {"driver": DRIVER}},
+                        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                        "invocations": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["executionSuccessful"],
+                                "properties": {
+                                    "executionSuccessful": {"type": "boolean"},
+                                    "exitCode": {"type": "integer"},
+                                    "toolExecutionNotifications": {
+                                        "type": "array",
+                                        "items": {"type": "object", "required": ["message"]},
+                                    },
+                                },
+                                "additionalProperties": False,
+                            },
+                        },
+                        "results": {"type": "array", "maxItems": MOST_RESULTS, "items": RESULT},
+                    },
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "additionalProperties": False,
+    }
+)
+
+
+def run_of(*diagnostics: Diagnostic) -> Any:
+    log = sarif_log(diagnostics, lambda path: path, elsewhere="specs/reconciler.yaml", exit_code=1)
+    LOG.validate(json.loads(dumped(log)))
+    return log["runs"][0]
+
+
+def at(
+    line: int, message: str = "no", code: str = "wrong-shape", severity: Severity = Severity.ERROR
+) -> Diagnostic:
+    return Diagnostic(code, message, Span("specs/a.yaml", line, 2, line, 4), severity, help="do this")
+
+
+def test_a_result_has_place_rule_and_text() -> None:
+    run = run_of(at(7, code="unknown-field"), at(3))
+    [first, second] = run["results"]
+    assert first["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "specs/a.yaml", "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": 3, "startColumn": 2, "endLine": 3, "endColumn": 4},
+    }
+    assert first["message"]["text"] == "no\ndo this"
+    rules = run["tool"]["driver"]["rules"]
+    for result in (first, second):
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+    assert rules[0]["help"]["text"] == EXPLANATIONS[rules[0]["id"]]
+
+
+def test_nothing_found_is_a_run_without_results() -> None:
+    assert run_of()["results"] == []
+
+
+def test_errors_come_before_warnings() -> None:
+    levels = [each["level"] for each in run_of(at(1, severity=Severity.WARNING), at(2))["results"]]
+    assert levels == ["error", "warning"]
+
+
+def test_what_has_no_place_is_told_at_the_project_file() -> None:
+    [result] = run_of(Diagnostic("unreachable", "gone"))["results"]
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"]["uri"] == "specs/reconciler.yaml"
+    assert location["region"] == {"startLine": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [("my specs/ü#1.yaml", "my%20specs/%C3%BC%231.yaml"), ("/else/a b.yaml", "file:///else/a%20b.yaml")],
+)
+def test_paths_are_uris(path: str, uri: str) -> None:
+    [result] = run_of(Diagnostic("wrong-shape", "no", Span(path, 1, 1, 1, 2)))["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+def fingerprints(*diagnostics: Diagnostic) -> list[str]:
+    return [
+        each["partialFingerprints"]["primaryLocationLineHash"] for each in run_of(*diagnostics)["results"]
+    ]
+
+
+def test_a_fingerprint_survives_moved_lines_and_tells_twins_apart() -> None:
+    assert fingerprints(at(3)) == fingerprints(at(30))
+    assert len(set(fingerprints(at(3), at(5)))) == 2
+    assert fingerprints(at(3)) != fingerprints(at(3, "other"))
+
+
+def test_more_results_than_are_kept_lose_warnings_first_and_say_so() -> None:
+    found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MOST_RESULTS + 1)]
+    run = run_of(*found, at(MOST_RESULTS + 2))
+    assert len(run["results"]) == MOST_RESULTS
+    assert run["results"][0]["level"] == "error"
+    [notification] = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "1 more findings are left out"
+    assert "toolExecutionNotifications" not in run_of(*found)["invocations"][0]

@@ -1,0 +1,23 @@
+"""What stores are given in the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted_server import WallClock
+
+from reconciler.secrets.base import Surroundings
+
+Around = Callable[..., Surroundings]
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Around:
+    """Makes surroundings: the test's own folder, and an environment with nothing but what is named."""
+
+    def make(timeout: float = 10, **environ: str) -> Surroundings:
+        return Surroundings(tmp_path, environ, WallClock(), timeout)
+
+    return make

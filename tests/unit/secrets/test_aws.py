@@ -1,0 +1,154 @@
+"""AWS Secrets Manager, against an emulated one on a loopback socket."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from reconciler.model.value import Reference
+from reconciler.secrets.aws import SecretsManager, flaw
+from reconciler.secrets.base import Documents, Registry, SecretUnavailable, Surroundings
+
+Around = Callable[..., Surroundings]
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def arns(endpoint: str) -> dict[str, str]:
+    """Secrets that exist in `eu-west-1`, by name."""
+    client: Any = boto3.client(
+        "secretsmanager",
+        region_name="eu-west-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    made = {
+        "prod/db": {"SecretString": '{"user": "loader", "password": "canary"}'},
+        "plain": {"SecretString": "canary"},
+        "binary": {"SecretBinary": b"canary\n"},
+        "noise": {"SecretBinary": b"\xff\xfe"},
+        "going": {"SecretString": "canary"},
+    }
+    found = {name: client.create_secret(Name=name, **content)["ARN"] for name, content in made.items()}
+    client.delete_secret(SecretId="going", RecoveryWindowInDays=7)
+    return found
+
+
+def read(surroundings: Surroundings, locator: str, part: str = "") -> str:
+    return Documents(SecretsManager(surroundings).read).resolve(Reference("aws", locator, part))
+
+
+def reason(surroundings: Surroundings, locator: str) -> str:
+    with pytest.raises(SecretUnavailable) as raised:
+        read(surroundings, locator)
+    assert "canary" not in repr(raised.value)
+    return raised.value.reason
+
+
+def test_a_secret_is_read_by_its_name_in_the_region_of_the_environment(
+    around: Around, endpoint: str, arns: dict[str, str]
+) -> None:
+    here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)
+    assert read(here, "prod/db", "password") == "canary"
+    assert read(here, "plain") == "canary"
+    assert read(here, "binary") == "canary"
+
+
+def test_an_arn_brings_its_own_region(around: Around, endpoint: str, arns: dict[str, str]) -> None:
+    here = around(AWS_DEFAULT_REGION="us-east-1", AWS_ENDPOINT_URL_SECRETS_MANAGER=endpoint, **CREDENTIALS)
+    assert read(here, arns["prod/db"], "user") == "loader"
+
+
+@pytest.mark.parametrize(
+    ("locator", "words"),
+    [
+        ("absent", "no secret of this name in region `eu-west-1`"),
+        ("going", "marked for deletion"),
+        ("noise", "not UTF-8"),
+    ],
+)
+def test_what_aws_does_not_give_out_is_told(
+    locator: str, words: str, around: Around, endpoint: str, arns: dict[str, str]
+) -> None:
+    here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)
+    assert words in reason(here, locator)
+
+
+def test_a_store_is_asked_once_for_all_parts(around: Around, endpoint: str, arns: dict[str, str]) -> None:
+    store = Documents(
+        SecretsManager(around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)).read
+    )
+    registry = Registry({"aws": store})
+    assert registry.resolve(Reference("aws", "prod/db", "user", confidential=False)) == "loader"
+    assert repr(registry.resolve(Reference("aws", "prod/db", "password"))) == "Secret(…)"
+
+
+def test_a_name_needs_a_region(around: Around) -> None:
+    assert "set `AWS_REGION`" in reason(around(**CREDENTIALS), "plain")
+
+
+def test_an_unknown_profile_is_told(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    here = around(AWS_REGION="eu-west-1", AWS_PROFILE="nobody", AWS_ENDPOINT_URL=NOWHERE)
+    assert "no AWS profile" in reason(here, "plain")
+
+
+def test_missing_credentials_are_told(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*CREDENTIALS, "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert "no AWS credentials" in reason(around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE), "plain")
+
+
+def test_a_key_without_its_secret_is_told(around: Around) -> None:
+    here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, AWS_ACCESS_KEY_ID="canary")
+    assert "only one is set" in reason(here, "plain")
+
+
+def test_an_address_where_nobody_answers_is_told(around: Around) -> None:
+    here = around(timeout=1, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, **CREDENTIALS)
+    assert "cannot be reached" in reason(here, "plain")
+
+
+def test_without_the_library_the_way_to_install_it_is_told(
+    around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    assert "fivetran-reconciler[aws]" in reason(around(AWS_REGION="eu-west-1", **CREDENTIALS), "plain")
+
+
+@pytest.mark.parametrize(
+    ("locator", "is_fine"),
+    [
+        ("prod/db", True),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf", True),
+        ("arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:x", True),
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/x", False),
+        ("a name", False),
+        ("", False),
+    ],
+)
+def test_a_reference_holds_a_name_or_an_arn(locator: str, is_fine: bool) -> None:
+    assert (flaw(Reference("aws", locator)) is None) == is_fine

@@ -1,0 +1,179 @@
+"""Commands that the project file names: what they get, and how they may fail. Nothing here is simulated."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.value import Reference, Secret
+from reconciler.secrets.base import Documents, Registry, SecretUnavailable, Surroundings, without_own
+from reconciler.secrets.command import MAX_BYTES, Commands, flaw
+
+Around = Callable[..., Surroundings]
+
+
+def registry(surroundings: Surroundings, program: str) -> Registry:
+    """A registry whose only command runs a Python program."""
+    return Registry(
+        {"command": Documents(Commands({"it": (sys.executable, "-c", program)}, surroundings).read)}
+    )
+
+
+def value(surroundings: Surroundings, program: str, part: str = "") -> object:
+    secret = registry(surroundings, program).resolve(Reference("command", "it", part))
+    assert isinstance(secret, Secret)
+    return secret.reveal()
+
+
+def reason(surroundings: Surroundings, program: str) -> str:
+    with pytest.raises(SecretUnavailable) as raised:
+        registry(surroundings, program).resolve(Reference("command", "it"))
+    assert "canary" not in repr(raised.value) + str(raised.value.__cause__)
+    return raised.value.reason
+
+
+def test_the_output_without_its_last_line_end_is_the_value(around: Around) -> None:
+    assert value(around(), "print('canary')") == "canary"
+    assert value(around(), "print('a\\nb\\n')") == "a\nb\n"
+
+
+def test_several_parts_cost_one_run(around: Around, tmp_path: Path) -> None:
+    program = "open('runs', 'a').write('x'); print('{\"user\": \"u\", \"password\": \"p\"}')"
+    store = registry(around(), program)
+    values = [store.resolve(Reference("command", "it", part)) for part in ("user", "password", "user")]
+    assert [each.reveal() for each in values] == ["u", "p", "u"]
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+def test_a_failed_command_is_not_run_again_for_another_part(around: Around, tmp_path: Path) -> None:
+    store = registry(around(), "open('runs', 'a').write('x'); raise SystemExit(3)")
+    for part in ("user", "password"):
+        with pytest.raises(SecretUnavailable, match="exit code 3"):
+            store.resolve(Reference("command", "it", part))
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+def test_a_command_has_the_environment_that_is_handed_in_and_nothing_else(
+    around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THIS_PROCESS", "canary")
+    environ = {"FIVETRAN_APISECRET": "canary", "reconciler_project": "canary", "KEPT": "yes"}
+    told = value(around(**without_own(environ)), "import os; print(' '.join(os.environ))")
+    assert isinstance(told, str)
+    assert "KEPT" in told.split()
+    assert {"FIVETRAN_APISECRET", "reconciler_project", "OF_THIS_PROCESS"}.isdisjoint(told.split())
+
+
+def test_a_command_starts_in_the_project_and_reads_no_input(around: Around, tmp_path: Path) -> None:
+    assert value(around(), "import os, sys; print(os.getcwd(), repr(sys.stdin.read()))") == f"{tmp_path} ''"
+
+
+def test_no_shell_reads_the_arguments(around: Around) -> None:
+    commands = Commands(
+        {"it": (sys.executable, "-c", "import sys; print(sys.argv[1])", "$(id) `id` ; *")}, around()
+    )
+    assert commands.read(Reference("command", "it")) == "$(id) `id` ; *\n".strip()
+
+
+def test_a_relative_program_is_looked_for_in_the_project(around: Around, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "show"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nprint('canary')\n")
+    program.chmod(0o755)
+    assert Commands({"it": ("bin/show",)}, around()).read(Reference("command", "it")) == "canary"
+    on_path = around(PATH=str(program.parent))
+    assert Commands({"it": ("show",)}, on_path).read(Reference("command", "it")) == "canary"
+
+
+def test_a_failure_tells_the_exit_code_and_hides_what_was_written(around: Around) -> None:
+    told = reason(around(), "import sys; print('canary'); print('canary', file=sys.stderr); sys.exit(7)")
+    assert "exit code 7" in told
+    assert "not shown" in told
+
+
+def test_a_signal_is_told(around: Around) -> None:
+    assert "signal 9" in reason(around(), "import os; os.kill(os.getpid(), 9)")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; print('canary', flush=True); time.sleep(60)",
+        "import os, time; os.close(1); time.sleep(60)",
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])",
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(4)\n",
+    ],
+    ids=["silent", "closed", "child", "left behind"],
+)
+def test_a_command_that_takes_too_long_is_given_up(program: str, around: Around) -> None:
+    assert "longer than 0.7 s" in reason(around(timeout=0.7), program)
+
+
+def test_the_children_of_a_command_that_is_given_up_are_ended(around: Around, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alive")
+    child = "open('alive', 'w'); import time; time.sleep(60)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(reader, "rb") as fifo:
+        assert "longer" in reason(around(timeout=1.5), program)
+        os.set_blocking(fifo.fileno(), True)
+        assert fifo.read() == b""  # ends when the last writer has gone
+
+
+def test_output_without_end_is_given_up(around: Around) -> None:
+    told = reason(around(), "import sys\nwhile True: sys.stdout.write('canary' * 10000)")
+    assert told == f"the command printed more than {MAX_BYTES // 1024} KiB"
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [("import sys; sys.stdout.buffer.write(b'\\xff')", "UTF-8"), ("pass", "empty"), ("print('  ')", "empty")],
+)
+def test_output_that_is_no_text_is_no_value(program: str, words: str, around: Around) -> None:
+    assert words in reason(around(), program)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("no-such-program",), "`no-such-program` of the command is not installed"),
+        (("./absent",), "no such file"),
+        (("./plain",), "permission denied"),
+        ((sys.executable, "a\x00b"), "cannot be started"),
+    ],
+)
+def test_a_command_that_cannot_start_is_told(
+    argv: tuple[str, ...], words: str, around: Around, tmp_path: Path
+) -> None:
+    (tmp_path / "plain").write_text("no program")
+    with pytest.raises(SecretUnavailable) as raised:
+        Commands({"it": argv}, around(PATH=os.defpath)).read(Reference("command", "it"))
+    assert words in raised.value.reason
+
+
+def test_a_command_that_the_project_does_not_name_never_runs(around: Around) -> None:
+    with pytest.raises(SecretUnavailable, match="names no such command"):
+        Commands({}, around()).read(Reference("command", sys.executable))
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (("vault_login", "op"), "did you mean `vault_login`?"),
+        (("zzz", "aaa"), "the project file names `aaa`, `zzz`"),
+        ((), "name it in the project file below `secrets.commands:`"),
+    ],
+)
+def test_an_unnamed_command_is_a_flaw_with_its_near_miss(names: tuple[str, ...], advice: str) -> None:
+    assert flaw(Reference("command", "vault-login2"), names) == (
+        "the project file names no such command",
+        advice,
+    )
+
+
+def test_a_named_command_is_none() -> None:
+    assert flaw(Reference("command", "op"), ("op",)) is None

@@ -1,0 +1,306 @@
+"""HashiCorp Vault, KV version 2, against servers that answer as Vault does, and as badly as servers can."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_server import Script, ScriptedServer, Seen, Wire, free_port, response, serving
+from self_signed import server_context
+
+from reconciler.model.value import Reference
+from reconciler.secrets.base import Documents, SecretUnavailable, Surroundings
+from reconciler.secrets.http import MAX_BYTES, Server, server
+from reconciler.secrets.vault import Vault, flaw
+
+Around = Callable[..., Surroundings]
+
+ENTRY = {"user": "loader", "password": "canary", "port": 5432, "nested": {"a": "canary"}}
+
+
+def kept(entry: Any = ENTRY, **metadata: Any) -> bytes:
+    """An answer of a KV engine of version 2."""
+    return json.dumps({"data": {"data": entry, "metadata": {"version": 3, **metadata}}}).encode()
+
+
+def answering(body: bytes = kept(), status: str = "200 OK", *headers: str) -> Script:
+    return lambda wire, _: wire.send(response(body, status, *headers))
+
+
+def address(running: ScriptedServer) -> str:
+    return f"http://127.0.0.1:{running.port}"
+
+
+def read(surroundings: Surroundings, locator: str = "kv/team/db", part: str = "password") -> str:
+    return Documents(Vault(surroundings).read).resolve(Reference("vault", locator, part))
+
+
+def reason(surroundings: Surroundings, locator: str = "kv/team/db", part: str = "password") -> str:
+    with pytest.raises(SecretUnavailable) as raised:
+        read(surroundings, locator, part)
+    assert "canary" not in repr(raised.value) + repr(raised.value.__cause__)
+    assert "the-token" not in repr(raised.value)
+    return raised.value.reason
+
+
+def refused(around: Around, script: Script, timeout: float = 10) -> str:
+    """Why there is no value, from a server with this script."""
+    with serving(script) as running:
+        return reason(around(timeout, VAULT_ADDR=address(running), VAULT_TOKEN="the-token"))
+
+
+@pytest.mark.parametrize(
+    ("locator", "target"),
+    [
+        ("kv/team/db", "/v1/kv/data/team/db"),
+        ("kv/data/team/db", "/v1/kv/data/team/db"),
+        ("kv/data/data/db", "/v1/kv/data/data/db"),
+        ("eu/team/kv/data/db", "/v1/eu/team/kv/data/db"),
+        ("kv/naïve+&db", "/v1/kv/data/na%C3%AFve%2B%26db"),
+    ],
+)
+def test_the_path_is_read_as_people_and_as_the_api_write_it(
+    locator: str, target: str, around: Around
+) -> None:
+    with serving(answering()) as running:
+        here = around(
+            VAULT_ADDR=address(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
+        )
+        assert read(here, locator) == "canary"
+    [seen] = running.seen
+    assert (seen.method, seen.target) == ("GET", target)
+    assert seen.headers["x-vault-token"] == "the-token"
+    assert seen.headers["x-vault-namespace"] == "eu/data"
+
+
+def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
+    with serving(answering()) as running:
+        store = Documents(Vault(around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")).read)
+        values = [store.resolve(Reference("vault", "kv/db", key)) for key in ("user", "password", "port")]
+    assert values == ["loader", "canary", "5432"]
+    assert len(running.seen) == 1
+    assert "x-vault-namespace" not in running.seen[0].headers
+
+
+@pytest.mark.parametrize(("key", "words"), [("absent", "no member `absent`"), ("nested", "neither text")])
+def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -> None:
+    with serving(answering()) as running:
+        here = around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
+        assert words in reason(here, part=key)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        ("400 Bad Request", b'{"errors":["canary"]}', "`VAULT_NAMESPACE` may be wrong"),
+        ("403 Forbidden", b'{"errors":["permission denied: canary"]}', "does not let this token read it"),
+        (
+            "404 Not Found",
+            b'{"errors":[]}',
+            "keeps nothing at `team/db` in a KV engine of version 2 mounted at `kv`",
+        ),
+        ("404 Not Found", kept(None, deletion_time="2026-01-02T03:04:05Z", destroyed=False), "was deleted"),
+        ("404 Not Found", kept(None, deletion_time="", destroyed=True), "was destroyed"),
+        ("404 Not Found", b"<html>canary</html>", "keeps nothing"),
+        ("429 Too Many Requests", b"{}", "asked too often"),
+        ("501 Not Implemented", b"{}", "not initialised"),
+        ("503 Service Unavailable", b'{"errors":["Vault is sealed"]}', "is sealed"),
+        ("500 Oops", b'{"errors":["canary"]}', "answers with status 500"),
+        ("204 No Content", b"", "answers with status 204"),
+        ("200 OK", b'{"data":{"password":"canary"}}', "not an entry of a KV engine of version 2"),
+        ("200 OK", b"canary", "not an entry"),
+        ("200 OK", b"[" * 50_000, "not an entry"),
+        ("200 OK", b"x" * (MAX_BYTES + 1), "larger than 1024 KiB"),
+    ],
+)
+def test_what_vault_refuses_is_told_by_its_status(
+    status: str, body: bytes, words: str, around: Around
+) -> None:
+    assert words in refused(around, answering(body, status))
+
+
+@pytest.mark.parametrize(
+    "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
+)
+def test_a_redirect_is_not_followed(status: str, around: Around) -> None:
+    with serving(answering()) as elsewhere:
+        told = refused(around, answering(b"", status, f"Location: {address(elsewhere)}/v1/kv/data/team/db"))
+    assert "not followed" in told
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda wire, _: wire.hang(),
+        lambda wire, _: (wire.send(b"HTTP/1.1 200 OK\r\n\r\n" + kept()), wire.hang()),
+    ],
+    ids=["silence", "no end"],
+)
+def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Around) -> None:
+    assert refused(around, script, timeout=0.5) == "Vault cannot be asked: there was no answer within 0.5 s"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Padding: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ],
+    ids=["headers", "body", "body of any length"],
+)
+def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around: Around) -> None:
+    ended = []
+
+    def script(wire: Wire, _: Seen) -> None:
+        wire.send(head)
+        wire.drip(b"x" * 200)
+        ended.append(not wire.closing.is_set())
+
+    assert refused(around, script, timeout=0.5) == "Vault cannot be asked: there was no answer within 0.5 s"
+    assert True not in ended
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lambda wire, _: wire.reset(),
+        lambda wire, _: wire.send(b""),
+        lambda wire, _: wire.send(b"SSH-2.0-OpenSSH_9.7\r\n"),
+        lambda wire, _: wire.send(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 500 + b"\r\n"),
+    ],
+    ids=["reset", "closed", "another protocol", "too many headers"],
+)
+def test_a_connection_that_breaks_is_told(script: Script, around: Around) -> None:
+    assert "the connection failed" in refused(around, script)
+
+
+def test_a_body_that_breaks_off_is_no_entry(around: Around) -> None:
+    body = response(kept())
+    assert "not an entry" in refused(around, lambda wire, _: wire.send(body[:-20]))
+
+
+def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
+    here = around(VAULT_ADDR=f"http://127.0.0.1:{free_port()}", VAULT_TOKEN="the-token")
+    assert "the connection failed (ConnectionRefusedError)" in reason(here)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "`VAULT_ADDR` and `VAULT_TOKEN` must be set"),
+        ({"VAULT_ADDR": "https://vault.example"}, "`VAULT_TOKEN` must be set"),
+        ({"VAULT_ADDR": "https://vault.example", "VAULT_TOKEN": " \n"}, "`VAULT_TOKEN` must be set"),
+        ({"VAULT_ADDR": "http://vault.example", "VAULT_TOKEN": "the-token"}, "not `https://`"),
+        ({"VAULT_ADDR": "vault.example:8200", "VAULT_TOKEN": "the-token"}, "not a web address"),
+        ({"VAULT_ADDR": "https://me:canary@vault.example", "VAULT_TOKEN": "the-token"}, "more than scheme"),
+        ({"VAULT_ADDR": "https://vault.example?canary=1", "VAULT_TOKEN": "the-token"}, "more than scheme"),
+        ({"VAULT_ADDR": "https://vault.example:x", "VAULT_TOKEN": "the-token"}, "not a web address"),
+        ({"VAULT_ADDR": "http://127.0.0.1:9", "VAULT_TOKEN": "the-token\nX: y"}, "not plain text"),
+        (
+            {
+                "VAULT_ADDR": "https://vault.example",
+                "VAULT_TOKEN": "the-token",
+                "HTTPS_PROXY": "socks5://canary",
+            },
+            "not an `http://` address",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_are_told_before_anything_is_sent(
+    environ: dict[str, str], words: str, around: Around
+) -> None:
+    assert words in reason(around(**environ))
+
+
+HOST = "vault.example.test"
+
+
+def through_a_proxy(running: ScriptedServer, **more: str) -> dict[str, str]:
+    """Settings for a host that only the proxy knows, which is the server at the far end as well."""
+    proxy = f"http://me:it%40proxy@127.0.0.1:{running.port}"
+    return {"VAULT_ADDR": f"https://{HOST}", "VAULT_TOKEN": "the-token", "HTTPS_PROXY": proxy, **more}
+
+
+@pytest.mark.parametrize("variable", ["VAULT_CACERT", "SSL_CERT_FILE"])
+def test_tls_through_a_proxy_shows_the_token_to_vault_only(
+    variable: str, around: Around, tmp_path: Path
+) -> None:
+    context, certificate = server_context(HOST, tmp_path)
+    with serving(answering(), tls=context, tunnel=True) as running:
+        assert read(around(**through_a_proxy(running, **{variable: str(certificate)}))) == "canary"
+    connect, request = running.seen
+    assert (connect.method, connect.target) == ("CONNECT", f"{HOST}:443")
+    assert connect.headers["proxy-authorization"] == "Basic bWU6aXRAcHJveHk="
+    assert "x-vault-token" not in connect.headers
+    assert request.headers["x-vault-token"] == "the-token"
+    assert "proxy-authorization" not in request.headers
+
+
+@pytest.mark.parametrize("presented", [HOST, "elsewhere.example.test"])
+def test_a_certificate_that_nobody_vouches_for_gets_no_token(
+    presented: str, around: Around, tmp_path: Path
+) -> None:
+    context, certificate = server_context(presented, tmp_path)
+    trusted = {} if presented == HOST else {"VAULT_CACERT": str(certificate)}
+    with serving(answering(), tls=context, tunnel=True) as running:
+        assert "certificate cannot be verified" in reason(around(**through_a_proxy(running, **trusted)))
+    assert [each.method for each in running.seen] == ["CONNECT"]
+
+
+def test_a_tls_handshake_that_drips_is_given_up(around: Around) -> None:
+    def drip(wire: Wire, _: Seen) -> None:
+        wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        wire.drip(b"\x16\x03\x03\x40\x00" + b"x" * 500)
+
+    with serving(drip) as running:
+        assert "no answer within 0.5 s" in reason(around(0.5, **through_a_proxy(running)))
+
+
+def test_authorities_that_cannot_be_read_are_told(around: Around, tmp_path: Path) -> None:
+    context, _ = server_context(HOST, tmp_path)
+    with serving(answering(), tls=context, tunnel=True) as running:
+        here = around(**through_a_proxy(running, VAULT_CACERT=str(tmp_path / "absent.pem")))
+        assert "certificate authorities" in reason(here)
+
+
+def test_loopback_and_excluded_hosts_are_asked_without_the_proxy() -> None:
+    proxy = {"https_proxy": "proxy.example:3128", "no_proxy": ".internal"}
+    assert server("http://127.0.0.1:8200", proxy).proxy is None
+    assert server("https://vault.internal", proxy).proxy is None
+    way = server("https://vault.example", proxy)
+    assert way.proxy is not None
+    assert way.proxy.hostname == "proxy.example"
+
+
+def test_a_server_shows_no_password_of_its_proxy() -> None:
+    way = server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
+    assert isinstance(way, Server)
+    assert "canary" not in repr(way)
+
+
+@pytest.mark.parametrize(
+    ("locator", "part", "is_fine"),
+    [
+        ("kv/db", "password", True),
+        ("kv/data/db", "password", True),
+        ("kv/db", "", False),
+        ("kv", "password", False),
+        ("kv/", "password", False),
+        ("/kv/db", "password", False),
+        ("kv/data", "password", False),
+        ("kv/../sys/x", "password", False),
+        ("kv/./x", "password", False),
+        ("kv/a b", "password", False),
+        ("kv/a?x=1", "password", False),
+        ("kv/a%2e", "password", False),
+    ],
+)
+def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
+    found = flaw(Reference("vault", locator, part))
+    assert (found is None) == is_fine
+    assert found is None or all(found)

@@ -1,0 +1,204 @@
+"""A state survives what processes, disks and people do to it, or says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.plan import Action
+from reconciler.model.record import Intent, Record, State
+from reconciler.state.file import StateFile, write_atomically
+
+GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
+EMPTY = State("a-lineage", 0, "an_account")
+FULL = Record(
+    id="decent_dropsy",
+    applied={("service",): "snowflake", ("config", "port"): 443, ("config", "odd.name"): [1, {"a": None}]},
+    fingerprints={("config", "password"): "00ff"},
+    protected=True,
+    unverified=True,
+    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), "2026-11-23T10:00:00Z"),
+    applied_at="2026-11-23T10:00:01Z",
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> StateFile:
+    """A place for a state, in a folder that does not exist yet."""
+    return StateFile(tmp_path / "deep" / "state.json", "specs/.reconciler/state.json")
+
+
+def snapshot(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "state.json"
+
+
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "state.json.journal"
+
+
+def the_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
+    [diagnostic] = error.value.diagnostics
+    assert "specs/.reconciler/state.json" in diagnostic.message
+    assert diagnostic.help
+    return diagnostic.code
+
+
+def test_there_is_no_state_before_the_first_write(file: StateFile) -> None:
+    assert file.read() is None
+
+
+def test_what_was_remembered_is_read_back_whole(file: StateFile) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, FULL), (DESTINATION, Record())])
+    session.close()
+    state = file.read()
+    assert state is not None
+    assert state.records == {GROUP: FULL, DESTINATION: Record()}
+    assert (state.lineage, state.account_id) == ("a-lineage", "an_account")
+
+
+def test_a_session_that_never_closed_lost_nothing(file: StateFile) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, Record(id="first"))])
+    session.remember([(GROUP, Record(id="second")), (DESTINATION, FULL)])
+    session.release()
+    state = file.read()
+    assert state is not None
+    assert state.records == {GROUP: Record(id="second"), DESTINATION: FULL}
+
+
+def test_forgetting_is_remembered_too(file: StateFile) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
+    session.remember([(DESTINATION, None)])
+    session.release()
+    state = file.read()
+    assert state is not None
+    assert list(state.records) == [GROUP]
+
+
+@pytest.mark.parametrize("lost", range(1, 60, 7))
+def test_a_line_that_was_being_written_when_the_process_died_does_not_count(
+    file: StateFile, tmp_path: Path, lost: int
+) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, Record(id="first"))])
+    session.remember([(DESTINATION, Record(id="second"))])
+    session.release()
+    content = journal(tmp_path).read_bytes()
+    journal(tmp_path).write_bytes(content[:-lost])
+    state = file.read()
+    assert state is not None
+    assert state.records == {GROUP: Record(id="first")}
+
+
+def test_a_journal_of_an_older_snapshot_is_left_over_and_ignored(file: StateFile, tmp_path: Path) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, Record(id="first"))])
+    older = journal(tmp_path).read_bytes()
+    session.remember([(GROUP, None)])
+    session.close()
+    journal(tmp_path).write_bytes(older)
+    state = file.read()
+    assert state is not None
+    assert state.records == {}
+
+
+def test_every_snapshot_has_a_higher_serial(file: StateFile) -> None:
+    first = file.open(EMPTY)
+    assert first.state.serial == 1
+    first.close()
+    state = file.read()
+    assert state is not None
+    assert state.serial == 2
+    later = file.open(state)
+    later.release()
+    assert later.state.serial == 3
+
+
+def test_nobody_else_can_read_the_files(file: StateFile, tmp_path: Path) -> None:
+    session = file.open(EMPTY)
+    session.close()
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in (snapshot(tmp_path), journal(tmp_path))}
+    assert modes == {0o600}
+    assert sorted(each.name for each in snapshot(tmp_path).parent.iterdir()) == [
+        "state.json",
+        "state.json.journal",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"format": 1}',
+        b'{"format": 1, "lineage": "x", "serial": -1, "account_id": "a", "records": {}}',
+        b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {"group": {}}}',
+        b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {}, "more": 1}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+def test_a_damaged_snapshot_is_named_and_never_guessed_at(
+    file: StateFile, tmp_path: Path, content: bytes
+) -> None:
+    snapshot(tmp_path).parent.mkdir()
+    snapshot(tmp_path).write_bytes(content)
+    with pytest.raises(ReconcilerError) as error:
+        file.read()
+    assert the_code(error) == "state-damaged"
+
+
+def test_a_damaged_line_in_the_middle_of_the_journal_is_named(file: StateFile, tmp_path: Path) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
+    session.release()
+    lines = journal(tmp_path).read_bytes().splitlines(keepends=True)
+    journal(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
+    with pytest.raises(ReconcilerError) as error:
+        file.read()
+    assert the_code(error) == "state-damaged"
+
+
+def test_a_journal_of_another_state_is_named(file: StateFile, tmp_path: Path) -> None:
+    file.open(EMPTY).close()
+    head = {"format": 1, "lineage": "another", "serial": 2}
+    journal(tmp_path).write_text(json.dumps(head) + "\n")
+    with pytest.raises(ReconcilerError) as error:
+        file.read()
+    assert the_code(error) == "state-damaged"
+
+
+def test_a_state_of_a_newer_format_is_left_alone(file: StateFile, tmp_path: Path) -> None:
+    snapshot(tmp_path).parent.mkdir()
+    snapshot(tmp_path).write_text('{"format": 2, "something": "else"}')
+    with pytest.raises(ReconcilerError) as error:
+        file.read()
+    assert the_code(error) == "state-newer"
+
+
+def test_a_folder_in_its_place_is_named(file: StateFile, tmp_path: Path) -> None:
+    snapshot(tmp_path).mkdir(parents=True)
+    with pytest.raises(ReconcilerError) as error:
+        file.read()
+    assert the_code(error) == "state-unusable"
+    with pytest.raises(ReconcilerError) as error:
+        file.open(EMPTY)
+    assert the_code(error) == "state-unusable"
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
+    target = tmp_path / "state.json"
+    target.mkdir()
+    (target / "in-the-way").touch()
+    with pytest.raises(OSError, match="irectory"):
+        write_atomically(target, b"new")
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
