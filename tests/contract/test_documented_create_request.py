@@ -6,9 +6,13 @@ import shutil
 from typing import Any
 
 import pytest
-from harness import ROOT, Fivetran, Project
+from harness import ROOT, Fivetran, Project, credentials
 
 from reconciler.api import wire
+from reconciler.api.client import Client
+from reconciler.api.transport import Transport
+from reconciler.cli.clock import SystemClock
+from reconciler.model.value import Secret
 
 REQUEST_FIELDS = {
     "group_id",
@@ -115,3 +119,33 @@ def test_the_answer_is_parsed_with_every_documented_field(applied: Fivetran) -> 
 def _adls_request(server: Fivetran) -> dict[str, Any]:
     [body] = [each for each in server.bodies("POST", "/v1/destinations") if each["service"] == "adls"]
     return body
+
+
+AGENT = {"hybrid_deployment_agent_id", "local_processing_agent_id"}
+TEST_FIELDS = {"title", "status", "message"}
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_the_answer_to_the_documented_request_is_parsed_whole(applied: Fivetran, hybrid: bool) -> None:
+    """One destination cannot show every field: with a hybrid agent Fivetran answers without a region."""
+    documented = _adls_request(applied)
+    body = {key: value for key, value in documented.items() if hybrid or key not in AGENT}
+    environ = credentials(applied.url)
+    key, secret = Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
+    with Transport(applied.url, (key, secret), clock=SystemClock(), environ={}) as transport:
+        client = Client(transport)
+        group = client.create_group("another_group")
+        answer = client.create_destination({**body, "group_id": group.id, "run_setup_tests": True})
+
+    expected = RESPONSE_FIELDS | {"setup_tests"}
+    assert set(answer.raw) >= (expected if hybrid else expected - AGENT | {"region"})
+    assert ("region" in answer.raw) is not hybrid
+    assert (answer.id, answer.group_id, answer.service) == (group.id, group.id, "adls")
+    assert answer.setup_status == "connected"
+    assert [set(test.model_dump(exclude_none=True)) for test in answer.setup_tests] == [TEST_FIELDS] * 3
+    for field in set(answer.raw) - {"config", "setup_tests", "id", "group_id", "setup_status", "external_id"}:
+        assert answer.raw[field] == body[field], field
+    for field, kind in CONFIG_FIELDS.items():
+        shown = answer.config[field]
+        assert shown == ("******" if field in SECRETS else body["config"][field]), field
+        assert isinstance(shown, kind), field
