@@ -77,6 +77,10 @@ class Client:
         """Every connection of a group. Raises `NotFound`."""
         return self._list(Connection, _path("GET", "/groups", group_id, "/connections"))
 
+    def delete_connection(self, connection_id: str) -> None:
+        """Remove a connection. Raises `NotFound` where it is gone already."""
+        self._transport.send(Request("DELETE", _path("DELETE", "/connections", connection_id)))
+
     def destinations(self) -> list[DestinationSummary]:
         """Every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")

@@ -240,6 +240,10 @@ def _has_type(expected: FieldType, value: Any) -> bool:
 def _wrong_type(path: FieldPath, field: Field, value: Any, written: str) -> Problem:
     name = path[-1]
     match field.type:
+        case FieldType.STRING if field.enum and len(field.enum) <= LISTED_AT_MOST:
+            advice = f"write one of {', '.join(f'`{member}`' for member in field.enum)}"
+        case FieldType.STRING if path == ("region",):
+            advice = f"for example `{name}: {field.example}`"
         case FieldType.STRING if isinstance(value, int | float):
             spelled = written or (str(value).lower() if isinstance(value, bool) else value)
             advice = f'put it in quotes: `{name}: "{spelled}"`'

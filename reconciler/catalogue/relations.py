@@ -12,6 +12,7 @@ from reconciler.catalogue.model import Field
 from reconciler.catalogue.problem import Problem
 from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
+from reconciler.model.nearest import nearest
 from reconciler.model.value import EXTERNAL, FieldPath, Reference, dotted
 
 NETWORKING_METHOD: FieldPath = ("networking_method",)
@@ -22,7 +23,8 @@ def problems(subject: Subject) -> Iterator[Problem]:
     """What is wrong between the declared leaves, field by field in the catalogue's order."""
     missing: set[FieldPath] = set()
     for path, field in subject.described():
-        if problem := _missing(subject, path, field):
+        problem = _missing(subject, path, field)
+        if problem and not _is_misspelt(subject, path):
             missing.add(path)
             yield problem
         yield from _not_allowed(subject, path, field)
@@ -50,6 +52,16 @@ def _missing(subject: Subject, path: FieldPath, field: Field) -> Problem | None:
         f"`{dotted(path)}` is needed while {_because(subject, field)}",
         help=_add(path, field),
         label=f"needs `{path[-1]}`" if demanding else "",
+    )
+
+
+def _is_misspelt(subject: Subject, path: FieldPath) -> bool:
+    """Whether a field is there under a name that is a slip of its own, which is a finding already."""
+    beside = [known[-1] for known, _ in subject.described() if known[:-1] == path[:-1]]
+    return any(
+        nearest(other[-1], beside) == path[-1]
+        for other in subject.fields
+        if other[:-1] == path[:-1] and subject.field(other) is None
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit, exit_after
+from reconciler.cli.exit import Exit, exit_after, exit_for
 from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.nearest import did_you_mean
 from reconciler.model.plan import Plan
 
 if TYPE_CHECKING:
@@ -20,13 +23,43 @@ if TYPE_CHECKING:
     from reconciler.model.outcome import Applied
 
 
+def _allowances(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, float]:
+    """`LIMIT=N` options as numbers by limit."""
+    allowed: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in _LIMITS:
+            advice = did_you_mean(name, _LIMITS) or f"limits are {', '.join(f'`{each}`' for each in _LIMITS)}"
+            raise MisuseError(f"there is no limit `{name}`", advice)
+        try:
+            allowed[name] = float(number)
+        except ValueError:
+            raise MisuseError(f"`{text}` gives no number", f"write for example `--allow {name}=3`") from None
+    return allowed
+
+
+_LIMITS = ("deletes", "changed_fraction")
+
+
 @click.command("apply")
 @format_option("text", "json")
+@click.option(
+    "--allow",
+    metavar="LIMIT=N",
+    multiple=True,
+    callback=_allowances,
+    help="Raise a limit of the project for this run: deletes, changed_fraction. Needs --reason.",
+)
+@click.option("--reason", metavar="TEXT", help="Why a limit is raised.")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
 @shared_options
 @strict_option
 @secrets_option
-def command(shared: Shared, form: str, auto_approve: bool) -> Exit:
+def command(
+    shared: Shared, form: str, auto_approve: bool, allow: dict[str, float], reason: str | None
+) -> Exit:
     """Make a plan, show it, ask, and carry it out.
 
     Changes that do not depend on a failed one go on. Applying again after any failure goes on where
@@ -36,7 +69,11 @@ def command(shared: Shared, form: str, auto_approve: bool) -> Exit:
 
     if form == "json" and not auto_approve:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
-    return in_session(shared, form, partial(_apply, must_ask=not auto_approve))
+    if bool(allow) != bool(reason and reason.strip()):
+        raise MisuseError(
+            "`--allow` and `--reason` belong together", 'write for example `--reason "as agreed"`'
+        )
+    return in_session(replace(shared, allowed=allow), form, partial(_apply, must_ask=not auto_approve))
 
 
 def _apply(session: Session, must_ask: bool) -> Exit:
@@ -57,6 +94,9 @@ def _apply(session: Session, must_ask: bool) -> Exit:
         progress.close()
         session.tell_warnings(planned.plan.warnings)
         session.tell_plan(planned.plan)
+        if planned.plan.blockers:
+            session.tell_blockers(planned.plan.blockers)
+            return _told(session, exit_for(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
             return _told(session, Exit.OK, planned.plan, None)
@@ -95,9 +135,10 @@ def _agreed(session: Session, plan: Plan) -> bool:
 
     session.err.print()
     session.err.print(f"Apply these changes to account {account_text(plan)}?")
-    session.err.print('Only "yes" is accepted: ', end="")
     answer = ""
     try:
+        # Past all buffers: a signal in the middle would leave the question in them, to be printed again.
+        os.write(sys.stderr.fileno(), b'Only "yes" is accepted: ')
         answer = sys.stdin.readline()
     finally:
         if not answer.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question

@@ -32,11 +32,15 @@ class Exit(IntEnum):
 _BY_CODE = {
     "account-unconfirmed": Exit.REFUSED,
     "locked": Exit.LOCKED,
+    "has-connections": Exit.REFUSED,
+    "limit-exceeded": Exit.REFUSED,
+    "platform-connection": Exit.REFUSED,
+    "protected": Exit.REFUSED,
     "replace-refused": Exit.REFUSED,
     "no-terminal": Exit.USAGE,
 }
 
-_NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED}
+_NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}
 _COMPLETE = {Status.DONE, Status.AWAITING_APPROVAL}
 
 

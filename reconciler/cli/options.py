@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Shared:
     verbosity: Verbosity
     strict: bool = False
     compare_secrets: bool = True
+    allowed: Mapping[str, float] = field(default_factory=dict)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def _plan(session: Session, changes_exit: Exit) -> Exit:
     with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
         plan = make_plan(workspace).plan
     code = changes_exit if plan.effective else Exit.OK
+    if plan.blockers:
+        code = exit_for(plan.blockers)
     session.tell_warnings(plan.warnings)
     session.tell_plan(plan)
-    session.tell_document(code, plan_data(plan), plan.warnings)
+    session.tell_blockers(plan.blockers)
+    session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
     return code

@@ -72,6 +72,7 @@ class Session:
             sandbox=self.shared.sandbox,
             strict=self.shared.strict,
             compare_secrets=self.shared.compare_secrets,
+            allowed=self.shared.allowed,
         )
 
     def progress(self) -> Progress:
@@ -116,6 +117,12 @@ class Session:
             write_plain(self.out, dumped(failure(exit_code, exit_code.reason, diagnostics)))
         else:
             self.tell_diagnostics(diagnostics)
+
+    def tell_blockers(self, blockers: Iterable[Diagnostic]) -> None:
+        """Print why a plan is not applied, for people; a document has it inside."""
+        if blockers and not self.wants_document:
+            self.err.print()
+            self.tell_diagnostics(blockers)
 
     def tell_interrupt(self) -> None:
         """Say that the user stopped the run. That is no error, but a document has to say it."""

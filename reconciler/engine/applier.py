@@ -7,14 +7,16 @@ repeated here: after a lost answer the outcome is UNKNOWN, and the next plan fin
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, Forbidden, Unauthorized
-from reconciler.engine.failure import explain
+from reconciler.api.errors import ApiError, Forbidden, NotFound, Unauthorized
+from reconciler.engine.failure import explain, explain_deletion
 from reconciler.engine.graph import in_order
 from reconciler.engine.planner import Step
+from reconciler.engine.removal import Removal
 from reconciler.kinds.base import Verification
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import GROUP, Address
@@ -38,7 +40,7 @@ class Applier:
     clock: Clock
     listener: Listener
     cancelled: threading.Event
-    remember: Callable[[Address, Record], None]
+    remember: Callable[[Address, Record | None], None]
     ids: dict[Address, str] = field(default_factory=dict)
     unremembered: list[Diagnostic] = field(default_factory=list)
     _stopped_by: Diagnostic | None = None
@@ -53,6 +55,48 @@ class Applier:
             outcomes[step.change.address] = outcome = self._outcome(step, outcomes)
             self.listener(ChangeFinished(outcome))
         return tuple(outcomes.values())
+
+    def bury(self, removals: Iterable[Removal], before: Iterable[Outcome]) -> tuple[Outcome, ...]:
+        """Carry out deletions, after everything else and only if all of that worked. One outcome each."""
+        trouble = next((each for each in before if each.status is not Status.DONE), None)
+        outcomes: list[Outcome] = []
+        for removal in removals:
+            if removal.change.action is not Action.DELETE:
+                continue
+            outcomes.append(self._burial(removal, trouble))
+            if outcomes[-1].status is not Status.DONE:
+                trouble = outcomes[-1]
+            self.listener(ChangeFinished(outcomes[-1]))
+        return tuple(outcomes)
+
+    def _burial(self, removal: Removal, trouble: Outcome | None) -> Outcome:
+        change = removal.change
+        if trouble is not None:
+            reason = (
+                f"{change.address} was not deleted, because {trouble.address} ended as `{trouble.status}`"
+            )
+            held = Diagnostic("held", reason, span=change.span, address=change.address)
+            return Outcome(change.address, change.action, Status.HELD, id=change.id, diagnostics=(held,))
+        if self.cancelled.is_set():
+            return Outcome(change.address, change.action, Status.CANCELLED, id=change.id)
+        self.listener(ChangeStarted(change.address, change.action))
+        began = self.clock.monotonic()
+        outcome = self._buried(removal)
+        return replace(outcome, seconds=self.clock.monotonic() - began)
+
+    def _buried(self, removal: Removal) -> Outcome:
+        change = removal.change
+        try:
+            for connection in removal.connections:
+                with suppress(NotFound):
+                    self.client.delete_connection(connection)
+            KINDS[change.address.kind].delete(self.client, change.id or "")
+        except ApiError as error:
+            status = Status.UNKNOWN if error.may_have_taken_effect else Status.FAILED
+            told = explain_deletion(error, change)
+            return Outcome(change.address, change.action, status, id=change.id, diagnostics=(told,))
+        self._write_down(change.address, None, f"{change.address} is deleted")
+        return Outcome(change.address, change.action, Status.DONE, id=change.id)
 
     def _outcome(self, step: Step, outcomes: Mapping[Address, Outcome]) -> Outcome:
         blocked = self._blocked(step, outcomes)
@@ -69,7 +113,9 @@ class Applier:
         for parent in step.change.depends_on:
             if parent in outcomes and outcomes[parent].status is not Status.DONE:
                 reason = Diagnostic(
-                    "skipped", f"{address} was not tried, because {parent} is not there", address=address
+                    "skipped",
+                    f"{address} was not tried, because {parent} did not come about",
+                    address=address,
                 )
                 return Outcome(address, action, Status.SKIPPED, diagnostics=(reason,))
         if self.cancelled.is_set():
@@ -103,18 +149,21 @@ class Applier:
             id=id,
             applied=step.declared,
             fingerprints=step.fingerprints,
+            protected=step.protected,
             unverified=unverified,
             applied_at=at,
         )
+        self._write_down(step.change.address, record, f"{step.change.address} is written (id `{id}`)")
+
+    def _write_down(self, address: Address, record: Record | None, done: str) -> None:
         try:
-            self.remember(step.change.address, record)
+            self.remember(address, record)
         except OSError as error:
             self.unremembered.append(
                 Diagnostic(
                     "not-remembered",
-                    f"{step.change.address} is written (id `{id}`), but that could not be remembered:"
-                    f" {error.strerror or error}",
-                    address=step.change.address,
+                    f"{done}, but that could not be remembered: {error.strerror or error}",
+                    address=address,
                     help="correct the cause and apply again: it is found by its id or name",
                 )
             )

@@ -52,6 +52,15 @@ def bind_groups(
     return bound
 
 
+def moved(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
+    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it."""
+    known = dict(records)
+    for entry in entries:
+        if entry.formerly is not None and entry.formerly in known and entry.address not in known:
+            known[entry.address] = known.pop(entry.formerly)
+    return known
+
+
 def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
     """The groups that an entry may be. S-05: after a create whose answer was lost, those that had the name
     before are others."""

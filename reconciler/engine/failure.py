@@ -22,6 +22,7 @@ from reconciler.api.errors import (
 )
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import Change
 from reconciler.model.value import dotted
 
 if TYPE_CHECKING:
@@ -51,6 +52,22 @@ def explain(error: ApiError, step: Step) -> Diagnostic:
         notes = ("the request was sent, so Fivetran may have carried it out", *notes)
     return Diagnostic(
         code, f"{address}: {message}", span=step.desired.span, address=address, notes=notes, help=help_text
+    )
+
+
+def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
+    """A diagnostic for a deletion that did not work."""
+    code, message, help_text = _told(error)
+    notes = _facts(error)
+    if error.may_have_taken_effect:
+        code, help_text = "outcome-unknown", "plan again: what is gone by then needs no deletion"
+    return Diagnostic(
+        code,
+        f"{change.address}: {message}",
+        span=change.span,
+        address=change.address,
+        notes=notes,
+        help=help_text,
     )
 
 

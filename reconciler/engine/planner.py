@@ -46,6 +46,7 @@ class Step:
     values: Mapping[FieldPath, Any]
     declared: Mapping[FieldPath, Any]
     fingerprints: Mapping[FieldPath, str]
+    protected: bool
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Planner:
             depends_on=desired.depends_on,
             span=desired.span,
         )
-        return self._step(kind, desired, change, declared=declared, values=values, known={})
+        return self._step(kind, desired, change, declared=declared, values=values, record=None)
 
     def _adjustment(self, kind: Kind, desired: Desired, observed: Observed, record: Record | None) -> Step:
         service = observed.fields.get(SERVICE)
@@ -84,7 +85,8 @@ class Planner:
             path for path, value in desired.fields.items() if not _confidential(value) or _external(value)
         )
         declared = {**desired.fields, **self._resolved(kind, desired, needed, service)}
-        comparison = compare(kind, declared, observed.fields, record.applied if record else {})
+        compared = {path: value for path, value in declared.items() if path not in desired.ignored}
+        comparison = compare(kind, compared, observed.fields, record.applied if record else {})
         self._refuse_replacement(kind, desired, observed, comparison)
         following = _secrets_that_follow(kind, service, desired.fields, comparison)
         known = record.fingerprints if record else {}
@@ -106,7 +108,7 @@ class Planner:
                 if path not in sent and not self._can_compare(path, known)
             ),
         )
-        return self._step(kind, desired, change, declared=declared, values=values, known=known)
+        return self._step(kind, desired, change, declared=declared, values=values, record=record)
 
     def _step(
         self,
@@ -116,15 +118,23 @@ class Planner:
         *,
         declared: Mapping[FieldPath, Any],
         values: Mapping[FieldPath, Any],
-        known: Mapping[FieldPath, str],
+        record: Record | None,
     ) -> Step:
-        """A step with what is to be remembered of it: `known` fingerprints of secrets that stay declared, and
-        new ones of those that are sent."""
+        """A step with what is to be remembered of it: fingerprints of secrets that stay declared, and new ones of
+        those that are sent."""
+        known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
             kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
-        return Step(desired, change, values, _in_clear(kind.canonical(declared)), kept)
+        return Step(
+            desired,
+            change,
+            values,
+            _in_clear(kind.canonical(declared)),
+            kept,
+            _protected(desired, record, values),
+        )
 
     def _rotated(
         self, kind: Kind, desired: Desired, service: str | None, known: Mapping[FieldPath, str]
@@ -201,6 +211,11 @@ class Planner:
                     help="put the old value back, or declare the new destination under another key",
                 )
             )
+
+
+def _protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:
+    """Protection ends only with a change that does nothing else to the entry."""
+    return desired.protected or (record is not None and record.protected and bool(values))
 
 
 def _as_in_fivetran(value: Any, *, hidden: bool) -> str:

@@ -59,5 +59,8 @@ class Kind(Protocol):
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Send exactly these fields. A None clears a field."""
 
+    def delete(self, client: Client, id: str) -> None:
+        """Remove the resource. One that is gone already counts as removed."""
+
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
         """Run setup tests now. Takes minutes at Fivetran."""

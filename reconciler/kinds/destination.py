@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.errors import NotFound
@@ -93,6 +94,11 @@ class DestinationKind:
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Send the changed fields only; config is merged by the API key by key."""
         client.update_destination(id, {**_nested(_cleared(values)), "run_setup_tests": False})
+
+    def delete(self, client: Client, id: str) -> None:
+        """Remove the destination; its group stays."""
+        with suppress(NotFound):
+            client.delete_destination(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
         """Run setup tests with the trust that the spec grants, and read nothing but their results: the rest of

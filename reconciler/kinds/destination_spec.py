@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,21 +12,23 @@ from reconciler.catalogue.anywhere import is_public
 from reconciler.catalogue.canonical import CONFIG
 from reconciler.catalogue.check import SERVICE, Extent, Problem, check_destination
 from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.secrecy import sounds_secret
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.nearest import nearest
+from reconciler.model.nearest import did_you_mean, nearest
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Reference, dotted
+from reconciler.secrets.stores import BUILT_IN
 from reconciler.spec.assemble import PROFILE
 from reconciler.spec.errors import diagnostics_of
 from reconciler.spec.load import GroupSpec
 from reconciler.spec.merge import UNSET
-from reconciler.spec.reference import Sources, reference_of
-from reconciler.spec.tree import Entry, Node, Scalar, Table, plain
+from reconciler.spec.reference import SECRET, VALUE, Sources, reference_of
+from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table, node_at, plain
 
 EXTRA_CONFIG = "extra_config"
-_OPTIONS = ("trust", "setup_tests")
+_OPTIONS = ("trust", "setup_tests", "lifecycle")
 _HARMLESS = frozenset(
     {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
     | {"certificates", "fingerprints", "run", "on_failure"}
@@ -53,11 +55,19 @@ class _SetupTestsBlock(_Strict):
     on_failure: OnFailure = Field(OnFailure.FAIL, description="What a failed setup test means for the run.")
 
 
+class _LifecycleBlock(_Strict):
+    protected: StrictBool = Field(False, description="Whether the entry may never be deleted.")
+    ignore_changes: tuple[str, ...] = Field(
+        (), description="Fields, such as `config.bucket`, that are set on creation and left alone afterwards."
+    )
+
+
 class Options(_Strict):
     """The parts of a destination block that say how to treat it. They are no fields of Fivetran."""
 
     trust: _TrustBlock = Field(_TrustBlock(), description="What Fivetran may trust when it meets it.")
     setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Fivetran's own tests.")
+    lifecycle: _LifecycleBlock = Field(_LifecycleBlock(), description="What may happen to it later.")
 
 
 @dataclass(slots=True)
@@ -145,8 +155,26 @@ def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | No
         trust=Trust(options.trust.certificates == "any", options.trust.fingerprints == "any"),
         setup_tests=SetupTests(options.setup_tests.run, options.setup_tests.on_failure),
         unchecked=frozenset(leaves.unchecked),
+        formerly=Address(DESTINATION, spec.was) if spec.was else None,
+        protected=options.lifecycle.protected,
+        ignored=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
     )
-    return desired, diagnostics
+    return desired, [*diagnostics, *_ignored_but_undeclared(desired, block)]
+
+
+def _ignored_but_undeclared(desired: Desired, block: Table) -> Iterator[Diagnostic]:
+    """A name below `ignore_changes` that stands for nothing would ignore nothing, and nobody would notice."""
+    declared = {dotted(path) for path in desired.fields}
+    names = node_at(block, ("lifecycle", "ignore_changes"))
+    for item in names.items if isinstance(names, Sequence) else ():
+        if isinstance(item, Scalar) and isinstance(item.value, str) and item.value not in declared:
+            yield Diagnostic(
+                "unknown-field",
+                f"`ignore_changes` names `{item.value}`, which this destination does not declare",
+                span=item.span,
+                address=desired.address,
+                help=did_you_mean(item.value, declared) or "name a declared field, such as `config.bucket`",
+            )
 
 
 def shared_findings(block: Table, sources: Sources, checked: Collection[Span]) -> list[Diagnostic]:
@@ -174,11 +202,15 @@ def _without(block: Table, checked: Collection[Span]) -> Table:
     return Table(entries, block.span)
 
 
-def is_harmless(keys: tuple[str, ...]) -> bool:
-    """Whether a value in a file of specs is no secret, judged by the keys that lead to it."""
+def is_harmless(keys: tuple[str, ...], text: str) -> bool:
+    """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
+    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN:
+        return True  # plans show references too
     if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
         return is_public(keys[-1])
-    return keys[-1] in _HARMLESS or keys[-1] in destination_facts().fields
+    if keys[-1] in _HARMLESS or keys[-1] in destination_facts().fields:
+        return True
+    return not sounds_secret(keys[-1]) and nearest(keys[-1], sorted(_HARMLESS)) is not None
 
 
 def _leaves(block: Table, sources: Sources) -> _Leaves:
@@ -189,6 +221,10 @@ def _leaves(block: Table, sources: Sources) -> _Leaves:
             _add_config(leaves, key, entry.node)
         elif key not in known:
             leaves.diagnostics.append(_unknown_key(key, entry.key.span, known))
+            if (meant := nearest(key, known)) and meant not in block and meant not in (CONFIG, *_OPTIONS):
+                leaves.fields[(meant,)] = _MEANT
+            elif meant == CONFIG:
+                leaves.config_is_readable = False
         elif key not in _OPTIONS:
             leaves.add((key,), entry.key.span, entry.node)
     return leaves

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.errors import NotFound
@@ -31,6 +32,7 @@ def desired_group(spec: GroupSpec) -> Desired:
         id=spec.id,
         id_span=spec.id_span,
         setup_tests=SetupTests(run=False),
+        formerly=Address(GROUP, spec.was) if spec.was else None,
     )
 
 
@@ -68,6 +70,11 @@ class GroupKind:
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Rename in place."""
         client.rename_group(id, values[NAME])
+
+    def delete(self, client: Client, id: str) -> None:
+        """Remove an empty group."""
+        with suppress(NotFound):
+            client.delete_group(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
         """A group has no setup tests."""

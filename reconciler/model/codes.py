@@ -121,6 +121,10 @@ EXPLANATIONS = MappingProxyType(
             "recognised, so they must differ. The name of an entry is its `name:`, or its key where there"
             " is none."
         ),
+        "duplicate-removal": (
+            "Two entries below `removed:` name the same group. One of them may say less than the other, "
+            "so neither is trusted. Keep the one that is meant."
+        ),
         "empty-spec": (
             "A file without content, or a project without any group, is far more often a lost file or a "
             'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
@@ -158,6 +162,15 @@ EXPLANATIONS = MappingProxyType(
             "spec, also as escapes in quotes. Remove the character; tabs and line ends are fine where "
             "YAML allows them."
         ),
+        "has-connections": (
+            "An entry is to be deleted while connections of users load into its destination. Fivetran "
+            "would refuse it, and nothing here deletes connections. Move or delete them first."
+        ),
+        "held": (
+            "A planned deletion was not carried out, because something before it in the same run did not "
+            "work. Deletions come last and only when all else went well, so that a half-done change never"
+            " takes something away. Correct what failed and apply again."
+        ),
         "interrupted": (
             "The run was stopped by Ctrl-C before it had changed anything. Nothing needs to be undone; "
             "start it again whenever you like."
@@ -182,6 +195,11 @@ EXPLANATIONS = MappingProxyType(
             "The service is one that Fivetran has superseded or withdrawn. Existing destinations of it "
             "are still managed, but creating a new one is likely to be refused. Use the successor that "
             "the message names, where there is one."
+        ),
+        "limit-exceeded": (
+            "A plan does more than the project's limits allow for one apply. Limits catch the mistake in "
+            "one line that changes everything. If it is meant, whoever applies allows it for this run and"
+            " says why; the pull request itself cannot."
         ),
         "literal-secret": (
             "A field that holds a secret is written out in a spec, or a value has the form of a key, a "
@@ -286,9 +304,20 @@ EXPLANATIONS = MappingProxyType(
             "symbolic link that leads out of there is refused, since a pull request could otherwise make "
             "the run read any file. Move the file, or name it by an absolute path."
         ),
+        "platform-connection": (
+            "Fivetran may put a connection of its own, `fivetran_metadata`, beside a destination, and it "
+            "blocks the deletion. It is deleted only where the entry below `removed:` says so, since the "
+            "logs that it holds go with it."
+        ),
         "port-unavailable": (
             "The emulator could not listen on the port: another program has it, or ports below 1024 are "
             "reserved. Choose another one, or `--port 0` for any that is free."
+        ),
+        "protected": (
+            "An entry below `removed:` names something that is protected by the project file, by its own "
+            "spec, or by what was remembered when its spec still existed. Deleting the lines that declare"
+            " a protection does not lift it. Lift it in a change of its own, apply that, and remove the "
+            "entry then."
         ),
         "rate-limited": (
             "Fivetran limits the number of calls per account, over all tools that use it together. This "
@@ -310,6 +339,14 @@ EXPLANATIONS = MappingProxyType(
             " none of it. A spec that could name any variable or file could also send its content into a "
             "field that others can read. Use a reference that the globs cover, or ask whoever owns the "
             "project file to add one."
+        ),
+        "removal-done": (
+            "An entry below `removed:` names something that does not exist any more. It does nothing and "
+            "can be deleted."
+        ),
+        "removed-and-declared": (
+            "The same entry is declared and removed. It is not guessed which of the two is meant. Delete "
+            "one of them."
         ),
         "replace-refused": (
             "The changed field cannot be changed in place: Fivetran knows only deletion and a new "
@@ -453,10 +490,20 @@ EXPLANATIONS = MappingProxyType(
             "Every project and spec file says which format it is written in. This release reads version "
             "1. Write `version: 1`, or use a release that knows the newer format."
         ),
+        "vanished": (
+            "Something that earlier runs manage is declared in no spec any more. A lost file, a bad glob "
+            "or a renamed key looks just the same as a wish to delete, so nothing is deleted and the run "
+            "stops. Say what is meant: `was:` for another key, `removed:` to delete it or to stop "
+            "managing it."
+        ),
         "visible-secret": (
             "A field that holds a secret refers to its value with `{value: …}`, which says that the value"
             " may be shown in plans. Write `{secret: …}` with the same reference: the value is then "
             "fetched in the same way and shown nowhere."
+        ),
+        "was-in-use": (
+            "`was:` names a key that some entry has today, so it cannot be the former key of this one. "
+            "Name the key that this entry had before the change, or remove the line."
         ),
         "wrong-shape": (
             "A value has another form than its place needs: text where a mapping belongs, a list where "

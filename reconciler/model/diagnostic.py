@@ -24,7 +24,8 @@ class Diagnostic:
 
     `message` starts in lower case and puts names in backticks; `label` is the text under
     the caret; `notes` are facts; `help` is one action. With `secret` the excerpt of the
-    span is never shown. `code` must have a row in `codes.EXPLANATIONS`.
+    span is never shown, and with `secret_line` not even the key that the line starts with.
+    `code` must have a row in `codes.EXPLANATIONS`.
     """
 
     code: str
@@ -36,6 +37,7 @@ class Diagnostic:
     help: str = ""
     address: Address | None = None
     secret: bool = False
+    secret_line: bool = False
 
     def __post_init__(self) -> None:
         if self.code not in EXPLANATIONS:

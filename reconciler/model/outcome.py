@@ -16,6 +16,7 @@ class Status(StrEnum):
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
+    HELD = "held"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
     AWAITING_APPROVAL = "awaiting-approval"

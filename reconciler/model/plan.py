@@ -19,7 +19,13 @@ class Action(StrEnum):
     UPDATE = "update"
     ADOPT = "adopt"
     VERIFY = "verify"
+    DELETE = "delete"
+    FORGET = "forget"
     NO_OP = "no-op"
+
+
+SILENT = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
+"""Actions for which nothing is sent."""
 
 
 class Reason(StrEnum):
@@ -29,6 +35,8 @@ class Reason(StrEnum):
     FIELDS_DIFFER = "fields-differ"
     SECRETS_SENT = "secrets-sent"
     NOT_REMEMBERED = "not-remembered"
+    RENAMED = "renamed"
+    REMOVED = "removed"
     INTERRUPTED = "interrupted"
     TESTS_OUTSTANDING = "tests-outstanding"
 
@@ -46,6 +54,7 @@ class Risk(StrEnum):
 
     IN_PLACE = "in-place"
     INTERRUPTS_SYNCS = "interrupts-syncs"
+    DESTROYS = "destroys"
 
 
 class Shown(StrEnum):
@@ -70,8 +79,20 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets:
+    """Declared secrets of something that exists: are they those that were sent last? Three different answers."""
+
+    changed: tuple[FieldPath, ...] = ()
+    unchanged: tuple[FieldPath, ...] = ()
+    uncomparable: tuple[FieldPath, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What would happen to one address. `id` is known for everything that exists already."""
+    """What would happen to one address. `id` is known for everything that exists already.
+
+    `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
+    """
 
     address: Address
     action: Action
@@ -82,6 +103,7 @@ class Change:
     span: Span | None = None
     risk: Risk = Risk.IN_PLACE
     uncomparable: tuple[FieldPath, ...] = ()
+    secrets: Secrets = Secrets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +118,8 @@ class Unmanaged:
 class Plan:
     """Every declared address with its change, sorted by entry, each group before its destination.
 
-    `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it.
+    `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
+    `blockers` it is not applied. Plans of one `digest` would do the same.
     """
 
     account_id: str
@@ -104,19 +127,26 @@ class Plan:
     changes: tuple[Change, ...]
     unmanaged: tuple[Unmanaged, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    blockers: tuple[Diagnostic, ...] = ()
     files: int = 0
     requests: int = 0
     seconds: float = 0.0
+    digest: str = ""
 
     @property
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
-        return tuple(change for change in self.changes if change.action not in {Action.NO_OP, Action.ADOPT})
+        return tuple(change for change in self.changes if change.action not in SILENT)
 
     @property
     def adopted(self) -> tuple[Change, ...]:
         """What exists as declared and is to be remembered from now on; nothing is sent for it."""
         return tuple(change for change in self.changes if change.action is Action.ADOPT)
+
+    @property
+    def forgotten(self) -> tuple[Change, ...]:
+        """What is not managed any more and stays at Fivetran; nothing is sent for it."""
+        return tuple(change for change in self.changes if change.action is Action.FORGET)
 
     def count(self, action: Action) -> int:
         """How many changes have this action."""

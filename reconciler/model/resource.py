@@ -42,7 +42,8 @@ class Desired:
 
     `fields` holds only what a spec declares, each leaf by its path; a leaf is a plain YAML
     value, `None` (clear it at Fivetran) or a `Reference`. `spans` says where each leaf stands;
-    `unchecked` are leaves that the catalogue has no say about, and that are never shown.
+    `unchecked` are leaves that the catalogue has no say about, and that are never shown. `formerly` is the
+    address before a move, `ignored` are leaves that matter for a creation only.
     """
 
     address: Address
@@ -56,6 +57,9 @@ class Desired:
     trust: Trust = Trust()
     setup_tests: SetupTests = SetupTests()
     unchecked: frozenset[FieldPath] = frozenset()
+    formerly: Address | None = None
+    protected: bool = False
+    ignored: frozenset[FieldPath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

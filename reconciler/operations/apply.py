@@ -30,6 +30,7 @@ def apply_plan(workspace: Workspace, planned: Planned, cancelled: threading.Even
     workspace.memory.keep(_intents(workspace, planned).items())
     applier = Applier(workspace.client, clock, workspace.listener, cancelled, _remembering(workspace))
     outcomes = applier.run(planned.steps)
+    outcomes += applier.bury(planned.removals, outcomes)
     problems = [*applier.unremembered, *_put_away(workspace)]
     remaining: tuple[Address, ...] | None = None
     if not cancelled.is_set():
@@ -50,7 +51,8 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
 
     Raises `ReconcilerError` where it cannot be remembered.
     """
-    if not _in_effect(workspace, planned):
+    unchanged = planned.records == workspace.memory.records and not planned.plan.forgotten
+    if unchanged and not _in_effect(workspace, planned):
         return
     _adopt(workspace, planned)
     problems = _put_away(workspace)
@@ -62,19 +64,23 @@ def _adopt(workspace: Workspace, planned: Planned) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
     known = _in_effect(workspace, planned)
     workspace.memory.begin(planned.plan.account_id)
-    if known:
-        workspace.memory.keep(known.items())
+    gone = {address: None for address in workspace.memory.records if address not in planned.records}
+    forgotten = {change.address: None for change in planned.plan.forgotten}
+    entries: dict[Address, Record | None] = {**_moved(workspace, planned), **known, **gone, **forgotten}
+    if entries:
+        workspace.memory.keep(entries.items())
 
 
 def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
     """Records of what is as declared and not remembered so: adopted objects, and fields declared since."""
     at = workspace.settings.clock.now().isoformat(timespec="seconds")
-    records = workspace.memory.records
+    records = planned.records
     return {
         step.change.address: replace(
             records.get(step.change.address, Record()),
             id=step.change.id,
             applied=step.declared,
+            protected=step.protected,
             intent=None,
             applied_at=at,
         )
@@ -91,9 +97,11 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
     what it finds are outstanding.
     """
     at = workspace.settings.clock.now().isoformat(timespec="seconds")
-    records = workspace.memory.records
+    records = planned.records
     intents: dict[Address, Record] = {}
     for change in planned.plan.effective:
+        if change.address not in planned.steps:
+            continue  # a deletion needs no memory: what is gone is gone
         desired = planned.steps[change.address].desired
         namesakes = tuple(sorted(group.id for group in planned.live.values() if group.name == desired.name))
         known = records.get(change.address, Record())
@@ -108,10 +116,20 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
 
 
 def _known_as(step: Step, record: Record | None) -> bool:
-    return record is not None and (record.id, record.applied) == (step.change.id, step.declared)
+    return record is not None and (record.id, record.applied, record.protected) == (
+        step.change.id,
+        step.declared,
+        step.protected,
+    )
 
 
-def _remembering(workspace: Workspace) -> Callable[[Address, Record], None]:
+def _moved(workspace: Workspace, planned: Planned) -> dict[Address, Record | None]:
+    """Records under the addresses of today that are still kept under those of yesterday."""
+    kept = workspace.memory.records
+    return {address: record for address, record in planned.records.items() if address not in kept}
+
+
+def _remembering(workspace: Workspace) -> Callable[[Address, Record | None], None]:
     return lambda address, record: workspace.memory.remember([(address, record)])
 
 

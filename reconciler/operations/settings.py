@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.model.clock import Clock
@@ -27,3 +27,4 @@ class Settings:
     sandbox: bool = False
     strict: bool = False
     compare_secrets: bool = True
+    allowed: Mapping[str, float] = field(default_factory=dict)

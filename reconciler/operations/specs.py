@@ -21,6 +21,7 @@ from reconciler.secrets.stores import rules
 from reconciler.spec.exposure import shaded
 from reconciler.spec.load import Loaded, gather
 from reconciler.spec.project import Project
+from reconciler.spec.removal import Tombstone
 from reconciler.spec.sources import sources_of
 
 
@@ -31,6 +32,7 @@ class Specs:
     project: Project
     groups: tuple[Desired, ...]
     destinations: tuple[Desired, ...]
+    removed: tuple[Tombstone, ...]
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
 
@@ -66,8 +68,14 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
         diagnostics = [_strictly(each) for each in diagnostics]
     if errors_among(diagnostics):
         raise ReconcilerError(in_reading_order(diagnostics))
+    protected = {desired.address.key for desired in destinations if desired.protected}
     return Specs(
-        loaded.project, groups, tuple(destinations), loaded.files, tuple(in_reading_order(diagnostics))
+        loaded.project,
+        tuple(replace(group, protected=group.address.key in protected) for group in groups),
+        tuple(destinations),
+        loaded.removed,
+        loaded.files,
+        tuple(in_reading_order(diagnostics)),
     )
 
 

@@ -10,7 +10,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, errors_amon
 from reconciler.operations.selection import select_files
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import declared, load_declared
-from reconciler.spec.load import Loaded, load
+from reconciler.spec.load import Loaded, gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,22 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> Validated:
 
 
 def _validate_files(settings: Settings, files: Collection[str]) -> Validated:
-    loaded = _loaded(settings, files)
+    loaded = _gathered(settings, files)
     findings = _findings(loaded, settings)
     own = _within(files, findings)
     if errors_among(own):
         raise ReconcilerError(own)
+    if errors_among(loaded.findings):  # elsewhere, but it may have kept these files from being checked
+        raise ReconcilerError(loaded.findings)
     groups = [group for group in loaded.groups if group.key_span.path in files]
     destinations = sum(group.destination is not None for group in groups)
     return Validated(len(groups), destinations, len(files), tuple(own), len(findings) - len(own))
 
 
-def _loaded(settings: Settings, files: Collection[str]) -> Loaded:
-    """All files together. Errors elsewhere that keep these files from being checked are told as they are."""
+def _gathered(settings: Settings, files: Collection[str]) -> Loaded:
+    """All files together. What keeps everything from being read is told, wherever it is."""
     try:
-        return load(settings.project, settings.directory)
+        return gather(settings.project, settings.directory)
     except ReconcilerError as error:
         own = _within(files, error.diagnostics)
         raise ReconcilerError(own if errors_among(own) else error.diagnostics) from None

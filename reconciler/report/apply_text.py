@@ -32,12 +32,15 @@ _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.VERIFY: "tested",
+    Action.DELETE: "deleted",
     Action.ADOPT: "adopted",
+    Action.FORGET: "forgotten",
     Action.NO_OP: "unchanged",
 }
 _NOT_DONE = {
     Status.FAILED: "failed",
     Status.SKIPPED: "skipped",
+    Status.HELD: "held back",
     Status.CANCELLED: "cancelled",
     Status.UNKNOWN: "unknown",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from rich.text import Text
@@ -14,6 +16,7 @@ from reconciler.report.neutral import neutral, one_line
 from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, counted, lines
 
 _NARROWEST = 30
+_LAST_COLUMN = sys.maxsize
 _MARGIN = 10  # the number of a line with its bar, and what says that the line goes on
 
 ReadLine: TypeAlias = Callable[[str, int], str | None]
@@ -26,7 +29,7 @@ def full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | No
     is that of the terminal, where there is one.
     """
     ordered = in_reading_order(diagnostics)
-    secrets = [each.span for each in ordered if each.secret and each.span]
+    secrets = [_hidden(each, each.span) for each in ordered if each.secret and each.span]
     room = WIDTH if width is None else min(WIDTH, max(_NARROWEST, width - _MARGIN))
     blocks = [_block(each, read_line, secrets, room) for each in ordered]
     return Text("\n\n").join([*blocks, Text(count_line(ordered))])
@@ -115,12 +118,17 @@ def _block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence[Span],
     return lines([*parts, *shown, *told])
 
 
+def _hidden(diagnostic: Diagnostic, span: Span) -> Span:
+    """What must not be shown of a secret: its span, or its whole lines."""
+    return replace(span, column=1, end_column=_LAST_COLUMN) if diagnostic.secret_line else span
+
+
 def _excerpt(
     diagnostic: Diagnostic, gutter: int, read_line: ReadLine, secrets: Sequence[Span], width: int
 ) -> list[Text]:
     span = diagnostic.span
     line = read_line(span.path, span.line) if span else None
-    if span is None or line is None:
+    if span is None or line is None or not line.strip():
         return []
     excerpt = make_excerpt(line, span, secrets, width)
     empty = " " * gutter + " |"

@@ -14,6 +14,8 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "account": {"id": plan.account_id, "name": plan.account_name},
         "changes": [_change(change) for change in plan.effective],
         "adopted": [{"address": str(change.address), "id": change.id} for change in plan.adopted],
+        "forgotten": [{"address": str(change.address), "id": change.id} for change in plan.forgotten],
+        "blockers": as_data(plan.blockers),
         "unchanged": [
             {"address": str(change.address), "id": change.id, "uncomparable": _paths(change)}
             for change in plan.changes

@@ -11,8 +11,8 @@ from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Unmanaged
 from reconciler.model.value import dotted
 from reconciler.report.neutral import neutral
-from reconciler.report.style import ACTION_STYLES, QUIET, STRONG, SYMBOLS, WARN, counted, lines, seconds
-from reconciler.report.values import told, told_change
+from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, counted, lines, seconds
+from reconciler.report.values import told, told_change, value_text
 
 _PLACE_COLUMN = 60
 _NAME_COLUMN = 22
@@ -40,6 +40,8 @@ def plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = N
         blocks += _unchanged(plan)
     if plan.adopted:
         blocks.append(_adopted(plan.adopted))
+    if plan.forgotten:
+        blocks.append(_forgotten(plan.forgotten))
     if plan.unmanaged:
         blocks.append(_unmanaged(plan.unmanaged))
     blocks.append(_closing(plan))
@@ -94,6 +96,10 @@ def _block(change: Change, place_column: int) -> Text:
     parts = [first, *(_field(change, field, width) for field in change.fields)]
     if change.action is Action.VERIFY:
         parts.append(Text("    setup tests have not passed; apply runs them"))
+    if change.action is Action.DELETE:
+        parts.append(Text(f"    id  {value_text(change.id)}"))
+    if change.risk is Risk.DESTROYS:
+        parts.append(Text("  ! deletes it at Fivetran for good", BAD))
     if change.risk is Risk.INTERRUPTS_SYNCS:
         parts.append(Text("  ! interrupts syncs while setup tests run", WARN))
     return lines(parts)
@@ -140,6 +146,16 @@ def _adopted(adopted: Sequence[Change]) -> Text:
     return lines([Text("Found at Fivetran as declared; apply remembers them and sends nothing:"), *parts])
 
 
+def _forgotten(forgotten: Sequence[Change]) -> Text:
+    """What is given up without touching it."""
+    symbol = SYMBOLS[Action.FORGET]
+    parts = [
+        Text(f"{symbol} {change.address}  {neutral(change.id or '')}".rstrip(), ACTION_STYLES[Action.FORGET])
+        for change in forgotten
+    ]
+    return lines([Text("Not managed any more; apply forgets them and sends nothing:"), *parts])
+
+
 def _unmanaged(unmanaged: Sequence[Unmanaged]) -> Text:
     names = ", ".join(f'"{neutral(each.name)}"' for each in unmanaged[:_NAMES_SHOWN])
     more = len(unmanaged) - _NAMES_SHOWN
@@ -151,7 +167,8 @@ def _closing(plan: Plan) -> Text:
     counts = Text("No changes.", STRONG)
     if plan.effective:
         add, change = plan.count(Action.CREATE), plan.count(Action.UPDATE)
-        counts = Text(f"Plan: {add} to add, {change} to change, 0 to destroy.", STRONG)
+        destroy = plan.count(Action.DELETE)
+        counts = Text(f"Plan: {add} to add, {change} to change, {destroy} to destroy.", STRONG)
     asides = _asides(plan)
     return lines([counts, Text(" · ".join(asides), QUIET)] if asides else [counts])
 

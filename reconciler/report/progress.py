@@ -26,7 +26,9 @@ _DOING = {
     Action.CREATE: "creating",
     Action.UPDATE: "updating",
     Action.VERIFY: "testing",
+    Action.DELETE: "deleting",
     Action.ADOPT: "adopting",
+    Action.FORGET: "forgetting",
     Action.NO_OP: "reading",
 }
 

@@ -35,11 +35,14 @@ WARN = "yellow"
 BAD = "red"
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "<-", Action.VERIFY: "?", Action.NO_OP: " "}
+SYMBOLS |= {Action.DELETE: "-", Action.FORGET: "."}
 ACTION_STYLES = {
     Action.CREATE: GOOD,
     Action.UPDATE: WARN,
     Action.ADOPT: "cyan",
     Action.VERIFY: "cyan",
+    Action.DELETE: BAD,
+    Action.FORGET: QUIET,
     Action.NO_OP: QUIET,
 }
 SEVERITY_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
@@ -48,6 +51,7 @@ STATUS_STYLES = {
     Status.FAILED: BAD,
     Status.UNKNOWN: BAD,
     Status.SKIPPED: WARN,
+    Status.HELD: WARN,
     Status.CANCELLED: WARN,
     Status.AWAITING_APPROVAL: WARN,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reconciler.model.plan import FieldChange, Shown
+from reconciler.model.plan import FieldChange, Origin, Shown
 from reconciler.report.neutral import neutral
 
 LONGEST = 80
@@ -24,7 +24,19 @@ def told(field: FieldChange) -> str:
             return value_text(field.after)
 
 
+_ORIGINS = {
+    Origin.SPEC: "",
+    Origin.DRIFT: "   drift: changed outside the specs",
+    Origin.CONFLICT: "   conflict: changed in the specs and outside them",
+}
+
+
 def told_change(field: FieldChange) -> str:
+    """`before -> after`, and who moved it where that was not the specs."""
+    return _moved(field) + _ORIGINS[field.origin]
+
+
+def _moved(field: FieldChange) -> str:
     """`before -> after`. Long texts are shown from shortly before the place where they begin to differ."""
     if field.shown is not Shown.CLEAR:
         return told(field)

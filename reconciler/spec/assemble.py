@@ -9,6 +9,7 @@ from reconciler.model.diagnostic import Diagnostic, errors_among
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.source import Span
 from reconciler.spec.merge import merge, unset_findings
+from reconciler.spec.removal import Tombstone, contradictions, tombstones_in
 from reconciler.spec.schema import GroupEntry, OverrideFile, SpecFile
 from reconciler.spec.tree import Entry, Scalar, Table, key_span_at, span_at
 
@@ -20,7 +21,8 @@ class GroupSpec:
     """One group entry. `destination` is merged from defaults, profile, entry and overrides, in this
     order, without the `profile` key; None where the group has no destination. `name_span` is that
     of the key where no name is written, `destination_span` that of the key `destination`. `complete`
-    is false where an error may have kept a part of the destination away."""
+    is false where an error may have kept a part of the destination away. `was` is the key that the entry had
+    before; without a `name` of its own it keeps the one that it had under that key."""
 
     key: str
     key_span: Span
@@ -31,6 +33,7 @@ class GroupSpec:
     destination: Table | None
     destination_span: Span
     complete: bool = True
+    was: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Assembly:
         self._bases: dict[str | None, Table] = {}
         self._suggestions: dict[str, str] = {}
         self._groups: dict[str, _Entries] = {}
+        self._removed: list[Tombstone] = []
         self._defaults = defaults
         self._nothing = Table({}, defaults.span if defaults else Span("", 1, 1, 1, 1))
         if defaults is not None:
@@ -100,6 +104,7 @@ class Assembly:
         skeleton = document.skeleton
         if isinstance(skeleton, SpecFile):
             self._add_profiles(document, skeleton.profiles)
+            self._removed += tombstones_in(document.root, skeleton.removed)
         for key, entry in skeleton.groups.items():
             span = key_span_at(document.root, ("groups", key))
             if key in self._groups:
@@ -119,6 +124,16 @@ class Assembly:
                     key_span_at(document.root, ("groups", key)),
                     did_you_mean(key, self._groups) or "describe the group in a file under `specs` first",
                 )
+
+    def removed(self) -> tuple[Tombstone, ...]:
+        """All removals, sorted by key. What contradicts a declaration is a finding."""
+        found = sorted(self._removed, key=lambda each: (each.key, each.key_span))
+        groups = {key: entries.key_span for key, entries in self._groups.items()}
+        destinations = {
+            key: entries.destination_span for key, entries in self._groups.items() if entries.destinations
+        }
+        self.findings += contradictions(found, groups, destinations)
+        return tuple(found)
 
     def groups(self) -> tuple[GroupSpec, ...]:
         """All groups, merged and sorted by key."""
@@ -154,7 +169,15 @@ class Assembly:
 
     def _group(self, entries: _Entries) -> GroupSpec:
         identifier, id_span = entries.last("id") or (None, None)
-        name, name_span = entries.last("name") or (entries.key, entries.key_span)
+        was, was_span = entries.last("was") or (None, entries.key_span)
+        name, name_span = entries.last("name") or (was or entries.key, was_span)
+        if was is not None and was in self._groups:
+            self._add(
+                "was-in-use",
+                f"`{was}` is a key of today" if was != entries.key else f"`{was}` is the key itself",
+                was_span,
+                "name the key that this entry had before, or remove `was:`",
+            )
         before = len(self.findings)
         destination = self._destination(entries.destinations)
         return GroupSpec(
@@ -169,6 +192,7 @@ class Assembly:
             complete=self._overrides_complete
             and self._has_profile(entries.destinations)
             and not errors_among(self.findings[before:]),
+            was=was,
         )
 
     def _destination(self, written: list[Table]) -> Table | None:

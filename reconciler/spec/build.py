@@ -27,7 +27,14 @@ from reconciler.model.source import Span
 from reconciler.spec.characters import described, forbidden_in_value
 from reconciler.spec.guard import MAX_DEPTH
 from reconciler.spec.scalars import typed
-from reconciler.spec.syntax import Place, may_hold_secret, span_of, syntax_error
+from reconciler.spec.syntax import (
+    SECRET_WORDS,
+    Place,
+    is_below_secret,
+    may_hold_secret,
+    span_of,
+    syntax_error,
+)
 from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table
 
 MAX_EXPANDED = 500_000
@@ -37,6 +44,7 @@ _MERGE_KEY = "<<"
 _TAKES_ALIAS = re.compile(
     r"\b(?:groups|profiles|defaults|destination|config|extra_config|trust|setup_tests):\s+$|<<:\s+$"
 )
+_SECRET = re.compile(SECRET_WORDS, re.IGNORECASE)
 _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
@@ -54,6 +62,7 @@ class Builder:
         self._expanded = 0
         self._depth = 0
         self._config_depth = 0
+        self._secret_depth = 0
 
     def document(self) -> Node | None:
         """The root of the only document, or None where there is none. Raises ReconcilerError."""
@@ -147,6 +156,7 @@ class Builder:
                 f"this text holds the invisible character {described(character)}",
                 span,
                 "remove the escape",
+                notes=("it cannot be seen in a review",),
             )
         return Scalar(text, span)
 
@@ -170,10 +180,13 @@ class Builder:
                 key = Scalar(key.value, written, key.text) if isinstance(key, Scalar) else key
             name = key.value if isinstance(key, Scalar) else None
             below_config = isinstance(name, str) and "config" in name
+            below_secret = isinstance(name, str) and _SECRET.search(name) is not None
             self._config_depth += below_config
+            self._secret_depth += below_secret
             value_event = self._next()
             node = self._node(value_event)
             self._config_depth -= below_config
+            self._secret_depth -= below_secret
             last = node.span if type(value_event) is not AliasEvent else self._span(value_event)
             if not isinstance(name, str) or not isinstance(key, Scalar):
                 self._refuse_key(key, written)
@@ -242,7 +255,7 @@ class Builder:
         return f"`{name}`" if is_named else "of this name"
 
     def _refuse_key(self, key: Node, written: Span) -> None:
-        text = key.text if isinstance(key, Scalar) else ""
+        text = key.text if isinstance(key, Scalar) and not self._secret_depth else ""
         self._report(
             "bad-key",
             f"a key must be text, and {f'`{text}`' if text else 'this'} is not",
@@ -255,7 +268,7 @@ class Builder:
     def _refuse_duplicate(self, name: str, written: Span, first: Span) -> None:
         self._report(
             "duplicate-key",
-            f"`{name}` stands twice in one mapping",
+            f"{'this key' if self._secret_depth else f'`{name}`'} stands twice in one mapping",
             written,
             "keep one of them",
             notes=(f"first written at {first}",),
@@ -275,7 +288,10 @@ class Builder:
 
     def _report(self, code: str, message: str, span: Span, advice: str, notes: tuple[str, ...] = ()) -> None:
         secret = self._may_hold_secret(span)
-        self._findings.append(Diagnostic(code, message, span, notes=notes, help=advice, secret=secret))
+        secret_line = secret and is_below_secret(self._lines, span.line - 1)
+        self._findings.append(
+            Diagnostic(code, message, span, notes=notes, help=advice, secret=secret, secret_line=secret_line)
+        )
         if len(self._findings) >= MAX_FINDINGS:
             raise ReconcilerError(self._findings)
 

@@ -67,8 +67,19 @@ def _diagnostic(finding: ErrorDetails, root: Table, model: type[BaseModel]) -> D
         )
     if kind in EXPLANATIONS:
         return _spoken(finding, root, location)
-    choices = str(finding.get("ctx", {}).get("expected", "")).replace("'", "`")
-    return _wrong_shape(_EXPECTED.get(kind) or choices or "something else", root, location)
+    return _wrong_shape(_expected(finding), root, location)
+
+
+def _expected(finding: ErrorDetails) -> str:
+    """What belongs there, in words."""
+    match finding.get("ctx", {}):
+        case {"ge": least}:
+            return f"{least} or more"
+        case {"le": most}:
+            return f"{most} or less"
+        case {"expected": choices} if finding["type"] not in _EXPECTED:
+            return str(choices).replace("'", "`")
+    return _EXPECTED.get(finding["type"], "something else")
 
 
 def _spoken(finding: ErrorDetails, root: Table, location: Location) -> Diagnostic:
@@ -131,7 +142,9 @@ def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
     if expected == "text" and isinstance(node, Scalar):
         advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
-        advice = f'write `{name}: ["{node.value}"]`'
+        is_command = "commands" in location
+        items = ", ".join(node.value.split()) if is_command else f'"{node.value}"'
+        advice = f"write {'a program and its arguments one by one: ' if is_command else ''}`{name}: [{items}]`"
     elif expected == "a mapping" and name not in _FORMS:
         advice = f"write `{name}: {{}}` for an entry without settings, with settings indented below it"
     if is_empty and name in _FORMS and location != (name,):

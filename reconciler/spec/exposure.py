@@ -15,11 +15,11 @@ Keys: TypeAlias = tuple[str, ...]
 
 
 def shaded(
-    diagnostics: Iterable[Diagnostic], roots: Mapping[str, Table], is_harmless: Callable[[Keys], bool]
+    diagnostics: Iterable[Diagnostic], roots: Mapping[str, Table], is_harmless: Callable[[Keys, str], bool]
 ) -> list[Diagnostic]:
     """The diagnostics, secret where their line holds a value that need not be harmless beside the one in question.
 
-    `roots` are trees by path; `is_harmless` judges a value by the keys that lead to it.
+    `roots` are trees by path; `is_harmless` judges a value by the keys that lead to it and by its text.
     """
     found = list(diagnostics)
     lines: dict[str, set[int]] = defaultdict(set)
@@ -40,12 +40,12 @@ def shaded(
     ]
 
 
-def _exposed(root: Table, lines: set[int], is_harmless: Callable[[Keys], bool]) -> dict[int, set[Span]]:
+def _exposed(root: Table, lines: set[int], is_harmless: Callable[[Keys, str], bool]) -> dict[int, set[Span]]:
     values: dict[int, set[Span]] = defaultdict(set)
     for keys, scalar in _scalars(root, ()):
         span = scalar.span
         touched = lines.intersection(range(span.line, span.end_line + 1))
-        if touched and scalar.value not in {None, "", True, False} and not is_harmless(keys):
+        if touched and scalar.value not in {None, "", True, False} and not is_harmless(keys, scalar.as_written):
             for line in touched:
                 values[line].add(span)
     return values

@@ -14,6 +14,7 @@ from reconciler.model.source import Span
 from reconciler.spec.assemble import Assembly, Document, GroupSpec
 from reconciler.spec.files import SpecPath, find
 from reconciler.spec.project import Project, read_project
+from reconciler.spec.removal import Tombstone
 from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, salvaged
 from reconciler.spec.source import parse, read
 from reconciler.spec.tree import Table
@@ -33,6 +34,7 @@ class Loaded:
     findings: tuple[Diagnostic, ...] = ()
     shared: tuple[Table, ...] = ()
     roots: Mapping[str, Table] = field(default_factory=dict)
+    removed: tuple[Tombstone, ...] = ()
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -76,8 +78,9 @@ def _gather(project_file: Path, shown_from: Path) -> Loaded:
     for document in later:
         assembly.override(document)
     groups = assembly.groups()
+    removed = assembly.removed()
 
-    if not groups and not findings:
+    if not groups and not removed and not findings:
         findings.append(_no_groups(project))
     shared = assembly.shared()
     roots = {project.shown: project.root, **{each.root.span.path: each.root for each in (*documents, *later)}}
@@ -88,6 +91,7 @@ def _gather(project_file: Path, shown_from: Path) -> Loaded:
         tuple(in_reading_order([*findings, *assembly.findings])),
         shared,
         roots,
+        removed,
     )
 
 
@@ -147,7 +151,7 @@ def _read_all(
         findings += wrong
         if skeleton is None:
             continue
-        if not wrong and not skeleton.groups and not getattr(skeleton, "profiles", None):
+        if not wrong and _is_empty(skeleton):
             findings.append(_nothing_in(each))
         else:
             documents.append(Document(root, skeleton))
@@ -157,6 +161,11 @@ def _read_all(
 def _placed(problem: Diagnostic, file: SpecPath) -> Diagnostic:
     """What is wrong with a file as a whole is wrong where the project file names it."""
     return problem if problem.span else replace(problem, span=file.named_at)
+
+
+def _is_empty(skeleton: SpecFile | OverrideFile) -> bool:
+    more = isinstance(skeleton, SpecFile) and (skeleton.profiles or skeleton.removed)
+    return not skeleton.groups and not more
 
 
 def _nothing_in(file: SpecPath) -> Diagnostic:

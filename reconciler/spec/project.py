@@ -19,6 +19,17 @@ from reconciler.spec.sources import SecretRules, SecretsBlock, secret_rules
 from reconciler.spec.tree import Scalar, Sequence, Table
 
 
+class LimitsBlock(Skeleton):
+    """How much one apply may do, unless whoever applies allows more."""
+
+    deletes: int = Field(
+        1, ge=0, description="Destinations and groups that one apply may delete, pairs as one."
+    )
+    changed_fraction: float = Field(
+        0.3, ge=0, le=1, description="Part of all managed objects that one apply may change, from ten on."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project file that was read and found in order.
@@ -38,6 +49,8 @@ class Project:
     account_id_span: Span | None = None
     defaults: Table | None = None
     secrets: SecretRules = field(default_factory=SecretRules)
+    protected: tuple[str, ...] = ()
+    limits: LimitsBlock = field(default_factory=LimitsBlock)
 
 
 def _pattern(text: str) -> str:
@@ -65,9 +78,16 @@ class ProjectFile(Skeleton):
         default_factory=list, description="Paths and globs of files whose entries are merged last."
     )
     defaults: _Defaults = Field(_Defaults(), description="What every entry starts from.")
+    protected: list[Pattern] = Field(
+        default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
+    )
+    limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
     secrets: SecretsBlock = Field(
         SecretsBlock(), description="What specs may refer to, and how it is fetched."
     )
+
+
+LEVELS = {"specs": 1, "overrides": 1, "defaults": 1, "protected": 1, "limits": 1, "secrets": 3}
 
 
 def read_project(project_file: Path, shown_from: Path) -> Project:
@@ -77,7 +97,7 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_no_project(shown)])
     root = parse(read(path, shown), shown)
-    skeleton = validated(ProjectFile, root, {"specs": 1, "overrides": 1, "defaults": 1, "secrets": 3})
+    skeleton = validated(ProjectFile, root, LEVELS)
     return Project(
         path,
         path.parent,
@@ -89,6 +109,8 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
         root.entries["account_id"].node.span if "account_id" in root else None,
         skeleton.defaults.destination,
         secret_rules(root, skeleton.secrets),
+        tuple(skeleton.protected),
+        skeleton.limits,
     )
 
 

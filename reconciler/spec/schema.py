@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.address import KEY_PATTERN
@@ -80,7 +88,31 @@ class GroupEntry(Skeleton):
 
     id: Identifier = Field("", description="Id of the live group, which then may have any name.")
     name: Name = Field("", description="What Fivetran shows. Without it, the key. A change renames in place.")
+    was: Key | Literal[""] = Field("", description="The key that this entry had before.")
     destination: MaybeMapped = Field(None, description="The group's one destination.")
+
+
+class RemovedEntry(Skeleton):
+    """One thing to give up. Without `only` and `forget`, the destination is deleted and then its group."""
+
+    group: Key = Field(description="The key that the entry had.")
+    id: Identifier = Field(description="Id of the live group, so that nothing else is ever deleted.")
+    only: Literal["destination"] | None = Field(None, description="Delete the destination, keep the group.")
+    forget: bool = Field(False, description="Change nothing at Fivetran, only stop managing it.")
+    with_platform_connection: bool = Field(
+        False,
+        description="Also delete Fivetran's own `fivetran_metadata` connection, which blocks a removal.",
+    )
+
+    @model_validator(mode="after")
+    def _one_extent(self) -> Self:
+        if self.forget and (self.only or self.with_platform_connection):
+            raise PydanticCustomError(
+                "wrong-shape",
+                "`forget` changes nothing at Fivetran, so nothing else can stand beside it",
+                {"help": "remove `forget`, or the settings beside it"},
+            )
+        return self
 
 
 class SpecFile(Skeleton):
@@ -93,6 +125,9 @@ class SpecFile(Skeleton):
     groups: dict[Key, GroupEntry] = Field(
         default_factory=dict, description="Groups by key. The key is what plans call a group."
     )
+    removed: list[RemovedEntry] = Field(
+        default_factory=list, description="What is to be deleted or given up, the only way to do so."
+    )
 
 
 class OverrideFile(Skeleton):
@@ -102,7 +137,7 @@ class OverrideFile(Skeleton):
     groups: dict[Key, GroupEntry]
 
 
-SPEC_LEVELS = {"profiles": 1, "groups": 2}
+SPEC_LEVELS = {"profiles": 1, "groups": 2, "removed": 2}
 
 _AnySkeleton = TypeVar("_AnySkeleton", bound=Skeleton)
 

@@ -69,8 +69,12 @@ def read(file: Path, shown_as: str) -> str:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ReconcilerError([_unreadable(shown_as, reason[:1].lower() + reason[1:])]) from None
+    if data is None and file.is_dir():
+        raise ReconcilerError(
+            [_unreadable(shown_as, "it is a folder", "name the files in it, for example with `*.yaml` behind it")]
+        )
     if data is None:
-        raise ReconcilerError([_unreadable(shown_as, "not a regular file")])
+        raise ReconcilerError([_unreadable(shown_as, "it is not a regular file")])
     if len(data) > MAX_BYTES:
         raise ReconcilerError([_too_large(shown_as)])
     try:
@@ -144,9 +148,13 @@ def _too_large(shown_as: str) -> Diagnostic:
     )
 
 
-def _unreadable(shown_as: str, reason: str) -> Diagnostic:
+def _unreadable(
+    shown_as: str,
+    reason: str,
+    advice: str = "check that the path is right and that it is a file that you may read",
+) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"cannot read `{shown_as}`: {reason}",
-        help="check that the path is right and that it is a file that you may read",
+        help=advice,
     )

@@ -18,7 +18,9 @@ Place: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as the parser counts them."""
 
 # From the first such word on, a line of a broken file may be part of a destination.
-_SETTINGS = re.compile(r"config|destination|profiles|defaults|passw|passphrase|secret|key|token|credential")
+SECRET_WORDS = "passw|passphrase|secret|key|token|credential"
+_SETTINGS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
+_SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
 _HARMLESS = re.compile(
     r"""\s*(?:-\s*)?(?:#.*|---|
     (?:version|specs|overrides|account_id|groups|profiles|destination|config|extra_config):\s*(?:\#.*)?|
@@ -92,6 +94,7 @@ def syntax_error(error: Any, text: str, path: str, opened: Place | None) -> Diag
         span_of(meaning.at, lines, path),
         help=meaning.help,
         secret=may_hold_secret(lines, meaning.at[0]),
+        secret_line=is_below_secret(lines, meaning.at[0]),
     )
 
 
@@ -105,6 +108,23 @@ def may_hold_secret(lines: list[str], number: int) -> bool:
     if _HARMLESS.fullmatch(lines[number]):
         return False
     return any(_SETTINGS.search(line) for line in lines[: number + 1])
+
+
+def is_below_secret(lines: list[str], number: int) -> bool:
+    """Whether a line (from 0) belongs to a key that sounds secret, so that its own key is none: what stands
+    there may be a password with a colon in it."""
+    number = min(number, len(lines) - 1)
+    depth = _indent(lines[number])
+    for line in reversed(lines[:number]):
+        if line.strip() and _indent(line) < depth:
+            depth = _indent(line)
+            if _SECRET_KEY.match(line):
+                return True
+    return False
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def span_of(place: Place, lines: list[str], path: str) -> Span:

@@ -56,7 +56,13 @@ def test_requests_of_an_apply_are_documented_ones(
     for identifier in server.ids("destinations"):
         dashboard.change_destination(identifier, time_zone_offset="+9", daylight_saving_time_enabled=True)
     dashboard.rename_group(server.ids("groups")[0], "somebody_was_here")
-    mended = project.against(server, "apply", "--auto-approve", environ=secrets)
+    mended = project.against(
+        server,
+        "apply",
+        "--auto-approve",
+        *("--allow", "changed_fraction=1", "--reason", "everything drifted"),
+        environ=secrets,
+    )
     assert mended.exit == 0, mended.stdout + mended.stderr
     called = requests(server, since=seen)
     assert called.count("PATCH /v1/groups/{id}") == 1

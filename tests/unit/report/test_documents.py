@@ -23,7 +23,11 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
         ("destination.analytics_prod", "update"),
         ("destination.lake", "verify"),
     ]
-    assert data["counts"] == {"create": 2, "update": 1, "adopt": 0, "verify": 1, "no-op": 2}
+    assert data["counts"] == {"create": 2, "update": 1, "adopt": 0, "verify": 1} | {
+        "delete": 0,
+        "forget": 0,
+        "no-op": 2,
+    }
     assert data["requests"] == 14
     assert data["unmanaged"] == [{"id": "loose_end", "name": "hackathon"}]
     assert data["unchanged"][1] == {

@@ -243,7 +243,7 @@ def test_a_bad_spec_file_is_one_finding_at_its_place(
         ("version: 1\ngruops: {a: {}}\ngroups: {b: {}}\n", "did you mean `groups`?"),
         (
             "version: 1\ngroups: {a: {service: x}}\n",
-            "known here are `id`, `name`, `destination`; settings of a destination stand below `destination:`",
+            "known here are `id`, `name`, `was`, `destination`; settings of a destination stand below `destination:`",
         ),
         (
             "version: 1\nprofiles: {snow: {}}\ngroups: {a: {destination: {profile: snwo}}}\n",

@@ -1,0 +1,44 @@
+"""How much one apply may do. Judged over the whole plan, before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import Action, Plan
+
+COUNTED_FROM = 10
+"""Managed objects from which on a fraction of them means something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Entries that may be deleted, and the part of all managed objects that may change."""
+
+    deletes: int = 1
+    changed_fraction: float = 0.3
+
+
+def exceeded(plan: Plan, limits: Limits, allowed: Mapping[str, float]) -> Iterator[Diagnostic]:
+    """The limits that a plan is beyond. `allowed` replaces limits by name, for this run only."""
+    deleted = {change.address.key for change in plan.changes if change.action is Action.DELETE}
+    most = allowed.get("deletes", limits.deletes)
+    if len(deleted) > most:
+        yield _beyond("deletes", f"{len(deleted)} entries would be deleted", f"{most:g}", len(deleted))
+    managed = [change for change in plan.changes if change.action is not Action.CREATE]
+    changed = [change for change in managed if change.action in {Action.UPDATE, Action.DELETE}]
+    fraction = allowed.get("changed_fraction", limits.changed_fraction)
+    if len(managed) >= COUNTED_FROM and len(changed) > fraction * len(managed):
+        share = len(changed) / len(managed)
+        what = f"{len(changed)} of {len(managed)} managed objects would change"
+        yield _beyond("changed_fraction", what, f"{fraction:g}", round(share + 0.005, 2))
+
+
+def _beyond(limit: str, what: str, most: str, needed: float) -> Diagnostic:
+    return Diagnostic(
+        "limit-exceeded",
+        f"{what}, and the limit `{limit}` is {most}",
+        notes=("a plan that does more than usual is often a mistake in one line",),
+        help=f'if it is meant, apply with `--allow {limit}={needed:g} --reason "…"`',
+    )

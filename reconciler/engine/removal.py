@@ -1,0 +1,208 @@
+"""Deletions and their conditions: written down by a person, blocked by users' connections and by protection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from reconciler.api import wire
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, Reason, Risk
+from reconciler.model.record import Record
+from reconciler.spec.removal import Extent, Tombstone
+
+PLATFORM_SERVICE = "fivetran_metadata"
+"""Fivetran's own connection, which it may put beside a destination by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One object to give up. `connections` are ids of Fivetran's own connections that have to go before it."""
+
+    change: Change
+    connections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What the tombstones of a project come to. `blockers` refuse the apply, `notes` do not."""
+
+    removals: tuple[Removal, ...]
+    blockers: tuple[Diagnostic, ...]
+    notes: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undertaker:
+    """Turns tombstones into removals. `groups` and `destinations` are the ids that exist; `connections` asks
+    the API for those of a group."""
+
+    groups: Collection[str]
+    destinations: Collection[str]
+    records: Mapping[Address, Record]
+    protected: tuple[str, ...]
+    connections: Callable[[str], list[wire.Connection]]
+
+    def removals(self, tombstones: tuple[Tombstone, ...]) -> Removals:
+        """The removals in the order in which they must happen: a destination before its group."""
+        removals: list[Removal] = []
+        blockers: list[Diagnostic] = []
+        notes: list[Diagnostic] = []
+        for tombstone in tombstones:
+            if tombstone.extent is Extent.MANAGEMENT:
+                removals += self._forgotten(tombstone)
+            elif self._is_satisfied(tombstone):
+                notes.append(_satisfied(tombstone))
+                removals += self._forgotten(tombstone)
+            else:
+                found, own = self._blockers(tombstone)
+                blockers += found
+                removals += self._deleted(tombstone, own)
+        return Removals(tuple(removals), tuple(blockers), tuple(notes))
+
+    def _forgotten(self, tombstone: Tombstone) -> Iterator[Removal]:
+        """Only what an earlier run remembers can be forgotten."""
+        for address in _addresses(tombstone):
+            if address in self.records:
+                id = self.records[address].id
+                yield Removal(_change(tombstone, address, Action.FORGET, id))
+
+    def _is_satisfied(self, tombstone: Tombstone) -> bool:
+        if tombstone.id in self.destinations:
+            return False
+        return tombstone.extent is Extent.DESTINATION or tombstone.id not in self.groups
+
+    def _deleted(self, tombstone: Tombstone, own: tuple[str, ...]) -> Iterator[Removal]:
+        for address in _addresses(tombstone):
+            existing = self.destinations if address.kind == DESTINATION else self.groups
+            if tombstone.id in existing:
+                yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id), own)
+                own = ()  # they go with the first of the two
+
+    def _blockers(self, tombstone: Tombstone) -> tuple[list[Diagnostic], tuple[str, ...]]:
+        """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
+        blockers = [_protected(tombstone)] if self._is_protected(tombstone) else []
+        connections = self.connections(tombstone.id)
+        own = [each for each in connections if each.service == PLATFORM_SERVICE]
+        theirs = [each for each in connections if each.service != PLATFORM_SERVICE]
+        if theirs:
+            blockers.append(_in_use(tombstone, theirs))
+        elif own and not tombstone.with_platform_connection:
+            blockers.append(_platform_connection(tombstone))
+        return blockers, tuple(each.id for each in own)
+
+    def _is_protected(self, tombstone: Tombstone) -> bool:
+        remembered = (self.records.get(Address(kind, tombstone.key)) for kind in (GROUP, DESTINATION))
+        by_key = any(fnmatchcase(tombstone.key, pattern) for pattern in self.protected)
+        return by_key or any(record.protected for record in remembered if record is not None)
+
+
+def vanished(
+    records: Mapping[Address, Record],
+    declared: Collection[Address],
+    tombstones: tuple[Tombstone, ...],
+    existing: Mapping[str, Collection[str]],
+) -> list[Diagnostic]:
+    """Managed objects that no spec declares any more and that nobody gave up. `existing` has the live ids by kind.
+
+    An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
+    """
+    given_up = {address for tombstone in tombstones for address in _addresses(tombstone)}
+    return [
+        _vanished(address, record.id)
+        for address, record in sorted(records.items())
+        if record.id is not None
+        and address not in declared
+        and address not in given_up
+        and record.id in existing.get(address.kind, ())
+        and not (address.kind == DESTINATION and _goes_with_its_group(address, records, declared, given_up))
+    ]
+
+
+def _goes_with_its_group(
+    address: Address,
+    records: Mapping[Address, Record],
+    declared: Collection[Address],
+    given_up: Collection[Address],
+) -> bool:
+    """One finding for a pair that vanished as a whole is enough."""
+    group = Address(GROUP, address.key)
+    return group in records and group not in declared and group not in given_up
+
+
+def _addresses(tombstone: Tombstone) -> tuple[Address, ...]:
+    """What goes, in the order in which it must go."""
+    destination, group = Address(DESTINATION, tombstone.key), Address(GROUP, tombstone.key)
+    return (destination,) if tombstone.extent is Extent.DESTINATION else (destination, group)
+
+
+def _change(tombstone: Tombstone, address: Address, action: Action, id: str | None) -> Change:
+    return Change(
+        address=address,
+        action=action,
+        reasons=(Reason.REMOVED,),
+        id=id,
+        span=tombstone.span,
+        risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
+    )
+
+
+def _satisfied(tombstone: Tombstone) -> Diagnostic:
+    return Diagnostic(
+        "removal-done",
+        f"`{tombstone.key}` (id `{tombstone.id}`) is gone already",
+        tombstone.span,
+        Severity.WARNING,
+        help="delete this entry below `removed:`",
+    )
+
+
+def _protected(tombstone: Tombstone) -> Diagnostic:
+    return Diagnostic(
+        "protected",
+        f"`{tombstone.key}` is protected and is not deleted",
+        tombstone.key_span,
+        address=Address(GROUP, tombstone.key),
+        notes=("protection is remembered, so deleting the lines that declare it does not lift it",),
+        help="first lift the protection in a change of its own, and apply that",
+    )
+
+
+def _in_use(tombstone: Tombstone, connections: list[wire.Connection]) -> Diagnostic:
+    shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
+    more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
+    return Diagnostic(
+        "has-connections",
+        f"`{tombstone.key}` is in use: {len(connections)} connection{'s' * (len(connections) > 1)} load into it",
+        tombstone.key_span,
+        address=Address(DESTINATION, tombstone.key),
+        notes=(shown + more,),
+        help="move or delete these connections in Fivetran first",
+    )
+
+
+def _platform_connection(tombstone: Tombstone) -> Diagnostic:
+    return Diagnostic(
+        "platform-connection",
+        f"Fivetran's own `{PLATFORM_SERVICE}` connection blocks the removal of `{tombstone.key}`",
+        tombstone.key_span,
+        address=Address(DESTINATION, tombstone.key),
+        notes=("it holds logs of the account, which are lost with it",),
+        help="add `with_platform_connection: true` to this entry to delete it too",
+    )
+
+
+def _vanished(address: Address, id: str | None) -> Diagnostic:
+    only = ", only: destination" if address.kind == DESTINATION else ""
+    return Diagnostic(
+        "vanished",
+        f"{address} is managed, and no spec declares it any more",
+        address=address,
+        notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
+        help=(
+            f"if it has another key now, write `was: {address.key}` there; to delete it, write"
+            f" `- {{group: {address.key}, id: {id}{only}}}` below `removed:`; `forget: true` there only lets it go"
+        ),
+    )

@@ -1,0 +1,112 @@
+"""Every case of the pages beside this file."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from case_files import Case, read_cases
+from codes_elsewhere import CODES_ELSEWHERE
+from harness import Fivetran, Project, credentials, fivetran
+from jsonschema import Draft202012Validator
+
+from reconciler.emulator.seed import Seed
+from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.operations.schema import schema_of
+from reconciler.spec.source import parse
+from reconciler.spec.tree import plain
+
+CASES = read_cases()
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running(account: bytes | None) -> Iterator[Fivetran | None]:
+    """A Fivetran with what a case says about it; none where it says nothing."""
+    if account is None:
+        yield None
+        return
+    with fivetran() as server:
+        server.app.plant(Seed.model_validate(plain(parse(account.decode(), "account.yaml"))))
+        yield server
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_case(case: Case, project: Project) -> None:
+    write(case, project.folder)
+    with running(case.account) as server:
+        environ = {**(credentials(server.url) if server else {}), **case.environ}
+        result = project.run(*case.arguments, environ=environ)
+        assert [] == (server.writes if server else [])
+    assert result.stderr == case.expected
+    assert result.exit == case.exit
+    assert result.stdout == "" or case.exit == 0
+
+
+def write(case: Case, folder: Path) -> None:
+    """The files of a case, in a folder that has nothing but them."""
+    (folder / "specs/reconciler.yaml").unlink(missing_ok=True)
+    for name, data in case.files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+
+
+@cache
+def validator(kind: str) -> Draft202012Validator:
+    return Draft202012Validator(schema_of(kind))
+
+
+def fits(name: str, data: bytes) -> bool | None:
+    """Whether a file fits its schema; None where there is no data to compare."""
+    try:
+        content: Any = plain(parse(data.decode(), name))
+    except (ReconcilerError, UnicodeDecodeError):
+        return None
+    return validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_schema_for_editors_refuses_what_the_case_says(case: Case) -> None:
+    answers = {name: fits(name, data) for name, data in case.files.items() if name.endswith(".yaml")}
+    assert case.schema_rejects == (False in answers.values()), answers
+
+
+def test_there_are_enough_cases_and_each_is_there_once() -> None:
+    wrong = [case for case in CASES if "error[" in case.expected]
+    assert len(wrong) >= 150
+    assert [title for title, times in Counter(case.id for case in CASES).items() if times > 1] == []
+    inputs = Counter(
+        json.dumps([repr(case.files), repr(case.account), case.environ, case.arguments]) for case in CASES
+    )
+    assert max(inputs.values()) == 1
+
+
+def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
+    in_cases = {code for case in CASES for code in case.codes}
+    assert in_cases - set(EXPLANATIONS) == set()
+    assert in_cases & set(CODES_ELSEWHERE) == set()
+    assert set(EXPLANATIONS) - in_cases == set(CODES_ELSEWHERE)
+
+
+@pytest.mark.parametrize("code", sorted(CODES_ELSEWHERE))
+def test_the_test_elsewhere_exists_and_is_about_the_code(code: str) -> None:
+    file, _, name = CODES_ELSEWHERE[code].partition("::")
+    source = (ROOT / file).read_text(encoding="utf-8")
+    tests = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    assert len(tests) == 1
+    assert name.startswith("test_")
+    segment = "\n".join(
+        filter(None, [ast.get_source_segment(source, each) for each in (tests[0], *tests[0].decorator_list)])
+    )
+    assert code in segment

@@ -1,0 +1,280 @@
+"""Nothing is destroyed by accident: removal is written down, blocked where it must be, and comes last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import Fivetran, Project, Result
+
+from reconciler.emulator.fault_text import parse_fault
+
+PAIR = """\
+  {key}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {{project_id: acme, data_set_location: US}}
+"""
+
+
+class Team:
+    """A project with a few applied pairs."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        self.settings = ""
+        self.declare("orders", "sales")
+        assert self.apply().exit == 0
+
+    def declare(self, *keys: str, removed: str = "", settings: str = "", extra: str = "") -> None:
+        """Pairs by key, and whatever else stands in the files."""
+        self.project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {self.server.account_id}\nspecs: ['groups/*.yaml']\n{settings}",
+        )
+        groups = "".join(PAIR.format(key=key) for key in keys)
+        text = "version: 1\n" + (f"groups:\n{groups}{extra}" if groups or extra else "")
+        self.project.write("specs/groups/main.yaml", text + (f"removed:\n{removed}" if removed else ""))
+
+    def apply(self, *options: str) -> Result:
+        return self.project.against(self.server, "apply", "--auto-approve", *options)
+
+    def plan(self, *options: str) -> Result:
+        return self.project.against(self.server, "plan", *options)
+
+    def id_of(self, key: str) -> str:
+        [id] = self.server.app.dashboard.group_ids(key)
+        return id
+
+    def writes_of(self, *options: str) -> list[str]:
+        """Apply, which must succeed; the writes that it sent."""
+        before = len(self.server.writes)
+        result = self.apply(*options)
+        assert result.exit == 0, result.stdout + result.stderr
+        return self.server.writes[before:]
+
+    @property
+    def state(self) -> Path:
+        return self.project.folder / "specs" / ".reconciler" / "state.json"
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Team:
+    """Two applied pairs, `orders` and `sales`."""
+    return Team(project, server)
+
+
+def the_error(result: Result) -> str:
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
+    return line.removeprefix("error[").partition("]")[0]
+
+
+def test_a_tombstone_deletes_the_destination_and_then_its_group(team: Team) -> None:
+    id = team.id_of("orders")
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
+    plan = team.plan("--detailed-exitcode")
+    assert plan.exit == 2
+    assert "Plan: 0 to add, 0 to change, 2 to destroy." in plan.stdout.splitlines()
+    assert team.writes_of() == [f"DELETE /v1/destinations/{id}", f"DELETE /v1/groups/{id}"]
+    assert team.server.ids("groups") == [team.id_of("sales")]
+    again = team.plan("--detailed-exitcode")
+    assert again.exit == 0
+    assert "warning[removal-done]" in again.stderr
+    assert "orders" not in team.state.read_text()
+
+
+def test_only_the_destination_goes_where_that_is_asked(team: Team) -> None:
+    id = team.id_of("orders")
+    team.declare(
+        "sales", extra="  orders: {}\n", removed=f"  - {{group: orders, id: {id}, only: destination}}\n"
+    )
+    assert team.writes_of() == [f"DELETE /v1/destinations/{id}"]
+    assert id in team.server.ids("groups")
+
+
+def test_forgetting_sends_nothing(team: Team) -> None:
+    id = team.id_of("orders")
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}, forget: true}}\n")
+    plan = team.plan("--detailed-exitcode")
+    assert plan.exit == 0
+    assert "No changes." in plan.stdout.splitlines()
+    assert ". group.orders" in plan.stdout
+    assert team.writes_of() == []
+    assert "group.orders" not in json.loads(team.state.read_text())["records"]
+    assert id in team.server.ids("destinations")
+
+
+@pytest.mark.parametrize("keys", [("sales",), ("sales", "purchases")])
+def test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing(
+    team: Team, keys: tuple[str, ...]
+) -> None:
+    team.declare(*keys)
+    before = len(team.server.writes)
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (1, "vanished")
+    assert f"id: {team.id_of('orders')}" in result.stderr
+    assert team.server.writes[before:] == []
+
+
+def test_a_destination_block_that_vanishes_is_an_error_too(team: Team) -> None:
+    team.declare("sales", extra="  orders: {}\n")
+    result = team.plan()
+    assert (result.exit, the_error(result)) == (1, "vanished")
+    assert "only: destination" in result.stderr
+
+
+def test_a_former_key_moves_what_is_remembered_and_renames_nothing(team: Team) -> None:
+    id = team.id_of("orders")
+    moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n")
+    team.declare("sales", extra=moved)
+    plan = team.plan("--detailed-exitcode")
+    assert plan.exit == 0, plan.stdout + plan.stderr
+    assert team.writes_of() == []
+    records = json.loads(team.state.read_text())["records"]
+    assert records["group.purchases"]["id"] == records["destination.purchases"]["id"] == id
+    assert "group.orders" not in records
+    assert team.server.get(f"/groups/{id}")["name"] == "orders"
+    team.declare("sales", extra=moved.replace("    was: orders\n", "    name: orders\n"))
+    assert team.writes_of() == []
+
+
+def test_a_former_key_finds_its_group_without_a_memory_too(team: Team) -> None:
+    team.state.unlink()
+    moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n")
+    team.declare("sales", extra=moved)
+    assert team.writes_of() == []
+
+
+def test_connections_of_users_block_a_removal(team: Team) -> None:
+    id = team.id_of("orders")
+    team.server.app.dashboard.add_connection(id, "salesforce", "salesforce")
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}, with_platform_connection: true}}\n")
+    before = len(team.server.writes)
+    plan = team.plan()
+    assert (plan.exit, the_error(plan)) == (3, "has-connections")
+    assert "salesforce" in plan.stderr
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (3, "has-connections")
+    assert team.server.writes[before:] == []
+
+
+def test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so(team: Team) -> None:
+    id = team.id_of("orders")
+    connection = team.server.app.dashboard.add_connection(id, "fivetran_metadata", "fivetran_metadata")
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
+    assert the_error(team.plan()) == "platform-connection"
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}, with_platform_connection: true}}\n")
+    assert team.writes_of() == [
+        f"DELETE /v1/connections/{connection}",
+        f"DELETE /v1/destinations/{id}",
+        f"DELETE /v1/groups/{id}",
+    ]
+
+
+def test_more_deletions_than_the_limit_are_refused_as_a_whole(team: Team) -> None:
+    tombstones = "".join(f"  - {{group: {key}, id: {team.id_of(key)}}}\n" for key in ("orders", "sales"))
+    team.declare(extra="  spare: {}\n", removed=tombstones)
+    before = len(team.server.writes)
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (3, "limit-exceeded")
+    assert team.server.writes[before:] == []
+    assert team.apply("--allow", "deletes=2").exit == 64, "a reason must be given"
+    assert len(team.writes_of("--allow", "deletes=2", "--reason", "both teams are gone")) == 5
+
+
+def test_a_change_of_too_many_objects_is_refused(project: Project, server: Fivetran) -> None:
+    team = Team(project, server)
+    keys = [f"team_{number}" for number in range(6)] + ["orders", "sales"]
+    team.declare(*keys)
+    assert team.apply().exit == 0
+    main = project.folder / "specs" / "groups" / "main.yaml"
+    main.write_text(main.read_text().replace("acme", "acme-2"))
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (3, "limit-exceeded")
+    assert team.apply("--allow", "changed_fraction=1", "--reason", "a new project").exit == 0
+
+
+@pytest.mark.parametrize("how", ["project", "remembered"])
+def test_what_is_protected_is_not_deleted(team: Team, how: str) -> None:
+    id = team.id_of("orders")
+    tombstone = f"  - {{group: orders, id: {id}}}\n"
+    if how == "project":
+        team.declare("sales", removed=tombstone, settings="protected: ['ord*']\n")
+    else:
+        protected = PAIR.format(key="orders") + "      lifecycle: {protected: true}\n"
+        team.declare("sales", extra=protected)
+        assert team.writes_of() == []
+        # R39: the entry goes together with the lines that protect it
+        team.declare("sales", removed=tombstone)
+    before = len(team.server.writes)
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (3, "protected")
+    assert team.server.writes[before:] == []
+
+
+def test_protection_ends_with_a_change_that_does_nothing_else(team: Team) -> None:
+    id = team.id_of("orders")
+    protected = PAIR.format(key="orders") + "      lifecycle: {protected: true}\n"
+    team.declare("sales", extra=protected)
+    assert team.writes_of() == []
+    team.declare("sales", extra=PAIR.format(key="orders").replace("acme", "acme-2"))
+    assert len(team.writes_of()) == 2
+    assert json.loads(team.state.read_text())["records"]["destination.orders"]["protected"]
+    team.declare("sales", extra=PAIR.format(key="orders").replace("acme", "acme-2"))
+    assert team.writes_of() == []
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
+    assert len(team.writes_of()) == 2
+
+
+def test_deletions_are_held_back_when_something_before_them_fails(team: Team) -> None:
+    id = team.id_of("orders")
+    team.declare("sales", "new", removed=f"  - {{group: orders, id: {id}}}\n")
+    team.server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 500"))
+    before = len(team.server.writes)
+    result = team.apply()
+    assert result.exit == 6
+    assert "held" in result.stdout
+    assert [call for call in team.server.writes[before:] if call.startswith("DELETE")] == []
+    team.server.app.faults.clear()
+    assert f"DELETE /v1/groups/{id}" in team.writes_of()
+
+
+@pytest.mark.parametrize(
+    ("removed", "code"),
+    [
+        ("  - {group: orders, id: ID}\n", "removed-and-declared"),
+        ("  - {group: gone, id: ID}\n  - {group: gone, id: ID}\n", "duplicate-removal"),
+        ("  - {group: gone}\n", "missing-key"),
+        ("  - {group: gone, id: ID, forget: true, only: destination}\n", "wrong-shape"),
+        ("  - {group: gone, id: ID, onyl: destination}\n", "unknown-key"),
+    ],
+)
+def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(
+    team: Team, removed: str, code: str
+) -> None:
+    team.declare("orders", "sales", removed=removed.replace("ID", team.id_of("orders")))
+    result = team.project.run("validate")
+    assert (result.exit, the_error(result)) == (1, code), result.stderr
+    assert "specs/groups/main.yaml:" in result.stderr
+
+
+def test_a_former_key_that_is_in_use_is_an_error(team: Team) -> None:
+    moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n    name: p\n")
+    team.declare("orders", "sales", extra=moved)
+    result = team.project.run("validate")
+    assert (result.exit, the_error(result)) == (1, "was-in-use")
+
+
+def test_a_field_that_is_ignored_is_sent_on_creation_only(team: Team) -> None:
+    ignoring = PAIR.format(key="new") + "      lifecycle: {ignore_changes: [config.project_id]}\n"
+    team.declare("orders", "sales", extra=ignoring)
+    team.writes_of()
+    [body] = team.server.bodies("POST", "/v1/destinations")[2:]
+    assert body["config"]["project_id"] == "acme"
+    team.declare("orders", "sales", extra=ignoring.replace("acme", "acme-2"))
+    assert team.writes_of() == []
+    team.server.app.dashboard.change_destination(team.id_of("new"), config={"project_id": "theirs"})
+    assert team.writes_of() == []

@@ -1,0 +1,163 @@
+"""Specs and an emulated account in one process, without a socket: thousands of plans and applies in a minute.
+
+Everything else is the real thing: specs are files, the transport encodes and decodes, the memory is a file.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from reconciler.api.client import Client
+from reconciler.api.inprocess import WsgiAdapter
+from reconciler.api.transport import Transport
+from reconciler.emulator.app import create_app
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.history import Exchange
+from reconciler.model.diagnostic import errors_among
+from reconciler.model.event import ignore
+from reconciler.model.holder import Holder
+from reconciler.model.outcome import Applied, Status
+from reconciler.model.plan import Action
+from reconciler.model.value import Secret
+from reconciler.operations.apply import adopt_only, apply_plan
+from reconciler.operations.memory import Memory
+from reconciler.operations.plan import Planned, make_plan
+from reconciler.operations.settings import Settings
+from reconciler.operations.specs import load_declared
+from reconciler.operations.workspace import Workspace
+from reconciler.secrets.base import Registry
+from reconciler.secrets.env import Environment
+from reconciler.state.file import StateFile
+
+SPECS: Mapping[str, Any] = {"version": 1, "specs": ["main.yaml"]}
+
+
+class PatientClock:
+    """A clock that is as late as it was told to be, for the client and for Fivetran."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Reconciliation:
+    """A project in `folder` and an account that behaves as told."""
+
+    def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.clock = PatientClock()
+        self.app = create_app(behaviour=Behaviour(**behaviour), clock=self.clock.now)
+        self.secrets: dict[str, str] = {}
+        self._state = folder / "state" / "state.json"
+        (folder / "reconciler.yaml").write_text(json.dumps(SPECS))
+
+    def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
+        """Specs with these group entries. JSON is YAML too."""
+        text = json.dumps({"version": 1, "groups": groups, **more}, ensure_ascii=False)
+        (self.folder / "main.yaml").write_text(text, encoding="utf-8")
+
+    def plan(self) -> Planned:
+        """A plan, which must not write anything, neither here nor there."""
+        before, files = len(self.history), sorted(self.folder.rglob("*"))
+        with self._open() as workspace:
+            planned = make_plan(workspace)
+        assert {each.method for each in self.history[before:]} <= {"GET"}
+        assert sorted(self.folder.rglob("*")) == files
+        return planned
+
+    def apply(self) -> list[Exchange]:
+        """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
+        after it must be empty."""
+        before = len(self.history)
+        with self._open() as workspace:
+            workspace.memory.prepare()
+            planned = make_plan(workspace)
+            assert planned.plan.blockers == ()
+            if planned.plan.effective:
+                check(apply_plan(workspace, planned, threading.Event()))
+            else:
+                adopt_only(workspace, planned)
+        return [each for each in self.history[before:] if each.method != "GET"]
+
+    def forget(self) -> None:
+        """Lose the memory, but not the key of the fingerprints."""
+        self._state.unlink(missing_ok=True)
+        self._state.with_name("state.json.journal").unlink(missing_ok=True)
+
+    @property
+    def history(self) -> tuple[Exchange, ...]:
+        """Every request so far."""
+        return tuple(self.app.history())
+
+    @property
+    def kept(self) -> str:
+        """Everything that lies in the memory's folder, the key apart."""
+        files = sorted(self._state.parent.glob("state.json*"))
+        return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
+
+    @contextmanager
+    def _open(self) -> Iterator[Workspace]:
+        settings = Settings(
+            project=self.folder / "reconciler.yaml",
+            directory=self.folder,
+            environ={},
+            clock=self.clock,
+            entropy=lambda count: bytes(range(count)),
+            holder=Holder(1, "host", "user", "", "test"),
+        )
+        specs = load_declared(settings)
+        with Transport(
+            "https://in-process.invalid/v1",
+            (Secret("key"), Secret("secret")),
+            clock=self.clock,
+            environ={},
+            adapter=WsgiAdapter(self.app),
+        ) as transport:
+            yield Workspace(
+                settings=settings,
+                specs=specs,
+                transport=transport,
+                client=Client(transport),
+                registry=Registry({"env": Environment(self.secrets)}),
+                memory=Memory(StateFile(self._state, "state.json"), settings.entropy),
+                listener=ignore,
+            )
+
+
+@contextmanager
+def reconciliation(**behaviour: Any) -> Iterator[Reconciliation]:
+    """An empty project, and an empty account with these switches."""
+    with TemporaryDirectory() as folder:
+        running = Reconciliation(Path(folder), behaviour)
+        try:
+            yield running
+        finally:
+            running.app.close()
+
+
+def check(applied: Applied) -> None:
+    """An apply in which everything worked, and after which nothing is left to do."""
+    told = [each for outcome in applied.outcomes for each in outcome.diagnostics]
+    assert errors_among([*told, *applied.problems]) == [], told
+    assert {outcome.status for outcome in applied.outcomes} <= {Status.DONE}
+    assert applied.remaining == ()
+
+
+def actions(planned: Planned) -> dict[str, Action]:
+    """What a plan would do, by address."""
+    return {str(change.address): change.action for change in planned.plan.changes}
