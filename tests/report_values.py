@@ -8,7 +8,7 @@ from rich.console import Console
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.outcome import Applied, Check, Outcome, Status
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Reason, Risk, Shown, Unmanaged
+from reconciler.model.plan import Action, Change, FieldChange, Plan, Reason, Risk, Secrets, Shown, Unmanaged
 from reconciler.model.source import Span
 from reconciler.report.style import make_console
 
@@ -67,7 +67,11 @@ UNTESTED_DESTINATION = Change(
 )
 KEPT_GROUP = Change(address=group("analytics_prod"), action=Action.NO_OP, id="decent_dropsy")
 KEPT_DESTINATION = Change(
-    address=destination("old"), action=Action.NO_OP, id="old_mole", uncomparable=(("config", "password"),)
+    address=destination("old"),
+    action=Action.NO_OP,
+    id="old_mole",
+    uncomparable=(("config", "password"), ("config", "server_host_name")),
+    secrets=Secrets(unchanged=(("config", "passphrase"),), uncomparable=(("config", "password"),)),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -71,6 +72,14 @@ def _unknown_field(subject: Subject, path: FieldPath) -> Problem:
         message = f"service `{subject.service.name}` has no config field `{name}`"
     else:
         message = f"a destination has no field `{dotted(path)}`"
+    if path[0] == CONFIG and (name,) in dict(subject.described()):
+        return Problem(
+            "unknown-field",
+            path,
+            message,
+            help="it is a setting of the destination: write it beside `config:`",
+            on_key=True,
+        )
     if suggestion:
         return Problem(
             "unknown-field",
@@ -252,10 +261,14 @@ def _wrong_type(path: FieldPath, field: Field, value: Any, written: str) -> Prob
         case FieldType.BOOLEAN:
             advice = f"write `{name}: true` or `{name}: false`"
         case _ if field.example is not None:
-            advice = f"for example `{name}: {field.example}`"
+            advice = f"for example `{name}: {_spelled(field.example)}`"
         case _:
             advice = f"write {_KINDS[field.type]}"
     return Problem("wrong-type", path, f"`{dotted(path)}` must be {_KINDS[field.type]}", help=advice)
+
+
+def _spelled(example: Any) -> Any:
+    return json.dumps(example) if isinstance(example, list) else example
 
 
 def _unknown_value(path: FieldPath, field: Field, value: str) -> Problem:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.catalogue.canonical import CONFIG, canonical_value
 from reconciler.catalogue.load import destination_facts
-from reconciler.catalogue.model import Field
+from reconciler.catalogue.model import Field, FieldType
 from reconciler.catalogue.problem import Problem
 from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
@@ -199,6 +199,8 @@ def _add(path: FieldPath, field: Field) -> str:
     place = " below `config:`" if path[0] == CONFIG else ""
     if field.sensitive:
         return f'add `{name}: {{secret: "env:{name.upper()}"}}`{place}'
+    if field.type is FieldType.BOOLEAN:
+        return f"add `{name}:`{place}, for example `{name}: true`"
     if field.example is None:
         return f"add `{name}:`{place}"
     quoted = f'"{field.example}"' if str(field.example).startswith("+") else field.example

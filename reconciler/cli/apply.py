@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from dataclasses import replace
 from functools import partial
@@ -12,7 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import Exit, exit_after, exit_for
-from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
+from reconciler.cli.options import (
+    Shared,
+    format_option,
+    scope_options,
+    secrets_option,
+    shared_options,
+    strict_option,
+)
+from reconciler.cli.question import agreed, somebody_answers
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
@@ -40,7 +46,7 @@ def _allowances(
     return allowed
 
 
-_LIMITS = ("deletes", "changed_fraction")
+_LIMITS = ("deletes", "replacements", "changed_fraction")
 
 
 @click.command("apply")
@@ -50,13 +56,14 @@ _LIMITS = ("deletes", "changed_fraction")
     metavar="LIMIT=N",
     multiple=True,
     callback=_allowances,
-    help="Raise a limit of the project for this run: deletes, changed_fraction. Needs --reason.",
+    help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
 )
 @click.option("--reason", metavar="TEXT", help="Why a limit is raised.")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
 @shared_options
 @strict_option
 @secrets_option
+@scope_options
 def command(
     shared: Shared, form: str, auto_approve: bool, allow: dict[str, float], reason: str | None
 ) -> Exit:
@@ -82,13 +89,13 @@ def _apply(session: Session, must_ask: bool) -> Exit:
     from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import Access, open_workspace
 
-    if must_ask and not _somebody_answers():
+    if must_ask and not somebody_answers():
         raise ReconcilerError([_NO_TERMINAL])
     with (
         session.progress() as progress,
         open_workspace(session.settings, progress, Access.WRITE) as workspace,
     ):
-        if not workspace.account_confirmed and not _somebody_answers():
+        if not workspace.account_confirmed and not somebody_answers():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned = make_plan(workspace)
         progress.close()
@@ -124,26 +131,10 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 )
 
 
-def _somebody_answers() -> bool:
-    """Whether a person sees the plan and can answer: with `> file` on a terminal nobody has seen it."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)
-
-
 def _agreed(session: Session, plan: Plan) -> bool:
     from reconciler.report.plan_text import account_text
 
-    session.err.print()
-    session.err.print(f"Apply these changes to account {account_text(plan)}?")
-    answer = ""
-    try:
-        # Past all buffers: a signal in the middle would leave the question in them, to be printed again.
-        os.write(sys.stderr.fileno(), b'Only "yes" is accepted: ')
-        answer = sys.stdin.readline()
-    finally:
-        if not answer.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
-            session.err.print()
-    return answer.strip() == "yes"
+    return agreed(session, f"Apply these changes to account {account_text(plan)}?")
 
 
 def _told(session: Session, code: Exit, plan: Plan, applied: Applied | None) -> Exit:

@@ -14,6 +14,8 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Make the account what the specs say, after asking.",
+        "drift": "Show what was changed or deleted outside the specs. Only reads.",
+        "state": "Look at what earlier runs remember, and correct it.",
         "catalogue": "List the services that are known, with all their fields.",
         "schema": "Write JSON Schemas, so that editors complete and check specs.",
         "fmt": "Bring spec files into their normal form.",

@@ -26,6 +26,9 @@ class Shared:
     verbosity: Verbosity
     strict: bool = False
     compare_secrets: bool = True
+    resend: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
     allowed: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -40,6 +43,9 @@ _PROJECT: Decorator = click.option(
     metavar="FILE",
     help="Project file. Also read from RECONCILER_PROJECT.",
 )
+_SANDBOX: Decorator = click.option(
+    "--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account."
+)
 _NO_COLOR: Decorator = click.option(
     "--no-color", is_flag=True, help="No colours. NO_COLOR in the environment does the same."
 )
@@ -49,7 +55,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the shared options; it gets them as one value named `shared`."""
 
     @_PROJECT
-    @click.option("--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account.")
+    @_SANDBOX
     @_NO_COLOR
     @click.option(
         "-q",
@@ -84,6 +90,19 @@ def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_shared
 
 
+def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that only looks at what earlier runs left: no Fivetran, but one of two memories."""
+
+    @_PROJECT
+    @_SANDBOX
+    @_NO_COLOR
+    @functools.wraps(command)
+    def with_shared(*, project: Path, sandbox: bool, no_color: bool, **others: Any) -> Any:
+        return command(shared=Shared(project, sandbox, no_color, Verbosity.NORMAL), **others)
+
+    return with_shared
+
+
 def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--strict`, which becomes part of the shared options. Stands below the shared ones."""
 
@@ -98,7 +117,8 @@ def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--secrets`, which becomes part of the shared options. Stands below the shared ones."""
+    """Give a command `--secrets` and `--resend-secret`, which become part of the shared options. Stands below
+    the shared ones."""
 
     @click.option(
         "--secrets",
@@ -107,11 +127,38 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="`skip` compares no secrets, for runs that may not read them.",
     )
+    @click.option(
+        "--resend-secret",
+        "resend",
+        metavar="GLOB",
+        multiple=True,
+        help="Send these secrets although they are unchanged or cannot be compared: an address, or ADDRESS:FIELD.",
+    )
     @functools.wraps(command)
-    def with_secrets(*, shared: Shared, secrets: str, **others: Any) -> Any:
-        return command(shared=replace(shared, compare_secrets=secrets == "resolve"), **others)
+    def with_secrets(*, shared: Shared, secrets: str, resend: tuple[str, ...], **others: Any) -> Any:
+        chosen = replace(shared, compare_secrets=secrets == "resolve", resend=resend)
+        return command(shared=chosen, **others)
 
     return with_secrets
+
+
+def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--target` and `--exclude`, which become part of the shared options. Stands below them."""
+
+    @click.option(
+        "--target",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Only this entry: an address or a key, `*` for any text. A destination brings its group. Repeatable.",
+    )
+    @click.option("--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable.")
+    @functools.wraps(command)
+    def with_scope(
+        *, shared: Shared, target: tuple[str, ...], exclude: tuple[str, ...], **others: Any
+    ) -> Any:
+        return command(shared=replace(shared, targets=target, excludes=exclude), **others)
+
+    return with_scope
 
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

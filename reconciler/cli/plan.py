@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import Exit, exit_for
-from reconciler.cli.options import Shared, format_option, secrets_option, shared_options, strict_option
+from reconciler.cli.options import (
+    Shared,
+    format_option,
+    scope_options,
+    secrets_option,
+    shared_options,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -16,11 +23,17 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @format_option("text", "json", "github", "sarif")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if apply would do something.")
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 2 if apply would do something; with --drift-only, if anything drifted.",
+)
+@click.option("--drift-only", is_flag=True, help="Show only what was changed or deleted outside the specs.")
 @shared_options
 @strict_option
 @secrets_option
-def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
+@scope_options
+def command(shared: Shared, form: str, detailed_exitcode: bool, drift_only: bool) -> Exit:
     """Show what apply would change, and change nothing.
 
     Compares the specs with the account. Only fields that a spec declares are looked at.
@@ -28,16 +41,20 @@ def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
     from reconciler.cli.session import in_session
 
     changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
-    return in_session(shared, form, partial(_plan, changes_exit=changes_exit))
+    return in_session(shared, form, partial(_plan, changes_exit=changes_exit, drift_only=drift_only))
 
 
-def _plan(session: Session, changes_exit: Exit) -> Exit:
+def _plan(session: Session, changes_exit: Exit, drift_only: bool) -> Exit:
+    from reconciler.cli.drift import tell_drift
     from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import open_workspace
+    from reconciler.report.drift_text import Others
     from reconciler.report.plan_json import plan_data
 
     with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
         plan = make_plan(workspace).plan
+    if drift_only:
+        return tell_drift(session, plan, Others.LEFT_OUT, changes_exit)
     code = changes_exit if plan.effective else Exit.OK
     if plan.blockers:
         code = exit_for(plan.blockers)

@@ -72,7 +72,10 @@ class Session:
             sandbox=self.shared.sandbox,
             strict=self.shared.strict,
             compare_secrets=self.shared.compare_secrets,
+            resend=self.shared.resend,
             allowed=self.shared.allowed,
+            targets=self.shared.targets,
+            excludes=self.shared.excludes,
         )
 
     def progress(self) -> Progress:

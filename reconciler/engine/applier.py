@@ -175,6 +175,9 @@ class Applier:
             parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
             return kind.create(self.client, parents[0] if parents else None, desired, step.values)
         id = self.ids[change.address]
+        if change.action is Action.REPLACE:
+            kind.delete(self.client, id)
+            return kind.create(self.client, id, desired, step.values)
         if change.action is Action.UPDATE:
             kind.update(self.client, id, step.values)
         return id

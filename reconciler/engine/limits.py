@@ -14,9 +14,10 @@ COUNTED_FROM = 10
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Entries that may be deleted, and the part of all managed objects that may change."""
+    """Entries that may be deleted or replaced, and the part of all managed objects that may change."""
 
     deletes: int = 1
+    replacements: int = 1
     changed_fraction: float = 0.3
 
 
@@ -26,8 +27,14 @@ def exceeded(plan: Plan, limits: Limits, allowed: Mapping[str, float]) -> Iterat
     most = allowed.get("deletes", limits.deletes)
     if len(deleted) > most:
         yield _beyond("deletes", f"{len(deleted)} entries would be deleted", f"{most:g}", len(deleted))
+    replaced = plan.count(Action.REPLACE)
+    most = allowed.get("replacements", limits.replacements)
+    if replaced > most:
+        yield _beyond("replacements", f"{replaced} destinations would be replaced", f"{most:g}", replaced)
     managed = [change for change in plan.changes if change.action is not Action.CREATE]
-    changed = [change for change in managed if change.action in {Action.UPDATE, Action.DELETE}]
+    changed = [
+        change for change in managed if change.action in {Action.UPDATE, Action.REPLACE, Action.DELETE}
+    ]
     fraction = allowed.get("changed_fraction", limits.changed_fraction)
     if len(managed) >= COUNTED_FROM and len(changed) > fraction * len(managed):
         share = len(changed) / len(managed)

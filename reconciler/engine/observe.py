@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.api import wire
 from reconciler.api.client import Client
+from reconciler.engine.parallel import each
 from reconciler.kinds.group import observed_group
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION
@@ -39,15 +40,19 @@ def destination_id(destination: wire.DestinationSummary) -> str:
     return destination.group_id or destination.id
 
 
+READERS = 4
+"""Details that are read at the same time."""
+
+
 def read_destinations(client: Client, ids: Iterable[str], listener: Listener) -> dict[str, Observed]:
     """Details of destinations by id; one that is gone by now is left out. Raises `ApiError`."""
     wanted = list(ids)
     kind = KINDS[DESTINATION]
     found: dict[str, Observed] = {}
-    for done, id in enumerate(wanted):
-        listener(ReadingAccount(done, len(wanted)))
-        observed = kind.observe(client, id)
+    listener(ReadingAccount(0, len(wanted)))
+    read = each(lambda id: kind.observe(client, id), wanted, READERS)
+    for done, (id, observed) in enumerate(read, start=1):
         if observed is not None:
             found[id] = observed
-    listener(ReadingAccount(len(wanted), len(wanted)))
+        listener(ReadingAccount(done, len(wanted)))
     return found

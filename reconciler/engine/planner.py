@@ -10,7 +10,7 @@ Each entry is looked at on its own:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, Reason, Risk, Shown
+from reconciler.model.plan import Action, Change, FieldChange, Reason, Risk, Secrets, Shown
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed, OnFailure
 from reconciler.model.value import EXTERNAL, ExternalKey, FieldPath, Reference, Secret, dotted
@@ -51,28 +51,32 @@ class Step:
 
 @dataclass(slots=True)
 class Planner:
-    """Plans one resource after the other and collects everything that is wrong on the way."""
+    """Plans one resource after the other and collects everything that is wrong on the way.
+
+    `resend` are secrets to be sent whatever is known about them.
+    """
 
     resolve: Resolve
     fingerprinter: Fingerprinter | None
     compares_secrets: bool = True
+    resend: Collection[tuple[Address, FieldPath]] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def step(self, desired: Desired, observed: Observed | None, record: Record | None) -> Step:
         """What would happen to one resource. `record` is what is remembered of it."""
         kind = KINDS[desired.address.kind]
         if observed is None:
-            return self._creation(kind, desired)
+            return self._creation(kind, desired, record)
         return self._adjustment(kind, desired, observed, record)
 
-    def _creation(self, kind: Kind, desired: Desired) -> Step:
+    def _creation(self, kind: Kind, desired: Desired, record: Record | None) -> Step:
         declared = self._resolved(kind, desired, desired.fields, desired.fields.get(SERVICE))
         # Normal form knows a field by one name; a deprecated twin that is declared beside it is sent too.
         values = {**declared, **kind.canonical(declared)}
         change = Change(
             address=desired.address,
             action=Action.CREATE,
-            reasons=(Reason.NEW,),
+            reasons=(Reason.MISSING_REMOTELY if record is not None and record.id else Reason.NEW,),
             fields=(*_created_fields(desired, values), *_known_after(desired)),
             depends_on=desired.depends_on,
             span=desired.span,
@@ -87,11 +91,15 @@ class Planner:
         declared = {**desired.fields, **self._resolved(kind, desired, needed, service)}
         compared = {path: value for path, value in declared.items() if path not in desired.ignored}
         comparison = compare(kind, compared, observed.fields, record.applied if record else {})
-        self._refuse_replacement(kind, desired, observed, comparison)
+        fixed = [path for path in comparison.changed if _is_immutable(kind, path, service)]
+        if fixed and desired.allow_replace:
+            return self._replacement(kind, desired, observed, comparison, fixed)
+        self._refuse_replacement(kind, desired, comparison, fixed, service)
         following = _secrets_that_follow(kind, service, desired.fields, comparison)
         known = record.fingerprints if record else {}
         rotated = self._rotated(kind, desired, service, known)
-        sent = self._resolved(kind, desired, following, service) | rotated
+        again = [path for path in desired.fields if (desired.address, path) in self.resend]
+        sent = self._resolved(kind, desired, dict.fromkeys([*following, *again]), service) | rotated
         values = {path: each.after for path, each in comparison.changed.items()} | sent
         change = Change(
             address=desired.address,
@@ -107,6 +115,7 @@ class Planner:
                 for path in comparison.uncomparable
                 if path not in sent and not self._can_compare(path, known)
             ),
+            secrets=self._compared(desired, comparison, rotated, known),
         )
         return self._step(kind, desired, change, declared=declared, values=values, record=record)
 
@@ -140,17 +149,46 @@ class Planner:
         self, kind: Kind, desired: Desired, service: str | None, known: Mapping[FieldPath, str]
     ) -> dict[FieldPath, Any]:
         """Secrets that are no longer those that were sent last. One that cannot be compared is not resolved."""
+        fingerprinter = self.fingerprinter
+        if fingerprinter is None:
+            return {}
         paths = [
             path
             for path in known
-            if self._can_compare(path, known) and _confidential(desired.fields.get(path))
+            if self._can_compare(path, known)
+            and _confidential(desired.fields.get(path))
+            and path not in desired.ignored
         ]
         secrets = self._resolved(kind, desired, paths, service)
         return {
             path: secret
             for path, secret in secrets.items()
-            if secret is not None and self._fingerprint(desired, path, secret) != known[path]
+            if secret is not None and not fingerprinter.matches(known[path], secret)
         }
+
+    def _compared(
+        self,
+        desired: Desired,
+        comparison: Comparison,
+        rotated: Mapping[FieldPath, Any],
+        known: Mapping[FieldPath, str],
+    ) -> Secrets:
+        """The answer about each declared secret, sent or not. What is ignored is not asked about."""
+        asked = [
+            path
+            for path, value in desired.fields.items()
+            if _confidential(value) and path not in desired.ignored
+        ]
+        changed = [path for path in asked if path in rotated or path in comparison.changed]
+        # A name in a secrets manager is remembered in clear, and compared as any other field.
+        compared = [
+            path for path in asked if self._can_compare(path, known) or path not in comparison.uncomparable
+        ]
+        return Secrets(
+            changed=tuple(changed),
+            unchanged=tuple(path for path in compared if path not in changed),
+            uncomparable=tuple(path for path in asked if path not in {*changed, *compared}),
+        )
 
     def _can_compare(self, path: FieldPath, known: Mapping[FieldPath, str]) -> bool:
         """Whether what was sent last can be told from what would be sent now."""
@@ -190,27 +228,57 @@ class Planner:
             )
             return None
 
-    def _refuse_replacement(
-        self, kind: Kind, desired: Desired, observed: Observed, comparison: Comparison
-    ) -> None:
+    def _replacement(
+        self,
+        kind: Kind,
+        desired: Desired,
+        observed: Observed,
+        comparison: Comparison,
+        fixed: list[FieldPath],
+    ) -> Step:
+        """Delete and create again in the same group: everything declared is sent, secrets too."""
         service = observed.fields.get(SERVICE)
-        for path, difference in comparison.changed.items():
-            known = kind.field(path, service)
-            if known is None or not known.immutable:
-                continue
+        declared = self._resolved(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        changed = _changed_fields(kind, service, desired, comparison, ())
+        change = Change(
+            address=desired.address,
+            action=Action.REPLACE,
+            reasons=(Reason.IMMUTABLE_FIELD,),
+            fields=tuple(replace(each, forces_replace=each.path in fixed) for each in changed),
+            id=observed.id,
+            depends_on=desired.depends_on,
+            span=desired.span,
+            risk=Risk.REPLACES,
+        )
+        values = {**declared, **kind.canonical(declared)}
+        return self._step(kind, desired, change, declared=declared, values=values, record=None)
+
+    def _refuse_replacement(
+        self,
+        kind: Kind,
+        desired: Desired,
+        comparison: Comparison,
+        fixed: Iterable[FieldPath],
+        service: str | None,
+    ) -> None:
+        for path in fixed:
+            hidden = _sensitive(kind, service, path) or path in desired.unchecked
             self.diagnostics.append(
                 Diagnostic(
                     "replace-refused",
                     f"changing `{dotted(path)}` would destroy and recreate {desired.address}",
                     span=desired.spans.get(path),
-                    label=_as_in_fivetran(
-                        difference.before, hidden=known.sensitive or path in desired.unchecked
-                    ),
+                    label=_as_in_fivetran(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
-                    notes=("it cannot be changed in place; connections would lose their destination",),
-                    help="put the old value back, or declare the new destination under another key",
+                    notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
+                    help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
                 )
             )
+
+
+def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
+    known = kind.field(path, service)
+    return known is not None and known.immutable
 
 
 def _protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:

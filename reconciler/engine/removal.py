@@ -25,6 +25,32 @@ class Removal:
     connections: tuple[str, ...] = ()
 
 
+def replacement_blockers(
+    change: Change, connections: list[wire.Connection], protected: bool
+) -> Iterator[Diagnostic]:
+    """What refuses to delete and create again: protection, and any connection, since Fivetran deletes nothing
+    that has one."""
+    if protected:
+        yield Diagnostic(
+            "protected",
+            f"{change.address} is protected and is not replaced",
+            change.span,
+            address=change.address,
+            notes=("a replacement deletes the destination and makes it again",),
+            help="put the old value back, or first lift the protection in a change of its own",
+        )
+    if connections:
+        shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
+        yield Diagnostic(
+            "has-connections",
+            f"{change.address} cannot be replaced: {len(connections)} of its connections would lose it",
+            change.span,
+            address=change.address,
+            notes=(shown,),
+            help="move or delete these connections in Fivetran first",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Removals:
     """What the tombstones of a project come to. `blockers` refuse the apply, `notes` do not."""
@@ -83,7 +109,7 @@ class Undertaker:
 
     def _blockers(self, tombstone: Tombstone) -> tuple[list[Diagnostic], tuple[str, ...]]:
         """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
-        blockers = [_protected(tombstone)] if self._is_protected(tombstone) else []
+        blockers = [_protected(tombstone)] if self.is_protected(tombstone.key) else []
         connections = self.connections(tombstone.id)
         own = [each for each in connections if each.service == PLATFORM_SERVICE]
         theirs = [each for each in connections if each.service != PLATFORM_SERVICE]
@@ -93,9 +119,10 @@ class Undertaker:
             blockers.append(_platform_connection(tombstone))
         return blockers, tuple(each.id for each in own)
 
-    def _is_protected(self, tombstone: Tombstone) -> bool:
-        remembered = (self.records.get(Address(kind, tombstone.key)) for kind in (GROUP, DESTINATION))
-        by_key = any(fnmatchcase(tombstone.key, pattern) for pattern in self.protected)
+    def is_protected(self, key: str) -> bool:
+        """Whether the project file or an earlier run protects an entry."""
+        remembered = (self.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
+        by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
         return by_key or any(record.protected for record in remembered if record is not None)
 
 

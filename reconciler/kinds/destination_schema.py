@@ -181,7 +181,9 @@ def _values(field: Field) -> list[Schema]:
         case FieldType.STRING:
             return [{"type": "string"}]
         case FieldType.INTEGER:
-            return [{"type": "integer"}, {"type": "string", "pattern": _NUMBER}]
+            bounds = {"minimum": field.minimum, "maximum": field.maximum}
+            number = {key: bound for key, bound in bounds.items() if bound is not None}
+            return [{"type": "integer", **number}, {"type": "string", "pattern": _NUMBER}]
         case FieldType.BOOLEAN:
             return [{"type": "boolean"}, {"type": "string", "pattern": _TRUTH}]
         case FieldType.STRINGS:

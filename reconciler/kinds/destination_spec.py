@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from reconciler.catalogue.anywhere import is_public
 from reconciler.catalogue.canonical import CONFIG
 from reconciler.catalogue.check import SERVICE, Extent, Problem, check_destination
-from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.load import destination_facts, load_service
 from reconciler.catalogue.secrecy import sounds_secret
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
@@ -57,6 +57,9 @@ class _SetupTestsBlock(_Strict):
 
 class _LifecycleBlock(_Strict):
     protected: StrictBool = Field(False, description="Whether the entry may never be deleted.")
+    allow_replace: StrictBool = Field(
+        False, description="Whether a change that cannot be made in place may delete and create it again."
+    )
     ignore_changes: tuple[str, ...] = Field(
         (), description="Fields, such as `config.bucket`, that are set on creation and left alone afterwards."
     )
@@ -86,6 +89,8 @@ class _Leaves:
     def add(self, path: FieldPath, key_span: Span, node: Node) -> None:
         """Take one leaf: a plain value or a reference."""
         self.spans[path], self.key_spans[path] = node.span, key_span
+        if isinstance(node, Scalar) and node.value is None and not node.as_written:
+            self.spans[path] = key_span  # an empty value has no place of its own
         match reference_of(node, self.sources):
             case Diagnostic() as diagnostic:
                 self.diagnostics.append(diagnostic)
@@ -157,6 +162,7 @@ def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | No
         unchecked=frozenset(leaves.unchecked),
         formerly=Address(DESTINATION, spec.was) if spec.was else None,
         protected=options.lifecycle.protected,
+        allow_replace=options.lifecycle.allow_replace,
         ignored=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
     )
     return desired, [*diagnostics, *_ignored_but_undeclared(desired, block)]
@@ -220,7 +226,7 @@ def _leaves(block: Table, sources: Sources) -> _Leaves:
         if key in (CONFIG, EXTRA_CONFIG):
             _add_config(leaves, key, entry.node)
         elif key not in known:
-            leaves.diagnostics.append(_unknown_key(key, entry.key.span, known))
+            leaves.diagnostics.append(_unknown_key(key, entry.key.span, known, block.get(SERVICE[0])))
             if (meant := nearest(key, known)) and meant not in block and meant not in (CONFIG, *_OPTIONS):
                 leaves.fields[(meant,)] = _MEANT
             elif meant == CONFIG:
@@ -268,9 +274,18 @@ def _add_config(leaves: _Leaves, key: str, node: Node) -> None:
         leaves.add(path, entry.key.span, entry.node)
 
 
-def _unknown_key(key: str, span: Span, known: tuple[str, ...]) -> Diagnostic:
+def _unknown_key(key: str, span: Span, known: tuple[str, ...], service: Node | None) -> Diagnostic:
+    owner = load_service(str(service.value)) if isinstance(service, Scalar) else None
     suggestion = nearest(key, known)
     listed = ", ".join(f"`{name}`" for name in known)
+    if owner and key in owner.fields:
+        return Diagnostic(
+            "unknown-key",
+            f"a destination has no setting `{key}`",
+            span=span,
+            help=f"it is a field of `{owner.name}`: write it below `config:`",
+            secret=True,
+        )
     return Diagnostic(
         "unknown-key",
         f"a destination has no setting `{key}`",

@@ -20,3 +20,8 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.kind}.{self.key}"
+
+
+def by_entry(address: Address) -> tuple[str, bool]:
+    """What to sort addresses by for reading: entries by key, the group before its destination."""
+    return address.key, address.kind != GROUP

@@ -14,6 +14,12 @@ EXPLANATIONS = MappingProxyType(
             "that the credentials belong to. A key in the wrong environment could change the wrong "
             "account. Set `account_id:` in the project file."
         ),
+        "address-taken": (
+            "`state move` was to give an entry a key under which something is remembered already. One "
+            "address stands for one object, so the records would have to be thrown away, and with them "
+            "the ids by which their objects are found. Choose another key, or drop what is in the way "
+            "with `state forget` first, which changes nothing at Fivetran."
+        ),
         "alias-bomb": (
             "YAML aliases repeat what an anchor names, and aliases of aliases multiply. A file whose "
             "aliases stand for too many values, or for themselves, would take memory and time without "
@@ -63,16 +69,16 @@ EXPLANATIONS = MappingProxyType(
         ),
         "bad-reference": (
             "A reference is a mapping with one key, `secret` or `value`, whose text is `scheme:locator` "
-            'or `scheme:locator#part`, for example `{secret: "env:DB_PASSWORD"}` or `{secret: '
-            '"vault:kv/team/database#password"}`. What looks like a reference but is none would be sent '
+            "or `scheme:locator#part`, for example `{secret: \"env:DB_PASSWORD\"}` or `{secret: "
+            "\"vault:kv/team/database#password\"}`. What looks like a reference but is none would be sent "
             "to Fivetran as it stands, so it is an error. Known schemes are `aws`, `command`, `env`, "
             "`esm`, `file` and `vault`, and those of installed packages; `env:` never reads the "
             "credentials and settings of this program itself, and `command:` runs only what the project "
             "file names."
         ),
         "bad-time-zone": (
-            'A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: `"-5"`, '
-            '`"0"`, `"+1"`. Fivetran has no half hours and no names of zones, and refuses everything '
+            "A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: `\"-5\"`, "
+            "`\"0\"`, `\"+1\"`. Fivetran has no half hours and no names of zones, and refuses everything "
             "else. Write the offset in winter time and say with `daylight_saving_time_enabled` whether it"
             " moves in summer."
         ),
@@ -127,11 +133,11 @@ EXPLANATIONS = MappingProxyType(
         ),
         "empty-spec": (
             "A file without content, or a project without any group, is far more often a lost file or a "
-            'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
+            "bad merge than a wish to manage nothing. It is therefore an error and never \"no changes\". "
             "Restore the content, or take the file out of `specs`."
         ),
         "external-secret-unsupported": (
-            '`{secret: "esm:NAME"}` leaves it to Fivetran to fetch a value from your own secrets manager.'
+            "`{secret: \"esm:NAME\"}` leaves it to Fivetran to fetch a value from your own secrets manager."
             " Fivetran does so for credentials of some services only, and would not know what to do with "
             "the name of a secret in any other field. Refer to a place that this program can read "
             "instead."
@@ -175,6 +181,12 @@ EXPLANATIONS = MappingProxyType(
             "The run was stopped by Ctrl-C before it had changed anything. Nothing needs to be undone; "
             "start it again whenever you like."
         ),
+        "invalid-address": (
+            "What follows `state move` is neither a key nor an address. An address is `group.KEY` or "
+            "`destination.KEY`, and a key begins with a lower-case letter and has only lower-case "
+            "letters, digits and `_` after it, as in specs. A group never becomes a destination: naming "
+            "the keys alone moves both."
+        ),
         "invalid-config": (
             "Fivetran answers a value that it cannot parse with one sentence that names no field. Usual "
             "reasons are an enum in another spelling, a number where a text is expected, or a field that "
@@ -206,7 +218,7 @@ EXPLANATIONS = MappingProxyType(
             "token or a connection string with its password. Specs are meant to be committed and "
             "reviewed, so everyone who can read the repository, now or later, would know it. Replace the "
             "secret, since it may already be in the history, and refer to the new one with `{secret: "
-            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
+            "\"env:NAME\"}`. What only looks like a secret can be given by `{value: \"env:NAME\"}`, or below "
             "`extra_config:`."
         ),
         "locked": (
@@ -246,6 +258,17 @@ EXPLANATIONS = MappingProxyType(
             "A path or glob of the project file matches no file. A pattern that silently matches nothing "
             "would look like specs that were emptied. Correct it, or remove it from the list."
         ),
+        "no-memory": (
+            "The plan would make groups in an account that has groups already, and no earlier run left a "
+            "memory of it. A group that exists under another name would be made a second time. That is "
+            "right for new groups; for one that exists, write its id into the entry, and it is adopted."
+        ),
+        "no-state": (
+            "A command wants to look at what earlier runs remember, and there is nothing: no apply has "
+            "succeeded in writing it here, or another project, another folder or the sandbox is meant. "
+            "The state of a project stands in `.reconciler/` beside its project file, that of the sandbox"
+            " in `.reconciler/sandbox/`."
+        ),
         "no-terminal": (
             "`apply` shows a plan and waits for a person to type `yes`. In a pipeline nobody can, and "
             "reconciler does not take silence for consent. Let somebody read the output of `reconciler "
@@ -273,6 +296,14 @@ EXPLANATIONS = MappingProxyType(
         "not-utf8": (
             "Specs are read as UTF-8, so that the same file means the same everywhere. Save the file in "
             "that encoding; most editors offer it when saving."
+        ),
+        "nothing-to-resend": (
+            "A glob of `--resend-secret` matches no secret that the specs refer to. A secret that should "
+            "have been sent again would silently stay what it is, so this is an error and nothing is "
+            "done. Secrets are named by their address and field, such as "
+            "`destination.orders:config.password`; an address alone means all secrets of that entry, and "
+            "`*` stands for anything. Names with the scheme `esm:` do not count, because Fivetran fetches"
+            " those by itself."
         ),
         "old-region-name": (
             "The region is named as in the early days of Fivetran's API, when regions had no cloud. Such "
@@ -423,6 +454,11 @@ EXPLANATIONS = MappingProxyType(
             "shape, or another object. A proxy or a login page is the usual reason. Where a change was "
             "sent, its outcome is treated as unknown."
         ),
+        "unknown-address": (
+            "A `state` command names an address or a key of which nothing is remembered. That is usually "
+            "a slip, or an entry that was declared and never applied. Only what an apply has made, "
+            "changed or adopted has a record; `state list` shows all of them."
+        ),
         "unknown-field": (
             "A field is not in the catalogue. A name that is close to a known one is taken for a slip and"
             " is an error; any other is a warning and is passed on as it is, since Fivetran adds fields "
@@ -457,6 +493,11 @@ EXPLANATIONS = MappingProxyType(
             " that it cannot take. Nothing is guessed, because a rehearsal against the wrong behaviour "
             "proves nothing. `reconciler emulate --switches` lists every switch with its values and its "
             "meaning."
+        ),
+        "unknown-target": (
+            "`--target` or `--exclude` names nothing that the specs declare or remove. A filter that "
+            "matches nothing would otherwise look like an account without changes. Name an address such "
+            "as `destination.finance_prod`, a key, or a pattern with `*`."
         ),
         "unknown-value": (
             "A field takes one of a few values, and this is none of them. Case and underscores do not "

@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    REPLACE = "replace"
     ADOPT = "adopt"
     VERIFY = "verify"
     DELETE = "delete"
@@ -32,6 +33,8 @@ class Reason(StrEnum):
     """Why an action is in the plan."""
 
     NEW = "new"
+    MISSING_REMOTELY = "missing-remotely"  # an earlier run knew it, and it is gone
+    IMMUTABLE_FIELD = "immutable-field"
     FIELDS_DIFFER = "fields-differ"
     SECRETS_SENT = "secrets-sent"
     NOT_REMEMBERED = "not-remembered"
@@ -54,6 +57,7 @@ class Risk(StrEnum):
 
     IN_PLACE = "in-place"
     INTERRUPTS_SYNCS = "interrupts-syncs"
+    REPLACES = "replaces"
     DESTROYS = "destroys"
 
 
@@ -76,6 +80,7 @@ class FieldChange:
     shown: Shown = Shown.CLEAR
     span: Span | None = None
     origin: Origin = Origin.SPEC
+    forces_replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,11 @@ class Change:
     risk: Risk = Risk.IN_PLACE
     uncomparable: tuple[FieldPath, ...] = ()
     secrets: Secrets = Secrets()
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is gone from Fivetran, although an earlier run knew it."""
+        return Reason.MISSING_REMOTELY in self.reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,15 @@ class Plan:
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
         return tuple(change for change in self.changes if change.action not in SILENT)
+
+    @property
+    def drifted(self) -> tuple[Change, ...]:
+        """The changes that undo what somebody did outside the specs: fields that moved, and what is gone."""
+        return tuple(
+            change
+            for change in self.effective
+            if change.missing or any(field.origin is not Origin.SPEC for field in change.fields)
+        )
 
     @property
     def adopted(self) -> tuple[Change, ...]:

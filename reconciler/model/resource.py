@@ -59,6 +59,7 @@ class Desired:
     unchecked: frozenset[FieldPath] = frozenset()
     formerly: Address | None = None
     protected: bool = False
+    allow_replace: bool = False
     ignored: frozenset[FieldPath] = frozenset()
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.engine.applier import Applier
 from reconciler.engine.planner import Step
-from reconciler.model.address import Address
+from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Checking
 from reconciler.model.outcome import Applied
@@ -143,10 +143,12 @@ def _put_away(workspace: Workspace) -> list[Diagnostic]:
 
 def _remaining(workspace: Workspace, planned: Planned) -> tuple[tuple[Address, ...] | None, list[Diagnostic]]:
     """Addresses for which a fresh plan still wants something. None where it cannot be made, and why."""
-    touched = {change.address.key for change in planned.plan.effective}
-    workspace.listener(Checking(len(touched)))
+    keys = {change.address.key for change in planned.plan.effective}
+    touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
+    workspace.listener(Checking(len(keys)))
+    settings = replace(workspace.settings, resend=())  # what was sent for the asking is not asked for again
     try:
-        again = make_plan(workspace, touched)
+        again = make_plan(replace(workspace, settings=settings), touched)
     except ReconcilerError as error:
         return None, list(error.diagnostics)
     return tuple(change.address for change in again.plan.effective), []

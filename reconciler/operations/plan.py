@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api import wire
 from reconciler.api.errors import ApiError
 from reconciler.engine.bind import bind_groups, moved
+from reconciler.engine.digest import digest_of
 from reconciler.engine.failure import explain_read
 from reconciler.engine.limits import Limits, exceeded
 from reconciler.engine.observe import Listing, list_account, read_destinations
 from reconciler.engine.planner import Planner, Step
-from reconciler.engine.removal import Removal, Removals, Undertaker, vanished
+from reconciler.engine.removal import Removal, Removals, Undertaker, replacement_blockers, vanished
+from reconciler.engine.scope import selected
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, in_reading_order
-from reconciler.model.plan import Plan, Unmanaged
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
+from reconciler.model.plan import Action, Change, Plan, Unmanaged
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
+from reconciler.operations.resend import chosen_secrets
 from reconciler.operations.specs import Specs
 from reconciler.operations.workspace import Workspace
+from reconciler.spec.removal import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,18 @@ class Planned:
     records: Mapping[Address, Record]
 
 
-def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Planned:
+def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> Planned:
     """Compare entries with the account: one account call, two lists, one read per existing destination, and one
-    list of connections per planned deletion.
+    list of connections per planned deletion or replacement.
 
-    With `keys` only these entries are planned, and only their destinations are read.
+    With `only` the scope of the run is narrowed to these addresses; what is out of scope is not read.
 
     Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
     cannot be planned.
     """
     clock, specs = workspace.settings.clock, workspace.specs
     began, sent = clock.monotonic(), workspace.transport.requests_sent
+    scope = _scope(workspace) if only is None else frozenset(only)
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))
     try:
         account = _the_right_account(workspace)
@@ -52,41 +57,68 @@ def make_plan(workspace: Workspace, keys: Collection[str] | None = None) -> Plan
         listing = list_account(workspace.client)
         bound = bind_groups(specs.groups, listing.groups, records)
         _refuse_vanished(specs, listing, records)
-        entries = _entries(specs, keys)
+        entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
         details = _details(workspace, entries, listing, bound)
-        removals = _removals(workspace, listing, records, keys)
+        undertaker = _undertaker(workspace, listing, records)
+        removals = undertaker.removals(_in_scope(specs.removed, scope))
+        steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
+        blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
-    steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
     changes = [steps[address].change for address in sorted(steps, key=_by_entry)]
     plan = Plan(
         account_id=account.account_id,
         account_name=account.account_name,
         changes=(*changes, *(removal.change for removal in removals.removals)),
         unmanaged=_unmanaged(listing, bound, removals),
-        warnings=(*specs.warnings, *removals.notes),
-        blockers=removals.blockers,
+        warnings=(*specs.warnings, *removals.notes, *_unfamiliar(workspace, listing, changes)),
+        blockers=blockers,
         files=len(specs.files),
         requests=workspace.transport.requests_sent - sent,
         seconds=clock.monotonic() - began,
     )
-    beyond = exceeded(plan, _limits(specs), workspace.settings.allowed) if keys is None else ()
-    plan = replace(plan, blockers=(*plan.blockers, *beyond))
+    beyond = exceeded(plan, _limits(specs), workspace.settings.allowed) if only is None else ()
+    narrowed = only is not None or workspace.settings.targets or workspace.settings.excludes
+    digest = digest_of(
+        plan, steps, removals.removals, listing.groups, sorted(map(str, scope)) if narrowed else ()
+    )
+    plan = replace(plan, blockers=(*plan.blockers, *beyond), digest=digest)
     return Planned(plan, steps, removals.removals, listing.groups, records)
 
 
-def _removals(
-    workspace: Workspace, listing: Listing, records: Mapping[Address, Record], keys: Collection[str] | None
-) -> Removals:
-    undertaker = Undertaker(
+def _scope(workspace: Workspace) -> frozenset[Address]:
+    """What `--target` and `--exclude` leave of all that is declared or removed."""
+    specs, settings = workspace.specs, workspace.settings
+    declared = {each.address for each in (*specs.groups, *specs.destinations)}
+    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
+    return selected(declared | removed, settings.targets, settings.excludes)
+
+
+def _in_scope(tombstones: tuple[Tombstone, ...], scope: frozenset[Address]) -> tuple[Tombstone, ...]:
+    """A removal is one thing: it is in scope as a whole or not at all."""
+    return tuple(each for each in tombstones if Address(DESTINATION, each.key) in scope)
+
+
+def _undertaker(workspace: Workspace, listing: Listing, records: Mapping[Address, Record]) -> Undertaker:
+    return Undertaker(
         groups=listing.groups.keys(),
         destinations=listing.destinations,
         records=records,
         protected=workspace.specs.project.protected,
         connections=workspace.client.group_connections,
     )
-    wanted = (each for each in workspace.specs.removed if keys is None or each.key in keys)
-    return undertaker.removals(tuple(wanted))
+
+
+def _replacement_blockers(undertaker: Undertaker, steps: Mapping[Address, Step]) -> list[Diagnostic]:
+    """One list of connections per replacement, before anything is deleted."""
+    return [
+        blocker
+        for address, step in sorted(steps.items())
+        if step.change.action is Action.REPLACE
+        for blocker in replacement_blockers(
+            step.change, undertaker.connections(step.change.id or ""), undertaker.is_protected(address.key)
+        )
+    ]
 
 
 def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> None:
@@ -99,7 +131,7 @@ def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, R
 
 def _limits(specs: Specs) -> Limits:
     limits = specs.project.limits
-    return Limits(limits.deletes, limits.changed_fraction)
+    return Limits(limits.deletes, limits.replacements, limits.changed_fraction)
 
 
 def _the_right_account(workspace: Workspace) -> wire.Account:
@@ -120,11 +152,6 @@ def _the_right_account(workspace: Workspace) -> wire.Account:
     )
 
 
-def _entries(specs: Specs, keys: Collection[str] | None) -> list[Desired]:
-    every = (*specs.groups, *specs.destinations)
-    return [desired for desired in every if keys is None or desired.address.key in keys]
-
-
 def _details(
     workspace: Workspace, entries: list[Desired], listing: Listing, bound: Mapping[str, str]
 ) -> dict[str, Observed]:
@@ -143,7 +170,10 @@ def _steps(
 ) -> dict[Address, Step]:
     """One step per entry; `live` is by kind and id. Raises `ReconcilerError` with everything that cannot be planned."""
     planner = Planner(
-        workspace.registry.resolve, workspace.memory.fingerprinter(), workspace.settings.compare_secrets
+        workspace.registry.resolve,
+        workspace.memory.fingerprinter(),
+        workspace.settings.compare_secrets,
+        chosen_secrets(workspace.settings.resend, entries),
     )
     steps = []
     for desired in entries:
@@ -157,6 +187,22 @@ def _steps(
 def _by_entry(address: Address) -> tuple[str, bool]:
     """Reading order: entries by key, the group before its destination."""
     return address.key, address.kind != GROUP
+
+
+def _unfamiliar(workspace: Workspace, listing: Listing, changes: Iterable[Change]) -> list[Diagnostic]:
+    """Without a memory, a group that was renamed at Fivetran looks like one that is still to be made."""
+    new = [each for each in changes if each.action is Action.CREATE and each.address.kind == GROUP]
+    if workspace.memory.exists or not listing.groups or not new:
+        return []
+    return [
+        Diagnostic(
+            "no-memory",
+            f"{len(new)} of the groups are to be made, in an account that no earlier run remembers",
+            severity=Severity.WARNING,
+            notes=("groups are found by `id:` or by their exact names only",),
+            help="if one of them exists under another name, write its `id:` into its entry",
+        )
+    ]
 
 
 def _unmanaged(listing: Listing, bound: Mapping[str, str], removals: Removals) -> tuple[Unmanaged, ...]:

@@ -16,6 +16,7 @@ class Settings:
 
     `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
     runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
+    `resend` are globs of secrets to be sent although nothing says that they changed.
     """
 
     project: Path
@@ -27,4 +28,7 @@ class Settings:
     sandbox: bool = False
     strict: bool = False
     compare_secrets: bool = True
+    resend: tuple[str, ...] = ()
     allowed: Mapping[str, float] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()

@@ -41,7 +41,8 @@ class Workspace:
     @property
     def account_confirmed(self) -> bool:
         """Whether it is certain that this is the account the specs are for."""
-        return self.settings.sandbox or self.specs.project.account_id is not None
+        named = self.specs.project.account_id is not None
+        return self.settings.sandbox or named or self.memory.exists
 
 
 class Access(Enum):
@@ -61,13 +62,13 @@ def open_workspace(
     another run is writing.
     """
     specs = load_declared(settings)
-    file = place_of(specs.project, "state.json", sandbox=settings.sandbox)
-    shown = shown_path(file, settings.directory)
+    place = place_of(specs.project, "state.json", sandbox=settings.sandbox)
+    file = StateFile(place, shown_path(place, settings.directory))
     with ExitStack() as stack:
         if access is Access.WRITE:
-            stack.enter_context(locked(file.with_name(f"{file.name}.lock"), settings.holder, shown))
+            stack.enter_context(locked(file.lock, settings.holder, file.shown_as))
         transport = stack.enter_context(_transport(settings, specs.project))
-        memory = Memory(StateFile(file, shown), settings.entropy)
+        memory = Memory(file, settings.entropy)
         if access is Access.WRITE:
             memory.prepare()
         yield Workspace(

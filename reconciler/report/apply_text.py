@@ -32,6 +32,7 @@ _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
     Action.VERIFY: "tested",
+    Action.REPLACE: "replaced",
     Action.DELETE: "deleted",
     Action.ADOPT: "adopted",
     Action.FORGET: "forgotten",

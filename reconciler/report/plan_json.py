@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from reconciler.model.plan import Action, Change, FieldChange, Plan
+from reconciler.model.plan import Action, Change, FieldChange, Plan, Secrets
+from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import as_data, span_data
 
 
@@ -12,12 +14,21 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON objects; `changes` has only what apply would do, in that order."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
-        "changes": [_change(change) for change in plan.effective],
-        "adopted": [{"address": str(change.address), "id": change.id} for change in plan.adopted],
+        "digest": plan.digest,
+        "changes": [change_data(change) for change in plan.effective],
+        "adopted": [
+            {"address": str(change.address), "id": change.id, "secrets": _secrets(change.secrets)}
+            for change in plan.adopted
+        ],
         "forgotten": [{"address": str(change.address), "id": change.id} for change in plan.forgotten],
         "blockers": as_data(plan.blockers),
         "unchanged": [
-            {"address": str(change.address), "id": change.id, "uncomparable": _paths(change)}
+            {
+                "address": str(change.address),
+                "id": change.id,
+                "uncomparable": _paths(change.uncomparable),
+                "secrets": _secrets(change.secrets),
+            }
             for change in plan.changes
             if change.action is Action.NO_OP
         ],
@@ -30,14 +41,16 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_data(change: Change) -> dict[str, Any]:
+    """One change with its fields."""
     return {
         "address": str(change.address),
         "action": str(change.action),
         "reasons": [str(reason) for reason in change.reasons],
         "id": change.id,
         "fields": [_field(field) for field in change.fields],
-        "uncomparable": _paths(change),
+        "uncomparable": _paths(change.uncomparable),
+        "secrets": _secrets(change.secrets),
         "depends_on": [str(address) for address in change.depends_on],
         "risk": str(change.risk),
         "span": span_data(change.span),
@@ -51,9 +64,19 @@ def _field(field: FieldChange) -> dict[str, Any]:
         "after": field.after,
         "shown": str(field.shown),
         "origin": str(field.origin),
+        "forces_replace": field.forces_replace,
         "span": span_data(field.span),
     }
 
 
-def _paths(change: Change) -> list[list[str]]:
-    return [list(path) for path in change.uncomparable]
+def _paths(paths: Iterable[FieldPath]) -> list[list[str]]:
+    return [list(path) for path in paths]
+
+
+def _secrets(secrets: Secrets) -> dict[str, list[list[str]]]:
+    """The three answers to whether a declared secret is what was sent last. Of something new there is none."""
+    return {
+        "changed": _paths(secrets.changed),
+        "unchanged": _paths(secrets.unchanged),
+        "uncomparable": _paths(secrets.uncomparable),
+    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from rich.text import Text
@@ -18,6 +19,7 @@ _PLACE_COLUMN = 60
 _NAME_COLUMN = 22
 _LONGEST_NAME = 44
 _NAMES_SHOWN = 5
+_DIGEST_SHOWN = 8
 
 
 class Detail(StrEnum):
@@ -33,9 +35,9 @@ def plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = N
     The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line.
     `width` is that of the terminal, where there is one: on a narrow one places stand in no column.
     """
-    column = _place_column(plan.effective, width)
-    blocks = [_header(plan)]
-    blocks += [_block(change, column) for change in plan.effective]
+    column = place_column(plan.effective, width)
+    blocks = [heading(plan)]
+    blocks += [change_block(change, column) for change in plan.effective]
     if detail is Detail.EVERYTHING:
         blocks += _unchanged(plan)
     if plan.adopted:
@@ -55,7 +57,8 @@ def account_text(plan: Plan) -> str:
     return f"{neutral(plan.account_name)} ({neutral(plan.account_id)})"
 
 
-def _header(plan: Plan) -> Text:
+def heading(plan: Plan) -> Text:
+    """Which account, how much is declared, how much is there."""
     groups = [change for change in plan.changes if change.address.kind == GROUP]
     destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
     declared = f"{_objects(len(groups), len(destinations))} in {counted(plan.files, 'file')}"
@@ -75,7 +78,8 @@ def _existing(changes: Iterable[Change]) -> int:
     return sum(change.action is not Action.CREATE for change in changes)
 
 
-def _place_column(changes: Iterable[Change], width: int | None) -> int:
+def place_column(changes: Iterable[Change], width: int | None) -> int:
+    """Where places in the specs stand; 0 for no column."""
     longest = max((len(_place(change)) for change in changes), default=0)
     return 0 if width is not None and _PLACE_COLUMN + len("+ ") + longest > width else _PLACE_COLUMN
 
@@ -84,20 +88,25 @@ def _place(change: Change) -> str:
     return neutral(f"{change.span.path}:{change.span.line}") if change.span else ""
 
 
-def _block(change: Change, place_column: int) -> Text:
+def change_block(change: Change, column: int) -> Text:
+    """One change: its first line, its fields, and what to beware of. Its place stands in `column`."""
     address = str(change.address)
     style = ACTION_STYLES[change.action]
     first = Text.assemble((f"{SYMBOLS[change.action]} ", style), (address, STRONG))
     if change.span:
-        padding = " " * max(2, place_column - len(address))
+        padding = " " * max(2, column - len(address))
         first.append_text(Text(padding + _place(change), QUIET))
     longest = max((len(_name(field)) for field in change.fields), default=0)
     width = min(max(longest, _NAME_COLUMN), _LONGEST_NAME)
     parts = [first, *(_field(change, field, width) for field in change.fields)]
+    if change.missing:
+        parts.append(Text("    gone from Fivetran since it was applied", WARN))
     if change.action is Action.VERIFY:
         parts.append(Text("    setup tests have not passed; apply runs them"))
     if change.action is Action.DELETE:
         parts.append(Text(f"    id  {value_text(change.id)}"))
+    if change.risk is Risk.REPLACES:
+        parts.append(Text("  ! deletes the destination and makes it again in the same group", BAD))
     if change.risk is Risk.DESTROYS:
         parts.append(Text("  ! deletes it at Fivetran for good", BAD))
     if change.risk is Risk.INTERRUPTS_SYNCS:
@@ -106,8 +115,9 @@ def _block(change: Change, place_column: int) -> Text:
 
 
 def _field(change: Change, field: FieldChange, width: int) -> Text:
-    value = told(field) if change.action is Action.CREATE else told_change(field)
-    return Text(f"    {_name(field):<{width}}  {value}")
+    value = told(field) if change.action is Action.CREATE else told_change(field, change.secrets)
+    forced = "   forces the replacement" if field.forces_replace else ""
+    return Text(f"    {_name(field):<{width}}  {value}{forced}")
 
 
 def _name(field: FieldChange) -> str:
@@ -128,8 +138,12 @@ def _unchanged(plan: Plan) -> list[Text]:
 
 
 def _kept(change: Change) -> str:
-    hidden = ", ".join(neutral(dotted(path)) for path in change.uncomparable)
-    return f"not compared: {hidden}" if hidden else ""
+    answers = {"secret unchanged": change.secrets.unchanged, "cannot be compared": change.uncomparable}
+    return " · ".join(
+        f"{answer}: {', '.join(neutral(dotted(path)) for path in paths)}"
+        for answer, paths in answers.items()
+        if paths
+    )
 
 
 def _adopted(adopted: Sequence[Change]) -> Text:
@@ -167,7 +181,8 @@ def _closing(plan: Plan) -> Text:
     counts = Text("No changes.", STRONG)
     if plan.effective:
         add, change = plan.count(Action.CREATE), plan.count(Action.UPDATE)
-        destroy = plan.count(Action.DELETE)
+        replaced = plan.count(Action.REPLACE)
+        add, destroy = add + replaced, plan.count(Action.DELETE) + replaced
         counts = Text(f"Plan: {add} to add, {change} to change, {destroy} to destroy.", STRONG)
     asides = _asides(plan)
     return lines([counts, Text(" · ".join(asides), QUIET)] if asides else [counts])
@@ -175,9 +190,25 @@ def _closing(plan: Plan) -> Text:
 
 def _asides(plan: Plan) -> list[str]:
     verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
-    hidden = sum(len(change.uncomparable) for change in plan.changes)
     asides = [f"{counted(verify, 'destination')} to test"] if verify else []
     asides += [f"{kept:,} unchanged"] if kept else []
-    if hidden:
-        asides.append(f"{counted(hidden, 'value')} not compared (secrets, and what Fivetran rewrites)")
+    asides += _secrets(plan.changes)
+    # Without a change there is nothing that anybody could approve.
+    asides += [f"digest {plan.digest[:_DIGEST_SHOWN]}…"] if plan.digest and plan.effective else []
     return asides
+
+
+def _secrets(changes: Iterable[Change]) -> Iterator[str]:
+    """The three answers about secrets, and about what Fivetran does not show truly, where there are any."""
+    answers = Counter[str]()
+    rewritten = 0
+    for change in changes:
+        secrets = change.secrets
+        answers.update(changed=len(secrets.changed), unchanged=len(secrets.unchanged))
+        answers["cannot be compared"] += len(secrets.uncomparable)
+        rewritten += len({*change.uncomparable} - {*secrets.uncomparable})
+    told = [f"{number:,} {answer}" for answer, number in answers.items() if number]
+    if told:
+        yield f"secrets: {', '.join(told)}"
+    if rewritten:
+        yield f"{counted(rewritten, 'value')} that Fivetran rewrites cannot be compared"

@@ -26,6 +26,7 @@ _DOING = {
     Action.CREATE: "creating",
     Action.UPDATE: "updating",
     Action.VERIFY: "testing",
+    Action.REPLACE: "replacing",
     Action.DELETE: "deleting",
     Action.ADOPT: "adopting",
     Action.FORGET: "forgetting",

@@ -35,12 +35,13 @@ WARN = "yellow"
 BAD = "red"
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "<-", Action.VERIFY: "?", Action.NO_OP: " "}
-SYMBOLS |= {Action.DELETE: "-", Action.FORGET: "."}
+SYMBOLS |= {Action.REPLACE: "-/+", Action.DELETE: "-", Action.FORGET: "."}
 ACTION_STYLES = {
     Action.CREATE: GOOD,
     Action.UPDATE: WARN,
     Action.ADOPT: "cyan",
     Action.VERIFY: "cyan",
+    Action.REPLACE: BAD,
     Action.DELETE: BAD,
     Action.FORGET: QUIET,
     Action.NO_OP: QUIET,

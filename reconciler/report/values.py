@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reconciler.model.plan import FieldChange, Origin, Shown
+from reconciler.model.plan import FieldChange, Origin, Secrets, Shown
 from reconciler.report.neutral import neutral
 
 LONGEST = 80
@@ -31,19 +31,37 @@ _ORIGINS = {
 }
 
 
-def told_change(field: FieldChange) -> str:
-    """`before -> after`, and who moved it where that was not the specs."""
-    return _moved(field) + _ORIGINS[field.origin]
+def told_change(field: FieldChange, secrets: Secrets) -> str:
+    """`before -> after`, and who moved it where that was not the specs. Of a secret, whether it changed."""
+    if field.shown is Shown.CLEAR:
+        return " -> ".join(before_and_after(field)) + origin_of(field)
+    return told_secret(field, secrets) + origin_of(field)
 
 
-def _moved(field: FieldChange) -> str:
-    """`before -> after`. Long texts are shown from shortly before the place where they begin to differ."""
-    if field.shown is not Shown.CLEAR:
-        return told(field)
+def before_and_after(field: FieldChange) -> tuple[str, str]:
+    """Both values. Long texts are shown from shortly before the place where they begin to differ."""
     start = _first_difference(field.before, field.after)
     before = "(not set)" if field.before is None else value_text(field.before, start)
     after = "(cleared)" if field.after is None else value_text(field.after, start)
-    return f"{before} -> {after}"
+    return before, after
+
+
+def told_secret(field: FieldChange, secrets: Secrets) -> str:
+    """What is sent and not shown, and the answer to whether it is what was sent last."""
+    if field.shown is not Shown.SECRET:
+        return told(field)
+    if field.path in secrets.unchanged:
+        answer = "unchanged, sent anyway"
+    elif field.path in secrets.uncomparable:
+        answer = "cannot be compared, sent anyway"
+    else:
+        answer = "changed"
+    return f"{told(field)[:-1]}, {answer})"
+
+
+def origin_of(field: FieldChange) -> str:
+    """Who moved a field, where that was not the specs; a remark to put behind its value."""
+    return _ORIGINS[field.origin]
 
 
 def value_text(value: Any, start: int = 0) -> str:

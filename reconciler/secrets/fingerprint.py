@@ -14,7 +14,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Fingerprinter:
-    """Makes fingerprints with one key: the name of the key, and the HMAC-SHA256 of a secret under it."""
+    """Makes fingerprints with one key: the name of the key, the HMAC-SHA256 of a secret under it, and the place."""
 
     key: bytes = field(repr=False)
 
@@ -22,7 +22,13 @@ class Fingerprinter:
         """The fingerprint of a secret. `place` (address and field) goes into it, so that one password in two
         places does not show as such."""
         content = json.dumps([place, secret.reveal()], sort_keys=True)
-        return f"{self._name}:{hmac.new(self.key, content.encode(), hashlib.sha256).hexdigest()}"
+        digest = hmac.new(self.key, content.encode(), hashlib.sha256).hexdigest()
+        return f"{self._name}:{digest}:{place}"
+
+    def matches(self, fingerprint: str, secret: Secret) -> bool:
+        """Whether a fingerprint is that of this secret, also where its entry has got another address since."""
+        place = fingerprint.partition(":")[2].partition(":")[2]
+        return hmac.compare_digest(self.of(place, secret).encode(), fingerprint.encode())
 
     def made(self, fingerprint: str) -> bool:
         """Whether a fingerprint was made with this key. Those of another key cannot be compared."""

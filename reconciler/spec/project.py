@@ -25,6 +25,7 @@ class LimitsBlock(Skeleton):
     deletes: int = Field(
         1, ge=0, description="Destinations and groups that one apply may delete, pairs as one."
     )
+    replacements: int = Field(1, ge=0, description="Destinations that one apply may delete and create again.")
     changed_fraction: float = Field(
         0.3, ge=0, le=1, description="Part of all managed objects that one apply may change, from ten on."
     )

@@ -30,6 +30,11 @@ class StateFile:
         """The place as people know it."""
         return self._shown
 
+    @property
+    def lock(self) -> Path:
+        """What whoever writes must hold."""
+        return self._path.with_name(self._path.name + ".lock")
+
     def read(self) -> State | None:
         """Snapshot and journal together; None where there is no state yet. Writes nothing.
 

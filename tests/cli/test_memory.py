@@ -430,3 +430,99 @@ def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
         assert second.exit == 0, second.stdout + second.stderr
         third = project.against(server, "plan", "--detailed-exitcode", environ=role)
         assert third.exit == 0, third.stdout
+
+
+def secrets_of(
+    project: Project, server: Fivetran, *options: str, key: str = "first-key"
+) -> dict[str, list[str]]:
+    """The three answers of a plan about the secrets of the destination."""
+    plan = project.against(server, "plan", "--format", "json", *options, environ=with_key(key)).document
+    [found] = [
+        each
+        for each in (*plan["changes"], *plan["unchanged"], *plan["adopted"])
+        if each["address"] == "destination.orders"
+    ]
+    return {answer: [".".join(path) for path in paths] for answer, paths in found["secrets"].items() if paths}
+
+
+def test_a_secret_is_changed_or_unchanged_or_cannot_be_compared(orders: Project, server: Fivetran) -> None:
+    orders.groups(SECRET_PAIR)
+    assert secrets_of(orders, server) == {}, "of something new there is nothing to say"
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
+    assert secrets_of(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
+    assert secrets_of(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
+    state_of(orders).unlink()
+    assert secrets_of(orders, server) == {"uncomparable": ["config.secret_key"]}
+
+
+@pytest.mark.parametrize(
+    "glob",
+    ["destination.orders:config.secret_key", "destination.orders", "*:config.secret_*", "destination.*"],
+)
+def test_a_secret_is_sent_again_for_the_asking(orders: Project, server: Fivetran, glob: str) -> None:
+    orders.groups(SECRET_PAIR)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    [group] = server.ids("groups")
+    plan = orders.against(server, "plan", "--resend-secret", glob, environ=with_key("first-key"))
+    assert "(secret env:ORDERS_KEY, unchanged, sent anyway)" in plan.stdout
+    options = ("apply", "--auto-approve", "--resend-secret", glob)
+    result = orders.against(server, *options, environ=with_key("first-key"))
+    assert result.exit == 0, result.stdout + result.stderr
+    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+        {"config": {"secret_key": "first-key"}, "run_setup_tests": False}
+    ]
+    assert "Checked: a new plan is empty." in result.stdout
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=with_key("first-key")).exit == 0
+
+
+def test_sending_a_secret_makes_it_comparable(orders: Project, server: Fivetran) -> None:
+    group = server.app.dashboard.add_group("orders")
+    known = {"project_id": "acme", "data_set_location": "US", "secret_key": "nobody-knows"}
+    server.app.dashboard.add_destination(group, "big_query", config=known)
+    orders.groups(SECRET_PAIR)
+    options = ("--resend-secret", "destination.orders")
+    assert secrets_of(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
+    result = orders.against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    assert result.exit == 0, result.stdout + result.stderr
+    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
+
+
+def test_asking_for_no_secret_is_an_error(orders: Project, server: Fivetran) -> None:
+    orders.groups(SECRET_PAIR)
+    options = ("--resend-secret", "destination.order:config.secret_key", "--resend-secret", "destination.*")
+    result = orders.against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    assert result.exit == 1
+    assert "error[nothing-to-resend]" in result.stderr
+    assert "did you mean `destination.orders:config.secret_key`?" in result.stderr
+    assert server.writes == []
+
+
+def test_a_secret_that_is_ignored_is_neither_compared_nor_sent(orders: Project, server: Fivetran) -> None:
+    ignoring = SECRET_PAIR + "      lifecycle: {ignore_changes: [config.secret_key]}\n"
+    orders.groups(ignoring)
+    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    assert secrets_of(orders, server, key="second-key") == {}
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key")).exit == 0
+
+
+def test_making_groups_in_an_unknown_account_is_warned_about(orders: Project, server: Fivetran) -> None:
+    server.app.dashboard.add_group("somebody else's")
+    plan = orders.against(server, "plan")
+    assert "warning[no-memory]" in plan.stderr
+    apply(orders, server)
+    orders.groups(PAIR + PAIR.replace("orders", "purchases"))
+    assert "warning[no-memory]" not in orders.against(server, "plan").stderr
+
+
+def test_an_account_that_is_remembered_needs_no_confirmation(project: Project, server: Fivetran) -> None:
+    project.groups(PAIR)
+    refused = project.against(server, "apply", "--auto-approve")
+    assert refused.exit == 3
+    assert "error[account-unconfirmed]" in refused.stderr
+    settings = project.folder / "specs" / "reconciler.yaml"
+    before = settings.read_text()
+    settings.write_text(f"{before}account_id: {server.account_id}\n")
+    apply(project, server)
+    settings.write_text(before)
+    assert apply(project, server) == []

@@ -70,7 +70,8 @@ def test_with_json_every_end_is_one_document(
     assert in_session(SHARED, "json", work) is code
     data = json.loads(capfd.readouterr().out)
     assert data["exit"] == {"code": int(code), "reason": code.reason}
-    assert data["diagnostics"]
+    wanted = {bug: "bug", interrupted: "interrupted", refused: "replace-refused"}[work]
+    assert {each["code"] for each in data["diagnostics"]} == {wanted}
     assert "hunter2" not in str(data)
 
 

@@ -33,7 +33,12 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
     assert data["unchanged"][1] == {
         "address": "destination.old",
         "id": "old_mole",
-        "uncomparable": [["config", "password"]],
+        "uncomparable": [["config", "password"], ["config", "server_host_name"]],
+        "secrets": {
+            "changed": [],
+            "unchanged": [["config", "passphrase"]],
+            "uncomparable": [["config", "password"]],
+        },
     }
 
 

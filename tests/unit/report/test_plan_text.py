@@ -14,7 +14,7 @@ from report_values import (
 )
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import FieldChange, Plan, Shown, Unmanaged
+from reconciler.model.plan import FieldChange, Plan, Secrets, Shown, Unmanaged
 from reconciler.report.plan_text import Detail, plan_text
 
 
@@ -48,7 +48,8 @@ def test_a_plan_looks_as_designed() -> None:
         'Not managed: 1 group ("hackathon"). Left alone.',
         "",
         "Plan: 2 to add, 1 to change, 0 to destroy.",
-        "1 destination to test · 2 unchanged · 1 value not compared (secrets, and what Fivetran rewrites)",
+        "1 destination to test · 2 unchanged · secrets: 1 unchanged, 1 cannot be compared"
+        " · 1 value that Fivetran rewrites cannot be compared",
     ]
 
 
@@ -67,7 +68,10 @@ def test_only_the_detailed_plan_lists_what_stays() -> None:
     assert "group.analytics_prod" not in shown(plan)
     detailed = shown(plan, Detail.EVERYTHING)
     assert "\n  group.analytics_prod  decent_dropsy\n" in detailed
-    assert "\n  destination.old       old_mole       not compared: config.password\n" in detailed
+    assert (
+        "\n  destination.old       old_mole       secret unchanged: config.passphrase"
+        " · cannot be compared: config.password, config.server_host_name\n"
+    ) in detailed
 
 
 def test_a_plan_without_anything_to_keep_ends_with_its_counts() -> None:
@@ -138,3 +142,30 @@ def test_user_text_neither_starts_a_line_nor_reaches_the_terminal(hostile: str) 
     assert all(character.isprintable() or character == "\n" for character in text)
     assert not any(line.lstrip().startswith(("::", "Error: ")) for line in text.splitlines())
     assert sum(line.startswith("Plan:") for line in text.splitlines()) == 1
+
+
+SECRET = ("config", "key")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told"),
+    [
+        (Secrets(changed=(SECRET,)), "(secret env:KEY, changed)"),
+        (Secrets(unchanged=(SECRET,)), "(secret env:KEY, unchanged, sent anyway)"),
+        (Secrets(uncomparable=(SECRET,)), "(secret env:KEY, cannot be compared, sent anyway)"),
+    ],
+)
+def test_of_a_secret_that_is_sent_it_is_told_whether_it_changed(secrets: Secrets, told: str) -> None:
+    sent = FieldChange(SECRET, None, "env:KEY", Shown.SECRET)
+    assert f" {told}\n" in shown(plan_of(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
+
+
+def test_a_hidden_value_that_is_sent_has_changed() -> None:
+    sent = FieldChange(("config", "x"), None, None, Shown.SECRET)
+    assert " (hidden, changed)\n" in shown(plan_of(replace(CHANGED_DESTINATION, fields=(sent,))))
+
+
+def test_the_digest_is_told_only_where_there_is_something_to_approve() -> None:
+    digest = "7f3a19c2" + "0" * 56
+    assert shown(replace(plan_of(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
+    assert "digest" not in shown(replace(plan_of(KEPT_GROUP), digest=digest))

@@ -1,0 +1,60 @@
+"""`reconciler drift`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.exit import Exit
+from reconciler.cli.options import Shared, format_option, scope_options, shared_options, strict_option
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.model.plan import Plan
+    from reconciler.report.drift_text import Others
+
+
+@click.command("drift")
+@format_option("text", "json")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
+@shared_options
+@strict_option
+@scope_options
+def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
+    """Show what was changed or deleted outside the specs, and which groups no spec is about.
+
+    Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
+    shows secrets, so they are not compared.
+    """
+    from reconciler.cli.session import in_session
+
+    changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
+    return in_session(
+        replace(shared, compare_secrets=False), form, partial(_drift, changes_exit=changes_exit)
+    )
+
+
+def _drift(session: Session, changes_exit: Exit) -> Exit:
+    from reconciler.operations.plan import make_plan
+    from reconciler.operations.workspace import open_workspace
+    from reconciler.report.drift_text import Others
+
+    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
+        plan = make_plan(workspace).plan
+    return tell_drift(session, plan, Others.LISTED, changes_exit)
+
+
+def tell_drift(session: Session, plan: Plan, others: Others, changes_exit: Exit) -> Exit:
+    """Print only what drifted of a plan. What keeps it from being applied is of no interest here."""
+    from reconciler.report.drift_json import drift_data
+    from reconciler.report.drift_text import drift_text
+    from reconciler.report.style import width_of
+
+    code = changes_exit if plan.drifted else Exit.OK
+    session.tell_warnings(plan.warnings)
+    session.tell(drift_text(plan, others, width_of(session.out)))
+    session.tell_document(code, drift_data(plan), plan.warnings)
+    return code

@@ -1,0 +1,49 @@
+"""Which addresses a plan is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.nearest import did_you_mean
+
+
+def selected(
+    addresses: Collection[Address], targets: Collection[str], excludes: Collection[str]
+) -> frozenset[Address]:
+    """The addresses that targets name, without those that excludes name; all where there is no target.
+
+    A selector is an address or a key, with `*` for any text. A destination brings its group along, and an
+    excluded group takes its destination with it. Raises `ReconcilerError` for a selector that names nothing: a
+    filter with a slip in it must not look like "no changes".
+    """
+    problems = [
+        _names_nothing(each, addresses) for each in (*targets, *excludes) if not _named(each, addresses)
+    ]
+    if problems:
+        raise ReconcilerError(problems)
+    wanted = set(_all_named(targets, addresses)) if targets else set(addresses)
+    wanted |= {Address(GROUP, each.key) for each in wanted if each.kind == DESTINATION} & set(addresses)
+    unwanted = set(_all_named(excludes, addresses))
+    unwanted |= {Address(DESTINATION, each.key) for each in unwanted if each.kind == GROUP}
+    return frozenset(wanted - unwanted)
+
+
+def _all_named(selectors: Iterable[str], addresses: Collection[Address]) -> Iterator[Address]:
+    for selector in selectors:
+        yield from _named(selector, addresses)
+
+
+def _named(selector: str, addresses: Collection[Address]) -> list[Address]:
+    return [each for each in addresses if fnmatchcase(str(each), selector) or fnmatchcase(each.key, selector)]
+
+
+def _names_nothing(selector: str, addresses: Collection[Address]) -> Diagnostic:
+    known = {*map(str, addresses), *(each.key for each in addresses)}
+    return Diagnostic(
+        "unknown-target",
+        f"no entry of the specs is named by `{selector}`",
+        help=did_you_mean(selector, known) or "name an address such as `destination.finance_prod`, or a key",
+    )

@@ -1,0 +1,212 @@
+"""`state`: look at what is remembered of a project, and correct it by hand. Never talks to Fivetran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.registry import KINDS
+from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, by_entry
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.nearest import did_you_mean
+from reconciler.model.record import Record, State
+from reconciler.model.value import FieldPath
+from reconciler.operations.memory import place_of
+from reconciler.operations.settings import Settings
+from reconciler.spec.files import shown_path
+from reconciler.spec.project import read_project
+from reconciler.state.file import StateFile
+from reconciler.state.journal import Entry
+from reconciler.state.lock import locked
+
+Records = Mapping[Address, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A state and the place where it is kept, as people know it."""
+
+    place: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An address of yesterday with that of today."""
+
+    source: Address
+    target: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What is about to be forgotten. Nothing is, before `carry_out` is called; that raises ReconcilerError."""
+
+    place: str
+    chosen: Records
+    carry_out: Callable[[], None]
+
+
+def remembered(settings: Settings) -> Remembered:
+    """All that earlier runs left. Reads the project file and no spec.
+
+    Raises `ReconcilerError` where there is no state, and where it cannot be read.
+    """
+    return _read(_file(settings))
+
+
+def record_at(records: Records, text: str) -> Records:
+    """What is known of an address, or of all addresses of a key. Raises `ReconcilerError` for an unknown one."""
+    return {address: records[address] for address in _meant(records, text)}
+
+
+def hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
+    """Applied fields that are not shown: those that the catalogue calls sensitive or knows nothing about."""
+    if address.kind != DESTINATION:
+        return frozenset()
+    service = record.applied.get(SERVICE)
+    known = service if isinstance(service, str) else None
+    rows = {path: KINDS[DESTINATION].field(path, known) for path in record.applied if path != SERVICE}
+    return frozenset(path for path, row in rows.items() if row is None or row.sensitive)
+
+
+def move(settings: Settings, source: str, target: str) -> tuple[Move, ...]:
+    """Give an entry another key in memory: its group and its destination move together.
+
+    Raises `ReconcilerError` for an unknown source, an impossible or a taken target, and where somebody else writes.
+    """
+    with _writing(settings) as (file, now):
+        moves = moves_between(now.state.records, source, target)
+        gone: list[Entry] = [(each.source, None) for each in moves]
+        _write(file, now.state, [*gone, *((each.target, now.state.records[each.source]) for each in moves)])
+    return moves
+
+
+@contextmanager
+def forgetting(settings: Settings, texts: Iterable[str]) -> Iterator[Forgetting]:
+    """Hold the lock while somebody thinks about whether these are to be forgotten.
+
+    A group goes with its destination, as it does below `removed:`. Raises `ReconcilerError` for unknown addresses,
+    and where somebody else writes.
+    """
+    with _writing(settings) as (file, now):
+        chosen = to_forget(now.state.records, texts)
+        yield Forgetting(
+            now.place, chosen, lambda: _write(file, now.state, [(address, None) for address in chosen])
+        )
+
+
+def moves_between(records: Records, source: str, target: str) -> tuple[Move, ...]:
+    """The moves that bring everything of one key to another. Raises `ReconcilerError`."""
+    key = _meant(records, source)[0].key
+    new = _new_key(source, target)
+    moves = [Move(each, Address(each.kind, new)) for each in sorted(records, key=by_entry) if each.key == key]
+    taken = [each.target for each in moves if each.target in records]
+    if taken:
+        raise ReconcilerError([_taken(each, records[each]) for each in taken])
+    return tuple(moves)
+
+
+def to_forget(records: Records, texts: Iterable[str]) -> Records:
+    """What these addresses and keys come to, in reading order. Raises `ReconcilerError` with all that are unknown."""
+    chosen: set[Address] = set()
+    problems: list[Diagnostic] = []
+    for text in texts:
+        try:
+            meant = _meant(records, text)
+        except ReconcilerError as error:
+            problems += error.diagnostics
+            continue
+        chosen |= {*meant, *(Address(DESTINATION, each.key) for each in meant if each.kind == GROUP)}
+    if problems:
+        raise ReconcilerError(problems)
+    return {address: records[address] for address in sorted(records, key=by_entry) if address in chosen}
+
+
+def _meant(records: Records, text: str) -> list[Address]:
+    found = [address for address in sorted(records, key=by_entry) if text in (str(address), address.key)]
+    if not found:
+        raise ReconcilerError([_unknown(records, text)])
+    return found
+
+
+def _new_key(source: str, target: str) -> str:
+    """The key in a key or an address. A kind that is given on both sides must be the same."""
+    kind, dot, key = target.rpartition(".")
+    other = source.rpartition(".")[0]
+    if KEY_PATTERN.fullmatch(key) and (not dot or (kind in KINDS and kind == (other or kind))):
+        return key
+    raise ReconcilerError(
+        [
+            Diagnostic(
+                "invalid-address",
+                f"`{source}` cannot move to `{target}`",
+                notes=(
+                    "an address is `group.KEY` or `destination.KEY`; keys have lower-case letters, digits and `_`",
+                ),
+                help=f"name the new key alone: `reconciler state move {source.rpartition('.')[2]} new_key`",
+            )
+        ]
+    )
+
+
+def _file(settings: Settings) -> StateFile:
+    project = read_project(settings.project, settings.directory)
+    path = place_of(project, "state.json", sandbox=settings.sandbox)
+    return StateFile(path, shown_path(path, settings.directory))
+
+
+def _read(file: StateFile) -> Remembered:
+    state = file.read()
+    if state is None:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "no-state",
+                    f"there is no state `{file.shown_as}`",
+                    notes=("the first apply writes it",),
+                    help="choose another project with `--project`, or add or leave out `--sandbox`",
+                )
+            ]
+        )
+    return Remembered(file.shown_as, state)
+
+
+@contextmanager
+def _writing(settings: Settings) -> Iterator[tuple[StateFile, Remembered]]:
+    """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
+    file = _file(settings)
+    _read(file)
+    with locked(file.lock, settings.holder, file.shown_as):
+        yield file, _read(file)
+
+
+def _write(file: StateFile, state: State, entries: Iterable[Entry]) -> None:
+    """Raises `ReconcilerError`; then everything is as it was, or as it is asked for."""
+    session = file.open(state)
+    try:
+        session.remember(entries)
+        session.close()
+    except OSError as error:
+        raise ReconcilerError([file.unusable("written", error)]) from error
+
+
+def _unknown(records: Records, text: str) -> Diagnostic:
+    known = [*map(str, records), *dict.fromkeys(address.key for address in records)]
+    return Diagnostic(
+        "unknown-address",
+        f"nothing is remembered of `{text}`",
+        help=did_you_mean(text, known) or "`reconciler state list` shows what is",
+    )
+
+
+def _taken(address: Address, record: Record) -> Diagnostic:
+    return Diagnostic(
+        "address-taken",
+        f"{address} is remembered already",
+        address=address,
+        notes=(f"as `{record.id}`",) if record.id else (),
+        help=f"choose another key, or first drop it with `reconciler state forget {address.key}`",
+    )

@@ -1,0 +1,22 @@
+"""What happened outside the specs, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.plan import Plan
+from reconciler.report.diagnostics import as_data
+from reconciler.report.plan_json import change_data
+
+
+def drift_data(plan: Plan) -> dict[str, Any]:
+    """The changes that would undo a drift, as in a plan, and how many others it has."""
+    return {
+        "account": {"id": plan.account_id, "name": plan.account_name},
+        "changes": [change_data(change) for change in plan.drifted],
+        "other_changes": len(plan.effective) - len(plan.drifted),
+        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "warnings": as_data(plan.warnings),
+        "requests": plan.requests,
+        "seconds": round(plan.seconds, 3),
+    }

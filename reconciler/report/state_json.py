@@ -1,0 +1,80 @@
+"""What is remembered between runs, as JSON objects. Secrets are not in it, nor are their fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from reconciler.model.address import Address, by_entry
+from reconciler.model.record import Intent, Record, State
+from reconciler.model.value import FieldPath
+from reconciler.report.state_text import marks
+
+
+def state_data(place: str, state: State) -> dict[str, Any]:
+    """The state without the fields of its records."""
+    return {
+        "state": {
+            "place": place,
+            "account_id": state.account_id,
+            "lineage": state.lineage,
+            "serial": state.serial,
+        },
+        "records": [
+            head_data(address, state.records[address]) for address in sorted(state.records, key=by_entry)
+        ],
+    }
+
+
+def records_data(
+    records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
+) -> dict[str, Any]:
+    """Some records with all they hold. A field that is `hidden` has no value."""
+    return {
+        "records": [
+            _whole(address, records[address], hidden[address]) for address in sorted(records, key=by_entry)
+        ],
+    }
+
+
+def moved_data(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
+    """Addresses of yesterday and of today."""
+    return {"moved": [{"from": str(source), "to": str(target)} for source, target in pairs]}
+
+
+def forgotten_data(chosen: Mapping[Address, Record]) -> dict[str, Any]:
+    """What is not remembered any more."""
+    return {"forgotten": [head_data(address, chosen[address]) for address in sorted(chosen, key=by_entry)]}
+
+
+def head_data(address: Address, record: Record) -> dict[str, Any]:
+    """A record without its fields."""
+    return {
+        "address": str(address),
+        "id": record.id,
+        "applied_at": record.applied_at or None,
+        "marks": marks(record),
+    }
+
+
+def _whole(address: Address, record: Record, hidden: Collection[FieldPath]) -> dict[str, Any]:
+    return {
+        **head_data(address, record),
+        "interrupted": _intent(record.intent) if record.intent else None,
+        "applied": [
+            {"path": list(path), "value": value}
+            if path not in hidden
+            else {"path": list(path), "hidden": True}
+            for path, value in record.applied.items()
+        ],
+        "fingerprints": [list(path) for path in record.fingerprints],
+    }
+
+
+def _intent(intent: Intent) -> dict[str, Any]:
+    return {
+        "action": str(intent.action),
+        "name": intent.name,
+        "namesakes": list(intent.namesakes),
+        "at": intent.at or None,
+    }

@@ -1,0 +1,106 @@
+"""What is remembered between runs, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from rich.text import Text
+
+from reconciler.model.address import Address, by_entry
+from reconciler.model.record import Intent, Record, State
+from reconciler.model.value import FieldPath, dotted
+from reconciler.report.neutral import neutral
+from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
+from reconciler.report.values import value_text
+
+_NAME_COLUMN = 22
+
+
+def state_text(place: str, state: State) -> Text:
+    """A heading, and one line for each address: id, when it was applied, marks."""
+    heading = Text.assemble(
+        ("state ", ""),
+        (neutral(place), STRONG),
+        (f" · account {neutral(state.account_id)} · {counted(len(state.records), 'record')}", QUIET),
+    )
+    rows = [_row(address, state.records[address]) for address in sorted(state.records, key=by_entry)]
+    return lines([heading, Text(""), *_table(rows)]) if rows else heading
+
+
+def records_text(records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]) -> Text:
+    """Everything about some addresses, one block for each. `hidden` fields are not shown."""
+    return Text("\n\n").join(
+        [_block(address, records[address], hidden[address]) for address in sorted(records, key=by_entry)]
+    )
+
+
+def moved_text(pairs: Iterable[tuple[Address, Address]]) -> Text:
+    """What has another address now."""
+    told = [Text(f"{source} is remembered as {target} now.") for source, target in pairs]
+    return lines([*told, Text("Nothing was changed at Fivetran. The specs must use the new key too.", QUIET)])
+
+
+def to_forget_text(place: str, chosen: Mapping[Address, Record]) -> Text:
+    """What is about to be forgotten, and what that means."""
+    rows = [
+        ("." + " " + str(address), *_row(address, chosen[address])[1:])
+        for address in sorted(chosen, key=by_entry)
+    ]
+    told = [Text(f"To be forgotten in {neutral(place)}; nothing changes at Fivetran:"), *_table(rows)]
+    if any(record.protected for record in chosen.values()):
+        told.append(Text("  ! their protection is forgotten too, unless the specs declare it", WARN))
+    if any(record.intent is not None for record in chosen.values()):
+        told.append(Text("  ! an interrupted run is forgotten too: look whether it left something", WARN))
+    return lines(told)
+
+
+def forgotten_text(count: int) -> Text:
+    """How a forgetting ended."""
+    return Text(f"Forgot {counted(count, 'record')}. Nothing was changed at Fivetran.", STRONG)
+
+
+def marks(record: Record) -> list[str]:
+    """What is special about a record, in one word each."""
+    told = {
+        "protected": record.protected,
+        "unverified": record.unverified,
+        "interrupted": record.intent is not None,
+    }
+    return [word for word, holds in told.items() if holds]
+
+
+def _row(address: Address, record: Record) -> tuple[str, ...]:
+    return (
+        str(address),
+        neutral(record.id or "-"),
+        neutral(record.applied_at or "-"),
+        ", ".join(marks(record)),
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[Text]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        Text("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        for row in rows
+    ]
+
+
+def _block(address: Address, record: Record, hidden: Collection[FieldPath]) -> Text:
+    rows = [("id", neutral(record.id) if record.id else "(not known yet)")]
+    rows += [("applied at", neutral(record.applied_at))] if record.applied_at else []
+    rows += [(mark, "yes") for mark in marks(record) if mark != "interrupted"]
+    rows += [("interrupted", _intent(record.intent))] if record.intent else []
+    rows += [
+        (neutral(dotted(path)), "(hidden)" if path in hidden else value_text(value))
+        for path, value in record.applied.items()
+    ]
+    rows += [(neutral(dotted(path)), "(secret, fingerprint present)") for path in record.fingerprints]
+    width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
+    return lines([Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {told}") for name, told in rows)])
+
+
+def _intent(intent: Intent) -> str:
+    at = f" at {neutral(intent.at)}" if intent.at else ""
+    others = f", beside {counted(len(intent.namesakes), 'namesake')}" if intent.namesakes else ""
+    return f"{intent.action} of {value_text(intent.name)}{at}{others}"

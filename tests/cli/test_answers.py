@@ -1,0 +1,103 @@
+"""Every way in which Fivetran can say no, as the person at the command line reads it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from harness import Fivetran, Project
+
+from reconciler.api.errors import Conflict, Exchange, NotFound, Redirected, Unsendable
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.engine.failure import explain_deletion
+from reconciler.model.address import DESTINATION, Address
+from reconciler.model.plan import Action, Change
+
+PAIR = """\
+  orders:
+    destination:
+      service: postgres_rds_warehouse
+      time_zone_offset: "0"
+      config: {host: orders.example, password: {secret: "env:ORDERS_PASSWORD"}}
+"""
+SECRETS = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Project:
+    """A project with one pair, for the account of the server."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(PAIR)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("GET /v1/account/info status 403", "forbidden"),
+        ("GET /v1/groups status 429", "rate-limited"),
+        ("GET /v1/groups status 503", "server-fault"),
+        ("GET /v1/groups not-json", "unintelligible-answer"),
+    ],
+)
+def test_a_plan_says_what_the_answer_means(orders: Project, server: Fivetran, fault: str, code: str) -> None:
+    server.app.faults.add(parse_fault(fault))
+    result = orders.against(server, "plan", environ=SECRETS)
+    assert result.exit == 1
+    assert f"error[{code}]: " in result.stderr
+    assert "= help: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(NotFound, "not-found"), (Conflict, "conflict"), (Redirected, "redirected"), (Unsendable, "unsendable")],
+)
+def test_a_deletion_that_did_not_work_says_why(
+    error: type[NotFound | Conflict | Redirected | Unsendable], code: str
+) -> None:
+    change = Change(Address(DESTINATION, "orders"), Action.DELETE, id="decent_dropsy")
+    told = explain_deletion(error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change)
+    assert told.code == code
+    assert "destination.orders" in told.message
+    assert told.help
+
+
+def test_tests_that_could_not_run_are_told_and_keep_the_destination(
+    orders: Project, server: Fivetran
+) -> None:
+    server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 503"))
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 6
+    assert "error[setup-tests-not-run]" in result.stdout + result.stderr
+    assert len(server.ids("destinations")) == 1
+
+
+def test_a_certificate_that_nobody_approved_waits_for_a_person(orders: Project, server: Fivetran) -> None:
+    server.app.dashboard.script_setup_tests(group_name="orders")
+    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
+    server.app.dashboard.present_certificate(destination=server.ids("destinations")[0])
+    orders.groups(PAIR.replace("orders.example", "orders-2.example"))
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 7
+    assert "error[approval-needed]" in result.stdout + result.stderr
+
+
+def test_a_full_disk_in_the_middle_is_told_beside_what_was_done(
+    orders: Project, server: Fivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.fsync
+
+    def full(descriptor: int) -> None:
+        if server.writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert result.exit == 6
+    assert "error[not-remembered]" in result.stdout + result.stderr
+    assert "No space left on device" in result.stdout + result.stderr

@@ -1,0 +1,157 @@
+"""What was done outside the specs, told apart from what the specs ask for."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Fivetran, Project, Result
+
+PAIR = """\
+  {key}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "{offset}"
+      config: {{project_id: {project}, data_set_location: US}}
+"""
+
+
+class Team:
+    """Two applied pairs, `orders` and `sales`, whose specs and account both move afterwards."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+        self.declare()
+        applied = project.against(server, "apply", "--auto-approve")
+        assert applied.exit == 0, applied.stderr
+        self.ids = {key: server.app.dashboard.group_ids(key)[0] for key in ("orders", "sales")}
+
+    def declare(self, orders: str = "acme", sales: str = "0") -> None:
+        """The specs, with the project of `orders` and the time zone of `sales`."""
+        pairs = [("orders", "0", orders), ("sales", sales, "acme")]
+        self.project.groups(
+            "".join(PAIR.format(key=key, offset=offset, project=name) for key, offset, name in pairs)
+        )
+
+    def run(self, *arguments: str) -> Result:
+        """A command that must send nothing but GET."""
+        before = len(self.server.writes)
+        result = self.project.against(self.server, *arguments)
+        assert self.server.writes[before:] == []
+        return result
+
+    def drifted(self, *arguments: str) -> list[str]:
+        document = self.run(*arguments, "--format", "json").document
+        return [change["address"] for change in document["changes"]]
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Team:
+    """Two applied pairs."""
+    return Team(project, server)
+
+
+BOTH = pytest.mark.parametrize("command", [("drift",), ("plan", "--drift-only")], ids=lambda each: each[0])
+
+
+@BOTH
+def test_without_drift_it_says_so(team: Team, command: tuple[str, ...]) -> None:
+    result = team.run(*command, "--detailed-exitcode")
+    assert result.exit == 0
+    assert result.stdout.splitlines()[-1] == "No drift."
+
+
+@BOTH
+def test_an_edit_of_the_specs_is_no_drift(team: Team, command: tuple[str, ...]) -> None:
+    team.declare(sales="+2")
+    result = team.run(*command, "--detailed-exitcode")
+    assert result.exit == 0
+    assert "No drift." in result.stdout.splitlines()
+    assert "1 other change not shown; `reconciler plan` shows all" in result.stdout
+    assert "destination.sales" not in result.stdout
+    assert team.run("plan", "--detailed-exitcode").exit == 2
+
+
+@BOTH
+def test_a_field_that_moved_at_fivetran_is_drift(team: Team, command: tuple[str, ...]) -> None:
+    team.declare(sales="+2")
+    team.server.app.dashboard.change_destination(team.ids["orders"], config={"project_id": "theirs"})
+    assert team.drifted(*command) == ["destination.orders"]
+    result = team.run(*command, "--detailed-exitcode")
+    assert result.exit == 2
+    assert '"theirs" -> "acme"   drift: changed outside the specs' in result.stdout
+    assert "Drift: 1 changed, 0 gone." in result.stdout.splitlines()
+    assert team.run(*command).exit == 0, "only --detailed-exitcode tells by the exit code"
+
+
+@BOTH
+def test_a_conflict_is_drift(team: Team, command: tuple[str, ...]) -> None:
+    team.declare(orders="ours")
+    team.server.app.dashboard.change_destination(team.ids["orders"], config={"project_id": "theirs"})
+    assert team.drifted(*command) == ["destination.orders"]
+
+
+@BOTH
+def test_a_renamed_group_is_drift(team: Team, command: tuple[str, ...]) -> None:
+    team.server.app.dashboard.rename_group(team.ids["orders"], "something else")
+    assert team.drifted(*command) == ["group.orders"]
+
+
+@BOTH
+def test_what_is_gone_is_drift_and_what_was_never_there_is_not(team: Team, command: tuple[str, ...]) -> None:
+    team.server.app.dashboard.remove("destination", team.ids["orders"])
+    team.project.groups("  brand_new: {}\n", file="more")
+    document = team.run(*command, "--format", "json").document
+    [change] = document["changes"]
+    assert (change["address"], change["action"]) == ("destination.orders", "create")
+    assert change["reasons"] == ["missing-remotely"]
+    assert document["other_changes"] == 1
+    result = team.run(*command, "--detailed-exitcode")
+    assert result.exit == 2
+    assert "    gone from Fivetran since it was applied" in result.stdout.splitlines()
+    assert "Drift: 0 changed, 1 gone." in result.stdout.splitlines()
+    assert "config.project_id" not in result.stdout
+
+
+def test_a_plan_also_says_what_is_gone(team: Team) -> None:
+    team.server.app.dashboard.remove("destination", team.ids["orders"])
+    lines = team.run("plan").stdout.splitlines()
+    assert "    gone from Fivetran since it was applied" in lines
+    assert "Plan: 1 to add, 0 to change, 0 to destroy." in lines
+
+
+def test_drift_lists_every_group_that_no_spec_is_about(team: Team) -> None:
+    ids = [team.server.app.dashboard.add_group(f"theirs {number}\x1b[31m") for number in range(7)]
+    result = team.run("drift", "--detailed-exitcode")
+    assert result.exit == 0, "a group of others is no drift"
+    assert "Not managed: 7 groups. Left alone." in result.stdout.splitlines()
+    for number, id in enumerate(ids):
+        assert f'{id}  "theirs {number}\\u001b[31m"' in " ".join(result.stdout.split("\n"))
+    assert [group["id"] for group in team.run("drift", "--format", "json").document["unmanaged"]] == ids
+    assert "Not managed" not in team.run("plan", "--drift-only").stdout
+
+
+def test_drift_needs_no_secret(team: Team) -> None:
+    secret = 'US, secret_key: {secret: "env:ORDERS_KEY"}}'
+    team.project.groups(PAIR.format(key="orders", offset="0", project="acme").replace("US}", secret), "main")
+    team.project.groups(PAIR.format(key="sales", offset="0", project="acme"), "more")
+    applied = team.project.against(team.server, "apply", "--auto-approve", environ={"ORDERS_KEY": "x"})
+    assert applied.exit == 0
+    assert team.run("drift", "--detailed-exitcode").exit == 0
+
+
+def test_what_refuses_an_apply_does_not_hide_a_drift(team: Team) -> None:
+    orders = PAIR.format(key="orders", offset="0", project="acme")
+    id = team.ids["sales"]
+    team.server.app.dashboard.add_connection(id, "postgres")
+    team.server.app.dashboard.change_destination(team.ids["orders"], config={"project_id": "theirs"})
+    team.project.write(
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n{orders}removed:\n  - {{group: sales, id: {id}}}\n",
+    )
+    assert team.run("plan").exit == 3
+    assert team.drifted("drift") == ["destination.orders"]
+    assert team.run("drift", "--detailed-exitcode").exit == 2

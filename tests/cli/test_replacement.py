@@ -1,0 +1,112 @@
+"""What cannot be changed in place is replaced only where a person allowed it and nobody loses anything."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Fivetran, Project, Result
+
+LAKE = """\
+  lake:
+    destination:
+      service: managed_data_lake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config: {storage_provider: AWS, bucket: BUCKET, prefix_path: fivetran, region: us-east-1,
+        fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
+"""
+ALLOWED = "      lifecycle: {allow_replace: true}\n"
+
+
+@pytest.fixture
+def lake(project: Project, server: Fivetran) -> Project:
+    """A project with an applied lake in the bucket `first`."""
+    settings(project, server)
+    project.groups(LAKE.replace("BUCKET", "first"))
+    assert project.against(server, "apply", "--auto-approve").exit == 0
+    return project
+
+
+def settings(project: Project, server: Fivetran, more: str = "") -> None:
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n{more}",
+    )
+
+
+def the_error(result: Result) -> str:
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
+    return line.removeprefix("error[").partition("]")[0]
+
+
+def test_an_immutable_change_is_refused_and_names_the_field(lake: Project, server: Fivetran) -> None:
+    lake.groups(LAKE.replace("BUCKET", "second"))
+    before = len(server.writes)
+    result = lake.against(server, "apply", "--auto-approve")
+    assert (result.exit, the_error(result)) == (3, "replace-refused")
+    assert "`config.bucket`" in result.stderr
+    assert "`first` in Fivetran" in result.stderr
+    assert server.writes[before:] == []
+
+
+def test_an_allowed_replacement_deletes_and_creates_in_the_same_group(
+    lake: Project, server: Fivetran
+) -> None:
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    plan = lake.against(server, "plan")
+    assert "-/+ destination.lake" in plan.stdout
+    assert '"first" -> "second"   forces the replacement' in plan.stdout
+    assert "Plan: 1 to add, 0 to change, 1 to destroy." in plan.stdout.splitlines()
+    before = len(server.writes)
+    result = lake.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stdout + result.stderr
+    [id] = server.ids("groups")
+    assert server.writes[before:] == [
+        f"DELETE /v1/destinations/{id}",
+        "POST /v1/destinations",
+        f"POST /v1/destinations/{id}/test",
+    ]
+    assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"
+    assert lake.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+def test_another_service_is_a_replacement_too(lake: Project, server: Fivetran) -> None:
+    lake.groups(
+        "  lake:\n    destination:\n      service: big_query\n      time_zone_offset: '0'\n"
+        "      config: {project_id: acme, data_set_location: US}\n" + ALLOWED
+    )
+    result = lake.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stdout + result.stderr
+    [id] = server.ids("destinations")
+    assert server.get(f"/destinations/{id}")["service"] == "big_query"
+    assert lake.against(server, "plan", "--detailed-exitcode").exit == 0
+
+
+@pytest.mark.parametrize("service", ["salesforce", "fivetran_metadata"])
+def test_a_destination_in_use_is_never_replaced(lake: Project, server: Fivetran, service: str) -> None:
+    [id] = server.ids("groups")
+    server.app.dashboard.add_connection(id, service, "s")
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    before = len(server.writes)
+    result = lake.against(server, "apply", "--auto-approve")
+    assert (result.exit, the_error(result)) == (3, "has-connections")
+    assert service in result.stderr
+    assert server.writes[before:] == []
+
+
+def test_what_is_protected_is_never_replaced(lake: Project, server: Fivetran) -> None:
+    settings(lake, server, "protected: [lake]\n")
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    result = lake.against(server, "apply", "--auto-approve")
+    assert (result.exit, the_error(result)) == (3, "protected")
+
+
+def test_a_creation_that_fails_after_the_deletion_is_made_up_for(lake: Project, server: Fivetran) -> None:
+    from reconciler.emulator.fault_text import parse_fault
+
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 500"))
+    assert lake.against(server, "apply", "--auto-approve").exit == 6
+    server.app.faults.clear()
+    assert lake.against(server, "apply", "--auto-approve").exit == 0
+    [id] = server.ids("destinations")
+    assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"

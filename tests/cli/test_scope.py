@@ -1,0 +1,95 @@
+"""A run can be narrowed to some entries, and reads no more than it needs."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Fivetran, Project
+
+PAIR = """\
+  {key}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {{project_id: {project}, data_set_location: US}}
+"""
+KEYS = ("orders", "sales_eu", "sales_us")
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Project:
+    """Three applied pairs, all of them changed in the specs since."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups("".join(PAIR.format(key=key, project="acme") for key in KEYS))
+    assert project.against(server, "apply", "--auto-approve").exit == 0
+    project.groups("".join(PAIR.format(key=key, project="acme-2") for key in KEYS))
+    return project
+
+
+def planned(team: Project, server: Fivetran, *options: str) -> list[str]:
+    """The addresses that a plan would change."""
+    document = team.against(server, "plan", "--format", "json", *options).document
+    return [change["address"] for change in document["changes"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ["destination.orders", "destination.sales_eu", "destination.sales_us"]),
+        (("--target", "destination.orders"), ["destination.orders"]),
+        (("--target", "orders"), ["destination.orders"]),
+        (("--target", "sales_*"), ["destination.sales_eu", "destination.sales_us"]),
+        (("--target", "group.orders"), []),
+        (("--exclude", "orders"), ["destination.sales_eu", "destination.sales_us"]),
+        (("--target", "sales_*", "--exclude", "group.sales_us"), ["destination.sales_eu"]),
+    ],
+)
+def test_only_what_is_in_scope_is_planned(
+    team: Project, server: Fivetran, options: tuple[str, ...], expected: list[str]
+) -> None:
+    assert planned(team, server, *options) == expected
+
+
+def test_a_target_costs_one_read_however_large_the_account_is(team: Project, server: Fivetran) -> None:
+    before = len(server.calls)
+    planned(team, server, "--target", "orders")
+    [id] = server.app.dashboard.group_ids("orders")
+    assert server.calls[before:] == [
+        "GET /v1/account/info",
+        "GET /v1/groups",
+        "GET /v1/destinations",
+        f"GET /v1/destinations/{id}",
+    ]
+
+
+def test_apply_leaves_alone_what_is_out_of_scope(team: Project, server: Fivetran) -> None:
+    before = len(server.writes)
+    assert team.against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    [id] = server.app.dashboard.group_ids("orders")
+    assert server.writes[before:] == [f"PATCH /v1/destinations/{id}", f"POST /v1/destinations/{id}/test"]
+    assert planned(team, server) == ["destination.sales_eu", "destination.sales_us"]
+
+
+@pytest.mark.parametrize("option", ["--target", "--exclude"])
+def test_a_filter_that_matches_nothing_is_an_error(team: Project, server: Fivetran, option: str) -> None:
+    before = len(server.calls)
+    result = team.against(server, "plan", option, "destination.order")
+    assert result.exit == 1
+    assert "error[unknown-target]" in result.stderr
+    assert "did you mean `destination.orders`?" in result.stderr
+    assert "No changes." not in result.stdout
+    assert server.calls[before:] == []
+
+
+def test_a_removal_out_of_scope_deletes_nothing(team: Project, server: Fivetran) -> None:
+    [id] = server.app.dashboard.group_ids("orders")
+    pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
+    team.groups(pairs + f"removed:\n  - {{group: orders, id: {id}}}\n")
+    before = len(server.writes)
+    assert team.against(server, "apply", "--auto-approve", "--exclude", "orders").exit == 0
+    assert server.writes[before:] == []
+    assert team.against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    assert server.writes[before:] == [f"DELETE /v1/destinations/{id}", f"DELETE /v1/groups/{id}"]

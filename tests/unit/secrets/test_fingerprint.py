@@ -1,0 +1,28 @@
+"""A fingerprint tells whether a secret changed, and nothing else."""
+
+from __future__ import annotations
+
+from reconciler.model.value import Secret
+from reconciler.secrets.fingerprint import Fingerprinter
+
+OURS, THEIRS = Fingerprinter(b"a" * 32), Fingerprinter(b"b" * 32)
+PLACE = "destination.orders:config.größe:x"
+
+
+def test_a_fingerprint_matches_its_secret_and_no_other() -> None:
+    kept = OURS.of(PLACE, Secret("pass:word"))
+    assert OURS.matches(kept, Secret("pass:word"))
+    assert not OURS.matches(kept, Secret("pass:wort"))
+    assert not OURS.matches(kept, Secret(["pass:word"]))
+
+
+def test_one_secret_in_two_places_does_not_show_as_such() -> None:
+    one, other = (OURS.of(place, Secret("x")).split(":")[1] for place in (PLACE, "destination.sales:y"))
+    assert one != other
+
+
+def test_the_key_decides_who_can_compare() -> None:
+    kept = OURS.of(PLACE, Secret("x"))
+    assert OURS.made(kept)
+    assert not THEIRS.made(kept)
+    assert not THEIRS.matches(kept, Secret("x"))

@@ -1,0 +1,177 @@
+"""S-31: ten thousand damaged files. Each is read or refused, with a place, and none takes the process along."""
+
+from __future__ import annotations
+
+import faulthandler
+import random
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.kinds.destination_spec import desired_destination
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.secrets.stores import rules
+from reconciler.spec.load import gather
+from reconciler.spec.reference import Sources
+from reconciler.spec.source import parse
+
+ROOT = Path(__file__).parents[3]
+FILES = 10_000
+BATCHES = 40
+HANGS_AFTER = 10 * 60  # seconds for a whole batch, which takes about one
+
+TEMPLATES = [
+    *(file.read_bytes() for file in sorted((ROOT / "specs").rglob("*.yaml"))),
+    b"""\
+version: 1
+profiles:
+  base: &base {region: AWS_US_EAST_1, trust: {certificates: any}}
+  snow: {service: snowflake, config: {host: acme.snowflakecomputing.com, port: 443}}
+groups:
+  alpha_1:
+    name: "Alpha \xe2\x80\x94 \xc5\xbe"
+    destination:
+      <<: *base
+      profile: snow
+      time_zone_offset: +1
+      config:
+        database: ANALYTICS
+        auth: KEY_PAIR
+        private_key: {secret: "env:KEY#part"}
+        role: {unset: true}
+      extra_config: {note: [a, 'b', {c: null}]}
+  beta: {id: decent_dropsy}
+""",
+]
+NASTY = [
+    *(b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"\xed\xa0\x80", b"\r", b"\t", b"\x1b[31m"),
+    *(b"{", b"}", b"[", b"]", b"{unset: true}", b"{secret: x}", b"{value: 'env:'}", b"? ", b": ", b"- ", b"---\n"),
+    *(b"&a *a", b"*nothing", b"<<: *base", b"!!python/object:os.system x", b"%YAML 9.9\n", b"|\n", b">-\n", b"@`"),
+    *(b"null", b"~", b"''", b"\"\\u202e\"", b"\"\\x", b"1e400", b"-0", b"9" * 400, b"0x", b"[" * 90, b"{a: " * 90),
+    *(b"no", b"groups:", b"version: 2", b"config: []", b"destination:", b"profile: [x]", b"x" * 5_000),
+]
+Mutation = Callable[[random.Random, bytes], bytes]
+
+
+def flip(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :]
+
+
+def cut(dice: random.Random, data: bytes) -> bytes:
+    return data[: dice.randrange(len(data))]
+
+
+def drop(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + data[at + dice.randrange(1, 30) :]
+
+
+def put(dice: random.Random, data: bytes) -> bytes:
+    at = dice.randrange(len(data))
+    return data[:at] + dice.choice(NASTY) + data[at:]
+
+
+def replace_token(dice: random.Random, data: bytes) -> bytes:
+    tokens = data.split(b" ")
+    tokens[dice.randrange(len(tokens))] = dice.choice(NASTY)
+    return b" ".join(tokens)
+
+
+def of_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
+    def mutation(dice: random.Random, data: bytes) -> bytes:
+        lines = data.split(b"\n")
+        change(dice, lines)
+        return b"\n".join(lines)
+
+    return mutation
+
+
+def swap_lines(dice: random.Random, lines: list[bytes]) -> None:
+    one, other = dice.randrange(len(lines)), dice.randrange(len(lines))
+    lines[one], lines[other] = lines[other], lines[one]
+
+
+def delete_line(dice: random.Random, lines: list[bytes]) -> None:
+    del lines[dice.randrange(len(lines))]
+
+
+def repeat_line(dice: random.Random, lines: list[bytes]) -> None:
+    at = dice.randrange(len(lines))
+    lines[at:at] = [lines[at]] * dice.randrange(1, 4)
+
+
+def indent(dice: random.Random, lines: list[bytes]) -> None:
+    at = dice.randrange(len(lines))
+    lines[at] = dice.choice([b" ", b"  ", b"\t", b"      "]) + lines[at]
+
+
+def outdent(dice: random.Random, lines: list[bytes]) -> None:
+    at = dice.randrange(len(lines))
+    lines[at] = lines[at].removeprefix(b"  ")
+
+
+MUTATIONS: list[Mutation] = [
+    *(flip, cut, drop, put, replace_token),
+    *(of_lines(change) for change in (swap_lines, delete_line, repeat_line, indent, outdent)),
+]
+
+
+def mutated(batch: int) -> Iterator[bytes]:
+    """The files of one batch; the same ones in every run."""
+    dice = random.Random(batch)
+    for _ in range(FILES // BATCHES):
+        data = dice.choice(TEMPLATES)
+        for _ in range(dice.randrange(1, 4)):
+            data = dice.choice(MUTATIONS)(dice, data) or b"\n"
+        yield data
+
+
+@pytest.fixture
+def watchdog() -> Iterator[None]:
+    """Ends the process with a stack where something hangs."""
+    faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> None:
+    lines = data.count(b"\n") + 1
+    for each in findings:
+        assert each.span is not None, each
+        assert 1 <= each.span.line <= lines
+        assert each.span.column >= 1
+        assert each.message
+
+
+@pytest.mark.usefixtures("watchdog")
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Path) -> None:
+    project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
+    project.write_text("version: 1\nspecs: [a.yaml]\n")
+    sources, refused = Sources(rules(())), 0
+    for data in mutated(batch):
+        file.write_bytes(data)
+        loaded = gather(project, tmp_path)
+        found = [each for each in loaded.findings if each.span and each.span.path == "a.yaml"]
+        for group in loaded.groups:
+            found += desired_destination(group, sources)[1]
+        check(found, data)
+        check([each for each in loaded.findings if each.span is None], data)
+        refused += bool(found)
+    assert refused > FILES // BATCHES // 2  # most of the damage is noticed
+
+
+@pytest.mark.usefixtures("watchdog")
+def test_a_damaged_project_file_is_read_or_refused_with_a_place() -> None:
+    template = (ROOT / "specs/reconciler.yaml").read_bytes()
+    dice = random.Random(0)
+    for _ in range(500):
+        data = dice.choice(MUTATIONS)(dice, template) or b"\n"
+        try:
+            parse(data.decode("utf-8", "replace"), "reconciler.yaml")
+        except ReconcilerError as error:
+            assert error.diagnostics
+            check(error.diagnostics, data.replace(b"\r", b"\n"))
