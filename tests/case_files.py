@@ -16,7 +16,9 @@ COMMAND = "reconciler validate"
 MAIN = "specs/main.yaml"
 DEFAULT_FILES = {"specs/reconciler.yaml": b"version: 1\nspecs: [main.yaml]\n"}
 
-_FENCE = re.compile(r"^```(?P<kind>[a-z]+)(?: (?P<title>[^\n]*))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^```(?P<kind>[a-z]+)(?: (?P<title>[^\n]*))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _HEADING = re.compile(r"^## (?P<title>.+)$", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\(?:x(?P<byte>[0-9a-f]{2})|u(?P<unit>[0-9a-f]{4}))")
 _EXIT = re.compile(r" \(exit (\d+)\)$")
@@ -125,8 +127,10 @@ def _case(page: str, title: str, blocks: _Blocks, section: str) -> Case:
 def _unescaped(body: str) -> bytes:
     """Bytes of a text in which `\\xff` is one byte and `\\u202e` one character."""
     return _ESCAPE.sub(
-        lambda found: bytes.fromhex(found["byte"].decode())
-        if found["byte"]
-        else chr(int(found["unit"], 16)).encode("utf-8", "surrogatepass"),
+        lambda found: (
+            bytes.fromhex(found["byte"].decode())
+            if found["byte"]
+            else chr(int(found["unit"], 16)).encode("utf-8", "surrogatepass")
+        ),
         body.encode(),
     )

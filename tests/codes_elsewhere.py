@@ -4,26 +4,22 @@ from __future__ import annotations
 
 CODES_ELSEWHERE = {
     "account-unconfirmed": (
-        "tests/cli/test_terminal.py"
-        "::test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sent"
+        "tests/cli/test_memory.py::test_an_account_that_is_remembered_needs_no_confirmation"
     ),
     "address-taken": "tests/cli/test_state.py::test_nothing_moves_onto_what_is_remembered",
     "api-refused": "tests/cli/test_failures.py::test_an_address_that_is_not_the_api",
     "approval-needed": (
-        "tests/cli/test_answers.py"
-        "::test_a_certificate_that_nobody_approved_waits_for_a_person"
+        "tests/cli/test_answers.py::test_a_certificate_that_nobody_approved_waits_for_a_person"
     ),
     "bad-api-url": (
-        "tests/unit/api/test_endpoint.py"
-        "::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
+        "tests/unit/api/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
     "bad-proxy": "tests/unit/api/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "duplicate-removal": (
-        "tests/cli/test_removal.py"
-        "::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
+        "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
@@ -32,37 +28,30 @@ CODES_ELSEWHERE = {
     "interrupted": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "invalid-address": "tests/cli/test_state.py::test_an_impossible_address_is_no_target",
     "invalid-config": (
-        "tests/cli/test_failures.py"
-        "::test_a_config_that_fivetran_cannot_read_names_what_was_sent"
+        "tests/cli/test_failures.py::test_a_config_that_fivetran_cannot_read_names_what_was_sent"
     ),
     "invalid-fault": (
-        "tests/cli/test_emulate_options.py"
-        "::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
+        "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "invalid-seed": "tests/cli/test_emulate_options.py::test_a_mistake_in_a_seed_is_shown_at_its_place",
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
     "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
     "missing-ca-bundle": "tests/unit/api/test_endpoint.py::test_all_findings_come_at_once",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
+    "no-memory": "tests/cli/test_memory.py::test_making_groups_in_an_unknown_account_is_warned_about",
     "no-state": "tests/cli/test_state.py::test_a_state_that_is_not_there_is_named_and_not_made",
-    "no-terminal": (
-        "tests/cli/test_plan_and_apply.py"
-        "::test_without_a_terminal_apply_wants_auto_approve_and_calls_nobody"
-    ),
+    "no-terminal": "tests/cli/test_terminal.py::test_nobody_is_asked_about_a_plan_that_nobody_sees",
     "not-found": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "not-remembered": (
-        "tests/cli/test_answers.py"
-        "::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
+        "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
     ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "outcome-unknown": (
-        "tests/cli/test_memory.py"
-        "::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
+        "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
     ),
     "output-lost": "tests/cli/test_main.py::test_output_that_does_not_get_through_is_a_failure",
     "platform-connection": (
-        "tests/cli/test_removal.py"
-        "::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
+        "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
     ),
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_clear_error",
     "protected": "tests/cli/test_removal.py::test_what_is_protected_is_not_deleted",
@@ -70,23 +59,19 @@ CODES_ELSEWHERE = {
     "redirected": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "removal-done": "tests/cli/test_removal.py::test_a_tombstone_deletes_the_destination_and_then_its_group",
     "removed-and-declared": (
-        "tests/cli/test_removal.py"
-        "::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
+        "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
     "replace-refused": "tests/cli/test_failures.py::test_a_replacement_is_refused_with_exit_3",
     "sandbox-not-installed": (
-        "tests/cli/test_emulate.py"
-        "::test_without_the_extra_one_line_says_what_to_install"
+        "tests/cli/test_emulate.py::test_without_the_extra_one_line_says_what_to_install"
     ),
     "sandbox-unusable": "tests/cli/test_emulate.py::test_a_database_that_cannot_be_used_is_one_clear_error",
     "server-fault": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "setup-tests-failed": (
-        "tests/cli/test_memory.py"
-        "::test_tests_that_must_pass_stay_in_the_plan_until_they_do"
+        "tests/cli/test_plan_and_apply.py::test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan"
     ),
     "setup-tests-not-run": (
-        "tests/cli/test_answers.py"
-        "::test_tests_that_could_not_run_are_told_and_keep_the_destination"
+        "tests/cli/test_answers.py::test_tests_that_could_not_run_are_told_and_keep_the_destination"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
@@ -98,15 +83,13 @@ CODES_ELSEWHERE = {
     "unintelligible-answer": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_the_nearest",
     "unknown-switch": (
-        "tests/cli/test_emulate_options.py"
-        "::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
+        "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "unknown-target": "tests/cli/test_scope.py::test_a_filter_that_matches_nothing_is_an_error",
     "unreachable": "tests/cli/test_failures.py::test_nobody_listens_at_the_address",
     "unsendable": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "vanished": (
-        "tests/cli/test_removal.py"
-        "::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
+        "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),
     "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
     "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",

@@ -10,14 +10,17 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from werkzeug.test import Client as Caller
+
 from reconciler.api.client import Client
 from reconciler.api.inprocess import WsgiAdapter
 from reconciler.api.transport import Transport
-from reconciler.emulator.app import create_app
+from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.history import Exchange
 from reconciler.model.diagnostic import errors_among
@@ -36,6 +39,7 @@ from reconciler.secrets.base import Registry
 from reconciler.secrets.env import Environment
 from reconciler.state.file import StateFile
 
+_IN_MEMORY = Path("/dev/shm")  # nothing to sync there
 SPECS: Mapping[str, Any] = {"version": 1, "specs": ["main.yaml"]}
 
 
@@ -55,14 +59,23 @@ class PatientClock:
         self.seconds += seconds
 
 
+@cache
+def _emulator() -> Emulator:
+    """One for all, since a new one costs more than a plan."""
+    return create_app(clock=PatientClock().now)
+
+
 class Reconciliation:
     """A project in `folder` and an account that behaves as told."""
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
         self.clock = PatientClock()
-        self.app = create_app(behaviour=Behaviour(**behaviour), clock=self.clock.now)
+        self.app = _emulator()
+        assert Caller(self.app).post("/_emulator/reset").status_code == 200
+        self.app.behaviour = Behaviour(**behaviour)
         self.secrets: dict[str, str] = {}
+        self.applied: Applied | None = None
         self._state = folder / "state" / "state.json"
         (folder / "reconciler.yaml").write_text(json.dumps(SPECS))
 
@@ -89,7 +102,8 @@ class Reconciliation:
             planned = make_plan(workspace)
             assert planned.plan.blockers == ()
             if planned.plan.effective:
-                check(apply_plan(workspace, planned, threading.Event()))
+                self.applied = apply_plan(workspace, planned, threading.Event())
+                check(self.applied)
             else:
                 adopt_only(workspace, planned)
         return [each for each in self.history[before:] if each.method != "GET"]
@@ -119,6 +133,7 @@ class Reconciliation:
             clock=self.clock,
             entropy=lambda count: bytes(range(count)),
             holder=Holder(1, "host", "user", "", "test"),
+            allowed={"changed_fraction": 1.0},
         )
         specs = load_declared(settings)
         with Transport(
@@ -142,12 +157,8 @@ class Reconciliation:
 @contextmanager
 def reconciliation(**behaviour: Any) -> Iterator[Reconciliation]:
     """An empty project, and an empty account with these switches."""
-    with TemporaryDirectory() as folder:
-        running = Reconciliation(Path(folder), behaviour)
-        try:
-            yield running
-        finally:
-            running.app.close()
+    with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+        yield Reconciliation(Path(folder), behaviour)
 
 
 def check(applied: Applied) -> None:

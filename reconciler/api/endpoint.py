@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # missing in typeshed
+from urllib.parse import urlsplit
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.web import is_loopback, proxy_for, split_url
 
 DEFAULT_BASE_URL = "https://api.fivetran.com/v1"
 
@@ -52,9 +51,9 @@ def endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
         raise ReconcilerError(findings)
     parts = urlsplit(base_url.strip())
     clean = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-    if _is_loopback(parts.hostname or ""):
+    if is_loopback(parts.hostname or ""):
         return Endpoint(clean)
-    proxy = _proxy_for(parts, environ)
+    proxy = proxy_for(parts, environ)
     bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or None
     findings = [*_about_proxy(proxy), *_about_bundle(bundle, environ)]
     if findings:
@@ -64,14 +63,14 @@ def endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
 
 def _about_base_url(base_url: str) -> list[Diagnostic]:
     """What is wrong with a base URL. It is not quoted, since people paste credentials into URLs."""
-    parts = _split(base_url)
+    parts = split_url(base_url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return [_bad_url("`FIVETRAN_API_URL` is not a web address")]
     if "@" in parts.netloc:
         return [_bad_url("`FIVETRAN_API_URL` holds credentials")]
     if parts.query or parts.fragment:
         return [_bad_url("`FIVETRAN_API_URL` has a query or a fragment")]
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         return [_bad_url(f"`FIVETRAN_API_URL` would send the credentials to `{parts.hostname}` unencrypted")]
     return []
 
@@ -85,7 +84,7 @@ def _bad_url(message: str) -> Diagnostic:
 
 
 def _about_proxy(proxy: str | None) -> list[Diagnostic]:
-    parts = _split(proxy) if proxy else None
+    parts = split_url(proxy) if proxy else None
     if not proxy or (parts and parts.scheme in {"http", "https"} and parts.hostname):
         return []
     return [
@@ -108,35 +107,3 @@ def _about_bundle(bundle: str | None, environ: Mapping[str, str]) -> list[Diagno
             help=f"correct `{name}`, or unset it to trust the usual authorities",
         )
     ]
-
-
-def _split(url: str) -> SplitResult | None:
-    """The parts of a URL; None where it has none, or holds characters that no URL has."""
-    text = url.strip()
-    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
-        return None
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _proxy_for(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
-    """The proxy for an https address, with `http://` put before a bare `host:port`."""
-    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if excluded and proxy_bypass_environment(parts.netloc, {"no": excluded}):
-        return None
-    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-    proxy = next((environ[name] for name in names if environ.get(name)), None)
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

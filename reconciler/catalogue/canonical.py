@@ -45,8 +45,9 @@ def canonical_destination(service: Service | None, fields: Mapping[FieldPath, An
         if field.deprecated_for:
             _move(canonical, (field.name,), (field.deprecated_for,))
     for field in service.fields.values() if service else ():
-        if field.reads_as:  # R5: BigQuery answers "location"
-            _copy(canonical, (CONFIG, field.reads_as), (CONFIG, field.name))
+        answered, path = (CONFIG, field.reads_as or ""), (CONFIG, field.name)
+        if answered in fields and canonical.get(path) is None:  # R5: BigQuery answers "location"
+            canonical[path] = canonical_value(field, fields[answered])
     return canonical
 
 

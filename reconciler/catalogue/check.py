@@ -29,6 +29,7 @@ class Extent(StrEnum):
 
 
 SERVICE: FieldPath = ("service",)
+_ENDING = "_warehouse"
 _NOTHING: Mapping[FieldPath, str] = MappingProxyType({})
 
 
@@ -86,7 +87,7 @@ def _service_problems(fields: Mapping[FieldPath, Any], service: Service | None) 
 
 
 def _unknown_service(name: str) -> Problem:
-    if suggestion := nearest(name, service_names()):
+    if suggestion := _nearest_service(name):
         return Problem(
             "unknown-service", SERVICE, f"there is no service `{name}`", help=f"did you mean `{suggestion}`?"
         )
@@ -98,6 +99,15 @@ def _unknown_service(name: str) -> Problem:
         help="compare the name with Fivetran's documentation",
         severity=Severity.WARNING,
     )
+
+
+def _nearest_service(name: str) -> str | None:
+    """The service that was probably meant. What half of all names end with does not make two of them alike."""
+    suggestion = nearest(name, service_names())
+    if suggestion is None or not (name.endswith(_ENDING) and suggestion.endswith(_ENDING)):
+        return suggestion
+    alike = nearest(name.removesuffix(_ENDING), [suggestion.removesuffix(_ENDING)])
+    return suggestion if alike else None
 
 
 def _outdated_service(service: Service) -> Problem:

@@ -132,7 +132,7 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 
 
 def _agreed(session: Session, plan: Plan) -> bool:
-    from reconciler.report.plan_text import account_text
+    from reconciler.report.plan_words import account_text
 
     return agreed(session, f"Apply these changes to account {account_text(plan)}?")
 

@@ -27,7 +27,7 @@ def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
     """Show what was changed or deleted outside the specs, and which groups no spec is about.
 
     Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
-    shows secrets, so they are not compared.
+    shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit.
     """
     from reconciler.cli.session import in_session
 

@@ -16,13 +16,14 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
+from reconciler.cli.usage import MisuseError
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
 @click.command("plan")
-@format_option("text", "json", "github", "sarif")
+@format_option("text", "json", "markdown", "github", "sarif")
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
@@ -40,6 +41,8 @@ def command(shared: Shared, form: str, detailed_exitcode: bool, drift_only: bool
     """
     from reconciler.cli.session import in_session
 
+    if drift_only and form == "markdown":
+        raise MisuseError("`--format markdown` shows whole plans", "leave `--drift-only` out")
     changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
     return in_session(shared, form, partial(_plan, changes_exit=changes_exit, drift_only=drift_only))
 

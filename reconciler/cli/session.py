@@ -23,6 +23,7 @@ from reconciler.model.plan import Plan
 from reconciler.report import diagnostics as report
 from reconciler.report.document import document, dumped, failure
 from reconciler.report.github import github_annotations
+from reconciler.report.plan_markdown import failure_markdown, plan_markdown
 from reconciler.report.plan_text import Detail, plan_text
 from reconciler.report.progress import Progress
 from reconciler.report.sarif import sarif_log
@@ -36,6 +37,7 @@ JSON = "json"
 SARIF = "sarif"
 GITHUB = "github"
 CONCISE = "concise"
+MARKDOWN = "markdown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Session:
     @property
     def wants_document(self) -> bool:
         """Whether stdout must be one document for a program."""
-        return self.form in {JSON, SARIF}
+        return self.form in {JSON, SARIF, MARKDOWN}
 
     @property
     def settings(self) -> Settings:
@@ -89,8 +91,10 @@ class Session:
             self.out.print(text)
 
     def tell_plan(self, plan: Plan) -> None:
-        """Print a plan for people."""
-        if not self.wants_document:
+        """Print a plan for people, on a terminal or in a pull request."""
+        if self.form == MARKDOWN:
+            write_plain(self.out, plan_markdown(plan, self._project, self.read_line))
+        elif not self.wants_document:
             everything = self.shared.verbosity is Verbosity.VERBOSE
             detail = Detail.EVERYTHING if everything else Detail.CHANGES
             self.out.print(plan_text(plan, detail, width_of(self.out)))
@@ -108,7 +112,7 @@ class Session:
         """Print the document of a run, if that is what was asked for. SARIF has room for `findings` only."""
         if self.form == SARIF:
             self._tell_sarif(exit_code, findings)
-        elif self.wants_document:
+        elif self.form == JSON:
             write_plain(self.out, dumped(document(exit_code, exit_code.reason, content)))
 
     def tell_failure(self, exit_code: Exit, diagnostics: Iterable[Diagnostic]) -> None:
@@ -116,6 +120,9 @@ class Session:
         diagnostics = list(diagnostics)
         if self.form == SARIF:
             self._tell_sarif(exit_code, diagnostics)
+        elif self.form == MARKDOWN:
+            write_plain(self.out, failure_markdown(diagnostics, self._project, self.read_line))
+            self.tell_diagnostics(diagnostics)  # the log of a job that posts the comment is read too
         elif self.wants_document:
             write_plain(self.out, dumped(failure(exit_code, exit_code.reason, diagnostics)))
         else:
@@ -154,6 +161,11 @@ class Session:
         elsewhere = str(self.shared.project)
         log = sarif_log(diagnostics, self._from_root, elsewhere=elsewhere, exit_code=exit_code)
         write_plain(self.out, dumped(log))
+
+    @property
+    def _project(self) -> str:
+        """The project file, as it tells the comments of one repository apart."""
+        return self._from_root(str(self.shared.project))
 
     def _from_root(self, path: str) -> str:
         """A path as seen from the root of the repository, where it is known; else from this directory."""

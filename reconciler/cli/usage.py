@@ -108,7 +108,8 @@ def _name(error: click.BadParameter) -> str:
         return "a value"
     if isinstance(error.param, click.Option):
         return f"`{max(error.param.opts, key=len)}`"
-    return f"`{(error.param.name or '').upper()}`"
+    name = error.param.metavar or error.param.name or ""
+    return f"`{name.removesuffix('...').upper()}`"
 
 
 def _invalid(error: click.BadParameter) -> str:

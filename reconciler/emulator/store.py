@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -97,8 +97,10 @@ class Store:
             raise UnusableDatabaseError(f"{database}: {error}") from error
 
     def _prepare(self) -> None:
-        # A killed process must leave a sound file; a power cut need not.
-        self._database.execute("PRAGMA journal_mode = WAL")
+        # A killed process must leave a sound file; a power cut need not. SQLite does not wait to change the mode of a
+        # file that another process changes at this moment; either way the file ends up in it.
+        with suppress(sqlite3.OperationalError):
+            self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
         with self.transaction():  # two processes may find the same new file
             version = self._database.execute("PRAGMA user_version").fetchone()[0]

@@ -61,15 +61,28 @@ def compare(
     seen = kind.canonical(observed)
 
     left: dict[FieldPath, Any] = {}
+    declared_since: set[FieldPath] = set()
     uncomparable: list[FieldPath] = []
     for path, value in wanted.items():
         shown = _shown(kind.field(path, service), value, seen.get(path), applied.get(path))
-        if shown is _UNKNOWN:
+        if (
+            shown is _UNKNOWN
+            and applied
+            and path not in applied
+            and not isinstance(value, Secret | Reference)
+        ):
+            declared_since.add(path)  # somebody wrote it down just now, and nothing says that it is in effect
+        elif shown is _UNKNOWN:
             uncomparable.append(path)
         else:
-            left[path] = shown
+            left[path] = None if value is None and _is_default(kind.field(path, service), shown) else shown
     right = {path: value for path, value in wanted.items() if path in left}
-    changed = {path: _difference(path, left[path], right[path], applied) for path in _differing(left, right)}
+    differing = {*_differing(left, right), *declared_since}
+    changed = {
+        path: _difference(path, left.get(path), value, applied)
+        for path, value in wanted.items()
+        if path in differing
+    }
     return Comparison(changed, tuple(uncomparable))
 
 
@@ -99,6 +112,11 @@ def _shown_without(field: Field, wanted: Any, applied: Any) -> Any:
     if applied is not None:
         return applied
     return None if default is None else _UNKNOWN
+
+
+def _is_default(field: Field | None, shown: Any) -> bool:
+    """Whether a value is what holds where nothing is set: a cleared `networking_method` reads as `Directly`."""
+    return field is not None and shown == canonical_value(field, field.default)
 
 
 def _or_unknown(applied: Any) -> Any:

@@ -30,6 +30,9 @@ from reconciler.secrets.fingerprint import Fingerprinter
 
 Resolve = Callable[[Reference, Form], Any]
 
+NOT_SENT = ""
+"""In place of a fingerprint: this secret was there already when its resource was adopted."""
+
 _FORMS = {FieldType.STRINGS: Form.LIST, FieldType.OBJECT: Form.OBJECT}
 
 
@@ -98,6 +101,7 @@ class Planner:
         following = _secrets_that_follow(kind, service, desired.fields, comparison)
         known = record.fingerprints if record else {}
         rotated = self._rotated(kind, desired, service, known)
+        rotated |= self._resolved(kind, desired, self._declared_since(desired, record), service)
         again = [path for path in desired.fields if (desired.address, path) in self.resend]
         sent = self._resolved(kind, desired, dict.fromkeys([*following, *again]), service) | rotated
         values = {path: each.after for path, each in comparison.changed.items()} | sent
@@ -133,6 +137,8 @@ class Planner:
         those that are sent."""
         known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
+        if record is None or record.id is None:
+            kept = {path: NOT_SENT for path in desired.fields if _is_sent_by_us(desired, path)} | kept
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
             kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
@@ -165,6 +171,18 @@ class Planner:
             for path, secret in secrets.items()
             if secret is not None and not fingerprinter.matches(known[path], secret)
         }
+
+    def _declared_since(self, desired: Desired, record: Record | None) -> list[FieldPath]:
+        """Secrets that the spec declares since what is remembered: nobody has ever sent them."""
+        if record is None or record.id is None or not record.applied or not self.compares_secrets:
+            return []
+        return [
+            path
+            for path in desired.fields
+            if _is_sent_by_us(desired, path)
+            and path not in record.fingerprints
+            and path not in desired.ignored
+        ]
 
     def _compared(
         self,
@@ -335,6 +353,12 @@ def _in_clear(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
 
 def _confidential(value: Any) -> bool:
     return isinstance(value, Reference) and value.confidential
+
+
+def _is_sent_by_us(desired: Desired, path: FieldPath) -> bool:
+    """Whether a declared field is a secret whose value goes through here, and not only its name."""
+    value = desired.fields[path]
+    return _confidential(value) and not _external(value)
 
 
 def _external(value: Any) -> bool:

@@ -13,8 +13,10 @@ from reconciler.model.plan import Action, Change, Reason, Risk
 from reconciler.model.record import Record
 from reconciler.spec.removal import Extent, Tombstone
 
-PLATFORM_SERVICE = "fivetran_metadata"
-"""Fivetran's own connection, which it may put beside a destination by itself."""
+PLATFORM_CONNECTION = "fivetran_metadata"
+PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_platform"})
+"""Fivetran's own connection, which it may put beside a destination by itself. People know it by its schema, the
+API by its service, which has been called differently over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ class Undertaker:
         """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
         blockers = [_protected(tombstone)] if self.is_protected(tombstone.key) else []
         connections = self.connections(tombstone.id)
-        own = [each for each in connections if each.service == PLATFORM_SERVICE]
-        theirs = [each for each in connections if each.service != PLATFORM_SERVICE]
+        own = [each for each in connections if each.service in PLATFORM_SERVICES]
+        theirs = [each for each in connections if each.service not in PLATFORM_SERVICES]
         if theirs:
             blockers.append(_in_use(tombstone, theirs))
         elif own and not tombstone.with_platform_connection:
@@ -200,9 +202,10 @@ def _protected(tombstone: Tombstone) -> Diagnostic:
 def _in_use(tombstone: Tombstone, connections: list[wire.Connection]) -> Diagnostic:
     shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
     more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
+    number = "1 connection loads" if len(connections) == 1 else f"{len(connections)} connections load"
     return Diagnostic(
         "has-connections",
-        f"`{tombstone.key}` is in use: {len(connections)} connection{'s' * (len(connections) > 1)} load into it",
+        f"`{tombstone.key}` is in use: {number} into it",
         tombstone.key_span,
         address=Address(DESTINATION, tombstone.key),
         notes=(shown + more,),
@@ -213,7 +216,7 @@ def _in_use(tombstone: Tombstone, connections: list[wire.Connection]) -> Diagnos
 def _platform_connection(tombstone: Tombstone) -> Diagnostic:
     return Diagnostic(
         "platform-connection",
-        f"Fivetran's own `{PLATFORM_SERVICE}` connection blocks the removal of `{tombstone.key}`",
+        f"Fivetran's own `{PLATFORM_CONNECTION}` connection blocks the removal of `{tombstone.key}`",
         tombstone.key_span,
         address=Address(DESTINATION, tombstone.key),
         notes=("it holds logs of the account, which are lost with it",),

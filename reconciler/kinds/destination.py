@@ -129,8 +129,16 @@ def _nested(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
 
 
 def _cleared(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """A config field is cleared by null; a top-level one by the empty string, as Fivetran's own provider does."""
-    return {path: "" if value is None and path[0] != CONFIG else value for path, value in values.items()}
+    """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
+    string, as Fivetran's own provider does."""
+    return {path: _nothing(path) if value is None else value for path, value in values.items()}
+
+
+def _nothing(path: FieldPath) -> Any:
+    if path[0] == CONFIG:
+        return None
+    known = destination_facts().fields.get(path[0])
+    return (known.default if known else None) or ""
 
 
 def _pending(test: wire.SetupTest) -> list[PendingApproval]:

@@ -69,16 +69,16 @@ EXPLANATIONS = MappingProxyType(
         ),
         "bad-reference": (
             "A reference is a mapping with one key, `secret` or `value`, whose text is `scheme:locator` "
-            "or `scheme:locator#part`, for example `{secret: \"env:DB_PASSWORD\"}` or `{secret: "
-            "\"vault:kv/team/database#password\"}`. What looks like a reference but is none would be sent "
+            'or `scheme:locator#part`, for example `{secret: "env:DB_PASSWORD"}` or `{secret: '
+            '"vault:kv/team/database#password"}`. What looks like a reference but is none would be sent '
             "to Fivetran as it stands, so it is an error. Known schemes are `aws`, `command`, `env`, "
             "`esm`, `file` and `vault`, and those of installed packages; `env:` never reads the "
             "credentials and settings of this program itself, and `command:` runs only what the project "
             "file names."
         ),
         "bad-time-zone": (
-            "A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: `\"-5\"`, "
-            "`\"0\"`, `\"+1\"`. Fivetran has no half hours and no names of zones, and refuses everything "
+            'A `time_zone_offset` is a whole number of hours from -11 to +12, written as text: `"-5"`, '
+            '`"0"`, `"+1"`. Fivetran has no half hours and no names of zones, and refuses everything '
             "else. Write the offset in winter time and say with `daylight_saving_time_enabled` whether it"
             " moves in summer."
         ),
@@ -133,11 +133,11 @@ EXPLANATIONS = MappingProxyType(
         ),
         "empty-spec": (
             "A file without content, or a project without any group, is far more often a lost file or a "
-            "bad merge than a wish to manage nothing. It is therefore an error and never \"no changes\". "
+            'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
             "Restore the content, or take the file out of `specs`."
         ),
         "external-secret-unsupported": (
-            "`{secret: \"esm:NAME\"}` leaves it to Fivetran to fetch a value from your own secrets manager."
+            '`{secret: "esm:NAME"}` leaves it to Fivetran to fetch a value from your own secrets manager.'
             " Fivetran does so for credentials of some services only, and would not know what to do with "
             "the name of a secret in any other field. Refer to a place that this program can read "
             "instead."
@@ -218,7 +218,7 @@ EXPLANATIONS = MappingProxyType(
             "token or a connection string with its password. Specs are meant to be committed and "
             "reviewed, so everyone who can read the repository, now or later, would know it. Replace the "
             "secret, since it may already be in the history, and refer to the new one with `{secret: "
-            "\"env:NAME\"}`. What only looks like a secret can be given by `{value: \"env:NAME\"}`, or below "
+            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
             "`extra_config:`."
         ),
         "locked": (

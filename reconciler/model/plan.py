@@ -158,6 +158,11 @@ class Plan:
         )
 
     @property
+    def undecided(self) -> tuple[Change, ...]:
+        """The changes that may undo a drift or follow an edit: what was last applied is not remembered."""
+        return tuple(change for change in self.effective if Reason.NOT_REMEMBERED in change.reasons)
+
+    @property
     def adopted(self) -> tuple[Change, ...]:
         """What exists as declared and is to be remembered from now on; nothing is sent for it."""
         return tuple(change for change in self.changes if change.action is Action.ADOPT)

@@ -80,6 +80,7 @@ def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
             records.get(step.change.address, Record()),
             id=step.change.id,
             applied=step.declared,
+            fingerprints=step.fingerprints,
             protected=step.protected,
             intent=None,
             applied_at=at,

@@ -15,7 +15,7 @@ from reconciler.engine.observe import Listing, list_account, read_destinations
 from reconciler.engine.planner import Planner, Step
 from reconciler.engine.removal import Removal, Removals, Undertaker, replacement_blockers, vanished
 from reconciler.engine.scope import selected
-from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan, Unmanaged
 from reconciler.model.record import Record
@@ -65,7 +65,7 @@ def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> 
         blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
-    changes = [steps[address].change for address in sorted(steps, key=_by_entry)]
+    changes = [steps[address].change for address in sorted(steps, key=by_entry)]
     plan = Plan(
         account_id=account.account_id,
         account_name=account.account_name,
@@ -182,11 +182,6 @@ def _steps(
     if planner.diagnostics:
         raise ReconcilerError(in_reading_order(planner.diagnostics))
     return {step.change.address: step for step in steps}
-
-
-def _by_entry(address: Address) -> tuple[str, bool]:
-    """Reading order: entries by key, the group before its destination."""
-    return address.key, address.kind != GROUP
 
 
 def _unfamiliar(workspace: Workspace, listing: Listing, changes: Iterable[Change]) -> list[Diagnostic]:

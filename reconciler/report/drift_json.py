@@ -10,11 +10,12 @@ from reconciler.report.plan_json import change_data
 
 
 def drift_data(plan: Plan) -> dict[str, Any]:
-    """The changes that would undo a drift, as in a plan, and how many others it has."""
+    """The changes that would undo a drift, as in a plan, how many others it has, and which of those may be drift."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "changes": [change_data(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),
+        "undecided": [str(change.address) for change in plan.undecided],
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
         "warnings": as_data(plan.warnings),
         "requests": plan.requests,

@@ -10,7 +10,7 @@ from rich.text import Text
 from reconciler.model.plan import Plan, Unmanaged
 from reconciler.report.neutral import neutral
 from reconciler.report.plan_text import change_block, heading, place_column
-from reconciler.report.style import QUIET, STRONG, counted, lines
+from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
 from reconciler.report.values import value_text
 
 
@@ -48,6 +48,12 @@ def _unmanaged(groups: tuple[Unmanaged, ...]) -> Text:
 def _closing(plan: Plan) -> Text:
     missing = sum(change.missing for change in plan.drifted)
     told = f"Drift: {len(plan.drifted) - missing} changed, {missing} gone." if plan.drifted else "No drift."
+    parts = [Text(told, STRONG)]
     hidden = len(plan.effective) - len(plan.drifted)
-    rest = f"{counted(hidden, 'other change')} not shown; `reconciler plan` shows all"
-    return lines([Text(told, STRONG), *([Text(rest, QUIET)] if hidden else [])])
+    if hidden:
+        rest = f"{counted(hidden, 'other change')} not shown; `reconciler plan` shows all"
+        parts.append(Text(rest, QUIET))
+    if plan.undecided:
+        unknown = f"{len(plan.undecided)} of them may be drift too: what was last applied is not remembered"
+        parts.append(Text(unknown, WARN))
+    return lines(parts)

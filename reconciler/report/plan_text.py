@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from rich.text import Text
 
-from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Unmanaged
 from reconciler.model.value import dotted
 from reconciler.report.neutral import neutral
-from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, counted, lines, seconds
+from reconciler.report.plan_words import (
+    DIGEST_SHOWN,
+    RISKS,
+    UNTESTED,
+    account_text,
+    asides,
+    counts_text,
+    extent_text,
+)
+from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, counted, lines
 from reconciler.report.values import told, told_change, value_text
 
 _PLACE_COLUMN = 60
 _NAME_COLUMN = 22
 _LONGEST_NAME = 44
 _NAMES_SHOWN = 5
-_DIGEST_SHOWN = 8
 
 
 class Detail(StrEnum):
@@ -50,32 +56,9 @@ def plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = N
     return Text("\n\n").join(blocks)
 
 
-def account_text(plan: Plan) -> str:
-    """`NAME (id)`, or the id alone where the account has no name."""
-    if not plan.account_name:
-        return neutral(plan.account_id)
-    return f"{neutral(plan.account_name)} ({neutral(plan.account_id)})"
-
-
 def heading(plan: Plan) -> Text:
     """Which account, how much is declared, how much is there."""
-    groups = [change for change in plan.changes if change.address.kind == GROUP]
-    destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
-    declared = f"{_objects(len(groups), len(destinations))} in {counted(plan.files, 'file')}"
-    found = _objects(_existing(groups) + len(plan.unmanaged), _existing(destinations))
-    return Text.assemble(
-        "account ",
-        (account_text(plan), STRONG),
-        (f" · {declared} · read {found} in {seconds(plan.seconds)}", QUIET),
-    )
-
-
-def _objects(groups: int, destinations: int) -> str:
-    return f"{counted(groups, 'group')}, {counted(destinations, 'destination')}"
-
-
-def _existing(changes: Iterable[Change]) -> int:
-    return sum(change.action is not Action.CREATE for change in changes)
+    return Text.assemble("account ", (account_text(plan), STRONG), (f" · {extent_text(plan)}", QUIET))
 
 
 def place_column(changes: Iterable[Change], width: int | None) -> int:
@@ -102,15 +85,12 @@ def change_block(change: Change, column: int) -> Text:
     if change.missing:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))
     if change.action is Action.VERIFY:
-        parts.append(Text("    setup tests have not passed; apply runs them"))
+        parts.append(Text(f"    {UNTESTED}"))
     if change.action is Action.DELETE:
         parts.append(Text(f"    id  {value_text(change.id)}"))
-    if change.risk is Risk.REPLACES:
-        parts.append(Text("  ! deletes the destination and makes it again in the same group", BAD))
-    if change.risk is Risk.DESTROYS:
-        parts.append(Text("  ! deletes it at Fivetran for good", BAD))
-    if change.risk is Risk.INTERRUPTS_SYNCS:
-        parts.append(Text("  ! interrupts syncs while setup tests run", WARN))
+    if RISKS[change.risk]:
+        colour = WARN if change.risk is Risk.INTERRUPTS_SYNCS else BAD
+        parts.append(Text(f"  ! {RISKS[change.risk]}", colour))
     return lines(parts)
 
 
@@ -163,8 +143,12 @@ def _adopted(adopted: Sequence[Change]) -> Text:
 def _forgotten(forgotten: Sequence[Change]) -> Text:
     """What is given up without touching it."""
     symbol = SYMBOLS[Action.FORGET]
+    width = max(len(str(change.address)) for change in forgotten)
     parts = [
-        Text(f"{symbol} {change.address}  {neutral(change.id or '')}".rstrip(), ACTION_STYLES[Action.FORGET])
+        Text(
+            f"{symbol} {change.address!s:<{width}}  {neutral(change.id or '')}".rstrip(),
+            ACTION_STYLES[Action.FORGET],
+        )
         for change in forgotten
     ]
     return lines([Text("Not managed any more; apply forgets them and sends nothing:"), *parts])
@@ -178,37 +162,11 @@ def _unmanaged(unmanaged: Sequence[Unmanaged]) -> Text:
 
 
 def _closing(plan: Plan) -> Text:
-    counts = Text("No changes.", STRONG)
-    if plan.effective:
-        add, change = plan.count(Action.CREATE), plan.count(Action.UPDATE)
-        replaced = plan.count(Action.REPLACE)
-        add, destroy = add + replaced, plan.count(Action.DELETE) + replaced
-        counts = Text(f"Plan: {add} to add, {change} to change, {destroy} to destroy.", STRONG)
-    asides = _asides(plan)
-    return lines([counts, Text(" · ".join(asides), QUIET)] if asides else [counts])
-
-
-def _asides(plan: Plan) -> list[str]:
-    verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
-    asides = [f"{counted(verify, 'destination')} to test"] if verify else []
-    asides += [f"{kept:,} unchanged"] if kept else []
-    asides += _secrets(plan.changes)
+    told = asides(plan)
     # Without a change there is nothing that anybody could approve.
-    asides += [f"digest {plan.digest[:_DIGEST_SHOWN]}…"] if plan.digest and plan.effective else []
-    return asides
-
-
-def _secrets(changes: Iterable[Change]) -> Iterator[str]:
-    """The three answers about secrets, and about what Fivetran does not show truly, where there are any."""
-    answers = Counter[str]()
-    rewritten = 0
-    for change in changes:
-        secrets = change.secrets
-        answers.update(changed=len(secrets.changed), unchanged=len(secrets.unchanged))
-        answers["cannot be compared"] += len(secrets.uncomparable)
-        rewritten += len({*change.uncomparable} - {*secrets.uncomparable})
-    told = [f"{number:,} {answer}" for answer, number in answers.items() if number]
-    if told:
-        yield f"secrets: {', '.join(told)}"
-    if rewritten:
-        yield f"{counted(rewritten, 'value')} that Fivetran rewrites cannot be compared"
+    told += [f"digest {plan.digest[:DIGEST_SHOWN]}…"] if plan.digest and plan.effective else []
+    parts = [Text(counts_text(plan), STRONG)]
+    if plan.blockers:  # the findings stand elsewhere, and a plan is read without them too
+        codes = ", ".join(sorted({each.code for each in plan.blockers}))
+        parts.append(Text(f"Apply refuses this plan: {codes}.", BAD))
+    return lines([*parts, Text(" · ".join(told), QUIET)] if told else parts)

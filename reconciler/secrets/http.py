@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import http.client
-import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # missing in typeshed
+from urllib.parse import SplitResult, unquote
+
+from reconciler.model.web import is_loopback, proxy_for, split_url
 
 MAX_BYTES = 1024 * 1024
 
@@ -53,12 +53,12 @@ def server(address: str, environ: Mapping[str, str], *, authorities: str | None 
 
     Raises Unanswered for anything but https (http for loopback) without credentials, query and fragment.
     """
-    base = _split(address)
+    base = split_url(address)
     if base is None or base.scheme not in {"http", "https"} or not base.hostname:
         raise Unanswered("its address is not a web address")
     if "@" in base.netloc or base.query or base.fragment:
         raise Unanswered("its address holds more than scheme, host, port and path")
-    if _is_loopback(base.hostname):
+    if is_loopback(base.hostname):
         return Server(base, None, authorities)
     if base.scheme == "http":
         raise Unanswered("its address is not `https://`, so the request would travel unencrypted")
@@ -154,36 +154,11 @@ def _cut_off_after(seconds: float) -> Iterator[_Line]:
         timer.cancel()
 
 
-def _split(address: str) -> SplitResult | None:
-    text = address.strip()
-    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
-        return None
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _proxy(base: SplitResult, environ: Mapping[str, str]) -> SplitResult | None:
-    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if excluded and proxy_bypass_environment(base.netloc, {"no": excluded}):
-        return None
-    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-    proxy = next((environ[name] for name in names if environ.get(name)), None)
+    proxy = proxy_for(base, environ)
     if proxy is None:
         return None
-    parts = _split(proxy if "://" in proxy else f"http://{proxy}")
+    parts = split_url(proxy)
     if parts is None or parts.scheme != "http" or not parts.hostname:
         raise Unanswered("the proxy in the environment is not an `http://` address")
     return parts

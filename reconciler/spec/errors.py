@@ -144,7 +144,9 @@ def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
         is_command = "commands" in location
         items = ", ".join(node.value.split()) if is_command else f'"{node.value}"'
-        advice = f"write {'a program and its arguments one by one: ' if is_command else ''}`{name}: [{items}]`"
+        advice = (
+            f"write {'a program and its arguments one by one: ' if is_command else ''}`{name}: [{items}]`"
+        )
     elif expected == "a mapping" and name not in _FORMS:
         advice = f"write `{name}: {{}}` for an entry without settings, with settings indented below it"
     if is_empty and name in _FORMS and location != (name,):

@@ -45,7 +45,11 @@ def _exposed(root: Table, lines: set[int], is_harmless: Callable[[Keys, str], bo
     for keys, scalar in _scalars(root, ()):
         span = scalar.span
         touched = lines.intersection(range(span.line, span.end_line + 1))
-        if touched and scalar.value not in {None, "", True, False} and not is_harmless(keys, scalar.as_written):
+        if (
+            touched
+            and scalar.value not in {None, "", True, False}
+            and not is_harmless(keys, scalar.as_written)
+        ):
             for line in touched:
                 values[line].add(span)
     return values

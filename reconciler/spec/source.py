@@ -71,7 +71,11 @@ def read(file: Path, shown_as: str) -> str:
         raise ReconcilerError([_unreadable(shown_as, reason[:1].lower() + reason[1:])]) from None
     if data is None and file.is_dir():
         raise ReconcilerError(
-            [_unreadable(shown_as, "it is a folder", "name the files in it, for example with `*.yaml` behind it")]
+            [
+                _unreadable(
+                    shown_as, "it is a folder", "name the files in it, for example with `*.yaml` behind it"
+                )
+            ]
         )
     if data is None:
         raise ReconcilerError([_unreadable(shown_as, "it is not a regular file")])

@@ -18,7 +18,7 @@ Place: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as the parser counts them."""
 
 # From the first such word on, a line of a broken file may be part of a destination.
-SECRET_WORDS = "passw|passphrase|secret|key|token|credential"
+SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, not one of them a password
 _SETTINGS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
 _SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
 _HARMLESS = re.compile(

@@ -1,6 +1,6 @@
 """Plan of many unchanged pairs against an emulator in another process. Prints figures, asserts nothing.
 
-    .venv/bin/python tests/bench/plan_many.py [PAIRS ...]
+.venv/bin/python tests/bench/plan_many.py [PAIRS ...]
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def test_case(case: Case, project: Project) -> None:
     with running(case.account) as server:
         environ = {**(credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
-        assert [] == (server.writes if server else [])
+        assert (server.writes if server else []) == []
     between = "\n" if case.exit == 0 else ""  # an empty line, before the result
     assert result.stderr == case.expected + between
     assert result.exit == case.exit
@@ -103,7 +103,9 @@ def test_the_test_elsewhere_exists_and_is_about_the_code(code: str) -> None:
     file, _, name = CODES_ELSEWHERE[code].partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
     tests = [
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == name
     ]
     assert len(tests) == 1
     assert name.startswith("test_")

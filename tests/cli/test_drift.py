@@ -116,6 +116,26 @@ def test_what_is_gone_is_drift_and_what_was_never_there_is_not(team: Team, comma
     assert "config.project_id" not in result.stdout
 
 
+@BOTH
+def test_without_memory_nobody_claims_that_nothing_drifted(team: Team, command: tuple[str, ...]) -> None:
+    team.server.app.dashboard.change_destination(team.ids["orders"], config={"project_id": "theirs"})
+    (team.project.folder / "specs/.reconciler/state.json").unlink()
+    result = team.run(*command)
+    assert "1 of them may be drift too: what was last applied is not remembered" in result.stdout
+    assert team.run(*command, "--format", "json").document["undecided"] == ["destination.orders"]
+
+
+def test_a_drift_has_no_markdown(team: Team) -> None:
+    assert team.run("plan", "--drift-only", "--format", "markdown").exit == 64
+
+
+def test_part_of_an_account_is_looked_at(team: Team) -> None:
+    for id in team.ids.values():
+        team.server.app.dashboard.change_destination(id, config={"project_id": "theirs"})
+    assert team.drifted("drift", "--target", "sales") == ["destination.sales"]
+    assert team.drifted("plan", "--drift-only", "--exclude", "sales") == ["destination.orders"]
+
+
 def test_a_plan_also_says_what_is_gone(team: Team) -> None:
     team.server.app.dashboard.remove("destination", team.ids["orders"])
     lines = team.run("plan").stdout.splitlines()
@@ -129,7 +149,8 @@ def test_drift_lists_every_group_that_no_spec_is_about(team: Team) -> None:
     assert result.exit == 0, "a group of others is no drift"
     assert "Not managed: 7 groups. Left alone." in result.stdout.splitlines()
     for number, id in enumerate(ids):
-        assert f'{id}  "theirs {number}\\u001b[31m"' in " ".join(result.stdout.split("\n"))
+        [row] = [line for line in result.stdout.splitlines() if line.startswith(f"  {id} ")]
+        assert row.endswith(f'  "theirs {number}\\u001b[31m"')
     assert [group["id"] for group in team.run("drift", "--format", "json").document["unmanaged"]] == ids
     assert "Not managed" not in team.run("plan", "--drift-only").stdout
 
@@ -146,7 +167,7 @@ def test_drift_needs_no_secret(team: Team) -> None:
 def test_what_refuses_an_apply_does_not_hide_a_drift(team: Team) -> None:
     orders = PAIR.format(key="orders", offset="0", project="acme")
     id = team.ids["sales"]
-    team.server.app.dashboard.add_connection(id, "postgres")
+    team.server.app.dashboard.add_connection(id, "postgres", "shop")
     team.server.app.dashboard.change_destination(team.ids["orders"], config={"project_id": "theirs"})
     team.project.write(
         "specs/groups/main.yaml",

@@ -134,7 +134,7 @@ def test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line(project: Pro
     project.write("behaviour.yaml", "last_page: null\nlist_ordr: id\ncreated_code: Sucess\n")
     result = project.run("emulate", "--behaviour-file", "behaviour.yaml", "--list")
     assert result.exit == 1
-    assert result.stderr.count("error[unknown-switch]") == 3
+    assert result.stderr.count("error[unknown-switch]") == 2
     assert "--> behaviour.yaml:2:1" in result.stderr
     assert "--> behaviour.yaml:3:1" in result.stderr
     project.write("faults.txt", "# these\nGET * #2 reset\n  GET * rset\n")

@@ -143,6 +143,7 @@ def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(orders: Projec
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
     result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
+    assert "setup-tests-failed" in result.stdout + result.stderr
     assert "no route to orders.example" in result.stdout + result.stderr
     assert len(server.ids("destinations")) == 1
     assert orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 2

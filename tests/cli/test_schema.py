@@ -33,10 +33,21 @@ def test_schemas_are_valid_schemas(kind: str) -> None:
     Draft202012Validator.check_schema(schema_of(kind))
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "specs").rglob("*.yaml")), ids=lambda file: file.name)
-def test_the_demo_account_fits(file: Path) -> None:
+DEMO = sorted((ROOT / "specs").rglob("*.yaml"))
+EXAMPLES = sorted(
+    file for specs in (ROOT / "examples").rglob("specs") for file in specs.rglob("*.yaml") if specs.is_dir()
+)
+
+
+@pytest.mark.parametrize("file", [*DEMO, *EXAMPLES], ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_demo_account_and_the_examples_fit(file: Path) -> None:
     data = spec_of(file.read_text())
-    (PROJECT if file.name == "reconciler.yaml" else SPEC).validate(data)
+    (PROJECT if "specs" in data else SPEC).validate(data)
+
+
+@pytest.mark.parametrize(("port", "fits"), [(0, False), (1, True), (65535, True), (65536, False)])
+def test_numbers_have_their_bounds(port: int, fits: bool) -> None:
+    assert SPEC.is_valid(entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
 
 
 @pytest.mark.parametrize("name", service_names())

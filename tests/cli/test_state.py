@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import AtTerminal
 from filelock import FileLock
 from harness import Fivetran, Project, Result
 
@@ -250,6 +251,17 @@ def test_the_sandbox_has_a_memory_of_its_own(project: Project) -> None:
     assert "group.sales" in project.run("state", "list", "--sandbox").stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"), [(["show"], "ADDR"), (["move", "orders"], "TO"), (["forget"], "ADDR")]
+)
+def test_what_is_missing_is_called_as_the_help_calls_it(
+    project: Project, arguments: list[str], missing: str
+) -> None:
+    result = project.run("state", *arguments)
+    assert result.exit == 64
+    assert f"`{missing}` is missing" in result.stderr
+
+
 def test_broken_specs_do_not_matter(memory: Memory) -> None:
     memory.project.write("specs/groups/main.yaml", "version: [")
     assert memory.state("list").exit == 0
@@ -262,3 +274,19 @@ def test_a_key_that_moves_by_its_spec_takes_its_secrets_along(memory: Memory) ->
         )
     )
     assert memory.plan().exit == 0
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("yes\n", 0, 0), ("y\n", 1, 2), ("\x04", 1, 2)])
+def test_a_person_is_asked_before_anything_is_forgotten(
+    project: Project, answer: str, code: int, left: int
+) -> None:
+    project.groups(PAIR.format(key="orders"))
+    assert project.run("apply", "--sandbox", "--auto-approve").exit == 0
+    with AtTerminal("state", "forget", "orders", "--sandbox", directory=project.folder) as terminal:
+        terminal.wait_for('Only "yes" is accepted: ')
+        assert ". destination.orders" in terminal.seen
+        terminal.type(answer)
+        assert terminal.end() == code
+        assert ("Nothing was forgotten." in terminal.text) is (code == 1)
+    document = project.run("state", "list", "--sandbox", "--format", "json").document
+    assert len(document["records"]) == left

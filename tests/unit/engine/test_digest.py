@@ -239,3 +239,16 @@ def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
         alter(world)
         digests.add(world.digest())
     assert len(digests) == len(EFFECTS)
+
+
+def test_a_replacement_sends_everything_so_everything_matters() -> None:
+    def digest(**changes: Any) -> str:
+        world = World(sales={**THERE, ("service",): "snowflake"})
+        fields = {**SALES.fields, **changes.pop("fields", {})}
+        world.desired["destination.sales"] = replace(SALES, allow_replace=True, fields=fields)
+        assert world.steps()[SALES.address].change.action is Action.REPLACE
+        return world.digest()
+
+    assert digest() != digest(fields={("config", "secret_key"): Reference("env", "B")})
+    assert digest() != digest(fields={("config", "brand_new"): 2})
+    assert digest() == digest()

@@ -24,6 +24,7 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
         ("destination.lake", "verify"),
     ]
     assert data["counts"] == {"create": 2, "update": 1, "adopt": 0, "verify": 1} | {
+        "replace": 0,
         "delete": 0,
         "forget": 0,
         "no-op": 2,
@@ -54,6 +55,7 @@ def test_a_change_carries_its_fields_risk_and_place() -> None:
         "after": "AWS_US_EAST_1",
         "shown": "clear",
         "origin": "spec",
+        "forces_replace": False,
         "span": None,
     }
 

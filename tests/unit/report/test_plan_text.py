@@ -14,7 +14,7 @@ from report_values import (
 )
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import FieldChange, Plan, Secrets, Shown, Unmanaged
+from reconciler.model.plan import Action, FieldChange, Plan, Secrets, Shown, Unmanaged
 from reconciler.report.plan_text import Detail, plan_text
 
 
@@ -169,3 +169,17 @@ def test_the_digest_is_told_only_where_there_is_something_to_approve() -> None:
     digest = "7f3a19c2" + "0" * 56
     assert shown(replace(plan_of(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
     assert "digest" not in shown(replace(plan_of(KEPT_GROUP), digest=digest))
+
+
+def test_a_plan_that_is_refused_says_so_behind_its_counts() -> None:
+    refused = replace(
+        plan_of(NEW_GROUP), blockers=(Diagnostic("protected", "x"), Diagnostic("limit-exceeded", "y"))
+    )
+    assert shown(refused).endswith("destroy.\nApply refuses this plan: limit-exceeded, protected.")
+
+
+def test_what_goes_does_not_count_as_declared() -> None:
+    going = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
+    assert " · 1 group, 0 destinations in 4 files · read 2 groups, 0 destinations in " in shown(
+        plan_of(KEPT_GROUP, going)
+    )

@@ -1,0 +1,49 @@
+"""`graph`: groups, destinations and what they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import replace
+
+from reconciler.kinds.destination import SERVICE
+from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
+from reconciler.model.graph import Node
+from reconciler.model.plan import Action, Plan
+from reconciler.model.resource import Desired
+from reconciler.operations.specs import Specs
+
+
+def declared_graph(specs: Specs) -> tuple[Node, ...]:
+    """What specs declare, without a look at the account."""
+    return _sorted(_node(desired) for desired in (*specs.groups, *specs.destinations))
+
+
+def planned_graph(specs: Specs, plan: Plan) -> tuple[Node, ...]:
+    """What a plan is about, each with its action. What specs only give up is there too, below its group."""
+    declared = {node.address: node for node in declared_graph(specs)}
+    known = {change.address for change in plan.changes}
+    return _sorted(
+        _within(declared.get(change.address) or _given_up(change.address), known, change.action)
+        for change in plan.changes
+    )
+
+
+def _node(desired: Desired) -> Node:
+    if desired.address.kind == GROUP:
+        title = desired.name if desired.name != desired.address.key else ""
+    else:
+        title = str(desired.fields.get(SERVICE) or "")
+    return Node(desired.address, title, desired.depends_on)
+
+
+def _given_up(address: Address) -> Node:
+    return Node(address, "", (Address(GROUP, address.key),) if address.kind == DESTINATION else ())
+
+
+def _within(node: Node, known: Container[Address], action: Action) -> Node:
+    """A node with its action. Of what it depends on only that which the plan is about is drawn."""
+    return replace(node, action=action, depends_on=tuple(each for each in node.depends_on if each in known))
+
+
+def _sorted(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(sorted(nodes, key=lambda node: by_entry(node.address)))

@@ -1,0 +1,84 @@
+"""What depends on what, as a Mermaid flowchart and as JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.graph import Node
+from reconciler.model.plan import Action
+from reconciler.report.diagnostics import as_data
+from reconciler.report.neutral import neutral
+
+_HARMLESS = frozenset(" _-./,")
+_COLOURS = {
+    Action.CREATE: "fill:#d8f5d8,stroke:#2e8b2e,color:#000",
+    Action.UPDATE: "fill:#fff3c4,stroke:#b8860b,color:#000",
+    Action.REPLACE: "fill:#ffe0cc,stroke:#c04000,color:#000",
+    Action.ADOPT: "fill:#d6f2f7,stroke:#1e7f91,color:#000",
+    Action.VERIFY: "fill:#d6f2f7,stroke:#1e7f91,color:#000,stroke-dasharray:4",
+    Action.DELETE: "fill:#fbd5d5,stroke:#b02020,color:#000",
+    Action.FORGET: "fill:#eeeeee,stroke:#888888,color:#000,stroke-dasharray:4",
+    Action.NO_OP: "fill:#ffffff,stroke:#888888,color:#000",
+}
+
+
+def mermaid(nodes: Sequence[Node]) -> str:
+    """A flowchart: one box for each address, arrows from what has to be there first, a class for each action.
+
+    Whatever a text contains, it is only ever a part of the label that it belongs to.
+    """
+    return "\n".join(["flowchart LR", *_boxes(nodes), *_arrows(nodes), *_classes(nodes)])
+
+
+def graph_data(nodes: Sequence[Node], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
+    """The addresses in reading order, each with those that it depends on."""
+    return {
+        "nodes": [
+            {
+                "address": str(node.address),
+                "title": node.title,
+                "action": None if node.action is None else str(node.action),
+                "depends_on": [str(address) for address in node.depends_on],
+            }
+            for node in nodes
+        ],
+        "warnings": as_data(warnings),
+    }
+
+
+def _boxes(nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        label = _label(str(node.address)) + (f"<br/>{_label(node.title)}" if node.title else "")
+        yield f'  {_name(node.address)}["{label}"]' + (f":::{_class(node.action)}" if node.action else "")
+
+
+def _arrows(nodes: Sequence[Node]) -> Iterator[str]:
+    for node in nodes:
+        for parent in node.depends_on:
+            yield f"  {_name(parent)} --> {_name(node.address)}"
+
+
+def _classes(nodes: Sequence[Node]) -> Iterator[str]:
+    used = {node.action for node in nodes}
+    for action, colours in _COLOURS.items():
+        if action in used:
+            yield f"  classDef {_class(action)} {colours}"
+
+
+def _name(address: Address) -> str:
+    """Keys have letters, digits and `_` only; the kind before them keeps them off Mermaid's own words."""
+    return f"{address.kind}_{address.key}"
+
+
+def _class(action: Action) -> str:
+    return str(action).replace("-", "_")
+
+
+def _label(text: str) -> str:
+    """A text in which nothing means anything to Mermaid: all but letters and digits are entities."""
+    return "".join(
+        each if each.isalnum() or each in _HARMLESS else f"#{ord(each)};" for each in neutral(text)
+    )

@@ -1,0 +1,82 @@
+"""What all plans for people say in the same words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.plan import Action, Change, Plan, Risk
+from reconciler.report.neutral import neutral
+from reconciler.report.style import counted, seconds
+
+DIGEST_SHOWN = 8
+NO_CHANGES = "No changes."
+UNTESTED = "setup tests have not passed; apply runs them"
+RISKS = {
+    Risk.IN_PLACE: "",
+    Risk.INTERRUPTS_SYNCS: "interrupts syncs while setup tests run",
+    Risk.REPLACES: "deletes the destination and makes it again in the same group",
+    Risk.DESTROYS: "deletes it at Fivetran for good",
+}
+
+
+def counts_text(plan: Plan) -> str:
+    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`."""
+    if not plan.effective:
+        return NO_CHANGES
+    replaced = plan.count(Action.REPLACE)
+    add, destroy = plan.count(Action.CREATE) + replaced, plan.count(Action.DELETE) + replaced
+    return f"Plan: {add} to add, {plan.count(Action.UPDATE)} to change, {destroy} to destroy."
+
+
+def account_text(plan: Plan) -> str:
+    """`NAME (id)`, or the id alone where the account has no name."""
+    if not plan.account_name:
+        return neutral(plan.account_id)
+    return f"{neutral(plan.account_name)} ({neutral(plan.account_id)})"
+
+
+def extent_text(plan: Plan) -> str:
+    """How much is declared, and how much was read."""
+    groups = [change for change in plan.changes if change.address.kind == GROUP]
+    destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
+    declared = f"{_objects(_declared(groups), _declared(destinations))} in {counted(plan.files, 'file')}"
+    found = _objects(_existing(groups) + len(plan.unmanaged), _existing(destinations))
+    return f"{declared} · read {found} in {seconds(plan.seconds)}"
+
+
+def asides(plan: Plan) -> list[str]:
+    """What else there is to know: tests to run, what stays, and what is known about secrets."""
+    verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
+    told = [f"{counted(verify, 'destination')} to test"] if verify else []
+    told += [f"{kept:,} unchanged"] if kept else []
+    return [*told, *_secrets(plan.changes)]
+
+
+def _objects(groups: int, destinations: int) -> str:
+    return f"{counted(groups, 'group')}, {counted(destinations, 'destination')}"
+
+
+def _declared(changes: Iterable[Change]) -> int:
+    return sum(change.action not in {Action.DELETE, Action.FORGET} for change in changes)
+
+
+def _existing(changes: Iterable[Change]) -> int:
+    return sum(change.action is not Action.CREATE for change in changes)
+
+
+def _secrets(changes: Iterable[Change]) -> Iterator[str]:
+    """The three answers about secrets, and about what Fivetran does not show truly, where there are any."""
+    answers = Counter[str]()
+    rewritten = 0
+    for change in changes:
+        secrets = change.secrets
+        answers.update(changed=len(secrets.changed), unchanged=len(secrets.unchanged))
+        answers["cannot be compared"] += len(secrets.uncomparable)
+        rewritten += len({*change.uncomparable} - {*secrets.uncomparable})
+    told = [f"{number:,} {answer}" for answer, number in answers.items() if number]
+    if told:
+        yield f"secrets: {', '.join(told)}"
+    if rewritten:
+        yield f"{counted(rewritten, 'value')} that Fivetran rewrites cannot be compared"

@@ -1,0 +1,92 @@
+"""Groups and destinations drawn, with what apply would do."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Fivetran, Project
+
+PAIR = """\
+  {key}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {{project_id: acme, data_set_location: US}}
+"""
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Project:
+    """Two applied pairs; then one is given up, one loses its destination, and a group is new."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(PAIR.format(key="orders") + PAIR.format(key="sales"))
+    assert project.against(server, "apply", "--auto-approve").exit == 0
+    [orders], [sales] = (server.app.dashboard.group_ids(key) for key in ("orders", "sales"))
+    server.app.dashboard.remove("destination", orders)
+    project.write(
+        "specs/groups/main.yaml",
+        "version: 1\ngroups:\n"
+        + PAIR.format(key="orders")
+        + "  brand_new: {name: 'quote \" [bracket]'}\n"
+        + f"removed:\n  - {{group: sales, id: {sales}}}\n",
+    )
+    return project
+
+
+def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Fivetran) -> None:
+    before = len(server.writes)
+    result = team.against(server, "graph")
+    assert result.exit == 0
+    assert server.writes[before:] == []
+    assert [line for line in result.stdout.splitlines() if "classDef" not in line] == [
+        "flowchart LR",
+        '  group_brand_new["group.brand_new<br/>quote #34; #91;bracket#93;"]:::create',
+        '  group_orders["group.orders"]:::no_op',
+        '  destination_orders["destination.orders<br/>big_query"]:::create',
+        '  group_sales["group.sales"]:::delete',
+        '  destination_sales["destination.sales"]:::delete',
+        "  group_orders --> destination_orders",
+        "  group_sales --> destination_sales",
+    ]
+
+
+def test_as_a_document(team: Project, server: Fivetran) -> None:
+    document = team.against(server, "graph", "--format", "json").document
+    assert {node["address"]: node["action"] for node in document["nodes"]} == {
+        "group.brand_new": "create",
+        "group.orders": "no-op",
+        "destination.orders": "create",
+        "group.sales": "delete",
+        "destination.sales": "delete",
+    }
+    assert document["exit"] == {"code": 0, "reason": "ok"}
+
+
+def test_offline_only_the_specs_are_drawn(team: Project, server: Fivetran) -> None:
+    before = len(server.calls)
+    result = team.run("graph", "--offline")
+    assert result.exit == 0
+    assert server.calls[before:] == []
+    assert "classDef" not in result.stdout
+    assert "group_orders --> destination_orders" in result.stdout
+    assert "sales" not in result.stdout
+    nodes = team.run("graph", "--offline", "--format", "json").document["nodes"]
+    assert {node["action"] for node in nodes} == {None}
+
+
+def test_a_part_is_drawn(team: Project, server: Fivetran) -> None:
+    drawn = team.against(server, "graph", "--target", "destination.orders").stdout
+    assert "group_orders --> destination_orders" in drawn
+    assert "brand_new" not in drawn
+    assert team.run("graph", "--offline", "--target", "orders").exit == 64
+
+
+def test_wrong_specs_are_told_and_nothing_is_drawn(project: Project) -> None:
+    project.groups("  orders: {destinatoin: {}}\n")
+    result = project.run("graph", "--offline")
+    assert result.exit == 1
+    assert result.stdout == ""
+    assert "did you mean `destination`?" in result.stderr

@@ -1,0 +1,66 @@
+"""All services in one account, under one setting of one switch after the other."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import law
+from meant_destinations import Meant, changed, meant, spelled
+from reconciliation import actions, reconciliation
+from switches_for_clients import SETTINGS
+
+from reconciler.catalogue.load import service_names
+from reconciler.emulator.behaviour import AS_DOCUMENTED, Behaviour
+from reconciler.model.plan import SILENT
+
+OTHERWISE = [
+    (name, value)
+    for name, values in SETTINGS.items()
+    for value in values
+    if value != Behaviour.model_fields[name].default
+]
+Specs = dict[str, Any]
+
+
+@cache
+def specs() -> tuple[Specs, Specs, dict[str, str]]:
+    """A pair of every service, and the same after an edit, with what they refer to. Always the same."""
+    before, after, environ = {}, {}, {}
+    for service in service_names():
+        first, second, own = max(drawn(service), key=lambda each: len(each[0]["config"]))
+        before[service], after[service] = {"destination": first}, {"destination": second}
+        environ.update(own)
+    return before, after, environ
+
+
+def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
+    """A few destinations of a service, before and after an edit, with what they refer to."""
+    found = []
+
+    @law(3)
+    @given(st.data())
+    def collect(data: st.DataObject) -> None:
+        each: Meant = data.draw(meant(service, extra=False))
+        environ: dict[str, str] = {}
+        first = spelled(data.draw, each, service, environ)
+        second = spelled(data.draw, data.draw(changed(each)), f"{service}_later", environ)
+        found.append((first, second, environ))
+
+    collect()
+    return found
+
+
+@pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHERWISE])
+def test_every_service_settles_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
+    before, after, environ = specs()
+    with reconciliation(**{switch: setting}) as account:
+        account.secrets.update(environ)
+        account.declare(before)
+        assert account.apply()
+        account.declare(after)
+        assert account.apply()
+        assert set(actions(account.plan()).values()) <= SILENT

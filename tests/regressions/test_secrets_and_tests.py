@@ -1,0 +1,241 @@
+"""R21 to R25, R29 to R35, R45 and R48: tests run when they should, and secrets are told about honestly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from harness import Fivetran, Project, Result
+
+from reconciler.emulator.setup_tests import SetupTest
+
+PAIR = """\
+  orders:
+    destination:
+      service: snowflake
+      time_zone_offset: "0"
+      config:
+        host: acme.snowflakecomputing.com
+        database: ORDERS
+        auth: PASSWORD
+        user: FIVETRAN
+        password: {secret: "env:ORDERS_PASSWORD"}
+"""
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADAN\nBgkqhkiG9w0B\n-----END PRIVATE KEY-----\n"
+QUIET = PAIR + "      setup_tests: {run: false}\n"
+
+
+class Orders:
+    """A project with one applied pair that has a password."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+        project.groups(PAIR)
+        assert self.run("apply", "--auto-approve").exit == 0
+        [self.id] = server.ids("groups")
+
+    def run(self, *arguments: str, password: str = "first-password", **environ: str) -> Result:
+        return self.project.against(self.server, *arguments, environ={"ORDERS_PASSWORD": password, **environ})
+
+    def patches(self) -> list[object]:
+        return self.server.bodies("PATCH", f"/v1/destinations/{self.id}")
+
+    def writes_of(self, *arguments: str, password: str = "first-password") -> list[str]:
+        """Apply, which must succeed; the writes that it sent."""
+        before = len(self.server.writes)
+        result = self.run("apply", "--auto-approve", *arguments, password=password)
+        assert result.exit == 0, result.stdout + result.stderr
+        return self.server.writes[before:]
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Orders:
+    """One applied pair with a password."""
+    return Orders(project, server)
+
+
+def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(orders: Orders) -> None:
+    orders.server.app.dashboard.present_certificate(destination=orders.id)
+    orders.project.groups(PAIR.replace('"0"', '"+2"'))
+    assert orders.run("apply", "--auto-approve").exit == 7, "somebody must approve the certificate"
+    orders.project.groups(PAIR.replace('"0"', '"+2"') + "      trust: {certificates: any}\n")
+    assert orders.writes_of() == [f"POST /v1/destinations/{orders.id}/test"]
+    [*_, tests] = orders.server.bodies("POST", f"/v1/destinations/{orders.id}/test")
+    assert tests == {"trust_certificates": True}
+    assert orders.server.calls[-1] == f"GET /v1/destinations/{orders.id}"
+    assert orders.writes_of() == []
+
+
+def test_r22_an_update_without_tests_asks_for_none(orders: Orders) -> None:
+    orders.project.groups(QUIET.replace('"0"', '"+2"'))
+    assert orders.writes_of() == [f"PATCH /v1/destinations/{orders.id}"]
+    assert orders.patches() == [{"time_zone_offset": "+2", "run_setup_tests": False}]
+
+
+@pytest.mark.parametrize(("policy", "code"), [("fail", 6), ("warn", 0)])
+def test_r24_a_failed_test_counts_as_its_policy_says(orders: Orders, policy: str, code: int) -> None:
+    failure = SetupTest("Permission Test", "FAILED", "role cannot write")
+    orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
+    orders.project.groups(PAIR.replace('"0"', '"+2"') + f"      setup_tests: {{on_failure: {policy}}}\n")
+    result = orders.run("apply", "--auto-approve")
+    assert result.exit == code
+    assert "role cannot write" in result.stdout
+
+
+def test_r24_a_failed_test_is_a_warning_in_the_document_too(orders: Orders) -> None:
+    failure = SetupTest("Permission Test", "FAILED", "role cannot write")
+    orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
+    orders.project.groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
+    result = orders.run("apply", "--auto-approve", "--format", "json")
+    assert result.exit == 0
+    assert "setup-tests-failed" in json.dumps(result.document)
+    assert "role cannot write" in json.dumps(result.document)
+
+
+def test_r25_nothing_is_sent_and_nothing_is_tested_where_nothing_changed(orders: Orders) -> None:
+    assert orders.writes_of() == []
+
+
+def test_r29_what_is_gone_already_counts_as_deleted(orders: Orders) -> None:
+    orders.project.write(
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {orders.id}}}\n",
+    )
+    orders.server.app.dashboard.remove("destination", orders.id)
+    writes = orders.writes_of()
+    assert writes[-1] == f"DELETE /v1/groups/{orders.id}"
+    assert f"DELETE /v1/destinations/{orders.id}" not in writes
+
+
+def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(orders: Orders) -> None:
+    plan = orders.run("plan", password="second-password")
+    assert "config.password" in plan.stdout
+    assert "second-password" not in plan.stdout + plan.stderr
+    assert orders.writes_of(password="second-password")[0] == f"PATCH /v1/destinations/{orders.id}"
+    assert orders.patches() == [{"config": {"password": "second-password"}, "run_setup_tests": False}]
+
+
+def test_r31_a_secret_that_is_declared_later_is_sent(orders: Orders) -> None:
+    orders.project.groups(
+        PAIR.replace(
+            "        password:",
+            '        aws_secret_access_key: {secret: "env:ORDERS_AWS"}\n        password:',
+        )
+    )
+    plan = orders.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret")
+    assert plan.exit == 2
+    assert "config.aws_secret_access_key" in plan.stdout
+    result = orders.run("apply", "--auto-approve", ORDERS_AWS="an-aws-secret")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert orders.patches() == [
+        {"config": {"aws_secret_access_key": "an-aws-secret"}, "run_setup_tests": False}
+    ]
+    assert orders.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
+
+
+def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(project: Project, server: Fivetran) -> None:
+    group = server.app.dashboard.add_group("orders")
+    config = {
+        "host": "acme.snowflakecomputing.com",
+        "database": "ORDERS",
+        "auth": "PASSWORD",
+        "user": "FIVETRAN",
+        "password": "nobody-knows",
+    }
+    server.app.dashboard.add_destination(group, "snowflake", config=config)
+    orders = Orders(project, server)
+    assert orders.writes_of() == []
+    assert server.writes == []
+
+
+def test_r32_a_mask_is_no_difference_and_is_never_written_back(orders: Orders) -> None:
+    orders.project.groups(PAIR.replace("database: ORDERS", "database: SALES"))
+    orders.writes_of()
+    assert orders.patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
+    assert orders.server.app.dashboard.destination(orders.id).config["password"] == "first-password"
+
+
+@pytest.mark.parametrize("before", [PEM, '{"type": "service_account", "k": "zxq81"}', "q", "ordinary"])
+def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
+    project: Project, server: Fivetran, before: str
+) -> None:
+    orders = Orders(project, server)
+    orders.writes_of(password=before)
+    printed = ""
+    for after in (before, f"new {before}"):
+        for options in (["plan"], ["plan", "--format", "json"], ["plan", "-v"], ["apply", "--auto-approve"]):
+            result = orders.run(*options, password=after)
+            printed += result.stdout + result.stderr
+    assert "config.password" in printed
+    assert "destination.orders" in printed
+    folder = project.folder / "specs" / ".reconciler"
+    kept = "".join(file.read_text() for file in folder.glob("state.json*") if not file.name.endswith(".key"))
+    if len(before) > 1 and before != "ordinary":
+        for line in before.splitlines():
+            assert line not in printed
+            assert line not in kept
+    assert f"new {before}" not in printed
+
+
+def test_r35_a_name_is_a_secret_only_where_the_service_says_so(project: Project, server: Fivetran) -> None:
+    project.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+    project.groups(
+        """\
+  lake:
+    destination:
+      service: managed_data_lake
+      time_zone_offset: "0"
+      config: {storage_provider: AWS, bucket: b, fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
+  base:
+    destination:
+      service: postgres_rds_warehouse
+      time_zone_offset: "0"
+      config:
+        host: h
+        auth_method: AWS_IAM
+        aws_region_code: us-east-1
+        external_id: e
+        role_arn: "arn:aws:iam::123456789012:role/base"
+"""
+    )
+    result = project.run("validate")
+    assert result.exit == 1
+    assert "`config.role_arn` is sensitive" in result.stderr
+    assert "fivetran_role_arn` is sensitive" not in result.stderr
+    assert "role/base" not in result.stderr
+
+
+def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) -> None:
+    project.groups(
+        '  a:\n    destination:\n      service: clickhouse\n      time_zone_offset: "0"\n'
+        "      config: {host: h, api_token: shown-nowhere}\n"
+    )
+    result = project.run("validate")
+    assert result.exit == 1
+    assert "error[literal-secret]" in result.stderr
+    assert "shown-nowhere" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--format", "json"], ["--secrets", "skip"], ["--detailed-exitcode"]]
+)
+def test_r45_a_plan_sends_nothing_but_get(orders: Orders, options: list[str]) -> None:
+    orders.project.groups(
+        PAIR.replace("ORDERS\n", "SALES\n") + "      trust: {certificates: any}\n  new: {}\n"
+    )
+    before = len(orders.server.writes)
+    assert orders.run("plan", *options).exit in {0, 2}
+    assert orders.run("validate").exit == 0
+    assert orders.server.writes[before:] == []
+
+
+@pytest.mark.parametrize("spec", [PAIR, "  orders: {destination: 7}\n", "  orders: [\n", "  Orders: {}\n"])
+@pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"], ["validate"]])
+def test_r48_a_document_is_one_whatever_happens(orders: Orders, spec: str, command: list[str]) -> None:
+    orders.project.groups(spec)
+    result = orders.run(*command, "--format", "json")
+    assert result.document["exit"]["code"] == result.exit

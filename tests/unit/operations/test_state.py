@@ -1,0 +1,75 @@
+"""Which records are meant, where they go, and what is not shown of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.record import Record
+from reconciler.operations.state import Move, hidden_fields, moves_between, record_at, to_forget
+
+GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
+OTHER_GROUP, OTHER_DESTINATION = Address("group", "sales"), Address("destination", "sales")
+RECORD = Record(id="decent_dropsy")
+
+
+def codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
+    return [each.code for each in error.value.diagnostics]
+
+
+def test_a_pair_that_was_torn_apart_can_be_brought_together() -> None:
+    torn = {GROUP: RECORD, OTHER_DESTINATION: RECORD}
+    assert moves_between(torn, "sales", "orders") == (Move(OTHER_DESTINATION, DESTINATION),)
+
+
+def test_a_half_that_is_in_the_way_stops_the_whole_pair() -> None:
+    records = {GROUP: RECORD, DESTINATION: RECORD, OTHER_DESTINATION: RECORD}
+    with pytest.raises(ReconcilerError) as error:
+        moves_between(records, "orders", "sales")
+    assert codes(error) == ["address-taken"]
+
+
+def test_nothing_moves_onto_itself() -> None:
+    with pytest.raises(ReconcilerError) as error:
+        moves_between({GROUP: RECORD, DESTINATION: RECORD}, "orders", "orders")
+    assert codes(error) == ["address-taken", "address-taken"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "chosen"),
+    [
+        (["orders"], [GROUP, DESTINATION]),
+        (["group.orders"], [GROUP, DESTINATION]),
+        (["destination.orders"], [DESTINATION]),
+        (["sales", "destination.orders", "sales"], [DESTINATION, OTHER_GROUP]),
+    ],
+)
+def test_a_group_takes_its_destination_along(texts: list[str], chosen: list[Address]) -> None:
+    records = {OTHER_GROUP: RECORD, DESTINATION: RECORD, GROUP: RECORD}
+    assert list(to_forget(records, texts)) == chosen
+
+
+def test_an_address_is_itself_only_and_a_key_is_both() -> None:
+    records = {DESTINATION: RECORD, GROUP: RECORD}
+    assert list(record_at(records, "group.orders")) == [GROUP]
+    assert list(record_at(records, "orders")) == [GROUP, DESTINATION]
+
+
+@pytest.mark.parametrize("service", ["snowflake", "brand_new_service", None])
+def test_what_is_sensitive_or_unknown_is_hidden(service: str | None) -> None:
+    fields = {
+        ("region",): "GCP_US_EAST4",
+        ("config", "host"): "h",
+        ("config", "password"): None,
+        ("config", "x"): 1,
+    }
+    record = Record(applied={**fields, ("service",): service} if service else fields)
+    hidden = hidden_fields(DESTINATION, record)
+    assert {("config", "password"), ("config", "x")} <= hidden
+    assert not hidden & {("service",), ("region",)}
+    assert (("config", "host") in hidden) is (service != "snowflake")
+
+
+def test_nothing_of_a_group_is_hidden() -> None:
+    assert hidden_fields(GROUP, Record(applied={("name",): "Orders"})) == frozenset()

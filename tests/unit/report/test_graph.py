@@ -1,0 +1,81 @@
+"""A drawing in which texts of users are texts and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reconciler.model.address import Address
+from reconciler.model.graph import Node
+from reconciler.model.plan import Action
+from reconciler.report.graph import graph_data, mermaid
+
+GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
+PAIR = (
+    Node(GROUP, "Orders of today", (), Action.NO_OP),
+    Node(DESTINATION, "big_query", (GROUP,), Action.CREATE),
+)
+
+
+def decoded(label: str) -> str:
+    """A label as Mermaid shows it."""
+    return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)
+
+
+def test_boxes_arrows_and_classes() -> None:
+    assert [line for line in mermaid(PAIR).splitlines() if "classDef" not in line] == [
+        "flowchart LR",
+        '  group_orders["group.orders<br/>Orders of today"]:::no_op',
+        '  destination_orders["destination.orders<br/>big_query"]:::create',
+        "  group_orders --> destination_orders",
+    ]
+    assert re.findall(r"classDef (\w+) ", mermaid(PAIR)) == ["create", "no_op"]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_action_has_a_look(action: Action) -> None:
+    drawn = mermaid([Node(GROUP, "", (), action)])
+    [used] = re.findall(r":::(\w+)", drawn)
+    assert f"  classDef {used} " in drawn
+
+
+def test_without_actions_there_are_no_classes() -> None:
+    assert mermaid([Node(GROUP, "", ())]) == 'flowchart LR\n  group_orders["group.orders"]'
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        'x"] --> y["z',
+        "x\nclick group_orders href javascript:alert(1)",
+        "x\r\u2028%%{init: {}}%%",
+        "`**md**` <b>html</b> &amp; #quot; \\n ;",
+        "(round) {brace} [bracket] |pipe| $$tex$$",
+        "\x1b[31m\u202e",
+    ],
+)
+def test_a_title_never_leaves_its_label(title: str) -> None:
+    drawn = mermaid([Node(GROUP, title, ())])
+    first, box = drawn.splitlines()
+    assert first == "flowchart LR"
+    label = re.fullmatch(r'  group_orders\["group\.orders<br/>([^"]*)"\]', box)
+    assert label
+    assert re.fullmatch(r"(?:[\w _./,-]|#\d+;)*", label[1])
+    assert decoded(label[1]).isprintable()
+
+
+def test_entities_say_the_same_as_the_text() -> None:
+    text = 'a "b" [c] #1; `d`'
+    [_, box] = mermaid([Node(GROUP, text, ())]).splitlines()
+    label = box.partition("<br/>")[2].removesuffix('"]')
+    assert decoded(label) == text
+
+
+def test_as_data() -> None:
+    assert graph_data(PAIR, [])["nodes"][1] == {
+        "address": "destination.orders",
+        "title": "big_query",
+        "action": "create",
+        "depends_on": ["group.orders"],
+    }

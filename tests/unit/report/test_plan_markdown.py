@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from report_values import (
+    CHANGED_DESTINATION,
+    FULL_PLAN,
+    KEPT_GROUP,
+    NEW_DESTINATION,
+    UNTESTED_DESTINATION,
+    at,
+    destination,
+    plan_of,
+)
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Shown, Unmanaged
+from reconciler.report.markdown import LIMIT, code, cut_page, fenced, folded, page, paragraph, size
+from reconciler.report.plan_markdown import failure_markdown, plan_markdown
+
+PROJECT = "specs/reconciler.yaml"
+DIGEST = "7f3a19c2" * 8
+PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+NOT_VALID = "not valid for approval"
+
+
+def shown(plan: Plan, project: str = PROJECT) -> str:
+    return plan_markdown(replace(plan, digest=DIGEST), project, lambda path, line: None)
+
+
+def hostile_plan(data: str) -> Plan:
+    """A plan with this text wherever others may put one."""
+    place = at(data, 3)
+    finding = Diagnostic("protected", data, place, notes=(data,), help=data, label=data)
+    fields = (
+        FieldChange(("config", data), data, [data], span=place),
+        FieldChange(("config", "x"), None, data, Shown.SECRET),
+    )
+    changes = [
+        Change(Address("destination", data), action, fields=fields, id=data, span=place, risk=risk)
+        for action, risk in (
+            (Action.CREATE, Risk.IN_PLACE),
+            (Action.UPDATE, Risk.INTERRUPTS_SYNCS),
+            (Action.VERIFY, Risk.IN_PLACE),
+            (Action.DELETE, Risk.DESTROYS),
+            (Action.ADOPT, Risk.IN_PLACE),
+            (Action.FORGET, Risk.IN_PLACE),
+        )
+    ]
+    return Plan(
+        account_id=data,
+        account_name=data,
+        changes=tuple(changes),
+        unmanaged=(Unmanaged(data, data),),
+        warnings=(replace(finding, severity=Severity.WARNING),),
+        blockers=(finding,),
+    )
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """All tokens, those inside of lines too."""
+    for token in PARSER.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+def shape(text: str) -> list[tuple[str, str]]:
+    """What a page consists of, without its words."""
+    return [(token.type, token.tag) for token in tokens(text)]
+
+
+def outside_of_code(text: str) -> str:
+    """Everything that is looked at for mentions, references and links: the words and the HTML, without code."""
+    words = "\n".join(
+        token.content for token in tokens(text) if token.type in {"text", "html_block", "html_inline"}
+    )
+    return re.sub(r"<code>[^<]*</code>", "", words)
+
+
+CANARY = "octocat"
+FRAGMENTS = [
+    f"@{CANARY}", f"https://{CANARY}.example/x", f"www.{CANARY}.example", f"[{CANARY}](x)", f"![{CANARY}](x)",
+    f"<a href={CANARY}>", f"<!-- {CANARY} -->", "-->", "--", "</summary>", "</details>", "<details>", "</code>",
+    "`", "``", "```", "````", "~~~", "\n", "\r\n", "\n\n", "|", "|--|", "\\", "\\`", "&lt;", "&#96;", "#1", "* ",
+    "- ", "> ", "    ", "::error::", "##[error]", "\x1b[2J", "\u202e", "\u200b", "\ud800", "é", " ", "x", "@@ ", "{",
+]  # fmt: skip
+DATA = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(
+    lambda parts: f"{CANARY}{''.join(parts)}{CANARY}"
+)
+NAKED = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join)
+
+
+@given(DATA | NAKED)
+def test_no_data_has_a_say_about_the_page(data: str) -> None:
+    text = shown(hostile_plan(data), data)
+    assert shape(text) == shape(shown(hostile_plan("harmless")))
+    assert CANARY not in outside_of_code(text.partition("\n")[2])
+    assert text.isprintable() or all(each.isprintable() or each == "\n" for each in text)
+    assert not re.search(r"##\[|##vso|^::", text, re.MULTILINE)
+
+
+@given(DATA | NAKED)
+def test_no_path_ends_the_marker(data: str) -> None:
+    marker = shown(FULL_PLAN, data).splitlines()[0]
+    assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
+
+
+@given(DATA | NAKED)
+def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
+    def failure(text: str) -> str:
+        findings = [Diagnostic("protected", text, at(text, 3), notes=(text,), help=text, label=text)]
+        return failure_markdown(findings, text, lambda path, line: text.replace("\n", " ") or None)
+
+    assert shape(failure(data)) == shape(failure("harmless"))
+    assert CANARY not in outside_of_code(failure(data).partition("\n")[2])
+
+
+@given(NAKED | st.just(""))
+def test_a_code_span_shows_what_it_was_given(data: str) -> None:
+    [token] = PARSER.parseInline(f"a {code(data)} b")[0].children[1:-1]  # type: ignore[index]
+    assert token.type == "code_inline"
+    if data.isprintable() and "##" not in data:
+        assert token.content == (data or '""')
+
+
+def test_the_same_project_has_the_same_marker_whatever_is_told() -> None:
+    comments = [shown(FULL_PLAN), shown(plan_of(KEPT_GROUP)), failure_markdown([], PROJECT, lambda *_: None)]
+    assert {comment.splitlines()[0] for comment in comments} == {f"<!-- reconciler plan {PROJECT} -->"}
+    assert shown(FULL_PLAN, "prod.yaml").splitlines()[0] not in shown(FULL_PLAN)
+
+
+def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what_folds() -> None:
+    deleted = Change(destination("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
+    plan = plan_of(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
+    plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
+    above, _, _ = shown(plan).partition("<details>")
+    assert "## Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
+    assert f"Digest `{DIGEST}`" in above
+    assert "> - **delete** `destination.old` (id `old_mole`): deletes it at Fivetran for good\n" in above
+    assert "> - **verify** `destination.lake` (id `brave_otter`): setup tests have not passed" in above
+    assert "error[protected]: `old` is protected" in above
+
+
+def test_without_a_change_there_is_nothing_to_approve() -> None:
+    text = shown(plan_of(KEPT_GROUP))
+    assert "## No changes." in text.splitlines()
+    assert DIGEST not in text
+
+
+def plan_of_size(wanted: int) -> Plan:
+    """A plan whose comment would have exactly so many bytes: names of groups fill it up."""
+    rows = 450
+
+    def with_names(more: int) -> Plan:
+        lengths = [100 + more // rows + (row < more % rows) for row in range(rows)]
+        return plan_of(NEW_DESTINATION, unmanaged=tuple(Unmanaged("x", "y" * length) for length in lengths))
+
+    small = with_names(0)
+    missing = wanted - size(shown(small))
+    assert 0 <= missing < 99 * rows, "rows are cropped at 200 characters"
+    return with_names(missing)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_comment_is_whole_up_to_the_limit_and_worth_nothing_beyond(more: int) -> None:
+    text = shown(plan_of_size(LIMIT + more))
+    assert (DIGEST in text) is (more <= 0)
+    assert (NOT_VALID in text) is (more > 0)
+    assert size(text) == LIMIT + more if more <= 0 else size(text) <= LIMIT
+
+
+HUGE = {
+    "changes": plan_of(*(replace(NEW_DESTINATION, address=destination(f"d{each}")) for each in range(2000))),
+    "fields of one change": plan_of(
+        replace(
+            NEW_DESTINATION,
+            fields=tuple(FieldChange(("config", f"f{n}"), None, "é`" * 60) for n in range(3000)),
+        )
+    ),
+    "deletions": plan_of(
+        *(
+            Change(destination(f"d{each}"), Action.DELETE, id="i" * 80, risk=Risk.DESTROYS)
+            for each in range(2000)
+        )
+    ),
+    "blockers": replace(
+        plan_of(NEW_DESTINATION),
+        blockers=tuple(Diagnostic("protected", f"{n} is " + "```é" * 999) for n in range(900)),
+    ),
+    "warnings": replace(
+        plan_of(NEW_DESTINATION),
+        warnings=tuple(Diagnostic("unknown-field", f"{n}", severity=Severity.WARNING) for n in range(9000)),
+    ),
+    "unmanaged groups": replace(
+        plan_of(NEW_DESTINATION), unmanaged=tuple(Unmanaged(f"id{n}", "\u202e" * 99) for n in range(3000))
+    ),
+}
+
+
+def is_closed(text: str) -> bool:
+    blocks = [token.content for token in PARSER.parse(text) if token.type == "html_block"]
+    opened = sum(block.startswith("<details>") for block in blocks)
+    return opened == sum(block.startswith("</details>") for block in blocks)
+
+
+@pytest.mark.parametrize("plan", HUGE.values(), ids=HUGE.keys())
+def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opened(plan: Plan) -> None:
+    text = shown(plan)
+    assert LIMIT - 3000 < size(text) <= LIMIT
+    assert is_closed(text)
+    assert DIGEST not in text
+    assert NOT_VALID in text.partition("<details>")[0]
+    last = PARSER.parse(text)[-2]
+    assert last.type == "inline"
+    assert NOT_VALID in last.content
+
+
+def test_a_page_can_be_cut_anywhere() -> None:
+    sections = [
+        paragraph("Head"),
+        fenced(["one", "````two"]),
+        folded("a <b>summary</b>", fenced([f"+ line {number}" for number in range(30)], "diff")),
+        folded("another", paragraph("- é", "- b")),
+        paragraph("the end"),
+    ]
+    whole = page(sections)
+    assert cut_page(sections, size(whole) + 2) == whole
+    for room in range(size(whole) + 2):
+        text = cut_page(sections, room)
+        assert size(text) <= room
+        assert is_closed(text)
+        end = PARSER.parse(f"{text}\n\nEND")[-2].content
+        assert end == "END", text
+
+
+@given(st.lists(DATA | NAKED, min_size=1))
+def test_no_line_ends_the_block_of_code_it_stands_in(lines: list[str]) -> None:
+    [token] = PARSER.parse(fenced(lines).text())
+    assert token.type == "fence"
+    assert token.content.count("\n") == len(lines)
