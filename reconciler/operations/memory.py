@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
 from pathlib import Path
+from typing import TypeAlias
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record, State
+from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
 from reconciler.state.file import StateFile, StateSession
 
 FOLDER = ".reconciler"
 SANDBOX = "sandbox"
+STATE = "state.json"
 
 
 def place_of(project: Project, name: str, *, sandbox: bool) -> Path:
@@ -22,30 +26,46 @@ def place_of(project: Project, name: str, *, sandbox: bool) -> Path:
     A project file of another name than `reconciler.yaml` has files of its own, so that two project files
     over the same specs do not share a memory.
     """
+    if name == STATE and project.state is not None and not sandbox:
+        return project.directory / project.state
     folder = project.directory / FOLDER / (SANDBOX if sandbox else "")
     stem = project.path.stem
     return folder / (name if stem == "reconciler" else f"{stem}.{name}")
 
 
+class _Key(Enum):
+    BESIDE_THE_STATE = auto()
+    UNKNOWN = auto()
+
+
+BESIDE_THE_STATE, UNKNOWN_KEY = _Key.BESIDE_THE_STATE, _Key.UNKNOWN
+FingerprintKey: TypeAlias = Secret | _Key
+"""The key of the fingerprints: one that the project refers to, one that is kept beside the state, or one that was not
+looked up, so that nothing can be compared."""
+
+
 class Memory:
     """The state of a project: read when a run starts, written only between `begin` and `end`."""
 
-    def __init__(self, file: StateFile, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, file: StateFile, entropy: Callable[[int], bytes], key: FingerprintKey) -> None:
         """Read what is there. Raises ReconcilerError."""
         self._file = file
         self._entropy = entropy
         self._state = file.read()
-        self._key = file.key()
+        self._given = key
+        self._key = file.key() if key is BESIDE_THE_STATE else None
         self._session: StateSession | None = None
 
     def prepare(self) -> None:
         """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
-        if self._key is None:
+        if self._key is None and self._given is BESIDE_THE_STATE:
             self._key = self._entropy(KEY_BYTES)
             self._file.keep_key(self._key)
 
     def fingerprinter(self) -> Fingerprinter | None:
         """What fingerprints are made with; None where there is no key, and nothing can be compared."""
+        if isinstance(self._given, Secret):
+            return Fingerprinter.of_secret(self._given)
         return None if self._key is None else Fingerprinter(self._key)
 
     @property

@@ -180,8 +180,20 @@ def _steps(
         observed = live[desired.address.kind].get(bound.get(desired.address.key, ""))
         steps.append(planner.step(desired, observed, records.get(desired.address)))
     if planner.diagnostics:
-        raise ReconcilerError(in_reading_order(planner.diagnostics))
+        told = [_with_connections(workspace, each, bound) for each in planner.diagnostics]
+        raise ReconcilerError(in_reading_order(told))
     return {step.change.address: step for step in steps}
+
+
+def _with_connections(workspace: Workspace, problem: Diagnostic, bound: Mapping[str, str]) -> Diagnostic:
+    """R13: whoever wants a replacement should know at once what stands in its way."""
+    if problem.code != "replace-refused" or problem.address is None:
+        return problem
+    connections = workspace.client.group_connections(bound[problem.address.key])
+    shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
+    more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
+    note = f"loading into it: {shown}{more}" if connections else "no connection loads into it"
+    return replace(problem, notes=(*problem.notes, note))
 
 
 def _unfamiliar(workspace: Workspace, listing: Listing, changes: Iterable[Change]) -> list[Diagnostic]:

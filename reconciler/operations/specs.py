@@ -16,11 +16,13 @@ from reconciler.model.diagnostic import (
 )
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
+from reconciler.model.value import Reference
 from reconciler.operations.settings import Settings
 from reconciler.secrets.stores import rules
 from reconciler.spec.exposure import shaded
 from reconciler.spec.load import Loaded, gather
 from reconciler.spec.project import Project
+from reconciler.spec.reference import Sources, reference_of
 from reconciler.spec.removal import Tombstone
 from reconciler.spec.sources import sources_of
 
@@ -35,6 +37,7 @@ class Specs:
     removed: tuple[Tombstone, ...]
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
+    fingerprint_key: Reference | None = None
 
 
 UNCHECKED = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
@@ -55,7 +58,8 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
     destinations: list[Desired] = []
     secrets = loaded.project.secrets
     sources, findings = sources_of(secrets, rules(secrets.commands))
-    diagnostics = [*loaded.findings, *findings]
+    key = _fingerprint_key(loaded.project, sources)
+    diagnostics = [*loaded.findings, *findings, *([key] if isinstance(key, Diagnostic) else [])]
     for spec in loaded.groups:
         desired, findings = desired_destination(spec, sources)
         diagnostics += findings
@@ -76,6 +80,22 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
         loaded.removed,
         loaded.files,
         tuple(in_reading_order(diagnostics)),
+        key if isinstance(key, Reference) else None,
+    )
+
+
+def _fingerprint_key(project: Project, sources: Sources) -> Reference | Diagnostic | None:
+    """Where the key of the fingerprints comes from. It is a secret itself, so only a secret reference will do."""
+    node = project.fingerprint_key
+    found = reference_of(node, sources) if node is not None else None
+    if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
+        return found
+    return Diagnostic(
+        "bad-reference",
+        "`fingerprint_key` must refer to a secret",
+        node.span,
+        help='write for example `fingerprint_key: {secret: "env:FINGERPRINT_KEY"}`',
+        secret=True,
     )
 
 

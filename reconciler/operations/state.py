@@ -13,7 +13,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.record import Record, State
 from reconciler.model.value import FieldPath
-from reconciler.operations.memory import place_of
+from reconciler.operations.memory import STATE, place_of
 from reconciler.operations.settings import Settings
 from reconciler.spec.files import shown_path
 from reconciler.spec.project import read_project
@@ -154,7 +154,7 @@ def _new_key(source: str, target: str) -> str:
 
 def _file(settings: Settings) -> StateFile:
     project = read_project(settings.project, settings.directory)
-    path = place_of(project, "state.json", sandbox=settings.sandbox)
+    path = place_of(project, STATE, sandbox=settings.sandbox)
     return StateFile(path, shown_path(path, settings.directory))
 
 

@@ -14,11 +14,18 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener, ignore
 from reconciler.model.value import Reference, Secret
 from reconciler.operations.demo import demo_registry
-from reconciler.operations.memory import Memory, place_of
+from reconciler.operations.memory import (
+    BESIDE_THE_STATE,
+    STATE,
+    UNKNOWN_KEY,
+    FingerprintKey,
+    Memory,
+    place_of,
+)
 from reconciler.operations.sandbox import sandbox_transport
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
-from reconciler.secrets.base import Registry, Surroundings, without_own
+from reconciler.secrets.base import Registry, SecretUnavailable, Surroundings, without_own
 from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import shown_path
 from reconciler.spec.project import Project
@@ -62,13 +69,14 @@ def open_workspace(
     another run is writing.
     """
     specs = load_declared(settings)
-    place = place_of(specs.project, "state.json", sandbox=settings.sandbox)
+    place = place_of(specs.project, STATE, sandbox=settings.sandbox)
     file = StateFile(place, shown_path(place, settings.directory))
     with ExitStack() as stack:
         if access is Access.WRITE:
             stack.enter_context(locked(file.lock, settings.holder, file.shown_as))
         transport = stack.enter_context(_transport(settings, specs.project))
-        memory = Memory(file, settings.entropy)
+        registry = _registry(settings, specs)
+        memory = Memory(file, settings.entropy, _fingerprint_key(settings, specs, registry))
         if access is Access.WRITE:
             memory.prepare()
         yield Workspace(
@@ -76,7 +84,7 @@ def open_workspace(
             specs=specs,
             transport=transport,
             client=Client(transport),
-            registry=_registry(settings, specs),
+            registry=registry,
             memory=memory,
             listener=listener,
         )
@@ -118,8 +126,31 @@ def _registry(settings: Settings, specs: Specs) -> Registry:
         return demo_registry(specs.destinations)
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
-    used = {value.scheme for value in values if isinstance(value, Reference)}
+    used = {value.scheme for value in (*values, specs.fingerprint_key) if isinstance(value, Reference)}
     surroundings = Surroundings(
         project.directory, without_own(settings.environ), settings.clock, project.secrets.timeout
     )
     return open_registry(used, project.secrets.commands, surroundings)
+
+
+def _fingerprint_key(settings: Settings, specs: Specs, registry: Registry) -> FingerprintKey:
+    """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
+    reference = specs.fingerprint_key
+    if settings.sandbox or reference is None:
+        return BESIDE_THE_STATE
+    if not settings.compare_secrets:
+        return UNKNOWN_KEY
+    try:
+        key = registry.resolve(reference)
+    except SecretUnavailable as problem:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "secret-unavailable",
+                    f"`fingerprint_key` needs `{reference}`, which cannot be had: {problem.reason}",
+                    span=specs.project.fingerprint_key.span if specs.project.fingerprint_key else None,
+                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
+                )
+            ]
+        ) from None
+    return key if isinstance(key, Secret) else Secret(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Secrets
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import as_data, span_data
@@ -15,7 +16,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "digest": plan.digest,
-        "changes": [change_data(change) for change in plan.effective],
+        "changes": [
+            {**change_data(change), "blocked_by": _blocked_by(change, plan.blockers)}
+            for change in plan.effective
+        ],
         "adopted": [
             {"address": str(change.address), "id": change.id, "secrets": _secrets(change.secrets)}
             for change in plan.adopted
@@ -39,6 +43,17 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }
+
+
+def _blocked_by(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:
+    """Codes of what refuses this very change; limits refuse the plan as a whole."""
+    return sorted(
+        {
+            each.code
+            for each in blockers
+            if each.address is not None and each.address.key == change.address.key
+        }
+    )
 
 
 def change_data(change: Change) -> dict[str, Any]:

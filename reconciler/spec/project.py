@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -17,6 +18,19 @@ from reconciler.spec.schema import Identifier, MaybeMapped, Skeleton, Version, v
 from reconciler.spec.source import parse, read
 from reconciler.spec.sources import SecretRules, SecretsBlock, secret_rules
 from reconciler.spec.tree import Scalar, Sequence, Table
+
+
+def _local_path(text: str) -> str:
+    if not text.strip() or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text):
+        raise PydanticCustomError(
+            "wrong-shape",
+            "a state is kept in a file of this machine",
+            {"help": "write a path, for example `state: .reconciler/state.json`"},
+        )
+    return text
+
+
+LocalPath: TypeAlias = Annotated[str, AfterValidator(_local_path)]
 
 
 class LimitsBlock(Skeleton):
@@ -50,6 +64,8 @@ class Project:
     account_id_span: Span | None = None
     defaults: Table | None = None
     secrets: SecretRules = field(default_factory=SecretRules)
+    state: str | None = None
+    fingerprint_key: Table | None = None
     protected: tuple[str, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
 
@@ -79,6 +95,11 @@ class ProjectFile(Skeleton):
         default_factory=list, description="Paths and globs of files whose entries are merged last."
     )
     defaults: _Defaults = Field(_Defaults(), description="What every entry starts from.")
+    state: LocalPath = Field("", description="File that remembers what runs did, relative to this file.")
+    fingerprint_key: MaybeMapped = Field(
+        None,
+        description="Where the key of secret fingerprints comes from; left out, one is kept beside the state.",
+    )
     protected: list[Pattern] = Field(
         default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
     )
@@ -110,6 +131,8 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
         root.entries["account_id"].node.span if "account_id" in root else None,
         skeleton.defaults.destination,
         secret_rules(root, skeleton.secrets),
+        skeleton.state or None,
+        skeleton.fingerprint_key,
         tuple(skeleton.protected),
         skeleton.limits,
     )

@@ -526,3 +526,51 @@ def test_an_account_that_is_remembered_needs_no_confirmation(project: Project, s
     apply(project, server)
     settings.write_text(before)
     assert apply(project, server) == []
+
+
+def test_the_project_says_where_the_memory_is(orders: Project, server: Fivetran) -> None:
+    settings = orders.folder / "specs" / "reconciler.yaml"
+    settings.write_text(settings.read_text() + "state: memory/here.json\n")
+    apply(orders, server)
+    assert (orders.folder / "specs" / "memory" / "here.json").exists()
+    assert not state_of(orders).exists()
+    assert apply(orders, server) == []
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/key", "git:origin/state", "' '"])
+def test_a_memory_that_is_no_file_is_refused_with_its_place(
+    orders: Project, server: Fivetran, place: str
+) -> None:
+    settings = orders.folder / "specs" / "reconciler.yaml"
+    settings.write_text(settings.read_text() + f"state: {place}\n")
+    result = orders.against(server, "plan")
+    assert result.exit == 1
+    assert "error[wrong-shape]" in result.stderr
+    assert "specs/reconciler.yaml:4:8" in result.stderr
+
+
+def test_a_shared_key_of_the_fingerprints_compares_across_machines(orders: Project, server: Fivetran) -> None:
+    settings = orders.folder / "specs" / "reconciler.yaml"
+    settings.write_text(settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n')
+    orders.groups(SECRET_PAIR)
+    environ = {**with_key("first-key"), "TEAM_KEY": "a-key-of-the-team"}
+    assert orders.against(server, "apply", "--auto-approve", environ=environ).exit == 0
+    assert not state_of(orders).with_name("state.json.key").exists()
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    rotated = {**environ, **with_key("second-key")}
+    assert orders.against(server, "plan", "--detailed-exitcode", environ=rotated).exit == 2
+    missing = orders.against(server, "plan", environ=with_key("first-key"))
+    assert missing.exit == 1
+    assert "error[secret-unavailable]" in missing.stderr
+    assert "`fingerprint_key`" in missing.stderr
+    skipped = orders.against(server, "plan", "--secrets", "skip", environ=with_key("first-key"))
+    assert skipped.exit == 0
+
+
+@pytest.mark.parametrize("value", ['{value: "env:TEAM_KEY"}', "{plain: text}"])
+def test_a_key_of_the_fingerprints_must_be_a_secret(orders: Project, server: Fivetran, value: str) -> None:
+    settings = orders.folder / "specs" / "reconciler.yaml"
+    settings.write_text(settings.read_text() + f"fingerprint_key: {value}\n")
+    result = orders.against(server, "plan")
+    assert result.exit == 1
+    assert "error[bad-reference]" in result.stderr

@@ -110,3 +110,20 @@ def test_a_creation_that_fails_after_the_deletion_is_made_up_for(lake: Project, 
     assert lake.against(server, "apply", "--auto-approve").exit == 0
     [id] = server.ids("destinations")
     assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"
+
+
+def test_a_refused_replacement_says_what_loads_into_the_destination(lake: Project, server: Fivetran) -> None:
+    [id] = server.ids("groups")
+    connection = server.app.dashboard.add_connection(id, "salesforce", "s")
+    lake.groups(LAKE.replace("BUCKET", "second"))
+    result = lake.against(server, "plan")
+    assert (result.exit, the_error(result)) == (3, "replace-refused")
+    assert f"`{connection}` (salesforce)" in result.stderr
+    assert f"GET /v1/groups/{id}/connections" in server.calls
+
+
+def test_json_says_which_change_is_blocked_by_what(lake: Project, server: Fivetran) -> None:
+    settings(lake, server, "protected: [lake]\n")
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    result = lake.against(server, "plan", "--format", "json")
+    assert [change["blocked_by"] for change in result.document["changes"]] == [["protected"]]
