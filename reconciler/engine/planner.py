@@ -15,16 +15,24 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
+from reconciler.engine.confidential import confidential, external, is_sent_by_us, secrets_that_follow
 from reconciler.engine.diff import Comparison, compare
+from reconciler.engine.field_changes import (
+    as_in_fivetran,
+    changed_fields,
+    created_fields,
+    known_after,
+    sensitive,
+)
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, Reason, Risk, Secrets, Shown
+from reconciler.model.plan import Action, Change, Reason, Risk, Secrets
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed, OnFailure
-from reconciler.model.value import EXTERNAL, ExternalKey, FieldPath, Reference, Secret, dotted
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, dotted
 from reconciler.secrets.base import Form, SecretUnavailable
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -80,7 +88,7 @@ class Planner:
             address=desired.address,
             action=Action.CREATE,
             reasons=(Reason.MISSING_REMOTELY if record is not None and record.id else Reason.NEW,),
-            fields=(*_created_fields(desired, values), *_known_after(desired)),
+            fields=(*created_fields(desired, values), *known_after(desired)),
             depends_on=desired.depends_on,
             span=desired.span,
         )
@@ -89,7 +97,7 @@ class Planner:
     def _adjustment(self, kind: Kind, desired: Desired, observed: Observed, record: Record | None) -> Step:
         service = observed.fields.get(SERVICE)
         needed = (
-            path for path, value in desired.fields.items() if not _confidential(value) or _external(value)
+            path for path, value in desired.fields.items() if not confidential(value) or external(value)
         )
         declared = {**desired.fields, **self._resolved(kind, desired, needed, service)}
         compared = {path: value for path, value in declared.items() if path not in desired.ignored}
@@ -98,7 +106,7 @@ class Planner:
         if fixed and desired.allow_replace:
             return self._replacement(kind, desired, observed, comparison, fixed)
         self._refuse_replacement(kind, desired, comparison, fixed, service)
-        following = _secrets_that_follow(kind, service, desired.fields, comparison)
+        following = secrets_that_follow(kind, service, desired.fields, comparison)
         known = record.fingerprints if record else {}
         rotated = self._rotated(kind, desired, service, known)
         rotated |= self._resolved(kind, desired, self._declared_since(desired, record), service)
@@ -109,7 +117,7 @@ class Planner:
             address=desired.address,
             action=_action(desired, values, record),
             reasons=_reasons(desired, comparison, sent, record),
-            fields=_changed_fields(kind, service, desired, comparison, sent),
+            fields=changed_fields(kind, service, desired, comparison, sent),
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
@@ -138,7 +146,7 @@ class Planner:
         known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
         if record is None or record.id is None:
-            kept = {path: NOT_SENT for path in desired.fields if _is_sent_by_us(desired, path)} | kept
+            kept = {path: NOT_SENT for path in desired.fields if is_sent_by_us(desired, path)} | kept
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
             kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
@@ -162,7 +170,7 @@ class Planner:
             path
             for path in known
             if self._can_compare(path, known)
-            and _confidential(desired.fields.get(path))
+            and confidential(desired.fields.get(path))
             and path not in desired.ignored
         ]
         secrets = self._resolved(kind, desired, paths, service)
@@ -179,7 +187,7 @@ class Planner:
         return [
             path
             for path in desired.fields
-            if _is_sent_by_us(desired, path)
+            if is_sent_by_us(desired, path)
             and path not in record.fingerprints
             and path not in desired.ignored
         ]
@@ -195,7 +203,7 @@ class Planner:
         asked = [
             path
             for path, value in desired.fields.items()
-            if _confidential(value) and path not in desired.ignored
+            if confidential(value) and path not in desired.ignored
         ]
         changed = [path for path in asked if path in rotated or path in comparison.changed]
         # A name in a secrets manager is remembered in clear, and compared as any other field.
@@ -230,7 +238,7 @@ class Planner:
         value = desired.fields[path]
         if not isinstance(value, Reference):
             return value
-        if _external(value):
+        if external(value):
             return ExternalKey(str(value).partition(":")[2])
         try:
             return self.resolve(value, _FORMS.get(field.type, Form.TEXT) if field else Form.TEXT)
@@ -257,7 +265,7 @@ class Planner:
         """Delete and create again in the same group: everything declared is sent, secrets too."""
         service = observed.fields.get(SERVICE)
         declared = self._resolved(kind, desired, desired.fields, desired.fields.get(SERVICE))
-        changed = _changed_fields(kind, service, desired, comparison, ())
+        changed = changed_fields(kind, service, desired, comparison, ())
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
@@ -280,13 +288,13 @@ class Planner:
         service: str | None,
     ) -> None:
         for path in fixed:
-            hidden = _sensitive(kind, service, path) or path in desired.unchecked
+            hidden = sensitive(kind, service, path) or path in desired.unchecked
             self.diagnostics.append(
                 Diagnostic(
                     "replace-refused",
                     f"changing `{dotted(path)}` would destroy and recreate {desired.address}",
                     span=desired.spans.get(path),
-                    label=_as_in_fivetran(comparison.changed[path].before, hidden=hidden),
+                    label=as_in_fivetran(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
                     notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
                     help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
@@ -302,12 +310,6 @@ def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
 def _protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:
     """Protection ends only with a change that does nothing else to the entry."""
     return desired.protected or (record is not None and record.protected and bool(values))
-
-
-def _as_in_fivetran(value: Any, *, hidden: bool) -> str:
-    if value is None:
-        return "not set in Fivetran"
-    return "another value in Fivetran" if hidden else f"`{value}` in Fivetran"
 
 
 def _action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
@@ -349,90 +351,3 @@ def _in_clear(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
         for path, value in fields.items()
         if not isinstance(value, Secret | Reference)
     }
-
-
-def _confidential(value: Any) -> bool:
-    return isinstance(value, Reference) and value.confidential
-
-
-def _is_sent_by_us(desired: Desired, path: FieldPath) -> bool:
-    """Whether a declared field is a secret whose value goes through here, and not only its name."""
-    value = desired.fields[path]
-    return _confidential(value) and not _external(value)
-
-
-def _external(value: Any) -> bool:
-    return isinstance(value, Reference) and value.scheme == EXTERNAL
-
-
-def _secrets_that_follow(
-    kind: Kind, service: str | None, declared: Mapping[FieldPath, Any], comparison: Comparison
-) -> list[FieldPath]:
-    """Secrets whose meaning depends on a field that changes: a new `auth` without its key would lock Fivetran out.
-
-    Names in a secrets manager depend on the manager too. They go all together, since it is written
-    nowhere whether those that a request leaves out stay.
-    """
-    changing = {path[-1] for path in comparison.changed}
-    following = [
-        path
-        for path, value in declared.items()
-        if _confidential(value)
-        and path not in comparison.changed
-        and changing & _governing(kind.field(path, service), _external(value))
-    ]
-    # What changed may go by its present name, while the spec declares it by an old one.
-    if not any(_external(declared.get(path)) for path in (*following, *comparison.changed)):
-        return following
-    others = (path for path, value in declared.items() if _external(value) and path not in comparison.changed)
-    return list(dict.fromkeys([*following, *others]))
-
-
-def _governing(field: Field | None, is_external: bool) -> set[str]:
-    manager = {"external_secrets_manager_id"} if is_external else set()
-    return manager | ({*(field.only_when or ()), *(field.required_when or ())} if field else set())
-
-
-def _created_fields(desired: Desired, values: Mapping[FieldPath, Any]) -> tuple[FieldChange, ...]:
-    return tuple(
-        _shown(desired, path, before=None, after=values[path])
-        for path in desired.fields
-        if values.get(path) is not None
-    )
-
-
-def _changed_fields(
-    kind: Kind, service: str | None, desired: Desired, comparison: Comparison, secrets: Iterable[FieldPath]
-) -> tuple[FieldChange, ...]:
-    changed = tuple(
-        replace(
-            _shown(desired, path, each.before, each.after, hidden=_sensitive(kind, service, path)),
-            origin=each.origin,
-        )
-        for path, each in comparison.changed.items()
-    )
-    return changed + tuple(_shown(desired, path, None, desired.fields[path]) for path in secrets)
-
-
-def _sensitive(kind: Kind, service: str | None, path: FieldPath) -> bool:
-    known = kind.field(path, service)
-    return known is not None and known.sensitive
-
-
-def _shown(desired: Desired, path: FieldPath, before: Any, after: Any, hidden: bool = False) -> FieldChange:
-    """How one field is told to people. What a spec keeps secret, or nothing is known about, is not shown."""
-    source = desired.fields.get(path)
-    span = desired.spans.get(path)
-    if _confidential(source):
-        return FieldChange(path, None, str(source), Shown.SECRET, span)
-    if hidden or path in desired.unchecked:
-        return FieldChange(path, None, None, Shown.SECRET, span)
-    return FieldChange(path, before, after, Shown.CLEAR, span)
-
-
-def _known_after(desired: Desired) -> tuple[FieldChange, ...]:
-    parents: tuple[Address, ...] = desired.depends_on
-    return tuple(
-        FieldChange(("id",), None, f"that of {parent}", Shown.KNOWN_AFTER_APPLY, desired.span)
-        for parent in parents
-    )

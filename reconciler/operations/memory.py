@@ -47,7 +47,9 @@ looked up, so that nothing can be compared."""
 class Memory:
     """The state of a project: read when a run starts, written only between `begin` and `end`."""
 
-    def __init__(self, file: StateFile, entropy: Callable[[int], bytes], key: FingerprintKey) -> None:
+    def __init__(
+        self, file: StateFile, entropy: Callable[[int], bytes], key: FingerprintKey = BESIDE_THE_STATE
+    ) -> None:
         """Read what is there. Raises ReconcilerError."""
         self._file = file
         self._entropy = entropy
