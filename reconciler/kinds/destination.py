@@ -92,8 +92,19 @@ class DestinationKind:
         return client.create_destination(body).id
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Send the changed fields only; config is merged by the API key by key."""
+        """Send the changed fields only; config is merged by the API key by key.
+
+        What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
+        sends; where it changes nothing, null is tried.
+        """
         client.update_destination(id, {**_nested(_cleared(values)), "run_setup_tests": False})
+        emptied = [path[0] for path, value in values.items() if value is None and _nothing(path) == ""]
+        if not emptied:
+            return
+        shown = client.destination(id).raw
+        still_set = {key: None for key in emptied if shown.get(key)}
+        if still_set:
+            client.update_destination(id, {**still_set, "run_setup_tests": False})
 
     def delete(self, client: Client, id: str) -> None:
         """Remove the destination; its group stays."""

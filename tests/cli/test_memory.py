@@ -574,3 +574,22 @@ def test_a_key_of_the_fingerprints_must_be_a_secret(orders: Project, server: Fiv
     result = orders.against(server, "plan")
     assert result.exit == 1
     assert "error[bad-reference]" in result.stderr
+
+
+@pytest.mark.parametrize("clearing", ["null-or-empty", "null", "empty"])
+def test_a_companion_is_removed_whatever_form_the_api_wants(project: Project, clearing: str) -> None:
+    with_agent = PAIR + "      hybrid_deployment_agent_id: agent_one\n"
+    project.groups(with_agent)
+    with fivetran(behaviour=Behaviour(clearing_ids=clearing)) as server:
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+        apply(project, server)
+        [id] = server.ids("destinations")
+        project.groups(with_agent.replace("agent_one", "null"))
+        apply(project, server)
+        assert not server.get(f"/destinations/{id}").get("hybrid_deployment_agent_id")
+        patches = len(server.bodies("PATCH", f"/v1/destinations/{id}"))
+        assert patches == (2 if clearing == "null" else 1)
+        assert apply(project, server) == []
