@@ -19,12 +19,21 @@ PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_pl
 API by its service, which has been called differently over time."""
 
 
+_SHOWN = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Removal:
     """One object to give up. `connections` are ids of Fivetran's own connections that have to go before it."""
 
     change: Change
     connections: tuple[str, ...] = ()
+
+
+def listed(connections: list[wire.Connection]) -> str:
+    """Connections by id and service, the first few by name."""
+    shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:_SHOWN])
+    return shown + (f" and {len(connections) - _SHOWN} more" if len(connections) > _SHOWN else "")
 
 
 def replacement_blockers(
@@ -42,13 +51,12 @@ def replacement_blockers(
             help="put the old value back, or first lift the protection in a change of its own",
         )
     if connections:
-        shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
         yield Diagnostic(
             "has-connections",
             f"{change.address} cannot be replaced: {len(connections)} of its connections would lose it",
             change.span,
             address=change.address,
-            notes=(shown,),
+            notes=(listed(connections),),
             help="move or delete these connections in Fivetran first",
         )
 
@@ -200,15 +208,13 @@ def _protected(tombstone: Tombstone) -> Diagnostic:
 
 
 def _in_use(tombstone: Tombstone, connections: list[wire.Connection]) -> Diagnostic:
-    shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
-    more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
     number = "1 connection loads" if len(connections) == 1 else f"{len(connections)} connections load"
     return Diagnostic(
         "has-connections",
         f"`{tombstone.key}` is in use: {number} into it",
         tombstone.key_span,
         address=Address(DESTINATION, tombstone.key),
-        notes=(shown + more,),
+        notes=(listed(connections),),
         help="move or delete these connections in Fivetran first",
     )
 

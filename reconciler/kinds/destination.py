@@ -28,9 +28,6 @@ EXTERNAL_KEYS = "external_secrets_keys_config"
 # Answered beside the fields, but no fields of the destination itself.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
-# Fields that a destination is created with and that no later call can change.
-_FIXED = frozenset({SERVICE})
-
 HEALTHY_STATUS = "connected"
 
 

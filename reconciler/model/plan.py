@@ -38,7 +38,6 @@ class Reason(StrEnum):
     FIELDS_DIFFER = "fields-differ"
     SECRETS_SENT = "secrets-sent"
     NOT_REMEMBERED = "not-remembered"
-    RENAMED = "renamed"
     REMOVED = "removed"
     INTERRUPTED = "interrupted"
     TESTS_OUTSTANDING = "tests-outstanding"

@@ -13,7 +13,7 @@ from reconciler.engine.failure import explain_read
 from reconciler.engine.limits import Limits, exceeded
 from reconciler.engine.observe import Listing, list_account, read_destinations
 from reconciler.engine.planner import Planner, Step
-from reconciler.engine.removal import Removal, Removals, Undertaker, replacement_blockers, vanished
+from reconciler.engine.removal import Removal, Removals, Undertaker, listed, replacement_blockers, vanished
 from reconciler.engine.scope import selected
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
@@ -190,9 +190,7 @@ def _with_connections(workspace: Workspace, problem: Diagnostic, bound: Mapping[
     if problem.code != "replace-refused" or problem.address is None:
         return problem
     connections = workspace.client.group_connections(bound[problem.address.key])
-    shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:5])
-    more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
-    note = f"loading into it: {shown}{more}" if connections else "no connection loads into it"
+    note = f"loading into it: {listed(connections)}" if connections else "no connection loads into it"
     return replace(problem, notes=(*problem.notes, note))
 
 
