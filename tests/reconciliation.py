@@ -58,6 +58,10 @@ class PatientClock:
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.seconds += 0 if event.is_set() else seconds
+        return event.is_set()
+
 
 @cache
 def _emulator() -> Emulator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Protocol
 
@@ -17,3 +18,6 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Let `seconds` pass, or less where `event` comes about; whether it has."""

@@ -28,6 +28,41 @@ class ChangeStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeWritten:
+    """The mutating call of a change has worked, and that is remembered. Tests may follow."""
+
+    address: Address
+    action: Action
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookingForLostAnswer:
+    """Nobody knows what became of the call of a change; the account is read to find out."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class CallRepeated:
+    """A call that may be sent again safely will be, `seconds` from now. `reason` is a diagnostic code."""
+
+    method: str
+    path: str
+    reason: str
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """No call leaves for `seconds`: the budget of `what` is spent for now, or Fivetran asks to wait."""
+
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetupTestsStarted:
     """Setup tests are running at Fivetran; this may take minutes."""
 
@@ -48,7 +83,17 @@ class Checking:
     total: int
 
 
-Event: TypeAlias = ReadingAccount | ChangeStarted | SetupTestsStarted | ChangeFinished | Checking
+Event: TypeAlias = (
+    ReadingAccount
+    | ChangeStarted
+    | ChangeWritten
+    | LookingForLostAnswer
+    | CallRepeated
+    | Paused
+    | SetupTestsStarted
+    | ChangeFinished
+    | Checking
+)
 Listener: TypeAlias = Callable[[Event], None]
 
 
