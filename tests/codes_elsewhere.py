@@ -21,6 +21,10 @@ CODES_ELSEWHERE = {
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
+    "events-lost": (
+        "tests/unit/report/test_event_log.py::test_a_disk_that_is_full_later_is_told_and_stops_nothing"
+    ),
+    "events-unusable": "tests/unit/report/test_event_log.py::test_a_file_that_is_no_such_log_is_left_alone",
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",

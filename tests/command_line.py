@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from canaries import watch
+
 COMMAND = [sys.executable, "-m", "reconciler"]
 PATIENCE = 60  # seconds until a process that hangs is given up
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -30,6 +32,7 @@ class Finished:
 
 def environment(**more: str) -> dict[str, str]:
     """Surroundings without credentials and without settings of whoever runs the tests."""
+    watch().environment(more)
     kept = {name: os.environ[name] for name in _SURROUNDINGS if name in os.environ}
     return {**kept, "PYTHONIOENCODING": "utf-8", "TERM": "xterm", **more}
 
@@ -38,6 +41,7 @@ def run(
     *arguments: str, directory: Path, given: str = "", onto: Path | None = None, **environ: str
 ) -> Finished:
     """Run with pipes, as a CI job would. With `onto` stdout goes to that file."""
+    watch().folder(directory)
     with ExitStack() as files:
         out = files.enter_context(onto.open("wb")) if onto else subprocess.PIPE
         done = subprocess.run(
@@ -50,7 +54,10 @@ def run(
             timeout=PATIENCE,
             check=False,
         )
-    return Finished(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
+    finished = Finished(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
+    for name, text in (("stdout", finished.out), ("stderr", finished.err)):
+        watch().artefact(f"{name} of `{' '.join(arguments)}`", text)
+    return finished
 
 
 class AtTerminal:
@@ -59,6 +66,7 @@ class AtTerminal:
     def __init__(
         self, *arguments: str, directory: Path, command: Sequence[str] = COMMAND, **environ: str
     ) -> None:
+        watch().folder(directory)
         self._terminal, inside = pty.openpty()
         self._process = subprocess.Popen(
             [*command, *arguments],
@@ -84,6 +92,7 @@ class AtTerminal:
         self._process.kill()
         self._process.wait(PATIENCE)
         os.close(self._terminal)
+        watch().artefact("the terminal", self.seen)
 
     def wait_for(self, text: str) -> None:
         """Read until `text` has been shown."""

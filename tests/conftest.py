@@ -6,7 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canaries import watching
 from harness import Fivetran, Project, fivetran
+
+
+@pytest.fixture(autouse=True)
+def no_secret_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """S-40: no secret that a test gives to the product is in anything that the product makes of it."""
+    with watching(_captured(request.node)):
+        yield
+
+
+def _captured(item: pytest.Item) -> Iterator[tuple[str, str]]:
+    """What pytest caught of the test until now: streams and logs."""
+    for when, name, text in item._report_sections:
+        yield f"captured {name} of the {when}", text
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from canaries import product_running, watch
 
+from reconciler.cli.clock import SystemClock
 from reconciler.cli.main import run as run_command_line
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.serve import serving
@@ -93,6 +96,23 @@ def fivetran(**options: Any) -> Iterator[Fivetran]:
         app.close()
 
 
+class HastyClock(SystemClock):
+    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        self._skipped += seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self._skipped += seconds
+        return event.is_set()
+
+
 class Project:
     """A folder with specs, and the command line run in it."""
 
@@ -109,6 +129,7 @@ class Project:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+        watch().wrote(file, text)
         return file
 
     def groups(self, text: str, file: str = "main") -> None:
@@ -117,8 +138,11 @@ class Project:
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run a command line in the project's folder. Only `environ` is in its environment for Fivetran and secrets."""
-        with self._monkeypatch.context() as patch:
+        watch().environment(environ or {})
+        watch().folder(self.folder)
+        with self._monkeypatch.context() as patch, product_running():
             patch.chdir(self.folder)
+            patch.setattr("reconciler.cli.session.SystemClock", HastyClock)
             for name in (
                 "FIVETRAN_APIKEY",
                 "FIVETRAN_APISECRET",
@@ -132,6 +156,8 @@ class Project:
             self._capfd.readouterr()
             code = run_command_line(list(arguments))
         printed = self._capfd.readouterr()
+        for name, text in (("stdout", printed.out), ("stderr", printed.err)):
+            watch().artefact(f"{name} of `{' '.join(arguments)}`", text)
         return Result(code, printed.out, printed.err)
 
     def against(self, server: Fivetran, *arguments: str, environ: Mapping[str, str] | None = None) -> Result:

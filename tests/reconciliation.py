@@ -15,14 +15,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from canaries import Watch
+from canaries import check as check_for_leaks
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
+from reconciler.api.courier import Courier
 from reconciler.api.inprocess import WsgiAdapter
 from reconciler.api.transport import Transport
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.history import Exchange
+from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import errors_among
 from reconciler.model.event import ignore
 from reconciler.model.holder import Holder
@@ -79,14 +83,18 @@ class Reconciliation:
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)
         self.secrets: dict[str, str] = {}
+        self._confidential: set[str] = set()
         self.applied: Applied | None = None
         self._state = folder / "state" / "state.json"
-        (folder / "reconciler.yaml").write_text(json.dumps(SPECS))
+        self.canaries = Watch()
+        self.canaries.folder(folder)
+        self._write("reconciler.yaml", json.dumps(SPECS))
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Specs with these group entries. JSON is YAML too."""
         text = json.dumps({"version": 1, "groups": groups, **more}, ensure_ascii=False)
-        (self.folder / "main.yaml").write_text(text, encoding="utf-8")
+        self._write("main.yaml", text)
+        self._confidential = set(_confidential(groups))
 
     def plan(self) -> Planned:
         """A plan, which must not write anything, neither here nor there."""
@@ -106,7 +114,7 @@ class Reconciliation:
             planned = make_plan(workspace)
             assert planned.plan.blockers == ()
             if planned.plan.effective:
-                self.applied = apply_plan(workspace, planned, threading.Event())
+                self.applied = apply_plan(workspace, planned)
                 check(self.applied)
             else:
                 adopt_only(workspace, planned)
@@ -128,8 +136,14 @@ class Reconciliation:
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
 
+    def _write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+        self.canaries.wrote(self.folder / name, text)
+
     @contextmanager
     def _open(self) -> Iterator[Workspace]:
+        for name in self._confidential & self.secrets.keys():
+            self.canaries.secret(name, self.secrets[name])
         settings = Settings(
             project=self.folder / "reconciler.yaml",
             directory=self.folder,
@@ -147,14 +161,18 @@ class Reconciliation:
             environ={},
             adapter=WsgiAdapter(self.app),
         ) as transport:
+            cancelled, relay = threading.Event(), Relay(ignore)
+            courier = Courier(transport, self.clock, cancelled=cancelled, told=relay.post)
             yield Workspace(
                 settings=settings,
                 specs=specs,
-                transport=transport,
-                client=Client(transport),
+                courier=courier,
+                client=Client(courier),
                 registry=Registry({"env": Environment(self.secrets)}),
                 memory=Memory(StateFile(self._state, "state.json"), settings.entropy),
-                listener=ignore,
+                relay=relay,
+                listener=relay,
+                cancelled=cancelled,
             )
 
 
@@ -162,7 +180,22 @@ class Reconciliation:
 def reconciliation(**behaviour: Any) -> Iterator[Reconciliation]:
     """An empty project, and an empty account with these switches."""
     with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
-        yield Reconciliation(Path(folder), behaviour)
+        account = Reconciliation(Path(folder), behaviour)
+        yield account
+        check_for_leaks(account.canaries.findings())
+
+
+def _confidential(declared: Any) -> Iterator[str]:
+    """Variables that specs refer to by `{secret: …}`, and not by its visible twin."""
+    match declared:
+        case {"secret": str(reference)}:
+            yield reference.removeprefix("env:")
+        case {}:
+            for each in declared.values():
+                yield from _confidential(each)
+        case [*each]:
+            for one in each:
+                yield from _confidential(one)
 
 
 def check(applied: Applied) -> None:

@@ -1,6 +1,6 @@
 """The calls that this program makes, one method each.
 
-No method repeats a call. Reads may be repeated by the caller; for writes, see
+No method repeats a call; that is up to the sender (see `courier`). For writes that failed, see
 `ApiError.may_have_taken_effect`.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from reconciler.api.errors import LONGEST_NAME, Exchange, Unintelligible, Unsendable, harmless
-from reconciler.api.transport import Answer, Patience, Request, Transport
+from reconciler.api.transport import Answer, Patience, Request, Sender
 from reconciler.api.wire import (
     ID_PATTERN,
     Account,
@@ -39,14 +39,14 @@ _Listed = TypeVar("_Listed", Group, Connection, DestinationSummary)
 
 
 class Client:
-    """Typed calls over a transport. Safe to share between threads.
+    """Typed calls over a sender. Safe to share between threads.
 
     Every method raises `ApiError`s. Bodies are mappings in the API's own terms; values in them may
     be `Secret`.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     def account(self) -> Account:
         """The account of the credentials; the cheapest call there is."""
@@ -71,7 +71,7 @@ class Client:
 
     def delete_group(self, group_id: str) -> None:
         """Remove a group. Raises `NotFound` where it is gone already."""
-        self._transport.send(Request("DELETE", _path("DELETE", "/groups", group_id)))
+        self._sender.send(Request("DELETE", _path("DELETE", "/groups", group_id)))
 
     def group_connections(self, group_id: str) -> list[Connection]:
         """Every connection of a group. Raises `NotFound`."""
@@ -79,7 +79,7 @@ class Client:
 
     def delete_connection(self, connection_id: str) -> None:
         """Remove a connection. Raises `NotFound` where it is gone already."""
-        self._transport.send(Request("DELETE", _path("DELETE", "/connections", connection_id)))
+        self._sender.send(Request("DELETE", _path("DELETE", "/connections", connection_id)))
 
     def destinations(self) -> list[DestinationSummary]:
         """Every destination of the account, each id once, without `config`."""
@@ -96,7 +96,7 @@ class Client:
         Fivetran runs setup tests unless the body says `run_setup_tests: false`; that takes minutes.
         """
         request = Request("POST", "/destinations", body=body, accept=VERSION_2, patience=_patience(body))
-        answer = self._transport.send(request)
+        answer = self._sender.send(request)
         made = _parsed(Destination, answer, answer.data)
         if made.group_id != body.get("group_id"):
             raise _misunderstood(answer, f"the answer is about another group, `{made.group_id}`")
@@ -113,7 +113,7 @@ class Client:
 
     def delete_destination(self, destination_id: str) -> None:
         """Remove a destination; its group stays. Raises `NotFound` where it is gone already."""
-        self._transport.send(Request("DELETE", _path("DELETE", "/destinations", destination_id)))
+        self._sender.send(Request("DELETE", _path("DELETE", "/destinations", destination_id)))
 
     def test_destination(
         self, destination_id: str, *, trust_certificates: bool = False, trust_fingerprints: bool = False
@@ -134,12 +134,12 @@ class Client:
         return self._about(destination_id, SetupRun, request)
 
     def _call(self, model: type[_Model], request: Request) -> _Model:
-        answer = self._transport.send(request)
+        answer = self._sender.send(request)
         return _parsed(model, answer, answer.data)
 
     def _about(self, asked: str, model: type[_Object], request: Request) -> _Object:
         """Call, and refuse an answer about another object. A test run may come without an id."""
-        answer = self._transport.send(request)
+        answer = self._sender.send(request)
         found = _parsed(model, answer, answer.data)
         if found.id is not None and found.id != asked:
             other = harmless(found.id, LONGEST_NAME)
@@ -156,7 +156,7 @@ class Client:
         cursors: set[str] = set()
         query = {"limit": str(PAGE_SIZE)}
         while True:
-            answer = self._transport.send(Request("GET", path, query=query))
+            answer = self._sender.send(Request("GET", path, query=query))
             page = _parsed(Page, answer, answer.data)
             for number, item in enumerate(page.items):
                 each = _parsed(model, answer, item, place=f"items.{number}.")

@@ -2,8 +2,10 @@
 
     ApiError
     ├── Unsendable          the call was refused on this side; nothing was sent
+    ├── Withdrawn           the run is ending; the call was not sent
     ├── Unreachable         no answer came; `.sent` says whether the request left
-    │   └── TimedOut        … because a deadline passed
+    │   ├── TimedOut        … because a deadline passed
+    │   └── Unidentified    … because the name is not known, or who answers there is not trusted
     ├── Rejected            an answer other than 2xx
     │   ├── Redirected      3xx; never followed
     │   ├── BadRequest      400
@@ -28,7 +30,7 @@ of the HTTP library, since those hold the request with its credentials.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -44,7 +46,8 @@ class Exchange:
     """Which call it was and what came back of it. Texts are neutralised and bounded already.
 
     `server` is scheme, host and port; `path` has no query. `status` is None where no answer came;
-    `retry_after` is in seconds.
+    `retry_after` is in seconds; `remaining` is how many calls the account has left, None where the answer
+    did not say. `in_doubt`: an earlier attempt of the same call may have taken effect.
     """
 
     method: str
@@ -55,6 +58,8 @@ class Exchange:
     message: str = ""
     request_id: str = ""
     retry_after: float | None = None
+    remaining: int | None = None
+    in_doubt: bool = False
 
 
 class ApiError(Exception):
@@ -112,7 +117,11 @@ class ApiError(Exception):
     @property
     def may_have_taken_effect(self) -> bool:
         """Whether the call may have changed something although it failed: look before trying again."""
-        return False
+        return self.exchange.in_doubt
+
+    def put_in_doubt(self) -> None:
+        """An earlier attempt of the same call may have taken effect, whatever became of the last one."""
+        self.exchange = replace(self.exchange, in_doubt=True)
 
     def __str__(self) -> str:
         answer = " ".join(str(part) for part in (self.status, self.code) if part)
@@ -122,6 +131,10 @@ class ApiError(Exception):
 
 class Unsendable(ApiError):
     """The call was refused on this side: a bad id, or a value that JSON cannot carry. Nothing was sent."""
+
+
+class Withdrawn(ApiError):
+    """The run is ending, and the call had to wait for its turn: it was not sent."""
 
 
 class Unreachable(ApiError):
@@ -139,11 +152,15 @@ class Unreachable(ApiError):
     @property
     def may_have_taken_effect(self) -> bool:
         """A write that left and got no answer."""
-        return self.is_write and self.sent
+        return super().may_have_taken_effect or (self.is_write and self.sent)
 
 
 class TimedOut(Unreachable):
     """A deadline passed: connecting, waiting for the next byte, or the call as a whole."""
+
+
+class Unidentified(Unreachable):
+    """The host name cannot be resolved, or the certificate is not trusted. Seldom passes by itself."""
 
 
 class Rejected(ApiError):
@@ -247,3 +264,9 @@ def seconds_of(retry_after: str | None, now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT)
+
+
+def count_of(remaining: str | None) -> int | None:
+    """Calls meant by an `X-Rate-Limit-Remaining` header. Absent, or no whole number of sane length: None."""
+    text = (remaining or "").strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None

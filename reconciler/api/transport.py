@@ -5,6 +5,8 @@ Nothing is ever repeated or redirected here, so every mutating call reaches the 
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 from urllib.parse import urlencode
 
 import requests
@@ -30,9 +32,11 @@ from reconciler.api.errors import (
     ApiError,
     Exchange,
     TimedOut,
+    Unidentified,
     Unintelligible,
     Unreachable,
     Unsendable,
+    count_of,
     harmless,
     rejection,
     seconds_of,
@@ -91,6 +95,13 @@ class Answer:
     data: Any = field(default=None, repr=False)
 
 
+class Sender(Protocol):
+    """Whatever takes a request to the API. Safe to share between threads."""
+
+    def send(self, request: Request) -> Answer:
+        """The answer to a request. Raises one of the `ApiError`s of `reconciler.api.errors`."""
+
+
 class Transport:
     """Sends requests to one account. Safe to share between threads; each gets its own connection.
 
@@ -120,6 +131,7 @@ class Transport:
         self._lock = threading.Lock()
         self._adapters: list[DeadlineAdapter] = []
         self._requests_sent = 0
+        self._under_way: list[Call] = []
 
     def __enter__(self) -> Self:
         return self
@@ -131,9 +143,9 @@ class Transport:
 
     @property
     def requests_sent(self) -> int:
-        """How many requests left, whatever became of them."""
+        """How many requests left, whatever became of them; those that are under way as well."""
         with self._lock:
-            return self._requests_sent
+            return self._requests_sent + sum(call.sent for call in self._under_way)
 
     def close(self) -> None:
         """Close all connections. Calls of other threads that are under way end in an error."""
@@ -197,6 +209,8 @@ class Transport:
         self, prepared: requests.PreparedRequest, call: Call, exchange: Exchange, revealed: set[str]
     ) -> Answer | ApiError:
         """The answer, or the error to raise in its place."""
+        with self._lock:
+            self._under_way.append(call)
         try:
             with under(call):
                 response = self._sent(prepared, call)
@@ -206,6 +220,7 @@ class Transport:
             return _unanswered(error, call, exchange)
         finally:
             with self._lock:
+                self._under_way = [each for each in self._under_way if each is not call]
                 self._requests_sent += call.sent
 
     def _sent(self, prepared: requests.PreparedRequest, call: Call) -> requests.Response:
@@ -239,6 +254,7 @@ class Transport:
             status=response.status_code,
             request_id=_request_id(response.headers),
             retry_after=retry_after,
+            remaining=count_of(response.headers.get("X-Rate-Limit-Remaining")),
         )
         accepted = 200 <= response.status_code < 300
         try:
@@ -290,5 +306,11 @@ def _shape_of(error: Exception) -> str:
 def _unanswered(error: Exception, call: Call, exchange: Exchange) -> Unreachable:
     """The error for a call that ended without an answer."""
     root = root_of(error)
-    kind = TimedOut if isinstance(root, TimeoutError) else Unreachable
+    kind = next((kind for kind, causes in _CAUSES if isinstance(root, causes)), Unreachable)
     return kind(replace(exchange, message=reason_of(root, call)), sent=call.sent)
+
+
+_CAUSES: tuple[tuple[type[Unreachable], tuple[type[Exception], ...]], ...] = (
+    (TimedOut, (TimeoutError,)),
+    (Unidentified, (socket.gaierror, ssl.SSLCertVerificationError)),
+)

@@ -13,6 +13,7 @@ from reconciler.cli.exit import Exit, exit_after, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
+    run_options,
     scope_options,
     secrets_option,
     shared_options,
@@ -27,6 +28,7 @@ from reconciler.model.plan import Plan
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.model.outcome import Applied
+    from reconciler.report.event_log import EventLog
 
 
 def _allowances(
@@ -64,8 +66,16 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
 @strict_option
 @secrets_option
 @scope_options
+@run_options
+@click.option("--fail-fast", is_flag=True, help="Start nothing more after the first failure.")
 def command(
-    shared: Shared, form: str, auto_approve: bool, allow: dict[str, float], reason: str | None
+    *,
+    shared: Shared,
+    form: str,
+    auto_approve: bool,
+    allow: dict[str, float],
+    reason: str | None,
+    fail_fast: bool,
 ) -> Exit:
     """Make a plan, show it, ask, and carry it out.
 
@@ -80,43 +90,51 @@ def command(
         raise MisuseError(
             "`--allow` and `--reason` belong together", 'write for example `--reason "as agreed"`'
         )
-    return in_session(replace(shared, allowed=allow), form, partial(_apply, must_ask=not auto_approve))
+    return in_session(
+        replace(shared, allowed=allow, fail_fast=fail_fast), form, partial(_apply, must_ask=not auto_approve)
+    )
 
 
 def _apply(session: Session, must_ask: bool) -> Exit:
+    from reconciler.cli.events import event_log, succeeding
     from reconciler.cli.interrupt import cancelling
     from reconciler.operations.apply import adopt_only, apply_plan
     from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import Access, open_workspace
+    from reconciler.report.event_log import both
 
     if must_ask and not somebody_answers():
         raise ReconcilerError([_NO_TERMINAL])
+    cancelled = threading.Event()
     with (
+        event_log(session, "apply") as log,
         session.progress() as progress,
-        open_workspace(session.settings, progress, Access.WRITE) as workspace,
+        open_workspace(session.settings, both(progress, log), Access.WRITE, cancelled) as workspace,
+        succeeding(log),
     ):
+        end = partial(_end, session, log)
         if not workspace.account_confirmed and not somebody_answers():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned = make_plan(workspace)
         progress.close()
+        log.planned(planned.plan, session.shared.allowed, session.shared.reason)
         session.tell_warnings(planned.plan.warnings)
         session.tell_plan(planned.plan)
         if planned.plan.blockers:
             session.tell_blockers(planned.plan.blockers)
-            return _told(session, exit_for(planned.plan.blockers), planned.plan, None)
+            return end(exit_for(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
-            return _told(session, Exit.OK, planned.plan, None)
+            return end(Exit.OK, planned.plan, None)
         if (must_ask or not workspace.account_confirmed) and not _agreed(session, planned.plan):
             session.tell("Nothing was applied.")
-            return _told(session, Exit.FAILED, planned.plan, None)
+            return end(Exit.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
-        cancelled = threading.Event()
         with cancelling(cancelled, before_leaving=progress.close):
             session.tell("")
-            applied = apply_plan(workspace, planned, cancelled)
+            applied = apply_plan(workspace, planned)
             progress.close()
-            return _told(session, exit_after(applied), planned.plan, applied)
+            return end(exit_after(applied), planned.plan, applied)
 
 
 _NO_TERMINAL = Diagnostic(
@@ -137,12 +155,13 @@ def _agreed(session: Session, plan: Plan) -> bool:
     return agreed(session, f"Apply these changes to account {account_text(plan)}?")
 
 
-def _told(session: Session, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
-    """Print the end of a run in the form that was asked for."""
+def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
+    """Log and print the end of a run, in the form that was asked for."""
     from reconciler.report.apply_json import applied_data
     from reconciler.report.apply_text import summary
     from reconciler.report.plan_json import plan_data
 
+    log.finished(code, code.reason, applied)
     if applied is not None:
         session.tell("")
         session.tell(summary(applied))

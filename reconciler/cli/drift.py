@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import Exit
-from reconciler.cli.options import Shared, format_option, scope_options, shared_options, strict_option
+from reconciler.cli.options import (
+    Shared,
+    format_option,
+    run_options,
+    scope_options,
+    shared_options,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @shared_options
 @strict_option
 @scope_options
+@run_options
 def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
     """Show what was changed or deleted outside the specs, and which groups no spec is about.
 
@@ -38,13 +46,22 @@ def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
 
 
 def _drift(session: Session, changes_exit: Exit) -> Exit:
+    from reconciler.cli.events import event_log
     from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import open_workspace
     from reconciler.report.drift_text import Others
+    from reconciler.report.event_log import both
 
-    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
-        plan = make_plan(workspace).plan
-    return tell_drift(session, plan, Others.LISTED, changes_exit)
+    with event_log(session, "drift") as log:
+        with (
+            session.progress() as progress,
+            open_workspace(session.settings, both(progress, log)) as workspace,
+        ):
+            plan = make_plan(workspace).plan
+        log.planned(plan, {})
+        code = tell_drift(session, plan, Others.LISTED, changes_exit)
+        log.finished(code, code.reason)
+    return code
 
 
 def tell_drift(session: Session, plan: Plan, others: Others, changes_exit: Exit) -> Exit:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from reconciler.model.diagnostic import Diagnostic, Severity, errors_among
-from reconciler.model.outcome import Applied, Outcome, Status
+from reconciler.model.diagnostic import Diagnostic, errors_among
+from reconciler.model.outcome import Applied, Status
 
 
 class Exit(IntEnum):
@@ -55,7 +55,11 @@ def exit_after(applied: Applied) -> Exit:
     statuses = {outcome.status for outcome in applied.outcomes}
     if applied.interrupted and statuses <= _NOTHING_SENT:
         return Exit.INTERRUPTED
-    if applied.interrupted or not statuses <= _COMPLETE or any(map(_went_wrong, applied.outcomes)):
+    if (
+        applied.interrupted
+        or not statuses <= _COMPLETE
+        or any(outcome.failed_tests for outcome in applied.outcomes)
+    ):
         return Exit.INCOMPLETE
     if errors_among(applied.problems):
         return Exit.INCOMPLETE
@@ -63,10 +67,3 @@ def exit_after(applied: Applied) -> Exit:
     if applied.remaining is None or set(applied.remaining) - waiting:
         return Exit.INCOMPLETE
     return Exit.AWAITING_APPROVAL if waiting else Exit.OK
-
-
-def _went_wrong(outcome: Outcome) -> bool:
-    """A write that stands can still have failed: its setup tests did not pass, and they must."""
-    return outcome.status is Status.DONE and any(
-        each.severity is Severity.ERROR for each in outcome.diagnostics
-    )

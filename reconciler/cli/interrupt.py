@@ -28,7 +28,7 @@ def cancelling(cancelled: threading.Event, before_leaving: Callable[[], None]) -
             _say("Left at once: what was being changed may or may not have happened. Run plan to see.")
             os._exit(Exit.INCOMPLETE)
         cancelled.set()
-        _say("Stopping: what is in flight ends first. Once more leaves at once.")
+        _say("Stopping: what is in flight has a few seconds to end. Once more leaves at once.")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:

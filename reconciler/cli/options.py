@@ -30,6 +30,10 @@ class Shared:
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     allowed: Mapping[str, float] = field(default_factory=dict)
+    events: Path | None = None
+    parallelism: int = 8
+    reason: str = ""
+    fail_fast: bool = False
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -159,6 +163,30 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(shared=replace(shared, targets=target, excludes=exclude), **others)
 
     return with_scope
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--parallelism` and `--events`, which become part of the shared options. Stands below them."""
+
+    @click.option(
+        "--parallelism",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        default=8,
+        show_default=True,
+        help="So many calls at the same time.",
+    )
+    @click.option(
+        "--events",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Add a line of JSON to FILE for everything that happens: who runs this, and how each change ends.",
+    )
+    @functools.wraps(command)
+    def with_run(*, shared: Shared, parallelism: int, events: Path | None, **others: Any) -> Any:
+        return command(shared=replace(shared, parallelism=parallelism, events=events), **others)
+
+    return with_run
 
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -11,6 +11,7 @@ from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
+    run_options,
     scope_options,
     secrets_option,
     shared_options,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @strict_option
 @secrets_option
 @scope_options
+@run_options
 def command(shared: Shared, form: str, detailed_exitcode: bool, drift_only: bool) -> Exit:
     """Show what apply would change, and change nothing.
 
@@ -49,20 +51,29 @@ def command(shared: Shared, form: str, detailed_exitcode: bool, drift_only: bool
 
 def _plan(session: Session, changes_exit: Exit, drift_only: bool) -> Exit:
     from reconciler.cli.drift import tell_drift
+    from reconciler.cli.events import event_log
     from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import open_workspace
     from reconciler.report.drift_text import Others
+    from reconciler.report.event_log import both
     from reconciler.report.plan_json import plan_data
 
-    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
-        plan = make_plan(workspace).plan
-    if drift_only:
-        return tell_drift(session, plan, Others.LEFT_OUT, changes_exit)
-    code = changes_exit if plan.effective else Exit.OK
-    if plan.blockers:
-        code = exit_for(plan.blockers)
-    session.tell_warnings(plan.warnings)
-    session.tell_plan(plan)
-    session.tell_blockers(plan.blockers)
-    session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
+    with event_log(session, "plan") as log:
+        with (
+            session.progress() as progress,
+            open_workspace(session.settings, both(progress, log)) as workspace,
+        ):
+            plan = make_plan(workspace).plan
+        log.planned(plan, {})
+        if drift_only:
+            code = tell_drift(session, plan, Others.LEFT_OUT, changes_exit)
+        else:
+            code = changes_exit if plan.effective else Exit.OK
+            if plan.blockers:
+                code = exit_for(plan.blockers)
+            session.tell_warnings(plan.warnings)
+            session.tell_plan(plan)
+            session.tell_blockers(plan.blockers)
+            session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
+        log.finished(code, code.reason)
     return code

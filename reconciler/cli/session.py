@@ -6,6 +6,7 @@ import getpass
 import os
 import platform
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -78,6 +79,9 @@ class Session:
             allowed=self.shared.allowed,
             targets=self.shared.targets,
             excludes=self.shared.excludes,
+            parallelism=self.shared.parallelism,
+            fail_fast=self.shared.fail_fast,
+            refuge=Path(tempfile.gettempdir()),
         )
 
     def progress(self) -> Progress:

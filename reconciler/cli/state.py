@@ -129,6 +129,46 @@ def _forget(session: Session, texts: tuple[str, ...], must_ask: bool) -> Exit:
     return Exit.OK
 
 
+@command.command("unlock")
+@format_option("text", "json")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@memory_options
+def unlock(shared: Shared, form: str, auto_approve: bool) -> Exit:
+    """Break the lock of a run that is gone, after asking.
+
+    Seldom needed: a lock dies with its process. It takes a person where the state is on a shared disk and the
+    other host died. A lock whose process runs on this host is not broken; stop that process instead.
+    """
+    return _in_session(shared, form, partial(_unlock, must_ask=not auto_approve))
+
+
+def _unlock(session: Session, must_ask: bool) -> Exit:
+    from reconciler.operations.unlock import look_at_lock
+    from reconciler.report.state_json import lock_data
+    from reconciler.report.state_text import broken_text, to_break_text, unlocked_text
+
+    lock = look_at_lock(session.settings)
+    if lock.is_free:
+        session.tell(unlocked_text(lock.place, lock.hold.holder))
+        session.tell_document(Exit.OK, lock_data(lock.place, lock.hold.holder, broken=False))
+        return Exit.OK
+    session.tell(to_break_text(lock.place, lock.hold.holder, lock.doubt))
+    if must_ask and (session.wants_document or not somebody_answers()):
+        raise ReconcilerError([_NO_TERMINAL_TO_UNLOCK])
+    if must_ask and not agreed(session, "Break this lock?"):
+        session.tell("The lock was left as it is.")
+        return Exit.FAILED
+    lock.carry_out()
+    session.tell(broken_text(lock.place))
+    session.tell_document(Exit.OK, lock_data(lock.place, lock.hold.holder, broken=True))
+    return Exit.OK
+
+
+_NO_TERMINAL_TO_UNLOCK = Diagnostic(
+    "no-terminal",
+    "breaking a lock is asked about first, and nobody can answer here",
+    help="find out whether its holder is still at work, then add `--auto-approve`",
+)
 _NO_TERMINAL = Diagnostic(
     "no-terminal",
     "forgetting is asked about first, and nobody can answer here",

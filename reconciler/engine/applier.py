@@ -1,7 +1,9 @@
-"""Carrying out planned steps, one after the other, parents first.
+"""Carrying out a plan with several hands and one head.
 
-A step that fails takes only its dependants with it; every step gets exactly one outcome. Nothing is
-repeated here: after a lost answer the outcome is UNKNOWN, and the next plan finds out by looking.
+Workers perform one verb each and only talk to the API. The main thread owns everything else: it decides what
+starts, remembers every result before anything relies on it, and tells what happens. Groups come before their
+destinations, tests after the write, deletions last and only if all before them went well. A failure takes only its
+dependants with it, and every change gets exactly one outcome.
 """
 
 from __future__ import annotations
@@ -10,148 +12,296 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, Forbidden, NotFound, Unauthorized
-from reconciler.engine.failure import explain, explain_deletion
-from reconciler.engine.graph import in_order
+from reconciler.api.errors import ApiError, Forbidden, NotFound, Unauthorized, Withdrawn
+from reconciler.api.retry import is_outage
+from reconciler.engine.creation import Created, Creation, SeveralFoundError
+from reconciler.engine.crew import GLANCE, Crew, Finished, Grace
+from reconciler.engine.failure import explain, explain_deletion, given_up, several_found
+from reconciler.engine.graph import Board, Task, burials, makings
+from reconciler.engine.looking import Looking
 from reconciler.engine.planner import Step
+from reconciler.engine.relay import Relay
 from reconciler.engine.removal import Removal
+from reconciler.engine.verification import Verifying, findings, not_run
 from reconciler.kinds.base import Verification
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
-from reconciler.model.diagnostic import Diagnostic, Severity, errors_among
-from reconciler.model.event import ChangeFinished, ChangeStarted, Listener, SetupTestsStarted
-from reconciler.model.outcome import Check, Outcome, Status
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
+from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.model.record import Record
-from reconciler.model.resource import OnFailure
+
+OUTAGES = 5
+"""So many calls in a row without an answer, each after its repeats, end the run."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A task that a worker is at. `id` is known once the write has worked; tests follow then."""
+
+    task: Task
+    began: float
+    id: str | None = None
+    found: bool = False
+    tests: bool = False
 
 
 @dataclass(slots=True)
 class Applier:
-    """Runs the steps of one plan. `ids` grows as groups are made: address → id at Fivetran.
+    """Carries out one plan. `ids` grows as groups are made: address → id at Fivetran.
 
-    `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError.
+    `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError. After that
+    nothing new is started, since the next crash could not be told from a success. `namesakes` gives the ids of
+    the groups that had a name before the run.
     """
 
     client: Client
     clock: Clock
-    listener: Listener
+    relay: Relay
     cancelled: threading.Event
     remember: Callable[[Address, Record | None], None]
+    namesakes: Callable[[str], Iterable[str]]
+    workers: int = 1
+    fail_fast: bool = False
     ids: dict[Address, str] = field(default_factory=dict)
     unremembered: list[Diagnostic] = field(default_factory=list)
-    _stopped_by: Diagnostic | None = None
+    _flights: dict[Address, _Flight] = field(default_factory=dict)
+    _written: dict[Address, _Flight] = field(default_factory=dict)
+    _outcomes: dict[Address, Outcome] = field(default_factory=dict)
+    _stopped_by: str = ""
+    _outages: int = 0
+    _grace: Grace = field(init=False)
+    _trouble: Outcome | None = None
 
-    def run(self, steps: Mapping[Address, Step]) -> tuple[Outcome, ...]:
-        """One outcome per step that does something, in the order in which they were reached."""
+    def __post_init__(self) -> None:
+        self._grace = Grace(self.clock, self.cancelled)
+
+    def run(self, steps: Mapping[Address, Step], removals: Iterable[Removal]) -> tuple[Outcome, ...]:
+        """One outcome per change that does something, in the order of the plan."""
         self.ids |= {address: step.change.id for address, step in steps.items() if step.change.id}
-        outcomes: dict[Address, Outcome] = {}
-        for step in in_order(steps):
-            if step.change.action in {Action.NO_OP, Action.ADOPT}:
-                continue
-            outcomes[step.change.address] = outcome = self._outcome(step, outcomes)
-            self.listener(ChangeFinished(outcome))
-        return tuple(outcomes.values())
+        made, buried = makings(steps.values()), burials(removals)
+        with Crew(self.workers) as crew:
+            self._carry_out(crew, made)
+            self._trouble = next((each for each in self._outcomes.values() if each.went_wrong), None)
+            self._carry_out(crew, buried)
+        return tuple(self._outcomes[task.address] for task in (*made, *buried))
 
-    def bury(self, removals: Iterable[Removal], before: Iterable[Outcome]) -> tuple[Outcome, ...]:
-        """Carry out deletions, after everything else and only if all of that worked. One outcome each."""
-        trouble = next((each for each in before if each.status is not Status.DONE), None)
-        outcomes: list[Outcome] = []
-        for removal in removals:
-            if removal.change.action is not Action.DELETE:
-                continue
-            outcomes.append(self._burial(removal, trouble))
-            if outcomes[-1].status is not Status.DONE:
-                trouble = outcomes[-1]
-            self.listener(ChangeFinished(outcomes[-1]))
-        return tuple(outcomes)
+    def _carry_out(self, crew: Crew, tasks: list[Task]) -> None:
+        board = Board(tasks)
+        while True:
+            self._start(crew, board)
+            if not self._flights:
+                return
+            finished = crew.next(GLANCE)
+            self.relay.deliver()
+            if finished is not None and finished.address in self._flights:
+                self._take(finished, board)
+            elif self._grace.is_over:
+                self._give_up(board)
 
-    def _burial(self, removal: Removal, trouble: Outcome | None) -> Outcome:
-        change = removal.change
-        if trouble is not None:
-            reason = (
-                f"{change.address} was not deleted, because {trouble.address} ended as `{trouble.status}`"
+    def _start(self, crew: Crew, board: Board) -> None:
+        """Start what can start; what will not be tried gets its outcome."""
+        while (task := board.take()) is not None:
+            outcome = self._why_not(task)
+            if outcome is not None:
+                self._finish(outcome, board)
+            elif not crew.has_room:
+                board.put_back(task.address)
+                return
+            elif task.address in self._written:
+                self._start_tests(crew, self._written.pop(task.address))
+            else:
+                self._flights[task.address] = _Flight(task, self.clock.monotonic())
+                self.relay(ChangeStarted(task.address, task.change.action))
+                crew.start(task.address, self._write(task))
+
+    def _start_tests(self, crew: Crew, flight: _Flight) -> None:
+        step = flight.task.work
+        assert isinstance(step, Step)  # noqa: S101 - only what is made is tested
+        flight.tests = True
+        self._flights[flight.task.address] = flight
+        self.relay(SetupTestsStarted(flight.task.address))
+        verifying = Verifying(self.client, step, flight.id or "", self._looking)
+        crew.start(flight.task.address, verifying.carry_out)
+
+    @property
+    def _looking(self) -> Looking:
+        return Looking(self.clock, self.cancelled)
+
+    def _why_not(self, task: Task) -> Outcome | None:
+        """The outcome of a task that is not started, if so."""
+        if task.address in self._written:
+            stopping = self.cancelled.is_set() or bool(self._stopped_by)
+            return self._untested(self._written.pop(task.address), None) if stopping else None
+        for parent in task.after:
+            ended = self._outcomes[parent]
+            if ended.status not in _STANDS:
+                what = f"{task.address} was not tried, because {parent} did not come about"
+                return self._not_tried(task, Status.SKIPPED, "skipped", what)
+        if isinstance(task.work, Removal) and self._trouble is not None:
+            trouble = self._trouble
+            why = f"{trouble.address} {trouble.how}"
+            return self._not_tried(
+                task, Status.HELD, "held", f"{task.address} was not deleted, because {why}"
             )
-            held = Diagnostic("held", reason, span=change.span, address=change.address)
-            return Outcome(change.address, change.action, Status.HELD, id=change.id, diagnostics=(held,))
         if self.cancelled.is_set():
-            return Outcome(change.address, change.action, Status.CANCELLED, id=change.id)
-        self.listener(ChangeStarted(change.address, change.action))
-        began = self.clock.monotonic()
-        outcome = self._buried(removal)
-        return replace(outcome, seconds=self.clock.monotonic() - began)
-
-    def _buried(self, removal: Removal) -> Outcome:
-        change = removal.change
-        try:
-            for connection in removal.connections:
-                with suppress(NotFound):
-                    self.client.delete_connection(connection)
-            KINDS[change.address.kind].delete(self.client, change.id or "")
-        except ApiError as error:
-            status = Status.UNKNOWN if error.may_have_taken_effect else Status.FAILED
-            told = explain_deletion(error, change)
-            return Outcome(change.address, change.action, status, id=change.id, diagnostics=(told,))
-        self._write_down(change.address, None, f"{change.address} is deleted")
-        return Outcome(change.address, change.action, Status.DONE, id=change.id)
-
-    def _outcome(self, step: Step, outcomes: Mapping[Address, Outcome]) -> Outcome:
-        blocked = self._blocked(step, outcomes)
-        if blocked is not None:
-            return blocked
-        self.listener(ChangeStarted(step.change.address, step.change.action))
-        began = self.clock.monotonic()
-        outcome = self._attempt(step)
-        return replace(outcome, seconds=self.clock.monotonic() - began)
-
-    def _blocked(self, step: Step, outcomes: Mapping[Address, Outcome]) -> Outcome | None:
-        """Why a step is not even tried, if so."""
-        address, action = step.change.address, step.change.action
-        for parent in step.change.depends_on:
-            if parent in outcomes and outcomes[parent].status is not Status.DONE:
-                reason = Diagnostic(
-                    "skipped",
-                    f"{address} was not tried, because {parent} did not come about",
-                    address=address,
-                )
-                return Outcome(address, action, Status.SKIPPED, diagnostics=(reason,))
-        if self.cancelled.is_set():
-            return Outcome(address, action, Status.CANCELLED)
-        if self._stopped_by is not None:
-            reason = Diagnostic(
-                "skipped", f"{address} was not tried after `{self._stopped_by.code}`", address=address
-            )
-            return Outcome(address, action, Status.SKIPPED, diagnostics=(reason,))
+            return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
+        if self._stopped_by:
+            what = f"{task.address} was not tried after `{self._stopped_by}`"
+            return self._not_tried(task, Status.SKIPPED, "skipped", what)
         return None
 
-    def _attempt(self, step: Step) -> Outcome:
-        address, action = step.change.address, step.change.action
-        try:
-            id = self._write(step)
-        except ApiError as error:
-            diagnostic = explain(error, step)
-            if isinstance(error, Unauthorized | Forbidden):
-                self._stopped_by = diagnostic  # S-25: every further call would end the same way
-            status = Status.UNKNOWN if error.may_have_taken_effect else Status.FAILED
-            return Outcome(address, action, status, id=self.ids.get(address), diagnostics=(diagnostic,))
-        self.ids[address] = id
+    def _not_tried(self, task: Task, status: Status, code: str, what: str) -> Outcome:
+        reason = Diagnostic(code, what, span=task.change.span, address=task.address)
+        return Outcome(task.address, task.change.action, status, id=task.change.id, diagnostics=(reason,))
+
+    def _write(self, task: Task) -> Callable[[], Any]:
+        """The work of one verb, with everything that it needs: workers look at nothing of ours."""
+        if isinstance(task.work, Removal):
+            return partial(_bury, self.client, task.work)
+        step, change = task.work, task.change
+        kind = KINDS[change.address.kind]
+        match change.action:
+            case Action.CREATE:
+                parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
+                others = {*self.namesakes(step.desired.name), *self.ids.values()}
+                creation = Creation(
+                    self.client, step, next(iter(parents), None), others, self._looking, self.relay.post
+                )
+                return creation.carry_out
+            case Action.REPLACE:
+                return partial(
+                    _replace, self.client, step, self.ids[change.address], self._looking, self.relay
+                )
+            case Action.UPDATE:
+                return partial(kind.update, self.client, self.ids[change.address], step.values)
+        return _nothing
+
+    def _take(self, finished: Finished, board: Board) -> None:
+        """Remember what became of a task, and decide how it goes on."""
+        flight = self._flights.pop(finished.address)
+        self._count_outages(finished.error)
+        if finished.error is not None and not isinstance(finished.error, ApiError | SeveralFoundError):
+            raise finished.error
+        if flight.tests:
+            self._finish(self._tested(flight, finished), board)
+        elif finished.error is not None:
+            self._finish(self._failed(flight, finished.error), board)
+        elif isinstance(flight.task.work, Removal):
+            self._write_down(finished.address, None, f"{finished.address} is deleted")
+            self._finish(self._ended(flight, Status.DONE), board)
+        else:
+            self._made(flight, flight.task.work, finished.result, board)
+
+    def _made(self, flight: _Flight, step: Step, result: Any, board: Board) -> None:
+        """A write has worked. Its tests come next, where there are any."""
+        address = flight.task.address
+        if isinstance(result, Created):
+            self.ids[address], flight.found = result.id, result.found
+        flight.id = self.ids[address]
         tested = step.desired.setup_tests.run
-        self._keep(step, id, unverified=tested)
-        return self._verified(step, id) if tested else Outcome(address, action, Status.DONE, id=id)
+        self._keep(step, flight.id, unverified=tested)
+        self.relay(ChangeWritten(address, step.change.action, flight.id))
+        if tested:
+            self._written[address] = flight
+            board.put_back(address)
+        else:
+            self._finish(self._ended(flight, Status.DONE), board)
+
+    def _tested(self, flight: _Flight, finished: Finished) -> Outcome:
+        step = flight.task.work
+        assert isinstance(step, Step)  # noqa: S101 - only what is made is tested
+        if isinstance(finished.error, ApiError):
+            return self._untested(flight, finished.error)
+        runs: tuple[Verification, ...] = finished.result
+        told = findings(runs[-1], step)
+        if not told:
+            self._keep(step, flight.id or "", unverified=False)
+        return replace(
+            self._ended(flight, Status.AWAITING_APPROVAL if runs[-1].pending else Status.DONE),
+            checks=runs[-1].checks,
+            earlier_checks=tuple(run.checks for run in runs[:-1]),
+            diagnostics=told,
+        )
+
+    def _untested(self, flight: _Flight, error: ApiError | None) -> Outcome:
+        """The write stands, and the next plan shows that its tests are outstanding."""
+        step = flight.task.work
+        assert isinstance(step, Step)  # noqa: S101 - only what is made is tested
+        cause = None if isinstance(error, Withdrawn) else error
+        return replace(self._ended(flight, Status.DONE), diagnostics=(not_run(step, cause),))
+
+    def _failed(self, flight: _Flight, error: BaseException) -> Outcome:
+        work, address = flight.task.work, flight.task.address
+        if isinstance(error, SeveralFoundError) and isinstance(work, Step):
+            return replace(self._ended(flight, Status.UNKNOWN), diagnostics=(several_found(error.ids, work),))
+        assert isinstance(error, ApiError)  # noqa: S101 - `_take` raised everything else
+        if isinstance(error, Withdrawn):
+            return self._ended(flight, Status.CANCELLED)
+        told = explain_deletion(error, work.change) if isinstance(work, Removal) else explain(error, work)
+        if isinstance(error, Unauthorized | Forbidden):
+            self._stopped_by = told.code  # S-25: every further call would end the same way
+        # A read in the middle of a verb comes after its write.
+        unclear = error.may_have_taken_effect or not error.is_write
+        status = Status.UNKNOWN if unclear else Status.FAILED
+        return replace(
+            self._ended(flight, status), id=self.ids.get(address, flight.task.change.id), diagnostics=(told,)
+        )
+
+    def _ended(self, flight: _Flight, status: Status) -> Outcome:
+        return Outcome(
+            flight.task.address,
+            flight.task.change.action,
+            status,
+            id=flight.id or flight.task.change.id,
+            found=flight.found,
+            seconds=self.clock.monotonic() - flight.began,
+        )
+
+    def _finish(self, outcome: Outcome, board: Board) -> None:
+        self._outcomes[outcome.address] = outcome
+        if outcome.went_wrong and outcome.status not in _UNTRIED:
+            if self.fail_fast and not self._stopped_by:
+                self._stopped_by = outcome.diagnostics[0].code if outcome.diagnostics else outcome.status
+            if outcome.action is Action.DELETE:
+                self._trouble = self._trouble or outcome
+        self.relay(ChangeFinished(outcome))
+        board.done(outcome.address)
+
+    def _count_outages(self, error: BaseException | None) -> None:
+        """S-15: one object that fails starves nobody, and a Fivetran that is away is not asked a thousand times."""
+        if isinstance(error, Withdrawn):
+            return
+        self._outages = self._outages + 1 if isinstance(error, ApiError) and is_outage(error) else 0
+        if self._outages >= OUTAGES and not self._stopped_by:
+            self._stopped_by = "outage"
+
+    def _give_up(self, board: Board) -> None:
+        """Leave what is in flight to itself. Its intent is remembered, so the next plan looks for it."""
+        for flight in list(self._flights.values()):
+            outcome = (
+                self._untested(flight, None)
+                if flight.tests
+                else replace(self._ended(flight, Status.UNKNOWN), diagnostics=(given_up(flight.task.change),))
+            )
+            del self._flights[flight.task.address]
+            self._finish(outcome, board)
 
     def _keep(self, step: Step, id: str, *, unverified: bool) -> None:
         """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
-        at = self.clock.now().isoformat(timespec="seconds")
         record = Record(
             id=id,
             applied=step.declared,
             fingerprints=step.fingerprints,
             protected=step.protected,
             unverified=unverified,
-            applied_at=at,
+            applied_at=self.clock.now().isoformat(timespec="seconds"),
         )
         self._write_down(step.change.address, record, f"{step.change.address} is written (id `{id}`)")
 
@@ -159,6 +309,7 @@ class Applier:
         try:
             self.remember(address, record)
         except OSError as error:
+            self._stopped_by = self._stopped_by or "not-remembered"
             self.unremembered.append(
                 Diagnostic(
                     "not-remembered",
@@ -168,92 +319,23 @@ class Applier:
                 )
             )
 
-    def _write(self, step: Step) -> str:
-        """Send the one mutating call of a step, if it has one, and return the id of the resource."""
-        kind, desired, change = KINDS[step.desired.address.kind], step.desired, step.change
-        if change.action is Action.CREATE:
-            parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
-            return kind.create(self.client, parents[0] if parents else None, desired, step.values)
-        id = self.ids[change.address]
-        if change.action is Action.REPLACE:
-            kind.delete(self.client, id)
-            return kind.create(self.client, id, desired, step.values)
-        if change.action is Action.UPDATE:
-            kind.update(self.client, id, step.values)
-        return id
 
-    def _verified(self, step: Step, id: str) -> Outcome:
-        """Run the setup tests of what was just written. Whatever they say, the write itself stands."""
-        address, action = step.change.address, step.change.action
-        self.listener(SetupTestsStarted(address))
-        try:
-            verification = KINDS[address.kind].verify(self.client, id, step.desired)
-        except ApiError as error:
-            return Outcome(address, action, Status.DONE, id=id, diagnostics=(_tests_not_run(error, step),))
-        findings = _findings(verification, step)
-        if not errors_among(findings):
-            self._keep(step, id, unverified=False)
-        status = Status.AWAITING_APPROVAL if verification.pending else Status.DONE
-        return Outcome(
-            address,
-            action,
-            status,
-            id=id,
-            checks=verification.checks,
-            diagnostics=findings,
-        )
+_STANDS = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
+_UNTRIED = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
-def _findings(verification: Verification, step: Step) -> tuple[Diagnostic, ...]:
-    if verification.pending:
-        return tuple(
-            Diagnostic(
-                "approval-needed",
-                f"{step.change.address} waits for somebody to approve a {approval.what}",
-                span=step.desired.span,
-                address=step.change.address,
-                notes=(f"{approval.what} {approval.hash} {approval.name}".rstrip(),),
-                help=(
-                    "approve it in Fivetran if it is the right one, "
-                    f"or set `trust: {{{approval.what}s: any}}`, then apply again"
-                ),
-            )
-            for approval in verification.pending
-        )
-    failed = [check for check in verification.checks if check.failed]
-    if verification.healthy and not failed:
-        return ()
-    if step.desired.setup_tests.on_failure is OnFailure.IGNORE:
-        return ()
-    return (
-        Diagnostic(
-            "setup-tests-failed",
-            f"{step.change.address} exists, but has not passed its setup tests",
-            span=step.desired.span,
-            severity=_severity(step),
-            address=step.change.address,
-            notes=tuple(_told(check) for check in failed),
-            help="correct what the tests complain about, then apply again: what exists is kept and tested again",
-        ),
-    )
+def _nothing() -> None:
+    """What is only tested needs no write."""
 
 
-def _tests_not_run(error: ApiError, step: Step) -> Diagnostic:
-    cause = explain(error, step)
-    return Diagnostic(
-        "setup-tests-not-run",
-        f"{step.change.address} is written, but its setup tests could not be run: {cause.message}",
-        span=step.desired.span,
-        severity=_severity(step),
-        address=step.change.address,
-        notes=cause.notes,
-        help="apply again: what exists is kept, and its tests are run",
-    )
+def _bury(client: Client, removal: Removal) -> None:
+    for connection in removal.connections:
+        with suppress(NotFound):
+            client.delete_connection(connection)
+    KINDS[removal.change.address.kind].delete(client, removal.change.id or "")
 
 
-def _severity(step: Step) -> Severity:
-    return Severity.ERROR if step.desired.setup_tests.on_failure is OnFailure.FAIL else Severity.WARNING
-
-
-def _told(check: Check) -> str:
-    return f"{check.title}: {check.message or check.status}"
+def _replace(client: Client, step: Step, id: str, looking: Looking, relay: Relay) -> Created:
+    """Delete and make again in the same place."""
+    KINDS[step.change.address.kind].delete(client, id)
+    return Creation(client, step, id, (), looking, relay.post).carry_out()

@@ -61,6 +61,33 @@ def moved(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict
     return known
 
 
+def awaited(
+    desired: Iterable[Desired], live: Mapping[str, Observed], remembered: Mapping[Address, Record]
+) -> list[Desired]:
+    """Groups that an interrupted run may have made, and that are not to be seen (yet)."""
+    return [
+        entry
+        for entry in desired
+        if entry.id is None
+        and is_unanswered(remembered.get(entry.address))
+        and not _candidates(
+            entry,
+            [group for group in live.values() if group.name == entry.name],
+            remembered.get(entry.address),
+        )
+    ]
+
+
+def is_unanswered(record: Record | None) -> bool:
+    """Whether a run was about to create something, and nothing says what came of it."""
+    return (
+        record is not None
+        and record.id is None
+        and record.intent is not None
+        and record.intent.action is Action.CREATE
+    )
+
+
 def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
     """The groups that an entry may be. S-05: after a create whose answer was lost, those that had the name
     before are others."""

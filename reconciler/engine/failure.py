@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from reconciler.api.errors import (
@@ -19,6 +19,7 @@ from reconciler.api.errors import (
     Unintelligible,
     Unreachable,
     Unsendable,
+    Withdrawn,
 )
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.diagnostic import Diagnostic
@@ -52,6 +53,31 @@ def explain(error: ApiError, step: Step) -> Diagnostic:
         notes = ("the request was sent, so Fivetran may have carried it out", *notes)
     return Diagnostic(
         code, f"{address}: {message}", span=step.desired.span, address=address, notes=notes, help=help_text
+    )
+
+
+def several_found(ids: Iterable[str], step: Step) -> Diagnostic:
+    """Looking for what a creation has made gave more than one answer."""
+    address = step.change.address
+    return Diagnostic(
+        "ambiguous-name",
+        f"{address}: the answer was lost, and more than one new group has the name `{step.desired.name}`",
+        span=step.desired.span,
+        address=address,
+        notes=(f"their ids are {', '.join(f'`{id}`' for id in ids)}",),
+        help="say which one is meant with `id:`, and delete the other one in Fivetran",
+    )
+
+
+def given_up(change: Change) -> Diagnostic:
+    """A call that was still under way when the run had to end."""
+    return Diagnostic(
+        "outcome-unknown",
+        f"{change.address}: the run was stopped before an answer came",
+        span=change.span,
+        address=change.address,
+        notes=("the request was sent, so Fivetran may have carried it out",),
+        help="apply again: what exists by then is found and not made twice",
     )
 
 
@@ -161,6 +187,7 @@ _BY_TYPE: tuple[tuple[type[ApiError], Callable[[ApiError], tuple[str, str, str]]
         Unsendable,
         lambda error: ("unsendable", f"the request cannot be sent: {error.message}", "correct the spec"),
     ),
+    (Withdrawn, lambda error: ("withdrawn", f"a call was not sent: {error.message}", "run it again")),
     (Rejected, _elsewhere),
 )
 

@@ -315,7 +315,7 @@ def _protected(desired: Desired, record: Record | None, values: Mapping[FieldPat
 def _action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
     if values:
         return Action.UPDATE
-    if record is not None and _tests_outstanding(desired, record):
+    if tests_outstanding(desired, record):
         return Action.VERIFY
     return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
 
@@ -328,7 +328,7 @@ def _reasons(
         Reason.SECRETS_SENT: bool(secrets),
         Reason.NOT_REMEMBERED: record is None,
         Reason.INTERRUPTED: record is not None and record.intent is not None,
-        Reason.TESTS_OUTSTANDING: record is not None and _tests_outstanding(desired, record),
+        Reason.TESTS_OUTSTANDING: tests_outstanding(desired, record),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 
@@ -338,10 +338,10 @@ def _risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any])
     return Risk.INTERRUPTS_SYNCS if disturbs else Risk.IN_PLACE
 
 
-def _tests_outstanding(desired: Desired, record: Record) -> bool:
+def tests_outstanding(desired: Desired, record: Record | None) -> bool:
     """Unfinished work stays visible: what was written here and has not passed the tests that it must."""
     tests = desired.setup_tests
-    return record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
+    return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 
 
 def _in_clear(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,15 +26,17 @@ class PendingApproval:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result of a run of setup tests. `healthy` is the API's own verdict about the resource."""
+    """Result of a run of setup tests. `healthy` is the API's own verdict, read again after the run; `untried`
+    means that the resource has never been healthy yet."""
 
     checks: tuple[Check, ...]
     pending: tuple[PendingApproval, ...]
     healthy: bool
+    untried: bool = False
 
 
 class Kind(Protocol):
-    """One kind of resource. Verbs raise `ApiError`; none of them repeats a call.
+    """One kind of resource. Verbs raise `ApiError`; none of them makes anything twice.
 
     `parent` is the id of what a resource lives in: None for a group, the group's id for a
     destination. `values` are ready to be sent: canonical, with secrets resolved.
@@ -56,6 +58,11 @@ class Kind(Protocol):
     ) -> str:
         """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
 
+    def find(
+        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+    ) -> tuple[str, ...]:
+        """Ids of everything that a creation whose answer was lost may have made. `others` were there before it."""
+
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Send exactly these fields. A None clears a field."""
 
@@ -63,4 +70,4 @@ class Kind(Protocol):
         """Remove the resource. One that is gone already counts as removed."""
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests now. Takes minutes at Fivetran."""
+        """Run setup tests now, which takes minutes at Fivetran, then read how the resource is."""

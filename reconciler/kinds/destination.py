@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ EXTERNAL_KEYS = "external_secrets_keys_config"
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 HEALTHY_STATUS = "connected"
+UNTRIED_STATUS = "incomplete"
 
 
 def observed_destination(destination: wire.Destination) -> Observed:
@@ -88,6 +89,13 @@ class DestinationKind:
         }
         return client.create_destination(body).id
 
+    def find(
+        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+    ) -> tuple[str, ...]:
+        """The destination of the group, if there is one: its id is known before it exists."""
+        found = self.observe(client, parent) if parent else None
+        return () if found is None else (found.id,)
+
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Send the changed fields only; config is merged by the API key by key.
 
@@ -109,17 +117,19 @@ class DestinationKind:
             client.delete_destination(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests with the trust that the spec grants, and read nothing but their results: the rest of
-        this answer is known to be partial."""
+        """Run setup tests with the trust that the spec grants. Nothing of that answer but the results is used, since
+        the rest of it is known to be partial; the status is read afterwards (R21)."""
         answer = client.test_destination(
             id,
             trust_certificates=desired.trust.certificates,
             trust_fingerprints=desired.trust.fingerprints,
         )
+        status = client.destination(id).setup_status.lower()
         return Verification(
             checks=tuple(Check(test.title, test.status.upper(), test.message) for test in answer.setup_tests),
             pending=tuple(approval for test in answer.setup_tests for approval in _pending(test)),
-            healthy=answer.setup_status.lower() == HEALTHY_STATUS,
+            healthy=status == HEALTHY_STATUS,
+            untried=status == UNTRIED_STATUS,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,14 @@ class GroupKind:
     ) -> str:
         """Make a group; Fivetran chooses its id."""
         return client.create_group(values[NAME]).id
+
+    def find(
+        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+    ) -> tuple[str, ...]:
+        """Groups of exactly this name that are none of `others`. S-05: case and spaces make another name."""
+        return tuple(
+            group.id for group in client.groups() if group.name == desired.name and group.id not in others
+        )
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Rename in place."""

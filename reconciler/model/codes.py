@@ -89,6 +89,12 @@ EXPLANATIONS = MappingProxyType(
             " package itself says is not repeated, since it may hold a secret. Update the package, or "
             "uninstall it."
         ),
+        "budget-short": (
+            "Fivetran limits how many requests and setup tests an account may make within an hour. "
+            "This plan needs more than are left now. An apply keeps to the limit by pausing, so it "
+            "works, but takes long. Apply a part of it, or correct `budget:` in the project file if "
+            "the account has other limits."
+        ),
         "bug": (
             "Something happened that reconciler did not foresee. The lines printed with it say where; the"
             " message of the exception is left out on purpose, because it could hold a value of yours. "
@@ -135,6 +141,16 @@ EXPLANATIONS = MappingProxyType(
             "A file without content, or a project without any group, is far more often a lost file or a "
             'bad merge than a wish to manage nothing. It is therefore an error and never "no changes". '
             "Restore the content, or take the file out of `specs`."
+        ),
+        "events-lost": (
+            "Lines of the file that `--events` names could not be written, usually because its disk was "
+            "full. A log never stops an apply half-way, so the run went on without them; what it did is in"
+            " its output and in the state. Make room, and treat the log of this run as incomplete."
+        ),
+        "events-unusable": (
+            "The file that `--events` names cannot be opened and written, or it holds something else than "
+            "such a log, to which nothing is added. A run that is to be logged does not start without its "
+            "log, so nothing was sent to Fivetran. Name another file, or correct its permissions."
         ),
         "external-secret-unsupported": (
             '`{secret: "esm:NAME"}` leaves it to Fivetran to fetch a value from your own secrets manager.'
@@ -224,7 +240,8 @@ EXPLANATIONS = MappingProxyType(
         "locked": (
             "Another run is writing to the same state at this moment. Two at once could make the same "
             "group twice, so the second one stops before it does anything. The message says who holds the"
-            " lock. Wait for that run to end; the lock of a process that died is free at once."
+            " lock. Wait for that run to end; the lock of a process that died is free at once. Where the "
+            "state is on a shared disk and the other host died, `reconciler state unlock` breaks the lock."
         ),
         "mask-literal": (
             "A value consists of stars only. That is what Fivetran's answers show in the place of a "
@@ -431,6 +448,11 @@ EXPLANATIONS = MappingProxyType(
             " halfway could lose what the newer version remembered. Use the newer version everywhere this"
             " state is used."
         ),
+        "state-not-kept": (
+            "The changes were carried out, and the file that remembers them could not be written at "
+            "the end. What is to be remembered was written to another place, which is named, or is "
+            "lost. Nothing at Fivetran is lost: entries are found again by their ids and names."
+        ),
         "state-unusable": (
             "The file that remembers what this program did cannot be read or written, because of "
             "permissions, a full disk, or something else in its place. Nothing is sent to Fivetran that "
@@ -448,6 +470,11 @@ EXPLANATIONS = MappingProxyType(
         "unauthorized": (
             "Fivetran answered 401: the key or the secret is wrong, or was revoked. Every further call "
             "would end in the same way, so the run stops at once. Check the two environment variables."
+        ),
+        "unfinished": (
+            "An earlier run wrote this destination, and it has not passed the setup tests that its "
+            "spec demands. Plans of a part of the specs say so as well, so that unfinished work is "
+            "never out of sight."
         ),
         "unintelligible-answer": (
             "An answer came with a success status, but it is not what the API answers: no JSON, another "
@@ -545,6 +572,11 @@ EXPLANATIONS = MappingProxyType(
         "was-in-use": (
             "`was:` names a key that some entry has today, so it cannot be the former key of this one. "
             "Name the key that this entry had before the change, or remove the line."
+        ),
+        "withdrawn": (
+            "A call to Fivetran was waiting for its turn, because a budget was spent, Fivetran had asked to"
+            " wait, or an earlier attempt had failed, when the run was interrupted. It was not sent, so it "
+            "changed nothing. Run the command again."
         ),
         "wrong-shape": (
             "A value has another form than its place needs: text where a mapping belongs, a list where "

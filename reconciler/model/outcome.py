@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, errors_among
 from reconciler.model.plan import Action
 
 
@@ -48,28 +48,50 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did."""
+    """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did.
+
+    `checks` are those of the last run of the setup tests, `earlier_checks` those of the runs before it. `found`
+    means that the answer of a creation was lost, and that looking has found what it made.
+    """
 
     address: Address
     action: Action
     status: Status
     id: str | None = None
     checks: tuple[Check, ...] | None = None
+    earlier_checks: tuple[tuple[Check, ...], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
+    found: bool = False
+
+    @property
+    def failed_tests(self) -> bool:
+        """Whether the write stands, but not the tests that it has to pass."""
+        return self.status is Status.DONE and bool(errors_among(self.diagnostics))
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether something is left to do: for this run, or for a person."""
+        return self.status is not Status.DONE or self.failed_tests
+
+    @property
+    def how(self) -> str:
+        """How it ended, to be said behind its address."""
+        return "has not passed its setup tests" if self.failed_tests else f"ended as `{self.status}`"
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A whole apply: one outcome per effective change, in the order in which they were carried out.
+    """A whole apply: one outcome per effective change, in the order of the plan.
 
-    `remaining` lists what a fresh plan of the touched addresses still wants; `None` means that
-    the fresh plan could not be made. `problems` belong to no single change.
+    `repeated` counts the requests that were sent again. `remaining` lists what a fresh plan of the touched addresses
+    still wants; `None` means that the fresh plan could not be made. `problems` belong to no single change.
     """
 
     outcomes: tuple[Outcome, ...]
     requests: int
     seconds: float
+    repeated: int = 0
     interrupted: bool = False
     remaining: tuple[Address, ...] | None = ()
     problems: tuple[Diagnostic, ...] = ()

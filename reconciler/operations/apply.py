@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from reconciler.engine.applier import Applier
+from reconciler.engine.crew import Grace, attended
+from reconciler.engine.looking import LOOKS, Looking
 from reconciler.engine.planner import Step
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Checking
-from reconciler.model.outcome import Applied
+from reconciler.model.outcome import Applied, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
 
 
-def apply_plan(workspace: Workspace, planned: Planned, cancelled: threading.Event) -> Applied:
+def apply_plan(workspace: Workspace, planned: Planned) -> Applied:
     """Carry out every step; a failure of one never raises and never stops what does not depend on it.
 
-    Setting `cancelled` lets the step in flight finish and starts nothing more. Raises `ReconcilerError` only
-    before anything is sent, where nothing could be remembered. The workspace must be open for writing.
+    Setting `workspace.cancelled` starts nothing more, and what is in flight gets a little time to end. Raises
+    `ReconcilerError` only before anything is sent, where nothing could be remembered. The workspace must be open
+    for writing.
     """
-    clock, transport = workspace.settings.clock, workspace.transport
-    began, sent = clock.monotonic(), transport.requests_sent
+    clock, courier, settings = workspace.settings.clock, workspace.courier, workspace.settings
+    began, sent, repeated = clock.monotonic(), courier.requests_sent, courier.repeated
     _adopt(workspace, planned)
     workspace.memory.keep(_intents(workspace, planned).items())
-    applier = Applier(workspace.client, clock, workspace.listener, cancelled, _remembering(workspace))
-    outcomes = applier.run(planned.steps)
-    outcomes += applier.bury(planned.removals, outcomes)
+    applier = Applier(
+        client=workspace.client,
+        clock=clock,
+        relay=workspace.relay,
+        cancelled=workspace.cancelled,
+        remember=_remembering(workspace),
+        namesakes=planned.namesakes,
+        workers=settings.parallelism,
+        fail_fast=settings.fail_fast,
+    )
+    outcomes = applier.run(planned.steps, planned.removals)
+    _settle(workspace, planned, outcomes)
     problems = [*applier.unremembered, *_put_away(workspace)]
     remaining: tuple[Address, ...] | None = None
-    if not cancelled.is_set():
-        remaining, findings = _remaining(workspace, planned)
+    if not workspace.cancelled.is_set():
+        remaining, findings = _remaining(workspace, planned, outcomes)
         problems += findings
     return Applied(
         outcomes=outcomes,
-        requests=transport.requests_sent - sent,
+        requests=courier.requests_sent - sent,
+        repeated=courier.repeated - repeated,
         seconds=clock.monotonic() - began,
-        interrupted=cancelled.is_set(),
+        interrupted=workspace.cancelled.is_set(),
         remaining=remaining,
         problems=tuple(problems),
     )
@@ -92,28 +106,50 @@ def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
 
 
 def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
-    """What is about to be written, to be remembered before the first call.
+    """What is about to be sent, to be remembered before the first call (S-01).
 
     After a lost answer or a killed process, the next plan knows from it what to look for, and that tests of
-    what it finds are outstanding.
+    what it finds are outstanding. What a call may or may not have changed counts as not known until it is answered:
+    the values and fingerprints that it sends are forgotten here.
     """
     at = workspace.settings.clock.now().isoformat(timespec="seconds")
-    records = planned.records
     intents: dict[Address, Record] = {}
     for change in planned.plan.effective:
-        if change.address not in planned.steps:
-            continue  # a deletion needs no memory: what is gone is gone
-        desired = planned.steps[change.address].desired
-        namesakes = tuple(sorted(group.id for group in planned.live.values() if group.name == desired.name))
-        known = records.get(change.address, Record())
+        step = planned.steps.get(change.address)
+        known = planned.records.get(change.address, Record(id=change.id))
         if change.action is Action.CREATE:
             known = Record()
-        intents[change.address] = replace(
-            known,
-            unverified=known.unverified or desired.setup_tests.run,
-            intent=Intent(change.action, desired.name, namesakes, at),
-        )
+        live = planned.live.get(change.id or "")
+        name = live.name if live is not None else change.address.key
+        if step is not None:
+            name = step.desired.name
+            known = replace(
+                known,
+                applied={path: value for path, value in known.applied.items() if path not in step.values},
+                fingerprints={
+                    path: value for path, value in known.fingerprints.items() if path not in step.values
+                },
+                unverified=known.unverified or step.desired.setup_tests.run,
+            )
+        intent = Intent(change.action, name, planned.namesakes(name), at)
+        intents[change.address] = replace(known, intent=intent)
     return intents
+
+
+def _settle(workspace: Workspace, planned: Planned, outcomes: Iterable[Outcome]) -> None:
+    """Take back the intents of what was certainly not done, so that nobody looks for it."""
+    entries = {
+        outcome.address: planned.records.get(outcome.address)
+        for outcome in outcomes
+        if outcome.status in _NOT_DONE
+    }
+    with suppress(
+        OSError
+    ):  # an intent that stays only makes the next plan look; a broken memory is told at its end
+        workspace.memory.remember(entries.items())
+
+
+_NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
 def _known_as(step: Step, record: Record | None) -> bool:
@@ -142,14 +178,35 @@ def _put_away(workspace: Workspace) -> list[Diagnostic]:
     return []
 
 
-def _remaining(workspace: Workspace, planned: Planned) -> tuple[tuple[Address, ...] | None, list[Diagnostic]]:
-    """Addresses for which a fresh plan still wants something. None where it cannot be made, and why."""
+def _remaining(
+    workspace: Workspace, planned: Planned, outcomes: Iterable[Outcome]
+) -> tuple[tuple[Address, ...] | None, list[Diagnostic]]:
+    """Addresses for which a fresh plan still wants something. None where it cannot be made, and why.
+
+    Where everything was done, a plan that wants something may have read what was before: it is made again.
+    """
     keys = {change.address.key for change in planned.plan.effective}
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
     workspace.listener(Checking(len(keys)))
-    settings = replace(workspace.settings, resend=())  # what was sent for the asking is not asked for again
+    # What was sent for the asking is not asked for again.
+    settings = replace(workspace.settings, resend=())
+    checking = replace(workspace, settings=settings, listener=workspace.relay.post)
+    looks = LOOKS if not any(outcome.went_wrong for outcome in outcomes) else 1
+    work = partial(_still_wanted, checking, touched, looks)
     try:
-        again = make_plan(replace(workspace, settings=settings), touched)
+        left = attended(work, Grace(workspace.settings.clock, workspace.cancelled), workspace.relay)
     except ReconcilerError as error:
         return None, list(error.diagnostics)
-    return tuple(change.address for change in again.plan.effective), []
+    return left, []
+
+
+def _still_wanted(workspace: Workspace, touched: Collection[Address], looks: int) -> tuple[Address, ...]:
+    left: tuple[Address, ...] = ()
+
+    def is_empty() -> bool | None:
+        nonlocal left
+        left = tuple(change.address for change in make_plan(workspace, touched).plan.effective)
+        return not left or None
+
+    Looking(workspace.settings.clock, workspace.cancelled).until_seen(is_empty, looks)
+    return left

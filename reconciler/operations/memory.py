@@ -48,11 +48,16 @@ class Memory:
     """The state of a project: read when a run starts, written only between `begin` and `end`."""
 
     def __init__(
-        self, file: StateFile, entropy: Callable[[int], bytes], key: FingerprintKey = BESIDE_THE_STATE
+        self,
+        file: StateFile,
+        entropy: Callable[[int], bytes],
+        key: FingerprintKey = BESIDE_THE_STATE,
+        refuge: Path | None = None,
     ) -> None:
-        """Read what is there. Raises ReconcilerError."""
+        """Read what is there. `refuge` is a folder for what cannot be kept in its place. Raises ReconcilerError."""
         self._file = file
         self._entropy = entropy
+        self._refuge = refuge
         self._state = file.read()
         self._given = key
         self._key = file.key() if key is BESIDE_THE_STATE else None
@@ -116,7 +121,7 @@ class Memory:
             raise ReconcilerError([self._file.unusable("written", error)]) from error
 
     def end(self) -> None:
-        """Write everything into one file. Raises ReconcilerError; what was remembered is safe all the same."""
+        """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError."""
         if self._session is None:
             return
         session, self._session = self._session, None
@@ -124,4 +129,5 @@ class Memory:
         try:
             session.close()
         except OSError as error:
-            raise ReconcilerError([self._file.unusable("written", error)]) from error
+            rescued = self._file.rescue(session.state, self._refuge)
+            raise ReconcilerError([self._file.not_kept(error, rescued)]) from error

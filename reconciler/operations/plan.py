@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from reconciler.api import wire
 from reconciler.api.errors import ApiError
-from reconciler.engine.bind import bind_groups, moved
+from reconciler.engine.bind import awaited, bind_groups, is_unanswered, moved
+from reconciler.engine.budget import Left, cost_of, shortfalls
 from reconciler.engine.digest import digest_of
 from reconciler.engine.failure import explain_read
 from reconciler.engine.limits import Limits, exceeded
-from reconciler.engine.observe import Listing, list_account, read_destinations
-from reconciler.engine.planner import Planner, Step
+from reconciler.engine.looking import Looking
+from reconciler.engine.observe import Listing, Observer
+from reconciler.engine.planner import Planner, Step, tests_outstanding
 from reconciler.engine.removal import Removal, Removals, Undertaker, listed, replacement_blockers, vanished
 from reconciler.engine.scope import selected
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
@@ -37,10 +39,15 @@ class Planned:
     live: Mapping[str, Observed]
     records: Mapping[Address, Record]
 
+    def namesakes(self, name: str) -> tuple[str, ...]:
+        """Ids of the groups that had this name."""
+        return tuple(sorted(group.id for group in self.live.values() if group.name == name))
+
 
 def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> Planned:
-    """Compare entries with the account: one account call, two lists, one read per existing destination, and one
-    list of connections per planned deletion or replacement.
+    """Compare entries with the account: one account call, two lists, one read per destination of a group that
+    exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
+    knows and the other does not show costs more: it is looked for before it counts as gone.
 
     With `only` the scope of the run is narrowed to these addresses; what is out of scope is not read.
 
@@ -48,17 +55,21 @@ def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> 
     cannot be planned.
     """
     clock, specs = workspace.settings.clock, workspace.specs
-    began, sent = clock.monotonic(), workspace.transport.requests_sent
+    began, sent = clock.monotonic(), workspace.courier.requests_sent
     scope = _scope(workspace) if only is None else frozenset(only)
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))
     try:
         account = _the_right_account(workspace)
         workspace.memory.check_account(account.account_id)
-        listing = list_account(workspace.client)
+        observer = _observer(workspace)
+        remembered = {address: record for address, record in records.items() if address in scope}
+        wanted = [each for each in specs.groups if each.address in scope]
+        listing = _listing(observer, wanted, remembered)
         bound = bind_groups(specs.groups, listing.groups, records)
-        _refuse_vanished(specs, listing, records)
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
-        details = _details(workspace, entries, listing, bound)
+        details = _details(observer, entries, listing, bound, remembered)
+        listing = replace(listing, destinations=listing.destinations | details.keys())
+        _refuse_vanished(specs, listing, records)
         undertaker = _undertaker(workspace, listing, records)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
         steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
@@ -71,10 +82,16 @@ def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> 
         account_name=account.account_name,
         changes=(*changes, *(removal.change for removal in removals.removals)),
         unmanaged=_unmanaged(listing, bound, removals),
-        warnings=(*specs.warnings, *removals.notes, *_unfamiliar(workspace, listing, changes)),
+        warnings=(
+            *specs.warnings,
+            *removals.notes,
+            *_unfamiliar(workspace, listing, changes),
+            *_unfinished(specs, records, scope),
+            *_beyond_budget(workspace, steps, removals),
+        ),
         blockers=blockers,
         files=len(specs.files),
-        requests=workspace.transport.requests_sent - sent,
+        requests=workspace.courier.requests_sent - sent,
         seconds=clock.monotonic() - began,
     )
     beyond = exceeded(plan, _limits(specs), workspace.settings.allowed) if only is None else ()
@@ -152,13 +169,38 @@ def _the_right_account(workspace: Workspace) -> wire.Account:
     )
 
 
+def _observer(workspace: Workspace) -> Observer:
+    looking = Looking(workspace.settings.clock, workspace.cancelled)
+    return Observer(workspace.client, looking, workspace.listener, workspace.settings.parallelism)
+
+
+def _listing(observer: Observer, wanted: list[Desired], remembered: Mapping[Address, Record]) -> Listing:
+    """The lists, with everything that earlier runs made or may have made of the `wanted` groups. `remembered` are
+    the records in scope."""
+    listing = observer.list_account({record.id for record in remembered.values() if record.id is not None})
+    if not awaited(wanted, listing.groups, remembered):
+        return listing
+    return observer.list_again(listing, lambda groups: not awaited(wanted, groups, remembered))
+
+
 def _details(
-    workspace: Workspace, entries: list[Desired], listing: Listing, bound: Mapping[str, str]
+    observer: Observer,
+    entries: list[Desired],
+    listing: Listing,
+    bound: Mapping[str, str],
+    remembered: Mapping[Address, Record],
 ) -> dict[str, Observed]:
-    ids = (bound.get(each.address.key) for each in entries if each.address.kind == DESTINATION)
-    return read_destinations(
-        workspace.client, [id for id in ids if id in listing.destinations], workspace.listener
-    )
+    """Destinations by id: those of all entries, and those that are remembered and that their list leaves out.
+    `remembered` are the records in scope."""
+    expected = {
+        record.id or bound.get(address.key, "")
+        for address, record in remembered.items()
+        if address.kind == DESTINATION and (record.id or is_unanswered(record))
+    }
+    expected &= listing.groups.keys()
+    declared = (bound.get(each.address.key) for each in entries if each.address.kind == DESTINATION)
+    wanted = {id for id in declared if id is not None} | (expected - listing.destinations)
+    return observer.details(sorted(wanted), expected)
 
 
 def _steps(
@@ -208,6 +250,36 @@ def _unfamiliar(workspace: Workspace, listing: Listing, changes: Iterable[Change
             help="if one of them exists under another name, write its `id:` into its entry",
         )
     ]
+
+
+def _unfinished(
+    specs: Specs, records: Mapping[Address, Record], scope: Collection[Address]
+) -> list[Diagnostic]:
+    """Unfinished work stays visible, also where a plan is about something else."""
+    left = [
+        each
+        for each in specs.destinations
+        if each.address not in scope and tests_outstanding(each, records.get(each.address))
+    ]
+    return [
+        Diagnostic(
+            "unfinished",
+            f"{each.address} was written and has not passed its setup tests; this plan leaves it out",
+            span=each.span,
+            severity=Severity.WARNING,
+            address=each.address,
+            help=f"`--target {each.address}` or a plan of everything shows it, and an apply tests it again",
+        )
+        for each in left
+    ]
+
+
+def _beyond_budget(
+    workspace: Workspace, steps: Mapping[Address, Step], removals: Removals
+) -> list[Diagnostic]:
+    limiter = workspace.courier.limiter
+    left = Left(limiter.remaining_requests(), limiter.remaining_tests())
+    return shortfalls(cost_of(steps.values(), removals.removals), left)
 
 
 def _unmanaged(listing: Listing, bound: Mapping[str, str], removals: Removals) -> tuple[Unmanaged, ...]:

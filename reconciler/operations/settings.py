@@ -16,7 +16,8 @@ class Settings:
 
     `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
     runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
-    `resend` are globs of secrets to be sent although nothing says that they changed.
+    `resend` are globs of secrets to be sent although nothing says that they changed. `parallelism` is how many
+    calls may be under way at once. `refuge` is a folder for what cannot be written where it belongs.
     """
 
     project: Path
@@ -32,3 +33,6 @@ class Settings:
     allowed: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    parallelism: int = 8
+    fail_fast: bool = False
+    refuge: Path | None = None

@@ -54,7 +54,14 @@ def remembered(settings: Settings) -> Remembered:
 
     Raises `ReconcilerError` where there is no state, and where it cannot be read.
     """
-    return _read(_file(settings))
+    return _read(state_file(settings))
+
+
+def state_file(settings: Settings) -> StateFile:
+    """Where a project keeps its state. Raises `ReconcilerError` for a project file that cannot be read."""
+    project = read_project(settings.project, settings.directory)
+    path = place_of(project, STATE, sandbox=settings.sandbox)
+    return StateFile(path, shown_path(path, settings.directory))
 
 
 def record_at(records: Records, text: str) -> Records:
@@ -152,12 +159,6 @@ def _new_key(source: str, target: str) -> str:
     )
 
 
-def _file(settings: Settings) -> StateFile:
-    project = read_project(settings.project, settings.directory)
-    path = place_of(project, STATE, sandbox=settings.sandbox)
-    return StateFile(path, shown_path(path, settings.directory))
-
-
 def _read(file: StateFile) -> Remembered:
     state = file.read()
     if state is None:
@@ -177,7 +178,7 @@ def _read(file: StateFile) -> Remembered:
 @contextmanager
 def _writing(settings: Settings) -> Iterator[tuple[StateFile, Remembered]]:
     """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
-    file = _file(settings)
+    file = state_file(settings)
     _read(file)
     with locked(file.lock, settings.holder, file.shown_as):
         yield file, _read(file)

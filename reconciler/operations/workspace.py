@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from reconciler.api.client import Client
+from reconciler.api.courier import Courier
 from reconciler.api.endpoint import DEFAULT_BASE_URL
+from reconciler.api.limiter import Budget
 from reconciler.api.transport import Credentials, Transport
+from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Listener, ignore
 from reconciler.model.value import Reference, Secret
@@ -35,15 +39,20 @@ from reconciler.state.lock import locked
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open account with the specs for it."""
+    """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
+
+    `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
+    """
 
     settings: Settings
     specs: Specs
-    transport: Transport
+    courier: Courier
     client: Client
     registry: Registry
     memory: Memory
+    relay: Relay
     listener: Listener
+    cancelled: threading.Event
 
     @property
     def account_confirmed(self) -> bool:
@@ -61,7 +70,10 @@ class Access(Enum):
 
 @contextmanager
 def open_workspace(
-    settings: Settings, listener: Listener = ignore, access: Access = Access.READ
+    settings: Settings,
+    listener: Listener = ignore,
+    access: Access = Access.READ,
+    cancelled: threading.Event | None = None,
 ) -> Iterator[Workspace]:
     """Load the specs, then prepare the client. Nothing is sent yet.
 
@@ -76,17 +88,23 @@ def open_workspace(
             stack.enter_context(locked(file.lock, settings.holder, file.shown_as))
         transport = stack.enter_context(_transport(settings, specs.project))
         registry = _registry(settings, specs)
-        memory = Memory(file, settings.entropy, _fingerprint_key(settings, specs, registry))
+        memory = Memory(file, settings.entropy, _fingerprint_key(settings, specs, registry), settings.refuge)
         if access is Access.WRITE:
             memory.prepare()
+        relay, ending = Relay(listener), cancelled or threading.Event()
+        courier = Courier(
+            transport, settings.clock, cancelled=ending, told=relay.post, budget=_budget(specs.project)
+        )
         yield Workspace(
             settings=settings,
             specs=specs,
-            transport=transport,
-            client=Client(transport),
+            courier=courier,
+            client=Client(courier),
             registry=registry,
             memory=memory,
-            listener=listener,
+            relay=relay,
+            listener=relay,
+            cancelled=ending,
         )
 
 
@@ -102,6 +120,11 @@ def _transport(settings: Settings, project: Project) -> Iterator[Transport]:
         address, _credentials(settings.environ), clock=settings.clock, environ=settings.environ
     ) as transport:
         yield transport
+
+
+def _budget(project: Project) -> Budget:
+    budget = project.budget
+    return Budget(budget.requests_per_hour, budget.setup_tests_per_minute, budget.setup_tests_per_hour)
 
 
 def _credentials(environ: Mapping[str, str]) -> Credentials:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from reconciler.model.outcome import Applied, Outcome, Status
+from reconciler.model.outcome import Applied, Check, Outcome, Status
 from reconciler.report.diagnostics import as_data
 
 
@@ -22,6 +23,7 @@ def applied_data(applied: Applied) -> dict[str, Any]:
         "problems": as_data(applied.problems),
         "interrupted": applied.interrupted,
         "requests": applied.requests,
+        "repeated": applied.repeated,
         "seconds": round(applied.seconds, 3),
     }
 
@@ -33,11 +35,12 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "status": str(outcome.status),
         "id": outcome.id,
         "seconds": round(outcome.seconds, 3),
-        "setup_tests": None
-        if outcome.checks is None
-        else [
-            {"title": check.title, "status": check.status, "message": check.message}
-            for check in outcome.checks
-        ],
+        "found": outcome.found,
+        "setup_tests": None if outcome.checks is None else _checks(outcome.checks),
+        "earlier_setup_tests": [_checks(checks) for checks in outcome.earlier_checks],
         "diagnostics": as_data(outcome.diagnostics),
     }
+
+
+def _checks(checks: Iterable[Check]) -> list[dict[str, str]]:
+    return [{"title": each.title, "status": each.status, "message": each.message} for each in checks]

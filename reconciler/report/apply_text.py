@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.text import Text
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, errors_among
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.report.diagnostics import headline, remarks
@@ -78,9 +78,13 @@ def result(outcome: Outcome, width: int) -> Text:
     line.rstrip()
     if outcome.status is Status.AWAITING_APPROVAL:
         line.append(", awaiting approval", STATUS_STYLES[outcome.status])
+    if outcome.found:
+        line.append(", found after its answer was lost", WARN)
     parts = [line]
+    for number, checks in enumerate(outcome.earlier_checks, start=1):
+        parts += _tests(checks, f"setup tests, run {number}")
     if outcome.checks:
-        parts += _tests(outcome.checks)
+        parts += _tests(outcome.checks, "setup tests, again" if outcome.earlier_checks else "setup tests")
     for diagnostic in outcome.diagnostics:
         parts += _finding(diagnostic, outcome.checks or ())
     return lines(parts)
@@ -113,13 +117,13 @@ def summary(applied: Applied) -> Text:
     return lines(parts)
 
 
-def _tests(checks: Sequence[Check]) -> list[Text]:
+def _tests(checks: Sequence[Check], what: str) -> list[Text]:
     counts: dict[str, int] = {}
     for check in sorted(checks, key=_check_order):
         word = _CHECK_WORDS.get(check.status) or neutral(check.status)
         counts[word] = counts.get(word, 0) + 1
     told = ", ".join(f"{number} {word}" for word, number in counts.items())
-    parts = [Text(f"      setup tests  {told}")]
+    parts = [Text(f"      {what}  {told}")]
     for check in checks:
         if check.status in {CheckStatus.PASSED, CheckStatus.SKIPPED}:
             continue
@@ -139,7 +143,8 @@ def _check_order(check: Check) -> int:
 def _applied(applied: Applied) -> Text:
     done = [outcome.action for outcome in applied.outcomes if outcome.status in _WRITTEN]
     told = ", ".join(f"{done.count(action)} {word}" for action, word in _DONE.items() if action in done)
-    cost = f"in {seconds(applied.seconds)}, {counted(applied.requests, 'request')}"
+    again = f" ({applied.repeated:,} repeated)" if applied.repeated else ""
+    cost = f"in {seconds(applied.seconds)}, {counted(applied.requests, 'request')}{again}"
     return Text.assemble(("Applied: ", STRONG), f"{told or 'nothing'} {cost}.")
 
 
@@ -153,14 +158,10 @@ def _undone(outcomes: Iterable[Outcome]) -> str:
 def _unfinished(outcomes: Sequence[Outcome]) -> str:
     """What was written and still has something before it."""
     waiting = sum(outcome.status is Status.AWAITING_APPROVAL for outcome in outcomes)
-    failing = sum(map(_failed_tests, outcomes))
+    failing = sum(outcome.failed_tests for outcome in outcomes)
     told = [f"{waiting:,} awaiting approval"] if waiting else []
     told += [f"{failing:,} without passed setup tests"] if failing else []
     return ", ".join(told)
-
-
-def _failed_tests(outcome: Outcome) -> bool:
-    return outcome.status is Status.DONE and bool(errors_among(outcome.diagnostics))
 
 
 def _checked(applied: Applied) -> Text:
@@ -192,7 +193,7 @@ def _advice(applied: Applied) -> str:
             "Mend what failed, then run apply again: what is done is found and not done twice.",
         ),
         (
-            any(map(_failed_tests, applied.outcomes)),
+            any(outcome.failed_tests for outcome in applied.outcomes),
             "Correct what the setup tests complain about, then run apply again: it tests again what exists.",
         ),
         (

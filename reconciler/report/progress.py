@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 
 from rich.console import Console
@@ -10,16 +11,21 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.event import (
+    CallRepeated,
     ChangeFinished,
     ChangeStarted,
     Checking,
     Event,
+    LookingForLostAnswer,
+    Paused,
     ReadingAccount,
     SetupTestsStarted,
 )
+from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 from reconciler.report import apply_text
 from reconciler.report.style import counted, failure_of
+from reconciler.report.style import seconds as duration
 from reconciler.report.verbosity import Verbosity
 
 _DOING = {
@@ -34,6 +40,7 @@ _DOING = {
 }
 
 _MANY = 100
+_NOTICEABLE = 10.0  # seconds
 
 
 class Progress:
@@ -56,6 +63,8 @@ class Progress:
         self._moving = moving and live.is_terminal
         self._status: Status | None = None
         self._busy: dict[Address, str] = {}
+        self._awaited: deque[Address] = deque()
+        self._finished: dict[Address, Outcome] = {}
         self._width = 0
 
     def __enter__(self) -> Progress:
@@ -71,8 +80,9 @@ class Progress:
         self.close()
 
     def expect(self, addresses: tuple[Address, ...]) -> None:
-        """Say which addresses will have results, so that their lines stand in columns."""
+        """Say which addresses will have results, so that their lines stand in columns and in this order."""
         self._width = apply_text.address_width(addresses)
+        self._awaited = deque(addresses)
 
     def close(self) -> None:
         """Take the live line away. It comes back with the next event."""
@@ -88,12 +98,14 @@ class Progress:
                 self._work(address, f"{_DOING[action]} {address}")
             case SetupTestsStarted(address=address):
                 self._work(address, f"running setup tests of {address}")
+            case LookingForLostAnswer(address=address):
+                self._work(address, f"looking what became of {address}")
+            case CallRepeated(reason=reason, seconds=seconds):
+                self._delay(f"{reason}: trying again", seconds)
+            case Paused(what=what, seconds=seconds):
+                self._delay(f"no {what} left for now: going on", seconds)
             case ChangeFinished(outcome=outcome):
-                self._busy.pop(outcome.address, None)
-                self.close()
-                if self._results is not None:
-                    self._results.print(apply_text.result(outcome, self._width))
-                self._show_busy()
+                self._result(outcome)
             case Checking(total=total):
                 self._show(f"planning {counted(total, 'change')} again")
 
@@ -104,6 +116,25 @@ class Progress:
             self._show(f"reading destinations {done:,}/{total:,}")
         elif done == 0:
             self._show(f"reading {counted(total, 'destination')}", worth_a_line=total >= _MANY)
+
+    def _result(self, outcome: Outcome) -> None:
+        """Show results in the order of the plan (S-15): one that is early waits for those before it."""
+        self._busy.pop(outcome.address, None)
+        self._finished[outcome.address] = outcome
+        self.close()
+        if outcome.address not in self._awaited:
+            self._print(self._finished.pop(outcome.address))
+        while self._awaited and self._awaited[0] in self._finished:
+            self._print(self._finished.pop(self._awaited.popleft()))
+        self._show_busy()
+
+    def _print(self, outcome: Outcome) -> None:
+        if self._results is not None:
+            self._results.print(apply_text.result(outcome, self._width))
+
+    def _delay(self, doing: str, seconds: float) -> None:
+        """A wait that a person would notice is a line also where nothing moves."""
+        self._show(f"{doing} in {duration(seconds)}", worth_a_line=seconds >= _NOTICEABLE)
 
     def _work(self, address: Address, doing: str) -> None:
         self._busy[address] = doing

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.model.address import Address, by_entry
+from reconciler.model.holder import Holder
 from reconciler.model.record import Intent, Record, State
 from reconciler.model.value import FieldPath
 from reconciler.report.state_text import marks
@@ -45,6 +47,12 @@ def moved_data(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
 def forgotten_data(chosen: Mapping[Address, Record]) -> dict[str, Any]:
     """What is not remembered any more."""
     return {"forgotten": [head_data(address, chosen[address]) for address in sorted(chosen, key=by_entry)]}
+
+
+def lock_data(place: str, holder: Holder | None, *, broken: bool) -> dict[str, Any]:
+    """A lock that is free now, and whether it had to be broken for that; `holder` is who had it last."""
+    told = None if holder is None else asdict(holder)
+    return {"lock": {"place": place, "broken": broken, "holder": told}}
 
 
 def head_data(address: Address, record: Record) -> dict[str, Any]:

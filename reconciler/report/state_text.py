@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from rich.text import Text
 
 from reconciler.model.address import Address, by_entry
+from reconciler.model.holder import Holder
 from reconciler.model.record import Intent, Record, State
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
@@ -57,6 +58,37 @@ def to_forget_text(place: str, chosen: Mapping[Address, Record]) -> Text:
 def forgotten_text(count: int) -> Text:
     """How a forgetting ended."""
     return Text(f"Forgot {counted(count, 'record')}. Nothing was changed at Fivetran.", STRONG)
+
+
+def unlocked_text(place: str, left_by: Holder | None) -> Text:
+    """A lock that nobody holds, and who left something there."""
+    told = [Text(f"Nobody holds the lock of {neutral(place)}.", STRONG)]
+    if left_by is not None:
+        told.append(Text(f"The last holder ended without letting go: {neutral(str(left_by))}.", QUIET))
+        told.append(Text("`reconciler plan` shows what it left to be done.", QUIET))
+    return lines(told)
+
+
+def to_break_text(place: str, holder: Holder | None, doubt: str) -> Text:
+    """A lock that is about to be broken, and why nobody but a person can know whether it may be."""
+    by = neutral(str(holder)) if holder is not None else "somebody who does not say who it is"
+    return lines(
+        [
+            Text(f"The lock of {neutral(place)} is held by {by}."),
+            Text(f"  ! {neutral(doubt)}", WARN),
+            Text("  ! if that run still goes on, two will write at once, and may make a group twice", WARN),
+        ]
+    )
+
+
+def broken_text(place: str) -> Text:
+    """How the breaking of a lock ended."""
+    return lines(
+        [
+            Text(f"The lock of {neutral(place)} is broken.", STRONG),
+            Text("`reconciler plan` shows what its holder left to be done.", QUIET),
+        ]
+    )
 
 
 def marks(record: Record) -> list[str]:

@@ -45,6 +45,20 @@ class LimitsBlock(Skeleton):
     )
 
 
+class BudgetBlock(Skeleton):
+    """How many calls the account may make. The defaults are those of a paid account."""
+
+    requests_per_hour: int = Field(
+        20_000, ge=1, description="Calls within any hour. A trial account has 500."
+    )
+    setup_tests_per_minute: int = Field(
+        250, ge=1, description="Runs of setup tests within any minute. A trial account has 25."
+    )
+    setup_tests_per_hour: int = Field(
+        2_500, ge=1, description="Runs of setup tests within any hour. A trial account has 50."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project file that was read and found in order.
@@ -68,6 +82,7 @@ class Project:
     fingerprint_key: Table | None = None
     protected: tuple[str, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
+    budget: BudgetBlock = field(default_factory=BudgetBlock)
 
 
 def _pattern(text: str) -> str:
@@ -104,12 +119,13 @@ class ProjectFile(Skeleton):
         default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
     )
     limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
+    budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
     secrets: SecretsBlock = Field(
         SecretsBlock(), description="What specs may refer to, and how it is fetched."
     )
 
 
-LEVELS = {"specs": 1, "overrides": 1, "defaults": 1, "protected": 1, "limits": 1, "secrets": 3}
+LEVELS = {"specs": 1, "overrides": 1, "defaults": 1, "protected": 1, "limits": 1, "budget": 1, "secrets": 3}
 
 
 def read_project(project_file: Path, shown_from: Path) -> Project:
@@ -135,6 +151,7 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
         skeleton.fingerprint_key,
         tuple(skeleton.protected),
         skeleton.limits,
+        skeleton.budget,
     )
 
 

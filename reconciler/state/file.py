@@ -82,6 +82,37 @@ class StateFile:
         except OSError as error:
             raise ReconcilerError([self.unusable("written", error)]) from error
 
+    def rescue(self, state: State, refuge: Path | None) -> Path | None:
+        """Write a state where it can be written: beside its place, or else into `refuge`. Where it is then; None
+        where it cannot be written anywhere."""
+        name = f"{self._path.name}.rescued-{state.serial}"
+        for folder in (self._path.parent, refuge):
+            if folder is None:
+                continue
+            try:
+                write_atomically(folder / name, encoded_state(state))
+            except OSError:
+                continue
+            return folder / name
+        return None
+
+    def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
+        """What to say where a run could not write down at its end what it did."""
+        note = (
+            f"what this run did is written to `{rescued}`"
+            if rescued
+            else "it could not be written anywhere else"
+        )
+        advice = (
+            f"correct the disk, then move that file to `{self._shown}`" if rescued else "correct the disk"
+        )
+        return Diagnostic(
+            "state-not-kept",
+            f"the state `{self._shown}` could not be written: {error.strerror or error}",
+            notes=(note,),
+            help=f"{advice}, and apply again: what exists is found and not made twice",
+        )
+
     def unusable(self, done: str, error: OSError) -> Diagnostic:
         """What to say where the file could not be `read` or `written`."""
         return Diagnostic(
@@ -113,6 +144,7 @@ class StateSession:
         """Write the snapshot with the next serial, and start its journal. Raises OSError."""
         self._path = path
         self._records = dict(state.records)
+        self._broken_by: OSError | None = None
         self._base = replace(state, serial=state.serial + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encoded_state(self.state))
@@ -130,14 +162,24 @@ class StateSession:
         return replace(self._base, records=dict(self._records))
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None). Raises OSError, and then none of them is kept."""
+        """Keep records, or forget an address (None). Raises OSError where they are not durable.
+
+        After that nothing more is appended, since nobody knows where the journal ends; what is remembered from
+        then on is in memory, and in the file only if `close` can write it.
+        """
         entries = list(entries)
-        self._journal.append(entries)
         for address, record in entries:
             if record is None:
                 self._records.pop(address, None)
             else:
                 self._records[address] = record
+        if self._broken_by is not None:
+            raise self._broken_by
+        try:
+            self._journal.append(entries)
+        except OSError as error:
+            self._broken_by = error
+            raise
 
     def close(self) -> None:
         """Take what the journal holds into a new snapshot, which makes the journal an old one. Raises OSError."""

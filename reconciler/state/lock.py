@@ -5,47 +5,142 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.holder import Holder
+from reconciler.state.process import is_running
+
+
+class Grip(Enum):
+    """What can be known about a lock from here. All but FREE are held by somebody."""
+
+    FREE = auto()
+    RUNNING = auto()  # its process runs on this host
+    LOST = auto()  # no process of that number is on this host
+    ELSEWHERE = auto()  # its process is, or was, on another host
+    UNNAMED = auto()  # nobody says who holds it
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lock as it is now. Of a FREE one `holder` is who left without tidying up, if anybody did."""
+
+    grip: Grip
+    holder: Holder | None = None
 
 
 @contextmanager
 def locked(path: Path, holder: Holder, shown_as: str) -> Iterator[None]:
     """Hold the lock at `path` for a while. Raises ReconcilerError at once where somebody else holds it."""
-    told = path.with_name(path.name + ".holder")
-    lock = FileLock(path, mode=0o600, thread_local=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ReconcilerError([_held(told, shown_as)]) from error
-    except (OSError, NotImplementedError) as error:
-        raise ReconcilerError([_unusable(shown_as, error)]) from error
+    lock = _taken(path, shown_as)
+    if lock is None:
+        raise ReconcilerError([_held(_hold(path, holder.host), shown_as)])
+    told = _sidecar(path)
     try:
         with suppress(OSError):  # only for people: the lock itself is held
             told.write_text(json.dumps(asdict(holder)))
         yield
     finally:
-        with suppress(OSError):
-            told.unlink(missing_ok=True)
+        if _named(path) == holder:  # or somebody broke this lock, and the next one has a name there
+            with suppress(OSError):
+                told.unlink(missing_ok=True)
         lock.release()
 
 
-def _held(told: Path, shown_as: str) -> Diagnostic:
+def tidied(path: Path, host: str, shown_as: str) -> Hold:
+    """How the lock at `path` is held, seen from `host`. What a dead holder left of a free one is removed.
+
+    Raises ReconcilerError where it cannot be looked at.
+    """
+    told = _sidecar(path)
+    if not path.exists() and not told.exists():
+        return Hold(Grip.FREE)
+    lock = _taken(path, shown_as)
+    if lock is None:
+        return _hold(path, host)
     try:
-        by = f"it is held by {Holder(**json.loads(told.read_text()))}"
+        left = _named(path)
+        told.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReconcilerError([_unusable(shown_as, error)]) from error
+    finally:
+        lock.release()
+    return Hold(Grip.FREE, left)
+
+
+def break_lock(path: Path, seen: Hold, host: str, shown_as: str) -> None:
+    """Take the lock away from whoever holds it, so that the next run gets one. Stops nobody who is still at work.
+
+    Raises ReconcilerError where it is not held any more as it was `seen`, and where it cannot be removed.
+    """
+    now = tidied(path, host, shown_as)
+    if now.grip is Grip.FREE:
+        return
+    if now != seen:
+        raise ReconcilerError([_held(now, shown_as)])
+    try:
+        # In this order: behind a removed lock the next run may stand, with a name of its own.
+        _sidecar(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ReconcilerError([_unusable(shown_as, error)]) from error
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".holder")
+
+
+def _taken(path: Path, shown_as: str) -> FileLock | None:
+    """The lock, held; None where somebody else holds it. Raises ReconcilerError."""
+    lock = FileLock(path, mode=0o600, thread_local=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    except (OSError, NotImplementedError) as error:
+        raise ReconcilerError([_unusable(shown_as, error)]) from error
+    return lock
+
+
+def _hold(path: Path, host: str) -> Hold:
+    """Who holds a lock that is held."""
+    holder = _named(path)
+    if holder is None:
+        return Hold(Grip.UNNAMED)
+    if holder.host != host:
+        return Hold(Grip.ELSEWHERE, holder)
+    return Hold(Grip.RUNNING if is_running(holder.pid) else Grip.LOST, holder)
+
+
+def _named(path: Path) -> Holder | None:
+    """Whom the file beside a lock names."""
+    try:
+        holder = Holder(**json.loads(_sidecar(path).read_text()))
     except (OSError, ValueError, TypeError):
-        by = "the other run has not said yet who it is"
+        return None
+    texts = (holder.host, holder.user, holder.since, holder.doing)
+    return holder if isinstance(holder.pid, int) and all(isinstance(text, str) for text in texts) else None
+
+
+def _held(hold: Hold, shown_as: str) -> Diagnostic:
+    by = "the other run has not said yet who it is"
+    # A name that a dead process left says nothing about who holds the lock now.
+    if hold.holder is not None and hold.grip is not Grip.LOST:
+        by = f"it is held by {hold.holder}"
+    certain = "the lock of a process that died is free at once"
+    if hold.grip is not Grip.RUNNING:
+        certain = "if it is certain that none is left, `reconciler state unlock` breaks the lock"
     return Diagnostic(
         "locked",
         f"another run is writing to the state `{shown_as}`",
         notes=(by,),
-        help="wait for it to end and run again; the lock of a process that died is free at once",
+        help=f"wait for it to end and run again; {certain}",
     )
 
 

@@ -74,7 +74,14 @@ class Scene:
 
     def applied(self) -> Scene:
         """Everything that the specs say is in effect."""
-        result = self.project.against(self.server, "apply", "--auto-approve", environ=self.environ)
+        result = self.project.against(
+            self.server,
+            "apply",
+            "--auto-approve",
+            "--parallelism",
+            "1",
+            environ=self.environ,  # ids depend on it
+        )
         assert result.exit in {0, 6}, result.stderr
         return self
 

@@ -332,6 +332,7 @@ def test_a_destination_whose_answer_was_lost_is_found_and_made_once(
     orders: Project, server: Fivetran, kept: bool
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations #1 after-effect close"))
+    server.app.faults.add(parse_fault("GET /v1/destinations/* status 503"))  # looking gives no answer either
     result = orders.against(server, "apply", "--auto-approve")
     assert result.exit == 6
     assert "outcome-unknown" in result.stdout
@@ -348,19 +349,31 @@ def test_a_destination_whose_answer_was_lost_is_found_and_made_once(
 
 def test_a_group_whose_answer_was_lost_is_found_and_made_once(orders: Project, server: Fivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 after-effect close"))
+    server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # looking gives no answer either
     assert orders.against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     assert apply(orders, server)[0] == "POST /v1/destinations"
     assert len(server.ids("groups")) == 1
 
 
+@pytest.mark.parametrize("collection", ["groups", "destinations"])
+def test_a_lost_answer_is_made_up_for_by_looking_at_once(
+    orders: Project, server: Fivetran, collection: str
+) -> None:
+    server.app.faults.add(parse_fault(f"POST /v1/{collection} #1 after-effect close"))
+    result = orders.against(server, "apply", "--auto-approve")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert "found after its answer was lost" in result.stdout
+    assert server.writes.count(f"POST /v1/{collection}") == 1
+    assert len(server.ids("groups")) == len(server.ids("destinations")) == 1
+
+
 def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Fivetran) -> None:
-    server.app.faults.add(parse_fault("POST /v1/groups #1 before-effect close"))
+    server.app.faults.add(parse_fault("POST /v1/groups before-effect close"))
     orders.against(server, "apply", "--auto-approve")
     records = json.loads(state_of(orders).read_text())["records"]
     assert {address: record["intent"]["action"] for address, record in records.items()} == {
-        "group.orders": "create",
-        "destination.orders": "create",
+        "group.orders": "create"  # what waited for it was certainly not tried
     }
     server.app.faults.clear()
     assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]

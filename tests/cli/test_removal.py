@@ -232,7 +232,7 @@ def test_protection_ends_with_a_change_that_does_nothing_else(team: Team) -> Non
 def test_deletions_are_held_back_when_something_before_them_fails(team: Team) -> None:
     id = team.id_of("orders")
     team.declare("sales", "new", removed=f"  - {{group: orders, id: {id}}}\n")
-    team.server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 500"))
+    team.server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 400"))
     before = len(team.server.writes)
     result = team.apply()
     assert result.exit == 6

@@ -104,7 +104,7 @@ def test_a_creation_that_fails_after_the_deletion_is_made_up_for(lake: Project, 
     from reconciler.emulator.fault_text import parse_fault
 
     lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
-    server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 500"))
+    server.app.faults.add(parse_fault("POST /v1/destinations times 1 status 400"))
     assert lake.against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     assert lake.against(server, "apply", "--auto-approve").exit == 0

@@ -129,7 +129,7 @@ def test_a_first_signal_lets_what_is_in_flight_end(
     with _applying(folder, server, url) as terminal:
         assert held.reached.wait(PATIENCE)
         terminal.signal(number)
-        terminal.wait_for("what is in flight ends first")
+        terminal.wait_for("what is in flight has a few seconds to end")
         held.opened.set()
         assert terminal.end() == 6
         assert server.writes == ["POST /v1/groups"]
@@ -153,7 +153,7 @@ def _applying(folder: Path, server: Fivetran, url: str) -> AtTerminal:
     """An apply at a terminal that was told yes."""
     identity = server.app.dashboard.identity.account_id
     (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")
-    return AtTerminal("apply", "--auto-approve", directory=folder, **credentials(url))
+    return AtTerminal("apply", "--auto-approve", "--parallelism", "1", directory=folder, **credentials(url))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""Events from many threads, told by one."""
+
+from __future__ import annotations
+
+import queue
+
+from reconciler.model.event import Event, Listener
+
+
+class Relay:
+    """A listener for the main thread that also takes events of workers. What they post is told the next time the
+    main thread tells something or calls `deliver`."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._posted: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def post(self, event: Event) -> None:
+        """Leave an event to be told. From any thread."""
+        self._posted.put(event)
+
+    def deliver(self) -> None:
+        """Tell what was posted. From the main thread."""
+        while not self._posted.empty():
+            self._listener(self._posted.get_nowait())
+
+    def __call__(self, event: Event) -> None:
+        """Tell an event, after those that were posted before it. From the main thread."""
+        self.deliver()
+        self._listener(event)

@@ -1,0 +1,96 @@
+"""What happens in a run, as JSON objects for a log. No values of fields are in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.model.diagnostic import Diagnostic, in_reading_order
+from reconciler.model.event import (
+    CallRepeated,
+    ChangeFinished,
+    ChangeStarted,
+    ChangeWritten,
+    Checking,
+    Event,
+    LookingForLostAnswer,
+    Paused,
+    SetupTestsStarted,
+)
+from reconciler.model.outcome import Applied, Outcome
+from reconciler.model.plan import Action, Plan
+from reconciler.report.neutral import one_line
+
+
+def event_data(event: Event) -> dict[str, Any] | None:
+    """What an event says, with its name under `event`; None for those that nobody asks about afterwards."""
+    told: dict[str, Any] | None = None
+    match event:
+        case ChangeStarted(address=address, action=action):
+            told = {"event": "change-started", "address": str(address), "action": str(action)}
+        case ChangeWritten(address=address, action=action, id=id):
+            told = {"event": "change-written", "address": str(address), "action": str(action), "id": id}
+        case LookingForLostAnswer(address=address):
+            told = {"event": "looking", "address": str(address)}
+        case CallRepeated(method=method, path=path, reason=reason, attempt=attempt, seconds=seconds):
+            call = {"method": method, "path": path, "reason": reason, "attempt": attempt}
+            told = {"event": "call-repeated", **call, "seconds": round(seconds, 3)}
+        case Paused(what=what, seconds=seconds):
+            told = {"event": "paused", "what": what, "seconds": round(seconds, 3)}
+        case SetupTestsStarted(address=address):
+            told = {"event": "setup-tests-started", "address": str(address)}
+        case ChangeFinished(outcome=outcome):
+            told = {"event": "change-finished", **_outcome(outcome)}
+        case Checking(total=total):
+            told = {"event": "checking", "total": total}
+    return told
+
+
+def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -> dict[str, Any]:
+    """What a run is going to do, for which account, and which limits somebody raised for it, and why."""
+    return {
+        "account_id": plan.account_id,
+        "digest": plan.digest,
+        "counts": {str(action): plan.count(action) for action in Action},
+        "changes": [
+            {"address": str(change.address), "action": str(change.action)} for change in plan.effective
+        ],
+        "blockers": findings_data(plan.blockers),
+        "allowed": dict(allowed),
+        "reason": None if reason is None else one_line(reason),
+    }
+
+
+def applied_data(applied: Applied | None) -> dict[str, Any]:
+    """How an apply ended as a whole; nothing where there was none."""
+    if applied is None:
+        return {}
+    return {
+        "remaining": None if applied.remaining is None else [str(address) for address in applied.remaining],
+        "interrupted": applied.interrupted,
+        "requests": applied.requests,
+        "seconds": round(applied.seconds, 3),
+    }
+
+
+def findings_data(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+    """Diagnostics without places, notes and advice."""
+    return [
+        {"severity": str(each.severity), "code": each.code, "message": one_line(each.message)}
+        for each in in_reading_order(diagnostics)
+    ]
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "address": str(outcome.address),
+        "action": str(outcome.action),
+        "status": str(outcome.status),
+        "id": outcome.id,
+        "seconds": round(outcome.seconds, 3),
+        "diagnostics": findings_data(outcome.diagnostics),
+        "setup_tests": None
+        if outcome.checks is None
+        else dict(sorted(Counter(one_line(check.status) for check in outcome.checks).items())),
+    }

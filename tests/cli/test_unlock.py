@@ -1,0 +1,292 @@
+"""One writer at a time: who waits, who is told what, and how a lock is freed whose holder is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from command_line import COMMAND, PATIENCE, AtTerminal, environment
+from filelock import FileLock
+from gate import Gate, gated
+from harness import Fivetran, Project, Result, credentials
+
+from reconciler.model.holder import Holder
+
+HERE = platform.node()
+HOLD = """\
+import sys
+from pathlib import Path
+from reconciler.model.holder import Holder
+from reconciler.state.lock import locked
+path, host, pid = sys.argv[1:]
+import os
+holder = Holder(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+with locked(Path(path), holder, "the state"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+GONE = 2**22 + 1
+"""A number that no process has."""
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Project:
+    """A project of one group, for the account of the server."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups("  orders: {}\n")
+    return project
+
+
+def lock_of(project: Project) -> Path:
+    return project.folder / "specs" / ".reconciler" / "state.json.lock"
+
+
+def sidecar_of(project: Project) -> Path:
+    return lock_of(project).with_name("state.json.lock.holder")
+
+
+@contextmanager
+def somebody(project: Project, host: str = HERE, pid: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock, and says that it is on `host` with this `pid` (0: the true one)."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock_of(project)), host, str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        process.stdin.close()
+        process.stdout.close()
+
+
+def the_error(result: Result) -> str:
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
+    return line.removeprefix("error[").partition("]")[0]
+
+
+def apply(project: Project, server: Fivetran) -> Result:
+    return project.against(server, "apply", "--auto-approve")
+
+
+@contextmanager
+def waiting_apply(project: Project, server: Fivetran) -> Iterator[tuple[subprocess.Popen[bytes], Gate]]:
+    """A real apply that holds the lock and waits for the answer to its first write."""
+    with gated(server) as (gate, url):
+        process = subprocess.Popen(
+            [*COMMAND, "apply", "--auto-approve"],
+            cwd=project.folder,
+            env=environment(**credentials(url)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert gate.reached.wait(PATIENCE)
+            yield process, gate
+        finally:
+            gate.opened.set()
+            process.kill()
+            process.wait(PATIENCE)
+
+
+def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
+    team: Project, server: Fivetran
+) -> None:
+    with waiting_apply(team, server) as (first, gate):
+        before = len(server.calls)
+        second = apply(team, server)
+        assert (second.exit, the_error(second)) == (5, "locked")
+        assert (
+            f"`reconciler apply` by {json.loads(sidecar_of(team).read_text())['user']} on {HERE}"
+            in second.stderr
+        )
+        assert f"(process {first.pid})" in second.stderr
+        assert "state unlock" not in second.stderr, "its process is alive"
+        assert server.calls[before:] == []
+        gate.opened.set()
+        assert first.wait(PATIENCE) == 0
+    assert server.writes == ["POST /v1/groups"]
+    assert apply(team, server).exit == 0
+
+
+def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody(
+    team: Project, server: Fivetran
+) -> None:
+    with waiting_apply(team, server) as (first, _):
+        first.send_signal(signal.SIGKILL)
+        first.wait(PATIENCE)
+        assert json.loads(sidecar_of(team).read_text())["pid"] == first.pid
+    result = apply(team, server)
+    assert result.exit == 0, result.stderr
+    assert not sidecar_of(team).exists()
+    assert len(server.ids("groups")) == 1
+
+
+def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_by_it(
+    team: Project, server: Fivetran
+) -> None:
+    dead = Holder(GONE, HERE, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+    with somebody(team):
+        sidecar_of(team).write_text(json.dumps(asdict(dead)))
+        result = apply(team, server)
+    assert (result.exit, the_error(result)) == (5, "locked")
+    assert str(GONE) not in result.stderr
+    assert "has not said yet who it is" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) -> None:
+    result = team.run("state", "unlock", "--format", form)
+    assert result.exit == 0
+    if form == "text":
+        assert result.stdout == "Nobody holds the lock of specs/.reconciler/state.json.\n"
+    else:
+        assert result.document["lock"] == {
+            "place": "specs/.reconciler/state.json",
+            "broken": False,
+            "holder": None,
+        }
+    assert not lock_of(team).parent.exists(), "nothing is made only to be looked at"
+
+
+def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
+    with somebody(team) as process:
+        process.kill()
+        process.wait(PATIENCE)
+        assert sidecar_of(team).exists()
+        result = team.run("state", "unlock")
+        assert result.exit == 0
+        assert "Nobody holds the lock" in result.stdout
+        assert f"(process {process.pid})" in result.stdout
+        assert not sidecar_of(team).exists()
+    assert "ended without" not in team.run("state", "unlock").stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--auto-approve",)])
+def test_the_lock_of_a_process_that_runs_here_is_never_broken(
+    team: Project, options: tuple[str, ...]
+) -> None:
+    with somebody(team) as process:
+        result = team.run("state", "unlock", *options)
+        assert (result.exit, the_error(result)) == (5, "locked")
+        assert (
+            f"`reconciler apply` by ci on {HERE} (process {process.pid}), since 2026-11-23" in result.stderr
+        )
+        assert f"stop process {process.pid}" in result.stderr
+        assert team.run("state", "unlock", *options, "--format", "json").exit == 5
+        assert lock_of(team).exists()
+        assert sidecar_of(team).exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "doubt"),
+    [
+        ("runner-7", 4711, "that is another host: look there whether process 4711 of runner-7 still runs"),
+        (HERE, GONE, f"no process {GONE} is on this host"),
+    ],
+    ids=["another host", "no such process"],
+)
+def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
+    team: Project, server: Fivetran, host: str, pid: int, doubt: str
+) -> None:
+    with somebody(team, host, pid) as holder:
+        refused = team.run("state", "unlock")
+        assert (refused.exit, the_error(refused)) == (64, "no-terminal")
+        assert team.run("state", "unlock", "--format", "json").exit == 64
+        locked = apply(team, server)
+        assert locked.exit == 5
+        assert "`reconciler state unlock` breaks the lock" in locked.stderr
+        broken = team.run("state", "unlock", "--auto-approve")
+        assert broken.exit == 0, broken.stderr
+        assert (
+            f"`reconciler apply` by ci on {host} (process {pid}), since 2026-11-23T10:00:00" in broken.stdout
+        )
+        assert f"  ! {doubt}" in broken.stdout
+        assert "is broken." in broken.stdout
+        assert not lock_of(team).exists()
+        assert apply(team, server).exit == 0
+        with FileLock(lock_of(team)):
+            sidecar_of(team).write_text("{}")  # of a next one, whose name the first must not take away
+            assert holder.stdin is not None
+            holder.stdin.close()
+            assert holder.wait(PATIENCE) == 0
+            assert sidecar_of(team).exists()
+
+
+def test_a_lock_without_a_name_can_be_broken_too(team: Project) -> None:
+    with somebody(team):
+        sidecar_of(team).write_text('{"pid": "x"')
+        result = team.run("state", "unlock", "--auto-approve", "--format", "json")
+    assert result.exit == 0
+    assert result.document["lock"] == {
+        "place": "specs/.reconciler/state.json",
+        "broken": True,
+        "holder": None,
+    }
+    assert not lock_of(team).exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("y\n", 1), ("\x04", 1)])
+def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str, code: int) -> None:
+    with (
+        somebody(team, "runner-7", 4711),
+        AtTerminal("state", "unlock", directory=team.folder) as terminal,
+    ):
+        terminal.wait_for('Only "yes" is accepted: ')
+        shown = " ".join(terminal.text.split())
+        assert "on runner-7 (process 4711), since 2026-11-23T10:00:00+00:00." in shown
+        assert "Break this lock?" in terminal.text
+        terminal.type(answer)
+        assert terminal.end() == code
+        assert ("The lock was left as it is." in terminal.text) is (code == 1)
+        assert lock_of(team).exists() is (code == 1)
+
+
+def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Project) -> None:
+    with somebody(team, "runner-7", 4711), AtTerminal("state", "unlock", directory=team.folder) as terminal:
+        terminal.wait_for('Only "yes" is accepted: ')
+        other = Holder(os.getpid(), "runner-8", "ci", "2026-11-23T11:00:00+00:00", "reconciler apply")
+        sidecar_of(team).write_text(json.dumps(asdict(other)))
+        terminal.type("yes\n")
+        assert terminal.end() == 5
+        assert "runner-8" in terminal.text
+        assert lock_of(team).exists()
+
+
+def test_a_lock_that_became_free_during_the_question_stays_where_it_is(team: Project) -> None:
+    with (
+        somebody(team, "runner-7", 4711) as process,
+        AtTerminal("state", "unlock", directory=team.folder) as terminal,
+    ):
+        terminal.wait_for('Only "yes" is accepted: ')
+        process.kill()
+        process.wait(PATIENCE)
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+        assert lock_of(team).exists()
+        assert not sidecar_of(team).exists()
+
+
+def test_the_sandbox_has_a_lock_of_its_own(team: Project) -> None:
+    with somebody(team):
+        assert team.run("state", "unlock", "--sandbox").exit == 0
+        assert team.run("state", "unlock").exit == 5

@@ -1,0 +1,164 @@
+"""Which calls are repeated: the whole matrix, cell by cell."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.api.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Exchange,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Redirected,
+    Rejected,
+    ServerFault,
+    TimedOut,
+    Unauthorized,
+    Unidentified,
+    Unintelligible,
+    Unreachable,
+    Unsendable,
+    Withdrawn,
+)
+from reconciler.api.retry import MATRIX, Call, Failure, Persistence, Verdict, is_outage, reason, verdict
+from reconciler.api.transport import Request
+from reconciler.model.codes import EXPLANATIONS
+
+REQUESTS = {
+    "GET": Request("GET", "/groups"),
+    "HEAD": Request("HEAD", "/groups"),
+    "PATCH": Request("PATCH", "/groups/g1", body={"name": "n"}),
+    "DELETE": Request("DELETE", "/groups/g1"),
+    "POST": Request("POST", "/groups", body={"name": "n"}),
+    "POST test": Request("POST", "/destinations/g1/test", body={}),
+    "POST approval": Request("POST", "/destinations/g1/certificates", body={"hash": "h"}),
+    "PUT": Request("PUT", "/groups/g1", body={}),
+}
+
+_NONE = Exchange("GET", "/v1/x")
+
+
+def answered(status: int) -> Exchange:
+    return Exchange("GET", "/v1/x", status=status)
+
+
+ERRORS: dict[str, ApiError] = {
+    "429": RateLimited(answered(429)),
+    "not sent": Unreachable(_NONE, sent=False),
+    "connecting took too long": TimedOut(_NONE, sent=False),
+    "unknown name": Unidentified(_NONE, sent=False),
+    "cut after sending": Unreachable(_NONE, sent=True),
+    "no answer in time": TimedOut(_NONE, sent=True),
+    "500": ServerFault(answered(500)),
+    "502 with HTML": ServerFault(answered(502)),
+    "524": ServerFault(answered(524)),
+    "200 of nobody knows what": Unintelligible(answered(200)),
+    "302": Redirected(answered(302)),
+    "400": BadRequest(answered(400)),
+    "401": Unauthorized(answered(401)),
+    "403": Forbidden(answered(403)),
+    "404": NotFound(answered(404)),
+    "404 of a gateway": Rejected(answered(404)),
+    "405": Rejected(answered(405)),
+    "409": Conflict(answered(409)),
+    "cannot be sent": Unsendable(_NONE),
+    "the run is ending": Withdrawn(_NONE),
+}
+
+# "+" as often as the time allows, "5" and "3" until so many attempts have failed, "." never.
+EXPECTED = """
+                            GET  HEAD  PATCH  DELETE  POST  POST test  POST approval  PUT
+429                          +    +     +      +       +     +          +              +
+not sent                     5    5     5      5       5     5          5              5
+connecting took too long     5    5     5      5       5     5          5              5
+unknown name                 3    3     3      3       3     3          3              3
+cut after sending            5    5     5      5       .     .          .              .
+no answer in time            5    5     5      5       .     .          .              .
+500                          5    5     5      5       .     .          .              .
+502 with HTML                5    5     5      5       .     .          .              .
+524                          5    5     5      5       .     .          .              .
+200 of nobody knows what     5    5     5      5       .     .          .              .
+302                          .    .     .      .       .     .          .              .
+400                          .    .     .      .       .     .          .              .
+401                          .    .     .      .       .     .          .              .
+403                          .    .     .      .       .     .          .              .
+404                          .    .     .      .       .     .          .              .
+404 of a gateway             .    .     .      .       .     .          .              .
+405                          .    .     .      .       .     .          .              .
+409                          .    .     .      .       .     .          .              .
+cannot be sent               .    .     .      .       .     .          .              .
+the run is ending            .    .     .      .       .     .          .              .
+"""
+MARKS = {"+": Verdict.REPEAT_ON, "5": Verdict.REPEAT, "3": Verdict.REPEAT_FEW, ".": Verdict.GIVE_UP}
+
+
+def cells() -> list[tuple[str, str, Verdict]]:
+    found = []
+    for line in EXPECTED.splitlines()[2:]:
+        outcome = line[:28].strip()
+        marks = line[28:].split()
+        assert len(marks) == len(REQUESTS)
+        found += [(outcome, name, MARKS[mark]) for name, mark in zip(REQUESTS, marks, strict=True)]
+    return found
+
+
+@pytest.mark.parametrize(("outcome", "name", "expected"), cells())
+def test_the_matrix(outcome: str, name: str, expected: Verdict) -> None:
+    assert verdict(ERRORS[outcome], REQUESTS[name]) is expected
+
+
+def test_the_table_of_this_test_has_every_outcome_and_the_matrix_every_cell() -> None:
+    assert [outcome for outcome, name, _ in cells() if name == "GET"] == list(ERRORS)
+    assert set(MATRIX) == set(Failure)
+    assert all(set(row) == set(Call) for row in MATRIX.values())
+
+
+def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_not() -> None:
+    creation = {failure for failure in Failure if MATRIX[failure][Call.CREATION] is not Verdict.GIVE_UP}
+    assert creation == {Failure.RATE_LIMITED, Failure.NOT_SENT, Failure.UNIDENTIFIED}
+
+
+def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
+    outages = {outcome for outcome, error in ERRORS.items() if is_outage(error)}
+    assert outages == {
+        "429",
+        "not sent",
+        "connecting took too long",
+        "unknown name",
+        "cut after sending",
+        "no answer in time",
+        "500",
+        "502 with HTML",
+        "524",
+    }
+
+
+def test_every_repeat_has_a_reason_that_is_explained() -> None:
+    reasons = {
+        outcome: reason(error)
+        for outcome, error in ERRORS.items()
+        if verdict(error, REQUESTS["GET"]) is not Verdict.GIVE_UP
+    }
+    assert reasons == {
+        "429": "rate-limited",
+        "not sent": "unreachable",
+        "connecting took too long": "unreachable",
+        "unknown name": "unreachable",
+        "cut after sending": "unreachable",
+        "no answer in time": "unreachable",
+        "500": "server-fault",
+        "502 with HTML": "server-fault",
+        "524": "server-fault",
+        "200 of nobody knows what": "unintelligible-answer",
+    }
+    assert set(reasons.values()) <= set(EXPLANATIONS)
+
+
+@pytest.mark.parametrize(("attempts", "few"), [(5, 3), (2, 2)])
+def test_few_attempts_are_never_more_than_all(attempts: int, few: int) -> None:
+    persistence = Persistence(attempts=attempts)
+    assert persistence.attempts_after(Verdict.REPEAT) == attempts
+    assert persistence.attempts_after(Verdict.REPEAT_FEW) == few
