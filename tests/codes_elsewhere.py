@@ -16,6 +16,7 @@ CODES_ELSEWHERE = {
     ),
     "bad-proxy": "tests/unit/api/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
+    "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "duplicate-removal": (
@@ -80,21 +81,26 @@ CODES_ELSEWHERE = {
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
+    "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
     "state-unusable": "tests/cli/test_memory.py::test_nothing_is_sent_that_could_not_be_remembered",
     "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
     "too-large": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
     "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials",
+    "unfinished": "tests/cli/test_budget.py::test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere",
     "unintelligible-answer": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_the_nearest",
+    "unknown-revision": "tests/cli/test_changed_since.py::test_a_revision_that_git_does_not_have",
     "unknown-switch": (
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "unknown-target": "tests/cli/test_scope.py::test_a_filter_that_matches_nothing_is_an_error",
     "unreachable": "tests/cli/test_failures.py::test_nobody_listens_at_the_address",
     "unsendable": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
+    "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_whose_specs_are_not_in_order",
     "vanished": (
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),
     "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
+    "withdrawn": "tests/unit/api/test_courier.py::test_once_cancelled_nothing_is_sent",
     "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",
 }

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,18 @@ def fivetran(**options: Any) -> Iterator[Fivetran]:
 
 
 class HastyClock(SystemClock):
-    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken."""
+    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken.
+
+    It is `ahead` of the real time, for tests of what happens another day.
+    """
+
+    ahead = timedelta(0)
 
     def __init__(self) -> None:
         self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
     def monotonic(self) -> float:
         return super().monotonic() + self._skipped

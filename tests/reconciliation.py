@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,6 +17,7 @@ from typing import Any
 
 from canaries import Watch
 from canaries import check as check_for_leaks
+from requests.adapters import BaseAdapter
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
@@ -32,12 +33,13 @@ from reconciler.model.event import ignore
 from reconciler.model.holder import Holder
 from reconciler.model.outcome import Applied, Status
 from reconciler.model.plan import Action
+from reconciler.model.record import State
 from reconciler.model.value import Secret
 from reconciler.operations.apply import adopt_only, apply_plan
 from reconciler.operations.memory import Memory
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.settings import Settings
-from reconciler.operations.specs import load_declared
+from reconciler.operations.specs import Specs, load_declared
 from reconciler.operations.workspace import Workspace
 from reconciler.secrets.base import Registry
 from reconciler.secrets.env import Environment
@@ -74,7 +76,15 @@ def _emulator() -> Emulator:
 
 
 class Reconciliation:
-    """A project in `folder` and an account that behaves as told."""
+    """A project in `folder` and an account that behaves as told.
+
+    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `planned` and `applied` are
+    what the last apply has come to so far.
+    """
+
+    adapter: Callable[[Emulator], BaseAdapter] = WsgiAdapter
+    keeper: Callable[[Path, str], StateFile] = StateFile
+    parallelism = 8
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -84,7 +94,9 @@ class Reconciliation:
         self.app.behaviour = Behaviour(**behaviour)
         self.secrets: dict[str, str] = {}
         self._confidential: set[str] = set()
+        self.planned: Planned | None = None
         self.applied: Applied | None = None
+        self._specs: Specs | None = None
         self._state = folder / "state" / "state.json"
         self.canaries = Watch()
         self.canaries.folder(folder)
@@ -94,6 +106,7 @@ class Reconciliation:
         """Specs with these group entries. JSON is YAML too."""
         text = json.dumps({"version": 1, "groups": groups, **more}, ensure_ascii=False)
         self._write("main.yaml", text)
+        self._specs = None
         self._confidential = set(_confidential(groups))
 
     def plan(self) -> Planned:
@@ -109,21 +122,37 @@ class Reconciliation:
         """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
         after it must be empty."""
         before = len(self.history)
+        applied = self.attempt()
+        assert self.planned is not None
+        assert self.planned.plan.blockers == ()
+        if applied is not None:
+            check(applied)
+        return [each for each in self.history[before:] if each.method != "GET"]
+
+    def attempt(self) -> Applied | None:
+        """Plan and apply, as the command does, whatever comes of it: None where nothing was to be done, or where
+        the plan is refused."""
+        self.planned, self.applied = None, None
         with self._open() as workspace:
             workspace.memory.prepare()
-            planned = make_plan(workspace)
-            assert planned.plan.blockers == ()
-            if planned.plan.effective:
-                self.applied = apply_plan(workspace, planned)
-                check(self.applied)
+            self.planned = make_plan(workspace)
+            if self.planned.plan.blockers:
+                return None
+            if self.planned.plan.effective:
+                self.applied = apply_plan(workspace, self.planned)
             else:
-                adopt_only(workspace, planned)
-        return [each for each in self.history[before:] if each.method != "GET"]
+                adopt_only(workspace, self.planned)
+        return self.applied
 
     def forget(self) -> None:
         """Lose the memory, but not the key of the fingerprints."""
         self._state.unlink(missing_ok=True)
         self._state.with_name("state.json.journal").unlink(missing_ok=True)
+
+    @property
+    def state(self) -> State | None:
+        """What is remembered."""
+        return StateFile(self._state, "state.json").read()
 
     @property
     def history(self) -> tuple[Exchange, ...]:
@@ -152,24 +181,26 @@ class Reconciliation:
             entropy=lambda count: bytes(range(count)),
             holder=Holder(1, "host", "user", "", "test"),
             allowed={"changed_fraction": 1.0},
+            parallelism=self.parallelism,
         )
-        specs = load_declared(settings)
+        if self._specs is None:
+            self._specs = load_declared(settings)
         with Transport(
             "https://in-process.invalid/v1",
             (Secret("key"), Secret("secret")),
             clock=self.clock,
             environ={},
-            adapter=WsgiAdapter(self.app),
+            adapter=self.adapter(self.app),
         ) as transport:
             cancelled, relay = threading.Event(), Relay(ignore)
             courier = Courier(transport, self.clock, cancelled=cancelled, told=relay.post)
             yield Workspace(
                 settings=settings,
-                specs=specs,
+                specs=self._specs,
                 courier=courier,
                 client=Client(courier),
                 registry=Registry({"env": Environment(self.secrets)}),
-                memory=Memory(StateFile(self._state, "state.json"), settings.entropy),
+                memory=Memory(self.keeper(self._state, "state.json"), settings.entropy),
                 relay=relay,
                 listener=relay,
                 cancelled=cancelled,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,9 +17,11 @@ from reconciler.cli.options import (
     run_options,
     scope_options,
     secrets_option,
+    settings_option,
     shared_options,
     strict_option,
 )
+from reconciler.cli.plan_file import digest, read_plan, signature_option, signer
 from reconciler.cli.question import agreed, somebody_answers
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -27,7 +30,11 @@ from reconciler.model.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
+    from reconciler.engine.planfile import SavedPlan
     from reconciler.model.outcome import Applied
+    from reconciler.operations.plan import Planned
+    from reconciler.operations.settings import Settings
+    from reconciler.operations.workspace import Workspace
     from reconciler.report.event_log import EventLog
 
 
@@ -51,7 +58,19 @@ def _allowances(
 _LIMITS = ("deletes", "replacements", "changed_fraction")
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person has agreed to before the run: a saved plan, or the digest of one; else somebody is asked, unless
+    that is not wanted either."""
+
+    path: Path | None = None
+    key: str | None = None
+    digest: str | None = None
+    must_ask: bool = True
+
+
 @click.command("apply")
+@click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
 @format_option("text", "json")
 @click.option(
     "--allow",
@@ -61,80 +80,151 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
     help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
 )
 @click.option("--reason", metavar="TEXT", help="Why a limit is raised.")
+@click.option(
+    "--expect",
+    metavar="DIGEST",
+    callback=digest,
+    help="Apply only if the plan has this digest, and then without asking.",
+)
+@signature_option
+@click.option(
+    "--require-signature", is_flag=True, help="Refuse a saved plan that is not signed with the key."
+)
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
 @shared_options
 @strict_option
 @secrets_option
 @scope_options
+@settings_option
 @run_options
 @click.option("--fail-fast", is_flag=True, help="Start nothing more after the first failure.")
 def command(
     *,
     shared: Shared,
     form: str,
+    plan: Path | None,
+    expect: str | None,
+    signature_key: str | None,
+    require_signature: bool,
     auto_approve: bool,
     allow: dict[str, float],
     reason: str | None,
     fail_fast: bool,
 ) -> Exit:
-    """Make a plan, show it, ask, and carry it out.
+    """Make a plan, show it, ask, and carry it out; or carry out exactly the saved PLAN, without asking.
 
-    Changes that do not depend on a failed one go on. Applying again after any failure goes on where
+    A saved plan is made again first: it is carried out only if specs, secrets and account still give what was
+    reviewed. Changes that do not depend on a failed one go on. Applying again after any failure goes on where
     it stopped: what exists is found and not made twice.
     """
     from reconciler.cli.session import in_session
 
-    if form == "json" and not auto_approve:
+    if plan is not None:
+        _refuse_options_beside_a_plan(shared, expect)
+    if signature_key is not None and plan is None:
+        raise MisuseError("`--signature-key` is for a saved plan", "name its file")
+    if require_signature and signature_key is None:
+        raise MisuseError("`--require-signature` needs the key", "add `--signature-key env:NAME`")
+    must_ask = not (auto_approve or plan is not None or expect is not None)
+    if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
     if bool(allow) != bool(reason and reason.strip()):
         raise MisuseError(
             "`--allow` and `--reason` belong together", 'write for example `--reason "as agreed"`'
         )
-    return in_session(
-        replace(shared, allowed=allow, fail_fast=fail_fast), form, partial(_apply, must_ask=not auto_approve)
-    )
+    chosen = replace(shared, allowed=allow, reason=reason, fail_fast=fail_fast)
+    approval = Approval(plan, signature_key, expect, must_ask)
+    return in_session(chosen, form, partial(_apply, approval=approval))
 
 
-def _apply(session: Session, must_ask: bool) -> Exit:
+def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
+    """A saved plan says itself what it is about."""
+    given = {
+        "--target": shared.targets,
+        "--exclude": shared.excludes,
+        "--changed-since": shared.changed_since,
+        "--resend-secret": shared.resend,
+        "--secrets": not shared.compare_secrets,
+        "--expect": expect,
+    }
+    for name, value in given.items():
+        if value:
+            raise MisuseError(
+                f"`{name}` cannot stand beside a saved plan", "a plan knows its own scope: leave it out"
+            )
+
+
+def _apply(session: Session, approval: Approval) -> Exit:
     from reconciler.cli.events import event_log, succeeding
     from reconciler.cli.interrupt import cancelling
     from reconciler.operations.apply import adopt_only, apply_plan
-    from reconciler.operations.plan import make_plan
     from reconciler.operations.workspace import Access, open_workspace
     from reconciler.report.event_log import both
 
-    if must_ask and not somebody_answers():
+    if approval.must_ask and not somebody_answers():
         raise ReconcilerError([_NO_TERMINAL])
+    saved, settings = _saved(session, approval)
     cancelled = threading.Event()
     with (
         event_log(session, "apply") as log,
         session.progress() as progress,
-        open_workspace(session.settings, both(progress, log), Access.WRITE, cancelled) as workspace,
+        open_workspace(settings, both(progress, log), Access.WRITE, cancelled) as workspace,
         succeeding(log),
     ):
         end = partial(_end, session, log)
-        if not workspace.account_confirmed and not somebody_answers():
+        confirmed = workspace.account_confirmed or saved is not None
+        if not confirmed and not somebody_answers():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
-        planned = make_plan(workspace)
+        planned, reviewed = _planned(workspace, approval, saved)
         progress.close()
         log.planned(planned.plan, session.shared.allowed, session.shared.reason)
         session.tell_warnings(planned.plan.warnings)
-        session.tell_plan(planned.plan)
+        _tell(session, planned.plan, saved)
         if planned.plan.blockers:
             session.tell_blockers(planned.plan.blockers)
             return end(exit_for(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
             return end(Exit.OK, planned.plan, None)
-        if (must_ask or not workspace.account_confirmed) and not _agreed(session, planned.plan):
+        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan):
             session.tell("Nothing was applied.")
             return end(Exit.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
         with cancelling(cancelled, before_leaving=progress.close):
             session.tell("")
-            applied = apply_plan(workspace, planned)
+            applied = apply_plan(workspace, planned, reviewed)
             progress.close()
             return end(exit_after(applied), planned.plan, applied)
+
+
+def _saved(session: Session, approval: Approval) -> tuple[SavedPlan | None, Settings]:
+    """The saved plan, if there is one, and the settings under which it was made."""
+    if approval.path is None:
+        return None, session.settings
+    saved = read_plan(session, approval.path, signer(session, approval.key))
+    return saved, replace(session.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
+
+
+def _planned(workspace: Workspace, approval: Approval, saved: SavedPlan | None) -> tuple[Planned, str | None]:
+    """The plan that is carried out: always a new one, and the approved one where there is one. With a digest also
+    the form in which it is remembered until all of it is in effect."""
+    from reconciler.operations.plan import make_plan
+    from reconciler.operations.reviewed import approved_plan, plan_again
+
+    if saved is not None:
+        return plan_again(workspace, saved), None
+    if approval.digest is not None:
+        return approved_plan(workspace, approval.digest)
+    return make_plan(workspace), None
+
+
+def _tell(session: Session, plan: Plan, saved: SavedPlan | None) -> None:
+    from reconciler.report.saved_text import still_current
+
+    if saved is None or not plan.effective:
+        session.tell_plan(plan)
+    else:
+        session.tell(still_current(saved.plan, plan))
 
 
 _NO_TERMINAL = Diagnostic(

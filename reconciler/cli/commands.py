@@ -14,6 +14,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
         "apply": "Make the account what the specs say, after asking.",
+        "show": "Show a plan that was saved.",
         "drift": "Show what was changed outside the specs. Only reads.",
         "graph": "Draw what there is, and what apply would do.",
         "state": "Look at what earlier runs remember, and correct it.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import Exit
+from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.options import Shared
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.report.neutral import neutral
@@ -253,10 +254,16 @@ def _rehearse(
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a command as a shell tells it. Ctrl-C reaches the command as well, and it decides."""
+    """The exit code of a command as a shell tells it. Ctrl-C reaches the command as well, and SIGTERM is passed on to
+    it: the command decides."""
     while True:
-        with suppress(KeyboardInterrupt):
+        try:
             code = process.wait()
+        except TerminatedError:
+            process.terminate()
+        except KeyboardInterrupt:
+            continue
+        else:
             return code if code >= 0 else 128 - code
 
 

@@ -30,13 +30,14 @@ def event_log(session: Session, command: str) -> Iterator[EventLog]:
     try:
         if path is not None:
             _tell_who(log, session, command)
-        with _ended_by_exceptions(log):
-            yield log
+        try:
+            with _ended_by_exceptions(log):
+                yield log
+        finally:
+            if log.losses is not None:
+                session.err.print(short(log.losses))
     finally:
-        losses = log.losses
         log.close()
-        if losses is not None:
-            session.err.print(short(losses))
 
 
 @contextmanager

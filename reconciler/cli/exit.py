@@ -16,6 +16,7 @@ class Exit(IntEnum):
     FAILED = 1
     CHANGES = 2
     REFUSED = 3
+    PLAN_REFUSED = 4
     LOCKED = 5
     INCOMPLETE = 6
     AWAITING_APPROVAL = 7
@@ -34,6 +35,17 @@ _BY_CODE = {
     "locked": Exit.LOCKED,
     "has-connections": Exit.REFUSED,
     "limit-exceeded": Exit.REFUSED,
+    "plan-altered": Exit.PLAN_REFUSED,
+    "plan-applied": Exit.PLAN_REFUSED,
+    "plan-expired": Exit.PLAN_REFUSED,
+    "plan-format": Exit.PLAN_REFUSED,
+    "plan-incomplete": Exit.PLAN_REFUSED,
+    "plan-other-account": Exit.PLAN_REFUSED,
+    "plan-secret-changed": Exit.PLAN_REFUSED,
+    "plan-signature": Exit.PLAN_REFUSED,
+    "plan-spec-changed": Exit.PLAN_REFUSED,
+    "plan-stale": Exit.PLAN_REFUSED,
+    "plan-unlike": Exit.PLAN_REFUSED,
     "platform-connection": Exit.REFUSED,
     "protected": Exit.REFUSED,
     "replace-refused": Exit.REFUSED,

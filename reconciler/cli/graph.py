@@ -33,8 +33,9 @@ def command(shared: Shared, form: str, offline: bool) -> Exit:
     """
     from reconciler.cli.session import in_session
 
-    if offline and (shared.targets or shared.excludes):
-        raise MisuseError("`--offline` draws all that is declared", "leave `--target` and `--exclude` out")
+    if offline and (shared.targets or shared.excludes or shared.changed_since):
+        advice = "leave `--target`, `--exclude` and `--changed-since` out"
+        raise MisuseError("`--offline` draws all that is declared", advice)
     return in_session(shared, form, partial(_draw, offline=offline))
 
 

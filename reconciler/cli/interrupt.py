@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while changes are being made."""
+"""Ctrl-C and SIGTERM: before changes are made, and while they are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ from types import FrameType
 from reconciler.cli.exit import Exit
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM. To most it is the same as Ctrl-C, which reaches the children of a process as well."""
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: with its exit code, its last words, and nothing left behind."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    signal.signal(signal.SIGTERM, on_signal)
 
 
 @contextlib.contextmanager

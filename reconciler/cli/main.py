@@ -11,6 +11,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES, LazyGroup
 from reconciler.cli.exit import Exit
+from reconciler.cli.interrupt import end_in_order
 from reconciler.cli.output import replace_closed_streams, say, tell_lost
 from reconciler.report.stream import SafeStream
 
@@ -34,6 +35,7 @@ def reconciler(context: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line of this process."""
     replace_closed_streams()
+    end_in_order()
     sys.exit(run(sys.argv[1:]))
 
 

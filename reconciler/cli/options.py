@@ -29,10 +29,12 @@ class Shared:
     resend: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    changed_since: str | None = None
+    settings_from: str | None = None
     allowed: Mapping[str, float] = field(default_factory=dict)
     events: Path | None = None
     parallelism: int = 8
-    reason: str = ""
+    reason: str | None = None
     fail_fast: bool = False
 
 
@@ -147,7 +149,8 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--target` and `--exclude`, which become part of the shared options. Stands below them."""
+    """Give a command `--target`, `--exclude` and `--changed-since`, which become part of the shared options. Stands
+    below them."""
 
     @click.option(
         "--target",
@@ -156,13 +159,40 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Only this entry: an address or a key, `*` for any text. A destination brings its group. Repeatable.",
     )
     @click.option("--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable.")
+    @click.option(
+        "--changed-since",
+        metavar="REV",
+        help="Only entries whose specs come to something else than at this git revision, and unfinished work.",
+    )
     @functools.wraps(command)
     def with_scope(
-        *, shared: Shared, target: tuple[str, ...], exclude: tuple[str, ...], **others: Any
+        *,
+        shared: Shared,
+        target: tuple[str, ...],
+        exclude: tuple[str, ...],
+        changed_since: str | None,
+        **others: Any,
     ) -> Any:
-        return command(shared=replace(shared, targets=target, excludes=exclude), **others)
+        chosen = replace(shared, targets=target, excludes=exclude, changed_since=changed_since)
+        return command(shared=chosen, **others)
 
     return with_scope
+
+
+def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--settings-from`, which becomes part of the shared options. Stands below them."""
+
+    @click.option(
+        "--settings-from",
+        metavar="REV",
+        help="Take all but the specs (limits, protected keys, state, account, what secrets may come from) from the"
+        " project file of this git revision, so that a change cannot loosen its own gate.",
+    )
+    @functools.wraps(command)
+    def with_settings(*, shared: Shared, settings_from: str | None, **others: Any) -> Any:
+        return command(shared=replace(shared, settings_from=settings_from), **others)
+
+    return with_settings
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,13 +17,24 @@ from reconciler.cli.options import (
     run_options,
     scope_options,
     secrets_option,
+    settings_option,
     shared_options,
     strict_option,
 )
+from reconciler.cli.plan_file import duration, signature_option, signer, write_plan
 from reconciler.cli.usage import MisuseError
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where a plan is saved, how long it is valid, and the reference of the key that signs it."""
+
+    path: Path
+    valid_for: timedelta
+    key: str | None
 
 
 @click.command("plan")
@@ -31,39 +45,76 @@ if TYPE_CHECKING:
     help="Exit with 2 if apply would do something; with --drift-only, if anything drifted.",
 )
 @click.option("--drift-only", is_flag=True, help="Show only what was changed or deleted outside the specs.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `apply FILE`."
+)
+@click.option(
+    "--expires",
+    "valid_for",
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    callback=duration,
+    help="How long a saved plan is valid: minutes, hours or days, as in 90m, 12h, 7d.",
+)
+@signature_option
 @shared_options
 @strict_option
 @secrets_option
 @scope_options
+@settings_option
 @run_options
-def command(shared: Shared, form: str, detailed_exitcode: bool, drift_only: bool) -> Exit:
+def command(
+    *,
+    shared: Shared,
+    form: str,
+    detailed_exitcode: bool,
+    drift_only: bool,
+    out: Path | None,
+    valid_for: timedelta,
+    signature_key: str | None,
+) -> Exit:
     """Show what apply would change, and change nothing.
 
-    Compares the specs with the account. Only fields that a spec declares are looked at.
+    Compares the specs with the account. Only fields that a spec declares are looked at. With --out the plan is
+    also saved, so that exactly what was reviewed can be applied.
     """
     from reconciler.cli.session import in_session
 
-    if drift_only and form == "markdown":
-        raise MisuseError("`--format markdown` shows whole plans", "leave `--drift-only` out")
+    if drift_only and (form == "markdown" or out is not None):
+        what = "`--format markdown`" if form == "markdown" else "`--out`"
+        raise MisuseError(f"{what} is for whole plans", "leave `--drift-only` out")
+    if signature_key is not None and out is None:
+        raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
+    saving = None if out is None else Saving(out, valid_for, signature_key)
     changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
-    return in_session(shared, form, partial(_plan, changes_exit=changes_exit, drift_only=drift_only))
+    work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, saving=saving)
+    return in_session(shared, form, work)
 
 
-def _plan(session: Session, changes_exit: Exit, drift_only: bool) -> Exit:
+def _plan(session: Session, changes_exit: Exit, drift_only: bool, saving: Saving | None) -> Exit:
     from reconciler.cli.drift import tell_drift
     from reconciler.cli.events import event_log
     from reconciler.operations.plan import make_plan
+    from reconciler.operations.reviewed import saved_plan
     from reconciler.operations.workspace import open_workspace
     from reconciler.report.drift_text import Others
     from reconciler.report.event_log import both
     from reconciler.report.plan_json import plan_data
+    from reconciler.report.saved_text import saved_to
 
+    sign = signer(session, saving.key) if saving is not None else None
     with event_log(session, "plan") as log:
         with (
             session.progress() as progress,
             open_workspace(session.settings, both(progress, log)) as workspace,
         ):
-            plan = make_plan(workspace).plan
+            if saving is not None:
+                workspace.memory.prepare()  # fingerprints tell whether a secret changed since the review
+            planned = make_plan(workspace)
+            plan = planned.plan
+            if saving is not None:
+                write_plan(session, saving.path, saved_plan(workspace, planned, saving.valid_for), sign)
         log.planned(plan, {})
         if drift_only:
             code = tell_drift(session, plan, Others.LEFT_OUT, changes_exit)
@@ -74,6 +125,8 @@ def _plan(session: Session, changes_exit: Exit, drift_only: bool) -> Exit:
             session.tell_warnings(plan.warnings)
             session.tell_plan(plan)
             session.tell_blockers(plan.blockers)
+            if saving is not None and not plan.blockers:
+                session.tell(saved_to(str(saving.path)))
             session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
         log.finished(code, code.reason)
     return code

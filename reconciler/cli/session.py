@@ -79,6 +79,8 @@ class Session:
             allowed=self.shared.allowed,
             targets=self.shared.targets,
             excludes=self.shared.excludes,
+            changed_since=self.shared.changed_since,
+            settings_from=self.shared.settings_from,
             parallelism=self.shared.parallelism,
             fail_fast=self.shared.fail_fast,
             refuge=Path(tempfile.gettempdir()),

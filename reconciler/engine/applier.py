@@ -54,7 +54,7 @@ class _Flight:
 
 @dataclass(slots=True)
 class Applier:
-    """Carries out one plan. `ids` grows as groups are made: address → id at Fivetran.
+    """Carries out one plan. `ids` are those of what exists, and grow as groups are made: address → id at Fivetran.
 
     `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError. After that
     nothing new is started, since the next crash could not be told from a success. `namesakes` gives the ids of
@@ -84,7 +84,6 @@ class Applier:
 
     def run(self, steps: Mapping[Address, Step], removals: Iterable[Removal]) -> tuple[Outcome, ...]:
         """One outcome per change that does something, in the order of the plan."""
-        self.ids |= {address: step.change.id for address, step in steps.items() if step.change.id}
         made, buried = makings(steps.values()), burials(removals)
         with Crew(self.workers) as crew:
             self._carry_out(crew, made)
@@ -139,19 +138,19 @@ class Applier:
         if task.address in self._written:
             stopping = self.cancelled.is_set() or bool(self._stopped_by)
             return self._untested(self._written.pop(task.address), None) if stopping else None
-        for parent in task.after:
-            ended = self._outcomes[parent]
-            if ended.status not in _STANDS:
-                what = f"{task.address} was not tried, because {parent} did not come about"
-                return self._not_tried(task, Status.SKIPPED, "skipped", what)
+        if self.cancelled.is_set():
+            return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
         if isinstance(task.work, Removal) and self._trouble is not None:
             trouble = self._trouble
             why = f"{trouble.address} {trouble.how}"
             return self._not_tried(
                 task, Status.HELD, "held", f"{task.address} was not deleted, because {why}"
             )
-        if self.cancelled.is_set():
-            return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
+        for parent in task.after:
+            ended = self._outcomes[parent]
+            if ended.status not in _STANDS:
+                what = f"{task.address} was not tried, because {parent} did not come about"
+                return self._not_tried(task, Status.SKIPPED, "skipped", what)
         if self._stopped_by:
             what = f"{task.address} was not tried after `{self._stopped_by}`"
             return self._not_tried(task, Status.SKIPPED, "skipped", what)

@@ -53,11 +53,17 @@ def bind_groups(
 
 
 def moved(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
-    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it."""
+    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it.
+
+    Of a run that was killed while it wrote down such a move, both records may be left: they are one.
+    """
     known = dict(records)
     for entry in entries:
-        if entry.formerly is not None and entry.formerly in known and entry.address not in known:
-            known[entry.address] = known.pop(entry.formerly)
+        former = known.get(entry.formerly) if entry.formerly is not None else None
+        if former is None or entry.formerly is None:
+            continue
+        if known.setdefault(entry.address, former).id == former.id:
+            del known[entry.formerly]
     return known
 
 

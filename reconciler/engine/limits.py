@@ -21,8 +21,12 @@ class Limits:
     changed_fraction: float = 0.3
 
 
-def exceeded(plan: Plan, limits: Limits, allowed: Mapping[str, float]) -> Iterator[Diagnostic]:
-    """The limits that a plan is beyond. `allowed` replaces limits by name, for this run only."""
+def exceeded(plan: Plan, managed: int, limits: Limits, allowed: Mapping[str, float]) -> Iterator[Diagnostic]:
+    """The limits that a plan is beyond. `allowed` replaces limits by name, for this run only.
+
+    `managed` counts all objects that exist and that the specs declare or remove, also those that the plan is not
+    about: a plan of a few entries is no larger part of them than the same changes in a plan of all.
+    """
     deleted = {change.address.key for change in plan.changes if change.action is Action.DELETE}
     most = allowed.get("deletes", limits.deletes)
     if len(deleted) > most:
@@ -31,14 +35,11 @@ def exceeded(plan: Plan, limits: Limits, allowed: Mapping[str, float]) -> Iterat
     most = allowed.get("replacements", limits.replacements)
     if replaced > most:
         yield _beyond("replacements", f"{replaced} destinations would be replaced", f"{most:g}", replaced)
-    managed = [change for change in plan.changes if change.action is not Action.CREATE]
-    changed = [
-        change for change in managed if change.action in {Action.UPDATE, Action.REPLACE, Action.DELETE}
-    ]
+    changed = sum(plan.count(action) for action in (Action.UPDATE, Action.REPLACE, Action.DELETE))
     fraction = allowed.get("changed_fraction", limits.changed_fraction)
-    if len(managed) >= COUNTED_FROM and len(changed) > fraction * len(managed):
-        share = len(changed) / len(managed)
-        what = f"{len(changed)} of {len(managed)} managed objects would change"
+    if managed >= COUNTED_FROM and changed > fraction * managed:
+        share = changed / managed
+        what = f"{changed:,} of {managed:,} managed objects would change"
         yield _beyond("changed_fraction", what, f"{fraction:g}", round(share + 0.005, 2))
 
 

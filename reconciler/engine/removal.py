@@ -100,7 +100,7 @@ class Undertaker:
 
     def _forgotten(self, tombstone: Tombstone) -> Iterator[Removal]:
         """Only what an earlier run remembers can be forgotten."""
-        for address in _addresses(tombstone):
+        for address in given_up(tombstone):
             if address in self.records:
                 id = self.records[address].id
                 yield Removal(_change(tombstone, address, Action.FORGET, id))
@@ -111,7 +111,7 @@ class Undertaker:
         return tombstone.extent is Extent.DESTINATION or tombstone.id not in self.groups
 
     def _deleted(self, tombstone: Tombstone, own: tuple[str, ...]) -> Iterator[Removal]:
-        for address in _addresses(tombstone):
+        for address in given_up(tombstone):
             existing = self.destinations if address.kind == DESTINATION else self.groups
             if tombstone.id in existing:
                 yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id), own)
@@ -146,15 +146,15 @@ def vanished(
 
     An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
     """
-    given_up = {address for tombstone in tombstones for address in _addresses(tombstone)}
+    gone = {address for tombstone in tombstones for address in given_up(tombstone)}
     return [
         _vanished(address, record.id)
         for address, record in sorted(records.items())
         if record.id is not None
         and address not in declared
-        and address not in given_up
+        and address not in gone
         and record.id in existing.get(address.kind, ())
-        and not (address.kind == DESTINATION and _goes_with_its_group(address, records, declared, given_up))
+        and not (address.kind == DESTINATION and _goes_with_its_group(address, records, declared, gone))
     ]
 
 
@@ -162,14 +162,14 @@ def _goes_with_its_group(
     address: Address,
     records: Mapping[Address, Record],
     declared: Collection[Address],
-    given_up: Collection[Address],
+    gone: Collection[Address],
 ) -> bool:
     """One finding for a pair that vanished as a whole is enough."""
     group = Address(GROUP, address.key)
-    return group in records and group not in declared and group not in given_up
+    return group in records and group not in declared and group not in gone
 
 
-def _addresses(tombstone: Tombstone) -> tuple[Address, ...]:
+def given_up(tombstone: Tombstone) -> tuple[Address, ...]:
     """What goes, in the order in which it must go."""
     destination, group = Address(DESTINATION, tombstone.key), Address(GROUP, tombstone.key)
     return (destination,) if tombstone.extent is Extent.DESTINATION else (destination, group)

@@ -25,10 +25,16 @@ def selected(
     if problems:
         raise ReconcilerError(problems)
     wanted = set(_all_named(targets, addresses)) if targets else set(addresses)
-    wanted |= {Address(GROUP, each.key) for each in wanted if each.kind == DESTINATION} & set(addresses)
+    wanted = with_groups(wanted, addresses)
     unwanted = set(_all_named(excludes, addresses))
     unwanted |= {Address(DESTINATION, each.key) for each in unwanted if each.kind == GROUP}
     return frozenset(wanted - unwanted)
+
+
+def with_groups(wanted: Collection[Address], addresses: Collection[Address]) -> set[Address]:
+    """Those of `addresses` that are wanted, each destination with its group."""
+    brought = {Address(GROUP, each.key) for each in wanted if each.kind == DESTINATION}
+    return ({*wanted} | brought) & {*addresses}
 
 
 def _all_named(selectors: Iterable[str], addresses: Collection[Address]) -> Iterator[Address]:

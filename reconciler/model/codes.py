@@ -352,6 +352,62 @@ EXPLANATIONS = MappingProxyType(
             "symbolic link that leads out of there is refused, since a pull request could otherwise make "
             "the run read any file. Move the file, or name it by an absolute path."
         ),
+        "plan-altered": (
+            "The file is not what `plan --out` wrote: a byte was changed, added or lost, or it never "
+            "was a plan. A saved plan is refused as soon as anything in it differs, even a space. "
+            "Make a new one."
+        ),
+        "plan-applied": (
+            "Everything in the saved plan is in effect already: it was applied before, or somebody "
+            "did the same by hand. There is nothing left to do, and a plan is not applied twice."
+        ),
+        "plan-expired": (
+            "A saved plan is valid for seven days, or for as long as `--expires` said. Accounts "
+            "change, and an approval should not be older than what it was given for. Make a new plan "
+            "and have it approved."
+        ),
+        "plan-format": (
+            "The saved plan was written by a version of this program whose format this version does "
+            "not read. Make the plan with the version that is going to apply it."
+        ),
+        "plan-incomplete": (
+            "When the plan was made, not everything in its scope could be read, so it may lack "
+            "changes that belong to it. It can be looked at and not be applied."
+        ),
+        "plan-not-saved": (
+            "The plan was made and could not be written to the file that `--out` names, for example "
+            "because its folder does not exist. Nothing was sent that changes anything."
+        ),
+        "plan-other-account": (
+            "The saved plan was made for another account than the one that these credentials belong "
+            "to. What was reviewed for one account is never carried out in another."
+        ),
+        "plan-secret-changed": (
+            "A secret that the saved plan would send has another value now. Its fingerprint tells "
+            "that, not the value itself. Make a new plan, so that what is sent is what was reviewed."
+        ),
+        "plan-signature": (
+            "A signature was asked for, and the saved plan has none, or one that was made with "
+            "another key. Only a plan that was signed with this key is applied."
+        ),
+        "plan-spec-changed": (
+            "Since the plan was reviewed, the specs of an entry that it touches have changed, so an "
+            "apply would do something that nobody has seen. Changes of other entries do not matter."
+        ),
+        "plan-stale": (
+            "Since the plan was reviewed, something that it touches was changed, made or deleted at "
+            "Fivetran, so an apply would do something that nobody has seen. Each field that differs "
+            "is named. Drift of other entries does not matter."
+        ),
+        "plan-unlike": (
+            "`apply --expect` was given the digest of an approved plan, and the plan as it is now has "
+            "another one. The specs, the account or the scope are not what was approved. Nothing was "
+            "sent that changes anything."
+        ),
+        "plan-unreadable": (
+            "The file that was named as a saved plan does not exist or cannot be read. Name one that "
+            "`reconciler plan --out FILE` wrote."
+        ),
         "platform-connection": (
             "Fivetran may put a connection of its own, `fivetran_metadata`, beside a destination, and it "
             "blocks the deletion. It is deleted only where the entry below `removed:` says so, since the "
@@ -432,6 +488,11 @@ EXPLANATIONS = MappingProxyType(
             "The object was written, but the request for its setup tests failed. What was written stands."
             " The next plan shows that its tests are outstanding, and the next apply runs them."
         ),
+        "signature-key-unusable": (
+            "The key for the signature of a plan is named by `env:NAME` or `file:PATH` and has 16 "
+            "characters or more. The one that was named does not exist, is too short, or cannot be "
+            "read."
+        ),
         "skipped": (
             "A change was not tried, because something that it depends on did not come about, or because "
             "the run was stopped before. Nothing about it has changed at Fivetran. Correct the first "
@@ -510,6 +571,13 @@ EXPLANATIONS = MappingProxyType(
             " would lack most of its settings, so the run stops. Correct the name, or define it under "
             "`profiles`."
         ),
+        "unknown-revision": (
+            "`--changed-since` and `--settings-from` name a revision of the git repository that the specs "
+            "are in: a branch, a tag or a commit. Git could not find it, or could not be asked. A shallow "
+            "clone, as continuous integration makes it, has only the last commits, so fetch the history "
+            "first. Without the revision nothing is compared and nothing is sent: a plan of everything is "
+            "never made in its place."
+        ),
         "unknown-service": (
             "A service is not in the catalogue. A name that is close to a known one is taken for a slip "
             "and is an error; any other is a warning, and its `config` is passed on unchecked, since "
@@ -557,6 +625,12 @@ EXPLANATIONS = MappingProxyType(
         "unsupported-version": (
             "Every project and spec file says which format it is written in. This release reads version "
             "1. Write `version: 1`, or use a release that knows the newer format."
+        ),
+        "unusable-revision": (
+            "The revision that `--changed-since` or `--settings-from` names exists, but its specs are of no "
+            "use: it has no project file at that path, its files contain errors, or it names files that git "
+            "does not keep. What changed since then cannot be told, and a plan of everything is never made "
+            "in its place. Name another revision, or leave the option out."
         ),
         "vanished": (
             "Something that earlier runs manage is declared in no spec any more. A lost file, a bad glob "

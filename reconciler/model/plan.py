@@ -124,11 +124,27 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """How much of the specs a plan is about: `entries` of `of`. A group with its destination counts as one entry.
+
+    With `since`, the revision that the specs were compared with, `changed` entries differ from it and `unfinished`
+    others were left so by an earlier run; `entries` are what the other options leave of these.
+    """
+
+    entries: int
+    of: int
+    since: str = ""
+    changed: int = 0
+    unfinished: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every declared address with its change, sorted by entry, each group before its destination.
 
     `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
-    `blockers` it is not applied. Plans of one `digest` would do the same.
+    `blockers` it is not applied. Plans of one `digest` would do the same. `narrowing` is None for a plan
+    of everything.
     """
 
     account_id: str
@@ -141,6 +157,7 @@ class Plan:
     requests: int = 0
     seconds: float = 0.0
     digest: str = ""
+    narrowing: Narrowing | None = None
 
     @property
     def effective(self) -> tuple[Change, ...]:

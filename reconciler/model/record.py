@@ -46,9 +46,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots."""
+    """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
+
+    `reviewed` is the plan that a run was told to carry out, as a saved plan has it, until all of it is in effect.
+    """
 
     lineage: str
     serial: int
     account_id: str
     records: Mapping[Address, Record] = field(default_factory=dict)
+    reviewed: str | None = None

@@ -21,16 +21,17 @@ from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
 
 
-def apply_plan(workspace: Workspace, planned: Planned) -> Applied:
+def apply_plan(workspace: Workspace, planned: Planned, reviewed: str | None = None) -> Applied:
     """Carry out every step; a failure of one never raises and never stops what does not depend on it.
 
+    `reviewed` is the saved form of the plan that was approved by its digest; it is remembered until all is in effect.
     Setting `workspace.cancelled` starts nothing more, and what is in flight gets a little time to end. Raises
     `ReconcilerError` only before anything is sent, where nothing could be remembered. The workspace must be open
     for writing.
     """
     clock, courier, settings = workspace.settings.clock, workspace.courier, workspace.settings
     began, sent, repeated = clock.monotonic(), courier.requests_sent, courier.repeated
-    _adopt(workspace, planned)
+    _adopt(workspace, planned, reviewed)
     workspace.memory.keep(_intents(workspace, planned).items())
     applier = Applier(
         client=workspace.client,
@@ -41,6 +42,7 @@ def apply_plan(workspace: Workspace, planned: Planned) -> Applied:
         namesakes=planned.namesakes,
         workers=settings.parallelism,
         fail_fast=settings.fail_fast,
+        ids=dict(planned.ids),
     )
     outcomes = applier.run(planned.steps, planned.removals)
     _settle(workspace, planned, outcomes)
@@ -74,10 +76,10 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
         raise ReconcilerError(problems)
 
 
-def _adopt(workspace: Workspace, planned: Planned) -> None:
+def _adopt(workspace: Workspace, planned: Planned, reviewed: str | None = None) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
     known = _in_effect(workspace, planned)
-    workspace.memory.begin(planned.plan.account_id)
+    workspace.memory.begin(planned.plan.account_id, reviewed)
     gone = {address: None for address in workspace.memory.records if address not in planned.records}
     forgotten = {change.address: None for change in planned.plan.forgotten}
     entries: dict[Address, Record | None] = {**_moved(workspace, planned), **known, **gone, **forgotten}
@@ -136,7 +138,7 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
     return intents
 
 
-def _settle(workspace: Workspace, planned: Planned, outcomes: Iterable[Outcome]) -> None:
+def _settle(workspace: Workspace, planned: Planned, outcomes: Collection[Outcome]) -> None:
     """Take back the intents of what was certainly not done, so that nobody looks for it."""
     entries = {
         outcome.address: planned.records.get(outcome.address)
@@ -147,6 +149,8 @@ def _settle(workspace: Workspace, planned: Planned, outcomes: Iterable[Outcome])
         OSError
     ):  # an intent that stays only makes the next plan look; a broken memory is told at its end
         workspace.memory.remember(entries.items())
+    if not any(outcome.went_wrong for outcome in outcomes):
+        workspace.memory.settle()
 
 
 _NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCELLED})

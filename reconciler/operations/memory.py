@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import TypeAlias
@@ -102,10 +103,20 @@ class Memory:
             ]
         )
 
-    def begin(self, account_id: str) -> None:
-        """Start to write. Raises ReconcilerError."""
+    @property
+    def reviewed(self) -> str | None:
+        """The plan that an earlier run was told to carry out and has not carried out to its end."""
+        return self._state.reviewed if self._state is not None else None
+
+    def begin(self, account_id: str, reviewed: str | None = None) -> None:
+        """Start to write. `reviewed` is kept until `settle`. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
-        self._session = self._file.open(state)
+        self._session = self._file.open(replace(state, reviewed=reviewed))
+
+    def settle(self) -> None:
+        """The reviewed plan is in effect."""
+        if self._session is not None:
+            self._session.settle()
 
     def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
         """Keep or forget records, durably. Raises OSError."""

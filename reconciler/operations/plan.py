@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api import wire
@@ -15,49 +15,66 @@ from reconciler.engine.limits import Limits, exceeded
 from reconciler.engine.looking import Looking
 from reconciler.engine.observe import Listing, Observer
 from reconciler.engine.planner import Planner, Step, tests_outstanding
-from reconciler.engine.removal import Removal, Removals, Undertaker, listed, replacement_blockers, vanished
-from reconciler.engine.scope import selected
+from reconciler.engine.removal import (
+    Removal,
+    Removals,
+    Undertaker,
+    given_up,
+    listed,
+    replacement_blockers,
+    vanished,
+)
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan, Unmanaged
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
+from reconciler.operations.gate import settings_told
 from reconciler.operations.resend import chosen_secrets
+from reconciler.operations.scope import Scope, scope_of
 from reconciler.operations.specs import Specs
 from reconciler.operations.workspace import Workspace
-from reconciler.spec.removal import Tombstone
+from reconciler.spec.removal import Extent, Tombstone
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id; `records`
-    is what is remembered, by the addresses of today."""
+    is what is remembered, by the addresses of today; `ids` are those of everything in scope that exists."""
 
     plan: Plan
     steps: Mapping[Address, Step]
     removals: tuple[Removal, ...]
     live: Mapping[str, Observed]
     records: Mapping[Address, Record]
+    ids: Mapping[Address, str]
 
     def namesakes(self, name: str) -> tuple[str, ...]:
         """Ids of the groups that had this name."""
         return tuple(sorted(group.id for group in self.live.values() if group.name == name))
 
 
-def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> Planned:
+def make_plan(
+    workspace: Workspace,
+    only: Collection[Address] | None = None,
+    *,
+    scope: frozenset[Address] | None = None,
+) -> Planned:
     """Compare entries with the account: one account call, two lists, one read per destination of a group that
     exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
     knows and the other does not show costs more: it is looked for before it counts as gone.
 
-    With `only` the scope of the run is narrowed to these addresses; what is out of scope is not read.
+    What is out of scope is not read. `scope` takes the place of that of the command line. `only` is for looking at
+    these addresses once more after an apply, when limits are of no interest.
 
     Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
     cannot be planned.
     """
     clock, specs = workspace.settings.clock, workspace.specs
     began, sent = clock.monotonic(), workspace.courier.requests_sent
-    scope = _scope(workspace) if only is None else frozenset(only)
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))
+    chosen = _scope(workspace, records, scope if scope is not None else only)
+    scope = chosen.addresses
     try:
         account = _the_right_account(workspace)
         workspace.memory.check_account(account.account_id)
@@ -81,7 +98,7 @@ def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> 
         account_id=account.account_id,
         account_name=account.account_name,
         changes=(*changes, *(removal.change for removal in removals.removals)),
-        unmanaged=_unmanaged(listing, bound, removals),
+        unmanaged=_unmanaged(listing, bound, removals, specs.removed),
         warnings=(
             *specs.warnings,
             *removals.notes,
@@ -93,22 +110,26 @@ def make_plan(workspace: Workspace, only: Collection[Address] | None = None) -> 
         files=len(specs.files),
         requests=workspace.courier.requests_sent - sent,
         seconds=clock.monotonic() - began,
+        narrowing=chosen.narrowing,
     )
-    beyond = exceeded(plan, _limits(specs), workspace.settings.allowed) if only is None else ()
-    narrowed = only is not None or workspace.settings.targets or workspace.settings.excludes
+    beyond = () if only is not None else _beyond_limits(workspace, plan, _managed(specs, listing, bound))
+    narrowed = only is not None or chosen.narrowing is not None
     digest = digest_of(
         plan, steps, removals.removals, listing.groups, sorted(map(str, scope)) if narrowed else ()
     )
-    plan = replace(plan, blockers=(*plan.blockers, *beyond), digest=digest)
-    return Planned(plan, steps, removals.removals, listing.groups, records)
+    blockers = tuple(settings_told((*plan.blockers, *beyond), specs.project))
+    plan = replace(plan, blockers=blockers, digest=digest)
+    ids = {address: step.change.id for address, step in steps.items() if step.change.id is not None}
+    return Planned(plan, steps, removals.removals, listing.groups, records, ids)
 
 
-def _scope(workspace: Workspace) -> frozenset[Address]:
-    """What `--target` and `--exclude` leave of all that is declared or removed."""
-    specs, settings = workspace.specs, workspace.settings
-    declared = {each.address for each in (*specs.groups, *specs.destinations)}
-    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
-    return selected(declared | removed, settings.targets, settings.excludes)
+def _scope(
+    workspace: Workspace, records: Mapping[Address, Record], given: Collection[Address] | None
+) -> Scope:
+    """What is given; else what the options of the command line leave."""
+    if given is not None:
+        return Scope(frozenset(given))
+    return scope_of(workspace.settings, workspace.specs, workspace.baseline, records)
 
 
 def _in_scope(tombstones: tuple[Tombstone, ...], scope: frozenset[Address]) -> tuple[Tombstone, ...]:
@@ -146,9 +167,24 @@ def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, R
         raise ReconcilerError(problems)
 
 
-def _limits(specs: Specs) -> Limits:
-    limits = specs.project.limits
-    return Limits(limits.deletes, limits.replacements, limits.changed_fraction)
+def _beyond_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
+    block = workspace.specs.project.limits
+    limits = Limits(block.deletes, block.replacements, block.changed_fraction)
+    return exceeded(plan, managed, limits, workspace.settings.allowed)
+
+
+def _managed(specs: Specs, listing: Listing, bound: Mapping[str, str]) -> int:
+    """How many of the objects that exist are declared or to be deleted, whatever the scope."""
+    declared = {(each.address.kind, bound.get(each.address.key, "")) for each in specs.destinations}
+    declared |= {(GROUP, id) for id in bound.values()}
+    removed = {
+        (address.kind, each.id)
+        for each in specs.removed
+        if each.extent is not Extent.MANAGEMENT
+        for address in given_up(each)
+    }
+    existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
+    return sum(id in existing[kind] for kind, id in declared | removed)
 
 
 def _the_right_account(workspace: Workspace) -> wire.Account:
@@ -282,8 +318,11 @@ def _beyond_budget(
     return shortfalls(cost_of(steps.values(), removals.removals), left)
 
 
-def _unmanaged(listing: Listing, bound: Mapping[str, str], removals: Removals) -> tuple[Unmanaged, ...]:
+def _unmanaged(
+    listing: Listing, bound: Mapping[str, str], removals: Removals, removed: Iterable[Tombstone]
+) -> tuple[Unmanaged, ...]:
     managed = {*bound.values(), *(removal.change.id for removal in removals.removals)}
+    managed |= {each.id for each in removed if each.extent is Extent.PAIR}  # also where it is out of scope
     others = [group for group in listing.groups.values() if group.id not in managed]
     return tuple(
         Unmanaged(group.id, group.name) for group in sorted(others, key=lambda group: (group.name, group.id))

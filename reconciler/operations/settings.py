@@ -17,7 +17,8 @@ class Settings:
     `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
     runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
     `resend` are globs of secrets to be sent although nothing says that they changed. `parallelism` is how many
-    calls may be under way at once. `refuge` is a folder for what cannot be written where it belongs.
+    calls may be under way at once. `changed_since` is the git revision that a plan is narrowed by, `settings_from`
+    the one whose project file the run is judged by. `refuge` is a folder for what cannot be written where it belongs.
     """
 
     project: Path
@@ -33,6 +34,8 @@ class Settings:
     allowed: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    changed_since: str | None = None
+    settings_from: str | None = None
     parallelism: int = 8
     fail_fast: bool = False
     refuge: Path | None = None

@@ -17,6 +17,7 @@ from reconciler.model.diagnostic import (
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
 from reconciler.model.value import Reference
+from reconciler.operations.gate import settings_told, with_settings
 from reconciler.operations.settings import Settings
 from reconciler.secrets.stores import rules
 from reconciler.spec.exposure import shaded
@@ -46,7 +47,11 @@ UNCHECKED = frozenset({"unknown-service", "unknown-field", "unlisted-region", "u
 
 def load_declared(settings: Settings) -> Specs:
     """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
-    return declared(gather(settings.project, settings.directory), strict=settings.strict)
+    loaded = with_settings(gather(settings.project, settings.directory), settings)
+    try:
+        return declared(loaded, strict=settings.strict)
+    except ReconcilerError as error:
+        raise ReconcilerError(settings_told(error.diagnostics, loaded.project)) from None
 
 
 def declared(loaded: Loaded, *, strict: bool) -> Specs:

@@ -27,6 +27,7 @@ from reconciler.operations.memory import (
     place_of,
 )
 from reconciler.operations.sandbox import sandbox_transport
+from reconciler.operations.scope import load_baseline
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
 from reconciler.secrets.base import Registry, SecretUnavailable, Surroundings, without_own
@@ -42,6 +43,7 @@ class Workspace:
     """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
 
     `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
+    `baseline` are the specs of the revision that the run is narrowed by.
     """
 
     settings: Settings
@@ -53,6 +55,7 @@ class Workspace:
     relay: Relay
     listener: Listener
     cancelled: threading.Event
+    baseline: Specs | None = None
 
     @property
     def account_confirmed(self) -> bool:
@@ -81,6 +84,7 @@ def open_workspace(
     another run is writing.
     """
     specs = load_declared(settings)
+    baseline = load_baseline(settings)
     place = place_of(specs.project, STATE, sandbox=settings.sandbox)
     file = StateFile(place, shown_path(place, settings.directory))
     with ExitStack() as stack:
@@ -105,6 +109,7 @@ def open_workspace(
             relay=relay,
             listener=relay,
             cancelled=ending,
+            baseline=baseline,
         )
 
 

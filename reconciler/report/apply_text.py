@@ -46,6 +46,7 @@ _NOT_DONE = {
     Status.UNKNOWN: "unknown",
 }
 _WRITTEN = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
+_UNTRIED = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 _WORD_WIDTH = max(map(len, [*_DONE.values(), *_NOT_DONE.values()]))
 _CHECK_WORDS: dict[str, str] = {
     CheckStatus.PASSED: "passed",
@@ -72,10 +73,10 @@ def result(outcome: Outcome, width: int) -> Text:
         f" {outcome.address!s:<{width}}  ",
         (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status]),
     )
-    line.append(f"  {neutral(outcome.id or ''):<{_ID_WIDTH}}")
-    if outcome.status not in {Status.SKIPPED, Status.CANCELLED}:
-        line.append(f"  {seconds(outcome.seconds)}", QUIET)
-    line.rstrip()
+    if outcome.status in _UNTRIED:
+        return _untried(line, outcome)
+    line.append(f"  {neutral(outcome.id or ''):<{_ID_WIDTH}}  ")
+    line.append(seconds(outcome.seconds), QUIET)
     if outcome.status is Status.AWAITING_APPROVAL:
         line.append(", awaiting approval", STATUS_STYLES[outcome.status])
     if outcome.found:
@@ -88,6 +89,14 @@ def result(outcome: Outcome, width: int) -> Text:
     for diagnostic in outcome.diagnostics:
         parts += _finding(diagnostic, outcome.checks or ())
     return lines(parts)
+
+
+def _untried(line: Text, outcome: Outcome) -> Text:
+    """One line for what was not even tried: there may be hundreds, and what is to be mended stands elsewhere."""
+    reasons = (neutral(each.message).removeprefix(f"{outcome.address} was ") for each in outcome.diagnostics)
+    line.append(f"  {'; '.join(reasons)}", QUIET)
+    line.rstrip()
+    return line
 
 
 def _finding(diagnostic: Diagnostic, checks: Sequence[Check]) -> Iterable[Text]:
@@ -180,6 +189,10 @@ def _advice(applied: Applied) -> str:
     statuses = {outcome.status for outcome in applied.outcomes}
     undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
     left = (
+        (
+            applied.interrupted and not any(outcome.went_wrong for outcome in applied.outcomes),
+            "Interrupted. All of it was applied; run plan to see whether anything is left.",
+        ),
         (
             applied.interrupted,
             "Interrupted. Run apply again to go on: what is done is found and not done twice.",

@@ -6,13 +6,14 @@ from typing import Any
 
 from reconciler.model.plan import Plan
 from reconciler.report.diagnostics import as_data
-from reconciler.report.plan_json import change_data
+from reconciler.report.plan_json import change_data, narrowing_data
 
 
 def drift_data(plan: Plan) -> dict[str, Any]:
     """The changes that would undo a drift, as in a plan, how many others it has, and which of those may be drift."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
+        "narrowed_to": narrowing_data(plan.narrowing),
         "changes": [change_data(change) for change in plan.drifted],
         "other_changes": len(plan.effective) - len(plan.drifted),
         "undecided": [str(change.address) for change in plan.undecided],

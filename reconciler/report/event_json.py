@@ -58,7 +58,7 @@ def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -
         ],
         "blockers": findings_data(plan.blockers),
         "allowed": dict(allowed),
-        "reason": None if reason is None else one_line(reason),
+        "reason": one_line(reason) if reason else None,
     }
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Secrets
+from reconciler.model.plan import Action, Change, FieldChange, Narrowing, Plan, Secrets
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import as_data, span_data
+
+
+def saved_data(created_at: datetime, expires_at: datetime, now: datetime, version: str) -> dict[str, Any]:
+    """When a plan was saved, by which version, and whether it is still valid."""
+    return {
+        "created_at": created_at.isoformat(),
+        "expires_at": expires_at.isoformat(),
+        "is_expired": now >= expires_at,
+        "tool": version,
+    }
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:
@@ -16,6 +27,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "digest": plan.digest,
+        "narrowed_to": narrowing_data(plan.narrowing),
         "changes": [
             {**change_data(change), "blocked_by": _blocked_by(change, plan.blockers)}
             for change in plan.effective
@@ -43,6 +55,20 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }
+
+
+def narrowing_data(narrowing: Narrowing | None) -> dict[str, Any] | None:
+    """How many entries of the specs a plan is about, and why these; None for a plan of everything."""
+    if narrowing is None:
+        return None
+    data: dict[str, Any] = {"entries": narrowing.entries, "of": narrowing.of}
+    if narrowing.since:
+        data |= {
+            "since": narrowing.since,
+            "changed": narrowing.changed,
+            "unfinished": narrowing.unfinished,
+        }
+    return data
 
 
 def _blocked_by(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:

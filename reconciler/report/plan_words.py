@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from reconciler.model.address import DESTINATION, GROUP
-from reconciler.model.plan import Action, Change, Plan, Risk
+from reconciler.model.plan import Action, Change, Narrowing, Plan, Risk
 from reconciler.report.neutral import neutral
 from reconciler.report.style import counted, seconds
 
@@ -38,20 +38,41 @@ def account_text(plan: Plan) -> str:
 
 
 def extent_text(plan: Plan) -> str:
-    """How much is declared, and how much was read."""
+    """How much is declared, or what the plan was narrowed to, and how much was read."""
     groups = [change for change in plan.changes if change.address.kind == GROUP]
     destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
     declared = f"{_objects(_declared(groups), _declared(destinations))} in {counted(plan.files, 'file')}"
+    if plan.narrowing is not None:
+        declared = narrowing_text(plan.narrowing)
     found = _objects(_existing(groups) + len(plan.unmanaged), _existing(destinations))
     return f"{declared} · read {found} in {seconds(plan.seconds)}"
+
+
+def narrowing_text(narrowing: Narrowing) -> str:
+    """`3 of 2,000 groups changed since main, 1 more unfinished`, and what other options leave of these."""
+    of = f"of {counted(narrowing.of, 'group')}"
+    if not narrowing.since:
+        return f"{narrowing.entries:,} {of} in scope"
+    told = f"{narrowing.changed:,} {of} changed since {neutral(narrowing.since)}"
+    told += f", {narrowing.unfinished:,} more unfinished" if narrowing.unfinished else ""
+    left_out = narrowing.changed + narrowing.unfinished - narrowing.entries
+    return f"{told}, {narrowing.entries:,} in scope" if left_out else told
 
 
 def asides(plan: Plan) -> list[str]:
     """What else there is to know: tests to run, what stays, and what is known about secrets."""
     verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
-    told = [f"{counted(verify, 'destination')} to test"] if verify else []
+    told = [_nothing_compared(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
+    told += [f"{counted(verify, 'destination')} to test"] if verify else []
     told += [f"{kept:,} unchanged"] if kept else []
     return [*told, *_secrets(plan.changes)]
+
+
+def _nothing_compared(narrowing: Narrowing) -> str:
+    """An empty plan of nothing must not look as if all were as declared."""
+    if narrowing.changed or narrowing.unfinished:
+        return "nothing that changed is in scope, so nothing was compared with the account"
+    return f"{narrowing_text(narrowing)}, so none was compared with the account"
 
 
 def _objects(groups: int, destinations: int) -> str:

@@ -5,11 +5,27 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.model.value import Secret
 
 KEY_BYTES = 32
+
+SHORTEST_KEY = 16
+"""Bytes of the shortest key that signs."""
+
+
+class ShortKeyError(ValueError):
+    """A key that could be guessed."""
+
+
+def signer(key: Secret) -> Callable[[bytes], str]:
+    """A function that signs bytes: HMAC-SHA256 in lower-case hex. Raises ShortKeyError."""
+    secret = str(key.reveal()).encode()
+    if len(secret) < SHORTEST_KEY:
+        raise ShortKeyError
+    return lambda content: hmac.new(secret, content, hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

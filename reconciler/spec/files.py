@@ -11,7 +11,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.tree import Scalar
 
-_GLOB_CHARACTERS = frozenset("*?[")
+GLOB_CHARACTERS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,7 @@ def _matches(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path
         raise ReconcilerError(
             [_outside(pattern, f"`{written}` has a `..`, which may lead out of the project's directory")]
         )
-    matches = (
-        _globbed(pattern, directory, left_out) if _GLOB_CHARACTERS & set(written) else [directory / path]
-    )
+    matches = _globbed(pattern, directory, left_out) if GLOB_CHARACTERS & set(written) else [directory / path]
     if not matches or not all(os.path.lexists(match) for match in matches):
         raise ReconcilerError([_no_match(pattern)])
     if not path.is_absolute():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -65,7 +65,8 @@ class Project:
 
     `directory` is absolute; all relative paths of a project and of its `file:` references start
     there. `specs` and `overrides` are paths and globs as written, each with its place. `defaults`
-    is what every destination starts from.
+    is what every destination starts from. `settings_shown` is the file that everything else was taken
+    from, as shown to people, where that is not this file as it stands.
     """
 
     path: Path
@@ -83,6 +84,7 @@ class Project:
     protected: tuple[str, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
     budget: BudgetBlock = field(default_factory=BudgetBlock)
+    settings_shown: str = ""
 
 
 def _pattern(text: str) -> str:
@@ -128,10 +130,13 @@ class ProjectFile(Skeleton):
 LEVELS = {"specs": 1, "overrides": 1, "defaults": 1, "protected": 1, "limits": 1, "budget": 1, "secrets": 3}
 
 
-def read_project(project_file: Path, shown_from: Path) -> Project:
-    """The project that a file describes. Raises ReconcilerError, also where the file does not exist."""
+def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
+    """The project that a file describes, its spans with the path `shown` (default: as seen from `shown_from`).
+
+    Raises ReconcilerError, also where the file does not exist.
+    """
     path = project_file if project_file.is_absolute() else shown_from / project_file
-    shown = shown_path(path, shown_from)
+    shown = shown or shown_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
         raise ReconcilerError([_no_project(shown)])
     root = parse(read(path, shown), shown)
@@ -152,6 +157,21 @@ def read_project(project_file: Path, shown_from: Path) -> Project:
         tuple(skeleton.protected),
         skeleton.limits,
         skeleton.budget,
+    )
+
+
+def judged_by(project: Project, settings: Project) -> Project:
+    """A project under the settings of another. It keeps only what says which entries there are, and where."""
+    return replace(
+        settings,
+        path=project.path,
+        directory=project.directory,
+        shown=project.shown,
+        root=project.root,
+        specs=project.specs,
+        overrides=project.overrides,
+        defaults=project.defaults,
+        settings_shown=settings.shown,
     )
 
 

@@ -59,6 +59,7 @@ class StateDocument(_Strict):
     serial: int = Field(ge=0)
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
+    reviewed: str | None = None
 
 
 class EntryDocument(_Strict):
@@ -83,6 +84,7 @@ def encoded_state(state: State) -> bytes:
         serial=state.serial,
         account_id=state.account_id,
         records={str(address): _document(record) for address, record in state.records.items()},
+        reviewed=state.reviewed,
     )
     data = document.model_dump(mode="json", exclude_defaults=False)
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
@@ -99,6 +101,7 @@ def decoded_state(content: bytes) -> State:
         serial=document.serial,
         account_id=document.account_id,
         records={address_of(text): _record(record) for text, record in document.records.items()},
+        reviewed=document.reviewed,
     )
 
 

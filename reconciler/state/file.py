@@ -181,6 +181,10 @@ class StateSession:
             self._broken_by = error
             raise
 
+    def settle(self) -> None:
+        """Let the next snapshot say that the reviewed plan is in effect."""
+        self._base = replace(self._base, reviewed=None)
+
     def close(self) -> None:
         """Take what the journal holds into a new snapshot, which makes the journal an old one. Raises OSError."""
         self.release()
@@ -202,7 +206,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -42,8 +43,9 @@ def locked(path: Path, holder: Holder, shown_as: str) -> Iterator[None]:
         raise ReconcilerError([_held(_hold(path, holder.host), shown_as)])
     told = _sidecar(path)
     try:
-        with suppress(OSError):  # only for people: the lock itself is held
-            told.write_text(json.dumps(asdict(holder)))
+        # Only for people: the lock itself is held.
+        with suppress(OSError), open(told, "w", encoding="utf-8", opener=_for_its_owner) as file:
+            json.dump(asdict(holder), file)
         yield
     finally:
         if _named(path) == holder:  # or somebody broke this lock, and the next one has a name there
@@ -89,6 +91,10 @@ def break_lock(path: Path, seen: Hold, host: str, shown_as: str) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ReconcilerError([_unusable(shown_as, error)]) from error
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sidecar(path: Path) -> Path:

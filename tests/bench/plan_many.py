@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -78,25 +80,34 @@ def run_plan(folder: Path, url: str) -> tuple[dict[str, object], float, float, f
     return document, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024
 
 
+@contextmanager
+def served(database: Path, *options: str) -> Iterator[str]:
+    """The address of an account that another process serves."""
+    server = subprocess.Popen(
+        [str(COMMAND), "emulate", "--port", "0", "--db", str(database), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        yield next(
+            line.partition("FIVETRAN_API_URL=")[2].strip()
+            for line in server.stdout
+            if "FIVETRAN_API_URL=" in line
+        )
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main() -> None:
     """Plant, serve, plan twice for each size."""
     for pairs in [int(each) for each in sys.argv[1:]] or [1_000, 5_000]:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             write_project(folder, pairs, plant(folder / "account.sqlite", pairs))
-            server = subprocess.Popen(
-                [str(COMMAND), "emulate", "--port", "0", "--db", str(folder / "account.sqlite")],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            try:
-                assert server.stdout is not None
-                url = next(
-                    line.partition("FIVETRAN_API_URL=")[2].strip()
-                    for line in server.stdout
-                    if "FIVETRAN_API_URL=" in line
-                )
+            with served(folder / "account.sqlite") as url:
                 for _ in range(2):
                     document, cpu, wall, memory = run_plan(folder, url)
                     expected = 1 + 2 * ceil(pairs / 1000) + pairs
@@ -105,9 +116,6 @@ def main() -> None:
                         f" CPU {cpu:.1f} s ({1000 * cpu / pairs:.2f} ms per pair), wall {wall:.1f} s,"
                         f" peak {memory:.0f} MB"
                     )
-            finally:
-                server.terminate()
-                server.wait()
 
 
 if __name__ == "__main__":

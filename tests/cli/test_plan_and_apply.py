@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+from canaries import visible
 from harness import ROOT, Fivetran, Project
 
 from reconciler.emulator.setup_tests import SetupTest
@@ -162,7 +163,9 @@ def test_no_destination_of_the_demo_account_is_made_before_its_group(
     file.write_text(file.read_text().replace("intently_yarn", server.account_id))
     for spec in (project.folder / "specs" / "groups").iterdir():
         spec.write_text(re.sub(r'"file:[^"]*"', '"env:A_KEY"', spec.read_text()))
-    references = re.findall(r'"env:(\w+)"', "".join(each.read_text() for each in file.parent.rglob("*.yaml")))
+    specs = "".join(each.read_text() for each in file.parent.rglob("*.yaml"))
+    references = re.findall(r'"env:(\w+)"', specs)
+    visible(*(f"value-of-{name}" for name in re.findall(r'\{value: "env:(\w+)"', specs)))
 
     result = project.against(
         server, "apply", "--auto-approve", environ={name: f"value-of-{name}" for name in references}

@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
+from canaries import visible
 from harness import ROOT, Fivetran, Project, credentials
 
 from reconciler.api import wire
@@ -83,6 +84,8 @@ def applied(project: Project, server: Fivetran) -> Fivetran:
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
         'defaults: {destination: {time_zone_offset: "0"}}\n',
     )
+    visible(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # a name, which the spec gives by `{value: …}`
+    visible(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # the spec says `{value: …}`, which plans show
     result = project.against(server, "apply", "--auto-approve", environ=REFERENCES)
     assert result.exit == 0, result.stdout + result.stderr
     return server

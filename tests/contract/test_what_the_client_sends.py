@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
 import pytest
 from answer_shapes import check
+from canaries import visible
 from harness import ROOT, Fivetran, Project
 from request_shapes import check_request
 
-REFERENCE = re.compile(r'(?:secret|value): *"?(env|file):([^}"\s#]+)')
+REFERENCE = re.compile(r'(secret|value): *"?(env|file):([^}"\s#]+)')
 
 
 @pytest.fixture
@@ -21,10 +23,12 @@ def secrets(project: Project, server: Fivetran) -> dict[str, str]:
     environ = {}
     for file in (project.folder / "specs").rglob("*.yaml"):
         text = re.sub(r"(?m)^account_id: \w+", f"account_id: {server.account_id}", file.read_text())
-        for kind, name in REFERENCE.findall(text):
+        for shown, kind, name in REFERENCE.findall(text):
             variable = re.sub(r"\W", "_", name).upper().strip("_")
             text = text.replace(f"{kind}:{name}", f"env:{variable}")
-            environ[variable] = '{"private_key": "x"}'
+            environ[variable] = json.dumps({"private_key": variable})
+            if shown == "value":  # plans say what it is
+                visible(environ[variable])
         file.write_text(text)
     return environ
 

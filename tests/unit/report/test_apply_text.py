@@ -33,6 +33,22 @@ def test_a_skipped_change_took_no_time() -> None:
     assert shown(SKIPPED) == ["  ~ destination.analytics_prod  skipped"]
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "line"),
+    [
+        (
+            Status.SKIPPED,
+            "destination.analytics_prod was not tried, because group.analytics_prod did not come about",
+            "skipped    not tried, because group.analytics_prod did not come about",
+        ),
+        (Status.HELD, "destination.analytics_prod was not deleted", "held back  not deleted"),
+    ],
+)
+def test_why_something_was_not_tried_stands_in_its_line(status: Status, message: str, line: str) -> None:
+    untried = replace(SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=at("a", 1, 1)),))
+    assert shown(untried) == [f"  ~ destination.analytics_prod  {line}"]
+
+
 def test_a_failure_says_why_and_what_to_do() -> None:
     reason = Diagnostic(
         "api-refused",
@@ -117,7 +133,8 @@ def test_an_incomplete_run_says_what_was_not_done_and_what_to_do() -> None:
         (applied(replace(CREATED, status=Status.AWAITING_APPROVAL)), "must approve"),
         (applied(CREATED, remaining=None), "Run plan to see whether anything is left."),
         (applied(CREATED, remaining=(group("finance_prod"),)), "Run plan to see what is left."),
-        (applied(CREATED, interrupted=True, remaining=None), "Interrupted."),
+        (applied(CREATED, interrupted=True, remaining=None), "Interrupted. All of it was applied"),
+        (applied(CREATED, SKIPPED, interrupted=True, remaining=None), "Interrupted. Run apply again"),
     ],
 )
 def test_every_unfinished_run_ends_with_one_thing_to_do(run: Applied, advice: str) -> None:

@@ -211,12 +211,15 @@ def test_texts_of_others_are_harmless_wherever_the_file_is_shown(tmp_path: Path)
     told = Diagnostic("api-refused", "no\x1b[2J ##[error]x\n::stop::\udc80é")
     log = opened(file)
     log(ChangeFinished(Outcome(ORDERS, Action.CREATE, Status.FAILED, diagnostics=(told,))))
+    log(Paused("##[error]x", 1.0))
     log.close()
+    [said] = entries(file)[1]["diagnostics"]
+    assert said["message"] == r"no\x1b[2J # #[error]x ::stop::\udc80é"
     line = file.read_bytes().splitlines()[1]
     assert line.isascii()
     assert b"\x1b" not in line
-    assert b"##" not in line
-    assert len(file.read_bytes().splitlines()) == 2
+    assert b"##" not in file.read_bytes()
+    assert len(file.read_bytes().splitlines()) == 3
 
 
 def test_a_new_log_is_for_its_owner_and_an_old_one_is_only_added_to(tmp_path: Path) -> None:

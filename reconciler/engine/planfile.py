@@ -1,0 +1,117 @@
+"""A plan as a file: canonical JSON under a seal, to be reviewed by people and held against a new plan by apply.
+
+    {"seal": "<SHA-256 of everything behind this line>",
+     "signature": "<HMAC-SHA256 of everything behind this line>" or null,
+     "content": {…}}
+
+The seal tells that a byte was changed, the signature that somebody with the key wrote it. Neither makes the file an
+instruction: apply plans again and executes its own result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from reconciler.engine.expectation import Expectation, is_of
+from reconciler.model.plan import Plan
+
+FORMAT: Final = 1
+LARGEST = 256 * 1024 * 1024
+
+Sign = Callable[[bytes], str]
+"""Makes the signature of some bytes, as lower-case hex."""
+
+_LINES = re.compile(
+    rb'\{"seal": "(?P<seal>[0-9a-f]{64})",\n'
+    rb'(?P<sealed> "signature": (?:null|"(?P<signature>[0-9a-f]{64})"),\n'
+    rb'(?P<signed> "content": .*))',
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan with what it takes to make it again: `scope` are the addresses that it is about, `compare_secrets` and
+    `resend` the way in which secrets were treated. `complete` means that all in its scope was read."""
+
+    format: int
+    tool: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    scope: tuple[str, ...]
+    compare_secrets: bool
+    resend: tuple[str, ...]
+    complete: bool
+    expected: tuple[Expectation, ...]
+    plan: Plan
+
+
+class AlteredError(Exception):
+    """The bytes are not those that were written. The text says how that shows."""
+
+
+class OtherFormatError(Exception):
+    """A plan of a format that this version does not read."""
+
+
+class SignatureError(Exception):
+    """The signature is missing, or was not made with this key."""
+
+
+_PLAN: TypeAdapter[SavedPlan] = TypeAdapter(SavedPlan)
+
+
+def encoded_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
+    """The file's bytes. The same plan gives the same bytes."""
+    data = _PLAN.dump_python(saved, mode="json")
+    text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=True)
+    signed = f' "content": {text}}}\n'.encode()
+    signature = f'"{sign(signed)}"' if sign is not None else "null"
+    sealed = f' "signature": {signature},\n'.encode() + signed
+    return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed).hexdigest().encode(), sealed)
+
+
+def decoded_plan(content: bytes, sign: Sign | None = None) -> SavedPlan:
+    """The plan in a file; with `sign` its signature has to be the one that `sign` makes.
+
+    Raises AlteredError, SignatureError and OtherFormatError, in this order.
+    """
+    found = _LINES.fullmatch(content)
+    if found is None:
+        raise AlteredError("it is not a plan that `reconciler plan --out` wrote")
+    if hashlib.sha256(found["sealed"]).hexdigest().encode() != found["seal"]:
+        raise AlteredError("its content does not match its seal")
+    if sign is not None:
+        if found["signature"] is None:
+            raise SignatureError("it is not signed")
+        if not hmac.compare_digest(sign(found["signed"]).encode(), found["signature"]):
+            raise SignatureError("it was signed with another key")
+    return _plan(content)
+
+
+def _plan(content: bytes) -> SavedPlan:
+    try:
+        data: Any = json.loads(content)["content"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise AlteredError("it is not valid JSON") from None
+    if isinstance(data, dict) and data.get("format") != FORMAT:
+        raise OtherFormatError(
+            f"it has format `{str(data.get('format'))[:20]}`, and this version reads {FORMAT}"
+        )
+    try:
+        saved = _PLAN.validate_python(data)
+    except (ValidationError, ValueError):
+        raise AlteredError("it has not the shape of a plan") from None
+    if len(saved.expected) != len(saved.plan.effective) or not all(
+        map(is_of, saved.expected, saved.plan.effective)
+    ):
+        raise AlteredError("what it shows is not what it is held to")
+    return saved

@@ -1,0 +1,106 @@
+"""`apply --expect DIGEST`: what was approved by its digest, and nothing else, also where a run stopped part-way."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from harness import Fivetran, Project, Result
+
+from reconciler.emulator.fault_text import parse_fault
+
+PAIRS = """\
+  orders:
+    destination:
+      service: big_query
+      time_zone_offset: "0"
+      config: {project_id: acme, data_set_location: US}
+  sales:
+    destination:
+      service: big_query
+      time_zone_offset: "0"
+      config: {project_id: acme, data_set_location: US}
+"""
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Project:
+    """A project with two pairs to be made."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(PAIRS)
+    return project
+
+
+def digest_of(team: Project, server: Fivetran) -> str:
+    return str(team.against(server, "plan", "--format", "json").document["digest"])
+
+
+def expect(team: Project, server: Fivetran, digest: str) -> Result:
+    return team.against(server, "apply", "--expect", digest)
+
+
+def reviewed(team: Project) -> object:
+    return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"]
+
+
+def test_the_approved_plan_is_applied_without_asking(team: Project, server: Fivetran) -> None:
+    result = expect(team, server, digest_of(team, server))
+    assert result.exit == 0, result.stderr
+    assert len(server.ids("destinations")) == 2
+    assert reviewed(team) is None
+
+
+def test_another_plan_is_refused_and_nothing_is_sent(team: Project, server: Fivetran) -> None:
+    digest = digest_of(team, server)
+    team.groups(PAIRS.replace("US", "EU"))
+    result = expect(team, server, digest)
+    assert (result.exit, server.writes) == (4, [])
+    assert "error[plan-unlike]" in result.stderr
+
+
+def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, server: Fivetran) -> None:
+    digest = digest_of(team, server)
+    server.app.faults.add(parse_fault("POST /v1/destinations #2 status 400"))
+    assert expect(team, server, digest).exit == 6
+    server.app.faults.clear()
+    before = len(server.writes)
+    result = expect(team, server, digest)
+    assert result.exit == 0, result.stdout + result.stderr
+    assert server.writes[before] == "POST /v1/destinations"
+    assert len(server.ids("groups")) == len(server.ids("destinations")) == 2
+    assert reviewed(team) is None
+
+
+def test_what_stopped_part_way_does_not_go_on_as_something_else(team: Project, server: Fivetran) -> None:
+    digest = digest_of(team, server)
+    server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
+    assert expect(team, server, digest).exit == 6
+    server.app.faults.clear()
+    team.groups(PAIRS.replace("US", "EU"))
+    before = len(server.writes)
+    result = expect(team, server, digest)
+    assert (result.exit, server.writes[before:]) == (4, [])
+    assert "error[plan-spec-changed]" in result.stderr
+    assert "config.data_set_location" in result.stderr
+
+
+def test_an_apply_of_something_else_in_between_ends_what_was_approved(
+    team: Project, server: Fivetran
+) -> None:
+    digest = digest_of(team, server)
+    server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
+    assert expect(team, server, digest).exit == 6
+    server.app.faults.clear()
+    assert team.against(server, "apply", "--auto-approve").exit == 0
+    assert reviewed(team) is None
+    result = expect(team, server, digest)
+    assert result.exit == 4
+    assert "error[plan-applied]" in result.stderr
+
+
+def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: Fivetran) -> None:
+    assert expect(team, server, digest_of(team, server)[:12]).exit == 64
+    assert server.writes == []

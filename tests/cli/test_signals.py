@@ -1,0 +1,327 @@
+"""S-09 and R47: whoever stops a run learns what became of it, and the next run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from background import Background
+from command_line import COMMAND, Finished
+from gate import Gate, gated
+from harness import Fivetran, Project, credentials
+
+from reconciler.emulator.fault_text import parse_fault
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+APPLY = ("apply", "--auto-approve")
+BARE = "  {0}: {{}}\n"
+PAIR = """\
+  {0}:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {{project_id: acme, data_set_location: US}}
+"""
+
+
+class Team:
+    """A project for the account of a server, with a real process that works on it."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+
+    def wants(self, *names: str, form: str = BARE) -> None:
+        self.project.groups("".join(form.format(name) for name in names))
+
+    def suffers(self, *faults: str) -> None:
+        for fault in faults:
+            self.server.app.faults.add(parse_fault(fault))
+
+    @contextmanager
+    def running(
+        self,
+        *options: str,
+        holds: Callable[[str, str], bool] = lambda method, path: method != "GET",
+        is_open: bool = True,
+        command: tuple[str, ...] = APPLY,
+    ) -> Iterator[tuple[Background, Gate]]:
+        """A command that works, behind a gate that tells what arrives."""
+        with (
+            gated(self.server, holds, is_open=is_open) as (gate, url),
+            Background(*command, *options, directory=self.project.folder, **credentials(url)) as process,
+        ):
+            yield process, gate
+
+    @property
+    def state(self) -> Path:
+        return self.project.folder / "specs" / ".reconciler" / "state.json"
+
+    def goes_on(self) -> None:
+        """The next apply starts at once, ends well, and leaves nothing to do and nothing twice."""
+        self.server.app.faults.clear()
+        again = self.project.against(self.server, *APPLY)
+        assert again.exit == 0, again.stdout + again.stderr
+        names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.ids("groups")]
+        assert sorted(names) == sorted(set(names))
+        done = self.project.against(self.server, "plan", "--detailed-exitcode")
+        assert done.exit == 0, done.stdout
+
+
+@pytest.fixture
+def team(project: Project, server: Fivetran) -> Team:
+    """A project without entries, for the account of the server."""
+    return Team(project, server)
+
+
+def words(finished: Finished) -> dict[str, str]:
+    """What the result lines say, by address."""
+    lines = finished.out.partition("digest ")[2].splitlines()
+    found = (line.split() for line in lines if line.startswith(("  + ", "  ~ ", "  ? ", "  - ")))
+    return {parts[1]: parts[2] for parts in found}
+
+
+def summed_up(finished: Finished) -> list[str]:
+    """The last lines, from `Applied:` on."""
+    return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
+
+
+INTERRUPTED = "Interrupted. Run apply again to go on: what is done is found and not done twice."
+
+
+@pytest.mark.parametrize(
+    ("number", "phase"), [(signal.SIGINT, "before-effect"), (signal.SIGTERM, "after-effect")]
+)
+def test_a_write_that_hangs_is_given_up_in_time_and_told_as_unknown(
+    number: int, phase: str, team: Team
+) -> None:
+    team.wants("first", "second", form=PAIR)
+    team.suffers(f"POST /v1/groups {phase} hang 60")
+    with team.running("--parallelism", "1") as (process, gate):
+        gate.await_arrivals(1)
+        process.signal(number)
+        ended = process.end()
+    assert process.seconds_since_signal < 7, "CI runners kill after ten seconds"
+    assert ended.code == 6
+    assert "Stopping: what is in flight has a few seconds to end." in ended.err
+    assert words(ended) == {
+        "group.first": "unknown",
+        "destination.first": "cancelled",
+        "group.second": "cancelled",
+        "destination.second": "cancelled",
+    }
+    applied, *rest = summed_up(ended)
+    assert applied.startswith("Applied: nothing in ")
+    assert rest == ["Not applied: 3 cancelled, 1 unknown.", INTERRUPTED]
+    assert "error[outcome-unknown]: group.first: the run was stopped before an answer came" in ended.out
+    assert team.server.writes == ["POST /v1/groups"], "nothing new was started"
+    assert not team.state.with_name("state.json.lock.holder").exists()
+    assert not team.state.read_text().count("second"), "what was not begun is not looked for"
+    team.goes_on()
+    assert len(team.server.ids("groups")) == 2
+    assert team.server.writes.count("POST /v1/groups") == (2 if phase == "after-effect" else 3)
+
+
+@SIGNALS
+def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team: Team) -> None:
+    team.wants("east", "north", "south", "west")
+    with team.running("--parallelism", "2", is_open=False) as (process, gate):
+        gate.await_arrivals(2)
+        process.signal(number)
+        process.wait_for("Stopping: ")
+        gate.opened.set()
+        ended = process.end()
+    assert ended.code == 6
+    assert words(ended) == {
+        "group.east": "created",
+        "group.north": "created",
+        "group.south": "cancelled",
+        "group.west": "cancelled",
+    }
+    assert summed_up(ended)[1:] == ["Not applied: 2 cancelled.", INTERRUPTED]
+    assert len(team.server.ids("groups")) == 2
+    team.goes_on()
+    assert team.server.writes == ["POST /v1/groups"] * 4
+
+
+def test_a_document_tells_the_same(team: Team) -> None:
+    team.wants("first", "second")
+    with team.running("--parallelism", "1", "--format", "json", is_open=False) as (process, gate):
+        gate.await_arrivals(1)
+        process.signal(signal.SIGTERM)
+        process.wait_for("Stopping: ")
+        gate.opened.set()
+        ended = process.end()
+    assert ended.code == 6
+    document = json.loads(ended.out)
+    assert document["exit"] == {"code": 6, "reason": "incomplete"}
+    applied = document["applied"]
+    assert [each["status"] for each in applied["outcomes"]] == ["done", "cancelled"]
+    assert (applied["interrupted"], applied["remaining"]) == (True, None)
+
+
+def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team: Team) -> None:
+    team.wants("first", form=PAIR)
+    team.suffers("POST /v1/destinations/*/test #1 hang 60")
+    with team.running(holds=lambda method, path: path.endswith("/test")) as (process, gate):
+        gate.await_arrivals(1)
+        process.signal(signal.SIGINT)
+        ended = process.end()
+    assert process.seconds_since_signal < 7
+    assert ended.code == 6
+    assert words(ended) == {"group.first": "created", "destination.first": "created"}
+    assert "destination.first is written, but its setup tests could not be run: the run was stopped" in (
+        ended.out
+    )
+    assert summed_up(ended)[1:] == ["Not finished: 1 without passed setup tests.", INTERRUPTED]
+    plan = team.project.against(team.server, "plan", "--detailed-exitcode")
+    assert plan.exit == 2
+    assert "? destination.first" in plan.stdout
+    assert "setup tests have not passed; apply runs them" in plan.stdout
+    team.goes_on()
+    [id] = team.server.ids("destinations")
+    assert team.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
+
+
+def test_a_check_that_hangs_keeps_nobody(team: Team) -> None:
+    team.wants("first")
+    team.suffers("GET /v1/account/info #2 hang 60")
+    with team.running(holds=lambda method, path: path.endswith("/info")) as (process, gate):
+        gate.await_arrivals(2)
+        process.signal(signal.SIGTERM)
+        ended = process.end()
+    assert process.seconds_since_signal < 7
+    assert ended.code == 6
+    assert summed_up(ended)[1:] == [
+        "Interrupted. All of it was applied; run plan to see whether anything is left."
+    ]
+    assert team.server.writes == ["POST /v1/groups"]
+    team.goes_on()
+    assert team.server.writes == ["POST /v1/groups"]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("POST /v1/groups status 429 retry-after=300",),
+        ("POST /v1/groups before-effect reset", "GET /v1/groups #2.. status 503"),
+    ],
+    ids=["a pause", "a retry"],
+)
+def test_whoever_only_waits_leaves_at_once(faults: tuple[str, ...], team: Team) -> None:
+    team.wants("first", "second")
+    team.suffers(*faults)
+    with team.running("--parallelism", "1", "-v") as (process, gate):
+        gate.await_arrivals(1)
+        process.wait_for(": trying again in ")
+        process.signal(signal.SIGINT)
+        ended = process.end()
+    assert process.seconds_since_signal < 2
+    assert ended.code == 6
+    assert words(ended)["group.second"] == "cancelled"
+    assert team.server.writes == ["POST /v1/groups"]
+    team.goes_on()
+    assert len(team.server.ids("groups")) == 2
+
+
+def test_a_budget_that_is_spent_is_not_waited_for(team: Team) -> None:
+    settings = team.project.folder / "specs" / "reconciler.yaml"
+    team.project.write(
+        "specs/reconciler.yaml", settings.read_text() + "budget: {setup_tests_per_minute: 1}\n"
+    )
+    team.wants("first", "second", form=PAIR)
+    with team.running("--parallelism", "1") as (process, _):
+        process.wait_for("no setup tests left for now: going on in ")
+        process.signal(signal.SIGINT)
+        ended = process.end()
+    assert process.seconds_since_signal < 2
+    assert ended.code == 6
+    assert "Not finished: 1 without passed setup tests." in summed_up(ended)
+    assert "destination.second is written, but its setup tests could not be run: the run was stopped" in (
+        ended.out
+    )
+    team.goes_on()
+
+
+@SIGNALS
+def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, team: Team) -> None:
+    team.wants("first", "second", "third")
+    team.suffers("POST /v1/groups after-effect hang 60")
+    with team.running("--parallelism", "2") as (process, gate):
+        gate.await_arrivals(2)
+        process.signal(number)
+        process.wait_for("Once more leaves at once.")
+        process.signal(number)
+        ended = process.end()
+    assert process.seconds_since_signal < 2
+    assert ended.code == 6
+    assert "Left at once: what was being changed may or may not have happened." in ended.err
+    journal = team.state.with_name("state.json.journal").read_text()
+    assert all(f"group.{name}" in journal for name in ("first", "second", "third"))
+    listed = team.project.run("state", "list").stdout
+    assert listed.count("interrupted") == 3
+    team.goes_on()
+    assert team.server.writes == ["POST /v1/groups"] * 3
+
+
+@pytest.mark.parametrize(
+    ("number", "command", "form"),
+    [
+        (signal.SIGINT, APPLY, "text"),
+        (signal.SIGTERM, APPLY, "text"),
+        (signal.SIGTERM, APPLY, "json"),
+        (signal.SIGTERM, ("plan",), "json"),
+        (signal.SIGINT, ("drift",), "text"),
+    ],
+)
+def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
+    number: int, command: tuple[str, ...], form: str, team: Team
+) -> None:
+    team.wants("first")
+    team.suffers("GET /v1/groups hang 60")
+    with team.running(
+        "--format", form, "--events", "log", command=command, holds=lambda method, path: "groups" in path
+    ) as (process, gate):
+        gate.await_arrivals(1)
+        process.signal(number)
+        ended = process.end()
+    assert process.seconds_since_signal < 2
+    assert ended.code == 130
+    if form == "text":
+        assert (ended.out, ended.err) == ("", "Interrupted before anything was changed.\n")
+    else:
+        assert json.loads(ended.out)["exit"] == {"code": 130, "reason": "interrupted"}
+    assert team.server.writes == []
+    assert not team.state.with_name("state.json.lock.holder").exists()
+    [*_, last] = (team.project.folder / "log").read_text().splitlines()
+    assert json.loads(last)["exit"] == {"code": 130, "reason": "interrupted"}
+    team.goes_on()
+
+
+def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(team: Team) -> None:
+    team.wants("first")
+    ready = "import signal, sys; print('ready', flush=True); signal.pause()"
+    command = (*COMMAND, "emulate", "--", COMMAND[0], "-c", ready)
+    with Background(command=command, directory=team.project.folder) as process:
+        process.wait_for("ready")
+        process.signal(signal.SIGTERM)
+        ended = process.end()
+    assert process.seconds_since_signal < 2
+    assert ended.code == 128 + signal.SIGTERM
+
+
+def test_sigterm_ends_an_emulator_in_order(team: Team) -> None:
+    with Background("emulate", "--port", "0", directory=team.project.folder) as process:
+        process.wait_for("export FIVETRAN_APIKEY")
+        process.signal(signal.SIGTERM)
+        ended = process.end()
+    assert ended.code == 0
+    assert ended.err.endswith("Ended.\n")

@@ -1,0 +1,287 @@
+"""S-04 to S-06: whoever does not know whether a call has made something looks, and makes nothing a second time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+from faults.canonical_plans import BIG_QUERY
+from reconciliation import Reconciliation, actions, reconciliation
+
+from reconciler.api.inprocess import WsgiAdapter
+from reconciler.emulator.app import Emulator
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.outcome import Outcome, Status
+from reconciler.model.plan import Action
+
+NO_ANSWER = (
+    "reset",
+    "close",
+    "hang 1",
+    "garbage",
+    "tls-garbage",
+    "status 500",
+    "status 502",
+    "status 502 body=text",
+    "status 503",
+    "status 503 retry-after=1",
+    "status 504",
+    "status 520",
+    "status 524",
+)
+"""What may come in place of an answer, before an effect and after it."""
+SPOILED = (
+    "mid-headers reset",
+    "mid-headers close",
+    "mid-body reset",
+    "mid-body close",
+    "mid-body truncate",
+    "mid-body drip 1000 seconds=0.01",
+    "error-code",
+    "error-code NotFound_Group",
+    "not-json",
+    "empty-body",
+    "wrong-types",
+    "duplicate-keys",
+)
+"""What may come of an answer that was on its way."""
+LOST = (*(f"after-effect {kind}" for kind in NO_ANSWER), *SPOILED)
+NEVER_DONE = tuple(f"before-effect {kind}" for kind in NO_ANSWER)
+GIVES_UP_WAITING = ("504", "524")
+"""A gateway that says this has not seen the end of the call."""
+
+PATHS = {"group": "/v1/groups", "destination": "/v1/destinations"}
+READ_BY = {"group": "/v1/groups", "destination": "/v1/destinations/*"}
+"""Where somebody looks for what a creation has made."""
+STALE_READS = (0, 1, 5)
+
+KEYS = ("finance", "sales")
+"""What is to be made."""
+ENTRIES: Mapping[str, Any] = {
+    "finance": {"name": "Finance", "destination": BIG_QUERY},
+    "sales": {"name": "Sales", "destination": BIG_QUERY},
+}
+OTHER_NAMES = ("finance", "FINANCE", " Finance", "Finance ", "Fin ance", "sales", "SALES", "Sales\u00a0")
+
+
+@contextmanager
+def crowd(*faults: str) -> Iterator[Reconciliation]:
+    """Two pairs to make, in an account with namesakes: a group that has the very name, is another entry by its `id:`
+    and is about to be renamed, and groups whose names differ in case and spaces only."""
+    with reconciliation() as account:
+        dashboard = account.app.dashboard
+        namesake = dashboard.add_group("Finance")
+        for name in OTHER_NAMES:
+            dashboard.add_group(name)
+        account.declare({**ENTRIES, "ledger": {"id": namesake, "name": "Ledger"}})
+        account.app.faults.add(*map(parse_fault, faults))
+        yield account
+
+
+def made(account: Reconciliation) -> Counter[str]:
+    """How often each thing was made by a request: `group Finance`, `destination of Finance`."""
+    count: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for exchange in account.history:
+        for effect in exchange.effects:
+            if (effect.verb, effect.kind) == ("created", "group"):
+                names[effect.id] = exchange.body["name"]
+                count[f"group {names[effect.id]}"] += 1
+            elif (effect.verb, effect.kind) == ("created", "destination"):
+                count[f"destination of {names.get(effect.id, 'another group')}"] += 1
+    return count
+
+
+ALL_ONCE = Counter({f"{what} {name}": 1 for what in ("group", "destination of") for name in ("Finance", "Sales")})
+
+
+def posts(account: Reconciliation, path: str) -> int:
+    """How many creations were sent."""
+    return sum((each.method, each.path) == ("POST", path) for each in account.history)
+
+
+def creations(outcomes: tuple[Outcome, ...], *kinds: str) -> list[Outcome]:
+    """How the creations of these kinds ended."""
+    return [each for each in outcomes if each.action is Action.CREATE and each.address.kind in (kinds or PATHS)]
+
+
+def check_settled(account: Reconciliation) -> None:
+    """Everything is there once and remembered, and nothing is left to do."""
+    account.app.faults.clear()
+    assert made(account) == ALL_ONCE
+    assert account.apply() == []
+    assert set(actions(account.plan()).values()) == {Action.NO_OP}
+    assert made(account) == ALL_ONCE
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(LOST) * len(PATHS) * len(STALE_READS) * len(KEYS) >= 200
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("lost", LOST)
+def test_what_was_made_without_an_answer_is_found_and_not_made_again(lost: str, kind: str) -> None:
+    for reads in STALE_READS:
+        stale = [f"GET {READ_BY[kind]} stale {reads}"] if reads else []
+        with crowd(f"POST {PATHS[kind]} {lost}", *stale) as account:
+            applied = account.attempt()
+            assert applied is not None
+            assert {each.status for each in applied.outcomes} == {Status.DONE}
+            struck = [each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")]
+            assert len(struck) == len(KEYS)
+            assert posts(account, PATHS[kind]) == len(KEYS), "sent again without need"
+            assert all(each.found == (each.address.kind == kind) for each in creations(applied.outcomes))
+            assert made(account) == ALL_ONCE
+            check_settled(account)
+
+
+@pytest.mark.parametrize("kind", PATHS)
+@pytest.mark.parametrize("never", NEVER_DONE)
+def test_what_was_not_made_is_made_once_more_where_nobody_is_still_at_it(never: str, kind: str) -> None:
+    with crowd(f"POST {PATHS[kind]} #1 {never}") as account:
+        applied = account.attempt()
+        assert applied is not None
+        unclear = any(code in never for code in GIVES_UP_WAITING)
+        statuses = Counter(each.status for each in creations(applied.outcomes, kind))
+        assert statuses == ({Status.UNKNOWN: 1, Status.DONE: 1} if unclear else {Status.DONE: 2})
+        assert posts(account, PATHS[kind]) == len(KEYS) + (not unclear)
+        account.app.faults.clear()
+        account.attempt()
+        check_settled(account)
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_call_that_takes_effect_long_after_its_run_is_found_by_the_next(kind: str) -> None:
+    """Fivetran was still at it when its gateway gave up, and when the run looked and ended."""
+    with crowd(f"POST {PATHS[kind]} #1 before-effect status 524") as account:
+        account.parallelism = 1  # so that the first call is that of `finance`
+        account.attempt()
+        assert made(account) == ALL_ONCE - Counter({"group Finance": 1, "destination of Finance": 1}) or (
+            kind == "destination" and made(account) == ALL_ONCE - Counter({"destination of Finance": 1})
+        )
+        dashboard = account.app.dashboard
+        if kind == "group":
+            dashboard.add_group("Finance")
+        else:
+            dashboard.add_destination(
+                dashboard.group_ids("Finance")[-1],
+                BIG_QUERY["service"],
+                config=dict(BIG_QUERY["config"]),
+            )
+        account.app.faults.clear()
+        before = len(account.history)
+        account.apply()
+        again = [each for each in account.history[before:] if (each.method, each.path) == ("POST", PATHS[kind])]
+        assert again == []
+        assert len(dashboard.group_ids("Finance")) == 1
+        assert account.apply() == []
+
+
+@pytest.mark.parametrize("lost", ("after-effect reset", "after-effect status 502", "mid-body truncate"))
+def test_the_second_call_may_be_lost_too(lost: str) -> None:
+    for kind, path in PATHS.items():
+        first = f"POST {path} #1 before-effect reset"
+        with crowd(first, f"POST {path} #1.. {lost}") as account:
+            applied = account.attempt()
+            assert applied is not None
+            assert {each.status for each in applied.outcomes} == {Status.DONE}, kind
+            assert posts(account, path) == len(KEYS) + 1
+            check_settled(account)
+
+
+def test_an_answer_about_another_group_is_put_right_by_the_next_run() -> None:
+    """Nothing in the answer to a creation says that its id is wrong."""
+    with crowd("POST /v1/groups other-id") as account:
+        applied = account.attempt()
+        assert applied is not None
+        account.app.faults.clear()
+        account.attempt()
+        check_settled(account)
+
+
+def test_an_answer_about_another_destination_is_not_believed() -> None:
+    with crowd("POST /v1/destinations other-id") as account:
+        applied = account.attempt()
+        assert applied is not None
+        assert all(each.found for each in creations(applied.outcomes, "destination"))
+        check_settled(account)
+
+
+class Rival(WsgiAdapter):
+    """A network that loses the answer to a creation of a group while somebody else makes one of that name."""
+
+    def __init__(self, app: Emulator) -> None:
+        super().__init__(app)
+        self._emulator = app
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        answer = super().send(request, **options)
+        if request.method == "POST" and request.path_url == "/v1/groups" and b"Finance" in (request.body or b""):
+            self._emulator.dashboard.add_group("Finance")
+            raise requests.ConnectionError
+        return answer
+
+
+def test_with_more_than_one_candidate_a_person_is_asked() -> None:
+    with crowd() as account:
+        account.adapter = Rival
+        applied = account.attempt()
+        assert applied is not None
+        ended = {str(each.address): each for each in applied.outcomes}
+        assert {address: each.status for address, each in ended.items()} == {
+            "group.finance": Status.UNKNOWN,
+            "destination.finance": Status.SKIPPED,
+            "group.ledger": Status.DONE,
+            "group.sales": Status.DONE,
+            "destination.sales": Status.DONE,
+        }
+        candidates = account.app.dashboard.group_ids("Finance")
+        assert len(candidates) == 2
+        [told] = ended["group.finance"].diagnostics
+        assert told.code == "ambiguous-name"
+        assert all(id in told.notes[0] for id in candidates)
+        assert posts(account, "/v1/groups") == len(KEYS)
+
+        account.adapter = WsgiAdapter
+        before = len(account.history)
+        with pytest.raises(ReconcilerError) as refused:  # the next run does not guess either
+            account.attempt()
+        assert [each.code for each in refused.value.diagnostics] == ["ambiguous-name"]
+        assert {each.method for each in account.history[before:]} == {"GET"}
+
+        account.declare({**ENTRIES, "finance": {**ENTRIES["finance"], "id": candidates[1]}, "ledger": {"name": "Ledger"}})
+        account.apply()
+        assert posts(account, "/v1/groups") == len(KEYS)
+        assert account.apply() == []
+
+
+@pytest.mark.parametrize("reads", range(6))
+@pytest.mark.parametrize(
+    "path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*", "*")
+)
+def test_what_reads_do_not_show_yet_is_not_made_again(path: str, reads: int) -> None:
+    with crowd(*([f"GET {path} stale {reads}"] if reads else [])) as account:
+        account.attempt()
+        assert made(account) == ALL_ONCE
+        account.attempt()  # the reads are still stale: nothing was written in between
+        assert made(account) == ALL_ONCE
+        check_settled(account)
+
+
+@pytest.mark.parametrize("reads", range(1, 6))
+def test_what_reads_do_not_show_yet_to_whoever_has_lost_the_answer(reads: int) -> None:
+    """Every list and every read is late, and every creation is without an answer."""
+    with crowd("POST /v1/groups after-effect reset", "POST /v1/destinations after-effect reset") as account:
+        account.parallelism = 1  # reads of others would use up what is stale
+        account.app.faults.add(parse_fault(f"GET * stale {reads}"))
+        for _ in range(2):
+            account.attempt()
+            assert all(count == 1 for count in made(account).values())
+        check_settled(account)
+
+

@@ -1,0 +1,428 @@
+"""S-13, S-20 to S-25: every HTTP fault that the emulator knows, at every call of an apply, once, twice and for ever.
+
+One apply that does everything: it makes a pair, changes another one and rotates its secret, renames a group, deletes
+a pair with Fivetran's own connection, and leaves alone what is as declared and what is not ours. A cell is one fault
+at one call. Behind it all oracles of safety.md are asked; then the fault is over, and the account must come to what
+was declared. The cells of every run are a cross-section: each fault at each write and at every other read, in turn
+once, twice and for ever. The rest is marked `long`.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from canaries import watch
+from troubled_account import ENDED, Account, Project, Run, judge
+
+from reconciler.cli.exit import Exit
+from reconciler.emulator.fault_kinds import ON_LISTS, TRAITS, Kind, Phase
+from reconciler.emulator.faults import Fault
+from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.outcome import Status
+
+SECRETS = {
+    "ALPHA_PASSWORD": "canary-of-alpha-5a0f",
+    "BETA_PASSWORD": "canary-of-beta-91c3",
+    "DELTA_PASSWORD": "canary-of-delta-77e1",
+}
+BEFORE = {**SECRETS, "BETA_PASSWORD": "canary-of-beta-before-20d4"}
+
+
+def destination(database: str, secret: str) -> dict[str, Any]:
+    return {
+        "service": "snowflake",
+        "time_zone_offset": "0",
+        "config": {
+            "host": "acme.snowflakecomputing.com",
+            "port": 443,
+            "database": database,
+            "auth": "PASSWORD",
+            "user": "LOADER",
+            "password": {"secret": f"env:{secret}"},
+        },
+    }
+
+
+OLD = {
+    "beta": {"destination": destination("OLD", "BETA_PASSWORD")},
+    "delta": {"name": "Delta", "destination": destination("DELTA", "DELTA_PASSWORD")},
+    "gamma": {"destination": destination("GAMMA", "DELTA_PASSWORD")},
+}
+NEW = {
+    "alpha": {"name": "Alpha", "destination": destination("ALPHA", "ALPHA_PASSWORD")},
+    "beta": {"destination": destination("NEW", "BETA_PASSWORD")},
+    "delta": {"name": "Delta renamed", "destination": OLD["delta"]["destination"]},
+}
+STRANGERS = ("alpha", "Alpha ", "somebody else's")
+"""Groups of other people; the names of the first two are almost one of ours."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where every cell begins: the account, the memory, and ids by name."""
+
+    seed: dict[str, Any]
+    kept: dict[str, bytes]
+    ids: dict[str, str]
+    calls: tuple[tuple[str, str], ...]
+    settled: dict[str, Any]
+
+    @property
+    def fault_free(self) -> int:
+        return len(self.calls)
+
+
+class Stage:
+    """One account and one project for all cells."""
+
+    def __init__(self, folder: Path) -> None:
+        self.account = Account()
+        self.project = Project(folder, self.account)
+        self.beginning = self._begin()
+
+    def _begin(self) -> Beginning:
+        self.account.renew()
+        project, dashboard = self.project, self.account.app.dashboard
+        project.secrets = dict(BEFORE)
+        project.declare(OLD)
+        assert project.apply().exit is Exit.OK
+        for name in STRANGERS:
+            dashboard.add_destination(dashboard.add_group(name), "big_query", config={"project_id": name})
+        ids = {group["name"]: id for id, group in self.account.contents.items()}
+        dashboard.add_connection(ids["gamma"], "fivetran_log", "fivetran_metadata")
+        seed = self.account.app.written_down(show_secrets=True)
+        kept = project.kept()
+        project.secrets = dict(SECRETS)
+        removed = [{"group": "gamma", "id": ids["gamma"], "with_platform_connection": True}]
+        project.declare(NEW, removed=removed)
+        self.account.renew(seed)
+        run = project.apply()
+        judge(run)
+        assert set(run.statuses.values()) == {Status.DONE}
+        assert run.exit is Exit.OK
+        calls = tuple((each.method, each.path) for each in run.exchanges)
+        return Beginning(seed, kept, ids, calls, _by_name(self.account))
+
+    def reset(self) -> None:
+        """Everything as at the beginning. The autouse fixture watches one test, so it is told again."""
+        self.account.renew(self.beginning.seed)
+        self.project.put_back(self.beginning.kept)
+        watch().folder(self.project.folder)
+        for name in ("reconciler.yaml", "main.yaml"):
+            watch().wrote(self.project.folder / name, (self.project.folder / name).read_text())
+
+
+@cache
+def stage() -> Stage:
+    folder = TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    atexit.register(folder.cleanup)
+    return Stage(Path(folder.name))
+
+
+def _by_name(account: Account) -> dict[str, Any]:
+    """The account as people see it: what is in which group, healthy or not, with every secret."""
+    groups = list(account.contents.values())
+    assert len({group["name"] for group in groups}) == len(groups)
+    return {
+        group["name"]: {key: value for key, value in group.items() if key not in {"id", "created_at", "name"}}
+        for group in groups
+    }
+
+
+def _without_status(group: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in group["destination"].items() if key != "setup_status"}
+    return {**group, "destination": kept}
+
+
+# What can go wrong
+
+RETRY_AFTER = {
+    "seconds": {"retry-after": "7"},
+    "date": {"retry-after": "Sun, 01 Mar 2026 12:00:20 GMT"},
+    "garbage": {"retry-after": "soon"},
+    "negative": {"retry-after": "-5"},
+    "zero": {"retry-after": "0"},
+    "missing": {},
+    "exponent": {"retry-after": "1e9"},
+    "huge": {"retry-after": "1000000000"},
+    "past": {"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"},
+}
+ARGUMENTS = {
+    Kind.HANG: [("600", {})],
+    Kind.DRIP: [("10", {}), ("0.1", {"seconds": "600"})],
+    Kind.REDIRECT: [(code, {}) for code in ("301", "302", "307", "308")],
+    Kind.STATUS: [
+        *((code, {}) for code in ["400", "401", "403", "404", "409", "500", "502", "503", "504", "524"]),
+        ("404", {"code": "NotFound_Group"}),
+        *(("429", options) for options in RETRY_AFTER.values()),
+    ],
+    Kind.ERROR_CODE: [("", {}), ("NotFound_Destination", {})],
+    Kind.GZIP_BOMB: [("1", {})],
+    Kind.STALE: [("1", {}), ("5", {})],
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault without its place."""
+
+    kind: Kind
+    phase: Phase
+    argument: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_lie(self) -> bool:
+        """A refusal in answer to what was carried out. No client can tell it from a true one."""
+        refusal = self.kind is Kind.REDIRECT or (self.kind is Kind.STATUS and self.argument < "500")
+        return refusal and self.phase is Phase.AFTER_EFFECT
+
+    def __str__(self) -> str:
+        words = [self.kind, self.argument, *(value for _, value in self.options)]
+        if (self.kind, self.argument) == (Kind.STATUS, "429"):
+            words[2:] = [next(name for name, options in RETRY_AFTER.items() if options == dict(self.options))]
+        return "-".join([*filter(None, words), self.phase])
+
+
+def troubles() -> Iterator[Trouble]:
+    """Everything that the emulator can do to one request."""
+    for kind, traits in TRAITS.items():
+        for phase in traits.phases:
+            for argument, options in ARGUMENTS.get(kind, [("", {})]):
+                yield Trouble(kind, phase, argument, tuple(options.items()))
+
+
+# Where it can go wrong
+
+PLACES = (
+    "account", "groups", "destinations", "detail", "connections",
+    "POST group", "POST destination", "test of a new one", "GET after test",
+    "PATCH destination", "test of an old one", "PATCH group",
+    "DELETE connection", "DELETE destination", "DELETE group",
+    "account of the check", "groups of the check", "destinations of the check", "detail of the check",
+)  # fmt: skip
+LISTS = {"groups", "destinations", "connections", "groups of the check", "destinations of the check"}
+WRITES = {place for place in PLACES if place.startswith(("POST", "test", "PATCH", "DELETE"))}
+CREATIONS = {"POST group", "POST destination"}
+BEHIND_A_WRITE = {"GET after test", *(place for place in PLACES if place.endswith("of the check"))}
+
+
+def index_of(place: str) -> int:
+    """The number of the call, from 0, in an apply without faults."""
+    ids, calls = stage().beginning.ids, stage().beginning.calls
+    beta, delta, gamma = (ids[name] for name in ("beta", "Delta", "gamma"))
+    posts = [number for number, call in enumerate(calls) if call[0] == "POST"]
+    new = calls[posts[1] + 1][1].split("/")[3]
+    check = max(number for number, call in enumerate(calls) if call[1] == "/v1/account/info")
+    deletes = [number for number, call in enumerate(calls) if call[0] == "DELETE"]
+    found = {
+        "account": 0,
+        "groups": calls.index(("GET", "/v1/groups")),
+        "destinations": calls.index(("GET", "/v1/destinations")),
+        "detail": calls.index(("GET", f"/v1/destinations/{beta}")),
+        "connections": calls.index(("GET", f"/v1/groups/{gamma}/connections")),
+        "POST group": calls.index(("POST", "/v1/groups")),
+        "POST destination": calls.index(("POST", "/v1/destinations")),
+        "test of a new one": calls.index(("POST", f"/v1/destinations/{new}/test")),
+        "GET after test": calls.index(("GET", f"/v1/destinations/{new}")),
+        "PATCH destination": calls.index(("PATCH", f"/v1/destinations/{beta}")),
+        "test of an old one": calls.index(("POST", f"/v1/destinations/{beta}/test")),
+        "PATCH group": calls.index(("PATCH", f"/v1/groups/{delta}")),
+        "DELETE connection": deletes[0],
+        "DELETE destination": calls.index(("DELETE", f"/v1/destinations/{gamma}")),
+        "DELETE group": calls.index(("DELETE", f"/v1/groups/{gamma}")),
+        "account of the check": check,
+        "groups of the check": calls.index(("GET", "/v1/groups"), check),
+        "destinations of the check": calls.index(("GET", "/v1/destinations"), check),
+        "detail of the check": calls.index(("GET", f"/v1/destinations/{new}"), check),
+    }
+    return found[place]
+
+
+LENGTHS: dict[str, int | None] = {"once": 1, "twice": 2, "always": None}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault at one call, so often."""
+
+    trouble: Trouble
+    place: str
+    length: str
+
+    @property
+    def fault(self) -> Fault:
+        trouble, number = self.trouble, index_of(self.place)
+        method, path = stage().beginning.calls[number]
+        if trouble.phase is Phase.AT_ACCEPT:
+            method, path, first = "*", "*", number + 1
+        else:
+            first = stage().beginning.calls[: number + 1].count((method, path))
+        return Fault(
+            trouble.kind,
+            method,
+            path,
+            trouble.phase,
+            first=first,
+            times=LENGTHS[self.length],
+            argument=trouble.argument,
+            options=dict(trouble.options),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.trouble} {self.length}"
+
+
+def cells() -> Iterator[Cell]:
+    """Each trouble at each call where it can strike, of each length."""
+    for trouble in troubles():
+        for place in PLACES:
+            if trouble.kind in ON_LISTS and place not in LISTS:
+                continue
+            if trouble.kind is Kind.STALE and place not in BEHIND_A_WRITE:
+                continue
+            # A 429 is a promise that nothing was done, and that is why it is repeated.
+            if trouble.is_lie and trouble.argument == "429" and place in CREATIONS:
+                continue
+            for length in LENGTHS:
+                yield Cell(trouble, place, length)
+
+
+def marked() -> Iterator[Any]:
+    """Of each trouble at each write, and at every other read, one length, another one at the next call."""
+    order = list(LENGTHS)
+    for number, trouble in enumerate(troubles()):
+        for cell in cells_of(trouble):
+            turn = number + PLACES.index(cell.place)
+            usual = cell.length == order[turn % len(order)] and (cell.place in WRITES or turn % 2 == 0)
+            yield pytest.param(cell, id=str(cell), marks=() if usual else (pytest.mark.long,))
+
+
+@cache
+def _sorted() -> dict[Trouble, list[Cell]]:
+    found: dict[Trouble, list[Cell]] = {}
+    for cell in cells():
+        found.setdefault(cell.trouble, []).append(cell)
+    return found
+
+
+def cells_of(trouble: Trouble) -> list[Cell]:
+    return _sorted().get(trouble, [])
+
+
+# What must hold
+
+MOST_ATTEMPTS = 5
+MOST_ATTEMPTS_AT_A_LIMIT = 25
+"""After 429s only the 600 s of a call end it: pauses of 0.5, 1, 2, 4, 8, 16 and then 30 s leave room for so many."""
+MOST_CALLS = 100
+"""Without a fault it is 23. A lost creation is looked for twice six times. A list that shows less than is remembered
+costs one more list and four looks for each of three groups; a destination that is not shown costs six looks, and a
+check that wants something is made six times over, with all of that."""
+PATIENCE = 600.0
+"""Seconds for which a call is tried from its first attempt on, and for which it waits for its turn before that."""
+MOST_SECONDS = 6 * (PATIENCE + 120.0)
+"""Five calls in a row that fail for as long as they may end the run; then it is looked once what is left."""
+
+
+def check_bounds(run: Run) -> None:
+    """O9 and O10."""
+    assert len(run.calls) <= MOST_CALLS
+    limited = any("status 429" in each.fault for each in run.exchanges)
+    for call in run.calls:
+        assert call.attempts <= (MOST_ATTEMPTS_AT_A_LIMIT if limited else MOST_ATTEMPTS)
+        attempt = 900.0 if call.path.endswith("/test") else 120.0
+        assert call.seconds <= 2 * PATIENCE + attempt
+        if call.method == "POST" and not limited:
+            assert call.attempts <= 1, "S-20"
+    assert run.seconds <= MOST_SECONDS
+    # Between two calls nothing waits longer than for the second run of the tests.
+    assert run.seconds <= sum(call.seconds for call in run.calls) + 2.0 * len(run.calls)
+
+
+def check_groups(runs: list[Run]) -> None:
+    """O1 and O3 over all runs of a cell."""
+    effects = [effect for run in runs for effect in run.effects]
+    made = [(effect.kind, effect.id) for effect in effects if effect.verb == "created"]
+    assert len([kind for kind, _ in made if kind == GROUP]) <= 1, "O1"
+    assert len([kind for kind, _ in made if kind == DESTINATION]) <= 1, "O1"
+    gamma = stage().beginning.ids["gamma"]
+    gone = {(effect.kind, effect.id) for effect in effects if effect.verb == "deleted"}
+    assert {id for kind, id in gone if kind != "connection"} <= {gamma}, "O3"
+
+
+def carry_out(fault: Fault, *, is_lie: bool) -> list[Run]:
+    """The apply that is struck, and those that follow until nothing is left to do."""
+    account, project = stage().account, stage().project
+    stage().reset()
+    account.app.faults.add(fault)
+    runs = [project.apply()]
+    assert account.app.faults.standing()[0].struck >= 1, "the fault never struck"
+    account.app.faults.clear()
+    assert project.memory is not None, "O8"
+    while runs[-1].exit is not Exit.OK and len(runs) < 3:
+        runs.append(project.apply())
+        assert project.memory is not None, "O8"
+    for run in runs:
+        judge(run, liars={str(fault)} if is_lie else ())
+        check_bounds(run)
+    check_groups(runs)
+    return runs
+
+
+def check_settled(runs: list[Run], untested: str | None = None) -> None:
+    """O5, and what an exit of 0 promises. One destination may be `untested`."""
+    assert runs[-1].exit is Exit.OK, [str(each) for each in runs[-1].refused] or runs[-1].statuses
+    settled, now = stage().beginning.settled, _by_name(stage().account)
+    if untested is not None:
+        assert now[untested]["destination"].pop("setup_status", "incomplete") == "incomplete"
+        settled = {**settled, untested: _without_status(settled[untested])}
+    assert now == settled
+    ids = {group["name"]: id for id, group in stage().account.contents.items()}
+    for before, after in {
+        "beta": "beta",
+        "Delta": "Delta renamed",
+        **{each: each for each in STRANGERS},
+    }.items():
+        assert ids[after] == stage().beginning.ids[before]
+    assert stage().project.plan().plan.effective == ()
+
+
+@pytest.mark.parametrize("cell", list(marked()))
+def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
+    runs = carry_out(cell.fault, is_lie=cell.trouble.is_lie)
+    # Refused, and there all the same: it is taken for somebody else's, which nobody here has to test.
+    is_untested = cell.trouble.is_lie and cell.place == "POST destination"
+    check_settled(runs, untested="Alpha" if is_untested else None)
+    first = runs[0]
+    if first.applied is None:
+        assert first.writes == []
+        assert first.exit is not Exit.OK
+
+
+def test_without_a_fault_the_apply_is_what_the_matrix_believes() -> None:
+    stage().reset()
+    run = stage().project.apply()
+    judge(run)
+    check_bounds(run)
+    assert [index_of(place) for place in PLACES] == sorted(index_of(place) for place in PLACES)
+    assert len({index_of(place) for place in PLACES}) == len(PLACES)
+    assert {outcome.status for outcome in run.applied.outcomes} <= ENDED  # type: ignore[union-attr]
+    settled = stage().beginning.settled
+    assert {"Alpha", "beta", "Delta renamed", *STRANGERS} == settled.keys()
+    for name, secret in (("Alpha", "ALPHA_PASSWORD"), ("beta", "BETA_PASSWORD")):
+        assert settled[name]["destination"]["config"]["password"] == SECRETS[secret]
+        assert settled[name]["destination"]["setup_status"] == "connected"
+
+
+def test_the_matrix_has_every_kind_in_every_phase() -> None:
+    met = {(cell.trouble.kind, cell.trouble.phase) for cell in cells()}
+    assert met == {(kind, phase) for kind, traits in TRAITS.items() for phase in traits.phases}
+    assert len(list(cells())) >= 800

@@ -1,0 +1,121 @@
+"""S-02: a run that is killed anywhere is finished by the next one, with nothing twice and nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+from faults.canonical_plans import SITUATIONS, Situation
+from faults.mortal import ANY, ON_RECORD, Moment, Point
+from faults.theatre import played, steps_in_files, undisturbed
+
+from reconciler.emulator.fault_text import parse_fault
+
+SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
+"""Situations in which several workers have something to do at the same time."""
+
+THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER})
+"""Points that differ from their neighbours in nothing but what is remembered."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way to die: at which call, with how many workers, and whether the memory is lost with it."""
+
+    moment: Moment
+    workers: int
+    lost: bool
+
+
+def cells(situation: Situation, point: Point) -> Iterator[Cell]:
+    """Every call of a situation, dying at this point of it."""
+    for moment in moments(situation, point):
+        yield Cell(moment, workers=1, lost=False)
+        if point not in THE_SAME_WITHOUT_A_MEMORY:
+            yield Cell(moment, workers=1, lost=True)
+        if situation.name in SEVERAL_AT_ONCE:
+            yield Cell(moment, workers=4, lost=False)
+
+
+def moments(situation: Situation, point: Point) -> Iterator[Moment]:
+    """One for each call. Where nothing is remembered between a call and the next, nobody can die there."""
+    for index, call in enumerate(situation.calls):
+        if point not in ON_RECORD or index not in situation.more_follow:
+            yield Moment(call, point, situation.occurrence(index))
+
+
+def test_there_are_enough_of_them_and_no_call_is_left_out() -> None:
+    assert sum(len(list(cells(situation, point))) for situation in SITUATIONS for point in Point) >= 600
+    for situation in SITUATIONS:
+        for point in set(Point) - set(ON_RECORD):
+            died = {(cell.moment.call, cell.moment.earlier) for cell in cells(situation, point)}
+            assert len(died) == len(situation.calls)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_undisturbed_the_calls_are_those_that_were_thought_out(situation: Situation) -> None:
+    assert undisturbed(situation, health=True)  # asserts them
+
+
+@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_whoever_comes_after_finishes(situation: Situation, point: Point) -> None:
+    for cell in cells(situation, point):
+        die_and_go_on(situation, cell)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> None:
+    """The key, the snapshot, the intents, each line, the snapshot at the end: before the step, or in the middle of
+    what is written."""
+    steps = steps_in_files(situation)
+    assert steps.count("os.rename") >= 2, "a snapshot at the beginning, and one at the end"
+    assert steps.count("write") >= 2, "the intents, and what became of them"
+    for number in range(1, len(steps) + 1):
+        with played(situation) as play:
+            play.run(step=number)
+            play.go_on()
+            play.judge(lost=False)
+
+
+def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
+    """S-03. Sampled over situations, calls, points and lost memories, always the same ones."""
+    chance = Random(20260301)
+    pairs = 0
+    for situation in SITUATIONS * 8:
+        lost = chance.random() < 0.25
+        with played(situation) as play:
+            play.run(chance.choice(list(moments(situation, chance.choice(list(Point))))))
+            if lost:
+                play.account.forget()
+            second = Moment(ANY, chance.choice(list(Point)), chance.randrange(2))
+            pairs += play.run(second, may_survive=True).dead
+            play.go_on()
+            play.judge(lost=lost)
+    assert pairs >= 60
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stale", (0, 5))
+@pytest.mark.parametrize("point", Point)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_every_combination(situation: Situation, point: Point, stale: int) -> None:
+    for moment in moments(situation, point):
+        for workers in (1, 2, 4, 8):
+            for lost in (False, True):
+                die_and_go_on(situation, Cell(moment, workers, lost), stale=stale)
+
+
+def die_and_go_on(situation: Situation, cell: Cell, *, stale: int = 0) -> None:
+    """One cell, judged. With `stale`, the lists are so many reads behind once it has died."""
+    with played(situation) as play:
+        life = play.run(cell.moment, workers=cell.workers)
+        assert life.calls[-1] == cell.moment.call or cell.workers > 1 or cell.moment.point is Point.BEFORE_RECORD
+        if cell.lost:
+            play.account.forget()
+        if stale:
+            play.account.app.faults.add(parse_fault(f"GET /v1/groups stale {stale}"))
+        play.go_on(workers=cell.workers)
+        play.judge(lost=cell.lost)

@@ -1,0 +1,208 @@
+"""S-02 and S-03 with real processes: `reconciler apply` is killed by SIGKILL, and the next one finishes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import COMMAND, PATIENCE, environment
+from faults.canonical_plans import SITUATIONS, Scene, Situation
+from faults.mortal import Names, is_announced
+from faults.oracles import check_history, check_memory, picture
+from faults.theatre import MOST_APPLIES, undisturbed
+from faults.warden import Held, Warden
+from harness import Fivetran, Project, Result, credentials, fivetran
+
+from reconciler.emulator.app import Emulator
+from reconciler.emulator.serve import serving
+from reconciler.state.file import StateFile
+
+Kill = tuple[str, str]
+"""A situation and one of its calls."""
+
+KILLS: tuple[Kill, ...] = (
+    ("one pair", "create group.finance"),
+    ("one pair", "create destination.finance"),
+    ("one pair", "test destination.finance"),
+    ("renamed and updated", "update group.finance"),
+    ("replaced", "delete destination.lake"),
+    ("replaced", "create destination.lake"),
+    ("removed with Fivetran's own connection", "delete connection.finance"),
+    ("removed with Fivetran's own connection", "delete destination.finance"),
+    ("removed with Fivetran's own connection", "delete group.finance"),
+    ("mixed", "create destination.fresh"),
+    ("mixed", "update destination.finance"),
+)
+WITH_THE_MEMORY: tuple[Kill, ...] = (
+    ("one pair", "create group.finance"),
+    ("one pair", "create destination.finance"),
+    ("replaced", "create destination.lake"),
+    ("removed", "delete group.finance"),
+)
+AFTER_WHICH_IT_IS_LOST = (Held.AFTER_EFFECT, Held.AFTER_ANSWER)
+TWICE: tuple[tuple[Kill, str], ...] = (
+    (("one pair", "create group.finance"), "create destination.finance"),
+    (("one pair", "create destination.finance"), "test destination.finance"),
+    (("replaced", "delete destination.lake"), "create destination.lake"),
+    (("removed", "delete destination.finance"), "delete group.finance"),
+    (("mixed", "create group.fresh"), "create destination.fresh"),
+)
+
+
+class CommandLine:
+    """A project whose applies are those of the command line: in this process, or in one of their own."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        self.secrets: dict[str, str] = {}
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+
+    @property
+    def app(self) -> Emulator:
+        """The other side."""
+        return self.server.app
+
+    @property
+    def state(self) -> Path:
+        """The file of the memory."""
+        return self.project.folder / "specs" / ".reconciler" / "state.json"
+
+    def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
+        """Write the specs. JSON is YAML too."""
+        self.project.write("specs/groups/main.yaml", json.dumps({"version": 1, "groups": groups, **more}))
+
+    def attempt(self) -> Result:
+        """Plan and apply, whatever comes of it."""
+        return self.project.against(self.server, "apply", "--auto-approve", environ=self.secrets)
+
+    def is_done(self) -> bool:
+        """Whether a plan is empty."""
+        code = self.project.against(self.server, "plan", "--detailed-exitcode", environ=self.secrets).exit
+        assert code in (0, 2)
+        return code == 0
+
+    @contextmanager
+    def process(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
+        """An apply in a process of its own. It is dead at the end."""
+        process = subprocess.Popen(
+            [*COMMAND, "apply", "--auto-approve"],
+            cwd=self.project.folder,
+            env=environment(**credentials(url), **self.secrets),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate(timeout=PATIENCE)
+
+    def killed(self, names: Names, call: str, at: Held) -> None:
+        """Kill an apply while a request of it is held at this moment."""
+        warden = Warden(self.app, names, call, at)
+        with serving(warden) as url:
+            with self.process(url) as process:
+                while not warden.reached.wait(0.05):
+                    assert process.poll() is None, f"it ended by itself: {process.communicate()[1].decode()}"
+                state = StateFile(self.state, "the state").read()
+                assert at is Held.AFTER_ANSWER or (state is not None and is_announced(call, state))  # S-01
+                process.kill()
+                assert process.wait(PATIENCE) == -9
+            warden.released.set()
+        self.app.faults.clear()
+
+
+
+class Drama:
+    """A situation that is played with real processes."""
+
+    def __init__(self, situation: Situation, stage: CommandLine) -> None:
+        self.situation, self.stage = situation, stage
+        scene = Scene(stage)
+        situation.prepare(scene)
+        self.names = Names(scene)
+
+    def go_on(self) -> None:
+        """O5: after at most two applies a plan is empty, and a further apply writes nothing."""
+        for _ in range(MOST_APPLIES):
+            assert self.stage.attempt().exit == 0
+            if self.stage.is_done():
+                break
+        else:
+            raise AssertionError("two applies were not enough")
+        before = len(self.stage.server.writes)
+        assert self.stage.attempt().exit == 0
+        assert self.stage.server.writes[before:] == []
+
+    def judge(self, *, lost: bool = False) -> None:
+        """All oracles."""
+        check_history(self.situation, self.stage.app.history(self.names.before), self.names)
+        check_memory(self.stage.state, self.stage.app, settled=True)
+        assert picture(self.stage.app, health=not lost) == undisturbed(self.situation, health=not lost)
+
+
+@pytest.fixture
+def played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[str], Any]:
+    """Sets up a situation by its name, in a folder and an account of its own."""
+    number = 0
+
+    @contextmanager
+    def play(name: str) -> Iterator[Drama]:
+        nonlocal number
+        number += 1
+        [situation] = [each for each in SITUATIONS if each.name == name]
+        undisturbed(situation, health=True)  # before the account of this one: they share a process
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with fivetran() as server:
+            yield Drama(situation, CommandLine(Project(folder, monkeypatch, capfd), server))
+
+    return play
+
+
+def test_there_are_enough_of_them() -> None:
+    kept, lost = len(KILLS) * len(Held), len(WITH_THE_MEMORY) * len(AFTER_WHICH_IT_IS_LOST)
+    assert kept + lost + 2 * len(TWICE) >= 60
+
+
+@pytest.mark.parametrize("kill", KILLS, ids=": ".join)
+def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) -> None:
+    name, call = kill
+    for at in Held:
+        with played(name) as drama:
+            drama.stage.killed(drama.names, call, at)
+            drama.go_on()
+            drama.judge()
+
+
+@pytest.mark.parametrize("kill", WITH_THE_MEMORY, ids=": ".join)
+def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> None:
+    name, call = kill
+    for at in AFTER_WHICH_IT_IS_LOST:
+        with played(name) as drama:
+            drama.stage.killed(drama.names, call, at)
+            for file in (drama.stage.state, drama.stage.state.with_name("state.json.journal")):
+                file.unlink(missing_ok=True)
+            drama.go_on()
+            drama.judge(lost=True)
+
+
+@pytest.mark.parametrize(("kill", "again"), TWICE, ids=lambda each: str(each))
+def test_a_recovery_may_be_killed_too(kill: Kill, again: str, played: Callable[[str], Any]) -> None:
+    name, call = kill
+    with played(name) as drama:
+        drama.stage.killed(drama.names, call, Held.AFTER_EFFECT)
+        drama.stage.killed(drama.names, again, Held.AFTER_EFFECT)
+        drama.go_on()
+        drama.judge()

@@ -1,0 +1,483 @@
+"""R16 to R23, R40, R43, R45, R47 and R48: what happens between a plan and its end, on a bad day."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+
+import pytest
+from command_line import PATIENCE, AtTerminal
+from gate import gated
+from harness import Fivetran, Project, Result, credentials, fivetran
+
+from reconciler.api.transport import Deadlines, Transport
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.setup_tests import SetupTest
+
+PAIR = """\
+  orders:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {project_id: acme, data_set_location: US}
+"""
+FAILED = SetupTest("Permission Test", "FAILED", "no access to acme yet")
+PASSED = SetupTest("Permission Test", "PASSED")
+
+
+class Orders:
+    """A project with one pair that is still to be made."""
+
+    def __init__(self, project: Project, server: Fivetran) -> None:
+        self.project, self.server = project, server
+        project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+        )
+        project.groups(PAIR)
+
+    @property
+    def id(self) -> str:
+        [id] = self.server.ids("groups")
+        return id
+
+    def suffers(self, *faults: str) -> None:
+        for fault in faults:
+            self.server.app.faults.add(parse_fault(fault))
+
+    def tests_find(self, *runs: SetupTest, ever_after: SetupTest = PASSED) -> None:
+        self.server.app.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[ever_after])
+
+    def run(self, *arguments: str) -> Result:
+        return self.project.against(self.server, *arguments)
+
+    def apply(self, *options: str) -> Result:
+        return self.run("apply", "--auto-approve", *options)
+
+    def made(self) -> list[str]:
+        """All POSTs that make something."""
+        return [call for call in self.server.writes if call in ("POST /v1/groups", "POST /v1/destinations")]
+
+    def tests(self) -> int:
+        """How many runs of setup tests were asked for."""
+        return sum(call.endswith("/test") for call in self.server.writes)
+
+    def is_settled(self) -> bool:
+        return self.run("plan", "--detailed-exitcode").exit == 0
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Orders:
+    """One pair that is still to be made."""
+    return Orders(project, server)
+
+
+def outcome(result: Result, address: str) -> dict[str, object]:
+    """What a document says about one change."""
+    [found] = [each for each in result.document["applied"]["outcomes"] if each["address"] == address]
+    assert isinstance(found, dict)
+    return found
+
+
+ONCE = ["POST /v1/groups", "POST /v1/destinations"]
+
+
+@pytest.mark.parametrize("what", ["groups", "destinations"])
+@pytest.mark.parametrize(
+    "how", ["after-effect reset", "mid-headers reset", "mid-body truncate", "after-effect close"]
+)
+def test_r16_what_was_made_before_the_stream_broke_is_found_and_not_made_again(
+    orders: Orders, what: str, how: str
+) -> None:
+    orders.suffers(f"POST /v1/{what} #1 {how}")
+    result = orders.apply()
+    assert result.exit == 0, result.stdout + result.stderr
+    assert orders.made() == ONCE
+    assert result.stdout.count(", found after its answer was lost") == 1
+    assert orders.is_settled()
+
+
+def test_r16_the_next_run_finds_what_this_one_could_not_look_for(orders: Orders) -> None:
+    orders.suffers("POST /v1/destinations #1 after-effect reset", "GET /v1/destinations/* status 503")
+    result = orders.apply("--format", "json")
+    assert result.exit == 6
+    assert outcome(result, "destination.orders")["status"] == "unknown"
+    orders.server.app.faults.clear()
+    assert orders.apply().exit == 0
+    assert orders.made() == ONCE
+    assert orders.is_settled()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setup tests may take no longer than a moment."""
+    hasty = partial(Transport, deadlines=Deadlines(setup_tests=0.5))
+    monkeypatch.setattr("reconciler.operations.workspace.Transport", hasty)
+
+
+def test_r17_no_call_that_writes_asks_for_tests(orders: Orders) -> None:
+    assert orders.apply().exit == 0
+    orders.project.groups(PAIR.replace('"0"', '"+1"'))
+    assert orders.apply().exit == 0
+    bodies = orders.server.bodies("POST", "/v1/destinations")
+    bodies += orders.server.bodies("PATCH", f"/v1/destinations/{orders.id}")
+    assert [body["run_setup_tests"] for body in bodies] == [False, False]
+    assert orders.tests() == 2, "they are calls of their own"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(orders: Orders) -> None:
+    orders.suffers("POST /v1/destinations/*/test #1 before-effect hang 5")
+    result = orders.apply()
+    assert result.exit == 6
+    assert (
+        "error[setup-tests-not-run]: destination.orders is written, but its setup tests could not be run"
+        in (result.stdout)
+    )
+    assert orders.tests() == 1, "another run would take as long again"
+    plan = orders.run("plan", "--detailed-exitcode")
+    assert plan.exit == 2
+    assert "? destination.orders" in plan.stdout
+    assert "setup tests have not passed; apply runs them" in plan.stdout
+    assert orders.apply().exit == 0
+    assert orders.made() == ONCE
+    assert orders.is_settled()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_r17_tests_that_passed_unheard_count_for_what_is_new(orders: Orders) -> None:
+    orders.server.app.dashboard.slow_setup_tests(3)
+    result = orders.apply()
+    assert result.exit == 0, result.stdout
+    assert orders.tests() == 1
+    assert orders.server.get(f"/destinations/{orders.id}")["setup_status"] == "connected"
+    assert orders.is_settled()
+
+
+@pytest.mark.parametrize("policy", ["fail", "warn", "ignore"])
+@pytest.mark.parametrize("answer", ["status 500", "status 400"])
+def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
+    orders: Orders, policy: str, answer: str
+) -> None:
+    orders.project.groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
+    orders.suffers(f"POST /v1/destinations/*/test {answer}")
+    result = orders.apply("--format", "json")
+    assert result.exit == (6 if policy == "fail" else 0)
+    destination = outcome(result, "destination.orders")
+    assert (destination["status"], destination["id"]) == ("done", orders.id)
+    told = json.dumps(destination["diagnostics"])
+    assert "setup-tests-not-run" in told
+    assert ('"error"' in told) is (policy == "fail")
+    orders.server.app.faults.clear()
+    again = orders.apply()
+    assert again.exit == 0
+    assert orders.made() == ONCE
+    assert orders.is_settled()
+
+
+def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(orders: Orders) -> None:
+    orders.project.groups(
+        "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
+        "      config: {host: orders.example, password: {secret: 'env:ORDERS_PASSWORD'}}\n"
+        "      extra_config: {port: not-a-number}\n"
+    )
+    secret = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
+    result = orders.project.against(orders.server, "apply", "--auto-approve", environ=secret)
+    assert result.exit == 6
+    shown = result.stdout
+    assert "error[invalid-config]: destination.orders" in shown
+    assert "postgres_rds_warehouse" in shown.partition("digest ")[2]
+    assert all(f"`config.{key}`" in shown for key in ("host", "password", "port"))
+    assert "(request " in shown
+    assert "not-a-number" not in shown.partition("digest ")[2]
+
+
+def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(orders: Orders) -> None:
+    orders.server.app.dashboard.present_certificate(group_name="orders")
+    assert orders.apply().exit == 7
+    orders.project.groups(f"{PAIR}      trust: {{certificates: any}}\n")
+    before = len(orders.server.calls)
+    assert orders.apply().exit == 0
+    calls = orders.server.calls[before:]
+    assert [call for call in calls if not call.startswith("GET ")] == [
+        f"POST /v1/destinations/{orders.id}/test"
+    ]
+    tested = calls.index(f"POST /v1/destinations/{orders.id}/test")
+    assert calls[tested + 1] == f"GET /v1/destinations/{orders.id}"
+    [*_, body] = orders.server.bodies("POST", f"/v1/destinations/{orders.id}/test")
+    assert body == {"trust_certificates": True}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_r23_a_first_run_that_comes_too_early_is_repeated_once_and_both_are_shown(
+    orders: Orders, form: str
+) -> None:
+    orders.tests_find(FAILED)
+    result = orders.apply("--format", form)
+    assert result.exit == 0, result.stdout
+    assert orders.tests() == 2
+    if form == "text":
+        lines = [line.strip() for line in result.stdout.splitlines()]
+        first = lines.index("setup tests, run 1  1 failed")
+        assert lines[first + 1 : first + 3] == [
+            "! Permission Test: no access to acme yet",
+            "setup tests, again  1 passed",
+        ]
+    else:
+        destination = outcome(result, "destination.orders")
+        told = {"title": "Permission Test", "status": "FAILED", "message": "no access to acme yet"}
+        assert destination["earlier_setup_tests"] == [[told]]
+        assert destination["setup_tests"] == [{**told, "status": "PASSED", "message": ""}]
+    assert orders.is_settled()
+
+
+def test_r23_a_second_failure_is_the_last_word(orders: Orders) -> None:
+    orders.tests_find(FAILED, FAILED)
+    assert orders.apply().exit == 6
+    assert orders.tests() == 2
+
+
+def test_r23_what_was_healthy_before_gets_one_run(orders: Orders) -> None:
+    assert orders.apply().exit == 0
+    orders.tests_find(FAILED)
+    orders.project.groups(PAIR.replace("acme", "acme-2"))
+    before = orders.tests()
+    assert orders.apply().exit == 6
+    assert orders.tests() - before == 1
+
+
+@pytest.mark.parametrize(
+    "fails", ["POST /v1/groups", "POST /v1/destinations", "POST /v1/destinations/*/test"]
+)
+def test_r40_nothing_is_deleted_where_something_before_it_failed(orders: Orders, fails: str) -> None:
+    assert orders.apply().exit == 0
+    old = orders.id
+    orders.project.write(
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n{PAIR.replace('orders', 'sales')}removed:\n  - {{group: orders, id: {old}}}\n",
+    )
+    orders.suffers(f"{fails} status 400")
+    result = orders.apply("--format", "json")
+    assert result.exit == 6
+    held = [each for each in result.document["applied"]["outcomes"] if each["action"] == "delete"]
+    assert {each["address"]: each["status"] for each in held} == {
+        "destination.orders": "held",
+        "group.orders": "held",
+    }
+    assert {each["code"] for one in held for each in one["diagnostics"]} == {"held"}
+    assert not any(call.startswith("DELETE ") for call in orders.server.writes)
+    orders.server.app.faults.clear()
+    again = orders.apply()
+    assert again.exit == 0, again.stdout
+    assert [call for call in orders.server.writes if call.startswith("DELETE ")] == [
+        f"DELETE /v1/destinations/{old}",
+        f"DELETE /v1/groups/{old}",
+    ]
+
+
+CALLS = {
+    "GET": "GET /v1/groups",
+    "POST": "POST /v1/groups",
+    "PATCH": "PATCH /v1/destinations/*",
+    "DELETE": "DELETE /v1/destinations/*",
+}
+
+
+def everything(orders: Orders) -> None:
+    """A change of each kind: one pair is made, one is changed, one is deleted."""
+    orders.project.groups(PAIR + PAIR.replace("orders", "sales"))
+    assert orders.apply().exit == 0
+    ids = {orders.server.get(f"/groups/{id}")["name"]: id for id in orders.server.ids("groups")}
+    orders.project.write(
+        "specs/groups/main.yaml",
+        "version: 1\ngroups:\n"
+        + PAIR.replace("acme", "acme-2")
+        + PAIR.replace("orders", "stock")
+        + f"removed:\n  - {{group: sales, id: {ids['sales']}}}\n",
+    )
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "status 429 retry-after=2",
+        'status 429 retry-after="A DATE"',
+        "status 429",
+        "status 429 retry-after=soon",
+        "status 429 retry-after=-5",
+        "status 500",
+        "status 502 body=html",
+        "status 503",
+        "after-effect reset",
+    ],
+)
+def test_r43_trouble_that_passes_is_repeated_safely(orders: Orders, method: str, trouble: str) -> None:
+    everything(orders)
+    before = len(orders.made())
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
+    orders.suffers(f"{CALLS[method]} times 1 {trouble.replace('A DATE', date)}")
+    result = orders.apply("--format", "json")
+    assert result.exit == 0, result.stdout + result.stderr
+    assert [each.struck for each in orders.server.app.faults.standing()] == [1]
+    assert len(orders.server.ids("groups")) == len(orders.server.ids("destinations")) == 2
+    assert len(orders.made()) - before <= 3, "a POST without an effect is sent once more, and no other"
+    assert orders.is_settled()
+
+
+@pytest.mark.parametrize("effect", ["before-effect", "after-effect"])
+@pytest.mark.parametrize("what", ["groups", "destinations"])
+def test_r43_a_gateway_that_gave_up_may_still_be_at_work(orders: Orders, effect: str, what: str) -> None:
+    orders.suffers(f"POST /v1/{what} #1 {effect} status 524 body=html")
+    result = orders.apply("--format", "json")
+    found = effect == "after-effect"
+    assert result.exit == (0 if found else 6)
+    made = outcome(result, f"{what.removesuffix('s')}.orders")
+    assert (made["status"], made["found"]) == (("done", True) if found else ("unknown", False))
+    assert orders.made().count(f"POST /v1/{what}") == 1, "no second one beside one that is still under way"
+    assert orders.apply().exit == 0
+    assert orders.made().count(f"POST /v1/{what}") == (1 if found else 2)
+    assert orders.is_settled()
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize(
+    "trouble",
+    ["status 429 retry-after=999999", "status 429 retry-after=7", "status 503", "before-effect reset"],
+)
+def test_r43_trouble_that_stays_ends_in_time_with_one_document(
+    orders: Orders, method: str, trouble: str
+) -> None:
+    everything(orders)
+    before = len(orders.server.calls)
+    orders.suffers(f"{CALLS[method]} {trouble}")
+    result = orders.apply("--format", "json")
+    assert result.exit == (1 if method == "GET" else 6)
+    assert result.document["exit"]["code"] == result.exit
+    assert len(orders.server.calls) - before < 150
+    if method == "GET":
+        assert orders.server.calls[before:] != []
+        assert {each["code"] for each in result.document["diagnostics"]} <= {
+            "rate-limited",
+            "server-fault",
+            "unreachable",
+        }
+    orders.server.app.faults.clear()
+    assert orders.apply().exit == 0
+    assert orders.is_settled()
+
+
+@pytest.fixture
+def teeming(project: Project) -> Iterator[Orders]:
+    """Everything that a plan can want at once."""
+    with fivetran(behaviour=Behaviour(platform_connection="created")) as server:
+        orders = Orders(project, server)
+        names = ("changed", "renamed", "replaced", "gone", "untested", "untrusted", "vanished", "rotated")
+        lake = "managed_big_query"
+        entries = "".join(PAIR.replace("orders", name) for name in names)
+        server.app.dashboard.script_setup_tests(group_name="untested", finally_always=[FAILED])
+        server.app.dashboard.present_certificate(group_name="untrusted")
+        project.groups(entries)
+        assert orders.apply().exit == 6
+        ids = {server.get(f"/groups/{id}")["name"]: id for id in server.ids("groups")}
+        for kind in ("destination", "group"):
+            server.app.dashboard.remove(kind, ids["vanished"])
+        server.app.dashboard.change_destination(ids["rotated"], time_zone_offset="+5")
+        server.app.dashboard.add_group("adopted")
+        server.app.dashboard.add_group("unmanaged")
+        project.write(
+            "specs/groups/main.yaml",
+            "version: 1\ngroups:\n  adopted: {}\n  new: {}\n"
+            + PAIR.replace("orders", "changed").replace("acme", "acme-2")
+            + PAIR.replace("orders:\n", "renamed:\n    name: Renamed\n")
+            + PAIR.replace("orders", "replaced").replace("big_query", lake).replace("project_id: acme, ", "")
+            + "      lifecycle: {allow_replace: true}\n"
+            + PAIR.replace("orders", "untested")
+            + PAIR.replace("orders", "untrusted")
+            + "      trust: {certificates: any}\n"
+            + PAIR.replace("orders", "vanished")
+            + PAIR.replace("orders", "rotated")
+            + f"removed:\n  - {{group: gone, id: {ids['gone']}, with_platform_connection: true}}\n",
+        )
+        yield orders
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan",),
+        ("plan", "-v"),
+        ("plan", "--format", "json"),
+        ("plan", "--format", "markdown"),
+        ("plan", "--format", "github"),
+        ("plan", "--detailed-exitcode", "--parallelism", "1"),
+        ("plan", "--drift-only"),
+        ("plan", "--secrets", "skip", "--target", "changed"),
+        ("drift",),
+        ("validate",),
+        ("graph",),
+        ("state", "list"),
+    ],
+    ids=" ".join,
+)
+def test_r45_looking_at_everything_only_reads(teeming: Orders, arguments: tuple[str, ...]) -> None:
+    state = teeming.project.folder / "specs" / ".reconciler"
+    kept = {file.name: file.read_bytes() for file in state.iterdir()}
+    before = len(teeming.server.calls)
+    result = teeming.run(*arguments)
+    assert "Traceback" not in result.stderr
+    assert all(call.startswith("GET ") for call in teeming.server.calls[before:])
+    assert {file.name: file.read_bytes() for file in state.iterdir()} == kept
+
+
+def test_r45_the_plan_of_everything_is_one(teeming: Orders) -> None:
+    counts = teeming.run("plan", "--format", "json").document["counts"]
+    assert all(counts[action] for action in ("create", "update", "replace", "verify", "delete", "adopt"))
+
+
+def test_r47_no_means_that_nothing_is_applied(orders: Orders) -> None:
+    with AtTerminal("apply", directory=orders.project.folder, **credentials(orders.server.url)) as terminal:
+        terminal.wait_for('Only "yes" is accepted: ')
+        terminal.type("no\n")
+        assert terminal.end() == 1
+        assert terminal.text.endswith("Nothing was applied.\r\n")
+    assert orders.server.writes == []
+
+
+def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(orders: Orders) -> None:
+    with gated(orders.server) as (gate, url):
+        command = ("apply", "--auto-approve", "--parallelism", "1")
+        with AtTerminal(*command, directory=orders.project.folder, **credentials(url)) as terminal:
+            assert gate.reached.wait(PATIENCE)
+            terminal.signal(signal.SIGINT)
+            terminal.wait_for("Stopping: ")
+            gate.opened.set()
+            assert terminal.end() == 6
+    shown = " ".join(terminal.text.split())
+    assert "+ group.orders created" in shown
+    assert "+ destination.orders cancelled" in shown
+    assert "Not applied: 1 cancelled." in shown
+    assert orders.server.writes == ["POST /v1/groups"]
+    assert orders.apply().exit == 0
+    assert orders.made() == ONCE
+    assert orders.is_settled()
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "65", "many", ""])
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve"), ("drift",)])
+def test_r48_an_impossible_parallelism_is_wrong_usage(
+    orders: Orders, number: str, command: tuple[str, ...]
+) -> None:
+    result = orders.run(*command, "--parallelism", number)
+    assert (result.exit, result.stdout) == (64, "")
+    assert result.stderr.startswith("error[wrong-usage]: ")
+    assert "--parallelism" in result.stderr
+    document = orders.run(*command, "--parallelism", number, "--format", "json").document
+    assert document["exit"] == {"code": 64, "reason": "usage"}
+    assert orders.server.calls == []

@@ -1,0 +1,45 @@
+"""The search for secrets is on in every test, and reaches what no command line is at work on."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from canaries import found_in, watch, watching
+from reconciliation import reconciliation
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "user:"])
+@pytest.mark.parametrize("after", ["", "z", "zy"])
+@pytest.mark.parametrize("secret", ["sixsix", "?>?>?>~~~", "a-key-of-mine"])
+def test_a_secret_is_found_wherever_it_stands_in_base64(before: str, after: str, secret: str) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        assert found_in(b"x" + encode(f"{before}{secret}{after}".encode()) + b"x", {"THE_KEY": secret})
+        assert not found_in(encode(f"{before}somebody else{after}".encode()), {"THE_KEY": secret})
+
+
+def test_every_test_is_watched(request: pytest.FixtureRequest) -> None:
+    assert "no_secret_leaks" in request.fixturenames
+    assert watch().secrets == {}, "each one begins anew"
+
+
+def test_what_pytest_caught_is_an_artefact() -> None:
+    sections = [("captured stdout", "it is a-key-of-mine")]
+    with pytest.raises(AssertionError, match="captured stdout: value 1 of THE_KEY"), watching(sections):
+        watch().secret("THE_KEY", "a-key-of-mine")
+
+
+def test_a_memory_that_leaks_is_found_without_any_process() -> None:
+    config = {"project_id": "acme", "data_set_location": "US", "secret_key": {"secret": "env:ORDERS_KEY"}}
+    destination = {
+        "service": "big_query",
+        "region": "GCP_US_EAST4",
+        "time_zone_offset": "0",
+        "config": config,
+    }
+    leak = r"secrets leaked:\n +state/notes: value 1 of ORDERS_KEY, raw"
+    with pytest.raises(AssertionError, match=leak), reconciliation() as account:
+        account.secrets["ORDERS_KEY"] = "a-key-of-mine"
+        account.declare({"orders": {"destination": destination}})
+        account.apply()
+        (account.folder / "state" / "notes").write_text("a-key-of-mine")
