@@ -55,6 +55,21 @@ CODES_ELSEWHERE = {
         "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
     ),
     "output-lost": "tests/cli/test_main.py::test_output_that_does_not_get_through_is_a_failure",
+    "plan-altered": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-applied": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-expired": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-format": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-incomplete": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-not-saved": (
+        "tests/cli/test_saved_plan_files.py::test_a_file_that_cannot_be_written_is_told_and_nothing_is_left"
+    ),
+    "plan-other-account": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-secret-changed": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-signature": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-spec-changed": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-stale": "tests/cli/test_saved_plans.py::test_a_plan_is_void",
+    "plan-unlike": "tests/cli/test_saved_plan_files.py::test_another_plan_than_the_approved_one_is_refused",
+    "plan-unreadable": "tests/cli/test_saved_plan_files.py::test_what_is_no_plan_is_refused_without_a_request",
     "platform-connection": (
         "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
     ),
@@ -77,6 +92,9 @@ CODES_ELSEWHERE = {
     ),
     "setup-tests-not-run": (
         "tests/cli/test_answers.py::test_tests_that_could_not_run_are_told_and_keep_the_destination"
+    ),
+    "signature-key-unusable": (
+        "tests/cli/test_saved_plan_files.py::test_a_key_that_cannot_be_used_is_told_before_any_request"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",

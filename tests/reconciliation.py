@@ -27,6 +27,7 @@ from reconciler.api.transport import Transport
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.history import Exchange
+from reconciler.engine.planfile import decoded_plan, encoded_plan
 from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import errors_among
 from reconciler.model.event import ignore
@@ -38,6 +39,7 @@ from reconciler.model.value import Secret
 from reconciler.operations.apply import adopt_only, apply_plan
 from reconciler.operations.memory import Memory
 from reconciler.operations.plan import Planned, make_plan
+from reconciler.operations.reviewed import plan_again, saved_plan
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
 from reconciler.operations.workspace import Workspace
@@ -143,6 +145,33 @@ class Reconciliation:
             else:
                 adopt_only(workspace, self.planned)
         return self.applied
+
+    def edited(self) -> None:
+        """The test has written specs by itself: they are read again."""
+        self._specs = None
+
+    def save(self) -> bytes:
+        """A saved plan, as `plan --out` writes it."""
+        with self._open() as workspace:
+            workspace.memory.prepare()
+            self.planned = make_plan(workspace)
+            content = encoded_plan(saved_plan(workspace, self.planned))
+        (self.folder / "plan.json").write_bytes(content)
+        return content
+
+    def apply_saved(self, content: bytes) -> list[Exchange]:
+        """Apply a saved plan, as the command does; the writes that were sent. Everything must work."""
+        before = len(self.history)
+        with self._open() as workspace:
+            workspace.memory.prepare()
+            self.planned = plan_again(workspace, decoded_plan(content))
+            assert self.planned.plan.blockers == ()
+            if self.planned.plan.effective:
+                self.applied = apply_plan(workspace, self.planned)
+                check(self.applied)
+            else:
+                adopt_only(workspace, self.planned)
+        return [each for each in self.history[before:] if each.method != "GET"]
 
     def forget(self) -> None:
         """Lose the memory, but not the key of the fingerprints."""

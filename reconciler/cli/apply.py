@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -166,6 +167,7 @@ def _apply(session: Session, approval: Approval) -> Exit:
     saved, settings = _saved(session, approval)
     cancelled = threading.Event()
     with (
+        ExitStack() as until_the_end,
         event_log(session, "apply") as log,
         session.progress() as progress,
         open_workspace(settings, both(progress, log), Access.WRITE, cancelled) as workspace,
@@ -190,11 +192,12 @@ def _apply(session: Session, approval: Approval) -> Exit:
             session.tell("Nothing was applied.")
             return end(Exit.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
-        with cancelling(cancelled, before_leaving=progress.close):
-            session.tell("")
-            applied = apply_plan(workspace, planned, reviewed)
-            progress.close()
-            return end(exit_after(applied), planned.plan, applied)
+        # Until all is put away: a signal behind the last change is none before the first.
+        until_the_end.enter_context(cancelling(cancelled, before_leaving=progress.close))
+        session.tell("")
+        applied = apply_plan(workspace, planned, reviewed)
+        progress.close()
+        return end(exit_after(applied), planned.plan, applied)
 
 
 def _saved(session: Session, approval: Approval) -> tuple[SavedPlan | None, Settings]:

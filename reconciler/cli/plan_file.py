@@ -79,12 +79,20 @@ def read_plan(session: Session, path: Path, sign: Sign | None = None) -> SavedPl
 
 
 def write_plan(session: Session, path: Path, saved: SavedPlan, sign: Sign | None) -> None:
-    """Write a plan, for its owner only, whole or not at all. Raises ReconcilerError."""
+    """Write a plan, for its owner only, whole or not at all. Raises ReconcilerError.
+
+    What a link leads to is written; a device or a pipe, which would be replaced by a file, is not.
+    """
     from reconciler.engine.planfile import encoded_plan
     from reconciler.state.file import write_atomically
 
     try:
-        write_atomically(session.directory / path, encoded_plan(saved, sign))
+        file = (session.directory / path).resolve()
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise _problem("plan-not-saved", path, "cannot be written: it is no file")
+        write_atomically(file, encoded_plan(saved, sign))
+    except RuntimeError:  # until Python 3.12: links that go round in a circle
+        raise _problem("plan-not-saved", path, "cannot be written: it is no file") from None
     except OSError as error:
         raise _problem("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -14,13 +14,17 @@ from reconciler.model.resource import Desired, Observed
 
 
 def bind_groups(
-    desired: Iterable[Desired], live: Mapping[str, Observed], remembered: Mapping[Address, Record]
+    desired: Iterable[Desired],
+    live: Mapping[str, Observed],
+    remembered: Mapping[Address, Record],
+    scope: Collection[Address],
 ) -> dict[str, str]:
     """Key of each entry that exists → id of its live group.
 
     An entry without a live group is absent from the result: it is to be created. Memory is no
     authority: a remembered group that is gone, or that an `id:` gives to another entry, does not count.
-    Raises `ReconcilerError` for an `id:` that names nothing, and for a name that two live groups have.
+    Raises `ReconcilerError` for an `id:` in scope that names nothing, and for a name in scope that two live groups
+    have; what is out of scope is no reason to refuse a plan that does not touch it.
     """
     entries = list(desired)
     bound = {entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None}
@@ -47,8 +51,9 @@ def bind_groups(
                 bound[entry.address.key] = only.id
             case several:
                 problems.append(_ambiguous(entry, several))
-    if problems:
-        raise ReconcilerError(problems)
+    refused = [problem for problem in problems if problem.address in scope]
+    if refused:
+        raise ReconcilerError(refused)
     return bound
 
 

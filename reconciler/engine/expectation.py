@@ -76,12 +76,13 @@ class Review:
 @dataclass(frozen=True, slots=True)
 class Now:
     """How things are when a reviewed plan is to be applied, by address. `declared` is what the specs say, `going` has
-    the ids that they want deleted. `expected` is what a new plan says, also where it would do nothing; `interrupted`
-    is what an earlier run may have done, or half of it."""
+    the ids that they want deleted. `expected` is what a new plan says, also where it would do nothing; `ours` are the
+    ids of what earlier runs made or knew; `interrupted` is what one of them may have done, or half of it."""
 
     declared: Mapping[str, Mapping[str, str]]
     going: Mapping[str, str]
     expected: Mapping[str, Expectation]
+    ours: Mapping[str, str | None]
     interrupted: Collection[str]
 
 
@@ -175,19 +176,20 @@ def _unless(
         gone = expected.action is Action.DELETE
         return None if gone else _object(expected, "this plan is not about it, although it says so")
     is_interrupted = expected.address in now.interrupted
+    is_ours = is_interrupted or now.ours.get(expected.address) == fresh.id
+    if expected.action is Action.CREATE and fresh.action is not Action.CREATE and not is_ours:
+        return _object(expected, "somebody else has made one since", tuple(fresh.fields))
     if is_done:
-        return _unless_in_effect(expected, fresh, is_interrupted)
+        return _unless_in_effect(expected, fresh)
     return _unless_same(expected, fresh, is_interrupted, done)
 
 
-def _unless_in_effect(expected: Expectation, now: Expectation, is_interrupted: bool) -> Difference | None:
+def _unless_in_effect(expected: Expectation, now: Expectation) -> Difference | None:
     """Nothing is left to do for it: because that has been done, or because it is something else now."""
     if expected.action is Action.DELETE:
         return None
     if expected.id is not None and expected.id != now.id:
         return _another_object(expected, now)
-    if expected.action is Action.CREATE and now.action is Action.ADOPT and not is_interrupted:
-        return _object(expected, "somebody else has made one since")
     return _values(expected, now)
 
 
@@ -202,7 +204,7 @@ def _identity(expected: Expectation, now: Expectation, done: Collection[str]) ->
     if now.action is Action.CREATE and expected.action in {Action.UPDATE, Action.VERIFY}:
         return _object(expected, "it is gone from Fivetran")
     if expected.action is Action.CREATE and now.action not in {Action.CREATE, Action.VERIFY}:
-        return _object(expected, "it exists meanwhile, and not as planned", tuple(now.fields))
+        return _object(expected, "it was made as planned, and has changed since", tuple(now.fields))
     if now.id != expected.id and None not in (now.id, expected.id):
         return _another_object(expected, now)
     if expected.namesakes != now.namesakes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from reconciler.api import wire
+from reconciler.api.errors import NotFound
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change, Reason, Risk
@@ -73,7 +74,7 @@ class Removals:
 @dataclass(frozen=True, slots=True)
 class Undertaker:
     """Turns tombstones into removals. `groups` and `destinations` are the ids that exist; `connections` asks
-    the API for those of a group."""
+    the API for those of a group, and raises `NotFound` where it is gone."""
 
     groups: Collection[str]
     destinations: Collection[str]
@@ -89,11 +90,11 @@ class Undertaker:
         for tombstone in tombstones:
             if tombstone.extent is Extent.MANAGEMENT:
                 removals += self._forgotten(tombstone)
-            elif self._is_satisfied(tombstone):
+            elif (connections := self._connections(tombstone)) is None:
                 notes.append(_satisfied(tombstone))
                 removals += self._forgotten(tombstone)
             else:
-                found, own = self._blockers(tombstone)
+                found, own = self._blockers(tombstone, connections)
                 blockers += found
                 removals += self._deleted(tombstone, own)
         return Removals(tuple(removals), tuple(blockers), tuple(notes))
@@ -104,6 +105,18 @@ class Undertaker:
             if address in self.records:
                 id = self.records[address].id
                 yield Removal(_change(tombstone, address, Action.FORGET, id))
+
+    def _connections(self, tombstone: Tombstone) -> list[wire.Connection] | None:
+        """What loads into a group that is to be given up; None where everything is gone already.
+
+        A list may still show a group that was deleted a moment ago. Asked for by its id, it is gone.
+        """
+        if self._is_satisfied(tombstone):
+            return None
+        try:
+            return self.connections(tombstone.id)
+        except NotFound:
+            return None
 
     def _is_satisfied(self, tombstone: Tombstone) -> bool:
         if tombstone.id in self.destinations:
@@ -117,10 +130,11 @@ class Undertaker:
                 yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id), own)
                 own = ()  # they go with the first of the two
 
-    def _blockers(self, tombstone: Tombstone) -> tuple[list[Diagnostic], tuple[str, ...]]:
+    def _blockers(
+        self, tombstone: Tombstone, connections: list[wire.Connection]
+    ) -> tuple[list[Diagnostic], tuple[str, ...]]:
         """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
         blockers = [_protected(tombstone)] if self.is_protected(tombstone.key) else []
-        connections = self.connections(tombstone.id)
         own = [each for each in connections if each.service in PLATFORM_SERVICES]
         theirs = [each for each in connections if each.service not in PLATFORM_SERVICES]
         if theirs:

@@ -82,7 +82,7 @@ def make_plan(
         remembered = {address: record for address, record in records.items() if address in scope}
         wanted = [each for each in specs.groups if each.address in scope]
         listing = _listing(observer, wanted, remembered)
-        bound = bind_groups(specs.groups, listing.groups, records)
+        bound = bind_groups(specs.groups, listing.groups, records, scope)
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
         details = _details(observer, entries, listing, bound, remembered)
         listing = replace(listing, destinations=listing.destinations | details.keys())

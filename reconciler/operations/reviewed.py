@@ -123,7 +123,8 @@ def _as_reviewed(workspace: Workspace, planned: Planned, saved: SavedPlan) -> Pl
     changes = planned.plan.changes
     fresh = expectations(planned, changes)
     interrupted = {str(change.address) for change in changes if Reason.INTERRUPTED in change.reasons}
-    verdict = review(saved.expected, Now(*_specs(workspace), fresh, interrupted))
+    ours = {str(address): record.id for address, record in planned.records.items()}
+    verdict = review(saved.expected, Now(*_specs(workspace), fresh, ours, interrupted))
     if verdict.differences:
         raise ReconcilerError(_told(each, saved.plan.changes, changes) for each in verdict.differences)
     if saved.expected and not verdict.pending:
@@ -148,7 +149,7 @@ def _specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dict[str
 def _as_refusals(error: ReconcilerError, workspace: Workspace, saved: SavedPlan) -> Iterator[Diagnostic]:
     """Why there is no plan any more, said of the reviewed one: because somebody edited the specs of what it touches,
     or made something else of it at Fivetran."""
-    now = Now(*_specs(workspace), {}, ())
+    now = Now(*_specs(workspace), {}, {}, ())
     differences = [found for each in saved.expected if (found := edited(each, now)) is not None]
     if differences:
         yield from (_told(each, saved.plan.changes, ()) for each in differences)

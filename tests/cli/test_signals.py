@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from gate import Gate, gated
 from harness import Fivetran, Project, credentials
 
 from reconciler.emulator.fault_text import parse_fault
+from reconciler.report.event_log import EventLog
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 APPLY = ("apply", "--auto-approve")
@@ -224,7 +226,7 @@ def test_whoever_only_waits_leaves_at_once(faults: tuple[str, ...], team: Team) 
         process.wait_for(": trying again in ")
         process.signal(signal.SIGINT)
         ended = process.end()
-    assert process.seconds_since_signal < 2
+    assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert words(ended)["group.second"] == "cancelled"
     assert team.server.writes == ["POST /v1/groups"]
@@ -242,7 +244,7 @@ def test_a_budget_that_is_spent_is_not_waited_for(team: Team) -> None:
         process.wait_for("no setup tests left for now: going on in ")
         process.signal(signal.SIGINT)
         ended = process.end()
-    assert process.seconds_since_signal < 2
+    assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert "Not finished: 1 without passed setup tests." in summed_up(ended)
     assert "destination.second is written, but its setup tests could not be run: the run was stopped" in (
@@ -261,7 +263,7 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, tea
         process.wait_for("Once more leaves at once.")
         process.signal(number)
         ended = process.end()
-    assert process.seconds_since_signal < 2
+    assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert "Left at once: what was being changed may or may not have happened." in ended.err
     journal = team.state.with_name("state.json.journal").read_text()
@@ -293,7 +295,7 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
         gate.await_arrivals(1)
         process.signal(number)
         ended = process.end()
-    assert process.seconds_since_signal < 2
+    assert process.seconds_since_signal < 4
     assert ended.code == 130
     if form == "text":
         assert (ended.out, ended.err) == ("", "Interrupted before anything was changed.\n")
@@ -306,15 +308,32 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
     team.goes_on()
 
 
+def test_a_signal_behind_the_last_change_is_none_before_the_first(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = EventLog.close
+
+    def late(log: EventLog) -> None:
+        really(log)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(EventLog, "close", late)
+    team.wants("first")
+    result = team.project.against(team.server, *APPLY)
+    assert result.exit == 0
+    assert "Checked: a new plan is empty." in result.stdout
+    assert "before anything was changed" not in result.stderr
+
+
 def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(team: Team) -> None:
     team.wants("first")
-    ready = "import signal, sys; print('ready', flush=True); signal.pause()"
+    ready = "import signal; signal.alarm(30); print('ready', flush=True); signal.pause()"
     command = (*COMMAND, "emulate", "--", COMMAND[0], "-c", ready)
     with Background(command=command, directory=team.project.folder) as process:
         process.wait_for("ready")
         process.signal(signal.SIGTERM)
         ended = process.end()
-    assert process.seconds_since_signal < 2
+    assert process.seconds_since_signal < 4
     assert ended.code == 128 + signal.SIGTERM
 
 

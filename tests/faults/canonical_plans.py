@@ -198,9 +198,7 @@ def replaced(scene: Scene) -> None:
 
 def removed(scene: Scene) -> None:
     scene.managed({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
-    scene.declare(
-        {"sales": {"destination": BIG_QUERY}}, {"group": "finance", "id": scene.id_of("finance")}
-    )
+    scene.declare({"sales": {"destination": BIG_QUERY}}, {"group": "finance", "id": scene.id_of("finance")})
 
 
 def removed_with_connection(scene: Scene) -> None:

@@ -263,7 +263,8 @@ class Life:
     def file_event(self, event: str, path: str) -> None:
         """Something happens to a file of the memory."""
         if self.dead:
-            self.afterlife.append(f"{event} {path}")
+            if (event, path[-4:]) != ("os.remove", ".new"):  # an unfinished file may be tidied up by who can
+                self.afterlife.append(f"{event} {path}")
             raise Killed
         self.steps.append(event)
         if len(self.steps) == self.step:
@@ -341,7 +342,8 @@ class _JournalFile:
         return self._file.fileno()
 
     def close(self) -> None:
-        self._life.breathe()
+        if self._life.dead:
+            self._life.file_event("close", "the journal")
         self._file.close()
 
 
@@ -393,7 +395,7 @@ sys.addaudithook(_audit)
 @contextmanager
 def living(life: Life) -> Iterator[None]:
     """The time of a life, until the last of its threads has ended."""
-    global _living  # noqa: PLW0603 - one run at a time
+    global _living
     account, before, sync = life._account, set(threading.enumerate()), os.fsync
 
     def fsync(descriptor: int) -> None:

@@ -98,9 +98,7 @@ class Run:
 def check_run(run: Run, names: Names, *, recovering: bool) -> None:
     """O2 and O9 for one run: it sent only what its own plan has, and no more requests than that may cost."""
     planned = {
-        f"{verb} {change.address}"
-        for change in run.planned.plan.effective
-        for verb in _VERBS[change.action]
+        f"{verb} {change.address}" for change in run.planned.plan.effective for verb in _VERBS[change.action]
     }
     planned |= {
         f"delete connection.{removal.change.address.key}"
@@ -125,14 +123,13 @@ def budget(planned: Planned, *, recovering: bool) -> int:
 
     A plan is one account call, two lists, one read per destination, and one list of connections per deletion or
     replacement. An apply makes one before and one after. Each write is one call, a run of tests is a call and a
-    read; to empty a field may take a second way, and a read to see that the first did not work. A run that follows a broken one may look for what it finds half done: the list of groups five times more,
-    and each destination six times in place of once.
+    read; to empty a field may take a second way, and a read to see that the first did not work. A run that follows
+    a broken one may look for what it finds half done: the list of groups five times more, and each destination six
+    times in place of once.
     """
     changes = planned.plan.changes
     destinations = sum(change.address.kind == DESTINATION for change in changes)
-    going = {
-        change.address.key for change in changes if change.action in {Action.DELETE, Action.REPLACE}
-    }
+    going = {change.address.key for change in changes if change.action in {Action.DELETE, Action.REPLACE}}
     plan = 3 + destinations + len(going)
     if recovering:
         plan += (LOOKS - 1) * (1 + destinations)
@@ -177,7 +174,9 @@ def picture(app: Emulator, *, health: bool) -> list[dict[str, Any]]:
     """The account as it would be told to somebody who does not care for ids: names and destinations, with secrets
     in clear, and with their status where `health` counts."""
     groups = app.written_down(show_secrets=True).get("groups", [])
-    seen = [{name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups]
+    seen = [
+        {name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups
+    ]
     for group in seen:
         if not health and "destination" in group:
             group["destination"].pop("setup_status", None)

@@ -97,7 +97,9 @@ def made(account: Reconciliation) -> Counter[str]:
     return count
 
 
-ALL_ONCE = Counter({f"{what} {name}": 1 for what in ("group", "destination of") for name in ("Finance", "Sales")})
+ALL_ONCE = Counter(
+    {f"{what} {name}": 1 for what in ("group", "destination of") for name in ("Finance", "Sales")}
+)
 
 
 def posts(account: Reconciliation, path: str) -> int:
@@ -107,7 +109,9 @@ def posts(account: Reconciliation, path: str) -> int:
 
 def creations(outcomes: tuple[Outcome, ...], *kinds: str) -> list[Outcome]:
     """How the creations of these kinds ended."""
-    return [each for each in outcomes if each.action is Action.CREATE and each.address.kind in (kinds or PATHS)]
+    return [
+        each for each in outcomes if each.action is Action.CREATE and each.address.kind in (kinds or PATHS)
+    ]
 
 
 def check_settled(account: Reconciliation) -> None:
@@ -176,7 +180,9 @@ def test_a_call_that_takes_effect_long_after_its_run_is_found_by_the_next(kind: 
         account.app.faults.clear()
         before = len(account.history)
         account.apply()
-        again = [each for each in account.history[before:] if (each.method, each.path) == ("POST", PATHS[kind])]
+        again = [
+            each for each in account.history[before:] if (each.method, each.path) == ("POST", PATHS[kind])
+        ]
         assert again == []
         assert len(dashboard.group_ids("Finance")) == 1
         assert account.apply() == []
@@ -221,7 +227,11 @@ class Rival(WsgiAdapter):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         answer = super().send(request, **options)
-        if request.method == "POST" and request.path_url == "/v1/groups" and b"Finance" in (request.body or b""):
+        if (
+            request.method == "POST"
+            and request.path_url == "/v1/groups"
+            and b"Finance" in (request.body or b"")
+        ):
             self._emulator.dashboard.add_group("Finance")
             raise requests.ConnectionError
         return answer
@@ -254,7 +264,9 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
         assert [each.code for each in refused.value.diagnostics] == ["ambiguous-name"]
         assert {each.method for each in account.history[before:]} == {"GET"}
 
-        account.declare({**ENTRIES, "finance": {**ENTRIES["finance"], "id": candidates[1]}, "ledger": {"name": "Ledger"}})
+        account.declare(
+            {**ENTRIES, "finance": {**ENTRIES["finance"], "id": candidates[1]}, "ledger": {"name": "Ledger"}}
+        )
         account.apply()
         assert posts(account, "/v1/groups") == len(KEYS)
         assert account.apply() == []
@@ -283,5 +295,3 @@ def test_what_reads_do_not_show_yet_to_whoever_has_lost_the_answer(reads: int) -
             account.attempt()
             assert all(count == 1 for count in made(account).values())
         check_settled(account)
-
-

@@ -244,66 +244,6 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
     assert team.made() == [f"{name} 2" for name in team.names], "renamed, since their ids are known"
 
 
-@pytest.fixture
-def small_disk(team: Team) -> Iterator[Path]:
-    """A disk of 64 KiB for the state, where this user may have one."""
-    team.state.parent.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", team.state.parent],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode != 0:
-        pytest.skip("mounting a disk is for root only")
-    try:
-        yield team.state.parent
-    finally:
-        subprocess.run(["umount", team.state.parent], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Use up a disk; the file that does."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 512)
-        except OSError:
-            return filler
-
-
-def test_a_disk_that_is_really_full(team: Team, small_disk: Path) -> None:
-    team.wants(*(f"group_{number:02}" for number in range(30)))
-    with team.applying() as (process, gate):
-        filler = fill(small_disk)
-        gate.opened.set()
-        ended = process.end()
-    full = "No space left on device"
-    assert ended.code == 6
-    assert ended.err.count("error[not-remembered]") == 1
-    assert f"could not be remembered: {full}" in ended.err
-    assert (
-        f"error[state-not-kept]: the state `specs/.reconciler/state.json` could not be written: {full}"
-        in (ended.err)
-    )
-    made = team.made()
-    assert 0 < len(made) < 30
-    assert ended.out.count("  skipped    not tried after `not-remembered`\n") == 30 - len(made)
-    assert team.plan_wants() == [f"group.{name}" for name in team.names if name not in made]
-    refused = team.project.against(team.server, *APPLY)
-    assert refused.exit == 1
-    assert f"error[state-unusable]: the state `specs/.reconciler/state.json` cannot be written: {full}" in (
-        refused.stderr
-    )
-    assert team.made() == made
-    filler.unlink()
-    [rescued] = team.refuge.iterdir()
-    shutil.move(rescued, team.state)
-    assert team.plan_wants() == [f"group.{name}" for name in team.names if name not in made]
-    team.goes_on()
-    assert len(team.server.writes) == 30
-
-
 def test_a_log_of_events_that_is_full_stops_nothing(team: Team) -> None:
     log = team.project.folder / "log"
     for _ in range(12):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,10 +73,6 @@ class Beginning:
     ids: dict[str, str]
     calls: tuple[tuple[str, str], ...]
     settled: dict[str, Any]
-
-    @property
-    def fault_free(self) -> int:
-        return len(self.calls)
 
 
 class Stage:
@@ -358,11 +354,11 @@ def check_groups(runs: list[Run]) -> None:
     assert {id for kind, id in gone if kind != "connection"} <= {gamma}, "O3"
 
 
-def carry_out(fault: Fault, *, is_lie: bool) -> list[Run]:
+def carry_out(*faults: Fault, is_lie: bool = False) -> list[Run]:
     """The apply that is struck, and those that follow until nothing is left to do."""
     account, project = stage().account, stage().project
     stage().reset()
-    account.app.faults.add(fault)
+    account.app.faults.add(*faults)
     runs = [project.apply()]
     assert account.app.faults.standing()[0].struck >= 1, "the fault never struck"
     account.app.faults.clear()
@@ -371,7 +367,7 @@ def carry_out(fault: Fault, *, is_lie: bool) -> list[Run]:
         runs.append(project.apply())
         assert project.memory is not None, "O8"
     for run in runs:
-        judge(run, liars={str(fault)} if is_lie else ())
+        judge(run, liars={str(faults[0])} if is_lie else ())
         check_bounds(run)
     check_groups(runs)
     return runs
@@ -405,6 +401,56 @@ def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
     if first.applied is None:
         assert first.writes == []
         assert first.exit is not Exit.OK
+
+
+# A lost answer is resolved by looking. What if looking fails as well, or does not show yet what is there?
+
+LOST = (
+    Trouble(Kind.RESET, Phase.AFTER_EFFECT),
+    Trouble(Kind.HANG, Phase.MID_HEADERS, "600"),
+    Trouble(Kind.STATUS, Phase.AFTER_EFFECT, "524"),
+    Trouble(Kind.NOT_JSON, Phase.AFTER_EFFECT),
+    Trouble(Kind.RESET, Phase.BEFORE_EFFECT),
+)
+AWAY = {
+    "nothing answers": Fault(Kind.RESET, phase=Phase.BEFORE_EFFECT),
+    "everything hangs": Fault(Kind.HANG, phase=Phase.BEFORE_EFFECT, argument="600"),
+    "a page of maintenance": Fault(Kind.STATUS, argument="503", options={"body": "html"}),
+    "the key is revoked": Fault(Kind.STATUS, argument="401"),
+    "no reads": Fault(Kind.STATUS, "GET", argument="500"),
+    "a pause of years": Fault(Kind.STATUS, argument="429", options={"retry-after": "1000000000"}),
+}
+
+
+def outages() -> Iterator[Any]:
+    """Each loss with each outage at each write; those of every run are a Latin square."""
+    for row, place in enumerate(sorted(WRITES)):
+        for column, lost in enumerate(LOST):
+            for number, away in enumerate(AWAY):
+                usual = (row + column + number) % len(AWAY) < 2
+                marks = () if usual else (pytest.mark.long,)
+                yield pytest.param(place, lost, away, id=f"{place}: {lost}, {away}", marks=marks)
+
+
+@pytest.mark.parametrize(("place", "lost", "away"), list(outages()))
+def test_an_answer_is_lost_and_then_fivetran_is_away(place: str, lost: Trouble, away: str) -> None:
+    before = stage().beginning.calls[: index_of(place) + 1]
+    concerned = [call for call in before if AWAY[away].method in {"*", call[0]}]
+    fault = Cell(lost, place, "once").fault
+    runs = carry_out(fault, replace(AWAY[away], first=len(concerned) + 1))
+    check_settled(runs)
+    assert runs[0].exit is Exit.INCOMPLETE
+
+
+@pytest.mark.parametrize("reads", range(1, 6))
+@pytest.mark.parametrize("lost", LOST, ids=str)
+@pytest.mark.parametrize("place", sorted(CREATIONS))
+def test_an_answer_is_lost_and_what_was_made_is_not_shown_for_some_reads(
+    place: str, lost: Trouble, reads: int
+) -> None:
+    """S-06."""
+    stale = Fault(Kind.STALE, "GET", argument=str(reads))
+    check_settled(carry_out(Cell(lost, place, "once").fault, stale))
 
 
 def test_without_a_fault_the_apply_is_what_the_matrix_believes() -> None:

@@ -19,6 +19,12 @@ SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER})
 """Points that differ from their neighbours in nothing but what is remembered."""
 
+SHOWN_BY = {
+    "create": ("/v1/groups", "/v1/destinations/*"),
+    "delete": ("/v1/groups", "/v1/destinations"),
+}
+"""The reads from which a plan learns that something is there."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -80,6 +86,14 @@ def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> N
             play.judge(lost=False)
 
 
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_what_a_dead_run_has_done_may_be_shown_late(situation: Situation) -> None:
+    """S-06: five reads do not show yet what was done, and nobody is left who knows that it was."""
+    for moment in moments(situation, Point.AFTER_EFFECT):
+        for shows in SHOWN_BY.get(moment.call.partition(" ")[0], ()):
+            die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {shows} stale 5")
+
+
 def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
     """S-03. Sampled over situations, calls, points and lost memories, always the same ones."""
     chance = Random(20260301)
@@ -98,24 +112,34 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stale", (0, 5))
 @pytest.mark.parametrize("point", Point)
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_every_combination(situation: Situation, point: Point, stale: int) -> None:
+def test_every_combination(situation: Situation, point: Point) -> None:
     for moment in moments(situation, point):
         for workers in (1, 2, 4, 8):
             for lost in (False, True):
-                die_and_go_on(situation, Cell(moment, workers, lost), stale=stale)
+                die_and_go_on(situation, Cell(moment, workers, lost))
 
 
-def die_and_go_on(situation: Situation, cell: Cell, *, stale: int = 0) -> None:
-    """One cell, judged. With `stale`, the lists are so many reads behind once it has died."""
+@pytest.mark.long
+@pytest.mark.parametrize("reads", range(1, 6))
+@pytest.mark.parametrize("path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*"))
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_every_read_may_be_late(situation: Situation, path: str, reads: int) -> None:
+    for moment in moments(situation, Point.AFTER_EFFECT):
+        die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {path} stale {reads}")
+
+
+def die_and_go_on(situation: Situation, cell: Cell, *, late: str = "") -> None:
+    """One cell, judged. `late` are reads that show too late what happened by then."""
     with played(situation) as play:
         life = play.run(cell.moment, workers=cell.workers)
-        assert life.calls[-1] == cell.moment.call or cell.workers > 1 or cell.moment.point is Point.BEFORE_RECORD
+        assert (
+            life.calls[-1] == cell.moment.call or cell.workers > 1 or cell.moment.point is Point.BEFORE_RECORD
+        )
         if cell.lost:
             play.account.forget()
-        if stale:
-            play.account.app.faults.add(parse_fault(f"GET /v1/groups stale {stale}"))
+        if late:
+            play.account.app.faults.add(parse_fault(late))
         play.go_on(workers=cell.workers)
         play.judge(lost=cell.lost)

@@ -121,7 +121,6 @@ class CommandLine:
         self.app.faults.clear()
 
 
-
 class Drama:
     """A situation that is played with real processes."""
 
@@ -198,7 +197,7 @@ def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> No
             drama.judge(lost=True)
 
 
-@pytest.mark.parametrize(("kill", "again"), TWICE, ids=lambda each: str(each))
+@pytest.mark.parametrize(("kill", "again"), TWICE, ids=str)
 def test_a_recovery_may_be_killed_too(kill: Kill, again: str, played: Callable[[str], Any]) -> None:
     name, call = kill
     with played(name) as drama:

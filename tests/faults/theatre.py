@@ -50,7 +50,7 @@ class Play:
             account.attempt()
         meant = moment is not None or step is not None
         assert life.dead == meant or may_survive, f"it did not die: {moment or step}, it sent {life.calls}"
-        assert life.afterlife == []
+        assert life.afterlife == [], life.afterlife
         assert life.unannounced == [], life.unannounced
         if account.planned is not None:
             assert account.planned.plan.blockers == ()

@@ -1,0 +1,293 @@
+"""A forged plan with a valid seal is harmless: what is carried out is planned again, and is what it is (S-51)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from harness import HastyClock, Project
+from saved_plans import HONEST, World, prepared, sent_by
+
+from reconciler.engine.expectation import Expectation, expectation_of
+from reconciler.engine.planfile import SavedPlan, decoded_plan, encoded_plan
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.plan import Action, Change, FieldChange, Risk
+
+
+@pytest.fixture
+def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from prepared(project, tmp_path_factory)
+
+
+def forge(world: World, change: Callable[[SavedPlan], SavedPlan]) -> None:
+    """A plan that somebody has written with all that this program knows, but for a key."""
+    world.file.write_bytes(encoded_plan(change(decoded_plan(world.file.read_bytes()))))
+
+
+def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
+    """The same plan with another change of one address, consistently in what it shows and what it is held to."""
+    changes = tuple(
+        replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
+    )
+    [changed] = [each for each in changes if str(each.address) == address]
+    shown = expectation_of(changed, None, None, {}, ())
+    expected = tuple(
+        replace(each, action=shown.action, id=shown.id, fields=shown.fields)
+        if each.address == address
+        else each
+        for each in saved.expected
+    )
+    return replace(saved, plan=replace(saved.plan, changes=changes), expected=expected)
+
+
+def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
+    """The same plan with more to do."""
+    known = {each.address for each in more}
+    kept = tuple(each for each in saved.plan.changes if each.address not in known)
+    effective = {each.address: each for each in saved.expected}
+    plan = replace(saved.plan, changes=(*kept, *more))
+    expected = tuple(
+        effective.get(str(each.address)) or expectation_of(each, None, None, {}, ())
+        for each in plan.effective
+    )
+    scope = {*saved.scope, *(str(each.address) for each in more)}
+    return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
+
+
+def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
+    """The same plan without some of its changes."""
+    return replace(
+        saved,
+        plan=replace(
+            saved.plan,
+            changes=tuple(each for each in saved.plan.changes if str(each.address) not in addresses),
+        ),
+        expected=tuple(each for each in saved.expected if each.address not in addresses),
+    )
+
+
+def deletion(world: World, name: str) -> list[Change]:
+    return [
+        Change(Address(kind, name), Action.DELETE, id=world.id(name), risk=Risk.DESTROYS)
+        for kind in (DESTINATION, GROUP)
+    ]
+
+
+def elsewhere(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
+    """The same plan with another value of a field."""
+    [change] = [each for each in saved.plan.changes if str(each.address) == address]
+    fields = tuple(replace(each, after=value) if each.path == path else each for each in change.fields)
+    assert fields != change.fields
+    return with_change(saved, address, fields=fields)
+
+
+VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
+    "an update becomes a deletion": lambda _, saved: with_change(
+        saved, "destination.orders", action=Action.DELETE, risk=Risk.DESTROYS
+    ),
+    "an update becomes a creation": lambda _, saved: with_change(
+        saved, "destination.orders", action=Action.CREATE, id=None
+    ),
+    "a creation becomes an update": lambda world, saved: with_change(
+        saved, "destination.half", action=Action.UPDATE, id=world.id("half")
+    ),
+    "an update becomes a test": lambda _, saved: with_change(
+        saved, "destination.orders", action=Action.VERIFY, fields=()
+    ),
+    "an update of another object": lambda world, saved: with_change(
+        saved, "destination.orders", id=world.id("other")
+    ),
+    "a deletion of another object": lambda world, saved: with_change(
+        saved, "destination.old", id=world.id("other")
+    ),
+    "another host": lambda _, saved: elsewhere(
+        saved, "destination.fresh", ("config", "host"), "evil.example"
+    ),
+    "another region": lambda _, saved: elsewhere(saved, "destination.orders", ("region",), "AWS_EU_WEST_1"),
+    "another secret": lambda _, saved: elsewhere(
+        saved, "destination.sales", ("config", "password"), "env:ORDERS_PASSWORD"
+    ),
+    "one field more": lambda _, saved: with_change(
+        saved,
+        "destination.orders",
+        fields=(FieldChange(("config", "host"), "orders.example", "evil.example"),),
+    ),
+    "one deletion more": lambda world, saved: with_more(saved, *deletion(world, "other")),
+    "a deletion of what is to be changed": lambda world, saved: with_more(saved, *deletion(world, "sales")),
+    "one creation more": lambda _, saved: with_more(
+        saved, Change(Address(GROUP, "evil"), Action.CREATE, fields=(FieldChange(("name",), None, "evil"),))
+    ),
+    "of nothing": lambda _, saved: replace(saved, scope=()),
+    "of addresses that are none": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
+    "secrets that nobody wanted to send": lambda _, saved: replace(saved, resend=("*",)),
+    "secrets that nobody compares": lambda _, saved: replace(saved, compare_secrets=False),
+    "of another account": lambda _, saved: replace(
+        saved, plan=replace(saved.plan, account_id="pastel_crystal")
+    ),
+    "hashes of nothing": lambda _, saved: replace(
+        saved,
+        expected=tuple(replace(each, declared={}, sent={}, secrets={}, found={}) for each in saved.expected),
+    ),
+    "shown otherwise than held to": lambda _, saved: replace(
+        saved, plan=elsewhere(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
+    ),
+    "shown as less than held to": lambda _, saved: replace(saved, plan=with_less(saved, "group.old").plan),
+}
+
+
+@pytest.mark.parametrize("name", VOID)
+def test_a_forged_plan_changes_nothing(name: str, world: World) -> None:
+    assert world.plan().exit == 0
+    forge(world, lambda saved: VOID[name](world, saved))
+    before = len(world.server.writes)
+    result = world.apply()
+    assert (result.exit, result.stdout) == (4, ""), result.stderr
+    assert world.server.writes[before:] == []
+
+
+LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
+    "without a deletion": (
+        lambda saved: with_less(saved, "destination.old", "group.old"),
+        {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"},
+    ),
+    "without an update": (
+        lambda saved: with_less(saved, "destination.orders"),
+        {"PATCH /v1/destinations/orders", "POST /v1/destinations/orders/test"},
+    ),
+    "without anything": (
+        lambda saved: with_less(saved, *(each.address for each in saved.expected)),
+        set(HONEST),
+    ),
+    "that says all twice": (
+        lambda saved: replace(
+            saved, plan=replace(saved.plan, changes=saved.plan.changes * 2), expected=saved.expected * 2
+        ),
+        set(),
+    ),
+    "with a wider scope": (
+        lambda saved: replace(saved, scope=(*saved.scope, "destination.other", "group.other")),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LESS)
+def test_a_forged_plan_does_less_at_most(name: str, world: World) -> None:
+    assert world.plan().exit == 0
+    change, left_out = LESS[name]
+    forge(world, change)
+    before = len(world.server.writes)
+    result = world.apply()
+    assert result.exit == 0, result.stdout + result.stderr
+    assert sent_by(world, before) == {call: body for call, body in HONEST.items() if call not in left_out}
+
+
+def test_a_forged_plan_does_not_bring_its_digest_along(world: World) -> None:
+    """What is told and logged is the digest of what is carried out."""
+    assert world.plan().exit == 0
+    digest = world.content["plan"]["digest"]
+    forge(world, lambda saved: replace(saved, plan=replace(saved.plan, digest="0" * 64)))
+    result = world.apply("--format", "json")
+    assert result.exit == 0, result.stderr
+    assert result.document["plan"]["digest"] == digest
+
+
+def test_only_a_signature_keeps_somebody_from_making_a_plan_valid_for_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ("--signature-key", "env:PLAN_KEY")
+    assert world.plan("--expires", "1m", *key).exit == 0
+    monkeypatch.setattr(HastyClock, "ahead", timedelta(seconds=61))
+    forge(world, lambda saved: replace(saved, expires_at=saved.expires_at + timedelta(days=1)))
+    before = len(world.server.writes)
+    result = world.apply(*key)
+    assert result.exit == 4
+    assert "error[plan-signature]" in result.stderr
+    assert world.server.writes[before:] == []
+    assert world.apply().exit == 0  # it says nothing that specs and account do not say
+
+
+def strange(content: Any, place: str, value: Any) -> None:
+    """Put something else at a place such as `plan.changes.0.action`."""
+    *path, last = place.split(".")
+    for part in path:
+        content = content[int(part) if part.isdigit() else part]
+    content[int(last) if last.isdigit() else last] = value
+
+
+SHAPES: list[tuple[str, Any]] = [
+    ("expires_at", "2099-01-01T00:00:00"),  # of no zone
+    ("expires_at", 1e400),
+    ("created_at", None),
+    ("scope", "group.fresh"),
+    ("scope", [["group", "fresh"]]),
+    ("resend", [1]),
+    ("expected", {}),
+    ("expected.0.action", "destroy"),
+    ("expected.0.address", "group." + "x" * 100_000),
+    ("expected.0.parents", {"group.fresh": {}}),
+    ("expected.0.fields", {"name": 7}),
+    ("expected", [[[[[[]]]]]]),
+    ("plan", None),
+    ("plan.changes.0.address", {"kind": "__class__", "key": "../../etc/passwd"}),
+    ("plan.changes.0.action", "no-op"),
+    ("plan.changes.0.fields.0.path", []),
+    ("plan.changes.0.fields.0.path", ["\ud800"]),
+    ("plan.changes.0.span", {"path": "/etc/passwd", "line": -1}),
+    ("plan.account_id", 1),
+    ("plan.blockers", [{"code": "limit-exceeded"}]),
+    ("complete", "yes, of course"),
+    ("format", 1.5),
+    ("format", [1]),
+    ("format", "\x1b[2J"),
+]
+
+
+def test_a_plan_of_another_shape_is_refused_and_no_bug(world: World) -> None:
+    assert world.plan().exit == 0
+    content, before = world.file.read_bytes(), len(world.server.writes)
+    for place, value in SHAPES:
+        world.file.write_bytes(content)
+        world.forge(lambda content: strange(content, place, value))  # noqa: B023 - called at once
+        for result in (world.apply(), world.run("show", "plan.json")):
+            assert result.exit == 4, (place, value, result.stdout, result.stderr)
+            assert "\x1b" not in result.stderr
+            assert len(result.stderr) < 1000
+    assert world.server.writes[before:] == []
+
+
+NO_JSON = {
+    "nothing": b"",
+    "half a text": b'"',
+    "deep": b"[" * 200_000,
+    "a long number": b"9" * 100_000,
+    "no UTF-8": b'"\xff"',
+    "not a number": b"NaN",
+    "a list": b"[]",
+}
+
+
+def test_what_is_no_json_is_refused_and_no_bug(world: World) -> None:
+    before = len(world.server.calls)
+    for name, content in NO_JSON.items():
+        behind = b' "signature": null,\n "content": ' + content + b"}\n"
+        world.file.write_bytes(b'{"seal": "%s",\n%s' % (hashlib.sha256(behind).hexdigest().encode(), behind))
+        for result in (world.apply(), world.run("show", "plan.json")):
+            assert (result.exit, result.stdout) == (4, ""), (name, result.stderr)
+            assert "error[plan-altered]" in result.stderr
+    assert world.server.calls[before:] == []
+
+
+def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order(world: World) -> None:
+    assert world.plan().exit == 0
+
+    def shuffled(saved: SavedPlan) -> SavedPlan:
+        expected: tuple[Expectation, ...] = saved.expected[::-1]
+        return replace(saved, expected=expected)
+
+    forge(world, shuffled)
+    assert "what it shows is not what it is held to" in world.apply().stderr

@@ -1,0 +1,172 @@
+"""A saved plan that stopped part-way is applied again: what is in effect is skipped, the rest is what was reviewed."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from command_line import COMMAND, PATIENCE, environment
+from gate import gated
+from harness import Project, credentials
+from saved_plans import HONEST, MAIN, SETTINGS, World, changed, gone, postgres, prepared, sent_by
+
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.store import Kind
+
+
+@pytest.fixture
+def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    yield from prepared(project, tmp_path_factory)
+
+
+def refuse(world: World, path: str) -> None:
+    world.server.app.faults.add(parse_fault(f"{path} status 400"))
+
+
+STOPS = {
+    "a destination": (
+        "POST /v1/destinations #1",
+        {"POST /v1/destinations fresh", "POST /v1/destinations/fresh/test"},
+    ),
+    "a group": (
+        "POST /v1/groups",
+        {"POST /v1/groups fresh", "POST /v1/destinations fresh", "POST /v1/destinations/fresh/test"},
+    ),
+    "an update": (
+        "PATCH /v1/destinations/ORDERS",
+        {"PATCH /v1/destinations/orders", "POST /v1/destinations/orders/test"},
+    ),
+    "a secret": (
+        "PATCH /v1/destinations/SALES",
+        {"PATCH /v1/destinations/sales", "POST /v1/destinations/sales/test"},
+    ),
+    "a deletion": ("DELETE /v1/destinations/*", set()),
+    "a deletion of a group": ("DELETE /v1/groups/*", set()),
+}
+DELETIONS = {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
+
+
+def stopped(world: World, fault: str) -> None:
+    """A plan of which one thing did not work, and with it the deletions."""
+    assert world.plan().exit == 0
+    refuse(world, fault.replace("ORDERS", world.orders).replace("SALES", world.id("sales")))
+    assert world.apply("--parallelism", "1").exit == 6
+    world.server.app.faults.clear()
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, world: World) -> None:
+    fault, rest = STOPS[stop]
+    stopped(world, fault)
+    before = len(world.server.writes)
+    result = world.apply()
+    assert result.exit == 0, result.stdout + result.stderr
+    left = DELETIONS - {"DELETE /v1/destinations/old"} if stop == "a deletion of a group" else DELETIONS
+    assert sent_by(world, before) == {call: HONEST[call] for call in rest | left}
+    assert "in effect already)" in result.stdout
+    again = world.apply()
+    assert again.exit == 4
+    assert "error[plan-applied]" in again.stderr
+    assert world.run("plan", "--detailed-exitcode").exit == 0
+
+
+CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[World], object]]] = {
+    "its spec": ("plan-spec-changed", lambda world: world.edit(MAIN, "fresh.example", "fresh-2.example")),
+    "its secret": ("plan-secret-changed", lambda world: world.environ.update(FRESH_PASSWORD="nobody-sees-2")),
+    "somebody made it": (
+        "plan-stale",
+        lambda world: postgres(world, world.id("fresh"), "fresh.example"),
+    ),
+    "its group was made again": (
+        "plan-stale",
+        lambda world: [gone(world, "fresh", Kind.GROUP), world.server.app.dashboard.add_group("fresh")],
+    ),
+    "what is done has drifted": ("plan-stale", lambda world: changed(world, "orders", region="GCP_US_EAST4")),
+    "what is done was edited": (
+        "plan-spec-changed",
+        lambda world: world.edit(MAIN, "orders.example", "orders-2.example"),
+    ),
+    "what is done has another secret": (
+        "plan-secret-changed",
+        lambda world: world.environ.update(SALES_PASSWORD="nobody-sees-3"),
+    ),
+    "what is done was made and has drifted": (
+        "plan-stale",
+        lambda world: changed(world, "half", config={"host": "theirs.example"}),
+    ),
+    "the deletion was taken back": (
+        "plan-spec-changed",
+        lambda world: world.edit(MAIN, "with_platform_connection", "forget"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES_OF_THE_REST)
+def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, world: World) -> None:
+    stopped(world, "POST /v1/destinations #1")
+    code, change = CHANGES_OF_THE_REST[name]
+    change(world)
+    before = len(world.server.writes)
+    result = world.apply()
+    assert (result.exit, result.stdout) == (4, "")
+    assert {line.partition("]")[0] for line in result.stderr.splitlines() if "error[" in line} == {
+        f"error[{code}"
+    }
+    assert world.server.writes[before:] == []
+    assert world.run("show", "plan.json").exit == 0
+
+
+def test_tests_that_failed_are_run_again_and_nothing_else(world: World) -> None:
+    assert world.plan().exit == 0
+    failure = SetupTest("Host Connection", "FAILED", "no route to fresh.example")
+    world.server.app.dashboard.script_setup_tests(group_name="fresh", finally_always=[failure])
+    assert world.apply().exit == 6
+    world.server.app.dashboard.script_setup_tests(group_name="fresh")
+    before = len(world.server.writes)
+    result = world.apply()
+    assert result.exit == 0, result.stdout + result.stderr
+    assert set(sent_by(world, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
+
+
+@pytest.mark.parametrize("tests", ["true", "false"])
+@pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
+def test_a_run_that_was_killed_goes_on(world: World, call: str, tests: str) -> None:
+    """Whatever a killed run has sent takes effect behind its back."""
+    world.edit(SETTINGS, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}')
+    world.edit(
+        MAIN,
+        "      region: AWS_US_WEST_2\n",
+        "      region: AWS_US_WEST_2\n      daylight_saving_time_enabled: true\n",
+    )
+    world.edit(MAIN, "host: sales.example", "host: sales-2.example")
+    assert world.plan().exit == 0
+    method, _, path = call.partition(" ")
+
+    def holds(asked: str, at: str) -> bool:
+        return asked == method and (at.startswith(path) if path.endswith("/") else at == path)
+
+    with gated(world.server, holds) as (gate, url):
+        process = subprocess.Popen(
+            [*COMMAND, "apply", "plan.json", "--parallelism", "1"],
+            cwd=world.project.folder,
+            env=environment(**world.environ, **credentials(url)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert gate.reached.wait(PATIENCE)
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+    result = world.apply()
+    assert result.exit == 0, result.stdout + result.stderr
+    assert [len(world.server.app.dashboard.group_ids(name)) for name in ("fresh", "half", "orders")] == [
+        1,
+        1,
+        1,
+    ]
+    created = [
+        each.path for each in world.server.app.history() if each.method == "POST" and each.status == 201
+    ]
+    assert (created.count("/v1/groups"), created.count("/v1/destinations")) == (6, 6)
+    assert world.run("plan", "--detailed-exitcode").exit == 0

@@ -1,0 +1,103 @@
+"""S-04, S-20, S-23: a connection that really breaks, under the real command line: nothing is made twice.
+
+`test_http_matrix` has all faults; these are the ones that a socket can make different.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from harness import Fivetran, Project
+
+from reconciler.emulator.fault_kinds import Kind, Phase
+from reconciler.emulator.faults import Fault
+
+PASSWORD = {"ORDERS_PASSWORD": "canary-of-a-real-line-6b2d"}
+ORDERS = """\
+  orders:
+    destination:
+      service: postgres_rds_warehouse
+      time_zone_offset: "0"
+      config:
+        host: orders.example
+        port: 5432
+        database: orders
+        user: fivetran
+        password: {secret: "env:ORDERS_PASSWORD"}
+"""
+PATHS = {"POST group": "/v1/groups", "POST destination": "/v1/destinations"}
+PLACES = tuple(PATHS)
+BREAKS = [
+    *((kind, phase) for kind in (Kind.RESET, Kind.CLOSE) for phase in Phase),
+    (Kind.TRUNCATE, Phase.MID_BODY),
+    *(
+        (kind, phase)
+        for kind in (Kind.GARBAGE, Kind.TLS_GARBAGE)
+        for phase in (Phase.AT_ACCEPT, Phase.BEFORE_EFFECT, Phase.AFTER_EFFECT)
+    ),
+]
+CONNECTIONS = {"POST group": 2, "POST destination": 3}
+"""Reads share a connection; each write has one of its own."""
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Project:
+    """A project with one pair, for the account of the server."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
+    )
+    project.groups(ORDERS)
+    return project
+
+
+def fault_at(place: str, kind: Kind, phase: Phase, argument: str = "") -> Fault:
+    if phase is Phase.AT_ACCEPT:
+        return Fault(kind, phase=phase, first=CONNECTIONS[place], times=1)
+    return Fault(kind, "POST", PATHS[place], phase, times=1, argument=argument)
+
+
+def check_settled(orders: Project, server: Fivetran) -> None:
+    """O1 and O5."""
+    again = orders.against(server, "apply", "--auto-approve", environ=PASSWORD)
+    assert again.exit == 0, again.stderr
+    assert orders.against(server, "plan", environ=PASSWORD).exit == 0
+    made = Counter((effect.kind, effect.verb) for each in server.app.history() for effect in each.effects)
+    assert made["group", "created"] == made["destination", "created"] == 1
+    assert len(server.ids("groups")) == len(server.ids("destinations")) == 1
+
+
+@pytest.mark.parametrize(("kind", "phase"), BREAKS)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_broken_connection_makes_nothing_twice(
+    orders: Project, server: Fivetran, place: str, kind: Kind, phase: Phase
+) -> None:
+    server.app.faults.add(fault_at(place, kind, phase))
+    result = orders.against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    assert server.app.faults.standing()[0].struck == 1
+    applied = result.document["applied"]
+    # Reads are allowed, so it is found out at once what became of the call.
+    assert result.exit == 0, result.stderr
+    assert [outcome["status"] for outcome in applied["outcomes"]] == ["done", "done"]
+    assert applied["repeated"] == 0  # it is the write that was struck, and nobody repeated it without a look
+    if phase not in {Phase.AFTER_ANSWER, Phase.AT_ACCEPT, Phase.BEFORE_EFFECT}:
+        assert [outcome["found"] for outcome in applied["outcomes"]] == [place == each for each in PLACES]
+    ids = {outcome["id"] for outcome in applied["outcomes"]}
+    assert ids == set(server.ids("groups"))
+    check_settled(orders, server)
+
+
+@pytest.mark.parametrize("status", ["301", "302", "307", "308"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_redirect_of_a_write_is_not_followed(
+    orders: Project, server: Fivetran, place: str, status: str
+) -> None:
+    server.app.faults.add(fault_at(place, Kind.REDIRECT, Phase.BEFORE_EFFECT, status))
+    result = orders.against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    outcomes = [outcome["status"] for outcome in result.document["applied"]["outcomes"]]
+    assert outcomes == (["failed", "skipped"] if place == "POST group" else ["done", "failed"])
+    assert result.exit == 6
+    struck = next(number for number, each in enumerate(server.app.history()) if each.fault)
+    assert server.calls[struck + 1 :].count(server.calls[struck]) == 0
+    check_settled(orders, server)

@@ -1,0 +1,352 @@
+"""S-15, S-07, S-25: several hands come to what one hand comes to; what goes wrong stops what it must and no more."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from canaries import check, watch
+from troubled_account import UNTRIED, Account, Project, Run, judge
+
+from reconciler.cli.exit import Exit
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.faults import Fault
+from reconciler.emulator.setup_tests import SetupTest
+from reconciler.model.event import ChangeFinished, ChangeStarted, SetupTestsStarted
+from reconciler.model.outcome import Status
+from reconciler.model.plan import Action
+from reconciler.report.apply_text import summary
+from reconciler.report.plan_json import plan_data
+
+HANDS = (1, 2, 4, 8)
+SEVERAL = pytest.mark.parametrize("workers", HANDS)
+PASSWORD = "canary-of-the-workers-3c8e"
+TESTED_BADLY = SetupTest("Permission Test", "FAILED", "no permission to create schemas")
+
+
+def destination(database: str, **more: Any) -> dict[str, Any]:
+    return {
+        "service": "snowflake",
+        "time_zone_offset": "0",
+        "config": {
+            "host": "acme.snowflakecomputing.com",
+            "port": 443,
+            "database": database,
+            "auth": "PASSWORD",
+            "user": "LOADER",
+            "password": {"secret": "env:PASSWORD"},
+        },
+        **more,
+    }
+
+
+UPDATED = [f"b_updated_{number}" for number in range(5)]
+RENAMED = [f"c_renamed_{number}" for number in range(2)]
+REMOVED = [f"d_removed_{number}" for number in range(3)]
+MADE = [f"a_made_{number}" for number in range(6)]
+
+
+@dataclass
+class Scene:
+    """A project with a plan of creates, updates, renames, tests and deletes."""
+
+    account: Account
+    project: Project
+    ids: dict[str, str]
+    groups: dict[str, Any]
+
+    def declare(self) -> None:
+        """The specs as they now stand in `groups`."""
+        removed = [{"group": key, "id": self.ids[key]} for key in REMOVED]
+        self.project.declare(self.groups, removed=removed)
+
+    def apply(self, *faults: Fault) -> Run:
+        self.account.app.faults.add(*faults)
+        run = self.project.apply()
+        self.account.app.faults.clear()
+        judge(run)
+        return run
+
+    def settle(self) -> None:
+        """O5: what is left is done by at most two further applies."""
+        for _ in range(2):
+            if self.project.apply().exit is Exit.OK:
+                break
+        assert self.project.plan().plan.effective == ()
+        names = [group["name"] for group in self.account.contents.values()]
+        assert len(set(names)) == len(names)
+
+    def names(self) -> dict[str, Any]:
+        """The account by names."""
+        apart = {"id", "created_at", "name"}
+        return {
+            group["name"]: {key: value for key, value in group.items() if key not in apart}
+            for group in self.account.contents.values()
+        }
+
+
+@cache
+def beginning() -> tuple[Account, dict[str, Any], dict[str, bytes]]:
+    """An account in which everything old is, what it is planted from, and the memory of it."""
+    account = Account()
+    account.renew()
+    with a_folder() as folder:
+        project = Project(folder, account)
+        project.secrets["PASSWORD"] = PASSWORD
+        project.declare({key: {"destination": destination("OLD")} for key in (*UPDATED, *RENAMED, *REMOVED)})
+        assert project.apply().exit is Exit.OK
+        return account, account.app.written_down(show_secrets=True), project.kept()
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def scene(workers: int) -> Iterator[Scene]:
+    account, seed, kept = beginning()
+    account.renew(seed)
+    with a_folder() as folder, hasty_threads():
+        project = Project(folder, account)
+        project.put_back(kept)
+        project.secrets["PASSWORD"] = PASSWORD
+        project.workers = workers
+        ids = {group["name"]: id for id, group in account.contents.items()}
+        groups: dict[str, Any] = {key: {"destination": destination("NEW")} for key in (*MADE, *UPDATED)}
+        groups |= {key: {"name": f"{key}, renamed", "destination": destination("OLD")} for key in RENAMED}
+        there = Scene(account, project, ids, groups)
+        there.declare()
+        yield there
+        check_leaks_now()
+
+
+def check_leaks_now() -> None:
+    """S-40, while the folder is still there."""
+    check(watch().findings())
+
+
+@contextmanager
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns a thousand times as often, so that whatever can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def patch_of(there: Scene, key: str, what: str) -> Fault:
+    return parse_fault(f"PATCH /v1/destinations/{there.ids[key]} {what}")
+
+
+def report(run: Run, there: Scene) -> tuple[Any, ...]:
+    """What a run tells, without ids and times."""
+    assert run.applied is not None
+    ids = {*there.account.contents, *there.ids.values()}
+    text = re.sub(r"\b\d+(\.\d+)? (s|min|requests?)\b", "…", summary(run.applied).plain)
+    text = re.sub("|".join(map(re.escape, sorted(ids, key=len, reverse=True))), "…", text)
+    lines = [
+        (
+            outcome.address,
+            outcome.action,
+            outcome.status,
+            outcome.checks,
+            [each.code for each in outcome.diagnostics],
+        )
+        for outcome in run.applied.outcomes
+    ]
+    return lines, run.applied.remaining, run.exit, re.sub(" +", " ", text)
+
+
+def memory(there: Scene) -> dict[str, Any]:
+    """What is remembered, without ids and times."""
+    state = there.project.memory
+    assert state is not None
+    return {
+        str(address): replace(
+            record,
+            id=record.id and "…",
+            applied_at="",
+            intent=record.intent and replace(record.intent, at="", namesakes=()),
+        )
+        for address, record in state.records.items()
+    }
+
+
+def what_comes_of(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
+    with scene(workers) as there:
+        faults = []
+        if with_failures:
+            there.account.app.behaviour = Behaviour(
+                group_names="identifier"
+            )  # refuses the names of the renamed
+            there.account.app.dashboard.script_setup_tests(group_name=MADE[2], finally_always=[TESTED_BADLY])
+            faults = [
+                patch_of(there, UPDATED[1], "status 500"),
+                patch_of(there, UPDATED[3], "before-effect status 400"),
+                patch_of(there, UPDATED[4], "before-effect reset"),
+            ]
+        planned = plan_data(there.project.plan().plan)
+        run = there.apply(*faults)
+        told, kept, account = report(run, there), memory(there), there.names()
+        again = there.project.plan()
+        left = [(str(change.address), change.action) for change in again.plan.effective]
+        return {**planned, "requests": 0, "seconds": 0}, told, kept, account, left
+
+
+@pytest.mark.parametrize("with_failures", [False, True], ids=["all goes well", "some of it fails"])
+def test_any_number_of_hands_comes_to_the_same(with_failures: bool) -> None:
+    """Plan, report and its order, memory, account, and what is left to do."""
+    alone = what_comes_of(1, with_failures=with_failures)
+    statuses = {status for _, _, status, _, _ in alone[1][0]}
+    expected = {Status.DONE, Status.FAILED, Status.UNKNOWN, Status.HELD} if with_failures else {Status.DONE}
+    assert statuses == expected
+    for workers in HANDS[1:]:
+        together = what_comes_of(workers, with_failures=with_failures)
+        for one, other in zip(alone, together, strict=True):
+            assert other == one
+
+
+@SEVERAL
+@pytest.mark.parametrize(
+    "what",
+    ["status 500", "before-effect status 400", "before-effect reset", "status 429 retry-after=5", "not-json"],
+)
+def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) -> None:
+    with scene(workers) as there:
+        run = there.apply(patch_of(there, UPDATED[0], what))
+        statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
+        assert statuses.pop(f"destination.{UPDATED[0]}") in {Status.FAILED, Status.UNKNOWN}
+        assert set(statuses.values()) == {Status.DONE}
+        assert run.exit is Exit.INCOMPLETE
+        there.settle()
+
+
+@SEVERAL
+@pytest.mark.parametrize(
+    "what",
+    [
+        "before-effect reset",
+        "status 503",
+        "at-accept reset",
+        "before-effect hang 600",
+        "status 429 retry-after=1000000000",
+    ],
+)
+def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, what: str) -> None:
+    with scene(workers) as there:
+        first = there.project.plan().plan.requests + 1
+        run = there.apply(parse_fault(f"* * #{first}.. {what}"))
+        outcomes = run.applied.outcomes  # type: ignore[union-attr]
+        tried = [outcome for outcome in outcomes if outcome.status not in UNTRIED]
+        assert {outcome.status for outcome in tried} <= {Status.FAILED, Status.UNKNOWN}
+        assert 5 <= len(tried) <= 5 + workers - 1  # who was at work when the fifth failed, fails as well
+        assert {outcome.status for outcome in outcomes if outcome not in tried} == {
+            Status.SKIPPED,
+            Status.HELD,
+        }
+        assert {each.status for each in outcomes if each.action is Action.DELETE} == {Status.HELD}
+        assert run.exit is Exit.INCOMPLETE
+        assert run.applied.remaining is None  # type: ignore[union-attr]
+        ends = [event.outcome for event in run.events if isinstance(event, ChangeFinished)]
+        fifth = [outcome for outcome in ends if outcome.status not in UNTRIED][4]
+        assert not any(isinstance(event, ChangeStarted) for event in run.events[_place(run, fifth) :])
+        there.settle()
+
+
+def _place(run: Run, outcome: Any) -> int:
+    """Where the end of a change is among the events."""
+    return next(
+        number
+        for number, event in enumerate(run.events)
+        if isinstance(event, ChangeFinished) and event.outcome is outcome
+    )
+
+
+def _started_after_the_first_failure(run: Run) -> list[Any]:
+    failed = next(
+        number
+        for number, event in enumerate(run.events)
+        if isinstance(event, ChangeFinished) and event.outcome.status in {Status.FAILED, Status.UNKNOWN}
+    )
+    return [event for event in run.events[failed:] if isinstance(event, ChangeStarted | SetupTestsStarted)]
+
+
+@SEVERAL
+@pytest.mark.parametrize("what", ["before-effect status 400", "status 500", "before-effect reset"])
+def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
+    with scene(workers) as there:
+        there.project.fail_fast = True
+        run = there.apply(patch_of(there, UPDATED[2], what))
+        assert _started_after_the_first_failure(run) == []
+        assert run.statuses[f"destination.{UPDATED[2]}"] in {Status.FAILED, Status.UNKNOWN}
+        if workers == 1:
+            order = list(run.statuses)
+            behind = order[order.index(f"destination.{UPDATED[2]}") + 1 :]
+            assert {run.statuses[address] for address in behind} <= UNTRIED
+        assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
+        assert run.exit is Exit.INCOMPLETE
+        there.settle()
+
+
+@SEVERAL
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int, status: int) -> None:
+    """S-25."""
+    with scene(workers) as there:
+        run = there.apply(parse_fault(f"POST /v1/groups #3.. before-effect status {status}"))
+        assert _started_after_the_first_failure(run) == []
+        failed = [address for address, each in run.statuses.items() if each is Status.FAILED]
+        assert 1 <= len(failed) <= workers
+        refused = [each for each in run.exchanges if each.status == status]
+        assert len(refused) == len(failed)  # nobody tries again
+        assert Status.UNKNOWN not in run.statuses.values()
+        assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
+        assert run.exit is Exit.INCOMPLETE
+        there.settle()
+
+
+@SEVERAL
+@pytest.mark.parametrize(("policy", "held"), [("fail", True), ("warn", False), ("ignore", False)])
+def test_failed_setup_tests_hold_deletions_as_their_policy_says(
+    workers: int, policy: str, held: bool
+) -> None:
+    with scene(workers) as there:
+        there.groups[MADE[1]] = {"destination": destination("NEW", setup_tests={"on_failure": policy})}
+        there.declare()
+        there.account.app.dashboard.script_setup_tests(group_name=MADE[1], finally_always=[TESTED_BADLY])
+        run = there.apply()
+        assert run.statuses[f"destination.{MADE[1]}"] is Status.DONE
+        expected = Status.HELD if held else Status.DONE
+        assert {run.statuses[f"{kind}.{key}"] for kind in ("destination", "group") for key in REMOVED} == {
+            expected
+        }
+        assert run.exit is (Exit.INCOMPLETE if held else Exit.OK)
+        assert (there.ids[REMOVED[0]] in there.account.contents) is held
+
+
+@SEVERAL
+def test_a_deletion_that_fails_holds_those_behind_it(workers: int) -> None:
+    with scene(workers) as there:
+        run = there.apply(
+            parse_fault(f"DELETE /v1/destinations/{there.ids[REMOVED[0]]} before-effect status 409")
+        )
+        assert run.statuses[f"destination.{REMOVED[0]}"] is Status.FAILED
+        assert run.statuses[f"group.{REMOVED[0]}"] in UNTRIED
+        held = [address for address, status in run.statuses.items() if status is Status.HELD]
+        if workers == 1:
+            assert len(held) >= 2 * (len(REMOVED) - 1)
+        assert f"group.{REMOVED[-1]}" in held or workers > 1
+        there.settle()

@@ -1,0 +1,267 @@
+"""A project as somebody has it in mind: what is declared, what it must remember, and what must come of an apply.
+
+A model without any code of the product: entries, a memory of ids, and the rules by which an entry finds its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from troubled_account import ENDED, Run
+
+from reconciler.emulator.history import Exchange
+from reconciler.model.event import ChangeWritten
+from reconciler.model.outcome import Status
+from reconciler.model.plan import Action
+
+GROUP, DESTINATION = "group", "destination"
+Contents = Mapping[str, Any]
+"""An account: groups by id, with everything in them."""
+
+
+@dataclass
+class Entry:
+    """One entry of a spec. `variable` is what its password refers to; `id` is written into it, or not."""
+
+    name: str
+    variable: str
+    database: str = "FIRST"
+    has_destination: bool = True
+    id: str | None = None
+    was: str | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """As it is written."""
+        block: dict[str, Any] = {"name": self.name}
+        if self.id is not None:
+            block["id"] = self.id
+        if self.was is not None:
+            block["was"] = self.was
+        if self.has_destination:
+            password = {"secret": f"env:{self.variable}"}
+            block["destination"] = {
+                "service": "snowflake",
+                "time_zone_offset": "0",
+                "config": {**self.config(), "password": password},
+            }
+        return block
+
+    def config(self) -> dict[str, Any]:
+        """What a destination has of it, without the password."""
+        return {
+            "host": "acme.snowflakecomputing.com",
+            "port": 443,
+            "database": self.database,
+            "auth": "PASSWORD",
+            "user": "LOADER",
+        }
+
+
+@dataclass
+class Known:
+    """What must be remembered of a key. `sent` is the password that was sent last, as far as that is remembered; with
+    `resend` it is not known whether it arrived. `before` are the groups that had the name when it was to be made."""
+
+    group: str | None = None
+    destination: str | None = None
+    sent: str | None = None
+    resend: bool = False
+    before: tuple[str, frozenset[str]] | None = None
+
+
+@dataclass
+class Expectation:
+    """What an apply has to go by: group by key where there is one, keys without, and why it must refuse."""
+
+    bound: dict[str, str]
+    new: set[str]
+    problems: set[str]
+
+
+@dataclass
+class Imagined:
+    """One project: its entries by key, its tombstones by key (id and extent), and what it must remember."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    tombstones: dict[str, tuple[str, str]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    must_be_healthy: set[str] = field(default_factory=set)
+    """Destinations that were made here, and have been remembered ever since."""
+
+    def specs(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Entries and tombstones as they are written."""
+        removed: list[dict[str, Any]] = []
+        for key, (id, extent) in self.tombstones.items():
+            extra = {"pair": {}, "destination": {"only": "destination"}, "forget": {"forget": True}}[extent]
+            removed.append({"group": key, "id": id, **extra})
+        return {key: entry.spec() for key, entry in self.entries.items()}, removed
+
+    def forget(self) -> None:
+        """The memory is lost."""
+        self.known.clear()
+        self.must_be_healthy.clear()
+
+    def remembered(self) -> dict[str, Known]:
+        """What is remembered, by the keys of today."""
+        found = dict(self.known)
+        for key, entry in self.entries.items():
+            if entry.was is not None and entry.was in found and key not in found:
+                found[key] = found.pop(entry.was)
+        return found
+
+    def expectation(self, contents: Contents) -> Expectation:
+        """By which group each entry is meant: the `id:`, else what is remembered, else the one of exactly its name
+        that was not there before."""
+        known, problems = self.remembered(), set()
+        bound = {key: entry.id for key, entry in self.entries.items() if entry.id in contents and entry.id}
+        if any(entry.id is not None and entry.id not in contents for entry in self.entries.values()):
+            problems.add("unknown-id")
+        for key, entry in self.entries.items():
+            group = known[key].group if key in known else None
+            if entry.id is None and group in contents and group and group not in bound.values():
+                bound[key] = group
+        taken, new = set(bound.values()), set()
+        for key, entry in self.entries.items():
+            if key in bound or entry.id is not None:
+                continue
+            namesakes = [
+                id for id, group in contents.items() if group["name"] == entry.name and id not in taken
+            ]
+            before = known[key].before if key in known else None
+            if before is not None and before[0] == entry.name:
+                namesakes = [id for id in namesakes if id not in before[1]]
+            if len(namesakes) > 1:
+                problems.add("ambiguous-name")
+            elif namesakes:
+                bound[key] = namesakes[0]
+            else:
+                new.add(key)
+        if not problems and self._has_vanished(known, contents):
+            problems.add("vanished")
+        return Expectation(bound, new, problems)
+
+    def _has_vanished(self, known: Mapping[str, Known], contents: Contents) -> bool:
+        """What is remembered and there, and neither declared nor given up."""
+        for key, each in known.items():
+            entry, (_, extent) = self.entries.get(key), self.tombstones.get(key, ("", ""))
+            group_is_meant = entry is not None or extent in {"pair", "forget"}
+            if each.group in contents and not group_is_meant:
+                return True
+            there = each.destination in contents and "destination" in contents[each.destination or ""]
+            if there and not (entry is not None and entry.has_destination) and not extent:
+                return True
+        return False
+
+    def learn(self, run: Run, expected: Expectation, before: Contents) -> None:
+        """What a run must have remembered, as far as it came."""
+        if run.planned is None or run.refused:
+            return
+        self.known = self.remembered()
+        actions = {
+            (change.address.kind, change.address.key): change.action for change in run.planned.plan.changes
+        }
+        statuses = {
+            (outcome.address.kind, outcome.address.key): outcome.status
+            for outcome in (run.applied.outcomes if run.applied else ())
+        }
+        for change in run.planned.plan.forgotten:
+            self._drop(change.address.kind, change.address.key)
+        for (kind, key), action in actions.items():
+            if action in {Action.DELETE, Action.FORGET}:
+                continue
+            self.known.setdefault(key, Known())
+            status = statuses.get((kind, key), Status.UNKNOWN if run.killed else Status.DONE)
+            if kind == GROUP:
+                self._learn_group(key, action, status, expected=expected, before=before)
+            else:
+                self._learn_destination(key, action, status, expected=expected, run=run)
+        for event in run.events:
+            if isinstance(event, ChangeWritten):
+                self._written(event, run)
+        for (kind, key), status in statuses.items():
+            if actions[kind, key] is Action.DELETE and status is Status.DONE:
+                self._drop(kind, key)
+        self._learn_deaths(run)
+
+    def _learn_group(
+        self, key: str, action: Action, status: Status, *, expected: Expectation, before: Contents
+    ) -> None:
+        each = self.known[key]
+        if action is Action.CREATE:
+            if status is Status.UNKNOWN:
+                each.group = None
+                name = self.entries[key].name
+                each.before = name, frozenset(id for id, group in before.items() if group["name"] == name)
+            return
+        if action in {Action.NO_OP, Action.ADOPT}:
+            each.group, each.before = expected.bound[key], None
+        elif status in {*ENDED, Status.UNKNOWN} and (each.group is None or status in ENDED):
+            each.group = expected.bound[key]
+
+    def _learn_destination(
+        self, key: str, action: Action, status: Status, *, expected: Expectation, run: Run
+    ) -> None:
+        each = self.known[key]
+        assert run.planned is not None
+        if action is Action.CREATE:
+            if status is Status.UNKNOWN:
+                each.destination, each.sent, each.resend = None, None, False
+            return
+        id = expected.bound[key]
+        if status in {*ENDED, Status.UNKNOWN} or action in {Action.NO_OP, Action.ADOPT}:
+            if each.destination is None:
+                each.sent, each.resend = None, False
+            each.destination = id
+        if status is Status.UNKNOWN and action is Action.UPDATE and _has_password(run, key):
+            each.sent, each.resend = None, True
+
+    def _written(self, event: ChangeWritten, run: Run) -> None:
+        each = self.known.setdefault(event.address.key, Known())
+        if event.address.kind == GROUP:
+            each.group, each.before = event.id, None
+            return
+        each.destination = event.id
+        if _has_password(run, event.address.key):
+            each.sent, each.resend = self.passwords[self.entries[event.address.key].variable], False
+
+    def _learn_deaths(self, run: Run) -> None:
+        """A destination that was made here has to become healthy, as long as that is remembered."""
+        for effect in run.effects:
+            if (effect.verb, effect.kind) == ("created", DESTINATION):
+                self.must_be_healthy.add(effect.id)
+
+    def _drop(self, kind: str, key: str) -> None:
+        each = self.known.get(key)
+        if each is None:
+            return
+        self.must_be_healthy.discard(each.group or "")
+        if kind == GROUP:
+            each.group, each.before = None, None
+        else:
+            each.destination, each.sent, each.resend = None, None, False
+        if each == Known():
+            del self.known[key]
+
+    def is_sent(self, key: str) -> bool:
+        """Whether the next apply has to send the password of a destination that exists."""
+        each = self.remembered().get(key)
+        now = self.passwords[self.entries[key].variable]
+        return each is not None and (each.resend or (each.sent is not None and each.sent != now))
+
+
+def _has_password(run: Run, key: str) -> bool:
+    assert run.planned is not None
+    return any(
+        address.kind == DESTINATION and address.key == key and ("config", "password") in step.values
+        for address, step in run.planned.steps.items()
+    )
+
+
+def creations(run: Run) -> Iterator[Exchange]:
+    """The requests that made a group."""
+    for each in run.exchanges:
+        if any((effect.verb, effect.kind) == ("created", GROUP) for effect in each.effects):
+            yield each

@@ -1,0 +1,184 @@
+"""Two plans of the same inputs have one digest, whatever the order of files and keys, the locale, the zone, the hash
+seed or the number of workers (S-50)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from command_line import run
+from harness import Fivetran, Project, credentials
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import law
+from meant_destinations import Meant, changed, meant, spelled
+from reconciliation import Reconciliation, reconciliation
+
+from reconciler.emulator.behaviour import Behaviour
+
+WORLDS, RUNS = 20, 10
+ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati")
+LOCALES = ("C", "C.UTF-8", "POSIX", "tr_TR.UTF-8", "de_DE.UTF-8")
+LIST_ORDERS = ("creation", "id", "newest-first")
+
+
+@dataclass
+class Specs:
+    """Entries and removals, which can be written down in many ways."""
+
+    groups: dict[str, Any]
+    removed: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path, chosen: random.Random | None = None) -> None:
+        """Write a project into `folder`. With `chosen` nothing stands where it stood before."""
+        shutil.rmtree(folder / "parts", ignore_errors=True)
+        files = [{"version": 1, "groups": self.groups, "removed": self.removed}]
+        if chosen is not None:
+            files = [self._part(chosen, number) for number in range(chosen.randrange(1, 5))]
+            for key, entry in self.groups.items():
+                chosen.choice(files).setdefault("groups", {})[key] = entry
+            for tombstone in self.removed:
+                chosen.choice(files).setdefault("removed", []).append(tombstone)
+        project = {"version": 1, "specs": ["parts/**/*.yaml"], **self.settings}
+        (folder / "reconciler.yaml").write_text(json.dumps(shuffled(project, chosen)))
+        for number, content in enumerate(files):
+            depth = "deep/" * chosen.randrange(3) if chosen else ""
+            name = f"{chosen.randrange(10**6):06}" if chosen else "main"
+            file = folder / f"parts/{depth}{name}_{number}.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            kept = {key: value for key, value in content.items() if value}
+            indent = chosen.choice([None, 1, 4]) if chosen else None
+            file.write_text(json.dumps(shuffled(kept, chosen), ensure_ascii=False, indent=indent))
+
+    def _part(self, chosen: random.Random, number: int) -> dict[str, Any]:
+        """A file never is without anything."""
+        return {"version": 1, "profiles": {f"nobodys_{number}": {"region": "AWS_US_EAST_1"}}}
+
+
+def shuffled(value: Any, chosen: random.Random | None) -> Any:
+    """The same mappings, in another order."""
+    if chosen is None or not isinstance(value, dict):
+        return value
+    items = [(key, shuffled(each, chosen)) for key, each in value.items()]
+    chosen.shuffle(items)
+    return dict(items)
+
+
+@contextmanager
+def surroundings(chosen: random.Random) -> Iterator[None]:
+    """Another zone and another locale, as far as a running process notices."""
+    before = dict(os.environ)
+    os.environ |= {"TZ": chosen.choice(ZONES), "LC_ALL": chosen.choice(LOCALES)}
+    time.tzset()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        time.tzset()
+
+
+@law(WORLDS)
+@given(st.data(), st.lists(meant(), min_size=2, max_size=4), st.integers(0, 2**32))
+def test_the_same_inputs_have_one_digest(data: st.DataObject, destinations: list[Meant], seed: int) -> None:
+    chosen = random.Random(seed)
+    with reconciliation() as account:
+        pairs = {f"pair_{number}": each for number, each in enumerate(destinations)}
+        existing = dict(list(pairs.items())[: data.draw(st.integers(1, len(pairs)))])
+        specs = Specs(spelled_all(account, data.draw, existing))
+        specs.write(account.folder)
+        account.edited()
+        account.apply()
+        going = account.app.dashboard.group_ids("pair_0")[0]
+        wanted = {
+            key: data.draw(changed(each)) if key in existing else each
+            for key, each in pairs.items()
+            if key != "pair_0"
+        }
+        specs = Specs(spelled_all(account, data.draw, wanted), [{"group": "pair_0", "id": going}])
+        specs.write(account.folder)
+        account.edited()
+        planned = account.plan()
+        digest = planned.plan.digest
+        assert {str(change.action) for change in planned.plan.effective} >= {"delete"}
+        for _ in range(RUNS):
+            specs.write(account.folder, chosen)
+            account.edited()
+            account.app.behaviour = Behaviour(list_order=chosen.choice(LIST_ORDERS))
+            account.parallelism = chosen.randrange(1, 17)
+            with surroundings(chosen):
+                assert account.plan().plan.digest == digest
+
+
+def spelled_all(account: Reconciliation, draw: Any, pairs: Mapping[str, Meant]) -> dict[str, Any]:
+    return {key: {"destination": spelled(draw, each, key, account.secrets)} for key, each in pairs.items()}
+
+
+def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
+    project: Project, server: Fivetran
+) -> None:
+    chosen = random.Random(50)
+    destination = {
+        "service": "postgres_rds_warehouse",
+        "region": "AWS_US_EAST_1",
+        "time_zone_offset": "0",
+        "config": {
+            "host": "žluťoučký.example",
+            "port": 5432,
+            "database": "Iıİi",
+            "user": "日本",
+            "password": {"secret": "env:PASSWORD_OF_ALL"},
+        },
+        "trust": {"certificates": "any"},
+    }
+    settings = {"account_id": server.account_id, "limits": {"changed_fraction": 1.0, "deletes": 9}}
+    groups = {f"pair_{number}": {"destination": destination} for number in range(6)}
+    secrets = {"PASSWORD_OF_ALL": "nobody-sees-it"}
+    Specs(groups, settings=settings).write(project.folder)
+    options = ("--project", "reconciler.yaml")
+    assert project.against(server, "apply", "--auto-approve", *options, environ=secrets).exit == 0
+    removed = [
+        {"group": f"pair_{number}", "id": server.app.dashboard.group_ids(f"pair_{number}")[0]}
+        for number in (0, 1)
+    ]
+    for number in (0, 1):
+        del groups[f"pair_{number}"]
+    moved = {**destination, "config": {**destination["config"], "port": 5433, "database": "ẞß"}}  # type: ignore[dict-item]
+    groups |= {"pair_2": {"destination": moved}, "pair_3": {"destination": moved}}
+    groups |= {f"new_{number}": {"destination": moved} for number in range(4)}
+    specs = Specs(groups, removed, settings)
+    found = set()
+    for seed in range(12):
+        specs.write(project.folder, chosen)
+        workers = str(chosen.randrange(1, 17))
+        surroundings = {
+            "PYTHONHASHSEED": str(chosen.randrange(2**32)) if seed else "0",
+            "LC_ALL": LOCALES[seed % len(LOCALES)],
+            "TZ": ZONES[seed % len(ZONES)],
+        }
+        finished = run(
+            "plan",
+            "--format",
+            "json",
+            "--parallelism",
+            workers,
+            *options,
+            directory=project.folder,
+            **credentials(server.url),
+            **secrets,
+            **surroundings,
+        )
+        assert finished.code == 0, finished.err
+        document = json.loads(finished.out)
+        assert {change["action"] for change in document["changes"]} == {"create", "update", "delete"}
+        found.add(document["digest"])
+    assert len(found) == 1

@@ -1,0 +1,545 @@
+"""S-12: whatever people, two projects, Fivetran and bad luck do in whatever order, everything stays in its place.
+
+The model is `imagined_project`. After each apply the account is compared with it; a plan after an apply that went well
+is empty; a plan never writes; nobody else's groups are touched. The long run, of 10,000 steps and more:
+
+    pytest -m long tests/properties/test_state_machine.py
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import shutil
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import pytest
+from canaries import watching
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from imagined_project import Entry, Expectation, Imagined, creations
+from troubled_account import Account, Line, Project, Run, judge
+
+from reconciler.cli.exit import Exit
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.store import Kind
+from reconciler.model.diagnostic import ReconcilerError
+
+KEYS = ("orders", "sales", "ops")
+NAMES = ("Orders", "orders", "Order s", "Sales", "Ops & more", "žluťoučký", "ORDERS", "7")
+FAULTS = (
+    "{call} before-effect reset", "{call} after-effect reset", "{call} mid-headers close", "{call} mid-body truncate",
+    "{call} after-effect garbage", "{call} after-effect hang 600", "{call} mid-body drip 0.1 seconds=600",
+    "{call} before-effect status 500", "{call} after-effect status 500", "{call} after-effect status 524",
+    "{call} before-effect status 429 retry-after=7", "{call} before-effect status 429 retry-after=1000000000",
+    "{call} before-effect status 400", "{call} before-effect status 401", "{call} before-effect status 409",
+    "{call} before-effect redirect 302", "{call} error-code", "{call} not-json", "{call} empty-body",
+    "{call} duplicate-keys", "{call} wrong-types", "{call} other-id", "{call} gzip-bomb 1",
+    "{call} before-effect status 403", "{call} after-effect close", "{call} item-twice", "{call} cursor-loop",
+    "{call} empty-page",
+)  # fmt: skip
+CALLS = (
+    "GET *",
+    "POST /v1/groups",
+    "POST /v1/destinations",
+    "POST /v1/destinations/*/test",
+    "PATCH *",
+    "DELETE *",
+    "* *",
+)
+numbers = st.integers(0, 7)
+actors = st.sampled_from([0, 0, 0, 1])
+hands = st.sampled_from([1, 4])
+Edit = tuple[str, int, int]
+edits = st.lists(
+    st.tuples(st.sampled_from(["add", "database", "password", "password", "name"]), numbers, numbers),
+    max_size=3,
+)
+STEPS = itertools.count()
+"""How many rules have been carried out in this process."""
+
+
+class Machine(RuleBasedStateMachine):
+    """An account, and two projects that know nothing of each other. Each has an `anchor`, since no project is empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.stack.enter_context(watching())
+        self.account = the_account()
+        self.account.renew()
+        self.folder = Path(mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.stack.callback(shutil.rmtree, self.folder)
+        self.projects = [Project(self.folder / name, self.account) for name in ("ours", "theirs")]
+        self.models = [Imagined(), Imagined()]
+        self.counter = itertools.count()
+        self.counts: dict[str, int] = {}
+        for actor in (0, 1):
+            self.models[actor].entries["anchor"] = Entry(f"Anchor {actor}", "ANCHOR", has_destination=False)
+            self.models[actor].entries[KEYS[actor]] = Entry(NAMES[actor], "FIRST_PASSWORD")
+            for variable in ("ANCHOR", "FIRST_PASSWORD"):
+                self._new_password(actor, variable)
+            self._declare(actor)
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    # People edit specs
+
+    @rule(actor=actors, number=numbers, name=numbers, bare=st.sampled_from([False, False, False, True]))
+    def add(self, actor: int, number: int, name: int, bare: bool) -> None:
+        next(STEPS)
+        self._add(actor, number, name, bare=bare)
+
+    def _add(self, actor: int, number: int, name: int, *, bare: bool) -> None:
+        model = self.models[actor]
+        used = {each.was for each in model.entries.values()} | model.entries.keys()
+        free = [key for key in KEYS if key not in used and self._is_settled_tombstone(model, key)]
+        names = [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
+        if not free:
+            return
+        key = free[number % len(free)]
+        model.tombstones.pop(key, None)
+        variable = f"PASSWORD_{next(self.counter)}"
+        model.entries[key] = Entry(names[name % len(names)], variable, has_destination=not bare)
+        self._new_password(actor, variable)
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers, extent=st.sampled_from(["pair", "destination", "forget"]))
+    def remove(self, actor: int, number: int, extent: str) -> None:
+        """With a tombstone that names the live group."""
+        next(STEPS)
+        model = self.models[actor]
+        expected = model.expectation(self.account.contents)
+        bound = [key for key in model.entries if key in expected.bound and key != "anchor"]
+        if not bound or expected.problems:
+            return
+        key = bound[number % len(bound)]
+        entry = model.entries[key]
+        if entry.was is not None or (extent == "destination" and not entry.has_destination):
+            return
+        if extent == "destination":
+            entry.has_destination = False
+        else:
+            del model.entries[key]
+        model.tombstones[key] = expected.bound[key], extent
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers, name=numbers)
+    def rename(self, actor: int, number: int, name: int) -> None:
+        next(STEPS)
+        self._rename(self.models[actor], number, name)
+        self._declare(actor)
+
+    def _rename(self, model: Imagined, number: int, name: int) -> None:
+        names = [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
+        for entry in self._one_of(model, number):
+            entry.name = names[name % len(names)]
+
+    @rule(actor=actors, number=numbers)
+    def move_key(self, actor: int, number: int) -> None:
+        """`was:`."""
+        next(STEPS)
+        model = self.models[actor]
+        used = {each.was for each in model.entries.values()} | model.entries.keys() | model.tombstones.keys()
+        free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.known}]
+        movable = [
+            key
+            for key, entry in model.entries.items()
+            if entry.was is None and key != "anchor" and key not in model.tombstones
+        ]
+        if free and movable:
+            key = movable[number % len(movable)]
+            entry = model.entries.pop(key)
+            entry.was = key
+            model.entries[free[0]] = entry
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers, database=st.sampled_from(["FIRST", "SECOND", "THIRD"]))
+    def edit(self, actor: int, number: int, database: str) -> None:
+        next(STEPS)
+        for entry in self._one_of(self.models[actor], number):
+            entry.database = database
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers)
+    def give_a_destination(self, actor: int, number: int) -> None:
+        next(STEPS)
+        model = self.models[actor]
+        bare = [key for key, entry in model.entries.items() if not entry.has_destination]
+        settled = [key for key in bare if self._is_settled_tombstone(model, key)]
+        if settled:
+            model.entries[settled[number % len(settled)]].has_destination = True
+            model.tombstones.pop(settled[number % len(settled)], None)
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers, back=st.booleans())
+    def rotate(self, actor: int, number: int, back: bool) -> None:
+        """Another password, or the one before."""
+        next(STEPS)
+        for entry in self._one_of(self.models[actor], number):
+            self._new_password(actor, entry.variable, back=back)
+
+    @rule(actor=actors, number=numbers)
+    def write_the_id_down(self, actor: int, number: int) -> None:
+        next(STEPS)
+        model = self.models[actor]
+        expected = model.expectation(self.account.contents)
+        bound = [key for key in model.entries if key in expected.bound]
+        if bound and not expected.problems:
+            key = bound[number % len(bound)]
+            model.entries[key].id = expected.bound[key]
+        self._declare(actor)
+
+    @rule(actor=actors, number=numbers)
+    def lose_lines(self, actor: int, number: int) -> None:
+        """An entry that merely vanishes is noticed, and comes back."""
+        next(STEPS)
+        model = self.models[actor]
+        movable = [key for key in model.entries if key != "anchor"]
+        if not movable:
+            return
+        key = movable[number % len(movable)]
+        kept = dict(model.entries)
+        del model.entries[key]
+        self._declare(actor)
+        self._plan(actor)
+        model.entries = kept
+        self._declare(actor)
+
+    # People, Fivetran and others at the account
+
+    @rule(number=numbers, name=numbers)
+    def rename_at_fivetran(self, number: int, name: int) -> None:
+        next(STEPS)
+        for id in self._group(number):
+            self.account.app.dashboard.rename_group(id, NAMES[name % len(NAMES)])
+
+    @rule(number=numbers, database=st.sampled_from(["FIRST", "SECOND", "OUT_OF_BAND"]))
+    def change_at_fivetran(self, number: int, database: str) -> None:
+        next(STEPS)
+        for id in self._group(number, with_destination=True):
+            self.account.app.dashboard.change_destination(id, config={"database": database, "role": database})
+
+    @rule(number=numbers)
+    def delete_destination_at_fivetran(self, number: int) -> None:
+        next(STEPS)
+        for id in self._group(number, with_destination=True):
+            self.account.app.dashboard.remove(Kind.DESTINATION, id)
+
+    @rule(number=numbers)
+    def delete_group_at_fivetran(self, number: int) -> None:
+        next(STEPS)
+        for id in self._group(number):
+            self.account.app.dashboard.remove(Kind.DESTINATION, id)
+            self.account.app.dashboard.remove(Kind.GROUP, id)
+
+    @precondition(lambda self: len(self.account.contents) < 8)
+    @rule(name=numbers)
+    def add_group_at_fivetran(self, name: int) -> None:
+        """Perhaps one of a name that a spec has."""
+        next(STEPS)
+        self.account.app.dashboard.add_group(NAMES[name % len(NAMES)])
+
+    # Runs
+
+    @rule(actor=actors)
+    def plan(self, actor: int) -> None:
+        next(STEPS)
+        self._plan(actor)
+
+    @rule(actor=actors, workers=hands, edits=edits)
+    def apply(self, actor: int, workers: int, edits: list[Edit]) -> None:
+        next(STEPS)
+        self._edit(actor, edits)
+        self._apply(actor, workers)
+
+    @rule(actor=actors, workers=hands, edits=edits)
+    def apply_twice(self, actor: int, workers: int, edits: list[Edit]) -> None:
+        """The second one sends nothing that could change anything."""
+        next(STEPS)
+        self._edit(actor, edits)
+        if self._apply(actor, workers).exit is Exit.OK:
+            assert self._apply(actor, workers).writes == []
+
+    @rule(actor=actors, workers=hands, last=st.integers(1, 20), arrives=st.booleans(), edits=edits)
+    def apply_until_killed(
+        self, actor: int, workers: int, last: int, arrives: bool, edits: list[Edit]
+    ) -> None:
+        next(STEPS)
+        self._edit(actor, edits)
+        line = Line(self.account.app, self.account.clock, dies_at=last, arrives=arrives)
+        self._apply(actor, workers, line, troubled=True)
+
+    @rule(actor=actors, workers=hands, last=st.integers(1, 6), arrives=st.booleans(), edits=edits)
+    def apply_until_killed_at_a_write(
+        self, actor: int, workers: int, last: int, arrives: bool, edits: list[Edit]
+    ) -> None:
+        next(STEPS)
+        self._edit(actor, edits)
+        writes = ("POST", "PATCH", "DELETE")
+        line = Line(self.account.app, self.account.clock, dies_at=last, arrives=arrives, counts=writes)
+        self._apply(actor, workers, line, troubled=True)
+
+    @rule(
+        actor=actors,
+        workers=hands,
+        fault=st.sampled_from(FAULTS),
+        call=st.sampled_from(CALLS),
+        often=st.sampled_from(["#1 times 1", "#1.. times 2", "", "#2.. times 1", "#3.."]),
+        edits=edits,
+    )
+    def apply_with_a_fault(  # noqa: PLR0917 - one argument per strategy
+        self, actor: int, workers: int, fault: str, call: str, often: str, edits: list[Edit]
+    ) -> None:
+        next(STEPS)
+        self._edit(actor, edits)
+        self.account.app.faults.add(parse_fault(fault.format(call=f"{call} {often}")))
+        try:
+            self._apply(actor, workers, troubled=True)
+        finally:
+            self.account.app.faults.clear()
+
+    @rule(
+        actor=actors,
+        workers=hands,
+        at=st.integers(1, 20),
+        seconds=st.sampled_from([1.0, 3_600.0, 864_000.0]),
+        edits=edits,
+    )
+    def apply_while_asleep(
+        self, actor: int, workers: int, at: int, seconds: float, edits: list[Edit]
+    ) -> None:
+        """The lid was closed in the middle of a run: that may end it, or not."""
+        next(STEPS)
+        self._edit(actor, edits)
+        line = Line(self.account.app, self.account.clock, jump_at=at, jump=seconds)
+        self._apply(actor, workers, line, troubled=True)
+
+    @rule(seconds=st.sampled_from([-86_400.0, -1.0, 60.0, 1e7]))
+    def clock_jumps(self, seconds: float) -> None:
+        next(STEPS)
+        self.account.clock.jump(seconds)
+
+    @rule(actor=actors)
+    def lose_the_memory(self, actor: int) -> None:
+        next(STEPS)
+        self.projects[actor].forget()
+        self.models[actor].forget()
+
+    def _edit(self, actor: int, edits: list[Edit]) -> None:
+        """Something to do for an apply."""
+        model = self.models[actor]
+        for what, number, other in edits:
+            match what:
+                case "add":
+                    self._add(actor, number, other, bare=False)
+                case "database":
+                    for entry in self._one_of(model, number):
+                        entry.database = f"EDIT_{other}"
+                case "password":
+                    for entry in self._one_of(model, number):
+                        self._new_password(actor, entry.variable, back=other == 0)
+                case "name":
+                    self._rename(model, number, other)
+        self._declare(actor)
+
+    # What is looked at
+
+    def _plan(self, actor: int) -> None:
+        """It writes nothing, and refuses what the model says that it must."""
+        before = self.account.contents
+        expected = self.models[actor].expectation(before)
+        try:
+            self.projects[actor].plan()
+            refused: set[str] = set()
+        except ReconcilerError as error:
+            refused = {each.code for each in error.diagnostics}
+        assert refused == expected.problems
+        assert self.account.contents == before
+
+    def _apply(self, actor: int, workers: int, line: Line | None = None, *, troubled: bool = False) -> Run:
+        model, project = self.models[actor], self.projects[actor]
+        before = self.account.contents
+        expected = model.expectation(before)
+        sent = {key: model.is_sent(key) for key in model.entries}
+        project.workers = workers
+        run = project.apply(line)
+        judge(run)
+        assert project.memory is None or project.memory.lineage  # O8: it can be read
+        after = self.account.contents
+        self._check_safe(model, run, expected, before, after)
+        if not troubled and not expected.problems:
+            assert run.exit is Exit.OK, (run.refused, run.statuses, run.applied)
+        if not troubled and expected.problems:
+            assert {each.code for each in run.refused} == expected.problems
+            assert run.writes == []
+        model.learn(run, expected, before)
+        if run.exit is Exit.OK and not run.killed and not run.refused and run.planned is not None:
+            self._check_settled(actor, expected, sent, before, after)
+        elif not troubled:
+            self._correct(actor, expected)
+        return run
+
+    def _check_safe(
+        self, model: Imagined, run: Run, expected: Expectation, before: dict[str, Any], after: dict[str, Any]
+    ) -> None:
+        """Of any run, however it ends: nothing twice, nothing lost, nobody else's touched."""
+        new = after.keys() - before.keys()
+        gone = before.keys() - after.keys()
+        names = {entry.name: key for key, entry in model.entries.items()}
+        made = [names[each.body["name"]] for each in creations(run)]
+        assert len(made) == len(set(made)) == len(new), "O1"
+        assert set(made) <= expected.new, "O1: it was there already"
+        given_up = {id for id, extent in model.tombstones.values() if extent == "pair"}
+        assert gone <= given_up, "O3"
+        ours = {*expected.bound.values(), *(id for id, _ in model.tombstones.values())}
+        for id in before.keys() - gone - ours:
+            assert before[id] == after[id], "O2: not ours"
+        for id in before.keys() & after.keys():
+            lost = "destination" in before[id] and "destination" not in after[id]
+            given_up = {id for id, extent in model.tombstones.values() if extent != "forget"}
+            assert not lost or id in given_up, "O3"
+
+    def _check_settled(
+        self,
+        actor: int,
+        expected: Expectation,
+        sent: dict[str, bool],
+        before: dict[str, Any],
+        after: dict[str, Any],
+    ) -> None:
+        """Of a run that says that all is well: it is."""
+        model = self.models[actor]
+        now = model.expectation(after)
+        assert now.problems == set()
+        assert now.new == set()
+        for key, entry in model.entries.items():
+            id = now.bound[key]
+            assert id == expected.bound.get(key, id), "the id is stable"
+            assert after[id]["name"] == entry.name
+            if not entry.has_destination:
+                continue
+            destination = after[id]["destination"]
+            config = dict(destination["config"])
+            former = before.get(id, {}).get("destination")
+            password = model.passwords[entry.variable]
+            if former is not None and not sent[key]:
+                password = former["config"]["password"]
+            assert config.pop("password") == password
+            role = config.pop("role", None)
+            assert role == (former or {"config": {}})["config"].get("role"), (
+                "what is not declared is left alone"
+            )
+            assert config == entry.config()
+            if id in model.must_be_healthy:
+                assert destination["setup_status"] == "connected"
+        for id, extent in model.tombstones.values():
+            assert extent == "forget" or "destination" not in after.get(id, {})
+            assert extent != "pair" or id not in after
+        assert self.projects[actor].plan().plan.effective == ()
+        self._tidy(model)
+        self._declare(actor)
+
+    def _tidy(self, model: Imagined) -> None:
+        """Lines that have done their work are deleted now and then."""
+        for key, entry in model.entries.items():
+            if entry.was is not None and (key in model.known or entry.was not in model.known):
+                entry.was = None
+        model.tombstones = {
+            key: each for key, each in model.tombstones.items() if not self._is_settled_tombstone(model, key)
+        }
+
+    def _is_settled_tombstone(self, model: Imagined, key: str) -> bool:
+        if key not in model.tombstones:
+            return True
+        id, extent = model.tombstones[key]
+        contents = self.account.contents
+        if extent == "destination":
+            return "destination" not in contents.get(id, {})
+        return key not in model.known if extent == "forget" else id not in contents
+
+    def _correct(self, actor: int, expected: Expectation) -> None:
+        """What a person does who reads the errors."""
+        model, contents = self.models[actor], self.account.contents
+        for key, entry in model.entries.items():
+            if entry.id is not None and entry.id not in contents:
+                entry.id = None
+            elif entry.id is None and key not in expected.bound:
+                taken = {*expected.bound.values(), *(each.id for each in model.entries.values())}
+                namesakes = [
+                    id for id, group in contents.items() if group["name"] == entry.name and id not in taken
+                ]
+                if len(namesakes) > 1:
+                    entry.id = namesakes[0]
+        if expected.problems == {"vanished"}:
+            for key, each in model.known.items():
+                if key not in model.entries and key not in model.tombstones and each.group in contents:
+                    model.tombstones[key] = each.group or "", "forget"
+                elif key in model.entries and not model.entries[key].has_destination:
+                    model.entries[key].has_destination = True
+        self._declare(actor)
+
+    def _one_of(self, model: Imagined, number: int) -> list[Entry]:
+        entries = list(model.entries.values())
+        return [entries[number % len(entries)]] if entries else []
+
+    def _group(self, number: int, *, with_destination: bool = False) -> list[str]:
+        ids = [
+            id
+            for id, group in self.account.contents.items()
+            if "destination" in group or not with_destination
+        ]
+        return [ids[number % len(ids)]] if ids else []
+
+    def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
+        model = self.models[actor]
+        known = self.counts.get(f"{actor}{variable}", 0)
+        number = max(0, known - 1) if back else known + 1
+        self.counts[f"{actor}{variable}"] = number
+        model.passwords[variable] = f"canary-{actor}-{variable.lower()}-{number:04}"
+        self.projects[actor].secrets[variable] = model.passwords[variable]
+
+    def _declare(self, actor: int) -> None:
+        groups, removed = self.models[actor].specs()
+        self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
+
+
+@cache
+def the_account() -> Account:
+    """One for all examples, since a new one costs more than an apply."""
+    account = Account()
+    atexit.register(account.app.close)
+    return account
+
+
+def run_machine(examples: int, steps: int) -> int:
+    """Run the machine; how many rules were carried out."""
+    before = next(STEPS)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return next(STEPS) - before - 1
+
+
+def test_everything_stays_in_its_place() -> None:
+    assert run_machine(30, 50) >= 1_000
+
+
+@pytest.mark.long
+def test_everything_stays_in_its_place_for_ten_thousand_steps() -> None:
+    assert run_machine(220, 50) >= 10_000
