@@ -141,6 +141,8 @@ class Imagined:
                 new.add(key)
         if not problems and self._has_vanished(known, contents):
             problems.add("vanished")
+        if not problems and self._is_contradicted(bound):
+            problems.add("removed-and-declared")
         return Expectation(bound, new, problems)
 
     def _has_vanished(self, known: Mapping[str, Known], contents: Contents) -> bool:
@@ -153,6 +155,15 @@ class Imagined:
             there = each.destination in contents and "destination" in contents[each.destination or ""]
             if there and not (entry is not None and entry.has_destination) and not extent:
                 return True
+        return False
+
+    def _is_contradicted(self, bound: Mapping[str, str]) -> bool:
+        """What is to be deleted is what another entry stands for."""
+        for id, extent in self.tombstones.values():
+            for key, entry in self.entries.items():
+                wanted = extent == "pair" or (extent == "destination" and entry.has_destination)
+                if wanted and bound.get(key) == id:
+                    return True
         return False
 
     def learn(self, run: Run, expected: Expectation, before: Contents) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -12,6 +12,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change, Reason, Risk
 from reconciler.model.record import Record
+from reconciler.model.resource import Desired
 from reconciler.spec.removal import Extent, Tombstone
 
 PLATFORM_CONNECTION = "fivetran_metadata"
@@ -183,10 +184,43 @@ def _goes_with_its_group(
     return group in records and group not in declared and group not in gone
 
 
+def contradicted(
+    tombstones: Iterable[Tombstone], bound: Mapping[str, str], declared: Iterable[Desired]
+) -> list[Diagnostic]:
+    """Removals of what an entry of another key stands for: by its `id:`, by memory, `was:` or its name.
+
+    `bound` has the id of the live group by key. One plan must not change an object and delete it as well.
+    """
+    standing = {(each.address.kind, bound.get(each.address.key)): each for each in declared}
+    found = [
+        (
+            tombstone,
+            standing.get((DESTINATION if tombstone.extent is Extent.DESTINATION else GROUP, tombstone.id)),
+        )
+        for tombstone in tombstones
+        if tombstone.extent is not Extent.MANAGEMENT
+    ]
+    return [_contradicted(tombstone, each) for tombstone, each in found if each is not None]
+
+
 def given_up(tombstone: Tombstone) -> tuple[Address, ...]:
     """What goes, in the order in which it must go."""
     destination, group = Address(DESTINATION, tombstone.key), Address(GROUP, tombstone.key)
     return (destination,) if tombstone.extent is Extent.DESTINATION else (destination, group)
+
+
+def _contradicted(tombstone: Tombstone, declared: Desired) -> Diagnostic:
+    return Diagnostic(
+        "removed-and-declared",
+        f"`{tombstone.key}` is removed as `{tombstone.id}`, and that is what {declared.address} stands for",
+        tombstone.id_span,
+        address=declared.address,
+        notes=(f"declared at {declared.span}",),
+        help=(
+            "to keep it, delete the entry below `removed:`; to replace it by a new one, apply the removal first, "
+            f"without `{declared.address.key}`"
+        ),
+    )
 
 
 def _change(tombstone: Tombstone, address: Address, action: Action, id: str | None) -> Change:

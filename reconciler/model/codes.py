@@ -449,8 +449,9 @@ EXPLANATIONS = MappingProxyType(
             "can be deleted."
         ),
         "removed-and-declared": (
-            "The same entry is declared and removed. It is not guessed which of the two is meant. Delete "
-            "one of them."
+            "The same entry is declared and removed, or an entry below `removed:` has the id of the group that"
+            " an entry of another key stands for, by its `id:`, by memory, `was:` or its name. It is not guessed"
+            " which of the two is meant. Delete one of them."
         ),
         "replace-refused": (
             "The changed field cannot be changed in place: Fivetran knows only deletion and a new "

@@ -19,6 +19,7 @@ from reconciler.engine.removal import (
     Removal,
     Removals,
     Undertaker,
+    contradicted,
     given_up,
     listed,
     replacement_blockers,
@@ -87,6 +88,7 @@ def make_plan(
         details = _details(observer, entries, listing, bound, remembered)
         listing = replace(listing, destinations=listing.destinations | details.keys())
         _refuse_vanished(specs, listing, records)
+        _refuse_contradictions(specs, bound, scope)
         undertaker = _undertaker(workspace, listing, records)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
         steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
@@ -165,6 +167,12 @@ def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, R
     problems = vanished(records, declared, specs.removed, existing)
     if problems:
         raise ReconcilerError(problems)
+
+
+def _refuse_contradictions(specs: Specs, bound: Mapping[str, str], scope: frozenset[Address]) -> None:
+    problems = contradicted(_in_scope(specs.removed, scope), bound, (*specs.groups, *specs.destinations))
+    if problems:
+        raise ReconcilerError(in_reading_order(problems))
 
 
 def _beyond_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:

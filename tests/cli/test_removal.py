@@ -261,6 +261,26 @@ def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(
     assert "specs/groups/main.yaml:" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("lines", "extent"),
+    [
+        ("    id: ID\n", ""),
+        ("    name: orders\n", ""),
+        ("    was: orders\n    name: orders\n", ""),
+        ("    was: orders\n    name: orders\n", ", only: destination"),
+    ],
+)
+def test_what_an_entry_of_another_key_stands_for_is_not_deleted(team: Team, lines: str, extent: str) -> None:
+    id = team.id_of("orders")
+    entry = PAIR.format(key="renewed").replace("renewed:\n", "renewed:\n" + lines.replace("ID", id))
+    team.declare("sales", extra=entry, removed=f"  - {{group: orders, id: {id}{extent}}}\n")
+    before = team.server.writes
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (1, "removed-and-declared"), result.stderr
+    assert "specs/groups/main.yaml:" in result.stderr
+    assert team.server.writes == before
+
+
 def test_a_former_key_that_is_in_use_is_an_error(team: Team) -> None:
     moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n    name: p\n")
     team.declare("orders", "sales", extra=moved)

@@ -254,8 +254,8 @@ def test_a_plan_is_signed_and_checked_with_a_key_from_the_environment_or_a_file(
     [
         ("env:MISSING_KEY", "MISSING_KEY"),
         ("env:SHORT_KEY", "it has less than 16 characters"),
-        ("env:FIVETRAN_APISECRET", "FIVETRAN_APISECRET"),
-        ("env:RECONCILER_KEY", "RECONCILER_KEY"),
+        ("env:FIVETRAN_APISECRET", "this program's own credentials"),
+        ("env:RECONCILER_KEY", "this program's own credentials"),
         ("file:missing.key", "missing.key"),
         ("file:.", "file:."),
         ("command:echo a-key-that-is-long-enough", "is no reference"),

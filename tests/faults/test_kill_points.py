@@ -16,7 +16,7 @@ from reconciler.emulator.fault_text import parse_fault
 SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 """Situations in which several workers have something to do at the same time."""
 
-THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER})
+THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER, Point.BEFORE_RECORD})
 """Points that differ from their neighbours in nothing but what is remembered."""
 
 SHOWN_BY = {

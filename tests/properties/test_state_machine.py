@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import shutil
+from collections.abc import Collection
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from canaries import watching
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from imagined_project import Entry, Expectation, Imagined, creations
 from troubled_account import Account, Line, Project, Run, judge
 
@@ -29,6 +30,7 @@ from reconciler.cli.exit import Exit
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.store import Kind
 from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.plan import Change
 
 KEYS = ("orders", "sales", "ops")
 NAMES = ("Orders", "orders", "Order s", "Sales", "Ops & more", "žluťoučký", "ORDERS", "7")
@@ -52,14 +54,39 @@ CALLS = (
     "DELETE *",
     "* *",
 )
+WRITES = ("POST /v1/groups", "POST /v1/destinations", "POST *", "PATCH *", "DELETE *")
+LOST = (
+    "after-effect reset",
+    "times 1 mid-body truncate",
+    "times 2 after-effect status 524",
+    "not-json",
+    "before-effect close",
+)
 numbers = st.integers(0, 7)
 actors = st.sampled_from([0, 0, 0, 1])
 hands = st.sampled_from([1, 4])
 Edit = tuple[str, int, int]
-edits = st.lists(
-    st.tuples(st.sampled_from(["add", "database", "password", "password", "name"]), numbers, numbers),
-    max_size=3,
+EDITS = (
+    "add", "add", "add a bare group", "another database", "another database", "another password", "another password",
+    "another name", "another key", "a destination", "its id", "pair", "destination", "forget",
+)  # fmt: skip
+edits = st.tuples(st.sampled_from(EDITS), numbers, numbers)
+OUTSIDE = ("another name", "another database", "new group", "no destination any more", "no group any more")
+JUMPS = (-86_400.0, -1.0, 60.0, 1e7)
+WRITING = ("POST", "PATCH", "DELETE")
+troubles = st.one_of(
+    st.builds(dict, dies_at=st.integers(1, 20), arrives=st.booleans()),
+    st.builds(dict, dies_at=st.integers(1, 6), arrives=st.booleans(), counts=st.just(WRITING)),
+    st.builds(dict, jump_at=st.integers(1, 20), jump=st.sampled_from([1.0, 3_600.0, 864_000.0])),
+    st.builds("{} {}".format, st.sampled_from(WRITES), st.sampled_from(LOST)),
+    st.builds(
+        lambda fault, call, often: fault.format(call=f"{call} {often}"),
+        st.sampled_from(FAULTS),
+        st.sampled_from(CALLS),
+        st.sampled_from(["#1 times 1", "#1.. times 2", "", "#2.. times 1", "#3.."]),
+    ),
 )
+"""How a process dies or sleeps, as options of its `Line`; or a fault."""
 STEPS = itertools.count()
 """How many rules have been carried out in this process."""
 
@@ -89,265 +116,173 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.stack.close()
 
-    # People edit specs
+    # What happens
 
-    @rule(actor=actors, number=numbers, name=numbers, bare=st.sampled_from([False, False, False, True]))
-    def add(self, actor: int, number: int, name: int, bare: bool) -> None:
+    @rule(actor=actors, edits=st.lists(edits, min_size=1, max_size=3))
+    def edit(self, actor: int, edits: list[Edit]) -> None:
+        """People edit specs and rotate secrets."""
         next(STEPS)
-        self._add(actor, number, name, bare=bare)
+        self._edit(actor, edits)
 
-    def _add(self, actor: int, number: int, name: int, *, bare: bool) -> None:
-        model = self.models[actor]
-        used = {each.was for each in model.entries.values()} | model.entries.keys()
-        free = [key for key in KEYS if key not in used and self._is_settled_tombstone(model, key)]
-        names = [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
-        if not free:
-            return
-        key = free[number % len(free)]
-        model.tombstones.pop(key, None)
-        variable = f"PASSWORD_{next(self.counter)}"
-        model.entries[key] = Entry(names[name % len(names)], variable, has_destination=not bare)
-        self._new_password(actor, variable)
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers, extent=st.sampled_from(["pair", "destination", "forget"]))
-    def remove(self, actor: int, number: int, extent: str) -> None:
-        """With a tombstone that names the live group."""
+    @rule(what=st.sampled_from(OUTSIDE), number=numbers, other=numbers)
+    def change_at_fivetran(self, what: str, number: int, other: int) -> None:
+        """People, and others, at the account."""
         next(STEPS)
-        model = self.models[actor]
-        expected = model.expectation(self.account.contents)
-        bound = [key for key in model.entries if key in expected.bound and key != "anchor"]
-        if not bound or expected.problems:
-            return
-        key = bound[number % len(bound)]
-        entry = model.entries[key]
-        if entry.was is not None or (extent == "destination" and not entry.has_destination):
-            return
-        if extent == "destination":
-            entry.has_destination = False
-        else:
-            del model.entries[key]
-        model.tombstones[key] = expected.bound[key], extent
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers, name=numbers)
-    def rename(self, actor: int, number: int, name: int) -> None:
-        next(STEPS)
-        self._rename(self.models[actor], number, name)
-        self._declare(actor)
-
-    def _rename(self, model: Imagined, number: int, name: int) -> None:
-        names = [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
-        for entry in self._one_of(model, number):
-            entry.name = names[name % len(names)]
-
-    @rule(actor=actors, number=numbers)
-    def move_key(self, actor: int, number: int) -> None:
-        """`was:`."""
-        next(STEPS)
-        model = self.models[actor]
-        used = {each.was for each in model.entries.values()} | model.entries.keys() | model.tombstones.keys()
-        free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.known}]
-        movable = [
-            key
-            for key, entry in model.entries.items()
-            if entry.was is None and key != "anchor" and key not in model.tombstones
-        ]
-        if free and movable:
-            key = movable[number % len(movable)]
-            entry = model.entries.pop(key)
-            entry.was = key
-            model.entries[free[0]] = entry
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers, database=st.sampled_from(["FIRST", "SECOND", "THIRD"]))
-    def edit(self, actor: int, number: int, database: str) -> None:
-        next(STEPS)
-        for entry in self._one_of(self.models[actor], number):
-            entry.database = database
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers)
-    def give_a_destination(self, actor: int, number: int) -> None:
-        next(STEPS)
-        model = self.models[actor]
-        bare = [key for key, entry in model.entries.items() if not entry.has_destination]
-        settled = [key for key in bare if self._is_settled_tombstone(model, key)]
-        if settled:
-            model.entries[settled[number % len(settled)]].has_destination = True
-            model.tombstones.pop(settled[number % len(settled)], None)
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers, back=st.booleans())
-    def rotate(self, actor: int, number: int, back: bool) -> None:
-        """Another password, or the one before."""
-        next(STEPS)
-        for entry in self._one_of(self.models[actor], number):
-            self._new_password(actor, entry.variable, back=back)
-
-    @rule(actor=actors, number=numbers)
-    def write_the_id_down(self, actor: int, number: int) -> None:
-        next(STEPS)
-        model = self.models[actor]
-        expected = model.expectation(self.account.contents)
-        bound = [key for key in model.entries if key in expected.bound]
-        if bound and not expected.problems:
-            key = bound[number % len(bound)]
-            model.entries[key].id = expected.bound[key]
-        self._declare(actor)
-
-    @rule(actor=actors, number=numbers)
-    def lose_lines(self, actor: int, number: int) -> None:
-        """An entry that merely vanishes is noticed, and comes back."""
-        next(STEPS)
-        model = self.models[actor]
-        movable = [key for key in model.entries if key != "anchor"]
-        if not movable:
-            return
-        key = movable[number % len(movable)]
-        kept = dict(model.entries)
-        del model.entries[key]
-        self._declare(actor)
-        self._plan(actor)
-        model.entries = kept
-        self._declare(actor)
-
-    # People, Fivetran and others at the account
-
-    @rule(number=numbers, name=numbers)
-    def rename_at_fivetran(self, number: int, name: int) -> None:
-        next(STEPS)
-        for id in self._group(number):
-            self.account.app.dashboard.rename_group(id, NAMES[name % len(NAMES)])
-
-    @rule(number=numbers, database=st.sampled_from(["FIRST", "SECOND", "OUT_OF_BAND"]))
-    def change_at_fivetran(self, number: int, database: str) -> None:
-        next(STEPS)
-        for id in self._group(number, with_destination=True):
-            self.account.app.dashboard.change_destination(id, config={"database": database, "role": database})
-
-    @rule(number=numbers)
-    def delete_destination_at_fivetran(self, number: int) -> None:
-        next(STEPS)
-        for id in self._group(number, with_destination=True):
-            self.account.app.dashboard.remove(Kind.DESTINATION, id)
-
-    @rule(number=numbers)
-    def delete_group_at_fivetran(self, number: int) -> None:
-        next(STEPS)
-        for id in self._group(number):
-            self.account.app.dashboard.remove(Kind.DESTINATION, id)
-            self.account.app.dashboard.remove(Kind.GROUP, id)
-
-    @precondition(lambda self: len(self.account.contents) < 8)
-    @rule(name=numbers)
-    def add_group_at_fivetran(self, name: int) -> None:
-        """Perhaps one of a name that a spec has."""
-        next(STEPS)
-        self.account.app.dashboard.add_group(NAMES[name % len(NAMES)])
-
-    # Runs
+        dashboard, contents = self.account.app.dashboard, self.account.contents
+        if what == "new group" and len(contents) < 8:
+            dashboard.add_group(NAMES[other % len(NAMES)])
+        for id in _pick(contents, number):
+            if what == "another name":
+                dashboard.rename_group(id, NAMES[other % len(NAMES)])
+            if what == "no group any more":
+                dashboard.remove(Kind.DESTINATION, id)
+                dashboard.remove(Kind.GROUP, id)
+        for id in _pick([id for id, group in contents.items() if "destination" in group], number):
+            if what == "another database":
+                dashboard.change_destination(
+                    id, config={"database": f"OUTSIDE_{other}", "role": f"ROLE_{other}"}
+                )
+            if what == "no destination any more":
+                dashboard.remove(Kind.DESTINATION, id)
 
     @rule(actor=actors)
     def plan(self, actor: int) -> None:
         next(STEPS)
         self._plan(actor)
 
-    @rule(actor=actors, workers=hands, edits=edits)
-    def apply(self, actor: int, workers: int, edits: list[Edit]) -> None:
+    @rule(actor=actors, workers=hands, edits=st.lists(edits, max_size=2), twice=st.booleans())
+    def apply(self, actor: int, workers: int, edits: list[Edit], twice: bool) -> None:
+        """A second apply sends nothing that could change anything."""
         next(STEPS)
         self._edit(actor, edits)
-        self._apply(actor, workers)
-
-    @rule(actor=actors, workers=hands, edits=edits)
-    def apply_twice(self, actor: int, workers: int, edits: list[Edit]) -> None:
-        """The second one sends nothing that could change anything."""
-        next(STEPS)
-        self._edit(actor, edits)
-        if self._apply(actor, workers).exit is Exit.OK:
+        if self._apply(actor, workers).exit is Exit.OK and twice:
             assert self._apply(actor, workers).writes == []
 
-    @rule(actor=actors, workers=hands, last=st.integers(1, 20), arrives=st.booleans(), edits=edits)
-    def apply_until_killed(
-        self, actor: int, workers: int, last: int, arrives: bool, edits: list[Edit]
+    @rule(actor=actors, workers=hands, edits=st.lists(edits, min_size=1, max_size=3), trouble=troubles)
+    def apply_in_trouble(
+        self, actor: int, workers: int, edits: list[Edit], trouble: dict[str, Any] | str
     ) -> None:
+        """The process is killed, the computer sleeps, or HTTP goes wrong."""
         next(STEPS)
         self._edit(actor, edits)
-        line = Line(self.account.app, self.account.clock, dies_at=last, arrives=arrives)
-        self._apply(actor, workers, line, troubled=True)
-
-    @rule(actor=actors, workers=hands, last=st.integers(1, 6), arrives=st.booleans(), edits=edits)
-    def apply_until_killed_at_a_write(
-        self, actor: int, workers: int, last: int, arrives: bool, edits: list[Edit]
-    ) -> None:
-        next(STEPS)
-        self._edit(actor, edits)
-        writes = ("POST", "PATCH", "DELETE")
-        line = Line(self.account.app, self.account.clock, dies_at=last, arrives=arrives, counts=writes)
-        self._apply(actor, workers, line, troubled=True)
-
-    @rule(
-        actor=actors,
-        workers=hands,
-        fault=st.sampled_from(FAULTS),
-        call=st.sampled_from(CALLS),
-        often=st.sampled_from(["#1 times 1", "#1.. times 2", "", "#2.. times 1", "#3.."]),
-        edits=edits,
-    )
-    def apply_with_a_fault(  # noqa: PLR0917 - one argument per strategy
-        self, actor: int, workers: int, fault: str, call: str, often: str, edits: list[Edit]
-    ) -> None:
-        next(STEPS)
-        self._edit(actor, edits)
-        self.account.app.faults.add(parse_fault(fault.format(call=f"{call} {often}")))
-        try:
+        if isinstance(trouble, str):
+            self.account.app.faults.add(parse_fault(trouble))
             self._apply(actor, workers, troubled=True)
-        finally:
             self.account.app.faults.clear()
+        else:
+            self._apply(actor, workers, Line(self.account.app, self.account.clock, **trouble), troubled=True)
+
+    @rule(actor=actors, workers=hands, number=numbers, lost=st.sampled_from(LOST))
+    def rotate_in_vain_and_go_back(self, actor: int, workers: int, number: int, lost: str) -> None:
+        """Nobody knows whether the new password arrived, so the old one is sent again."""
+        next(STEPS)
+        for entry in _pick(list(self.models[actor].entries.values()), number):
+            self._new_password(actor, entry.variable)
+            self.account.app.faults.add(parse_fault(f"PATCH * {lost}"))
+            self._apply(actor, workers, troubled=True)
+            self.account.app.faults.clear()
+            self._new_password(actor, entry.variable, back=True)
+            self._apply(actor, workers)
+
+    @rule(actor=actors, number=numbers)
+    def lose_lines(self, actor: int, number: int) -> None:
+        """An entry that merely vanishes is noticed, and comes back."""
+        next(STEPS)
+        model = self.models[actor]
+        kept = dict(model.entries)
+        for key in _pick([key for key in kept if key != "anchor"], number):
+            del model.entries[key]
+        self._declare(actor)
+        self._plan(actor)
+        model.entries = kept
+        self._declare(actor)
 
     @rule(
         actor=actors,
-        workers=hands,
-        at=st.integers(1, 20),
-        seconds=st.sampled_from([1.0, 3_600.0, 864_000.0]),
-        edits=edits,
+        what=st.sampled_from(["memory", "clock", "clock", "clock"]),
+        seconds=st.sampled_from(JUMPS),
     )
-    def apply_while_asleep(
-        self, actor: int, workers: int, at: int, seconds: float, edits: list[Edit]
-    ) -> None:
-        """The lid was closed in the middle of a run: that may end it, or not."""
+    def lose_the_memory_or_the_time(self, actor: int, what: str, seconds: float) -> None:
         next(STEPS)
-        self._edit(actor, edits)
-        line = Line(self.account.app, self.account.clock, jump_at=at, jump=seconds)
-        self._apply(actor, workers, line, troubled=True)
-
-    @rule(seconds=st.sampled_from([-86_400.0, -1.0, 60.0, 1e7]))
-    def clock_jumps(self, seconds: float) -> None:
-        next(STEPS)
+        if what == "memory":
+            self.projects[actor].forget()
+            self.models[actor].forget()
         self.account.clock.jump(seconds)
 
-    @rule(actor=actors)
-    def lose_the_memory(self, actor: int) -> None:
-        next(STEPS)
-        self.projects[actor].forget()
-        self.models[actor].forget()
+    # How specs are edited
 
     def _edit(self, actor: int, edits: list[Edit]) -> None:
-        """Something to do for an apply."""
         model = self.models[actor]
         for what, number, other in edits:
             match what:
-                case "add":
-                    self._add(actor, number, other, bare=False)
-                case "database":
-                    for entry in self._one_of(model, number):
+                case "add" | "add a bare group":
+                    self._add(actor, number, other, bare=what != "add")
+                case "another database":
+                    for entry in _pick(list(model.entries.values()), number):
                         entry.database = f"EDIT_{other}"
-                case "password":
-                    for entry in self._one_of(model, number):
+                case "another password":
+                    for entry in _pick(list(model.entries.values()), number):
                         self._new_password(actor, entry.variable, back=other == 0)
-                case "name":
-                    self._rename(model, number, other)
+                case "another name":
+                    names = self._free_names(model)
+                    for entry in _pick(list(model.entries.values()), number):
+                        entry.name = names[other % len(names)]
+                case "another key":
+                    self._move_key(model, number)
+                case "a destination":
+                    self._give_a_destination(model, number)
+                case "its id":
+                    expected = model.expectation(self.account.contents)
+                    for key in _pick([key for key in model.entries if key in expected.bound], number):
+                        if not expected.problems:
+                            model.entries[key].id = expected.bound[key]
+                case _:
+                    self._remove(model, number, what)
         self._declare(actor)
+
+    def _free_names(self, model: Imagined) -> list[str]:
+        return [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
+
+    def _add(self, actor: int, number: int, name: int, *, bare: bool) -> None:
+        model, names = self.models[actor], self._free_names(self.models[actor])
+        used = {each.was for each in model.entries.values()} | model.entries.keys()
+        free = [key for key in KEYS if key not in used and self._is_settled_tombstone(model, key)]
+        for key in _pick(free, number):
+            model.tombstones.pop(key, None)
+            variable = f"PASSWORD_{next(self.counter)}"
+            model.entries[key] = Entry(names[name % len(names)], variable, has_destination=not bare)
+            self._new_password(actor, variable)
+
+    def _remove(self, model: Imagined, number: int, extent: str) -> None:
+        """With a tombstone that names the live group."""
+        expected = model.expectation(self.account.contents)
+        bound = [key for key in model.entries if key in expected.bound and key != "anchor"]
+        for key in _pick(bound, number):
+            entry = model.entries[key]
+            if expected.problems or entry.was or (extent == "destination" and not entry.has_destination):
+                continue
+            if extent == "destination":
+                entry.has_destination = False
+            else:
+                del model.entries[key]
+            model.tombstones[key] = expected.bound[key], extent
+
+    def _move_key(self, model: Imagined, number: int) -> None:
+        """`was:`."""
+        used = {each.was for each in model.entries.values()} | model.entries.keys() | model.tombstones.keys()
+        free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.known}]
+        fixed = {"anchor", *model.tombstones}
+        movable = [key for key, entry in model.entries.items() if entry.was is None and key not in fixed]
+        for key in _pick(movable if free else [], number):
+            entry = model.entries.pop(key)
+            entry.was = key
+            model.entries[free[0]] = entry
+
+    def _give_a_destination(self, model: Imagined, number: int) -> None:
+        bare = [key for key, entry in model.entries.items() if not entry.has_destination and key != "anchor"]
+        for key in _pick([key for key in bare if self._is_settled_tombstone(model, key)], number):
+            model.entries[key].has_destination = True
+            model.tombstones.pop(key, None)
 
     # What is looked at
 
@@ -375,7 +310,7 @@ class Machine(RuleBasedStateMachine):
         after = self.account.contents
         self._check_safe(model, run, expected, before, after)
         if not troubled and not expected.problems:
-            assert run.exit is Exit.OK, (run.refused, run.statuses, run.applied)
+            assert run.exit is Exit.OK, self._story(actor, run)
         if not troubled and expected.problems:
             assert {each.code for each in run.refused} == expected.problems
             assert run.writes == []
@@ -385,6 +320,13 @@ class Machine(RuleBasedStateMachine):
         elif not troubled:
             self._correct(actor, expected)
         return run
+
+    def _story(self, actor: int, run: Run) -> str:
+        """What to know where a run did not go well."""
+        left = run.applied.remaining if run.applied else None
+        planned = [(str(each.address), each.action, each.reasons, each.fields) for each in _effective(run)]
+        again = self.projects[actor].plan().plan.effective
+        return f"{run.refused} {run.statuses} left {left} planned {planned} again {again}"
 
     def _check_safe(
         self, model: Imagined, run: Run, expected: Expectation, before: dict[str, Any], after: dict[str, Any]
@@ -438,7 +380,7 @@ class Machine(RuleBasedStateMachine):
             )
             assert config == entry.config()
             if id in model.must_be_healthy:
-                assert destination["setup_status"] == "connected"
+                assert destination.get("setup_status") == "connected"
         for id, extent in model.tombstones.values():
             assert extent == "forget" or "destination" not in after.get(id, {})
             assert extent != "pair" or id not in after
@@ -477,6 +419,9 @@ class Machine(RuleBasedStateMachine):
                 ]
                 if len(namesakes) > 1:
                     entry.id = namesakes[0]
+        if expected.problems == {"removed-and-declared"}:
+            bound = expected.bound.values()
+            model.tombstones = {key: each for key, each in model.tombstones.items() if each[0] not in bound}
         if expected.problems == {"vanished"}:
             for key, each in model.known.items():
                 if key not in model.entries and key not in model.tombstones and each.group in contents:
@@ -484,18 +429,6 @@ class Machine(RuleBasedStateMachine):
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
-
-    def _one_of(self, model: Imagined, number: int) -> list[Entry]:
-        entries = list(model.entries.values())
-        return [entries[number % len(entries)]] if entries else []
-
-    def _group(self, number: int, *, with_destination: bool = False) -> list[str]:
-        ids = [
-            id
-            for id, group in self.account.contents.items()
-            if "destination" in group or not with_destination
-        ]
-        return [ids[number % len(ids)]] if ids else []
 
     def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
         model = self.models[actor]
@@ -508,6 +441,15 @@ class Machine(RuleBasedStateMachine):
     def _declare(self, actor: int) -> None:
         groups, removed = self.models[actor].specs()
         self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
+
+
+def _effective(run: Run) -> tuple[Change, ...]:
+    return run.planned.plan.effective if run.planned else ()
+
+
+def _pick(items: Collection[Any], number: int) -> list[Any]:
+    """One of them, or none where there is none."""
+    return [list(items)[number % len(items)]] if items else []
 
 
 @cache

@@ -45,7 +45,9 @@ def test_a_skipped_change_took_no_time() -> None:
     ],
 )
 def test_why_something_was_not_tried_stands_in_its_line(status: Status, message: str, line: str) -> None:
-    untried = replace(SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=at("a", 1, 1)),))
+    untried = replace(
+        SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=at("a", 1, 1)),)
+    )
     assert shown(untried) == [f"  ~ destination.analytics_prod  {line}"]
 
 
