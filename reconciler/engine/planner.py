@@ -145,7 +145,7 @@ class Planner:
         those that are sent."""
         known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
-        if record is None or record.id is None:
+        if record is None or not _remembers_fields(record):
             kept = {path: NOT_SENT for path in desired.fields if is_sent_by_us(desired, path)} | kept
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
@@ -182,7 +182,7 @@ class Planner:
 
     def _declared_since(self, desired: Desired, record: Record | None) -> list[FieldPath]:
         """Secrets that the spec declares since what is remembered: nobody has ever sent them."""
-        if record is None or record.id is None or not record.applied or not self.compares_secrets:
+        if record is None or not _remembers_fields(record) or not self.compares_secrets:
             return []
         return [
             path
@@ -300,6 +300,11 @@ class Planner:
                     help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
                 )
             )
+
+
+def _remembers_fields(record: Record) -> bool:
+    """Whether it is known what was declared of this object before; not so where a creation got no answer."""
+    return record.id is not None and bool(record.applied)
 
 
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:

@@ -15,7 +15,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Checking
 from reconciler.model.outcome import Applied, Outcome, Status
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Change
 from reconciler.model.record import Intent, Record
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
@@ -118,9 +118,11 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
     intents: dict[Address, Record] = {}
     for change in planned.plan.effective:
         step = planned.steps.get(change.address)
-        known = planned.records.get(change.address, Record(id=change.id))
+        known = planned.records.get(change.address, Record())
         if change.action is Action.CREATE:
             known = Record()
+        elif known.id is None:
+            known = _met_now(known, change, step)
         live = planned.live.get(change.id or "")
         name = live.name if live is not None else change.address.key
         if step is not None:
@@ -136,6 +138,14 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
         intent = Intent(change.action, name, planned.namesakes(name), at)
         intents[change.address] = replace(known, intent=intent)
     return intents
+
+
+def _met_now(known: Record, change: Change, step: Step | None) -> Record:
+    """What exists, and is remembered for the first time: its other fields are as declared already."""
+    known = replace(known, id=change.id)
+    if step is None:
+        return known
+    return replace(known, applied=step.declared, fingerprints=step.fingerprints)
 
 
 def _settle(workspace: Workspace, planned: Planned, outcomes: Collection[Outcome]) -> None:
