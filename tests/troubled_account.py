@@ -458,7 +458,9 @@ def _is_of(write: Exchange, change: Change, run: Run) -> bool:
     match change.action:
         case Action.DELETE:
             return (write.method, write.path) == ("DELETE", path) or _is_own_connection(write, change, run)
-        case Action.CREATE if (write.method, write.path) == ("POST", f"/v1/{address.kind}s"):
+        case Action.REPLACE if (write.method, write.path) == ("DELETE", path):
+            return True
+        case Action.CREATE | Action.REPLACE if (write.method, write.path) == ("POST", f"/v1/{address.kind}s"):
             values = _sent(run, address)
             if address.kind == GROUP:
                 return bool(write.body == {"name": values["name",]})

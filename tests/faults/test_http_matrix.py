@@ -394,6 +394,14 @@ def check_settled(runs: list[Run], untested: str | None = None) -> None:
 @pytest.mark.parametrize("cell", list(marked()))
 def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
     runs = carry_out(cell.fault, is_lie=cell.trouble.is_lie)
+    if cell.place == "connections" and cell.trouble.argument == "404":
+        # Told by its id that it is gone, nobody deletes it: not before somebody is told otherwise.
+        assert all(
+            "removal-done" in {each.code for each in run.planned.plan.warnings} for run in runs if run.planned
+        )
+        assert not [each for run in runs for each in run.effects if each.verb == "deleted"]
+        runs.append(stage().project.apply())
+        judge(runs[-1])
     # Refused, and there all the same: it is taken for somebody else's, which nobody here has to test.
     is_untested = cell.trouble.is_lie and cell.place == "POST destination"
     check_settled(runs, untested="Alpha" if is_untested else None)
