@@ -126,7 +126,7 @@ def _plan(session: Session, changes_exit: Exit, drift_only: bool, saving: Saving
             session.tell_plan(plan)
             session.tell_blockers(plan.blockers)
             if saving is not None and not plan.blockers:
-                session.tell(saved_to(str(saving.path)))
+                session.tell(saved_to(str(saving.path), sandbox=session.shared.sandbox))
             session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
         log.finished(code, code.reason)
     return code

@@ -20,9 +20,11 @@ def saved_text(created_at: datetime, expires_at: datetime, now: datetime, versio
     return Text(f"{made}, valid until {_time(expires_at)}.", QUIET)
 
 
-def saved_to(path: str) -> Text:
+def saved_to(path: str, *, sandbox: bool) -> Text:
     """The last line of a plan that was saved."""
-    return Text(f"Saved to {neutral(path)}. Apply exactly this plan with: reconciler apply {neutral(path)}")
+    where = " --sandbox" if sandbox else ""
+    name = neutral(path)
+    return Text(f"Saved to {name}. Apply exactly this plan with: reconciler apply {name}{where}")
 
 
 def still_current(reviewed: Plan, now: Plan) -> Text:
