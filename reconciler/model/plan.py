@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.policy import Judgement
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath
 
@@ -144,7 +145,7 @@ class Plan:
 
     `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
     `blockers` it is not applied. Plans of one `digest` would do the same. `narrowing` is None for a plan
-    of everything.
+    of everything. `judgements` are what the policies of the project say, also those that passed.
     """
 
     account_id: str
@@ -158,6 +159,7 @@ class Plan:
     seconds: float = 0.0
     digest: str = ""
     narrowing: Narrowing | None = None
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def effective(self) -> tuple[Change, ...]:

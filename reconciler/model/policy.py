@@ -1,0 +1,42 @@
+"""What a policy said about a plan. Policies are rules that a team writes into its project file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.diagnostic import Diagnostic
+
+
+class Level(StrEnum):
+    """How much a policy weighs."""
+
+    ADVISORY = "advisory"  # it warns
+    SOFT = "soft"  # it refuses, unless whoever applies overrides it and says why
+    HARD = "hard"  # it refuses
+
+
+class Standing(StrEnum):
+    """How a policy and a plan go together."""
+
+    PASSED = "passed"
+    VIOLATED = "violated"
+    FAILED = "failed"  # the policy itself could not judge; that refuses as well
+    OVERRIDDEN = "overridden"  # violated or failed, and overridden for this run
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One policy's word on one plan.
+
+    `policy` is its name, unique in a project; `rule` the kind of rule, for example `allowed-regions`. `findings` are
+    what it found, warnings where they stop nothing; they are among the plan's warnings or blockers too. `because` is
+    the reason that the team gives for having the policy.
+    """
+
+    policy: str
+    rule: str
+    level: Level
+    standing: Standing
+    findings: tuple[Diagnostic, ...] = ()
+    because: str = ""
