@@ -32,6 +32,8 @@ class Exit(IntEnum):
 
 _BY_CODE = {
     "account-unconfirmed": Exit.REFUSED,
+    "cannot-override": Exit.REFUSED,
+    "lease-lost": Exit.LOCKED,
     "locked": Exit.LOCKED,
     "has-connections": Exit.REFUSED,
     "limit-exceeded": Exit.REFUSED,
@@ -47,6 +49,8 @@ _BY_CODE = {
     "plan-stale": Exit.PLAN_REFUSED,
     "plan-unlike": Exit.PLAN_REFUSED,
     "platform-connection": Exit.REFUSED,
+    "policy-failed": Exit.REFUSED,
+    "policy-violated": Exit.REFUSED,
     "protected": Exit.REFUSED,
     "replace-refused": Exit.REFUSED,
     "no-terminal": Exit.USAGE,
@@ -65,7 +69,7 @@ def exit_for(diagnostics: Iterable[Diagnostic]) -> Exit:
 def exit_after(applied: Applied) -> Exit:
     """The exit code of an apply: an incomplete run outranks one that waits for an approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
-    if applied.interrupted and statuses <= _NOTHING_SENT:
+    if applied.interrupted and statuses <= _NOTHING_SENT and not errors_among(applied.problems):
         return Exit.INTERRUPTED
     if (
         applied.interrupted

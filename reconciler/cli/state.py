@@ -137,7 +137,8 @@ def unlock(shared: Shared, form: str, auto_approve: bool) -> Exit:
     """Break the lock of a run that is gone, after asking.
 
     Seldom needed: a lock dies with its process. It takes a person where the state is on a shared disk and the
-    other host died. A lock whose process runs on this host is not broken; stop that process instead.
+    other host died. In git and in buckets a lock runs out a few minutes after its holder was last heard of, and
+    this frees it before. A lock whose process runs on this host is not broken; stop that process instead.
     """
     return _in_session(shared, form, partial(_unlock, must_ask=not auto_approve))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 
 from reconciler.model.event import Event, Listener
 
 
 class Relay:
     """A listener for the main thread that also takes events of workers. What they post is told the next time the
-    main thread tells something or calls `deliver`."""
+    main thread tells something or calls `deliver`, which it does all the time: `tend` is what else it does then."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, tend: Callable[[], None] = lambda: None) -> None:
         self._listener = listener
+        self._tend = tend
         self._posted: queue.SimpleQueue[Event] = queue.SimpleQueue()
 
     def post(self, event: Event) -> None:
@@ -23,6 +25,7 @@ class Relay:
         """Tell what was posted. From the main thread."""
         while not self._posted.empty():
             self._listener(self._posted.get_nowait())
+        self._tend()
 
     def __call__(self, event: Event) -> None:
         """Tell an event, after those that were posted before it. From the main thread."""

@@ -10,11 +10,12 @@ from typing import TypeAlias
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.record import Record, State
+from reconciler.model.place import LocalPlace
+from reconciler.model.record import EXEMPTIONS_KEPT, Exemption, Record, State
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
-from reconciler.state.file import StateFile, StateSession
+from reconciler.state.store import Session, Store
 
 FOLDER = ".reconciler"
 SANDBOX = "sandbox"
@@ -27,11 +28,15 @@ def place_of(project: Project, name: str, *, sandbox: bool) -> Path:
     A project file of another name than `reconciler.yaml` has files of its own, so that two project files
     over the same specs do not share a memory.
     """
-    if name == STATE and project.state is not None and not sandbox:
-        return project.directory / project.state
-    folder = project.directory / FOLDER / (SANDBOX if sandbox else "")
+    if name == STATE and isinstance(project.state, LocalPlace) and not sandbox:
+        return project.directory / project.state.path
+    return project.directory / FOLDER / (SANDBOX if sandbox else "") / named_for(project, name)
+
+
+def named_for(project: Project, name: str) -> str:
+    """The name of a file of a project where those of others may stand beside it."""
     stem = project.path.stem
-    return folder / (name if stem == "reconciler" else f"{stem}.{name}")
+    return name if stem == "reconciler" else f"{stem}.{name}"
 
 
 class _Key(Enum):
@@ -50,7 +55,7 @@ class Memory:
 
     def __init__(
         self,
-        file: StateFile,
+        file: Store,
         entropy: Callable[[int], bytes],
         key: FingerprintKey = BESIDE_THE_STATE,
         refuge: Path | None = None,
@@ -62,7 +67,7 @@ class Memory:
         self._state = file.read()
         self._given = key
         self._key = file.key() if key is BESIDE_THE_STATE else None
-        self._session: StateSession | None = None
+        self._session: Session | None = None
 
     def prepare(self) -> None:
         """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
@@ -108,10 +113,13 @@ class Memory:
         """The plan that an earlier run was told to carry out and has not carried out to its end."""
         return self._state.reviewed if self._state is not None else None
 
-    def begin(self, account_id: str, reviewed: str | None = None) -> None:
-        """Start to write. `reviewed` is kept until `settle`. Raises ReconcilerError."""
+    def begin(
+        self, account_id: str, reviewed: str | None = None, exemptions: Iterable[Exemption] = ()
+    ) -> None:
+        """Start to write. `reviewed` is kept until `settle`, `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
-        self._session = self._file.open(replace(state, reviewed=reviewed))
+        kept = (*state.exemptions, *exemptions)[-EXEMPTIONS_KEPT:]
+        self._session = self._file.open(replace(state, reviewed=reviewed, exemptions=kept))
 
     def settle(self) -> None:
         """The reviewed plan is in effect."""
@@ -119,20 +127,29 @@ class Memory:
             self._session.settle()
 
     def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
-        """Keep or forget records, durably. Raises OSError."""
+        """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.
+        Raises OSError."""
         if self._session is None:
             raise RuntimeError("the memory is not open for writing")
         self._session.remember(entries)
 
     def keep(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
-        """`remember` before anything was sent: raises ReconcilerError."""
+        """`remember` before anything was sent, and durably wherever the state is: raises ReconcilerError."""
         try:
             self.remember(entries)
+            if self._session is not None:
+                self._session.sync()
         except OSError as error:
             raise ReconcilerError([self._file.unusable("written", error)]) from error
 
+    def tend(self) -> bool:
+        """Write what is due, and keep the lock. To be called often, by the thread that writes. Whether the run may
+        go on."""
+        return self._file.tend()
+
     def end(self) -> None:
-        """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError."""
+        """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
+        where the run was not to go on."""
         if self._session is None:
             return
         session, self._session = self._session, None
@@ -142,3 +159,5 @@ class Memory:
         except OSError as error:
             rescued = self._file.rescue(session.state, self._refuge)
             raise ReconcilerError([self._file.not_kept(error, rescued)]) from error
+        if self._file.stopped_by is not None:
+            raise ReconcilerError([self._file.stopped_by])

@@ -13,13 +13,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.record import Record, State
 from reconciler.model.value import FieldPath
-from reconciler.operations.memory import STATE, place_of
 from reconciler.operations.settings import Settings
-from reconciler.spec.files import shown_path
+from reconciler.operations.store import store_of
 from reconciler.spec.project import read_project
-from reconciler.state.file import StateFile
 from reconciler.state.journal import Entry
-from reconciler.state.lock import locked
+from reconciler.state.store import Store
 
 Records = Mapping[Address, Record]
 
@@ -57,11 +55,9 @@ def remembered(settings: Settings) -> Remembered:
     return _read(state_file(settings))
 
 
-def state_file(settings: Settings) -> StateFile:
+def state_file(settings: Settings) -> Store:
     """Where a project keeps its state. Raises `ReconcilerError` for a project file that cannot be read."""
-    project = read_project(settings.project, settings.directory)
-    path = place_of(project, STATE, sandbox=settings.sandbox)
-    return StateFile(path, shown_path(path, settings.directory))
+    return store_of(read_project(settings.project, settings.directory), settings)
 
 
 def record_at(records: Records, text: str) -> Records:
@@ -159,7 +155,7 @@ def _new_key(source: str, target: str) -> str:
     )
 
 
-def _read(file: StateFile) -> Remembered:
+def _read(file: Store) -> Remembered:
     state = file.read()
     if state is None:
         raise ReconcilerError(
@@ -176,15 +172,15 @@ def _read(file: StateFile) -> Remembered:
 
 
 @contextmanager
-def _writing(settings: Settings) -> Iterator[tuple[StateFile, Remembered]]:
+def _writing(settings: Settings) -> Iterator[tuple[Store, Remembered]]:
     """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
     file = state_file(settings)
     _read(file)
-    with locked(file.lock, settings.holder, file.shown_as):
+    with file.locked(settings.holder):
         yield file, _read(file)
 
 
-def _write(file: StateFile, state: State, entries: Iterable[Entry]) -> None:
+def _write(file: Store, state: State, entries: Iterable[Entry]) -> None:
     """Raises `ReconcilerError`; then everything is as it was, or as it is asked for."""
     session = file.open(state)
     try:

@@ -9,7 +9,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.holder import Holder
 from reconciler.operations.settings import Settings
 from reconciler.operations.state import state_file
-from reconciler.state.lock import Grip, Hold, break_lock, tidied
+from reconciler.state.lock import Grip, Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,19 @@ class Lock:
     @property
     def doubt(self) -> str:
         """Why it cannot be known here whether the holder of a held one is still at work."""
+        told = self._unknown
+        if self.hold.until:
+            told += f"; it is free by itself at {self.hold.until}, unless it is renewed"
+        return told
+
+    @property
+    def _unknown(self) -> str:
         match self.hold:
             case Hold(Grip.LOST, Holder(pid=pid)):
                 return f"no process {pid} is on this host: it is in a container, or somebody else has the lock now"
             case Hold(Grip.ELSEWHERE, Holder(pid=pid, host=name)):
                 return f"that is another host: look there whether process {pid} of {name} still runs"
-        return "somebody on this host, or on one that shares this disk, is at work"
+        return "somebody on this host, or on one that shares this state, is at work"
 
 
 def look_at_lock(settings: Settings) -> Lock:
@@ -43,13 +50,14 @@ def look_at_lock(settings: Settings) -> Lock:
     on another host, in another container, or nameless: then a person has to know whether it is still at work.
     """
     file, host = state_file(settings), settings.holder.host
-    hold = tidied(file.lock, host, file.shown_as)
+    hold = file.tidied(host)
     if hold.grip is Grip.RUNNING and hold.holder is not None:
-        raise ReconcilerError([_at_work(hold.holder, file.shown_as)])
-    return Lock(file.shown_as, hold, lambda: break_lock(file.lock, hold, host, file.shown_as))
+        raise ReconcilerError([_at_work(hold.holder, hold.until, file.shown_as)])
+    return Lock(file.shown_as, hold, lambda: file.break_lock(hold, host))
 
 
-def _at_work(holder: Holder, place: str) -> Diagnostic:
+def _at_work(holder: Holder, until: str, place: str) -> Diagnostic:
+    free = f"at {until}" if until else "as soon as it is gone"
     return Diagnostic(
         "locked",
         f"the lock of the state `{place}` belongs to a process that runs on this host",
@@ -57,5 +65,5 @@ def _at_work(holder: Holder, place: str) -> Diagnostic:
             f"it is held by {holder}",
             f"numbers of processes are used again: look what {holder.pid} is before you stop it",
         ),
-        help=f"wait for it to end, or stop process {holder.pid}; the lock is free as soon as it is gone",
+        help=f"wait for it to end, or stop process {holder.pid}; the lock is free {free}",
     )

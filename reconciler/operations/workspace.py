@@ -20,7 +20,6 @@ from reconciler.model.value import Reference, Secret
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
     BESIDE_THE_STATE,
-    STATE,
     UNKNOWN_KEY,
     FingerprintKey,
     Memory,
@@ -30,12 +29,12 @@ from reconciler.operations.sandbox import sandbox_transport
 from reconciler.operations.scope import load_baseline
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
+from reconciler.operations.store import store_of
 from reconciler.secrets.base import Registry, SecretUnavailable, Surroundings, without_own
 from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import shown_path
 from reconciler.spec.project import Project
-from reconciler.state.file import StateFile
-from reconciler.state.lock import locked
+from reconciler.state.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +84,18 @@ def open_workspace(
     """
     specs = load_declared(settings)
     baseline = load_baseline(settings)
-    place = place_of(specs.project, STATE, sandbox=settings.sandbox)
-    file = StateFile(place, shown_path(place, settings.directory))
+    store = store_of(specs.project, settings)
     with ExitStack() as stack:
         if access is Access.WRITE:
-            stack.enter_context(locked(file.lock, settings.holder, file.shown_as))
+            stack.enter_context(store.locked(settings.holder))
         transport = stack.enter_context(_transport(settings, specs.project))
         registry = _registry(settings, specs)
-        memory = Memory(file, settings.entropy, _fingerprint_key(settings, specs, registry), settings.refuge)
+        key = _fingerprint_key(settings, specs, registry, store)
+        memory = Memory(store, settings.entropy, key, settings.refuge)
         if access is Access.WRITE:
             memory.prepare()
-        relay, ending = Relay(listener), cancelled or threading.Event()
+        ending = cancelled or threading.Event()
+        relay = Relay(listener, lambda: None if memory.tend() else ending.set())
         courier = Courier(
             transport, settings.clock, cancelled=ending, told=relay.post, budget=_budget(specs.project)
         )
@@ -161,11 +161,11 @@ def _registry(settings: Settings, specs: Specs) -> Registry:
     return open_registry(used, project.secrets.commands, surroundings)
 
 
-def _fingerprint_key(settings: Settings, specs: Specs, registry: Registry) -> FingerprintKey:
+def _fingerprint_key(settings: Settings, specs: Specs, registry: Registry, store: Store) -> FingerprintKey:
     """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
     reference = specs.fingerprint_key
     if settings.sandbox or reference is None:
-        return BESIDE_THE_STATE
+        return BESIDE_THE_STATE if store.keeps_key else UNKNOWN_KEY
     if not settings.compare_secrets:
         return UNKNOWN_KEY
     try:

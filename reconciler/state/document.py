@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.address import Address
 from reconciler.model.plan import Action
-from reconciler.model.record import Intent, Record, State
+from reconciler.model.record import Exemption, Intent, Record, State
 from reconciler.model.value import FieldPath
 
 FORMAT: Final = 1
@@ -51,6 +52,16 @@ class RecordDocument(_Strict):
     applied_at: str = ""
 
 
+class ExemptionDocument(_Strict):
+    """An exemption."""
+
+    by: str
+    at: str
+    what: tuple[str, ...]
+    reason: str
+    digest: str
+
+
 class StateDocument(_Strict):
     """A snapshot."""
 
@@ -60,6 +71,7 @@ class StateDocument(_Strict):
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
     reviewed: str | None = None
+    exemptions: tuple[ExemptionDocument, ...] = ()
 
 
 class EntryDocument(_Strict):
@@ -85,6 +97,7 @@ def encoded_state(state: State) -> bytes:
         account_id=state.account_id,
         records={str(address): _document(record) for address, record in state.records.items()},
         reviewed=state.reviewed,
+        exemptions=tuple(ExemptionDocument(**asdict(each)) for each in state.exemptions),
     )
     data = document.model_dump(mode="json", exclude_defaults=False)
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
@@ -102,6 +115,7 @@ def decoded_state(content: bytes) -> State:
         account_id=document.account_id,
         records={address_of(text): _record(record) for text, record in document.records.items()},
         reviewed=document.reviewed,
+        exemptions=tuple(Exemption(**each.model_dump()) for each in document.exemptions),
     )
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
 from reconciler.state.journal import Entry, JournalWriter, replayed
+from reconciler.state.lock import Hold, break_lock, locked, tidied
 
 
 class StateFile:
     """Where a state is kept. `path` is the snapshot; `.journal` and `.key` stand behind its name for the journal
     and for the key of the fingerprints."""
+
+    keeps_key = True
+    stopped_by = None  # nobody takes this lock from a process that runs
 
     def __init__(self, path: Path, shown_as: str) -> None:
         self._path = path
@@ -34,6 +40,23 @@ class StateFile:
     def lock(self) -> Path:
         """What whoever writes must hold."""
         return self._path.with_name(self._path.name + ".lock")
+
+    def locked(self, holder: Holder) -> AbstractContextManager[None]:
+        """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
+        return locked(self.lock, holder, self._shown)
+
+    def tidied(self, host: str) -> Hold:
+        """How the lock is held, seen from `host`. What a dead holder left of a free one is removed. Raises
+        ReconcilerError."""
+        return tidied(self.lock, host, self._shown)
+
+    def break_lock(self, seen: Hold, host: str) -> None:
+        """Take the lock away from whoever holds it. Raises ReconcilerError where it is not held as it was `seen`."""
+        break_lock(self.lock, seen, host, self._shown)
+
+    def tend(self) -> bool:
+        """True: all is written at once, and the lock needs no renewal."""
+        return True
 
     def read(self) -> State | None:
         """Snapshot and journal together; None where there is no state yet. Writes nothing.
@@ -180,6 +203,9 @@ class StateSession:
         except OSError as error:
             self._broken_by = error
             raise
+
+    def sync(self) -> None:
+        """Nothing is left to be done: `remember` is durable."""
 
     def settle(self) -> None:
         """Let the next snapshot say that the reviewed plan is in effect."""

@@ -29,10 +29,12 @@ class Grip(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A lock as it is now. Of a FREE one `holder` is who left without tidying up, if anybody did."""
+    """A lock as it is now. Of a FREE one `holder` is who left without tidying up, if anybody did. `until` is when a
+    lock ends that ends by itself (ISO 8601, UTC)."""
 
     grip: Grip
     holder: Holder | None = None
+    until: str = ""
 
 
 @contextmanager

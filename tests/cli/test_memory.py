@@ -550,8 +550,8 @@ def test_the_project_says_where_the_memory_is(orders: Project, server: Fivetran)
     assert apply(orders, server) == []
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/key", "git:origin/state", "' '"])
-def test_a_memory_that_is_no_file_is_refused_with_its_place(
+@pytest.mark.parametrize("place", ["ftp://host/key", "s3://bucket", "git:origin", "git:https://host/", "' '"])
+def test_a_memory_without_a_place_is_refused_where_it_is_written(
     orders: Project, server: Fivetran, place: str
 ) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"

@@ -1,0 +1,308 @@
+"""A state at a remote place: one file for all of it, and a lease beside it as its lock.
+
+What is about to be done is there before the first call; what was done follows at intervals and at the end. What a
+killed run did in between is found by looking, as its intents say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.holder import Holder
+from reconciler.model.record import Record, State
+from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
+from reconciler.state.file import write_atomically
+from reconciler.state.journal import Entry
+from reconciler.state.lease import HeldError, Tenancy, hold_in
+from reconciler.state.lock import Grip, Hold
+from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
+
+_PAUSE = 2.0
+
+
+class RemoteState:
+    """A state on a shelf, in the file `name`. Its lock is the file of that name with `.lock` behind it.
+
+    No key of fingerprints is ever kept there: whoever reads the state could try out secrets with it.
+    """
+
+    keeps_key = False
+
+    def __init__(self, shelf: Shelf, name: str, shown_as: str, surroundings: Surroundings) -> None:
+        self._shelf = shelf
+        self._name = name
+        self._lock = f"{name}.lock"
+        self._shown = shown_as
+        self._around = surroundings
+        self._tenancy: Tenancy | None = None
+        self._session: RemoteSession | None = None
+        self._stopped_by: Diagnostic | None = None
+
+    @property
+    def shown_as(self) -> str:
+        """The place as people know it."""
+        return self._shown
+
+    def read(self) -> State | None:
+        """The state as it is now; None where there is none yet. Takes no lock and writes nothing.
+
+        Raises ReconcilerError for one that is damaged, newer, or cannot be reached.
+        """
+        try:
+            content = self._shelf.read(self._name)[self._name]
+            return None if content is None else decoded_state(content)
+        except RemoteError as error:
+            raise ReconcilerError([self.unusable("read", error)]) from error
+        except NewerError as error:
+            raise ReconcilerError(
+                [self._flawed("state-newer", "was written by a newer version", error)]
+            ) from error
+        except DamagedError as error:
+            raise ReconcilerError([self._flawed("state-damaged", "is damaged", error)]) from error
+
+    def key(self) -> bytes | None:
+        """None: see above."""
+        return None
+
+    def keep_key(self, key: bytes) -> None:
+        """Not to be called."""
+        raise NotImplementedError("a remote state keeps no key")
+
+    @contextmanager
+    def locked(self, holder: Holder) -> Iterator[None]:
+        """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
+        tenancy = Tenancy(self._shelf, self._lock, holder, self._around)
+        try:
+            tenancy.begin()
+        except HeldError as error:
+            raise ReconcilerError([self._held(error.hold)]) from None
+        except RemoteError as error:
+            raise ReconcilerError([self.unusable("locked", error)]) from error
+        self._tenancy = tenancy
+        try:
+            yield
+        finally:
+            self._tenancy = None
+            with suppress(RemoteError):  # it is another's by now, or runs out by itself
+                tenancy.end()
+
+    def tidied(self, host: str) -> Hold:
+        """How the lock is held, seen from `host`. One that ran out is taken away. Raises ReconcilerError."""
+        try:
+            hold = self._hold(host)
+            if hold.grip is Grip.FREE and hold.holder is not None:
+                self._shelf.write({self._lock: None}, "took away a lock that had run out")
+        except RemoteError as error:
+            raise ReconcilerError([self.unusable("looked at", error)]) from error
+        return hold
+
+    def break_lock(self, seen: Hold, host: str) -> None:
+        """Take the lock away from whoever holds it. Raises ReconcilerError where it is not held as it was `seen`: who
+        renewed it in the meantime is at work."""
+        try:
+            now = self._hold(host)
+            if now.grip is Grip.FREE:
+                return
+            if now != seen:
+                raise ReconcilerError([self._held(now)])
+            self._shelf.write(
+                {self._lock: None}, f"broke the lock of {now.holder or 'somebody without a name'}"
+            )
+        except ChangedError:
+            raise ReconcilerError([self._held(self._hold(host))]) from None
+        except RemoteError as error:
+            raise ReconcilerError([self.unusable("unlocked", error)]) from error
+
+    def open(self, state: State) -> RemoteSession:
+        """Begin to write, with `state` as the next one. Nothing is written before `sync`. The lock must be held."""
+        if self._tenancy is None:
+            raise RuntimeError("the state is not locked")
+        self._session = RemoteSession(self._tenancy, self._name, state, self._around)
+        return self._session
+
+    def tend(self) -> bool:
+        """Write what is due, and renew the lock, where it is time to. Whether the run may go on.
+
+        A write that fails is made again the next time. Without the lock nothing may be started: then somebody else
+        may be at work.
+        """
+        tenancy, session = self._tenancy, self._session
+        if tenancy is None:
+            return True
+        has_news = session is not None and session.is_open and session.has_news
+        if self._stopped_by is None and tenancy.is_due(with_news=has_news):
+            try:
+                if session is not None and has_news:
+                    session.sync()
+                else:
+                    tenancy.write({}, "still at work")
+            except ChangedError as error:
+                self._stopped_by = self.unusable("written", error)
+            except RemoteError as error:
+                if tenancy.has_run_out:
+                    self._stopped_by = self._not_renewed(error)
+        return self._stopped_by is None or session is None or not session.is_open
+
+    @property
+    def stopped_by(self) -> Diagnostic | None:
+        """Why the run may not go on."""
+        return self._stopped_by
+
+    def rescue(self, state: State, refuge: Path | None) -> Path | None:
+        """Write a state to this machine: beside the project file, or else into `refuge`. Where it is then."""
+        name = f"{Path(self._name).name}.rescued-{state.serial}"
+        for folder in (self._around.directory / ".reconciler", refuge):
+            if folder is None:
+                continue
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(folder / name, encoded_state(state))
+            except OSError:
+                continue
+            return folder / name
+        return None
+
+    def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
+        """What to say where a run could not write down at its end what it did."""
+        note = (
+            f"what this run did is written to `{rescued}`"
+            if rescued
+            else "it could not be written anywhere else"
+        )
+        if isinstance(error, ChangedError):
+            lost = self.unusable("written", error)
+            return replace(lost, notes=(*lost.notes, note))
+        return Diagnostic(
+            "state-not-kept",
+            f"the state `{self._shown}` could not be written: {error}",
+            notes=(note,),
+            help="see that it can be reached, and apply again: what exists is found and not made twice",
+        )
+
+    def unusable(self, done: str, error: OSError) -> Diagnostic:
+        """What to say where the state could not be `read`, `locked` or `written`."""
+        if isinstance(error, ChangedError):
+            return Diagnostic(
+                "lease-lost",
+                f"the state `{self._shown}` is another run's by now",
+                notes=self._successor(),
+                help=_LOOK_AGAIN,
+            )
+        advice = (
+            error.advice if isinstance(error, RemoteError) else ""
+        ) or "see that it can be reached from here"
+        return Diagnostic(
+            error.code if isinstance(error, RemoteError) else "state-unusable",
+            f"the state `{self._shown}` cannot be {done}: {error}",
+            help=f"{advice}; then run again",
+        )
+
+    def _hold(self, host: str = "") -> Hold:
+        return hold_in(self._shelf.read(self._lock)[self._lock], self._around.clock.now(), host)
+
+    def _successor(self) -> tuple[str, ...]:
+        """Who has the lock now, if that can be known."""
+        try:
+            hold = self._hold()
+        except RemoteError:
+            return ()
+        if hold.holder is None:
+            return ("its lock was broken or ran out, or somebody wrote it without one",)
+        return (f"it is held by {hold.holder}",)
+
+    def _held(self, hold: Hold) -> Diagnostic:
+        by = f"it is held by {hold.holder}" if hold.holder else "its holder does not say who it is"
+        notes = (by, f"it is free again at {hold.until}, unless it is renewed") if hold.until else (by,)
+        return Diagnostic(
+            "locked",
+            f"another run is writing to the state `{self._shown}`",
+            notes=notes,
+            help="wait for it to end and run again; the lock of a run that died runs out by itself, and"
+            " `reconciler state unlock` breaks it before",
+        )
+
+    def _not_renewed(self, error: RemoteError) -> Diagnostic:
+        return Diagnostic(
+            "lease-lost",
+            f"the lock of the state `{self._shown}` ran out, since it could not be renewed: {error}",
+            notes=("another run may have taken it, so nothing new was started",),
+            help=_LOOK_AGAIN,
+        )
+
+    def _flawed(self, code: str, what: str, error: Exception) -> Diagnostic:
+        if code == "state-newer":
+            return Diagnostic(
+                code,
+                f"the state `{self._shown}` was written by a newer version of this program: {error}",
+                help="use that version, here and wherever else this state is used",
+            )
+        return Diagnostic(
+            code,
+            f"the state `{self._shown}` {what}: {error}",
+            notes=("a state is memory only: without it, entries are found again by their ids or names",),
+            help="restore an earlier version of it, or delete it and plan again",
+        )
+
+
+_LOOK_AGAIN = "see who is at work, then apply again: what exists is found and not made twice"
+
+
+class RemoteSession:
+    """A state that is being written. What `remember` is given is durable after the next `sync`."""
+
+    def __init__(self, tenancy: Tenancy, name: str, state: State, surroundings: Surroundings) -> None:
+        self._tenancy = tenancy
+        self._name = name
+        self._clock = surroundings.clock
+        self._records = dict(state.records)
+        self._base = replace(state, serial=state.serial + 1)
+        self.has_news = True
+        self.is_open = True
+
+    @property
+    def records(self) -> Mapping[Address, Record]:
+        """What is remembered now."""
+        return MappingProxyType(self._records)
+
+    @property
+    def state(self) -> State:
+        """The whole state as of now."""
+        return replace(self._base, records=dict(self._records))
+
+    def remember(self, entries: Iterable[Entry]) -> None:
+        """Keep records, or forget an address (None), until the next `sync`."""
+        for address, record in entries:
+            if record is None:
+                self._records.pop(address, None)
+            else:
+                self._records[address] = record
+        self.has_news = True
+
+    def sync(self) -> None:
+        """Write everything now. Raises RemoteError."""
+        state = self.state
+        told = f"serial {state.serial}, {len(state.records)} records"
+        self._tenancy.write({self._name: encoded_state(state)}, told)
+        self.has_news = False
+
+    def settle(self) -> None:
+        """Let the next state say that the reviewed plan is in effect."""
+        self._base = replace(self._base, reviewed=None)
+
+    def close(self) -> None:
+        """Write everything for the last time; a place that does not answer is asked twice. Raises RemoteError."""
+        self.is_open = False
+        self._base = replace(self._base, serial=self._base.serial + 1)
+        try:
+            self.sync()
+        except ChangedError:
+            raise
+        except RemoteError:
+            self._clock.sleep(_PAUSE)
+            self.sync()

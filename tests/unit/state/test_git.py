@@ -1,0 +1,373 @@
+"""A branch as a shelf: what is written is there, what others wrote stays, and the user's repository is left alone."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from git_folder import git
+from shared_states import BRANCH, HOLDER, Upstream, surroundings
+
+from reconciler.model.place import GitPlace, parse_place
+from reconciler.state import git_commands
+from reconciler.state.git import GitShelf
+from reconciler.state.git_commands import Done
+from reconciler.state.shelf import ChangedError, RemoteError, UnusableError
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    """A bare repository."""
+    return Upstream(tmp_path / "upstream.git")
+
+
+@pytest.fixture
+def clone(upstream: Upstream, tmp_path: Path) -> Path:
+    """Somebody's repository, in which the project is."""
+    return upstream.clone(tmp_path / "clone")
+
+
+def place(text: str = f"git:origin/{BRANCH}") -> GitPlace:
+    found = parse_place(text)
+    assert isinstance(found, GitPlace)
+    return found
+
+
+def shelf(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: str) -> GitShelf:
+    return GitShelf(place(text), surroundings(folder, **environ))
+
+
+def written(one: GitShelf, **contents: str) -> None:
+    """Write files by their names without `.json`, having looked at them."""
+    names = [f"{name}.json" for name in contents]
+    one.read(*names)
+    one.write({f"{name}.json": text.encode() for name, text in contents.items()}, "because")
+
+
+def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
+    upstream: Upstream, clone: Path
+) -> None:
+    one = shelf(clone)
+    assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
+    one.write({"state.json.lock": b"mine\n"}, "locked")
+    one.write({"state.json.lock": None, "state.json": b"{}\n"}, "serial 1")
+    assert upstream.files() == {"state.json": "{}"}
+    assert shelf(clone).read("state.json") == {"state.json": b"{}\n"}
+    assert upstream.subjects() == [
+        "reconciler apply: state.json, locked",
+        "reconciler apply: state.json, serial 1",
+    ]
+    last = git(upstream.path, "log", "-1", "--format=%an <%ae> %cn|%B", BRANCH)
+    assert last.startswith("ci <ci@runner-7> ci|")
+    assert "By ci on runner-7, process 4711, since 2026-11-26T10:00:00+00:00" in last
+    assert git(upstream.path, "rev-list", "--max-parents=0", BRANCH, "main").count("\n") == 1, "an orphan"
+
+
+def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(upstream: Upstream, clone: Path) -> None:
+    first, second = shelf(clone), shelf(clone)
+    for each in (first, second):
+        each.read("state.json")
+    first.write({"state.json": b"first"}, "first")
+    with pytest.raises(ChangedError):
+        second.write({"state.json": b"second"}, "second")
+    assert upstream.files() == {"state.json": "first"}
+    second.read("state.json")
+    second.write({"state.json": b"second"}, "second")
+    with pytest.raises(ChangedError):
+        first.write({"state.json": None}, "away with it")
+    assert upstream.files() == {"state.json": "second"}
+
+
+def test_of_many_who_write_at_the_same_moment_one_comes_through(upstream: Upstream, clone: Path) -> None:
+    count = 6
+    ready, won = threading.Barrier(count), []
+
+    def write(number: int) -> None:
+        one = shelf(clone)
+        one.read("state.json")
+        ready.wait(60)
+        with suppress(ChangedError):
+            one.write({"state.json": f"{number}".encode()}, "me first")
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    [winner] = won
+    assert upstream.files() == {"state.json": f"{winner}"}
+
+
+def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(upstream: Upstream, clone: Path) -> None:
+    one = shelf(clone)
+    written(one, state="first")
+    git(upstream.path, "branch", "-D", BRANCH)
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"second"}, "second")
+    assert one.read("state.json") == {"state.json": None}
+    one.write({"state.json": b"second"}, "second")
+    assert upstream.files() == {"state.json": "second"}
+
+
+def test_projects_that_share_a_branch_do_not_lose_each_others_writes(upstream: Upstream, clone: Path) -> None:
+    names = [f"team{number}.state" for number in range(4)]
+    failures: list[BaseException] = []
+
+    def write(name: str) -> None:
+        try:
+            one = shelf(clone)
+            for turn in range(3):
+                written(one, **{name: f"{name} {turn}"})
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in names]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert failures == []
+    assert upstream.files() == {f"{name}.json": f"{name} 2" for name in names}
+    assert len(upstream.subjects()) == 12
+
+
+def forgetful(folder: Path, once: Path, *commands: str) -> str:
+    """A PATH with a git that does what it is told, and says that it failed while the file `once` exists."""
+    folder.mkdir()
+    real = shutil.which("git")
+    program = folder / "git"
+    tests = " ".join(f"*' {each} '*) hit=1;;" for each in commands)
+    program.write_text(
+        f"""#!/bin/sh
+hit=0; case " $* " in {tests} esac
+if [ $hit = 1 ] && [ -e '{once}' ]; then '{real}' "$@"; echo 'fatal: the line is dead' >&2; exit 1; fi
+exec '{real}' "$@"
+"""
+    )
+    program.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_a_push_whose_answer_was_lost_counts_as_what_it_was(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push"))
+    one.read("state.json")
+    once.touch()
+    one.write({"state.json": b"first"}, "first")
+    assert upstream.subjects() == ["reconciler apply: state.json, first"]
+
+
+def test_after_a_push_of_which_nothing_is_known_the_next_one_goes_on(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push", "ls-remote"))
+    one.read("state.json")
+    once.touch()
+    with pytest.raises(RemoteError, match="the line is dead") as caught:
+        one.write({"state.json": b"first"}, "first")
+    assert not isinstance(caught.value, ChangedError)
+    once.unlink()
+    one.write({"state.json": b"second"}, "second")
+    assert upstream.files() == {"state.json": "second"}
+    stranger = shelf(clone)
+    written(stranger, state="third")
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"fourth"}, "fourth")
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """All files of a repository with its work tree."""
+    return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+@pytest.mark.parametrize("form", ["as it is", "shallow", "detached", "bare", "in a folder of it"])
+def test_the_users_repository_is_left_as_it_is(
+    upstream: Upstream, clone: Path, tmp_path: Path, form: str
+) -> None:
+    git(clone, "commit", "-q", "--allow-empty", "-m", "more")
+    git(clone, "push", "-q", "origin", "HEAD:refs/heads/main")
+    (clone / "work.txt").write_text("changed\n")
+    git(clone, "add", "work.txt")
+    (clone / "new.txt").write_text("new\n")
+    folder = clone
+    match form:
+        case "shallow":
+            folder = tmp_path / "shallow"
+            git(tmp_path, "clone", "-q", "--depth=1", "--branch=main", f"file://{upstream.path}", str(folder))
+        case "detached":
+            git(clone, "checkout", "-q", "--detach", "HEAD")
+        case "bare":
+            folder = tmp_path / "bare"
+            git(tmp_path, "clone", "-q", "--bare", str(upstream.path), str(folder))
+        case "in a folder of it":
+            folder = clone / "specs"
+            folder.mkdir()
+    before = snapshot(folder)
+    written(shelf(folder), state="first")
+    again = shelf(folder)
+    written(again, state="second")
+    assert snapshot(folder) == before
+    assert upstream.files() == {"state.json": "second"}
+    assert not git(folder, "branch", "--all", "--list", f"*{BRANCH}*")
+
+
+def test_nobodys_identity_hooks_and_signatures_play_a_part(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / "hooks").mkdir(parents=True)
+    for name in ("pre-push", "pre-commit", "commit-msg", "reference-transaction"):
+        for folder in (home / "hooks", clone / ".git" / "hooks"):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_text("#!/bin/sh\necho hooked >&2; exit 1\n")
+            (folder / name).chmod(0o755)
+    (home / ".gitconfig").write_text(
+        f"[core]\n\thooksPath = {home / 'hooks'}\n[commit]\n\tgpgsign = true\n[push]\n\tgpgSign = true\n"
+        "[user]\n\tuseConfigOnly = true\n[push]\n\tfollowTags = true\n"
+    )
+    git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is a machine of its own
+    odd = replace(HOLDER, user="<root>\n", host="")
+    one = GitShelf(place(), surroundings(clone, odd, HOME=str(home)))
+    written(one, state="first")
+    again = GitShelf(place(), surroundings(clone, odd, HOME=str(home)))
+    assert again.read("state.json") == {"state.json": b"first"}
+    assert git(upstream.path, "log", "-1", "--format=%an <%ae>", BRANCH) == "root <root@reconciler>"
+
+
+def test_variables_that_lead_git_elsewhere_do_not(upstream: Upstream, clone: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    trace = tmp_path / "trace"
+    environ = {
+        name: str(elsewhere)
+        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+    }
+    one = shelf(clone, **environ, GIT_TRACE=str(trace), GIT_AUTHOR_DATE="no date", GIT_NAMESPACE="other")
+    written(one, state="first")
+    assert upstream.files() == {"state.json": "first"}
+    assert not elsewhere.exists()
+    assert not trace.exists()
+
+
+def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
+    upstream: Upstream, clone: Path
+) -> None:
+    """As actions/checkout leaves the credentials of a job there."""
+    git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
+    git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
+    written(shelf(clone), state="first")
+    given = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{upstream.path}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://other.example.invalid/x.git",
+    }
+    one = shelf(clone, f"git:https://other.example.invalid/x.git/{BRANCH}", **given)
+    assert one.read("state.json") == {"state.json": b"first"}
+
+
+@pytest.mark.parametrize(
+    "form", ["an absolute path", "a relative path", "a file URL", "a remote with a relative path"]
+)
+def test_a_repository_has_many_addresses(upstream: Upstream, clone: Path, tmp_path: Path, form: str) -> None:
+    written(shelf(clone), state="first")
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    text = {
+        "an absolute path": f"git:{upstream.path}/{BRANCH}",
+        "a relative path": f"git:../upstream.git/{BRANCH}",
+        "a file URL": f"git:file://{upstream.path}/{BRANCH}",
+        "a remote with a relative path": f"git:origin/{BRANCH}",
+    }[form]
+    if "remote" in form:
+        git(clone, "remote", "set-url", "origin", "../upstream.git")
+        folder = clone / "deep"
+        folder.mkdir()
+    assert shelf(folder, text).read("state.json") == {"state.json": b"first"}
+
+
+def test_branches_may_have_slashes(upstream: Upstream, clone: Path) -> None:
+    written(shelf(clone, "git:origin/fivetran/state"), state="first")
+    assert upstream.files("fivetran/state") == {"state.json": "first"}
+    assert shelf(clone, f"git:{upstream.path}/fivetran/state").read("state.json") == {"state.json": b"first"}
+
+
+def test_a_branch_with_other_files_is_left_alone(upstream: Upstream, clone: Path) -> None:
+    with pytest.raises(UnusableError, match=r"other files, such as `work\.txt`"):
+        shelf(clone, "git:origin/main").read("state.json")
+
+
+def test_a_server_that_refuses_is_quoted(upstream: Upstream, clone: Path) -> None:
+    one = shelf(clone)
+    one.read("state.json")
+    upstream.hook("pre-receive", "exit 1")
+    with pytest.raises(RemoteError, match="pre-receive hook declined") as caught:
+        one.write({"state.json": b"first"}, "first")
+    assert BRANCH in caught.value.advice
+    assert upstream.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("git:upstream/state", "git knows no remote `upstream`"),
+        ("git:/nowhere/at/all.git/state", "does not appear to be a git repository"),
+        ("git:http://127.0.0.1:9/infra.git/state", "unable to access"),
+    ],
+)
+def test_what_cannot_be_reached_is_said(clone: Path, text: str, said: str) -> None:
+    with pytest.raises(RemoteError, match=said):
+        shelf(clone, text).read("state.json")
+
+
+def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
+    git(clone, "remote", "set-url", "origin", "http://ci:hunter2-hunter2@127.0.0.1:9/infra.git")
+    with pytest.raises(RemoteError) as caught:
+        shelf(clone).read("state.json")
+    assert "127.0.0.1:9/infra.git" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_credentials_in_what_git_says_are_left_out() -> None:
+    said = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
+    assert Done(128, b"", said).complaint == (
+        "git says: fatal: unable to access 'https://git.example.com/x.git/': no"
+    )
+    assert Done(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", said).complaint == (
+        "git says: [remote rejected] (declined)"
+    )
+    assert Done(3, b"", b"").complaint == "git says: nothing (it ended with 3)"
+
+
+def test_a_machine_without_git_is_told_so(clone: Path) -> None:
+    with pytest.raises(RemoteError, match="git is not installed") as caught:
+        shelf(clone, PATH="/nowhere").read("state.json")
+    assert "2.31" in caught.value.advice
+
+
+def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_commands, "_PATIENCE", 0.2)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "git"
+    program.write_text("#!/bin/sh\nexec sleep 30\n")
+    program.chmod(0o755)
+    with pytest.raises(RemoteError, match=r"did not come to an end within 0\.2 s"):
+        shelf(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
+
+
+def test_nothing_of_ours_stays_behind(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place_for_all = tmp_path / "tmp"
+    place_for_all.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place_for_all))
+    one = shelf(clone)
+    written(one, state="first")
+    [folder] = place_for_all.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    del one
+    assert list(place_for_all.iterdir()) == []

@@ -1,0 +1,157 @@
+"""An object as a shelf, against an emulated S3 on a loopback socket."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from shared_states import Bucket, a_bucket, surroundings
+
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.place import ObjectPlace, parse_place
+from reconciler.state.object import ObjectShelf
+from reconciler.state.shelf import ChangedError, RemoteError
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Bucket]:
+    """An emulated S3."""
+    with a_bucket() as made:
+        yield made
+
+
+@pytest.fixture
+def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, to which the environment leads."""
+    for name, value in server.environ.items():
+        monkeypatch.setenv(name, value)
+    for key in ("state.json", "state.json.lock"):
+        server.remove(key)
+    return server
+
+
+def shelf(text: str = "s3://states/state.json") -> ObjectShelf:
+    place = parse_place(text)
+    assert isinstance(place, ObjectPlace)
+    return ObjectShelf(place, surroundings(Path.cwd()))
+
+
+def test_what_is_written_is_there(bucket: Bucket) -> None:
+    one = shelf()
+    assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
+    one.write({"state.json.lock": b"mine", "state.json": b"1"}, "because")
+    one.write({"state.json": b"2"}, "because")
+    assert bucket.files() == {"state.json.lock": "mine", "state.json": "2"}
+    one.write({"state.json.lock": None}, "because")
+    assert bucket.files() == {"state.json": "2"}
+    assert shelf().read("state.json", "state.json.lock") == {"state.json": b"2", "state.json.lock": None}
+
+
+def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(bucket: Bucket) -> None:
+    first, second, third = shelf(), shelf(), shelf()
+    for each in (first, second):
+        each.read("state.json")
+    first.write({"state.json": b"first"}, "first")
+    with pytest.raises(ChangedError):
+        second.write({"state.json": b"second"}, "made at the same time")
+    third.read("state.json")
+    first.write({"state.json": b"first again"}, "first")
+    with pytest.raises(ChangedError):
+        third.write({"state.json": b"third"}, "replaced at the same time")
+    assert bucket.files() == {"state.json": "first again"}
+
+
+def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: Bucket) -> None:
+    count = 10
+    ready, won = threading.Barrier(count), []
+
+    def write(number: int) -> None:
+        one = shelf()
+        one.read("state.json")
+        ready.wait(60)
+        with suppress(ChangedError):
+            one.write({"state.json": f"{number}".encode()}, "me first")
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    [winner] = won
+    assert bucket.files() == {"state.json": f"{winner}"}
+
+
+def test_one_that_was_deleted_under_a_writer_is_not_made_again(bucket: Bucket) -> None:
+    one = shelf()
+    one.read("state.json")
+    one.write({"state.json": b"first"}, "first")
+    bucket.remove("state.json")
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"second"}, "second")
+    assert bucket.files() == {}
+
+
+def test_a_write_of_which_nothing_is_known_may_have_come_through(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf()
+    one.read("state.json")
+    really = one._put
+
+    def lost(name: str, content: bytes) -> None:
+        seen = one._seen[name]
+        really(name, content)
+        one._seen[name] = seen
+        raise OSError("the line is dead")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one, "_put", lost)
+        with pytest.raises(RemoteError) as caught:
+            one.write({"state.json": b"first"}, "first")
+        assert not isinstance(caught.value, ChangedError)
+    one.write({"state.json": b"first"}, "the same again")
+    with monkeypatch.context() as patch:
+        patch.setattr(one, "_put", lost)
+        with pytest.raises(RemoteError):
+            one.write({"state.json": b"second"}, "second")
+    one.write({"state.json": b"third"}, "another one")
+    assert bucket.files() == {"state.json": "third"}
+    bucket.put("state.json", "somebody else's")
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"fourth"}, "fourth")
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_one(bucket: Bucket) -> None:
+    with pytest.raises(RemoteError, match="there is no such bucket"):
+        shelf("s3://nowhere/state.json").read("state.json")
+
+
+def test_an_endpoint_that_does_not_answer_is_said(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(RemoteError, match="S3 did not answer") as caught:
+        shelf().read("state.json")
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with pytest.raises(ReconcilerError) as caught:
+        shelf(f"{scheme}://states/state.json")
+    [told] = caught.value.diagnostics
+    assert told.code == "object-store-not-installed"
+    assert "pip install 'fivetran-reconciler[object-store]'" in told.help
+
+
+def test_a_cloud_that_is_not_set_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(ReconcilerError) as caught:
+        shelf("az://states/state.json")
+    [told] = caught.value.diagnostics
+    assert told.code == "state-unusable"
+    assert "AZURE_STORAGE_ACCOUNT_NAME" in told.help
