@@ -18,6 +18,7 @@ CODES_ELSEWHERE = {
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
+    "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
@@ -39,6 +40,13 @@ CODES_ELSEWHERE = {
         "tests/cli/test_emulate_options.py::test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line"
     ),
     "invalid-seed": "tests/cli/test_emulate_options.py::test_a_mistake_in_a_seed_is_shown_at_its_place",
+    "job-file-unwritable": (
+        "tests/cli/test_github_formats.py::test_a_file_that_cannot_be_written_is_one_warning_and_no_failure"
+    ),
+    "lease-lost": (
+        "tests/faults/test_remote_state.py"
+        "::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
+    ),
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
     "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
     "missing-ca-bundle": "tests/unit/api/test_endpoint.py::test_all_findings_come_at_once",
@@ -51,6 +59,9 @@ CODES_ELSEWHERE = {
         "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
     ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
+    "object-store-not-installed": (
+        "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
+    ),
     "outcome-unknown": (
         "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
     ),
@@ -72,6 +83,9 @@ CODES_ELSEWHERE = {
     "plan-unreadable": "tests/cli/test_saved_plan_files.py::test_what_is_no_plan_is_refused_without_a_request",
     "platform-connection": (
         "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
+    ),
+    "policy-failed": (
+        "tests/unit/policy/test_judge.py::test_a_rule_that_cannot_judge_refuses_whatever_its_level"
     ),
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_clear_error",
     "protected": "tests/cli/test_removal.py::test_what_is_protected_is_not_deleted",
@@ -100,6 +114,10 @@ CODES_ELSEWHERE = {
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
     "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
+    "state-unreachable": (
+        "tests/faults/test_remote_state.py"
+        "::test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent"
+    ),
     "state-unusable": "tests/cli/test_memory.py::test_nothing_is_sent_that_could_not_be_remembered",
     "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
     "too-large": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 
 from reconciler.catalogue import leaves
@@ -32,6 +32,11 @@ def is_public(name: str) -> bool:
     """Whether a config field, or the one that a mistyped name was meant for, is a secret of no service."""
     fields = _fields_anywhere()
     return not fields.get(nearest(name, fields) or "", True)
+
+
+def config_fields() -> Collection[str]:
+    """Names of the config fields of all services."""
+    return _fields_anywhere().keys()
 
 
 @cache

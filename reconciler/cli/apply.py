@@ -72,7 +72,7 @@ class Approval:
 
 @click.command("apply")
 @click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
-@format_option("text", "json")
+@format_option("text", "json", "github")
 @click.option(
     "--allow",
     metavar="LIMIT=N",
@@ -80,7 +80,14 @@ class Approval:
     callback=_allowances,
     help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
 )
-@click.option("--reason", metavar="TEXT", help="Why a limit is raised.")
+@click.option(
+    "--override",
+    "overridden",
+    metavar="POLICY",
+    multiple=True,
+    help="Go on although this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
+)
+@click.option("--reason", metavar="TEXT", help="Why a limit is raised or a policy overridden.")
 @click.option(
     "--expect",
     metavar="DIGEST",
@@ -109,6 +116,7 @@ def command(
     require_signature: bool,
     auto_approve: bool,
     allow: dict[str, float],
+    overridden: tuple[str, ...],
     reason: str | None,
     fail_fast: bool,
 ) -> Exit:
@@ -129,13 +137,20 @@ def command(
     must_ask = not (auto_approve or plan is not None or expect is not None)
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
-    if bool(allow) != bool(reason and reason.strip()):
-        raise MisuseError(
-            "`--allow` and `--reason` belong together", 'write for example `--reason "as agreed"`'
-        )
-    chosen = replace(shared, allowed=allow, reason=reason, fail_fast=fail_fast)
+    _refuse_exceptions_without_a_reason(allow, overridden, reason)
+    chosen = replace(shared, allowed=allow, overridden=overridden, reason=reason, fail_fast=fail_fast)
     approval = Approval(plan, signature_key, expect, must_ask)
-    return in_session(chosen, form, partial(_apply, approval=approval))
+    return in_session(chosen, form, partial(_apply, approval=approval), failing="Not applied")
+
+
+def _refuse_exceptions_without_a_reason(
+    allow: dict[str, float], overridden: tuple[str, ...], reason: str | None
+) -> None:
+    given = "`--override`" if overridden and not allow else "`--allow`"
+    if bool(allow or overridden) != bool(reason and reason.strip()):
+        raise MisuseError(
+            f"{given} and `--reason` belong together", 'write for example `--reason "as agreed"`'
+        )
 
 
 def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
@@ -250,6 +265,7 @@ def _agreed(session: Session, plan: Plan) -> bool:
 
 def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
     """Log and print the end of a run, in the form that was asked for."""
+    from reconciler.cli.planned import leave_applied
     from reconciler.report.apply_json import applied_data
     from reconciler.report.apply_text import summary
     from reconciler.report.plan_json import plan_data
@@ -260,6 +276,8 @@ def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Appli
         session.tell(summary(applied))
         if applied.problems and not session.wants_document:
             session.tell_diagnostics(applied.problems)
+    if session.form == "github":
+        leave_applied(session, plan, code, applied)
     session.tell_document(
         code, {"plan": plan_data(plan), "applied": None if applied is None else applied_data(applied)}
     )

@@ -32,6 +32,7 @@ class Shared:
     changed_since: str | None = None
     settings_from: str | None = None
     allowed: Mapping[str, float] = field(default_factory=dict)
+    overridden: tuple[str, ...] = ()
     events: Path | None = None
     parallelism: int = 8
     reason: str | None = None
@@ -185,8 +186,8 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--settings-from",
         metavar="REV",
-        help="Take all but the specs (limits, protected keys, state, account, what secrets may come from) from the"
-        " project file of this git revision, so that a change cannot loosen its own gate.",
+        help="Take all but the specs (limits, policies, protected keys, state, account, what secrets may come from)"
+        " from the project file of this git revision, so that a change cannot loosen its own gate.",
     )
     @functools.wraps(command)
     def with_settings(*, shared: Shared, settings_from: str | None, **others: Any) -> Any:

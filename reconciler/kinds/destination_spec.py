@@ -28,6 +28,7 @@ from reconciler.spec.reference import SECRET, VALUE, Sources, reference_of
 from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table, node_at, plain
 
 EXTRA_CONFIG = "extra_config"
+POLICIES = "policies"
 _OPTIONS = ("trust", "setup_tests", "lifecycle")
 _HARMLESS = frozenset(
     {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
@@ -153,7 +154,7 @@ def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | No
         name=spec.name,
         span=spec.destination_span,
         fields=leaves.fields,
-        spans=leaves.spans,
+        spans=leaves.spans | _option_spans(block),
         id=spec.id,
         id_span=spec.id_span,
         depends_on=(Address(GROUP, spec.key),),
@@ -210,6 +211,8 @@ def _without(block: Table, checked: Collection[Span]) -> Table:
 
 def is_harmless(keys: tuple[str, ...], text: str) -> bool:
     """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
+    if keys[0] == POLICIES:
+        return not keys[-1].startswith(f"{CONFIG}.") or is_public(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN:
         return True  # plans show references too
     if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
@@ -294,6 +297,17 @@ def _unknown_key(key: str, span: Span, known: tuple[str, ...], service: Node | N
         help=f"did you mean `{suggestion}`?" if suggestion else "fields of the service stand below `config:`",
         secret=True,  # S-41: what follows may be anything
     )
+
+
+def _option_spans(block: Table) -> dict[FieldPath, Span]:
+    """Where what says how to treat it stands."""
+    tables = ((key, node) for key, node in block.items() if key in _OPTIONS)
+    return {
+        (key, name): entry.node.span
+        for key, table in tables
+        if isinstance(table, Table)
+        for name, entry in table.entries.items()
+    }
 
 
 def _options(block: Table) -> tuple[Options, list[Diagnostic]]:

@@ -62,6 +62,11 @@ EXPLANATIONS = MappingProxyType(
             "underscores and start with a letter. All other keys must at least be text. What Fivetran "
             "shows can be any text: write it as `name:`."
         ),
+        "bad-policy": (
+            "An entry below `policies:` in the project file has exactly one rule, settings that this rule "
+            "understands, and a name that no other policy has. A policy that means something else than "
+            "its author thinks protects nobody, so nothing goes on before it is in order."
+        ),
         "bad-proxy": (
             "The environment names a proxy whose address cannot be used: only `http://` and `https://` "
             "proxies are supported. It is checked first because otherwise every single call would fail. "
@@ -100,6 +105,11 @@ EXPLANATIONS = MappingProxyType(
             " message of the exception is left out on purpose, because it could hold a value of yours. "
             "Please report it. If it happened during an apply, plan again: what exists is found and not "
             "made twice."
+        ),
+        "cannot-override": (
+            "`--override` is for soft policies of the project, by their names. An advisory policy stops "
+            "nothing, and a hard one is meant to hold whoever applies: the way around it is a reviewed "
+            "change of the project file."
         ),
         "conflict": (
             "Fivetran answered 409: what exists in the account does not allow this call, for example "
@@ -219,6 +229,18 @@ EXPLANATIONS = MappingProxyType(
             "of its group, so such an account cannot exist. Correct the entry, or leave ids out: the "
             "emulator then makes them."
         ),
+        "job-file-unwritable": (
+            "With `--format github` a run adds a page to the summary of its step and sets outputs, through files that "
+            "the runner names in `GITHUB_STEP_SUMMARY` and `GITHUB_OUTPUT`. One of them cannot be written or has no "
+            "room left. The run went on and ends as it would have without them, but later steps do not get what was "
+            "to be there."
+        ),
+        "lease-lost": (
+            "The lock of a state that runners share is a lease, which a run renews while it works. This "
+            "run could not renew it in time, or somebody broke the lock or wrote the state meanwhile. "
+            "Two runs at once could make the same group twice, so this one started nothing more and left "
+            "the state as the other run has it. Apply again: what exists is found and not made twice."
+        ),
         "legacy-service": (
             "The service is one that Fivetran has superseded or withdrawn. Existing destinations of it "
             "are still managed, but creating a new one is likely to be refused. Use the successor that "
@@ -242,6 +264,7 @@ EXPLANATIONS = MappingProxyType(
             "group twice, so the second one stops before it does anything. The message says who holds the"
             " lock. Wait for that run to end; the lock of a process that died is free at once. Where the "
             "state is on a shared disk and the other host died, `reconciler state unlock` breaks the lock."
+            " In git and in buckets a lock is a lease: one that nobody renews runs out by itself."
         ),
         "mask-literal": (
             "A value consists of stars only. That is what Fivetran's answers show in the place of a "
@@ -321,6 +344,11 @@ EXPLANATIONS = MappingProxyType(
             "`destination.orders:config.password`; an address alone means all secrets of that entry, and "
             "`*` stands for anything. Names with the scheme `esm:` do not count, because Fivetran fetches"
             " those by itself."
+        ),
+        "object-store-not-installed": (
+            "A state in a bucket is reached by a library that is not installed with everything else, "
+            "since most projects do without it. Install the extra that the message names, on every "
+            "machine that reads or writes this state, or keep the state in a file or in git."
         ),
         "old-region-name": (
             "The region is named as in the early days of Fivetran's API, when regions had no cloud. Such "
@@ -412,6 +440,18 @@ EXPLANATIONS = MappingProxyType(
             "Fivetran may put a connection of its own, `fivetran_metadata`, beside a destination, and it "
             "blocks the deletion. It is deleted only where the entry below `removed:` says so, since the "
             "logs that it holds go with it."
+        ),
+        "policy-failed": (
+            "A policy could not judge, because its rule ended with an error. Nobody knows then whether "
+            "what it guards against is in this plan, so it refuses, also where it would only warn. "
+            "Correct the package that brings the rule; a soft or advisory policy can be overridden for "
+            "one run."
+        ),
+        "policy-violated": (
+            "The specs, or what an apply would do, are against a policy of the project. A hard policy "
+            "refuses, a soft one refuses unless whoever applies overrides it and says why, and an "
+            "advisory one only warns. Policies stand below `policies:` in the project file, each with "
+            "the reason that its authors gave."
         ),
         "port-unavailable": (
             "The emulator could not listen on the port: another program has it, or ports below 1024 are "
@@ -514,6 +554,12 @@ EXPLANATIONS = MappingProxyType(
             "The changes were carried out, and the file that remembers them could not be written at "
             "the end. What is to be remembered was written to another place, which is named, or is "
             "lost. Nothing at Fivetran is lost: entries are found again by their ids and names."
+        ),
+        "state-unreachable": (
+            "The state is kept in a git repository or a bucket, and that did not answer, did not take the "
+            "credentials, or refused the write. Without the state nobody knows what earlier runs did, and "
+            "without its lock two runs could work at once, so nothing is sent to Fivetran. Correct the "
+            "address, the network or the credentials that the message is about, and run again."
         ),
         "state-unusable": (
             "The file that remembers what this program did cannot be read or written, because of "

@@ -84,6 +84,16 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldValue:
+    """One field with its value, as it may be told. With `shown` not CLEAR, `value` is a text that says where the value
+    comes from, or None."""
+
+    path: FieldPath
+    value: Any
+    shown: Shown = Shown.CLEAR
+
+
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """Declared secrets of something that exists: are they those that were sent last? Three different answers."""
 
@@ -97,6 +107,9 @@ class Change:
     """What would happen to one address. `id` is known for everything that exists already.
 
     `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
+    `other_values` is all that is declared and that `fields` does not tell, for those who want to see the whole object.
+    `applied` is what was last applied, where that tells more: of what is gone or given up, and of a field that moved on
+    both sides. Neither decides anything: a plan with other ones would do the same.
     """
 
     address: Address
@@ -109,6 +122,8 @@ class Change:
     risk: Risk = Risk.IN_PLACE
     uncomparable: tuple[FieldPath, ...] = ()
     secrets: Secrets = Secrets()
+    other_values: tuple[FieldValue, ...] = ()
+    applied: tuple[FieldValue, ...] = ()
 
     @property
     def missing(self) -> bool:

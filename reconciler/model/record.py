@@ -45,10 +45,29 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemption:
+    """What somebody let one run do beyond the limits and the soft policies of its project, and why.
+
+    `by` is who, `at` when it was (ISO 8601, UTC), `what` limits as `deletes=3` and policies by name, `digest` that of
+    the plan.
+    """
+
+    by: str
+    at: str
+    what: tuple[str, ...]
+    reason: str
+    digest: str
+
+
+EXEMPTIONS_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
 
     `reviewed` is the plan that a run was told to carry out, as a saved plan has it, until all of it is in effect.
+    `exemptions` are the last ones, oldest first.
     """
 
     lineage: str
@@ -56,3 +75,4 @@ class State:
     account_id: str
     records: Mapping[Address, Record] = field(default_factory=dict)
     reviewed: str | None = None
+    exemptions: tuple[Exemption, ...] = ()

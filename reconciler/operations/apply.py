@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,8 +15,9 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Checking
 from reconciler.model.outcome import Applied, Outcome, Status
-from reconciler.model.plan import Action, Change
-from reconciler.model.record import Intent, Record
+from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.policy import Standing
+from reconciler.model.record import Exemption, Intent, Record
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
 
@@ -31,7 +32,7 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: str | None = No
     """
     clock, courier, settings = workspace.settings.clock, workspace.courier, workspace.settings
     began, sent, repeated = clock.monotonic(), courier.requests_sent, courier.repeated
-    _adopt(workspace, planned, reviewed)
+    _adopt(workspace, planned, reviewed, _exemptions(workspace, planned.plan))
     workspace.memory.keep(_intents(workspace, planned).items())
     applier = Applier(
         client=workspace.client,
@@ -76,10 +77,26 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
         raise ReconcilerError(problems)
 
 
-def _adopt(workspace: Workspace, planned: Planned, reviewed: str | None = None) -> None:
+def _exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
+    """What whoever applies lets this run do, and why."""
+    settings = workspace.settings
+    limits = [f"{limit}={number:g}" for limit, number in settings.allowed.items()]
+    policies = [each.policy for each in plan.judgements if each.standing is Standing.OVERRIDDEN]
+    if settings.reason and (limits or policies):
+        by = f"{settings.holder.user} on {settings.holder.host}"
+        at = settings.clock.now().isoformat(timespec="seconds")
+        yield Exemption(by, at, (*limits, *policies), settings.reason, plan.digest)
+
+
+def _adopt(
+    workspace: Workspace,
+    planned: Planned,
+    reviewed: str | None = None,
+    exemptions: Iterable[Exemption] = (),
+) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
     known = _in_effect(workspace, planned)
-    workspace.memory.begin(planned.plan.account_id, reviewed)
+    workspace.memory.begin(planned.plan.account_id, reviewed, exemptions)
     gone = {address: None for address in workspace.memory.records if address not in planned.records}
     forgotten = {change.address: None for change in planned.plan.forgotten}
     entries: dict[Address, Record | None] = {**_moved(workspace, planned), **known, **gone, **forgotten}

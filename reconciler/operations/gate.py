@@ -15,6 +15,9 @@ from reconciler.spec.revision import project_at
 _WHOSE = {
     "bad-reference": "what references may name is what `{}` says",
     "limit-exceeded": "the limits are those of `{}`",
+    "policy-failed": "the policies are those of `{}`",
+    "cannot-override": "the policies are those of `{}`",
+    "policy-violated": "the policies are those of `{}`",
     "protected": "the protected keys are those of `{}`",
     "reference-not-allowed": "what references may name is what `{}` says",
 }

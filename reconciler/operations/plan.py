@@ -31,6 +31,7 @@ from reconciler.model.plan import Action, Change, Plan, Unmanaged
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
 from reconciler.operations.gate import settings_told
+from reconciler.operations.policies import judge_plan, weighed
 from reconciler.operations.resend import chosen_secrets
 from reconciler.operations.scope import Scope, scope_of
 from reconciler.operations.specs import Specs
@@ -114,7 +115,11 @@ def make_plan(
         seconds=clock.monotonic() - began,
         narrowing=chosen.narrowing,
     )
-    beyond = () if only is not None else _beyond_limits(workspace, plan, _managed(specs, listing, bound))
+    managed = _managed(specs, listing, bound)
+    beyond: Iterable[Diagnostic] = ()
+    if only is None:
+        plan = _judged(workspace, plan, steps, details, managed)
+        beyond = _beyond_limits(workspace, plan, len(managed))
     narrowed = only is not None or chosen.narrowing is not None
     digest = digest_of(
         plan, steps, removals.removals, listing.groups, sorted(map(str, scope)) if narrowed else ()
@@ -181,18 +186,43 @@ def _beyond_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[D
     return exceeded(plan, managed, limits, workspace.settings.allowed)
 
 
-def _managed(specs: Specs, listing: Listing, bound: Mapping[str, str]) -> int:
-    """How many of the objects that exist are declared or to be deleted, whatever the scope."""
-    declared = {(each.address.kind, bound.get(each.address.key, "")) for each in specs.destinations}
-    declared |= {(GROUP, id) for id in bound.values()}
-    removed = {
-        (address.kind, each.id)
+def _judged(
+    workspace: Workspace,
+    plan: Plan,
+    steps: Mapping[Address, Step],
+    details: Mapping[str, Observed],
+    managed: Collection[Address],
+) -> Plan:
+    """The plan with what the policies of the project say about it."""
+    judgements = judge_plan(
+        workspace.specs,
+        plan,
+        steps=steps,
+        observed=details,
+        existing=managed,
+        overridden=workspace.settings.overridden,
+    )
+    warnings, blockers = weighed(judgements)
+    return replace(
+        plan,
+        warnings=(*plan.warnings, *warnings),
+        blockers=(*plan.blockers, *blockers),
+        judgements=judgements,
+    )
+
+
+def _managed(specs: Specs, listing: Listing, bound: Mapping[str, str]) -> frozenset[Address]:
+    """Of what is declared or to be deleted all that exists, whatever the scope."""
+    ids = {Address(GROUP, key): id for key, id in bound.items()}
+    ids |= {each.address: bound.get(each.address.key, "") for each in specs.destinations}
+    ids |= {
+        address: each.id
         for each in specs.removed
         if each.extent is not Extent.MANAGEMENT
         for address in given_up(each)
     }
     existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
-    return sum(id in existing[kind] for kind, id in declared | removed)
+    return frozenset(address for address, id in ids.items() if id in existing[address.kind])
 
 
 def _the_right_account(workspace: Workspace) -> wire.Account:

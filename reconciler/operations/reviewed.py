@@ -265,7 +265,7 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, str]:
     """
     planned = make_plan(workspace)
     if planned.plan.digest == digest:
-        return planned, encoded_plan(saved_plan(workspace, planned)).decode()
+        return planned, encoded_plan(_as_remembered(saved_plan(workspace, planned))).decode()
     kept = workspace.memory.reviewed
     saved = _decoded(kept) if kept is not None else None
     if kept is not None and saved is not None and saved.plan.digest == digest:
@@ -284,6 +284,12 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, str]:
             )
         ]
     )
+
+
+def _as_remembered(saved: SavedPlan) -> SavedPlan:
+    """A state keeps what a plan does, and not the whole objects that people are shown with it."""
+    changes = tuple(replace(change, other_values=(), applied=()) for change in saved.plan.changes)
+    return replace(saved, plan=replace(saved.plan, changes=changes))
 
 
 def _decoded(kept: str) -> SavedPlan | None:

@@ -24,6 +24,8 @@ from reconciler.kinds.destination_schema import (
 from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.operations.settings import Settings
+from reconciler.policy.plugin import installed
+from reconciler.policy.rules import RULES, PolicyEntry
 from reconciler.spec.load import project_files
 from reconciler.spec.project import ProjectFile, read_project
 from reconciler.spec.schema import SpecFile
@@ -112,7 +114,28 @@ class _Outline(GenerateJsonSchema):
 def _project_schema() -> Schema:
     schema = _skeleton(ProjectFile, "fivetran-reconciler project file")
     schema["properties"]["defaults"]["properties"]["destination"] |= ref(INHERITED)
+    schema["properties"]["policies"]["items"] = _policy_schema()
     return _whole(schema)
+
+
+def _policy_schema() -> Schema:
+    """One policy: exactly one rule, of this program or of an installed package."""
+    schema = _skeleton(PolicyEntry, "policy")
+    rules = [*RULES, *sorted(installed())]
+    properties: Schema = {rule: {} for rule in rules}
+    properties |= {key: _given(part) for key, part in schema["properties"].items()}
+    return {**schema, "properties": properties, "oneOf": [{"required": [rule]} for rule in rules]}
+
+
+def _given(schema: Schema) -> Schema:
+    """A setting that may be left out, as it is where it is not."""
+    parts = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if not parts:
+        return schema
+    rest = {key: part for key, part in schema.items() if key not in ("anyOf", "default")}
+    only: Schema = parts[0] if len(parts) == 1 else {"anyOf": parts}
+    inner = {key: _given(part) for key, part in only.get("properties", {}).items()}
+    return {**only, **({"properties": inner} if inner else {}), **rest}
 
 
 def _spec_schema() -> Schema:

@@ -19,6 +19,7 @@ from reconciler.model.source import Span
 from reconciler.model.value import Reference
 from reconciler.operations.gate import settings_told, with_settings
 from reconciler.operations.settings import Settings
+from reconciler.policy.load import Policy, policies_of
 from reconciler.secrets.stores import rules
 from reconciler.spec.exposure import shaded
 from reconciler.spec.load import Loaded, gather
@@ -39,6 +40,7 @@ class Specs:
     files: tuple[str, ...]
     warnings: tuple[Diagnostic, ...]
     fingerprint_key: Reference | None = None
+    policies: tuple[Policy, ...] = ()
 
 
 UNCHECKED = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
@@ -64,7 +66,8 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
     secrets = loaded.project.secrets
     sources, findings = sources_of(secrets, rules(secrets.commands))
     key = _fingerprint_key(loaded.project, sources)
-    diagnostics = [*loaded.findings, *findings, *([key] if isinstance(key, Diagnostic) else [])]
+    policies, unfit = policies_of(loaded.project.policies)
+    diagnostics = [*loaded.findings, *findings, *([key] if isinstance(key, Diagnostic) else []), *unfit]
     for spec in loaded.groups:
         desired, findings = desired_destination(spec, sources)
         diagnostics += findings
@@ -86,6 +89,7 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
         loaded.files,
         tuple(in_reading_order(diagnostics)),
         key if isinstance(key, Reference) else None,
+        policies,
     )
 
 

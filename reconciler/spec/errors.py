@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -34,10 +34,13 @@ _FORMS = {
     "profiles": "write one key per profile below `profiles:`, with settings of destinations below it",
     "defaults": "write `destination:` below `defaults:`, with settings of destinations below it",
     "destination": "write settings below `destination:`, for example `service: snowflake`",
+    "policies": "write for example `policies: [{allowed-regions: [AWS_US_EAST_1]}]`",
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
 """How the keys look whose values are not of one word."""
+_ENTRIES = {"policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"}
+"""The same for entries of lists."""
 
 
 def diagnostics_of(error: ValidationError, root: Table, model: type[BaseModel]) -> list[Diagnostic]:
@@ -85,8 +88,14 @@ def _expected(finding: ErrorDetails) -> str:
 def _spoken(finding: ErrorDetails, root: Table, location: Location) -> Diagnostic:
     is_key = finding["loc"][-1] == _KEY_MARKER
     span = key_span_at(root, location) if is_key else span_at(root, location)
-    advice = finding.get("ctx", {}).get("help", "")
-    return Diagnostic(finding["type"], finding["msg"], span, help=advice)
+    context = finding.get("ctx", {})
+    return Diagnostic(
+        finding["type"],
+        finding["msg"],
+        span,
+        help=context.get("help", ""),
+        secret=bool(context.get("secret")),
+    )
 
 
 def _unknown_key(root: Table, location: Location, model: type[BaseModel]) -> Diagnostic:
@@ -138,7 +147,7 @@ def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
     entry_of = "an entry of " if location and isinstance(location[-1], int) else ""
     is_empty = isinstance(node, Scalar) and not node.as_written and node.value is None
     span = key_span_at(root, location) if is_empty else node.span  # an empty value has no place of its own
-    advice = _FORMS.get(name, f"write {expected}") if not entry_of else f"write {expected}"
+    advice = (_ENTRIES if entry_of else _FORMS).get(name, f"write {expected}")
     if expected == "text" and isinstance(node, Scalar):
         advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
@@ -168,22 +177,22 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     kind: Any = model
     for step in location:
         kind = _below(kind, step)
-    return list(kind.model_fields) if _is_model(kind) else []
+    return [field.alias or name for name, field in kind.model_fields.items()] if _is_model(kind) else []
 
 
 def _below(kind: Any, step: int | str) -> Any:
     if _is_model(kind):
-        field = kind.model_fields.get(step)
+        field = next((each for name, each in kind.model_fields.items() if step in (name, each.alias)), None)
         return _required(field.annotation) if field else None
     arguments = get_args(kind)
     return _required(arguments[-1]) if arguments else None
 
 
 def _required(annotation: Any) -> Any:
-    """The type without its `| None`."""
+    """The type without its `| None`, and without what is noted about it."""
     if get_origin(annotation) in {Union, types.UnionType}:
-        return next((each for each in get_args(annotation) if each is not type(None)), None)
-    return annotation
+        return _required(next((each for each in get_args(annotation) if each is not type(None)), None))
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _is_model(kind: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -12,25 +11,25 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.place import Place, PlaceError, parse_place
 from reconciler.model.source import Span
 from reconciler.spec.files import shown_path
-from reconciler.spec.schema import Identifier, MaybeMapped, Skeleton, Version, validated
+from reconciler.spec.schema import Identifier, Mapped, MaybeMapped, Skeleton, Version, validated
 from reconciler.spec.source import parse, read
 from reconciler.spec.sources import SecretRules, SecretsBlock, secret_rules
 from reconciler.spec.tree import Scalar, Sequence, Table
 
 
-def _local_path(text: str) -> str:
-    if not text.strip() or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text):
-        raise PydanticCustomError(
-            "wrong-shape",
-            "a state is kept in a file of this machine",
-            {"help": "write a path, for example `state: .reconciler/state.json`"},
-        )
+def _place(text: str) -> str:
+    try:
+        parse_place(text)
+    except PlaceError as error:
+        context = {"text": str(error), "help": error.advice, "secret": error.secret}
+        raise PydanticCustomError("wrong-shape", "{text}", context) from None
     return text
 
 
-LocalPath: TypeAlias = Annotated[str, AfterValidator(_local_path)]
+StatePlace: TypeAlias = Annotated[str, AfterValidator(_place)]
 
 
 class LimitsBlock(Skeleton):
@@ -79,9 +78,10 @@ class Project:
     account_id_span: Span | None = None
     defaults: Table | None = None
     secrets: SecretRules = field(default_factory=SecretRules)
-    state: str | None = None
+    state: Place | None = None
     fingerprint_key: Table | None = None
     protected: tuple[str, ...] = ()
+    policies: tuple[Table, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
     budget: BudgetBlock = field(default_factory=BudgetBlock)
     settings_shown: str = ""
@@ -112,13 +112,20 @@ class ProjectFile(Skeleton):
         default_factory=list, description="Paths and globs of files whose entries are merged last."
     )
     defaults: _Defaults = Field(_Defaults(), description="What every entry starts from.")
-    state: LocalPath = Field("", description="File that remembers what runs did, relative to this file.")
+    state: StatePlace = Field(
+        "",
+        description="What remembers what runs did: a file, relative to this one; `git:REMOTE/BRANCH`; or an object,"
+        " as `s3://bucket/key`.",
+    )
     fingerprint_key: MaybeMapped = Field(
         None,
         description="Where the key of secret fingerprints comes from; left out, one is kept beside the state.",
     )
     protected: list[Pattern] = Field(
         default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
+    )
+    policies: list[Mapped] = Field(
+        default_factory=list, description="What specs may say and what one apply may do: rules of the team."
     )
     limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
     budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
@@ -127,7 +134,16 @@ class ProjectFile(Skeleton):
     )
 
 
-LEVELS = {"specs": 1, "overrides": 1, "defaults": 1, "protected": 1, "limits": 1, "budget": 1, "secrets": 3}
+LEVELS = {
+    "specs": 1,
+    "overrides": 1,
+    "defaults": 1,
+    "protected": 1,
+    "policies": 1,
+    "limits": 1,
+    "budget": 1,
+    "secrets": 3,
+}
 
 
 def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
@@ -152,9 +168,10 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
         root.entries["account_id"].node.span if "account_id" in root else None,
         skeleton.defaults.destination,
         secret_rules(root, skeleton.secrets),
-        skeleton.state or None,
+        parse_place(skeleton.state) if skeleton.state else None,
         skeleton.fingerprint_key,
         tuple(skeleton.protected),
+        tuple(skeleton.policies),
         skeleton.limits,
         skeleton.budget,
     )

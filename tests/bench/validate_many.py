@@ -1,6 +1,6 @@
 """`validate` of 10,000 groups in 200 files: CPU seconds and peak memory. Prints figures, asserts nothing.
 
-.venv/bin/python tests/bench/validate_many.py [GROUPS] [FILES]
+.venv/bin/python tests/bench/validate_many.py [GROUPS] [FILES] [policies]
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ profiles:
     time_zone_offset: "-5"
     config: {host: acme.snowflakecomputing.com, port: 443, auth: KEY_PAIR, role: FIVETRAN_ROLE}
 """
+POLICIES = """\
+policies:
+  - allowed-regions: [AWS_US_EAST_1, "GCP_*"]
+  - key-pattern: "team_[0-9]+"
+  - require: {config.database: "*", time_zone_offset: "-5"}
+    where: {key: "team_*", service: snowflake}
+  - forbid: {config.role: ACCOUNTADMIN}
+  - forbid-blanket-trust: [certificates, fingerprints]
+"""
 ENTRY = """\
   team_{number}:
     name: Team {number}
@@ -34,10 +43,12 @@ ENTRY = """\
 """
 
 
-def write_project(folder: Path, groups: int, files: int) -> None:
+def write_project(folder: Path, groups: int, files: int, policies: str) -> None:
     """A project of so many groups, spread evenly over so many files."""
     (folder / "specs" / "groups").mkdir(parents=True)
-    (folder / "specs" / "reconciler.yaml").write_text("version: 1\nspecs: [profiles.yaml, groups/*.yaml]\n")
+    (folder / "specs" / "reconciler.yaml").write_text(
+        f"version: 1\nspecs: [profiles.yaml, groups/*.yaml]\n{policies}"
+    )
     (folder / "specs" / "profiles.yaml").write_text(PROFILE)
     for file in range(files):
         numbers = range(file, groups, files)
@@ -49,8 +60,9 @@ def main() -> None:
     """Validate three times and print each run."""
     groups = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     files = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    policies = POLICIES if "policies" in sys.argv else ""
     with tempfile.TemporaryDirectory() as folder:
-        write_project(Path(folder), groups, files)
+        write_project(Path(folder), groups, files, policies)
         for run in range(3):
             before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
             done = subprocess.run(

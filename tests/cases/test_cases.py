@@ -46,7 +46,7 @@ def test_case(case: Case, project: Project) -> None:
         environ = {**(credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
-    between = "\n" if case.exit == 0 else ""  # an empty line, before the result
+    between = "\n" if case.exit == 0 and case.expected else ""  # an empty line, before the result
     assert result.stderr == case.expected + between
     assert result.exit == case.exit
     assert result.stdout == "" or case.exit == 0

@@ -107,7 +107,7 @@ def test_bytes_that_are_no_text_do_not_uncover_their_line(tmp_path: Path) -> Non
     [
         ("- a\n", PROJECT, "- a"),
         ("hello\n", PROJECT, "hello"),
-        (snowflake(""), PROJECT + "policies: []\n", "policies: []"),
+        (snowflake(""), PROJECT + "hooks: []\n", "hooks: []"),
         (snowflake('role: {value: "env:FIVETRAN_APIKEY"}'), PROJECT, "env:FIVETRAN_APIKEY"),
         ("version: 1\ngroups:\n  a: {destination: {service: snowflaek, region: X}}\n", PROJECT, "snowflaek"),
     ],

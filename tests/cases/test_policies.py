@@ -1,0 +1,242 @@
+"""Every policy rule with a plan that passes and one that is refused, as a terminal shows them.
+
+Each folder of `policies/` is one rule. The texts are compared byte for byte, durations aside; `ACCEPT_PLANS=1` accepts
+a change of them, which a reviewer then reads line by line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from harness import Fivetran, Project, Result
+from packages import install
+
+from reconciler.policy.rules import RULES
+
+FOLDER = Path(__file__).parent / "policies"
+
+PAIR = """\
+  {key}:
+    name: {name}
+    destination:
+      service: {service}
+      region: {region}
+      time_zone_offset: "0"
+      {more}
+      config: {{project_id: {project}, data_set_location: {place}}}
+"""
+LINKED = "networking_method: PrivateLink\n      private_link_id: pl_one"
+
+
+def pair(key: str, **other: str) -> str:
+    """A group with its destination."""
+    usual = {
+        "name": key.replace("_", " ").title(),
+        "service": "big_query",
+        "region": "GCP_EUROPE_WEST3",
+        "more": "daylight_saving_time_enabled: true",
+        "project": "acme",
+        "place": "EU",
+    }
+    return PAIR.format(key=key, **{**usual, **other})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A policy, and specs that it lets pass or refuses. With `before`, these were applied first, without it."""
+
+    policy: str
+    passed: str
+    refused: str
+    before: str = ""
+    removed: tuple[str, ...] = ()
+    prepare: Callable[[Path, pytest.MonkeyPatch], None] = field(default=lambda path, patch: None)
+
+
+def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package of the team, with a rule about entries and plans."""
+    code = """
+        from reconciler.policy.base import Rule, Violation
+
+        class Freeze(Rule):
+            def __init__(self, settings):
+                self.keys = settings["keys"]
+
+            def of_entry(self, entry):
+                if entry.key in self.keys and entry.value("region") != "GCP_EUROPE_WEST3":
+                    yield Violation("moved while it is frozen", entry.address_of("region"), "region")
+
+            def of_plan(self, proposal):
+                for change in proposal.plan.effective:
+                    if change.address.key in self.keys:
+                        yield Violation(f"{change.action} while it is frozen", change.address, help="wait")
+        """
+    install(path / "site", monkeypatch, "acme_freeze", "reconciler.policies", "freeze = Freeze", code=code)
+
+
+def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose rule fails where an entry is in a region that it has never heard of."""
+    code = """
+        from reconciler.policy.base import Rule
+
+        class Prices(Rule):
+            def __init__(self, settings):
+                self.prices = settings
+
+            def of_entry(self, entry):
+                self.prices[entry.value("region")]
+                return ()
+        """
+    install(path / "site", monkeypatch, "acme_prices", "reconciler.policies", "prices = Prices", code=code)
+
+
+SALES, STOCK = pair("sales_prod"), pair("stock_prod")
+CASES = {
+    "allowed-regions": Case(
+        "allowed-regions: ['GCP_EUROPE_*', AWS_EU_WEST_1]",
+        SALES,
+        pair("sales_prod", region="AWS_US_EAST_1"),
+    ),
+    "allowed-services": Case(
+        "allowed-services: [big_query]\n    because: nobody here knows anything else",
+        SALES,
+        pair("sales_prod", service="managed_big_query"),
+    ),
+    "allowed-networking": Case(
+        "allowed-networking: [PrivateLink]\n    where: {key: '*_prod'}",
+        pair("sales_prod", more=LINKED) + pair("sales_dev"),
+        # What is not declared will be what Fivetran takes by default.
+        SALES + pair("sales_dev"),
+    ),
+    "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, pair("sales_productive")),
+    "name-pattern": Case("name-pattern: '[A-Z].*'", SALES, pair("sales_prod", name="sales")),
+    "require": Case(
+        "require: {networking_method: PrivateLink, private_link_id: 'pl_*'}\n"
+        "    where: {key: '*_prod', service: [big_query, snowflake]}\n"
+        "    because: production data does not cross the public internet",
+        pair("sales_prod", more=LINKED),
+        SALES,
+    ),
+    "forbid": Case("forbid: {config.data_set_location: US}", SALES, pair("sales_prod", place="US")),
+    "forbid-blanket-trust": Case(
+        "forbid-blanket-trust: [certificates, fingerprints]",
+        pair("sales_prod", more="trust: {certificates: none}"),
+        pair("sales_prod", more="trust: {certificates: any, fingerprints: any}"),
+    ),
+    "at-most": Case(
+        "at-most: {creates: 1, updates: '25%', replaces: 0, deletes: 0}",
+        before=SALES + STOCK + pair("taxes_prod") + pair("old_prod"),
+        passed=pair("sales_prod", place="US")
+        + STOCK
+        + pair("taxes_prod")
+        + pair("old_prod")
+        + pair("new_prod"),
+        refused=pair("sales_prod", region="AWS_US_EAST_1")
+        + pair("stock_prod", service="managed_big_query", more="lifecycle: {allow_replace: true}")
+        + pair("taxes_prod", name="Duties")
+        + pair("new_prod")
+        + pair("newer_prod"),
+        removed=("old_prod",),
+    ),
+    "freeze": Case(
+        "freeze: {keys: [sales_prod]}",
+        before=SALES,
+        passed=SALES + STOCK,
+        refused=pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=freezing,
+    ),
+    "prices": Case(
+        "prices: {GCP_EUROPE_WEST3: 1}\n    level: advisory",
+        SALES,
+        pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=broken,
+    ),
+}
+
+
+class Scene:
+    """A project with one policy and its account."""
+
+    def __init__(self, case: Case, project: Project, server: Fivetran) -> None:
+        self.case, self.project, self.server = case, project, server
+
+    def declare(self, pairs: str, policy: str = "", removed: tuple[str, ...] = ()) -> None:
+        account = self.server.account_id
+        policies = f"policies:\n  - {policy}\n" if policy else ""
+        self.project.write(
+            "specs/reconciler.yaml",
+            f"version: 1\naccount_id: {account}\nspecs: ['groups/*.yaml']\nlimits: {{deletes: 9}}\n{policies}",
+        )
+        ids = {key: self.server.app.dashboard.group_ids(key.replace("_", " ").title())[0] for key in removed}
+        stones = "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items())
+        self.project.groups(pairs + (f"removed:\n{stones}" if stones else ""))
+
+    def run(self, *command: str) -> Result:
+        return self.project.against(self.server, *command)
+
+    def begin(self) -> None:
+        """What was there before there was a policy."""
+        if self.case.before:
+            self.declare(self.case.before)
+            applied = self.run("apply", "--auto-approve", "--parallelism", "1")
+            assert applied.exit == 0, applied.stderr
+
+
+@pytest.fixture(params=CASES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def scene(
+    name: str, project: Project, server: Fivetran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Scene:
+    CASES[name].prepare(tmp_path, monkeypatch)
+    made = Scene(CASES[name], project, server)
+    made.begin()
+    return made
+
+
+def agreed(name: str, what: str, result: Result) -> None:
+    text = re.sub(
+        r"in \d+\.\d s", "in 0.0 s", result.stdout + (f"\n{result.stderr}" if result.stderr else "")
+    )
+    file = FOLDER / name / f"{what}.txt"
+    if os.environ.get("ACCEPT_PLANS"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_what_a_policy_lets_pass_is_applied(name: str, scene: Scene) -> None:
+    scene.declare(scene.case.passed, scene.case.policy)
+    planned = scene.run("plan", "-q")
+    assert planned.exit == 0, planned.stderr
+    agreed(name, "passed", planned)
+    assert scene.run("apply", "--auto-approve").exit == 0
+    assert "No changes." in scene.run("plan").stdout
+
+
+def test_what_a_policy_refuses_is_not_applied(name: str, scene: Scene) -> None:
+    scene.declare(scene.case.refused, scene.case.policy, scene.case.removed)
+    before = scene.server.writes
+    planned = scene.run("plan", "-q")
+    assert planned.exit == 3, planned.stderr
+    agreed(name, "refused", planned)
+    assert scene.run("apply", "--auto-approve").exit == 3
+    assert scene.server.writes == before
+
+
+def test_without_the_policy_the_same_would_be_applied(name: str, scene: Scene) -> None:
+    scene.declare(scene.case.refused, removed=scene.case.removed)
+    assert scene.run("plan").exit == 0
+
+
+def test_every_rule_is_shown() -> None:
+    assert {*RULES} <= {*CASES}
+    assert {folder.name for folder in FOLDER.iterdir()} == {*CASES}

@@ -1,0 +1,87 @@
+"""Conditions on fields: any of the values, all of the fields, and what nobody can know yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model.source import Span
+from reconciler.policy.base import Entry
+from reconciler.policy.matching import Wanted, listed, matches, meets
+
+NOWHERE = Span("x.yaml", 1, 1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (("PrivateLink",), "PrivateLink"),
+        (("private_link",), "PrivateLink"),
+        (("AWS_*", "GCP_US_EAST4"), "AWS_US_EAST_1"),
+        (("*",), "anything"),
+        (("*",), False),
+        ((443,), 443),
+        (("443",), 443),
+        ((True,), True),
+        (("a", "b"), ["a", "b"]),
+    ],
+)
+def test_one_of_the_values_will_do(wanted: Wanted, value: Any) -> None:
+    assert matches(wanted, value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (("PrivateLink",), "Directly"),
+        (("AWS",), "AWS_US_EAST_1"),
+        (("aws_*",), "AWS_US_EAST_1"),
+        (("*",), None),
+        ((1,), True),
+        ((True,), 1),
+        ((True,), "true"),
+        ((False,), None),
+        (("true",), True),
+        (("a",), ["a", "b"]),
+        (("a",), []),
+        ((), "a"),
+    ],
+)
+def test_anything_else_will_not(wanted: Wanted, value: Any) -> None:
+    assert not matches(wanted, value)
+
+
+def entry(**declared: Any) -> Entry:
+    return Entry("sales_prod", NOWHERE, True, declared, undecided=frozenset({"time_zone_offset"}))
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer"),
+    [
+        ({}, True),
+        ({"key": ("*_prod",)}, True),
+        ({"key": ("*_dev",)}, False),
+        ({"region": ("AWS_*",)}, True),
+        ({"region": ("AWS_*",), "key": ("*_dev",)}, False),
+        ({"service": ("*",)}, False),
+        ({"time_zone_offset": ("0",)}, None),
+        ({"time_zone_offset": ("0",), "region": ("AWS_*",)}, None),
+        ({"time_zone_offset": ("0",), "region": ("GCP_*",)}, False),
+    ],
+)
+def test_all_conditions_have_to_be_met(condition: dict[str, Wanted], answer: bool | None) -> None:
+    assert meets(condition, entry(region="AWS_US_EAST_1")) is answer
+
+
+def test_what_is_live_counts_where_nothing_is_declared() -> None:
+    made = Entry(
+        "a", NOWHERE, True, {"region": "AWS_1"}, live={"region": "GCP_1", "networking_method": "Directly"}
+    )
+    assert meets({"region": ("AWS_1",), "networking_method": ("Directly",)}, made)
+    assert made.value("service") is None
+
+
+def test_values_are_listed_as_a_spec_spells_them() -> None:
+    assert listed(("a", 2, True)) == "`a`, `2` or `true`"
+    assert listed((False,)) == "`false`"

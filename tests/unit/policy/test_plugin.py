@@ -1,0 +1,94 @@
+"""Rules of other packages: known without being loaded, and never trusted to be in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from packages import install
+
+from reconciler.policy.load import policies_of
+from reconciler.policy.plugin import installed
+from reconciler.spec.source import parse
+from reconciler.spec.tree import Sequence, Table
+
+GROUP = "reconciler.policies"
+
+
+def tables(text: str) -> list[Table]:
+    found = parse(f"policies:\n{text}", "specs/reconciler.yaml").get("policies")
+    assert isinstance(found, Sequence)
+    return [each for each in found.items if isinstance(each, Table)]
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "message"),
+    [
+        (
+            "def make(settings):\n    raise RuntimeError('canary')",
+            "make",
+            "making it ends with RuntimeError in `acme`",
+        ),
+        ("def make(settings):\n    return 5", "make", "what `acme` makes is no `Rule`"),
+        ("import canary_of_a_module", "make", "the module `canary_of_a_module` of `acme` is missing"),
+        ("make = None", "make", "making it ends with TypeError in `acme`"),
+        (
+            "from reconciler.policy.base import PolicyError\ndef make(settings):\n"
+            "    raise PolicyError('`weeks` must be a number')",
+            "make",
+            "`weeks` must be a number",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_be_made_is_an_error_at_its_settings(
+    code: str, target: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "acme", GROUP, f"freeze = {target}", code=code)
+    policies, findings = policies_of(tables("  - freeze: {weeks: 3}\n"))
+    assert policies == ()
+    [finding] = findings
+    assert finding.code == "bad-policy"
+    assert finding.message == f"the rule `freeze` cannot be used: {message}"
+    assert finding.span is not None
+    assert (finding.span.line, finding.span.column) == (2, 13)
+
+
+def test_two_packages_that_offer_the_same_rule_are_at_odds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("acme", "ajax"):
+        install(tmp_path / name, monkeypatch, name, GROUP, "freeze = make", code="make = None")
+    _, [finding] = policies_of(tables("  - freeze: 1\n"))
+    assert "more than one package offers it: `acme`, `ajax`" in finding.message
+
+
+def test_a_rule_that_no_policy_uses_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="raise RuntimeError('canary')")
+    assert list(installed()) == ["freeze"]
+    policies, findings = policies_of(tables("  - key-pattern: '[a-z]+'\n"))
+    assert [policy.name for policy in policies] == ["key-pattern"]
+    assert findings == []
+
+
+def test_a_slip_in_the_name_of_an_installed_rule_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="make = None")
+    _, [finding] = policies_of(tables("  - freze: 1\n"))
+    assert finding.help == "did you mean `freeze`?"
+
+
+def test_its_settings_arrive_as_plain_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+        from reconciler.policy.base import Rule
+
+        class Freeze(Rule):
+            def __init__(self, settings):
+                self.settings = settings
+        """
+    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = Freeze", code=code)
+    written = "  - freeze: {weeks: 3, keys: [a, b]}\n    name: at-year-end\n    level: soft\n"
+    [policy], findings = policies_of(tables(written))
+    assert findings == []
+    assert vars(policy.rule) == {"settings": {"weeks": 3, "keys": ["a", "b"]}}
+    assert (policy.name, policy.kind, policy.level) == ("at-year-end", "freeze", "soft")
