@@ -68,10 +68,13 @@ def tell_drift(session: Session, plan: Plan, others: Others, changes_exit: Exit)
     """Print only what drifted of a plan. What keeps it from being applied is of no interest here."""
     from reconciler.report.drift_json import drift_data
     from reconciler.report.drift_text import drift_text
+    from reconciler.report.github_job import outputs_of_drift
     from reconciler.report.style import width_of
 
     code = changes_exit if plan.drifted else Exit.OK
     session.tell_warnings(plan.warnings)
     session.tell(drift_text(plan, others, width_of(session.out)))
     session.tell_document(code, drift_data(plan), plan.warnings)
+    if session.form == "github":
+        session.leave(code, outputs_of_drift(plan))
     return code

@@ -22,10 +22,14 @@ from reconciler.cli.options import (
     strict_option,
 )
 from reconciler.cli.plan_file import duration, signature_option, signer, write_plan
+from reconciler.cli.planned import PLAN_FORMS, Telling, tell_planned
 from reconciler.cli.usage import MisuseError
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
+
+
+_DRIFT_FORMS = {"text", "json", "github", "sarif"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Saving:
 
 
 @click.command("plan")
-@format_option("text", "json", "markdown", "github", "sarif")
+@format_option(*PLAN_FORMS)
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
@@ -81,8 +85,8 @@ def command(
     """
     from reconciler.cli.session import in_session
 
-    if drift_only and (form == "markdown" or out is not None):
-        what = "`--format markdown`" if form == "markdown" else "`--out`"
+    if drift_only and (form not in _DRIFT_FORMS or out is not None):
+        what = f"`--format {form}`" if form not in _DRIFT_FORMS else "`--out`"
         raise MisuseError(f"{what} is for whole plans", "leave `--drift-only` out")
     if signature_key is not None and out is None:
         raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
@@ -100,7 +104,6 @@ def _plan(session: Session, changes_exit: Exit, drift_only: bool, saving: Saving
     from reconciler.operations.workspace import open_workspace
     from reconciler.report.drift_text import Others
     from reconciler.report.event_log import both
-    from reconciler.report.plan_json import plan_data
     from reconciler.report.saved_text import saved_to
 
     sign = signer(session, saving.key) if saving is not None else None
@@ -122,11 +125,9 @@ def _plan(session: Session, changes_exit: Exit, drift_only: bool, saving: Saving
             code = changes_exit if plan.effective else Exit.OK
             if plan.blockers:
                 code = exit_for(plan.blockers)
-            session.tell_warnings(plan.warnings)
-            session.tell_plan(plan)
-            session.tell_blockers(plan.blockers)
+            where = None
             if saving is not None and not plan.blockers:
-                session.tell(saved_to(str(saving.path), sandbox=session.shared.sandbox))
-            session.tell_document(code, plan_data(plan), (*plan.warnings, *plan.blockers))
+                where = saved_to(str(saving.path), sandbox=session.shared.sandbox)
+            tell_planned(session, Telling(plan, code, session.clock.now(), trail=where))
         log.finished(code, code.reason)
     return code

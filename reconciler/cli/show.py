@@ -11,6 +11,7 @@ import click
 from reconciler.cli.exit import Exit
 from reconciler.cli.options import Shared, format_option, offline_options
 from reconciler.cli.plan_file import read_plan, signature_option, signer
+from reconciler.cli.planned import PLAN_FORMS, Telling, tell_planned
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -18,25 +19,26 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
-@format_option("text", "json", "markdown")
+@format_option(*PLAN_FORMS)
 @signature_option
 @offline_options
 def command(*, shared: Shared, form: str, plan: Path, signature_key: str | None) -> Exit:
-    """Show a plan that `plan --out` saved. Needs no network; also shows one that is not valid any more."""
+    """Show a plan that `plan --out` saved. Needs no network; also shows one that is not valid any more.
+
+    In every form that `plan` has, so that one plan is made and many tools get theirs.
+    """
     from reconciler.cli.session import in_session
 
     return in_session(shared, form, partial(_show, path=plan, key=signature_key))
 
 
 def _show(session: Session, path: Path, key: str | None) -> Exit:
-    from reconciler.report.plan_json import plan_data, saved_data
+    from reconciler.report.plan_json import saved_data
     from reconciler.report.saved_text import saved_text
 
     saved = read_plan(session, path, signer(session, key))
-    session.tell_warnings(saved.plan.warnings)
     times = (saved.created_at, saved.expires_at, session.clock.now())
-    session.tell(saved_text(*times, version=saved.tool))
-    session.tell_plan(saved.plan)
-    session.tell_blockers(saved.plan.blockers)
-    session.tell_document(Exit.OK, {"saved": saved_data(*times, version=saved.tool), **plan_data(saved.plan)})
+    about = saved_data(*times, version=saved.tool)
+    lead = saved_text(*times, version=saved.tool)
+    tell_planned(session, Telling(saved.plan, Exit.OK, saved.created_at, lead=lead, saved=about))
     return Exit.OK

@@ -18,10 +18,13 @@ from reconciler.catalogue.model import Field, FieldType
 from reconciler.engine.confidential import confidential, external, is_sent_by_us, secrets_that_follow
 from reconciler.engine.diff import Comparison, compare
 from reconciler.engine.field_changes import (
+    applied_in_conflict,
+    applied_values,
     as_in_fivetran,
     changed_fields,
     created_fields,
     known_after,
+    other_values,
     sensitive,
 )
 from reconciler.kinds.base import Kind
@@ -91,6 +94,7 @@ class Planner:
             fields=(*created_fields(desired, values), *known_after(desired)),
             depends_on=desired.depends_on,
             span=desired.span,
+            applied=applied_values(kind, record, desired) if record is not None and record.id else (),
         )
         return self._step(kind, desired, change, declared=declared, values=values, record=None)
 
@@ -113,11 +117,12 @@ class Planner:
         again = [path for path in desired.fields if (desired.address, path) in self.resend]
         sent = self._resolved(kind, desired, dict.fromkeys([*following, *again]), service) | rotated
         values = {path: each.after for path, each in comparison.changed.items()} | sent
+        fields = changed_fields(kind, service, desired, comparison, sent)
         change = Change(
             address=desired.address,
             action=_action(desired, values, record),
             reasons=_reasons(desired, comparison, sent, record),
-            fields=changed_fields(kind, service, desired, comparison, sent),
+            fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
             span=desired.span,
@@ -128,6 +133,7 @@ class Planner:
                 if path not in sent and not self._can_compare(path, known)
             ),
             secrets=self._compared(desired, comparison, rotated, known),
+            applied=applied_in_conflict(kind, record, desired, fields),
         )
         return self._step(kind, desired, change, declared=declared, values=values, record=record)
 
@@ -150,11 +156,12 @@ class Planner:
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
             kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+        declared = kind.canonical(declared)
         return Step(
             desired,
-            change,
+            replace(change, other_values=other_values(kind, desired, declared, change)),
             values,
-            _in_clear(kind.canonical(declared)),
+            _in_clear(declared),
             kept,
             _protected(desired, record, values),
         )

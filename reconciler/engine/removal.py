@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 
 from reconciler.api import wire
 from reconciler.api.errors import NotFound
+from reconciler.engine.field_changes import applied_values
+from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import Action, Change, Reason, Risk
@@ -104,8 +106,8 @@ class Undertaker:
         """Only what an earlier run remembers can be forgotten."""
         for address in given_up(tombstone):
             if address in self.records:
-                id = self.records[address].id
-                yield Removal(_change(tombstone, address, Action.FORGET, id))
+                record = self.records[address]
+                yield Removal(_change(tombstone, address, Action.FORGET, record.id, record))
 
     def _connections(self, tombstone: Tombstone) -> list[wire.Connection] | None:
         """What loads into a group that is to be given up; None where everything is gone already.
@@ -128,7 +130,9 @@ class Undertaker:
         for address in given_up(tombstone):
             existing = self.destinations if address.kind == DESTINATION else self.groups
             if tombstone.id in existing:
-                yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id), own)
+                record = self.records.get(address)
+                known = record if record is not None and record.id == tombstone.id else None
+                yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id, known), own)
                 own = ()  # they go with the first of the two
 
     def _blockers(
@@ -223,7 +227,9 @@ def _contradicted(tombstone: Tombstone, declared: Desired) -> Diagnostic:
     )
 
 
-def _change(tombstone: Tombstone, address: Address, action: Action, id: str | None) -> Change:
+def _change(
+    tombstone: Tombstone, address: Address, action: Action, id: str | None, record: Record | None
+) -> Change:
     return Change(
         address=address,
         action=action,
@@ -231,6 +237,7 @@ def _change(tombstone: Tombstone, address: Address, action: Action, id: str | No
         id=id,
         span=tombstone.span,
         risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
+        applied=applied_values(KINDS[address.kind], record),
     )
 
 

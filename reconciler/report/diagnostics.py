@@ -57,6 +57,11 @@ def as_data(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     ]
 
 
+def identity(diagnostic: Diagnostic) -> tuple[object, ...]:
+    """What stays of a finding of a policy where notes are added to it on the way to a plan."""
+    return diagnostic.severity, diagnostic.code, diagnostic.message, diagnostic.span
+
+
 def span_data(span: Span | None) -> dict[str, Any] | None:
     """A place as a JSON object; lines and columns count from 1, the end is exclusive."""
     if span is None:

@@ -20,6 +20,7 @@ from reconciler.model.event import (
 )
 from reconciler.model.outcome import Applied, Outcome
 from reconciler.model.plan import Action, Plan
+from reconciler.model.policy import Judgement
 from reconciler.report.neutral import one_line
 
 
@@ -58,7 +59,16 @@ def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -
         ],
         "blockers": findings_data(plan.blockers),
         "allowed": dict(allowed),
+        "policies": [_judgement(each) for each in plan.judgements],
         "reason": one_line(reason) if reason else None,
+    }
+
+
+def _judgement(judgement: Judgement) -> dict[str, str]:
+    return {
+        "policy": judgement.policy,
+        "level": str(judgement.level),
+        "standing": str(judgement.standing),
     }
 
 

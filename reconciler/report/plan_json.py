@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, Narrowing, Plan, Secrets
+from reconciler.model.policy import Judgement
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import as_data, span_data
 
@@ -37,6 +38,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             for change in plan.adopted
         ],
         "forgotten": [{"address": str(change.address), "id": change.id} for change in plan.forgotten],
+        "policies": policies_data(plan.judgements),
         "blockers": as_data(plan.blockers),
         "unchanged": [
             {
@@ -55,6 +57,21 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),
     }
+
+
+def policies_data(judgements: Iterable[Judgement]) -> list[dict[str, Any]]:
+    """What each policy of the project says of a plan, in their order there."""
+    return [
+        {
+            "policy": each.policy,
+            "rule": each.rule,
+            "level": str(each.level),
+            "standing": str(each.standing),
+            "because": each.because,
+            "findings": as_data(each.findings),
+        }
+        for each in judgements
+    ]
 
 
 def narrowing_data(narrowing: Narrowing | None) -> dict[str, Any] | None:

@@ -43,8 +43,8 @@ _CUT = (
 _END_OF_CUT = "**… the rest does not fit. This comment is not valid for approval.**"
 
 
-def plan_markdown(plan: Plan, project: str, read_line: ReadLine) -> str:
-    """The comment, at most `LIMIT` bytes long.
+def plan_markdown(plan: Plan, project: str, read_line: ReadLine, limit: int = LIMIT) -> str:
+    """The comment, at most `limit` bytes long.
 
     Its first line is a marker that is the same for every plan of this project file, so that a later comment can
     take the place of this one. Only a comment that is whole has the digest of the plan.
@@ -54,21 +54,35 @@ def plan_markdown(plan: Plan, project: str, read_line: ReadLine) -> str:
     about += ["", " · ".join(asides(plan))] if asides(plan) else []
     approval = f"Digest {code(plan.digest)}" if plan.effective else "Nothing would be sent to Fivetran."
     rest = [*_findings(plan, read_line), *_changes(plan), *_others(plan)]
-    return _within_limit(paragraph(title, "", *about), paragraph(approval), rest)
+    return _within_limit(paragraph(title, "", *about), paragraph(approval), rest, limit)
 
 
-def failure_markdown(diagnostics: Sequence[Diagnostic], project: str, read_line: ReadLine) -> str:
-    """The comment for a plan that could not be made."""
-    title = f"{_marker(project)}\n## No plan: {count_line(diagnostics)}"
-    return _within_limit(paragraph(title), None, [_told(diagnostics, read_line)])
+def failure_markdown(
+    diagnostics: Sequence[Diagnostic],
+    project: str,
+    read_line: ReadLine,
+    headline: str = "No plan",
+    limit: int = LIMIT,
+) -> str:
+    """The comment for a plan that could not be made, or for another command that failed."""
+    title = f"{_marker(project)}\n## {headline}: {count_line(diagnostics)}"
+    return _within_limit(paragraph(title), None, [_told(diagnostics, read_line)], limit)
 
 
-def _within_limit(head: Section, approval: Section | None, rest: Sequence[Section]) -> str:
+def valid_markdown(
+    headline: str, warnings: Sequence[Diagnostic], project: str, read_line: ReadLine, limit: int = LIMIT
+) -> str:
+    """What `validate` says where nothing is wrong. `headline` is a sentence of ours."""
+    title = f"{_marker(project)}\n## {headline}"
+    return _within_limit(paragraph(title), None, [_told(warnings, read_line)] if warnings else [], limit)
+
+
+def _within_limit(head: Section, approval: Section | None, rest: Sequence[Section], limit: int) -> str:
     whole = page([each for each in (head, approval, *rest) if each is not None])
-    if size(whole) <= LIMIT:
+    if size(whole) <= limit:
         return whole
     end = f"\n\n{_END_OF_CUT}"
-    return cut_page([head, paragraph(_CUT), *rest], LIMIT - size(end)) + end
+    return cut_page([head, paragraph(_CUT), *rest], limit - size(end)) + end
 
 
 def _marker(project: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change, Narrowing, Plan, Risk
+from reconciler.model.policy import Judgement, Level, Standing
 from reconciler.report.neutral import neutral
 from reconciler.report.style import counted, seconds
 
@@ -25,9 +26,19 @@ def counts_text(plan: Plan) -> str:
     """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`."""
     if not plan.effective:
         return NO_CHANGES
+    add, change, destroy = added_changed_destroyed(plan)
+    return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
+
+
+def added_changed_destroyed(plan: Plan) -> tuple[int, int, int]:
+    """The three numbers as Terraform counts: a replacement is one to add and one to destroy. A run of setup tests
+    changes nothing and is in none of them."""
     replaced = plan.count(Action.REPLACE)
-    add, destroy = plan.count(Action.CREATE) + replaced, plan.count(Action.DELETE) + replaced
-    return f"Plan: {add} to add, {plan.count(Action.UPDATE)} to change, {destroy} to destroy."
+    return (
+        plan.count(Action.CREATE) + replaced,
+        plan.count(Action.UPDATE),
+        plan.count(Action.DELETE) + replaced,
+    )
 
 
 def account_text(plan: Plan) -> str:
@@ -60,12 +71,12 @@ def narrowing_text(narrowing: Narrowing) -> str:
 
 
 def asides(plan: Plan) -> list[str]:
-    """What else there is to know: tests to run, what stays, and what is known about secrets."""
+    """What else there is to know: tests to run, what stays, what is known about secrets, what policies say."""
     verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
     told = [_nothing_compared(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
     told += [f"{counted(verify, 'destination')} to test"] if verify else []
     told += [f"{kept:,} unchanged"] if kept else []
-    return [*told, *_secrets(plan.changes)]
+    return [*told, *_secrets(plan.changes), *_policies(plan.judgements)]
 
 
 def _nothing_compared(narrowing: Narrowing) -> str:
@@ -73,6 +84,20 @@ def _nothing_compared(narrowing: Narrowing) -> str:
     if narrowing.changed or narrowing.unfinished:
         return "nothing that changed is in scope, so nothing was compared with the account"
     return f"{narrowing_text(narrowing)}, so none was compared with the account"
+
+
+def _policies(judgements: Iterable[Judgement]) -> Iterator[str]:
+    """`policies: 4 passed, 1 warning`, if there are any."""
+    answers = Counter(
+        "warning"
+        if each.standing is Standing.VIOLATED and each.level is Level.ADVISORY
+        else str(each.standing)
+        for each in judgements
+    )
+    told = [f"{answers[standing]:,} {standing}" for standing in Standing if answers[standing]]
+    told += [counted(answers["warning"], "warning")] if answers["warning"] else []
+    if told:
+        yield f"policies: {', '.join(told)}"
 
 
 def _objects(groups: int, destinations: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,8 @@ from urllib.parse import quote
 from reconciler import __version__
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
+from reconciler.model.policy import Judgement
+from reconciler.report.diagnostics import identity
 from reconciler.report.explanation import first_sentence
 from reconciler.report.neutral import one_line
 
@@ -23,42 +26,73 @@ _SEVERITIES = tuple(Severity)
 
 
 def sarif_log(
-    diagnostics: Iterable[Diagnostic], as_path: Callable[[str], str], *, elsewhere: str, exit_code: int
+    diagnostics: Iterable[Diagnostic],
+    as_path: Callable[[str], str],
+    judgements: Iterable[Judgement] = (),
+    *,
+    elsewhere: str,
+    exit_code: int,
 ) -> dict[str, Any]:
     """A log with one run, errors first, at most 5,000 results.
 
     `as_path` turns the path of a span into one from the root of the repository; what has no place
-    is reported at the top of the file `elsewhere`, since readers refuse results without one.
+    is reported at the top of the file `elsewhere`, since readers refuse results without one. Findings of
+    `judgements` count as of a rule of their own for each policy, so that readers can tell policies apart.
     """
     ordered = sorted(in_reading_order(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
     kept = ordered[:MOST_RESULTS]
-    codes = sorted({each.code for each in kept})
+    policies = {identity(found): each for each in judgements for found in each.findings}
+    found = [_Found(each, policies.get(identity(each))) for each in kept]
+    rules = {each.rule: each for each in found}
+    ids = sorted(rules)
+    indices = {id: index for index, id in enumerate(ids)}
     seen: Counter[str] = Counter()
     run = {
-        "tool": {"driver": _driver(codes)},
+        "tool": {"driver": _driver(rules[id] for id in ids)},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(exit_code, left_out=len(ordered) - len(kept))],
-        "results": [_result(each, codes, as_path, elsewhere, seen) for each in kept],
+        "results": [_result(each, indices, as_path, elsewhere, seen) for each in found],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _driver(codes: list[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One finding, and the policy that it comes from, if it comes from one."""
+
+    diagnostic: Diagnostic
+    judgement: Judgement | None
+
+    @property
+    def rule(self) -> str:
+        code = self.diagnostic.code
+        return f"{code}/{self.judgement.policy}" if self.judgement is not None else code
+
+
+def _driver(rules: Iterable[_Found]) -> dict[str, Any]:
     return {
         "name": "reconciler",
         "version": __version__,
         "semanticVersion": __version__,
-        "rules": [_rule(code) for code in codes],
+        "rules": [_rule(each) for each in rules],
     }
 
 
-def _rule(code: str) -> dict[str, Any]:
-    text = EXPLANATIONS[code]
+def _rule(found: _Found) -> dict[str, Any]:
+    text, judgement = EXPLANATIONS[found.diagnostic.code], found.judgement
+    if judgement is None:
+        short, about = first_sentence(text), {}
+    else:
+        why = one_line(judgement.because)
+        short = why or f"The policy `{one_line(judgement.policy)}` of this project."
+        text = f"{short}\n\n{text}"
+        about = {"policy": judgement.policy, "rule": judgement.rule, "level": str(judgement.level)}
     return {
-        "id": code,
-        "shortDescription": {"text": first_sentence(text)},
+        "id": found.rule,
+        "shortDescription": {"text": short},
         "fullDescription": {"text": text},
         "help": {"text": text, "markdown": text},
+        **({"properties": about} if about else {}),
     }
 
 
@@ -71,18 +105,19 @@ def _invocation(exit_code: int, left_out: int) -> dict[str, Any]:
 
 
 def _result(
-    diagnostic: Diagnostic,
-    codes: list[str],
+    found: _Found,
+    indices: Mapping[str, int],
     as_path: Callable[[str], str],
     elsewhere: str,
     seen: Counter[str],
 ) -> dict[str, Any]:
+    diagnostic = found.diagnostic
     path = as_path(diagnostic.span.path if diagnostic.span else elsewhere)
     return {
-        "ruleId": diagnostic.code,
-        "ruleIndex": codes.index(diagnostic.code),
+        "ruleId": found.rule,
+        "ruleIndex": indices[found.rule],
         "level": str(diagnostic.severity),
-        "message": {"text": _message(diagnostic)},
+        "message": {"text": _message(found)},
         "locations": [
             {"physicalLocation": {"artifactLocation": _artifact(path), "region": _region(diagnostic)}}
         ],
@@ -90,9 +125,17 @@ def _result(
     }
 
 
-def _message(diagnostic: Diagnostic) -> str:
-    told = [diagnostic.message, *diagnostic.notes, *([diagnostic.help] if diagnostic.help else [])]
+def _message(found: _Found) -> str:
+    diagnostic, judgement = found.diagnostic, found.judgement
+    told = [diagnostic.message, *diagnostic.notes]
+    if judgement is not None and judgement.because and not _stands_in(judgement.because, told):
+        told.append(f"because {judgement.because}")
+    told += [diagnostic.help] if diagnostic.help else []
     return "\n".join(one_line(each) for each in told)
+
+
+def _stands_in(reason: str, told: Iterable[str]) -> bool:
+    return any(reason in each for each in told)
 
 
 def _artifact(path: str) -> Mapping[str, str]:

@@ -25,6 +25,7 @@ def state_data(place: str, state: State) -> dict[str, Any]:
         "records": [
             head_data(address, state.records[address]) for address in sorted(state.records, key=by_entry)
         ],
+        "exemptions": [asdict(each) for each in state.exemptions],
     }
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from rich.text import Text
 
 from reconciler.model.address import Address, by_entry
 from reconciler.model.holder import Holder
-from reconciler.model.record import Intent, Record, State
+from reconciler.model.record import Exemption, Intent, Record, State
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
 from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
 from reconciler.report.values import value_text
 
 _NAME_COLUMN = 22
+_EXEMPTIONS_SHOWN = 10
 
 
 def state_text(place: str, state: State) -> Text:
@@ -25,7 +26,23 @@ def state_text(place: str, state: State) -> Text:
         (f" · account {neutral(state.account_id)} · {counted(len(state.records), 'record')}", QUIET),
     )
     rows = [_row(address, state.records[address]) for address in sorted(state.records, key=by_entry)]
-    return lines([heading, Text(""), *_table(rows)]) if rows else heading
+    blocks = [heading, *([lines(_table(rows))] if rows else []), *_exemptions(state.exemptions)]
+    return Text("\n\n").join(blocks)
+
+
+def _exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
+    """What runs were let do beyond limits and policies, the last one first."""
+    if exemptions:
+        shown = [*reversed(exemptions)][:_EXEMPTIONS_SHOWN]
+        more = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
+        told = [Text(f"Exemptions from limits and policies{more}:")]
+        told += [
+            Text(
+                f"  {neutral(each.at)}  {neutral(', '.join(each.what))}  by {neutral(each.by)}: {neutral(each.reason)}"
+            )
+            for each in shown
+        ]
+        yield lines(told)
 
 
 def records_text(records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]) -> Text:
@@ -76,7 +93,7 @@ def to_break_text(place: str, holder: Holder | None, doubt: str) -> Text:
         [
             Text(f"The lock of {neutral(place)} is held by {by}."),
             Text(f"  ! {neutral(doubt)}", WARN),
-            Text("  ! if that run still goes on, two will write at once, and may make a group twice", WARN),
+            Text("  ! if that run still goes on, it starts nothing new, but two may work for a moment", WARN),
         ]
     )
 

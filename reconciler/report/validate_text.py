@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.policy import Judgement
 from reconciler.report.diagnostics import as_data
+from reconciler.report.plan_json import policies_data
 from reconciler.report.style import counted
 
 
@@ -17,11 +19,16 @@ def validated_text(groups: int, destinations: int, files: int) -> str:
 
 
 def validated_data(
-    groups: int, destinations: int, files: int, warnings: Iterable[Diagnostic]
+    groups: int,
+    destinations: int,
+    files: int,
+    warnings: Iterable[Diagnostic],
+    judgements: Iterable[Judgement] = (),
 ) -> dict[str, Any]:
-    """The same as JSON objects, with all warnings as `diagnostics`."""
+    """The same as JSON objects, with all warnings as `diagnostics`, and what policies say."""
     return {
         "diagnostics": as_data(warnings),
+        "policies": policies_data(judgements),
         "groups": groups,
         "destinations": destinations,
         "files": files,

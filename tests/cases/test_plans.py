@@ -1,25 +1,36 @@
 """A dozen plans as people and programs read them, made by the real program against an emulated account.
 
 Each folder of `plans/` is one plan: `plan.txt` is all that a terminal shows, `plan.md` the comment of a pull request,
-`plan.json` the document. They are compared byte for byte, durations aside. To accept a change of them, run this
+`plan.json` the document; `plan.tf.txt` and `plan.tf.json` are the same for readers of Terraform's. They are compared
+byte for byte, times aside. To accept a change of them, run this
 with `ACCEPT_PLANS=1`, and read every line of the difference as a reviewer would.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tfcmt
 from harness import Fivetran, Project
+from terraform_plan_schema import violations
 
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.store import Kind
 
 FOLDER = Path(__file__).parent / "plans"
 ENVIRON = {"ORDERS_KEY": "key-one", "ORDERS_PASSPHRASE": "phrase-one", "EVENTS_KEY": "json-one"}
-FORMS = {"text": "txt", "markdown": "md", "json": "json"}
+FORMS = {
+    "text": "txt",
+    "markdown": "md",
+    "json": "json",
+    "terraform": "tf.txt",
+    "terraform-json": "tf.json",
+}
 
 ORDERS = """\
   orders_prod:
@@ -49,6 +60,15 @@ EVENTS = """\
         project_id: acme-events
         data_set_location: US
         secret_key: {secret: "env:EVENTS_KEY"}
+"""
+LAKE = """\
+  lake:
+    destination:
+      service: managed_data_lake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config: {storage_provider: AWS, bucket: first, prefix_path: a, region: us-east-1,
+        fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
 """
 
 
@@ -95,11 +115,12 @@ class Scene:
         told = self.project.against(
             self.server, "plan", "-q", "--format", form, *self.options, environ=self.environ
         )
-        text = told.stdout + (f"\n{told.stderr}" if told.stderr and form == "text" else "")
-        return re.sub(r'in \d+\.\d s|"seconds": [\d.]+', lambda found: _UNTIMED[found[0][:2]], text)
+        text = told.stdout + (f"\n{told.stderr}" if told.stderr and form in {"text", "terraform"} else "")
+        return re.sub(_TIMES, lambda found: _UNTIMED[found[0][:2]], text)
 
 
-_UNTIMED = {"in": "in 0.0 s", '"s': '"seconds": 0.0'}
+_TIMES = r'in \d+\.\d s|"seconds": [\d.]+|"timestamp": "[^"]*"'
+_UNTIMED = {"in": "in 0.0 s", '"s': '"seconds": 0.0', '"t': '"timestamp": "2026-01-01T00:00:00Z"'}
 
 
 def first_plan(scene: Scene) -> None:
@@ -163,6 +184,24 @@ def forget(scene: Scene) -> None:
     scene.specs(ORDERS, f"  - {{group: events_prod, id: {scene.id('events_prod')}, forget: true}}\n")
 
 
+def replacement(scene: Scene) -> None:
+    """The bucket of a lake cannot be changed in place; a field beside it changes with it."""
+    scene.specs(LAKE)
+    scene.applied().specs(
+        LAKE.replace("bucket: first", "bucket: second").replace("prefix_path: a", "prefix_path: b")
+        + "      lifecycle: {allow_replace: true}\n"
+    )
+
+
+def gone(scene: Scene) -> None:
+    """Somebody deleted one of the destinations, and another one with its group."""
+    scene.applied()
+    dashboard, events = scene.server.app.dashboard, scene.id("events_prod")
+    dashboard.remove(Kind.DESTINATION, scene.id("Orders"))
+    dashboard.remove(Kind.DESTINATION, events)
+    dashboard.remove(Kind.GROUP, events)
+
+
 def mixed(scene: Scene) -> None:
     """A bit of everything, over some two dozen entries."""
     shops = "".join(
@@ -198,6 +237,8 @@ SCENES: dict[str, Callable[[Scene], None]] = {
         adoption,
         deletion_with_blockers,
         forget,
+        replacement,
+        gone,
         mixed,
     )
 }
@@ -220,3 +261,43 @@ def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: Five
 
 def test_every_plan_that_was_agreed_is_made() -> None:
     assert {folder.name for folder in FOLDER.iterdir()} == {*SCENES}
+
+
+def agreed(name: str, extension: str) -> str:
+    return (FOLDER / name / f"plan.{extension}").read_text()
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_plan_that_was_agreed_is_one_for_readers_of_terraforms(name: str) -> None:
+    assert violations(json.loads(agreed(name, "tf.json"))) == []
+
+
+FATES = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    "replace": "replaced",
+    "adopt": "imported",
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_tfcmt_reads_every_plan_that_was_agreed(name: str) -> None:
+    """Of our own text it gets the counts, and nothing for its lists; of Terraform's words both."""
+    document = json.loads(agreed(name, "json"))
+    refused = bool(document["blockers"])
+    counts = document["counts"]
+    destroys = bool(counts["delete"] or counts["replace"])
+    own = tfcmt.read(agreed(name, "txt"))
+    assert (own.failed, own.destroys, own.without_changes) == (False, destroys, not document["changes"])
+    assert not any(own.resources.values())
+    assert own.diff == ""
+    words = tfcmt.read(agreed(name, "tf.txt"))
+    counts["adopt"] += sum("not-remembered" in each["reasons"] for each in document["changes"])
+    assert words.failed is False or refused
+    assert words.destroys is destroys
+    assert {fate: len(found) for fate, found in words.resources.items()} == {
+        fate: counts[action] for action, fate in FATES.items()
+    }
+    assert bool(words.diff) is (sum(counts[each] for each in (*FATES, "forget")) > 0)
+    assert bool(words.outside) is (name in {"drift", "conflict", "gone", "mixed"})

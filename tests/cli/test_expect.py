@@ -74,6 +74,17 @@ def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, serve
     assert reviewed(team) is None
 
 
+def test_a_state_keeps_of_the_approved_plan_only_what_it_does(team: Project, server: Fivetran) -> None:
+    assert team.against(server, "apply", "--auto-approve").exit == 0
+    team.groups(PAIRS.replace("acme", "changed", 1))
+    digest = digest_of(team, server)
+    server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 400"))
+    assert expect(team, server, digest).exit == 6
+    kept = json.loads(str(reviewed(team)))["content"]
+    assert len(kept["plan"]["changes"]) == 4
+    assert all(change["other_values"] == change["applied"] == [] for change in kept["plan"]["changes"])
+
+
 def test_what_stopped_part_way_does_not_go_on_as_something_else(team: Project, server: Fivetran) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))

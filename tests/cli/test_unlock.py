@@ -89,14 +89,16 @@ def apply(project: Project, server: Fivetran) -> Result:
 
 
 @contextmanager
-def waiting_apply(project: Project, server: Fivetran) -> Iterator[tuple[subprocess.Popen[bytes], Gate]]:
+def waiting_apply(
+    project: Project, server: Fivetran, *options: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Gate]]:
     """A real apply that holds the lock and waits for the answer to its first write."""
     with gated(server) as (gate, url):
         process = subprocess.Popen(
-            [*COMMAND, "apply", "--auto-approve"],
+            [*COMMAND, "apply", "--auto-approve", *options],
             cwd=project.folder,
             env=environment(**credentials(url)),
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         try:
@@ -105,7 +107,7 @@ def waiting_apply(project: Project, server: Fivetran) -> Iterator[tuple[subproce
         finally:
             gate.opened.set()
             process.kill()
-            process.wait(PATIENCE)
+            process.communicate()
 
 
 def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
@@ -126,6 +128,25 @@ def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
         assert first.wait(PATIENCE) == 0
     assert server.writes == ["POST /v1/groups"]
     assert apply(team, server).exit == 0
+
+
+def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
+    team: Project, server: Fivetran
+) -> None:
+    team.groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
+    with waiting_apply(team, server, "--parallelism", "1", "--format", "json") as (first, gate):
+        lock_of(team).unlink()
+        with FileLock(lock_of(team)):
+            gate.opened.set()
+            told, _ = first.communicate(timeout=PATIENCE)
+    assert first.returncode == 6
+    applied = json.loads(told)["applied"]
+    assert [each["status"] for each in applied["outcomes"]] == ["done", "cancelled", "cancelled"]
+    assert "lease-lost" in {each["code"] for each in applied["problems"]}
+    assert server.writes == ["POST /v1/groups"]
+    # The one that was made is found by its name.
+    assert apply(team, server).exit == 0
+    assert len(server.ids("groups")) == 3
 
 
 def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody(

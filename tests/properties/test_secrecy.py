@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -13,8 +14,14 @@ from reconciliation import Reconciliation, reconciliation
 from switches_for_clients import behaviours
 
 from reconciler.report.apply_json import applied_data
+from reconciler.report.junit import plan_junit
 from reconciler.report.plan_json import plan_data
+from reconciler.report.plan_markdown import plan_markdown
 from reconciler.report.plan_text import Detail, plan_text
+from reconciler.report.terraform_json import terraform_plan
+from reconciler.report.terraform_text import terraform_text
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def told(account: Reconciliation) -> str:
@@ -23,6 +30,9 @@ def told(account: Reconciliation) -> str:
     texts = [repr(planned), account.kept, repr(account.applied)]
     texts += [plan_text(planned.plan, detail, 100).plain for detail in Detail]
     texts.append(json.dumps(plan_data(planned.plan), default=str))
+    texts.append(json.dumps(terraform_plan(planned.plan, WHEN, {}), default=str))
+    texts += [terraform_text(planned.plan), plan_junit(planned.plan, "specs/reconciler.yaml")]
+    texts.append(plan_markdown(planned.plan, "specs/reconciler.yaml", lambda path, line: None))
     if account.applied is not None:
         texts.append(json.dumps(applied_data(account.applied), default=str))
     return "\n".join(texts)

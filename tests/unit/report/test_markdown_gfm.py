@@ -117,8 +117,8 @@ KINDS = (
 )
 
 
-def comment(plan: Plan, project: str = PROJECT, line: str | None = None) -> str:
-    return plan_markdown(plan, project, lambda path, number: line)
+def comment(plan: Plan, project: str = PROJECT, line: str | None = None, limit: int = LIMIT) -> str:
+    return plan_markdown(plan, project, lambda path, number: line, limit)
 
 
 class Html(HTMLParser):
@@ -293,14 +293,11 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (LIMIT, range(0, 300, 9))])
-def test_wherever_a_comment_is_cut_it_is_closed(
-    limit: int, lengths: range, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> None:
     """A lower limit finds as many places to cut in less time."""
-    monkeypatch.setattr("reconciler.report.plan_markdown.LIMIT", limit)
     cuts = Counter[str]()
     for length in lengths:
-        text = comment(wide(length, limit))
+        text = comment(wide(length, limit), limit=limit)
         check(text)
         if NOT_VALID in text:
             assert limit - 4_000 < len(text.encode()) <= limit

@@ -10,12 +10,14 @@ import pytest
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.holder import Holder
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
 from reconciler.state.file import StateFile, write_atomically
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 EMPTY = State("a-lineage", 0, "an_account")
+HOLDER = Holder(4711, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
 FULL = Record(
     id="decent_dropsy",
     applied={("service",): "snowflake", ("config", "port"): 443, ("config", "odd.name"): [1, {"a": None}]},
@@ -202,3 +204,37 @@ def test_an_atomic_write_that_fails_leaves_the_old_content(tmp_path: Path) -> No
     with pytest.raises(OSError, match="irectory"):
         write_atomically(target, b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_what_a_killed_process_left_of_an_atomic_write_goes_with_the_next_one(
+    file: StateFile, tmp_path: Path
+) -> None:
+    file.open(EMPTY).close()
+    for name in (".state.json.4711.new", ".state.json.key.4711.new", "state.json.4711.new"):
+        (tmp_path / "deep" / name).write_text("{")
+    file.open(EMPTY).close()
+    left = sorted(each.name for each in (tmp_path / "deep").iterdir() if each.name.endswith(".new"))
+    assert left == [".state.json.key.4711.new", "state.json.4711.new"]
+
+
+def test_nothing_is_written_after_somebody_broke_the_lock(file: StateFile, tmp_path: Path) -> None:
+    with file.locked(HOLDER):
+        session = file.open(EMPTY)
+        session.remember([(GROUP, FULL)])
+        assert file.tend()
+        file.lock.unlink()
+        other = StateFile(snapshot(tmp_path), "state.json")
+        with other.locked(HOLDER):
+            assert not file.tend()
+            assert file.stopped_by is not None
+            assert file.stopped_by.code == "lease-lost"
+            theirs = other.open(EMPTY)
+            before = {each.name: each.read_bytes() for each in (tmp_path / "deep").iterdir()}
+            with pytest.raises(OSError, match="somebody broke its lock"):
+                session.remember([(GROUP, None)])
+            with pytest.raises(OSError, match="somebody broke its lock"):
+                session.close()
+            assert {each.name: each.read_bytes() for each in (tmp_path / "deep").iterdir()} == before
+            assert other.tend()
+            theirs.close()
+    assert file.tend() is False

@@ -1,0 +1,270 @@
+"""`--format github`: the summary of a step and its outputs, for plans, saved plans, failures and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import Fivetran, Project, Result
+
+from reconciler.cli.exit import Exit
+from reconciler.cli.options import Shared
+from reconciler.cli.session import Session, in_session
+from reconciler.emulator.setup_tests import SetupTest
+from reconciler.report.github_job import LARGEST_SUMMARY
+from reconciler.report.verbosity import Verbosity
+
+ENTRY = """\
+  orders:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      config: {project_id: acme, data_set_location: US, secret_key: {secret: "env:THE_KEY"}}
+"""
+WRONG = ENTRY.replace("big_query", "big_qery")
+KEYS = {"THE_KEY": "key-for-the-warehouse", "GITHUB_WORKSPACE": ""}
+
+
+class Step:
+    """A step of a job, with its two files."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.summary_file, self.output_file = folder / "summary.md", folder / "outputs"
+        self.environ = {
+            **KEYS,
+            "GITHUB_STEP_SUMMARY": str(self.summary_file),
+            "GITHUB_OUTPUT": str(self.output_file),
+        }
+
+    def run(self, server: Fivetran, *arguments: str) -> Result:
+        return self.project.against(server, *arguments, "--format", "github", environ=self.environ)
+
+    @property
+    def summary(self) -> str:
+        return self.summary_file.read_text()
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """As the runner reads them: the last line of a name counts."""
+        return dict(line.split("=", 1) for line in self.output_file.read_text().splitlines())
+
+
+@pytest.fixture
+def step(project: Project, server: Fivetran, tmp_path_factory: pytest.TempPathFactory) -> Step:
+    project.write(
+        "specs/reconciler.yaml", f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
+    )
+    project.groups(ENTRY)
+    return Step(project, tmp_path_factory.mktemp("job"))
+
+
+def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(step: Step, server: Fivetran) -> None:
+    result = step.run(server, "plan", "--detailed-exitcode")
+    assert result.exit == 2
+    assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout
+    digest = step.outputs["digest"]
+    assert len(digest) == 64
+    assert step.outputs == {
+        "digest": digest,
+        "has-changes": "true",
+        "refused": "false",
+        "add": "2",
+        "change": "0",
+        "destroy": "0",
+        "exit-code": "2",
+        "reason": "changes",
+    }
+    assert step.summary.splitlines()[1] == "## Plan: 2 to add, 0 to change, 0 to destroy."
+    assert digest in step.summary
+
+
+def test_what_is_there_already_is_added_to(step: Step, server: Fivetran) -> None:
+    step.summary_file.write_text("before\n")
+    step.output_file.write_text("other=1\n")
+    step.run(server, "plan")
+    step.run(server, "plan")
+    assert step.summary.startswith("before\n")
+    assert step.summary.count("## Plan: 2 to add") == 2
+    assert step.outputs["other"] == "1"
+
+
+def test_a_saved_plan_leaves_the_same(step: Step, server: Fivetran) -> None:
+    assert step.run(server, "plan", "--out", "plan.json").exit == 0
+    made, comment = step.outputs, step.summary
+    step.output_file.unlink()
+    step.summary_file.unlink()
+    result = step.project.run("show", "plan.json", "--format", "github", environ=step.environ)
+    assert result.exit == 0
+    assert (step.outputs, step.summary) == (made, comment)
+
+
+def test_a_plan_that_is_refused_says_so(step: Step, server: Fivetran) -> None:
+    other = server.app.dashboard.add_group("old")
+    server.app.dashboard.add_connection(other, "salesforce", "crm")
+    step.project.write(
+        "specs/groups/main.yaml", f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}}}\n"
+    )
+    result = step.run(server, "plan")
+    assert result.exit == 3
+    assert "::error file=specs/groups/main.yaml" in result.stdout
+    assert (step.outputs["refused"], step.outputs["has-changes"]) == ("true", "true")
+    assert (step.outputs["exit-code"], step.outputs["reason"]) == ("3", "refused")
+    assert "**Apply refuses this plan:**" in step.summary
+
+
+def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(step: Step, server: Fivetran) -> None:
+    step.run(server, "plan")
+    step.project.groups(WRONG)
+    result = step.run(server, "plan")
+    assert result.exit == 1
+    assert "::error file=specs/groups/main.yaml,line=5" in result.stdout
+    assert step.outputs == {
+        "digest": "",
+        "has-changes": "",
+        "refused": "false",
+        "add": "",
+        "change": "",
+        "destroy": "",
+        "exit-code": "1",
+        "reason": "failed",
+    }
+    assert "## No plan: 1 error" in step.summary
+    assert "error[unknown-service]" in step.summary
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "reason"),
+    [("bug", "70", "bug"), ("interrupt", "130", "interrupted")],
+)
+def test_whatever_happens_the_outputs_say_it(
+    work: str, code: str, reason: str, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raises(session: Session) -> Exit:
+        raise KeyboardInterrupt if work == "interrupt" else ValueError("hidden")
+
+    for name, value in step.environ.items():
+        monkeypatch.setenv(name, value)
+    shared = Shared(Path("specs/reconciler.yaml"), True, True, Verbosity.NORMAL)
+    assert in_session(shared, "github", raises) == int(code)
+    assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
+    assert step.outputs["has-changes"] == ""
+    assert "## No plan: 1 error" in step.summary
+
+
+def test_an_apply_leaves_what_it_did(step: Step, server: Fivetran) -> None:
+    result = step.run(server, "apply", "--auto-approve")
+    assert result.exit == 0
+    assert "## Applied\n" in step.summary
+    assert "+ group.orders" in step.summary
+    assert "Applied: 2 created" in step.summary
+    assert (step.outputs["add"], step.outputs["exit-code"], step.outputs["reason"]) == ("2", "0", "ok")
+    again = step.run(server, "apply", "--auto-approve")
+    assert again.exit == 0
+    assert step.outputs["has-changes"] == "false"
+    assert "## No changes." in step.summary
+
+
+def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: Fivetran) -> None:
+    failure = SetupTest("Permission Test", "FAILED", "no access")
+    server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
+    result = step.run(server, "apply", "--auto-approve")
+    assert result.exit == 6
+    assert "::error file=specs/groups/main.yaml,line=4,col=5,title=setup-tests-failed::" in result.stdout
+    assert "## Not everything was applied" in step.summary
+    assert (step.outputs["exit-code"], step.outputs["reason"]) == ("6", "incomplete")
+
+
+def test_an_apply_that_cannot_begin_leaves_why(step: Step, server: Fivetran) -> None:
+    step.project.groups(WRONG)
+    assert step.run(server, "apply", "--auto-approve").exit == 1
+    assert "## Not applied: 1 error" in step.summary
+    assert step.outputs["has-changes"] == ""
+
+
+def test_validation_leaves_its_findings(step: Step) -> None:
+    right = step.project.run("validate", "--format", "github", environ=step.environ)
+    assert right.exit == 0
+    assert "## Valid: 1 group, 1 destination in 1 file." in step.summary
+    assert step.outputs == {"refused": "false", "exit-code": "0", "reason": "ok"}
+    step.project.groups(WRONG)
+    wrong = step.project.run("validate", "--format", "github", environ=step.environ)
+    assert wrong.exit == 1
+    assert "## Not valid: 1 error" in step.summary
+    assert step.outputs["exit-code"] == "1"
+
+
+def test_warnings_of_validation_stand_in_the_summary(step: Step) -> None:
+    step.project.groups(ENTRY.replace("big_query", "panoply"))
+    assert step.project.run("validate", "--format", "github", environ=step.environ).exit == 0
+    assert "warning[legacy-service]" in step.summary
+
+
+def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: Fivetran) -> None:
+    result = step.run(server, "plan", "--drift-only")
+    assert result.exit == 0
+    assert step.outputs["has-changes"] == "false"
+    assert step.outputs["digest"] == ""
+    assert not step.summary_file.exists()
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
+def test_no_other_form_touches_the_files(form: str, step: Step, server: Fivetran) -> None:
+    step.project.against(server, "plan", "--format", form, environ=step.environ)
+    assert not step.summary_file.exists()
+    assert not step.output_file.exists()
+
+
+def test_without_a_runner_there_is_nothing_to_write(step: Step, server: Fivetran) -> None:
+    result = step.project.against(server, "plan", "--format", "github", environ=KEYS)
+    assert result.exit == 0
+    assert "job-file" not in result.stderr
+
+
+def no_folder(step: Step) -> None:
+    step.environ["GITHUB_STEP_SUMMARY"] = str(step.summary_file / "below" / "nothing")
+
+
+def a_folder(step: Step) -> None:
+    step.summary_file.mkdir()
+
+
+def full(step: Step) -> None:
+    step.summary_file.write_bytes(b"x" * (LARGEST_SUMMARY - 500))
+
+
+@pytest.mark.parametrize("spoil", [no_folder, a_folder, full])
+def test_a_file_that_cannot_be_written_is_one_warning_and_no_failure(
+    spoil: Callable[[Step], None], step: Step, server: Fivetran
+) -> None:
+    spoil(step)
+    result = step.run(server, "plan")
+    assert result.exit == 0
+    assert result.stderr.count("warning[job-file-unwritable]") == 1
+    assert "GITHUB_STEP_SUMMARY" in result.stderr
+    assert step.outputs["add"] == "2"
+
+
+def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: Fivetran) -> None:
+    step.output_file.mkdir()
+    result = step.run(server, "plan")
+    assert result.exit == 0
+    assert "nothing was added to the file that `GITHUB_OUTPUT` names" in result.stderr
+    assert "## Plan:" in step.summary
+
+
+@pytest.mark.parametrize("taken", [0, LARGEST_SUMMARY - 2_000])
+def test_the_summary_stays_within_what_a_step_may_have(taken: int, step: Step, server: Fivetran) -> None:
+    """Two thousand entries are more than fits beside what is there, and less than fits into an empty one."""
+    entry = ENTRY.replace(" config: {project_id: acme", " config: {project_id: " + "a" * 60)
+    many = 900 if taken == 0 else 20
+    step.project.groups("".join(entry.replace("orders", f"orders_{number}") for number in range(many)))
+    step.summary_file.write_bytes(b"x" * taken)
+    assert step.run(server, "plan", "-q").exit == 0
+    size = step.summary_file.stat().st_size
+    assert size <= LARGEST_SUMMARY
+    is_whole = "It is not valid for approval" not in step.summary
+    assert is_whole is (taken == 0)
+    assert size > 60_000

@@ -1,0 +1,311 @@
+"""One plan is made, many tools get theirs: Terraform's JSON and words, GitLab's counts, JUnit, of `plan` and `show`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import tfcmt
+from harness import Fivetran, Project, Result
+from saved_plans import sealed
+from terraform_plan_schema import own, violations
+
+from reconciler.cli.planned import PLAN_FORMS
+
+ENTRY = """\
+  orders:
+    destination:
+      service: big_query
+      region: GCP_US_EAST4
+      time_zone_offset: "0"
+      trust: {certificates: any}
+      config: {project_id: acme, data_set_location: US, secret_key: {secret: "env:THE_KEY"}}
+      extra_config: {new_at_fivetran: passed-on-unseen}
+"""
+WRONG = ENTRY.replace("big_query", "big_qery")
+KEYS = {"THE_KEY": "key-for-the-warehouse"}
+UNSEEN = ("key-for-the-warehouse", "passed-on-unseen")
+
+
+@pytest.fixture
+def orders(project: Project, server: Fivetran) -> Project:
+    project.write(
+        "specs/reconciler.yaml", f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
+    )
+    project.groups(ENTRY)
+    return project
+
+
+def plan(project: Project, server: Fivetran, form: str, *options: str) -> Result:
+    return project.against(server, "plan", "-q", "--format", form, *options, environ=KEYS)
+
+
+def timeless(form: str, text: str) -> Any:
+    """What must be the same of a plan and of the plan that was saved."""
+    if form == "terraform-json":
+        document = json.loads(text)
+        return {
+            **document,
+            "timestamp": "",
+            "variables": {
+                name: value for name, value in own(document).items() if name not in {"saved", "exit"}
+            },
+        }
+    if form == "json":
+        document = json.loads(text)
+        return {
+            name: value
+            for name, value in document.items()
+            if name not in {"saved", "exit", "seconds", "requests"}
+        }
+    if form in {"text", "github", "terraform", "markdown"}:
+        lines = text.splitlines()
+        return [line for line in lines if line and not line.startswith("Saved ") and " · read " not in line]
+    return text
+
+
+@pytest.mark.parametrize("form", PLAN_FORMS)
+def test_a_saved_plan_shows_what_the_plan_has_shown(form: str, orders: Project, server: Fivetran) -> None:
+    made = plan(orders, server, form, "--out", "plan.json")
+    assert made.exit == 0
+    shown = orders.run("show", "plan.json", "--format", form)
+    assert shown.exit == 0
+    assert timeless(form, shown.stdout) == timeless(form, made.stdout)
+
+
+@pytest.mark.parametrize("form", PLAN_FORMS)
+def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: Fivetran) -> None:
+    def told() -> str:
+        made = plan(orders, server, form, "--out", "plan.json")
+        saved = (orders.folder / "plan.json").read_text()
+        shown = orders.run("show", "plan.json", "--format", form)
+        return "".join([made.stdout, made.stderr, saved, shown.stdout, shown.stderr])
+
+    before = told()
+    assert orders.against(server, "apply", "--auto-approve", environ=KEYS).exit == 0
+    orders.groups(ENTRY.replace("project_id: acme", "project_id: other"))
+    changed = told()
+    [id] = server.app.dashboard.group_ids("orders")
+    orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
+    for text in (before, changed, told()):
+        assert not any(unseen in text for unseen in UNSEEN)
+
+
+def test_the_document_has_the_settings_that_the_provider_knows(orders: Project, server: Fivetran) -> None:
+    document = plan(orders, server, "terraform-json").document
+    assert violations(document) == []
+    values = document["planned_values"]["root_module"]["resources"][1]["values"]
+    assert values == {
+        "service": "big_query",
+        "region": "GCP_US_EAST4",
+        "time_zone_offset": "0",
+        "config": {
+            "project_id": "acme",
+            "data_set_location": "US",
+            "secret_key": "(sensitive value)",
+            "new_at_fivetran": None,
+        },
+        "run_setup_tests": True,
+        "trust_certificates": True,
+        "trust_fingerprints": False,
+    }
+    mask = document["planned_values"]["root_module"]["resources"][1]["sensitive_values"]
+    assert mask == {"config": {"secret_key": True, "new_at_fivetran": True}}
+
+
+def edited(project: Project, change: Callable[[Any], None]) -> None:
+    """Another program writes the plan."""
+    file = project.folder / "plan.json"
+    content = json.loads(file.read_bytes())["content"]
+    change(content)
+    file.write_bytes(sealed(content))
+
+
+def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(orders: Project, server: Fivetran) -> None:
+    def without_whole_objects(content: Any) -> None:
+        for change in content["plan"]["changes"]:
+            del change["other_values"], change["applied"]
+        del content["plan"]["judgements"]
+
+    assert plan(orders, server, "text", "--out", "plan.json").exit == 0
+    edited(orders, without_whole_objects)
+    document = orders.run("show", "plan.json", "--format", "terraform-json").document
+    assert violations(document) == []
+    values = document["planned_values"]["root_module"]["resources"][1]["values"]
+    assert values["config"]["project_id"] == "acme"
+    assert "run_setup_tests" not in values
+    assert orders.against(server, "apply", "plan.json", environ=KEYS).exit == 0
+
+
+STRANGE: list[Any] = [
+    [{"path": [], "value": 1, "shown": "clear"}],
+    [
+        {"path": ["config"], "value": 1, "shown": "clear"},
+        {"path": ["config", "a"], "value": 2, "shown": "secret"},
+    ],
+    [{"path": ["\x1b[2J\n# x will be created"], "value": {"a": ["\x1b"]}, "shown": "clear"}],
+    [{"path": ["id"], "value": "other", "shown": "known-after-apply"}],
+]
+
+
+@pytest.mark.parametrize("form", PLAN_FORMS)
+def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
+    form: str, orders: Project, server: Fivetran
+) -> None:
+    """What stays as it is has no part in what is applied, so nothing is held against it."""
+    orders.against(server, "apply", "--auto-approve", environ=KEYS)
+    assert plan(orders, server, "text", "--out", "plan.json").exit == 0
+    content = (orders.folder / "plan.json").read_bytes()
+    for values in STRANGE:
+
+        def strange(content: Any, values: Any = values) -> None:
+            for change in content["plan"]["changes"]:
+                change |= {"other_values": values, "applied": values}
+            content["plan"]["changes"][0]["address"] = {"kind": "\x1b", "key": "\n# y will be created"}
+
+        (orders.folder / "plan.json").write_bytes(content)
+        edited(orders, strange)
+        shown = orders.run("show", "plan.json", "--format", form)
+        assert shown.exit == 0, shown.stderr
+        if form not in {"text", "markdown", "github"}:  # whose addresses are of an engine
+            assert "\x1b" not in shown.stdout
+
+
+def test_gitlab_gets_its_three_numbers_and_nothing_else(orders: Project, server: Fivetran) -> None:
+    result = plan(orders, server, "gitlab")
+    assert result.stdout == '{"create": 2, "update": 0, "delete": 0}\n'
+    assert result.stderr == ""
+
+
+def test_gitlab_gets_nothing_of_a_plan_that_could_not_be_made(orders: Project, server: Fivetran) -> None:
+    orders.groups(WRONG)
+    result = plan(orders, server, "gitlab")
+    assert (result.exit, result.stdout) == (1, "")
+    assert "error[unknown-service]" in result.stderr
+
+
+def test_gitlab_leaves_findings_to_people(orders: Project, server: Fivetran) -> None:
+    refused(orders, server)
+    result = plan(orders, server, "gitlab")
+    assert result.exit == 3
+    assert json.loads(result.stdout) == {"create": 2, "update": 0, "delete": 1}
+    assert "error[has-connections]" in result.stderr
+
+
+def refused(project: Project, server: Fivetran) -> None:
+    other = server.app.dashboard.add_group("old")
+    server.app.dashboard.add_connection(other, "salesforce", "crm")
+    project.write(
+        "specs/groups/main.yaml", f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}}}\n"
+    )
+
+
+def test_a_refused_plan_is_not_applyable(orders: Project, server: Fivetran) -> None:
+    refused(orders, server)
+    result = plan(orders, server, "terraform-json")
+    assert result.exit == 3
+    document = result.document
+    assert violations(document) == []
+    assert (document["applyable"], document["errored"]) == (False, False)
+    assert own(document)["exit"] == {"code": 3, "reason": "refused"}
+
+
+def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: Fivetran) -> None:
+    orders.groups(WRONG)
+    result = plan(orders, server, "terraform-json")
+    assert result.exit == 1
+    document = result.document
+    assert violations(document) == []
+    assert document["errored"] is True
+    assert "resource_changes" not in document
+    assert own(document)["diagnostics"][0]["code"] == "unknown-service"
+    assert "error[unknown-service]" in result.stderr
+
+
+def test_tfcmt_reads_a_failure_as_one(orders: Project, server: Fivetran) -> None:
+    orders.groups(WRONG)
+    result = plan(orders, server, "terraform")
+    assert (result.exit, result.stdout) == (1, "")
+    read = tfcmt.read(result.stderr)
+    assert read.failed
+    assert read.result == "│ Error: there is no service `big_qery` [unknown-service]"
+
+
+def test_tfcmt_reads_a_refused_plan_as_a_failure_with_its_changes(orders: Project, server: Fivetran) -> None:
+    refused(orders, server)
+    result = plan(orders, server, "terraform")
+    read = tfcmt.read(result.stdout + result.stderr)
+    assert tfcmt.FAIL.search(result.stderr)
+    assert read.resources["deleted"] == ["fivetran_group.old"]
+    assert not tfcmt.read(result.stdout).failed
+
+
+def test_junit_has_a_test_for_each_change_and_for_each_failure(orders: Project, server: Fivetran) -> None:
+    made = ElementTree.fromstring(plan(orders, server, "junit").stdout)
+    assert [case.get("name") for case in made.iter("testcase")] == ["group.orders", "destination.orders"]
+    orders.groups(WRONG)
+    result = plan(orders, server, "junit")
+    failed = ElementTree.fromstring(result.stdout)
+    assert [(case.get("name"), case.get("classname")) for case in failed.iter("testcase")] == [
+        ("destination.orders", "specs/groups/main.yaml")
+    ]
+    assert failed.get("failures") == "1"
+    assert "error[unknown-service]" in result.stderr
+
+
+def test_junit_of_validation(orders: Project) -> None:
+    orders.groups(ENTRY.replace("orders", "sales").replace("      extra", "      #"), file="sales")
+    right = ElementTree.fromstring(orders.run("validate", "--format", "junit").stdout)
+    assert [(case.get("name"), case.get("classname")) for case in right.iter("testcase")] == [
+        ("group.orders", "specs/groups/main.yaml"),
+        ("group.sales", "specs/groups/sales.yaml"),
+        ("destination.orders", "specs/groups/main.yaml"),
+        ("destination.sales", "specs/groups/sales.yaml"),
+    ]
+    some = ElementTree.fromstring(
+        orders.run("validate", "specs/groups/sales.yaml", "--format", "junit").stdout
+    )
+    assert [case.get("name") for case in some.iter("testcase")] == ["group.sales", "destination.sales"]
+    orders.groups("  broken: [\n", file="sales")
+    result = orders.run("validate", "--format", "junit")
+    assert result.exit == 1
+    wrong = ElementTree.fromstring(result.stdout)
+    assert [case.get("name") for case in wrong.iter("testcase")] == ["specs/groups/sales.yaml"]
+
+
+POLICY = "policies:\n  - allowed-regions: [AWS_US_EAST_1]\n"
+
+
+def test_a_policy_that_refuses_is_a_test_that_fails_and_entries_are_still_listed(orders: Project) -> None:
+    file = orders.folder / "specs/reconciler.yaml"
+    orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
+    result = orders.run("validate", "--format", "junit")
+    assert result.exit == 3
+    suites = {suite.get("name"): suite for suite in ElementTree.fromstring(result.stdout)}
+    assert [case.get("name") for case in suites["validate"]] == ["group.orders", "destination.orders"]
+    assert suites["validate"].get("failures") == "0"
+    assert suites["policies"].get("failures") == "1"
+
+
+def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> None:
+    file = orders.folder / "specs/reconciler.yaml"
+    orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
+    result = orders.run("validate", "--format", "json")
+    assert result.exit == 3
+    assert [each["standing"] for each in result.document["policies"]] == ["violated"]
+    assert [each["code"] for each in result.document["diagnostics"]] == ["policy-violated"]
+    assert result.document["exit"] == {"code": 3, "reason": "refused"}
+    log = orders.run("validate", "--format", "sarif").document
+    assert [each["id"] for each in log["runs"][0]["tool"]["driver"]["rules"]] == [
+        "policy-violated/allowed-regions"
+    ]
+
+
+@pytest.mark.parametrize("form", ["markdown", "terraform", "terraform-json", "gitlab", "junit"])
+def test_forms_of_whole_plans_are_not_for_drift_alone(form: str, orders: Project, server: Fivetran) -> None:
+    result = plan(orders, server, form, "--drift-only")
+    assert result.exit == 64
+    assert f"`--format {form}` is for whole plans" in result.stderr

@@ -1,0 +1,152 @@
+"""Findings as JUnit XML: well-formed whatever is in them, with counts that add up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+from report_values import CHANGED_DESTINATION, NEW_DESTINATION, NEW_GROUP, at, destination, plan_of
+
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.policy import Judgement, Level, Standing
+from reconciler.report.junit import failure_junit, plan_junit, validated_junit
+
+ERROR = Diagnostic(
+    "unknown-field", "no `databse`", at("a.yaml", 3), help="write it right", address=destination("a")
+)
+WARNING = Diagnostic("legacy-service", "old", at("a.yaml", 4), Severity.WARNING, address=destination("a"))
+VIOLATION = Diagnostic("limit-exceeded", "not there", at("a.yaml", 5), address=destination("a"))
+ENTRIES = {"group.a": "a.yaml", "destination.a": "a.yaml", "group.b": "b.yaml"}
+COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+IN_A_CASE = {"failure", "error", "skipped", "system-out"}
+
+
+def parsed(text: str) -> ElementTree.Element:
+    """The document, which must be as GitLab and Jenkins want it."""
+    assert text.isascii()
+    root = ElementTree.fromstring(text)
+    assert root.tag == "testsuites"
+    for suite in root:
+        assert suite.tag == "testsuite"
+        assert suite.get("name")
+        named = [(case.get("classname"), case.get("name")) for case in suite]
+        assert len({*named}) == len(named)
+        for case in suite:
+            assert case.tag == "testcase"
+            assert case.get("name")
+            assert case.get("classname")
+            assert {child.tag for child in case} <= IN_A_CASE
+            assert sum(child.tag != "system-out" for child in case) <= 1
+            for failure in case.findall("failure"):
+                assert failure.get("message")
+                assert failure.get("type")
+                assert failure.text
+    for element in (root, *root):
+        cases = list(element.iter("testcase"))
+        assert element.get("tests") == str(len(cases))
+        for attribute, tag in COUNTED.items():
+            assert element.get(attribute) == str(sum(case.find(tag) is not None for case in cases))
+        assert re.fullmatch(r"\d+(\.\d+)?", element.get("time", ""))
+    return root
+
+
+def case(root: ElementTree.Element, name: str) -> ElementTree.Element:
+    [found] = [each for each in root.iter("testcase") if each.get("name") == name]
+    return found
+
+
+def texts(element: ElementTree.Element) -> dict[str, str]:
+    return {child.tag: child.text or "" for child in element}
+
+
+def test_every_entry_is_a_test_of_its_file() -> None:
+    root = parsed(validated_junit(ENTRIES, [], [], "p.yaml"))
+    assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [*ENTRIES.items()]
+    assert root.get("failures") == "0"
+
+
+def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> None:
+    again = replace(ERROR, message="no `rol`", span=at("a.yaml", 9))
+    root = parsed(validated_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
+    told = case(root, "destination.a")
+    assert told.find("failure").get("message") == "2 errors"  # type: ignore[union-attr]
+    assert told.find("failure").get("type") == "unknown-field"  # type: ignore[union-attr]
+    assert (
+        "error[unknown-field]: no `databse`\n  --> a.yaml:3:1\n  = help: write it right"
+        in texts(told)["failure"]
+    )
+    assert "no `rol`" in texts(told)["failure"]
+    assert "warning[legacy-service]: old" in texts(told)["system-out"]
+    assert root.get("failures") == "1"
+
+
+def test_one_error_is_its_own_message() -> None:
+    root = parsed(validated_junit(ENTRIES, [ERROR], [], "p.yaml"))
+    assert case(root, "destination.a").find("failure").get("message") == "no `databse`"  # type: ignore[union-attr]
+
+
+def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> None:
+    syntax = Diagnostic("yaml-syntax", "no colon", at("c.yaml", 1))
+    nowhere = Diagnostic("unreachable", "gone")
+    root = parsed(failure_junit([syntax, nowhere], "p.yaml"))
+    assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [
+        ("c.yaml", "c.yaml"),
+        ("p.yaml", "p.yaml"),
+    ]
+
+
+def test_policies_are_tests_of_their_own() -> None:
+    judgements = [
+        Judgement("passes", "r", Level.HARD, Standing.PASSED),
+        Judgement("refuses", "r", Level.HARD, Standing.VIOLATED, (VIOLATION,)),
+        Judgement("breaks", "r", Level.SOFT, Standing.FAILED, (replace(VIOLATION, message="broken"),)),
+        Judgement(
+            "warns", "r", Level.ADVISORY, Standing.VIOLATED, (replace(VIOLATION, severity=Severity.WARNING),)
+        ),
+        Judgement("waived", "r", Level.SOFT, Standing.OVERRIDDEN, (VIOLATION,)),
+    ]
+    noted = replace(VIOLATION, notes=("the policies are those of main",))
+    root = parsed(validated_junit(ENTRIES, [noted], judgements, "p.yaml"))
+    assert [(each.get("name"), each.get("tests")) for each in root] == [("validate", "3"), ("policies", "5")]
+    found = {each.policy: set(texts(case(root, each.policy))) for each in judgements}
+    assert found == {
+        "passes": set(),
+        "refuses": {"failure"},
+        "breaks": {"failure"},
+        "warns": {"system-out"},
+        "waived": {"skipped", "system-out"},
+    }
+    assert case(root, "waived").find("skipped").get("message") == "overridden for this run"  # type: ignore[union-attr]
+    assert set(texts(case(root, "destination.a"))) == set()  # told once, with its policy
+
+
+def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it() -> None:
+    refusal = Diagnostic("protected", "is protected", address=CHANGED_DESTINATION.address)
+    limit = Diagnostic("limit-exceeded", "too many")
+    plan = replace(plan_of(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION), blockers=(refusal, limit))
+    root = parsed(plan_junit(plan, "p.yaml"))
+    assert set(texts(case(root, "destination.analytics_prod"))) == {"failure"}
+    assert case(root, "destination.analytics_prod").get("classname") == "specs/groups/analytics.yaml"
+    assert set(texts(case(root, "p.yaml"))) == {"failure"}
+    assert set(texts(case(root, "group.finance_prod"))) == set()
+    assert root.get("tests") == "4"
+
+
+def test_even_nothing_is_one_test() -> None:
+    assert parsed(validated_junit({}, [], [], "p.yaml")).get("tests") == "1"
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_text_is_well_formed(message: str, path: str, name: str) -> None:
+    finding = Diagnostic(
+        "unknown-field", message, replace(at("x", 1), path=path), notes=(message,), help=name
+    )
+    judgement = Judgement(
+        name or "p", "r", Level.HARD, Standing.VIOLATED, (replace(finding, code="limit-exceeded"),)
+    )
+    text = validated_junit({"group.a": path}, [finding], [judgement], "p.yaml")
+    assert ElementTree.fromstring(text).get("failures") == "2"
+    assert "##[" not in text

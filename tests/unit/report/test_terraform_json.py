@@ -1,0 +1,368 @@
+"""A plan as Terraform's plan JSON: every object whole, masks that mirror values, nothing clear that is secret."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_values import (
+    CHANGED_DESTINATION,
+    KEPT_DESTINATION,
+    KEPT_GROUP,
+    NEW_DESTINATION,
+    NEW_GROUP,
+    UNTESTED_DESTINATION,
+    destination,
+    group,
+    plan_of,
+)
+from terraform_plan_schema import own, violations
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldChange,
+    FieldValue,
+    Narrowing,
+    Origin,
+    Plan,
+    Reason,
+    Secrets,
+    Shown,
+)
+from reconciler.model.policy import Judgement, Level, Standing
+from reconciler.report.gitlab import gitlab_counts
+from reconciler.report.plan_words import counts_text
+from reconciler.report.terraform_json import failed_terraform_plan, terraform_plan
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=timezone(timedelta(hours=2)))
+KEY = ("config", "private_key")
+
+
+def document(plan: Plan, **extra: Any) -> dict[str, Any]:
+    found = terraform_plan(plan, NOW, extra)
+    assert violations(found) == []
+    return found
+
+
+def change_of(change: Change, *others: Change) -> dict[str, Any]:
+    """The resource change that this change comes to, beside others."""
+    [found] = [
+        each
+        for each in document(plan_of(change, *others))["resource_changes"]
+        if each["address"] == f"fivetran_{change.address}"
+    ]
+    return dict(found)
+
+
+def test_what_a_reader_insists_on_is_always_there() -> None:
+    found = document(plan_of())
+    assert found["format_version"] == "1.2"
+    assert found["terraform_version"] == "0.0.0-reconciler"
+    assert found["timestamp"] == "2026-03-04T03:06:07Z"
+    assert (found["applyable"], found["complete"], found["errored"]) == (False, True, False)
+    assert found["resource_changes"] == found["planned_values"]["root_module"]["resources"] == []
+    assert "resource_drift" not in found
+    assert "checks" not in found
+
+
+def test_a_new_pair_has_ids_that_are_not_known_yet() -> None:
+    made = change_of(NEW_DESTINATION, NEW_GROUP)
+    assert made["type"] == "fivetran_destination"
+    assert made["name"] == "finance_prod"
+    assert made["change"] == {
+        "actions": ["create"],
+        "before": None,
+        "after": {
+            "service": "snowflake",
+            "config": {"port": 443, "private_key": "(sensitive value)"},
+        },
+        "after_unknown": {"id": True, "group_id": True},
+        "before_sensitive": False,
+        "after_sensitive": {"config": {"private_key": True}},
+    }
+    assert change_of(NEW_GROUP)["change"]["after"] == {"name": "finance_prod"}
+    assert change_of(NEW_GROUP)["change"]["after_unknown"] == {"id": True}
+
+
+def test_a_destination_of_a_group_that_exists_has_its_id() -> None:
+    there = Change(group("finance_prod"), Action.NO_OP, id="yawning_sponge")
+    made = change_of(NEW_DESTINATION, there)["change"]
+    assert (made["after"]["id"], made["after"]["group_id"]) == ("yawning_sponge", "yawning_sponge")
+    assert made["after_unknown"] == {}
+
+
+def test_an_update_shows_the_whole_object_on_both_sides() -> None:
+    changed = replace(
+        CHANGED_DESTINATION,
+        other_values=(
+            FieldValue(("service",), "snowflake"),
+            FieldValue(("config", "host"), "acme"),
+            FieldValue(KEY, "vault:a#b", Shown.SECRET),
+            FieldValue(("config", "role"), "not what is planned"),
+        ),
+    )
+    told = change_of(changed)["change"]
+    assert told["actions"] == ["update"]
+    assert told["before"] == {
+        "id": "decent_dropsy",
+        "group_id": "decent_dropsy",
+        "region": "GCP_US_EAST4",
+        "private_link_id": "pl_old",
+        "service": "snowflake",
+        "config": {"role": None, "host": "acme", "private_key": "(sensitive value)"},
+    }
+    assert told["after"] == {
+        **told["before"],
+        "region": "AWS_US_EAST_1",
+        "private_link_id": None,
+        "config": {**told["before"]["config"], "role": "FIVETRAN_ROLE"},
+    }
+    assert told["before_sensitive"] == told["after_sensitive"] == {"config": {"private_key": True}}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "before"),
+    [
+        (Secrets(changed=(KEY,)), None),
+        (Secrets(unchanged=(KEY,)), "(sensitive value)"),
+        (Secrets(uncomparable=(KEY,)), None),
+    ],
+)
+def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
+    secrets: Secrets, before: str | None
+) -> None:
+    sent = FieldChange(KEY, None, "env:KEY", Shown.SECRET)
+    told = change_of(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets))["change"]
+    assert told["before"]["config"] == {"private_key": before}
+    assert told["after"]["config"] == {"private_key": "(sensitive value)"}
+    assert told["before_sensitive"] == told["after_sensitive"] == {"config": {"private_key": True}}
+
+
+def test_what_must_not_be_shown_is_null_under_its_mask() -> None:
+    hidden = replace(KEPT_DESTINATION, other_values=(FieldValue(("config", "x"), None, Shown.SECRET),))
+    told = change_of(hidden)["change"]
+    assert told["after"]["config"] == {"x": None}
+    assert told["after_sensitive"] == {"config": {"x": True}}
+
+
+def test_a_replacement_names_the_fields_that_force_it() -> None:
+    fields = (
+        FieldChange(("config", "bucket"), "a", "b", forces_replace=True),
+        FieldChange(("region",), "x", "y"),
+    )
+    told = change_of(replace(CHANGED_DESTINATION, action=Action.REPLACE, fields=fields))
+    assert told["action_reason"] == "replace_because_cannot_update"
+    assert told["change"]["actions"] == ["delete", "create"]
+    assert told["change"]["replace_paths"] == [["config", "bucket"]]
+    assert told["change"]["before"]["config"] == {"bucket": "a"}
+    assert told["change"]["after"]["config"] == {"bucket": "b"}
+
+
+@pytest.mark.parametrize(("action", "word"), [(Action.DELETE, "delete"), (Action.FORGET, "forget")])
+def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, word: str) -> None:
+    applied = (FieldValue(("id",), "old_mole"), FieldValue(("service",), "snowflake"))
+    given_up = Change(destination("old"), action, (Reason.REMOVED,), id="old_mole", applied=applied)
+    told = change_of(given_up)
+    assert told["action_reason"] == "delete_because_no_resource_config"
+    assert told["change"] == {
+        "actions": [word],
+        "before": {"id": "old_mole", "group_id": "old_mole", "service": "snowflake"},
+        "after": None,
+        "after_unknown": {},
+        "before_sensitive": {},
+        "after_sensitive": False,
+    }
+    found = document(plan_of(given_up))
+    assert found["planned_values"]["root_module"]["resources"] == []
+    assert found["configuration"]["root_module"]["resources"] == []
+    [prior] = found["prior_state"]["values"]["root_module"]["resources"]
+    assert prior["address"] == "fivetran_destination.old"
+
+
+def test_what_is_adopted_is_imported_without_a_change() -> None:
+    told = change_of(replace(KEPT_GROUP, action=Action.ADOPT))["change"]
+    assert told["actions"] == ["no-op"]
+    assert told["importing"] == {"id": "decent_dropsy"}
+    assert "importing" not in change_of(KEPT_GROUP)["change"]
+    assert document(plan_of(replace(KEPT_GROUP, action=Action.ADOPT)))["applyable"] is True
+
+
+def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
+    told = change_of(replace(CHANGED_DESTINATION, reasons=(Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED)))[
+        "change"
+    ]
+    assert (told["actions"], told["importing"]) == (["update"], {"id": "decent_dropsy"})
+    assert "importing" not in change_of(CHANGED_DESTINATION)["change"]
+
+
+def test_a_run_of_tests_changes_nothing_and_is_noted_beside() -> None:
+    found = document(plan_of(UNTESTED_DESTINATION))
+    [told] = found["resource_changes"]
+    assert told["change"]["actions"] == ["no-op"]
+    about = own(found)["changes"]["fivetran_destination.lake"]
+    assert (about["action"], about["reasons"]) == ("verify", ["tests-outstanding"])
+    assert about["note"] == "setup tests have not passed; apply runs them"
+    assert found["applyable"] is True
+
+
+def test_every_object_stands_in_both_places_also_what_stays() -> None:
+    found = document(plan_of(NEW_GROUP, KEPT_GROUP, NEW_DESTINATION, KEPT_DESTINATION))
+    planned = [each["address"] for each in found["planned_values"]["root_module"]["resources"]]
+    assert planned == [each["address"] for each in found["resource_changes"]]
+    assert len(planned) == 4
+    assert {each["schema_version"] for each in found["planned_values"]["root_module"]["resources"]} == {0, 1}
+    configured = found["configuration"]["root_module"]["resources"]
+    assert configured[2]["expressions"] == {
+        "group_id": {"references": ["fivetran_group.finance_prod.id", "fivetran_group.finance_prod"]}
+    }
+
+
+def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
+    fields = (
+        FieldChange(("region",), "moved", "declared", origin=Origin.DRIFT),
+        FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT),
+        FieldChange(("config", "host"), "old", "new"),
+    )
+    applied = (FieldValue(("config", "role"), "what was"),)
+    [drift] = document(plan_of(replace(CHANGED_DESTINATION, fields=fields, applied=applied)))[
+        "resource_drift"
+    ]
+    assert drift["change"]["actions"] == ["update"]
+    assert drift["change"]["before"]["region"] == "declared"
+    assert drift["change"]["after"]["region"] == "moved"
+    assert drift["change"]["before"]["config"] == {"role": "what was", "host": "old"}
+    assert drift["change"]["after"]["config"] == {"role": "theirs", "host": "old"}
+
+
+def test_a_conflict_whose_last_value_is_not_known_has_none() -> None:
+    moved = FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT)
+    [drift] = document(plan_of(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
+    assert "config" not in drift["change"]["before"]
+
+
+def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
+    applied = (FieldValue(("id",), "old_mole"), FieldValue(("name",), "finance"))
+    gone = replace(NEW_GROUP, reasons=(Reason.MISSING_REMOTELY,), applied=applied)
+    found = document(plan_of(gone))
+    [drift] = found["resource_drift"]
+    assert drift["change"]["actions"] == ["delete"]
+    assert drift["change"]["before"] == {"id": "old_mole", "name": "finance"}
+    assert found["resource_changes"][0]["change"]["actions"] == ["create"]
+
+
+def test_a_plan_that_is_refused_is_not_applyable() -> None:
+    blocked = replace(plan_of(NEW_GROUP), blockers=(Diagnostic("limit-exceeded", "too much"),))
+    found = document(blocked)
+    assert (found["applyable"], found["errored"]) == (False, False)
+    assert own(found)["blockers"][0]["code"] == "limit-exceeded"
+
+
+def test_a_plan_of_a_part_is_not_complete() -> None:
+    found = document(replace(plan_of(NEW_GROUP), narrowing=Narrowing(1, 9, "main", 1)))
+    assert found["complete"] is False
+    assert own(found)["narrowed_to"]["since"] == "main"
+
+
+def test_policies_are_checks() -> None:
+    finding = Diagnostic("limit-exceeded", "not\nthere")
+    judgements = tuple(
+        Judgement(f"rule_{standing}", "allowed-regions", Level.SOFT, standing, findings)
+        for standing, findings in zip(Standing, ((), (finding,), (finding,), (finding,)), strict=True)
+    )
+    found = document(replace(plan_of(), judgements=judgements))
+    assert [(each["address"]["name"], each["status"]) for each in found["checks"]] == [
+        ("rule_passed", "pass"),
+        ("rule_violated", "fail"),
+        ("rule_failed", "error"),
+        ("rule_overridden", "fail"),
+    ]
+    assert found["checks"][1]["instances"][0]["problems"] == [{"message": "not there"}]
+    assert [each["standing"] for each in own(found)["policies"]] == [*Standing]
+
+
+def test_what_the_format_has_no_place_for_stands_beside() -> None:
+    secret = FieldValue(KEY, "vault:a#b", Shown.SECRET)
+    found = document(
+        replace(plan_of(replace(CHANGED_DESTINATION, other_values=(secret,)), KEPT_GROUP), digest="d1"),
+        more=1,
+    )["variables"]["x_reconciler"]["value"]
+    assert (found["digest"], found["account"]["id"], found["more"]) == ("d1", "intently_yarn", 1)
+    assert [*found["changes"]] == ["fivetran_destination.analytics_prod"]
+    about = found["changes"]["fivetran_destination.analytics_prod"]
+    assert about["secret_references"] == {"config.private_key": "vault:a#b"}
+    assert about["origins"]["region"] == "spec"
+    assert about["span"]["line"] == 9
+
+
+def test_a_failure_is_no_plan_without_changes() -> None:
+    found = failed_terraform_plan([Diagnostic("unreachable", "gone")], NOW, {})
+    assert violations(found) == []
+    assert (found["errored"], found["applyable"], found["complete"]) == (True, False, False)
+    assert {"resource_changes", "planned_values"}.isdisjoint(found)
+    assert own(found)["diagnostics"][0]["code"] == "unreachable"
+
+
+LEAVES = st.sampled_from([("service",), ("region",), ("config", "host"), ("config", "x"), KEY])
+VALUES = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.lists(st.text(max_size=2), max_size=2))
+CANARY = "canary-of-the-plan"
+
+
+@st.composite
+def changes(draw: st.DrawFn, key: str) -> Change:
+    """Any change, as an engine or a forged file may have it. Whatever is secret has a reference with a canary in it."""
+    action = draw(st.sampled_from(Action))
+    paths = draw(st.lists(LEAVES, unique=True))
+    cut = draw(st.integers(0, len(paths)))
+
+    def shown(path: tuple[str, ...]) -> tuple[Any, Shown]:
+        if draw(st.booleans()):
+            return draw(st.sampled_from([None, f"env:{CANARY}"])), Shown.SECRET
+        return draw(VALUES), Shown.CLEAR
+
+    fields = tuple(
+        FieldChange(
+            path,
+            draw(VALUES) if how is Shown.CLEAR else None,
+            after,
+            how,
+            origin=draw(st.sampled_from(Origin)),
+            forces_replace=draw(st.booleans()) and action is Action.REPLACE,
+        )
+        for path in (paths[:cut] if action not in SILENT_HERE else [])
+        for after, how in [shown(path)]
+    )
+    others = tuple(FieldValue(path, *shown(path)) for path in draw(st.lists(LEAVES, unique=True)))
+    missing = action is Action.CREATE and draw(st.booleans())
+    return Change(
+        destination(key) if draw(st.booleans()) else group(key),
+        action,
+        (Reason.MISSING_REMOTELY,) if missing else (),
+        fields,
+        id=None if action is Action.CREATE else f"id_{key}",
+        other_values=others,
+        applied=tuple(FieldValue(path, *shown(path)) for path in draw(st.lists(LEAVES, unique=True))),
+        secrets=Secrets(unchanged=tuple(field.path for field in fields if draw(st.booleans()))),
+    )
+
+
+SILENT_HERE = {Action.NO_OP, Action.ADOPT, Action.FORGET, Action.VERIFY, Action.DELETE}
+
+
+@given(st.data(), st.integers(0, 5))
+def test_any_plan_is_a_valid_document_and_counts_as_its_line_says(data: st.DataObject, number: int) -> None:
+    plan = plan_of(*(data.draw(changes(f"k{each}")) for each in range(number)))
+    found = document(plan)
+    shown = {key: value for key, value in found.items() if key != "variables"}
+    assert CANARY not in repr(shown)
+    actions = [each["change"]["actions"] for each in found["resource_changes"]]
+    assert len(actions) == number
+    counts = [sum(word in each for each in actions) for word in ("create", "update", "delete")]
+    if plan.effective:
+        assert counts_text(plan) == "Plan: {} to add, {} to change, {} to destroy.".format(*counts)
+    assert gitlab_counts(plan) == '{{"create": {}, "update": {}, "delete": {}}}'.format(*counts)
