@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,13 +24,14 @@ class StateFile:
     and for the key of the fingerprints."""
 
     keeps_key = True
-    stopped_by = None  # nobody takes this lock from a process that runs
 
     def __init__(self, path: Path, shown_as: str) -> None:
         self._path = path
         self._journal = path.with_name(path.name + ".journal")
         self._key = path.with_name(path.name + ".key")
         self._shown = shown_as
+        self._is_held: Callable[[], bool] | None = None
+        self._stopped_by: Diagnostic | None = None
 
     @property
     def shown_as(self) -> str:
@@ -41,9 +43,15 @@ class StateFile:
         """What whoever writes must hold."""
         return self._path.with_name(self._path.name + ".lock")
 
-    def locked(self, holder: Holder) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self, holder: Holder) -> Iterator[None]:
         """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
-        return locked(self.lock, holder, self._shown)
+        with locked(self.lock, holder, self._shown) as is_held:
+            self._is_held = is_held
+            try:
+                yield
+            finally:
+                self._is_held = None
 
     def tidied(self, host: str) -> Hold:
         """How the lock is held, seen from `host`. What a dead holder left of a free one is removed. Raises
@@ -55,8 +63,15 @@ class StateFile:
         break_lock(self.lock, seen, host, self._shown)
 
     def tend(self) -> bool:
-        """True: all is written at once, and the lock needs no renewal."""
-        return True
+        """Whether the run may go on: not where somebody broke its lock. All is written at once, so nothing is due."""
+        if self._stopped_by is None and self._is_held is not None and not self._is_held():
+            self._stopped_by = self._broken("another run may have taken it, so nothing new was started")
+        return self._stopped_by is None
+
+    @property
+    def stopped_by(self) -> Diagnostic | None:
+        """Why the run may not go on."""
+        return self._stopped_by
 
     def read(self) -> State | None:
         """Snapshot and journal together; None where there is no state yet. Writes nothing.
@@ -101,7 +116,7 @@ class StateFile:
     def open(self, state: State) -> StateSession:
         """Begin to write, with `state` as the next snapshot. Raises ReconcilerError."""
         try:
-            return StateSession(self._path, self._journal, state)
+            return StateSession(self._path, self._journal, state, self._is_held)
         except OSError as error:
             raise ReconcilerError([self.unusable("written", error)]) from error
 
@@ -126,6 +141,8 @@ class StateFile:
             if rescued
             else "it could not be written anywhere else"
         )
+        if isinstance(error, LockBrokenError):
+            return self._broken(note)
         advice = (
             f"correct the disk, then move that file to `{self._shown}`" if rescued else "correct the disk"
         )
@@ -144,6 +161,14 @@ class StateFile:
             help="correct the permissions or the disk, then run again",
         )
 
+    def _broken(self, note: str) -> Diagnostic:
+        return Diagnostic(
+            "lease-lost",
+            f"somebody broke the lock of the state `{self._shown}` while this run was at work",
+            notes=(note,),
+            help="see who is at work, then apply again: what exists is found and not made twice",
+        )
+
     def _damaged(self, error: DamagedError) -> Diagnostic:
         return Diagnostic(
             "state-damaged",
@@ -160,17 +185,28 @@ class StateFile:
         )
 
 
+class LockBrokenError(OSError):
+    """The files are another run's by now."""
+
+
 class StateSession:
     """A state that is being written. What `remember` is given is durable before it returns."""
 
-    def __init__(self, path: Path, journal: Path, state: State) -> None:
-        """Write the snapshot with the next serial, and start its journal. Raises OSError."""
+    def __init__(
+        self, path: Path, journal: Path, state: State, is_held: Callable[[], bool] | None = None
+    ) -> None:
+        """Write the snapshot with the next serial, and start its journal. Raises OSError.
+
+        `is_held` says whether the lock is still held, for whoever has one: nothing is written without it.
+        """
         self._path = path
+        self._is_held = is_held or (lambda: True)
         self._records = dict(state.records)
         self._broken_by: OSError | None = None
         self._base = replace(state, serial=state.serial + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encoded_state(self.state))
+        _tidy(path)
+        self._write(path)
         self._journal = JournalWriter(journal, self._base)
         sync_directory(path.parent)
 
@@ -199,6 +235,7 @@ class StateSession:
         if self._broken_by is not None:
             raise self._broken_by
         try:
+            self._refuse_without_the_lock()
             self._journal.append(entries)
         except OSError as error:
             self._broken_by = error
@@ -215,11 +252,27 @@ class StateSession:
         """Take what the journal holds into a new snapshot, which makes the journal an old one. Raises OSError."""
         self.release()
         self._base = replace(self._base, serial=self._base.serial + 1)
-        write_atomically(self._path, encoded_state(self.state))
+        self._write(self._path)
 
     def release(self) -> None:
         """Let go of the files as they are: the journal already holds all that was remembered."""
         self._journal.close()
+
+    def _write(self, path: Path) -> None:
+        self._refuse_without_the_lock()
+        write_atomically(path, encoded_state(self.state))
+
+    def _refuse_without_the_lock(self) -> None:
+        if not self._is_held():
+            raise LockBrokenError("somebody broke its lock, and another run may be writing")
+
+
+def _tidy(path: Path) -> None:
+    """Remove what a run left that was killed within an atomic write. Nobody else writes to this file now."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.new")
+    for file in path.parent.iterdir():
+        if left.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
@@ -38,17 +38,20 @@ class Hold:
 
 
 @contextmanager
-def locked(path: Path, holder: Holder, shown_as: str) -> Iterator[None]:
-    """Hold the lock at `path` for a while. Raises ReconcilerError at once where somebody else holds it."""
+def locked(path: Path, holder: Holder, shown_as: str) -> Iterator[Callable[[], bool]]:
+    """Hold the lock at `path` for a while; whoever holds it can ask whether nobody broke it meanwhile.
+
+    Raises ReconcilerError at once where somebody else holds it.
+    """
     lock = _taken(path, shown_as)
     if lock is None:
         raise ReconcilerError([_held(_hold(path, holder.host), shown_as)])
-    told = _sidecar(path)
+    told, mark = _sidecar(path), _mark(path)
     try:
         # Only for people: the lock itself is held.
         with suppress(OSError), open(told, "w", encoding="utf-8", opener=_for_its_owner) as file:
             json.dump(asdict(holder), file)
-        yield
+        yield lambda: _mark(path) == mark
     finally:
         if _named(path) == holder:  # or somebody broke this lock, and the next one has a name there
             with suppress(OSError):
@@ -93,6 +96,15 @@ def break_lock(path: Path, seen: Hold, host: str, shown_as: str) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ReconcilerError([_unusable(shown_as, error)]) from error
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """What tells the file at a path from another one that is put in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _for_its_owner(path: str, flags: int) -> int:
