@@ -237,7 +237,7 @@ EXPLANATIONS = MappingProxyType(
         ),
         "lease-lost": (
             "The lock of a state that runners share is a lease, which a run renews while it works. This "
-            "run could not renew it in time, or somebody broke the lock or wrote the state meanwhile. "
+            "run could not renew it in time, or somebody broke its lock or wrote the state meanwhile. "
             "Two runs at once could make the same group twice, so this one started nothing more and left "
             "the state as the other run has it. Apply again: what exists is found and not made twice."
         ),

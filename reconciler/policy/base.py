@@ -23,10 +23,10 @@ class Entry:
     """One entry of the specs: a group, with its destination where it has one.
 
     `declared` has what the specs say, by dotted path, in normal form: `name`, `id`, `service`, `region`,
-    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, … A secret is the
-    text of its reference, such as `vault:kv/data/orders#password`. `live` has what is at Fivetran, or will be by
-    default, and the specs say nothing about; it is empty where only the specs are known. `undecided` are fields that
-    the specs declare, with values that only a plan knows. `spans` says where values stand.
+    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, …; of the
+    `confidential` ones the text of the reference, such as `vault:kv/data/orders#password`. `live` has what is at
+    Fivetran, or will be by default, and the specs say nothing about; it is empty where only the specs are known.
+    `undecided` are fields that the specs declare, with values that only a plan knows. `spans` says where values stand.
     """
 
     key: str
@@ -36,6 +36,7 @@ class Entry:
     spans: Mapping[str, Span] = field(default_factory=dict)
     live: Mapping[str, Any] = field(default_factory=dict)
     undecided: frozenset[str] = frozenset()
+    confidential: frozenset[str] = frozenset()
 
     def value(self, path: str) -> Any:
         """The value of a field, declared or live; None where it has none, or where it is not known here."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.plan import Action, Plan
 from reconciler.policy.base import Entry, Proposal, Rule, Violation
-from reconciler.policy.matching import ANY, Condition, Wanted, listed, matches, shown
+from reconciler.policy.matching import ANY, Condition, Wanted, is_hidden, listed, matches, shown
 
 KEY, NAME = "key", "name"
 
@@ -109,7 +109,15 @@ class Forbidden(Rule):
     def of_entry(self, entry: Entry) -> Iterator[Violation]:
         for path, wanted in self.fields.items():
             value = entry.value(path)
-            if not entry.is_undecided(path) and matches(wanted, value):
+            if is_hidden(entry, path, wanted):  # or a secret would be a way around the policy
+                yield Violation(
+                    f"`{path}` comes from `{shown(value)}`, so nobody can tell whether it is {listed(wanted)}",
+                    entry.address_of(path),
+                    path,
+                    help=f'write `{{value: "{shown(value)}"}}`, which a plan shows, or let the policy name the places'
+                    " that a secret may come from",
+                )
+            elif not entry.is_undecided(path) and matches(wanted, value):
                 yield Violation(
                     f"`{path}` is `{shown(value)}`, which is forbidden",
                     entry.address_of(path),

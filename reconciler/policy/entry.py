@@ -52,6 +52,7 @@ def entry_of(
         declared,
         {**spans, DESTINATION: destination.span, **_spans(destination)},
         undecided=frozenset(map(dotted, undecided)),
+        confidential=frozenset(dotted(path) for path, value in values.items() if _is_reference(value)),
     )
 
 
@@ -74,6 +75,10 @@ def live_fields(entry: Entry, observed: Observed | None) -> dict[str, Any]:
 def _service_of(fields: Mapping[FieldPath, Any]) -> Any:
     service = fields.get(SERVICE)
     return load_service(service) if isinstance(service, str) else None
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, ExternalKey) or (isinstance(value, Reference) and value.confidential)
 
 
 def _told(value: Any) -> Any:

@@ -43,8 +43,17 @@ def shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def is_hidden(entry: Entry, path: str, wanted: Wanted) -> bool:
+    """Whether a field has a secret for a value, and what is wanted are values and not places that secrets come from."""
+    return path in entry.confidential and not any(
+        isinstance(each, str) and (each == ANY or ":" in each) for each in wanted
+    )
+
+
 def _meets(entry: Entry, path: str, wanted: Wanted) -> bool | None:
-    return None if entry.is_undecided(path) else matches(wanted, entry.value(path))
+    if entry.is_undecided(path) or is_hidden(entry, path, wanted):
+        return None
+    return matches(wanted, entry.value(path))
 
 
 def _is(wanted: str | int | float | bool, value: Any) -> bool:

@@ -304,6 +304,27 @@ def test_every_format_of_validate_tells_what_a_policy_refuses(team: Team, form: 
         assert code == 3
 
 
+def test_a_secret_is_no_way_around_a_policy(team: Team) -> None:
+    """What is hidden can be what is forbidden, or what a policy is for."""
+    hidden = PAIR.format(key="sales", region="{secret: 'env:REGION'}").replace(
+        "acme", "{secret: 'env:PROJECT'}"
+    )
+    environ = {"REGION": "AWS_US_EAST_1", "PROJECT": "acme-of-nobody-knows-whom"}
+    team.project.groups(hidden)
+    team.settings("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
+    refused = team.run("plan", **environ)
+    assert refused.exit == 3
+    told = "`config.project_id` comes from `env:PROJECT`, so nobody can tell whether it is"
+    assert told in refused.stderr
+    team.settings("  - forbid: {config.project_id: 'env:*'}\n")
+    assert "`config.project_id` is `env:PROJECT`, which is forbidden" in team.run("plan", **environ).stderr
+    team.settings("  - require: {config.data_set_location: US}\n    where: {region: 'AWS_*'}\n")
+    assert team.run("validate").exit == 0
+    assert team.run("plan", **environ).exit == 3
+    team.settings(REGIONS)
+    assert team.run("plan", **environ).exit == 3
+
+
 def test_a_policy_never_sees_a_secret(team: Team) -> None:
     """It sees where one comes from."""
     team.project.groups(
@@ -317,4 +338,7 @@ def test_a_policy_never_sees_a_secret(team: Team) -> None:
     assert "`config.secret_key` is `env:SALES_KEY`, which is forbidden" in refused.stderr
     assert "canary-of" not in refused.stdout + refused.stderr
     team.settings("  - forbid: {config.secret_key: 'canary*'}\n")
-    assert team.run("plan", SALES_KEY="canary-of-a-policy").exit == 0
+    for key in ("canary-of-a-policy", "another-of-a-policy"):
+        same = team.run("plan", SALES_KEY=key)
+        assert same.exit == 3
+        assert "comes from `env:SALES_KEY`, so nobody can tell whether it is `canary*`" in same.stderr
