@@ -586,8 +586,10 @@ _VERBS = {
 
 def _check_outcome(run: Run, outcome: Outcome, liars: Collection[str]) -> None:
     assert run.applied is not None
-    address, ids = outcome.address, _ids_of_groups(run)
-    id = ids.get(address.key)
+    assert run.planned is not None
+    address = outcome.address
+    change = next(each for each in run.planned.plan.effective if each.address == address)
+    id = change.id or _ids_of_groups(run).get(address.key)
     verb = _VERBS[outcome.action, address.kind]
     done = [
         effect for effect in run.effects if (effect.verb, effect.kind, effect.id) == (verb, address.kind, id)

@@ -150,6 +150,8 @@ RETRY_AFTER = {
     "huge": {"retry-after": "1000000000"},
     "past": {"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"},
 }
+FOREIGN = "somebody_else"
+"""The id that `other-id` tells of."""
 ARGUMENTS = {
     Kind.HANG: [("600", {})],
     Kind.DRIP: [("10", {}), ("0.1", {"seconds": "600"})],
@@ -354,6 +356,18 @@ def check_groups(runs: list[Run]) -> None:
     assert {id for kind, id in gone if kind != "connection"} <= {gamma}, "O3"
 
 
+def check_targets(runs: list[Run], lied: set[str]) -> None:
+    """O2: nothing is sent to an id that is not known from the account. `lied` are those that a creation answered."""
+    known = {*stage().beginning.ids.values(), *lied}
+    known |= {effect.id for run in runs for effect in run.effects if effect.verb == "created"}
+    for run in runs:
+        for write in run.writes:
+            parts = write.path.split("/")
+            if len(parts) > 3 and parts[2] != "connections":
+                assert parts[3] in known, write.path
+            assert (write.body or {}).get("group_id") in {None, *known}
+
+
 def carry_out(*faults: Fault, is_lie: bool = False) -> list[Run]:
     """The apply that is struck, and those that follow until nothing is left to do."""
     account, project = stage().account, stage().project
@@ -370,6 +384,8 @@ def carry_out(*faults: Fault, is_lie: bool = False) -> list[Run]:
         judge(run, liars={str(faults[0])} if is_lie else ())
         check_bounds(run)
     check_groups(runs)
+    by_a_creation = faults[0].kind is Kind.OTHER_ID and faults[0].path == "/v1/groups"
+    check_targets(runs, {FOREIGN} if by_a_creation and faults[0].method == "POST" else set())
     return runs
 
 

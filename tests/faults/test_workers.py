@@ -50,7 +50,7 @@ def destination(database: str, **more: Any) -> dict[str, Any]:
 
 
 UPDATED = [f"b_updated_{number}" for number in range(5)]
-RENAMED = [f"c_renamed_{number}" for number in range(2)]
+RENAMED = [f"c_renamed_{number}" for number in range(5)]
 REMOVED = [f"d_removed_{number}" for number in range(3)]
 MADE = [f"a_made_{number}" for number in range(6)]
 
@@ -282,6 +282,18 @@ def _started_after_the_first_failure(run: Run) -> list[Any]:
         if isinstance(event, ChangeFinished) and event.outcome.status in {Status.FAILED, Status.UNKNOWN}
     )
     return [event for event in run.events[failed:] if isinstance(event, ChangeStarted | SetupTestsStarted)]
+
+
+def test_five_outages_with_something_that_works_between_them_end_nothing() -> None:
+    with scene(1) as there:
+        broken = [f"destination.{key}" for key in UPDATED[::2]] + [f"group.{key}" for key in RENAMED[1::2]]
+        assert len(broken) == 5
+        paths = [f"/v1/{kind}s/{there.ids[key]}" for kind, key in (each.split(".") for each in broken)]
+        run = there.apply(*(parse_fault(f"PATCH {path} status 503") for path in paths))
+        statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
+        assert {statuses.pop(address) for address in broken} == {Status.UNKNOWN}
+        assert set(statuses.values()) == {Status.DONE}
+        there.settle()
 
 
 @SEVERAL
