@@ -1,0 +1,327 @@
+"""Runs a `.gitlab-ci.yml` as GitLab would, as far as the example needs it, and stands for GitLab's API of notes.
+
+The `script:` lines are executed for real, in one shell for each job and in a fresh clone. Emulated are: `rules:`,
+stages, `needs:`, artifacts, manual jobs, and which variables a job sees: those of its environment, and protected ones
+on the default branch alone. Nothing is done about `resource_group:`. Whatever is not known here is an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from canaries import watch
+from pipelines.forge import Forge, run_script
+from pipelines.tools import tools
+from ruamel.yaml import YAML
+
+PROJECT_ID = "42"
+NOTES_TOKEN = "token-that-writes-notes"
+_JOB = {
+    "stage", "script", "before_script", "rules", "needs", "environment", "artifacts", "variables", "interruptible",
+    "resource_group", "allow_failure", "timeout", "image",
+}  # fmt: skip
+_RULE = {"if", "when", "allow_failure"}
+_TERM = re.compile(r'\$(?P<name>\w+)\s*==\s*(?:\$(?P<other>\w+)|"(?P<text>[^"]*)")')
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Why a pipeline runs."""
+
+    source: str
+    sha: str
+    before: str = "0" * 40
+    merge_request: int | None = None
+    source_project: str = PROJECT_ID
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What GitLab tells jobs about it."""
+        told = {
+            "CI": "true",
+            "GITLAB_CI": "true",
+            "CI_PIPELINE_SOURCE": self.source,
+            "CI_COMMIT_SHA": self.sha,
+            "CI_COMMIT_BEFORE_SHA": self.before,
+            "CI_DEFAULT_BRANCH": "main",
+            "CI_PROJECT_ID": PROJECT_ID,
+        }
+        if self.merge_request is None:
+            return told | {"CI_COMMIT_BRANCH": "main"}
+        return told | {
+            "CI_MERGE_REQUEST_IID": str(self.merge_request),
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": self.source_project,
+        }
+
+
+@dataclass
+class Job:
+    """How one job ended, or that it waits for somebody who presses its button."""
+
+    name: str
+    status: str = "manual"
+    exit: int = 0
+    log: str = ""
+    artifacts: Path | None = None
+    reports: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Server:
+    """GitLab's side. `variables` are those of environments; `protected` are seen on the default branch alone."""
+
+    forge: Forge
+    api: str
+    variables: Mapping[str, Mapping[str, str]]
+    protected: Mapping[str, str]
+    machine: Mapping[str, str]
+
+
+class Running:
+    """A pipeline with its jobs, but for those that are left out. Manual ones wait for `press`."""
+
+    def __init__(
+        self, folder: Path, server: Server, path: str, pipeline: Pipeline, *, without: Collection[str] = ()
+    ) -> None:
+        folder.mkdir()
+        self._without = ("workflow", "stages", "variables", "default", *without)
+        self._folder, self._server, self._path, self._pipeline = folder, server, path, pipeline
+        self._attempts = itertools.count(1)
+        self._check_out(folder / "files")
+        self._file = YAML(typ="safe").load((folder / "files" / ".gitlab-ci.yml").read_text())
+        shared = {name: str(value) for name, value in self._file["variables"].items()}
+        self._variables = {**pipeline.variables, **shared}
+        self.jobs: dict[str, Job] = {}
+        if _rule(self._file["workflow"]["rules"], self._variables) is None:
+            return
+        for stage in self._file["stages"]:
+            self._stage(stage)
+
+    @property
+    def log(self) -> str:
+        """What all jobs wrote."""
+        return "\n".join(f"== {job.name}: {job.status}\n{job.log}" for job in self.jobs.values())
+
+    @property
+    def is_success(self) -> bool:
+        """Whether everything that ran went well."""
+        return all(job.status in ("success", "manual", "skipped") for job in self.jobs.values())
+
+    def press(self, name: str) -> Job:
+        """Start a manual job, or one that failed once more."""
+        assert self.jobs[name].status in ("manual", "failed"), self.log
+        self.jobs[name] = self._job(name)
+        return self.jobs[name]
+
+    def _stage(self, stage: str) -> None:
+        """Jobs of a stage run where all before went well, or where they say that they always run."""
+        went_well = all(
+            job.status != "failed" or self._file[name].get("allow_failure") for name, job in self.jobs.items()
+        )
+        for name, job in self._file.items():
+            if name in self._without or job["stage"] != stage:
+                continue
+            _only_known(job, _JOB, name)
+            rule = _rule(job.get("rules", [{}]), self._variables)
+            if rule is None:
+                continue
+            when = rule.get("when", "on_success")
+            assert when in ("on_success", "always", "manual"), when
+            if when == "manual":
+                self.jobs[name] = Job(name)
+            elif when == "always" or went_well:
+                self.jobs[name] = self._job(name)
+            else:
+                self.jobs[name] = Job(name, "skipped")
+
+    def _job(self, name: str) -> Job:
+        job, default = self._file[name], self._file["default"]
+        where = self._folder / f"job-{next(self._attempts)}"
+        work = where / "builds"
+        own = {each: str(value) for each, value in job.get("variables", {}).items()}
+        if own.get("GIT_STRATEGY") == "none":
+            work.mkdir(parents=True)
+        else:
+            self._check_out(work)
+        for needed in job.get("needs", []):
+            assert needed in self.jobs, f"{name} needs {needed}, which is not in this pipeline"
+            kept = self.jobs[needed].artifacts
+            if kept is not None:
+                shutil.copytree(kept, work, dirs_exist_ok=True)
+        secrets = dict(self._server.variables.get(job.get("environment", {}).get("name", ""), {}))
+        if self._pipeline.merge_request is None:
+            secrets |= self._server.protected
+        watch().environment(secrets)
+        (where / "home").mkdir()
+        environ = {
+            "PATH": self._path,
+            "HOME": str(where / "home"),
+            "LANG": "C.UTF-8",
+            "CI_API_V4_URL": self._server.api,
+            "CI_PROJECT_DIR": str(work),
+            **self._variables,
+            **own,
+            **secrets,
+            **self._server.machine,
+        }
+        lines = ["set -eo pipefail", *job.get("before_script", default["before_script"]), *job["script"]]
+        with self._server.forge.pushes(self._pipeline.merge_request is None):
+            code, log = run_script("\n".join(lines), ["bash", "{0}"], work, environ)
+        done = Job(name, "success" if code == 0 else "failed", code, log)
+        if code == 0 or job.get("artifacts", {}).get("when") == "always":
+            self._keep(job.get("artifacts", {}), work, where / "artifacts", done)
+        watch().artefact(f"the log of {name}", log)
+        watch().folder(where / "artifacts")
+        return done
+
+    def _check_out(self, folder: Path) -> None:
+        number = self._pipeline.merge_request
+        ref = "refs/heads/main" if number is None else f"refs/merge-requests/{number}/head"
+        # GitLab fetches the one commit's history, not the other branches, and leaves no branch checked out.
+        self._server.forge.check_out(folder, ref, self._pipeline.sha, depth=2147483647)
+
+    def _keep(self, artifacts: Mapping[str, Any], work: Path, kept: Path, done: Job) -> None:
+        kept.mkdir()
+        for path in artifacts.get("paths", []):
+            if (work / path).exists():
+                shutil.copy(work / path, kept / path)
+        done.artifacts = kept
+        for kind, path in artifacts.get("reports", {}).items():
+            if (work / path).exists():
+                done.reports[kind] = (work / path).read_text()
+
+
+class Runner:
+    """Runs pipelines."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        folder.mkdir()
+        self._folder, self._server = folder, server
+        self._path = tools(folder / "tools")
+        self._numbers = itertools.count(1)
+
+    def run(self, pipeline: Pipeline, *, without: Collection[str] = ()) -> Running:
+        """Everything that runs without anybody."""
+        folder = self._folder / f"pipeline-{next(self._numbers)}"
+        return Running(folder, self._server, self._path, pipeline, without=without)
+
+
+def _rule(rules: list[Mapping[str, Any]], variables: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The first rule that holds."""
+    for rule in rules:
+        _only_known(rule, _RULE, "a rule")
+        if _holds(rule.get("if"), variables):
+            return rule
+    return None
+
+
+def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
+    if condition is None:
+        return True
+    terms = [_TERM.fullmatch(term.strip()) for term in condition.split("&&")]
+    assert all(terms), f"not understood: {condition}"
+    return all(
+        variables.get(term["name"]) == (variables.get(term["other"]) if term["other"] else term["text"])
+        for term in terms
+        if term is not None
+    )
+
+
+def _only_known(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    assert not given.keys() - known, f"{where} has {sorted(given.keys() - known)}, which is not known here"
+
+
+@dataclass
+class Notes:
+    """Notes of merge requests, and the user of the token."""
+
+    url: str
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    me: int = 7
+
+    def say(self, number: int, body: str, author: int) -> dict[str, Any]:
+        """Somebody writes a note. The newest stands first."""
+        note = {"id": 1000 + len(self.notes), "iid": number, "author": {"id": author}, "body": body}
+        self.notes.insert(0, note)
+        return note
+
+    def of(self, number: int) -> list[str]:
+        """What the bot wrote, newest first."""
+        return [
+            each["body"] for each in self.notes if (each["iid"], each["author"]["id"]) == (number, self.me)
+        ]
+
+
+@contextmanager
+def notes_api() -> Iterator[Notes]:
+    """GitLab's API on a socket: who a token belongs to, and lists, creates and edits of notes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(self._get)
+
+        def do_POST(self) -> None:
+            self._answer(lambda path, query: (201, notes.say(self._number(path), self._body(), notes.me)))
+
+        def do_PUT(self) -> None:
+            self._answer(self._put)
+
+        def _get(self, path: str, query: Mapping[str, list[str]]) -> tuple[int, Any]:
+            if path == "/api/v4/user":
+                return 200, {"id": notes.me}
+            found = [each for each in notes.notes if each["iid"] == self._number(path)]
+            size, page = (int(query[name][0]) for name in ("per_page", "page"))
+            assert size <= 100
+            return 200, found[(page - 1) * size : page * size]
+
+        def _put(self, path: str, query: Mapping[str, list[str]]) -> tuple[int, Any]:
+            collection, _, id = path.rpartition("/")
+            note = next(each for each in notes.notes if each["id"] == int(id))
+            assert note["iid"] == self._number(collection)
+            note["body"] = self._body()
+            return 200, note
+
+        def _number(self, path: str) -> int:
+            found = re.fullmatch(rf"/api/v4/projects/{PROJECT_ID}/merge_requests/(\d+)/notes", path)
+            assert found, path
+            return int(found[1])
+
+        def _body(self) -> str:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            return form["body"][0]
+
+        def _answer(self, work: Any) -> None:
+            parts = urlsplit(self.path)
+            if self.headers.get("PRIVATE-TOKEN") == NOTES_TOKEN:
+                status, data = work(parts.path, parse_qs(parts.query))
+            else:
+                status, data = 401, {"message": "401 Unauthorized"}
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(data).encode())
+
+        def log_message(self, *arguments: Any) -> None:
+            """Nothing on the terminal of the tests."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        notes = Notes(f"http://127.0.0.1:{server.server_port}/api/v4")
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield notes
+        finally:
+            server.shutdown()
+            thread.join()

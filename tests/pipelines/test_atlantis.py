@@ -1,0 +1,156 @@
+"""The settings of `examples/05-atlantis`, run from the pull request to the account and the merge behind it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+from pipelines.account import Account, emulated
+from pipelines.atlantis import Answer, Atlantis
+from pipelines.first_day import FirstDay, first_day
+from pipelines.forge import Branch, Edit, Forge, both, replaced
+from pipelines.github_team import ACCOUNTS, private_key
+from pipelines.stories import A_DATABASE, EXTRA, MARKETING
+
+EXAMPLE = ROOT / "examples" / "05-atlantis"
+
+
+SHARED = {
+    "FINGERPRINT_KEY": "fingerprint-key-of-both",
+    "SALES_PRIVATE_KEY": private_key("sales of prod"),
+    "SALES_PRIVATE_KEY_DEV": private_key("sales of dev"),
+    "MARKETING_KEY": '{"private_key_id": "marketing"}',
+}
+
+
+class Team:
+    """People who work with the example."""
+
+    def __init__(self, folder: Path, forge: Forge, **accounts: Account) -> None:
+        self.accounts, self.forge = accounts, forge
+        environ = {
+            **SHARED,
+            "PLAN_KEY": "key that signs the plans",
+            **{
+                f"{right}_API{part}_{name}": f"{part} that may {right} {name}"
+                for right in ("READ", "WRITE")
+                for part in ("KEY", "SECRET")
+                for name in accounts
+            },
+        }
+        machines = {name: {"FIVETRAN_API_URL": account.url} for name, account in accounts.items()}
+        settings = EXAMPLE / "repos.yaml"
+        self.atlantis = Atlantis(folder / "atlantis", self.forge, settings, environ, machines)
+        self._numbers = itertools.count(1)
+
+    def pull(self, name: str, edit: Edit) -> tuple[int, Branch]:
+        """Open a pull request, and have it approved."""
+        number = next(self._numbers)
+        self.atlantis.approved.add(number)
+        return number, self.forge.propose(name, edit, merge_ref=f"refs/pull/{number}/merge")
+
+    def planned(self, number: int, branch: Branch) -> Answer:
+        """The plan of the production account."""
+        (answer,) = self.atlantis.plan(number, branch)
+        return answer
+
+    def applied(self, number: int, branch: Branch) -> Answer:
+        """The same for an apply."""
+        (answer,) = self.atlantis.apply(number, branch)
+        return answer
+
+    def done(self, name: str, edit: Edit) -> None:
+        """A pull request from its beginning to its end."""
+        number, branch = self.pull(name, edit)
+        for answer in (self.planned(number, branch), self.applied(number, branch)):
+            assert answer.exit == 0, answer.text
+        self.atlantis.merge(number, branch)
+
+
+@pytest.fixture(scope="module")
+def day_one(tmp_path_factory: pytest.TempPathFactory, production: Account) -> FirstDay:
+    """The example with its specs in effect."""
+    folder = tmp_path_factory.mktemp("atlantis").resolve()
+    environ = {**SHARED, "FIVETRAN_APIKEY": "key", "FIVETRAN_APISECRET": "the secret of it"}
+    return first_day(folder, production, EXAMPLE, "specs/prod.yaml", environ)
+
+
+@pytest.fixture
+def team(tmp_path: Path, production: Account, day_one: FirstDay) -> Team:
+    """The production account alone."""
+    folder = tmp_path.resolve()
+    return Team(folder, day_one.again(folder, production), prod=production)
+
+
+def test_from_a_pull_request_to_both_accounts_and_the_merge(tmp_path: Path, production: Account) -> None:
+    with emulated(tmp_path, ACCOUNTS["dev"]) as development:
+        production.begin()
+        folder = tmp_path.resolve()
+        team = Team(folder, Forge(folder / "forge", EXAMPLE), dev=development, prod=production)
+        number, branch = team.pull("marketing", MARKETING)
+        team.atlantis.approved.clear()
+        for answer in team.atlantis.plan(number, branch):
+            assert answer.exit == 0, answer.text
+            assert "Plan: 2 to add, 0 to change, 0 to destroy." in answer.text
+        assert all("must be approved" in answer.text for answer in team.atlantis.apply(number, branch))
+        assert [account.writes for account in team.accounts.values()] == [[], []]
+        team.atlantis.approved.add(number)
+        for answer in team.atlantis.apply(number, branch):
+            assert answer.exit == 0, answer.text
+        team.atlantis.merge(number, branch)
+        for account in team.accounts.values():
+            assert set(account.groups()) == {"marketing"}
+        notes = replaced("specs/prod.yaml", "version: 1\n", "# both are in effect\nversion: 1\n")
+        number, branch = team.pull("again", notes)
+        assert all("No changes." in answer.text for answer in team.atlantis.plan(number, branch))
+
+
+def test_a_pull_request_cannot_loosen_what_judges_it(team: Team) -> None:
+    elsewhere = replaced("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
+    looser = replaced("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
+    number, branch = team.pull("looser", both(elsewhere, looser))
+    before = team.accounts["prod"].writes
+    assert team.planned(number, branch).exit == 3
+    # There is a file of the plan, and Atlantis would apply it.
+    assert team.applied(number, branch).exit == 3
+    assert team.accounts["prod"].writes == before
+
+
+def test_who_changes_the_account_between_plan_and_apply_stops_the_apply(team: Team) -> None:
+    number, branch = team.pull("database", A_DATABASE)
+    assert team.planned(number, branch).exit == 0
+    team.accounts["prod"].change("Sales", database="BY_HAND")
+    before = team.accounts["prod"].writes
+    applied = team.applied(number, branch)
+    assert applied.exit == 4, applied.text
+    assert "error[plan-stale]" in applied.text
+    assert team.accounts["prod"].writes == before
+
+
+def test_a_failed_apply_is_resumed_by_the_same_comment(team: Team) -> None:
+    number, branch = team.pull("friday", both(A_DATABASE, MARKETING))
+    assert team.planned(number, branch).exit == 0
+    account = team.accounts["prod"]
+    account.fault("POST /v1/destinations status 400")
+    assert team.applied(number, branch).exit == 6
+    account.heal()
+    # The lock of Atlantis keeps others away until this is finished.
+    other = team.pull("other", EXTRA)
+    assert "locked by an unapplied plan from pull #1" in team.planned(*other).text
+    resumed = team.applied(number, branch)
+    assert resumed.exit == 0, resumed.text
+    team.atlantis.merge(number, branch)
+    assert set(account.groups()) == {"Sales", "marketing"}
+    assert "Plan: 1 to add" in team.planned(*other).text
+
+
+def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: Team) -> None:
+    number, branch = team.pull("extra", EXTRA)
+    assert team.planned(number, branch).exit == 0
+    team.atlantis.unlock(number)
+    team.done("marketing", MARKETING)
+    before = team.accounts["prod"].writes
+    assert "must be rebased" in team.applied(number, branch).text
+    assert team.accounts["prod"].writes == before

@@ -1,0 +1,93 @@
+"""What every workflow of the example must be like, whatever it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_PINNED = re.compile(r"actions/[a-z-]+@[0-9a-f]{40}")
+_SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+_TRIGGERS = {"pull_request", "push", "workflow_dispatch", "schedule"}
+WRITERS = "${{ matrix.project }}"
+"""The environments whose keys may write."""
+READERS = "${{ matrix.project }}-plan"
+
+
+def problems(workflow: Mapping[str, Any]) -> list[str]:
+    """Everything that is not as it must be."""
+    found = list(_of_the_file(workflow))
+    for name, job in workflow["jobs"].items():
+        found += [f"{name}: {each}" for each in _of_a_job(job, workflow)]
+    return found
+
+
+def _of_the_file(workflow: Mapping[str, Any]) -> Iterator[str]:
+    if not set(_triggers(workflow)) <= _TRIGGERS:
+        yield "starts by something that runs foreign code with rights"
+    if workflow.get("permissions") != {}:
+        yield "gives permissions to all jobs"
+    if workflow.get("defaults", {}).get("run", {}).get("shell") != "bash -euo pipefail {0}":
+        yield "goes on after errors"
+    if "secrets." in str(workflow.get("env", "")):
+        yield "gives a secret to all jobs"
+
+
+def _of_a_job(job: Mapping[str, Any], workflow: Mapping[str, Any]) -> Iterator[str]:
+    environment = job.get("environment")
+    by_strangers = "pull_request" in _triggers(workflow) and _SAME_REPOSITORY not in str(job.get("if", ""))
+    if not 0 < job.get("timeout-minutes", 0) <= 120:
+        yield "may hang"
+    if "permissions" not in job:
+        yield "does not say what it may do"
+    if not job.get("concurrency", {}).get("group"):
+        yield "may run twice at once"
+    if "secrets." in str({**job, "steps": None}):
+        yield "gives a secret to all steps"
+    if "secrets." in str(job["steps"]) and environment not in (WRITERS, READERS):
+        yield "has a secret of no environment"
+    if by_strangers and (
+        "secrets." in str(job) or environment or "write" in job.get("permissions", {}).values()
+    ):
+        yield "gives something to strangers"
+    if by_strangers and any("persist-credentials" not in step.get("with", {}) for step in _checkouts(job)):
+        yield "leaves its token to strangers"
+    if job.get("permissions", {}).get("contents") == "write" and environment != WRITERS:
+        yield "may push without an approval"
+    if environment == WRITERS:
+        yield from _of_an_apply(job, workflow)
+    for step in job["steps"]:
+        yield from _of_a_step(step)
+
+
+def _of_an_apply(job: Mapping[str, Any], workflow: Mapping[str, Any]) -> Iterator[str]:
+    if set(_triggers(workflow)) != {"push", "workflow_dispatch"} or workflow["on"]["push"] != {
+        "branches": ["main"]
+    }:
+        yield "writes for something else than main"
+    if job.get("if") != "github.ref == 'refs/heads/main'":
+        yield "writes for any branch"
+    if job.get("concurrency", {}).get("cancel-in-progress") is not False:
+        yield "may be cancelled half-way"
+    if job.get("concurrency", {}).get("queue") != "max":
+        yield "may be dropped while it waits"
+    scripts = [step["run"] for step in job["steps"] if "reconciler apply" in step.get("run", "")]
+    if not scripts or not all("--expect" in script and "--auto-approve" not in script for script in scripts):
+        yield "applies what nobody reviewed"
+
+
+def _of_a_step(step: Mapping[str, Any]) -> Iterator[str]:
+    if "${{" in step.get("run", ""):
+        yield "lets an event write its script"
+    if "uses" in step and not _PINNED.fullmatch(step["uses"]):
+        yield "uses what may change overnight"
+    if "pip install" in step.get("run", "") and "secrets." in str(step.get("env", "")):
+        yield "shows a secret to what it installs"
+
+
+def _triggers(workflow: Mapping[str, Any]) -> list[str]:
+    return list(workflow["on"])
+
+
+def _checkouts(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
