@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.engine.planfile import SavedPlan
     from reconciler.model.outcome import Applied
+    from reconciler.operations.memory import Reviewed
     from reconciler.operations.plan import Planned
     from reconciler.operations.settings import Settings
     from reconciler.operations.workspace import Workspace
@@ -223,7 +224,9 @@ def _saved(session: Session, approval: Approval) -> tuple[SavedPlan | None, Sett
     return saved, replace(session.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
 
 
-def _planned(workspace: Workspace, approval: Approval, saved: SavedPlan | None) -> tuple[Planned, str | None]:
+def _planned(
+    workspace: Workspace, approval: Approval, saved: SavedPlan | None
+) -> tuple[Planned, Reviewed | None]:
     """The plan that is carried out: always a new one, and the approved one where there is one. With a digest also
     the form in which it is remembered until all of it is in effect."""
     from reconciler.operations.plan import make_plan

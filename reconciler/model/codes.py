@@ -508,6 +508,12 @@ EXPLANATIONS = MappingProxyType(
             "that a second run sees what the first one did. That folder cannot be used. Make it writable,"
             " or delete it to start with an empty account."
         ),
+        "secret-shown": (
+            "A spec refers with `{value: …}` to something that an entry uses as a secret. Values behind "
+            "`value` are shown in plans, in comments of pull requests and in logs, so one line would be "
+            "enough to make a secret public. Write `secret`, or refer to something else. The project file "
+            "can narrow what may be shown at all by `secrets.visible`."
+        ),
         "secret-unavailable": (
             "A value that has to be sent is written as a reference, and what it refers to is not there: "
             "an environment variable is unset or empty, a file is missing, a store refuses or does not "

@@ -60,19 +60,21 @@ class Exemption:
 
 
 EXEMPTIONS_KEPT = 100
+REVIEWED_KEPT = 10
+"""So many plans that stopped part-way can be resumed; who stopped before these has to have a new one reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
 
-    `reviewed` is the plan that a run was told to carry out, as a saved plan has it, until all of it is in effect.
-    `exemptions` are the last ones, oldest first.
+    `reviewed` are plans that runs were told to carry out by their digests, in saved form, each until all of it is in
+    effect. `exemptions` are the last ones, oldest first.
     """
 
     lineage: str
     serial: int
     account_id: str
     records: Mapping[Address, Record] = field(default_factory=dict)
-    reviewed: str | None = None
+    reviewed: Mapping[str, str] = field(default_factory=dict)
     exemptions: tuple[Exemption, ...] = ()

@@ -47,6 +47,19 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied")
 
 
+class Withheld(Secret):
+    """A secret that this run may not read. It can be planned with, and never be sent."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def reveal(self) -> Any:
+        """Raises RuntimeError: nobody looked it up."""
+        raise RuntimeError("a run that may not read secrets has nothing to send")
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalKey:
     """Name of an entry in the customer's secrets manager, from which Fivetran fetches a field's value."""

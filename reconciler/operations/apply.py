@@ -18,14 +18,15 @@ from reconciler.model.outcome import Applied, Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Standing
 from reconciler.model.record import Exemption, Intent, Record
+from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
 
 
-def apply_plan(workspace: Workspace, planned: Planned, reviewed: str | None = None) -> Applied:
+def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None = None) -> Applied:
     """Carry out every step; a failure of one never raises and never stops what does not depend on it.
 
-    `reviewed` is the saved form of the plan that was approved by its digest; it is remembered until all is in effect.
+    `reviewed` is the plan as it was approved by its digest; it is remembered until all of it is in effect.
     Setting `workspace.cancelled` starts nothing more, and what is in flight gets a little time to end. Raises
     `ReconcilerError` only before anything is sent, where nothing could be remembered. The workspace must be open
     for writing.
@@ -46,7 +47,7 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: str | None = No
         ids=dict(planned.ids),
     )
     outcomes = applier.run(planned.steps, planned.removals)
-    _settle(workspace, planned, outcomes)
+    _settle(workspace, planned, outcomes, reviewed)
     problems = [*applier.unremembered, *_put_away(workspace)]
     remaining: tuple[Address, ...] | None = None
     if not workspace.cancelled.is_set():
@@ -91,7 +92,7 @@ def _exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
 def _adopt(
     workspace: Workspace,
     planned: Planned,
-    reviewed: str | None = None,
+    reviewed: Reviewed | None = None,
     exemptions: Iterable[Exemption] = (),
 ) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
@@ -165,7 +166,9 @@ def _met_now(known: Record, change: Change, step: Step | None) -> Record:
     return replace(known, applied=step.declared, fingerprints=step.fingerprints)
 
 
-def _settle(workspace: Workspace, planned: Planned, outcomes: Collection[Outcome]) -> None:
+def _settle(
+    workspace: Workspace, planned: Planned, outcomes: Collection[Outcome], reviewed: Reviewed | None
+) -> None:
     """Take back the intents of what was certainly not done, so that nobody looks for it."""
     entries = {
         outcome.address: planned.records.get(outcome.address)
@@ -176,8 +179,19 @@ def _settle(workspace: Workspace, planned: Planned, outcomes: Collection[Outcome
         OSError
     ):  # an intent that stays only makes the next plan look; a broken memory is told at its end
         workspace.memory.remember(entries.items())
-    if not any(outcome.went_wrong for outcome in outcomes):
-        workspace.memory.settle()
+    if any(outcome.went_wrong for outcome in outcomes):
+        return
+    if _is_of_everything(workspace, planned):
+        workspace.memory.settle(workspace.memory.reviewed)
+    if reviewed is not None:
+        workspace.memory.settle({reviewed.digest})
+
+
+def _is_of_everything(workspace: Workspace, planned: Planned) -> bool:
+    """Whether all that the specs declare is in effect now, so that nothing of earlier plans can be left."""
+    specs = workspace.specs
+    planned_for = {change.address for change in planned.plan.changes}
+    return all(each.address in planned_for for each in (*specs.groups, *specs.destinations))
 
 
 _NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCELLED})

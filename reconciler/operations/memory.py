@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.place import LocalPlace
-from reconciler.model.record import EXEMPTIONS_KEPT, Exemption, Record, State
+from reconciler.model.record import EXEMPTIONS_KEPT, REVIEWED_KEPT, Exemption, Record, State
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
@@ -48,6 +48,22 @@ BESIDE_THE_STATE, UNKNOWN_KEY = _Key.BESIDE_THE_STATE, _Key.UNKNOWN
 FingerprintKey: TypeAlias = Secret | _Key
 """The key of the fingerprints: one that the project refers to, one that is kept beside the state, or one that was not
 looked up, so that nothing can be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A plan that was approved by its digest, in saved form."""
+
+    digest: str
+    saved: str
+
+
+def _with(kept: Mapping[str, str], reviewed: Reviewed | None) -> dict[str, str]:
+    """The plans that can be resumed, the last one last."""
+    if reviewed is None:
+        return dict(kept)
+    others = {digest: saved for digest, saved in kept.items() if digest != reviewed.digest}
+    return dict([*others.items(), (reviewed.digest, reviewed.saved)][-REVIEWED_KEPT:])
 
 
 class Memory:
@@ -109,22 +125,24 @@ class Memory:
         )
 
     @property
-    def reviewed(self) -> str | None:
-        """The plan that an earlier run was told to carry out and has not carried out to its end."""
-        return self._state.reviewed if self._state is not None else None
+    def reviewed(self) -> Mapping[str, str]:
+        """Plans that earlier runs were told to carry out and have not carried out to their ends, by digest."""
+        return self._state.reviewed if self._state is not None else {}
 
     def begin(
-        self, account_id: str, reviewed: str | None = None, exemptions: Iterable[Exemption] = ()
+        self, account_id: str, reviewed: Reviewed | None = None, exemptions: Iterable[Exemption] = ()
     ) -> None:
         """Start to write. `reviewed` is kept until `settle`, `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept = (*state.exemptions, *exemptions)[-EXEMPTIONS_KEPT:]
-        self._session = self._file.open(replace(state, reviewed=reviewed, exemptions=kept))
+        self._session = self._file.open(
+            replace(state, reviewed=_with(state.reviewed, reviewed), exemptions=kept)
+        )
 
-    def settle(self) -> None:
-        """The reviewed plan is in effect."""
+    def settle(self, digests: Collection[str]) -> None:
+        """Reviewed plans are in effect."""
         if self._session is not None:
-            self._session.settle()
+            self._session.settle(digests)
 
     def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
         """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.

@@ -88,7 +88,7 @@ def make_plan(
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
         details = _details(observer, entries, listing, bound, remembered)
         listing = replace(listing, destinations=listing.destinations | details.keys())
-        _refuse_vanished(specs, listing, records)
+        _refuse_vanished(specs, listing, _missed(records, chosen))
         _refuse_contradictions(specs, bound, scope)
         undertaker = _undertaker(workspace, listing, records)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
@@ -135,7 +135,7 @@ def _scope(
 ) -> Scope:
     """What is given; else what the options of the command line leave."""
     if given is not None:
-        return Scope(frozenset(given))
+        return Scope(frozenset(given), missed=frozenset(given))
     return scope_of(workspace.settings, workspace.specs, workspace.baseline, records)
 
 
@@ -164,6 +164,12 @@ def _replacement_blockers(undertaker: Undertaker, steps: Mapping[Address, Step])
             step.change, undertaker.connections(step.change.id or ""), undertaker.is_protected(address.key)
         )
     ]
+
+
+def _missed(records: Mapping[Address, Record], chosen: Scope) -> Mapping[Address, Record]:
+    if chosen.missed is None:
+        return records
+    return {address: record for address, record in records.items() if address in chosen.missed}
 
 
 def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> None:

@@ -34,6 +34,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import SILENT, Action, Change, FieldChange, Reason, Shown
 from reconciler.model.value import dotted
+from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
 from reconciler.spec.removal import Extent
@@ -257,19 +258,20 @@ def _refused(code: str, message: str, advice: str = NEW_PLAN) -> ReconcilerError
     return ReconcilerError([Diagnostic(code, message, help=advice)])
 
 
-def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, str]:
-    """The plan that was approved by its digest, and its saved form.
+def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, Reviewed]:
+    """The plan that was approved by its digest, and what is to be remembered of it.
 
     Where an earlier run was told to carry out the same one and stopped part-way, what that run was told is what
     counts. Raises `ReconcilerError` where the plan is another one.
     """
     planned = make_plan(workspace)
     if planned.plan.digest == digest:
-        return planned, encoded_plan(_as_remembered(saved_plan(workspace, planned))).decode()
-    kept = workspace.memory.reviewed
-    saved = _decoded(kept) if kept is not None else None
-    if kept is not None and saved is not None and saved.plan.digest == digest:
-        return plan_again(workspace, saved), kept
+        saved = encoded_plan(_as_remembered(saved_plan(workspace, planned))).decode()
+        return planned, Reviewed(digest, saved)
+    kept = workspace.memory.reviewed.get(digest)
+    stopped = _decoded(kept) if kept is not None else None
+    if kept is not None and stopped is not None and stopped.plan.digest == digest:
+        return plan_again(workspace, stopped), Reviewed(digest, kept)
     if not planned.plan.effective:
         raise _refused("plan-applied", "nothing is left to do: what was approved is in effect already", DONE)
     raise ReconcilerError(

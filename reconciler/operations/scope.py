@@ -18,10 +18,15 @@ from reconciler.spec.revision import loaded_at, not_in_order
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The addresses of a run. `narrowing` is None where it is about everything."""
+    """The addresses of a run. `narrowing` is None where it is about everything.
+
+    `missed` are those whose disappearance from the specs this run has to tell; None for all. What neither revision of
+    a comparison declares is somebody else's: of an old checkout it may be younger.
+    """
 
     addresses: frozenset[Address]
     narrowing: Narrowing | None = None
+    missed: frozenset[Address] | None = None
 
 
 def load_baseline(settings: Settings) -> Specs | None:
@@ -61,6 +66,7 @@ def scope_of(
             changed=_entries(changed),
             unfinished=_entries(changed | unfinished) - _entries(changed),
         ),
+        addresses | {each.address for each in (*baseline.groups, *baseline.destinations)},
     )
 
 

@@ -17,6 +17,7 @@ from reconciler.model.diagnostic import (
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
 from reconciler.model.value import Reference
+from reconciler.operations.exposed import exposed
 from reconciler.operations.gate import settings_told, with_settings
 from reconciler.operations.settings import Settings
 from reconciler.policy.load import Policy, policies_of
@@ -65,7 +66,7 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
     destinations: list[Desired] = []
     secrets = loaded.project.secrets
     sources, findings = sources_of(secrets, rules(secrets.commands))
-    key = _fingerprint_key(loaded.project, sources)
+    key = _fingerprint_key(loaded.project, Sources(sources.schemes))  # which the project file itself names
     policies, unfit = policies_of(loaded.project.policies)
     diagnostics = [*loaded.findings, *findings, *([key] if isinstance(key, Diagnostic) else []), *unfit]
     for spec in loaded.groups:
@@ -73,6 +74,7 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
         diagnostics += findings
         if desired is not None:
             destinations.append(desired)
+    diagnostics += exposed(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in shared_findings(block, sources, checked)]
     diagnostics = shaded(_once(diagnostics), loaded.roots, is_harmless)

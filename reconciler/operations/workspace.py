@@ -89,7 +89,9 @@ def open_workspace(
         if access is Access.WRITE:
             stack.enter_context(store.locked(settings.holder))
         transport = stack.enter_context(_transport(settings, specs.project))
-        registry = _registry(settings, specs)
+        # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
+        withholds = access is Access.READ and not settings.compare_secrets
+        registry = _registry(settings, specs, withholds=withholds)
         key = _fingerprint_key(settings, specs, registry, store)
         memory = Memory(store, settings.entropy, key, settings.refuge)
         if access is Access.WRITE:
@@ -148,17 +150,22 @@ def _credentials(environ: Mapping[str, str]) -> Credentials:
     return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
 
 
-def _registry(settings: Settings, specs: Specs) -> Registry:
-    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret."""
+def _registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
+    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret. With
+    `withholds` only what plans show is looked up."""
     if settings.sandbox:
         return demo_registry(specs.destinations)
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
-    used = {value.scheme for value in (*values, specs.fingerprint_key) if isinstance(value, Reference)}
+    used = {
+        value.scheme
+        for value in (*values, specs.fingerprint_key)
+        if isinstance(value, Reference) and not (withholds and value.confidential)
+    }
     surroundings = Surroundings(
         project.directory, without_own(settings.environ), settings.clock, project.secrets.timeout
     )
-    return open_registry(used, project.secrets.commands, surroundings)
+    return open_registry(used, project.secrets.commands, surroundings, withholds=withholds)
 
 
 def _fingerprint_key(settings: Settings, specs: Specs, registry: Registry, store: Store) -> FingerprintKey:

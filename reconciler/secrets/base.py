@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.clock import Clock
-from reconciler.model.value import OWN_VARIABLES, Reference, Secret
+from reconciler.model.value import OWN_VARIABLES, Reference, Secret, Withheld
 
 _UNFILLED = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
 
@@ -62,10 +62,18 @@ class Registry:
     Failures are remembered too, so that a run judges a reference the same way everywhere.
     """
 
-    def __init__(self, resolvers: Mapping[str, Resolver], *, otherwise: Resolver | None = None) -> None:
-        """`otherwise` answers for every scheme that has no resolver."""
+    def __init__(
+        self,
+        resolvers: Mapping[str, Resolver],
+        *,
+        otherwise: Resolver | None = None,
+        withholds: bool = False,
+    ) -> None:
+        """`otherwise` answers for every scheme that has no resolver. With `withholds` secrets are not looked up: each
+        is a `Withheld`."""
         self._resolvers = dict(resolvers)
         self._otherwise = otherwise
+        self._withholds = withholds
         self._known: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference, form: Form = Form.TEXT) -> Any:
@@ -74,6 +82,8 @@ class Registry:
         Raises SecretUnavailable, also for what would be wrong to send: an empty value, or the name
         of a variable that nobody filled in, such as `${PASSWORD}`.
         """
+        if self._withholds and reference.confidential:
+            return Withheld()
         key = (reference.scheme, reference.locator, reference.part)
         if key not in self._known:
             self._known[key] = self._looked_up(reference)

@@ -36,9 +36,14 @@ def rules(commands: Collection[str]) -> dict[str, Rule]:
 
 
 def open_registry(
-    used: Collection[str], commands: Mapping[str, Sequence[str]], surroundings: Surroundings
+    used: Collection[str],
+    commands: Mapping[str, Sequence[str]],
+    surroundings: Surroundings,
+    *,
+    withholds: bool = False,
 ) -> Registry:
-    """Stores for the schemes that are used. Raises ReconcilerError with every one that cannot be opened.
+    """Stores for the schemes that are used. Raises ReconcilerError with every one that cannot be opened. With
+    `withholds` no secret is looked up.
 
     Fivetran's own secrets manager is none of them: nobody but Fivetran reads it.
     """
@@ -60,7 +65,7 @@ def open_registry(
             findings += error.diagnostics
     if findings:
         raise ReconcilerError(findings)
-    return Registry(stores)
+    return Registry(stores, withholds=withholds)
 
 
 def _anything(reference: Reference) -> None:

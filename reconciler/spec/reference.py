@@ -26,22 +26,28 @@ class Sources:
     """What the references of a project may name.
 
     `schemes` maps each known scheme to a rule that says what is wrong with a reference and what to
-    do, or None. `allow` are globs that narrow the references; None allows all.
+    do, or None. `allow` are globs that narrow the references, `visible` those whose values are shown; None allows all.
     """
 
     schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
     allow: tuple[str, ...] | None = None
+    visible: tuple[str, ...] | None = None
 
     def allows(self, reference: Reference) -> bool:
         """Whether a reference is one of those that the project lets specs use, with its part or without."""
-        if self.allow is None:
-            return True
-        locator = reference.locator
-        if reference.scheme == "file":
-            locator = posixpath.normpath(locator)  # else `/run/secrets/*` would allow `/run/secrets/../x`
-        written = f"{reference.scheme}:{locator}"
-        texts = (written, f"{written}#{reference.part}")
-        return any(fnmatchcase(text, pattern) for text in texts for pattern in self.allow)
+        is_visible = reference.confidential or _covered(reference, self.visible)
+        return is_visible and _covered(reference, self.allow)
+
+
+def _covered(reference: Reference, globs: tuple[str, ...] | None) -> bool:
+    if globs is None:
+        return True
+    locator = reference.locator
+    if reference.scheme == "file":
+        locator = posixpath.normpath(locator)  # else `/run/secrets/*` would allow `/run/secrets/../x`
+    written = f"{reference.scheme}:{locator}"
+    texts = (written, f"{written}#{reference.part}")
+    return any(fnmatchcase(text, pattern) for text in texts for pattern in globs)
 
 
 def is_atom(node: Node) -> bool:
@@ -83,7 +89,9 @@ def _parsed(text: str, span: Span, sources: Sources, *, confidential: bool) -> R
     reference = Reference(scheme, locator, part, confidential)
     if flaw := sources.schemes[scheme](reference):
         return replace(_malformed(flaw[0], span, advice=flaw[1]), secret=not _is_name(reference))
-    return reference if sources.allows(reference) else _not_allowed(span)
+    if sources.allows(reference):
+        return reference
+    return _not_allowed(span, "secrets.visible" if _covered(reference, sources.allow) else "secrets.allow")
 
 
 def _is_name(reference: Reference) -> bool:
@@ -111,12 +119,13 @@ def _looks_like_reference(node: Node, sources: Sources) -> bool:
     return bool(colon) and scheme in sources.schemes
 
 
-def _not_allowed(span: Span) -> Diagnostic:
+def _not_allowed(span: Span, setting: str) -> Diagnostic:
+    shown = " for a value that is shown" if setting == "secrets.visible" else ""
     return Diagnostic(
         "reference-not-allowed",
-        "the project file does not allow this reference",
+        f"the project file does not allow this reference{shown}",
         span,
-        help="refer to something that `secrets.allow:` covers, or have it extended there",
+        help=f"refer to something that `{setting}:` covers, or have it extended there",
         secret=True,
     )
 

@@ -24,10 +24,12 @@ SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class SecretRules:
-    """The `secrets` block. `allow` narrows what specs may refer to (None: not at all), each glob with its
-    place; `commands` are argument lists by name; `timeout` is in seconds, for one look-up in a store."""
+    """The `secrets` block. `allow` narrows what specs may refer to, `visible` what they may refer to with `value`
+    (None: not at all), each glob with its place; `commands` are argument lists by name; `timeout` is in seconds, for
+    one look-up in a store."""
 
     allow: tuple[Scalar, ...] | None = None
+    visible: tuple[Scalar, ...] | None = None
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timeout: int = SECONDS
 
@@ -62,6 +64,10 @@ class SecretsBlock(Skeleton):
     allow: list[str] | None = Field(
         None, description="Globs of the references that specs may use; left out, they may use all."
     )
+    visible: list[str] | None = Field(
+        None,
+        description="Globs of the references that `{value: …}` may use, which plans show; left out, all of `allow`.",
+    )
     commands: dict[CommandName, Arguments] = Field(
         default_factory=dict,
         description="Programs with their arguments, by the name that `command:` references give.",
@@ -73,20 +79,29 @@ class SecretsBlock(Skeleton):
 
 def secret_rules(root: Table, block: SecretsBlock) -> SecretRules:
     """A block that was read from the project file `root`, its globs with their places."""
-    written = node_at(root, ("secrets", "allow"))
+    commands = {name: tuple(each) for name, each in block.commands.items()}
+    allow = _globs(root, "allow") if block.allow is not None else None
+    visible = _globs(root, "visible") if block.visible is not None else None
+    return SecretRules(allow, visible, commands, block.timeout)
+
+
+def _globs(root: Table, name: str) -> tuple[Scalar, ...]:
+    written = node_at(root, ("secrets", name))
     items = written.items if isinstance(written, Sequence) else ()
-    allow = tuple(each for each in items if isinstance(each, Scalar)) if block.allow is not None else None
-    return SecretRules(allow, {name: tuple(each) for name, each in block.commands.items()}, block.timeout)
+    return tuple(each for each in items if isinstance(each, Scalar))
 
 
 def sources_of(
     rules: SecretRules, schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
 ) -> tuple[Sources, list[Diagnostic]]:
     """The known schemes, narrowed as the project file wants it, with everything wrong in its globs."""
-    if rules.allow is None:
-        return Sources(schemes), []
-    findings = [found for each in rules.allow if (found := _flaw(each, schemes))]
-    return Sources(schemes, tuple(_normal(each.as_written) for each in rules.allow)), findings
+    written = (*(rules.allow or ()), *(rules.visible or ()))
+    findings = [found for each in written if (found := _flaw(each, schemes))]
+    return Sources(schemes, _normal_globs(rules.allow), _normal_globs(rules.visible)), findings
+
+
+def _normal_globs(globs: tuple[Scalar, ...] | None) -> tuple[str, ...] | None:
+    return None if globs is None else tuple(_normal(each.as_written) for each in globs)
 
 
 def _flaw(glob: Scalar, schemes: Mapping[str, object]) -> Diagnostic | None:

@@ -70,7 +70,7 @@ class StateDocument(_Strict):
     serial: int = Field(ge=0)
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
-    reviewed: str | None = None
+    reviewed: dict[str, str] = Field(default_factory=dict)
     exemptions: tuple[ExemptionDocument, ...] = ()
 
 
@@ -96,7 +96,7 @@ def encoded_state(state: State) -> bytes:
         serial=state.serial,
         account_id=state.account_id,
         records={str(address): _document(record) for address, record in state.records.items()},
-        reviewed=state.reviewed,
+        reviewed=dict(state.reviewed),
         exemptions=tuple(ExemptionDocument(**asdict(each)) for each in state.exemptions),
     )
     data = document.model_dump(mode="json", exclude_defaults=False)

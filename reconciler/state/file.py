@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -244,9 +244,10 @@ class StateSession:
     def sync(self) -> None:
         """Nothing is left to be done: `remember` is durable."""
 
-    def settle(self) -> None:
-        """Let the next snapshot say that the reviewed plan is in effect."""
-        self._base = replace(self._base, reviewed=None)
+    def settle(self, digests: Collection[str]) -> None:
+        """Let the next snapshot say that the reviewed plans of these digests are in effect."""
+        left = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
+        self._base = replace(self._base, reviewed=left)
 
     def close(self) -> None:
         """Take what the journal holds into a new snapshot, which makes the journal an old one. Raises OSError."""

@@ -6,7 +6,7 @@ killed run did in between is found by looking, as its intents say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -291,9 +291,10 @@ class RemoteSession:
         self._tenancy.write({self._name: encoded_state(state)}, told)
         self.has_news = False
 
-    def settle(self) -> None:
-        """Let the next state say that the reviewed plan is in effect."""
-        self._base = replace(self._base, reviewed=None)
+    def settle(self, digests: Collection[str]) -> None:
+        """Let the next state say that the reviewed plans of these digests are in effect."""
+        left = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
+        self._base = replace(self._base, reviewed=left)
 
     def close(self) -> None:
         """Write everything for the last time; a place that does not answer is asked twice. Raises RemoteError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -37,8 +37,8 @@ class Session(Protocol):
     def sync(self) -> None:
         """Make everything durable that was remembered. Raises OSError."""
 
-    def settle(self) -> None:
-        """Let the next state say that the reviewed plan is in effect."""
+    def settle(self, digests: Collection[str]) -> None:
+        """Let the next state say that the reviewed plans of these digests are in effect."""
 
     def close(self) -> None:
         """Write everything for the last time. Raises OSError."""

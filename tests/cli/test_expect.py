@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from git_folder import commit
 from harness import Fivetran, Project, Result
 
 from reconciler.emulator.fault_text import parse_fault
@@ -43,7 +44,7 @@ def expect(team: Project, server: Fivetran, digest: str) -> Result:
 
 
 def reviewed(team: Project) -> object:
-    return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"]
+    return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"] or None
 
 
 def test_the_approved_plan_is_applied_without_asking(team: Project, server: Fivetran) -> None:
@@ -80,7 +81,8 @@ def test_a_state_keeps_of_the_approved_plan_only_what_it_does(team: Project, ser
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 400"))
     assert expect(team, server, digest).exit == 6
-    kept = json.loads(str(reviewed(team)))["content"]
+    [saved] = json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"].values()
+    kept = json.loads(saved)["content"]
     assert len(kept["plan"]["changes"]) == 4
     assert all(change["other_values"] == change["applied"] == [] for change in kept["plan"]["changes"])
 
@@ -115,3 +117,49 @@ def test_an_apply_of_something_else_in_between_ends_what_was_approved(
 def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: Fivetran) -> None:
     assert expect(team, server, digest_of(team, server)[:12]).exit == 64
     assert server.writes == []
+
+
+def test_what_stopped_on_friday_is_resumed_on_monday_from_its_own_checkout(
+    team: Project, server: Fivetran
+) -> None:
+    """Others merged and applied in between; what they made is younger than this checkout, and not missed in it."""
+    assert team.against(server, "apply", "--auto-approve").exit == 0
+    commit(team.folder, "base")
+    friday = PAIRS.replace("acme", "changed", 1)
+    team.groups(friday)
+    commit(team.folder, "friday")
+
+    def narrowed(since: str, *command: str) -> Result:
+        return team.against(server, *command, "--changed-since", since)
+
+    digest = narrowed("base", "plan", "--format", "json").document["digest"]
+    server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 503"))
+    assert narrowed("base", "apply", "--expect", digest).exit == 6
+    server.app.faults.clear()
+
+    team.groups(friday + "  later:\n    name: Later\n")
+    commit(team.folder, "saturday")
+    others = narrowed("friday", "plan", "--format", "json", "--exclude", "orders", "--exclude", "sales")
+    other = others.document["digest"]
+    assert (
+        narrowed("friday", "apply", "--expect", other, "--exclude", "orders", "--exclude", "sales").exit == 0
+    )
+    assert len(server.ids("groups")) == 3
+
+    team.groups(friday)
+    before = len(server.writes)
+    monday = narrowed("base", "apply", "--expect", digest)
+    assert monday.exit == 0, monday.stdout + monday.stderr
+    assert [call.split("/")[0] for call in server.writes[before:]] == ["PATCH ", "POST "], "and its tests"
+    assert reviewed(team) is None
+    # Without a scope the checkout is too old to be applied.
+    assert "error[vanished]" in team.against(server, "plan").stderr
+
+
+def test_what_vanished_from_the_specs_since_the_base_is_missed(team: Project, server: Fivetran) -> None:
+    assert team.against(server, "apply", "--auto-approve").exit == 0
+    commit(team.folder, "base")
+    team.groups(PAIRS[: PAIRS.index("  sales:")])
+    refused = team.against(server, "plan", "--changed-since", "base")
+    assert refused.exit == 1
+    assert "error[vanished]" in refused.stderr

@@ -259,3 +259,44 @@ def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, serve
     result = project.run("apply", "--sandbox", "--auto-approve")
     assert result.exit == 0, result.stderr
     assert project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0
+
+
+def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
+    project: Project, server: Fivetran
+) -> None:
+    """A job that comments on pull requests plans new entries and changes without any secret; its digest is what the
+    job with the secrets applies."""
+    project.write(
+        "specs/reconciler.yaml",
+        f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
+        'fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n',
+    )
+    secrets = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
+    password = '{secret: "env:ORDERS_PASSWORD"}'
+    moved = {**PLAIN, "host": "moved.example"}  # brings the password with it
+    for fields, first in ((PLAIN, "+ destination.orders"), (moved, "~ destination.orders")):
+        project.groups(pair(**fields, password=password))
+        told = project.against(server, "plan", "--secrets", "skip")
+        assert told.exit == 0, told.stderr
+        assert first in told.stdout
+        digest = project.against(server, "plan", "--secrets", "skip", "--format", "json").document["digest"]
+        applied = project.against(server, "apply", "--expect", digest, environ=secrets)
+        assert applied.exit == 0, applied.stdout + applied.stderr
+        assert "No changes." in project.against(server, "plan", environ=secrets).stdout
+    [created] = server.bodies("POST", "/v1/destinations")
+    assert created["config"]["password"] == CANARY
+
+
+def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
+    project: Project, server: Fivetran
+) -> None:
+    secrets(project, server, "  timeout: 30\n")
+    project.groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    refused = project.against(server, "apply", "--auto-approve", "--secrets", "skip")
+    assert refused.exit == 1
+    assert "error[secret-unavailable]" in refused.stderr
+    assert server.writes == []
+    environ = {"ORDERS_PASSWORD": CANARY}
+    assert project.against(server, "apply", "--auto-approve", "--secrets", "skip", environ=environ).exit == 0
+    [created] = server.bodies("POST", "/v1/destinations")
+    assert created["config"]["password"] == CANARY
