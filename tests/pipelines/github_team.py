@@ -62,7 +62,7 @@ class Team:
         settings = {
             environment: {"FIVETRAN_API_URL": account.url}
             for name, account in accounts.items()
-            for environment in (name, f"{name}-plan")
+            for environment in (name, f"{name}-plan", f"{name}-night")
         }
         self.runner = Runner(folder / "runner", Server(self.forge, self._hub, self.secrets, settings, only))
 
@@ -154,18 +154,26 @@ class Team:
 
 
 def secrets_of(accounts: Mapping[str, Account]) -> dict[str, dict[str, str]]:
-    """What the environments of the repository hold: each account has a key that only reads, and one that writes."""
+    """What the environments of the repository hold: each account has a key that only reads, and one that writes, and
+    the environment of pull requests has nothing else."""
     held: dict[str, dict[str, str]] = {}
     for name in accounts:
-        for environment, right in ((name, "writes"), (f"{name}-plan", "reads")):
-            held[environment] = {
-                "FIVETRAN_APIKEY": f"key-that-{right}-{name}",
-                "FIVETRAN_APISECRET": f"secret-that-{right}-{name}",
-                "FINGERPRINT_KEY": f"fingerprint-key-of-{name}",
-                "SALES_PRIVATE_KEY": private_key(f"sales of {name}"),
-                "MARKETING_KEY": f'{{"private_key_id": "marketing of {name}"}}',
-            }
+        specs = {
+            "FINGERPRINT_KEY": f"fingerprint-key-of-{name}",
+            "SALES_PRIVATE_KEY": private_key(f"sales of {name}"),
+            "MARKETING_KEY": f'{{"private_key_id": "marketing of {name}"}}',
+        }
+        held[name] = {**_keys(name, "writes"), **specs}
+        held[f"{name}-night"] = {**_keys(name, "reads"), **specs}
+        held[f"{name}-plan"] = _keys(name, "reads")
     return held
+
+
+def _keys(name: str, right: str) -> dict[str, str]:
+    return {
+        "FIVETRAN_APIKEY": f"key-that-{right}-{name}",
+        "FIVETRAN_APISECRET": f"secret-that-{right}-{name}",
+    }
 
 
 def private_key(name: str) -> str:

@@ -109,6 +109,14 @@ SPOILED = [
         "shows a secret",
     ),
     ("nightly", "      group: look-${{ matrix.project }}\n", "", "may run twice at once"),
+    ("nightly", "    if: github.ref == 'refs/heads/main'\n", "", "gives secrets of the specs to a branch"),
+    (
+        "pull-request",
+        "          FIVETRAN_APISECRET: ${{ secrets.FIVETRAN_APISECRET }}\n",
+        "          FIVETRAN_APISECRET: ${{ secrets.FIVETRAN_APISECRET }}\n"
+        "          SALES_KEY: ${{ secrets.SALES_KEY }}\n",
+        "plan: gives secrets of the specs to a branch",
+    ),
 ]  # fmt: skip
 
 

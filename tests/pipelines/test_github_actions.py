@@ -13,7 +13,7 @@ from pipelines.actions import Event
 from pipelines.first_day import FirstDay, first_day
 from pipelines.forge import Edit, Forge, both, replaced, written
 from pipelines.github_team import ACCOUNTS, EXAMPLE, Pull, Team, private_key, secrets_of
-from pipelines.stories import A_DATABASE, MARKETING, SALES
+from pipelines.stories import A_DATABASE, EXTRA, MARKETING, SALES
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,20 @@ def test_a_failed_apply_is_resumed_by_its_digest(team: Team) -> None:
 
 
 def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Team) -> None:
+    """What was approved on Friday goes on, and what others made in between is left alone."""
+    pull, event = interrupted(team, TWO)
+    applied = team.apply(team.merge(reviewed(team, "monday", EXTRA)))
+    assert applied.is_success, applied.log
+    again = team.apply(event, attempt=2)
+    assert again.is_success, again.log
+    assert set(team.accounts["prod"].groups()) == {"Sales", "marketing", "extra"}
+    assert team.is_converged()
+    before = team.accounts["prod"].writes
+    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).job("apply").exit == 4
+    assert team.accounts["prod"].writes == before
+
+
+def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: Team) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
     pull, event = interrupted(team, TWO)
     other = reviewed(team, "monday", replaced(SALES, "SALES_2027", "SALES_2028"))
@@ -314,7 +328,7 @@ def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
 
 def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team) -> None:
     rotated = private_key("sales of prod, rotated")
-    for environment in ("prod", "prod-plan"):
+    for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = rotated
     looked = team.night()
     assert looked.is_success, looked.log
@@ -330,7 +344,7 @@ def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team
     assert sent.strip() == rotated.strip()
     assert team.is_converged()
     # With anything else beside it, a person has to look.
-    for environment in ("prod", "prod-plan"):
+    for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = private_key("sales of prod, rotated twice")
     team.forge.push_directly(A_DATABASE)
     assert team.night().is_success

@@ -8,10 +8,15 @@ from typing import Any
 
 _PINNED = re.compile(r"actions/[a-z-]+@[0-9a-f]{40}")
 _SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+_SECRETS = re.compile(r"secrets\.(\w+)")
+_KEYS = {"FIVETRAN_APIKEY", "FIVETRAN_APISECRET"}
 _TRIGGERS = {"pull_request", "push", "workflow_dispatch", "schedule"}
 WRITERS = "${{ matrix.project }}"
 """The environments whose keys may write."""
 READERS = "${{ matrix.project }}-plan"
+"""Those of pull requests: keys that read, and nothing that specs refer to."""
+NIGHTS = "${{ matrix.project }}-night"
+"""Those that read accounts and secrets, for main alone."""
 
 
 def problems(workflow: Mapping[str, Any]) -> list[str]:
@@ -44,7 +49,7 @@ def _of_a_job(job: Mapping[str, Any], workflow: Mapping[str, Any]) -> Iterator[s
         yield "may run twice at once"
     if "secrets." in str({**job, "steps": None}):
         yield "gives a secret to all steps"
-    if "secrets." in str(job["steps"]) and environment not in (WRITERS, READERS):
+    if "secrets." in str(job["steps"]) and environment not in (WRITERS, READERS, NIGHTS):
         yield "has a secret of no environment"
     if by_strangers and (
         "secrets." in str(job) or environment or "write" in job.get("permissions", {}).values()
@@ -52,6 +57,10 @@ def _of_a_job(job: Mapping[str, Any], workflow: Mapping[str, Any]) -> Iterator[s
         yield "gives something to strangers"
     if by_strangers and any("persist-credentials" not in step.get("with", {}) for step in _checkouts(job)):
         yield "leaves its token to strangers"
+    if "pull_request" in _triggers(workflow) and set(_SECRETS.findall(str(job["steps"]))) - _KEYS:
+        yield "gives secrets of the specs to a branch"
+    if environment == NIGHTS and job.get("if") != "github.ref == 'refs/heads/main'":
+        yield "gives secrets of the specs to a branch"
     if job.get("permissions", {}).get("contents") == "write" and environment != WRITERS:
         yield "may push without an approval"
     if environment == WRITERS:
