@@ -147,10 +147,13 @@ def command(
 def _refuse_exceptions_without_a_reason(
     allow: dict[str, float], overridden: tuple[str, ...], reason: str | None
 ) -> None:
-    given = "`--override`" if overridden and not allow else "`--allow`"
-    if bool(allow or overridden) != bool(reason and reason.strip()):
+    told = bool(reason and reason.strip())
+    if (allow or overridden) and not told:
+        given = "`--allow`" if allow else "`--override`"
+        raise MisuseError(f"{given} needs a reason", 'write for example `--reason "as agreed"`')
+    if told and not (allow or overridden):
         raise MisuseError(
-            f"{given} and `--reason` belong together", 'write for example `--reason "as agreed"`'
+            "`--reason` says why a limit is raised or a policy overridden", "add `--allow` or `--override`"
         )
 
 

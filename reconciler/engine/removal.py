@@ -76,10 +76,10 @@ class Removals:
 
 @dataclass(frozen=True, slots=True)
 class Undertaker:
-    """Turns tombstones into removals. `groups` and `destinations` are the ids that exist; `connections` asks
+    """Turns tombstones into removals. `groups` are names by the ids that exist, `destinations` ids; `connections` asks
     the API for those of a group, and raises `NotFound` where it is gone."""
 
-    groups: Collection[str]
+    groups: Mapping[str, str]
     destinations: Collection[str]
     records: Mapping[Address, Record]
     protected: tuple[str, ...]
@@ -139,7 +139,8 @@ class Undertaker:
         self, tombstone: Tombstone, connections: list[wire.Connection]
     ) -> tuple[list[Diagnostic], tuple[str, ...]]:
         """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
-        blockers = [_protected(tombstone)] if self.is_protected(tombstone.key) else []
+        names = (tombstone.key, self.groups.get(tombstone.id, ""))
+        blockers = [_protected(tombstone)] if any(self.is_protected(name) for name in names if name) else []
         own = [each for each in connections if each.service in PLATFORM_SERVICES]
         theirs = [each for each in connections if each.service not in PLATFORM_SERVICES]
         if theirs:
@@ -149,7 +150,8 @@ class Undertaker:
         return blockers, tuple(each.id for each in own)
 
     def is_protected(self, key: str) -> bool:
-        """Whether the project file or an earlier run protects an entry."""
+        """Whether the project file or an earlier run protects an entry. For what somebody removes under another key
+        than it had, the name of its group is asked about too."""
         remembered = (self.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
         return by_key or any(record.protected for record in remembered if record is not None)

@@ -146,7 +146,7 @@ def _in_scope(tombstones: tuple[Tombstone, ...], scope: frozenset[Address]) -> t
 
 def _undertaker(workspace: Workspace, listing: Listing, records: Mapping[Address, Record]) -> Undertaker:
     return Undertaker(
-        groups=listing.groups.keys(),
+        groups={id: group.name for id, group in listing.groups.items()},
         destinations=listing.destinations,
         records=records,
         protected=workspace.specs.project.protected,
@@ -207,6 +207,7 @@ def _judged(
         observed=details,
         existing=managed,
         overridden=workspace.settings.overridden,
+        resolves=not workspace.settings.sandbox,  # which makes all values up
     )
     warnings, blockers = weighed(judgements)
     return replace(

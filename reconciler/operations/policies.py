@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from reconciler.engine.planner import Step
 from reconciler.model.address import DESTINATION, GROUP, Address
@@ -13,7 +12,7 @@ from reconciler.model.policy import Judgement
 from reconciler.model.resource import Observed
 from reconciler.operations.specs import Specs
 from reconciler.policy.base import Entry, Proposal
-from reconciler.policy.entry import entry_of, gone, live_fields
+from reconciler.policy.entry import as_planned, entry_of, gone
 from reconciler.policy.judge import judged_plan, judged_specs
 
 
@@ -32,14 +31,17 @@ def judge_plan(
     observed: Mapping[str, Observed],
     existing: Iterable[Address],
     overridden: Collection[str],
+    resolves: bool,
 ) -> tuple[Judgement, ...]:
     """What policies say of a plan. `observed` are the destinations that were read, by id; `existing` what is managed
-    and exists, whatever the plan is about. Raises `ReconcilerError` for an override of what is no soft policy."""
+    and exists, whatever the plan is about. Where nothing `resolves` references truly, what they stand for is not known.
+    Raises `ReconcilerError` for an override of what is no soft policy."""
     if not (specs.policies or overridden):
         return ()
-    entries = _entries(specs, steps)
+    entries = _entries(specs, steps if resolves else {})
+    destinations = {each.address.key: each for each in specs.destinations}
     planned = {
-        key: replace(entry, live=live_fields(entry, _live(key, steps, observed)))
+        key: as_planned(entry, destinations.get(key), _live(key, steps, observed))
         for key, entry in entries.items()
         if Address(GROUP, key) in steps or Address(DESTINATION, key) in steps
     }

@@ -121,7 +121,7 @@ def _project_schema() -> Schema:
 def _policy_schema() -> Schema:
     """One policy: exactly one rule, of this program or of an installed package."""
     schema = _skeleton(PolicyEntry, "policy")
-    rules = [*RULES, *sorted(installed())]
+    rules = [*RULES, *sorted(installed().keys() - {*RULES})]
     properties: Schema = {rule: {} for rule in rules}
     properties |= {key: _given(part) for key, part in schema["properties"].items()}
     return {**schema, "properties": properties, "oneOf": [{"required": [rule]} for rule in rules]}

@@ -23,10 +23,12 @@ class Entry:
     """One entry of the specs: a group, with its destination where it has one.
 
     `declared` has what the specs say, by dotted path, in normal form: `name`, `id`, `service`, `region`,
-    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, …; of the
-    `confidential` ones the text of the reference, such as `vault:kv/data/orders#password`. `live` has what is at
-    Fivetran, or will be by default, and the specs say nothing about; it is empty where only the specs are known.
-    `undecided` are fields that the specs declare, with values that only a plan knows. `spans` says where values stand.
+    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, …; None where they
+    clear a field; of the `confidential` ones the text of the reference, such as `vault:kv/data/orders#password`.
+    `live` has what is at Fivetran, or will be by default; it is empty where only the specs are known. What specs
+    declare to be ignored once it exists is `declared` as it is. `undecided` are fields whose values only a plan knows,
+    `hidden` those that are never shown. `spans` says where values stand. With `exists` it is at Fivetran already; of
+    what `is_gone` from the specs only the key is known.
     """
 
     key: str
@@ -37,17 +39,27 @@ class Entry:
     live: Mapping[str, Any] = field(default_factory=dict)
     undecided: frozenset[str] = frozenset()
     confidential: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    exists: bool = False
+    is_gone: bool = False
 
     def value(self, path: str) -> Any:
         """The value of a field, declared or live; None where it has none, or where it is not known here."""
         if path == "key":
             return self.key
-        found = self.declared.get(path)
-        return self.live.get(path) if found is None else found
+        return _at(self.declared if _has(self.declared, path) else self.live, path)
+
+    def wanted(self, path: str) -> Any:
+        """The value that the specs declare; None where they leave the field alone or clear it."""
+        return self.key if path == "key" else _at(self.declared, path)
 
     def is_undecided(self, path: str) -> bool:
-        """Whether only a plan knows the value of this field."""
-        return path in self.undecided
+        """Whether the value of this field is not known here."""
+        return path in self.undecided or (self.is_gone and path != "key")
+
+    def is_hidden(self, path: str) -> bool:
+        """Whether the value of this field must not be shown."""
+        return any(path == each or path.startswith(f"{each}.") for each in self.hidden)
 
     def address_of(self, path: str) -> Address:
         """What a field belongs to."""
@@ -55,6 +67,20 @@ class Entry:
 
 
 _OF_GROUPS = frozenset({"key", "name", "id"})
+
+
+def _at(fields: Mapping[str, Any], path: str) -> Any:
+    """The value at a path, which may lead into a mapping below `config`."""
+    if path in fields:
+        return fields[path]
+    owner, _, name = path.rpartition(".")
+    inside = _at(fields, owner) if "." in owner else None
+    return inside.get(name) if isinstance(inside, Mapping) else None
+
+
+def _has(fields: Mapping[str, Any], path: str) -> bool:
+    owner = path.rpartition(".")[0]
+    return path in fields or ("." in owner and _has(fields, owner))
 
 
 @dataclass(frozen=True, slots=True)

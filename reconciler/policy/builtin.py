@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.plan import Action, Plan
 from reconciler.policy.base import Entry, Proposal, Rule, Violation
-from reconciler.policy.matching import ANY, Condition, Wanted, is_hidden, listed, matches, shown
+from reconciler.policy.matching import ANY, Condition, Wanted, judged, listed, shown
 
 KEY, NAME = "key", "name"
 
@@ -46,20 +46,17 @@ class Allowed(Rule):
     values: Wanted
 
     def of_entry(self, entry: Entry) -> Iterator[Violation]:
-        if not entry.has_destination or entry.is_undecided(self.field):
+        if not entry.has_destination or entry.is_undecided(self.field) or entry.value(self.field) is None:
             return
-        value = entry.value(self.field)
-        if value is None or matches(self.values, value):
-            return
-        undeclared = (
-            "" if entry.declared.get(self.field) is not None else ", which the spec does not declare,"
-        )
-        yield Violation(
-            f"`{self.field}`{undeclared} is `{shown(value)}`; allowed is {listed(self.values)}",
-            entry.address_of(self.field),
-            self.field,
-            help=f"choose {listed(self.values)}",
-        )
+        verdict = judged(entry, self.field, self.values, items=all)
+        if verdict is not True:
+            undeclared = "" if entry.wanted(self.field) is not None else ", which the spec does not declare,"
+            yield Violation(
+                f"`{self.field}`{undeclared} {_is(entry, self.field, verdict)}; allowed is {listed(self.values)}",
+                entry.address_of(self.field),
+                self.field,
+                help=f"choose {listed(self.values)}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +88,16 @@ class Required(Rule):
         for path, wanted in self.fields.items():
             if entry.is_undecided(path) or not _concerns(entry, path):
                 continue
-            value = entry.key if path == KEY else entry.declared.get(path)
-            if value is None or not matches(wanted, value):
-                found = "is not declared" if value is None else f"is `{shown(value)}`"
-                required = "" if wanted == (ANY,) else f"; required is {listed(wanted)}"
-                yield Violation(
-                    f"`{path}` {found}{required}", entry.address_of(path), path, help=_advice(path, wanted)
-                )
+            if entry.wanted(path) is None:
+                found = "is not declared"
+            elif (verdict := judged(entry, path, wanted, items=all)) is True:
+                continue
+            else:
+                found = _is(entry, path, verdict)
+            required = "" if wanted == (ANY,) else f"; required is {listed(wanted)}"
+            yield Violation(
+                f"`{path}` {found}{required}", entry.address_of(path), path, help=_advice(path, wanted)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +108,23 @@ class Forbidden(Rule):
 
     def of_entry(self, entry: Entry) -> Iterator[Violation]:
         for path, wanted in self.fields.items():
-            value = entry.value(path)
-            if is_hidden(entry, path, wanted):  # or a secret would be a way around the policy
+            verdict = judged(entry, path, wanted, items=any)
+            if verdict is True:
                 yield Violation(
-                    f"`{path}` comes from `{shown(value)}`, so nobody can tell whether it is {listed(wanted)}",
-                    entry.address_of(path),
-                    path,
-                    help=f'write `{{value: "{shown(value)}"}}`, which a plan shows, or let the policy name the places'
-                    " that a secret may come from",
-                )
-            elif not entry.is_undecided(path) and matches(wanted, value):
-                yield Violation(
-                    f"`{path}` is `{shown(value)}`, which is forbidden",
+                    f"`{path}` {_is(entry, path, verdict)}, which is forbidden",
                     entry.address_of(path),
                     path,
                     help=f"choose another value of `{path}`, or none",
+                )
+            elif (
+                verdict is None and path in entry.confidential
+            ):  # or a secret would be a way around the policy
+                yield Violation(
+                    f"`{path}` {_is(entry, path, verdict)} it is {listed(wanted)}",
+                    entry.address_of(path),
+                    path,
+                    help=f'write `{{value: "{entry.value(path)}"}}`, which a plan shows, or let the policy name the'
+                    " places that a secret may come from",
                 )
 
 
@@ -135,7 +137,7 @@ class NoBlanketTrust(Rule):
     def of_entry(self, entry: Entry) -> Iterator[Violation]:
         for each in self.what:
             path = f"trust.{each}"
-            if entry.declared.get(path) == "any":
+            if entry.wanted(path) == "any":
                 yield Violation(
                     f"`{path}: any` lets Fivetran trust {_ANY_OF[each]} that it meets",
                     entry.address_of(path),
@@ -204,6 +206,13 @@ def _advice(path: str, wanted: Wanted) -> str:
     owner, _, name = path.rpartition(".")
     setting = f"{name}: {shown(first)}"
     return f"write `{f'{owner}: {{{setting}}}' if owner else setting}`"
+
+
+def _is(entry: Entry, path: str, verdict: bool | None) -> str:
+    """What a field is, as far as it may be told."""
+    if verdict is None:
+        return f"comes from `{entry.value(path)}`, so nobody can tell whether"
+    return "has a value that is not shown" if entry.is_hidden(path) else f"is `{shown(entry.value(path))}`"
 
 
 def _concerns(entry: Entry, path: str) -> bool:

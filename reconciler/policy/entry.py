@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.catalogue.canonical import MASKED, canonical_destination
 from reconciler.catalogue.load import destination_facts, load_service
 from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
 from reconciler.model.value import ExternalKey, FieldPath, Reference, dotted
 from reconciler.policy.base import Entry
-from reconciler.policy.builtin import KEY
-from reconciler.policy.rules import known_fields
 
 _NOTHING: Mapping[FieldPath, Any] = {}
 _NOWHERE = Span("", 0, 0, 0, 0)
@@ -33,43 +34,78 @@ def entry_of(
     if group.id is not None:
         declared["id"] = group.id
     if destination is None:
-        return Entry(group.address.key, group.span, False, declared, spans)
-    fields = {
-        **destination.fields,
-        **{path: value for path, value in resolved.items() if path in destination.fields},
-    }
+        return Entry(group.address.key, group.span, False, MappingProxyType(declared), spans)
+    known = {path: value for path, value in resolved.items() if path in destination.fields}
+    fields = {**destination.fields, **known}
     values = canonical_destination(_service_of(fields), fields)
     undecided = {
         path for path, value in values.items() if isinstance(value, Reference) and not value.confidential
     }
-    hidden = {path: _told(value) for path, value in values.items() if path not in undecided}
-    declared |= {dotted(path): value for path, value in hidden.items() if value is not None}
+    declared |= {dotted(path): _told(value) for path, value in values.items() if path not in undecided}
     declared |= _options(destination, protected)
     return Entry(
         group.address.key,
         group.span,
         True,
-        declared,
+        MappingProxyType(declared),
         {**spans, DESTINATION: destination.span, **_spans(destination)},
         undecided=frozenset(map(dotted, undecided)),
         confidential=frozenset(dotted(path) for path, value in values.items() if _is_reference(value)),
+        hidden=frozenset(map(dotted, destination.unchecked)),
     )
 
 
 def gone(key: str) -> Entry:
     """An entry that the specs do not declare any more: nothing but its key is known."""
-    return Entry(key, _NOWHERE, False, {}, undecided=frozenset(known_fields()) - {KEY})
+    return Entry(key, _NOWHERE, False, {}, exists=True, is_gone=True)
 
 
-def live_fields(entry: Entry, observed: Observed | None) -> dict[str, Any]:
-    """What is at Fivetran, or will be there by default, of the fields that the specs leave alone."""
-    if not entry.has_destination:
-        return {}
+def as_planned(entry: Entry, destination: Desired | None, observed: Observed | None) -> Entry:
+    """An entry with what is at Fivetran, or will be there by default."""
+    if destination is None:
+        return entry
     if observed is None:
         facts = destination_facts().fields.values()
-        return {field.name: field.default for field in facts if field.default is not None}
+        defaults = {field.name: field.default for field in facts if field.default is not None}
+        return replace(entry, live=MappingProxyType(defaults))
+    live = _live(observed)
+    # What is declared and never sent says nothing about what is there.
+    ignored = {dotted(path) for path in destination.ignored} & (entry.declared.keys() | entry.undecided)
+    return replace(
+        entry,
+        declared=MappingProxyType({**entry.declared, **{path: live.get(path) for path in ignored}}),
+        live=MappingProxyType(live),
+        undecided=entry.undecided - ignored,
+        confidential=entry.confidential - ignored,
+        hidden=entry.hidden | _unknown(observed),
+        exists=True,
+    )
+
+
+def as_it_is(entry: Entry) -> Entry:
+    """An entry before the plan: with what is at Fivetran in place of what the specs want."""
+    declared = {**entry.declared, **entry.live}
+    return replace(
+        entry,
+        declared=MappingProxyType(declared),
+        undecided=entry.undecided - entry.live.keys(),
+        confidential=entry.confidential - entry.live.keys(),
+    )
+
+
+def _live(observed: Observed) -> dict[str, Any]:
+    """What Fivetran shows, in normal form. A mask shows nothing."""
     values = canonical_destination(_service_of(observed.fields), observed.fields)
     return {dotted(path): value for path, value in values.items() if value not in (None, MASKED)}
+
+
+def _unknown(observed: Observed) -> frozenset[str]:
+    """Fields that the catalogue knows nothing about, so that they may hold anything."""
+    service = observed.fields.get(SERVICE)
+    known = service if isinstance(service, str) else None
+    return frozenset(
+        dotted(path) for path in observed.fields if KINDS[DESTINATION].field(path, known) is None
+    )
 
 
 def _service_of(fields: Mapping[FieldPath, Any]) -> Any:

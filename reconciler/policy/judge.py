@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.policy import Judgement, Level, Standing
 from reconciler.model.source import Span
 from reconciler.policy.base import Entry, Proposal, Violation
-from reconciler.policy.entry import gone
+from reconciler.policy.entry import as_it_is, gone
 from reconciler.policy.load import Policy
 from reconciler.policy.matching import meets
 
@@ -70,54 +73,69 @@ def _no_override(name: str, levels: Mapping[str, Level]) -> Diagnostic:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One finding. What `stands` already is about an entry of which a plan changes nothing."""
+
+    finding: Diagnostic
+    stands: bool = False
+
+
 def _judgement(
     policy: Policy, entries: Iterable[Entry], proposal: Proposal | None, *, overridden: bool
 ) -> Judgement:
     stage = Stage.SPECS if proposal is None else Stage.PLAN
+    level = policy.level
     try:
-        # In one go and completely: a rule that fails half-way has not judged.
-        findings = [*_of_entries(policy, entries, stage), *_of_plan(policy, proposal)]
-        standing = Standing.VIOLATED if findings else Standing.PASSED
-        level = policy.level
-    except Exception as error:
+        with redirect_stdout(sys.stderr):  # standard output belongs to results, whatever a rule prints
+            # In one go and completely: a rule that fails half-way has not judged.
+            found = [*_of_entries(policy, entries, proposal), *_of_plan(policy, proposal)]
+        standing = Standing.VIOLATED if found else Standing.PASSED
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit, which must not end a run as if all were well
         # S-54: what cannot judge refuses. Not its text, which may repeat anything.
-        findings, standing = [_failed(policy, error)], Standing.FAILED
-        level = Level.SOFT if policy.level is Level.ADVISORY else policy.level
-    if overridden and findings:
+        found, standing = [_Found(_failed(policy, error))], Standing.FAILED
+        level = Level.SOFT if level is Level.ADVISORY else level
+    if overridden and level is Level.SOFT and any(not each.stands for each in found):
         standing = Standing.OVERRIDDEN
-    stops = _stops(level, stage) and standing is not Standing.OVERRIDDEN
-    severity = Severity.ERROR if stops else Severity.WARNING
+    told = [_told(each, policy, level, stage, standing) for each in found]
     return Judgement(
         policy.name,
         policy.kind,
         policy.level,
         standing,
-        tuple(
-            replace(_advised(each, policy, level, stage, standing), severity=severity) for each in findings
-        ),
+        tuple(told),
         policy.because,
     )
 
 
-def _stops(level: Level, stage: Stage) -> bool:
-    return level is Level.HARD or (level is Level.SOFT and stage is Stage.PLAN)
+def _told(found: _Found, policy: Policy, level: Level, stage: Stage, standing: Standing) -> Diagnostic:
+    stops = standing is not Standing.OVERRIDDEN and (
+        level is Level.HARD or (level is Level.SOFT and stage is Stage.PLAN and not found.stands)
+    )
+    finding = _advised(found, policy, level, stage, standing)
+    return replace(finding, severity=Severity.ERROR if stops else Severity.WARNING)
 
 
-def _of_entries(policy: Policy, entries: Iterable[Entry], stage: Stage) -> Iterator[Diagnostic]:
+def _of_entries(policy: Policy, entries: Iterable[Entry], proposal: Proposal | None) -> Iterator[_Found]:
+    touched = {change.address.key for change in proposal.plan.effective} if proposal is not None else set()
     for entry in entries:
         concerns = meets(policy.where, entry)
         # What only a plan knows is left to it; what a plan does not know either counts as meant.
-        if concerns or (concerns is None and stage is Stage.PLAN):
+        if concerns or (concerns is None and proposal is not None):
             for violation in policy.rule.of_entry(entry):
-                yield _violated(policy, violation, entry)
+                stands = proposal is not None and entry.key not in touched
+                yield _Found(_violated(policy, violation, entry), stands)
 
 
-def _of_plan(policy: Policy, proposal: Proposal | None) -> Iterator[Diagnostic]:
+def _of_plan(policy: Policy, proposal: Proposal | None) -> Iterator[_Found]:
     if proposal is None:
         return
     for violation in policy.rule.of_plan(_narrowed(proposal, policy)):
-        entry = proposal.entries.get(violation.address.key) if violation.address is not None else None
-        yield _violated(policy, violation, entry)
+        address = _checked(violation).address
+        entry = proposal.entries.get(address.key) if address is not None else None
+        yield _Found(_violated(policy, violation, entry))
 
 
 def _narrowed(proposal: Proposal, policy: Policy) -> Proposal:
@@ -127,8 +145,10 @@ def _narrowed(proposal: Proposal, policy: Policy) -> Proposal:
 
     def concerns(key: str) -> bool:
         entry = proposal.entries.get(key) or proposal.existing.get(key) or gone(key)
-        # What nobody knows counts as meant.
-        return meets(policy.where, entry) is not False
+        # What nobody knows counts as meant, and so does what would leave the entries that a policy is for.
+        return meets(policy.where, entry) is not False or (
+            entry.exists and meets(policy.where, as_it_is(entry)) is not False
+        )
 
     changes = tuple(change for change in proposal.plan.changes if concerns(change.address.key))
     return Proposal(
@@ -139,13 +159,24 @@ def _narrowed(proposal: Proposal, policy: Policy) -> Proposal:
 
 
 def _violated(policy: Policy, violation: Violation, entry: Entry | None) -> Diagnostic:
+    field = _checked(violation).field
     return Diagnostic(
         "policy-violated",
         f"{_subject(violation)}{violation.message}",
         _place(violation, entry) or policy.span,
         address=violation.address,
         help=violation.help,
+        secret=entry is not None and field is not None and entry.is_hidden(field),
     )
+
+
+def _checked(violation: object) -> Violation:
+    """What a rule found, if it is that. Raises TypeError."""
+    match violation:
+        case Violation(message=str(), address=Address() | None, field=str() | None, help=str()):
+            if violation.message.strip():
+                return violation
+    raise TypeError("a rule yields violations")
 
 
 def _subject(violation: Violation) -> str:
@@ -160,7 +191,7 @@ def _place(violation: Violation, entry: Entry | None) -> Span | None:
     return entry.spans.get(violation.field or "") or entry.spans.get(kind) or entry.span
 
 
-def _failed(policy: Policy, error: Exception) -> Diagnostic:
+def _failed(policy: Policy, error: BaseException) -> Diagnostic:
     return Diagnostic(
         "policy-failed",
         f"the policy `{policy.name}` could not judge: its rule ended with {type(error).__name__}",
@@ -170,16 +201,17 @@ def _failed(policy: Policy, error: Exception) -> Diagnostic:
     )
 
 
-def _advised(
-    finding: Diagnostic, policy: Policy, level: Level, stage: Stage, standing: Standing
-) -> Diagnostic:
+def _advised(found: _Found, policy: Policy, level: Level, stage: Stage, standing: Standing) -> Diagnostic:
     """A finding with whose it is, why there is such a policy, and what can be done about it."""
+    finding = found.finding
     because = f": {policy.because}" if policy.because else ""
     place = f" at {policy.span}" if policy.span is not None and policy.span != finding.span else ""
     notes = [f"{policy.level} policy `{policy.name}`{place}{because}"]
     override = f'`reconciler apply --override {policy.name} --reason "…"`'
     advice = finding.help
-    if standing is Standing.OVERRIDDEN:
+    if found.stands:
+        notes.append("it stands already, and this plan changes nothing of it")
+    elif standing is Standing.OVERRIDDEN:
         notes.append("overridden for this run")
     elif level is Level.SOFT and stage is Stage.SPECS:
         notes.append("an apply refuses this, unless whoever applies overrides the policy")

@@ -7,6 +7,8 @@ settings as plain data, and returns a `Rule`. None is loaded before a project us
 from __future__ import annotations
 
 import re
+import sys
+from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -34,12 +36,13 @@ def make_rule(offered: tuple[EntryPoint, ...], settings: Any) -> Rule:
     if len(offered) > 1:
         raise PolicyError("more than one package offers it: " + ", ".join(_package(each) for each in offered))
     try:
-        rule = point.load()(settings)
-    except PolicyError:
+        with redirect_stdout(sys.stderr):  # standard output belongs to results
+            rule = point.load()(settings)
+    except (PolicyError, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as error:
         raise PolicyError(f"the module `{error.name}` of {_package(point)} is missing") from None
-    except Exception as error:
+    except BaseException as error:  # also SystemExit, which must not end a run as if all were well
         raise PolicyError(f"making it ends with {type(error).__name__} in {_package(point)}") from None
     if not isinstance(rule, Rule):
         raise PolicyError(f"what {_package(point)} makes is no `Rule`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
@@ -10,8 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.catalogue.anywhere import config_fields
-from reconciler.catalogue.canonical import in_spelling_of
+from reconciler.catalogue.canonical import canonical_destination, in_spelling_of
 from reconciler.catalogue.load import destination_facts, service_names
+from reconciler.catalogue.model import FieldType
 from reconciler.model.nearest import did_you_mean
 from reconciler.policy.base import Rule
 from reconciler.policy.builtin import (
@@ -27,7 +29,7 @@ from reconciler.policy.builtin import (
     Required,
     Trusted,
 )
-from reconciler.policy.matching import Condition, Wanted
+from reconciler.policy.matching import Condition, Wanted, shown
 from reconciler.spec.schema import Skeleton
 
 OPTIONS_OF_ENTRIES = (
@@ -55,17 +57,61 @@ def _wrong(message: str, advice: str) -> PydanticCustomError:
 
 def _wanted(value: Any) -> Wanted:
     given = value if isinstance(value, list) else [value]
-    if not given or not all(isinstance(each, str | int | float | bool) and each != "" for each in given):
+    if not given or not all(_is_value(each) for each in given):
         raise _wrong(
             "a value or a list of values belongs here", "write for example `PrivateLink`, or `[a, b]`"
         )
     return tuple(given)
 
 
-def _some(fields: dict[str, Wanted]) -> dict[str, Wanted]:
+def _is_value(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return is_number or (isinstance(value, str) and bool(value.strip()))
+
+
+def _condition(fields: dict[str, Wanted]) -> dict[str, Wanted]:
+    """A condition with each field under its present name, and each value in normal form, as entries have them."""
     if not fields:
         raise _wrong("at least one field belongs here", 'write for example `{key: "*_prod"}`')
-    return fields
+    return {
+        _present_name(path): tuple(_normal(path, each) for each in wanted) for path, wanted in fields.items()
+    }
+
+
+def _present_name(path: str) -> str:
+    known = destination_facts().fields.get(path)
+    return known.deprecated_for if known is not None and known.deprecated_for else path
+
+
+def _normal(path: str, value: str | int | float | bool) -> str | int | float | bool:
+    if _is_pattern(value):
+        return value
+    _check_value(path, value)
+    if path != "service" and path not in destination_facts().fields:
+        return value
+    [normal] = canonical_destination(None, {(path,): value}).values()
+    return value if normal is None else normal
+
+
+def _is_pattern(value: object) -> bool:
+    return isinstance(value, str) and (_GLOB.search(value) is not None or ":" in value)
+
+
+def _check_value(path: str, value: str | int | float | bool) -> None:
+    """Refuse what no entry can ever have there: a policy that never matches protects nobody."""
+    if path in _CHOICES and str(value) not in _CHOICES[path]:
+        choices = ", ".join(f"`{each}`" for each in _CHOICES[path])
+        raise _wrong(f"`{path}` is never `{shown(value)}`", f"it is one of {choices}")
+    is_boolean = path in _BOOLEANS or _type_of(path) is FieldType.BOOLEAN
+    if is_boolean and str(value).casefold() not in ("true", "false"):
+        raise _wrong(f"`{path}` is never `{shown(value)}`", "it is `true` or `false`")
+    if path in _CLOSED and isinstance(value, str):
+        _check_name(value, *_CLOSED[path])
+
+
+def _type_of(path: str) -> FieldType | None:
+    known = destination_facts().fields.get(path)
+    return known.type if known is not None else None
 
 
 def _field(path: str) -> str:
@@ -95,9 +141,9 @@ def _policy_name(text: str) -> str:
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise _wrong(
-            f"this is no regular expression: {error.msg}",
+            f"this is no regular expression: {getattr(error, 'msg', 'it is too large')}",
             "correct it; the whole key or name has to match, as in `[a-z]+_(dev|prod)`",
         ) from None
 
@@ -105,21 +151,25 @@ def _pattern(text: str) -> re.Pattern[str]:
 def _most(value: Any) -> Most:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Most(value)
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3}(?:\.\d+)?) ?%", value.strip())):
+    if isinstance(value, str) and (found := re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%", value.strip())):
         percent = float(found[1])
         if percent <= 100:
             return Most(percent / 100, is_fraction=True)
     raise _wrong("a limit is a number or a part of all", 'write for example `3`, or `"20%"`')
 
 
-def _of(known: Callable[[], Collection[str]], what: str) -> AfterValidator:
-    """A name of a closed list that may have grown: only what looks like a slip of one is refused."""
+def _check_name(value: str, known: Callable[[], Collection[str]], what: str) -> None:
+    """Refuse a slip of a name of a closed list. The list may have grown, so anything else may be one."""
+    is_known = in_spelling_of(tuple(known()), value) in known()
+    if not is_known and not _GLOB.search(value) and (advice := did_you_mean(value, known())):
+        raise _wrong(f"there is no {what} `{value}`", advice)
 
+
+def _one_of(path: str) -> AfterValidator:
     def checked(value: str) -> str:
-        is_known = in_spelling_of(tuple(known()), value) in known()
-        if not is_known and not _GLOB.search(value) and (advice := did_you_mean(value, known())):
-            raise _wrong(f"there is no {what} `{value}`", advice)
-        return value
+        if not value.strip():
+            raise _wrong("a name is not empty", "write one, or remove it")
+        return str(_normal(path, value))
 
     return AfterValidator(checked)
 
@@ -133,6 +183,17 @@ def _methods() -> Collection[str]:
     return destination_facts().networking_methods
 
 
+_CLOSED: Mapping[str, tuple[Callable[[], Collection[str]], str]] = {
+    "service": (service_names, "service"),
+    "region": (_regions, "region"),
+    "networking_method": (_methods, "networking method"),
+}
+_CHOICES = {
+    "trust.certificates": ("none", "any"),
+    "trust.fingerprints": ("none", "any"),
+    "setup_tests.on_failure": ("fail", "warn", "ignore"),
+}
+_BOOLEANS = frozenset({"setup_tests.run", "lifecycle.protected", "lifecycle.allow_replace"})
 _SCALAR = {"type": ["string", "number", "boolean"]}
 Values: TypeAlias = Annotated[
     Wanted,
@@ -141,22 +202,27 @@ Values: TypeAlias = Annotated[
 ]
 Conditions: TypeAlias = Annotated[
     dict[Annotated[str, AfterValidator(_field)], Values],
-    AfterValidator(_some),
+    AfterValidator(_condition),
     Field(json_schema_extra={"minProperties": 1}),
 ]
 PolicyName: TypeAlias = Annotated[
     str, AfterValidator(_policy_name), Field(json_schema_extra={"pattern": f"^{POLICY_NAME}$"})
 ]
 Trustable: TypeAlias = Literal["certificates", "fingerprints"]
-Region: TypeAlias = Annotated[str, _of(_regions, "region")]
-Service: TypeAlias = Annotated[str, _of(service_names, "service")]
-Method: TypeAlias = Annotated[str, _of(_methods, "networking method")]
+Region: TypeAlias = Annotated[str, _one_of("region")]
+Service: TypeAlias = Annotated[str, _one_of("service")]
+Method: TypeAlias = Annotated[str, _one_of("networking_method")]
 Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"format": "regex"})]
 Limit: TypeAlias = Annotated[
     Most,
     BeforeValidator(_most),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}(\.\d+)? ?%$"}]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)? ?%$"},
+            ]
+        }
     ),
 ]
 

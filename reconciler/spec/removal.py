@@ -55,7 +55,11 @@ def contradictions(
     """Removals of what is still declared, and second removals of the same. The mappings are the declared entries by
     key, with their places."""
     first: dict[str, Tombstone] = {}
+    by_id: dict[str, Tombstone] = {}
     for tombstone in tombstones:
+        other = by_id.setdefault(tombstone.id, tombstone)
+        if other.key != tombstone.key:
+            yield _same_object(tombstone, other)
         declared = (destinations if tombstone.extent is Extent.DESTINATION else groups).get(tombstone.key)
         earlier = first.setdefault(tombstone.key, tombstone)
         if earlier is not tombstone:
@@ -75,3 +79,14 @@ def contradictions(
                 notes=(f"declared at {declared}",),
                 help="delete the declaration, or the entry below `removed:`",
             )
+
+
+def _same_object(tombstone: Tombstone, earlier: Tombstone) -> Diagnostic:
+    """A second key for one object would be a way around whatever protects it under its own."""
+    return Diagnostic(
+        "duplicate-removal",
+        f"`{tombstone.id}` is removed twice, as `{earlier.key}` and as `{tombstone.key}`",
+        tombstone.id_span,
+        notes=(f"first removed at {earlier.key_span}",),
+        help="keep the entry with the key that it had in the specs",
+    )

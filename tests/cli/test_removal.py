@@ -215,6 +215,16 @@ def test_what_is_protected_is_not_deleted(team: Team, how: str) -> None:
     assert team.server.writes[before:] == []
 
 
+def test_another_key_is_no_way_around_protection(team: Team) -> None:
+    """Forgotten first, and then removed under a key that no pattern of the project covers."""
+    id, settings = team.id_of("orders"), "protected: ['ord*']\n"
+    team.declare("sales", removed=f"  - {{group: orders, id: {id}, forget: true}}\n", settings=settings)
+    assert team.writes_of() == []
+    team.declare("sales", removed=f"  - {{group: zz_dev, id: {id}}}\n", settings=settings)
+    result = team.apply()
+    assert (result.exit, the_error(result)) == (3, "protected")
+
+
 def test_protection_ends_with_a_change_that_does_nothing_else(team: Team) -> None:
     id = team.id_of("orders")
     protected = PAIR.format(key="orders") + "      lifecycle: {protected: true}\n"
@@ -247,6 +257,7 @@ def test_deletions_are_held_back_when_something_before_them_fails(team: Team) ->
     [
         ("  - {group: orders, id: ID}\n", "removed-and-declared"),
         ("  - {group: gone, id: ID}\n  - {group: gone, id: ID}\n", "duplicate-removal"),
+        ("  - {group: gone, id: ID, forget: true}\n  - {group: other, id: ID}\n", "duplicate-removal"),
         ("  - {group: gone}\n", "missing-key"),
         ("  - {group: gone, id: ID, forget: true, only: destination}\n", "wrong-shape"),
         ("  - {group: gone, id: ID, onyl: destination}\n", "unknown-key"),

@@ -144,8 +144,8 @@ def test_of_a_conflict_it_is_told_what_was_applied_and_of_nothing_else() -> None
 
 def removed(extent: Extent, record: Record | None, exists: bool = True) -> list[Change]:
     address = Address(DESTINATION, "orders")
-    ids = {"old_mole"} if exists else set()
-    undertaker = Undertaker(ids, ids, {} if record is None else {address: record}, (), lambda id: [])
+    ids = {"old_mole": "orders"} if exists else {}
+    undertaker = Undertaker(ids, ids.keys(), {} if record is None else {address: record}, (), lambda id: [])
     tombstone = Tombstone("orders", "old_mole", extent, False, AT, AT, AT)
     return [each.change for each in undertaker.removals((tombstone,)).removals]
 

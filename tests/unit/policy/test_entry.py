@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
 from reconciler.model.value import Reference
-from reconciler.policy.entry import entry_of, gone, live_fields
+from reconciler.policy.entry import as_it_is, as_planned, entry_of, gone
 
 PLACE = Span("specs/sales.yaml", 3, 3, 3, 8)
 GROUP_OF = Desired(Address(GROUP, "sales"), "Sales", PLACE, {("name",): "Sales"})
@@ -41,7 +45,9 @@ def test_values_are_in_normal_form_and_secrets_are_where_they_come_from() -> Non
         "setup_tests.on_failure": "fail",
         "lifecycle.protected": False,
         "lifecycle.allow_replace": False,
+        "config.role": None,
     }
+    assert entry.confidential == {"config.password"}
     assert entry.undecided == {"region"}
 
 
@@ -52,24 +58,71 @@ def test_what_a_plan_resolved_is_decided() -> None:
     assert entry.value("lifecycle.protected") is True
 
 
+def observed(**config: str) -> Observed:
+    live = {("service",): "snowflake", ("region",): "AWS_US_EAST_1"}
+    return Observed(
+        DESTINATION, "x", "x", {**live, **{("config", name): value for name, value in config.items()}}
+    )
+
+
 def test_a_secret_that_fivetran_hides_is_not_known() -> None:
-    live = {("service",): "snowflake", ("config", "password"): "******", ("config", "role"): "LOADER"}
-    fields = live_fields(entry_of(GROUP_OF, DESTINATION_OF), Observed(DESTINATION, "x", "x", live))
-    assert fields == {"service": "snowflake", "config.role": "LOADER"}
+    entry = as_planned(
+        entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(password="******", role="LOADER")
+    )
+    assert entry.live == {"service": "snowflake", "region": "AWS_US_EAST_1", "config.role": "LOADER"}
+    assert entry.exists
 
 
 def test_what_is_not_there_yet_will_be_as_fivetran_makes_it() -> None:
-    assert live_fields(entry_of(GROUP_OF, DESTINATION_OF), None) == {
-        "region": "GCP_US_EAST4",
-        "networking_method": "Directly",
-    }
-    assert live_fields(entry_of(GROUP_OF, None), None) == {}
+    entry = as_planned(entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, None)
+    assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
+    assert not entry.exists
+    alone = entry_of(GROUP_OF, None)
+    assert as_planned(alone, None, None) == alone
+
+
+def test_what_is_ignored_counts_as_it_is() -> None:
+    """It is declared, and never sent."""
+    ignored = frozenset({("config", "host"), ("config", "password"), ("region",)})
+    fields = {**DESTINATION_OF.fields, ("config", "host"): "declared.example"}
+    destination = replace(DESTINATION_OF, fields=fields, ignored=ignored)
+    entry = as_planned(entry_of(GROUP_OF, destination), destination, observed(host="live.example"))
+    assert entry.value("config.host") == entry.wanted("config.host") == "live.example"
+    assert entry.value("config.password") is None
+    assert entry.value("region") == "AWS_US_EAST_1"
+    assert not entry.is_undecided("region")
+    assert "config.password" not in entry.confidential
+    new = as_planned(entry_of(GROUP_OF, destination), destination, None)
+    assert new.value("config.host") == "declared.example"
+
+
+def test_before_the_plan_it_is_as_fivetran_shows_it() -> None:
+    entry = as_planned(entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
+    assert as_it_is(entry).value("config.port") == 5432
+    assert as_it_is(entry).value("name") == "Sales"
+
+
+def test_what_the_catalogue_does_not_know_is_not_shown() -> None:
+    unchecked = replace(
+        DESTINATION_OF,
+        fields={**DESTINATION_OF.fields, ("config", "new_thing"): {"a": "b"}},
+        unchecked=frozenset({("config", "new_thing")}),
+    )
+    entry = as_planned(entry_of(GROUP_OF, unchecked), unchecked, observed(other_thing="x", role="LOADER"))
+    assert entry.is_hidden("config.new_thing")
+    assert entry.is_hidden("config.new_thing.a")
+    assert entry.is_hidden("config.other_thing")
+    assert not entry.is_hidden("config.role")
+
+
+def test_nobody_can_change_an_entry_for_the_others() -> None:
+    entry = entry_of(GROUP_OF, DESTINATION_OF)
+    with pytest.raises(TypeError):
+        entry.declared["name"] = "another"  # type: ignore[index]
 
 
 def test_of_what_is_gone_only_the_key_is_known() -> None:
     entry = gone("sales")
-    assert (entry.value("key"), entry.is_undecided("key"), entry.is_undecided("region")) == (
-        "sales",
-        False,
-        True,
-    )
+    assert (entry.value("key"), entry.is_undecided("key")) == ("sales", False)
+    assert entry.is_undecided("region")
+    assert entry.is_undecided("config.database")

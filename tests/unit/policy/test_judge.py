@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import ReconcilerError, Severity
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Judgement, Level, Standing
 from reconciler.model.source import Span
 from reconciler.policy.base import Entry, Proposal, Rule, Violation
@@ -37,6 +37,10 @@ def raising() -> Any:
     raise ValueError("canary-of-an-error")
 
 
+def leaving() -> Any:
+    raise SystemExit(0)
+
+
 def failing_half_way() -> Any:
     yield Violation("something is wrong", Address(GROUP, "sales"))
     raise ValueError("canary-of-an-error")
@@ -46,8 +50,17 @@ def violated() -> Any:
     return [Violation("something is wrong", Address(GROUP, "sales"), help="correct it")]
 
 
-def judged(level: Level, answer: Callable[[], Any], *overridden: str, of: str = "entry") -> Judgement:
-    plan = Plan(account_id="a", account_name="A", changes=())
+TOUCHED = (Change(Address(GROUP, "sales"), Action.UPDATE),)
+
+
+def judged(
+    level: Level,
+    answer: Callable[[], Any],
+    *overridden: str,
+    of: str = "entry",
+    changes: tuple[Change, ...] = TOUCHED,
+) -> Judgement:
+    plan = Plan(account_id="a", account_name="A", changes=changes)
     proposal = Proposal(plan, {"sales": ENTRY}, {"sales": ENTRY})
     policy = Policy("made", "made", Made(answer, of), level, because="we say so", span=PLACE)
     [judgement] = judged_plan([policy], proposal, overridden)
@@ -61,7 +74,20 @@ def severities(judgement: Judgement) -> set[Severity]:
 @pytest.mark.parametrize("of", ["entry", "plan"])
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize(
-    "answer", [raising, failing_half_way, lambda: None, lambda: ["text"], lambda: 1], ids=range(5)
+    "answer",
+    [
+        raising,
+        failing_half_way,
+        leaving,
+        lambda: None,
+        lambda: ["text"],
+        lambda: 1,
+        lambda: [Violation("")],
+        lambda: [Violation(None)],  # type: ignore[arg-type]
+        lambda: [Violation("x", help=3)],  # type: ignore[arg-type]
+        lambda: [Violation("x", address="group.sales")],  # type: ignore[arg-type]
+    ],
+    ids=range(10),
 )
 def test_a_rule_that_cannot_judge_refuses_whatever_its_level(
     level: Level, answer: Callable[[], Any], of: str
@@ -124,3 +150,39 @@ def test_what_nobody_knows_counts_as_meant_by_a_plan_and_is_left_alone_by_specs(
 def test_rules_about_plans_are_not_asked_about_specs() -> None:
     [judgement] = judged_specs([Policy("made", "made", Made(raising, "plan"))], [ENTRY])
     assert judgement.standing is Standing.PASSED
+
+
+@pytest.mark.parametrize(
+    ("level", "severity"),
+    [(Level.ADVISORY, Severity.WARNING), (Level.SOFT, Severity.WARNING), (Level.HARD, Severity.ERROR)],
+)
+def test_what_stands_already_and_is_not_touched_stops_only_where_the_policy_is_hard(
+    level: Level, severity: Severity
+) -> None:
+    """Whoever overrode a soft policy once does not have to do it again for changes of something else."""
+    judgement = judged(level, violated, changes=())
+    assert judgement.standing is Standing.VIOLATED
+    assert severities(judgement) == {severity}
+    assert "it stands already, and this plan changes nothing of it" in judgement.findings[0].notes
+
+
+def test_an_advisory_violation_is_not_overridden() -> None:
+    assert judged(Level.ADVISORY, violated, "made").standing is Standing.VIOLATED
+
+
+def test_a_rule_that_is_interrupted_interrupts_the_run() -> None:
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judged(Level.HARD, interrupted)
+
+
+def test_what_a_rule_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    def printing() -> Any:
+        print("debugging")  # noqa: T201
+        return ()
+
+    assert judged(Level.HARD, printing).standing is Standing.PASSED
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "debugging\n")

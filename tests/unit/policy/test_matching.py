@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.source import Span
 from reconciler.policy.base import Entry
-from reconciler.policy.matching import Wanted, listed, matches, meets
+from reconciler.policy.matching import Wanted, judged, listed, matches, meets
 
 NOWHERE = Span("x.yaml", 1, 1, 1, 2)
 
@@ -24,6 +24,12 @@ NOWHERE = Span("x.yaml", 1, 1, 1, 2)
         ((443,), 443),
         (("443",), 443),
         ((True,), True),
+        ((True,), "true"),
+        (("true",), True),
+        (("aws_*",), "AWS_US_EAST_1"),
+        (("ACCOUNT*",), "accountadmin"),
+        (("ACCOUNTADMIN",), " ACCOUNTADMIN "),
+        ((22,), "22"),
         (("a", "b"), ["a", "b"]),
     ],
 )
@@ -36,13 +42,11 @@ def test_one_of_the_values_will_do(wanted: Wanted, value: Any) -> None:
     [
         (("PrivateLink",), "Directly"),
         (("AWS",), "AWS_US_EAST_1"),
-        (("aws_*",), "AWS_US_EAST_1"),
         (("*",), None),
         ((1,), True),
         ((True,), 1),
-        ((True,), "true"),
         ((False,), None),
-        (("true",), True),
+        (("null",), None),
         (("a",), ["a", "b"]),
         (("a",), []),
         ((), "a"),
@@ -85,3 +89,43 @@ def test_what_is_live_counts_where_nothing_is_declared() -> None:
 def test_values_are_listed_as_a_spec_spells_them() -> None:
     assert listed(("a", 2, True)) == "`a`, `2` or `true`"
     assert listed((False,)) == "`false`"
+
+
+def test_of_a_list_one_item_is_enough_where_any_counts() -> None:
+    assert matches(("evil*",), ["evil.example", "good.example"], any)
+    assert not matches(("evil*",), ["evil.example", "good.example"], all)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        (("vault:*",), True),
+        (("*",), True),
+        (("env:*",), False),
+        (("ACCOUNTADMIN",), None),
+        (("arn:aws:iam::*",), None),
+        (("vault*",), None),
+        (("env:*", "ACCOUNTADMIN"), None),
+        (("vault:*", "ACCOUNTADMIN"), True),
+    ],
+)
+def test_a_secret_is_told_by_its_place_alone(wanted: Wanted, answer: bool | None) -> None:
+    secret = Entry(
+        "a", NOWHERE, True, {"config.role": "vault:kv/roles#sales"}, confidential=frozenset({"config.role"})
+    )
+    for items in (all, any):
+        assert judged(secret, "config.role", wanted, items=items) is answer
+    assert meets({"config.role": wanted}, secret) is answer
+
+
+def test_a_path_may_lead_into_a_mapping() -> None:
+    nested = Entry("a", NOWHERE, True, {"config.a": {"b": {"c": "bad"}}}, live={"config.x": {"y": 1}})
+    assert nested.value("config.a.b.c") == "bad"
+    assert nested.value("config.x.y") == 1
+    assert nested.value("config.a.z") is None
+    assert nested.wanted("config.x.y") is None
+
+
+def test_what_is_cleared_has_no_value_whatever_is_live() -> None:
+    cleared = Entry("a", NOWHERE, True, {"config.role": None}, live={"config.role": "ACCOUNTADMIN"})
+    assert cleared.value("config.role") is None
