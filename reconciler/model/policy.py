@@ -30,8 +30,9 @@ class Judgement:
     """One policy's word on one plan.
 
     `policy` is its name, unique in a project; `rule` the kind of rule, for example `allowed-regions`. `findings` are
-    what it found, warnings where they stop nothing; they are among the plan's warnings or blockers too. `because` is
-    the reason that the team gives for having the policy.
+    what it found, warnings where they stop nothing; they are among the plan's warnings or blockers too. `older` is
+    what stood before and stops nothing, of entries of which the plan changes nothing. `because` is the reason that the
+    team gives for having the policy.
     """
 
     policy: str
@@ -40,3 +41,4 @@ class Judgement:
     standing: Standing
     findings: tuple[Diagnostic, ...] = ()
     because: str = ""
+    older: tuple[Diagnostic, ...] = ()

@@ -99,14 +99,16 @@ def _judgement(
         level = Level.SOFT if level is Level.ADVISORY else level
     if overridden and level is Level.SOFT and any(not each.stands for each in found):
         standing = Standing.OVERRIDDEN
-    told = [_told(each, policy, level, stage, standing) for each in found]
+    told = [(each.stands, _told(each, policy, level, stage, standing)) for each in found]
+    older = tuple(each for stands, each in told if stands and each.severity is Severity.WARNING)
     return Judgement(
         policy.name,
         policy.kind,
         policy.level,
         standing,
-        tuple(told),
+        tuple(each for _, each in told if each not in older),
         policy.because,
+        older,
     )
 
 

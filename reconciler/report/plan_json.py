@@ -69,6 +69,7 @@ def policies_data(judgements: Iterable[Judgement]) -> list[dict[str, Any]]:
             "standing": str(each.standing),
             "because": each.because,
             "findings": as_data(each.findings),
+            "older": as_data(each.older),
         }
         for each in judgements
     ]

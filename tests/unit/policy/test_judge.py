@@ -162,8 +162,10 @@ def test_what_stands_already_and_is_not_touched_stops_only_where_the_policy_is_h
     """Whoever overrode a soft policy once does not have to do it again for changes of something else."""
     judgement = judged(level, violated, changes=())
     assert judgement.standing is Standing.VIOLATED
-    assert severities(judgement) == {severity}
-    assert "it stands already, and this plan changes nothing of it" in judgement.findings[0].notes
+    [finding] = (*judgement.findings, *judgement.older)
+    assert finding.severity is severity
+    assert (finding in judgement.older) is (severity is Severity.WARNING), "and nobody is told again"
+    assert "it stands already, and this plan changes nothing of it" in finding.notes
 
 
 def test_an_advisory_violation_is_not_overridden() -> None:

@@ -1,0 +1,48 @@
+"""The rule of one's own that the README shows is one that works, in a package as it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from harness import ROOT, Project
+from packages import install
+
+README = (ROOT / "README.md").read_text()
+[CODE] = re.findall(r"```python\n(from reconciler\.policy\.base .*?)```", README, re.DOTALL)
+[(GROUP, OFFER)] = re.findall(r'`\[project\.entry-points\."([a-z.]+)"\]` with\n`(freeze = "[\w:]+")`', README)
+[USE] = re.findall(r"`(- freeze: \{keys: \[\w+\]\})`", README)
+
+
+@pytest.fixture
+def frozen(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    name, _, target = OFFER.partition(" = ")
+    module, _, attribute = target.strip('"').partition(":")
+    install(tmp_path / "site", monkeypatch, module, GROUP, f"{name} = {attribute}", code=CODE)
+    project.groups(
+        "  finance_prod:\n    destination: {service: big_query, time_zone_offset: '0',"
+        " config: {project_id: acme, data_set_location: EU}}\n"
+    )
+    return project
+
+
+def settle(project: Project, use: str) -> None:
+    project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\npolicies:\n  {use}\n")
+
+
+def test_it_judges_entries_and_plans(frozen: Project) -> None:
+    settle(frozen, USE)
+    told = frozen.run("validate")
+    assert told.exit == 3
+    assert "destination.finance_prod: it is frozen, so protect it" in told.stderr
+    refused = frozen.run("plan", "--sandbox")
+    assert refused.exit == 3
+    assert "destination.finance_prod: it is frozen until January" in refused.stderr
+
+
+def test_its_own_words_tell_what_is_wrong_with_its_settings(frozen: Project) -> None:
+    settle(frozen, "- freeze: {}")
+    told = frozen.run("validate")
+    assert told.exit == 1
+    assert "the rule `freeze` cannot be used: `keys` is missing" in told.stderr
