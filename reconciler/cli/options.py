@@ -132,7 +132,7 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["resolve", "skip"]),
         default="resolve",
         show_default=True,
-        help="`skip` compares no secrets, for runs that may not read them.",
+        help="`skip` compares no secrets, and a plan reads none then, for runs that may not.",
     )
     @click.option(
         "--resend-secret",

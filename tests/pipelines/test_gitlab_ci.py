@@ -23,7 +23,7 @@ SHARED = {
     "SALES_PRIVATE_KEY": private_key("sales of prod"),
     "MARKETING_KEY": '{"private_key_id": "marketing of prod"}',
 }
-READER = {**SHARED, "FIVETRAN_APIKEY": "key-that-reads", "FIVETRAN_APISECRET": "secret-that-reads"}
+READER = {"FIVETRAN_APIKEY": "key-that-reads", "FIVETRAN_APISECRET": "secret-that-reads"}
 WRITER = {**SHARED, "FIVETRAN_APIKEY": "key-that-writes", "FIVETRAN_APISECRET": "secret-that-writes"}
 
 
@@ -34,7 +34,12 @@ class Team:
         self.account, self.notes, self.forge = account, notes, forge
         self._folder = folder
         self._numbers = itertools.count(1)
-        variables = {"plan": READER, "production": WRITER, "notes": {"NOTE_TOKEN": NOTES_TOKEN}}
+        variables = {
+            "plan": READER,
+            "look": {**SHARED, **READER},
+            "production": WRITER,
+            "notes": {"NOTE_TOKEN": NOTES_TOKEN},
+        }
         protected = {"PLAN_KEY": "key that signs the plans"}
         machine = {"FIVETRAN_API_URL": account.url}
         self.runner = Runner(folder / "runner", Server(forge, notes.url, variables, protected, machine))
