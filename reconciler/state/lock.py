@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.holder import Holder
-from reconciler.state.process import is_running
+from reconciler.state.process import runs_beside
 
 
 class Grip(Enum):
@@ -22,7 +22,7 @@ class Grip(Enum):
 
     FREE = auto()
     RUNNING = auto()  # its process runs on this host
-    LOST = auto()  # no process of that number is on this host
+    LOST = auto()  # no other process of that number is on this host
     ELSEWHERE = auto()  # its process is, or was, on another host
     UNNAMED = auto()  # nobody says who holds it
 
@@ -51,7 +51,8 @@ def locked(path: Path, holder: Holder, shown_as: str) -> Iterator[Callable[[], b
         # Only for people: the lock itself is held.
         with suppress(OSError), open(told, "w", encoding="utf-8", opener=_for_its_owner) as file:
             json.dump(asdict(holder), file)
-        yield lambda: _mark(path) == mark
+        # Where nothing is, nobody has come after this run yet.
+        yield lambda: _mark(path) in (mark, None)
     finally:
         if _named(path) == holder:  # or somebody broke this lock, and the next one has a name there
             with suppress(OSError):
@@ -98,6 +99,12 @@ def break_lock(path: Path, seen: Hold, host: str, shown_as: str) -> None:
         raise ReconcilerError([_unusable(shown_as, error)]) from error
 
 
+def named(path: Path, host: str) -> Hold:
+    """How the lock at `path` is held as the file beside it says, seen from `host`. Touches nothing, so that a run that
+    begins at this moment gets the lock; a dead process may have left its name, and that is told by `grip`."""
+    return _hold(path, host)
+
+
 def _mark(path: Path) -> tuple[int, int] | None:
     """What tells the file at a path from another one that is put in its place; None where there is none."""
     try:
@@ -135,7 +142,7 @@ def _hold(path: Path, host: str) -> Hold:
         return Hold(Grip.UNNAMED)
     if holder.host != host:
         return Hold(Grip.ELSEWHERE, holder)
-    return Hold(Grip.RUNNING if is_running(holder.pid) else Grip.LOST, holder)
+    return Hold(Grip.RUNNING if runs_beside(holder.pid) else Grip.LOST, holder)
 
 
 def _named(path: Path) -> Holder | None:
