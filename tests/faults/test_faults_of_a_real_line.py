@@ -80,7 +80,9 @@ def test_a_broken_connection_makes_nothing_twice(
     # Reads are allowed, so it is found out at once what became of the call.
     assert result.exit == 0, result.stderr
     assert [outcome["status"] for outcome in applied["outcomes"]] == ["done", "done"]
-    assert applied["repeated"] == 0  # it is the write that was struck, and nobody repeated it without a look
+    # It is the write that was struck, and nobody repeats one without a look, unless nothing of it was sent at all: a
+    # connection may break before that.
+    assert applied["repeated"] <= (phase is Phase.AT_ACCEPT)
     if phase not in {Phase.AFTER_ANSWER, Phase.AT_ACCEPT, Phase.BEFORE_EFFECT}:
         assert [outcome["found"] for outcome in applied["outcomes"]] == [place == each for each in PLACES]
     ids = {outcome["id"] for outcome in applied["outcomes"]}
