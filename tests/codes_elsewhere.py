@@ -48,6 +48,7 @@ CODES_ELSEWHERE = {
         "::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
     ),
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
+    "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
     "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
     "missing-ca-bundle": "tests/unit/api/test_endpoint.py::test_all_findings_come_at_once",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
@@ -112,6 +113,7 @@ CODES_ELSEWHERE = {
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
+    "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
     "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
     "state-unreachable": (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,17 +20,20 @@ from reconciler.model.holder import Holder
 from reconciler.state.shelf import Surroundings
 
 BRANCH = "fivetran-state"
+LOCK = "state.json.lock"
 HOLDER = Holder(4711, "runner-7", "ci", "2026-11-26T10:00:00+00:00", "reconciler apply")
 
 
 class StillClock:
-    """A clock that stands still, unless somebody sleeps or moves it on."""
+    """A clock that stands still, unless somebody sleeps or moves it on. While its machine was `asleep` only the time of
+    day went on."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.asleep = 0.0
 
     def now(self) -> datetime:
-        return datetime(2026, 11, 26, 10, tzinfo=UTC) + timedelta(seconds=self.seconds)
+        return datetime(2026, 11, 26, 10, tzinfo=UTC) + timedelta(seconds=self.seconds + self.asleep)
 
     def monotonic(self) -> float:
         return self.seconds
@@ -139,6 +145,63 @@ class Bucket:
         body = self._client.get_object(Bucket=self.name, Key=key)["Body"]
         with body:
             return str(body.read().decode())
+
+
+class Detour:
+    """A way to an S3 that can be spoilt: it may take the conditions off what is sent, or be `silent`, so that nobody
+    ever gets an answer."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.without: frozenset[str] = frozenset()
+        self.silent = threading.Event()
+        self.waiting = threading.Event()
+        self.over = threading.Event()
+        detour = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def go(self) -> None:
+                detour._pass_on(self)
+
+            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - what the library looks for
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Detour:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _pass_on(self, asked: BaseHTTPRequestHandler) -> None:
+        given = asked.rfile.read(int(asked.headers.get("content-length") or 0))
+        if self.silent.is_set():
+            self.waiting.set()
+            self.over.wait(60)
+            asked.close_connection = True
+            return
+        line = HTTPConnection(self.endpoint.removeprefix("http://"), timeout=30)
+        kept = {name: value for name, value in asked.headers.items() if name.lower() not in self.without}
+        line.request(asked.command, asked.path, given, kept)
+        answer = line.getresponse()
+        body = answer.read()
+        asked.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                asked.send_header(name, value)
+        asked.send_header("content-length", str(answer.getheader("content-length") or len(body)))
+        asked.end_headers()
+        asked.wfile.write(body)
+        line.close()
 
 
 @contextmanager

@@ -178,7 +178,7 @@ def _apply(session: Session, approval: Approval) -> Exit:
     from reconciler.cli.events import event_log, succeeding
     from reconciler.cli.interrupt import cancelling
     from reconciler.operations.apply import adopt_only, apply_plan
-    from reconciler.operations.workspace import Access, open_workspace
+    from reconciler.operations.workspace import Access, open_workspace, while_tended
     from reconciler.report.event_log import both
 
     if approval.must_ask and not somebody_answers():
@@ -196,7 +196,7 @@ def _apply(session: Session, approval: Approval) -> Exit:
         confirmed = workspace.account_confirmed or saved is not None
         if not confirmed and not somebody_answers():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
-        planned, reviewed = _planned(workspace, approval, saved)
+        planned, reviewed = while_tended(workspace, partial(_planned, approval=approval, saved=saved))
         progress.close()
         log.planned(planned.plan, session.shared.allowed, session.shared.reason)
         session.tell_warnings(planned.plan.warnings)

@@ -151,7 +151,7 @@ class Planner:
         those that are sent."""
         known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
-        if record is None or not _remembers_fields(record):
+        if record is None or not _knows_secrets(record):
             kept = {path: NOT_SENT for path in desired.fields if is_sent_by_us(desired, path)} | kept
         sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
         if self.fingerprinter is not None:
@@ -188,8 +188,9 @@ class Planner:
         }
 
     def _declared_since(self, desired: Desired, record: Record | None) -> list[FieldPath]:
-        """Secrets that the spec declares since what is remembered: nobody has ever sent them."""
-        if record is None or not _remembers_fields(record) or not self.compares_secrets:
+        """Secrets that the spec declares since what is remembered, and those of an interrupted call: nobody has sent
+        them for certain."""
+        if record is None or not _knows_secrets(record) or not self.compares_secrets:
             return []
         return [
             path
@@ -312,6 +313,13 @@ class Planner:
 def _remembers_fields(record: Record) -> bool:
     """Whether it is known what was declared of this object before; not so where a creation got no answer."""
     return record.id is not None and bool(record.applied)
+
+
+def _knows_secrets(record: Record) -> bool:
+    """Whether a secret without a fingerprint is one that was not sent by us, or not for certain. Of what was adopted
+    nothing like that is known."""
+    made = record.intent is not None and record.intent.action in {Action.CREATE, Action.REPLACE}
+    return made or _remembers_fields(record)
 
 
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:

@@ -259,6 +259,11 @@ EXPLANATIONS = MappingProxyType(
             '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
             "`extra_config:`."
         ),
+        "lock-left": (
+            "A run did its work and could not let go of the lock of its state, because the place of the state did "
+            "not answer or refused the write. Nothing else is lost by that. The next run has to wait until the lock "
+            "runs out by itself, a few minutes later, or until somebody frees it with `reconciler state unlock`."
+        ),
         "locked": (
             "Another run is writing to the same state at this moment. Two at once could make the same "
             "group twice, so the second one stops before it does anything. The message says who holds the"
@@ -551,6 +556,11 @@ EXPLANATIONS = MappingProxyType(
             "safe: entries are found again by their ids or names, and nothing is deleted or made twice; "
             "only drift and changed secrets cannot be told for one run."
         ),
+        "state-in-use": (
+            "A plan was made while another run was writing to the same state. What it read may be from before or "
+            "after a change of that run, so it can show changes that are made already, or miss some. Looking needs "
+            "no lock, and this is only a warning. Wait for the other run to end, and plan again."
+        ),
         "state-newer": (
             "The state was written by a version of this program that knows more than this one. Reading it"
             " halfway could lose what the newer version remembered. Use the newer version everywhere this"
@@ -569,8 +579,9 @@ EXPLANATIONS = MappingProxyType(
         ),
         "state-unusable": (
             "The file that remembers what this program did cannot be read or written, because of "
-            "permissions, a full disk, or something else in its place. Nothing is sent to Fivetran that "
-            "could not be remembered. Correct the cause and run again."
+            "permissions, a full disk, or something else in its place; or the place that runners share cannot "
+            "keep a state, as a branch with other files or a bucket that ignores conditions on writes. Nothing is "
+            "sent to Fivetran that could not be remembered. Correct the cause and run again."
         ),
         "too-deep": (
             "Mappings and lists are nested deeper than any spec needs. Such files make parsers crash, so "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 
@@ -83,6 +84,13 @@ class Checking:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something went wrong beside the work, and changes nothing about it."""
+
+    diagnostic: Diagnostic
+
+
 Event: TypeAlias = (
     ReadingAccount
     | ChangeStarted
@@ -93,6 +101,7 @@ Event: TypeAlias = (
     | SetupTestsStarted
     | ChangeFinished
     | Checking
+    | Warned
 )
 Listener: TypeAlias = Callable[[Event], None]
 

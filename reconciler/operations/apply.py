@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from reconciler.model.outcome import Applied, Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Standing
 from reconciler.model.record import Exemption, Intent, Record
+from reconciler.model.value import FieldPath
 from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
@@ -50,7 +51,8 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
     _settle(workspace, planned, outcomes, reviewed)
     problems = [*applier.unremembered, *_put_away(workspace)]
     remaining: tuple[Address, ...] | None = None
-    if not workspace.cancelled.is_set():
+    # Whoever lost the state looks at an account that another run works on.
+    if not workspace.cancelled.is_set() and not lost_its_state(problems):
         remaining, findings = _remaining(workspace, planned, outcomes)
         problems += findings
     return Applied(
@@ -62,6 +64,11 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
         remaining=remaining,
         problems=tuple(problems),
     )
+
+
+def lost_its_state(problems: Iterable[Diagnostic]) -> bool:
+    """Whether another run has the state by now."""
+    return any(each.code == "lease-lost" for each in problems)
 
 
 def adopt_only(workspace: Workspace, planned: Planned) -> None:
@@ -130,7 +137,8 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
 
     After a lost answer or a killed process, the next plan knows from it what to look for, and that tests of
     what it finds are outstanding. What a call may or may not have changed counts as not known until it is answered:
-    the values and fingerprints that it sends are forgotten here.
+    the values and fingerprints that it sends are forgotten here. Not so those of a creation: where the object is found,
+    all of it was sent.
     """
     at = workspace.settings.clock.now().isoformat(timespec="seconds")
     intents: dict[Address, Record] = {}
@@ -138,24 +146,33 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
         step = planned.steps.get(change.address)
         known = planned.records.get(change.address, Record())
         if change.action is Action.CREATE:
-            known = Record()
+            known = Record(fingerprints=_sent_for_certain(planned.records.get(change.address), step))
         elif known.id is None:
             known = _met_now(known, change, step)
         live = planned.live.get(change.id or "")
         name = live.name if live is not None else change.address.key
         if step is not None:
             name = step.desired.name
+            kept = known.fingerprints
+            if change.action is not Action.CREATE:
+                kept = {path: value for path, value in kept.items() if path not in step.values}
             known = replace(
                 known,
                 applied={path: value for path, value in known.applied.items() if path not in step.values},
-                fingerprints={
-                    path: value for path, value in known.fingerprints.items() if path not in step.values
-                },
+                fingerprints=kept,
                 unverified=known.unverified or step.desired.setup_tests.run,
             )
         intent = Intent(change.action, name, planned.namesakes(name), at)
         intents[change.address] = replace(known, intent=intent)
     return intents
+
+
+def _sent_for_certain(earlier: Record | None, step: Step | None) -> Mapping[FieldPath, str]:
+    """Fingerprints of the secrets with which an object was made, whichever run turns out to have made it."""
+    made = step.fingerprints if step is not None else {}
+    if earlier is None or earlier.intent is None:
+        return made
+    return {path: value for path, value in made.items() if earlier.fingerprints.get(path) == value}
 
 
 def _met_now(known: Record, change: Change, step: Step | None) -> Record:

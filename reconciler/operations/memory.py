@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -167,15 +168,19 @@ class Memory:
 
     def end(self) -> None:
         """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
-        where the run was not to go on."""
+        where the run was not to go on. Where there may be no time, the other one comes first, and goes again."""
         if self._session is None:
             return
         session, self._session = self._session, None
         self._state = session.state
+        early = self._file.rescue(session.state, self._refuge) if self._file.rescues_first else None
         try:
             session.close()
         except OSError as error:
-            rescued = self._file.rescue(session.state, self._refuge)
+            rescued = early or self._file.rescue(session.state, self._refuge)
             raise ReconcilerError([self._file.not_kept(error, rescued)]) from error
+        if early is not None:
+            with suppress(OSError):
+                early.unlink()
         if self._file.stopped_by is not None:
             raise ReconcilerError([self._file.stopped_by])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ class Lock:
     @property
     def _unknown(self) -> str:
         match self.hold:
+            case Hold(Grip.LOST, Holder(pid=pid)) if pid == os.getpid():
+                return (
+                    f"process {pid} is this one, so its holder was in another container, or before a restart"
+                )
             case Hold(Grip.LOST, Holder(pid=pid)):
                 return f"no process {pid} is on this host: it is in a container, or somebody else has the lock now"
             case Hold(Grip.ELSEWHERE, Holder(pid=pid, host=name)):

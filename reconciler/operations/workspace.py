@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import TypeVar
 
 from reconciler.api.client import Client
 from reconciler.api.courier import Courier
 from reconciler.api.endpoint import DEFAULT_BASE_URL
 from reconciler.api.limiter import Budget
 from reconciler.api.transport import Credentials, Transport
+from reconciler.engine.crew import Grace, attended
 from reconciler.engine.relay import Relay
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.event import Listener, ignore
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
+from reconciler.model.event import Listener, Warned, ignore
+from reconciler.model.holder import Holder
 from reconciler.model.value import Reference, Secret
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
@@ -35,6 +38,8 @@ from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import shown_path
 from reconciler.spec.project import Project
 from reconciler.state.store import Store
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,17 @@ class Workspace:
         return self.settings.sandbox or named or self.memory.exists
 
 
+def while_tended(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
+    """The result of work that only reads, with the lock renewed and events told meanwhile: a pause that Fivetran asks
+    for may be longer than the lock lasts. What the work raises is raised here."""
+    beside = replace(workspace, listener=workspace.relay.post)
+    grace = Grace(workspace.settings.clock, workspace.cancelled)
+    result = attended(lambda: (work(beside),), grace, workspace.relay)
+    if result is None:
+        raise KeyboardInterrupt
+    return result[0]
+
+
 class Access(Enum):
     """What a run is allowed to do with the memory of a project."""
 
@@ -84,9 +100,11 @@ def open_workspace(
     """
     specs = load_declared(settings)
     baseline = load_baseline(settings)
-    store = store_of(specs.project, settings)
+    ending = cancelled or threading.Event()
+    store = store_of(specs.project, settings, ending)
     with ExitStack() as stack:
         if access is Access.WRITE:
+            stack.callback(_tell_what_is_left, store, listener)
             stack.enter_context(store.locked(settings.holder))
         transport = stack.enter_context(_transport(settings, specs.project))
         # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
@@ -96,7 +114,8 @@ def open_workspace(
         memory = Memory(store, settings.entropy, key, settings.refuge)
         if access is Access.WRITE:
             memory.prepare()
-        ending = cancelled or threading.Event()
+        else:
+            specs = replace(specs, warnings=(*specs.warnings, *_in_use(store, settings.holder)))
         relay = Relay(listener, lambda: None if memory.tend() else ending.set())
         courier = Courier(
             transport, settings.clock, cancelled=ending, told=relay.post, budget=_budget(specs.project)
@@ -112,6 +131,24 @@ def open_workspace(
             listener=relay,
             cancelled=ending,
             baseline=baseline,
+        )
+
+
+def _tell_what_is_left(store: Store, listener: Listener) -> None:
+    if store.left_behind is not None:
+        listener(Warned(store.left_behind))
+
+
+def _in_use(store: Store, me: Holder) -> Iterator[Diagnostic]:
+    """A plan that is made while another run changes things is right about neither before nor after."""
+    hold = store.writer(me)
+    if hold is not None:
+        yield Diagnostic(
+            "state-in-use",
+            f"another run is writing to the state `{store.shown_as}`, so this may change at any moment",
+            severity=Severity.WARNING,
+            notes=(f"it is held by {hold.holder}",),
+            help="wait for that run to end, and plan again",
         )
 
 

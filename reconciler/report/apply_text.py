@@ -118,7 +118,7 @@ def summary(applied: Applied) -> Text:
     unfinished = _unfinished(applied.outcomes)
     if unfinished:
         parts.append(Text(f"Not finished: {unfinished}.", WARN))
-    if not applied.interrupted:
+    if not applied.interrupted and not any(each.code == "lease-lost" for each in applied.problems):
         parts.append(_checked(applied))
     advice = _advice(applied)
     if advice:

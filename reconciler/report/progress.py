@@ -20,10 +20,12 @@ from reconciler.model.event import (
     Paused,
     ReadingAccount,
     SetupTestsStarted,
+    Warned,
 )
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 from reconciler.report import apply_text
+from reconciler.report.diagnostics import short
 from reconciler.report.style import counted, failure_of
 from reconciler.report.style import seconds as duration
 from reconciler.report.verbosity import Verbosity
@@ -108,6 +110,9 @@ class Progress:
                 self._result(outcome)
             case Checking(total=total):
                 self._show(f"planning {counted(total, 'change')} again")
+            case Warned(diagnostic=diagnostic):
+                self.close()
+                self._live.print(short(diagnostic))
 
     def _reading(self, done: int, total: int) -> None:
         if done >= total:

@@ -93,9 +93,15 @@ def to_break_text(place: str, holder: Holder | None, doubt: str) -> Text:
         [
             Text(f"The lock of {neutral(place)} is held by {by}."),
             Text(f"  ! {neutral(doubt)}", WARN),
-            Text("  ! if that run still goes on, it starts nothing new, but two may work for a moment", WARN),
+            Text(f"  ! {_TWO_AT_ONCE}", WARN),
         ]
     )
+
+
+_TWO_AT_ONCE = (
+    "if that run still goes on, it starts nothing new some seconds after another one got the lock at the latest, unless"
+    " it is cut off from the state; until then two may work at once"
+)
 
 
 def broken_text(place: str) -> Text:
@@ -144,9 +150,13 @@ def _block(address: Address, record: Record, hidden: Collection[FieldPath]) -> T
         (neutral(dotted(path)), "(hidden)" if path in hidden else value_text(value))
         for path, value in record.applied.items()
     ]
-    rows += [(neutral(dotted(path)), "(secret, fingerprint present)") for path in record.fingerprints]
+    rows += [(neutral(dotted(path)), _fingerprint(made)) for path, made in record.fingerprints.items()]
     width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
     return lines([Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {told}") for name, told in rows)])
+
+
+def _fingerprint(made: str) -> str:
+    return "(secret, fingerprint present)" if made else "(secret, cannot be compared: no fingerprint)"
 
 
 def _intent(intent: Intent) -> str:

@@ -16,7 +16,7 @@ from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
 from reconciler.state.journal import Entry, JournalWriter, replayed
-from reconciler.state.lock import Hold, break_lock, locked, tidied
+from reconciler.state.lock import Grip, Hold, break_lock, locked, named, tidied
 
 
 class StateFile:
@@ -52,6 +52,16 @@ class StateFile:
                 yield
             finally:
                 self._is_held = None
+
+    @property
+    def left_behind(self) -> Diagnostic | None:
+        """None: this lock is let go of by the system."""
+        return None
+
+    def writer(self, me: Holder) -> Hold | None:
+        """Who else on this host holds the lock. Of others nobody knows whether they are still at work."""
+        hold = named(self.lock, me.host)
+        return hold if hold.grip is Grip.RUNNING else None
 
     def tidied(self, host: str) -> Hold:
         """How the lock is held, seen from `host`. What a dead holder left of a free one is removed. Raises
@@ -119,6 +129,11 @@ class StateFile:
             return StateSession(self._path, self._journal, state, self._is_held)
         except OSError as error:
             raise ReconcilerError([self.unusable("written", error)]) from error
+
+    @property
+    def rescues_first(self) -> bool:
+        """No: what was remembered is on this machine already."""
+        return False
 
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state where it can be written: beside its place, or else into `refuge`. Where it is then; None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from reconciler.model.place import GitPlace
 from reconciler.state.git_commands import Done, GitCommands
+from reconciler.state.patience import Patience
 from reconciler.state.shelf import ChangedError, RemoteError, Surroundings, UnusableError
 
 _TRIES = 12
@@ -40,12 +41,19 @@ class GitShelf:
             self._perhaps.pop(name, None)
         return {name: self._content(self._files.get(name)) for name in names}
 
+    def peek(self, name: str) -> bytes | None:
+        """What a file held when the branch was last looked at. Raises RemoteError."""
+        return self._content(self._files.get(name))
+
     def write(self, changes: Mapping[str, bytes | None], told: str) -> None:
         """Replace files in one commit. Raises RemoteError, and ChangedError where one is not as it was last seen."""
         blobs = {name: self._blob(content) for name, content in changes.items()}
         for name, blob in blobs.items():
             self._perhaps.setdefault(name, {self._seen[name]}).add(blob)
         for attempt in range(_TRIES):
+            # The branch may have been looked at since these files were read.
+            if any(self._files.get(name) not in self._perhaps[name] for name in blobs):
+                raise ChangedError("somebody else wrote to it in the meantime")
             done, built_on = self._push(self._commit(blobs, told)), self._tip
             if done.code != 0:
                 self._look()
@@ -54,26 +62,44 @@ class GitShelf:
                 self._seen |= blobs
                 self._perhaps.clear()
                 return
-            if any(self._files.get(name) not in self._perhaps[name] for name in blobs):
-                raise ChangedError("somebody else wrote to it in the meantime")
             if self._tip == built_on:
                 raise RemoteError(
                     done.complaint,
                     f"see that the branch `{self._branch[11:]}` may be pushed to with these credentials",
+                    done.words,
                 )
             self._around.clock.sleep(_PAUSE * (attempt + 1))
         raise RemoteError("others write to its branch all the time")
 
+    def is_as_seen(self, name: str) -> bool:
+        """Whether a file is as it was last read or written here. Raises RemoteError."""
+        self._look()
+        return self._files.get(name) in self._perhaps.get(name, {self._seen[name]})
+
+    def stamp(self, name: str, patience: Patience) -> str:
+        """Where the branch stands: others may write other files. Raises RemoteError."""
+        return self._top(patience)
+
+    def known_stamp(self, name: str) -> str:
+        """Where the branch stood when it was last looked at."""
+        return self._tip
+
+    def prove(self, name: str) -> None:
+        """A server of git takes no push that does not build on what is there."""
+
+    def _top(self, patience: Patience | None = None) -> str:
+        listed = self._git.must("ls-remote", "--quiet", self._git.remote, self._branch, patience=patience)
+        tips = [line.split("\t")[0] for line in _decoded(listed) if line.endswith("\t" + self._branch)]
+        return tips[0] if tips else ""
+
     def _look(self) -> None:
         """Where the branch stands now, and which files it has."""
-        remote = self._git.remote
-        listed = self._git.must("ls-remote", "--quiet", remote, self._branch)
-        tips = [line.split("\t")[0] for line in _decoded(listed) if line.endswith("\t" + self._branch)]
-        if not tips:
+        top = self._top()
+        if not top:
             self._tip, self._files = "", {}
-        elif tips[0] != self._tip:
+        elif top != self._tip:
             depth = ("--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-            self._git.must("fetch", "--quiet", *depth, remote, f"+{self._branch}:{_SEEN}")
+            self._git.must("fetch", "--quiet", *depth, self._git.remote, f"+{self._branch}:{_SEEN}")
             tip = _decoded(self._git.must("rev-parse", "--verify", _SEEN))[0]
             self._files = self._listed(tip)
             self._tip = tip

@@ -1,9 +1,12 @@
 """The lock of a remote state: a lease that says who holds it and until when, and that is renewed at work.
 
-A process that dies cannot let go of what is on a server, so a lease runs out by itself. One thread does everything:
-the main thread of a run wakes every fraction of a second while calls are under way, whatever those take, and renews
-the lease long before its end. Only where somebody is asked a question it does not; a lease that ran out then and was
-taken by another run is noticed by the next write, which comes before the first call.
+A process that dies cannot let go of what is on a server, so a lease runs out by itself. One thread writes: the main
+thread of a run wakes every fraction of a second while calls are under way, whatever those take, and renews the lease
+long before its end. Only where somebody is asked a question it does not; a lease that ran out then and was taken by
+another run is noticed by the next write, which comes before the first call.
+
+Two clocks say how old a lease is, and the older one counts: that of a machine that was asleep stood still, and the time
+of day may be set.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from reconciler.model.clock import Clock
 from reconciler.model.holder import Holder
 from reconciler.state.lock import Grip, Hold
-from reconciler.state.process import is_running
+from reconciler.state.process import runs_beside
 from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
+from reconciler.state.watch import Watch
 
 LENGTH = 300.0
 """Seconds until a lease runs out that nobody renews."""
@@ -46,6 +51,22 @@ class HeldError(Exception):
         self.hold = hold
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A point in time, by both clocks."""
+
+    seconds: float
+    at: datetime
+
+    @classmethod
+    def now(cls, clock: Clock) -> _Moment:
+        return cls(clock.monotonic(), clock.now())
+
+    def since(self, earlier: _Moment) -> float:
+        """Seconds that have passed, at the least."""
+        return max(self.seconds - earlier.seconds, (self.at - earlier.at).total_seconds())
+
+
 class Tenancy:
     """A lock at a remote place, held from `begin` to `end`. Whatever is written in between renews it."""
 
@@ -55,8 +76,11 @@ class Tenancy:
         self._clock = surroundings.clock
         self._entropy = surroundings.entropy
         self._holder = holder
-        self._tried = self._renewed = self._clock.monotonic()
+        self._patience = surroundings.patience
+        self._tried = self._renewed = _Moment.now(self._clock)
         self._is_lost = False
+        self._is_over = False
+        self._watch = Watch(lambda patience: shelf.stamp(name, patience), self._clock)
 
     def begin(self) -> None:
         """Take the lock. Raises HeldError where somebody has it, and RemoteError."""
@@ -65,12 +89,16 @@ class Tenancy:
             raise HeldError(hold)
         try:
             self.write({}, f"locked; free again at {self._until()} at the latest")
+            self._shelf.prove(self._name)
         except ChangedError:  # somebody was faster
             hold = hold_in(self._shelf.read(self._name)[self._name], self._clock.now(), self._holder.host)
             raise HeldError(hold if hold.grip is not Grip.FREE else Hold(Grip.UNNAMED)) from None
-        except (RemoteError, KeyboardInterrupt):  # it may be ours without anybody knowing
-            with suppress(RemoteError):
-                self.end()
+        except KeyboardInterrupt:
+            self._patience.leave()
+            self._give_up()
+            raise
+        except RemoteError:
+            self._give_up()
             raise
 
     def write(self, changes: Mapping[str, bytes | None], told: str) -> None:
@@ -78,32 +106,72 @@ class Tenancy:
 
         Raises ChangedError where the lock, or one of the files, is another's by now, and RemoteError.
         """
-        if self._is_lost:  # for good, whatever is read there since
-            raise ChangedError("the lock is not held any more")
-        self._tried = began = self._clock.monotonic()
+        began = self._tried = _Moment.now(self._clock)
         lease = Lease(self._holder, self._until(), self._entropy(8).hex())
-        try:
-            self._shelf.write({self._name: _encoded(lease), **changes}, told)
-        except ChangedError:
-            self._is_lost = True
-            raise
+        self._write({self._name: _encoded(lease), **changes}, told)
         self._renewed = began
+
+    def write_and_end(self, changes: Mapping[str, bytes | None], told: str) -> None:
+        """Write files and let go, for whoever has no time for two writes. Raises as `write` does; it is over then,
+        too."""
+        self._is_over = True
+        self._write({**changes, self._name: None}, f"{told}; unlocked")
 
     def end(self) -> None:
         """Let go. Raises RemoteError; then the lease runs out by itself."""
-        if not self._is_lost:
+        self.stop_looking()
+        if not self._is_lost and not self._is_over:
+            self._is_over = True
             self._shelf.write({self._name: None}, "unlocked")
 
     def is_due(self, *, with_news: bool) -> bool:
-        """Whether it is time to write."""
-        now = self._clock.monotonic()
-        waits = now - self._tried < INTERVAL
-        return not waits and (with_news or now - self._renewed >= RENEWAL)
+        """Whether it is time to write: at once where nobody knows whether the lease was taken meanwhile."""
+        now = _Moment.now(self._clock)
+        age = now.since(self._renewed)
+        waits = now.since(self._tried) < INTERVAL
+        return age >= LENGTH or (not waits and (with_news or age >= RENEWAL))
 
     @property
     def has_run_out(self) -> bool:
-        """Whether others may take the lock, as far as this clock knows."""
-        return self._clock.monotonic() - self._renewed >= LENGTH
+        """Whether others may take the lock, as far as these clocks know."""
+        return _Moment.now(self._clock).since(self._renewed) >= LENGTH
+
+    def look(self) -> None:
+        """Find out every few seconds whether the lock is still held, and hold nobody up with it. Raises ChangedError
+        where it is not, and RemoteError where something happened and nobody knows what."""
+        if self._is_lost:
+            raise ChangedError("the lock is not held any more")
+        known = self._shelf.known_stamp(self._name)
+        sight = self._watch.glance(known)
+        # What was seen before the last write says nothing.
+        if sight is None or sight.known != known or sight.stamp == known:
+            return
+        if not self._shelf.is_as_seen(self._name):
+            self._is_lost = True
+            raise ChangedError("the lock is not held any more")
+
+    def stop_looking(self) -> None:
+        """Begin no more looks."""
+        self._watch.end()
+
+    def _write(self, changes: Mapping[str, bytes | None], told: str) -> None:
+        if self._is_lost:  # for good, whatever is read there since
+            raise ChangedError("the lock is not held any more")
+        try:
+            self._shelf.write(changes, told)
+        except ChangedError:
+            self._is_lost = True
+            raise
+
+    def _give_up(self) -> None:
+        """Let go of what may be ours without anybody knowing."""
+        with suppress(RemoteError):
+            self.end()
+
+    @property
+    def until(self) -> str:
+        """When others may take the lock, at the latest (ISO 8601, UTC)."""
+        return (self._renewed.at + timedelta(seconds=LENGTH + TOLERANCE)).isoformat(timespec="seconds")
 
     def _until(self) -> str:
         return (self._clock.now() + timedelta(seconds=LENGTH)).isoformat(timespec="seconds")
@@ -116,11 +184,11 @@ def hold_in(content: bytes | None, now: datetime, host: str) -> Hold:
     lease = _decoded(content)
     if lease is None:
         return Hold(Grip.UNNAMED)
-    if now > datetime.fromisoformat(lease.until) + timedelta(seconds=TOLERANCE):
+    if now - timedelta(seconds=TOLERANCE) > datetime.fromisoformat(lease.until):
         return Hold(Grip.FREE, lease.holder, lease.until)
     if lease.holder.host != host:
         return Hold(Grip.ELSEWHERE, lease.holder, lease.until)
-    grip = Grip.RUNNING if is_running(lease.holder.pid) else Grip.LOST
+    grip = Grip.RUNNING if runs_beside(lease.holder.pid) else Grip.LOST
     return Hold(grip, lease.holder, lease.until)
 
 

@@ -16,3 +16,9 @@ def is_running(pid: int) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+def runs_beside(pid: int) -> bool:
+    """Whether this host has another process of this number. In containers the first one has the same number each
+    time, so a lock that names ours was left by one that is gone."""
+    return pid != os.getpid() and is_running(pid)

@@ -6,14 +6,14 @@ killed run did in between is found by looking, as its intents say.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
@@ -24,6 +24,7 @@ from reconciler.state.lock import Grip, Hold
 from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
 
 _PAUSE = 2.0
+_PATIENCE_OF_A_LOOK = 5.0
 
 
 class RemoteState:
@@ -43,6 +44,7 @@ class RemoteState:
         self._tenancy: Tenancy | None = None
         self._session: RemoteSession | None = None
         self._stopped_by: Diagnostic | None = None
+        self._left: Diagnostic | None = None
 
     @property
     def shown_as(self) -> str:
@@ -87,10 +89,30 @@ class RemoteState:
         self._tenancy = tenancy
         try:
             yield
+        except KeyboardInterrupt:
+            self._around.patience.leave()
+            raise
         finally:
             self._tenancy = None
-            with suppress(RemoteError):  # it is another's by now, or runs out by itself
+            try:
                 tenancy.end()
+            except ChangedError:
+                pass  # it is another's by now
+            except RemoteError as error:
+                self._left = self._not_let_go(error, tenancy.until)
+
+    @property
+    def left_behind(self) -> Diagnostic | None:
+        """A warning where the lock could not be let go of."""
+        return self._left
+
+    def writer(self, me: Holder) -> Hold | None:
+        """Who else holds the lock, as far as that is known: whoever may read the state only need not see it."""
+        try:
+            hold = hold_in(self._shelf.peek(self._lock), self._around.clock.now(), me.host)
+        except RemoteError:
+            return None
+        return None if hold.grip is Grip.FREE or hold.holder in (None, me) else hold
 
     def tidied(self, host: str) -> Hold:
         """How the lock is held, seen from `host`. One that ran out is taken away. Raises ReconcilerError."""
@@ -127,27 +149,43 @@ class RemoteState:
         return self._session
 
     def tend(self) -> bool:
-        """Write what is due, and renew the lock, where it is time to. Whether the run may go on.
+        """Write what is due, renew the lock where it is time to, and look whether it is still held. Whether the run
+        may go on.
 
-        A write that fails is made again the next time. Without the lock nothing may be started: then somebody else
-        may be at work.
+        A write that fails is made again later, and so is a look. Without the lock nothing may be started: then
+        somebody else may be at work.
         """
         tenancy, session = self._tenancy, self._session
         if tenancy is None:
             return True
-        has_news = session is not None and session.is_open and session.has_news
-        if self._stopped_by is None and tenancy.is_due(with_news=has_news):
+        open_session = session if session is not None and session.is_open else None
+        # Whoever leaves starts nothing any more, and writes everything at the end.
+        if self._stopped_by is None and not self._around.patience.is_leaving:
             try:
-                if session is not None and has_news:
-                    session.sync()
-                else:
-                    tenancy.write({}, "still at work")
+                self._tend(tenancy, open_session)
             except ChangedError as error:
                 self._stopped_by = self.unusable("written", error)
             except RemoteError as error:
                 if tenancy.has_run_out:
                     self._stopped_by = self._not_renewed(error)
-        return self._stopped_by is None or session is None or not session.is_open
+        return self._stopped_by is None or open_session is None
+
+    def _tend(self, tenancy: Tenancy, session: RemoteSession | None) -> None:
+        has_news = session is not None and session.has_news
+        if tenancy.is_due(with_news=has_news):
+            with self._around.patience.giving_way():
+                if session is not None and has_news:
+                    session.sync()
+                else:
+                    tenancy.write({}, "still at work")
+        elif session is not None:
+            with self._around.patience.giving_way(_PATIENCE_OF_A_LOOK):
+                tenancy.look()
+
+    @property
+    def rescues_first(self) -> bool:
+        """Whether somebody wants to leave, and may not wait until the last write is through."""
+        return self._around.patience.is_leaving
 
     @property
     def stopped_by(self) -> Diagnostic | None:
@@ -171,17 +209,20 @@ class RemoteState:
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
         note = (
-            f"what this run did is written to `{rescued}`"
+            f"what this run did is written to `{rescued}`, for reference: nothing has to be done with it"
             if rescued
             else "it could not be written anywhere else"
         )
         if isinstance(error, ChangedError):
             lost = self.unusable("written", error)
             return replace(lost, notes=(*lost.notes, note))
+        told = error.notes if isinstance(error, RemoteError) else ()
+        if self._tenancy is not None and self._around.patience.is_leaving:
+            note += f"; its lock is free by itself at {self._tenancy.until}"
         return Diagnostic(
             "state-not-kept",
             f"the state `{self._shown}` could not be written: {error}",
-            notes=(note,),
+            notes=(*told, note),
             help="see that it can be reached, and apply again: what exists is found and not made twice",
         )
 
@@ -200,20 +241,23 @@ class RemoteState:
         return Diagnostic(
             error.code if isinstance(error, RemoteError) else "state-unusable",
             f"the state `{self._shown}` cannot be {done}: {error}",
+            notes=error.notes if isinstance(error, RemoteError) else (),
             help=f"{advice}; then run again",
         )
 
-    def _hold(self, host: str = "") -> Hold:
+    def _hold(self, host: str) -> Hold:
         return hold_in(self._shelf.read(self._lock)[self._lock], self._around.clock.now(), host)
 
     def _successor(self) -> tuple[str, ...]:
         """Who has the lock now, if that can be known."""
         try:
-            hold = self._hold()
+            hold = hold_in(self._shelf.peek(self._lock), self._around.clock.now(), "")
         except RemoteError:
             return ()
         if hold.holder is None:
             return ("its lock was broken or ran out, or somebody wrote it without one",)
+        if hold.holder == self._around.holder:
+            return ("somebody put back an older version of it: the lock there is an earlier one of this run",)
         return (f"it is held by {hold.holder}",)
 
     def _held(self, hold: Hold) -> Diagnostic:
@@ -233,6 +277,15 @@ class RemoteState:
             f"the lock of the state `{self._shown}` ran out, since it could not be renewed: {error}",
             notes=("another run may have taken it, so nothing new was started",),
             help=_LOOK_AGAIN,
+        )
+
+    def _not_let_go(self, error: RemoteError, until: str) -> Diagnostic:
+        return Diagnostic(
+            "lock-left",
+            f"the lock of the state `{self._shown}` could not be let go of: {error}",
+            severity=Severity.WARNING,
+            notes=(*error.notes, f"others have to wait until it is free by itself, at {until}"),
+            help="`reconciler state unlock` frees it before",
         )
 
     def _flawed(self, code: str, what: str, error: Exception) -> Diagnostic:
@@ -259,7 +312,7 @@ class RemoteSession:
     def __init__(self, tenancy: Tenancy, name: str, state: State, surroundings: Surroundings) -> None:
         self._tenancy = tenancy
         self._name = name
-        self._clock = surroundings.clock
+        self._patience = surroundings.patience
         self._records = dict(state.records)
         self._base = replace(state, serial=state.serial + 1)
         self.has_news = True
@@ -286,10 +339,7 @@ class RemoteSession:
 
     def sync(self) -> None:
         """Write everything now. Raises RemoteError."""
-        state = self.state
-        told = f"serial {state.serial}, {len(state.records)} records"
-        self._tenancy.write({self._name: encoded_state(state)}, told)
-        self.has_news = False
+        self._write(self._tenancy.write)
 
     def settle(self, digests: Collection[str]) -> None:
         """Let the next state say that the reviewed plans of these digests are in effect."""
@@ -297,13 +347,24 @@ class RemoteSession:
         self._base = replace(self._base, reviewed=left)
 
     def close(self) -> None:
-        """Write everything for the last time; a place that does not answer is asked twice. Raises RemoteError."""
+        """Write everything for the last time. A place that does not answer is asked twice, unless somebody wants to
+        leave: then this lets go of the lock in the same write. Raises RemoteError."""
         self.is_open = False
+        self._tenancy.stop_looking()
         self._base = replace(self._base, serial=self._base.serial + 1)
+        if self._patience.is_leaving:
+            self._write(self._tenancy.write_and_end)
+            return
         try:
             self.sync()
         except ChangedError:
             raise
         except RemoteError:
-            self._clock.sleep(_PAUSE)
+            if self._patience.pause(_PAUSE):
+                raise
             self.sync()
+
+    def _write(self, write: Callable[[Mapping[str, bytes | None], str], None]) -> None:
+        state = self.state
+        write({self._name: encoded_state(state)}, f"serial {state.serial}, {len(state.records)} records")
+        self.has_news = False

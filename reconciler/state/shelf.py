@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +10,19 @@ from typing import Protocol
 
 from reconciler.model.clock import Clock
 from reconciler.model.holder import Holder
+from reconciler.state.patience import Patience
 
 
 class RemoteError(OSError):
     """A remote place cannot be reached, refuses, or is of no use. The text never holds credentials; `advice` is one
-    thing to do about it."""
+    thing to do about it, `notes` are what the other side says."""
 
     code = "state-unreachable"
 
-    def __init__(self, text: str, advice: str = "") -> None:
+    def __init__(self, text: str, advice: str = "", notes: tuple[str, ...] = ()) -> None:
         super().__init__(text)
         self.advice = advice
+        self.notes = notes
 
 
 class UnusableError(RemoteError):
@@ -37,13 +40,19 @@ class ChangedError(RemoteError):
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What remote places may know. `environ` must lack the settings and credentials of this program; relative paths
-    start in `directory`; `entropy` gives so many random bytes."""
+    start in `directory`; `entropy` gives so many random bytes. Once `leaving` is set, the `patience` with all of them
+    is short."""
 
     directory: Path
     environ: Mapping[str, str] = field(repr=False)  # full of secrets
     clock: Clock
     entropy: Callable[[int], bytes]
     holder: Holder
+    leaving: threading.Event = field(default_factory=threading.Event)
+    patience: Patience = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patience", Patience(self.clock, self.leaving))
 
 
 class Shelf(Protocol):
@@ -52,6 +61,10 @@ class Shelf(Protocol):
     def read(self, *names: str) -> dict[str, bytes | None]:
         """What the files hold now; None for one that is not there. Writes nothing. Raises RemoteError."""
 
+    def peek(self, name: str) -> bytes | None:
+        """What a file held when the place was last looked at, or holds now. Changes nothing about what may be written.
+        Raises RemoteError."""
+
     def write(self, changes: Mapping[str, bytes | None], told: str) -> None:
         """Replace files that were read before, or take them away (None), in this order or all at once. `told` says
         why, to whoever looks at the history.
@@ -59,3 +72,17 @@ class Shelf(Protocol):
         Raises ChangedError where one of them is not as it was last seen, and RemoteError where it stays unknown
         whether they are written.
         """
+
+    def is_as_seen(self, name: str) -> bool:
+        """Whether a file is as it was last read or written here. Raises RemoteError."""
+
+    def stamp(self, name: str, patience: Patience) -> str:
+        """What is another text once somebody has written, and may be another one without that. One cheap request,
+        from any thread: nothing of this shelf changes. Raises RemoteError."""
+
+    def known_stamp(self, name: str) -> str:
+        """The stamp as of what was last read or written here."""
+
+    def prove(self, name: str) -> None:
+        """Raise UnusableError where this place would replace the file that was just written although it is not as it
+        was seen, and RemoteError."""

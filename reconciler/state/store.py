@@ -74,6 +74,10 @@ class Store(Protocol):
     def stopped_by(self) -> Diagnostic | None:
         """Why it may not go on."""
 
+    @property
+    def rescues_first(self) -> bool:
+        """Whether a state is to be rescued before its last write, which may take longer than there is time."""
+
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state where it can be written. Where it is then; None where that is nowhere."""
 
@@ -85,6 +89,13 @@ class Store(Protocol):
 
     def locked(self, holder: Holder) -> AbstractContextManager[None]:
         """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
+
+    @property
+    def left_behind(self) -> Diagnostic | None:
+        """A warning where the lock could not be let go of. Known once it was held."""
+
+    def writer(self, me: Holder) -> Hold | None:
+        """Who else held the lock when the state was read, if that is known without taking it. Writes nothing."""
 
     def tidied(self, host: str) -> Hold:
         """How the lock is held, seen from `host`. What a dead holder left of a free one is removed.

@@ -300,3 +300,30 @@ def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
     assert project.against(server, "apply", "--auto-approve", "--secrets", "skip", environ=environ).exit == 0
     [created] = server.bodies("POST", "/v1/destinations")
     assert created["config"]["password"] == CANARY
+
+
+@pytest.mark.parametrize("action", ["create", "replace"])
+@pytest.mark.parametrize("compares", [True, False])
+def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
+    project: Project, server: Fivetran, action: str, compares: bool
+) -> None:
+    """As a state looks after a death, also one that an earlier version wrote."""
+    secrets(project, server, '  allow: ["env:*"]\n')
+    project.groups(pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
+    assert project.against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
+    file = project.folder / "specs" / ".reconciler" / "state.json"
+    state = json.loads(file.read_text())
+    record = state["records"]["destination.orders"]
+    record |= {"intent": {"action": action, "name": "orders"}, "applied": {}, "fingerprints": {}}
+    record["id"] = None if action == "create" else record["id"]
+    file.write_text(json.dumps(state))
+    if not compares:  # whoever looks at no secret does not make the answer final
+        skipping = project.against(server, "apply", "--auto-approve", "--secrets", "skip")
+        assert skipping.exit == 0, skipping.stdout + skipping.stderr
+        state = json.loads(file.read_text())
+        assert state["records"]["destination.orders"]["intent"] is None
+    environ = {"PASSWORD": "another-password-of-today"}
+    again = project.against(server, "apply", "--auto-approve", environ=environ)
+    assert again.exit == 0, again.stdout + again.stderr
+    assert "1 updated" in again.stdout
+    assert project.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0

@@ -93,6 +93,15 @@ def test_an_interrupted_and_untested_record_is_marked(memory: Memory) -> None:
     assert record["marks"] == ["protected", "unverified", "interrupted"]
 
 
+def test_a_secret_without_a_fingerprint_is_called_so(memory: Memory) -> None:
+    state = json.loads(memory.file.read_text())
+    state["records"]["destination.orders"]["fingerprints"]["config"]["secret_key"] = ""
+    memory.file.write_text(json.dumps(state))
+    shown = memory.state("show", "destination.orders").stdout
+    assert "(secret, cannot be compared: no fingerprint)" in shown
+    assert "fingerprint present" not in shown
+
+
 def test_all_is_shown_of_an_address_but_no_secret(memory: Memory) -> None:
     result = memory.state("show", "destination.orders")
     assert result.exit == 0

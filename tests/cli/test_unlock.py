@@ -311,3 +311,32 @@ def test_the_sandbox_has_a_lock_of_its_own(team: Project) -> None:
     with somebody(team):
         assert team.run("state", "unlock", "--sandbox").exit == 0
         assert team.run("state", "unlock").exit == 5
+
+
+def test_the_number_of_a_lock_may_be_that_of_whoever_looks(team: Project) -> None:
+    """In containers the first process has the same number each time."""
+    with somebody(team, HERE, os.getpid()):
+        result = team.run("state", "unlock", "--auto-approve")
+        assert result.exit == 0, result.stderr
+        told = " ".join(result.stdout.split())
+        assert f"process {os.getpid()} is this one, so its holder was in another container" in told
+        assert not lock_of(team).exists()
+
+
+def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
+    with somebody(team, "runner-7", 4711):
+        result = team.run("state", "unlock", "--auto-approve")
+    told = " ".join(result.stdout.split())
+    assert "it starts nothing new some seconds after another one got the lock at the latest" in told
+    assert "unless it is cut off from the state; until then two may work at once" in told
+
+
+def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: Fivetran) -> None:
+    with waiting_apply(team, server) as (first, gate):
+        plan = team.against(server, "plan")
+        assert plan.exit == 0
+        assert "warning[state-in-use]" in plan.stderr
+        assert f"(process {first.pid})" in plan.stderr
+        gate.opened.set()
+        assert first.wait(PATIENCE) == 0
+    assert "state-in-use" not in team.against(server, "plan").stderr

@@ -24,12 +24,12 @@ from command_line import COMMAND, PATIENCE, environment
 from gate import Gate, gated, is_write
 from git_folder import git
 from harness import Fivetran, HastyClock, Project, Result, credentials
-from shared_states import BRANCH, HOLDER, Bucket, Upstream, a_bucket, surroundings
+from shared_states import BRANCH, HOLDER, Bucket, Detour, Upstream, a_bucket, cloud, surroundings
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.serve import serving
 from reconciler.model.place import GitPlace
-from reconciler.state import lease
+from reconciler.state import lease, watch
 from reconciler.state.git import GitShelf
 from reconciler.state.lease import Tenancy
 
@@ -75,10 +75,11 @@ class InS3:
 
     bucket: Bucket
     text: str = "s3://states/state.json"
+    detour: str = ""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        return self.bucket.environ
+        return cloud(self.detour) if self.detour else self.bucket.environ
 
     def files(self) -> dict[str, str]:
         return self.bucket.files()
@@ -295,6 +296,19 @@ def test_a_lock_that_ran_out_is_tidied_up_by_whoever_looks(
     assert f"Nobody holds the lock of {anywhere.place.text}." in result.stdout
     assert f"(process {process.pid})" in result.stdout
     assert "state.json.lock" not in anywhere.place.files()
+
+
+def test_a_lock_that_never_ends_can_be_broken(in_git: Runner, upstream: Upstream) -> None:
+    in_git.wants("first")
+    holder = {"pid": 1, "host": "runner-7", "user": "ci", "since": "x", "doing": "reconciler apply"}
+    content = {"holder": holder, "until": "9999-12-31T23:59:59+00:00", "mark": "m"}
+    shelf = GitShelf(GitPlace(str(upstream.path), BRANCH, is_remote=False), surroundings(in_git.folder))
+    shelf.read("state.json.lock")
+    shelf.write({"state.json.lock": json.dumps(content).encode()}, "for ever")
+    locked = in_git.run(*APPLY)
+    assert (locked.exit, the_codes(locked.stderr)) == (5, ["locked"])
+    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
+    assert in_git.run(*APPLY).exit == 0
 
 
 def test_the_lock_of_a_process_that_runs_here_is_never_broken(anywhere: Runner) -> None:
@@ -527,6 +541,26 @@ def test_a_lock_is_renewed_while_a_call_takes_its_time_and_results_go_out_meanwh
     assert [records["group.first"]["id"] for records in seen] == [None, in_git.server.ids("groups")[0]]
 
 
+def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
+    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_git.wants("first")
+    at_once(monkeypatch)
+    renewed: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not renewed and environ["PATH_INFO"].endswith("/groups"):
+            eventually(lambda: "still at work" in upstream.subjects()[-1])
+            renewed.extend(upstream.subjects())
+        answer: Iterable[bytes] = in_git.server.app(environ, start_response)
+        return answer
+
+    with serving(app) as url:
+        result = in_git.project.run(*APPLY, environ=credentials(url))
+    assert result.exit == 0, result.stdout + result.stderr
+    assert renewed
+
+
 def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
     in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,6 +584,191 @@ def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
     assert in_git.server.writes == ["POST /v1/groups"]
     assert "group.second" not in in_git.state["records"], "nobody took it, so it is written at the end"
     assert in_git.state["records"]["group.first"]["id"]
+
+
+def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_writes(
+    anywhere: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anywhere.wants(*(f"team_{number:02}" for number in range(40)))
+    monkeypatch.setattr(watch, "LOOK", 0.1)
+    left: dict[str, str] = {}
+
+    def break_it(number: int) -> None:
+        if number == 2:
+            if isinstance(anywhere.place, InS3):
+                anywhere.place.bucket.put("state.json.lock", "")
+            else:
+                another(anywhere, upstream).end()
+            left.update(anywhere.place.files())
+        time.sleep(0.1)
+
+    with watched(anywhere.server, break_it) as url:
+        result = anywhere.project.run(*APPLY, environ={**credentials(url), **anywhere.place.environ})
+    assert result.exit == 6, result.stdout + result.stderr
+    assert the_codes(result.stderr) == ["lease-lost"]
+    assert "its lock was broken" in result.stderr
+    assert len(anywhere.server.writes) < 20, "far from all"
+    assert anywhere.place.files() == left, "nothing was written since"
+    assert "Checked" not in result.stdout
+    # Whoever comes next finds all of them.
+    assert anywhere.run(*APPLY).exit == 0
+    anywhere.is_done()
+
+
+def test_a_run_that_lost_its_state_at_the_end_says_nothing_about_a_new_plan(
+    in_git: Runner, upstream: Upstream
+) -> None:
+    in_git.wants("first")
+
+    def steal(number: int) -> None:
+        another(in_git, upstream).write({}, "mine now")
+
+    with watched(in_git.server, steal) as url:
+        result = in_git.project.run(*APPLY, environ=credentials(url))
+    assert (result.exit, the_codes(result.stderr)) == (6, ["lease-lost"])
+    assert "1 created" in result.stdout
+    assert "hecked" not in result.stdout
+    assert in_git.server.calls[-1] == "POST /v1/groups", "nobody looks any more"
+
+
+def test_a_lock_that_cannot_be_let_go_of_is_a_warning(in_git: Runner, upstream: Upstream) -> None:
+    in_git.wants("first")
+    upstream.hook(
+        "pre-receive",
+        "number=$(cat count 2>/dev/null || echo 0); echo $((number + 1)) > count; test $number -lt 3",
+    )
+    result = in_git.run(*APPLY)
+    assert result.exit == 0, result.stdout + result.stderr
+    assert "warning[lock-left]" in result.stderr
+    assert "reconciler state unlock" in result.stderr
+    (upstream.path / "hooks" / "pre-receive").unlink()
+    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
+
+
+def test_a_plan_beside_an_apply_says_so_and_means_the_same(anywhere: Runner) -> None:
+    anywhere.wants("first")
+    with anywhere.waiting() as (process, gate):
+        plan = anywhere.run("plan", "--detailed-exitcode")
+        assert plan.exit == 2
+        assert "warning[state-in-use]" in plan.stderr
+        assert f"(process {process.pid}), since 20" in plan.stderr
+        gate.opened.set()
+        assert process.end().code == 0
+    assert "state-in-use" not in anywhere.run("plan").stderr
+    anywhere.is_done()
+
+
+HANGS = "touch hanging; exec sleep 60"
+
+
+def test_whoever_is_stopped_while_its_lock_is_pushed_to_a_server_that_hangs_leaves(
+    in_git: Runner, upstream: Upstream
+) -> None:
+    in_git.wants("first")
+    upstream.hook("pre-receive", HANGS)
+    with in_git.running(in_git.server.url) as process:
+        eventually((upstream.path / "hanging").exists)
+        process.signal(signal.SIGINT)
+        assert process.end().code == 130
+    assert process.seconds_since_signal < 7
+    assert in_git.server.calls == []
+
+
+def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leaves_its_state_on_this_machine(
+    in_git: Runner, upstream: Upstream
+) -> None:
+    in_git.wants("first", "second")
+    with in_git.waiting() as (process, gate):
+        upstream.hook("pre-receive", HANGS)
+        process.signal(signal.SIGTERM)
+        ended = process.end()
+        gate.opened.set()
+    assert process.seconds_since_signal < 8, "what is in flight alone has five seconds"
+    assert ended.code == 6
+    assert the_codes(ended.err)[-1] == "state-not-kept"
+    [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+    assert json.loads(rescued.read_text())["records"]["group.first"]["intent"]
+    assert "nothing has to be done with it" in " ".join(ended.err.split())
+    (upstream.path / "hooks" / "pre-receive").unlink()
+    assert in_git.run("state", "unlock", "--auto-approve").exit == 0
+    assert in_git.run(*APPLY).exit == 0
+    assert in_git.server.writes.count("POST /v1/groups") == 2
+    in_git.is_done()
+
+
+def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for_it(
+    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results so far are under way when the signal comes, and Fivetran answers in the meantime."""
+    in_git.wants("first", "second")
+    script = in_git.folder / "impatient.py"
+    script.write_text(
+        "from reconciler.state import lease\nlease.INTERVAL = lease.RENEWAL = 0.2\n"
+        "from reconciler.cli.main import main\nmain()\n"
+    )
+    with gated(in_git.server) as (gate, url):
+        command = [COMMAND[0], str(script)]
+        with Background(*APPLY, directory=in_git.folder, command=command, **credentials(url)) as process:
+            gate.await_arrivals(1)
+            upstream.hook("pre-receive", HANGS)
+            eventually((upstream.path / "hanging").exists)
+            gate.opened.set()
+            process.signal(signal.SIGTERM)
+            ended = process.end()
+    assert process.seconds_since_signal < 7
+    assert ended.code == 6
+    [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+    assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
+
+
+def test_whoever_is_stopped_and_can_still_write_leaves_nothing_on_this_machine(in_git: Runner) -> None:
+    in_git.wants("first", "second")
+    with in_git.waiting() as (process, gate):
+        process.signal(signal.SIGTERM)
+        process.wait_for("Stopping: ")
+        gate.opened.set()
+        assert process.end().code == 6
+    assert not list((in_git.folder / "specs" / ".reconciler").glob("*rescued*"))
+    assert list(in_git.place.files()) == ["state.json"]
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_whoever_is_stopped_while_a_bucket_is_silent_leaves(
+    project: Project, server: Fivetran, when: str
+) -> None:
+    with a_bucket() as bucket, Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+        runner = Runner(project, server, InS3(bucket, detour=way.url))
+        runner.wants("first", "second")
+        if when == "at once":
+            way.silent.set()
+            with runner.running(server.url) as process:
+                assert way.waiting.wait(PATIENCE)
+                process.signal(signal.SIGINT)
+                assert process.end().code == 130
+        else:
+            with runner.waiting() as (process, gate):
+                way.silent.set()
+                process.signal(signal.SIGTERM)
+                process.wait_for("Stopping: ")
+                gate.opened.set()
+                assert process.end().code == 6
+            [rescued] = (project.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
+            assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
+        assert process.seconds_since_signal < 7
+
+
+def test_a_bucket_without_conditions_is_refused_before_anything_is_sent(
+    project: Project, server: Fivetran
+) -> None:
+    with a_bucket() as bucket, Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+        way.without = frozenset({"if-match", "if-none-match"})
+        runner = Runner(project, server, InS3(bucket, detour=way.url))
+        runner.wants("first")
+        result = runner.run(*APPLY)
+        assert (result.exit, the_codes(result.stderr)) == (1, ["state-unusable"])
+        assert "ignores `If-Match` or `If-None-Match`" in " ".join(result.stderr.split())
+        assert server.calls == []
+        assert bucket.files() == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -642,6 +861,48 @@ def test_project_files_share_a_branch(in_git: Runner, upstream: Upstream) -> Non
     assert in_git.run(*APPLY).exit == 0
     assert in_git.run(*APPLY, "--project", "specs/other.yaml").exit == 0
     assert list(upstream.files()) == ["other.state.json", "state.json"]
+
+
+def test_project_files_of_the_same_name_share_a_branch_too(in_git: Runner, upstream: Upstream) -> None:
+    settings = (in_git.folder / "specs" / "reconciler.yaml").read_text()
+    for name in ("prod", "dev"):
+        in_git.project.write(f"envs/{name}/reconciler.yaml", settings)
+        in_git.project.write(f"envs/{name}/groups/main.yaml", f"version: 1\ngroups:\n  {name}: {{}}\n")
+        result = in_git.run(*APPLY, "--project", f"envs/{name}/reconciler.yaml")
+        assert result.exit == 0, result.stdout + result.stderr
+    assert list(upstream.files()) == ["envs.dev.state.json", "envs.prod.state.json"]
+    for name in ("prod", "dev"):
+        plan = in_git.run("plan", "--detailed-exitcode", "--project", f"envs/{name}/reconciler.yaml")
+        assert plan.exit == 0, plan.stdout + plan.stderr
+
+
+def test_a_secret_that_changed_after_a_run_was_killed_is_sent(
+    in_git: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = in_git.folder / "specs" / "reconciler.yaml"
+    in_git.project.write(
+        "specs/reconciler.yaml", settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n'
+    )
+    in_git.wants("orders", "last", form=SECRET_PAIR)
+    team = {"TEAM_KEY": "a-key-of-the-team", "ORDERS_KEY": "the-first-secret-key"}
+    last = lambda method, path: is_write(method, path) and path.endswith("destinations") and next(count) == 1  # noqa: E731
+    count = iter(range(10))
+    with gated(in_git.server, last) as (gate, url):
+        with Background(*APPLY, directory=in_git.folder, **credentials(url), **team) as process:
+            gate.await_arrivals(1)
+            process.signal(signal.SIGKILL)
+            process.end()
+        gate.opened.set()
+    with later(monkeypatch, minutes=7):
+        same = in_git.run("plan", **team)
+        assert "cannot be compared" not in same.stdout + same.stderr
+        again = in_git.run(*APPLY, **{**team, "ORDERS_KEY": "the-second-secret-key"})
+    assert again.exit == 0, again.stdout + again.stderr
+    assert "2 updated" in again.stdout
+    rotated = {**team, "ORDERS_KEY": "the-second-secret-key"}
+    assert in_git.run("plan", "--detailed-exitcode", **rotated).exit == 0
+    made = in_git.state["records"]["destination.orders"]["fingerprints"]
+    assert all(":" in each for each in made["config"].values())
 
 
 def test_the_sandbox_has_a_state_of_its_own(in_git: Runner, upstream: Upstream) -> None:

@@ -4,6 +4,7 @@ import io
 
 from report_values import CREATED, Terminal, console_on
 
+from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.event import (
     ChangeFinished,
     ChangeStarted,
@@ -11,6 +12,7 @@ from reconciler.model.event import (
     Event,
     ReadingAccount,
     SetupTestsStarted,
+    Warned,
 )
 from reconciler.model.plan import Action
 from reconciler.report.progress import Progress
@@ -99,3 +101,10 @@ def test_without_results_nothing_goes_to_them() -> None:
     with Progress(console_on(live)) as progress:
         progress(ChangeFinished(CREATED))
     assert live.getvalue() == ""
+
+
+def test_a_warning_beside_the_work_is_shown_however_quiet_a_run_is() -> None:
+    live = io.StringIO()
+    with Progress(console_on(live), verbosity=Verbosity.QUIET, moving=False) as progress:
+        progress(Warned(Diagnostic("lock-left", "it is left", severity=Severity.WARNING, help="free it")))
+    assert live.getvalue() == "warning[lock-left]: it is left\n   = help: free it\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from contextlib import suppress
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from git_folder import git
-from shared_states import BRANCH, HOLDER, Upstream, surroundings
+from shared_states import BRANCH, HOLDER, StillClock, Upstream, surroundings
 
 from reconciler.model.place import GitPlace, parse_place
 from reconciler.state import git_commands
 from reconciler.state.git import GitShelf
 from reconciler.state.git_commands import Done
+from reconciler.state.patience import Patience
 from reconciler.state.shelf import ChangedError, RemoteError, UnusableError
 
 
@@ -371,3 +373,182 @@ def test_nothing_of_ours_stays_behind(clone: Path, tmp_path: Path, monkeypatch: 
     assert folder.stat().st_mode & 0o077 == 0
     del one
     assert list(place_for_all.iterdir()) == []
+
+
+def recorder(folder: Path) -> tuple[Path, Path]:
+    """A program that says that it was called, and the file in which it does."""
+    program, called = folder / "ssh-of-the-user", folder / "called"
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> '{called}'\nexit 1\n")
+    program.chmod(0o755)
+    return program, called
+
+
+@pytest.mark.parametrize(
+    "where", ["the user's file", "an included file", "the environment", "the repository"]
+)
+def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
+    clone: Path, tmp_path: Path, where: str
+) -> None:
+    program, called = recorder(tmp_path)
+    home = tmp_path / "home"
+    home.mkdir()
+    setting = f"[core]\n\tsshCommand = {program}\n"
+    given: dict[str, str] = {}
+    match where:
+        case "the user's file":
+            (home / ".gitconfig").write_text(setting)
+        case "an included file":
+            (home / "work").write_text(setting)
+            (home / ".gitconfig").write_text(f'[includeIf "gitdir:{clone}/"]\n\tpath = work\n')
+        case "the environment":
+            given = {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "core.sshCommand",
+                "GIT_CONFIG_VALUE_0": str(program),
+            }
+        case "the repository":
+            git(clone, "config", "core.sshCommand", str(program))
+    with pytest.raises(RemoteError):
+        shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", HOME=str(home), **given).read("a.json")
+    assert "git-upload-pack" in called.read_text()
+
+
+def test_what_the_user_includes_for_this_folder_counts(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    address = "https://git.example.invalid/infra.git"
+    git(clone, "remote", "set-url", "origin", address)
+    (home / "work").write_text(f'[url "{upstream.path}"]\n\tinsteadOf = {address}\n')
+    (home / ".gitconfig").write_text(f'[includeIf "gitdir:{clone}/"]\n\tpath = work\n')
+    written(shelf(clone, HOME=str(home)), state="first")
+    assert upstream.files() == {"state.json": "first"}
+
+
+def test_a_remote_may_be_one_of_the_user(upstream: Upstream, clone: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(f'[remote "states"]\n\turl = {upstream.path}\n')
+    written(shelf(clone, f"git:states/{BRANCH}", HOME=str(home)), state="first")
+    assert upstream.files() == {"state.json": "first"}
+
+
+def test_settings_that_count_as_often_as_they_stand_there_stand_there_once(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    home, told = tmp_path / "home", tmp_path / "told"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[http]\n\textraHeader = of the user\n")
+    git(clone, "config", "http.extraHeader", "of the repository")
+    (tmp_path / "bin").mkdir()
+    real, program = shutil.which("git"), tmp_path / "bin" / "git"
+    program.write_text(
+        f"""#!/bin/sh
+for each; do [ "$before" = --git-dir ] && folder=$each; before=$each; done
+case " $* " in *' ls-remote '*) '{real}' --git-dir "$folder" config --get-all http.extraheader > '{told}';; esac
+exec '{real}' "$@"
+"""
+    )
+    program.chmod(0o755)
+    given = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraHeader",
+        "GIT_CONFIG_VALUE_0": "of the environment",
+    }
+    one = shelf(clone, HOME=str(home), PATH=f"{program.parent}:/usr/bin:/bin", **given)
+    one.read("state.json")
+    assert sorted(told.read_text().splitlines()) == [
+        "of the environment",
+        "of the repository",
+        "of the user",
+    ]
+
+
+def test_settings_for_other_pushes_and_commits_play_no_part(
+    upstream: Upstream, clone: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(
+        "[push]\n\tpushOption = ci.skip\n[i18n]\n\tcommitEncoding = ISO-8859-1\n"
+    )
+    written(shelf(clone, HOME=str(home)), state="first")
+    assert "encoding" not in git(upstream.path, "cat-file", "commit", BRANCH)
+
+
+def test_a_folder_that_is_no_repository_is_called_so(tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    with pytest.raises(RemoteError, match="git says: fatal: not a git repository") as caught:
+        shelf(folder, GIT_CEILING_DIRECTORIES=str(tmp_path)).read("state.json")
+    assert "URL" in caught.value.advice
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_somebody_else_is_called_so(clone: Path) -> None:
+    for each in (clone, clone / ".git"):
+        os.chown(each, 65534, 65534)
+    with pytest.raises(RemoteError, match="git says: fatal: detected dubious ownership") as caught:
+        shelf(clone).read("state.json")
+    assert "safe.directory" in caught.value.advice
+
+
+def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(upstream: Upstream, clone: Path) -> None:
+    one = shelf(clone)
+    one.read("state.json")
+    upstream.hook(
+        "pre-receive",
+        "printf 'pushes are \\033[31mfrozen\\033[0m\\n' >&2; for i in 1 2 3 4 5 6; do echo line $i >&2; done; exit 1",
+    )
+    with pytest.raises(RemoteError, match="pre-receive hook declined") as caught:
+        one.write({"state.json": b"first"}, "first")
+    assert caught.value.notes == (
+        "the server says: pushes are  [31mfrozen [0m",
+        "the server says: line 1",
+        "the server says: line 2",
+        "the server says: line 3",
+        "(and 3 more lines)",
+    )
+
+
+def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced(
+    upstream: Upstream, clone: Path
+) -> None:
+    one, other = shelf(clone), shelf(clone)
+    written(one, state="first")
+    assert one.is_as_seen("state.json")
+    written(other, state="second")
+    assert one.stamp("state.json", Patience(StillClock(), threading.Event())) != one.known_stamp("state.json")
+    assert not one.is_as_seen("state.json")
+    assert one.peek("state.json") == b"second"
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"third"}, "third")
+    assert upstream.files() == {"state.json": "second"}
+
+
+def test_what_killed_runs_left_is_removed_once_it_is_old(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_for_all = tmp_path / "tmp"
+    monkeypatch.setattr("tempfile.tempdir", str(place_for_all))
+    old, new = (place_for_all / f"fivetran-reconciler-git-{name}" for name in ("old", "new"))
+    others = place_for_all / "reconciler-work"
+    for each in (old, new, others):
+        (each / "objects").mkdir(parents=True)
+    long_ago = new.stat().st_mtime - 2 * 86_400
+    for each in (old, others):
+        os.utime(each, (long_ago, long_ago))
+    one = shelf(clone)
+    one.read("state.json")
+    assert not old.exists()
+    assert new.exists()
+    assert others.exists()
+
+
+def test_no_temporary_files_are_made_in_the_work_tree(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr("tempfile.tempdir", str(clone))
+    with pytest.raises(RemoteError, match="no folder for temporary files") as caught:
+        shelf(clone).read("state.json")
+    assert "`TMPDIR`" in caught.value.advice

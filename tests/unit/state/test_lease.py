@@ -125,6 +125,53 @@ def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(up
     assert not one.has_run_out, "nobody took it"
 
 
+@pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
+def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: Upstream, way: str) -> None:
+    clock = StillClock()
+    one = tenancy(upstream, clock)
+    one.begin()
+
+    def pass_by(seconds: float) -> None:
+        if way == "its machine was asleep":
+            clock.asleep += seconds
+        else:
+            clock.seconds += seconds
+            clock.asleep -= seconds
+
+    pass_by(INTERVAL)
+    assert not one.is_due(with_news=False)
+    assert one.is_due(with_news=True)
+    pass_by(RENEWAL - INTERVAL)
+    assert one.is_due(with_news=False)
+    pass_by(LENGTH - RENEWAL - 1)
+    assert not one.has_run_out
+    pass_by(1)
+    assert one.has_run_out
+    one.write({}, "still at work")
+    assert not one.has_run_out
+
+
+def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: Upstream) -> None:
+    clock = StillClock()
+    one = tenancy(upstream, clock)
+    one.begin()
+    there = upstream.path.rename(upstream.path.with_name("away.git"))
+    clock.seconds = LENGTH - 1
+    with pytest.raises(RemoteError):
+        one.write({}, "still at work")
+    assert not one.is_due(with_news=True)
+    clock.asleep = 1
+    assert one.is_due(with_news=False)
+    there.rename(upstream.path)
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_beyond_all_calendars_is_later_than_now(until: str) -> None:
+    holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
+    content = json.dumps({"holder": holder, "mark": "m", "until": until}).encode()
+    assert hold_in(content, StillClock().now(), "here").grip is Grip.ELSEWHERE
+
+
 def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
     clock = StillClock()
 
@@ -133,7 +180,8 @@ def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
         content = json.dumps({"holder": holder, "mark": "m", "until": clock.now().isoformat()}).encode()
         return hold_in(content, clock.now(), "here").grip
 
-    assert grip(os.getpid(), "here") is Grip.RUNNING
+    assert grip(os.getppid(), "here") is Grip.RUNNING
+    assert grip(os.getpid(), "here") is Grip.LOST, "it is this process, which holds none"
     assert grip(2**22 + 1, "here") is Grip.LOST
     assert grip(os.getpid(), "there") is Grip.ELSEWHERE
 

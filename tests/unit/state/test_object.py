@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from shared_states import Bucket, a_bucket, surroundings
+from shared_states import LOCK, Bucket, Detour, StillClock, a_bucket, surroundings
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.place import ObjectPlace, parse_place
+from reconciler.state.lease import Tenancy
 from reconciler.state.object import ObjectShelf
-from reconciler.state.shelf import ChangedError, RemoteError
+from reconciler.state.patience import LEAVING, SHORTEST, Patience
+from reconciler.state.shelf import ChangedError, RemoteError, UnusableError
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +38,10 @@ def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     return server
 
 
-def shelf(text: str = "s3://states/state.json") -> ObjectShelf:
+def shelf(text: str = "s3://states/state.json", **environ: str) -> ObjectShelf:
     place = parse_place(text)
     assert isinstance(place, ObjectPlace)
-    return ObjectShelf(place, surroundings(Path.cwd()))
+    return ObjectShelf(place, surroundings(Path.cwd(), **environ))
 
 
 def test_what_is_written_is_there(bucket: Bucket) -> None:
@@ -149,9 +153,108 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_cloud_that_is_not_set_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(ReconcilerError) as caught:
         shelf("az://states/state.json")
     [told] = caught.value.diagnostics
     assert told.code == "state-unusable"
-    assert "AZURE_STORAGE_ACCOUNT_NAME" in told.help
+    assert told.help == "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"
+
+
+@pytest.fixture
+def detour(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Detour]:
+    """A way to the bucket that can be spoilt, and that the environment leads to."""
+    with Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
+        yield way
+
+
+def test_a_store_that_knows_no_conditions_gives_no_lock(detour: Detour, bucket: Bucket) -> None:
+    around = surroundings(Path.cwd())
+
+    def take() -> None:
+        Tenancy(shelf(), LOCK, around.holder, around).begin()
+
+    detour.without = frozenset({"if-none-match"})
+    with pytest.raises(UnusableError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
+        take()
+    assert "or in git" in caught.value.advice
+    assert bucket.files() == {}, "it is let go of"
+    detour.without = frozenset({"if-match"})
+    with pytest.raises(UnusableError, match="several runs could have its lock at once"):
+        take()
+    detour.without = frozenset()
+    take()
+    assert list(bucket.files()) == [LOCK]
+
+
+def test_a_look_asks_for_the_version_alone(bucket: Bucket) -> None:
+    one, patience = shelf(), Patience(StillClock(), threading.Event())
+    one.read("state.json")
+    assert one.stamp("state.json", patience) == one.known_stamp("state.json")
+    one.write({"state.json": b"first"}, "first")
+    assert one.stamp("state.json", patience) == one.known_stamp("state.json")
+    assert one.is_as_seen("state.json")
+    bucket.put("state.json", "second")
+    assert one.stamp("state.json", patience) != one.known_stamp("state.json")
+    assert not one.is_as_seen("state.json")
+    assert one.peek("state.json") == b"second"
+    with pytest.raises(ChangedError):
+        one.write({"state.json": b"third"}, "third")
+
+
+def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: Detour) -> None:
+    detour.silent.set()
+    clock = StillClock()
+    around = surroundings(Path.cwd(), clock=clock)
+    around.patience.leave()
+    clock.seconds = LEAVING
+    place = parse_place("s3://states/state.json")
+    assert isinstance(place, ObjectPlace)
+    began = time.monotonic()
+    with pytest.raises(RemoteError, match="S3 did not answer"):
+        ObjectShelf(place, around).read("state.json")
+    assert SHORTEST <= time.monotonic() - began < SHORTEST + 1
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals go to that one"
+)
+def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: Detour) -> None:
+    detour.silent.set()
+
+    def interrupt() -> None:
+        assert detour.waiting.wait(20)
+        signal.raise_signal(signal.SIGINT)
+
+    one = shelf()
+    threading.Thread(target=interrupt).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        one.read("state.json")
+    assert time.monotonic() - began < 3
+
+
+def test_plain_http_is_named_before_it_is_tried() -> None:
+    with pytest.raises(ReconcilerError) as caught:
+        shelf(AWS_ENDPOINT_URL="http://minio.example.invalid:9000")
+    [told] = caught.value.diagnostics
+    assert told.code == "state-unusable"
+    assert "`AWS_ENDPOINT_URL` is a plain http address" in told.message
+    assert "AWS_ALLOW_HTTP=true" in told.help
+    shelf(AWS_ENDPOINT_URL="http://minio.example.invalid:9000", AWS_ALLOW_HTTP="true")
+    shelf(AWS_ENDPOINT_URL="https://minio.example.invalid:9000")
+
+
+def test_without_keys_it_is_said_where_they_are_looked_for(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(RemoteError) as caught:
+        shelf().read("state.json")
+    assert "`AWS_ACCESS_KEY_ID`" in caught.value.advice
+    assert "`AWS_PROFILE` and `~/.aws` are not read" in caught.value.advice
+    with pytest.raises(RemoteError) as caught:
+        shelf(AWS_ACCESS_KEY_ID="x").read("state.json")
+    assert caught.value.advice == "see that its endpoint can be reached from here"
