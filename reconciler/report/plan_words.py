@@ -88,16 +88,22 @@ def _nothing_compared(narrowing: Narrowing) -> str:
 
 def _policies(judgements: Iterable[Judgement]) -> Iterator[str]:
     """`policies: 4 passed, 1 warning`, if there are any."""
-    answers = Counter(
-        "warning"
-        if each.standing is Standing.VIOLATED and each.level is Level.ADVISORY
-        else str(each.standing)
-        for each in judgements
-    )
+    answers = Counter(_word(each) for each in judgements)
     told = [f"{answers[standing]:,} {standing}" for standing in Standing if answers[standing]]
     told += [counted(answers["warning"], "warning")] if answers["warning"] else []
+    told += [f"{answers[_BEFORE]:,} {_BEFORE}"] if answers[_BEFORE] else []
     if told:
         yield f"policies: {', '.join(told)}"
+
+
+_BEFORE = "violated by what stood before (see `validate`)"
+
+
+def _word(judgement: Judgement) -> str:
+    if judgement.standing is Standing.VIOLATED and not judgement.findings:
+        return _BEFORE
+    is_warning = judgement.standing is Standing.VIOLATED and judgement.level is Level.ADVISORY
+    return "warning" if is_warning else str(judgement.standing)
 
 
 def _objects(groups: int, destinations: int) -> str:

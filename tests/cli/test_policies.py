@@ -85,7 +85,10 @@ def test_a_soft_policy_is_overridden_by_whoever_applies_and_the_reason_is_kept(
     assert planned["policies"] == [{"policy": "allowed-regions", "level": "soft", "standing": "overridden"}]
     assert planned["reason"] == "as agreed"
     # For that run only: the next change of the entry is judged again, and others need no override.
-    assert team.run("plan").exit == 0
+    settled = team.run("plan")
+    assert settled.exit == 0
+    assert "policies: 1 violated by what stood before (see `validate`)" in settled.stdout
+    assert "policy-violated" not in settled.stderr
     team.declare(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
     assert team.run("plan", "--target", "stock").exit == 0
     assert team.run("plan").exit == 3
