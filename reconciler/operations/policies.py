@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from reconciler.engine.planner import Step
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import Judgement
-from reconciler.model.resource import Observed
+from reconciler.model.resource import Desired, Observed
 from reconciler.operations.specs import Specs
 from reconciler.policy.base import Entry, Proposal
 from reconciler.policy.entry import as_planned, entry_of, gone
@@ -41,7 +41,7 @@ def judge_plan(
     entries = _entries(specs, steps if resolves else {})
     destinations = {each.address.key: each for each in specs.destinations}
     planned = {
-        key: as_planned(entry, destinations.get(key), _live(key, steps, observed))
+        key: _planned(entry, destinations.get(key), steps.get(Address(DESTINATION, key)), observed)
         for key, entry in entries.items()
         if Address(GROUP, key) in steps or Address(DESTINATION, key) in steps
     }
@@ -73,6 +73,10 @@ def _entries(specs: Specs, steps: Mapping[Address, Step]) -> dict[str, Entry]:
     }
 
 
-def _live(key: str, steps: Mapping[Address, Step], observed: Mapping[str, Observed]) -> Observed | None:
-    step = steps.get(Address(DESTINATION, key))
-    return observed.get(step.change.id or "") if step is not None else None
+def _planned(
+    entry: Entry, destination: Desired | None, step: Step | None, observed: Mapping[str, Observed]
+) -> Entry:
+    if step is None:
+        return as_planned(entry, destination, None)
+    made_again = step.change.action is Action.REPLACE
+    return as_planned(entry, destination, observed.get(step.change.id or ""), made_again=made_again)

@@ -27,7 +27,8 @@ class Entry:
     clear a field; of the `confidential` ones the text of the reference, such as `vault:kv/data/orders#password`.
     `live` has what is at Fivetran, or will be by default; it is empty where only the specs are known. What specs
     declare to be ignored once it exists is `declared` as it is. `undecided` are fields whose values only a plan knows,
-    `hidden` those that are never shown. `spans` says where values stand. With `exists` it is at Fivetran already; of
+    `hidden` those that are never shown. `before` is what is at Fivetran now, which is not what stays there of something
+    that is deleted and made again. `spans` says where values stand. With `exists` it is at Fivetran already; of
     what `is_gone` from the specs only the key is known.
     """
 
@@ -37,6 +38,7 @@ class Entry:
     declared: Mapping[str, Any]
     spans: Mapping[str, Span] = field(default_factory=dict)
     live: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
     undecided: frozenset[str] = frozenset()
     confidential: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()

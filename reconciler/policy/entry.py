@@ -60,40 +60,47 @@ def gone(key: str) -> Entry:
     return Entry(key, _NOWHERE, False, {}, exists=True, is_gone=True)
 
 
-def as_planned(entry: Entry, destination: Desired | None, observed: Observed | None) -> Entry:
-    """An entry with what is at Fivetran, or will be there by default."""
+def as_planned(
+    entry: Entry, destination: Desired | None, observed: Observed | None, *, made_again: bool = False
+) -> Entry:
+    """An entry with what is at Fivetran, or will be there by default, as of something new or `made_again`."""
     if destination is None:
         return entry
-    if observed is None:
-        facts = destination_facts().fields.values()
-        defaults = {field.name: field.default for field in facts if field.default is not None}
-        return replace(entry, live=MappingProxyType(defaults))
-    live = _live(observed)
+    before = {} if observed is None else _shown_by(observed)
     # What is declared and never sent says nothing about what is there.
     ignored = {dotted(path) for path in destination.ignored} & (entry.declared.keys() | entry.undecided)
+    if observed is None or made_again:
+        live, ignored = _by_default(), set()
+    else:
+        live = before
     return replace(
         entry,
         declared=MappingProxyType({**entry.declared, **{path: live.get(path) for path in ignored}}),
         live=MappingProxyType(live),
+        before=MappingProxyType(before),
         undecided=entry.undecided - ignored,
         confidential=entry.confidential - ignored,
-        hidden=entry.hidden | _unknown(observed),
-        exists=True,
+        hidden=entry.hidden | (frozenset() if observed is None else _unknown(observed)),
+        exists=observed is not None,
     )
 
 
 def as_it_is(entry: Entry) -> Entry:
     """An entry before the plan: with what is at Fivetran in place of what the specs want."""
-    declared = {**entry.declared, **entry.live}
     return replace(
         entry,
-        declared=MappingProxyType(declared),
-        undecided=entry.undecided - entry.live.keys(),
-        confidential=entry.confidential - entry.live.keys(),
+        declared=MappingProxyType({**entry.declared, **entry.before}),
+        undecided=entry.undecided - entry.before.keys(),
+        confidential=entry.confidential - entry.before.keys(),
     )
 
 
-def _live(observed: Observed) -> dict[str, Any]:
+def _by_default() -> dict[str, Any]:
+    facts = destination_facts().fields.values()
+    return {field.name: field.default for field in facts if field.default is not None}
+
+
+def _shown_by(observed: Observed) -> dict[str, Any]:
     """What Fivetran shows, in normal form. A mask shows nothing."""
     values = canonical_destination(_service_of(observed.fields), observed.fields)
     return {dotted(path): value for path, value in values.items() if value not in (None, MASKED)}

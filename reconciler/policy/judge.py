@@ -100,15 +100,14 @@ def _judgement(
     if overridden and level is Level.SOFT and any(not each.stands for each in found):
         standing = Standing.OVERRIDDEN
     told = [(each.stands, _told(each, policy, level, stage, standing)) for each in found]
-    older = tuple(each for stands, each in told if stands and each.severity is Severity.WARNING)
     return Judgement(
         policy.name,
         policy.kind,
         policy.level,
         standing,
-        tuple(each for _, each in told if each not in older),
+        tuple(each for stands, each in told if not (stands and each.severity is Severity.WARNING)),
         policy.because,
-        older,
+        tuple(each for stands, each in told if stands and each.severity is Severity.WARNING),
     )
 
 

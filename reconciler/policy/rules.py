@@ -29,7 +29,7 @@ from reconciler.policy.builtin import (
     Required,
     Trusted,
 )
-from reconciler.policy.matching import Condition, Wanted, shown
+from reconciler.policy.matching import Wanted, shown
 from reconciler.spec.schema import Skeleton
 
 OPTIONS_OF_ENTRIES = (
@@ -326,5 +326,3 @@ RULES = tuple(PolicyEntry.model_fields[field].alias or field for field in _MAKER
 """The rules that come with the program, as project files call them."""
 OPTIONS = tuple(field for field in PolicyEntry.model_fields if field not in _MAKERS)
 """Keys of a policy beside its rule."""
-
-__all__ = ["OPTIONS", "RULES", "Condition", "PolicyEntry", "known_fields"]

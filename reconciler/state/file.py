@@ -138,16 +138,7 @@ class StateFile:
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state where it can be written: beside its place, or else into `refuge`. Where it is then; None
         where it cannot be written anywhere."""
-        name = f"{self._path.name}.rescued-{state.serial}"
-        for folder in (self._path.parent, refuge):
-            if folder is None:
-                continue
-            try:
-                write_atomically(folder / name, encoded_state(state))
-            except OSError:
-                continue
-            return folder / name
-        return None
+        return rescued(state, self._path.name, (self._path.parent, refuge))
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
@@ -289,6 +280,21 @@ def _tidy(path: Path) -> None:
     for file in path.parent.iterdir():
         if left.fullmatch(file.name):
             file.unlink(missing_ok=True)
+
+
+def rescued(state: State, name: str, folders: Iterable[Path | None]) -> Path | None:
+    """Write a state into the first of some folders that takes it, under a name that says what it is. Where it is then;
+    None where it cannot be written anywhere."""
+    for folder in folders:
+        if folder is None:
+            continue
+        path = folder / f"{name}.rescued-{state.serial}"
+        try:
+            write_atomically(path, encoded_state(state))
+        except OSError:
+            continue
+        return path
+    return None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

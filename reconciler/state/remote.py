@@ -7,7 +7,7 @@ killed run did in between is found by looking, as its intents say.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.file import write_atomically
+from reconciler.state.file import rescued
 from reconciler.state.journal import Entry
 from reconciler.state.lease import HeldError, Tenancy, hold_in
 from reconciler.state.lock import Grip, Hold
@@ -74,7 +74,7 @@ class RemoteState:
 
     def keep_key(self, key: bytes) -> None:
         """Not to be called."""
-        raise NotImplementedError("a remote state keeps no key")
+        raise RuntimeError("a remote state keeps no key")
 
     @contextmanager
     def locked(self, holder: Holder) -> Iterator[None]:
@@ -194,17 +194,11 @@ class RemoteState:
 
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state to this machine: beside the project file, or else into `refuge`. Where it is then."""
-        name = f"{Path(self._name).name}.rescued-{state.serial}"
-        for folder in (self._around.directory / ".reconciler", refuge):
-            if folder is None:
-                continue
-            try:
+        folders = [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
+        for folder in folders:
+            with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(folder / name, encoded_state(state))
-            except OSError:
-                continue
-            return folder / name
-        return None
+        return rescued(state, Path(self._name).name, folders)
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""

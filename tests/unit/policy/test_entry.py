@@ -96,6 +96,17 @@ def test_what_is_ignored_counts_as_it_is() -> None:
     assert new.value("config.host") == "declared.example"
 
 
+def test_what_is_made_again_is_sent_whole_and_keeps_nothing() -> None:
+    """A replacement sends what is ignored otherwise; what is not declared becomes what Fivetran takes by default."""
+    destination = replace(DESTINATION_OF, ignored=frozenset({("config", "port")}))
+    seen = observed(port="5432", role="LOADER")
+    entry = as_planned(entry_of(GROUP_OF, destination), destination, seen, made_again=True)
+    assert entry.value("config.port") == 443
+    assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
+    assert as_it_is(entry).value("config.port") == 5432
+    assert entry.exists
+
+
 def test_before_the_plan_it_is_as_fivetran_shows_it() -> None:
     entry = as_planned(entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
     assert as_it_is(entry).value("config.port") == 5432

@@ -218,9 +218,6 @@ def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: 
     assert SHORTEST <= time.monotonic() - began < SHORTEST + 1
 
 
-@pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(), reason="signals go to that one"
-)
 def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: Detour) -> None:
     detour.silent.set()
 

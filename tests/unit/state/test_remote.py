@@ -199,7 +199,7 @@ def test_no_key_is_kept(upstream: Upstream, clock: StillClock) -> None:
     one = store(upstream, clock)
     assert not one.keeps_key
     assert one.key() is None
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(RuntimeError, match="keeps no key"):
         one.keep_key(b"key")
 
 
