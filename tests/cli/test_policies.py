@@ -480,3 +480,17 @@ def test_the_sandbox_knows_no_values_behind_references(team: Team) -> None:
     team.settings("  - forbid: {region: 'demo-*'}\n  - allowed-regions: ['GCP_*']\n")
     team.declare(sales="{value: 'env:REGION'}")
     assert team.project.run("plan", "--sandbox").exit == 0
+
+
+def test_what_a_replacement_does_not_declare_will_be_what_fivetran_takes(team: Team) -> None:
+    team.settings("  - at-most: {creates: 9}\n")
+    assert team.run("apply", "--auto-approve").exit == 0
+    team.settings("  - allowed-regions: ['AWS_*']\n")
+    undeclared = PAIR.format(key="sales", region="X").replace("      region: X\n", "")
+    team.project.groups(undeclared)
+    assert team.run("plan").exit == 0, "it is in such a region"
+    again = undeclared.replace("service: big_query", "service: managed_big_query")
+    team.project.groups(again + "      lifecycle: {allow_replace: true}\n")
+    refused = team.run("plan")
+    assert refused.exit == 3, refused.stdout + refused.stderr
+    assert "`region`, which the spec does not declare, is `GCP_US_EAST4`" in refused.stderr
