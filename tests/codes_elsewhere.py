@@ -15,6 +15,8 @@ CODES_ELSEWHERE = {
         "tests/unit/api/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
     "bad-proxy": "tests/unit/api/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
+    "both-changed": "tests/cli/test_behind.py::test_what_both_changed_is_an_error_at_its_place",
+    "branch-behind": "tests/cli/test_behind.py::test_what_only_others_changed_is_named_and_left_alone",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
@@ -53,12 +55,14 @@ CODES_ELSEWHERE = {
     "missing-ca-bundle": "tests/unit/api/test_endpoint.py::test_all_findings_come_at_once",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
     "no-memory": "tests/cli/test_memory.py::test_making_groups_in_an_unknown_account_is_warned_about",
+    "no-merge-base": "tests/cli/test_behind.py::test_a_history_of_its_own_has_no_merge_base",
     "no-state": "tests/cli/test_state.py::test_a_state_that_is_not_there_is_named_and_not_made",
     "no-terminal": "tests/cli/test_terminal.py::test_nobody_is_asked_about_a_plan_that_nobody_sees",
     "not-found": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "not-remembered": (
         "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
     ),
+    "nothing-selected": "tests/cli/test_scope.py::test_selectors_that_leave_nothing_are_wrong_usage",
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (
         "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"

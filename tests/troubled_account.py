@@ -38,6 +38,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import State
 from reconciler.model.value import FieldPath, Secret
 from reconciler.operations.apply import adopt_only, apply_plan
+from reconciler.operations.baseline import load_baseline, merged
 from reconciler.operations.memory import Memory
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.settings import Settings
@@ -290,6 +291,7 @@ class Project:
         self.secrets: dict[str, str] = {}
         self.workers = 1
         self.fail_fast = False
+        self.changed_since: str | None = None
         self.file = StateFile(folder / "state" / "state.json", "state.json")
         self._specs: Specs | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -390,8 +392,10 @@ class Project:
             allowed={"changed_fraction": 1.0, "deletes": 100, "replacements": 100},
             parallelism=self.workers,
             fail_fast=self.fail_fast,
+            changed_since=self.changed_since,
         )
         self._specs = self._specs or load_declared(settings)
+        baseline = load_baseline(settings, self._specs)
         with Transport(
             "https://in-process.invalid/v1",
             (Secret("key-of-the-api"), Secret("secret-of-the-api")),
@@ -405,7 +409,7 @@ class Project:
             courier = Courier(transport, clock, cancelled=cancelled, told=relay.post)
             yield Workspace(
                 settings=settings,
-                specs=self._specs,
+                specs=merged(self._specs, baseline),
                 courier=courier,
                 client=Client(Watched(courier, clock)),
                 registry=Registry({"env": Environment(self.secrets)}),
@@ -413,6 +417,7 @@ class Project:
                 relay=relay,
                 listener=relay,
                 cancelled=cancelled,
+                baseline=baseline,
             )
 
 

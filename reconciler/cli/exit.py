@@ -54,6 +54,7 @@ _BY_CODE = {
     "protected": Exit.REFUSED,
     "replace-refused": Exit.REFUSED,
     "no-terminal": Exit.USAGE,
+    "nothing-selected": Exit.USAGE,
 }
 
 _NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}

@@ -16,8 +16,8 @@ def selected(
     """The addresses that targets name, without those that excludes name; all where there is no target.
 
     A selector is an address or a key, with `*` for any text. A destination brings its group along, and an
-    excluded group takes its destination with it. Raises `ReconcilerError` for a selector that names nothing: a
-    filter with a slip in it must not look like "no changes".
+    excluded group takes its destination with it. Raises `ReconcilerError` for a selector that names nothing, and for
+    selectors that leave nothing: a filter with a slip in it must not look like "no changes".
     """
     problems = [
         _names_nothing(each, addresses) for each in (*targets, *excludes) if not _named(each, addresses)
@@ -28,6 +28,8 @@ def selected(
     wanted = with_groups(wanted, addresses)
     unwanted = set(_all_named(excludes, addresses))
     unwanted |= {Address(DESTINATION, each.key) for each in unwanted if each.kind == GROUP}
+    if excludes and wanted <= unwanted:
+        raise ReconcilerError([_nothing_left(bool(targets))])
     return frozenset(wanted - unwanted)
 
 
@@ -52,4 +54,13 @@ def _names_nothing(selector: str, addresses: Collection[Address]) -> Diagnostic:
         "unknown-target",
         f"no entry of the specs is named by `{selector}`",
         help=did_you_mean(selector, known) or "name an address such as `destination.finance_prod`, or a key",
+    )
+
+
+def _nothing_left(is_targeted: bool) -> Diagnostic:
+    whole = "all that `--target` names" if is_targeted else "every entry of the specs"
+    return Diagnostic(
+        "nothing-selected",
+        f"`--exclude` takes away {whole}, so nothing is left to look at",
+        help="leave an entry to look at, or leave `--exclude` out",
     )

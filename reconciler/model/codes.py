@@ -87,6 +87,19 @@ EXPLANATIONS = MappingProxyType(
             "else. Write the offset in winter time and say with `daylight_saving_time_enabled` whether it"
             " moves in summer."
         ),
+        "both-changed": (
+            "Since this branch left the revision that `--changed-since` names, both changed this entry, and what they "
+            "made of it is not the same; or the branch has given a key, an id or a name to one entry and the revision "
+            "to another one. A plan of the branch would undo the other change, so there is none. Merge the revision "
+            "into the branch or rebase it, decide there which of the two is meant, and plan again. `--exclude` leaves "
+            "the entry out until then."
+        ),
+        "branch-behind": (
+            "The revision that `--changed-since` names has changed entries that this branch still has as they were. "
+            "They are left alone: a plan of the branch as it stands would undo what others have merged, and would miss "
+            "or delete what they have added. What the branch itself changed is planned as if the two were merged "
+            "already. Merge the revision into the branch, or rebase it, to have all of it."
+        ),
         "broken-secret-store": (
             "A reference uses a scheme that an installed package offers as an entry point of the group "
             "`reconciler.secrets`, and that package cannot be used: it does not load, its store cannot be"
@@ -308,6 +321,12 @@ EXPLANATIONS = MappingProxyType(
             "memory of it. A group that exists under another name would be made a second time. That is "
             "right for new groups; for one that exists, write its id into the entry, and it is adopted."
         ),
+        "no-merge-base": (
+            "`--changed-since` compares the specs with the commit at which their branch left the revision, so that "
+            "what others changed there since is not undone. Git found no such commit. A shallow clone, as continuous "
+            "integration makes it, lacks the commits between the two: fetch the whole history, with "
+            "`fetch-depth: 0` for actions/checkout, `GIT_DEPTH: 0` for GitLab, or `git fetch --unshallow`."
+        ),
         "no-state": (
             "A command wants to look at what earlier runs remember, and there is nothing: no apply has "
             "succeeded in writing it here, or another project, another folder or the sandbox is meant. "
@@ -341,6 +360,11 @@ EXPLANATIONS = MappingProxyType(
         "not-utf8": (
             "Specs are read as UTF-8, so that the same file means the same everywhere. Save the file in "
             "that encoding; most editors offer it when saving."
+        ),
+        "nothing-selected": (
+            "`--exclude` takes away every entry that there is, or every one that `--target` names. A plan of nothing "
+            "would say that there are no changes, and would look as if all were as declared. Nothing was read or sent. "
+            "Leave an entry to look at."
         ),
         "nothing-to-resend": (
             "A glob of `--resend-secret` matches no secret that the specs refer to. A secret that should "

@@ -143,8 +143,10 @@ class Unmanaged:
 class Narrowing:
     """How much of the specs a plan is about: `entries` of `of`. A group with its destination counts as one entry.
 
-    With `since`, the revision that the specs were compared with, `changed` entries differ from it and `unfinished`
-    others were left so by an earlier run; `entries` are what the other options leave of these.
+    With `since`, the revision that the specs were compared with, `changed` entries were changed since they left it at
+    its commits `merge_bases` (several where branches were merged crosswise), and `unfinished` others were left so by
+    an earlier run; `entries` are what the other options leave of these. Where the specs are behind the revision,
+    `left_alone` entries were changed by that one only.
     """
 
     entries: int
@@ -152,6 +154,9 @@ class Narrowing:
     since: str = ""
     changed: int = 0
     unfinished: int = 0
+    merge_bases: tuple[str, ...] = ()
+    is_behind: bool = False
+    left_alone: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from reconciler.spec.removal import Extent, Tombstone
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id; `records`
-    is what is remembered, by the addresses of today; `ids` are those of everything in scope that exists."""
+    is what is remembered, in scope by the addresses of today; `ids` are those of everything in scope that exists."""
 
     plan: Plan
     steps: Mapping[Address, Step]
@@ -106,7 +106,8 @@ def make_plan(
             *specs.warnings,
             *removals.notes,
             *_unfamiliar(workspace, listing, changes),
-            *_unfinished(specs, records, scope),
+            *chosen.warnings,
+            *_unfinished(specs, records, chosen),
             *_beyond_budget(workspace, steps, removals),
         ),
         blockers=blockers,
@@ -127,7 +128,9 @@ def make_plan(
     blockers = tuple(settings_told((*plan.blockers, *beyond), specs.project))
     plan = replace(plan, blockers=blockers, digest=digest)
     ids = {address: step.change.id for address, step in steps.items() if step.change.id is not None}
-    return Planned(plan, steps, removals.removals, listing.groups, records, ids)
+    # A key that moved elsewhere is none of this run's business: what it remembers of that stays where it is.
+    kept = moved(workspace.memory.records, entries)
+    return Planned(plan, steps, removals.removals, listing.groups, kept, ids)
 
 
 def _scope(
@@ -333,14 +336,14 @@ def _unfamiliar(workspace: Workspace, listing: Listing, changes: Iterable[Change
     ]
 
 
-def _unfinished(
-    specs: Specs, records: Mapping[Address, Record], scope: Collection[Address]
-) -> list[Diagnostic]:
+def _unfinished(specs: Specs, records: Mapping[Address, Record], chosen: Scope) -> list[Diagnostic]:
     """Unfinished work stays visible, also where a plan is about something else."""
     left = [
         each
         for each in specs.destinations
-        if each.address not in scope and tests_outstanding(each, records.get(each.address))
+        if each.address not in chosen.addresses
+        and each.address.key not in chosen.left_alone
+        and tests_outstanding(each, records.get(each.address))
     ]
     return [
         Diagnostic(

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.scope import selected, with_groups
-from reconciler.engine.since import added_removals, changed_entries, unfinished_entries
+from reconciler.engine.since import unfinished_entries
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.diagnostic import ReconcilerError
+from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Narrowing
 from reconciler.model.record import Record
+from reconciler.operations.baseline import Baseline, behind, refuse_clashes
 from reconciler.operations.settings import Settings
-from reconciler.operations.specs import Specs, declared
-from reconciler.spec.revision import loaded_at, not_in_order
+from reconciler.operations.specs import Specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,61 +21,62 @@ class Scope:
     """The addresses of a run. `narrowing` is None where it is about everything.
 
     `missed` are those whose disappearance from the specs this run has to tell; None for all. What neither revision of
-    a comparison declares is somebody else's: of an old checkout it may be younger.
+    a comparison declares is somebody else's: of an old checkout it may be younger. `left_alone` are keys that only the
+    other branch changed; nothing is said about these but `warnings`.
     """
 
     addresses: frozenset[Address]
     narrowing: Narrowing | None = None
     missed: frozenset[Address] | None = None
-
-
-def load_baseline(settings: Settings) -> Specs | None:
-    """The specs of the revision that `--changed-since` names, if it does. Raises `ReconcilerError`."""
-    revision = settings.changed_since
-    if revision is None:
-        return None
-    loaded = loaded_at(settings.project, settings.directory, revision, settings.environ)
-    try:
-        return declared(loaded, strict=False)
-    except ReconcilerError as error:
-        raise not_in_order(revision, error.diagnostics) from None
+    left_alone: frozenset[str] = frozenset()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def scope_of(
-    settings: Settings, specs: Specs, baseline: Specs | None, records: Mapping[Address, Record]
+    settings: Settings, specs: Specs, baseline: Baseline | None, records: Mapping[Address, Record]
 ) -> Scope:
     """What the options leave of all that is declared or removed. `records` is what is remembered.
 
-    Raises `ReconcilerError` for a selector that names nothing.
+    Raises `ReconcilerError` for a selector that names nothing, for selectors that leave nothing, and for entries that
+    were changed on both sides of the comparison.
     """
-    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
-    known = {each.address for each in (*specs.groups, *specs.destinations)} | removed
-    chosen = selected(known, settings.targets, settings.excludes)
+    known = _addresses(specs)
     if baseline is None:
+        chosen = selected(known, settings.targets, settings.excludes)
         is_whole = not settings.targets and not settings.excludes
         return Scope(chosen, None if is_whole else Narrowing(_entries(chosen), _entries(known)))
-    changed = with_groups(_changed(baseline, specs), known)
-    unfinished = with_groups(unfinished_entries(specs.destinations, records), known)
+    compared = known.union(*(_addresses(each) for each in (baseline.tip, *baseline.bases)))
+    chosen = selected(compared, settings.targets, settings.excludes)
+    keys = {each.key for each in chosen}
+    refuse_clashes(specs, baseline, keys)
+    waiting = with_groups(unfinished_entries(specs.destinations, records), compared)
+    left = baseline.left_alone
+    changed = {each for each in known if each.key in baseline.divergence.ours}
+    unfinished = {each for each in known & waiting if each.key not in left}
     addresses = chosen & (changed | unfinished)
+    declared = {each.address for base in baseline.bases for each in (*base.groups, *base.destinations)}
     return Scope(
         addresses,
         Narrowing(
             entries=_entries(addresses),
             of=_entries(known),
-            since=settings.changed_since or "",
+            since=baseline.since,
             changed=_entries(changed),
             unfinished=_entries(changed | unfinished) - _entries(changed),
+            merge_bases=baseline.merge_bases,
+            is_behind=baseline.is_behind,
+            left_alone=len(baseline.divergence.theirs),
         ),
-        addresses | {each.address for each in (*baseline.groups, *baseline.destinations)},
+        missed=frozenset(each for each in addresses | declared if each.key not in left),
+        left_alone=left,
+        warnings=tuple(behind(baseline, keys, {each.key for each in waiting})),
     )
 
 
-def _changed(before: Specs, now: Specs) -> frozenset[Address]:
-    entries = changed_entries(
-        (*before.groups, *before.destinations),
-        (*now.groups, *now.destinations),
-    )
-    return entries | added_removals(before.removed, now.removed)
+def _addresses(specs: Specs) -> frozenset[Address]:
+    """All that is declared or removed."""
+    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
+    return frozenset({each.address for each in (*specs.groups, *specs.destinations)} | removed)
 
 
 def _entries(addresses: Collection[Address]) -> int:

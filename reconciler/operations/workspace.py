@@ -20,6 +20,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, Warned, ignore
 from reconciler.model.holder import Holder
 from reconciler.model.value import Reference, Secret
+from reconciler.operations.baseline import Baseline, load_baseline, merged
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
     BESIDE_THE_STATE,
@@ -29,7 +30,6 @@ from reconciler.operations.memory import (
     place_of,
 )
 from reconciler.operations.sandbox import sandbox_transport
-from reconciler.operations.scope import load_baseline
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, load_declared
 from reconciler.operations.store import store_of
@@ -47,7 +47,7 @@ class Workspace:
     """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
 
     `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
-    `baseline` are the specs of the revision that the run is narrowed by.
+    `baseline` is the revision that the run is narrowed by; what only that one changed is in `specs` as it is there.
     """
 
     settings: Settings
@@ -59,7 +59,7 @@ class Workspace:
     relay: Relay
     listener: Listener
     cancelled: threading.Event
-    baseline: Specs | None = None
+    baseline: Baseline | None = None
 
     @property
     def account_confirmed(self) -> bool:
@@ -99,7 +99,7 @@ def open_workspace(
     another run is writing.
     """
     specs = load_declared(settings)
-    baseline = load_baseline(settings)
+    baseline = load_baseline(settings, specs)
     ending = cancelled or threading.Event()
     store = store_of(specs.project, settings, ending)
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def open_workspace(
         )
         yield Workspace(
             settings=settings,
-            specs=specs,
+            specs=merged(specs, baseline),
             courier=courier,
             client=Client(courier),
             registry=registry,

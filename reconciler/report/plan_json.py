@@ -85,6 +85,9 @@ def narrowing_data(narrowing: Narrowing | None) -> dict[str, Any] | None:
             "since": narrowing.since,
             "changed": narrowing.changed,
             "unfinished": narrowing.unfinished,
+            "merge_bases": list(narrowing.merge_bases),
+            "is_behind": narrowing.is_behind,
+            "left_alone": narrowing.left_alone,
         }
     return data
 

@@ -60,11 +60,16 @@ def extent_text(plan: Plan) -> str:
 
 
 def narrowing_text(narrowing: Narrowing) -> str:
-    """`3 of 2,000 groups changed since main, 1 more unfinished`, and what other options leave of these."""
+    """`3 of 2,000 groups changed since main, 1 more unfinished`, and what other options leave of these.
+
+    Of a branch that is behind it says where it left: `3 of 2,000 groups changed since main at 1a2b3c4d5e6f`.
+    """
     of = f"of {counted(narrowing.of, 'group')}"
     if not narrowing.since:
         return f"{narrowing.entries:,} {of} in scope"
     told = f"{narrowing.changed:,} {of} changed since {neutral(narrowing.since)}"
+    told += f" at {' and '.join(narrowing.merge_bases)}" if narrowing.is_behind else ""
+    told += f", {narrowing.left_alone:,} left alone" if narrowing.left_alone else ""
     told += f", {narrowing.unfinished:,} more unfinished" if narrowing.unfinished else ""
     left_out = narrowing.changed + narrowing.unfinished - narrowing.entries
     return f"{told}, {narrowing.entries:,} in scope" if left_out else told

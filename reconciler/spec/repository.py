@@ -22,6 +22,8 @@ _PASSED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME")
 _LINK = "120000"
 _FILES = ("100644", "100755", _LINK)
 _EXAMPLE = "name a branch, a tag or a commit, such as `origin/main`"
+_UNSHALLOW = "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"
+_SHALLOW = ("this clone is shallow: it has only the last commits",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,57 @@ class Repository:
 
 def open_repository(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> Repository:
     """The repository of a project file, which is `shown` to people, at a revision. Raises ReconcilerError."""
+    found = _find(project_file, shown, revision, environ)
+    listed = found.git.run("ls-tree", "-r", "-z", "--full-tree", found.commit)
+    if listed.returncode != 0:
+        message = f"git cannot list the files of revision `{revision}`"
+        raise unusable_revision(revision, message, *_complaint(listed.stderr))
+    return Repository(found.git, found.root, dict(_listed(listed.stdout)))
+
+
+@dataclass(frozen=True, slots=True)
+class MergeBase:
+    """Where the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are the best
+    ones that both have: several where the two were merged crosswise, and `tip` itself where the branch has all of it.
+    """
+
+    tip: str
+    commits: tuple[str, ...]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the revision has commits that the branch does not have."""
+        return self.commits != (self.tip,)
+
+
+def find_merge_base(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> MergeBase:
+    """Where the branch of the work tree left a revision. Raises ReconcilerError."""
+    found = _find(project_file, shown, revision, environ)
+    # While a merge waits for its commit, the work tree has what is merged in as well.
+    heads = [name for name in ("HEAD", "MERGE_HEAD") if found.git.commit(name) is not None]
+    if "HEAD" not in heads:
+        raise _no_merge_base("the branch of this work tree has no commit yet", "commit the specs first")
+    done = found.git.run("merge-base", "--all", found.commit, *heads)
+    if done.returncode != 0:
+        message = f"this branch and `{revision}` have no commit in common"
+        if found.is_shallow:
+            raise _no_merge_base(message, _UNSHALLOW, *_SHALLOW)
+        advice = "name a revision that this branch comes from, or leave the option out"
+        raise _no_merge_base(message, advice, *_complaint(done.stderr))
+    return MergeBase(found.commit, tuple(done.stdout.decode("ascii", "replace").split()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A commit of a repository. `root` is the folder of the work tree without symbolic links."""
+
+    git: Git
+    root: Path
+    commit: str
+    is_shallow: bool
+
+
+def _find(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> _Found:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
         raise _unknown(f"`{revision}` is not the name of a revision", advice=_EXAMPLE)
     git = Git(project_file.parent, revision, environ)
@@ -93,14 +146,11 @@ def open_repository(project_file: Path, shown: str, revision: str, environ: Mapp
             advice="run this in a clone of the repository that the specs are in",
         )
     root, _, shallow = os.fsdecode(where.stdout).rstrip("\n").rpartition("\n")
+    is_shallow = shallow == "true"
     commit = git.commit(revision)
     if commit is None:
-        raise _not_there(git, shown, is_shallow=shallow == "true")
-    listed = git.run("ls-tree", "-r", "-z", "--full-tree", commit)
-    if listed.returncode != 0:
-        message = f"git cannot list the files of revision `{revision}`"
-        raise unusable_revision(revision, message, *_complaint(listed.stderr))
-    return Repository(git, Path(root).resolve(), dict(_listed(listed.stdout)))
+        raise _not_there(git, shown, is_shallow=is_shallow)
+    return _Found(git, Path(root).resolve(), commit, is_shallow)
 
 
 def unusable_revision(revision: str, message: str, *notes: str) -> ReconcilerError:
@@ -183,13 +233,18 @@ def _not_there(git: Git, shown: str, *, is_shallow: bool) -> ReconcilerError:
     if git.commit(f"origin/{name}") is not None:
         advice = f"did you mean `origin/{name}`?"
     elif is_shallow:
-        advice = "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"
+        advice = _UNSHALLOW
     else:
         advice = _EXAMPLE
-    notes = ("this clone is shallow: it has only the last commits",) if is_shallow else ()
+    notes = _SHALLOW if is_shallow else ()
     return _unknown(f"the git repository of `{shown}` has no commit `{name}`", *notes, advice=advice)
 
 
 def _unknown(message: str, *notes: str, advice: str = "") -> ReconcilerError:
     advice = advice or "see that git works here, or leave the option that names a revision out"
     return ReconcilerError([Diagnostic("unknown-revision", message, notes=notes, help=advice)])
+
+
+def _no_merge_base(message: str, advice: str, *notes: str) -> ReconcilerError:
+    what = f"{message}, so what the branch changed is not known"
+    return ReconcilerError([Diagnostic("no-merge-base", what, notes=notes, help=advice)])

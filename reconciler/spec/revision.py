@@ -18,7 +18,13 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, errors_amon
 from reconciler.spec.files import GLOB_CHARACTERS, shown_path
 from reconciler.spec.load import Loaded, gather
 from reconciler.spec.project import Project, read_project
-from reconciler.spec.repository import Repository, open_repository, unusable_revision
+from reconciler.spec.repository import (
+    MergeBase,
+    Repository,
+    find_merge_base,
+    open_repository,
+    unusable_revision,
+)
 
 _TOLD = 3
 
@@ -49,6 +55,17 @@ def project_at(project_file: Path, shown_from: Path, revision: str, environ: Map
             return read_project(copy.project, copy.shown_from, shown)
         except ReconcilerError as error:
             raise not_in_order(revision, error.diagnostics) from None
+
+
+def merge_base_with(
+    project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
+) -> MergeBase:
+    """Where the branch that the project file is on left a revision.
+
+    Raises ReconcilerError: `unknown-revision` as `loaded_at`, `no-merge-base` where the two have nothing in common.
+    """
+    path = _path(project_file, shown_from)
+    return find_merge_base(path, shown_path(path, shown_from), revision, environ)
 
 
 def not_in_order(revision: str, problems: Sequence[Diagnostic]) -> ReconcilerError:
@@ -120,7 +137,7 @@ def _unpacked(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Iterator[_Copy]:
     """A revision with nothing of it but the project file. Raises ReconcilerError where it has none."""
-    path = project_file if project_file.is_absolute() else shown_from / project_file
+    path = _path(project_file, shown_from)
     repository = open_repository(path, shown_path(path, shown_from), revision, environ)
     folder, start = path.parent.resolve(), shown_from.resolve()
     name = (folder / path.name).relative_to(repository.root).as_posix()
@@ -137,6 +154,10 @@ def _unpacked(
             reason = (error.strerror or type(error).__name__).lower()
             message = f"revision `{revision}` cannot be unpacked into a temporary folder: {reason}"
             raise unusable_revision(revision, message) from None
+
+
+def _path(project_file: Path, shown_from: Path) -> Path:
+    return project_file if project_file.is_absolute() else shown_from / project_file
 
 
 def _may_match(name: str, pattern: PurePosixPath) -> bool:

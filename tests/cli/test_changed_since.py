@@ -356,6 +356,9 @@ def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: Fivet
         "since": "base",
         "changed": 1,
         "unfinished": 0,
+        "merge_bases": [git(shop.folder, "rev-parse", "base")[:12]],
+        "is_behind": False,
+        "left_alone": 0,
     }
     document = shop.against(server, "plan", "--format", "json", "--target", "orders").document
     assert document["narrowed_to"] == {"entries": 1, "of": 4}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from git_folder import commit
 from harness import Fivetran, Project
 
 PAIR = """\
@@ -82,6 +85,51 @@ def test_a_filter_that_matches_nothing_is_an_error(team: Project, server: Fivetr
     assert "did you mean `destination.orders`?" in result.stderr
     assert "No changes." not in result.stdout
     assert server.calls[before:] == []
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "drift", "graph"])
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--exclude", "*"), "every entry of the specs"),
+        (("--exclude", "group.*"), "every entry of the specs"),
+        (("--exclude", "orders", "--exclude", "sales_*"), "every entry of the specs"),
+        (("--target", "orders", "--exclude", "orders"), "all that `--target` names"),
+        (("--target", "destination.orders", "--exclude", "group.orders"), "all that `--target` names"),
+        (("--target", "sales_*", "--exclude", "*_eu", "--exclude", "*_us"), "all that `--target` names"),
+        (("--changed-since", "HEAD", "--exclude", "*"), "every entry of the specs"),
+    ],
+)
+def test_selectors_that_leave_nothing_are_wrong_usage(
+    team: Project, server: Fivetran, command: str, options: tuple[str, ...], what: str
+) -> None:
+    if "--changed-since" in options:
+        commit(team.folder, "here")
+    before = len(server.calls)
+    approved = ("--auto-approve",) if command == "apply" else ()
+    result = team.against(server, command, *approved, *options)
+    assert (result.exit, result.stdout) == (64, "")
+    told = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
+    assert told in result.stderr
+    assert server.calls[before:] == []
+
+
+def test_programs_are_told_of_wrong_usage_too(team: Project, server: Fivetran) -> None:
+    result = team.against(server, "plan", "--exclude", "*", "--format", "json")
+    assert result.exit == 64
+    assert result.document["exit"] == {"code": 64, "reason": "usage"}
+
+
+def test_a_key_that_moved_elsewhere_stays_remembered_as_it_is(team: Project, server: Fivetran) -> None:
+    """Only a run that is about the entry follows its `was:`."""
+    pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
+    team.groups(
+        pairs + PAIR.format(key="shop", project="acme").replace("shop:\n", "shop:\n    was: orders\n")
+    )
+    file = team.folder / "specs/.reconciler/state.json"
+    for options, key in ((("--target", "sales_*"), "orders"), (("--target", "shop"), "shop")):
+        assert team.against(server, "apply", "--auto-approve", *options).exit == 0
+        assert f"destination.{key}" in json.loads(file.read_text())["records"]
 
 
 def test_a_removal_out_of_scope_deletes_nothing(team: Project, server: Fivetran) -> None:
