@@ -163,7 +163,8 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--changed-since",
         metavar="REV",
-        help="Only entries whose specs come to something else than at this git revision, and unfinished work.",
+        help="Only entries that this branch changed since its merge base with this git revision, and unfinished"
+        " work. What only the revision changed since is left alone.",
     )
     @functools.wraps(command)
     def with_scope(

@@ -20,9 +20,9 @@ from reconciler.operations.specs import Specs
 class Scope:
     """The addresses of a run. `narrowing` is None where it is about everything.
 
-    `missed` are those whose disappearance from the specs this run has to tell; None for all. What neither revision of
-    a comparison declares is somebody else's: of an old checkout it may be younger. `left_alone` are keys that only the
-    other branch changed; nothing is said about these but `warnings`.
+    `missed` are those whose disappearance from the specs this run has to tell; None for all. What a branch did not
+    lose itself is somebody else's: of an old checkout it may be younger. `left_alone` are keys that only the revision
+    changed; nothing is said about these but `warnings`.
     """
 
     addresses: frozenset[Address]
@@ -50,11 +50,11 @@ def scope_of(
     keys = {each.key for each in chosen}
     refuse_clashes(specs, baseline, keys)
     waiting = with_groups(unfinished_entries(specs.destinations, records), compared)
-    left = baseline.left_alone
-    changed = {each for each in known if each.key in baseline.divergence.ours}
+    ours, left = baseline.divergence.ours, baseline.left_alone
+    changed = {each for each in known if each.key in ours}
     unfinished = {each for each in known & waiting if each.key not in left}
     addresses = chosen & (changed | unfinished)
-    declared = {each.address for base in baseline.bases for each in (*base.groups, *base.destinations)}
+    before = {each.address for base in baseline.bases for each in (*base.groups, *base.destinations)}
     return Scope(
         addresses,
         Narrowing(
@@ -67,7 +67,7 @@ def scope_of(
             is_behind=baseline.is_behind,
             left_alone=len(baseline.divergence.theirs),
         ),
-        missed=frozenset(each for each in addresses | declared if each.key not in left),
+        missed=addresses | {each for each in before if each.key in ours},
         left_alone=left,
         warnings=tuple(behind(baseline, keys, {each.key for each in waiting})),
     )

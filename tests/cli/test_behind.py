@@ -264,7 +264,8 @@ def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
         "left_alone": 2,
     }
     assert team.document()["narrowed_to"] == narrowed
-    terraform = team.since("plan", "--format", "terraform-json").document
+    terraform = team.since("plan", "--format", "terraform-json", "--out", "plan.json").document
+    assert team.run("show", "plan.json", "--format", "json").document["narrowed_to"] == narrowed
     own = terraform["variables"]["x_reconciler"]["value"]
     assert own["narrowed_to"] == narrowed
     assert [each["code"] for each in own["warnings"]] == ["branch-behind"]
