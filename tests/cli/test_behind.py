@@ -663,10 +663,7 @@ def test_branches_that_were_merged_crosswise(team: Team) -> None:
     team.on_main(edits(declare("stock"), declare("sales", "theirs", ", profile: eu")))
     team.on_branch(OURS)
     document = team.document("--exclude", "stock")
-    assert document["narrowed_to"]["merge_bases"] == sorted(
-        [main[:12], work[:12]], key=document["narrowed_to"]["merge_bases"].index
-    )
-    assert len(document["narrowed_to"]["merge_bases"]) == 2
+    assert sorted(document["narrowed_to"]["merge_bases"]) == sorted([main[:12], work[:12]])
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
     assert left_alone(document) == ["sales"]
     assert "error[both-changed]: `stock` was changed here and on `main`" in team.since().stderr
