@@ -38,7 +38,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import State
 from reconciler.model.value import FieldPath, Secret
 from reconciler.operations.apply import adopt_only, apply_plan
-from reconciler.operations.baseline import load_baseline, merged
+from reconciler.operations.baseline import load_baseline, merge_specs
 from reconciler.operations.memory import Memory
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.settings import Settings
@@ -409,7 +409,7 @@ class Project:
             courier = Courier(transport, clock, cancelled=cancelled, told=relay.post)
             yield Workspace(
                 settings=settings,
-                specs=merged(self._specs, baseline),
+                specs=merge_specs(self._specs, baseline),
                 courier=courier,
                 client=Client(Watched(courier, clock)),
                 registry=Registry({"env": Environment(self.secrets)}),

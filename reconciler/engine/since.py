@@ -60,36 +60,36 @@ class Divergence:
     clashes: tuple[Clash, ...]
 
 
-def versions_of(declared: Iterable[Desired], removed: Iterable[Tombstone]) -> dict[str, Version]:
+def collect_versions(declared: Iterable[Desired], removed: Iterable[Tombstone]) -> dict[str, Version]:
     """What a revision says, by key."""
     entries: dict[str, list[Desired]] = {}
     for desired in declared:
         entries.setdefault(desired.address.key, []).append(desired)
     removals = {tombstone.key: tombstone for tombstone in removed}
     return {
-        key: _version(key, entries.get(key, []), removals.get(key))
+        key: _build_version(key, entries.get(key, []), removals.get(key))
         for key in entries.keys() | removals.keys()
     }
 
 
-def diverged(bases: Collection[Versions], theirs: Versions, ours: Versions) -> Divergence:
+def find_divergence(bases: Collection[Versions], theirs: Versions, ours: Versions) -> Divergence:
     """Who changed what since the merge base.
 
     Where two branches were merged crosswise there are several `bases`. What differs from any of them counts as changed,
     since a choice among them could undo what one side has.
     """
-    keys = {key for key in theirs.keys() | ours.keys() if _said(theirs, key) != _said(ours, key)}
-    before = {key: [_said(base, key) for base in bases] for key in keys}
+    keys = {key for key in theirs.keys() | ours.keys() if _version_at(theirs, key) != _version_at(ours, key)}
+    before = {key: [_version_at(base, key) for base in bases] for key in keys}
     by_us, by_them = (
-        {key for key in keys if any(_changed(base, _said(side, key)) for base in before[key])}
+        {key for key in keys if any(_wants_another(base, _version_at(side, key)) for base in before[key])}
         for side in (ours, theirs)
     )
-    cleared = {key for key in keys if any(base != _said(theirs, key) for base in before[key])}
+    cleared = {key for key in keys if any(base != _version_at(theirs, key) for base in before[key])}
     return Divergence(
         ours=frozenset(by_us),
         theirs=frozenset(by_them - by_us),
         cleared=frozenset(cleared - by_them - by_us),
-        clashes=tuple(_clashes(_claims(ours, by_us), _claims(theirs, by_them))),
+        clashes=tuple(_find_clashes(_collect_claims(ours, by_us), _collect_claims(theirs, by_them))),
     )
 
 
@@ -102,7 +102,7 @@ def unfinished_entries(
     return frozenset(interrupted | untested)
 
 
-def _version(key: str, declared: Collection[Desired], removal: Tombstone | None) -> Version:
+def _build_version(key: str, declared: Collection[Desired], removal: Tombstone | None) -> Version:
     claims: set[Claim] = {("key", key)}
     claims |= {("key", each.formerly.key) for each in declared if each.formerly is not None}
     claims |= {("id", each.id) for each in (*declared, removal) if each is not None and each.id is not None}
@@ -124,29 +124,29 @@ def _written(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=repr)
 
 
-def _said(versions: Versions, key: str) -> Version:
+def _version_at(versions: Versions, key: str) -> Version:
     return versions.get(key, _NOTHING)
 
 
-def _changed(before: Version, now: Version) -> bool:
+def _wants_another(before: Version, now: Version) -> bool:
     """Whether something else is wanted. A removal that is no longer written down wants nothing."""
     return now.declared != before.declared or now.removed not in {None, before.removed}
 
 
-def _claims(versions: Versions, keys: Collection[str]) -> dict[str, frozenset[Claim]]:
+def _collect_claims(versions: Versions, keys: Collection[str]) -> dict[str, frozenset[Claim]]:
     """What these entries claim. One that is gone without a word still has a claim on its key."""
     gone = {key: frozenset({("key", key)}) for key in keys}
     return gone | {key: versions[key].claims for key in keys if key in versions}
 
 
-def _clashes(
+def _find_clashes(
     ours: Mapping[str, Collection[Claim]], theirs: Mapping[str, Collection[Claim]]
 ) -> Iterator[Clash]:
     taken = {claim: key for key, claims in theirs.items() for claim in claims}
     moved = {claim for key, claims in ours.items() for claim in claims if claim != ("key", key)}
     for key, claims in sorted(ours.items()):
         if key in theirs:
-            if ("key", key) not in moved:  # else it is said of the entry that has another key now
+            if ("key", key) not in moved:  # else the entry has the error that has another key now
                 yield Clash(key, key, ("key", key))
         elif shared := sorted(taken.keys() & claims):
             yield Clash(key, taken[shared[0]], shared[0])

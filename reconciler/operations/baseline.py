@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from reconciler.engine.since import Clash, Divergence, Versions, diverged, versions_of
+from reconciler.engine.since import Clash, Divergence, Versions, collect_versions, find_divergence
 from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs, declared
-from reconciler.spec.revision import loaded_at, merge_base_with, not_in_order
+from reconciler.spec.revision import loaded_at, not_in_order, read_merge_base
 
 _SHORT = 12
 _NAMED = 5
@@ -51,17 +51,19 @@ def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
     since = settings.changed_since
     if since is None:
         return None
-    found = merge_base_with(settings.project, settings.directory, since, settings.environ)
+    found = read_merge_base(settings.project, settings.directory, since, settings.environ)
     names = tuple(commit[:_SHORT] for commit in found.commits)
     tip = _specs_at(settings, since)
     bases = (
         tuple(_specs_at_merge_base(settings, name, since) for name in names) if found.is_behind else (tip,)
     )
-    divergence = diverged([_versions(each) for each in bases], _versions(tip), _versions(specs))
+    divergence = find_divergence(
+        [_read_versions(each) for each in bases], _read_versions(tip), _read_versions(specs)
+    )
     return Baseline(since, tip, names, bases, found.is_behind, divergence)
 
 
-def merged(specs: Specs, baseline: Baseline | None) -> Specs:
+def merge_specs(specs: Specs, baseline: Baseline | None) -> Specs:
     """The specs of the work tree, with what only the revision changed as it is there. What the revision protects
     since the branch left it is protected."""
     if baseline is None:
@@ -72,9 +74,9 @@ def merged(specs: Specs, baseline: Baseline | None) -> Specs:
     return replace(
         specs,
         project=replace(specs.project, protected=(*specs.project.protected, *protected)),
-        groups=_merged(specs.groups, tip.groups, keys, _key),
-        destinations=_merged(specs.destinations, tip.destinations, keys, _key),
-        removed=_merged(specs.removed, tip.removed, keys, lambda each: each.key),
+        groups=_merge(specs.groups, tip.groups, keys, _key_of),
+        destinations=_merge(specs.destinations, tip.destinations, keys, _key_of),
+        removed=_merge(specs.removed, tip.removed, keys, lambda each: each.key),
     )
 
 
@@ -83,10 +85,12 @@ def refuse_clashes(specs: Specs, baseline: Baseline, keys: Collection[str]) -> N
     tree or the merged ones."""
     clashes = [each for each in baseline.divergence.clashes if each.key in keys]
     if clashes:
-        raise ReconcilerError(in_reading_order(_clash(specs, baseline, each) for each in clashes))
+        raise ReconcilerError(in_reading_order(_explain_clash(specs, baseline, each) for each in clashes))
 
 
-def behind(baseline: Baseline, keys: Collection[str], unfinished: Collection[str]) -> Iterator[Diagnostic]:
+def warn_of_changes_elsewhere(
+    baseline: Baseline, keys: Collection[str], unfinished: Collection[str]
+) -> Iterator[Diagnostic]:
     """The warning about those of these entries that only the revision changed, if there are any. Of `unfinished` ones
     an earlier run left something to do."""
     waiting = sorted(baseline.left_alone & {*keys} & {*unfinished})
@@ -97,10 +101,10 @@ def behind(baseline: Baseline, keys: Collection[str], unfinished: Collection[str
         "1 entry changed there and is" if len(left) == 1 else f"{len(left):,} entries changed there and are"
     )
     notes = [f"it left `{baseline.since}` at {' and '.join(baseline.merge_bases)}"]
-    notes += [f"unfinished there: {_named(waiting)}"] if waiting else []
+    notes += [f"unfinished there: {_list_keys(waiting)}"] if waiting else []
     yield Diagnostic(
         "branch-behind",
-        f"this branch is behind `{baseline.since}`: {number} left alone: {_named(left)}",
+        f"this branch is behind `{baseline.since}`: {number} left alone: {_list_keys(left)}",
         severity=Severity.WARNING,
         notes=tuple(notes),
         help=f"merge `{baseline.since}` into this branch, or rebase it, to plan with what is there",
@@ -126,11 +130,11 @@ def _specs_at_merge_base(settings: Settings, commit: str, since: str) -> Specs:
         ) from None
 
 
-def _versions(specs: Specs) -> Versions:
-    return versions_of((*specs.groups, *specs.destinations), specs.removed)
+def _read_versions(specs: Specs) -> Versions:
+    return collect_versions((*specs.groups, *specs.destinations), specs.removed)
 
 
-def _merged(
+def _merge(
     ours: Iterable[_Entry], theirs: Iterable[_Entry], keys: Collection[str], key: Callable[[_Entry], str]
 ) -> tuple[_Entry, ...]:
     """Ours, but of these keys theirs."""
@@ -138,11 +142,11 @@ def _merged(
     return tuple(sorted([*kept, *(each for each in theirs if key(each) in keys)], key=key))
 
 
-def _key(desired: Desired) -> str:
+def _key_of(desired: Desired) -> str:
     return desired.address.key
 
 
-def _clash(specs: Specs, baseline: Baseline, clash: Clash) -> Diagnostic:
+def _explain_clash(specs: Specs, baseline: Baseline, clash: Clash) -> Diagnostic:
     since, (kind, name) = baseline.since, clash.claim
     if clash.key == clash.other:
         message = f"`{clash.key}` was changed here and on `{since}`, each time to something else"
@@ -153,36 +157,40 @@ def _clash(specs: Specs, baseline: Baseline, clash: Clash) -> Diagnostic:
     return Diagnostic(
         "both-changed",
         message,
-        span=_place(specs, clash.key),
+        span=_find_place(specs, clash.key),
         address=Address(GROUP, clash.key),
-        notes=(_there(baseline, clash.other),),
+        notes=(_describe_theirs(baseline, clash.other),),
         help=f"merge `{since}` into this branch, or rebase it, and plan again",
     )
 
 
-def _there(baseline: Baseline, key: str) -> str:
+def _describe_theirs(baseline: Baseline, key: str) -> str:
     """What became of an entry on the other side."""
     since, tip = baseline.since, baseline.tip
     moved = next((each for each in tip.groups if each.formerly == Address(GROUP, key)), None)
     if moved is not None:
-        return f"`{since}` has it as `{moved.address.key}`{_at(moved.span, since)}"
+        return f"`{since}` has it as `{moved.address.key}`{_format_place(moved.span, since)}"
     removal = next((each for each in tip.removed if each.key == key), None)
     if removal is not None:
-        return f"`{since}` removes it{_at(removal.span, since)}"
+        return f"`{since}` removes it{_format_place(removal.span, since)}"
     group = next((each for each in tip.groups if each.address.key == key), None)
-    return f"`{since}` has it{_at(group.span, since)}" if group is not None else f"`{since}` has it no more"
+    return (
+        f"`{since}` has it{_format_place(group.span, since)}"
+        if group is not None
+        else f"`{since}` has it no more"
+    )
 
 
-def _at(span: Span, revision: str) -> str:
+def _format_place(span: Span, revision: str) -> str:
     return f" at {span.path}@{revision}:{span.line}:{span.column}"
 
 
-def _place(specs: Specs, key: str) -> Span | None:
+def _find_place(specs: Specs, key: str) -> Span | None:
     places = [each.span for each in specs.groups if each.address.key == key]
     return next(iter([*places, *(each.key_span for each in specs.removed if each.key == key)]), None)
 
 
-def _named(keys: Collection[str]) -> str:
+def _list_keys(keys: Collection[str]) -> str:
     """The first few of them."""
     shown = ", ".join(f"`{key}`" for key in sorted(keys)[:_NAMED])
     return shown + (f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else "")

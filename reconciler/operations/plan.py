@@ -128,7 +128,7 @@ def make_plan(
     blockers = tuple(settings_told((*plan.blockers, *beyond), specs.project))
     plan = replace(plan, blockers=blockers, digest=digest)
     ids = {address: step.change.id for address, step in steps.items() if step.change.id is not None}
-    # A key that moved elsewhere is none of this run's business: what it remembers of that stays where it is.
+    # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
     kept = moved(workspace.memory.records, entries)
     return Planned(plan, steps, removals.removals, listing.groups, kept, ids)
 

@@ -11,7 +11,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Narrowing
 from reconciler.model.record import Record
-from reconciler.operations.baseline import Baseline, behind, refuse_clashes
+from reconciler.operations.baseline import Baseline, refuse_clashes, warn_of_changes_elsewhere
 from reconciler.operations.settings import Settings
 from reconciler.operations.specs import Specs
 
@@ -20,9 +20,9 @@ from reconciler.operations.specs import Specs
 class Scope:
     """The addresses of a run. `narrowing` is None where it is about everything.
 
-    `missed` are those whose disappearance from the specs this run has to tell; None for all. What a branch did not
-    lose itself is somebody else's: of an old checkout it may be younger. `left_alone` are keys that only the revision
-    changed; nothing is said about these but `warnings`.
+    `missed` are those whose disappearance from the specs this run has to report; None for all. An address that the
+    branch did not lose itself belongs to others: in an old checkout it may be younger. `left_alone` are keys that only
+    the revision changed; they are named in `warnings` and nowhere else.
     """
 
     addresses: frozenset[Address]
@@ -69,7 +69,7 @@ def scope_of(
         ),
         missed=addresses | {each for each in before if each.key in ours},
         left_alone=left,
-        warnings=tuple(behind(baseline, keys, {each.key for each in waiting})),
+        warnings=tuple(warn_of_changes_elsewhere(baseline, keys, {each.key for each in waiting})),
     )
 
 

@@ -20,7 +20,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, Warned, ignore
 from reconciler.model.holder import Holder
 from reconciler.model.value import Reference, Secret
-from reconciler.operations.baseline import Baseline, load_baseline, merged
+from reconciler.operations.baseline import Baseline, load_baseline, merge_specs
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
     BESIDE_THE_STATE,
@@ -122,7 +122,7 @@ def open_workspace(
         )
         yield Workspace(
             settings=settings,
-            specs=merged(specs, baseline),
+            specs=merge_specs(specs, baseline),
             courier=courier,
             client=Client(courier),
             registry=registry,

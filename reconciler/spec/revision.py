@@ -57,14 +57,14 @@ def project_at(project_file: Path, shown_from: Path, revision: str, environ: Map
             raise not_in_order(revision, error.diagnostics) from None
 
 
-def merge_base_with(
+def read_merge_base(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> MergeBase:
     """Where the branch that the project file is on left a revision.
 
     Raises ReconcilerError: `unknown-revision` as `loaded_at`, `no-merge-base` where the two have nothing in common.
     """
-    path = _path(project_file, shown_from)
+    path = _resolve(project_file, shown_from)
     return find_merge_base(path, shown_path(path, shown_from), revision, environ)
 
 
@@ -137,7 +137,7 @@ def _unpacked(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Iterator[_Copy]:
     """A revision with nothing of it but the project file. Raises ReconcilerError where it has none."""
-    path = _path(project_file, shown_from)
+    path = _resolve(project_file, shown_from)
     repository = open_repository(path, shown_path(path, shown_from), revision, environ)
     folder, start = path.parent.resolve(), shown_from.resolve()
     name = (folder / path.name).relative_to(repository.root).as_posix()
@@ -156,7 +156,7 @@ def _unpacked(
             raise unusable_revision(revision, message) from None
 
 
-def _path(project_file: Path, shown_from: Path) -> Path:
+def _resolve(project_file: Path, shown_from: Path) -> Path:
     return project_file if project_file.is_absolute() else shown_from / project_file
 
 

@@ -163,8 +163,8 @@ OURS = declare("orders", "ours")
 
 def left_alone(result: Any) -> list[str]:
     """The keys that the warning about a branch names, without any other warning or error about them."""
-    [told] = [each for each in result["warnings"] if each["code"] == "branch-behind"]
-    return [word.strip("`,") for word in told["message"].partition("left alone: ")[2].split()]
+    [warning] = [each for each in result["warnings"] if each["code"] == "branch-behind"]
+    return [word.strip("`,") for word in warning["message"].partition("left alone: ")[2].split()]
 
 
 BY_OTHERS = {
@@ -243,16 +243,16 @@ def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
     team.on_main(edits(declare("stock", "theirs"), declare("claims")))
     team.on_branch(OURS)
     base = git(team.folder, "rev-parse", "left-here")[:12]
-    told = f"1 of 7 groups changed since main at {base}, 2 left alone"
+    message = f"1 of 7 groups changed since main at {base}, 2 left alone"
     result = team.since()
-    assert f"· {told} · read" in result.stdout
+    assert f"· {message} · read" in result.stdout
     assert result.stderr.splitlines()[:3] == [
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
         " `stock`",
         f"   = note: it left `main` at {base}",
         "   = help: merge `main` into this branch, or rebase it, to plan with what is there",
     ]
-    assert told in team.since("plan", "--format", "markdown").stdout
+    assert message in team.since("plan", "--format", "markdown").stdout
     narrowed = {
         "entries": 1,
         "of": 7,
@@ -501,9 +501,9 @@ def test_unfinished_work_of_others_is_named_and_left_to_them(team: Team, fault: 
     team.on_branch(OURS)
     before, document = len(team.server.writes), team.document()
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
-    [told] = document["warnings"]
-    assert (told["code"], left_alone(document)) == ("branch-behind", ["stock"])
-    assert "unfinished there: `stock`" in told["notes"]
+    [warning] = document["warnings"]
+    assert (warning["code"], left_alone(document)) == ("branch-behind", ["stock"])
+    assert "unfinished there: `stock`" in warning["notes"]
     assert team.since("apply", "--auto-approve").exit == 0
     assert {call.split("/")[3] for call in team.server.writes[before:]} == {team.ids["orders"]}
     git(team.folder, "checkout", "-q", "main")
@@ -678,7 +678,7 @@ def clone(team: Team, *options: str) -> str:
 NO_BASE = "error[no-merge-base]: this branch and `{}` have no commit in common, so what the branch changed is not known"
 
 
-def test_a_shallow_clone_is_told_what_to_fetch(team: Team) -> None:
+def test_the_error_of_a_shallow_clone_says_what_to_fetch(team: Team) -> None:
     team.on_main(declare("stock", "theirs"))
     team.on_branch(OURS)
     project = clone(team, "--depth", "1", "--no-single-branch")
@@ -707,7 +707,7 @@ def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "told"),
+    ("break_it", "message"),
     [
         (
             lambda team: team.declare("stock", more=", porject: x"),
@@ -719,7 +719,7 @@ def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
         ),
     ],
 )
-def test_a_merge_base_whose_specs_are_of_no_use(team: Team, break_it: Edit, told: str) -> None:
+def test_a_merge_base_whose_specs_are_of_no_use(team: Team, break_it: Edit, message: str) -> None:
     team.on_branch(lambda team: None)
     break_it(team)
     git(team.folder, "commit", "-q", "-a", "-m", "broken")
@@ -735,6 +735,6 @@ def test_a_merge_base_whose_specs_are_of_no_use(team: Team, break_it: Edit, told
     commit(team.folder, "repaired")
     result = team.since()
     assert result.exit == 1
-    assert f"error[unusable-revision]: {told.format(base)}" in result.stderr
+    assert f"error[unusable-revision]: {message.format(base)}" in result.stderr
     assert f"= note: {base} is where this branch left `main`" in result.stderr
     assert "= help: merge `main` into this branch, or rebase it" in result.stderr

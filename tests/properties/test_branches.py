@@ -1,9 +1,9 @@
 """S-57: whatever two branches of the specs make of a project, and however far `main` was applied, a run that is
 narrowed to what a branch changed never undoes what `main` has.
 
-The two branches, what their entries come to and what must follow from it are told here without any code of the product:
-a version is a dictionary of entries, profiles, defaults and overrides, and two versions are compared with the one that
-both come from.
+The two branches, what their entries come to and what must follow from it are modelled here without any code of the
+product: a version is a dictionary of entries, profiles, defaults and overrides, and two versions are compared with the
+one that both come from.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Version:
         return merge(merge(merge(self.defaults, profile), own), self.overrides.get(key, {}))
 
     def says(self, key: str) -> str:
-        """All that is said about a key; versions that say the same are equal."""
+        """All that is text about a key; versions that say the same are equal."""
         entry = self.entries.get(key)
         about = None if entry is None else [self.name(key), entry.get("was"), self.destination(key)]
         return json.dumps([about, self.removed.get(key)], sort_keys=True)
@@ -369,13 +369,13 @@ class Repository(Project):
         self._specs = None
 
 
-def _commits(number: int, told: History) -> bytes:
+def _commits(number: int, case: History) -> bytes:
     """The history as three commits: `base`, and `main` and `work` on top of it."""
     lines = []
     for name, version, parent in (
-        ("base", told.base, ""),
-        ("main", told.main, f"from refs/heads/base-{number}\n"),
-        ("work", told.work, f"from refs/heads/base-{number}\n"),
+        ("base", case.base, ""),
+        ("main", case.main, f"from refs/heads/base-{number}\n"),
+        ("work", case.work, f"from refs/heads/base-{number}\n"),
     ):
         lines.append(
             f"commit refs/heads/{name}-{number}\ncommitter t <t@example.invalid> 0 +0000\ndata 0\n{parent}"
@@ -449,7 +449,7 @@ def now(project: Repository) -> Moment:
     return Moment(project.account.contents, project.memory.records if project.memory is not None else {})
 
 
-def everything_told(done: Run) -> Iterator[Diagnostic]:
+def all_diagnostics(done: Run) -> Iterator[Diagnostic]:
     yield from done.refused
     if done.planned is not None:
         yield from (*done.planned.plan.warnings, *done.planned.plan.blockers)
@@ -460,68 +460,68 @@ def everything_told(done: Run) -> Iterator[Diagnostic]:
         )
 
 
-def check_refusal(told: History, done: Run) -> None:
+def check_refusal(case: History, done: Run) -> None:
     """What both sides made something else of, and nothing else, is refused before any request."""
     codes = {each.code for each in done.refused}
-    if told.contested:
+    if case.contested:
         assert codes == {"both-changed"}
         keys = {each.address.key for each in done.refused if each.address is not None}
-        moved = {entry.get("was") for entry in told.work.entries.values()}
-        assert keys <= told.contested
-        assert told.contested - keys <= moved
+        moved = {entry.get("was") for entry in case.work.entries.values()}
+        assert keys <= case.contested
+        assert case.contested - keys <= moved
         assert done.exchanges == ()
     elif codes:
         assert codes == {"vanished"}
         assert {
             each.address.key for each in done.refused if each.address
-        } <= told.ours - told.work.entries.keys()
+        } <= case.ours - case.work.entries.keys()
 
 
-def check_nothing_undone(told: History, done: Run, before: Moment, after: Moment) -> None:
+def check_nothing_undone(case: History, done: Run, before: Moment, after: Moment) -> None:
     """What only `main` changed is neither planned nor touched, nor remembered otherwise, nor advised about."""
-    left = told.undone_by_a_plan
+    left = case.undone_by_a_plan
     if done.planned is not None:
         planned = {change.address.key for change in done.planned.plan.changes}
-        assert planned <= told.ours | unfinished(before.records) - left
-        assert {key for key in told.ours if key in told.work.entries} <= planned
+        assert planned <= case.ours | unfinished(before.records) - left
+        assert {key for key in case.ours if key in case.work.entries} <= planned
     theirs = {address: record for address, record in before.records.items() if address.key in left}
     assert {address: each for address, each in after.records.items() if address.key in left} == theirs
     for id in {f"id_{key}" for key in left} | {record.id for record in theirs.values()}:
         assert before.account.get(id) == after.account.get(id)
     made = {after.account[id]["name"] for id in after.account.keys() - before.account.keys()}
-    assert made <= {told.work.name(key) for key in told.work.entries.keys() - left}
-    for each in everything_told(done):
+    assert made <= {case.work.name(key) for key in case.work.entries.keys() - left}
+    for each in all_diagnostics(done):
         assert each.address is None or each.address.key not in left
         if each.code not in {"branch-behind", "both-changed"}:
-            said = " ".join((each.message, each.help, *each.notes))
-            assert not [key for key in left if f"`{key}`" in said or f"group: {key}," in said]
+            text = " ".join((each.message, each.help, *each.notes))
+            assert not [key for key in left if f"`{key}`" in text or f"group: {key}," in text]
 
 
-def check_warning(told: History, done: Run, known: Mapping[Any, Record]) -> None:
-    """The branch is told that it is behind where that is of interest."""
+def check_warning(case: History, done: Run, known: Mapping[Any, Record]) -> None:
+    """The plan of a branch says that it is behind where that is of interest."""
     if done.planned is None:
         return
     warnings = [each for each in done.planned.plan.warnings if each.code == "branch-behind"]
-    left = sorted(told.theirs | told.undone_by_a_plan & unfinished(known))
+    left = sorted(case.theirs | case.undone_by_a_plan & unfinished(known))
     assert len(warnings) == bool(left)
     for each in warnings:
         assert each.message.partition("left alone: ")[2].startswith(", ".join(f"`{key}`" for key in left[:5]))
-    declared = {f"group.{key}" for key in told.undone_by_a_plan & told.main.entries.keys()}
+    declared = {f"group.{key}" for key in case.undone_by_a_plan & case.main.entries.keys()}
     managed = {record.id for address, record in known.items() if str(address) in declared}
     assert not managed & {group.id for group in done.planned.plan.unmanaged}
 
 
-def check_merge(project: Repository, branch: str, told: History, done: Run) -> bool:
+def check_merge(project: Repository, branch: str, case: History, done: Run) -> bool:
     """What was applied of the branch is what its merge wants."""
     if done.refused or done.killed or done.exit != 0:
         return False
-    project.check_out(branch, told.merged)
+    project.check_out(branch, case.merged)
     try:
         planned = project.plan()
     except ReconcilerError as error:
         assert {each.code for each in error.diagnostics} == {"vanished"}, "what `main` lost"
         return False
-    actions = {change.action for change in planned.plan.changes if change.address.key in told.ours}
+    actions = {change.action for change in planned.plan.changes if change.address.key in case.ours}
     assert actions <= {Action.NO_OP}
     return True
 
@@ -545,26 +545,26 @@ def test_no_branch_undoes_what_its_base_has(folder: Path, account: Account) -> N
     histories = [history(number) for number in range(HISTORIES)]
     project = Repository(folder, account, histories)
     met: Counter[str] = Counter()
-    for number, told in enumerate(histories):
+    for number, case in enumerate(histories):
         random = Random(HISTORIES + number)
-        project.account.renew(seed(told.base, random))
+        project.account.renew(seed(case.base, random))
         project.forget()
         project.changed_since = None
-        run(project, f"base-{number}", told.base, trouble(random, project, 0.6))
+        run(project, f"base-{number}", case.base, trouble(random, project, 0.6))
         if random.random() < 0.6:
-            run(project, f"main-{number}", told.main, trouble(random, project, 0.3))
+            run(project, f"main-{number}", case.main, trouble(random, project, 0.3))
         before = now(project)
         project.changed_since = f"main-{number}"
-        done = run(project, f"work-{number}", told.work, trouble(random, project, 0.1))
+        done = run(project, f"work-{number}", case.work, trouble(random, project, 0.1))
         project.changed_since = None
-        check_refusal(told, done)
-        check_nothing_undone(told, done, before, now(project))
-        check_warning(told, done, before.records)
-        met["merged"] += check_merge(project, f"main-{number}", told, done)
-        met["contested"] += bool(told.contested)
-        met["left alone"] += bool(not told.contested and told.theirs)
+        check_refusal(case, done)
+        check_nothing_undone(case, done, before, now(project))
+        check_warning(case, done, before.records)
+        met["merged"] += check_merge(project, f"main-{number}", case, done)
+        met["contested"] += bool(case.contested)
+        met["left alone"] += bool(not case.contested and case.theirs)
         met["left unfinished"] += bool(
-            not told.contested and told.undone_by_a_plan & unfinished(before.records)
+            not case.contested and case.undone_by_a_plan & unfinished(before.records)
         )
         met["written"] += bool(done.writes)
     assert met.pop("left unfinished") >= 10
