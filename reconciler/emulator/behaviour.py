@@ -84,6 +84,10 @@ class Behaviour(BaseModel):
     """What a setup test that ends with a warning means for the status."""
     retry_after: Literal["seconds", "http-date", "missing", "garbage"] = "seconds"
     """How the `Retry-After` of a 429 is written."""
+    date_header: Literal["exact", "missing", "garbage"] = "exact"
+    """How the `Date` of an answer is written."""
+    date_skew: float = Field(0.0, ge=-86_400, le=86_400)
+    """Seconds that the `Date` of an answer is ahead of the clock; behind it where negative."""
 
     # Approvals of certificates and fingerprints
     approval_status: Literal["created", "ok"] = "created"

@@ -123,6 +123,10 @@ def _retry_after(account: EmulatedAccount) -> Any:
     return written and ("number" if written.isdigit() else "date" if "GMT" in written else "other")
 
 
+def _date(account: EmulatedAccount) -> Any:
+    return account.get("/v1/groups").headers.get("Date")
+
+
 def _approval(account: EmulatedAccount) -> Any:
     path = f"/v1/destinations/{account.created('snowflake', SNOWFLAKE)}/certificates"
     owner = account.get("/v1/account/info").data["user_id"]
@@ -171,6 +175,8 @@ PROBES: dict[str, Probe] = {
     "platform_connection": _platform_connection,
     "warnings_count_as": _warning,
     "retry_after": _retry_after,
+    "date_header": _date,
+    "date_skew": _date,
     "approval_status": _approval,
     "approver": _approval,
     "repeated_approval": _approval,
@@ -186,7 +192,7 @@ PROBES: dict[str, Probe] = {
         "managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}, "networking_method"
     ),
 }
-NUMBERS: dict[str, tuple[float, ...]] = {"private_link_seconds": (0.0, 60.0)}
+NUMBERS: dict[str, tuple[float, ...]] = {"private_link_seconds": (0.0, 60.0), "date_skew": (0.0, -90.0)}
 """Two values for switches that take any number."""
 QUOTAS = {"retry_after": "off,group=1"}
 """Limits that a probe needs."""
