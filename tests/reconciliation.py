@@ -71,10 +71,23 @@ class PatientClock:
         return event.is_set()
 
 
+class _CurrentClock:
+    """The clock of the account that is being worked on."""
+
+    def __init__(self) -> None:
+        self.clock = PatientClock()
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+_current = _CurrentClock()
+
+
 @cache
 def _emulator() -> Emulator:
     """One for all, since a new one costs more than a plan."""
-    return create_app(clock=PatientClock().now)
+    return create_app(clock=_current.now)
 
 
 class Reconciliation:
@@ -90,7 +103,7 @@ class Reconciliation:
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.clock = PatientClock()
+        self.clock = _current.clock = PatientClock()
         self.app = _emulator()
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)

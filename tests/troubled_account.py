@@ -237,6 +237,11 @@ class Run:
         return exit_for(self.refused) if self.refused else Exit.OK
 
     @property
+    def waits(self) -> bool:
+        """Whether a create had to wait for an earlier request."""
+        return self.applied is not None and any(each.held_until for each in self.applied.outcomes)
+
+    @property
     def writes(self) -> list[Exchange]:
         return [each for each in self.exchanges if each.mutating]
 

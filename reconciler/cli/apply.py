@@ -88,7 +88,17 @@ class Approval:
     multiple=True,
     help="Go on although this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
-@click.option("--reason", metavar="TEXT", help="Why a limit is raised or a policy overridden.")
+@click.option(
+    "--resend-create",
+    "resent_creates",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Create this now although an earlier request for it may still take effect: an address or a key, `*` for any"
+    " text. For users who have looked at Fivetran. Needs --reason. Repeatable.",
+)
+@click.option(
+    "--reason", metavar="TEXT", help="Why a limit is raised, a policy overridden or a create sent again."
+)
 @click.option(
     "--expect",
     metavar="DIGEST",
@@ -118,6 +128,7 @@ def command(
     auto_approve: bool,
     allow: dict[str, float],
     overridden: tuple[str, ...],
+    resent_creates: tuple[str, ...],
     reason: str | None,
     fail_fast: bool,
 ) -> Exit:
@@ -138,22 +149,29 @@ def command(
     must_ask = not (auto_approve or plan is not None or expect is not None)
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
-    _refuse_exceptions_without_a_reason(allow, overridden, reason)
-    chosen = replace(shared, allowed=allow, overridden=overridden, reason=reason, fail_fast=fail_fast)
+    exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
+    _refuse_exceptions_without_a_reason([name for name, given in exceptions.items() if given], reason)
+    chosen = replace(
+        shared,
+        allowed=allow,
+        overridden=overridden,
+        resent_creates=resent_creates,
+        reason=reason,
+        fail_fast=fail_fast,
+    )
     approval = Approval(plan, signature_key, expect, must_ask)
     return in_session(chosen, form, partial(_apply, approval=approval), failing="Not applied")
 
 
-def _refuse_exceptions_without_a_reason(
-    allow: dict[str, float], overridden: tuple[str, ...], reason: str | None
-) -> None:
+def _refuse_exceptions_without_a_reason(exceptions: list[str], reason: str | None) -> None:
+    """`exceptions` are the options that need a reason, as far as they are given."""
     told = bool(reason and reason.strip())
-    if (allow or overridden) and not told:
-        given = "`--allow`" if allow else "`--override`"
-        raise MisuseError(f"{given} needs a reason", 'write for example `--reason "as agreed"`')
-    if told and not (allow or overridden):
+    if exceptions and not told:
+        raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
+    if told and not exceptions:
         raise MisuseError(
-            "`--reason` says why a limit is raised or a policy overridden", "add `--allow` or `--override`"
+            "`--reason` says why a limit is raised, a policy overridden or a create sent again",
+            "add `--allow`, `--override` or `--resend-create`",
         )
 
 

@@ -33,6 +33,7 @@ class Shared:
     settings_from: str | None = None
     allowed: Mapping[str, float] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
+    resent_creates: tuple[str, ...] = ()
     events: Path | None = None
     parallelism: int = 8
     reason: str | None = None

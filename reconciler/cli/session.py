@@ -96,6 +96,7 @@ class Session:
             resend=self.shared.resend,
             allowed=self.shared.allowed,
             overridden=self.shared.overridden,
+            resent_creates=self.shared.resent_creates,
             reason=self.shared.reason,
             targets=self.shared.targets,
             excludes=self.shared.excludes,

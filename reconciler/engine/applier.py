@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, Forbidden, NotFound, Unauthorized, Withdrawn
+from reconciler.api.errors import ApiError, Exchange, Forbidden, NotFound, Unauthorized, Withdrawn
 from reconciler.api.retry import is_outage
 from reconciler.engine.creation import Created, Creation, SeveralFoundError
 from reconciler.engine.crew import GLANCE, Crew, Finished, Grace
-from reconciler.engine.failure import explain, explain_deletion, given_up, several_found
+from reconciler.engine.failure import create_held, explain, explain_deletion, given_up, several_found
 from reconciler.engine.graph import Board, Task, burials, makings
 from reconciler.engine.looking import Looking
 from reconciler.engine.planner import Step
@@ -33,8 +33,9 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
+from reconciler.model.instant import Instant
 from reconciler.model.outcome import Outcome, Status
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Unsettled
 from reconciler.model.record import Record
 
 OUTAGES = 5
@@ -58,7 +59,8 @@ class Applier:
 
     `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError. After that
     nothing new is started, since the next crash could not be told from a success. `namesakes` gives the ids of
-    the groups that had a name before the run.
+    the groups that had a name before the run. `intents` are what is to be kept of each address when the request leaves
+    that makes its object, `now` is the time then, and `unsettled` says which creates have to wait at this moment.
     """
 
     client: Client
@@ -67,6 +69,9 @@ class Applier:
     cancelled: threading.Event
     remember: Callable[[Address, Record | None], None]
     namesakes: Callable[[str], Iterable[str]]
+    intents: Mapping[Address, Record]
+    now: Callable[[], Instant]
+    unsettled: Callable[[Address], Unsettled | None]
     workers: int = 1
     fail_fast: bool = False
     ids: dict[Address, str] = field(default_factory=dict)
@@ -85,7 +90,7 @@ class Applier:
     def run(self, steps: Mapping[Address, Step], removals: Iterable[Removal]) -> tuple[Outcome, ...]:
         """One outcome per change that does something, in the order of the plan."""
         made, buried = makings(steps.values()), burials(removals)
-        with Crew(self.workers) as crew:
+        with Crew(self.workers, self._mark) as crew:
             self._carry_out(crew, made)
             self._trouble = next((each for each in self._outcomes.values() if each.went_wrong), None)
             self._carry_out(crew, buried)
@@ -118,7 +123,7 @@ class Applier:
             else:
                 self._flights[task.address] = _Flight(task, self.clock.monotonic())
                 self.relay(ChangeStarted(task.address, task.change.action))
-                crew.start(task.address, self._write(task))
+                crew.start(task.address, self._write(task, crew))
 
     def _start_tests(self, crew: Crew, flight: _Flight) -> None:
         step = flight.task.work
@@ -140,6 +145,16 @@ class Applier:
             return self._untested(self._written.pop(task.address), None) if stopping else None
         if self.cancelled.is_set():
             return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
+        waits_for = self.unsettled(task.address) if task.change.action is Action.CREATE else None
+        if waits_for is not None:
+            reason = create_held(task.change, waits_for)
+            return Outcome(
+                task.address,
+                task.change.action,
+                Status.HELD,
+                diagnostics=(reason,),
+                held_until=waits_for.until,
+            )
         if isinstance(task.work, Removal) and self._trouble is not None:
             trouble = self._trouble
             why = f"{trouble.address} {trouble.how}"
@@ -151,36 +166,48 @@ class Applier:
             if ended.status not in _STANDS:
                 what = f"{task.address} was not tried, because {parent} did not come about"
                 return self._not_tried(task, Status.SKIPPED, "skipped", what)
-        if self._stopped_by:
-            what = f"{task.address} was not tried after `{self._stopped_by}`"
-            return self._not_tried(task, Status.SKIPPED, "skipped", what)
-        return None
+        return self._not_after(task) if self._stopped_by else None
+
+    def _not_after(self, task: Task) -> Outcome:
+        what = f"{task.address} was not tried after `{self._stopped_by}`"
+        return self._not_tried(task, Status.SKIPPED, "skipped", what)
 
     def _not_tried(self, task: Task, status: Status, code: str, what: str) -> Outcome:
         reason = Diagnostic(code, what, span=task.change.span, address=task.address)
         return Outcome(task.address, task.change.action, status, id=task.change.id, diagnostics=(reason,))
 
-    def _write(self, task: Task) -> Callable[[], Any]:
+    def _write(self, task: Task, crew: Crew) -> Callable[[], Any]:
         """The work of one verb, with everything that it needs: workers look at nothing of ours."""
         if isinstance(task.work, Removal):
             return partial(_bury, self.client, task.work)
         step, change = task.work, task.change
         kind = KINDS[change.address.kind]
+        mark = partial(_ask_to_leave, crew, change.address)
         match change.action:
             case Action.CREATE:
                 parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
                 others = {*self.namesakes(step.desired.name), *self.ids.values()}
-                creation = Creation(
-                    self.client, step, next(iter(parents), None), others, self._looking, self.relay.post
-                )
+                parent = next(iter(parents), None)
+                creation = Creation(self.client, step, parent, others, self._looking, self.relay.post, mark)
                 return creation.carry_out
             case Action.REPLACE:
-                return partial(
-                    _replace, self.client, step, self.ids[change.address], self._looking, self.relay
-                )
+                id = self.ids[change.address]
+                creation = Creation(self.client, step, id, (), self._looking, self.relay.post, mark)
+                return partial(_replace, creation, id)
             case Action.UPDATE:
                 return partial(kind.update, self.client, self.ids[change.address], step.values)
         return _nothing
+
+    def _mark(self, address: Address) -> bool:
+        """Write down that the request leaves now that makes an object. Whether it may: a request that nobody
+        remembers must not be on its way."""
+        record = self.intents[address]
+        if self.cancelled.is_set() or address not in self._flights or record.intent is None:
+            return False
+        marked = replace(record, intent=replace(record.intent, sent=self.now()))
+        return self._write_down(
+            address, marked, f"{address} was not sent, since", "correct the cause and apply again"
+        )
 
     def _take(self, finished: Finished, board: Board) -> None:
         """Remember what became of a task, and decide how it goes on."""
@@ -193,7 +220,7 @@ class Applier:
         elif finished.error is not None:
             self._finish(self._failed(flight, finished.error), board)
         elif isinstance(flight.task.work, Removal):
-            self._write_down(finished.address, None, f"{finished.address} is deleted")
+            self._write_down(finished.address, None, f"{finished.address} is deleted, but")
             self._finish(self._ended(flight, Status.DONE), board)
         else:
             self._made(flight, flight.task.work, finished.result, board)
@@ -241,8 +268,10 @@ class Applier:
         if isinstance(error, SeveralFoundError) and isinstance(work, Step):
             return replace(self._ended(flight, Status.UNKNOWN), diagnostics=(several_found(error.ids, work),))
         assert isinstance(error, ApiError)  # noqa: S101 - `_take` raised everything else
-        if isinstance(error, Withdrawn):
+        if isinstance(error, Withdrawn) and self.cancelled.is_set():
             return self._ended(flight, Status.CANCELLED)
+        if isinstance(error, Withdrawn) and flight.task.change.action is Action.CREATE:
+            return self._not_after(flight.task)
         told = explain_deletion(error, work.change) if isinstance(work, Removal) else explain(error, work)
         if isinstance(error, Unauthorized | Forbidden):
             self._stopped_by = told.code  # S-25: every further call would end the same way
@@ -294,6 +323,7 @@ class Applier:
 
     def _keep(self, step: Step, id: str, *, unverified: bool) -> None:
         """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
+        address = step.change.address
         record = Record(
             id=id,
             applied=step.declared,
@@ -301,10 +331,18 @@ class Applier:
             protected=step.protected,
             unverified=unverified,
             applied_at=self.clock.now().isoformat(timespec="seconds"),
+            earlier=self.intents[address].earlier if address in self.intents else (),
         )
-        self._write_down(step.change.address, record, f"{step.change.address} is written (id `{id}`)")
+        self._write_down(address, record, f"{address} is written (id `{id}`), but")
 
-    def _write_down(self, address: Address, record: Record | None, done: str) -> None:
+    def _write_down(
+        self,
+        address: Address,
+        record: Record | None,
+        what: str,
+        advice: str = "correct the cause and apply again: it is found by its id or name",
+    ) -> bool:
+        """Whether it is remembered. Where it is not, nothing new is started."""
         try:
             self.remember(address, record)
         except OSError as error:
@@ -312,11 +350,13 @@ class Applier:
             self.unremembered.append(
                 Diagnostic(
                     "not-remembered",
-                    f"{done}, but that could not be remembered: {error.strerror or error}",
+                    f"{what} that could not be remembered: {error.strerror or error}",
                     address=address,
-                    help="correct the cause and apply again: it is found by its id or name",
+                    help=advice,
                 )
             )
+            return False
+        return True
 
 
 _STANDS = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
@@ -334,7 +374,13 @@ def _bury(client: Client, removal: Removal) -> None:
     KINDS[removal.change.address.kind].delete(client, removal.change.id or "")
 
 
-def _replace(client: Client, step: Step, id: str, looking: Looking, relay: Relay) -> Created:
+def _replace(creation: Creation, id: str) -> Created:
     """Delete and make again in the same place."""
-    KINDS[step.change.address.kind].delete(client, id)
-    return Creation(client, step, id, (), looking, relay.post).carry_out()
+    KINDS[creation.step.change.address.kind].delete(creation.client, id)
+    return creation.carry_out()
+
+
+def _ask_to_leave(crew: Crew, address: Address) -> None:
+    """Return once it is written down that a request leaves now. Raises `Withdrawn` where it must not leave."""
+    if not crew.ask(address):
+        raise Withdrawn(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))

@@ -90,13 +90,8 @@ def awaited(
 
 
 def is_unanswered(record: Record | None) -> bool:
-    """Whether a run was about to create something, and nothing says what came of it."""
-    return (
-        record is not None
-        and record.id is None
-        and record.intent is not None
-        and record.intent.action is Action.CREATE
-    )
+    """Whether a run has sent a request that creates something, and nothing says what came of it."""
+    return record is not None and record.id is None and record.open_request is not None
 
 
 def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:

@@ -23,7 +23,8 @@ from reconciler.api.errors import (
 )
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Change
+from reconciler.model.instant import utc
+from reconciler.model.plan import Change, Unsettled
 from reconciler.model.value import dotted
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ def several_found(ids: Iterable[str], step: Step) -> Diagnostic:
         address=address,
         notes=(f"their ids are {', '.join(f'`{id}`' for id in ids)}",),
         help="say which one is meant with `id:`, and delete the other one in Fivetran",
+    )
+
+
+def create_held(change: Change, unsettled: Unsettled) -> Diagnostic:
+    """A create that has to wait, since an earlier request may still make the same object."""
+    sent, until = utc(unsettled.sent_at), utc(unsettled.until, beside=unsettled.sent_at)
+    return Diagnostic(
+        "create-unsettled",
+        f"{change.address} was not created before {until}, since a request of {sent} may still take effect",
+        span=change.span,
+        address=change.address,
+        help=f"apply again after {until}, or, having looked at Fivetran,"
+        f" `reconciler apply --resend-create {change.address} --reason TEXT`",
     )
 
 

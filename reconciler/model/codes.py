@@ -121,6 +121,14 @@ EXPLANATIONS = MappingProxyType(
             "different values. Which of them would win is not documented, so neither is sent. Keep the "
             "new name."
         ),
+        "create-unsettled": (
+            "An earlier run sent a request to create this, and no answer came. A proxy or a gateway may hold such "
+            "a request up and deliver it minutes later, and a second one would then make a second object. So it is "
+            "created only when that request is older than `settle` of the project file (15 minutes unless it says "
+            "otherwise), by the clock of this machine and by that of Fivetran. Everything else goes on. Apply again "
+            "after the time that the message names; what has taken effect by then is found. Whoever has looked at "
+            "Fivetran and knows that nothing will come can say so with `apply --resend-create ADDRESS --reason TEXT`."
+        ),
         "deprecated-field": (
             "A field is declared under a name that Fivetran has replaced. It still works and is compared "
             "under its new name. Rename it before Fivetran stops taking the old one."
@@ -235,6 +243,12 @@ EXPLANATIONS = MappingProxyType(
             "room left. The run went on and ends as it would have without them, but later steps do not get what was "
             "to be there."
         ),
+        "late-twin": (
+            "A request to create a group had no answer, and another one was sent: because it counted as settled, or "
+            "because somebody said so. Now there is a group that neither was there before nor is the managed one: the "
+            "first request has taken effect after all. Nothing is deleted by itself. Look which of the two is used, "
+            "and delete the other one in Fivetran, or write the `id:` of the right one into the entry."
+        ),
         "lease-lost": (
             "The lock of a state that runners share is a lease, which a run renews while it works. This "
             "run could not renew it in time, or somebody broke its lock or wrote the state meanwhile. "
@@ -335,7 +349,8 @@ EXPLANATIONS = MappingProxyType(
         ),
         "not-remembered": (
             "A change was carried out at Fivetran, and the file that remembers it could not be written. "
-            "The object exists and is not lost: the next plan finds it by its id or name. Correct the "
+            "The object exists and is not lost: the next plan finds it by its id or name. Or something was "
+            "about to be created, and could not be written down before: then it was not sent. Correct the "
             "cause, usually a full disk or missing permissions, and apply again."
         ),
         "not-utf8": (
@@ -349,6 +364,12 @@ EXPLANATIONS = MappingProxyType(
             "`destination.orders:config.password`; an address alone means all secrets of that entry, and "
             "`*` stands for anything. Names with the scheme `esm:` do not count, because Fivetran fetches"
             " those by itself."
+        ),
+        "nothing-unsettled": (
+            "`--resend-create` names something that does not wait for an earlier request: it exists, its request "
+            "was never sent, or enough time has passed, so that an ordinary apply creates it. Whoever sends a create "
+            "again has looked at Fivetran; if this is about something else, they looked at the wrong thing. "
+            "`reconciler plan` shows what waits."
         ),
         "object-store-not-installed": (
             "A state in a bucket is reached by a library that is not installed with everything else, "
@@ -373,7 +394,8 @@ EXPLANATIONS = MappingProxyType(
         "outcome-unknown": (
             "A request that changes something was sent, and no usable answer came back. Fivetran may have"
             " carried it out. It is never sent a second time blindly; the next plan reads the account, "
-            "finds what exists, and goes on from there."
+            "finds what exists, and goes on from there. A create that is not found is made again only once "
+            "`settle` has passed; see `create-unsettled`."
         ),
         "output-lost": (
             "The results could not be written to the end, for example because a disk is full. What was "
@@ -713,8 +735,8 @@ EXPLANATIONS = MappingProxyType(
         ),
         "withdrawn": (
             "A call to Fivetran was waiting for its turn, because a budget was spent, Fivetran had asked to"
-            " wait, or an earlier attempt had failed, when the run was interrupted. It was not sent, so it "
-            "changed nothing. Run the command again."
+            " wait, or an earlier attempt had failed, when the run was interrupted; or it could not be written "
+            "down before. It was not sent, so it changed nothing. Run the command again."
         ),
         "wrong-shape": (
             "A value has another form than its place needs: text where a mapping belongs, a list where "

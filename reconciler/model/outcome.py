@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.address import Address
@@ -51,7 +52,8 @@ class Outcome:
     """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did.
 
     `checks` are those of the last run of the setup tests, `earlier_checks` those of the runs before it. `found`
-    means that the answer of a creation was lost, and that looking has found what it made.
+    means that the answer of a creation was lost, and that looking has found what it made. `held_until` is when a create
+    can be made that has to wait.
     """
 
     address: Address
@@ -63,6 +65,7 @@ class Outcome:
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
     found: bool = False
+    held_until: datetime | None = None
 
     @property
     def failed_tests(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -103,13 +104,24 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other one
+    is sent, unless the user wants it `resent`. Both times are by the clock of this machine."""
+
+    sent_at: datetime
+    until: datetime
+    resent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What would happen to one address. `id` is known for everything that exists already.
 
     `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
     `other_values` is all that is declared and that `fields` does not tell, for those who want to see the whole object.
     `applied` is what was last applied, where that tells more: of what is gone or given up, and of a field that moved on
-    both sides. Neither decides anything: a plan with other ones would do the same.
+    both sides. Neither decides anything: a plan with other ones would do the same. `unsettled` is what a create has to
+    wait for.
     """
 
     address: Address
@@ -124,6 +136,14 @@ class Change:
     secrets: Secrets = Secrets()
     other_values: tuple[FieldValue, ...] = ()
     applied: tuple[FieldValue, ...] = ()
+    unsettled: Unsettled | None = None
+
+    @property
+    def held_until(self) -> datetime | None:
+        """When it can be made, where it is not made before."""
+        if self.unsettled is None or self.unsettled.resent:
+            return None
+        return self.unsettled.until
 
     @property
     def missing(self) -> bool:
@@ -180,6 +200,16 @@ class Plan:
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
         return tuple(change for change in self.changes if change.action not in SILENT)
+
+    @property
+    def held(self) -> tuple[Change, ...]:
+        """The creates that apply does not make yet."""
+        return tuple(change for change in self.changes if change.held_until is not None)
+
+    @property
+    def resent(self) -> tuple[Change, ...]:
+        """The creates that apply makes although they should wait."""
+        return tuple(each for each in self.changes if each.unsettled is not None and each.unsettled.resent)
 
     @property
     def drifted(self) -> tuple[Change, ...]:

@@ -11,11 +11,12 @@ from reconciler.engine.applier import Applier
 from reconciler.engine.crew import Grace, attended
 from reconciler.engine.looking import LOOKS, Looking
 from reconciler.engine.planner import Step
+from reconciler.engine.settling import unanswered_before, unsettled
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import Checking
 from reconciler.model.outcome import Applied, Outcome, Status
-from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.plan import Action, Change, Plan, Unsettled
 from reconciler.model.policy import Standing
 from reconciler.model.record import Exemption, Intent, Record
 from reconciler.model.value import FieldPath
@@ -35,7 +36,8 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
     clock, courier, settings = workspace.settings.clock, workspace.courier, workspace.settings
     began, sent, repeated = clock.monotonic(), courier.requests_sent, courier.repeated
     _adopt(workspace, planned, reviewed, _exemptions(workspace, planned.plan))
-    workspace.memory.keep(_intents(workspace, planned).items())
+    intents = _intents(workspace, planned)
+    workspace.memory.keep(_of_new_requests(intents, planned.records).items())
     applier = Applier(
         client=workspace.client,
         clock=clock,
@@ -43,6 +45,9 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
         cancelled=workspace.cancelled,
         remember=_remembering(workspace),
         namesakes=planned.namesakes,
+        intents=intents,
+        now=workspace.now,
+        unsettled=partial(_unsettled, workspace, planned),
         workers=settings.parallelism,
         fail_fast=settings.fail_fast,
         ids=dict(planned.ids),
@@ -90,10 +95,11 @@ def _exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
     settings = workspace.settings
     limits = [f"{limit}={number:g}" for limit, number in settings.allowed.items()]
     policies = [each.policy for each in plan.judgements if each.standing is Standing.OVERRIDDEN]
-    if settings.reason and (limits or policies):
+    resent = [f"resend-create={change.address}" for change in plan.resent]
+    if settings.reason and (limits or policies or resent):
         by = f"{settings.holder.user} on {settings.holder.host}"
         at = settings.clock.now().isoformat(timespec="seconds")
-        yield Exemption(by, at, (*limits, *policies), settings.reason, plan.digest)
+        yield Exemption(by, at, (*limits, *policies, *resent), settings.reason, plan.digest)
 
 
 def _adopt(
@@ -140,13 +146,17 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
     the values and fingerprints that it sends are forgotten here. Not so those of a creation: where the object is found,
     all of it was sent.
     """
-    at = workspace.settings.clock.now().isoformat(timespec="seconds")
+    begun = workspace.now()
     intents: dict[Address, Record] = {}
     for change in planned.plan.effective:
         step = planned.steps.get(change.address)
         known = planned.records.get(change.address, Record())
         if change.action is Action.CREATE:
-            known = Record(fingerprints=_sent_for_certain(planned.records.get(change.address), step))
+            earlier = planned.records.get(change.address)
+            known = Record(
+                fingerprints=_sent_for_certain(earlier, step),
+                earlier=unanswered_before(earlier) if change.address.kind == GROUP else (),
+            )
         elif known.id is None:
             known = _met_now(known, change, step)
         live = planned.live.get(change.id or "")
@@ -162,9 +172,29 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
                 fingerprints=kept,
                 unverified=known.unverified or step.desired.setup_tests.run,
             )
-        intent = Intent(change.action, name, planned.namesakes(name), at)
+        intent = Intent(change.action, name, planned.namesakes(name), begun)
         intents[change.address] = replace(known, intent=intent)
     return intents
+
+
+def _of_new_requests(
+    intents: Mapping[Address, Record], records: Mapping[Address, Record]
+) -> dict[Address, Record]:
+    """The intents to be written down at the beginning. What is known of an open earlier request stays until a new one
+    leaves, which may have to wait, or may never be sent."""
+    return {
+        address: record
+        for address, record in intents.items()
+        if address not in records or records[address].open_request is None or record.id is not None
+    }
+
+
+def _unsettled(workspace: Workspace, planned: Planned, address: Address) -> Unsettled | None:
+    """What a create has to wait for at this moment, which may be long after the plan was made."""
+    waited_for = planned.steps[address].change.unsettled
+    if waited_for is not None and waited_for.resent:
+        return None
+    return unsettled(planned.records.get(address), workspace.now(), workspace.specs.project.settle)
 
 
 def _sent_for_certain(earlier: Record | None, step: Step | None) -> Mapping[FieldPath, str]:
@@ -251,7 +281,7 @@ def _remaining(
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
     workspace.listener(Checking(len(keys)))
     # What was sent for the asking is not asked for again.
-    settings = replace(workspace.settings, resend=())
+    settings = replace(workspace.settings, resend=(), resent_creates=())
     checking = replace(workspace, settings=settings, listener=workspace.relay.post)
     looks = LOOKS if not any(outcome.went_wrong for outcome in outcomes) else 1
     work = partial(_still_wanted, checking, touched, looks)

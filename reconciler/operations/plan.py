@@ -25,14 +25,15 @@ from reconciler.engine.removal import (
     replacement_blockers,
     vanished,
 )
+from reconciler.engine.settling import late_twins, unsettled
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
-from reconciler.model.plan import Action, Change, Plan, Unmanaged
+from reconciler.model.plan import Action, Change, Plan, Reason, Unmanaged
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed
 from reconciler.operations.gate import settings_told
 from reconciler.operations.policies import judge_plan, weighed
-from reconciler.operations.resend import chosen_secrets
+from reconciler.operations.resend import chosen_creates, chosen_secrets
 from reconciler.operations.scope import Scope, scope_of
 from reconciler.operations.specs import Specs
 from reconciler.operations.workspace import Workspace
@@ -93,6 +94,7 @@ def make_plan(
         undertaker = _undertaker(workspace, listing, records)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
         steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
+        steps = _with_waits(workspace, steps, records)
         blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
@@ -107,6 +109,7 @@ def make_plan(
             *removals.notes,
             *_unfamiliar(workspace, listing, changes),
             *_unfinished(specs, records, scope),
+            *late_twins(specs.groups, records, listing.groups, bound),
             *_beyond_budget(workspace, steps, removals),
         ),
         blockers=blockers,
@@ -306,6 +309,32 @@ def _steps(
         told = [_with_connections(workspace, each, bound) for each in planner.diagnostics]
         raise ReconcilerError(in_reading_order(told))
     return {step.change.address: step for step in steps}
+
+
+def _with_waits(
+    workspace: Workspace, steps: Mapping[Address, Step], records: Mapping[Address, Record]
+) -> dict[Address, Step]:
+    """The steps, with what each create has to wait for. Raises `ReconcilerError` where one is to be resent that does
+    not wait."""
+    now, settle = workspace.now(), workspace.specs.project.settle
+    creates = {address for address, step in steps.items() if step.change.action is Action.CREATE}
+    waits = {address: unsettled(records.get(address), now, settle) for address in creates}
+    held = {address: wait for address, wait in waits.items() if wait is not None}
+    resent = chosen_creates(workspace.settings.resent_creates, held)
+    return {
+        **steps,
+        **{
+            address: replace(
+                steps[address],
+                change=replace(
+                    steps[address].change,
+                    reasons=(Reason.INTERRUPTED,),
+                    unsettled=replace(wait, resent=address in resent),
+                ),
+            )
+            for address, wait in held.items()
+        },
+    }
 
 
 def _with_connections(workspace: Workspace, problem: Diagnostic, bound: Mapping[str, str]) -> Diagnostic:

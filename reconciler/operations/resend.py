@@ -1,10 +1,11 @@
-"""Which secrets `--resend-secret` means."""
+"""Which secrets `--resend-secret` means, and which creates `--resend-create`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from reconciler.engine.scope import named_by
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
@@ -51,4 +52,33 @@ def _nothing(pattern: str, names: list[str]) -> Diagnostic:
         f"`--resend-secret {pattern}` matches no secret of the specs",
         notes=(f"the first of them is `{names[0]}`" if names else "the specs refer to none",),
         help=near or "write an address, or `ADDRESS:FIELD`; `*` stands for anything",
+    )
+
+
+def chosen_creates(selectors: Iterable[str], held: Collection[Address]) -> frozenset[Address]:
+    """The creates that wait and are to be made all the same: addresses, keys, or globs of these.
+
+    Raises `ReconcilerError` for selectors that mean none of the `held` ones: who sends a create again has looked, and
+    looked at something else.
+    """
+    chosen: set[Address] = set()
+    findings: list[Diagnostic] = []
+    for selector in selectors:
+        meant = named_by(selector, held)
+        chosen |= {*meant}
+        if not meant:
+            findings.append(_nothing_held(selector, held))
+    if findings:
+        raise ReconcilerError(findings)
+    return frozenset(chosen)
+
+
+def _nothing_held(selector: str, held: Collection[Address]) -> Diagnostic:
+    waiting = ", ".join(f"`{address}`" for address in sorted(held))
+    return Diagnostic(
+        "nothing-unsettled",
+        f"`--resend-create {selector}` names no create that waits for an earlier request",
+        notes=(f"waiting is {waiting}" if waiting else "none waits",),
+        help=did_you_mean(selector, [*map(str, held), *(each.key for each in held)])
+        or "leave it out: `reconciler plan` shows what waits and until when",
     )

@@ -19,6 +19,7 @@ from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, Warned, ignore
 from reconciler.model.holder import Holder
+from reconciler.model.instant import Instant
 from reconciler.model.value import Reference, Secret
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
@@ -60,6 +61,10 @@ class Workspace:
     listener: Listener
     cancelled: threading.Event
     baseline: Specs | None = None
+
+    def now(self) -> Instant:
+        """The time, by the own clock and by Fivetran's."""
+        return Instant(self.settings.clock.now(), self.courier.server_now())
 
     @property
     def account_confirmed(self) -> bool:

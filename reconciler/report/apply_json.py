@@ -36,6 +36,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "id": outcome.id,
         "seconds": round(outcome.seconds, 3),
         "found": outcome.found,
+        **held_data(outcome),
         "setup_tests": None if outcome.checks is None else _checks(outcome.checks),
         "earlier_setup_tests": [_checks(checks) for checks in outcome.earlier_checks],
         "diagnostics": as_data(outcome.diagnostics),
@@ -44,3 +45,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _checks(checks: Iterable[Check]) -> list[dict[str, str]]:
     return [{"title": each.title, "status": each.status, "message": each.message} for each in checks]
+
+
+def held_data(outcome: Outcome) -> dict[str, str]:
+    """When a create can be made that has to wait; nothing for all other outcomes."""
+    return {} if outcome.held_until is None else {"held_until": outcome.held_until.isoformat()}

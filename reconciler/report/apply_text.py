@@ -9,6 +9,7 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.instant import utc
 from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.report.diagnostics import headline, remarks
@@ -188,6 +189,7 @@ def _advice(applied: Applied) -> str:
     """One thing to do next: that for the first thing that is left, the most uncertain first."""
     statuses = {outcome.status for outcome in applied.outcomes}
     undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
+    waiting = "" if statuses & {Status.FAILED, Status.CANCELLED} else _waiting(applied.outcomes)
     left = (
         (
             applied.interrupted and not any(outcome.went_wrong for outcome in applied.outcomes),
@@ -201,6 +203,7 @@ def _advice(applied: Applied) -> str:
             Status.UNKNOWN in statuses,
             "Some answers never came. Run apply again: it looks first, and makes nothing twice.",
         ),
+        (bool(waiting), waiting),
         (
             bool(statuses & undone),
             "Mend what failed, then run apply again: what is done is found and not done twice.",
@@ -217,3 +220,14 @@ def _advice(applied: Applied) -> str:
         (bool(applied.remaining), "Run plan to see what is left."),
     )
     return next((advice for holds, advice in left if holds), "")
+
+
+def _waiting(outcomes: Iterable[Outcome]) -> str:
+    """What to do where creates have to wait for earlier requests."""
+    until = max((each.held_until for each in outcomes if each.held_until is not None), default=None)
+    if until is None:
+        return ""
+    return (
+        f"Requests of an earlier run may still take effect. Run apply again after {utc(until)}: it looks first, and"
+        " makes nothing twice."
+    )

@@ -21,7 +21,9 @@ from reconciler.model.event import (
 from reconciler.model.outcome import Applied, Outcome
 from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import Judgement
+from reconciler.report.apply_json import held_data
 from reconciler.report.neutral import one_line
+from reconciler.report.plan_json import unsettled_data
 
 
 def event_data(event: Event) -> dict[str, Any] | None:
@@ -55,8 +57,10 @@ def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -
         "digest": plan.digest,
         "counts": {str(action): plan.count(action) for action in Action},
         "changes": [
-            {"address": str(change.address), "action": str(change.action)} for change in plan.effective
+            {"address": str(change.address), "action": str(change.action), **unsettled_data(change)}
+            for change in plan.effective
         ],
+        "resent": [str(change.address) for change in plan.resent],
         "blockers": findings_data(plan.blockers),
         "allowed": dict(allowed),
         "policies": [_judgement(each) for each in plan.judgements],
@@ -98,6 +102,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "action": str(outcome.action),
         "status": str(outcome.status),
         "id": outcome.id,
+        **held_data(outcome),
         "seconds": round(outcome.seconds, 3),
         "diagnostics": findings_data(outcome.diagnostics),
         "setup_tests": None

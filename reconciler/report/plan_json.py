@@ -112,8 +112,18 @@ def change_data(change: Change) -> dict[str, Any]:
         "secrets": _secrets(change.secrets),
         "depends_on": [str(address) for address in change.depends_on],
         "risk": str(change.risk),
+        **unsettled_data(change),
         "span": span_data(change.span),
     }
+
+
+def unsettled_data(change: Change) -> dict[str, Any]:
+    """When an earlier request for the same object was sent that may still take effect, and until when the change has to
+    wait for that, null where another request is sent all the same. Nothing for all other changes."""
+    if change.unsettled is None:
+        return {}
+    held_until = None if change.held_until is None else change.held_until.isoformat()
+    return {"request_sent_at": change.unsettled.sent_at.isoformat(), "held_until": held_until}
 
 
 def _field(field: FieldChange) -> dict[str, Any]:

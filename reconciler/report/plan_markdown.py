@@ -29,6 +29,7 @@ from reconciler.report.plan_words import (
     asides,
     counts_text,
     extent_text,
+    unsettled_text,
 )
 from reconciler.report.style import counted
 from reconciler.report.values import before_and_after, origin_of, told, told_secret
@@ -100,6 +101,13 @@ def _findings(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     if plan.blockers:
         yield paragraph("**Apply refuses this plan:**")
         yield _told(plan.blockers, read_line)
+    waiting = tuple(
+        f"> - {_named(change)}: {unsettled_text(change.unsettled)}{_place(change)}"
+        for change in plan.effective
+        if change.unsettled is not None
+    )
+    if waiting:
+        yield Section(waiting, "> [!WARNING]\n")
     if unfinished:
         rows = tuple(f"> - {_named(change)}: {UNTESTED}{_place(change)}" for change in unfinished)
         yield Section(rows, "> [!WARNING]\n")

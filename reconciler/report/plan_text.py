@@ -18,6 +18,7 @@ from reconciler.report.plan_words import (
     asides,
     counts_text,
     extent_text,
+    unsettled_text,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, counted, lines
 from reconciler.report.values import told, told_change, value_text
@@ -84,6 +85,8 @@ def change_block(change: Change, column: int) -> Text:
     parts = [first, *(_field(change, field, width) for field in change.fields)]
     if change.missing:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))
+    if change.unsettled is not None:
+        parts.append(Text(f"  ! {unsettled_text(change.unsettled)}", WARN))
     if change.action is Action.VERIFY:
         parts.append(Text(f"    {UNTESTED}"))
     if change.action is Action.DELETE:

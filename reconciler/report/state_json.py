@@ -85,5 +85,6 @@ def _intent(intent: Intent) -> dict[str, Any]:
         "action": str(intent.action),
         "name": intent.name,
         "namesakes": list(intent.namesakes),
-        "at": intent.at or None,
+        "at": intent.begun.own.isoformat(timespec="seconds") if intent.begun else None,
+        "sent_at": intent.sent.own.isoformat(timespec="seconds") if intent.sent else None,
     }

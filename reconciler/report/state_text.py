@@ -8,6 +8,7 @@ from rich.text import Text
 
 from reconciler.model.address import Address, by_entry
 from reconciler.model.holder import Holder
+from reconciler.model.instant import utc
 from reconciler.model.record import Exemption, Intent, Record, State
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
@@ -31,11 +32,11 @@ def state_text(place: str, state: State) -> Text:
 
 
 def _exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
-    """What runs were let do beyond limits and policies, the last one first."""
+    """What runs were let do beyond limits, policies and waiting, the last one first."""
     if exemptions:
         shown = [*reversed(exemptions)][:_EXEMPTIONS_SHOWN]
         more = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
-        told = [Text(f"Exemptions from limits and policies{more}:")]
+        told = [Text(f"Exemptions from limits, policies and waiting{more}:")]
         told += [
             Text(
                 f"  {neutral(each.at)}  {neutral(', '.join(each.what))}  by {neutral(each.by)}: {neutral(each.reason)}"
@@ -160,6 +161,7 @@ def _fingerprint(made: str) -> str:
 
 
 def _intent(intent: Intent) -> str:
-    at = f" at {neutral(intent.at)}" if intent.at else ""
+    at = f" at {utc(intent.begun.own)}" if intent.begun else ""
+    sent = f", sent at {utc(intent.sent.own)} at the latest" if intent.sent else ""
     others = f", beside {counted(len(intent.namesakes), 'namesake')}" if intent.namesakes else ""
-    return f"{intent.action} of {value_text(intent.name)}{at}{others}"
+    return f"{intent.action} of {value_text(intent.name)}{at}{sent}{others}"

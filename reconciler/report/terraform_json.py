@@ -19,7 +19,7 @@ from reconciler.model.policy import Judgement, Standing
 from reconciler.model.value import dotted
 from reconciler.report.diagnostics import as_data
 from reconciler.report.neutral import one_line
-from reconciler.report.plan_json import change_data, narrowing_data, policies_data
+from reconciler.report.plan_json import change_data, narrowing_data, policies_data, unsettled_data
 from reconciler.report.plan_words import UNTESTED
 from reconciler.report.terraform_values import (
     Sight,
@@ -239,6 +239,7 @@ def _change(change: Change) -> dict[str, Any]:
             name: data[name]
             for name in ("address", "action", "reasons", "risk", "uncomparable", "secrets", "span")
         },
+        **unsettled_data(change),
         "origins": {
             dotted(each.path): str(each.origin) for each in change.fields if each.shown is Shown.CLEAR
         },

@@ -15,7 +15,14 @@ from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.report.neutral import neutral, one_line
-from reconciler.report.plan_words import RISKS, UNTESTED, account_text, added_changed_destroyed, asides
+from reconciler.report.plan_words import (
+    RISKS,
+    UNTESTED,
+    account_text,
+    added_changed_destroyed,
+    asides,
+    unsettled_text,
+)
 from reconciler.report.style import counted
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -114,6 +121,8 @@ def _counts(plan: Plan) -> str:
 def _remarks(plan: Plan) -> Iterator[str]:
     yield f"reconciler · account {account_text(plan)}"
     for change in plan.effective:
+        if change.unsettled is not None:
+            yield f"  {neutral(str(change.address))}: {unsettled_text(change.unsettled)}"
         if change.action is Action.VERIFY:
             yield f"  {neutral(str(change.address))}: {UNTESTED}"
         elif RISKS[change.risk]:

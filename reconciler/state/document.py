@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.address import Address
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Exemption, Intent, Record, State
 from reconciler.model.value import FieldPath
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""From the second format on an intent says when its request left. In the first one nothing did."""
 
 
 class DamagedError(Exception):
@@ -31,13 +34,22 @@ class _Strict(BaseModel):
 _Document = TypeVar("_Document", bound=_Strict)
 
 
+class InstantDocument(_Strict):
+    """A point in time by two clocks."""
+
+    own: AwareDatetime
+    server: AwareDatetime | None = None
+
+
 class IntentDocument(_Strict):
-    """An intent."""
+    """An intent. `at` is how the first format wrote when its run began."""
 
     action: Action
     name: str
     namesakes: tuple[str, ...] = ()
-    at: str = ""
+    at: str = Field("", exclude=True)
+    begun: InstantDocument | None = None
+    sent: InstantDocument | None = None
 
 
 class RecordDocument(_Strict):
@@ -50,6 +62,7 @@ class RecordDocument(_Strict):
     unverified: bool = False
     intent: IntentDocument | None = None
     applied_at: str = ""
+    earlier: tuple[IntentDocument, ...] = ()
 
 
 class ExemptionDocument(_Strict):
@@ -65,13 +78,14 @@ class ExemptionDocument(_Strict):
 class StateDocument(_Strict):
     """A snapshot."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     lineage: str = Field(min_length=1)
     serial: int = Field(ge=0)
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
     reviewed: dict[str, str] = Field(default_factory=dict)
     exemptions: tuple[ExemptionDocument, ...] = ()
+    written_at: AwareDatetime | None = None
 
 
 class EntryDocument(_Strict):
@@ -84,7 +98,7 @@ class EntryDocument(_Strict):
 class HeadDocument(_Strict):
     """The first line of a journal: the snapshot that it continues."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     lineage: str
     serial: int
 
@@ -98,6 +112,7 @@ def encoded_state(state: State) -> bytes:
         records={str(address): _document(record) for address, record in state.records.items()},
         reviewed=dict(state.reviewed),
         exemptions=tuple(ExemptionDocument(**asdict(each)) for each in state.exemptions),
+        written_at=state.written_at,
     )
     data = document.model_dump(mode="json", exclude_defaults=False)
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
@@ -116,6 +131,8 @@ def decoded_state(content: bytes) -> State:
         records={address_of(text): _record(record) for text, record in document.records.items()},
         reviewed=document.reviewed,
         exemptions=tuple(Exemption(**each.model_dump()) for each in document.exemptions),
+        written_at=document.written_at,
+        marks_requests=document.format > 1,
     )
 
 
@@ -149,33 +166,63 @@ def address_of(text: str) -> Address:
 
 
 def _document(record: Record) -> RecordDocument:
-    intent = record.intent
     return RecordDocument(
         id=record.id,
         applied=_nested(record.applied),
         fingerprints=_nested(record.fingerprints),
         protected=record.protected,
         unverified=record.unverified,
-        intent=IntentDocument(
-            action=intent.action, name=intent.name, namesakes=intent.namesakes, at=intent.at
-        )
-        if intent
-        else None,
+        intent=_intent_document(record.intent) if record.intent else None,
         applied_at=record.applied_at,
+        earlier=tuple(_intent_document(each) for each in record.earlier),
     )
 
 
+def _intent_document(intent: Intent) -> IntentDocument:
+    return IntentDocument(
+        action=intent.action,
+        name=intent.name,
+        namesakes=intent.namesakes,
+        begun=_instant_document(intent.begun),
+        sent=_instant_document(intent.sent),
+    )
+
+
+def _instant_document(instant: Instant | None) -> InstantDocument | None:
+    return None if instant is None else InstantDocument(own=instant.own, server=instant.server)
+
+
 def _record(document: RecordDocument) -> Record:
-    intent = document.intent
     return Record(
         id=document.id,
         applied=_flat(document.applied),
         fingerprints=_flat(document.fingerprints),
         protected=document.protected,
         unverified=document.unverified,
-        intent=Intent(intent.action, intent.name, intent.namesakes, intent.at) if intent else None,
+        intent=_intent(document.intent) if document.intent else None,
         applied_at=document.applied_at,
+        earlier=tuple(map(_intent, document.earlier)),
     )
+
+
+def _intent(document: IntentDocument) -> Intent:
+    begun = _instant(document.begun)
+    if begun is None and (at := moment_of(document.at)) is not None:
+        begun = Instant(at)
+    return Intent(document.action, document.name, document.namesakes, begun, _instant(document.sent))
+
+
+def _instant(document: InstantDocument | None) -> Instant | None:
+    return None if document is None else Instant(document.own, document.server)
+
+
+def moment_of(text: str) -> datetime | None:
+    """The time in a text that was written for people; None where it is none, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _nested(fields: Any) -> dict[str, Any]:

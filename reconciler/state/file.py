@@ -17,6 +17,7 @@ from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
 from reconciler.state.journal import Entry, JournalWriter, replayed
 from reconciler.state.lock import Grip, Hold, break_lock, locked, named, tidied
+from reconciler.state.sending import with_latest_sending
 
 
 class StateFile:
@@ -96,7 +97,9 @@ class StateFile:
             raise ReconcilerError([self.unusable("read", error)]) from error
         try:
             state = decoded_state(content)
-            return replayed(state, self._journal.read_bytes()) if self._journal.exists() else state
+            if self._journal.exists():
+                state = replayed(state, self._journal.read_bytes())
+            return with_latest_sending(state)
         except NewerError as error:
             raise ReconcilerError([self._newer(error)]) from error
         except DamagedError as error:

@@ -21,6 +21,7 @@ from reconciler.state.file import rescued
 from reconciler.state.journal import Entry
 from reconciler.state.lease import HeldError, Tenancy, hold_in
 from reconciler.state.lock import Grip, Hold
+from reconciler.state.sending import with_latest_sending
 from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
 
 _PAUSE = 2.0
@@ -58,7 +59,7 @@ class RemoteState:
         """
         try:
             content = self._shelf.read(self._name)[self._name]
-            return None if content is None else decoded_state(content)
+            return None if content is None else with_latest_sending(decoded_state(content))
         except RemoteError as error:
             raise ReconcilerError([self.unusable("read", error)]) from error
         except NewerError as error:
@@ -174,8 +175,8 @@ class RemoteState:
         has_news = session is not None and session.has_news
         if tenancy.is_due(with_news=has_news):
             with self._around.patience.giving_way():
-                if session is not None and has_news:
-                    session.sync()
+                if session is not None:
+                    session.sync()  # also without news: how long the run may go on is reckoned from what stands there
                 else:
                     tenancy.write({}, "still at work")
         elif session is not None:
@@ -307,6 +308,7 @@ class RemoteSession:
         self._tenancy = tenancy
         self._name = name
         self._patience = surroundings.patience
+        self._clock = surroundings.clock
         self._records = dict(state.records)
         self._base = replace(state, serial=state.serial + 1)
         self.has_news = True
@@ -359,6 +361,6 @@ class RemoteSession:
             self.sync()
 
     def _write(self, write: Callable[[Mapping[str, bytes | None], str], None]) -> None:
-        state = self.state
+        state = replace(self.state, written_at=self._clock.now())
         write({self._name: encoded_state(state)}, f"serial {state.serial}, {len(state.records)} records")
         self.has_news = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.holder import Holder
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
 from reconciler.state.file import StateFile, write_atomically
@@ -18,14 +20,16 @@ from reconciler.state.file import StateFile, write_atomically
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 EMPTY = State("a-lineage", 0, "an_account")
 HOLDER = Holder(4711, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+NOON = Instant(datetime(2026, 11, 23, 12, tzinfo=UTC), datetime(2026, 11, 23, 12, 0, 3, tzinfo=UTC))
 FULL = Record(
     id="decent_dropsy",
     applied={("service",): "snowflake", ("config", "port"): 443, ("config", "odd.name"): [1, {"a": None}]},
     fingerprints={("config", "password"): "00ff"},
     protected=True,
     unverified=True,
-    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), "2026-11-23T10:00:00Z"),
+    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), NOON, NOON.later(timedelta(seconds=7))),
     applied_at="2026-11-23T10:00:01Z",
+    earlier=(Intent(Action.CREATE, "Former", ("e_f",), Instant(NOON.own)),),
 )
 
 
@@ -181,7 +185,7 @@ def test_a_journal_of_another_state_is_named(file: StateFile, tmp_path: Path) ->
 
 def test_a_state_of_a_newer_format_is_left_alone(file: StateFile, tmp_path: Path) -> None:
     snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_text('{"format": 2, "something": "else"}')
+    snapshot(tmp_path).write_text('{"format": 3, "something": "else"}')
     with pytest.raises(ReconcilerError) as error:
         file.read()
     assert the_code(error) == "state-newer"

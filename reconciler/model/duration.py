@@ -1,0 +1,27 @@
+"""Lengths of time as people write them: `900s`, `15m`, `12h`, `7d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+DURATION_PATTERN = r"^(?:0|[1-9][0-9]{0,4})[smhd]$"
+
+_WRITTEN = re.compile(DURATION_PATTERN, re.ASCII)
+
+
+def parse_duration(text: str) -> timedelta:
+    """The length of time that a text means. Raises ValueError."""
+    if _WRITTEN.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no duration")
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+
+
+def duration_text(span: timedelta) -> str:
+    """A length of time in whole numbers of the largest unit that fits: `15m`."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
