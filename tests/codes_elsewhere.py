@@ -20,6 +20,7 @@ CODES_ELSEWHERE = {
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
+    "create-unsettled": "tests/cli/test_unsettled_creates.py::test_documents_have_the_time",
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
@@ -43,6 +44,9 @@ CODES_ELSEWHERE = {
     "job-file-unwritable": (
         "tests/cli/test_github_formats.py::test_a_file_that_cannot_be_written_is_one_warning_and_no_failure"
     ),
+    "late-twin": (
+        "tests/cli/test_unsettled_creates.py::test_an_effect_that_comes_after_all_is_told_with_both_ids"
+    ),
     "lease-lost": (
         "tests/faults/test_remote_state.py"
         "::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
@@ -58,6 +62,9 @@ CODES_ELSEWHERE = {
     "not-found": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "not-remembered": (
         "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
+    ),
+    "nothing-unsettled": (
+        "tests/cli/test_unsettled_creates.py::test_what_waits_for_nothing_cannot_be_sent_again"
     ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (

@@ -115,7 +115,12 @@ class Reconciliation:
         self._state = folder / "state" / "state.json"
         self.canaries = Watch()
         self.canaries.folder(folder)
-        self._write("reconciler.yaml", json.dumps(SPECS))
+        self.set_up()
+
+    def set_up(self, **more: Any) -> None:
+        """Another project file, with these settings."""
+        self._write("reconciler.yaml", json.dumps({**SPECS, **more}))
+        self._specs = None
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Specs with these group entries. JSON is YAML too."""

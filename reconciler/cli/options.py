@@ -187,8 +187,8 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--settings-from",
         metavar="REV",
-        help="Take all but the specs (limits, policies, protected keys, state, account, what secrets may come from)"
-        " from the project file of this git revision, so that a change cannot loosen its own gate.",
+        help="Take all but the specs (limits, policies, protected keys, state, account, settle, what secrets may come"
+        " from) from the project file of this git revision, so that a change cannot loosen its own gate.",
     )
     @functools.wraps(command)
     def with_settings(*, shared: Shared, settings_from: str | None, **others: Any) -> Any:

@@ -120,6 +120,8 @@ class Applier:
                 return
             elif task.address in self._written:
                 self._start_tests(crew, self._written.pop(task.address))
+            elif (held := self._held(task)) is not None:
+                self._finish(held, board)
             else:
                 self._flights[task.address] = _Flight(task, self.clock.monotonic())
                 self.relay(ChangeStarted(task.address, task.change.action))
@@ -145,16 +147,6 @@ class Applier:
             return self._untested(self._written.pop(task.address), None) if stopping else None
         if self.cancelled.is_set():
             return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
-        waits_for = self.unsettled(task.address) if task.change.action is Action.CREATE else None
-        if waits_for is not None:
-            reason = create_held(task.change, waits_for)
-            return Outcome(
-                task.address,
-                task.change.action,
-                Status.HELD,
-                diagnostics=(reason,),
-                held_until=waits_for.until,
-            )
         if isinstance(task.work, Removal) and self._trouble is not None:
             trouble = self._trouble
             why = f"{trouble.address} {trouble.how}"
@@ -167,6 +159,20 @@ class Applier:
                 what = f"{task.address} was not tried, because {parent} did not come about"
                 return self._not_tried(task, Status.SKIPPED, "skipped", what)
         return self._not_after(task) if self._stopped_by else None
+
+    def _held(self, task: Task) -> Outcome | None:
+        """The outcome of a create that has to wait at this moment, if it has to."""
+        waits_for = self.unsettled(task.address) if task.change.action is Action.CREATE else None
+        if waits_for is None:
+            return None
+        reason = create_held(task.change, waits_for)
+        return Outcome(
+            task.address,
+            task.change.action,
+            Status.HELD,
+            diagnostics=(reason,),
+            held_until=waits_for.until,
+        )
 
     def _not_after(self, task: Task) -> Outcome:
         what = f"{task.address} was not tried after `{self._stopped_by}`"

@@ -16,12 +16,3 @@ def parse_duration(text: str) -> timedelta:
     if _WRITTEN.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no duration")
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
-
-
-def duration_text(span: timedelta) -> str:
-    """A length of time in whole numbers of the largest unit that fits: `15m`."""
-    seconds = int(span.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

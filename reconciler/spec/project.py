@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -36,6 +36,13 @@ StatePlace: TypeAlias = Annotated[str, AfterValidator(_place)]
 LONGEST_SETTLE = timedelta(days=1)
 
 
+def _with_unit(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        context = {"text": f"`{value}` has no unit", "help": f"write for example `{value:g}s`"}
+        raise PydanticCustomError("wrong-shape", "{text}", context)
+    return value
+
+
 def _settle(text: str) -> str:
     try:
         if parse_duration(text) <= LONGEST_SETTLE:
@@ -47,7 +54,10 @@ def _settle(text: str) -> str:
 
 
 Settle: TypeAlias = Annotated[
-    str, AfterValidator(_settle), Field(json_schema_extra={"pattern": DURATION_PATTERN})
+    str,
+    BeforeValidator(_with_unit),
+    AfterValidator(_settle),
+    Field(json_schema_extra={"pattern": DURATION_PATTERN}),
 ]
 
 

@@ -376,6 +376,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Fi
         "group.orders": "create"  # what waited for it was certainly not tried
     }
     server.app.faults.clear()
+    orders.time_passes()
     assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
     records = json.loads(state_of(orders).read_text())["records"]
     assert [record["intent"] for record in records.values()] == [None, None]

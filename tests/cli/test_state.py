@@ -81,15 +81,29 @@ def test_the_list_has_every_address_with_its_id_and_marks(memory: Memory) -> Non
 
 def test_an_interrupted_and_untested_record_is_marked(memory: Memory) -> None:
     state = json.loads(memory.file.read_text())
-    intent = {"action": "create", "name": "orders", "namesakes": ["one", "two"], "at": "2026-11-23T10:00:00Z"}
+    begun, sent = "2026-11-23T10:00:00+00:00", "2026-11-23T10:00:07+00:00"
+    intent = {
+        "action": "create",
+        "name": "orders",
+        "namesakes": ["one", "two"],
+        "begun": {"own": begun},
+        "sent": {"own": sent},
+    }
     state["records"]["destination.orders"] |= {"intent": intent, "unverified": True, "id": None}
     memory.file.write_text(json.dumps(state))
     assert memory.state("list").stdout.splitlines()[-1].endswith("protected, unverified, interrupted")
     shown = memory.state("show", "destination.orders").stdout
-    assert 'create of "orders" at 2026-11-23T10:00:00Z, beside 2 namesakes' in shown
+    times = "at 2026-11-23 10:00:00 UTC, sent at 2026-11-23 10:00:07 UTC at the latest"
+    assert f'create of "orders" {times}, beside 2 namesakes' in shown
     assert "(not known yet)" in shown
     [record] = memory.state("show", "destination.orders", "--format", "json").document["records"]
-    assert record["interrupted"] == intent
+    assert record["interrupted"] == {
+        "action": "create",
+        "name": "orders",
+        "namesakes": ["one", "two"],
+        "at": begun,
+        "sent_at": sent,
+    }
     assert record["marks"] == ["protected", "unverified", "interrupted"]
 
 

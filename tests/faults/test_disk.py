@@ -161,6 +161,24 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(in_flight: i
     team.goes_on()
 
 
+def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> None:
+    """S-11. The first one is made and remembered; the disk is full when the second one is about to leave."""
+    with team.applying() as (process, gate):
+        no_larger_files(process, team.journal.stat().st_size + 500)
+        gate.opened.set()
+        ended = process.end()
+    assert ended.code == 6
+    assert team.server.writes == ["POST /v1/groups"]
+    assert (
+        f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
+        in ended.err
+    )
+    assert ended.err.count("error[not-remembered]") == 1
+    assert "+ group.north  skipped    not tried after `not-remembered`\n" in ended.out
+    assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
+    team.goes_on()
+
+
 def test_a_document_tells_what_was_not_remembered(team: Team) -> None:
     with team.applying("--format", "json") as (process, gate):
         no_larger_files(process, team.journal.stat().st_size + 20)

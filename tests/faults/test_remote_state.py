@@ -187,6 +187,8 @@ def group_writes(server: Fivetran) -> list[str]:
     names: dict[str, str] = {}
     told = []
     for each in server.app.history():
+        if each.effect_of:
+            continue
         if each.method == "POST" and each.path == "/v1/groups":
             told.append(f"group {each.body['name']}")
         elif each.method == "POST" and each.path == "/v1/destinations":
@@ -356,6 +358,53 @@ def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere:
     anywhere.goes_on()
     assert anywhere.server.writes.count("POST /v1/groups") == 3
     assert all(record["id"] for record in anywhere.state["records"].values())
+    anywhere.is_done()
+
+
+@pytest.mark.parametrize("late", [30, 600])
+def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
+    """S-18. Later runs have other folders, and know only what the state at its place says."""
+    anywhere.wants("first", "second", form=PAIR)
+    for path in ("groups", "destinations"):
+        anywhere.server.app.faults.add(
+            parse_fault(f"POST /v1/{path} #1 before-effect close effect-after={late}")
+        )
+    assert anywhere.run(*APPLY).exit == 6
+    assert anywhere.state["records"]["group.first"]["intent"]["sent"]
+    for seconds in (0, 5, late, 0, SETTLED.total_seconds()):
+        anywhere.project.time_passes(timedelta(seconds=seconds))
+        last = anywhere.run(*APPLY)
+        assert last.exit in {0, 6}
+    assert last.exit == 0, last.stdout + last.stderr
+    assert sorted(group_writes(anywhere.server)) == [
+        "destination first",
+        "destination second",
+        "group first",
+        "group second",
+    ]
+    anywhere.is_done()
+
+
+@pytest.mark.parametrize("late", [60, 1_000])
+def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
+    """Nothing at the place of the state tells whether the request had left."""
+    anywhere.wants("first")
+    anywhere.server.app.faults.add(
+        parse_fault(f"POST /v1/groups #1 before-effect hang 600 effect-after={late}")
+    )
+    with anywhere.running(anywhere.server.url) as process:
+        eventually(lambda: anywhere.server.writes == ["POST /v1/groups"])
+        process.signal(signal.SIGKILL)
+        process.end()
+    anywhere.server.app.faults.clear()
+    assert anywhere.state["records"]["group.first"]["intent"]["sent"] is None
+    assert anywhere.run("state", "unlock", "--auto-approve").exit == 0
+    assert anywhere.run(*APPLY).exit == 6
+    anywhere.project.time_passes(SETTLED)  # settled it would be, if it had left when its run began
+    assert anywhere.run(*APPLY).exit == (6 if late > SETTLED.total_seconds() else 0)
+    anywhere.project.time_passes(timedelta(minutes=5))
+    assert anywhere.run(*APPLY).exit == 0
+    assert len(anywhere.server.ids("groups")) == 1
     anywhere.is_done()
 
 

@@ -309,6 +309,10 @@ class Machine(RuleBasedStateMachine):
         assert project.memory is None or project.memory.lineage  # O8: it can be read
         after = self.account.contents
         self._check_safe(model, run, expected, before, after)
+        if run.waits and not troubled:
+            model.learn(run, expected, before)
+            self._let_it_settle(run)
+            return self._apply(actor, workers)
         if not troubled and not expected.problems:
             assert run.exit is Exit.OK, self._story(actor, run)
         if not troubled and expected.problems:
@@ -320,6 +324,13 @@ class Machine(RuleBasedStateMachine):
         elif not troubled:
             self._correct(actor, expected)
         return run
+
+    def _let_it_settle(self, run: Run) -> None:
+        """S-05: what had to wait for a request of an earlier run has not been sent. Time passes until it may be."""
+        assert run.applied is not None
+        times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
+        clock = self.account.clock
+        clock.jump((max(times) - clock.now()).total_seconds())
 
     def _story(self, actor: int, run: Run) -> str:
         """What to know where a run did not go well."""
