@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from faults.canonical_plans import SITUATIONS, Situation
 from faults.mortal import ANY, ON_RECORD, Moment, Point
-from faults.theatre import played, steps_in_files, undisturbed
+from faults.theatre import Play, played, steps_in_files, undisturbed
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -108,9 +108,40 @@ def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> N
     assert steps.count("write") >= 2, "the intents, and what became of them"
     for number in range(1, len(steps) + 1):
         with played(situation) as play:
-            play.run(step=number)
+            dead = play.run(step=number)
+            if not dead.calls:
+                check_nothing_is_awaited(play)
             play.go_on()
             play.judge(lost=False)
+
+
+def check_nothing_is_awaited(play: Play) -> None:
+    """What was certainly not sent is not waited for, and not looked for."""
+    before = len(play.history)
+    play.run()
+    assert not play.waits
+    lists = [each for each in play.history[before:] if (each.method, each.path) == ("GET", "/v1/groups")]
+    assert len(lists) <= 2, "one in the plan, and one in the check"
+
+
+@pytest.mark.parametrize("name", ["group only", "completed group"])
+def test_a_run_that_waits_may_die_at_every_step_in_its_own_files(name: str) -> None:
+    """It leaves what is known of the request that it waits for."""
+    [situation] = [each for each in SITUATIONS if each.name == name]
+    [moment, *_] = moments(situation, Point.BEFORE_EFFECT)
+    number = 1
+    while True:
+        with played(situation) as play:
+            play.run(moment)
+            survived = not play.run(step=number, may_survive=True).dead
+            play.run()
+            assert play.waits, f"after the death at step {number} it is not known any more"
+            play.go_on()
+            play.judge(lost=False)
+        if survived:
+            break
+        number += 1
+    assert number > len(("snapshot", "journal", "snapshot"))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
