@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from reconciler.model.address import Address
+from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.instant import Instant, utc
 from reconciler.model.plan import Unsettled
@@ -50,31 +50,36 @@ def late_twins(
     bound: Mapping[str, str],
 ) -> Iterator[Diagnostic]:
     """Groups that a request without an answer seems to have made beside, or in place of, the one that an entry has or
-    is going to have. S-18: nothing stays silent. An entry with an `id:` says which one it means."""
+    is going to have, also where the entry was given up since. S-18: nothing stays silent. An entry with an `id:` says
+    which one it means."""
+    declared = {entry.address: entry for entry in entries}
     managed = set(bound.values())
-    for entry in entries:
-        if entry.id is not None:
+    for address in sorted(each for each in records if each.kind == GROUP):
+        entry = declared.get(address)
+        if entry is not None and entry.id is not None:
             continue
-        for intent in unanswered_before(records.get(entry.address)):
+        for intent in unanswered_before(records[address]):
             twins = sorted(
                 group.id
                 for group in live.values()
                 if group.name == intent.name and group.id not in managed and group.id not in intent.namesakes
             )
             if twins:
-                yield _late_twin(entry, intent, bound.get(entry.address.key), twins)
+                yield _late_twin(address, entry, intent, bound.get(address.key), twins)
 
 
-def _late_twin(entry: Desired, intent: Intent, id: str | None, twins: Iterable[str]) -> Diagnostic:
+def _late_twin(
+    address: Address, entry: Desired | None, intent: Intent, id: str | None, twins: Iterable[str]
+) -> Diagnostic:
     when = f" of {utc(intent.sent.own)}" if intent.sent is not None else ""
     named = ", ".join(f"`{twin}`" for twin in twins)
     managed = f"managed is `{id}`" if id is not None else "no group is managed under this key"
     return Diagnostic(
         "late-twin",
-        f"{entry.address}: a request{when} seems to have taken effect after all, and made another group",
-        span=entry.span,
+        f"{address}: a request{when} seems to have taken effect after all, and made another group",
+        span=entry.span if entry is not None else None,
         severity=Severity.WARNING,
-        address=entry.address,
+        address=address,
         notes=(f"{managed}; new since that request, under the name `{intent.name}`, is {named}",),
-        help="delete the one that is not needed in Fivetran, or write the `id:` of the right one into the entry",
+        help="delete the one that is not needed in Fivetran, or write the `id:` of the right one into its entry",
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
@@ -34,11 +34,22 @@ class _Strict(BaseModel):
 _Document = TypeVar("_Document", bound=_Strict)
 
 
+def _before_the_end_of_time(moment: datetime) -> datetime:
+    if moment.year >= _END_OF_TIME:
+        raise ValueError("no clock shows this time")
+    return moment
+
+
+_END_OF_TIME = 9000
+"""Years with which nothing can be reckoned any more."""
+_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_before_the_end_of_time)]
+
+
 class InstantDocument(_Strict):
     """A point in time by two clocks."""
 
-    own: AwareDatetime
-    server: AwareDatetime | None = None
+    own: _Time
+    server: _Time | None = None
 
 
 class IntentDocument(_Strict):
@@ -85,7 +96,7 @@ class StateDocument(_Strict):
     records: dict[str, RecordDocument] = Field(default_factory=dict)
     reviewed: dict[str, str] = Field(default_factory=dict)
     exemptions: tuple[ExemptionDocument, ...] = ()
-    written_at: AwareDatetime | None = None
+    written_at: _Time | None = None
 
 
 class EntryDocument(_Strict):
@@ -217,12 +228,12 @@ def _instant(document: InstantDocument | None) -> Instant | None:
 
 
 def moment_of(text: str) -> datetime | None:
-    """The time in a text that was written for people; None where it is none, or has no zone."""
+    """The time in a text that was written for people; None where it is none that can be reckoned with."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return moment if moment.tzinfo is not None and moment.year < _END_OF_TIME else None
 
 
 def _nested(fields: Any) -> dict[str, Any]:

@@ -89,10 +89,11 @@ def runs(account: Reconciliation) -> Iterator[Applied | None]:
     raise AssertionError("it does not converge")
 
 
-def check_converges(account: Reconciliation, expected: int) -> None:
+def check_converges(account: Reconciliation, expected: int, *, set_back: float = 0.0) -> None:
     """Nothing twice, each create unknown at most once over all runs, each sent once, and in the end an empty plan."""
     unknown: Counter[str] = Counter()
-    for applied in runs(account):
+    for number, applied in enumerate(runs(account)):
+        account.clock.seconds -= set_back if number == 0 else 0
         for outcome in applied.outcomes if applied is not None else ():
             unknown[str(outcome.address)] += outcome.status is Status.UNKNOWN
             assert outcome.status in {Status.DONE, Status.UNKNOWN, Status.HELD, Status.SKIPPED}
@@ -118,6 +119,25 @@ def test_creates_that_take_effect_late_are_made_once(number: int) -> None:
         account.declare(pairs())
         account.app.faults.add(*(parse_fault(str(late)) for late in late_creates(number)))
         check_converges(account, 2 * PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("date", "set_back"),
+    [
+        ({"date_header": "missing"}, 0.0),
+        ({"date_header": "garbage"}, 0.0),
+        ({"date_skew": 80_000.0}, 0.0),
+        ({"date_skew": -80_000.0}, 0.0),
+        ({}, 600.0),
+        ({"date_header": "missing"}, 600.0),
+    ],
+)
+def test_whatever_clocks_say_nothing_is_made_twice(date: Mapping[str, Any], set_back: float) -> None:
+    """The clock is set back after the first run."""
+    with reconciliation(**date) as account:
+        account.declare(pairs())
+        account.app.faults.add(*(parse_fault(str(late)) for late in late_creates(1)))
+        check_converges(account, 2 * PAIRS, set_back=set_back)
 
 
 @pytest.mark.parametrize("delay", [1.0, 60.0])
@@ -336,6 +356,22 @@ def test_an_effect_under_a_name_that_was_given_up_since_is_told() -> None:
         [(_, told)] = twins(account.plan())
         assert "no group is managed under this key" in told
         assert f"under the name `Finance`, is `{first}`" in told
+
+
+def test_an_effect_for_an_entry_that_was_given_up_since_is_told() -> None:
+    with reconciliation() as account:
+        open_create(account, delay=30.0)
+        account.declare({"sales": {"destination": BIG_QUERY}})
+        account.apply()
+        assert twins(account.plan()) == []
+        passes(account, 30.0)
+        [first] = account.app.dashboard.group_ids("Finance")
+        [(address, told)] = twins(account.plan())
+        assert address == "group.finance"
+        assert (
+            f"no group is managed under this key; new since that request, under the name `Finance`, is `{first}`"
+            in told
+        )
 
 
 def test_namesakes_that_others_make_meanwhile_are_no_reason_to_guess() -> None:

@@ -149,6 +149,8 @@ def test_nobody_else_can_read_the_files(file: StateFile, tmp_path: Path) -> None
         b'{"format": 1, "lineage": "x", "serial": -1, "account_id": "a", "records": {}}',
         b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {"group": {}}}',
         b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {}, "more": 1}',
+        b'{"format": 2, "lineage": "x", "serial": 1, "account_id": "a", "written_at": "9999-12-31T23:59:59Z"}',
+        b'{"format": 2, "lineage": "x", "serial": 1, "account_id": "a", "written_at": "2026-03-01T12:00:00"}',
         b"\xff\xfe",
         b"[" * 100_000,
     ],
