@@ -80,6 +80,7 @@ def test_the_run_that_sent_it_looks_and_does_not_send_it_again(team: Team) -> No
     assert team.posts() == 1
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
+    assert "what does not is created once `settle` has passed" in lost.stdout
     assert "Checked: a new plan still wants group.orders, destination.orders." in lost.stdout
     assert "Some answers never came. Run apply again" in lost.stdout
 
