@@ -40,6 +40,7 @@ from reconciler.emulator.routes import Router
 from reconciler.emulator.seed import Seed, plant, written_down
 from reconciler.emulator.store import Kind as StoredKind
 from reconciler.emulator.store import Store
+from reconciler.emulator.visibility import refuse_hidden
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -268,6 +269,7 @@ class Emulator:
         version = accepted_version(request.headers.get("Accept"))
         handler, arguments = self._router.find(request.method, request.path)
         body: Mapping[str, Any] = object_body(parsed_body(raw)) if request.method in {"POST", "PATCH"} else {}
+        refuse_hidden(self._account, request.path, arguments, body)
         return handler(self._account, Call(arguments, request.args.to_dict(), body, version))
 
 
