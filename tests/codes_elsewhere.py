@@ -19,6 +19,7 @@ CODES_ELSEWHERE = {
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
+    "cannot-recreate": "tests/cli/test_recreate.py::test_what_cannot_be_made_again_is_told",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
@@ -29,6 +30,7 @@ CODES_ELSEWHERE = {
     "events-unusable": "tests/unit/report/test_event_log.py::test_a_file_that_is_no_such_log_is_left_alone",
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
+    "gone-or-hidden": "tests/cli/test_recreate.py::test_what_is_gone_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
     "held": "tests/cli/test_removal.py::test_deletions_are_held_back_when_something_before_them_fails",
     "interrupted": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",

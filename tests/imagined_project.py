@@ -5,8 +5,9 @@ A model without any code of the product: entries, a memory of ids, and the rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from troubled_account import ENDED, Run
@@ -62,22 +63,26 @@ class Entry:
 @dataclass
 class Known:
     """What must be remembered of a key. `sent` is the password that was sent last, as far as that is remembered; with
-    `resend` it is not known whether it arrived. `before` are the groups that had the name when it was to be made."""
+    `resend` it is not known whether it arrived. `before` are the groups that had the name when it was to be made.
+    `going` are kinds that a run was about to delete, so that their absence is explained."""
 
     group: str | None = None
     destination: str | None = None
     sent: str | None = None
     resend: bool = False
     before: tuple[str, frozenset[str]] | None = None
+    going: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Expectation:
-    """What an apply has to go by: group by key where there is one, keys without, and why it must refuse."""
+    """What an apply has to go by: group by key where there is one, keys without, and why it must refuse. `missing` are
+    addresses of what is known and not there."""
 
     bound: dict[str, str]
     new: set[str]
     problems: set[str]
+    missing: set[str]
 
 
 @dataclass
@@ -112,19 +117,24 @@ class Imagined:
                 found[key] = found.pop(entry.was)
         return found
 
-    def expectation(self, contents: Contents) -> Expectation:
+    def expectation(self, contents: Contents, recreated: Collection[str] = ()) -> Expectation:
         """By which group each entry is meant: the `id:`, else what is remembered, else the one of exactly its name
-        that was not there before."""
+        that was not there before. What is known and not there is an error, unless it is `recreated`."""
         known, problems = self.remembered(), set()
         bound = {key: entry.id for key, entry in self.entries.items() if entry.id in contents and entry.id}
-        if any(entry.id is not None and entry.id not in contents for entry in self.entries.values()):
+        if any(self._is_mistyped(entry.id, contents) for entry in self.entries.values()):
             problems.add("unknown-id")
         for key, entry in self.entries.items():
             group = known[key].group if key in known else None
             if entry.id is None and group in contents and group and group not in bound.values():
                 bound[key] = group
+        missing = {f"{GROUP}.{key}" for key in self.entries if self._has_lost_its_group(key, known, contents)}
         taken, new = set(bound.values()), set()
         for key, entry in self.entries.items():
+            if f"{GROUP}.{key}" in missing:
+                if f"{GROUP}.{key}" in recreated:
+                    new.add(key)
+                continue
             if key in bound or entry.id is not None:
                 continue
             namesakes = [
@@ -139,11 +149,42 @@ class Imagined:
                 bound[key] = namesakes[0]
             else:
                 new.add(key)
+        missing |= {
+            f"{DESTINATION}.{key}"
+            for key, id in bound.items()
+            if self._has_lost_its_destination(key, id, known, contents)
+        }
         if not problems and self._has_vanished(known, contents):
             problems.add("vanished")
         if not problems and self._is_contradicted(bound):
             problems.add("removed-and-declared")
-        return Expectation(bound, new, problems)
+        if not problems and missing - {*recreated}:
+            problems.add("gone-or-hidden")
+        return Expectation(bound, new, problems, missing)
+
+    def _is_mistyped(self, id: str | None, contents: Contents) -> bool:
+        """Whether an id is that of nothing that was ever known, and nearly that of a group."""
+        if (
+            id is None
+            or id in contents
+            or any(id in {each.group, each.destination} for each in self.known.values())
+        ):
+            return False
+        return bool(get_close_matches(id, contents, n=1, cutoff=0.7))
+
+    def _has_lost_its_group(self, key: str, known: Mapping[str, Known], contents: Contents) -> bool:
+        entry, each = self.entries[key], known.get(key, Known())
+        if entry.id is not None:
+            return entry.id not in contents
+        return each.group is not None and each.group not in contents and GROUP not in each.going
+
+    def _has_lost_its_destination(
+        self, key: str, id: str, known: Mapping[str, Known], contents: Contents
+    ) -> bool:
+        """One that is remembered under another id was that of another group."""
+        each = known.get(key, Known())
+        is_known = each.destination == id and DESTINATION not in each.going
+        return self.entries[key].has_destination and is_known and "destination" not in contents[id]
 
     def _has_vanished(self, known: Mapping[str, Known], contents: Contents) -> bool:
         """What is remembered and there, and neither declared nor given up."""
@@ -181,10 +222,14 @@ class Imagined:
         for change in run.planned.plan.forgotten:
             self._drop(change.address.kind, change.address.key)
         for (kind, key), action in actions.items():
+            status = statuses.get((kind, key), Status.UNKNOWN if run.killed else Status.DONE)
+            if action is Action.DELETE and status is Status.UNKNOWN and key in self.known:
+                self.known[key].going.add(kind)
             if action in {Action.DELETE, Action.FORGET}:
                 continue
             self.known.setdefault(key, Known())
-            status = statuses.get((kind, key), Status.UNKNOWN if run.killed else Status.DONE)
+            if action in {Action.NO_OP, Action.ADOPT} or status in {*ENDED, Status.UNKNOWN}:
+                self.known[key].going.discard(kind)
             if kind == GROUP:
                 self._learn_group(key, action, status, expected=expected, before=before)
             else:
@@ -249,6 +294,7 @@ class Imagined:
         if each is None:
             return
         self.must_be_healthy.discard(each.group or "")
+        each.going.discard(kind)
         if kind == GROUP:
             each.group, each.before = None, None
         else:

@@ -80,7 +80,8 @@ def _emulator() -> Emulator:
 class Reconciliation:
     """A project in `folder` and an account that behaves as told.
 
-    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `planned` and `applied` are
+    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `options` are those of the
+    command line, by their names in `Settings`. `planned` and `applied` are
     what the last apply has come to so far.
     """
 
@@ -95,6 +96,7 @@ class Reconciliation:
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)
         self.secrets: dict[str, str] = {}
+        self.options: dict[str, Any] = {}
         self._confidential: set[str] = set()
         self.planned: Planned | None = None
         self.applied: Applied | None = None
@@ -211,6 +213,7 @@ class Reconciliation:
             holder=Holder(1, "host", "user", "", "test"),
             allowed={"changed_fraction": 1.0},
             parallelism=self.parallelism,
+            **self.options,
         )
         if self._specs is None:
             self._specs = load_declared(settings)

@@ -290,6 +290,7 @@ class Project:
         self.secrets: dict[str, str] = {}
         self.workers = 1
         self.fail_fast = False
+        self.recreate: tuple[str, ...] = ()
         self.file = StateFile(folder / "state" / "state.json", "state.json")
         self._specs: Specs | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -390,6 +391,7 @@ class Project:
             allowed={"changed_fraction": 1.0, "deletes": 100, "replacements": 100},
             parallelism=self.workers,
             fail_fast=self.fail_fast,
+            recreate=self.recreate,
         )
         self._specs = self._specs or load_declared(settings)
         with Transport(

@@ -15,6 +15,7 @@ from reconciler.cli.exit import Exit, exit_after, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
+    recreate_option,
     run_options,
     scope_options,
     secrets_option,
@@ -103,6 +104,7 @@ class Approval:
 @shared_options
 @strict_option
 @secrets_option
+@recreate_option
 @scope_options
 @settings_option
 @run_options
@@ -164,6 +166,7 @@ def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
         "--exclude": shared.excludes,
         "--changed-since": shared.changed_since,
         "--resend-secret": shared.resend,
+        "--recreate": shared.recreate,
         "--secrets": not shared.compare_secrets,
         "--expect": expect,
     }

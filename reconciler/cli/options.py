@@ -27,6 +27,7 @@ class Shared:
     strict: bool = False
     compare_secrets: bool = True
     resend: tuple[str, ...] = ()
+    recreate: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     changed_since: str | None = None
@@ -147,6 +148,23 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(shared=chosen, **others)
 
     return with_secrets
+
+
+def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--recreate`, which becomes part of the shared options. Stands below them."""
+
+    @click.option(
+        "--recreate",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Make this entry again, which is gone from Fivetran or hidden from these credentials: an address or a"
+        " key, `*` for any text. A group brings its destination. Repeatable.",
+    )
+    @functools.wraps(command)
+    def with_recreate(*, shared: Shared, recreate: tuple[str, ...], **others: Any) -> Any:
+        return command(shared=replace(shared, recreate=recreate), **others)
+
+    return with_recreate
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:

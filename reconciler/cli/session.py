@@ -94,6 +94,7 @@ class Session:
             strict=self.shared.strict,
             compare_secrets=self.shared.compare_secrets,
             resend=self.shared.resend,
+            recreate=self.shared.recreate,
             allowed=self.shared.allowed,
             overridden=self.shared.overridden,
             reason=self.shared.reason,

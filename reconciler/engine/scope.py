@@ -20,7 +20,7 @@ def selected(
     filter with a slip in it must not look like "no changes".
     """
     problems = [
-        _names_nothing(each, addresses) for each in (*targets, *excludes) if not _named(each, addresses)
+        _names_nothing(each, addresses) for each in (*targets, *excludes) if not named(each, addresses)
     ]
     if problems:
         raise ReconcilerError(problems)
@@ -39,10 +39,11 @@ def with_groups(wanted: Collection[Address], addresses: Collection[Address]) -> 
 
 def _all_named(selectors: Iterable[str], addresses: Collection[Address]) -> Iterator[Address]:
     for selector in selectors:
-        yield from _named(selector, addresses)
+        yield from named(selector, addresses)
 
 
-def _named(selector: str, addresses: Collection[Address]) -> list[Address]:
+def named(selector: str, addresses: Collection[Address]) -> list[Address]:
+    """The addresses that one selector names."""
     return [each for each in addresses if fnmatchcase(str(each), selector) or fnmatchcase(each.key, selector)]
 
 

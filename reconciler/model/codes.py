@@ -111,6 +111,12 @@ EXPLANATIONS = MappingProxyType(
             "nothing, and a hard one is meant to hold whoever applies: the way around it is a reviewed "
             "change of the project file."
         ),
+        "cannot-recreate": (
+            "`--recreate` makes again what an earlier run knows and what is not to be seen any more. It "
+            "names an entry that is there, that no run has made yet, that is declared with an `id:` (the "
+            "new group will have another one), or whose name another group has, so that there would be "
+            "two. Nothing is sent. Correct the option, or the entry."
+        ),
         "conflict": (
             "Fivetran answered 409: what exists in the account does not allow this call, for example "
             "because a group has a destination already, or connections still load into it. A new plan "
@@ -193,6 +199,14 @@ EXPLANATIONS = MappingProxyType(
             "review, so what is read and what is sent could differ. They are refused everywhere in a "
             "spec, also as escapes in quotes. Remove the character; tabs and line ends are fine where "
             "YAML allows them."
+        ),
+        "gone-or-hidden": (
+            "An earlier run knows this object, or the entry names it by `id:`, and the account does not "
+            "show it: no list has it, and asked for by its id Fivetran answers 404 or 403. Either it was "
+            "deleted, or these credentials may not see it: the API key of a user with a role sees a part "
+            "of the account only. To make it again could make it twice, so nothing is sent. Use a key "
+            "that sees it. Where it was deleted for certain, `--recreate ADDRESS` makes it again; an "
+            "entry that is to be given up belongs below `removed:`. `--exclude ADDRESS` leaves it out."
         ),
         "has-connections": (
             "An entry is to be deleted while connections of users load into its destination. Fivetran "
@@ -617,9 +631,9 @@ EXPLANATIONS = MappingProxyType(
             "faster than catalogues follow. To say that a field is meant, write it below `extra_config:`."
         ),
         "unknown-id": (
-            "An entry names a group by `id:`, and the account has no group of this id. An id wins over a "
-            "name, so the entry is not created under another id. Correct the id, or remove the line to "
-            "find the group by its name or to create it."
+            "An entry names a group by `id:`, and the account has no group of this id, but one whose id is "
+            "nearly the same. An id wins over a name, so the entry is not created under another id. "
+            "Correct the id, or remove the line to find the group by its name or to create it."
         ),
         "unknown-key": (
             "This key means nothing at this place. Ignoring it would hide a typing mistake, and the "

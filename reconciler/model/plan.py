@@ -160,7 +160,8 @@ class Plan:
 
     `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
     `blockers` it is not applied. Plans of one `digest` would do the same. `narrowing` is None for a plan
-    of everything. `judgements` are what the policies of the project say, also those that passed.
+    of everything. `judgements` are what the policies of the project say, also those that passed. `recreated` are
+    addresses of missing objects that `--recreate` makes again.
     """
 
     account_id: str
@@ -175,6 +176,13 @@ class Plan:
     digest: str = ""
     narrowing: Narrowing | None = None
     judgements: tuple[Judgement, ...] = ()
+    recreated: tuple[Address, ...] = ()
+
+    @property
+    def unseen(self) -> tuple[Diagnostic, ...]:
+        """The findings about entries that are known and that the account does not show. The plan is incomplete
+        without them."""
+        return tuple(each for each in self.blockers if each.code == "gone-or-hidden")
 
     @property
     def effective(self) -> tuple[Change, ...]:

@@ -188,7 +188,7 @@ def _settle(
 ) -> None:
     """Take back the intents of what was certainly not done, so that nobody looks for it."""
     entries = {
-        outcome.address: planned.records.get(outcome.address)
+        outcome.address: _taken_back(outcome, planned.records.get(outcome.address), workspace.memory.records)
         for outcome in outcomes
         if outcome.status in _NOT_DONE
     }
@@ -204,6 +204,14 @@ def _settle(
         workspace.memory.settle({reviewed.digest})
 
 
+def _taken_back(outcome: Outcome, before: Record | None, now: Mapping[Address, Record]) -> Record | None:
+    """The record from before a call that was not carried out. A replacement that failed keeps its intent: its deletion
+    may have worked, and the next plan must know why the object is gone (S-13)."""
+    if before is None or outcome.action is not Action.REPLACE or outcome.status is not Status.FAILED:
+        return before
+    return replace(before, intent=now[outcome.address].intent)
+
+
 def _is_of_everything(workspace: Workspace, planned: Planned) -> bool:
     """Whether all that the specs declare is in effect now, so that nothing of earlier plans can be left."""
     specs = workspace.specs
@@ -215,10 +223,11 @@ _NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCEL
 
 
 def _known_as(step: Step, record: Record | None) -> bool:
-    return record is not None and (record.id, record.applied, record.protected) == (
+    return record is not None and (record.id, record.applied, record.protected, record.intent) == (
         step.change.id,
         step.declared,
         step.protected,
+        None,  # a deletion that was stopped and taken back must not explain a later absence
     )
 
 
@@ -267,7 +276,9 @@ def _still_wanted(workspace: Workspace, touched: Collection[Address], looks: int
 
     def is_empty() -> bool | None:
         nonlocal left
-        left = tuple(change.address for change in make_plan(workspace, touched).plan.effective)
+        plan = make_plan(workspace, touched).plan
+        left = tuple(change.address for change in plan.effective)
+        left += tuple(each.address for each in plan.unseen if each.address is not None)
         return not left or None
 
     Looking(workspace.settings.clock, workspace.cancelled).until_seen(is_empty, looks)

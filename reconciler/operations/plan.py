@@ -6,14 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api import wire
-from reconciler.api.errors import ApiError
+from reconciler.api.errors import ApiError, Forbidden
 from reconciler.engine.bind import awaited, bind_groups, is_unanswered, moved
 from reconciler.engine.budget import Left, cost_of, shortfalls
 from reconciler.engine.digest import digest_of
 from reconciler.engine.failure import explain_read
 from reconciler.engine.limits import Limits, exceeded
 from reconciler.engine.looking import Looking
-from reconciler.engine.observe import Listing, Observer
+from reconciler.engine.missing import Absences, Seen, absences, find_missing, idle_selectors
+from reconciler.engine.observe import Details, Listing, Observer
 from reconciler.engine.planner import Planner, Step, tests_outstanding
 from reconciler.engine.removal import (
     Removal,
@@ -64,7 +65,7 @@ def make_plan(
 ) -> Planned:
     """Compare entries with the account: one account call, two lists, one read per destination of a group that
     exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
-    knows and the other does not show costs more: it is looked for before it counts as gone.
+    knows and the other does not show costs more: it is looked for before it counts as missing (S-13).
 
     What is out of scope is not read. `scope` takes the place of that of the command line. `only` is for looking at
     these addresses once more after an apply, when limits are of no interest.
@@ -76,6 +77,7 @@ def make_plan(
     began, sent = clock.monotonic(), workspace.courier.requests_sent
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))
     chosen = _scope(workspace, records, scope if scope is not None else only)
+    is_new = scope is None and only is None
     scope = chosen.addresses
     try:
         account = _the_right_account(workspace)
@@ -86,14 +88,18 @@ def make_plan(
         listing = _listing(observer, wanted, remembered)
         bound = bind_groups(specs.groups, listing.groups, records, scope)
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
-        details = _details(observer, entries, listing, bound, remembered)
+        looked = _details(observer, entries, listing, bound, remembered)
+        details = looked.found
+        seen = Seen(listing, looked, bound)
+        absent = _absences(workspace, account, entries, records, seen, is_new=is_new)
         listing = replace(listing, destinations=listing.destinations | details.keys())
         _refuse_vanished(specs, listing, _missed(records, chosen))
         _refuse_contradictions(specs, bound, scope)
         undertaker = _undertaker(workspace, listing, records)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
-        steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
-        blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
+        live = {GROUP: listing.groups, DESTINATION: details}
+        steps = _steps(workspace, entries, bound, live, records, unplanned=absent.unplanned)
+        blockers = (*absent.findings, *removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     changes = [steps[address].change for address in sorted(steps, key=by_entry)]
@@ -114,6 +120,7 @@ def make_plan(
         requests=workspace.courier.requests_sent - sent,
         seconds=clock.monotonic() - began,
         narrowing=chosen.narrowing,
+        recreated=tuple(sorted(absent.recreated, key=by_entry)),
     )
     managed = _managed(specs, listing, bound)
     beyond: Iterable[Diagnostic] = ()
@@ -256,12 +263,42 @@ def _observer(workspace: Workspace) -> Observer:
 
 
 def _listing(observer: Observer, wanted: list[Desired], remembered: Mapping[Address, Record]) -> Listing:
-    """The lists, with everything that earlier runs made or may have made of the `wanted` groups. `remembered` are
-    the records in scope."""
-    listing = observer.list_account({record.id for record in remembered.values() if record.id is not None})
+    """The lists, with everything that earlier runs made or may have made of the `wanted` groups, and what their `id:`
+    names. `remembered` are the records in scope."""
+    declared = {each.id or remembered.get(each.address, Record()).id for each in wanted}
+    known = {*declared, *(record.id for record in remembered.values())}
+    listing = observer.list_account({id for id in known if id is not None})
+    _refuse_others(listing.refused, declared)
     if not awaited(wanted, listing.groups, remembered):
         return listing
     return observer.list_again(listing, lambda groups: not awaited(wanted, groups, remembered))
+
+
+def _refuse_others(refused: Mapping[str, Forbidden], declared: Collection[str | None]) -> None:
+    """Raise the answer 403 about any object that is not declared: it is the answer to no entry, so it ends the run."""
+    for id, error in refused.items():
+        if id not in declared:
+            raise error
+
+
+def _absences(
+    workspace: Workspace,
+    account: wire.Account,
+    entries: list[Desired],
+    records: Mapping[Address, Record],
+    seen: Seen,
+    *,
+    is_new: bool,
+) -> Absences:
+    """What is missing of these entries. Of a plan that is made again, a part may be in effect: a selector that names
+    nothing that is missing is an error in a new plan only."""
+    selectors = workspace.settings.recreate
+    missing = find_missing(entries, records, seen)
+    found = absences(missing, selectors, [each.address for each in entries], account)
+    if not is_new:
+        return found
+    idle = idle_selectors(selectors, entries, missing, records, seen)
+    return replace(found, findings=(*found.findings, *idle))
 
 
 def _details(
@@ -270,7 +307,7 @@ def _details(
     listing: Listing,
     bound: Mapping[str, str],
     remembered: Mapping[Address, Record],
-) -> dict[str, Observed]:
+) -> Details:
     """Destinations by id: those of all entries, and those that are remembered and that their list leaves out.
     `remembered` are the records in scope."""
     expected = {
@@ -279,9 +316,13 @@ def _details(
         if address.kind == DESTINATION and (record.id or is_unanswered(record))
     }
     expected &= listing.groups.keys()
-    declared = (bound.get(each.address.key) for each in entries if each.address.kind == DESTINATION)
-    wanted = {id for id in declared if id is not None} | (expected - listing.destinations)
-    return observer.details(sorted(wanted), expected)
+    declared = {
+        id for each in entries if each.address.kind == DESTINATION and (id := bound.get(each.address.key))
+    }
+    wanted = declared | (expected - listing.destinations)
+    details = observer.details(sorted(wanted), expected)
+    _refuse_others(details.refused, declared)
+    return details
 
 
 def _steps(
@@ -290,8 +331,11 @@ def _steps(
     bound: Mapping[str, str],
     live: Mapping[str, Mapping[str, Observed]],
     records: Mapping[Address, Record],
+    *,
+    unplanned: Collection[Address],
 ) -> dict[Address, Step]:
-    """One step per entry; `live` is by kind and id. Raises `ReconcilerError` with everything that cannot be planned."""
+    """One step per entry that is not `unplanned`; `live` is by kind and id. Raises `ReconcilerError` with everything
+    that cannot be planned."""
     planner = Planner(
         workspace.registry.resolve,
         workspace.memory.fingerprinter(),
@@ -300,6 +344,8 @@ def _steps(
     )
     steps = []
     for desired in entries:
+        if desired.address in unplanned:
+            continue
         observed = live[desired.address.kind].get(bound.get(desired.address.key, ""))
         steps.append(planner.step(desired, observed, records.get(desired.address)))
     if planner.diagnostics:

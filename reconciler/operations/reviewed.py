@@ -61,7 +61,7 @@ def saved_plan(workspace: Workspace, planned: Planned, valid_for: timedelta = VA
         scope=tuple(sorted(map(str, scope))),
         compare_secrets=workspace.settings.compare_secrets,
         resend=workspace.settings.resend,
-        complete=True,
+        complete=not planned.plan.unseen,
         expected=tuple(expectations(planned, planned.plan.effective).values()),
         plan=planned.plan,
     )
@@ -113,8 +113,12 @@ def plan_again(workspace: Workspace, saved: SavedPlan) -> Planned:
     left out as well. Raises `ReconcilerError` with everything that is not as it was reviewed.
     """
     refuse_outdated(saved, workspace)
+    recreate = tuple(map(str, saved.plan.recreated))
+    workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
     try:
         planned = make_plan(workspace, scope=frozenset(_address(text) for text in saved.scope))
+        if planned.plan.unseen:
+            raise ReconcilerError(planned.plan.unseen)
     except ReconcilerError as error:
         raise ReconcilerError(_as_refusals(error, workspace, saved)) from error
     return _as_reviewed(workspace, planned, saved)
@@ -167,6 +171,7 @@ def _as_refusals(error: ReconcilerError, workspace: Workspace, saved: SavedPlan)
 
 _ANOTHER_OBJECT = {
     "ambiguous-name": "several groups have its name now",
+    "gone-or-hidden": "it is gone from Fivetran, or hidden from these credentials",
     "replace-refused": "something else is in its place now",
     "unknown-id": "it is gone from Fivetran",
 }
@@ -272,7 +277,7 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, Reviewed]
     stopped = _decoded(kept) if kept is not None else None
     if kept is not None and stopped is not None and stopped.plan.digest == digest:
         return plan_again(workspace, stopped), Reviewed(digest, kept)
-    if not planned.plan.effective:
+    if not planned.plan.effective and not planned.plan.unseen:
         raise _refused("plan-applied", "nothing is left to do: what was approved is in effect already", DONE)
     raise ReconcilerError(
         [
@@ -281,6 +286,7 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, Reviewed]
                 f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
                 notes=(
                     "the specs or the account have changed since the approval, or the scope is another one",
+                    *(each.message for each in planned.plan.unseen),
                 ),
                 help="look at what `reconciler plan` shows now, and have it approved",
             )

@@ -58,6 +58,7 @@ def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -
             {"address": str(change.address), "action": str(change.action)} for change in plan.effective
         ],
         "blockers": findings_data(plan.blockers),
+        "recreated": [str(address) for address in plan.recreated],
         "allowed": dict(allowed),
         "policies": [_judgement(each) for each in plan.judgements],
         "reason": one_line(reason) if reason else None,

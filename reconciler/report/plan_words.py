@@ -23,8 +23,10 @@ RISKS = {
 
 
 def counts_text(plan: Plan) -> str:
-    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`."""
-    if not plan.effective:
+    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
+
+    Nobody knows that of a plan without what it could not see."""
+    if not plan.effective and not plan.unseen:
         return NO_CHANGES
     add, change, destroy = added_changed_destroyed(plan)
     return f"Plan: {add} to add, {change} to change, {destroy} to destroy."

@@ -65,7 +65,8 @@ OWN = "x_reconciler"
 def terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document. `at` is when the plan was made, `extra` stands in our own data beside what is always there.
 
-    `complete` means what it means there: nothing is left out, so a plan of a part is not.
+    `complete` means what it means there: nothing is left out, so a plan of a part is not, nor one without what it could
+    not see.
     """
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, before(change), after(change, ids)) for change in plan.changes]
@@ -86,7 +87,7 @@ def terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[s
         **({"checks": [_check(each) for each in plan.judgements]} if plan.judgements else {}),
         "timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "applyable": applies and not plan.blockers,
-        "complete": plan.narrowing is None,
+        "complete": plan.narrowing is None and not plan.unseen,
         "errored": False,
         **_own({**_about(plan), **extra}),
     }

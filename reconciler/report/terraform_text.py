@@ -103,7 +103,7 @@ def _legend(changes: Iterable[Change]) -> str:
 
 def _counts(plan: Plan) -> str:
     """What is only to be remembered counts as imported here, as in Terraform."""
-    if not plan.effective and not plan.adopted and not plan.forgotten:
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.unseen):
         return NO_CHANGES
     add, change, destroy = added_changed_destroyed(plan)
     imported = sum(map(is_imported, plan.changes))

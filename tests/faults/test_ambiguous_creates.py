@@ -200,12 +200,23 @@ def test_the_second_call_may_be_lost_too(lost: str) -> None:
             check_settled(account)
 
 
-def test_an_answer_about_another_group_is_put_right_by_the_next_run() -> None:
-    """Nothing in the answer to a creation says that its id is wrong."""
+def test_an_answer_about_another_group_makes_nothing_twice() -> None:
+    """Nothing in the answer to a creation says that its id is wrong. S-13: the next run does not find it, and says
+    which groups have the names."""
     with crowd("POST /v1/groups other-id") as account:
         applied = account.attempt()
         assert applied is not None
         account.app.faults.clear()
+        assert account.attempt() is None
+        assert account.planned is not None
+        findings = account.planned.plan.blockers
+        assert {each.code for each in findings} == {"gone-or-hidden"}
+        entries = {**ENTRIES, "ledger": {"name": "Ledger"}}
+        for each in findings:
+            assert each.address is not None
+            [_, taking, *_] = each.notes
+            entries[each.address.key] = {**entries[each.address.key], "id": taking.split("`")[1]}
+        account.declare(entries)
         account.attempt()
         check_settled(account)
 

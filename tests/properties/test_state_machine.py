@@ -256,7 +256,12 @@ class Machine(RuleBasedStateMachine):
     def _remove(self, model: Imagined, number: int, extent: str) -> None:
         """With a tombstone that names the live group."""
         expected = model.expectation(self.account.contents)
-        bound = [key for key in model.entries if key in expected.bound and key != "anchor"]
+        given_up = {id for id, _ in model.tombstones.values()}
+        bound = [
+            key
+            for key in model.entries
+            if key != "anchor" and expected.bound.get(key, "") not in {"", *given_up}
+        ]
         for key in _pick(bound, number):
             entry = model.entries[key]
             if expected.problems or entry.was or (extent == "destination" and not entry.has_destination):
@@ -291,20 +296,28 @@ class Machine(RuleBasedStateMachine):
         before = self.account.contents
         expected = self.models[actor].expectation(before)
         try:
-            self.projects[actor].plan()
-            refused: set[str] = set()
+            refused = {each.code for each in self.projects[actor].plan().plan.blockers}
         except ReconcilerError as error:
             refused = {each.code for each in error.diagnostics}
         assert refused == expected.problems
         assert self.account.contents == before
 
-    def _apply(self, actor: int, workers: int, line: Line | None = None, *, troubled: bool = False) -> Run:
+    def _apply(
+        self,
+        actor: int,
+        workers: int,
+        line: Line | None = None,
+        *,
+        troubled: bool = False,
+        recreate: tuple[str, ...] = (),
+    ) -> Run:
         model, project = self.models[actor], self.projects[actor]
         before = self.account.contents
-        expected = model.expectation(before)
+        expected = model.expectation(before, recreate)
         sent = {key: model.is_sent(key) for key in model.entries}
-        project.workers = workers
+        project.workers, project.recreate = workers, recreate
         run = project.apply(line)
+        project.recreate = ()
         judge(run)
         assert project.memory is None or project.memory.lineage  # O8: it can be read
         after = self.account.contents
@@ -417,7 +430,7 @@ class Machine(RuleBasedStateMachine):
                 namesakes = [
                     id for id, group in contents.items() if group["name"] == entry.name and id not in taken
                 ]
-                if len(namesakes) > 1:
+                if len(namesakes) > 1 or (namesakes and f"group.{key}" in expected.missing):
                     entry.id = namesakes[0]
         if expected.problems == {"removed-and-declared"}:
             bound = expected.bound.values()
@@ -429,6 +442,9 @@ class Machine(RuleBasedStateMachine):
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
+        named = {f"group.{key}" for key, entry in model.entries.items() if entry.id is not None}
+        if expected.problems == {"gone-or-hidden"} and not expected.missing & named:
+            self._apply(actor, 1, recreate=tuple(sorted(expected.missing)))
 
     def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
         model = self.models[actor]
