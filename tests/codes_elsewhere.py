@@ -93,6 +93,20 @@ CODES_ELSEWHERE = {
     "rate-limited": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "redirected": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "removal-done": "tests/cli/test_removal.py::test_a_tombstone_deletes_the_destination_and_then_its_group",
+    "removal-needs-name": (
+        "tests/cli/test_removal_identity.py::test_what_nobody_remembers_needs_its_name_too"
+    ),
+    "removal-of-another": "tests/cli/test_removal_identity.py::test_all_that_is_wrong_is_told_at_once",
+    "removal-other-id": (
+        "tests/cli/test_removal_identity.py"
+        "::test_the_id_of_somebody_else_is_refused_and_the_right_line_offered"
+    ),
+    "removal-other-name": (
+        "tests/cli/test_removal_identity.py::test_a_group_that_was_renamed_outside_is_shown_so_and_removed"
+    ),
+    "removal-unknown-id": (
+        "tests/cli/test_removal_identity.py::test_an_id_of_another_account_is_an_error_that_says_what_to_do"
+    ),
     "removed-and-declared": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),

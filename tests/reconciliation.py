@@ -98,6 +98,7 @@ class Reconciliation:
         self._confidential: set[str] = set()
         self.planned: Planned | None = None
         self.applied: Applied | None = None
+        self._seen = 0
         self._specs: Specs | None = None
         self._state = folder / "state" / "state.json"
         self.canaries = Watch()
@@ -113,23 +114,24 @@ class Reconciliation:
 
     def plan(self) -> Planned:
         """A plan, which must not write anything, neither here nor there."""
-        before, files = len(self.history), sorted(self.folder.rglob("*"))
+        self.news()
+        files = sorted(self.folder.rglob("*"))
         with self._open() as workspace:
             planned = make_plan(workspace)
-        assert {each.method for each in self.history[before:]} <= {"GET"}
+        assert {each.method for each in self.news()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
         return planned
 
     def apply(self) -> list[Exchange]:
         """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
         after it must be empty."""
-        before = len(self.history)
+        self.news()
         applied = self.attempt()
         assert self.planned is not None
         assert self.planned.plan.blockers == ()
         if applied is not None:
             check(applied)
-        return [each for each in self.history[before:] if each.method != "GET"]
+        return [each for each in self.news() if each.method != "GET"]
 
     def attempt(self) -> Applied | None:
         """Plan and apply, as the command does, whatever comes of it: None where nothing was to be done, or where
@@ -161,7 +163,7 @@ class Reconciliation:
 
     def apply_saved(self, content: bytes) -> list[Exchange]:
         """Apply a saved plan, as the command does; the writes that were sent. Everything must work."""
-        before = len(self.history)
+        self.news()
         with self._open() as workspace:
             workspace.memory.prepare()
             self.planned = plan_again(workspace, decoded_plan(content))
@@ -171,7 +173,7 @@ class Reconciliation:
                 check(self.applied)
             else:
                 adopt_only(workspace, self.planned)
-        return [each for each in self.history[before:] if each.method != "GET"]
+        return [each for each in self.news() if each.method != "GET"]
 
     def forget(self) -> None:
         """Lose the memory, but not the key of the fingerprints."""
@@ -187,6 +189,12 @@ class Reconciliation:
     def history(self) -> tuple[Exchange, ...]:
         """Every request so far."""
         return tuple(self.app.history())
+
+    def news(self) -> list[Exchange]:
+        """The requests since this was asked last. A long history is not read again and again."""
+        news = self.app.history(self._seen)
+        self._seen = news[-1].sequence if news else self._seen
+        return news
 
     @property
     def kept(self) -> str:

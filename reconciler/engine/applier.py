@@ -34,11 +34,31 @@ from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
 from reconciler.model.outcome import Outcome, Status
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Connection
 from reconciler.model.record import Record
+from reconciler.model.removal import Removed
 
 OUTAGES = 5
 """So many calls in a row without an answer, each after its repeats, end the run."""
+
+
+@dataclass(slots=True)
+class Deletion:
+    """Everything that a worker needs to delete one object. `deleted` grows by each connection that is gone before it,
+    and says so also where the deletion itself does not work."""
+
+    client: Client
+    removal: Removal
+    deleted: list[Connection] = field(default_factory=list)
+
+    def carry_out(self) -> None:
+        """Delete it. Raises `ApiError`."""
+        for connection in self.removal.connections:
+            with suppress(NotFound):
+                self.client.delete_connection(connection.id)
+            self.deleted.append(connection)
+        change = self.removal.change
+        KINDS[change.address.kind].delete(self.client, change.id or "")
 
 
 @dataclass(slots=True)
@@ -50,6 +70,7 @@ class _Flight:
     id: str | None = None
     found: bool = False
     tests: bool = False
+    deletion: Deletion | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +86,7 @@ class Applier:
     clock: Clock
     relay: Relay
     cancelled: threading.Event
-    remember: Callable[[Address, Record | None], None]
+    remember: Callable[[Address, Record | Removed], None]
     namesakes: Callable[[str], Iterable[str]]
     workers: int = 1
     fail_fast: bool = False
@@ -116,9 +137,10 @@ class Applier:
             elif task.address in self._written:
                 self._start_tests(crew, self._written.pop(task.address))
             else:
-                self._flights[task.address] = _Flight(task, self.clock.monotonic())
+                flight = _Flight(task, self.clock.monotonic())
+                self._flights[task.address] = flight
                 self.relay(ChangeStarted(task.address, task.change.action))
-                crew.start(task.address, self._write(task))
+                crew.start(task.address, self._write(flight))
 
     def _start_tests(self, crew: Crew, flight: _Flight) -> None:
         step = flight.task.work
@@ -139,7 +161,7 @@ class Applier:
             stopping = self.cancelled.is_set() or bool(self._stopped_by)
             return self._untested(self._written.pop(task.address), None) if stopping else None
         if self.cancelled.is_set():
-            return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
+            return _outcome(task, Status.CANCELLED)
         if isinstance(task.work, Removal) and self._trouble is not None:
             trouble = self._trouble
             why = f"{trouble.address} {trouble.how}"
@@ -158,12 +180,14 @@ class Applier:
 
     def _not_tried(self, task: Task, status: Status, code: str, what: str) -> Outcome:
         reason = Diagnostic(code, what, span=task.change.span, address=task.address)
-        return Outcome(task.address, task.change.action, status, id=task.change.id, diagnostics=(reason,))
+        return replace(_outcome(task, status), diagnostics=(reason,))
 
-    def _write(self, task: Task) -> Callable[[], Any]:
+    def _write(self, flight: _Flight) -> Callable[[], Any]:
         """The work of one verb, with everything that it needs: workers look at nothing of ours."""
+        task = flight.task
         if isinstance(task.work, Removal):
-            return partial(_bury, self.client, task.work)
+            flight.deletion = Deletion(self.client, task.work)
+            return flight.deletion.carry_out
         step, change = task.work, task.change
         kind = KINDS[change.address.kind]
         match change.action:
@@ -193,7 +217,8 @@ class Applier:
         elif finished.error is not None:
             self._finish(self._failed(flight, finished.error), board)
         elif isinstance(flight.task.work, Removal):
-            self._write_down(finished.address, None, f"{finished.address} is deleted")
+            removed = flight.task.work.removed
+            self._write_down(finished.address, removed, f"{finished.address} is deleted")
             self._finish(self._ended(flight, Status.DONE), board)
         else:
             self._made(flight, flight.task.work, finished.result, board)
@@ -254,13 +279,12 @@ class Applier:
         )
 
     def _ended(self, flight: _Flight, status: Status) -> Outcome:
-        return Outcome(
-            flight.task.address,
-            flight.task.change.action,
-            status,
+        return replace(
+            _outcome(flight.task, status),
             id=flight.id or flight.task.change.id,
             found=flight.found,
             seconds=self.clock.monotonic() - flight.began,
+            deleted_first=tuple(flight.deletion.deleted) if flight.deletion is not None else (),
         )
 
     def _finish(self, outcome: Outcome, board: Board) -> None:
@@ -304,9 +328,9 @@ class Applier:
         )
         self._write_down(step.change.address, record, f"{step.change.address} is written (id `{id}`)")
 
-    def _write_down(self, address: Address, record: Record | None, done: str) -> None:
+    def _write_down(self, address: Address, entry: Record | Removed, done: str) -> None:
         try:
-            self.remember(address, record)
+            self.remember(address, entry)
         except OSError as error:
             self._stopped_by = self._stopped_by or "not-remembered"
             self.unremembered.append(
@@ -327,11 +351,9 @@ def _nothing() -> None:
     """What is only tested needs no write."""
 
 
-def _bury(client: Client, removal: Removal) -> None:
-    for connection in removal.connections:
-        with suppress(NotFound):
-            client.delete_connection(connection)
-    KINDS[removal.change.address.kind].delete(client, removal.change.id or "")
+def _outcome(task: Task, status: Status) -> Outcome:
+    change = task.change
+    return Outcome(task.address, change.action, status, id=change.id, live=change.live)
 
 
 def _replace(client: Client, step: Step, id: str, looking: Looking, relay: Relay) -> Created:

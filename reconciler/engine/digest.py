@@ -63,6 +63,7 @@ def _change(change: Change, plan: Plan) -> dict[str, Any]:
         "id": change.id,
         "parents": {str(parent): ids.get(parent) for parent in change.depends_on},
         "fields": sorted((_field(field) for field in change.fields), key=lambda each: each[0]),
+        **({"recognised_by": change.recognised_by} if change.recognised_by else {}),
     }
 
 
@@ -90,4 +91,4 @@ def _told(declared: Any, value: Any) -> str:
 
 
 def _removed(removal: Removal) -> dict[str, Any]:
-    return {"connections": sorted(removal.connections)}
+    return {"connections": sorted(each.id for each in removal.connections)}

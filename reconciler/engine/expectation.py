@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.engine.planner import Step
-from reconciler.engine.removal import Removal
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import SILENT, Action, Change, FieldChange
 from reconciler.model.resource import Desired
@@ -30,7 +29,8 @@ class Expectation:
     `fields` are the planned changes with the values before and after; `sent` is what goes out; `declared` is what
     the specs say of the entry, changed or not, its name, tests, trust and lifecycle too; `found` are values that the
     specs refer to and that everybody may see. `secrets` are fingerprints of those that will be in effect. `parents`
-    have the ids that were known; `namesakes` and `connections` are ids.
+    have the ids that were known; `namesakes` and `connections` are ids. `recognised_by` are live name and service of
+    what is deleted or replaced; an earlier version of this program left them out.
     """
 
     address: str
@@ -44,6 +44,7 @@ class Expectation:
     namesakes: tuple[str, ...]
     connections: tuple[str, ...]
     secrets: Mapping[str, str]
+    recognised_by: tuple[str, ...] = ()
 
 
 class Mismatch(StrEnum):
@@ -89,7 +90,6 @@ class Now:
 def expectation_of(
     change: Change,
     step: Step | None,
-    removal: Removal | None,
     ids: Mapping[Address, str],
     namesakes: Iterable[str],
 ) -> Expectation:
@@ -110,8 +110,9 @@ def expectation_of(
         declared=declared_by(desired) if desired is not None else {},
         found=_found(step) if step is not None else {},
         namesakes=tuple(sorted(namesakes)) if creates_group else (),
-        connections=tuple(sorted(removal.connections)) if removal is not None else (),
+        connections=_going(change),
         secrets=_fingerprints(step) if step is not None else {},
+        recognised_by=tuple(map(_hash, change.recognised_by)),
     )
 
 
@@ -132,7 +133,13 @@ def is_of(expected: Expectation, change: Change) -> bool:
     """Whether an expectation is that of this change, as far as a change can tell. What people are shown of a plan
     and what it is held to are two parts of one file, and must not say different things."""
     same = (expected.address, expected.action, expected.id) == (str(change.address), change.action, change.id)
-    return same and expected.fields == _planned(change)
+    is_of_earlier_version = change.live is None  # which showed nothing of this
+    return (
+        same
+        and expected.fields == _planned(change)
+        and expected.recognised_by == tuple(map(_hash, change.recognised_by))
+        and (is_of_earlier_version or expected.connections == _going(change))
+    )
 
 
 def review(expected: Iterable[Expectation], now: Now) -> Review:
@@ -196,7 +203,12 @@ def _unless_in_effect(expected: Expectation, now: Expectation) -> Difference | N
 def _unless_same(
     expected: Expectation, now: Expectation, is_interrupted: bool, done: Collection[str]
 ) -> Difference | None:
-    return _identity(expected, now, done) or _values(expected, now) or _effects(expected, now, is_interrupted)
+    return (
+        _identity(expected, now, done)
+        or _recognised(expected, now)
+        or _values(expected, now)
+        or _effects(expected, now, is_interrupted)
+    )
 
 
 def _identity(expected: Expectation, now: Expectation, done: Collection[str]) -> Difference | None:
@@ -214,6 +226,16 @@ def _identity(expected: Expectation, now: Expectation, done: Collection[str]) ->
         if found != id and parent not in done:
             return _object(expected, _of_parent(parent, id, found))
     return None
+
+
+def _recognised(expected: Expectation, now: Expectation) -> Difference | None:
+    """What is destroyed was recognised by its name. Whoever gave it another one since may mean to keep it."""
+    before, after = expected.recognised_by, now.recognised_by
+    if not before or not after or before == after:
+        return None
+    renamed = before[0] != after[0]
+    what = "its group was renamed at Fivetran" if renamed else "it is of another service now"
+    return _object(expected, what)
 
 
 def _of_parent(parent: str, before: str | None, now: str | None) -> str:
@@ -279,6 +301,11 @@ def _key(fingerprint: str) -> str:
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(path for path in dict.fromkeys([*one, *other]) if one.get(path) != other.get(path))
+
+
+def _going(change: Change) -> tuple[str, ...]:
+    """Ids of the connections that are deleted before it."""
+    return tuple(sorted(each.id for each in change.live.deleted_first)) if change.live is not None else ()
 
 
 def _fingerprints(step: Step) -> dict[str, str]:

@@ -8,7 +8,7 @@ look absent that memory, or the other list, knows: that is looked for by its id 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.api import wire
 from reconciler.api.client import Client
@@ -23,10 +23,12 @@ from reconciler.model.resource import Observed
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in the account: every group by id, and the ids that have a destination."""
+    """What is in the account: every group by id, and the ids that have a destination. `summaries` are destinations as
+    their list shows them, by the same ids."""
 
     groups: Mapping[str, Observed]
     destinations: frozenset[str]
+    summaries: Mapping[str, wire.DestinationSummary] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class Observer:
         """Both lists, completed by what they must have left out: the groups of listed destinations, and the
         groups that are `expected` because an earlier run knows them. One that was deleted costs six looks."""
         groups = self._listed_groups()
-        destinations = frozenset(destination_id(each) for each in self.client.destinations())
+        summaries = {destination_id(each): each for each in self.client.destinations()}
+        destinations = frozenset(summaries)
         doubtful = {*destinations, *expected} - groups.keys()
         if doubtful:
             groups = {**groups, **self._listed_groups()}
             groups |= self._looked_for(GROUP, doubtful - groups.keys(), expected, LOOKS - 2)
-        return Listing(groups, destinations)
+        return Listing(groups, destinations, summaries)
 
     def list_again(self, listing: Listing, is_complete: Callable[[Mapping[str, Observed]], bool]) -> Listing:
         """The listing with what further looks show, until it is complete: what was created a moment ago may not be

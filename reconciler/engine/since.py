@@ -14,9 +14,10 @@ from typing import Any
 from reconciler.engine.planner import tests_outstanding
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.spec.removal import Tombstone
 
 _NOWHERE = Span("", 0, 0, 0, 0)
 
@@ -44,8 +45,14 @@ def added_removals(before: Iterable[Tombstone], now: Iterable[Tombstone]) -> fro
     return frozenset(Address(kind, key) for key in added for kind in (GROUP, DESTINATION))
 
 
-def _terms(tombstone: Tombstone) -> tuple[str, str, Extent, bool]:
-    return tombstone.key, tombstone.id, tombstone.extent, tombstone.with_platform_connection
+def _terms(tombstone: Tombstone) -> tuple[str, str, str | None, Extent, bool]:
+    return (
+        tombstone.key,
+        tombstone.id,
+        tombstone.name,
+        tombstone.extent,
+        tombstone.with_platform_connection,
+    )
 
 
 def unfinished_entries(

@@ -490,8 +490,33 @@ EXPLANATIONS = MappingProxyType(
             "project file to add one."
         ),
         "removal-done": (
-            "An entry below `removed:` names something that does not exist any more. It does nothing and "
-            "can be deleted."
+            "An entry below `removed:` asks for what is done already: its object answers 404 under the id that is"
+            " remembered of its key, or it is not managed any more. It does nothing and can be deleted."
+        ),
+        "removal-needs-name": (
+            "An entry below `removed:` has a key of which no earlier run remembers anything, as after a lost state "
+            "or before a first apply. Its id alone could be that of any group of the account, so it must also say "
+            "`name:`, byte for byte as Fivetran shows it. Nothing is deleted and nothing forgotten meanwhile."
+        ),
+        "removal-of-another": (
+            "An entry below `removed:` has an id that is remembered of another key. Two entries may have got each "
+            "other's ids, or the key is a slip. Nothing is deleted and nothing forgotten before both agree."
+        ),
+        "removal-other-id": (
+            "An entry below `removed:` has another id than the one that is remembered of its key: a slip, the id of "
+            "a group that was deleted and made again, or that of somebody else's group. Nothing is deleted and "
+            "nothing forgotten. Write the remembered id. If it is the memory that is wrong, `reconciler state forget`"
+            " corrects that; then the entry must also say the live `name:`."
+        ),
+        "removal-other-name": (
+            "An entry below `removed:` says another `name:` than the group with its id has at Fivetran. Names are "
+            "compared byte for byte. Where the id is remembered, the name that was last applied is right too, and so "
+            "is no `name:` at all."
+        ),
+        "removal-unknown-id": (
+            "An entry below `removed:` has an id that no group of this account has, and of its key nothing is "
+            "remembered: a slip, an id of another account, or a removal that another state knows to be carried out. "
+            "Delete the entry, or correct its id."
         ),
         "removed-and-declared": (
             "The same entry is declared and removed, or an entry below `removed:` has the id of the group that"

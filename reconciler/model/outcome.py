@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, errors_among
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Connection, LiveObject
 
 
 class Status(StrEnum):
@@ -51,7 +51,9 @@ class Outcome:
     """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did.
 
     `checks` are those of the last run of the setup tests, `earlier_checks` those of the runs before it. `found`
-    means that the answer of a creation was lost, and that looking has found what it made.
+    means that the answer of a creation was lost, and that looking has found what it made. `live` is what Fivetran
+    showed of what was to be deleted or replaced; `deleted_first` are the connections that went before it, also where
+    it stayed.
     """
 
     address: Address
@@ -63,6 +65,8 @@ class Outcome:
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
     found: bool = False
+    live: LiveObject | None = None
+    deleted_first: tuple[Connection, ...] = ()
 
     @property
     def failed_tests(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.model.address import Address
+from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.policy import Judgement
 from reconciler.model.source import Span
@@ -103,13 +103,43 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection that loads into a destination. With `deleted_first` it goes before the destination does."""
+
+    id: str
+    service: str
+    deleted_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """What Fivetran shows of an object that a change deletes, replaces or gives up, for people who must recognise it.
+
+    `name` is that of the group; `last_name` is the one last applied, where somebody has renamed it since. `service` and
+    `region` are those of the destination. Of what is only given up, no `connections` are known.
+    """
+
+    name: str
+    last_name: str | None = None
+    service: str = ""
+    region: str = ""
+    connections: tuple[Connection, ...] = ()
+
+    @property
+    def deleted_first(self) -> tuple[Connection, ...]:
+        """The connections that go with it."""
+        return tuple(each for each in self.connections if each.deleted_first)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What would happen to one address. `id` is known for everything that exists already.
 
     `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
     `other_values` is all that is declared and that `fields` does not tell, for those who want to see the whole object.
     `applied` is what was last applied, where that tells more: of what is gone or given up, and of a field that moved on
-    both sides. Neither decides anything: a plan with other ones would do the same.
+    both sides. Neither decides anything: a plan with other ones would do the same. `live` is what Fivetran shows of
+    what is deleted, replaced or given up.
     """
 
     address: Address
@@ -124,6 +154,15 @@ class Change:
     secrets: Secrets = Secrets()
     other_values: tuple[FieldValue, ...] = ()
     applied: tuple[FieldValue, ...] = ()
+    live: LiveObject | None = None
+
+    @property
+    def recognised_by(self) -> tuple[str, ...]:
+        """What a reviewer knew a deleted or replaced object by, beside its id: another destination of the same group
+        has the same id. Nothing where the plan does not show it."""
+        if self.live is None:
+            return ()
+        return (self.live.name, self.live.service) if self.address.kind == DESTINATION else (self.live.name,)
 
     @property
     def missing(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.plan import Action
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath
 
 
@@ -69,7 +70,8 @@ class State:
     """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
 
     `reviewed` are plans that runs were told to carry out by their digests, in saved form, each until all of it is in
-    effect. `exemptions` are the last ones, oldest first.
+    effect. `exemptions` are the last ones, oldest first. `removals` are those that were carried out, by key, each for
+    as long as the specs ask for it: their lines stay there for a while.
     """
 
     lineage: str
@@ -78,3 +80,4 @@ class State:
     records: Mapping[Address, Record] = field(default_factory=dict)
     reviewed: Mapping[str, str] = field(default_factory=dict)
     exemptions: tuple[Exemption, ...] = ()
+    removals: Mapping[str, Removed] = field(default_factory=dict)

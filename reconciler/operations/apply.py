@@ -18,10 +18,12 @@ from reconciler.model.outcome import Applied, Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Standing
 from reconciler.model.record import Exemption, Intent, Record
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath
 from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
+from reconciler.state.document import Remembered
 
 
 def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None = None) -> Applied:
@@ -76,8 +78,9 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
 
     Raises `ReconcilerError` where it cannot be remembered.
     """
-    unchanged = planned.records == workspace.memory.records and not planned.plan.forgotten
-    if unchanged and not _in_effect(workspace, planned):
+    is_known = planned.records == workspace.memory.records and not planned.plan.forgotten
+    is_known = is_known and planned.done.items() <= workspace.memory.removals.items()
+    if is_known and not _in_effect(workspace, planned):
         return
     _adopt(workspace, planned)
     problems = _put_away(workspace)
@@ -104,12 +107,22 @@ def _adopt(
 ) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
     known = _in_effect(workspace, planned)
-    workspace.memory.begin(planned.plan.account_id, reviewed, exemptions)
+    removals = {**_still_asked_for(workspace), **planned.done}
+    workspace.memory.begin(planned.plan.account_id, removals, reviewed, exemptions)
     gone = {address: None for address in workspace.memory.records if address not in planned.records}
-    forgotten = {change.address: None for change in planned.plan.forgotten}
-    entries: dict[Address, Record | None] = {**_moved(workspace, planned), **known, **gone, **forgotten}
+    forgotten = {
+        each.change.address: each.removed for each in planned.removals if each.change.action is Action.FORGET
+    }
+    entries: dict[Address, Remembered] = {**_moved(workspace, planned), **known, **gone, **forgotten}
     if entries:
         workspace.memory.keep(entries.items())
+
+
+def _still_asked_for(workspace: Workspace) -> dict[str, Removed]:
+    """Of the removals that were carried out those that the specs still have a line for, whatever the scope."""
+    asked = {(each.key, each.id) for each in workspace.specs.removed}
+    removals = workspace.memory.removals
+    return {key: removed for key, removed in removals.items() if (key, removed.id) in asked}
 
 
 def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
@@ -228,8 +241,8 @@ def _moved(workspace: Workspace, planned: Planned) -> dict[Address, Record | Non
     return {address: record for address, record in planned.records.items() if address not in kept}
 
 
-def _remembering(workspace: Workspace) -> Callable[[Address, Record | None], None]:
-    return lambda address, record: workspace.memory.remember([(address, record)])
+def _remembering(workspace: Workspace) -> Callable[[Address, Record | Removed], None]:
+    return lambda address, entry: workspace.memory.remember([(address, entry)])
 
 
 def _put_away(workspace: Workspace) -> list[Diagnostic]:

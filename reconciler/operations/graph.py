@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.graph import Node
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.resource import Desired
 from reconciler.operations.specs import Specs
 
@@ -23,7 +23,7 @@ def planned_graph(specs: Specs, plan: Plan) -> tuple[Node, ...]:
     declared = {node.address: node for node in declared_graph(specs)}
     known = {change.address for change in plan.changes}
     return _sorted(
-        _within(declared.get(change.address) or _given_up(change.address), known, change.action)
+        _within(declared.get(change.address) or _given_up(change), known, change.action)
         for change in plan.changes
     )
 
@@ -36,8 +36,11 @@ def _node(desired: Desired) -> Node:
     return Node(desired.address, title, desired.depends_on)
 
 
-def _given_up(address: Address) -> Node:
-    return Node(address, "", (Address(GROUP, address.key),) if address.kind == DESTINATION else ())
+def _given_up(change: Change) -> Node:
+    address, live = change.address, change.live
+    if address.kind == DESTINATION:
+        return Node(address, live.service if live is not None else "", (Address(GROUP, address.key),))
+    return Node(address, live.name if live is not None and live.name != address.key else "", ())
 
 
 def _within(node: Node, known: Container[Address], action: Action) -> Node:

@@ -13,9 +13,11 @@ from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.place import LocalPlace
 from reconciler.model.record import EXEMPTIONS_KEPT, REVIEWED_KEPT, Exemption, Record, State
+from reconciler.model.removal import Removed
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
+from reconciler.state.journal import Entry
 from reconciler.state.store import Session, Store
 
 FOLDER = ".reconciler"
@@ -110,6 +112,12 @@ class Memory:
             return self._session.records
         return self._state.records if self._state is not None else {}
 
+    @property
+    def removals(self) -> Mapping[str, Removed]:
+        """The removals that were carried out and that specs still asked for then, by key."""
+        state = self._session.state if self._session is not None else self._state
+        return state.removals if state is not None else {}
+
     def check_account(self, account_id: str) -> None:
         """Raise ReconcilerError where this is the memory of another account."""
         if self._state is None or self._state.account_id == account_id:
@@ -131,13 +139,23 @@ class Memory:
         return self._state.reviewed if self._state is not None else {}
 
     def begin(
-        self, account_id: str, reviewed: Reviewed | None = None, exemptions: Iterable[Exemption] = ()
+        self,
+        account_id: str,
+        removals: Mapping[str, Removed],
+        reviewed: Reviewed | None = None,
+        exemptions: Iterable[Exemption] = (),
     ) -> None:
-        """Start to write. `reviewed` is kept until `settle`, `exemptions` for good. Raises ReconcilerError."""
+        """Start to write. Of the removals that were carried out only `removals` are kept, `reviewed` is until `settle`,
+        `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept = (*state.exemptions, *exemptions)[-EXEMPTIONS_KEPT:]
         self._session = self._file.open(
-            replace(state, reviewed=_with(state.reviewed, reviewed), exemptions=kept)
+            replace(
+                state,
+                reviewed=_with(state.reviewed, reviewed),
+                exemptions=kept,
+                removals=removals,
+            )
         )
 
     def settle(self, digests: Collection[str]) -> None:
@@ -145,14 +163,14 @@ class Memory:
         if self._session is not None:
             self._session.settle(digests)
 
-    def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+    def remember(self, entries: Iterable[Entry]) -> None:
         """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.
         Raises OSError."""
         if self._session is None:
             raise RuntimeError("the memory is not open for writing")
         self._session.remember(entries)
 
-    def keep(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+    def keep(self, entries: Iterable[Entry]) -> None:
         """`remember` before anything was sent, and durably wherever the state is: raises ReconcilerError."""
         try:
             self.remember(entries)

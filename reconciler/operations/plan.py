@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.api import wire
 from reconciler.api.errors import ApiError
@@ -19,16 +19,19 @@ from reconciler.engine.removal import (
     Removal,
     Removals,
     Undertaker,
-    contradicted,
     given_up,
     listed,
+    placement,
     replacement_blockers,
     vanished,
 )
+from reconciler.engine.removal_identity import identity_of
+from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan, Unmanaged
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent, Removed
 from reconciler.model.resource import Desired, Observed
 from reconciler.operations.gate import settings_told
 from reconciler.operations.policies import judge_plan, weighed
@@ -36,13 +39,14 @@ from reconciler.operations.resend import chosen_secrets
 from reconciler.operations.scope import Scope, scope_of
 from reconciler.operations.specs import Specs
 from reconciler.operations.workspace import Workspace
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.spec.removal import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id; `records`
-    is what is remembered, by the addresses of today; `ids` are those of everything in scope that exists."""
+    is what is remembered, by the addresses of today; `ids` are those of everything in scope that exists. `done` are the
+    removals that are in effect already, by key."""
 
     plan: Plan
     steps: Mapping[Address, Step]
@@ -50,6 +54,7 @@ class Planned:
     live: Mapping[str, Observed]
     records: Mapping[Address, Record]
     ids: Mapping[Address, str]
+    done: Mapping[str, Removed] = field(default_factory=dict)
 
     def namesakes(self, name: str) -> tuple[str, ...]:
         """Ids of the groups that had this name."""
@@ -64,7 +69,8 @@ def make_plan(
 ) -> Planned:
     """Compare entries with the account: one account call, two lists, one read per destination of a group that
     exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
-    knows and the other does not show costs more: it is looked for before it counts as gone.
+    knows and the other does not show costs more: it is looked for before it counts as gone. So is what `removed:` names
+    and no list shows.
 
     What is out of scope is not read. `scope` takes the place of that of the command line. `only` is for looking at
     these addresses once more after an apply, when limits are of no interest.
@@ -88,11 +94,11 @@ def make_plan(
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
         details = _details(observer, entries, listing, bound, remembered)
         listing = replace(listing, destinations=listing.destinations | details.keys())
-        _refuse_vanished(specs, listing, _missed(records, chosen))
-        _refuse_contradictions(specs, bound, scope)
-        undertaker = _undertaker(workspace, listing, records)
+        undertaker = _undertaker(workspace, listing, details, records, bound)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
+        _refuse_contradictions(_vanished(specs, listing, _missed(records, chosen)), removals.problems)
         steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
+        steps = _with_what_is_replaced(undertaker, steps)
         blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
@@ -127,7 +133,7 @@ def make_plan(
     blockers = tuple(settings_told((*plan.blockers, *beyond), specs.project))
     plan = replace(plan, blockers=blockers, digest=digest)
     ids = {address: step.change.id for address, step in steps.items() if step.change.id is not None}
-    return Planned(plan, steps, removals.removals, listing.groups, records, ids)
+    return Planned(plan, steps, removals.removals, listing.groups, records, ids, removals.done)
 
 
 def _scope(
@@ -144,25 +150,41 @@ def _in_scope(tombstones: tuple[Tombstone, ...], scope: frozenset[Address]) -> t
     return tuple(each for each in tombstones if Address(DESTINATION, each.key) in scope)
 
 
-def _undertaker(workspace: Workspace, listing: Listing, records: Mapping[Address, Record]) -> Undertaker:
+def _undertaker(
+    workspace: Workspace,
+    listing: Listing,
+    details: Mapping[str, Observed],
+    records: Mapping[Address, Record],
+    bound: Mapping[str, str],
+) -> Undertaker:
+    names = {id: group.name for id, group in listing.groups.items()}
+    placed = {id: (each.service, str(each.raw.get("region") or "")) for id, each in listing.summaries.items()}
+    client = workspace.client
     return Undertaker(
-        groups={id: group.name for id, group in listing.groups.items()},
-        destinations=listing.destinations,
-        records=records,
+        identity_of(names, records, workspace.memory.removals, workspace.specs.groups, bound),
+        destinations={id: placement(each) for id, each in details.items()} | placed,
         protected=workspace.specs.project.protected,
-        connections=workspace.client.group_connections,
+        connections=client.group_connections,
+        observe=lambda kind, id: KINDS[kind].observe(client, id),
     )
 
 
+def _with_what_is_replaced(undertaker: Undertaker, steps: Mapping[Address, Step]) -> dict[Address, Step]:
+    """Each replacement with what it deletes. One list of connections for each, before anything is deleted."""
+    return {
+        address: replace(step, change=replace(step.change, live=undertaker.replaced(step.change.id or "")))
+        if step.change.action is Action.REPLACE
+        else step
+        for address, step in steps.items()
+    }
+
+
 def _replacement_blockers(undertaker: Undertaker, steps: Mapping[Address, Step]) -> list[Diagnostic]:
-    """One list of connections per replacement, before anything is deleted."""
     return [
         blocker
         for address, step in sorted(steps.items())
         if step.change.action is Action.REPLACE
-        for blocker in replacement_blockers(
-            step.change, undertaker.connections(step.change.id or ""), undertaker.is_protected(address.key)
-        )
+        for blocker in replacement_blockers(step.change, undertaker.is_protected(address.key))
     ]
 
 
@@ -172,18 +194,17 @@ def _missed(records: Mapping[Address, Record], chosen: Scope) -> Mapping[Address
     return {address: record for address, record in records.items() if address in chosen.missed}
 
 
-def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> None:
+def _vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> list[Diagnostic]:
     declared = {desired.address for desired in (*specs.groups, *specs.destinations)}
     existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
-    problems = vanished(records, declared, specs.removed, existing)
-    if problems:
-        raise ReconcilerError(problems)
+    return vanished(records, declared, specs.removed, existing)
 
 
-def _refuse_contradictions(specs: Specs, bound: Mapping[str, str], scope: frozenset[Address]) -> None:
-    problems = contradicted(_in_scope(specs.removed, scope), bound, (*specs.groups, *specs.destinations))
-    if problems:
-        raise ReconcilerError(in_reading_order(problems))
+def _refuse_contradictions(*problems: Iterable[Diagnostic]) -> None:
+    """Specs and account, or specs and memory, say different things about what exists."""
+    found = [each for several in problems for each in several]
+    if found:
+        raise ReconcilerError(in_reading_order(found))
 
 
 def _beyond_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:

@@ -33,11 +33,11 @@ from reconciler.engine.removal import given_up
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import SILENT, Action, Change, FieldChange, Reason, Shown
+from reconciler.model.removal import Extent
 from reconciler.model.value import dotted
 from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
-from reconciler.spec.removal import Extent
 
 VALID_FOR = timedelta(days=7)
 
@@ -69,12 +69,10 @@ def saved_plan(workspace: Workspace, planned: Planned, valid_for: timedelta = VA
 
 def expectations(planned: Planned, changes: Iterable[Change]) -> dict[str, Expectation]:
     """What a plan says about these of its changes, by address."""
-    going = {removal.change.address: removal for removal in planned.removals}
     return {
         str(change.address): expectation_of(
             change,
             planned.steps.get(change.address),
-            going.get(change.address),
             planned.ids,
             planned.namesakes(planned.steps[change.address].desired.name)
             if change.address in planned.steps
@@ -167,6 +165,8 @@ def _as_refusals(error: ReconcilerError, workspace: Workspace, saved: SavedPlan)
 
 _ANOTHER_OBJECT = {
     "ambiguous-name": "several groups have its name now",
+    "removal-other-name": "its group has another name now",
+    "removal-unknown-id": "it is gone from Fivetran",
     "replace-refused": "something else is in its place now",
     "unknown-id": "it is gone from Fivetran",
 }

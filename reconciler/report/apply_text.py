@@ -12,6 +12,7 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.report.diagnostics import headline, remarks
+from reconciler.report.live_objects import connection_texts, name_text
 from reconciler.report.neutral import neutral, one_line
 from reconciler.report.style import (
     ACTION_STYLES,
@@ -81,7 +82,12 @@ def result(outcome: Outcome, width: int) -> Text:
         line.append(", awaiting approval", STATUS_STYLES[outcome.status])
     if outcome.found:
         line.append(", found after its answer was lost", WARN)
+    if outcome.live is not None:
+        line.append(f", {name_text(outcome.live)}")
     parts = [line]
+    parts += [
+        Text(f"      deleted first: connection {each}") for each in connection_texts(outcome.deleted_first)
+    ]
     for number, checks in enumerate(outcome.earlier_checks, start=1):
         parts += _tests(checks, f"setup tests, run {number}")
     if outcome.checks:

@@ -25,6 +25,10 @@ def state_data(place: str, state: State) -> dict[str, Any]:
         "records": [
             head_data(address, state.records[address]) for address in sorted(state.records, key=by_entry)
         ],
+        "removals": [
+            {"key": key, "id": each.id, "extent": str(each.extent)}
+            for key, each in sorted(state.removals.items())
+        ],
         "exemptions": [asdict(each) for each in state.exemptions],
     }
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from reconciler.model.address import Address, by_entry
 from reconciler.model.holder import Holder
 from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
 from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
@@ -26,8 +27,16 @@ def state_text(place: str, state: State) -> Text:
         (f" · account {neutral(state.account_id)} · {counted(len(state.records), 'record')}", QUIET),
     )
     rows = [_row(address, state.records[address]) for address in sorted(state.records, key=by_entry)]
-    blocks = [heading, *([lines(_table(rows))] if rows else []), *_exemptions(state.exemptions)]
+    blocks = [heading, *([lines(_table(rows))] if rows else [])]
+    blocks += [*_removals(state.removals), *_exemptions(state.exemptions)]
     return Text("\n\n").join(blocks)
+
+
+def _removals(removals: Mapping[str, Removed]) -> Iterator[Text]:
+    """What was removed, as long as the specs have a line for it."""
+    if removals:
+        rows = [(f"  {key}", neutral(each.id), str(each.extent)) for key, each in sorted(removals.items())]
+        yield lines([Text("Removals that were carried out:"), *_table(rows)])
 
 
 def _exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:

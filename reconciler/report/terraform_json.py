@@ -237,7 +237,7 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         **{
             name: data[name]
-            for name in ("address", "action", "reasons", "risk", "uncomparable", "secrets", "span")
+            for name in ("address", "action", "reasons", "risk", "live", "uncomparable", "secrets", "span")
         },
         "origins": {
             dotted(each.path): str(each.origin) for each in change.fields if each.shown is Shown.CLEAR

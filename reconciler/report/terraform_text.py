@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan
+from reconciler.report.live_objects import identified_text
 from reconciler.report.neutral import neutral, one_line
 from reconciler.report.plan_words import RISKS, UNTESTED, account_text, added_changed_destroyed, asides
 from reconciler.report.style import counted
@@ -117,7 +118,8 @@ def _remarks(plan: Plan) -> Iterator[str]:
         if change.action is Action.VERIFY:
             yield f"  {neutral(str(change.address))}: {UNTESTED}"
         elif RISKS[change.risk]:
-            yield f"  {neutral(str(change.address))}: {RISKS[change.risk]}"
+            of = f": {identified_text(change)}" if change.live is not None else ""
+            yield f"  {neutral(str(change.address))}: {RISKS[change.risk]}{of}"
     if plan.unmanaged:
         yield f"  {counted(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:

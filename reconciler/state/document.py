@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.address import Address
 from reconciler.model.plan import Action
 from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.removal import Extent, Removed
 from reconciler.model.value import FieldPath
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Format 1 knew no removals. It is still read; an earlier version of this program, which does not know them either,
+says of a state of format 2 that it is newer, and not that it is damaged."""
+
+Known: TypeAlias = Literal[1, 2]
+Remembered: TypeAlias = Record | Removed | None
+"""What becomes of the record of an address: another one, none since it was removed, or just none."""
 
 
 class DamagedError(Exception):
@@ -62,29 +69,39 @@ class ExemptionDocument(_Strict):
     digest: str
 
 
+class RemovedDocument(_Strict):
+    """A removal that was carried out."""
+
+    id: str
+    extent: Extent
+
+
 class StateDocument(_Strict):
     """A snapshot."""
 
-    format: Literal[1] = FORMAT
+    format: Known = FORMAT
     lineage: str = Field(min_length=1)
     serial: int = Field(ge=0)
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
     reviewed: dict[str, str] = Field(default_factory=dict)
     exemptions: tuple[ExemptionDocument, ...] = ()
+    removals: dict[str, RemovedDocument] = Field(default_factory=dict)
 
 
 class EntryDocument(_Strict):
-    """One line of the journal: the new record of an address, or null where it is forgotten."""
+    """One line of the journal: the new record of an address, or null where it is forgotten; `removed` says by which
+    removal."""
 
     address: str
     record: RecordDocument | None = None
+    removed: RemovedDocument | None = None
 
 
 class HeadDocument(_Strict):
     """The first line of a journal: the snapshot that it continues."""
 
-    format: Literal[1] = FORMAT
+    format: Known = FORMAT
     lineage: str
     serial: int
 
@@ -98,6 +115,7 @@ def encoded_state(state: State) -> bytes:
         records={str(address): _document(record) for address, record in state.records.items()},
         reviewed=dict(state.reviewed),
         exemptions=tuple(ExemptionDocument(**asdict(each)) for each in state.exemptions),
+        removals={key: RemovedDocument(**asdict(each)) for key, each in state.removals.items()},
     )
     data = document.model_dump(mode="json", exclude_defaults=False)
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
@@ -116,6 +134,7 @@ def decoded_state(content: bytes) -> State:
         records={address_of(text): _record(record) for text, record in document.records.items()},
         reviewed=document.reviewed,
         exemptions=tuple(Exemption(**each.model_dump()) for each in document.exemptions),
+        removals={key: Removed(each.id, each.extent) for key, each in document.removals.items()},
     )
 
 
@@ -129,15 +148,25 @@ def decoded_head(line: bytes) -> HeadDocument:
     return _validated(HeadDocument, _json(line))
 
 
-def encoded_entry(address: Address, record: Record | None) -> bytes:
+def encoded_entry(address: Address, entry: Remembered) -> bytes:
     """One line of the journal."""
-    return _line(EntryDocument(address=str(address), record=_document(record) if record else None))
+    match entry:
+        case Record():
+            document = EntryDocument(address=str(address), record=_document(entry))
+        case Removed():
+            document = EntryDocument(address=str(address), removed=RemovedDocument(**asdict(entry)))
+        case None:
+            document = EntryDocument(address=str(address))
+    return _line(document)
 
 
-def decoded_entry(line: bytes) -> tuple[Address, Record | None]:
+def decoded_entry(line: bytes) -> tuple[Address, Remembered]:
     """What a line of the journal says. Raises DamagedError."""
     document = _validated(EntryDocument, _json(line))
-    return address_of(document.address), _record(document.record) if document.record else None
+    address = address_of(document.address)
+    if document.removed is not None:
+        return address, Removed(document.removed.id, document.removed.extent)
+    return address, _record(document.record) if document.record else None
 
 
 def address_of(text: str) -> Address:

@@ -15,7 +15,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.journal import Entry, JournalWriter, replayed
+from reconciler.state.journal import Entry, JournalWriter, replayed, take_in
 from reconciler.state.lock import Grip, Hold, break_lock, locked, named, tidied
 
 
@@ -207,7 +207,7 @@ class StateSession:
         """
         self._path = path
         self._is_held = is_held or (lambda: True)
-        self._records = dict(state.records)
+        self._records, self._removals = dict(state.records), dict(state.removals)
         self._broken_by: OSError | None = None
         self._base = replace(state, serial=state.serial + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -224,20 +224,16 @@ class StateSession:
     @property
     def state(self) -> State:
         """The whole state as of now."""
-        return replace(self._base, records=dict(self._records))
+        return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None). Raises OSError where they are not durable.
+        """Keep records, or forget an address (None, or its removal). Raises OSError where they are not durable.
 
         After that nothing more is appended, since nobody knows where the journal ends; what is remembered from
         then on is in memory, and in the file only if `close` can write it.
         """
         entries = list(entries)
-        for address, record in entries:
-            if record is None:
-                self._records.pop(address, None)
-            else:
-                self._records[address] = record
+        take_in(entries, self._records, self._removals)
         if self._broken_by is not None:
             raise self._broken_by
         try:

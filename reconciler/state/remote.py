@@ -18,7 +18,7 @@ from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
 from reconciler.state.file import rescued
-from reconciler.state.journal import Entry
+from reconciler.state.journal import Entry, take_in
 from reconciler.state.lease import HeldError, Tenancy, hold_in
 from reconciler.state.lock import Grip, Hold
 from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
@@ -307,7 +307,7 @@ class RemoteSession:
         self._tenancy = tenancy
         self._name = name
         self._patience = surroundings.patience
-        self._records = dict(state.records)
+        self._records, self._removals = dict(state.records), dict(state.removals)
         self._base = replace(state, serial=state.serial + 1)
         self.has_news = True
         self.is_open = True
@@ -320,15 +320,11 @@ class RemoteSession:
     @property
     def state(self) -> State:
         """The whole state as of now."""
-        return replace(self._base, records=dict(self._records))
+        return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None), until the next `sync`."""
-        for address, record in entries:
-            if record is None:
-                self._records.pop(address, None)
-            else:
-                self._records[address] = record
+        """Keep records, or forget an address (None, or its removal), until the next `sync`."""
+        take_in(entries, self._records, self._removals)
         self.has_news = True
 
     def sync(self) -> None:

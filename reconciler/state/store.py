@@ -31,8 +31,8 @@ class Session(Protocol):
         """The whole state as of now."""
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None). A local file has them when this returns; a remote place has them
-        after the next `sync`. Raises OSError."""
+        """Keep records, or forget an address (None, or its removal). A local file has them when this returns; a remote
+        place has them after the next `sync`. Raises OSError."""
 
     def sync(self) -> None:
         """Make everything durable that was remembered. Raises OSError."""

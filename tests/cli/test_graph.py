@@ -47,7 +47,7 @@ def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Five
         '  group_orders["group.orders"]:::no_op',
         '  destination_orders["destination.orders<br/>big_query"]:::create',
         '  group_sales["group.sales"]:::delete',
-        '  destination_sales["destination.sales"]:::delete',
+        '  destination_sales["destination.sales<br/>big_query"]:::delete',
         "  group_orders --> destination_orders",
         "  group_sales --> destination_sales",
     ]

@@ -199,7 +199,8 @@ def refused(project: Project, server: Fivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     project.write(
-        "specs/groups/main.yaml", f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}}}\n"
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}, name: old}}\n",
     )
 
 

@@ -121,16 +121,17 @@ _VERBS = {
 def budget(planned: Planned, *, recovering: bool) -> int:
     """O9: the most requests of one apply.
 
-    A plan is one account call, two lists, one read per destination, and one list of connections per deletion or
-    replacement. An apply makes one before and one after. Each write is one call, a run of tests is a call and a
-    read; to empty a field may take a second way, and a read to see that the first did not work. A run that follows
-    a broken one may look for what it finds half done: the list of groups five times more, and each destination six
-    times in place of once.
+    A plan is one account call, two lists, one read per destination, one list of connections per deletion or
+    replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
+    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second way, and a
+    read to see that the first did not work. A run that follows a broken one may look for what it finds half done: the
+    list of groups five times more, and each destination six times in place of once.
     """
     changes = planned.plan.changes
     destinations = sum(change.address.kind == DESTINATION for change in changes)
     going = {change.address.key for change in changes if change.action in {Action.DELETE, Action.REPLACE}}
-    plan = 3 + destinations + len(going)
+    gone = sum(each.code == "removal-done" for each in planned.plan.warnings)
+    plan = 3 + destinations + len(going) + gone
     if recovering:
         plan += (LOOKS - 1) * (1 + destinations)
     work = sum(_COST[change.action] + _tests(change) + _emptying(change) for change in planned.plan.effective)

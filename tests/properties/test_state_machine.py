@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from canaries import watching
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from imagined_project import Entry, Expectation, Imagined, creations
+from imagined_project import Entry, Expectation, Imagined, Tombstone, creations
 from troubled_account import Account, Line, Project, Run, judge
 
 from reconciler.cli.exit import Exit
@@ -62,6 +62,10 @@ LOST = (
     "not-json",
     "before-effect close",
 )
+WRONG = {
+    "removal-needs-name", "removal-of-another", "removal-other-id", "removal-other-name", "removal-unknown-id",
+    "removed-and-declared",
+}  # fmt: skip
 numbers = st.integers(0, 7)
 actors = st.sampled_from([0, 0, 0, 1])
 hands = st.sampled_from([1, 4])
@@ -265,7 +269,7 @@ class Machine(RuleBasedStateMachine):
                 entry.has_destination = False
             else:
                 del model.entries[key]
-            model.tombstones[key] = expected.bound[key], extent
+            model.tombstones[key] = Tombstone(expected.bound[key], extent)
 
     def _move_key(self, model: Imagined, number: int) -> None:
         """`was:`."""
@@ -338,14 +342,14 @@ class Machine(RuleBasedStateMachine):
         made = [names[each.body["name"]] for each in creations(run)]
         assert len(made) == len(set(made)) == len(new), "O1"
         assert set(made) <= expected.new, "O1: it was there already"
-        given_up = {id for id, extent in model.tombstones.values() if extent == "pair"}
+        given_up = {each.id for each in model.tombstones.values() if each.extent == "pair"}
         assert gone <= given_up, "O3"
-        ours = {*expected.bound.values(), *(id for id, _ in model.tombstones.values())}
+        ours = {*expected.bound.values(), *(each.id for each in model.tombstones.values())}
         for id in before.keys() - gone - ours:
             assert before[id] == after[id], "O2: not ours"
         for id in before.keys() & after.keys():
             lost = "destination" in before[id] and "destination" not in after[id]
-            given_up = {id for id, extent in model.tombstones.values() if extent != "forget"}
+            given_up = {each.id for each in model.tombstones.values() if each.extent != "forget"}
             assert not lost or id in given_up, "O3"
 
     def _check_settled(
@@ -381,9 +385,9 @@ class Machine(RuleBasedStateMachine):
             assert config == entry.config()
             if id in model.must_be_healthy:
                 assert destination.get("setup_status") == "connected"
-        for id, extent in model.tombstones.values():
-            assert extent == "forget" or "destination" not in after.get(id, {})
-            assert extent != "pair" or id not in after
+        for each in model.tombstones.values():
+            assert each.extent == "forget" or "destination" not in after.get(each.id, {})
+            assert each.extent != "pair" or each.id not in after
         assert self.projects[actor].plan().plan.effective == ()
         self._tidy(model)
         self._declare(actor)
@@ -400,11 +404,10 @@ class Machine(RuleBasedStateMachine):
     def _is_settled_tombstone(self, model: Imagined, key: str) -> bool:
         if key not in model.tombstones:
             return True
-        id, extent = model.tombstones[key]
-        contents = self.account.contents
-        if extent == "destination":
-            return "destination" not in contents.get(id, {})
-        return key not in model.known if extent == "forget" else id not in contents
+        each, contents = model.tombstones[key], self.account.contents
+        if each.extent == "destination":
+            return "destination" not in contents.get(each.id, {})
+        return key not in model.known if each.extent == "forget" else each.id not in contents
 
     def _correct(self, actor: int, expected: Expectation) -> None:
         """What a person does who reads the errors."""
@@ -419,16 +422,25 @@ class Machine(RuleBasedStateMachine):
                 ]
                 if len(namesakes) > 1:
                     entry.id = namesakes[0]
-        if expected.problems == {"removed-and-declared"}:
-            bound = expected.bound.values()
-            model.tombstones = {key: each for key, each in model.tombstones.items() if each[0] not in bound}
-        if expected.problems == {"vanished"}:
+        if expected.problems & WRONG:
+            model.tombstones = dict(self._meant(model, expected))
+        if "vanished" in expected.problems:
             for key, each in model.known.items():
                 if key not in model.entries and key not in model.tombstones and each.group in contents:
-                    model.tombstones[key] = each.group or "", "forget"
+                    model.tombstones[key] = Tombstone(each.group or "", "forget")
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
+
+    def _meant(self, model: Imagined, expected: Expectation) -> Iterator[tuple[str, Tombstone]]:
+        """The tombstones of what is there, and of no other key than theirs."""
+        known = model.remembered()
+        for key, each in model.tombstones.items():
+            others = {id for other, id in expected.bound.items() if other != key}
+            others |= {model.group_of(other, known) or "" for other in known if other != key}
+            own = {expected.bound.get(key), model.group_of(key, known)} - {None}
+            if each.id in self.account.contents and each.id not in others and own <= {each.id}:
+                yield key, each
 
     def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
         model = self.models[actor]
@@ -439,7 +451,7 @@ class Machine(RuleBasedStateMachine):
         self.projects[actor].secrets[variable] = model.passwords[variable]
 
     def _declare(self, actor: int) -> None:
-        groups, removed = self.models[actor].specs()
+        groups, removed = self.models[actor].specs(self.account.contents)
         self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
 
 

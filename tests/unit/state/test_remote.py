@@ -20,6 +20,7 @@ from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.holder import Holder
 from reconciler.model.place import parse_place
 from reconciler.model.record import Record, State
+from reconciler.model.removal import Extent, Removed
 from reconciler.state.lease import INTERVAL, LENGTH, TOLERANCE
 from reconciler.state.lock import Grip
 from reconciler.state.patience import SHORTEST
@@ -57,6 +58,19 @@ def code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
 
 def records(upstream: Upstream) -> list[str]:
     return list(json.loads(upstream.files()["state.json"])["records"])
+
+
+def test_a_removal_goes_out_with_what_it_forgets(upstream: Upstream, clock: StillClock) -> None:
+    one = store(upstream, clock)
+    with one.locked(HOLDER):
+        assert one.read() is None
+        session = one.open(EMPTY)
+        session.remember([(ORDERS, Record(id="decent_dropsy"))])
+        session.remember([(ORDERS, Removed("decent_dropsy", Extent.PAIR))])
+        session.close()
+        state = one.read()
+    assert state is not None
+    assert (state.records, state.removals) == ({}, {"orders": Removed("decent_dropsy", Extent.PAIR)})
 
 
 def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
