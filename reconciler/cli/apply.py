@@ -207,7 +207,7 @@ def _apply(session: Session, approval: Approval) -> Exit:
         if not planned.plan.effective:
             adopt_only(workspace, planned)
             return end(Exit.OK, planned.plan, None)
-        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan):
+        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan, approval):
             session.tell("Nothing was applied.")
             return end(Exit.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
@@ -263,10 +263,16 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 )
 
 
-def _agreed(session: Session, plan: Plan) -> bool:
+def _agreed(session: Session, plan: Plan, approval: Approval) -> bool:
+    """Ask about the account and, unless the changes are approved already, about what they destroy."""
+    from reconciler.report.destruction_text import confirmation
     from reconciler.report.plan_words import account_text
 
-    return agreed(session, f"Apply these changes to account {account_text(plan)}?")
+    question = f"Apply these changes to account {account_text(plan)}?"
+    destroying = confirmation(plan) if approval.must_ask else None
+    if destroying is None:
+        return agreed(session, question)
+    return agreed(session, f"{question}\n{destroying.what}", destroying.answer, destroying.prompt)
 
 
 def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
