@@ -233,7 +233,7 @@ def _recognised(expected: Expectation, now: Expectation) -> Difference | None:
     before, after = expected.recognised_by, now.recognised_by
     if not before or not after or before == after:
         return None
-    renamed = before[0] != after[0]
+    renamed = expected.action is Action.DELETE and before[0] != after[0]
     what = "its group was renamed at Fivetran" if renamed else "it is of another service now"
     return _object(expected, what)
 

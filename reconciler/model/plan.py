@@ -159,10 +159,12 @@ class Change:
     @property
     def recognised_by(self) -> tuple[str, ...]:
         """What a reviewer knew a deleted or replaced object by, beside its id: another destination of the same group
-        has the same id. Nothing where the plan does not show it."""
+        has the same id. The name of a group that stays is a change of its own. Nothing where the plan does not show
+        it."""
         if self.live is None:
             return ()
-        return (self.live.name, self.live.service) if self.address.kind == DESTINATION else (self.live.name,)
+        name = (self.live.name,) if self.action is Action.DELETE else ()
+        return (*name, self.live.service) if self.address.kind == DESTINATION else name
 
     @property
     def missing(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -366,3 +367,46 @@ def test_a_removal_by_name_of_a_group_that_was_renamed_since_is_stale(team: Team
     team.server.app.dashboard.rename_group(orders, "Keep me")
     result = team.apply("plan.json")
     assert (result.exit, codes(result)) == (4, ["plan-stale"]), result.stderr
+
+
+LAKE = """\
+  lake:
+    name: NAME
+    destination:
+      service: managed_data_lake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config: {storage_provider: AWS, bucket: BUCKET, prefix_path: a, region: us-east-1,
+        fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
+      lifecycle: {allow_replace: true}
+"""
+
+
+def test_a_plan_that_renames_what_it_replaces_goes_on_where_it_stopped(team: Team) -> None:
+    """The other name is its own work."""
+    before, after = (LAKE.replace("NAME", each).replace("BUCKET", each) for each in ("first", "second"))
+    team.declare("orders", "sales", extra=before)
+    team.writes_of()
+    team.declare("orders", "sales", extra=after)
+    assert team.plan("--out", "plan.json").exit == 0
+    team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* status 409"))
+    assert team.apply("plan.json").exit == 6
+    assert team.id_of("second")
+    team.server.app.faults.clear()
+    assert [call.partition(" ")[0] for call in team.writes_of("plan.json")] == ["DELETE", "POST", "POST"]
+
+
+def test_a_plan_that_an_earlier_version_saved_is_still_applied(team: Team) -> None:
+    declare(team, entry("orders", team.id_of("orders")))
+    assert team.plan("--out", "plan.json").exit == 0
+    file = team.project.folder / "plan.json"
+    content = json.loads(file.read_text())["content"]
+    for change in content["plan"]["changes"]:
+        del change["live"]
+    for expected in content["expected"]:
+        del expected["recognised_by"]
+    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=True)
+    sealed = f' "signature": null,\n "content": {text}}}\n'
+    file.write_text(f'{{"seal": "{hashlib.sha256(sealed.encode()).hexdigest()}",\n{sealed}')
+    assert team.project.run("show", "plan.json").exit == 0
+    assert len(team.writes_of("plan.json")) == 2
