@@ -101,7 +101,8 @@ class Undertaker:
     """Turns tombstones into removals, each of which means the object that its `identity` says.
 
     `destinations` are service and region by id. `connections` asks the API for those of a group, and raises `NotFound`
-    where it is gone; `observe` asks for one object by its kind and id. Both may raise other `ApiError`s.
+    where it is gone; `observe` asks for one object by its kind and id, `is_gone` as often as a read may be late. All
+    may raise other `ApiError`s.
     """
 
     identity: RemovalIdentity
@@ -109,6 +110,7 @@ class Undertaker:
     protected: tuple[str, ...]
     connections: Callable[[str], list[wire.Connection]]
     observe: Callable[[str, str], Observed | None]
+    is_gone: Callable[[str, str], bool]
 
     def removals(self, tombstones: Iterable[Tombstone]) -> Removals:
         """The removals in the order in which they must happen: a destination before its group."""
@@ -198,9 +200,10 @@ class Undertaker:
         try:
             connections = self.connections(id)
         except NotFound:
-            if self.observe(kind, id) is not None:
-                raise
-            return None
+            # Of two reads that say different things one is late.
+            if self.is_gone(kind, id):
+                return None
+            raise
         live = self._live(tombstone, name or self._name(id) or "", destination, connections)
         return _Found(live, tuple(connections), has_destination)
 

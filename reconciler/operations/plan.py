@@ -159,13 +159,18 @@ def _undertaker(
 ) -> Undertaker:
     names = {id: group.name for id, group in listing.groups.items()}
     placed = {id: (each.service, str(each.raw.get("region") or "")) for id, each in listing.summaries.items()}
-    client = workspace.client
+    client, looking = workspace.client, Looking(workspace.settings.clock, workspace.cancelled)
+
+    def is_gone(kind: str, id: str) -> bool:
+        return looking.until_seen(lambda: KINDS[kind].observe(client, id) is None or None) is not None
+
     return Undertaker(
         identity_of(names, records, workspace.memory.removals, workspace.specs.groups, bound),
         destinations={id: placement(each) for id, each in details.items()} | placed,
         protected=workspace.specs.project.protected,
         connections=client.group_connections,
         observe=lambda kind, id: KINDS[kind].observe(client, id),
+        is_gone=is_gone,
     )
 
 

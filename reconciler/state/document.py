@@ -18,7 +18,7 @@ FORMAT: Final = 2
 """Format 1 knew no removals. It is still read; an earlier version of this program, which does not know them either,
 says of a state of format 2 that it is newer, and not that it is damaged."""
 
-Known: TypeAlias = Literal[1, 2]
+ReadFormat: TypeAlias = Literal[1, 2]
 Remembered: TypeAlias = Record | Removed | None
 """What becomes of the record of an address: another one, none since it was removed, or just none."""
 
@@ -79,7 +79,7 @@ class RemovedDocument(_Strict):
 class StateDocument(_Strict):
     """A snapshot."""
 
-    format: Known = FORMAT
+    format: ReadFormat = FORMAT
     lineage: str = Field(min_length=1)
     serial: int = Field(ge=0)
     account_id: str
@@ -101,7 +101,7 @@ class EntryDocument(_Strict):
 class HeadDocument(_Strict):
     """The first line of a journal: the snapshot that it continues."""
 
-    format: Known = FORMAT
+    format: ReadFormat = FORMAT
     lineage: str
     serial: int
 

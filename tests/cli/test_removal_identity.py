@@ -220,6 +220,21 @@ def test_a_list_that_still_shows_it_is_no_proof_either(team: Team, stale: str) -
     assert "warning[removal-done]" in plan.stderr
 
 
+@pytest.mark.parametrize(("extent", "kind"), [("", "groups"), (", only: destination", "destinations")])
+def test_a_read_that_still_shows_it_is_looked_at_again(team: Team, extent: str, kind: str) -> None:
+    """Its connections are asked for too, and these two answers cannot both be right."""
+    orders = team.id_of("orders")
+    declare(team, entry("orders", orders, extent))
+    team.writes_of()
+    if extent:
+        team.server.app.dashboard.remove(Kind.GROUP, orders)
+        team.declare("sales", removed=entry("orders", orders, extent))
+    team.server.app.faults.add(parse_fault(f"GET /v1/{kind}/{orders} stale 3"))
+    plan = team.plan("--detailed-exitcode")
+    assert (plan.exit, codes(plan)) == (0, []), plan.stderr
+    assert "warning[removal-done]" in plan.stderr
+
+
 # What was carried out is remembered as long as its line stands
 
 

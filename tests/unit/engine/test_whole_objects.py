@@ -145,9 +145,8 @@ def test_of_a_conflict_it_is_told_what_was_applied_and_of_nothing_else() -> None
 def removed(extent: Extent, record: Record | None) -> list[Change]:
     records = {} if record is None else {Address(DESTINATION, "orders"): record}
     identity = RemovalIdentity({"old_mole": "Orders"}, records)
-    undertaker = Undertaker(
-        identity, {"old_mole": ("snowflake", "")}, (), lambda id: [], lambda kind, id: None
-    )
+    placed = {"old_mole": ("snowflake", "")}
+    undertaker = Undertaker(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
     tombstone = Tombstone("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
     return [each.change for each in undertaker.removals((tombstone,)).removals]
 
