@@ -35,14 +35,15 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, Reason, Risk, Secrets
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired, Observed, OnFailure
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, dotted
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Withheld, dotted
 from reconciler.secrets.base import Form, SecretUnavailable
 from reconciler.secrets.fingerprint import Fingerprinter
 
 Resolve = Callable[[Reference, Form], Any]
 
-NOT_SENT = ""
-"""In place of a fingerprint: this secret was there already when its resource was adopted."""
+NO_FINGERPRINT = ""
+"""In place of a fingerprint: this secret is in effect and cannot be compared. It was there when its resource was
+adopted, or was sent without a key of fingerprints."""
 
 _FORMS = {FieldType.STRINGS: Form.LIST, FieldType.OBJECT: Form.OBJECT}
 
@@ -152,10 +153,12 @@ class Planner:
         known = record.fingerprints if record is not None else {}
         kept = {path: known[path] for path in known if path in desired.fields}
         if record is None or not _knows_secrets(record):
-            kept = {path: NOT_SENT for path in desired.fields if is_sent_by_us(desired, path)} | kept
-        sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
-        if self.fingerprinter is not None:
-            kept |= {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+            kept = {path: NO_FINGERPRINT for path in desired.fields if is_sent_by_us(desired, path)} | kept
+        kept |= {
+            path: self._fingerprint(desired, path, value)
+            for path, value in values.items()
+            if isinstance(value, Secret)
+        }
         declared = kind.canonical(declared)
         return Step(
             desired,
@@ -231,9 +234,11 @@ class Planner:
         return self.compares_secrets and self.fingerprinter.made(known[path])
 
     def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
-        return (
-            self.fingerprinter.of(f"{desired.address}:{dotted(path)}", secret) if self.fingerprinter else ""
-        )
+        """The fingerprint of a secret that is sent. Without a key there is none, nor of a secret that was not read:
+        what was known of the one before says nothing about it."""
+        if self.fingerprinter is None or isinstance(secret, Withheld):
+            return NO_FINGERPRINT
+        return self.fingerprinter.of(f"{desired.address}:{dotted(path)}", secret)
 
     def _resolved(
         self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
