@@ -87,6 +87,7 @@ class Reconciliation:
     adapter: Callable[[Emulator], BaseAdapter] = WsgiAdapter
     keeper: Callable[[Path, str], StateFile] = StateFile
     parallelism = 8
+    has_key = True
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -136,7 +137,7 @@ class Reconciliation:
         the plan is refused."""
         self.planned, self.applied = None, None
         with self._open() as workspace:
-            workspace.memory.prepare()
+            self._prepare(workspace)
             self.planned = make_plan(workspace)
             if self.planned.plan.blockers:
                 return None
@@ -178,6 +179,11 @@ class Reconciliation:
         self._state.unlink(missing_ok=True)
         self._state.with_name("state.json.journal").unlink(missing_ok=True)
 
+    def lose_key(self) -> None:
+        """Lose the key of the fingerprints. Nothing makes another one."""
+        self._state.with_name("state.json.key").unlink()
+        self.has_key = False
+
     @property
     def state(self) -> State | None:
         """What is remembered."""
@@ -193,6 +199,10 @@ class Reconciliation:
         """Everything that lies in the memory's folder, the key apart."""
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
+
+    def _prepare(self, workspace: Workspace) -> None:
+        if self.has_key:
+            workspace.memory.prepare()
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")

@@ -296,7 +296,7 @@ class Applier:
         """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
         record = Record(
             id=id,
-            applied=step.declared,
+            applied=step.applied,
             fingerprints=step.fingerprints,
             protected=step.protected,
             unverified=unverified,

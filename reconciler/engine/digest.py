@@ -18,7 +18,7 @@ from reconciler.engine.removal import Removal
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import Change, FieldChange, Plan
 from reconciler.model.resource import Observed
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Reference, Structure
 
 
 def digest_of(
@@ -75,7 +75,7 @@ def _made(step: Step, live: Mapping[str, Observed]) -> dict[str, Any]:
     desired = step.desired
     namesakes = (group.id for group in live.values() if group.name == desired.name)
     return {
-        "sent": sorted((path, _told(desired.fields.get(path), value)) for path, value in step.values.items()),
+        "sent": sorted((path, _told(desired.fields.get(path), step.unguarded(path))) for path in step.values),
         "namesakes": sorted(namesakes) if desired.address.kind == GROUP and step.change.id is None else [],
         "setup_tests": asdict(desired.setup_tests),
         "trust": asdict(desired.trust),
@@ -86,6 +86,8 @@ def _told(declared: Any, value: Any) -> str:
     """A reference by its name; a literal, which stands in the specs for everybody to read, by its value."""
     if isinstance(declared, Reference):
         return f"{'secret' if declared.confidential else 'value'} {declared}"
+    if isinstance(declared, Structure):
+        return f"structure {_canonical(declared.content)}"
     return f"literal {_canonical(value)}"
 
 

@@ -1,6 +1,7 @@
 """What somebody who reviewed a plan agreed to, address by address, and whether a new plan still says the same.
 
-An expectation holds no values: each is a short hash, so that a difference can be named and nothing be read from it.
+An expectation holds no values: each is a short hash, so that a difference can be named and nothing be read from it. So
+it is for hidden literals, since an edit of one has to be noticed without any key; whoever reads the specs knows them.
 It is never carried out. What is carried out is a new plan, if it is the expected one.
 """
 
@@ -13,12 +14,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from reconciler.engine.confidential import confidential
 from reconciler.engine.planner import Step
 from reconciler.engine.removal import Removal
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import SILENT, Action, Change, FieldChange
+from reconciler.model.record import is_fingerprint
 from reconciler.model.resource import Desired
-from reconciler.model.value import Reference, dotted
+from reconciler.model.value import Reference, Structure, dotted
 
 _SHORT = 16  # hex digits: enough to tell values apart; whoever wants to forge a plan gains nothing by it
 
@@ -102,11 +105,13 @@ def expectation_of(
         action=change.action,
         id=change.id,
         parents={str(parent): ids.get(parent) for parent in change.depends_on},
-        fields=_planned(change),
+        fields=planned_fields(change),
         sent={
-            dotted(path): _hash(_told(desired.fields.get(path) if desired else None, value))
-            for path, value in (step.values if step is not None else {}).items()
-        },
+            dotted(path): _hash(_told(step.desired.fields.get(path), step.unguarded(path)))
+            for path in step.values
+        }
+        if step is not None
+        else {},
         declared=declared_by(desired) if desired is not None else {},
         found=_found(step) if step is not None else {},
         namesakes=tuple(sorted(namesakes)) if creates_group else (),
@@ -132,7 +137,7 @@ def is_of(expected: Expectation, change: Change) -> bool:
     """Whether an expectation is that of this change, as far as a change can tell. What people are shown of a plan
     and what it is held to are two parts of one file, and must not say different things."""
     same = (expected.address, expected.action, expected.id) == (str(change.address), change.action, change.id)
-    return same and expected.fields == _planned(change)
+    return same and expected.fields == planned_fields(change)
 
 
 def review(expected: Iterable[Expectation], now: Now) -> Review:
@@ -286,7 +291,7 @@ def _fingerprints(step: Step) -> dict[str, str]:
     return {
         dotted(path): fingerprint
         for path, fingerprint in step.fingerprints.items()
-        if fingerprint and isinstance(step.desired.fields.get(path), Reference)
+        if is_fingerprint(fingerprint) and confidential(step.desired.fields.get(path))
     }
 
 
@@ -294,11 +299,12 @@ def _found(step: Step) -> dict[str, str]:
     return {
         dotted(path): _hash(step.declared.get(path))
         for path, value in step.desired.fields.items()
-        if isinstance(value, Reference) and not value.confidential
+        if isinstance(value, Reference | Structure) and not value.confidential
     }
 
 
-def _planned(change: Change) -> dict[str, str]:
+def planned_fields(change: Change) -> dict[str, str]:
+    """The planned fields as an expectation has them."""
     return {dotted(field.path): _hash(_shown(field)) for field in change.fields}
 
 
@@ -308,6 +314,8 @@ def _shown(field: FieldChange) -> list[Any]:
 
 def _told(declared: Any, value: Any) -> Any:
     """A reference by its name; anything else, which stands in the specs, by itself."""
+    if isinstance(declared, Structure):
+        return ["structure", declared.content]
     return ["reference", str(declared)] if isinstance(declared, Reference) else ["literal", value]
 
 

@@ -252,12 +252,13 @@ EXPLANATIONS = MappingProxyType(
             " says why; the pull request itself cannot."
         ),
         "literal-secret": (
-            "A field that holds a secret is written out in a spec, or a value has the form of a key, a "
+            "A field that holds a secret is written out in a spec, or one that the catalogue does not describe "
+            "and whose name sounds like a secret, or a value has the form of a key, a "
             "token or a connection string with its password. Specs are meant to be committed and "
             "reviewed, so everyone who can read the repository, now or later, would know it. Replace the "
             "secret, since it may already be in the history, and refer to the new one with `{secret: "
-            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
-            "`extra_config:`."
+            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`. Below '
+            "`extra_config:` names count as well, and forms do not."
         ),
         "lock-left": (
             "A run did its work and could not let go of the lock of its state, because the place of the state did "
@@ -614,7 +615,8 @@ EXPLANATIONS = MappingProxyType(
         "unknown-field": (
             "A field is not in the catalogue. A name that is close to a known one is taken for a slip and"
             " is an error; any other is a warning and is passed on as it is, since Fivetran adds fields "
-            "faster than catalogues follow. To say that a field is meant, write it below `extra_config:`."
+            "faster than catalogues follow. Its value may be a secret, so no plan shows it and no state "
+            "keeps more than a fingerprint. To say that a field is meant, write it below `extra_config:`."
         ),
         "unknown-id": (
             "An entry names a group by `id:`, and the account has no group of this id. An id wins over a "

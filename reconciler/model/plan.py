@@ -66,13 +66,14 @@ class Shown(StrEnum):
 
     CLEAR = "clear"
     SECRET = "secret"  # noqa: S105 - a way of showing, not a password
+    HIDDEN = "hidden"  # a literal that may be a secret, since the catalogue does not describe its field
     KNOWN_AFTER_APPLY = "known-after-apply"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a
-    text that says where the value comes from, never the value."""
+    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a text that says where
+    the value comes from or why it is hidden, never the value; None where a hidden field is cleared."""
 
     path: FieldPath
     before: Any
@@ -86,7 +87,7 @@ class FieldChange:
 @dataclass(frozen=True, slots=True)
 class FieldValue:
     """One field with its value, as it may be told. With `shown` not CLEAR, `value` is a text that says where the value
-    comes from, or None."""
+    comes from or why it is hidden, or None."""
 
     path: FieldPath
     value: Any

@@ -10,6 +10,18 @@ from reconciler.model.address import Address
 from reconciler.model.plan import Action
 from reconciler.model.value import FieldPath
 
+NO_FINGERPRINT = ""
+"""In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
+resource was adopted, or was sent without a key of fingerprints."""
+NOTHING_KEPT = "hidden"
+"""In place of a fingerprint: the same of a literal that is hidden. The two are told apart, so that a reference in place
+of a literal is sent."""
+
+
+def is_fingerprint(kept: str) -> bool:
+    """Whether what is kept of a value tells it from others."""
+    return kept not in {NO_FINGERPRINT, NOTHING_KEPT}
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -29,10 +41,10 @@ class Intent:
 class Record:
     """What is known about one address.
 
-    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and
-    without secrets; `fingerprints` stand for the secrets. `protected` is remembered so that it survives the
-    deletion of the block that declared it. `unverified` is true from a write until the tests and approvals
-    that the spec demands have passed.
+    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and as far
+    as they may be shown; `fingerprints` stand for secrets and for literals that are hidden. `protected` is remembered
+    so that it survives the deletion of the block that declared it. `unverified` is true from a write until the tests
+    and approvals that the spec demands have passed.
     """
 
     id: str | None = None

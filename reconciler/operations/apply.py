@@ -120,7 +120,7 @@ def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
         step.change.address: replace(
             records.get(step.change.address, Record()),
             id=step.change.id,
-            applied=step.declared,
+            applied=step.applied,
             fingerprints=step.fingerprints,
             protected=step.protected,
             intent=None,
@@ -180,7 +180,7 @@ def _met_now(known: Record, change: Change, step: Step | None) -> Record:
     known = replace(known, id=change.id)
     if step is None:
         return known
-    return replace(known, applied=step.declared, fingerprints=step.fingerprints)
+    return replace(known, applied=step.applied, fingerprints=step.fingerprints)
 
 
 def _settle(
@@ -215,11 +215,8 @@ _NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCEL
 
 
 def _known_as(step: Step, record: Record | None) -> bool:
-    return record is not None and (record.id, record.applied, record.protected) == (
-        step.change.id,
-        step.declared,
-        step.protected,
-    )
+    known = (record.id, record.applied, record.fingerprints, record.protected) if record is not None else None
+    return known == (step.change.id, step.applied, step.fingerprints, step.protected)
 
 
 def _moved(workspace: Workspace, planned: Planned) -> dict[Address, Record | None]:

@@ -72,6 +72,27 @@ def make_plan(
     Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
     cannot be planned.
     """
+    with workspace.specs.shading():
+        planned = _make_plan(workspace, only, scope)
+    return replace(planned, plan=_shaded(planned.plan, workspace.specs))
+
+
+def _shaded(plan: Plan, specs: Specs) -> Plan:
+    judgements = (
+        replace(each, findings=specs.shaded(each.findings), older=specs.shaded(each.older))
+        for each in plan.judgements
+    )
+    return replace(
+        plan,
+        warnings=specs.shaded(plan.warnings),
+        blockers=specs.shaded(plan.blockers),
+        judgements=tuple(judgements),
+    )
+
+
+def _make_plan(
+    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+) -> Planned:
     clock, specs = workspace.settings.clock, workspace.specs
     began, sent = clock.monotonic(), workspace.courier.requests_sent
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from reconciler.engine.confidential import confidential, external
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.resource import Desired
-from reconciler.model.value import EXTERNAL, FieldPath, Reference, dotted
+from reconciler.model.value import FieldPath, dotted
 
 
 def chosen_secrets(
@@ -33,10 +36,13 @@ def chosen_secrets(
 
 
 def _secrets(entries: Iterable[Desired]) -> Iterator[tuple[Address, FieldPath]]:
-    """What Fivetran fetches by itself from a secrets manager is not sent by anybody."""
+    """Also literals that are hidden: where no answer shows them, they cannot always be compared either. What Fivetran
+    fetches by itself from a secrets manager is not sent by anybody."""
     for desired in entries:
+        masking = Masking(desired.address.kind, desired.fields.get(SERVICE), desired.unchecked)
         for path, value in desired.fields.items():
-            if isinstance(value, Reference) and value.confidential and value.scheme != EXTERNAL:
+            is_secret = confidential(value) or (value is not None and masking.reason(path) is not None)
+            if is_secret and not external(value):
                 yield desired.address, path
 
 

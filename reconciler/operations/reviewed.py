@@ -117,7 +117,8 @@ def plan_again(workspace: Workspace, saved: SavedPlan) -> Planned:
         planned = make_plan(workspace, scope=frozenset(_address(text) for text in saved.scope))
     except ReconcilerError as error:
         raise ReconcilerError(_as_refusals(error, workspace, saved)) from error
-    return _as_reviewed(workspace, planned, saved)
+    with workspace.specs.shading():
+        return _as_reviewed(workspace, planned, saved)
 
 
 def _as_reviewed(workspace: Workspace, planned: Planned, saved: SavedPlan) -> Planned:
@@ -238,6 +239,8 @@ def _change_of(change: Change | None, field: FieldChange | None) -> str:
             return _value(field.after) if is_new else f"{_value(field.before)} -> {_value(field.after)}"
         case FieldChange(shown=Shown.SECRET):
             return f"the secret `{field.after}`"
+        case FieldChange(shown=Shown.HIDDEN):
+            return "a value that is not shown" if field.after else "cleared"
     return str(field.after)
 
 

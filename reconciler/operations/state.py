@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
@@ -66,13 +67,10 @@ def record_at(records: Records, text: str) -> Records:
 
 
 def hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Applied fields that are not shown: those that the catalogue calls sensitive or knows nothing about."""
-    if address.kind != DESTINATION:
-        return frozenset()
-    service = record.applied.get(SERVICE)
-    known = service if isinstance(service, str) else None
-    rows = {path: KINDS[DESTINATION].field(path, known) for path in record.applied if path != SERVICE}
-    return frozenset(path for path, row in rows.items() if row is None or row.sensitive)
+    """Fields that are not shown. Those among the fingerprints are hidden literals, all others secrets."""
+    masking = Masking(address.kind, record.applied.get(SERVICE))
+    hidden = {path for path in record.applied if masking.hides(path)}
+    return frozenset(hidden | {path for path in record.fingerprints if masking.reason(path) is not None})
 
 
 def move(settings: Settings, source: str, target: str) -> tuple[Move, ...]:

@@ -19,7 +19,7 @@ from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, Warned, ignore
 from reconciler.model.holder import Holder
-from reconciler.model.value import Reference, Secret
+from reconciler.model.value import Secret, references_of
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
     BESIDE_THE_STATE,
@@ -195,9 +195,10 @@ def _registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
     used = {
-        value.scheme
+        reference.scheme
         for value in (*values, specs.fingerprint_key)
-        if isinstance(value, Reference) and not (withholds and value.confidential)
+        for reference in references_of(value)
+        if not (withholds and reference.confidential)
     }
     surroundings = Surroundings(
         project.directory, without_own(settings.environ), settings.clock, project.secrets.timeout

@@ -71,10 +71,13 @@ def _whole(address: Address, record: Record, hidden: Collection[FieldPath]) -> d
         **head_data(address, record),
         "interrupted": _intent(record.intent) if record.intent else None,
         "applied": [
-            {"path": list(path), "value": value}
-            if path not in hidden
-            else {"path": list(path), "hidden": True}
-            for path, value in record.applied.items()
+            *(
+                {"path": list(path), "value": value}
+                if path not in hidden
+                else {"path": list(path), "hidden": True}
+                for path, value in record.applied.items()
+            ),
+            *({"path": list(path), "hidden": True} for path in record.fingerprints if path in hidden),
         ],
         "fingerprints": [list(path) for path in record.fingerprints],
     }

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from reconciler.model.address import Address, by_entry
 from reconciler.model.holder import Holder
-from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.record import Exemption, Intent, Record, State, is_fingerprint
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
 from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
@@ -150,13 +150,18 @@ def _block(address: Address, record: Record, hidden: Collection[FieldPath]) -> T
         (neutral(dotted(path)), "(hidden)" if path in hidden else value_text(value))
         for path, value in record.applied.items()
     ]
-    rows += [(neutral(dotted(path)), _fingerprint(made)) for path, made in record.fingerprints.items()]
+    rows += [
+        (neutral(dotted(path)), _fingerprint("hidden" if path in hidden else "secret", kept))
+        for path, kept in record.fingerprints.items()
+    ]
     width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
     return lines([Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {told}") for name, told in rows)])
 
 
-def _fingerprint(made: str) -> str:
-    return "(secret, fingerprint present)" if made else "(secret, cannot be compared: no fingerprint)"
+def _fingerprint(what: str, kept: str) -> str:
+    return (
+        f"({what}, {'fingerprint present' if is_fingerprint(kept) else 'cannot be compared: no fingerprint'})"
+    )
 
 
 def _intent(intent: Intent) -> str:

@@ -229,6 +229,9 @@ def _about(plan: Plan) -> dict[str, Any]:
     }
 
 
+_COMPARED = {Shown.CLEAR, Shown.HIDDEN}
+
+
 def _change(change: Change) -> dict[str, Any]:
     """What the format cannot tell of a change: our action, its reasons, where secrets come from, who moved a field."""
     data = change_data(change)
@@ -239,9 +242,7 @@ def _change(change: Change) -> dict[str, Any]:
             name: data[name]
             for name in ("address", "action", "reasons", "risk", "uncomparable", "secrets", "span")
         },
-        "origins": {
-            dotted(each.path): str(each.origin) for each in change.fields if each.shown is Shown.CLEAR
-        },
+        "origins": {dotted(each.path): str(each.origin) for each in change.fields if each.shown in _COMPARED},
         "secret_references": {dotted(each.path): each.value for each in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),
     }

@@ -114,7 +114,7 @@ def _sight(fields: Iterable[FieldValue]) -> Sight:
         match each.shown:
             case Shown.KNOWN_AFTER_APPLY:
                 _put(sight.unknown, each.path, True)
-            case Shown.SECRET:
+            case Shown.SECRET | Shown.HIDDEN:
                 _put(values, each.path, SENSITIVE if each.value else None)
                 _put(sight.sensitive, each.path, True)
             case Shown.CLEAR:

@@ -95,10 +95,14 @@ def test_an_interrupted_and_untested_record_is_marked(memory: Memory) -> None:
 
 def test_a_secret_without_a_fingerprint_is_called_so(memory: Memory) -> None:
     state = json.loads(memory.file.read_text())
-    state["records"]["destination.orders"]["fingerprints"]["config"]["secret_key"] = ""
+    state["records"]["destination.orders"]["fingerprints"]["config"] = {
+        "secret_key": "",
+        "brand_new": "hidden",
+    }
     memory.file.write_text(json.dumps(state))
     shown = memory.state("show", "destination.orders").stdout
     assert "(secret, cannot be compared: no fingerprint)" in shown
+    assert "(hidden, cannot be compared: no fingerprint)" in shown
     assert "fingerprint present" not in shown
 
 
@@ -108,7 +112,7 @@ def test_all_is_shown_of_an_address_but_no_secret(memory: Memory) -> None:
     told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[1:])
     assert told["config.project_id"] == '"acme"'
     assert told["config.secret_key"] == "(secret, fingerprint present)"
-    assert told["config.brand_new"] == "(hidden)"
+    assert told["config.brand_new"] == "(hidden, fingerprint present)"
     fingerprint = json.loads(memory.file.read_text())["records"]["destination.orders"]["fingerprints"]
     for form in ("text", "json"):
         told = memory.state("show", "orders", "--format", form).stdout
@@ -123,7 +127,7 @@ def test_a_key_shows_both_addresses_of_a_pair(memory: Memory) -> None:
     [group, destination] = document["records"]
     assert group["applied"] == [{"path": ["name"], "value": "orders"}]
     assert {"path": ["config", "brand_new"], "hidden": True} in destination["applied"]
-    assert destination["fingerprints"] == [["config", "secret_key"]]
+    assert destination["fingerprints"] == [["config", "brand_new"], ["config", "secret_key"]]
     assert document["exit"] == {"code": 0, "reason": "ok"}
 
 

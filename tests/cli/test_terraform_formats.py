@@ -106,7 +106,7 @@ def test_the_document_has_the_settings_that_the_provider_knows(orders: Project, 
             "project_id": "acme",
             "data_set_location": "US",
             "secret_key": "(sensitive value)",
-            "new_at_fivetran": None,
+            "new_at_fivetran": "(sensitive value)",  # as of a secret: that it is set
         },
         "run_setup_tests": True,
         "trust_certificates": True,

@@ -74,7 +74,7 @@ def known(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
     }
 
 
-SECRET, HIDDEN = (Shown.SECRET, "vault:a#b"), (Shown.SECRET, None)
+SECRET, HIDDEN = (Shown.SECRET, "vault:a#b"), (Shown.HIDDEN, "not in the catalogue")
 
 
 def test_what_stays_is_told_in_normal_form_with_how_it_is_tested() -> None:
@@ -153,7 +153,7 @@ def removed(extent: Extent, record: Record | None, exists: bool = True) -> list[
 def test_of_what_is_removed_nothing_is_shown_that_the_catalogue_does_not_know() -> None:
     """No spec says any more what was passed on unchecked."""
     [deleted, _] = removed(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
-    assert known(deleted.applied) == {("id",): "old_mole", **APPLIED, KEY: HIDDEN, NEW: HIDDEN}
+    assert known(deleted.applied) == {("id",): "old_mole", **APPLIED, KEY: (Shown.SECRET, None), NEW: HIDDEN}
     [forgotten] = removed(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
     assert known(forgotten.applied)[("config", "host")] == "acme"
 
