@@ -112,6 +112,7 @@ CODES_ELSEWHERE = {
         "tests/cli/test_saved_plan_files.py::test_a_key_that_cannot_be_used_is_told_before_any_request"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
+    "state-cleaned": ("tests/cli/test_earlier_release.py::test_an_apply_cleans_the_state_and_says_so_once"),
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
@@ -135,6 +136,9 @@ CODES_ELSEWHERE = {
     "unreachable": "tests/cli/test_failures.py::test_nobody_listens_at_the_address",
     "unsendable": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_whose_specs_are_not_in_order",
+    "values-in-state": (
+        "tests/cli/test_earlier_release.py::test_a_command_that_only_reads_says_what_the_state_holds"
+    ),
     "vanished": (
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),

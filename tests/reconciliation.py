@@ -239,7 +239,11 @@ class Reconciliation:
                 courier=courier,
                 client=Client(courier),
                 registry=Registry({"env": Environment(self.secrets)}),
-                memory=Memory(self.keeper(self._state, "state.json"), settings.entropy),
+                memory=Memory(
+                    self.keeper(self._state, "state.json"),
+                    settings.entropy,
+                    destinations=self._specs.destinations,
+                ),
                 relay=relay,
                 listener=relay,
                 cancelled=cancelled,

@@ -551,6 +551,13 @@ EXPLANATIONS = MappingProxyType(
             "the run was stopped before. Nothing about it has changed at Fivetran. Correct the first "
             "failure and apply again."
         ),
+        "state-cleaned": (
+            "An earlier release kept values of fields that the catalogue does not describe, and values below "
+            "`extra_config`, in clear in the state. Such a value may be a secret, so this release hides it and keeps a "
+            "fingerprint of it at most. The state was written without these values. What was written before is still "
+            "in the history of a git branch, in the versions of a bucket and in backups: replace the values that are "
+            "secrets, at their source and at Fivetran."
+        ),
         "state-damaged": (
             "The file that remembers what this program did is not what it wrote: it was cut, edited, or "
             "overwritten. It is never guessed at. A state is memory and no authority, so deleting it is "
@@ -697,6 +704,12 @@ EXPLANATIONS = MappingProxyType(
             "use: it has no project file at that path, its files contain errors, or it names files that git "
             "does not keep. What changed since then cannot be told, and a plan of everything is never made "
             "in its place. Name another revision, or leave the option out."
+        ),
+        "values-in-state": (
+            "An earlier release kept values of fields that the catalogue does not describe, and values below "
+            "`extra_config`, in clear in the state. This release hides such values and never prints them, but a "
+            "command that only reads leaves the state as it is. The next apply writes it without them, also one that "
+            "has nothing else to do. Replace the values that are secrets: whoever could read the state knows them."
         ),
         "vanished": (
             "Something that earlier runs manage is declared in no spec any more. A lost file, a bad glob "

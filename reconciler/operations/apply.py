@@ -13,7 +13,7 @@ from reconciler.engine.looking import LOOKS, Looking
 from reconciler.engine.planner import Step
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.event import Checking
+from reconciler.model.event import Checking, Warned
 from reconciler.model.outcome import Applied, Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Standing
@@ -76,8 +76,9 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
 
     Raises `ReconcilerError` where it cannot be remembered.
     """
-    unchanged = planned.records == workspace.memory.records and not planned.plan.forgotten
-    if unchanged and not _in_effect(workspace, planned):
+    memory = workspace.memory
+    unchanged = planned.records == memory.records and not planned.plan.forgotten
+    if unchanged and memory.values_in_clear is None and not _in_effect(workspace, planned):
         return
     _adopt(workspace, planned)
     problems = _put_away(workspace)
@@ -231,9 +232,11 @@ def _remembering(workspace: Workspace) -> Callable[[Address, Record | None], Non
 
 def _put_away(workspace: Workspace) -> list[Diagnostic]:
     try:
-        workspace.memory.end()
+        cleaned = workspace.memory.end()
     except ReconcilerError as error:
         return list(error.diagnostics)
+    if cleaned is not None:
+        workspace.relay(Warned(cleaned))
     return []
 
 

@@ -13,9 +13,12 @@ from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.place import LocalPlace
 from reconciler.model.record import EXEMPTIONS_KEPT, REVIEWED_KEPT, Exemption, Record, State
+from reconciler.model.resource import Desired
 from reconciler.model.value import Secret
+from reconciler.operations.clear_values import Cleaner, Fields, state_cleaned, values_in_state
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
+from reconciler.state.file import write_state
 from reconciler.state.store import Session, Store
 
 FOLDER = ".reconciler"
@@ -76,15 +79,21 @@ class Memory:
         entropy: Callable[[int], bytes],
         key: FingerprintKey = BESIDE_THE_STATE,
         refuge: Path | None = None,
+        destinations: Iterable[Desired] = (),
     ) -> None:
-        """Read what is there. `refuge` is a folder for what cannot be kept in its place. Raises ReconcilerError."""
+        """Read what is there. `refuge` is a folder for what cannot be kept in its place; `destinations` of the specs
+        tell what of the state may be kept. Raises ReconcilerError."""
         self._file = file
         self._entropy = entropy
         self._refuge = refuge
-        self._state = file.read()
+        state = file.read()
         self._given = key
         self._key = file.key() if key is BESIDE_THE_STATE else None
         self._session: Session | None = None
+        self._cleaner = replace(Cleaner.knowing(destinations), fingerprinter=self.fingerprinter())
+        cleaned = self._cleaner.clean(state) if state is not None else None
+        self._state = cleaned.state if cleaned is not None else None
+        self._in_clear: Fields = cleaned.found if cleaned is not None else {}
 
     def prepare(self) -> None:
         """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
@@ -102,6 +111,11 @@ class Memory:
     def exists(self) -> bool:
         """Whether an earlier run left anything."""
         return self._state is not None
+
+    @property
+    def values_in_clear(self) -> Diagnostic | None:
+        """A warning where the place of the state holds values that an earlier release kept, and that are hidden."""
+        return values_in_state(self._file.shown_as, self._in_clear) if self._in_clear else None
 
     @property
     def records(self) -> Mapping[Address, Record]:
@@ -166,11 +180,13 @@ class Memory:
         go on."""
         return self._file.tend()
 
-    def end(self) -> None:
+    def end(self) -> Diagnostic | None:
         """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
-        where the run was not to go on. Where there may be no time, the other one comes first, and goes again."""
+        where the run was not to go on. Where there may be no time, the other one comes first, and goes again.
+
+        A warning says of which values the state is rid by that."""
         if self._session is None:
-            return
+            return None
         session, self._session = self._session, None
         self._state = session.state
         early = self._file.rescue(session.state, self._refuge) if self._file.rescues_first else None
@@ -184,3 +200,19 @@ class Memory:
                 early.unlink()
         if self._file.stopped_by is not None:
             raise ReconcilerError([self._file.stopped_by])
+        return self._rid_of_values()
+
+    def _rid_of_values(self) -> Diagnostic | None:
+        """What is to be said of values that were in the state before, and may be in states that were rescued."""
+        found, left = dict(self._in_clear), list[Path]()
+        self._in_clear = {}
+        for path, state in self._file.rescued_states(self._refuge):
+            cleaned = self._cleaner.clean(state)
+            if self._state is None or state.lineage != self._state.lineage or not cleaned.found:
+                continue
+            found |= cleaned.found
+            try:
+                write_state(path, cleaned.state)
+            except OSError:
+                left.append(path)
+        return state_cleaned(self._file.shown_as, found, left) if found else None

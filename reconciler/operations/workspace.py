@@ -111,11 +111,12 @@ def open_workspace(
         withholds = access is Access.READ and not settings.compare_secrets
         registry = _registry(settings, specs, withholds=withholds)
         key = _fingerprint_key(settings, specs, registry, store)
-        memory = Memory(store, settings.entropy, key, settings.refuge)
+        memory = Memory(store, settings.entropy, key, settings.refuge, specs.destinations)
         if access is Access.WRITE:
             memory.prepare()
         else:
-            specs = replace(specs, warnings=(*specs.warnings, *_in_use(store, settings.holder)))
+            told = (*_in_use(store, settings.holder), *_values_in_clear(memory))
+            specs = replace(specs, warnings=(*specs.warnings, *told))
         relay = Relay(listener, lambda: None if memory.tend() else ending.set())
         courier = Courier(
             transport, settings.clock, cancelled=ending, told=relay.post, budget=_budget(specs.project)
@@ -137,6 +138,11 @@ def open_workspace(
 def _tell_what_is_left(store: Store, listener: Listener) -> None:
     if store.left_behind is not None:
         listener(Warned(store.left_behind))
+
+
+def _values_in_clear(memory: Memory) -> Iterator[Diagnostic]:
+    if memory.values_in_clear is not None:
+        yield memory.values_in_clear
 
 
 def _in_use(store: Store, me: Holder) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,6 +18,8 @@ from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
 from reconciler.state.journal import Entry, JournalWriter, replayed
 from reconciler.state.lock import Grip, Hold, break_lock, locked, named, tidied
+
+_RESCUED = ".rescued-"
 
 
 class StateFile:
@@ -139,6 +142,10 @@ class StateFile:
         """Write a state where it can be written: beside its place, or else into `refuge`. Where it is then; None
         where it cannot be written anywhere."""
         return rescued(state, self._path.name, (self._path.parent, refuge))
+
+    def rescued_states(self, refuge: Path | None) -> Iterator[tuple[Path, State]]:
+        """States that earlier runs rescued to one of these places."""
+        return rescued_states(self._path.name, (self._path.parent, refuge))
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
@@ -267,7 +274,7 @@ class StateSession:
 
     def _write(self, path: Path) -> None:
         self._refuse_without_the_lock()
-        write_atomically(path, encoded_state(self.state))
+        write_state(path, self.state)
 
     def _refuse_without_the_lock(self) -> None:
         if not self._is_held():
@@ -288,13 +295,29 @@ def rescued(state: State, name: str, folders: Iterable[Path | None]) -> Path | N
     for folder in folders:
         if folder is None:
             continue
-        path = folder / f"{name}.rescued-{state.serial}"
+        path = folder / f"{name}{_RESCUED}{state.serial}"
         try:
-            write_atomically(path, encoded_state(state))
+            write_state(path, state)
         except OSError:
             continue
         return path
     return None
+
+
+def rescued_states(name: str, folders: Iterable[Path | None]) -> Iterator[tuple[Path, State]]:
+    """The states that `rescued` wrote into some folders. One that cannot be read is none of ours."""
+    for folder in folders:
+        for path in sorted(folder.glob(f"{glob.escape(name)}{_RESCUED}*")) if folder is not None else ():
+            try:
+                state = decoded_state(path.read_bytes())
+            except (OSError, DamagedError, NewerError):
+                continue
+            yield path, state
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a snapshot. Raises OSError."""
+    write_atomically(path, encoded_state(state))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.file import rescued
+from reconciler.state.file import rescued, rescued_states
 from reconciler.state.journal import Entry
 from reconciler.state.lease import HeldError, Tenancy, hold_in
 from reconciler.state.lock import Grip, Hold
@@ -194,11 +194,18 @@ class RemoteState:
 
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state to this machine: beside the project file, or else into `refuge`. Where it is then."""
-        folders = [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
+        folders = self._folders(refuge)
         for folder in folders:
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
         return rescued(state, Path(self._name).name, folders)
+
+    def rescued_states(self, refuge: Path | None) -> Iterator[tuple[Path, State]]:
+        """States that earlier runs rescued to this machine."""
+        return rescued_states(Path(self._name).name, self._folders(refuge))
+
+    def _folders(self, refuge: Path | None) -> list[Path]:
+        return [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
