@@ -21,7 +21,9 @@ CODES_ELSEWHERE = {
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
+    "cannot-recreate": "tests/cli/test_recreate.py::test_what_cannot_be_made_again_is_told",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
+    "create-unsettled": "tests/cli/test_unsettled_creates.py::test_documents_have_the_time",
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
@@ -31,6 +33,7 @@ CODES_ELSEWHERE = {
     "events-unusable": "tests/unit/report/test_event_log.py::test_a_file_that_is_no_such_log_is_left_alone",
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
+    "gone-or-hidden": "tests/cli/test_recreate.py::test_what_is_gone_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
     "held": "tests/cli/test_removal.py::test_deletions_are_held_back_when_something_before_them_fails",
     "interrupted": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
@@ -44,6 +47,9 @@ CODES_ELSEWHERE = {
     "invalid-seed": "tests/cli/test_emulate_options.py::test_a_mistake_in_a_seed_is_shown_at_its_place",
     "job-file-unwritable": (
         "tests/cli/test_github_formats.py::test_a_file_that_cannot_be_written_is_one_warning_and_no_failure"
+    ),
+    "late-twin": (
+        "tests/cli/test_unsettled_creates.py::test_an_effect_that_comes_after_all_is_told_with_both_ids"
     ),
     "lease-lost": (
         "tests/faults/test_remote_state.py"
@@ -63,6 +69,9 @@ CODES_ELSEWHERE = {
         "tests/cli/test_answers.py::test_a_full_disk_in_the_middle_is_told_beside_what_was_done"
     ),
     "nothing-selected": "tests/cli/test_scope.py::test_selectors_that_leave_nothing_are_wrong_usage",
+    "nothing-unsettled": (
+        "tests/cli/test_unsettled_creates.py::test_what_waits_for_nothing_cannot_be_sent_again"
+    ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (
         "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
@@ -97,6 +106,20 @@ CODES_ELSEWHERE = {
     "rate-limited": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "redirected": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "removal-done": "tests/cli/test_removal.py::test_a_tombstone_deletes_the_destination_and_then_its_group",
+    "removal-needs-name": (
+        "tests/cli/test_removal_identity.py::test_what_nobody_remembers_needs_its_name_too"
+    ),
+    "removal-of-another": "tests/cli/test_removal_identity.py::test_all_that_is_wrong_is_told_at_once",
+    "removal-other-id": (
+        "tests/cli/test_removal_identity.py"
+        "::test_the_id_of_somebody_else_is_refused_and_the_right_line_offered"
+    ),
+    "removal-other-name": (
+        "tests/cli/test_removal_identity.py::test_a_group_that_was_renamed_outside_is_shown_so_and_removed"
+    ),
+    "removal-unknown-id": (
+        "tests/cli/test_removal_identity.py::test_an_id_of_another_account_is_an_error_that_says_what_to_do"
+    ),
     "removed-and-declared": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
@@ -116,6 +139,7 @@ CODES_ELSEWHERE = {
         "tests/cli/test_saved_plan_files.py::test_a_key_that_cannot_be_used_is_told_before_any_request"
     ),
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
+    "state-cleaned": ("tests/cli/test_earlier_release.py::test_an_apply_cleans_the_state_and_says_so_once"),
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
@@ -139,6 +163,9 @@ CODES_ELSEWHERE = {
     "unreachable": "tests/cli/test_failures.py::test_nobody_listens_at_the_address",
     "unsendable": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_whose_specs_are_not_in_order",
+    "values-in-state": (
+        "tests/cli/test_earlier_release.py::test_a_command_that_only_reads_says_what_the_state_holds"
+    ),
     "vanished": (
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),

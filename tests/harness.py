@@ -26,6 +26,8 @@ from reconciler.emulator.serve import serving
 
 ROOT = Path(__file__).parents[1]
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
+SETTLED = timedelta(minutes=16)
+"""After so long a request without an answer counts as one that will have no effect."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ class Fivetran:
 
 @contextmanager
 def fivetran(**options: Any) -> Iterator[Fivetran]:
-    """An empty account on a free loopback port, with the credentials of the tests."""
-    app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC), **options)
+    """An empty account on a free loopback port, with the credentials of the tests. Its clock goes with that of the
+    command line."""
+    app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC) + HastyClock.ahead, **options)
     try:
         with serving(app) as url:
             yield Fivetran(app, url)
@@ -143,6 +146,10 @@ class Project:
     def groups(self, text: str, file: str = "main") -> None:
         """Put a spec file with these group entries into the project (two spaces of indent)."""
         self.write(f"specs/groups/{file}.yaml", f"version: 1\ngroups:\n{text}")
+
+    def time_passes(self, span: timedelta = SETTLED) -> None:
+        """Let it be so much later for all that follows in this test."""
+        self._monkeypatch.setattr(HastyClock, "ahead", HastyClock.ahead + span)
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Result:
         """Run a command line in the project's folder. Only `environ` is in its environment for Fivetran and secrets."""

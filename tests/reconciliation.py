@@ -71,38 +71,60 @@ class PatientClock:
         return event.is_set()
 
 
+class _CurrentClock:
+    """The clock of the account that is being worked on."""
+
+    def __init__(self) -> None:
+        self.clock = PatientClock()
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+_current = _CurrentClock()
+
+
 @cache
 def _emulator() -> Emulator:
     """One for all, since a new one costs more than a plan."""
-    return create_app(clock=PatientClock().now)
+    return create_app(clock=_current.now)
 
 
 class Reconciliation:
     """A project in `folder` and an account that behaves as told.
 
-    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `planned` and `applied` are
+    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `options` are those of the
+    command line, by their names in `Settings`. `planned` and `applied` are
     what the last apply has come to so far.
     """
 
     adapter: Callable[[Emulator], BaseAdapter] = WsgiAdapter
     keeper: Callable[[Path, str], StateFile] = StateFile
     parallelism = 8
+    has_key = True
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.clock = PatientClock()
+        self.clock = _current.clock = PatientClock()
         self.app = _emulator()
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)
         self.secrets: dict[str, str] = {}
+        self.options: dict[str, Any] = {}
         self._confidential: set[str] = set()
         self.planned: Planned | None = None
         self.applied: Applied | None = None
+        self._seen = 0
         self._specs: Specs | None = None
         self._state = folder / "state" / "state.json"
         self.canaries = Watch()
         self.canaries.folder(folder)
-        self._write("reconciler.yaml", json.dumps(SPECS))
+        self.set_up()
+
+    def set_up(self, **more: Any) -> None:
+        """Another project file, with these settings."""
+        self._write("reconciler.yaml", json.dumps({**SPECS, **more}))
+        self._specs = None
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Specs with these group entries. JSON is YAML too."""
@@ -113,30 +135,31 @@ class Reconciliation:
 
     def plan(self) -> Planned:
         """A plan, which must not write anything, neither here nor there."""
-        before, files = len(self.history), sorted(self.folder.rglob("*"))
+        self.news()
+        files = sorted(self.folder.rglob("*"))
         with self._open() as workspace:
             planned = make_plan(workspace)
-        assert {each.method for each in self.history[before:]} <= {"GET"}
+        assert {each.method for each in self.news()} <= {"GET"}
         assert sorted(self.folder.rglob("*")) == files
         return planned
 
     def apply(self) -> list[Exchange]:
         """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
         after it must be empty."""
-        before = len(self.history)
+        self.news()
         applied = self.attempt()
         assert self.planned is not None
         assert self.planned.plan.blockers == ()
         if applied is not None:
             check(applied)
-        return [each for each in self.history[before:] if each.method != "GET"]
+        return [each for each in self.news() if each.method != "GET"]
 
     def attempt(self) -> Applied | None:
         """Plan and apply, as the command does, whatever comes of it: None where nothing was to be done, or where
         the plan is refused."""
         self.planned, self.applied = None, None
         with self._open() as workspace:
-            workspace.memory.prepare()
+            self._prepare(workspace)
             self.planned = make_plan(workspace)
             if self.planned.plan.blockers:
                 return None
@@ -161,7 +184,7 @@ class Reconciliation:
 
     def apply_saved(self, content: bytes) -> list[Exchange]:
         """Apply a saved plan, as the command does; the writes that were sent. Everything must work."""
-        before = len(self.history)
+        self.news()
         with self._open() as workspace:
             workspace.memory.prepare()
             self.planned = plan_again(workspace, decoded_plan(content))
@@ -171,12 +194,17 @@ class Reconciliation:
                 check(self.applied)
             else:
                 adopt_only(workspace, self.planned)
-        return [each for each in self.history[before:] if each.method != "GET"]
+        return [each for each in self.news() if each.method != "GET"]
 
     def forget(self) -> None:
         """Lose the memory, but not the key of the fingerprints."""
         self._state.unlink(missing_ok=True)
         self._state.with_name("state.json.journal").unlink(missing_ok=True)
+
+    def lose_key(self) -> None:
+        """Lose the key of the fingerprints. Nothing makes another one."""
+        self._state.with_name("state.json.key").unlink()
+        self.has_key = False
 
     @property
     def state(self) -> State | None:
@@ -188,11 +216,21 @@ class Reconciliation:
         """Every request so far."""
         return tuple(self.app.history())
 
+    def news(self) -> list[Exchange]:
+        """The requests since this was asked last. A long history is not read again and again."""
+        news = self.app.history(self._seen)
+        self._seen = news[-1].sequence if news else self._seen
+        return news
+
     @property
     def kept(self) -> str:
         """Everything that lies in the memory's folder, the key apart."""
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
+
+    def _prepare(self, workspace: Workspace) -> None:
+        if self.has_key:
+            workspace.memory.prepare()
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text, encoding="utf-8")
@@ -211,6 +249,7 @@ class Reconciliation:
             holder=Holder(1, "host", "user", "", "test"),
             allowed={"changed_fraction": 1.0},
             parallelism=self.parallelism,
+            **self.options,
         )
         if self._specs is None:
             self._specs = load_declared(settings)
@@ -229,7 +268,11 @@ class Reconciliation:
                 courier=courier,
                 client=Client(courier),
                 registry=Registry({"env": Environment(self.secrets)}),
-                memory=Memory(self.keeper(self._state, "state.json"), settings.entropy),
+                memory=Memory(
+                    self.keeper(self._state, "state.json"),
+                    settings.entropy,
+                    destinations=self._specs.destinations,
+                ),
                 relay=relay,
                 listener=relay,
                 cancelled=cancelled,

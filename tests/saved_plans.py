@@ -213,6 +213,11 @@ def again(world: World, region: str) -> None:
     world.server.app.dashboard.change_destination(id, region=region)
 
 
+def forgotten(world: World, key: str) -> None:
+    """Somebody makes the state forget a pair."""
+    assert world.run("state", "forget", f"group.{key}", "--auto-approve").exit == 0
+
+
 def changed(world: World, name: str, **fields: Any) -> None:
     world.server.app.dashboard.change_destination(world.id(name), **fields)
 

@@ -238,6 +238,11 @@ class Run:
         return exit_for(self.refused) if self.refused else Exit.OK
 
     @property
+    def waits(self) -> bool:
+        """Whether a create had to wait for an earlier request."""
+        return self.applied is not None and any(each.held_until for each in self.applied.outcomes)
+
+    @property
     def writes(self) -> list[Exchange]:
         return [each for each in self.exchanges if each.mutating]
 
@@ -292,6 +297,7 @@ class Project:
         self.workers = 1
         self.fail_fast = False
         self.changed_since: str | None = None
+        self.recreate: tuple[str, ...] = ()
         self.file = StateFile(folder / "state" / "state.json", "state.json")
         self._specs: Specs | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -393,6 +399,7 @@ class Project:
             parallelism=self.workers,
             fail_fast=self.fail_fast,
             changed_since=self.changed_since,
+            recreate=self.recreate,
         )
         self._specs = self._specs or load_declared(settings)
         baseline = load_baseline(settings, self._specs)
@@ -480,7 +487,10 @@ def _is_of(write: Exchange, change: Change, run: Run) -> bool:
 def _is_own_connection(write: Exchange, change: Change, run: Run) -> bool:
     assert run.planned is not None
     own = [
-        each for removal in run.planned.removals if removal.change is change for each in removal.connections
+        each.id
+        for removal in run.planned.removals
+        if removal.change is change
+        for each in removal.connections
     ]
     return write.method == "DELETE" and write.path in {f"/v1/connections/{id}" for id in own}
 

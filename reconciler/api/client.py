@@ -7,7 +7,7 @@ No method repeats a call; that is up to the sender (see `courier`). For writes t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -47,6 +47,10 @@ class Client:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
+
+    def with_notice(self, before_leaving: Callable[[], None]) -> Client:
+        """A client that calls this right before each of its requests leaves; it may raise an `ApiError` instead."""
+        return Client(_WithNotice(self._sender, before_leaving))
 
     def account(self) -> Account:
         """The account of the credentials; the cheapest call there is."""
@@ -167,6 +171,18 @@ class Client:
                 raise _misunderstood(answer, "the list never ends: its cursors go round, or are too many")
             cursors.add(page.next_cursor)
             query = {"limit": str(PAGE_SIZE), "cursor": page.next_cursor}
+
+
+class _WithNotice:
+    """A sender whose requests give notice before they leave."""
+
+    def __init__(self, sender: Sender, before_leaving: Callable[[], None]) -> None:
+        self._sender = sender
+        self._before_leaving = before_leaving
+
+    def send(self, request: Request) -> Answer:
+        """Send a request. Raises `ApiError`s."""
+        return self._sender.send(replace(request, before_leaving=self._before_leaving))
 
 
 def _path(method: str, collection: str, object_id: str, below: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import datetime
 
 from reconciler.api.errors import ApiError, Exchange, RateLimited, Withdrawn
 from reconciler.api.limiter import PAID, Admission, Budget, Limiter
@@ -50,6 +51,10 @@ class Courier:
         """How many of them were repeats."""
         with self._lock:
             return self._repeated
+
+    def server_now(self) -> datetime | None:
+        """The time at the server; None where no answer has told it."""
+        return self._transport.server_clock.now()
 
     def send(self, request: Request) -> Answer:
         """Send a request, again and again where the retry matrix allows it, and return its answer.

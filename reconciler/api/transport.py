@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -42,6 +42,7 @@ from reconciler.api.errors import (
     seconds_of,
 )
 from reconciler.api.failure import reason_of, root_of
+from reconciler.api.server_clock import ServerClock
 from reconciler.api.wire import SUCCESS_CODES, Envelope
 from reconciler.model.clock import Clock
 from reconciler.model.value import Secret
@@ -77,7 +78,10 @@ Credentials: TypeAlias = tuple[Secret, Secret]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call: the path is below the base URL and percent-encoded. Values in `body` may be `Secret`."""
+    """A call: the path is below the base URL and percent-encoded. Values in `body` may be `Secret`.
+
+    `before_leaving` is called each time right before it leaves, and may raise an `ApiError` to keep it here.
+    """
 
     method: str
     path: str
@@ -85,6 +89,7 @@ class Request:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     accept: str = PLAIN
     patience: Patience = Patience.ORDINARY
+    before_leaving: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class Transport:
         deadlines: Deadlines = Deadlines(),
         largest_answer: int = 64 * 1024 * 1024,
     ) -> None:
+        self.server_clock = ServerClock(clock)
         self._endpoint = endpoint(base_url, environ)
         self._credentials = credentials
         self._clock = clock
@@ -161,6 +167,8 @@ class Transport:
         exchange = Exchange(request.method, self._endpoint.base_path + request.path, self._endpoint.server)
         revealed: set[str] = set()
         prepared = self._prepared(request, exchange, revealed)
+        if request.before_leaving is not None:
+            request.before_leaving()
         outcome = self._exchanged(prepared, self._call(request), exchange, revealed)
         # Raised here, outside every handler: as its context, an error of the HTTP library would ride along.
         if isinstance(outcome, ApiError):
@@ -248,6 +256,7 @@ class Transport:
         self, response: requests.Response, call: Call, exchange: Exchange, revealed: set[str]
     ) -> Answer | ApiError:
         """Read an answer. One that is not 2xx counts by its status, however its body ends."""
+        self.server_clock.hear(response.headers.get("Date"))
         retry_after = seconds_of(response.headers.get("Retry-After"), self._clock.now())
         exchange = replace(
             exchange,

@@ -56,10 +56,13 @@ class Page(_Answer):
 
 
 class Account(_Answer):
-    """The account that the credentials belong to."""
+    """The account that the credentials belong to. `user_id` is answered to the key of a user, `system_key_id` to a
+    system key."""
 
     account_id: Annotated[str, StringConstraints(min_length=1)]
     account_name: Text = ""
+    user_id: Text = ""
+    system_key_id: Text = ""
 
 
 class Group(_Answer):

@@ -41,16 +41,25 @@ def check_destination(
 ) -> list[Problem]:
     """All findings about what is declared: of the service, then leaf by leaf, then between leaves.
 
-    A leaf is a plain value, None (clear it) or a `Reference`. Leaves in `unchecked` are taken as
-    they are, but they count as declared where another field asks for them. `written` is how the
+    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside.
+    Leaves in `unchecked` are taken as they are, unless their names say that they are secrets, but they
+    count as declared where another field asks for them. `written` is how the
     file spells numbers and truth values. Nothing is missing from a part, and nothing contradicts
     what it holds; without a service a config field is wrong where it is for every service.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
     subject = Subject(service, fields, written)
-    checked = [path for path in fields if path != SERVICE and path not in unchecked]
-    found = [problem for path in checked for problem in _leaf_problems(subject, path, extent)]
+    found = [
+        problem
+        for path, value in fields.items()
+        if path != SERVICE
+        for problem in (
+            leaves.written_out(subject, path, value)
+            if path in unchecked
+            else _leaf_problems(subject, path, extent)
+        )
+    ]
     if extent is Extent.PART:
         return [*(_service_problems(fields, service) if SERVICE in fields else ()), *found]
     known = Subject(None, fields, written) if extent is Extent.WITHOUT_CONFIG else subject
@@ -95,7 +104,7 @@ def _unknown_service(name: str) -> Problem:
         "unknown-service",
         SERVICE,
         f"service `{name}` is not in the catalogue",
-        notes=("nothing below `config` can be checked; it is passed on as it is",),
+        notes=("nothing below `config` can be checked; it is passed on as it is, and values are hidden",),
         help="compare the name with Fivetran's documentation",
         severity=Severity.WARNING,
     )

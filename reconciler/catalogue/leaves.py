@@ -17,7 +17,7 @@ from reconciler.catalogue.canonical import (
 from reconciler.catalogue.load import destination_facts
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.catalogue.problem import Problem
-from reconciler.catalogue.secrecy import is_sensitive, secret_within, sounds_secret
+from reconciler.catalogue.secrecy import is_sensitive, literal_secrets, secret_within, sounds_secret
 from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
 from reconciler.model.nearest import nearest
@@ -40,6 +40,8 @@ def problems(subject: Subject, path: FieldPath, value: Any) -> Iterator[Problem]
     field = subject.field(path)
     if not is_sensitive(path[-1], field) and (kind := secret_within(value)):
         yield _disguised(path, kind)  # first of all: other findings may quote a value
+    elif field is None and (secrets := tuple(written_out(subject, path, value))):
+        yield from secrets
     elif field is None and _is_typed(subject, path):
         yield _unknown_field(subject, path)
     elif field is not None and field.read_only:
@@ -51,10 +53,19 @@ def problems(subject: Subject, path: FieldPath, value: Any) -> Iterator[Problem]
         yield from _external(subject, path)
     elif is_mask(value):
         yield _mask(path, is_sensitive(path[-1], field))
-    elif is_sensitive(path[-1], field):
+    elif field is not None and field.sensitive:
         yield from _exposed(path, field, value)
     elif field is not None and not isinstance(value, Reference):
         yield from _value_problems(path, field, value, subject.written.get(path, ""))
+
+
+def written_out(subject: Subject, path: FieldPath, value: Any) -> Iterator[Problem]:
+    """Secrets that stand in the spec, going by the names of fields; asked also where nothing else is checked."""
+    field = subject.field(path)
+    if field is None:
+        yield from (_literal(field, (*path[:-1], *each)) for each in literal_secrets(path[-1], value))
+    elif field.sensitive and value is not None and not isinstance(value, Reference):
+        yield _literal(field, path)
 
 
 def _is_typed(subject: Subject, path: FieldPath) -> bool:
@@ -96,7 +107,7 @@ def _unknown_field(subject: Subject, path: FieldPath) -> Problem:
         "unknown-field",
         path,
         f"{message} that the catalogue knows",
-        notes=("it is passed on as it is",),
+        notes=("it is passed on as it is, and its value is hidden",),
         help="check the spelling; if the field is new at Fivetran, write it below `extra_config:`",
         on_key=True,
         secret=True,  # S-41: it may be anything
@@ -136,25 +147,30 @@ def _mask(path: FieldPath, sensitive: bool) -> Problem:
     )
 
 
-def _exposed(path: FieldPath, field: Field | None, value: Any) -> Iterator[Problem]:
+def _exposed(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
     """A secret that stands in the spec, or that a visible reference would show."""
-    undescribed = () if field else ("the catalogue does not describe this field, but its name sounds secret",)
     if not isinstance(value, Reference):
-        yield Problem(
-            "literal-secret",
-            path,
-            f"`{dotted(path)}` is sensitive and must not be written in a spec",
-            notes=(*undescribed, "this file may already be in version control: replace the secret"),
-            help=_refer(path),
-            secret=True,
-        )
-    elif field and not value.confidential:
+        yield _literal(field, path)
+    elif not value.confidential:
         yield Problem(
             "visible-secret",
             path,
             f"`{dotted(path)}` is sensitive, but what `value:` refers to is shown in plans",
             help=f'write `{path[-1]}: {{secret: "{value}"}}`',
         )
+
+
+def _literal(field: Field | None, path: FieldPath) -> Problem:
+    undescribed = () if field else ("the catalogue does not describe this field, but its name sounds secret",)
+    otherwise = "" if field else "; if it is none, write `value:` instead of `secret:`"
+    return Problem(
+        "literal-secret",
+        path,
+        f"`{dotted(path)}` is sensitive and must not be written in a spec",
+        notes=(*undescribed, "this file may already be in version control: replace the secret"),
+        help=f"{_refer(path)}{otherwise}",
+        secret=True,
+    )
 
 
 def _disguised(path: FieldPath, kind: str) -> Problem:

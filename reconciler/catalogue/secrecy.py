@@ -6,10 +6,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
+from reconciler.catalogue.canonical import is_mask
+from reconciler.catalogue.load import load_service, service_names
 from reconciler.catalogue.model import Field
+from reconciler.model.value import FieldPath, Reference, Structure, within
 
 _SOUNDS_SECRET = re.compile(r"secret|password|passphrase|_key$|token|credential", re.IGNORECASE)
 
@@ -20,8 +24,43 @@ def sounds_secret(name: str) -> bool:
 
 
 def is_sensitive(name: str, field: Field | None) -> bool:
-    """Whether values of a field are secrets. `field` is None for one that the catalogue lacks (R35)."""
-    return field.sensitive if field else sounds_secret(name)
+    """Whether values of a field are secrets. `field` is None for one that the catalogue lacks (R35): then its name
+    decides, unless the catalogue says of a field of another service why it is no secret under that name."""
+    if field is not None:
+        return field.sensitive
+    return sounds_secret(name) and name not in _explained_names()
+
+
+@cache
+def _explained_names() -> frozenset[str]:
+    services = (load_service(name) for name in service_names())
+    fields = [field for service in services if service is not None for field in service.fields.values()]
+    return frozenset(field.name for field in fields if field.not_secret_because)
+
+
+def literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
+    """Where a literal stands under a name that sounds secret, in a field that the catalogue lacks: at the field itself
+    or anywhere inside. A reference is no literal, and a truth value says nothing."""
+    inside = value.content if isinstance(value, Structure) else value
+    if is_sensitive(name, None) and any(map(_is_literal, within(inside))):
+        yield (name,)
+        return
+    members = (
+        inside.items()
+        if isinstance(inside, Mapping)
+        else enumerate(inside)
+        if isinstance(inside, list)
+        else ()
+    )
+    for key, member in members:
+        yield from ((name, *path) for path in literal_secrets(str(key), member))
+
+
+def _is_literal(value: Any) -> bool:
+    """Whether a value is one that somebody wrote down and that says something."""
+    if isinstance(value, Mapping | list | bool | Reference | Structure):
+        return False
+    return value not in {None, ""} and not is_mask(value)
 
 
 def secret_within(value: Any) -> str | None:
@@ -108,12 +147,5 @@ def _mixed(text: str) -> bool:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for each in value.values():
-                yield from _texts(each)
-        case list():
-            for each in value:
-                yield from _texts(each)
+    content = value.content if isinstance(value, Structure) else value
+    return (each for each in within(content) if isinstance(each, str))

@@ -15,6 +15,7 @@ from reconciler.cli.exit import Exit, exit_after, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
+    recreate_option,
     run_options,
     scope_options,
     secrets_option,
@@ -88,7 +89,17 @@ class Approval:
     multiple=True,
     help="Go on although this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
-@click.option("--reason", metavar="TEXT", help="Why a limit is raised or a policy overridden.")
+@click.option(
+    "--resend-create",
+    "resent_creates",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Create this now although an earlier request for it may still take effect: an address or a key, `*` for any"
+    " text. For users who have looked at Fivetran. Needs --reason. Repeatable.",
+)
+@click.option(
+    "--reason", metavar="TEXT", help="Why a limit is raised, a policy overridden or a create sent again."
+)
 @click.option(
     "--expect",
     metavar="DIGEST",
@@ -103,6 +114,7 @@ class Approval:
 @shared_options
 @strict_option
 @secrets_option
+@recreate_option
 @scope_options
 @settings_option
 @run_options
@@ -118,6 +130,7 @@ def command(
     auto_approve: bool,
     allow: dict[str, float],
     overridden: tuple[str, ...],
+    resent_creates: tuple[str, ...],
     reason: str | None,
     fail_fast: bool,
 ) -> Exit:
@@ -138,22 +151,29 @@ def command(
     must_ask = not (auto_approve or plan is not None or expect is not None)
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
-    _refuse_exceptions_without_a_reason(allow, overridden, reason)
-    chosen = replace(shared, allowed=allow, overridden=overridden, reason=reason, fail_fast=fail_fast)
+    exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
+    _refuse_exceptions_without_a_reason([name for name, given in exceptions.items() if given], reason)
+    chosen = replace(
+        shared,
+        allowed=allow,
+        overridden=overridden,
+        resent_creates=resent_creates,
+        reason=reason,
+        fail_fast=fail_fast,
+    )
     approval = Approval(plan, signature_key, expect, must_ask)
     return in_session(chosen, form, partial(_apply, approval=approval), failing="Not applied")
 
 
-def _refuse_exceptions_without_a_reason(
-    allow: dict[str, float], overridden: tuple[str, ...], reason: str | None
-) -> None:
+def _refuse_exceptions_without_a_reason(exceptions: list[str], reason: str | None) -> None:
+    """`exceptions` are the options that need a reason, as far as they are given."""
     told = bool(reason and reason.strip())
-    if (allow or overridden) and not told:
-        given = "`--allow`" if allow else "`--override`"
-        raise MisuseError(f"{given} needs a reason", 'write for example `--reason "as agreed"`')
-    if told and not (allow or overridden):
+    if exceptions and not told:
+        raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
+    if told and not exceptions:
         raise MisuseError(
-            "`--reason` says why a limit is raised or a policy overridden", "add `--allow` or `--override`"
+            "`--reason` says why a limit is raised, a policy overridden or a create sent again",
+            "add `--allow`, `--override` or `--resend-create`",
         )
 
 
@@ -164,6 +184,7 @@ def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
         "--exclude": shared.excludes,
         "--changed-since": shared.changed_since,
         "--resend-secret": shared.resend,
+        "--recreate": shared.recreate,
         "--secrets": not shared.compare_secrets,
         "--expect": expect,
     }
@@ -207,7 +228,7 @@ def _apply(session: Session, approval: Approval) -> Exit:
         if not planned.plan.effective:
             adopt_only(workspace, planned)
             return end(Exit.OK, planned.plan, None)
-        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan):
+        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan, approval):
             session.tell("Nothing was applied.")
             return end(Exit.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
@@ -263,10 +284,16 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 )
 
 
-def _agreed(session: Session, plan: Plan) -> bool:
+def _agreed(session: Session, plan: Plan, approval: Approval) -> bool:
+    """Ask about the account and, unless the changes are approved already, about what they destroy."""
+    from reconciler.report.destruction_text import confirmation
     from reconciler.report.plan_words import account_text
 
-    return agreed(session, f"Apply these changes to account {account_text(plan)}?")
+    question = f"Apply these changes to account {account_text(plan)}?"
+    destroying = confirmation(plan) if approval.must_ask else None
+    if destroying is None:
+        return agreed(session, question)
+    return agreed(session, f"{question}\n{destroying.what}", destroying.answer, destroying.prompt)
 
 
 def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Applied | None) -> Exit:

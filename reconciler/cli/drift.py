@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
@@ -35,7 +35,8 @@ def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
     """Show what was changed or deleted outside the specs, and which groups no spec is about.
 
     Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
-    shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit.
+    shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit. What an
+    earlier run knows and these credentials do not see is an error, beside everything else that drifted.
     """
     from reconciler.cli.session import in_session
 
@@ -65,16 +66,20 @@ def _drift(session: Session, changes_exit: Exit) -> Exit:
 
 
 def tell_drift(session: Session, plan: Plan, others: Others, changes_exit: Exit) -> Exit:
-    """Print only what drifted of a plan. What keeps it from being applied is of no interest here."""
+    """Print only what drifted of a plan, and what it could not see. What else keeps it from being applied is of no
+    interest here."""
     from reconciler.report.drift_json import drift_data
     from reconciler.report.drift_text import drift_text
     from reconciler.report.github_job import outputs_of_drift
     from reconciler.report.style import width_of
 
     code = changes_exit if plan.drifted else Exit.OK
+    if plan.unseen:
+        code = exit_for(plan.unseen)
     session.tell_warnings(plan.warnings)
     session.tell(drift_text(plan, others, width_of(session.out)))
-    session.tell_document(code, drift_data(plan), plan.warnings)
+    session.tell_blockers(plan.unseen)
+    session.tell_document(code, drift_data(plan), (*plan.warnings, *plan.unseen))
     if session.form == "github":
         session.leave(code, outputs_of_drift(plan))
     return code

@@ -183,12 +183,12 @@ def _list_switches() -> Exit:
 
 def _list_faults() -> Exit:
     from reconciler.cli.output import say
-    from reconciler.emulator.fault_kinds import PHASE_MEANINGS, TRAITS
+    from reconciler.emulator.fault_kinds import EFFECT_AFTER_MEANING, PHASE_MEANINGS, TRAITS
     from reconciler.emulator.fault_text import SHAPE
     from reconciler.report.account_text import faults_text
 
     kinds = ((_usage(kind), each.meaning, each.phases) for kind, each in TRAITS.items())
-    return say(faults_text(SHAPE, PHASE_MEANINGS.items(), kinds))
+    return say(faults_text(SHAPE, PHASE_MEANINGS.items(), kinds, EFFECT_AFTER_MEANING))
 
 
 def _usage(kind: Any) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import Shared, format_option, scope_options, secrets_option, shared_options
 from reconciler.cli.usage import MisuseError
+from reconciler.model.diagnostic import errors_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +44,13 @@ def _draw(session: Session, offline: bool) -> Exit:
     from reconciler.report.graph import graph_data, mermaid
     from reconciler.report.style import write_plain
 
-    nodes, warnings = _declared(session) if offline else _planned(session)
-    session.tell_warnings(warnings)
+    nodes, findings = _declared(session) if offline else _planned(session)
+    code = exit_for(findings) if errors_among(findings) else Exit.OK
+    session.tell_warnings(findings)
     if not session.wants_document:
         write_plain(session.out, mermaid(nodes))
-    session.tell_document(Exit.OK, graph_data(nodes, warnings))
-    return Exit.OK
+    session.tell_document(code, graph_data(nodes, findings))
+    return code
 
 
 def _declared(session: Session) -> tuple[Sequence[Node], Sequence[Diagnostic]]:
@@ -66,4 +68,4 @@ def _planned(session: Session) -> tuple[Sequence[Node], Sequence[Diagnostic]]:
 
     with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
         plan = make_plan(workspace).plan
-    return planned_graph(workspace.specs, plan), plan.warnings
+    return planned_graph(workspace.specs, plan), (*plan.warnings, *plan.unseen)

@@ -27,12 +27,14 @@ class Shared:
     strict: bool = False
     compare_secrets: bool = True
     resend: tuple[str, ...] = ()
+    recreate: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     changed_since: str | None = None
     settings_from: str | None = None
     allowed: Mapping[str, float] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
+    resent_creates: tuple[str, ...] = ()
     events: Path | None = None
     parallelism: int = 8
     reason: str | None = None
@@ -149,6 +151,23 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_secrets
 
 
+def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--recreate`, which becomes part of the shared options. Stands below them."""
+
+    @click.option(
+        "--recreate",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Make this entry again, which is gone from Fivetran or hidden from these credentials: an address or a"
+        " key, `*` for any text. A group brings its destination. Repeatable.",
+    )
+    @functools.wraps(command)
+    def with_recreate(*, shared: Shared, recreate: tuple[str, ...], **others: Any) -> Any:
+        return command(shared=replace(shared, recreate=recreate), **others)
+
+    return with_recreate
+
+
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--target`, `--exclude` and `--changed-since`, which become part of the shared options. Stands
     below them."""
@@ -187,8 +206,8 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--settings-from",
         metavar="REV",
-        help="Take all but the specs (limits, policies, protected keys, state, account, what secrets may come from)"
-        " from the project file of this git revision, so that a change cannot loosen its own gate.",
+        help="Take all but the specs (limits, policies, protected keys, state, account, settle, what secrets may come"
+        " from) from the project file of this git revision, so that a change cannot loosen its own gate.",
     )
     @functools.wraps(command)
     def with_settings(*, shared: Shared, settings_from: str | None, **others: Any) -> Any:

@@ -14,6 +14,7 @@ from reconciler.cli.exit import Exit, exit_for
 from reconciler.cli.options import (
     Shared,
     format_option,
+    recreate_option,
     run_options,
     scope_options,
     secrets_option,
@@ -65,6 +66,7 @@ class Saving:
 @shared_options
 @strict_option
 @secrets_option
+@recreate_option
 @scope_options
 @settings_option
 @run_options

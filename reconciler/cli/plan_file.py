@@ -11,13 +11,12 @@ import click
 
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.duration import parse_duration
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.engine.planfile import SavedPlan, Sign
 
-_DURATION = re.compile(r"(?P<number>[1-9][0-9]{0,4})(?P<unit>[mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 signature_option = click.option(
@@ -29,10 +28,13 @@ signature_option = click.option(
 
 def duration(context: click.Context, parameter: click.Parameter, given: str) -> timedelta:
     """`90m`, `12h` or `7d`."""
-    found = _DURATION.fullmatch(given)
-    if found is None:
+    try:
+        lasts = parse_duration(given)
+    except ValueError:
+        lasts = timedelta()
+    if not lasts:
         raise MisuseError(f"`{given}` is no duration", "write for example `90m`, `12h` or `7d`")
-    return timedelta(**{_UNITS[found["unit"]]: int(found["number"])})
+    return lasts
 
 
 def digest(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:

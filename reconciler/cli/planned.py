@@ -82,7 +82,8 @@ def _tell_document(session: Session, telling: Telling) -> None:
         case "gitlab":
             from reconciler.report.gitlab import gitlab_counts
 
-            session.write(gitlab_counts(plan))
+            if not plan.unseen:  # its widget has no room for anything but counts
+                session.write(gitlab_counts(plan))
         case "junit":
             from reconciler.report.junit import plan_junit
 

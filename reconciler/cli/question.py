@@ -16,16 +16,18 @@ def somebody_answers() -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
-def agreed(session: Session, question: str) -> bool:
-    """Ask on stderr and wait for an answer."""
+def agreed(
+    session: Session, question: str, answer: str = "yes", prompt: str = 'Only "yes" is accepted: '
+) -> bool:
+    """Ask on stderr and wait for this very `answer`."""
     session.err.print()
     session.err.print(question)
-    answer = ""
+    given = ""
     try:
         # Past all buffers: a signal in the middle would leave the question in them, to be printed again.
-        os.write(sys.stderr.fileno(), b'Only "yes" is accepted: ')
-        answer = sys.stdin.readline()
+        os.write(sys.stderr.fileno(), prompt.encode())
+        given = sys.stdin.readline()
     finally:
-        if not answer.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
+        if not given.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
             session.err.print()
-    return answer.strip() == "yes"
+    return given.strip() == answer

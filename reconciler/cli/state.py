@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,8 +45,9 @@ def _list(session: Session) -> Exit:
     from reconciler.report.state_text import state_text
 
     found = remembered(session.settings)
+    session.tell_warnings(found.warnings)
     session.tell(state_text(found.place, found.state))
-    session.tell_document(Exit.OK, state_data(found.place, found.state))
+    session.tell_document(Exit.OK, {**state_data(found.place, found.state), **_warned(found.warnings)})
     return Exit.OK
 
 
@@ -64,10 +65,12 @@ def _show(session: Session, text: str) -> Exit:
     from reconciler.report.state_json import records_data
     from reconciler.report.state_text import records_text
 
-    records = record_at(remembered(session.settings).state.records, text)
+    found = remembered(session.settings)
+    records = record_at(found.state.records, text)
     hidden = {address: hidden_fields(address, record) for address, record in records.items()}
+    session.tell_warnings(found.warnings)
     session.tell(records_text(records, hidden))
-    session.tell_document(Exit.OK, records_data(records, hidden))
+    session.tell_document(Exit.OK, {**records_data(records, hidden), **_warned(found.warnings)})
     return Exit.OK
 
 
@@ -89,9 +92,11 @@ def _move(session: Session, source: str, target: str) -> Exit:
     from reconciler.report.state_json import moved_data
     from reconciler.report.state_text import moved_text
 
-    pairs = [(each.source, each.target) for each in move(session.settings, source, target)]
+    moved = move(session.settings, source, target)
+    pairs = [(each.source, each.target) for each in moved.moves]
     session.tell(moved_text(pairs))
-    session.tell_document(Exit.OK, moved_data(pairs))
+    session.tell_warnings(moved.warnings)
+    session.tell_document(Exit.OK, {**moved_data(pairs), **_warned(moved.warnings)})
     return Exit.OK
 
 
@@ -123,9 +128,10 @@ def _forget(session: Session, texts: tuple[str, ...], must_ask: bool) -> Exit:
         if must_ask and not agreed(session, "Forget these?"):
             session.tell("Nothing was forgotten.")
             return Exit.FAILED
-        planned.carry_out()
+        warnings = planned.carry_out()
     session.tell(forgotten_text(len(planned.chosen)))
-    session.tell_document(Exit.OK, forgotten_data(planned.chosen))
+    session.tell_warnings(warnings)
+    session.tell_document(Exit.OK, {**forgotten_data(planned.chosen), **_warned(warnings)})
     return Exit.OK
 
 
@@ -175,6 +181,12 @@ _NO_TERMINAL = Diagnostic(
     "forgetting is asked about first, and nobody can answer here",
     help="look at `reconciler state show` first, then add `--auto-approve`",
 )
+
+
+def _warned(warnings: Iterable[Diagnostic]) -> dict[str, Any]:
+    from reconciler.report.diagnostics import as_data
+
+    return {"warnings": as_data(warnings)}
 
 
 def _in_session(shared: Shared, form: str, work: Callable[[Session], Exit]) -> Exit:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -62,6 +63,7 @@ class Account:
         self.store = store
         self.behaviour = behaviour
         self._clock = clock
+        self._moment: datetime | None = None
         self._seed = seed
         self._effects: list[Effect] = []
         self.identity = self._identity()
@@ -105,8 +107,21 @@ class Account:
     def now(self, *, after: float = 0.0) -> str:
         """The time in Fivetran's form, UTC with microseconds, or that of so many seconds later. Such texts
         sort by time."""
-        moment = self._clock().astimezone(UTC) + timedelta(seconds=after)
+        moment = self.moment().astimezone(UTC) + timedelta(seconds=after)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def moment(self) -> datetime:
+        """The time."""
+        return self._moment or self._clock()
+
+    @contextmanager
+    def at(self, moment: datetime) -> Iterator[None]:
+        """Inside, it is this time. To be used within a transaction of the store, since it is so for everybody."""
+        self._moment = moment
+        try:
+            yield
+        finally:
+            self._moment = None
 
     def new_id(self, kind: Kind) -> str:
         """An id that no document of the kind has."""

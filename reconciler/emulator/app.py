@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -30,8 +31,9 @@ from reconciler.emulator.endpoints import ROUTES
 from reconciler.emulator.envelope import Refusal, Reply, refusal
 from reconciler.emulator.fault_kinds import ON_THE_LINE, Kind, Phase
 from reconciler.emulator.faults import Fault, Faults
-from reconciler.emulator.history import Effect, Exchange, History
+from reconciler.emulator.history import READING, Effect, Exchange, History
 from reconciler.emulator.ids import digest
+from reconciler.emulator.late import LateRequest, LateRequests
 from reconciler.emulator.latency import Latencies, Latency
 from reconciler.emulator.mangling import instead, spoiled
 from reconciler.emulator.outgoing import Outgoing, outgoing
@@ -40,6 +42,7 @@ from reconciler.emulator.routes import Router
 from reconciler.emulator.seed import Seed, plant, written_down
 from reconciler.emulator.store import Kind as StoredKind
 from reconciler.emulator.store import Store
+from reconciler.emulator.visibility import refuse_hidden
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -128,13 +131,15 @@ class Emulator:
         self._writes_before = store.writes
         self.faults = faults
         self.latencies = latencies
-        self.dashboard = Dashboard(account)
-        self._control = Control(account, self._history, faults, quota)
+        self._late = LateRequests()
+        self._dashboard = Dashboard(account)
+        self._control = Control(account, self._history, faults, quota, self._late)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request. Raises HungUpError where a fault breaks the connection and there is none."""
         request = Request(environ)
         request.max_content_length = LARGEST_BODY
+        self._catch_up()
         if request.path.startswith(PREFIX):
             return _sent(self._control.answer(request), request, start_response)
         line: Line | None = environ.get(LINE)
@@ -162,14 +167,22 @@ class Emulator:
     def behaviour(self, behaviour: Behaviour) -> None:
         self._account.behaviour = behaviour
 
+    @property
+    def dashboard(self) -> Dashboard:
+        """What people do to the account without the API, as it is now."""
+        self._catch_up()
+        return self._dashboard
+
     def history(self, since: int = 0) -> list[Exchange]:
         """Requests with their effects, oldest first: all that are remembered, or those behind a
         sequence number."""
+        self._catch_up()
         return self._history.since(since)
 
     @property
     def has_groups(self) -> bool:
         """Whether anything is in the account."""
+        self._catch_up()
         return self._store.has(StoredKind.GROUP)
 
     def plant(self, content: Seed) -> None:
@@ -178,6 +191,7 @@ class Emulator:
 
     def written_down(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """The account as a document that it can be planted from. Secrets are stars unless asked for."""
+        self._catch_up()
         return written_down(self._account, show_secrets=show_secrets)
 
     def close(self) -> None:
@@ -215,9 +229,60 @@ class Emulator:
                 failure=result.failure,
                 fault=str(result.struck_by or ""),
             )
-            headers = {**self._quota.headers(), **_request_id(sequence), **result.answer.headers}
+            headers = {
+                **self._date(),
+                **self._quota.headers(),
+                **_request_id(sequence),
+                **result.answer.headers,
+            }
+            if fault is not None and fault.effect_after is not None and isinstance(raw, bytes):
+                self._put_off(request, raw, fault, sequence)
         seconds = result.seconds + self.latencies.seconds(request.method, request.path, sequence)
         return replace(result, answer=replace(result.answer, headers=headers), seconds=seconds)
+
+    def _put_off(self, request: Request, raw: bytes, fault: Fault, sequence: int) -> None:
+        """Let a request that was just answered reach the account later. One that only reads has nothing to do there."""
+        if request.method not in READING and fault.effect_after is not None:
+            due = self._account.moment() + timedelta(seconds=fault.effect_after)
+            self._late.add(LateRequest(due, sequence, request, raw, fault))
+
+    def _catch_up(self) -> None:
+        """Carry out what is due by now, each at its own time. Its answer goes nowhere."""
+        while self._late:
+            with self._store.transaction():
+                late = self._late.take(self._account.moment())
+                if late is None:
+                    return
+                with self._account.at(late.due):
+                    self._carry_out(late)
+
+    def _carry_out(self, late: LateRequest) -> None:
+        reply, effects, failure = self._handled(late.request, late.raw, None)
+        self._history.record(
+            at=self._account.now(),
+            method=late.request.method,
+            path=late.request.path,
+            query=late.request.args.to_dict(),
+            accept=late.request.headers.get("Accept", ""),
+            body=_readable(late.raw),
+            status=reply.status,
+            code=reply.code,
+            effects=effects,
+            failure=failure,
+            fault=str(late.fault),
+            effect_of=late.sequence,
+        )
+
+    def _date(self) -> dict[str, str]:
+        """The time as the server has it."""
+        behaviour = self._account.behaviour
+        match behaviour.date_header:
+            case "missing":
+                return {}
+            case "garbage":
+                return {"Date": "yesterday"}
+        moment = self._account.moment() + timedelta(seconds=behaviour.date_skew)
+        return {"Date": format_datetime(moment.astimezone(UTC), usegmt=True)}
 
     def _result(self, request: Request, raw: bytes | HTTPException, fault: Fault | None) -> _Result:
         """Run the handler. A refusal undoes what it did; so does a bug of ours, the only cause of a 500."""
@@ -268,6 +333,7 @@ class Emulator:
         version = accepted_version(request.headers.get("Accept"))
         handler, arguments = self._router.find(request.method, request.path)
         body: Mapping[str, Any] = object_body(parsed_body(raw)) if request.method in {"POST", "PATCH"} else {}
+        refuse_hidden(self._account, request.path, arguments, body)
         return handler(self._account, Call(arguments, request.args.to_dict(), body, version))
 
 

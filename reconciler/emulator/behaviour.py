@@ -46,6 +46,16 @@ class Behaviour(BaseModel):
     created_code: Literal["Success", "Created"] = "Success"
     """Code of a 201."""
 
+    # What the key may do
+    key_kind: Literal["user", "system"] = "user"
+    """Whose the API key is: `account/info` answers `user_id` for a user's and `system_key_id` for a system key."""
+    visible_groups: str = Field("all", pattern=r"^([0-9]{1,2}|100)%$|^[^%]+$")
+    """The groups that the key sees, with their destinations, connections and members: `all`, globs of names and ids
+    (`sales*,decent_dropsy`), or a part such as `50%`. What the key makes itself it sees too. That roles narrow keys is
+    documented, what such a key is answered is not."""
+    hidden_answer: Literal["not-found", "forbidden"] = "not-found"
+    """What a request about a group that the key does not see is answered: 404 as if it did not exist, or 403."""
+
     # Reactions to input
     limit_out_of_range: Literal["refused", "clamped"] = "refused"
     """A `limit` of less than 1 or more than 1,000."""
@@ -84,6 +94,10 @@ class Behaviour(BaseModel):
     """What a setup test that ends with a warning means for the status."""
     retry_after: Literal["seconds", "http-date", "missing", "garbage"] = "seconds"
     """How the `Retry-After` of a 429 is written."""
+    date_header: Literal["exact", "missing", "garbage"] = "exact"
+    """How the `Date` of an answer is written."""
+    date_skew: float = Field(0.0, ge=-86_400, le=86_400)
+    """Seconds that the `Date` of an answer is ahead of the clock; behind it where negative."""
 
     # Approvals of certificates and fingerprints
     approval_status: Literal["created", "ok"] = "created"
@@ -131,7 +145,7 @@ class BehaviourError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One switch, for people. `values` is empty where any number is a value."""
+    """One switch, for people. `values` is empty where any number, or a text of some form, is a value."""
 
     name: str
     values: tuple[str, ...]

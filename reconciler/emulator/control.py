@@ -19,6 +19,7 @@ from reconciler.emulator.fault_kinds import FaultError
 from reconciler.emulator.fault_text import parse_faults
 from reconciler.emulator.faults import Faults
 from reconciler.emulator.history import Exchange, History
+from reconciler.emulator.late import LateRequests
 from reconciler.emulator.masking import masked
 from reconciler.emulator.outgoing import Outgoing
 from reconciler.emulator.quota import Quota
@@ -41,7 +42,10 @@ class _RefusedError(Exception):
 class Control:
     """Looks into an emulator and changes how it behaves. Only for this machine, never for a browser."""
 
-    def __init__(self, account: Account, history: History, faults: Faults, quota: Quota) -> None:
+    def __init__(
+        self, account: Account, history: History, faults: Faults, quota: Quota, late: LateRequests
+    ) -> None:
+        self._late = late
         self._account = account
         self._history = history
         self._faults = faults
@@ -140,6 +144,7 @@ class Control:
             raise _RefusedError(400, f"the seed is wrong at {', '.join(places)}") from None
         behaviour, faults = self._at_first
         self._account.empty()
+        self._late.clear()
         self._quota.renew()
         self._account.behaviour = behaviour
         self._faults.clear()

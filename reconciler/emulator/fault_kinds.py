@@ -153,6 +153,13 @@ TRAITS: Mapping[Kind, Traits] = MappingProxyType(
     }
 )
 
+EFFECT_AFTER = "effect-after"
+"""The option of every kind that can strike `before-effect`: the effect comes all the same, so many seconds later."""
+EFFECT_AFTER_MEANING = (
+    f"{EFFECT_AFTER}=SECONDS behind any before-effect: a write takes effect all the same, so much later"
+)
+_LATEST_EFFECT = (0.0, 86_400.0)
+
 BODIES = ("envelope", "html", "text", "empty")
 """What the body of a `status` fault can be."""
 
@@ -179,24 +186,32 @@ def argument_of(kind: Kind, written: str) -> str:
         raise FaultError(f"`{kind}` needs a {traits.argument.lower()}", f"write for example `{kind} 503`")
     value = written or traits.default or ""
     if traits.numbers is not None:
-        _check_number(kind, value, traits.numbers, whole=traits.whole)
+        _check_number(f"{kind} ", value, traits.numbers, whole=traits.whole)
     return value
+
+
+def options_of(kind: Kind) -> tuple[str, ...]:
+    """The names of the options that a kind has."""
+    traits = TRAITS[kind]
+    return (*traits.options, EFFECT_AFTER) if Phase.BEFORE_EFFECT in traits.phases else traits.options
 
 
 def check_option(kind: Kind, name: str, value: str) -> None:
     """Raise FaultError for an option that a kind does not have, or a value that it cannot have."""
-    options = TRAITS[kind].options
+    options = options_of(kind)
     if name not in options:
         known = ", ".join(f"`{each}=`" for each in options)
         raise FaultError(f"`{kind}` has no option `{name}`", f"it has {known or 'none'}")
     if name == "seconds":
-        _check_number(kind, value, _DRIP_SECONDS, whole=False)
+        _check_number(f"{kind} ", value, _DRIP_SECONDS, whole=False)
+    if name == EFFECT_AFTER:
+        _check_number(f"{EFFECT_AFTER}=", value, _LATEST_EFFECT, whole=False)
     if name == "body" and value not in BODIES:
         known = ", ".join(f"`{each}`" for each in BODIES)
         raise FaultError(f"`body={value}` is not possible", f"it can be {known}")
 
 
-def _check_number(kind: Kind, value: str, bounds: tuple[float, float], *, whole: bool) -> None:
+def _check_number(word: str, value: str, bounds: tuple[float, float], *, whole: bool) -> None:
     least, most = bounds
     try:
         number = float(value)
@@ -205,5 +220,6 @@ def _check_number(kind: Kind, value: str, bounds: tuple[float, float], *, whole:
     if not least <= number <= most or (whole and not number.is_integer()):
         sort = "a whole number" if whole else "a number"
         raise FaultError(
-            f"`{kind} {value}` is not possible", f"write {sort} from {least:g} to {most:g} behind `{kind}`"
+            f"`{word}{value}` is not possible",
+            f"write {sort} from {least:g} to {most:g} behind `{word.strip()}`",
         )

@@ -7,7 +7,15 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.emulator.fault_kinds import TRAITS, FaultError, Kind, Phase, argument_of, check_option
+from reconciler.emulator.fault_kinds import (
+    EFFECT_AFTER,
+    TRAITS,
+    FaultError,
+    Kind,
+    Phase,
+    argument_of,
+    check_option,
+)
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
 ANY = "*"
@@ -39,13 +47,20 @@ class Fault:
     def __post_init__(self) -> None:
         traits = TRAITS[self.kind]
         if self.phase is None:
-            object.__setattr__(self, "phase", traits.phases[0])
+            is_late = EFFECT_AFTER in self.options and Phase.BEFORE_EFFECT in traits.phases
+            usual = Phase.BEFORE_EFFECT if is_late else traits.phases[0]
+            object.__setattr__(self, "phase", usual)
         elif self.phase not in traits.phases:
             possible = ", ".join(f"`{phase}`" for phase in traits.phases)
             raise FaultError(f"`{self.kind}` cannot happen `{self.phase}`", f"possible are {possible}")
         argument_of(self.kind, self.argument)
         for name, value in self.options.items():
             check_option(self.kind, name, value)
+        if EFFECT_AFTER in self.options and self.phase is not Phase.BEFORE_EFFECT:
+            raise FaultError(
+                f"`{EFFECT_AFTER}` is about a request that had no effect yet",
+                "write it behind `before-effect`",
+            )
         if self.phase is Phase.AT_ACCEPT and (self.method, self.path) != (ANY, ANY):
             raise FaultError(
                 "at-accept strikes connections, which have no method and no path yet",
@@ -67,6 +82,12 @@ class Fault:
     def text(self) -> str:
         """The argument of the kinds that take a word."""
         return str(argument_of(self.kind, self.argument))
+
+    @property
+    def effect_after(self) -> float | None:
+        """Seconds from the answer until the request takes effect all the same, if it does."""
+        seconds = self.options.get(EFFECT_AFTER)
+        return None if seconds is None else float(seconds)
 
     def __str__(self) -> str:
         words = [self.method, self.path]

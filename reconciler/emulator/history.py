@@ -8,6 +8,9 @@ from typing import Any
 
 from reconciler.emulator.store import Store
 
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
 KEPT = 20_000
 """Exchanges that are remembered. Long runs forget their beginning, so that memory stays flat."""
 
@@ -33,6 +36,7 @@ class Exchange:
     `body` is the parsed JSON with every secret in clear, so that a test can compare it; None
     where nothing was sent or it was no JSON. `failure` is the traceback of an answer 500, `fault` the
     fault that struck: then `status` is that of the answer that was on its way, 0 where there was none.
+    `effect_of` is the number of an earlier exchange whose request took effect only now; 0 for a request of its own.
     """
 
     sequence: int
@@ -47,11 +51,12 @@ class Exchange:
     effects: tuple[Effect, ...] = ()
     failure: str = ""
     fault: str = ""
+    effect_of: int = 0
 
     @property
     def mutating(self) -> bool:
         """Whether the method is one that may write."""
-        return self.method not in {"GET", "HEAD", "OPTIONS"}
+        return self.method not in READING
 
 
 class History:
@@ -75,6 +80,7 @@ class History:
         effects: Iterable[Effect],
         failure: str,
         fault: str = "",
+        effect_of: int = 0,
     ) -> int:
         """Append one exchange and return its sequence number."""
         sequence = self._store.append_exchange(
@@ -90,6 +96,7 @@ class History:
                 "effects": [[effect.verb, effect.kind, effect.id] for effect in effects],
                 "failure": failure,
                 "fault": fault,
+                "effect_of": effect_of,
             }
         )
         if sequence % _SWEEP == 0:

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.emulator import visibility
 from reconciler.emulator.account import Account
 from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.call import Call
@@ -25,6 +26,9 @@ def page(
     or to none. 400 for a limit or a cursor that cannot be."""
     limit, skip = _place(account, call)
     order = Order(account.behaviour.list_order)
+    if visibility.is_restricted(account, kind):
+        everything = account.store.listed(kind, parent=parent, label=label, order=order)
+        return page_of(account, call, visibility.visible(account, kind, everything))
     found = account.store.listed(kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order)
     return found[:limit], _onward(account, skip + limit, more=len(found) > limit)
 

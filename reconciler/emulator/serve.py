@@ -182,9 +182,8 @@ class _Handler(WSGIRequestHandler):
                 pass
 
     def _head(self, status: str, headers: list[tuple[str, str]]) -> bytes:
-        lines = [f"{self.protocol_version} {status}", f"Date: {self.date_time_string()}"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        lines = [f"{name}: {value}" for name, value in headers]
+        return "\r\n".join([f"{self.protocol_version} {status}", *lines, "", ""]).encode("latin-1", "replace")
 
     def _deliver(self, breaking: Break) -> None:
         """Send what goes out, and end the connection in the way that was ordered."""

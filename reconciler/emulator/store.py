@@ -45,6 +45,7 @@ class Kind(StrEnum):
     CONNECTION = "connection"
     USER = "user"
     MEMBERSHIP = "membership"
+    SIGHT = "sight"
     TEAM = "team"
     WEBHOOK = "webhook"
     CERTIFICATE = "certificate"

@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, Forbidden, NotFound, Unauthorized, Withdrawn
+from reconciler.api.errors import ApiError, Exchange, Forbidden, NotFound, Unauthorized, Withdrawn
 from reconciler.api.retry import is_outage
 from reconciler.engine.creation import Created, Creation, SeveralFoundError
 from reconciler.engine.crew import GLANCE, Crew, Finished, Grace
-from reconciler.engine.failure import explain, explain_deletion, given_up, several_found
+from reconciler.engine.failure import create_held, explain, explain_deletion, given_up, several_found
 from reconciler.engine.graph import Board, Task, burials, makings
 from reconciler.engine.looking import Looking
 from reconciler.engine.planner import Step
@@ -33,12 +33,33 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
+from reconciler.model.instant import Instant
 from reconciler.model.outcome import Outcome, Status
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Connection, Unsettled
 from reconciler.model.record import Record
+from reconciler.model.removal import Removed
 
 OUTAGES = 5
 """So many calls in a row without an answer, each after its repeats, end the run."""
+
+
+@dataclass(slots=True)
+class Deletion:
+    """Everything that a worker needs to delete one object. `deleted` grows by each connection that is gone before it,
+    and says so also where the deletion itself does not work."""
+
+    client: Client
+    removal: Removal
+    deleted: list[Connection] = field(default_factory=list)
+
+    def carry_out(self) -> None:
+        """Delete it. Raises `ApiError`."""
+        for connection in self.removal.connections:
+            with suppress(NotFound):
+                self.client.delete_connection(connection.id)
+            self.deleted.append(connection)
+        change = self.removal.change
+        KINDS[change.address.kind].delete(self.client, change.id or "")
 
 
 @dataclass(slots=True)
@@ -50,6 +71,7 @@ class _Flight:
     id: str | None = None
     found: bool = False
     tests: bool = False
+    deletion: Deletion | None = None
 
 
 @dataclass(slots=True)
@@ -58,15 +80,19 @@ class Applier:
 
     `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError. After that
     nothing new is started, since the next crash could not be told from a success. `namesakes` gives the ids of
-    the groups that had a name before the run.
+    the groups that had a name before the run. `intents` are what is to be kept of each address when the request leaves
+    that makes its object, `now` is the time then, and `unsettled` says which creates have to wait at this moment.
     """
 
     client: Client
     clock: Clock
     relay: Relay
     cancelled: threading.Event
-    remember: Callable[[Address, Record | None], None]
+    remember: Callable[[Address, Record | Removed], None]
     namesakes: Callable[[str], Iterable[str]]
+    intents: Mapping[Address, Record]
+    now: Callable[[], Instant]
+    unsettled: Callable[[Address], Unsettled | None]
     workers: int = 1
     fail_fast: bool = False
     ids: dict[Address, str] = field(default_factory=dict)
@@ -85,7 +111,7 @@ class Applier:
     def run(self, steps: Mapping[Address, Step], removals: Iterable[Removal]) -> tuple[Outcome, ...]:
         """One outcome per change that does something, in the order of the plan."""
         made, buried = makings(steps.values()), burials(removals)
-        with Crew(self.workers) as crew:
+        with Crew(self.workers, self._mark) as crew:
             self._carry_out(crew, made)
             self._trouble = next((each for each in self._outcomes.values() if each.went_wrong), None)
             self._carry_out(crew, buried)
@@ -115,10 +141,13 @@ class Applier:
                 return
             elif task.address in self._written:
                 self._start_tests(crew, self._written.pop(task.address))
+            elif (held := self._held(task)) is not None:
+                self._finish(held, board)
             else:
-                self._flights[task.address] = _Flight(task, self.clock.monotonic())
+                flight = _Flight(task, self.clock.monotonic())
+                self._flights[task.address] = flight
                 self.relay(ChangeStarted(task.address, task.change.action))
-                crew.start(task.address, self._write(task))
+                crew.start(task.address, self._write(flight, crew))
 
     def _start_tests(self, crew: Crew, flight: _Flight) -> None:
         step = flight.task.work
@@ -139,7 +168,7 @@ class Applier:
             stopping = self.cancelled.is_set() or bool(self._stopped_by)
             return self._untested(self._written.pop(task.address), None) if stopping else None
         if self.cancelled.is_set():
-            return Outcome(task.address, task.change.action, Status.CANCELLED, id=task.change.id)
+            return _outcome(task, Status.CANCELLED)
         if isinstance(task.work, Removal) and self._trouble is not None:
             trouble = self._trouble
             why = f"{trouble.address} {trouble.how}"
@@ -151,36 +180,64 @@ class Applier:
             if ended.status not in _STANDS:
                 what = f"{task.address} was not tried, because {parent} did not come about"
                 return self._not_tried(task, Status.SKIPPED, "skipped", what)
-        if self._stopped_by:
-            what = f"{task.address} was not tried after `{self._stopped_by}`"
-            return self._not_tried(task, Status.SKIPPED, "skipped", what)
-        return None
+        return self._not_after(task) if self._stopped_by else None
+
+    def _held(self, task: Task) -> Outcome | None:
+        """The outcome of a create that has to wait at this moment, if it has to."""
+        waits_for = self.unsettled(task.address) if task.change.action is Action.CREATE else None
+        if waits_for is None:
+            return None
+        reason = create_held(task.change, waits_for)
+        return Outcome(
+            task.address,
+            task.change.action,
+            Status.HELD,
+            diagnostics=(reason,),
+            held_until=waits_for.until,
+        )
+
+    def _not_after(self, task: Task) -> Outcome:
+        what = f"{task.address} was not tried after `{self._stopped_by}`"
+        return self._not_tried(task, Status.SKIPPED, "skipped", what)
 
     def _not_tried(self, task: Task, status: Status, code: str, what: str) -> Outcome:
         reason = Diagnostic(code, what, span=task.change.span, address=task.address)
-        return Outcome(task.address, task.change.action, status, id=task.change.id, diagnostics=(reason,))
+        return replace(_outcome(task, status), diagnostics=(reason,))
 
-    def _write(self, task: Task) -> Callable[[], Any]:
+    def _write(self, flight: _Flight, crew: Crew) -> Callable[[], Any]:
         """The work of one verb, with everything that it needs: workers look at nothing of ours."""
+        task = flight.task
         if isinstance(task.work, Removal):
-            return partial(_bury, self.client, task.work)
+            flight.deletion = Deletion(self.client, task.work)
+            return flight.deletion.carry_out
         step, change = task.work, task.change
         kind = KINDS[change.address.kind]
+        mark = partial(_ask_to_leave, crew, change.address)
         match change.action:
             case Action.CREATE:
                 parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
                 others = {*self.namesakes(step.desired.name), *self.ids.values()}
-                creation = Creation(
-                    self.client, step, next(iter(parents), None), others, self._looking, self.relay.post
-                )
+                parent = next(iter(parents), None)
+                creation = Creation(self.client, step, parent, others, self._looking, self.relay.post, mark)
                 return creation.carry_out
             case Action.REPLACE:
-                return partial(
-                    _replace, self.client, step, self.ids[change.address], self._looking, self.relay
-                )
+                id = self.ids[change.address]
+                creation = Creation(self.client, step, id, (), self._looking, self.relay.post, mark)
+                return partial(_replace, creation, id)
             case Action.UPDATE:
                 return partial(kind.update, self.client, self.ids[change.address], step.values)
         return _nothing
+
+    def _mark(self, address: Address) -> bool:
+        """Write down that the request leaves now that makes an object. Whether it may: a request that nobody
+        remembers must not be on its way."""
+        record = self.intents[address]
+        if self.cancelled.is_set() or address not in self._flights or record.intent is None:
+            return False
+        marked = replace(record, intent=replace(record.intent, sent=self.now()))
+        return self._write_down(
+            address, marked, f"{address} was not sent, since", "correct the cause and apply again"
+        )
 
     def _take(self, finished: Finished, board: Board) -> None:
         """Remember what became of a task, and decide how it goes on."""
@@ -193,7 +250,8 @@ class Applier:
         elif finished.error is not None:
             self._finish(self._failed(flight, finished.error), board)
         elif isinstance(flight.task.work, Removal):
-            self._write_down(finished.address, None, f"{finished.address} is deleted")
+            removed = flight.task.work.removed
+            self._write_down(finished.address, removed, f"{finished.address} is deleted, but")
             self._finish(self._ended(flight, Status.DONE), board)
         else:
             self._made(flight, flight.task.work, finished.result, board)
@@ -241,8 +299,10 @@ class Applier:
         if isinstance(error, SeveralFoundError) and isinstance(work, Step):
             return replace(self._ended(flight, Status.UNKNOWN), diagnostics=(several_found(error.ids, work),))
         assert isinstance(error, ApiError)  # noqa: S101 - `_take` raised everything else
-        if isinstance(error, Withdrawn):
+        if isinstance(error, Withdrawn) and self.cancelled.is_set():
             return self._ended(flight, Status.CANCELLED)
+        if isinstance(error, Withdrawn) and flight.task.change.action is Action.CREATE:
+            return self._not_after(flight.task)
         told = explain_deletion(error, work.change) if isinstance(work, Removal) else explain(error, work)
         if isinstance(error, Unauthorized | Forbidden):
             self._stopped_by = told.code  # S-25: every further call would end the same way
@@ -254,13 +314,12 @@ class Applier:
         )
 
     def _ended(self, flight: _Flight, status: Status) -> Outcome:
-        return Outcome(
-            flight.task.address,
-            flight.task.change.action,
-            status,
+        return replace(
+            _outcome(flight.task, status),
             id=flight.id or flight.task.change.id,
             found=flight.found,
             seconds=self.clock.monotonic() - flight.began,
+            deleted_first=tuple(flight.deletion.deleted) if flight.deletion is not None else (),
         )
 
     def _finish(self, outcome: Outcome, board: Board) -> None:
@@ -294,29 +353,40 @@ class Applier:
 
     def _keep(self, step: Step, id: str, *, unverified: bool) -> None:
         """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
+        address = step.change.address
         record = Record(
             id=id,
-            applied=step.declared,
+            applied=step.applied,
             fingerprints=step.fingerprints,
             protected=step.protected,
             unverified=unverified,
             applied_at=self.clock.now().isoformat(timespec="seconds"),
+            earlier=self.intents[address].earlier if address in self.intents else (),
         )
-        self._write_down(step.change.address, record, f"{step.change.address} is written (id `{id}`)")
+        self._write_down(address, record, f"{address} is written (id `{id}`), but")
 
-    def _write_down(self, address: Address, record: Record | None, done: str) -> None:
+    def _write_down(
+        self,
+        address: Address,
+        entry: Record | Removed,
+        what: str,
+        advice: str = "correct the cause and apply again: it is found by its id or name",
+    ) -> bool:
+        """Whether it is remembered. Where it is not, nothing new is started."""
         try:
-            self.remember(address, record)
+            self.remember(address, entry)
         except OSError as error:
             self._stopped_by = self._stopped_by or "not-remembered"
             self.unremembered.append(
                 Diagnostic(
                     "not-remembered",
-                    f"{done}, but that could not be remembered: {error.strerror or error}",
+                    f"{what} that could not be remembered: {error.strerror or error}",
                     address=address,
-                    help="correct the cause and apply again: it is found by its id or name",
+                    help=advice,
                 )
             )
+            return False
+        return True
 
 
 _STANDS = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
@@ -327,14 +397,18 @@ def _nothing() -> None:
     """What is only tested needs no write."""
 
 
-def _bury(client: Client, removal: Removal) -> None:
-    for connection in removal.connections:
-        with suppress(NotFound):
-            client.delete_connection(connection)
-    KINDS[removal.change.address.kind].delete(client, removal.change.id or "")
+def _outcome(task: Task, status: Status) -> Outcome:
+    change = task.change
+    return Outcome(task.address, change.action, status, id=change.id, live=change.live)
 
 
-def _replace(client: Client, step: Step, id: str, looking: Looking, relay: Relay) -> Created:
+def _replace(creation: Creation, id: str) -> Created:
     """Delete and make again in the same place."""
-    KINDS[step.change.address.kind].delete(client, id)
-    return Creation(client, step, id, (), looking, relay.post).carry_out()
+    KINDS[creation.step.change.address.kind].delete(creation.client, id)
+    return creation.carry_out()
+
+
+def _ask_to_leave(crew: Crew, address: Address) -> None:
+    """Return once it is written down that a request leaves now. Raises `Withdrawn` where it must not leave."""
+    if not crew.ask(address):
+        raise Withdrawn(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))

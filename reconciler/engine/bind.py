@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
+from reconciler.engine.missing import is_missing
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import nearest
@@ -21,16 +22,15 @@ def bind_groups(
 ) -> dict[str, str]:
     """Key of each entry that exists → id of its live group.
 
-    An entry without a live group is absent from the result: it is to be created. Memory is no
-    authority: a remembered group that is gone, or that an `id:` gives to another entry, does not count.
-    Raises `ReconcilerError` for an `id:` in scope that names nothing, and for a name in scope that two live groups
-    have; what is out of scope is no reason to refuse a plan that does not touch it.
+    An entry without a live group is absent from the result: it is to be created, or missing. Memory is no
+    authority: a remembered group that an `id:` gives to another entry does not count. One that is not to be seen
+    does: no namesake takes its place (S-13).
+    Raises `ReconcilerError` for an `id:` in scope that is a slip of another one, and for a name in scope that two
+    live groups have; what is out of scope is no reason to refuse a plan that does not touch it.
     """
     entries = list(desired)
     bound = {entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None}
-    problems = [
-        _unknown_id(entry, live) for entry in entries if entry.id is not None and entry.id not in live
-    ]
+    problems = [problem for entry in entries if (problem := _mistyped_id(entry, live, remembered))]
     claimed = set(bound.values())
     for entry in entries:
         id = remembered[entry.address].id if entry.address in remembered else None
@@ -43,6 +43,8 @@ def bind_groups(
             by_name[group.name].append(group)
     for entry in entries:
         if entry.id is not None or entry.address.key in bound:
+            continue
+        if is_missing(remembered.get(entry.address), live):
             continue
         match _candidates(entry, by_name.get(entry.name, []), remembered.get(entry.address)):
             case []:
@@ -90,13 +92,8 @@ def awaited(
 
 
 def is_unanswered(record: Record | None) -> bool:
-    """Whether a run was about to create something, and nothing says what came of it."""
-    return (
-        record is not None
-        and record.id is None
-        and record.intent is not None
-        and record.intent.action is Action.CREATE
-    )
+    """Whether a run has sent a request that creates something, and nothing says what came of it."""
+    return record is not None and record.id is None and record.open_request is not None
 
 
 def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
@@ -108,17 +105,22 @@ def _candidates(entry: Desired, namesakes: list[Observed], record: Record | None
     return [group for group in namesakes if group.id not in intent.namesakes]
 
 
-def _unknown_id(entry: Desired, live: Mapping[str, Observed]) -> Diagnostic:
-    near = nearest(entry.id or "", live)
+def _mistyped_id(
+    entry: Desired, live: Mapping[str, Observed], remembered: Mapping[Address, Record]
+) -> Diagnostic | None:
+    """An `id:` that names nothing, that no run has known, and that is near to one that exists."""
+    if entry.id is None or entry.id in live or any(entry.id == each.id for each in remembered.values()):
+        return None
+    near = nearest(entry.id, live)
+    if near is None:
+        return None
     return Diagnostic(
         "unknown-id",
         f"no group of this account has the id `{entry.id}`",
         span=entry.id_span or entry.span,
         address=entry.address,
         notes=("a group that was deleted at Fivetran never comes back under its old id",),
-        help=f"did you mean `{near}`?"
-        if near
-        else "correct the `id:`, or remove it to find the group by its name or create it",
+        help=f"did you mean `{near}`?",
     )
 
 

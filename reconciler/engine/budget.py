@@ -31,6 +31,7 @@ def cost_of(steps: Iterable[Step], removals: Iterable[Removal]) -> Cost:
     reads = sum(step.change.address.kind == DESTINATION for step in working)
     deletions = [removal for removal in removals if removal.change.action is Action.DELETE]
     writes += sum(1 + len(removal.connections) for removal in deletions)
+    reads += len({removal.change.address.key for removal in deletions})  # whether they are gone
     if not (working or deletions):
         return Cost(0, 0)
     return Cost(requests=writes + 2 * tests + reads + _CHECK, tests=tests)

@@ -9,12 +9,12 @@ from reconciler.catalogue.model import Field
 from reconciler.engine.diff import Comparison
 from reconciler.kinds.base import Kind
 from reconciler.model.resource import Desired
-from reconciler.model.value import EXTERNAL, FieldPath, Reference
+from reconciler.model.value import EXTERNAL, FieldPath, Reference, Structure
 
 
 def confidential(value: Any) -> bool:
-    """Whether a declared value is a reference to a secret."""
-    return isinstance(value, Reference) and value.confidential
+    """Whether a declared value is a reference to a secret, or holds one."""
+    return isinstance(value, Reference | Structure) and value.confidential
 
 
 def is_sent_by_us(desired: Desired, path: FieldPath) -> bool:

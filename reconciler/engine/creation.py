@@ -1,8 +1,9 @@
 """Creating one resource exactly once, also where the answer to the call is lost.
 
-After a lost answer the account is read. Exactly one new object that nobody else can claim is the one; none means
-that the call had no effect, and it is made once more; several mean that a person must say which. A call that ran
-into a deadline is not made once more by the same run: Fivetran may still be at it.
+After a lost answer the account is read. Exactly one new object that nobody else can claim is the one; several mean that
+a person must say which. None proves nothing: the request may be held up on its way and take effect long after its
+answer. So the same run never sends it again, and a later one only once `settle` has passed since it was sent, which is
+what the mark is for that is made right before it leaves.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, BadRequest, Conflict, TimedOut
+from reconciler.api.errors import ApiError
 from reconciler.engine.looking import Looking
 from reconciler.engine.planner import Step
 from reconciler.kinds.registry import KINDS
 from reconciler.model.event import Event, LookingForLostAnswer
-
-GATEWAY_TIMEOUTS = frozenset({504, 524})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class SeveralFoundError(Exception):
 @dataclass(frozen=True, slots=True)
 class Creation:
     """Everything that a worker needs to make one resource. `others` are ids that are known to be other objects;
-    `told` takes events from any thread."""
+    `told` takes events from any thread. `mark` writes down that the request leaves now, and raises an `ApiError` where
+    it must not."""
 
     client: Client
     step: Step
@@ -47,6 +47,7 @@ class Creation:
     others: Collection[str]
     looking: Looking
     told: Callable[[Event], None]
+    mark: Callable[[], None]
 
     def carry_out(self) -> Created:
         """Make it. Raises `ApiError`, and `SeveralFoundError` where looking gave no answer."""
@@ -57,27 +58,14 @@ class Creation:
                 raise
             lost = error
         found = self._find(lost)
-        if found is not None:
-            return Created(found, found=True)
-        if isinstance(lost, TimedOut) or lost.status in GATEWAY_TIMEOUTS or self.looking.cancelled.is_set():
+        if found is None:
             raise lost
-        return self._once_more()
-
-    def _once_more(self) -> Created:
-        try:
-            return Created(self._create())
-        except ApiError as error:
-            # What the first call made may be in the way of the second: then it exists after all.
-            if not (error.may_have_taken_effect or isinstance(error, Conflict | BadRequest)):
-                raise
-            found = self._find(error)
-            if found is None:
-                raise
-            return Created(found, found=True)
+        return Created(found, found=True)
 
     def _create(self) -> str:
         desired = self.step.desired
-        return KINDS[desired.address.kind].create(self.client, self.parent, desired, self.step.values)
+        client = self.client.with_notice(self.mark)
+        return KINDS[desired.address.kind].create(client, self.parent, desired, self.step.values)
 
     def _find(self, lost: ApiError) -> str | None:
         """The one object that the lost call has made. Raises `lost` where the account cannot be read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -34,18 +34,29 @@ class Finished:
     error: BaseException | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether the work for an address may go on. It waits in `answer`."""
+
+    address: Address
+    answer: queue.SimpleQueue[bool] = field(default_factory=queue.SimpleQueue)
+
+
 _Work = tuple[Address, Callable[[], Any]]
 
 
 class Crew:
-    """At most `size` threads. Started, asked and left by one thread only."""
+    """At most `size` threads. Started, asked and left by one thread only, which also answers with `may_go_on` what
+    the others ask in the middle of their work."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, may_go_on: Callable[[Address], bool] = lambda address: True) -> None:
         self._size = size
+        self._may_go_on = may_go_on
+        self._is_over = threading.Event()
         self._threads = 0
         self._busy = 0
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Finished | _Question] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
@@ -53,9 +64,14 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send everybody home. Who is still at work is not waited for."""
+        """Send everybody home. Who is still at work is not waited for, and may not go on where it would have asked."""
         for _ in range(self._threads):
             self._work.put(None)
+        self._is_over.set()
+        while not self._finished.empty():
+            left = self._finished.get()
+            if isinstance(left, _Question):
+                left.answer.put(False)
 
     @property
     def has_room(self) -> bool:
@@ -71,13 +87,31 @@ class Crew:
             threading.Thread(target=self._run, daemon=True).start()
 
     def next(self, patience: float) -> Finished | None:
-        """The next piece of work that is done; None where none is within so many seconds."""
+        """The next piece of work that is done; None where none is within so many seconds, or where a question came
+        first."""
         try:
             finished = self._finished.get(timeout=patience)
         except queue.Empty:
             return None
+        if isinstance(finished, _Question):
+            self._answer(finished)
+            return None
         self._busy -= 1
         return finished
+
+    def ask(self, address: Address) -> bool:
+        """Whether the work for an address may go on. From the thread that does it; not once the crew was left."""
+        question = _Question(address)
+        self._finished.put(question)
+        # Whoever leaves the crew first says so and then answers what is in the queue.
+        return not self._is_over.is_set() and question.answer.get()
+
+    def _answer(self, question: _Question) -> None:
+        allowed = False
+        try:
+            allowed = self._may_go_on(question.address)
+        finally:
+            question.answer.put(allowed)
 
     def _run(self) -> None:
         while (piece := self._work.get()) is not None:

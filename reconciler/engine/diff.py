@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 from reconciler.catalogue.canonical import MASKED, canonical_value
 from reconciler.catalogue.model import Field
+from reconciler.engine.last_applied import LastApplied, Recollection
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.plan import Origin
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
 
-
-class _Unknown(Enum):
-    UNKNOWN = auto()
-
-
-_UNKNOWN = _Unknown.UNKNOWN
+_UNKNOWN = Recollection.UNKNOWN
+_UNREAD = (Secret, Reference, Structure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +45,24 @@ def compare(
     kind: Kind,
     desired: Mapping[FieldPath, Any],
     observed: Mapping[FieldPath, Any],
-    applied: Mapping[FieldPath, Any],
+    last: LastApplied,
 ) -> Comparison:
     """Compare the declared fields of one resource. `desired` and `observed` are raw and brought into normal form
-    here; `applied` is in normal form already, and empty where nothing is remembered."""
+    here; what was applied `last` is in normal form already."""
     service = desired.get(SERVICE) or observed.get(SERVICE)
     # Normal form may move a value to the field's present name, so what to compare is decided after it.
     wanted = kind.canonical({**desired, SERVICE: service} if service else desired)
     if SERVICE not in desired:
         wanted.pop(SERVICE, None)
     seen = kind.canonical(observed)
+    applied = last.recall(wanted, seen)
 
     left: dict[FieldPath, Any] = {}
     declared_since: set[FieldPath] = set()
     uncomparable: list[FieldPath] = []
     for path, value in wanted.items():
         shown = _shown(kind.field(path, service), value, seen.get(path), applied.get(path))
-        if (
-            shown is _UNKNOWN
-            and applied
-            and path not in applied
-            and not isinstance(value, Secret | Reference)
-        ):
+        if shown is _UNKNOWN and applied and path not in applied and not isinstance(value, _UNREAD):
             declared_since.add(path)  # somebody wrote it down just now, and nothing says that it is in effect
         elif shown is _UNKNOWN:
             uncomparable.append(path)
@@ -89,14 +81,15 @@ def compare(
 def _shown(field: Field | None, wanted: Any, seen: Any, applied: Any) -> Any:
     """What is set, as far as it can be known: what the API shows, what was last applied where the API does not
     show it truly, else _UNKNOWN."""
-    if isinstance(wanted, Secret | Reference):
+    if isinstance(wanted, _UNREAD):
         return _UNKNOWN
     if isinstance(wanted, ExternalKey):  # answers do not tell where Fivetran fetches a value from
         return seen if isinstance(seen, ExternalKey) else _or_unknown(applied and ExternalKey(applied))
     if seen is MASKED or (field is not None and field.rewritten):
         return _or_unknown(applied)  # S-14: a mask is never a value
     if field is None:
-        return seen
+        # Nobody knows whether answers show such a field at all, so one that lacks it does not undo what was applied.
+        return seen if seen is not None else applied
     if seen is None:
         return _shown_without(field, wanted, applied)
     return applied if applied is not None and field.misread_as.get(str(applied)) == seen else seen
@@ -130,7 +123,7 @@ def _difference(path: FieldPath, before: Any, after: Any, applied: Mapping[Field
         if path in applied and isinstance(after, ExternalKey)
         else applied.get(path)
     )
-    if path not in applied or known == before:
+    if path not in applied or known is _UNKNOWN or known == before:
         return Difference(before, after, Origin.SPEC)
     return Difference(before, after, Origin.DRIFT if known == after else Origin.CONFLICT)
 

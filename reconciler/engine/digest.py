@@ -18,7 +18,7 @@ from reconciler.engine.removal import Removal
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import Change, FieldChange, Plan
 from reconciler.model.resource import Observed
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Reference, Structure
 
 
 def digest_of(
@@ -63,6 +63,7 @@ def _change(change: Change, plan: Plan) -> dict[str, Any]:
         "id": change.id,
         "parents": {str(parent): ids.get(parent) for parent in change.depends_on},
         "fields": sorted((_field(field) for field in change.fields), key=lambda each: each[0]),
+        **({"recognised_by": change.recognised_by} if change.recognised_by else {}),
     }
 
 
@@ -75,7 +76,7 @@ def _made(step: Step, live: Mapping[str, Observed]) -> dict[str, Any]:
     desired = step.desired
     namesakes = (group.id for group in live.values() if group.name == desired.name)
     return {
-        "sent": sorted((path, _told(desired.fields.get(path), value)) for path, value in step.values.items()),
+        "sent": sorted((path, _told(desired.fields.get(path), step.unguarded(path))) for path in step.values),
         "namesakes": sorted(namesakes) if desired.address.kind == GROUP and step.change.id is None else [],
         "setup_tests": asdict(desired.setup_tests),
         "trust": asdict(desired.trust),
@@ -86,8 +87,10 @@ def _told(declared: Any, value: Any) -> str:
     """A reference by its name; a literal, which stands in the specs for everybody to read, by its value."""
     if isinstance(declared, Reference):
         return f"{'secret' if declared.confidential else 'value'} {declared}"
+    if isinstance(declared, Structure):
+        return f"structure {_canonical(declared.content)}"
     return f"literal {_canonical(value)}"
 
 
 def _removed(removal: Removal) -> dict[str, Any]:
-    return {"connections": sorted(removal.connections)}
+    return {"connections": sorted(each.id for each in removal.connections)}

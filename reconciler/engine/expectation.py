@@ -1,6 +1,7 @@
 """What somebody who reviewed a plan agreed to, address by address, and whether a new plan still says the same.
 
-An expectation holds no values: each is a short hash, so that a difference can be named and nothing be read from it.
+An expectation holds no values: each is a short hash, so that a difference can be named and nothing be read from it. So
+it is for hidden literals, since an edit of one has to be noticed without any key; whoever reads the specs knows them.
 It is never carried out. What is carried out is a new plan, if it is the expected one.
 """
 
@@ -13,12 +14,13 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from reconciler.engine.confidential import confidential
 from reconciler.engine.planner import Step
-from reconciler.engine.removal import Removal
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import SILENT, Action, Change, FieldChange
+from reconciler.model.record import is_fingerprint
 from reconciler.model.resource import Desired
-from reconciler.model.value import Reference, dotted
+from reconciler.model.value import Reference, Structure, dotted
 
 _SHORT = 16  # hex digits: enough to tell values apart; whoever wants to forge a plan gains nothing by it
 
@@ -30,7 +32,8 @@ class Expectation:
     `fields` are the planned changes with the values before and after; `sent` is what goes out; `declared` is what
     the specs say of the entry, changed or not, its name, tests, trust and lifecycle too; `found` are values that the
     specs refer to and that everybody may see. `secrets` are fingerprints of those that will be in effect. `parents`
-    have the ids that were known; `namesakes` and `connections` are ids.
+    have the ids that were known; `namesakes` and `connections` are ids. `recognised_by` are live name and service of
+    what is deleted or replaced; an earlier version of this program left them out.
     """
 
     address: str
@@ -44,6 +47,7 @@ class Expectation:
     namesakes: tuple[str, ...]
     connections: tuple[str, ...]
     secrets: Mapping[str, str]
+    recognised_by: tuple[str, ...] = ()
 
 
 class Mismatch(StrEnum):
@@ -89,7 +93,6 @@ class Now:
 def expectation_of(
     change: Change,
     step: Step | None,
-    removal: Removal | None,
     ids: Mapping[Address, str],
     namesakes: Iterable[str],
 ) -> Expectation:
@@ -102,16 +105,19 @@ def expectation_of(
         action=change.action,
         id=change.id,
         parents={str(parent): ids.get(parent) for parent in change.depends_on},
-        fields=_planned(change),
+        fields=planned_fields(change),
         sent={
-            dotted(path): _hash(_told(desired.fields.get(path) if desired else None, value))
-            for path, value in (step.values if step is not None else {}).items()
-        },
+            dotted(path): _hash(_told(step.desired.fields.get(path), step.unguarded(path)))
+            for path in step.values
+        }
+        if step is not None
+        else {},
         declared=declared_by(desired) if desired is not None else {},
         found=_found(step) if step is not None else {},
         namesakes=tuple(sorted(namesakes)) if creates_group else (),
-        connections=tuple(sorted(removal.connections)) if removal is not None else (),
+        connections=_going(change),
         secrets=_fingerprints(step) if step is not None else {},
+        recognised_by=tuple(map(_hash, change.recognised_by)),
     )
 
 
@@ -132,7 +138,13 @@ def is_of(expected: Expectation, change: Change) -> bool:
     """Whether an expectation is that of this change, as far as a change can tell. What people are shown of a plan
     and what it is held to are two parts of one file, and must not say different things."""
     same = (expected.address, expected.action, expected.id) == (str(change.address), change.action, change.id)
-    return same and expected.fields == _planned(change)
+    is_of_earlier_version = change.live is None  # which showed nothing of this
+    return (
+        same
+        and expected.fields == planned_fields(change)
+        and expected.recognised_by == tuple(map(_hash, change.recognised_by))
+        and (is_of_earlier_version or expected.connections == _going(change))
+    )
 
 
 def review(expected: Iterable[Expectation], now: Now) -> Review:
@@ -196,7 +208,12 @@ def _unless_in_effect(expected: Expectation, now: Expectation) -> Difference | N
 def _unless_same(
     expected: Expectation, now: Expectation, is_interrupted: bool, done: Collection[str]
 ) -> Difference | None:
-    return _identity(expected, now, done) or _values(expected, now) or _effects(expected, now, is_interrupted)
+    return (
+        _identity(expected, now, done)
+        or _recognised(expected, now)
+        or _values(expected, now)
+        or _effects(expected, now, is_interrupted)
+    )
 
 
 def _identity(expected: Expectation, now: Expectation, done: Collection[str]) -> Difference | None:
@@ -214,6 +231,16 @@ def _identity(expected: Expectation, now: Expectation, done: Collection[str]) ->
         if found != id and parent not in done:
             return _object(expected, _of_parent(parent, id, found))
     return None
+
+
+def _recognised(expected: Expectation, now: Expectation) -> Difference | None:
+    """What is destroyed was recognised by its name. Whoever gave it another one since may mean to keep it."""
+    before, after = expected.recognised_by, now.recognised_by
+    if not before or not after or before == after:
+        return None
+    renamed = expected.action is Action.DELETE and before[0] != after[0]
+    what = "its group was renamed at Fivetran" if renamed else "it is of another service now"
+    return _object(expected, what)
 
 
 def _of_parent(parent: str, before: str | None, now: str | None) -> str:
@@ -281,12 +308,17 @@ def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, .
     return tuple(path for path in dict.fromkeys([*one, *other]) if one.get(path) != other.get(path))
 
 
+def _going(change: Change) -> tuple[str, ...]:
+    """Ids of the connections that are deleted before it."""
+    return tuple(sorted(each.id for each in change.live.deleted_first)) if change.live is not None else ()
+
+
 def _fingerprints(step: Step) -> dict[str, str]:
     """Those of the secrets that will be in effect, as far as they are known."""
     return {
         dotted(path): fingerprint
         for path, fingerprint in step.fingerprints.items()
-        if fingerprint and isinstance(step.desired.fields.get(path), Reference)
+        if is_fingerprint(fingerprint) and confidential(step.desired.fields.get(path))
     }
 
 
@@ -294,11 +326,12 @@ def _found(step: Step) -> dict[str, str]:
     return {
         dotted(path): _hash(step.declared.get(path))
         for path, value in step.desired.fields.items()
-        if isinstance(value, Reference) and not value.confidential
+        if isinstance(value, Reference | Structure) and not value.confidential
     }
 
 
-def _planned(change: Change) -> dict[str, str]:
+def planned_fields(change: Change) -> dict[str, str]:
+    """The planned fields as an expectation has them."""
     return {dotted(field.path): _hash(_shown(field)) for field in change.fields}
 
 
@@ -308,6 +341,8 @@ def _shown(field: FieldChange) -> list[Any]:
 
 def _told(declared: Any, value: Any) -> Any:
     """A reference by its name; anything else, which stands in the specs, by itself."""
+    if isinstance(declared, Structure):
+        return ["structure", declared.content]
     return ["reference", str(declared)] if isinstance(declared, Reference) else ["literal", value]
 
 

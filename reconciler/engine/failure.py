@@ -23,7 +23,8 @@ from reconciler.api.errors import (
 )
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Change
+from reconciler.model.instant import utc
+from reconciler.model.plan import Action, Change, Unsettled
 from reconciler.model.value import dotted
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def explain(error: ApiError, step: Step) -> Diagnostic:
     if isinstance(error, BadRequest) and step.change.fields:
         notes = (*_what_was_sent(step), *notes)
     if error.may_have_taken_effect:
-        code, help_text = "outcome-unknown", "plan again: what exists by then is found and not made twice"
+        code, help_text = "outcome-unknown", f"plan again: {_what_is_done(step.change)}"
         notes = ("the request was sent, so Fivetran may have carried it out", *notes)
     return Diagnostic(
         code, f"{address}: {message}", span=step.desired.span, address=address, notes=notes, help=help_text
@@ -69,6 +70,19 @@ def several_found(ids: Iterable[str], step: Step) -> Diagnostic:
     )
 
 
+def create_held(change: Change, unsettled: Unsettled) -> Diagnostic:
+    """A create that has to wait, since an earlier request may still make the same object."""
+    sent, until = utc(unsettled.sent_at), utc(unsettled.until, beside=unsettled.sent_at)
+    return Diagnostic(
+        "create-unsettled",
+        f"{change.address} was not created before {until}, since a request of {sent} may still take effect",
+        span=change.span,
+        address=change.address,
+        help=f"apply again after {until}, or, having looked at Fivetran,"
+        f" `reconciler apply --resend-create {change.address} --reason TEXT`",
+    )
+
+
 def given_up(change: Change) -> Diagnostic:
     """A call that was still under way when the run had to end."""
     return Diagnostic(
@@ -77,8 +91,15 @@ def given_up(change: Change) -> Diagnostic:
         span=change.span,
         address=change.address,
         notes=("the request was sent, so Fivetran may have carried it out",),
-        help="apply again: what exists by then is found and not made twice",
+        help=f"apply again: {_what_is_done(change)}",
     )
+
+
+def _what_is_done(change: Change) -> str:
+    """What the next run does about a call of which nobody knows what became of it."""
+    if change.action in {Action.CREATE, Action.REPLACE}:
+        return "what exists by then is found, and what does not is created once `settle` has passed"
+    return "what exists by then is found and not made twice"
 
 
 def explain_deletion(error: ApiError, change: Change) -> Diagnostic:

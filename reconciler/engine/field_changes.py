@@ -10,53 +10,66 @@ from reconciler.engine.confidential import confidential
 from reconciler.engine.diff import Comparison
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Shown
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
 
 _CREATING = {Action.CREATE, Action.REPLACE}
 
 
-def created_fields(desired: Desired, values: Mapping[FieldPath, Any]) -> tuple[FieldChange, ...]:
+def created_fields(
+    desired: Desired, masking: Masking, values: Mapping[FieldPath, Any]
+) -> tuple[FieldChange, ...]:
     """What a new object gets, field by field in the order of the specs."""
     return tuple(
-        _shown(desired, path, before=None, after=values[path])
+        _shown(desired, masking, path, before=None, after=values[path])
         for path in desired.fields
         if values.get(path) is not None
     )
 
 
 def changed_fields(
-    kind: Kind, service: str | None, desired: Desired, comparison: Comparison, secrets: Iterable[FieldPath]
+    desired: Desired, masking: Masking, live: Masking, comparison: Comparison, sent: Iterable[FieldPath]
 ) -> tuple[FieldChange, ...]:
-    """What an update sends: fields that differ, then secrets."""
+    """What an update sends: fields that differ, then what is `sent` beside them: secrets. `live` is for values in
+    Fivetran, which may be those of another service."""
     changed = tuple(
         replace(
-            _shown(desired, path, each.before, each.after, hidden=sensitive(kind, service, path)),
+            _shown(
+                desired,
+                live if each.before is not None and live.hides(path) else masking,
+                path,
+                each.before,
+                each.after,
+            ),
             origin=each.origin,
         )
         for path, each in comparison.changed.items()
     )
-    return changed + tuple(_shown(desired, path, None, desired.fields[path]) for path in secrets)
+    return changed + tuple(_shown(desired, masking, path, None, desired.fields[path]) for path in sent)
 
 
-def sensitive(kind: Kind, service: str | None, path: FieldPath) -> bool:
-    """Whether the catalogue says that a field is a secret."""
-    known = kind.field(path, service)
-    return known is not None and known.sensitive
-
-
-def _shown(desired: Desired, path: FieldPath, before: Any, after: Any, hidden: bool = False) -> FieldChange:
-    """How one field is told to people. What a spec keeps secret, or nothing is known about, is not shown."""
+def _shown(desired: Desired, masking: Masking, path: FieldPath, before: Any, after: Any) -> FieldChange:
+    """How one field is told to people: a secret by its place, a hidden literal not at all."""
     source = desired.fields.get(path)
     span = desired.spans.get(path)
     if confidential(source):
         return FieldChange(path, None, str(source), Shown.SECRET, span)
-    if hidden or path in desired.unchecked:
-        return FieldChange(path, None, None, Shown.SECRET, span)
-    return FieldChange(path, before, after, Shown.CLEAR, span)
+    if not masking.hides(path):
+        return FieldChange(path, before, after, Shown.CLEAR, span)
+    hidden = hidden_value(masking, path, after)
+    return FieldChange(path, None, hidden.value, hidden.shown, span)
+
+
+def hidden_value(masking: Masking, path: FieldPath, value: Any) -> FieldValue:
+    """A field that must not be shown, and whether it is set as far as that is known."""
+    reason = masking.reason(path)
+    if reason is None:
+        return FieldValue(path, None, Shown.SECRET)
+    return FieldValue(path, None if value is None else reason, Shown.HIDDEN)
 
 
 def known_after(desired: Desired) -> tuple[FieldChange, ...]:
@@ -76,19 +89,16 @@ def as_in_fivetran(value: Any, *, hidden: bool) -> str:
 
 
 def other_values(
-    kind: Kind, desired: Desired, declared: Mapping[FieldPath, Any], change: Change
+    desired: Desired, masking: Masking, declared: Mapping[FieldPath, Any], change: Change
 ) -> tuple[FieldValue, ...]:
     """What is `declared`, in normal form, and not told as a change; for a destination also how it is tested.
 
     Fields that matter for a creation only are left out of anything else, since they may be otherwise by now.
     """
-    service = declared.get(SERVICE)
     left_out = {field.path for field in change.fields}
     left_out |= set() if change.action in _CREATING else desired.ignored
     values = [
-        _value(desired, path, value, hidden=sensitive(kind, service, path))
-        for path, value in declared.items()
-        if path not in left_out
+        _value(desired, masking, path, value) for path, value in declared.items() if path not in left_out
     ]
     return (*values, *_tests(desired))
 
@@ -96,22 +106,23 @@ def other_values(
 def applied_values(
     kind: Kind, record: Record | None, desired: Desired | None = None
 ) -> tuple[FieldValue, ...]:
-    """What an earlier run left, and its id. Where no spec says any more what is secret, the catalogue does, and what
-    it does not know is not shown."""
+    """What an earlier run left, and its id, as far as it may be shown."""
     if record is None:
         return ()
-    service = record.applied.get(SERVICE)
+    masking = Masking(kind.name, record.applied.get(SERVICE), desired.unchecked if desired else ())
     id = [FieldValue(("id",), record.id)] if record.id is not None else []
-    hidden = desired.unchecked if desired is not None else ()
-    return (
-        *id,
-        *(
-            FieldValue(path, None, Shown.SECRET)
-            if path in hidden or (kind.name == DESTINATION and _may_be_secret(kind, service, path))
-            else FieldValue(path, value)
-            for path, value in record.applied.items()
-        ),
+    shown = (
+        hidden_value(masking, path, value)
+        if value is not None and masking.hides(path)
+        else FieldValue(path, value)
+        for path, value in record.applied.items()
     )
+    hidden = (
+        hidden_value(masking, path, kept)
+        for path, kept in record.fingerprints.items()
+        if masking.reason(path) is not None
+    )
+    return (*id, *shown, *hidden)
 
 
 def applied_in_conflict(
@@ -124,12 +135,12 @@ def applied_in_conflict(
     )
 
 
-def _value(desired: Desired, path: FieldPath, value: Any, *, hidden: bool) -> FieldValue:
+def _value(desired: Desired, masking: Masking, path: FieldPath, value: Any) -> FieldValue:
     source = desired.fields.get(path, value)
-    if isinstance(source, Reference) and (source.confidential or isinstance(value, Secret)):
+    if isinstance(source, Reference | Structure) and (source.confidential or isinstance(value, Secret)):
         return FieldValue(path, str(source), Shown.SECRET)
-    if value is not None and (hidden or path in desired.unchecked or isinstance(value, Secret | Reference)):
-        return FieldValue(path, None, Shown.SECRET)
+    if value is not None and (masking.hides(path) or isinstance(value, Secret | Reference | Structure)):
+        return hidden_value(masking, path, value)
     return FieldValue(path, value.name if isinstance(value, ExternalKey) else value)
 
 
@@ -142,8 +153,3 @@ def _tests(desired: Desired) -> tuple[FieldValue, ...]:
         FieldValue(("trust_certificates",), desired.trust.certificates),
         FieldValue(("trust_fingerprints",), desired.trust.fingerprints),
     )
-
-
-def _may_be_secret(kind: Kind, service: Any, path: FieldPath) -> bool:
-    known = kind.field(path, service if isinstance(service, str) else None)
-    return known is None or known.sensitive

@@ -8,10 +8,11 @@ look absent that memory, or the other list, knows: that is looked for by its id 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.api import wire
 from reconciler.api.client import Client
+from reconciler.api.errors import Forbidden
 from reconciler.engine.looking import LOOKS, Looking
 from reconciler.engine.parallel import each
 from reconciler.kinds.group import observed_group
@@ -23,10 +24,23 @@ from reconciler.model.resource import Observed
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in the account: every group by id, and the ids that have a destination."""
+    """What is in the account: every group by id, and the ids that have a destination. `refused` are groups that were
+    asked for by their ids and that these credentials may not read, each with its answer. `summaries` are destinations
+    as their list shows them, by the same ids."""
 
     groups: Mapping[str, Observed]
     destinations: frozenset[str]
+    refused: Mapping[str, Forbidden] = field(default_factory=dict)
+    summaries: Mapping[str, wire.DestinationSummary] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What GET by id answered: objects that exist, and ids that these credentials may not read, each with its answer.
+    An id that is in neither does not exist, as far as these credentials are told."""
+
+    found: Mapping[str, Observed]
+    refused: Mapping[str, Forbidden]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +54,17 @@ class Observer:
 
     def list_account(self, expected: Collection[str] = ()) -> Listing:
         """Both lists, completed by what they must have left out: the groups of listed destinations, and the
-        groups that are `expected` because an earlier run knows them. One that was deleted costs six looks."""
+        groups that are `expected` because an earlier run or an `id:` knows them. One that was deleted costs six
+        looks."""
         groups = self._listed_groups()
-        destinations = frozenset(destination_id(each) for each in self.client.destinations())
+        summaries = {destination_id(each): each for each in self.client.destinations()}
+        destinations = frozenset(summaries)
         doubtful = {*destinations, *expected} - groups.keys()
-        if doubtful:
-            groups = {**groups, **self._listed_groups()}
-            groups |= self._looked_for(GROUP, doubtful - groups.keys(), expected, LOOKS - 2)
-        return Listing(groups, destinations)
+        if not doubtful:
+            return Listing(groups, destinations, summaries=summaries)
+        groups = {**groups, **self._listed_groups()}
+        looked = self._looked_for(GROUP, doubtful - groups.keys(), expected, LOOKS - 2)
+        return Listing({**groups, **looked.found}, destinations, looked.refused, summaries)
 
     def list_again(self, listing: Listing, is_complete: Callable[[Mapping[str, Observed]], bool]) -> Listing:
         """The listing with what further looks show, until it is complete: what was created a moment ago may not be
@@ -61,7 +78,7 @@ class Observer:
         self.looking.until_seen(look, LOOKS - 1)
         return replace(listing, groups=groups)
 
-    def details(self, ids: Iterable[str], expected: Collection[str] = ()) -> dict[str, Observed]:
+    def details(self, ids: Iterable[str], expected: Collection[str] = ()) -> Details:
         """Destinations by id, as their groups have them; those that have none are left out. One that is `expected`
         is looked for six times before it counts as gone."""
         wanted = list(dict.fromkeys(ids))
@@ -73,20 +90,26 @@ class Observer:
 
     def _looked_for(
         self, kind: str, ids: Iterable[str], expected: Collection[str], looks: int, *, tell: bool = False
-    ) -> dict[str, Observed]:
+    ) -> Details:
         wanted = list(ids)
 
-        def look(id: str) -> Observed | None:
+        def look(id: str) -> Observed | Forbidden | None:
             read = KINDS[kind].observe
-            return self.looking.until_seen(lambda: read(self.client, id), looks if id in expected else 1)
+            try:
+                return self.looking.until_seen(lambda: read(self.client, id), looks if id in expected else 1)
+            except Forbidden as error:  # an answer about this object; it is no reason to read nothing else
+                return error
 
         found: dict[str, Observed] = {}
-        for done, (id, observed) in enumerate(each(look, wanted, self.readers), start=1):
-            if observed is not None:
-                found[id] = observed
+        refused: dict[str, Forbidden] = {}
+        for done, (id, answer) in enumerate(each(look, wanted, self.readers), start=1):
+            if isinstance(answer, Forbidden):
+                refused[id] = answer
+            elif answer is not None:
+                found[id] = answer
             if tell:
                 self.listener(ReadingAccount(done, len(wanted)))
-        return found
+        return Details(found, refused)
 
 
 def destination_id(destination: wire.DestinationSummary) -> str:

@@ -14,14 +14,17 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from reconciler.engine.expectation import Expectation, is_of
+from reconciler.engine.expectation import Expectation, is_of, planned_fields
+from reconciler.engine.masked_plans import Services, masked_plan
+from reconciler.model.address import Address
 from reconciler.model.plan import Plan
+from reconciler.model.value import FieldPath
 
 FORMAT: Final = 1
 LARGEST = 256 * 1024 * 1024
@@ -66,6 +69,7 @@ class SignatureError(Exception):
     """The signature is missing, or was not made with this key."""
 
 
+_NOWHERE: Services = {}
 _PLAN: TypeAdapter[SavedPlan] = TypeAdapter(SavedPlan)
 
 
@@ -79,11 +83,36 @@ def encoded_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
     return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed).hexdigest().encode(), sealed)
 
 
-def decoded_plan(content: bytes, sign: Sign | None = None) -> SavedPlan:
-    """The plan in a file; with `sign` its signature has to be the one that `sign` makes.
+def decoded_plan(content: bytes, sign: Sign | None = None, services: Services = _NOWHERE) -> SavedPlan:
+    """The plan in a file, as it may be shown; with `sign` its signature has to be the one that `sign` makes. Where the
+    plan does not say which service a destination has, `services` do.
 
     Raises AlteredError, SignatureError and OtherFormatError, in this order.
     """
+    return _masked(_opened(content, sign), services)[0]
+
+
+def without_clear_values(
+    content: bytes, services: Services = _NOWHERE
+) -> tuple[bytes, Mapping[Address, tuple[FieldPath, ...]]]:
+    """An unsigned plan with nothing in it that is hidden, and the fields of which it was rid. Raises as above."""
+    saved, found = _masked(_opened(content), services)
+    return (encoded_plan(saved), found) if found else (content, found)
+
+
+def _masked(
+    saved: SavedPlan, services: Services
+) -> tuple[SavedPlan, Mapping[Address, tuple[FieldPath, ...]]]:
+    """A plan without values that are hidden, and their fields. It is held to the same effects as before."""
+    shown = masked_plan(saved.plan, services)
+    expected = tuple(
+        replace(each, fields=planned_fields(change))
+        for each, change in zip(saved.expected, shown.plan.effective, strict=True)
+    )
+    return replace(saved, plan=shown.plan, expected=expected), shown.found
+
+
+def _opened(content: bytes, sign: Sign | None = None) -> SavedPlan:
     found = _LINES.fullmatch(content)
     if found is None:
         raise AlteredError("it is not a plan that `reconciler plan --out` wrote")

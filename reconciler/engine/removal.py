@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from reconciler.api import wire
-from reconciler.api.errors import NotFound
+from reconciler.api.errors import Forbidden, NotFound
 from reconciler.engine.field_changes import applied_values
+from reconciler.engine.removal_identity import RemovalIdentity
+from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, Reason, Risk
+from reconciler.model.plan import Action, Change, Connection, LiveObject, Reason, Risk
 from reconciler.model.record import Record
-from reconciler.model.resource import Desired
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.model.removal import Extent, Removed
+from reconciler.model.resource import Observed
+from reconciler.model.value import FieldPath
+from reconciler.spec.removal import Tombstone, removal_line
 
 PLATFORM_CONNECTION = "fivetran_metadata"
 PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_platform"})
@@ -23,28 +27,43 @@ PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_pl
 API by its service, which has been called differently over time."""
 
 
+REGION: FieldPath = ("region",)
+
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One object to give up. `connections` are ids of Fivetran's own connections that have to go before it."""
+    """One object to give up, and what is remembered of that once it is done."""
 
     change: Change
-    connections: tuple[str, ...] = ()
+    removed: Removed
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Fivetran's own connections, which have to go before it."""
+        return self.change.live.deleted_first if self.change.live is not None else ()
 
 
-def listed(connections: list[wire.Connection]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is of what a tombstone deletes, as people see it and with all that loads into it."""
+
+    live: LiveObject
+    connections: tuple[wire.Connection, ...]
+    has_destination: bool
+
+
+def listed(connections: Sequence[wire.Connection | Connection]) -> str:
     """Connections by id and service, the first few by name."""
     shown = ", ".join(f"`{each.id}` ({each.service})" for each in connections[:_SHOWN])
     return shown + (f" and {len(connections) - _SHOWN} more" if len(connections) > _SHOWN else "")
 
 
-def replacement_blockers(
-    change: Change, connections: list[wire.Connection], protected: bool
-) -> Iterator[Diagnostic]:
+def replacement_blockers(change: Change, protected: bool) -> Iterator[Diagnostic]:
     """What refuses to delete and create again: protection, and any connection, since Fivetran deletes nothing
     that has one."""
+    connections = change.live.connections if change.live is not None else ()
     if protected:
         yield Diagnostic(
             "protected",
@@ -67,92 +86,180 @@ def replacement_blockers(
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """What the tombstones of a project come to. `blockers` refuse the apply, `notes` do not."""
+    """What tombstones come to. With `problems` there is no plan, `blockers` refuse the apply, `notes` do neither.
+    `done` are those that are in effect already and not remembered so, by key."""
 
-    removals: tuple[Removal, ...]
-    blockers: tuple[Diagnostic, ...]
-    notes: tuple[Diagnostic, ...]
+    removals: tuple[Removal, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
+    blockers: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+    done: Mapping[str, Removed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Undertaker:
-    """Turns tombstones into removals. `groups` are names by the ids that exist, `destinations` ids; `connections` asks
-    the API for those of a group, and raises `NotFound` where it is gone."""
+    """Turns tombstones into removals, each of which means the object that its `identity` says.
 
-    groups: Mapping[str, str]
-    destinations: Collection[str]
-    records: Mapping[Address, Record]
+    `destinations` are service and region by id. `connections` asks the API for those of a group, and raises `NotFound`
+    where it is gone; `observe` asks for one object by its kind and id, `is_gone` as often as a read may be late. All
+    may raise other `ApiError`s.
+    """
+
+    identity: RemovalIdentity
+    destinations: Mapping[str, tuple[str, str]]
     protected: tuple[str, ...]
     connections: Callable[[str], list[wire.Connection]]
+    observe: Callable[[str, str], Observed | None]
+    is_gone: Callable[[str, str], bool]
 
-    def removals(self, tombstones: tuple[Tombstone, ...]) -> Removals:
+    def removals(self, tombstones: Iterable[Tombstone]) -> Removals:
         """The removals in the order in which they must happen: a destination before its group."""
-        removals: list[Removal] = []
-        blockers: list[Diagnostic] = []
-        notes: list[Diagnostic] = []
-        for tombstone in tombstones:
-            if tombstone.extent is Extent.MANAGEMENT:
-                removals += self._forgotten(tombstone)
-            elif (connections := self._connections(tombstone)) is None:
-                notes.append(_satisfied(tombstone))
-                removals += self._forgotten(tombstone)
-            else:
-                found, own = self._blockers(tombstone, connections)
-                blockers += found
-                removals += self._deleted(tombstone, own)
-        return Removals(tuple(removals), tuple(blockers), tuple(notes))
+        parts = [self._removals_of(each) for each in tombstones]
+        return Removals(
+            tuple(each for part in parts for each in part.removals),
+            tuple(each for part in parts for each in part.problems),
+            tuple(each for part in parts for each in part.blockers),
+            tuple(each for part in parts for each in part.notes),
+            {key: done for part in parts for key, done in part.done.items()},
+        )
+
+    def _removals_of(self, tombstone: Tombstone) -> Removals:
+        try:
+            problem = self.identity.problem(tombstone)
+            if problem is None:
+                return self._identified(tombstone)
+            is_left_over = self._is_left_over(tombstone)
+        except Forbidden as error:
+            return Removals(problems=(_unseen(tombstone, error),))
+        return Removals(notes=(_satisfied(tombstone),)) if is_left_over else Removals(problems=(problem,))
+
+    def _identified(self, tombstone: Tombstone) -> Removals:
+        if tombstone.extent is Extent.MANAGEMENT:
+            forgotten = tuple(self._forgotten(tombstone))
+            return Removals(forgotten, notes=() if forgotten else (_satisfied(tombstone),))
+        found = self._find(tombstone)
+        if found is not None:
+            return Removals(
+                tuple(self._deleted(tombstone, found)), blockers=tuple(self._blockers(tombstone, found))
+            )
+        if self.identity.is_remembered(tombstone):
+            is_known = self.identity.was_carried_out(tombstone)
+            return Removals(
+                tuple(self._forgotten(tombstone)),
+                notes=(_satisfied(tombstone),),
+                done={} if is_known else {tombstone.key: Removed(tombstone.id, tombstone.extent)},
+            )
+        # The group is there, and has the name that the entry says.
+        if tombstone.extent is Extent.DESTINATION:
+            return Removals(notes=(_satisfied(tombstone),))
+        return Removals(problems=(self.identity.unknown_id(tombstone),))
+
+    def _is_left_over(self, tombstone: Tombstone) -> bool:
+        """Whether nothing is left to do of an entry that was carried out, whatever its key or its id stands for now."""
+        if not self.identity.is_left_over(tombstone):
+            return False
+        match tombstone.extent:
+            case Extent.MANAGEMENT:
+                return True
+            case Extent.DESTINATION:
+                is_listed, kind = tombstone.id in self.destinations, DESTINATION
+            case Extent.PAIR:
+                is_listed, kind = tombstone.id in self.identity.groups, GROUP
+        return not is_listed and self.observe(kind, tombstone.id) is None
+
+    def replaced(self, id: str) -> LiveObject:
+        """What a replacement of the destination `id` deletes."""
+        connections = tuple(Connection(each.id, each.service) for each in self.connections(id))
+        return LiveObject(self.identity.groups.get(id, ""), None, *self._placed(id), connections)
 
     def _forgotten(self, tombstone: Tombstone) -> Iterator[Removal]:
         """Only what an earlier run remembers can be forgotten."""
+        live = None
+        if tombstone.id in self.identity.groups:
+            live = self._live(tombstone, self.identity.groups[tombstone.id])
         for address in given_up(tombstone):
-            if address in self.records:
-                record = self.records[address]
-                yield Removal(_change(tombstone, address, Action.FORGET, record.id, record))
+            record = self.identity.records.get(address)
+            if record is not None:
+                yield _removal(tombstone, address, Action.FORGET, record, live)
 
-    def _connections(self, tombstone: Tombstone) -> list[wire.Connection] | None:
-        """What loads into a group that is to be given up; None where everything is gone already.
+    def _find(self, tombstone: Tombstone) -> _Found | None:
+        """What there is of an entry; None where all that it deletes is gone.
 
-        A list may still show a group that was deleted a moment ago. Asked for by its id, it is gone.
+        A list is no proof, neither of what it leaves out nor of what it shows: one may still show a group that was
+        deleted a moment ago. Whether something is gone is asked by its id.
         """
-        if self._is_satisfied(tombstone):
+        id = tombstone.id
+        kind = DESTINATION if tombstone.extent is Extent.DESTINATION else GROUP
+        name = self._name(id) if kind == GROUP else ""
+        if name is None:
+            return None
+        destination = None if id in self.destinations else self.observe(DESTINATION, id)
+        has_destination = id in self.destinations or destination is not None
+        if kind == DESTINATION and not has_destination:
             return None
         try:
-            return self.connections(tombstone.id)
+            connections = self.connections(id)
         except NotFound:
-            return None
+            # Of two reads that say different things one is late.
+            if self.is_gone(kind, id):
+                return None
+            raise
+        live = self._live(tombstone, name or self._name(id) or "", destination, connections)
+        return _Found(live, tuple(connections), has_destination)
 
-    def _is_satisfied(self, tombstone: Tombstone) -> bool:
-        if tombstone.id in self.destinations:
-            return False
-        return tombstone.extent is Extent.DESTINATION or tombstone.id not in self.groups
+    def _name(self, id: str) -> str | None:
+        """The name of a group; None where it is gone."""
+        if id in self.identity.groups:
+            return self.identity.groups[id]
+        group = self.observe(GROUP, id)
+        return group.name if group is not None else None
 
-    def _deleted(self, tombstone: Tombstone, own: tuple[str, ...]) -> Iterator[Removal]:
+    def _live(
+        self,
+        tombstone: Tombstone,
+        name: str,
+        destination: Observed | None = None,
+        connections: Iterable[wire.Connection] = (),
+    ) -> LiveObject:
+        last = self.identity.last_name(tombstone.key)
+        return LiveObject(
+            name,
+            last if last != name else None,
+            *(placement(destination) if destination is not None else self._placed(tombstone.id)),
+            tuple(
+                Connection(each.id, each.service, tombstone.with_platform_connection and _is_own(each))
+                for each in connections
+            ),
+        )
+
+    def _placed(self, id: str) -> tuple[str, str]:
+        return self.destinations.get(id, ("", ""))
+
+    def _deleted(self, tombstone: Tombstone, found: _Found) -> Iterator[Removal]:
+        live = found.live
         for address in given_up(tombstone):
-            existing = self.destinations if address.kind == DESTINATION else self.groups
-            if tombstone.id in existing:
-                record = self.records.get(address)
-                known = record if record is not None and record.id == tombstone.id else None
-                yield Removal(_change(tombstone, address, Action.DELETE, tombstone.id, known), own)
-                own = ()  # they go with the first of the two
+            if address.kind == DESTINATION and not found.has_destination:
+                continue
+            record = self.identity.records.get(address)
+            known = record if record is not None and record.id == tombstone.id else None
+            yield _removal(tombstone, address, Action.DELETE, known, live)
+            live = replace(live, connections=())  # they go with the first of the two
 
-    def _blockers(
-        self, tombstone: Tombstone, connections: list[wire.Connection]
-    ) -> tuple[list[Diagnostic], tuple[str, ...]]:
-        """What refuses a deletion, and the connections of Fivetran's own that have to go with it."""
-        names = (tombstone.key, self.groups.get(tombstone.id, ""))
-        blockers = [_protected(tombstone)] if any(self.is_protected(name) for name in names if name) else []
-        own = [each for each in connections if each.service in PLATFORM_SERVICES]
-        theirs = [each for each in connections if each.service not in PLATFORM_SERVICES]
+    def _blockers(self, tombstone: Tombstone, found: _Found) -> Iterator[Diagnostic]:
+        """What refuses a deletion."""
+        names = (tombstone.key, found.live.name)
+        if any(self.is_protected(name) for name in names if name):
+            yield _protected(tombstone, found.live)
+        theirs = [each for each in found.connections if not _is_own(each)]
         if theirs:
-            blockers.append(_in_use(tombstone, theirs))
-        elif own and not tombstone.with_platform_connection:
-            blockers.append(_platform_connection(tombstone))
-        return blockers, tuple(each.id for each in own)
+            yield _in_use(tombstone, found.live, theirs)
+        elif found.connections and not tombstone.with_platform_connection:
+            yield _platform_connection(tombstone, found.live)
 
     def is_protected(self, key: str) -> bool:
         """Whether the project file or an earlier run protects an entry. For what somebody removes under another key
         than it had, the name of its group is asked about too."""
-        remembered = (self.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
+        remembered = (self.identity.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
         return by_key or any(record.protected for record in remembered if record is not None)
 
@@ -190,49 +297,30 @@ def _goes_with_its_group(
     return group in records and group not in declared and group not in gone
 
 
-def contradicted(
-    tombstones: Iterable[Tombstone], bound: Mapping[str, str], declared: Iterable[Desired]
-) -> list[Diagnostic]:
-    """Removals of what an entry of another key stands for: by its `id:`, by memory, `was:` or its name.
-
-    `bound` has the id of the live group by key. One plan must not change an object and delete it as well.
-    """
-    standing = {(each.address.kind, bound.get(each.address.key)): each for each in declared}
-    found = [
-        (
-            tombstone,
-            standing.get((DESTINATION if tombstone.extent is Extent.DESTINATION else GROUP, tombstone.id)),
-        )
-        for tombstone in tombstones
-        if tombstone.extent is not Extent.MANAGEMENT
-    ]
-    return [_contradicted(tombstone, each) for tombstone, each in found if each is not None]
-
-
 def given_up(tombstone: Tombstone) -> tuple[Address, ...]:
     """What goes, in the order in which it must go."""
     destination, group = Address(DESTINATION, tombstone.key), Address(GROUP, tombstone.key)
     return (destination,) if tombstone.extent is Extent.DESTINATION else (destination, group)
 
 
-def _contradicted(tombstone: Tombstone, declared: Desired) -> Diagnostic:
-    return Diagnostic(
-        "removed-and-declared",
-        f"`{tombstone.key}` is removed as `{tombstone.id}`, and that is what {declared.address} stands for",
-        tombstone.id_span,
-        address=declared.address,
-        notes=(f"declared at {declared.span}",),
-        help=(
-            "to keep it, delete the entry below `removed:`; to replace it by a new one, apply the removal first, "
-            f"without `{declared.address.key}`"
-        ),
-    )
+def _is_own(connection: wire.Connection) -> bool:
+    return connection.service in PLATFORM_SERVICES
 
 
-def _change(
-    tombstone: Tombstone, address: Address, action: Action, id: str | None, record: Record | None
-) -> Change:
-    return Change(
+def placement(destination: Observed) -> tuple[str, str]:
+    """Service and region of a destination."""
+    return str(destination.fields.get(SERVICE) or ""), str(destination.fields.get(REGION) or "")
+
+
+def _removal(
+    tombstone: Tombstone,
+    address: Address,
+    action: Action,
+    record: Record | None,
+    live: LiveObject | None,
+) -> Removal:
+    id = record.id if record is not None else tombstone.id
+    change = Change(
         address=address,
         action=action,
         reasons=(Reason.REMOVED,),
@@ -240,55 +328,78 @@ def _change(
         span=tombstone.span,
         risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
         applied=applied_values(KINDS[address.kind], record),
+        live=live,
     )
+    return Removal(change, Removed(tombstone.id, tombstone.extent))
 
 
 def _satisfied(tombstone: Tombstone) -> Diagnostic:
+    is_kept = tombstone.extent is Extent.MANAGEMENT
     return Diagnostic(
         "removal-done",
-        f"`{tombstone.key}` (id `{tombstone.id}`) is gone already",
+        f"`{tombstone.key}` (id `{tombstone.id}`) is {'not managed any more' if is_kept else 'gone already'}",
         tombstone.span,
         Severity.WARNING,
         help="delete this entry below `removed:`",
     )
 
 
-def _protected(tombstone: Tombstone) -> Diagnostic:
+def _unseen(tombstone: Tombstone, error: Forbidden) -> Diagnostic:
+    return Diagnostic(
+        "forbidden",
+        f"these credentials may not see `{tombstone.id}`, so that nobody can say what is there of `{tombstone.key}`",
+        tombstone.id_span,
+        address=Address(GROUP, tombstone.key),
+        notes=(f"{error.method} {error.address} answered {error.status}: {error.message}",),
+        help="use a key whose role may manage this group",
+    )
+
+
+def _protected(tombstone: Tombstone, live: LiveObject) -> Diagnostic:
     return Diagnostic(
         "protected",
         f"`{tombstone.key}` is protected and is not deleted",
         tombstone.key_span,
         address=Address(GROUP, tombstone.key),
-        notes=("protection is remembered, so deleting the lines that declare it does not lift it",),
+        notes=(
+            _shown_as(tombstone, live),
+            "protection is remembered, so deleting the lines that declare it does not lift it",
+        ),
         help="first lift the protection in a change of its own, and apply that",
     )
 
 
-def _in_use(tombstone: Tombstone, connections: list[wire.Connection]) -> Diagnostic:
+def _shown_as(tombstone: Tombstone, live: LiveObject) -> str:
+    """How people know it in the dashboard."""
+    service = f", {live.service}" if live.service else ""
+    return f"at Fivetran it is `{live.name}` (`{tombstone.id}`{service})"
+
+
+def _in_use(tombstone: Tombstone, live: LiveObject, connections: list[wire.Connection]) -> Diagnostic:
     number = "1 connection loads" if len(connections) == 1 else f"{len(connections)} connections load"
     return Diagnostic(
         "has-connections",
         f"`{tombstone.key}` is in use: {number} into it",
         tombstone.key_span,
         address=Address(DESTINATION, tombstone.key),
-        notes=(listed(connections),),
+        notes=(_shown_as(tombstone, live), listed(connections)),
         help="move or delete these connections in Fivetran first",
     )
 
 
-def _platform_connection(tombstone: Tombstone) -> Diagnostic:
+def _platform_connection(tombstone: Tombstone, live: LiveObject) -> Diagnostic:
     return Diagnostic(
         "platform-connection",
         f"Fivetran's own `{PLATFORM_CONNECTION}` connection blocks the removal of `{tombstone.key}`",
         tombstone.key_span,
         address=Address(DESTINATION, tombstone.key),
-        notes=("it holds logs of the account, which are lost with it",),
+        notes=(_shown_as(tombstone, live), "it holds logs of the account, which are lost with it"),
         help="add `with_platform_connection: true` to this entry to delete it too",
     )
 
 
-def _vanished(address: Address, id: str | None) -> Diagnostic:
-    only = ", only: destination" if address.kind == DESTINATION else ""
+def _vanished(address: Address, id: str) -> Diagnostic:
+    extent = Extent.DESTINATION if address.kind == DESTINATION else Extent.PAIR
     return Diagnostic(
         "vanished",
         f"{address} is managed, and no spec declares it any more",
@@ -296,6 +407,6 @@ def _vanished(address: Address, id: str | None) -> Diagnostic:
         notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
         help=(
             f"if it has another key now, write `was: {address.key}` there; to delete it, write"
-            f" `- {{group: {address.key}, id: {id}{only}}}` below `removed:`; `forget: true` there only lets it go"
+            f" `{removal_line(address.key, id, extent=extent)}` below `removed:`; `forget: true` there only lets it go"
         ),
     )

@@ -20,7 +20,9 @@ def selected(
     selectors that leave nothing: a filter with a slip in it must not look like "no changes".
     """
     problems = [
-        _names_nothing(each, addresses) for each in (*targets, *excludes) if not _named(each, addresses)
+        _names_nothing(each, addresses)
+        for each in (*targets, *excludes)
+        if not match_selector(each, addresses)
     ]
     if problems:
         raise ReconcilerError(problems)
@@ -41,10 +43,11 @@ def with_groups(wanted: Collection[Address], addresses: Collection[Address]) -> 
 
 def _all_named(selectors: Iterable[str], addresses: Collection[Address]) -> Iterator[Address]:
     for selector in selectors:
-        yield from _named(selector, addresses)
+        yield from match_selector(selector, addresses)
 
 
-def _named(selector: str, addresses: Collection[Address]) -> list[Address]:
+def match_selector(selector: str, addresses: Collection[Address]) -> list[Address]:
+    """The addresses that a selector names."""
     return [each for each in addresses if fnmatchcase(str(each), selector) or fnmatchcase(each.key, selector)]
 
 

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 from reconciler.engine.planner import tests_outstanding
 from reconciler.model.address import GROUP, Address
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.spec.removal import Tombstone
 
 _NOWHERE = Span("", 0, 0, 0, 0)
 
@@ -29,7 +30,7 @@ class Version:
     """What one revision says about a key. Two versions that come to the same are equal."""
 
     declared: Mapping[Address, tuple[Desired, str]] = field(default_factory=dict)
-    removed: tuple[str, Extent, bool] | None = None
+    removed: tuple[str, str | None, Extent, bool] | None = None
     claims: frozenset[Claim] = field(default=frozenset(), compare=False)
 
 
@@ -109,9 +110,13 @@ def _build_version(key: str, declared: Collection[Desired], removal: Tombstone |
     claims |= {("name", each.name) for each in declared if each.address.kind == GROUP}
     return Version(
         declared={each.address: _effective(each) for each in declared},
-        removed=(removal.id, removal.extent, removal.with_platform_connection) if removal else None,
+        removed=_list_terms(removal) if removal else None,
         claims=frozenset(claims),
     )
+
+
+def _list_terms(removal: Tombstone) -> tuple[str, str | None, Extent, bool]:
+    return removal.id, removal.name, removal.extent, removal.with_platform_connection
 
 
 def _effective(desired: Desired) -> tuple[Desired, str]:

@@ -18,13 +18,13 @@ from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.nearest import did_you_mean, nearest
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath, Reference, dotted
+from reconciler.model.value import EXTERNAL, FieldPath, Reference, Structure, dotted
 from reconciler.secrets.stores import BUILT_IN
 from reconciler.spec.assemble import PROFILE
 from reconciler.spec.errors import diagnostics_of
 from reconciler.spec.load import GroupSpec
 from reconciler.spec.merge import UNSET
-from reconciler.spec.reference import SECRET, VALUE, Sources, reference_of
+from reconciler.spec.reference import SECRET, VALUE, Sources, is_atom, reference_of
 from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table, node_at, plain
 
 EXTRA_CONFIG = "extra_config"
@@ -33,6 +33,7 @@ _OPTIONS = ("trust", "setup_tests", "lifecycle")
 _HARMLESS = frozenset(
     {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
     | {"certificates", "fingerprints", "run", "on_failure"}
+    | {"group", "only"}  # of a removal
 )
 _MEANT = Reference("", "")
 """Stands for a reference with an error in it, which has been told."""
@@ -88,8 +89,8 @@ class _Leaves:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def add(self, path: FieldPath, key_span: Span, node: Node) -> None:
-        """Take one leaf: a plain value or a reference."""
-        self.spans[path], self.key_spans[path] = node.span, key_span
+        """Take one leaf: a plain value, a reference, or a structure with references inside."""
+        self._locate(path, key_span, node)
         if isinstance(node, Scalar) and node.value is None and not node.as_written:
             self.spans[path] = key_span  # an empty value has no place of its own
         match reference_of(node, self.sources):
@@ -97,11 +98,41 @@ class _Leaves:
                 self.diagnostics.append(diagnostic)
                 self.fields[path] = _MEANT  # declared, as far as other fields ask
             case None:
-                self.fields[path] = _as_meant(path, node)
+                self.fields[path] = _as_meant(path, node, self._content(node))
                 if isinstance(node, Scalar):
                     self.written[path] = node.as_written
             case reference:
                 self.fields[path] = reference
+
+    def _locate(self, path: FieldPath, key_span: Span, node: Node) -> None:
+        """Note where a value stands, and everything inside it."""
+        self.spans[path], self.key_spans[path] = node.span, key_span
+        match node:
+            case Table(entries=entries) if not is_atom(node):
+                for name, entry in entries.items():
+                    self._locate((*path, name), entry.key.span, entry.node)
+            case Sequence(items=items):
+                for number, item in enumerate(items):
+                    self._locate((*path, str(number)), item.span, item)
+
+    def _content(self, node: Node) -> Any:
+        """Plain data with the references that stand inside a mapping or list."""
+        match node:
+            case Sequence(items=items):
+                return [self._content(item) for item in items]
+            case Table():
+                match reference_of(node, self.sources):
+                    case Diagnostic() as diagnostic:
+                        self.diagnostics.append(diagnostic)
+                        return _MEANT
+                    case Reference(scheme=scheme) as reference if scheme == EXTERNAL:
+                        self.diagnostics.append(_external_inside(node.span))
+                        return reference
+                    case None:
+                        return {key: self._content(below) for key, below in node.items()}
+                    case reference:
+                        return reference
+        return plain(node)
 
     def check(self, extent: Extent) -> list[Problem]:
         """What the catalogue finds wrong."""
@@ -125,11 +156,22 @@ class _Leaves:
         )
 
 
-def _as_meant(path: FieldPath, node: Node) -> Any:
-    """The plain value; YAML reads `time_zone_offset: +1` as a number and would lose the sign that Fivetran wants."""
+def _external_inside(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "bad-reference",
+        "Fivetran fetches whole fields from a secrets manager, and no part of one",
+        span,
+        help="refer to a place that this program can read, such as `env:` or `vault:`",
+        secret=True,
+    )
+
+
+def _as_meant(path: FieldPath, node: Node, content: Any) -> Any:
+    """The value; YAML reads `time_zone_offset: +1` as a number and would lose the sign that Fivetran wants."""
     if path == ("time_zone_offset",) and isinstance(node, Scalar) and isinstance(node.value, int):
         return node.as_written
-    return plain(node)
+    structure = Structure(content)
+    return structure if structure.references else content
 
 
 def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | None, list[Diagnostic]]:

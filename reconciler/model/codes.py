@@ -124,6 +124,12 @@ EXPLANATIONS = MappingProxyType(
             "nothing, and a hard one is meant to hold whoever applies: the way around it is a reviewed "
             "change of the project file."
         ),
+        "cannot-recreate": (
+            "`--recreate` makes again what an earlier run knows and what is not to be seen any more. It "
+            "names an entry that is there, that no run has made yet, that is declared with an `id:` (the "
+            "new group will have another one), or whose name another group has, so that there would be "
+            "two. Nothing is sent. Correct the option, or the entry."
+        ),
         "conflict": (
             "Fivetran answered 409: what exists in the account does not allow this call, for example "
             "because a group has a destination already, or connections still load into it. A new plan "
@@ -133,6 +139,14 @@ EXPLANATIONS = MappingProxyType(
             "Two fields that are one setting at Fivetran, an old name and a new one, are declared with "
             "different values. Which of them would win is not documented, so neither is sent. Keep the "
             "new name."
+        ),
+        "create-unsettled": (
+            "An earlier run sent a request to create this, and no answer came. A proxy or a gateway may hold such "
+            "a request up and deliver it minutes later, and a second one would then make a second object. So it is "
+            "created only when that request is older than `settle` of the project file (15 minutes unless it says "
+            "otherwise), by the clock of this machine and by that of Fivetran. Everything else goes on. Apply again "
+            "after the time that the message names; what has taken effect by then is found. Whoever has looked at "
+            "Fivetran and knows that nothing will come can say so with `apply --resend-create ADDRESS --reason TEXT`."
         ),
         "deprecated-field": (
             "A field is declared under a name that Fivetran has replaced. It still works and is compared "
@@ -207,6 +221,14 @@ EXPLANATIONS = MappingProxyType(
             "spec, also as escapes in quotes. Remove the character; tabs and line ends are fine where "
             "YAML allows them."
         ),
+        "gone-or-hidden": (
+            "An earlier run knows this object, or the entry names it by `id:`, and the account does not "
+            "show it: no list has it, and asked for by its id Fivetran answers 404 or 403. Either it was "
+            "deleted, or these credentials may not see it: the API key of a user with a role sees a part "
+            "of the account only. To make it again could make it twice, so nothing is sent. Use a key "
+            "that sees it. Where it was deleted for certain, `--recreate ADDRESS` makes it again; an "
+            "entry that is to be given up belongs below `removed:`. `--exclude ADDRESS` leaves it out."
+        ),
         "has-connections": (
             "An entry is to be deleted while connections of users load into its destination. Fivetran "
             "would refuse it, and nothing here deletes connections. Move or delete them first."
@@ -248,6 +270,12 @@ EXPLANATIONS = MappingProxyType(
             "room left. The run went on and ends as it would have without them, but later steps do not get what was "
             "to be there."
         ),
+        "late-twin": (
+            "A request to create a group had no answer, and another one was sent: because it counted as settled, or "
+            "because somebody said so. Now there is a group that neither was there before nor is the managed one: the "
+            "first request has taken effect after all. Nothing is deleted by itself. Look which of the two is used, "
+            "and delete the other one in Fivetran, or write the `id:` of the right one into the entry."
+        ),
         "lease-lost": (
             "The lock of a state that runners share is a lease, which a run renews while it works. This "
             "run could not renew it in time, or somebody broke its lock or wrote the state meanwhile. "
@@ -265,12 +293,13 @@ EXPLANATIONS = MappingProxyType(
             " says why; the pull request itself cannot."
         ),
         "literal-secret": (
-            "A field that holds a secret is written out in a spec, or a value has the form of a key, a "
+            "A field that holds a secret is written out in a spec, or one that the catalogue does not describe "
+            "and whose name sounds like a secret, or a value has the form of a key, a "
             "token or a connection string with its password. Specs are meant to be committed and "
             "reviewed, so everyone who can read the repository, now or later, would know it. Replace the "
             "secret, since it may already be in the history, and refer to the new one with `{secret: "
-            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`, or below '
-            "`extra_config:`."
+            '"env:NAME"}`. What only looks like a secret can be given by `{value: "env:NAME"}`. Below '
+            "`extra_config:` names count as well, and forms do not."
         ),
         "lock-left": (
             "A run did its work and could not let go of the lock of its state, because the place of the state did "
@@ -354,7 +383,8 @@ EXPLANATIONS = MappingProxyType(
         ),
         "not-remembered": (
             "A change was carried out at Fivetran, and the file that remembers it could not be written. "
-            "The object exists and is not lost: the next plan finds it by its id or name. Correct the "
+            "The object exists and is not lost: the next plan finds it by its id or name. Or something was "
+            "about to be created, and could not be written down before: then it was not sent. Correct the "
             "cause, usually a full disk or missing permissions, and apply again."
         ),
         "not-utf8": (
@@ -373,6 +403,12 @@ EXPLANATIONS = MappingProxyType(
             "`destination.orders:config.password`; an address alone means all secrets of that entry, and "
             "`*` stands for anything. Names with the scheme `esm:` do not count, because Fivetran fetches"
             " those by itself."
+        ),
+        "nothing-unsettled": (
+            "`--resend-create` names something that does not wait for an earlier request: it exists, its request "
+            "was never sent, or enough time has passed, so that an ordinary apply creates it. Whoever sends a create "
+            "again has looked at Fivetran; if this is about something else, they looked at the wrong thing. "
+            "`reconciler plan` shows what waits."
         ),
         "object-store-not-installed": (
             "A state in a bucket is reached by a library that is not installed with everything else, "
@@ -397,7 +433,8 @@ EXPLANATIONS = MappingProxyType(
         "outcome-unknown": (
             "A request that changes something was sent, and no usable answer came back. Fivetran may have"
             " carried it out. It is never sent a second time blindly; the next plan reads the account, "
-            "finds what exists, and goes on from there."
+            "finds what exists, and goes on from there. A create that is not found is made again only once "
+            "`settle` has passed; see `create-unsettled`."
         ),
         "output-lost": (
             "The results could not be written to the end, for example because a disk is full. What was "
@@ -514,8 +551,33 @@ EXPLANATIONS = MappingProxyType(
             "project file to add one."
         ),
         "removal-done": (
-            "An entry below `removed:` names something that does not exist any more. It does nothing and "
-            "can be deleted."
+            "An entry below `removed:` asks for what is done already: its object answers 404 under the id that is"
+            " remembered of its key, or it is not managed any more. It does nothing and can be deleted."
+        ),
+        "removal-needs-name": (
+            "An entry below `removed:` has a key of which no earlier run remembers anything, as after a lost state "
+            "or before a first apply. Its id alone could be that of any group of the account, so it must also say "
+            "`name:`, byte for byte as Fivetran shows it. Nothing is deleted and nothing forgotten meanwhile."
+        ),
+        "removal-of-another": (
+            "An entry below `removed:` has an id that is remembered of another key. Two entries may have got each "
+            "other's ids, or the key is a slip. Nothing is deleted and nothing forgotten before both agree."
+        ),
+        "removal-other-id": (
+            "An entry below `removed:` has another id than the one that is remembered of its key: a slip, the id of "
+            "a group that was deleted and made again, or that of somebody else's group. Nothing is deleted and "
+            "nothing forgotten. Write the remembered id. If it is the memory that is wrong, `reconciler state forget`"
+            " corrects that; then the entry must also say the live `name:`."
+        ),
+        "removal-other-name": (
+            "An entry below `removed:` says another `name:` than the group with its id has at Fivetran. Names are "
+            "compared byte for byte. Where the id is remembered, the name that was last applied is right too, and so "
+            "is no `name:` at all."
+        ),
+        "removal-unknown-id": (
+            "An entry below `removed:` has an id that no group of this account has, and of its key nothing is "
+            "remembered: a slip, an id of another account, or a removal that another state knows to be carried out. "
+            "Delete the entry, or correct its id."
         ),
         "removed-and-declared": (
             "The same entry is declared and removed, or an entry below `removed:` has the id of the group that"
@@ -573,6 +635,13 @@ EXPLANATIONS = MappingProxyType(
             "A change was not tried, because something that it depends on did not come about, or because "
             "the run was stopped before. Nothing about it has changed at Fivetran. Correct the first "
             "failure and apply again."
+        ),
+        "state-cleaned": (
+            "An earlier release kept values of fields that the catalogue does not describe, and values below "
+            "`extra_config`, in clear in the state. Such a value may be a secret, so this release hides it and keeps a "
+            "fingerprint of it at most. The state was written without these values. What was written before is still "
+            "in the history of a git branch, in the versions of a bucket and in backups: replace the values that are "
+            "secrets, at their source and at Fivetran."
         ),
         "state-damaged": (
             "The file that remembers what this program did is not what it wrote: it was cut, edited, or "
@@ -638,12 +707,13 @@ EXPLANATIONS = MappingProxyType(
         "unknown-field": (
             "A field is not in the catalogue. A name that is close to a known one is taken for a slip and"
             " is an error; any other is a warning and is passed on as it is, since Fivetran adds fields "
-            "faster than catalogues follow. To say that a field is meant, write it below `extra_config:`."
+            "faster than catalogues follow. Its value may be a secret, so no plan shows it and no state "
+            "keeps more than a fingerprint. To say that a field is meant, write it below `extra_config:`."
         ),
         "unknown-id": (
-            "An entry names a group by `id:`, and the account has no group of this id. An id wins over a "
-            "name, so the entry is not created under another id. Correct the id, or remove the line to "
-            "find the group by its name or to create it."
+            "An entry names a group by `id:`, and the account has no group of this id, but one whose id is "
+            "nearly the same. An id wins over a name, so the entry is not created under another id. "
+            "Correct the id, or remove the line to find the group by its name or to create it."
         ),
         "unknown-key": (
             "This key means nothing at this place. Ignoring it would hide a typing mistake, and the "
@@ -720,6 +790,12 @@ EXPLANATIONS = MappingProxyType(
             "does not keep. What changed since then cannot be told, and a plan of everything is never made "
             "in its place. Name another revision, or leave the option out."
         ),
+        "values-in-state": (
+            "An earlier release kept values of fields that the catalogue does not describe, and values below "
+            "`extra_config`, in clear in the state. This release hides such values and never prints them, but a "
+            "command that only reads leaves the state as it is. The next apply writes it without them, also one that "
+            "has nothing else to do. Replace the values that are secrets: whoever could read the state knows them."
+        ),
         "vanished": (
             "Something that earlier runs manage is declared in no spec any more. A lost file, a bad glob "
             "or a renamed key looks just the same as a wish to delete, so nothing is deleted and the run "
@@ -737,8 +813,8 @@ EXPLANATIONS = MappingProxyType(
         ),
         "withdrawn": (
             "A call to Fivetran was waiting for its turn, because a budget was spent, Fivetran had asked to"
-            " wait, or an earlier attempt had failed, when the run was interrupted. It was not sent, so it "
-            "changed nothing. Run the command again."
+            " wait, or an earlier attempt had failed, when the run was interrupted; or it could not be written "
+            "down before. It was not sent, so it changed nothing. Run the command again."
         ),
         "wrong-shape": (
             "A value has another form than its place needs: text where a mapping belongs, a list where "

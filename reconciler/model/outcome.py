@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, errors_among
-from reconciler.model.plan import Action
+from reconciler.model.plan import Action, Connection, LiveObject
 
 
 class Status(StrEnum):
@@ -51,7 +52,9 @@ class Outcome:
     """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did.
 
     `checks` are those of the last run of the setup tests, `earlier_checks` those of the runs before it. `found`
-    means that the answer of a creation was lost, and that looking has found what it made.
+    means that the answer of a creation was lost, and that looking has found what it made. `held_until` is when a create
+    can be made that has to wait. `live` is what Fivetran showed of what was to be deleted or replaced; `deleted_first`
+    are the connections that went before it, also where it stayed.
     """
 
     address: Address
@@ -63,6 +66,9 @@ class Outcome:
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
     found: bool = False
+    held_until: datetime | None = None
+    live: LiveObject | None = None
+    deleted_first: tuple[Connection, ...] = ()
 
     @property
     def failed_tests(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from reconciler.model.address import Address
+from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.policy import Judgement
 from reconciler.model.source import Span
@@ -66,13 +67,14 @@ class Shown(StrEnum):
 
     CLEAR = "clear"
     SECRET = "secret"  # noqa: S105 - a way of showing, not a password
+    HIDDEN = "hidden"  # a literal that may be a secret, since the catalogue does not describe its field
     KNOWN_AFTER_APPLY = "known-after-apply"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a
-    text that says where the value comes from, never the value."""
+    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a text that says where
+    the value comes from or why it is hidden, never the value; None where a hidden field is cleared."""
 
     path: FieldPath
     before: Any
@@ -86,7 +88,7 @@ class FieldChange:
 @dataclass(frozen=True, slots=True)
 class FieldValue:
     """One field with its value, as it may be told. With `shown` not CLEAR, `value` is a text that says where the value
-    comes from, or None."""
+    comes from or why it is hidden, or None."""
 
     path: FieldPath
     value: Any
@@ -103,13 +105,53 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other one
+    is sent, unless the user wants it `resent`. Both times are by the clock of this machine."""
+
+    sent_at: datetime
+    until: datetime
+    resent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection that loads into a destination. With `deleted_first` it goes before the destination does."""
+
+    id: str
+    service: str
+    deleted_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """What Fivetran shows of an object that a change deletes, replaces or gives up, for people who must recognise it.
+
+    `name` is that of the group; `last_name` is the one last applied, where somebody has renamed it since. `service` and
+    `region` are those of the destination. Of what is only given up, no `connections` are known.
+    """
+
+    name: str
+    last_name: str | None = None
+    service: str = ""
+    region: str = ""
+    connections: tuple[Connection, ...] = ()
+
+    @property
+    def deleted_first(self) -> tuple[Connection, ...]:
+        """The connections that go with it."""
+        return tuple(each for each in self.connections if each.deleted_first)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What would happen to one address. `id` is known for everything that exists already.
 
     `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
     `other_values` is all that is declared and that `fields` does not tell, for those who want to see the whole object.
     `applied` is what was last applied, where that tells more: of what is gone or given up, and of a field that moved on
-    both sides. Neither decides anything: a plan with other ones would do the same.
+    both sides. Neither decides anything: a plan with other ones would do the same. `unsettled` is what a create has to
+    wait for. `live` is what Fivetran shows of what is deleted, replaced or given up.
     """
 
     address: Address
@@ -124,6 +166,25 @@ class Change:
     secrets: Secrets = Secrets()
     other_values: tuple[FieldValue, ...] = ()
     applied: tuple[FieldValue, ...] = ()
+    unsettled: Unsettled | None = None
+    live: LiveObject | None = None
+
+    @property
+    def held_until(self) -> datetime | None:
+        """When it can be made, where it is not made before."""
+        if self.unsettled is None or self.unsettled.resent:
+            return None
+        return self.unsettled.until
+
+    @property
+    def recognised_by(self) -> tuple[str, ...]:
+        """What a reviewer knew a deleted or replaced object by, beside its id: another destination of the same group
+        has the same id. The name of a group that stays is a change of its own. Nothing where the plan does not show
+        it."""
+        if self.live is None:
+            return ()
+        name = (self.live.name,) if self.action is Action.DELETE else ()
+        return (*name, self.live.service) if self.address.kind == DESTINATION else name
 
     @property
     def missing(self) -> bool:
@@ -165,7 +226,8 @@ class Plan:
 
     `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
     `blockers` it is not applied. Plans of one `digest` would do the same. `narrowing` is None for a plan
-    of everything. `judgements` are what the policies of the project say, also those that passed.
+    of everything. `judgements` are what the policies of the project say, also those that passed. `recreated` are
+    addresses of missing objects that `--recreate` makes again.
     """
 
     account_id: str
@@ -180,11 +242,28 @@ class Plan:
     digest: str = ""
     narrowing: Narrowing | None = None
     judgements: tuple[Judgement, ...] = ()
+    recreated: tuple[Address, ...] = ()
+
+    @property
+    def unseen(self) -> tuple[Diagnostic, ...]:
+        """The findings about entries that are known and that the account does not show. The plan is incomplete
+        without them."""
+        return tuple(each for each in self.blockers if each.code == "gone-or-hidden")
 
     @property
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
         return tuple(change for change in self.changes if change.action not in SILENT)
+
+    @property
+    def held(self) -> tuple[Change, ...]:
+        """The creates that apply does not make yet."""
+        return tuple(change for change in self.changes if change.held_until is not None)
+
+    @property
+    def resent(self) -> tuple[Change, ...]:
+        """The creates that apply makes although they should wait."""
+        return tuple(each for each in self.changes if each.unsettled is not None and each.unsettled.resent)
 
     @property
     def drifted(self) -> tuple[Change, ...]:

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.model.address import Address
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath
+
+NO_FINGERPRINT = ""
+"""In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
+resource was adopted, or was sent without a key of fingerprints."""
+NOTHING_KEPT = "hidden"
+"""In place of a fingerprint: the same of a literal that is hidden. The two are told apart, so that a reference in place
+of a literal is sent."""
+
+
+def is_fingerprint(kept: str) -> bool:
+    """Whether what is kept of a value tells it from others."""
+    return kept not in {NO_FINGERPRINT, NOTHING_KEPT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +31,26 @@ class Intent:
     """What a run was about to do with an address, written before the call.
 
     `name` is that of the object; `namesakes` are the ids of all live objects that had this name then, so
-    that a later look can tell a new one from those. `at` is when, as ISO 8601 in UTC, for people only.
+    that a later look can tell a new one from those. `begun` is when the run began. `sent` is when the last request
+    that makes the object left, or the latest time at which it may have; None where it certainly did not.
     """
 
     action: Action
     name: str
     namesakes: tuple[str, ...] = ()
-    at: str = ""
+    begun: Instant | None = None
+    sent: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is known about one address.
 
-    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and
-    without secrets; `fingerprints` stand for the secrets. `protected` is remembered so that it survives the
-    deletion of the block that declared it. `unverified` is true from a write until the tests and approvals
-    that the spec demands have passed.
+    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and as far
+    as they may be shown; `fingerprints` stand for secrets and for literals that are hidden. `protected` is remembered
+    so that it survives the deletion of the block that declared it. `unverified` is true from a write until the tests
+    and approvals that the spec demands have passed. `earlier` are intents whose requests were never answered, although
+    others were sent after them: what they make after all is there beside the object of `id`.
     """
 
     id: str | None = None
@@ -42,6 +60,18 @@ class Record:
     unverified: bool = False
     intent: Intent | None = None
     applied_at: str = ""
+    earlier: tuple[Intent, ...] = ()
+
+    @property
+    def open_request(self) -> Intent | None:
+        """The intent of a request that makes this object, and that was sent and not answered."""
+        intent = self.intent
+        if intent is None or intent.sent is None or intent.action not in _MAKING:
+            return None
+        return intent
+
+
+_MAKING = frozenset({Action.CREATE, Action.REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +99,10 @@ class State:
     """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
 
     `reviewed` are plans that runs were told to carry out by their digests, in saved form, each until all of it is in
-    effect. `exemptions` are the last ones, oldest first.
+    effect. `exemptions` are the last ones, oldest first. `written_at` is when a state at a remote place was written, by
+    the clock of its run; a local one has none. `marks_requests` is false for a state of an earlier release, whose runs
+    did not write down when each request left. `removals` are those that were carried out, by key, each for as long as
+    the specs ask for it: their lines stay there for a while.
     """
 
     lineage: str
@@ -78,3 +111,6 @@ class State:
     records: Mapping[Address, Record] = field(default_factory=dict)
     reviewed: Mapping[str, str] = field(default_factory=dict)
     exemptions: tuple[Exemption, ...] = ()
+    written_at: datetime | None = None
+    marks_requests: bool = True
+    removals: Mapping[str, Removed] = field(default_factory=dict)

@@ -41,8 +41,9 @@ class Desired:
     """One resource as the specs want it.
 
     `fields` holds only what a spec declares, each leaf by its path; a leaf is a plain YAML
-    value, `None` (clear it at Fivetran) or a `Reference`. `spans` says where each leaf stands, and where options do;
-    `unchecked` are leaves that the catalogue has no say about, and that are never shown. `formerly` is the
+    value, `None` (clear it at Fivetran), a `Reference`, or a `Structure` with references inside. `spans` says where
+    each leaf stands with all that is inside it, and where options do; `unchecked` are leaves that the catalogue has
+    no say about, and that are never shown. `formerly` is the
     address before a move, `ignored` are leaves that matter for a creation only.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,6 +36,12 @@ class Secret:
         """The clear value. Called where bytes go to Fivetran, and nowhere else."""
         return self._clear
 
+    @classmethod
+    def around(cls, content: Any) -> Secret:
+        """A mapping or list with secrets inside, as one secret; one that was not read withholds the whole."""
+        is_withheld = any(isinstance(each, Withheld) for each in within(content))
+        return Withheld() if is_withheld else cls(_in_clear(content))
+
     def __repr__(self) -> str:
         return "Secret(…)"
 
@@ -60,6 +67,17 @@ class Withheld(Secret):
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 
+def _in_clear(content: Any) -> Any:
+    match content:
+        case Secret():
+            return content._clear
+        case Mapping():
+            return {key: _in_clear(each) for key, each in content.items()}
+        case list():
+            return [_in_clear(each) for each in content]
+    return content
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalKey:
     """Name of an entry in the customer's secrets manager, from which Fivetran fetches a field's value."""
@@ -81,3 +99,47 @@ class Reference:
 
     def __str__(self) -> str:
         return f"{self.scheme}:{self.locator}" + (f"#{self.part}" if self.part else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A mapping or list of a spec with references inside: `content` is plain data with `Reference` leaves."""
+
+    content: Any
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """All references inside, in the order of the spec."""
+        return tuple(each for each in within(self.content) if isinstance(each, Reference))
+
+    @property
+    def confidential(self) -> bool:
+        """Whether any of them is to a secret."""
+        return any(each.confidential for each in self.references)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.references))
+
+
+def references_of(value: Any) -> tuple[Reference, ...]:
+    """The references that a declared value consists of or holds."""
+    match value:
+        case Reference():
+            return (value,)
+        case Structure():
+            return value.references
+    return ()
+
+
+def within(value: Any) -> Iterator[Any]:
+    """A value and, of a mapping or list, everything inside it at any depth."""
+    yield value
+    match value:
+        case Mapping():
+            inside = list(value.values())
+        case list() | tuple():
+            inside = list(value)
+        case _:
+            inside = []
+    for each in inside:
+        yield from within(each)

@@ -11,17 +11,20 @@ from reconciler.engine.applier import Applier
 from reconciler.engine.crew import Grace, attended
 from reconciler.engine.looking import LOOKS, Looking
 from reconciler.engine.planner import Step
+from reconciler.engine.settling import unanswered_before, unsettled
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.event import Checking
+from reconciler.model.event import Checking, Warned
 from reconciler.model.outcome import Applied, Outcome, Status
-from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.plan import Action, Change, Plan, Unsettled
 from reconciler.model.policy import Standing
 from reconciler.model.record import Exemption, Intent, Record
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath
 from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
+from reconciler.state.document import Remembered
 
 
 def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None = None) -> Applied:
@@ -35,7 +38,8 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
     clock, courier, settings = workspace.settings.clock, workspace.courier, workspace.settings
     began, sent, repeated = clock.monotonic(), courier.requests_sent, courier.repeated
     _adopt(workspace, planned, reviewed, _exemptions(workspace, planned.plan))
-    workspace.memory.keep(_intents(workspace, planned).items())
+    intents = _intents(workspace, planned)
+    workspace.memory.keep(_of_new_requests(intents, planned.records).items())
     applier = Applier(
         client=workspace.client,
         clock=clock,
@@ -43,6 +47,9 @@ def apply_plan(workspace: Workspace, planned: Planned, reviewed: Reviewed | None
         cancelled=workspace.cancelled,
         remember=_remembering(workspace),
         namesakes=planned.namesakes,
+        intents=intents,
+        now=workspace.now,
+        unsettled=partial(_unsettled, workspace, planned),
         workers=settings.parallelism,
         fail_fast=settings.fail_fast,
         ids=dict(planned.ids),
@@ -76,8 +83,10 @@ def adopt_only(workspace: Workspace, planned: Planned) -> None:
 
     Raises `ReconcilerError` where it cannot be remembered.
     """
-    unchanged = planned.records == workspace.memory.records and not planned.plan.forgotten
-    if unchanged and not _in_effect(workspace, planned):
+    memory = workspace.memory
+    is_known = planned.records == memory.records and not planned.plan.forgotten
+    is_known = is_known and planned.done.items() <= memory.removals.items()
+    if is_known and memory.values_in_clear is None and not _in_effect(workspace, planned):
         return
     _adopt(workspace, planned)
     problems = _put_away(workspace)
@@ -90,10 +99,11 @@ def _exemptions(workspace: Workspace, plan: Plan) -> Iterator[Exemption]:
     settings = workspace.settings
     limits = [f"{limit}={number:g}" for limit, number in settings.allowed.items()]
     policies = [each.policy for each in plan.judgements if each.standing is Standing.OVERRIDDEN]
-    if settings.reason and (limits or policies):
+    resent = [f"resend-create={change.address}" for change in plan.resent]
+    if settings.reason and (limits or policies or resent):
         by = f"{settings.holder.user} on {settings.holder.host}"
         at = settings.clock.now().isoformat(timespec="seconds")
-        yield Exemption(by, at, (*limits, *policies), settings.reason, plan.digest)
+        yield Exemption(by, at, (*limits, *policies, *resent), settings.reason, plan.digest)
 
 
 def _adopt(
@@ -104,12 +114,22 @@ def _adopt(
 ) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
     known = _in_effect(workspace, planned)
-    workspace.memory.begin(planned.plan.account_id, reviewed, exemptions)
+    removals = {**_still_asked_for(workspace), **planned.done}
+    workspace.memory.begin(planned.plan.account_id, removals, reviewed, exemptions)
     gone = {address: None for address in workspace.memory.records if address not in planned.records}
-    forgotten = {change.address: None for change in planned.plan.forgotten}
-    entries: dict[Address, Record | None] = {**_moved(workspace, planned), **known, **gone, **forgotten}
+    forgotten = {
+        each.change.address: each.removed for each in planned.removals if each.change.action is Action.FORGET
+    }
+    entries: dict[Address, Remembered] = {**_moved(workspace, planned), **known, **gone, **forgotten}
     if entries:
         workspace.memory.keep(entries.items())
+
+
+def _still_asked_for(workspace: Workspace) -> dict[str, Removed]:
+    """Of the removals that were carried out those that the specs still have a line for, whatever the scope."""
+    asked = {(each.key, each.id) for each in workspace.specs.removed}
+    removals = workspace.memory.removals
+    return {key: removed for key, removed in removals.items() if (key, removed.id) in asked}
 
 
 def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
@@ -120,7 +140,7 @@ def _in_effect(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
         step.change.address: replace(
             records.get(step.change.address, Record()),
             id=step.change.id,
-            applied=step.declared,
+            applied=step.applied,
             fingerprints=step.fingerprints,
             protected=step.protected,
             intent=None,
@@ -137,16 +157,21 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
 
     After a lost answer or a killed process, the next plan knows from it what to look for, and that tests of
     what it finds are outstanding. What a call may or may not have changed counts as not known until it is answered:
-    the values and fingerprints that it sends are forgotten here. Not so those of a creation: where the object is found,
-    all of it was sent.
+    the values and fingerprints that it sends are forgotten here, and all values of what is replaced: those of another
+    service mean nothing without it. Not so the fingerprints of a creation: where the object is found, all of it was
+    sent.
     """
-    at = workspace.settings.clock.now().isoformat(timespec="seconds")
+    begun = workspace.now()
     intents: dict[Address, Record] = {}
     for change in planned.plan.effective:
         step = planned.steps.get(change.address)
         known = planned.records.get(change.address, Record())
         if change.action is Action.CREATE:
-            known = Record(fingerprints=_sent_for_certain(planned.records.get(change.address), step))
+            earlier = planned.records.get(change.address)
+            known = Record(
+                fingerprints=_sent_for_certain(earlier, step),
+                earlier=unanswered_before(earlier) if change.address.kind == GROUP else (),
+            )
         elif known.id is None:
             known = _met_now(known, change, step)
         live = planned.live.get(change.id or "")
@@ -156,15 +181,36 @@ def _intents(workspace: Workspace, planned: Planned) -> dict[Address, Record]:
             kept = known.fingerprints
             if change.action is not Action.CREATE:
                 kept = {path: value for path, value in kept.items() if path not in step.values}
+            applied = {path: value for path, value in known.applied.items() if path not in step.values}
             known = replace(
                 known,
-                applied={path: value for path, value in known.applied.items() if path not in step.values},
+                applied={} if change.action is Action.REPLACE else applied,
                 fingerprints=kept,
                 unverified=known.unverified or step.desired.setup_tests.run,
             )
-        intent = Intent(change.action, name, planned.namesakes(name), at)
+        intent = Intent(change.action, name, planned.namesakes(name), begun)
         intents[change.address] = replace(known, intent=intent)
     return intents
+
+
+def _of_new_requests(
+    intents: Mapping[Address, Record], records: Mapping[Address, Record]
+) -> dict[Address, Record]:
+    """The intents to be written down at the beginning. What is known of an open earlier request stays until a new one
+    leaves, which may have to wait, or may never be sent."""
+    return {
+        address: record
+        for address, record in intents.items()
+        if address not in records or records[address].open_request is None or record.id is not None
+    }
+
+
+def _unsettled(workspace: Workspace, planned: Planned, address: Address) -> Unsettled | None:
+    """What a create has to wait for at this moment, which may be long after the plan was made."""
+    waited_for = planned.steps[address].change.unsettled
+    if waited_for is not None and waited_for.resent:
+        return None
+    return unsettled(planned.records.get(address), workspace.now(), workspace.specs.project.settle)
 
 
 def _sent_for_certain(earlier: Record | None, step: Step | None) -> Mapping[FieldPath, str]:
@@ -180,7 +226,7 @@ def _met_now(known: Record, change: Change, step: Step | None) -> Record:
     known = replace(known, id=change.id)
     if step is None:
         return known
-    return replace(known, applied=step.declared, fingerprints=step.fingerprints)
+    return replace(known, applied=step.applied, fingerprints=step.fingerprints)
 
 
 def _settle(
@@ -188,7 +234,7 @@ def _settle(
 ) -> None:
     """Take back the intents of what was certainly not done, so that nobody looks for it."""
     entries = {
-        outcome.address: planned.records.get(outcome.address)
+        outcome.address: _taken_back(outcome, planned.records.get(outcome.address), workspace.memory.records)
         for outcome in outcomes
         if outcome.status in _NOT_DONE
     }
@@ -204,6 +250,16 @@ def _settle(
         workspace.memory.settle({reviewed.digest})
 
 
+def _taken_back(outcome: Outcome, before: Record | None, now: Mapping[Address, Record]) -> Record | None:
+    """The record from before a call that was not carried out. A replacement that failed keeps its intent: its deletion
+    may have worked, and the next plan must know why the object is gone (S-13). Its creation was refused, so no request
+    is left to wait for."""
+    intent = now[outcome.address].intent if outcome.address in now else None
+    if before is None or intent is None or outcome.action is not Action.REPLACE:
+        return before
+    return replace(before, intent=replace(intent, sent=None)) if outcome.status is Status.FAILED else before
+
+
 def _is_of_everything(workspace: Workspace, planned: Planned) -> bool:
     """Whether all that the specs declare is in effect now, so that nothing of earlier plans can be left."""
     specs = workspace.specs
@@ -215,10 +271,18 @@ _NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCEL
 
 
 def _known_as(step: Step, record: Record | None) -> bool:
-    return record is not None and (record.id, record.applied, record.protected) == (
+    return record is not None and (
+        record.id,
+        record.applied,
+        record.fingerprints,
+        record.protected,
+        record.intent,
+    ) == (
         step.change.id,
-        step.declared,
+        step.applied,
+        step.fingerprints,
         step.protected,
+        None,  # a deletion that was stopped and taken back must not explain a later absence
     )
 
 
@@ -228,15 +292,17 @@ def _moved(workspace: Workspace, planned: Planned) -> dict[Address, Record | Non
     return {address: record for address, record in planned.records.items() if address not in kept}
 
 
-def _remembering(workspace: Workspace) -> Callable[[Address, Record | None], None]:
-    return lambda address, record: workspace.memory.remember([(address, record)])
+def _remembering(workspace: Workspace) -> Callable[[Address, Record | Removed], None]:
+    return lambda address, entry: workspace.memory.remember([(address, entry)])
 
 
 def _put_away(workspace: Workspace) -> list[Diagnostic]:
     try:
-        workspace.memory.end()
+        cleaned = workspace.memory.end()
     except ReconcilerError as error:
         return list(error.diagnostics)
+    if cleaned is not None:
+        workspace.relay(Warned(cleaned))
     return []
 
 
@@ -251,7 +317,7 @@ def _remaining(
     touched = {Address(kind, key) for kind in (GROUP, DESTINATION) for key in keys}
     workspace.listener(Checking(len(keys)))
     # What was sent for the asking is not asked for again.
-    settings = replace(workspace.settings, resend=())
+    settings = replace(workspace.settings, resend=(), resent_creates=())
     checking = replace(workspace, settings=settings, listener=workspace.relay.post)
     looks = LOOKS if not any(outcome.went_wrong for outcome in outcomes) else 1
     work = partial(_still_wanted, checking, touched, looks)
@@ -267,7 +333,9 @@ def _still_wanted(workspace: Workspace, touched: Collection[Address], looks: int
 
     def is_empty() -> bool | None:
         nonlocal left
-        left = tuple(change.address for change in make_plan(workspace, touched).plan.effective)
+        plan = make_plan(workspace, touched).plan
+        left = tuple(change.address for change in plan.effective)
+        left += tuple(each.address for each in plan.unseen if each.address is not None)
         return not left or None
 
     Looking(workspace.settings.clock, workspace.cancelled).until_seen(is_empty, looks)

@@ -114,7 +114,8 @@ def warn_of_changes_elsewhere(
 def _specs_at(settings: Settings, revision: str) -> Specs:
     loaded = loaded_at(settings.project, settings.directory, revision, settings.environ)
     try:
-        return declared(loaded, strict=False)
+        # A secret that was written out must not keep the change that takes it out from being planned.
+        return declared(loaded, strict=False, tolerated={"literal-secret"})
     except ReconcilerError as error:
         raise not_in_order(revision, error.diagnostics) from None
 

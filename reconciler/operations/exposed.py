@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Desired
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Reference, references_of
 
 
 def exposed(destinations: Iterable[Desired], key: Reference | None) -> Iterator[Diagnostic]:
@@ -28,8 +28,9 @@ def exposed(destinations: Iterable[Desired], key: Reference | None) -> Iterator[
 def _references(destinations: Iterable[Desired]) -> Iterator[tuple[Desired, FieldPath, Reference]]:
     for desired in destinations:
         for path, value in desired.fields.items():
-            if isinstance(value, Reference) and value.scheme:
-                yield desired, path, value
+            for reference in references_of(value):
+                if reference.scheme:
+                    yield desired, path, reference
 
 
 def _is_of(reference: Reference, key: Reference) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.graph import Node
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.resource import Desired
 from reconciler.operations.specs import Specs
 
@@ -19,12 +19,20 @@ def declared_graph(specs: Specs) -> tuple[Node, ...]:
 
 
 def planned_graph(specs: Specs, plan: Plan) -> tuple[Node, ...]:
-    """What a plan is about, each with its action. What specs only give up is there too, below its group."""
+    """What a plan is about, each with its action. What specs only give up is there too, below its group; what could
+    not be seen is there without an action."""
     declared = {node.address: node for node in declared_graph(specs)}
-    known = {change.address for change in plan.changes}
+    changes = {change.address: change for change in plan.changes}
+    actions: dict[Address, Action | None] = {address: change.action for address, change in changes.items()}
+    unseen = {each.address for each in plan.unseen}
+    actions |= dict.fromkeys(
+        address
+        for address in declared
+        if address in unseen or (Address(GROUP, address.key) in unseen and address not in actions)
+    )
     return _sorted(
-        _within(declared.get(change.address) or _given_up(change.address), known, change.action)
-        for change in plan.changes
+        _within(declared.get(address) or _given_up(changes[address]), actions, action)
+        for address, action in actions.items()
     )
 
 
@@ -36,11 +44,14 @@ def _node(desired: Desired) -> Node:
     return Node(desired.address, title, desired.depends_on)
 
 
-def _given_up(address: Address) -> Node:
-    return Node(address, "", (Address(GROUP, address.key),) if address.kind == DESTINATION else ())
+def _given_up(change: Change) -> Node:
+    address, live = change.address, change.live
+    if address.kind == DESTINATION:
+        return Node(address, live.service if live is not None else "", (Address(GROUP, address.key),))
+    return Node(address, live.name if live is not None and live.name != address.key else "", ())
 
 
-def _within(node: Node, known: Container[Address], action: Action) -> Node:
+def _within(node: Node, known: Container[Address], action: Action | None) -> Node:
     """A node with its action. Of what it depends on only that which the plan is about is drawn."""
     return replace(node, action=action, depends_on=tuple(each for each in node.depends_on if each in known))
 

@@ -13,9 +13,14 @@ from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.place import LocalPlace
 from reconciler.model.record import EXEMPTIONS_KEPT, REVIEWED_KEPT, Exemption, Record, State
+from reconciler.model.removal import Removed
+from reconciler.model.resource import Desired
 from reconciler.model.value import Secret
+from reconciler.operations.clear_values import Cleaner, Fields, state_cleaned, values_in_state
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
+from reconciler.state.file import write_state
+from reconciler.state.journal import Entry
 from reconciler.state.store import Session, Store
 
 FOLDER = ".reconciler"
@@ -76,15 +81,21 @@ class Memory:
         entropy: Callable[[int], bytes],
         key: FingerprintKey = BESIDE_THE_STATE,
         refuge: Path | None = None,
+        destinations: Iterable[Desired] = (),
     ) -> None:
-        """Read what is there. `refuge` is a folder for what cannot be kept in its place. Raises ReconcilerError."""
+        """Read what is there. `refuge` is a folder for what cannot be kept in its place; `destinations` of the specs
+        tell what of the state may be kept. Raises ReconcilerError."""
         self._file = file
         self._entropy = entropy
         self._refuge = refuge
-        self._state = file.read()
+        state = file.read()
         self._given = key
         self._key = file.key() if key is BESIDE_THE_STATE else None
         self._session: Session | None = None
+        self._cleaner = replace(Cleaner.knowing(destinations), fingerprinter=self.fingerprinter())
+        cleaned = self._cleaner.clean(state) if state is not None else None
+        self._state = cleaned.state if cleaned is not None else None
+        self._in_clear: Fields = cleaned.found if cleaned is not None else {}
 
     def prepare(self) -> None:
         """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
@@ -104,11 +115,22 @@ class Memory:
         return self._state is not None
 
     @property
+    def values_in_clear(self) -> Diagnostic | None:
+        """A warning where the place of the state holds values that an earlier release kept, and that are hidden."""
+        return values_in_state(self._file.shown_as, self._in_clear) if self._in_clear else None
+
+    @property
     def records(self) -> Mapping[Address, Record]:
         """All records as of now."""
         if self._session is not None:
             return self._session.records
         return self._state.records if self._state is not None else {}
+
+    @property
+    def removals(self) -> Mapping[str, Removed]:
+        """The removals that were carried out and that specs still asked for then, by key."""
+        state = self._session.state if self._session is not None else self._state
+        return state.removals if state is not None else {}
 
     def check_account(self, account_id: str) -> None:
         """Raise ReconcilerError where this is the memory of another account."""
@@ -131,13 +153,23 @@ class Memory:
         return self._state.reviewed if self._state is not None else {}
 
     def begin(
-        self, account_id: str, reviewed: Reviewed | None = None, exemptions: Iterable[Exemption] = ()
+        self,
+        account_id: str,
+        removals: Mapping[str, Removed],
+        reviewed: Reviewed | None = None,
+        exemptions: Iterable[Exemption] = (),
     ) -> None:
-        """Start to write. `reviewed` is kept until `settle`, `exemptions` for good. Raises ReconcilerError."""
+        """Start to write. Of the removals that were carried out only `removals` are kept, `reviewed` is until `settle`,
+        `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept = (*state.exemptions, *exemptions)[-EXEMPTIONS_KEPT:]
         self._session = self._file.open(
-            replace(state, reviewed=_with(state.reviewed, reviewed), exemptions=kept)
+            replace(
+                state,
+                reviewed=_with(state.reviewed, reviewed),
+                exemptions=kept,
+                removals=removals,
+            )
         )
 
     def settle(self, digests: Collection[str]) -> None:
@@ -145,14 +177,14 @@ class Memory:
         if self._session is not None:
             self._session.settle(digests)
 
-    def remember(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+    def remember(self, entries: Iterable[Entry]) -> None:
         """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.
         Raises OSError."""
         if self._session is None:
             raise RuntimeError("the memory is not open for writing")
         self._session.remember(entries)
 
-    def keep(self, entries: Iterable[tuple[Address, Record | None]]) -> None:
+    def keep(self, entries: Iterable[Entry]) -> None:
         """`remember` before anything was sent, and durably wherever the state is: raises ReconcilerError."""
         try:
             self.remember(entries)
@@ -166,11 +198,13 @@ class Memory:
         go on."""
         return self._file.tend()
 
-    def end(self) -> None:
+    def end(self) -> Diagnostic | None:
         """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
-        where the run was not to go on. Where there may be no time, the other one comes first, and goes again."""
+        where the run was not to go on. Where there may be no time, the other one comes first, and goes again.
+
+        A warning says of which values the state is rid by that."""
         if self._session is None:
-            return
+            return None
         session, self._session = self._session, None
         self._state = session.state
         early = self._file.rescue(session.state, self._refuge) if self._file.rescues_first else None
@@ -184,3 +218,19 @@ class Memory:
                 early.unlink()
         if self._file.stopped_by is not None:
             raise ReconcilerError([self._file.stopped_by])
+        return self._rid_of_values()
+
+    def _rid_of_values(self) -> Diagnostic | None:
+        """What is to be said of values that were in the state before, and may be in states that were rescued."""
+        found, left = dict(self._in_clear), list[Path]()
+        self._in_clear = {}
+        for path, state in self._file.rescued_states(self._refuge):
+            cleaned = self._cleaner.clean(state)
+            if self._state is None or state.lineage != self._state.lineage or not cleaned.found:
+                continue
+            found |= cleaned.found
+            try:
+                write_state(path, cleaned.state)
+            except OSError:
+                left.append(path)
+        return state_cleaned(self._file.shown_as, found, left) if found else None

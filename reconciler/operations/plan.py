@@ -3,46 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.api import wire
-from reconciler.api.errors import ApiError
+from reconciler.api.errors import ApiError, Forbidden
 from reconciler.engine.bind import awaited, bind_groups, is_unanswered, moved
 from reconciler.engine.budget import Left, cost_of, shortfalls
 from reconciler.engine.digest import digest_of
 from reconciler.engine.failure import explain_read
 from reconciler.engine.limits import Limits, exceeded
 from reconciler.engine.looking import Looking
-from reconciler.engine.observe import Listing, Observer
+from reconciler.engine.missing import Absences, Seen, absences, find_missing, idle_selectors
+from reconciler.engine.observe import Details, Listing, Observer
 from reconciler.engine.planner import Planner, Step, tests_outstanding
 from reconciler.engine.removal import (
     Removal,
     Removals,
     Undertaker,
-    contradicted,
     given_up,
     listed,
+    placement,
     replacement_blockers,
     vanished,
 )
+from reconciler.engine.removal_identity import identity_of
+from reconciler.engine.settling import late_twins, unsettled
+from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, in_reading_order
-from reconciler.model.plan import Action, Change, Plan, Unmanaged
+from reconciler.model.plan import Action, Change, Plan, Reason, Unmanaged
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent, Removed
 from reconciler.model.resource import Desired, Observed
 from reconciler.operations.gate import settings_told
 from reconciler.operations.policies import judge_plan, weighed
-from reconciler.operations.resend import chosen_secrets
+from reconciler.operations.resend import chosen_creates, chosen_secrets
 from reconciler.operations.scope import Scope, scope_of
 from reconciler.operations.specs import Specs
 from reconciler.operations.workspace import Workspace
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.spec.removal import Tombstone
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id; `records`
-    is what is remembered, in scope by the addresses of today; `ids` are those of everything in scope that exists."""
+    is what is remembered, in scope by the addresses of today; `ids` are those of everything in scope that exists.
+    `done` are the removals that are in effect already, by key."""
 
     plan: Plan
     steps: Mapping[Address, Step]
@@ -50,6 +56,7 @@ class Planned:
     live: Mapping[str, Observed]
     records: Mapping[Address, Record]
     ids: Mapping[Address, str]
+    done: Mapping[str, Removed] = field(default_factory=dict)
 
     def namesakes(self, name: str) -> tuple[str, ...]:
         """Ids of the groups that had this name."""
@@ -64,7 +71,8 @@ def make_plan(
 ) -> Planned:
     """Compare entries with the account: one account call, two lists, one read per destination of a group that
     exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
-    knows and the other does not show costs more: it is looked for before it counts as gone.
+    knows and the other does not show costs more: it is looked for before it counts as missing (S-13). So is what
+    `removed:` names and no list shows.
 
     What is out of scope is not read. `scope` takes the place of that of the command line. `only` is for looking at
     these addresses once more after an apply, when limits are of no interest.
@@ -72,10 +80,32 @@ def make_plan(
     Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
     cannot be planned.
     """
+    with workspace.specs.shading():
+        planned = _make_plan(workspace, only, scope)
+    return replace(planned, plan=_shaded(planned.plan, workspace.specs))
+
+
+def _shaded(plan: Plan, specs: Specs) -> Plan:
+    judgements = (
+        replace(each, findings=specs.shaded(each.findings), older=specs.shaded(each.older))
+        for each in plan.judgements
+    )
+    return replace(
+        plan,
+        warnings=specs.shaded(plan.warnings),
+        blockers=specs.shaded(plan.blockers),
+        judgements=tuple(judgements),
+    )
+
+
+def _make_plan(
+    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+) -> Planned:
     clock, specs = workspace.settings.clock, workspace.specs
     began, sent = clock.monotonic(), workspace.courier.requests_sent
     records = moved(workspace.memory.records, (*specs.groups, *specs.destinations))
     chosen = _scope(workspace, records, scope if scope is not None else only)
+    is_new = scope is None and only is None
     scope = chosen.addresses
     try:
         account = _the_right_account(workspace)
@@ -86,14 +116,19 @@ def make_plan(
         listing = _listing(observer, wanted, remembered)
         bound = bind_groups(specs.groups, listing.groups, records, scope)
         entries = [each for each in (*specs.groups, *specs.destinations) if each.address in scope]
-        details = _details(observer, entries, listing, bound, remembered)
+        looked = _details(observer, entries, listing, bound, remembered)
+        details = looked.found
+        seen = Seen(listing, looked, bound)
+        absent = _absences(workspace, account, entries, records, seen, is_new=is_new)
         listing = replace(listing, destinations=listing.destinations | details.keys())
-        _refuse_vanished(specs, listing, _missed(records, chosen))
-        _refuse_contradictions(specs, bound, scope)
-        undertaker = _undertaker(workspace, listing, records)
+        undertaker = _undertaker(workspace, listing, details, records, bound)
         removals = undertaker.removals(_in_scope(specs.removed, scope))
-        steps = _steps(workspace, entries, bound, {GROUP: listing.groups, DESTINATION: details}, records)
-        blockers = (*removals.blockers, *_replacement_blockers(undertaker, steps))
+        _refuse_contradictions(_vanished(specs, listing, _missed(records, chosen)), removals.problems)
+        live = {GROUP: listing.groups, DESTINATION: details}
+        steps = _steps(workspace, entries, bound, live, records, unplanned=absent.unplanned)
+        steps = _with_waits(workspace, steps, records)
+        steps = _with_what_is_replaced(undertaker, steps)
+        blockers = (*absent.findings, *removals.blockers, *_replacement_blockers(undertaker, steps))
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     changes = [steps[address].change for address in sorted(steps, key=by_entry)]
@@ -108,6 +143,7 @@ def make_plan(
             *_unfamiliar(workspace, listing, changes),
             *chosen.warnings,
             *_unfinished(specs, records, chosen),
+            *late_twins(specs.groups, records, listing.groups, bound),
             *_beyond_budget(workspace, steps, removals),
         ),
         blockers=blockers,
@@ -115,6 +151,7 @@ def make_plan(
         requests=workspace.courier.requests_sent - sent,
         seconds=clock.monotonic() - began,
         narrowing=chosen.narrowing,
+        recreated=tuple(sorted(absent.recreated, key=by_entry)),
     )
     managed = _managed(specs, listing, bound)
     beyond: Iterable[Diagnostic] = ()
@@ -130,7 +167,7 @@ def make_plan(
     ids = {address: step.change.id for address, step in steps.items() if step.change.id is not None}
     # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
     kept = moved(workspace.memory.records, entries)
-    return Planned(plan, steps, removals.removals, listing.groups, kept, ids)
+    return Planned(plan, steps, removals.removals, listing.groups, kept, ids, removals.done)
 
 
 def _scope(
@@ -147,25 +184,46 @@ def _in_scope(tombstones: tuple[Tombstone, ...], scope: frozenset[Address]) -> t
     return tuple(each for each in tombstones if Address(DESTINATION, each.key) in scope)
 
 
-def _undertaker(workspace: Workspace, listing: Listing, records: Mapping[Address, Record]) -> Undertaker:
+def _undertaker(
+    workspace: Workspace,
+    listing: Listing,
+    details: Mapping[str, Observed],
+    records: Mapping[Address, Record],
+    bound: Mapping[str, str],
+) -> Undertaker:
+    names = {id: group.name for id, group in listing.groups.items()}
+    placed = {id: (each.service, str(each.raw.get("region") or "")) for id, each in listing.summaries.items()}
+    client, looking = workspace.client, Looking(workspace.settings.clock, workspace.cancelled)
+
+    def is_gone(kind: str, id: str) -> bool:
+        return looking.until_seen(lambda: KINDS[kind].observe(client, id) is None or None) is not None
+
     return Undertaker(
-        groups={id: group.name for id, group in listing.groups.items()},
-        destinations=listing.destinations,
-        records=records,
+        identity_of(names, records, workspace.memory.removals, workspace.specs.groups, bound),
+        destinations={id: placement(each) for id, each in details.items()} | placed,
         protected=workspace.specs.project.protected,
-        connections=workspace.client.group_connections,
+        connections=client.group_connections,
+        observe=lambda kind, id: KINDS[kind].observe(client, id),
+        is_gone=is_gone,
     )
 
 
+def _with_what_is_replaced(undertaker: Undertaker, steps: Mapping[Address, Step]) -> dict[Address, Step]:
+    """Each replacement with what it deletes. One list of connections for each, before anything is deleted."""
+    return {
+        address: replace(step, change=replace(step.change, live=undertaker.replaced(step.change.id or "")))
+        if step.change.action is Action.REPLACE
+        else step
+        for address, step in steps.items()
+    }
+
+
 def _replacement_blockers(undertaker: Undertaker, steps: Mapping[Address, Step]) -> list[Diagnostic]:
-    """One list of connections per replacement, before anything is deleted."""
     return [
         blocker
         for address, step in sorted(steps.items())
         if step.change.action is Action.REPLACE
-        for blocker in replacement_blockers(
-            step.change, undertaker.connections(step.change.id or ""), undertaker.is_protected(address.key)
-        )
+        for blocker in replacement_blockers(step.change, undertaker.is_protected(address.key))
     ]
 
 
@@ -175,18 +233,17 @@ def _missed(records: Mapping[Address, Record], chosen: Scope) -> Mapping[Address
     return {address: record for address, record in records.items() if address in chosen.missed}
 
 
-def _refuse_vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> None:
+def _vanished(specs: Specs, listing: Listing, records: Mapping[Address, Record]) -> list[Diagnostic]:
     declared = {desired.address for desired in (*specs.groups, *specs.destinations)}
     existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
-    problems = vanished(records, declared, specs.removed, existing)
-    if problems:
-        raise ReconcilerError(problems)
+    return vanished(records, declared, specs.removed, existing)
 
 
-def _refuse_contradictions(specs: Specs, bound: Mapping[str, str], scope: frozenset[Address]) -> None:
-    problems = contradicted(_in_scope(specs.removed, scope), bound, (*specs.groups, *specs.destinations))
-    if problems:
-        raise ReconcilerError(in_reading_order(problems))
+def _refuse_contradictions(*problems: Iterable[Diagnostic]) -> None:
+    """Specs and account, or specs and memory, say different things about what exists."""
+    found = [each for several in problems for each in several]
+    if found:
+        raise ReconcilerError(in_reading_order(found))
 
 
 def _beyond_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
@@ -259,12 +316,42 @@ def _observer(workspace: Workspace) -> Observer:
 
 
 def _listing(observer: Observer, wanted: list[Desired], remembered: Mapping[Address, Record]) -> Listing:
-    """The lists, with everything that earlier runs made or may have made of the `wanted` groups. `remembered` are
-    the records in scope."""
-    listing = observer.list_account({record.id for record in remembered.values() if record.id is not None})
+    """The lists, with everything that earlier runs made or may have made of the `wanted` groups, and what their `id:`
+    names. `remembered` are the records in scope."""
+    declared = {each.id or remembered.get(each.address, Record()).id for each in wanted}
+    known = {*declared, *(record.id for record in remembered.values())}
+    listing = observer.list_account({id for id in known if id is not None})
+    _refuse_others(listing.refused, declared)
     if not awaited(wanted, listing.groups, remembered):
         return listing
     return observer.list_again(listing, lambda groups: not awaited(wanted, groups, remembered))
+
+
+def _refuse_others(refused: Mapping[str, Forbidden], declared: Collection[str | None]) -> None:
+    """Raise the answer 403 about any object that is not declared: it is the answer to no entry, so it ends the run."""
+    for id, error in refused.items():
+        if id not in declared:
+            raise error
+
+
+def _absences(
+    workspace: Workspace,
+    account: wire.Account,
+    entries: list[Desired],
+    records: Mapping[Address, Record],
+    seen: Seen,
+    *,
+    is_new: bool,
+) -> Absences:
+    """What is missing of these entries. Of a plan that is made again, a part may be in effect: a selector that names
+    nothing that is missing is an error in a new plan only."""
+    selectors = workspace.settings.recreate
+    missing = find_missing(entries, records, seen)
+    found = absences(missing, selectors, [each.address for each in entries], account)
+    if not is_new:
+        return found
+    idle = idle_selectors(selectors, entries, missing, records, seen)
+    return replace(found, findings=(*found.findings, *idle))
 
 
 def _details(
@@ -273,7 +360,7 @@ def _details(
     listing: Listing,
     bound: Mapping[str, str],
     remembered: Mapping[Address, Record],
-) -> dict[str, Observed]:
+) -> Details:
     """Destinations by id: those of all entries, and those that are remembered and that their list leaves out.
     `remembered` are the records in scope."""
     expected = {
@@ -282,9 +369,13 @@ def _details(
         if address.kind == DESTINATION and (record.id or is_unanswered(record))
     }
     expected &= listing.groups.keys()
-    declared = (bound.get(each.address.key) for each in entries if each.address.kind == DESTINATION)
-    wanted = {id for id in declared if id is not None} | (expected - listing.destinations)
-    return observer.details(sorted(wanted), expected)
+    declared = {
+        id for each in entries if each.address.kind == DESTINATION and (id := bound.get(each.address.key))
+    }
+    wanted = declared | (expected - listing.destinations)
+    details = observer.details(sorted(wanted), expected)
+    _refuse_others(details.refused, declared)
+    return details
 
 
 def _steps(
@@ -293,8 +384,11 @@ def _steps(
     bound: Mapping[str, str],
     live: Mapping[str, Mapping[str, Observed]],
     records: Mapping[Address, Record],
+    *,
+    unplanned: Collection[Address],
 ) -> dict[Address, Step]:
-    """One step per entry; `live` is by kind and id. Raises `ReconcilerError` with everything that cannot be planned."""
+    """One step per entry that is not `unplanned`; `live` is by kind and id. Raises `ReconcilerError` with everything
+    that cannot be planned."""
     planner = Planner(
         workspace.registry.resolve,
         workspace.memory.fingerprinter(),
@@ -303,12 +397,40 @@ def _steps(
     )
     steps = []
     for desired in entries:
+        if desired.address in unplanned:
+            continue
         observed = live[desired.address.kind].get(bound.get(desired.address.key, ""))
         steps.append(planner.step(desired, observed, records.get(desired.address)))
     if planner.diagnostics:
         told = [_with_connections(workspace, each, bound) for each in planner.diagnostics]
         raise ReconcilerError(in_reading_order(told))
     return {step.change.address: step for step in steps}
+
+
+def _with_waits(
+    workspace: Workspace, steps: Mapping[Address, Step], records: Mapping[Address, Record]
+) -> dict[Address, Step]:
+    """The steps, with what each create has to wait for. Raises `ReconcilerError` where one is to be resent that does
+    not wait."""
+    now, settle = workspace.now(), workspace.specs.project.settle
+    creates = {address for address, step in steps.items() if step.change.action is Action.CREATE}
+    waits = {address: unsettled(records.get(address), now, settle) for address in creates}
+    held = {address: wait for address, wait in waits.items() if wait is not None}
+    resent = chosen_creates(workspace.settings.resent_creates, held)
+    return {
+        **steps,
+        **{
+            address: replace(
+                steps[address],
+                change=replace(
+                    steps[address].change,
+                    reasons=(Reason.INTERRUPTED,),
+                    unsettled=replace(wait, resent=address in resent),
+                ),
+            )
+            for address, wait in held.items()
+        },
+    }
 
 
 def _with_connections(workspace: Workspace, problem: Diagnostic, bound: Mapping[str, str]) -> Diagnostic:

@@ -33,11 +33,11 @@ from reconciler.engine.removal import given_up
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import SILENT, Action, Change, FieldChange, Reason, Shown
+from reconciler.model.removal import Extent
 from reconciler.model.value import dotted
 from reconciler.operations.memory import Reviewed
 from reconciler.operations.plan import Planned, make_plan
 from reconciler.operations.workspace import Workspace
-from reconciler.spec.removal import Extent
 
 VALID_FOR = timedelta(days=7)
 
@@ -61,7 +61,7 @@ def saved_plan(workspace: Workspace, planned: Planned, valid_for: timedelta = VA
         scope=tuple(sorted(map(str, scope))),
         compare_secrets=workspace.settings.compare_secrets,
         resend=workspace.settings.resend,
-        complete=True,
+        complete=not planned.plan.unseen,
         expected=tuple(expectations(planned, planned.plan.effective).values()),
         plan=planned.plan,
     )
@@ -69,12 +69,10 @@ def saved_plan(workspace: Workspace, planned: Planned, valid_for: timedelta = VA
 
 def expectations(planned: Planned, changes: Iterable[Change]) -> dict[str, Expectation]:
     """What a plan says about these of its changes, by address."""
-    going = {removal.change.address: removal for removal in planned.removals}
     return {
         str(change.address): expectation_of(
             change,
             planned.steps.get(change.address),
-            going.get(change.address),
             planned.ids,
             planned.namesakes(planned.steps[change.address].desired.name)
             if change.address in planned.steps
@@ -113,11 +111,16 @@ def plan_again(workspace: Workspace, saved: SavedPlan) -> Planned:
     left out as well. Raises `ReconcilerError` with everything that is not as it was reviewed.
     """
     refuse_outdated(saved, workspace)
+    recreate = tuple(map(str, saved.plan.recreated))
+    workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
     try:
         planned = make_plan(workspace, scope=frozenset(_address(text) for text in saved.scope))
+        if planned.plan.unseen:
+            raise ReconcilerError(planned.plan.unseen)
     except ReconcilerError as error:
         raise ReconcilerError(_as_refusals(error, workspace, saved)) from error
-    return _as_reviewed(workspace, planned, saved)
+    with workspace.specs.shading():
+        return _as_reviewed(workspace, planned, saved)
 
 
 def _as_reviewed(workspace: Workspace, planned: Planned, saved: SavedPlan) -> Planned:
@@ -167,6 +170,9 @@ def _as_refusals(error: ReconcilerError, workspace: Workspace, saved: SavedPlan)
 
 _ANOTHER_OBJECT = {
     "ambiguous-name": "several groups have its name now",
+    "gone-or-hidden": "it is gone from Fivetran, or hidden from these credentials",
+    "removal-other-name": "its group has another name now",
+    "removal-unknown-id": "it is gone from Fivetran",
     "replace-refused": "something else is in its place now",
     "unknown-id": "it is gone from Fivetran",
 }
@@ -238,6 +244,8 @@ def _change_of(change: Change | None, field: FieldChange | None) -> str:
             return _value(field.after) if is_new else f"{_value(field.before)} -> {_value(field.after)}"
         case FieldChange(shown=Shown.SECRET):
             return f"the secret `{field.after}`"
+        case FieldChange(shown=Shown.HIDDEN):
+            return "a value that is not shown" if field.after else "cleared"
     return str(field.after)
 
 
@@ -272,7 +280,7 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, Reviewed]
     stopped = _decoded(kept) if kept is not None else None
     if kept is not None and stopped is not None and stopped.plan.digest == digest:
         return plan_again(workspace, stopped), Reviewed(digest, kept)
-    if not planned.plan.effective:
+    if not planned.plan.effective and not planned.plan.unseen:
         raise _refused("plan-applied", "nothing is left to do: what was approved is in effect already", DONE)
     raise ReconcilerError(
         [
@@ -281,6 +289,7 @@ def approved_plan(workspace: Workspace, digest: str) -> tuple[Planned, Reviewed]
                 f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
                 notes=(
                     "the specs or the account have changed since the approval, or the scope is another one",
+                    *(each.message for each in planned.plan.unseen),
                 ),
                 help="look at what `reconciler plan` shows now, and have it approved",
             )

@@ -16,11 +16,12 @@ class Settings:
 
     `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
     runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
-    `resend` are globs of secrets to be sent although nothing says that they changed. `allowed` are limits that are
-    raised, `overridden` names of soft policies that do not count, for this run and for this `reason`. `parallelism` is
-    how many calls may be under way at once. `changed_since` is the git revision that a plan is narrowed by,
-    `settings_from` the one whose project file the run is judged by. `refuge` is a folder for what cannot be written
-    where it belongs.
+    `resend` are globs of secrets to be sent although nothing says that they changed. `recreate` are selectors of
+    missing objects to be made again. `allowed` are limits that are raised, `overridden` names of soft policies that do
+    not count, `resent_creates` addresses, keys or globs of creates that do not wait for an earlier request, all of it
+    for this run and for this `reason`. `parallelism` is how many calls may be under way at once. `changed_since` is the
+    git revision that a plan is narrowed by, `settings_from` the one whose project file the run is judged by. `refuge`
+    is a folder for what cannot be written where it belongs.
     """
 
     project: Path
@@ -33,8 +34,10 @@ class Settings:
     strict: bool = False
     compare_secrets: bool = True
     resend: tuple[str, ...] = ()
+    recreate: tuple[str, ...] = ()
     allowed: Mapping[str, float] = field(default_factory=dict)
     overridden: tuple[str, ...] = ()
+    resent_creates: tuple[str, ...] = ()
     reason: str | None = None
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()

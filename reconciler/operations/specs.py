@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
+from reconciler.catalogue.canonical import CONFIG
+from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.destination_spec import desired_destination, is_harmless, shared_findings
 from reconciler.kinds.group import desired_group
+from reconciler.kinds.visibility import Masking, is_slip
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import (
     Diagnostic,
     ReconcilerError,
@@ -28,11 +34,13 @@ from reconciler.spec.project import Project
 from reconciler.spec.reference import Sources, reference_of
 from reconciler.spec.removal import Tombstone
 from reconciler.spec.sources import sources_of
+from reconciler.spec.tree import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """All entries of a project: groups and, where they have one, their destinations, by entry key."""
+    """All entries of a project: groups and, where they have one, their destinations, by entry key. `roots` are the
+    files as trees, by path, and `hidden` are the places of values that are never shown."""
 
     project: Project
     groups: tuple[Desired, ...]
@@ -42,6 +50,20 @@ class Specs:
     warnings: tuple[Diagnostic, ...]
     fingerprint_key: Reference | None = None
     policies: tuple[Policy, ...] = ()
+    roots: Mapping[str, Table] = field(default_factory=dict)
+    hidden: frozenset[Span] = frozenset()
+
+    def shaded(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Findings about these specs, of which no excerpt shows a value that is hidden."""
+        return tuple(shaded(diagnostics, self.roots, is_harmless, self.hidden))
+
+    @contextmanager
+    def shading(self) -> Iterator[None]:
+        """Shade findings that are raised."""
+        try:
+            yield
+        except ReconcilerError as error:
+            raise ReconcilerError(self.shaded(error.diagnostics)) from error
 
 
 UNCHECKED = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
@@ -57,10 +79,10 @@ def load_declared(settings: Settings) -> Specs:
         raise ReconcilerError(settings_told(error.diagnostics, loaded.project)) from None
 
 
-def declared(loaded: Loaded, *, strict: bool) -> Specs:
+def declared(loaded: Loaded, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
     """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
-    With `strict` it is an error what the catalogue cannot check.
+    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
     """
     groups = tuple(desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
@@ -77,10 +99,11 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
     diagnostics += exposed(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in shared_findings(block, sources, checked)]
-    diagnostics = shaded(_once(diagnostics), loaded.roots, is_harmless)
+    hidden = frozenset(chain.from_iterable(map(_hidden_places, destinations)))
+    diagnostics = shaded(_once(diagnostics), loaded.roots, is_harmless, hidden)
     if strict:
         diagnostics = [_strictly(each) for each in diagnostics]
-    if errors_among(diagnostics):
+    if any(each.code not in tolerated for each in errors_among(diagnostics)):
         raise ReconcilerError(in_reading_order(diagnostics))
     protected = {desired.address.key for desired in destinations if desired.protected}
     return Specs(
@@ -92,7 +115,24 @@ def declared(loaded: Loaded, *, strict: bool) -> Specs:
         tuple(in_reading_order(diagnostics)),
         key if isinstance(key, Reference) else None,
         policies,
+        loaded.roots,
+        hidden,
     )
+
+
+def _hidden_places(desired: Desired) -> Iterator[Span]:
+    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
+    service = desired.fields.get(SERVICE)
+    masking = Masking(DESTINATION, service, desired.unchecked)
+    for path, span in desired.spans.items():
+        leaf = path[:2] if path[0] == CONFIG else path[:1]
+        is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
+        if (
+            is_literal
+            and masking.hides(leaf)
+            and not (leaf not in desired.unchecked and is_slip(service, leaf))
+        ):
+            yield span
 
 
 def _fingerprint_key(project: Project, sources: Sources) -> Reference | Diagnostic | None:

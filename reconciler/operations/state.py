@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, by_entry
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.record import Record, State
+from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath
+from reconciler.operations.clear_values import Cleaner, Fields, state_cleaned, values_in_state
 from reconciler.operations.settings import Settings
+from reconciler.operations.specs import declared
 from reconciler.operations.store import store_of
+from reconciler.secrets.fingerprint import Fingerprinter
+from reconciler.spec.load import gather
 from reconciler.spec.project import read_project
 from reconciler.state.journal import Entry
 from reconciler.state.store import Store
@@ -24,10 +30,17 @@ Records = Mapping[Address, Record]
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A state and the place where it is kept, as people know it."""
+    """A state and the place where it is kept, as people know it. `in_clear` are fields whose values the place holds
+    although nobody shall see them."""
 
     place: str
     state: State
+    in_clear: Fields = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What is to be said of values in clear by whoever only reads."""
+        return (values_in_state(self.place, self.in_clear),) if self.in_clear else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +52,56 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """What has another address now."""
+
+    moves: tuple[Move, ...]
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Forgetting:
-    """What is about to be forgotten. Nothing is, before `carry_out` is called; that raises ReconcilerError."""
+    """What is about to be forgotten. Nothing is, before `carry_out` is called; that gives warnings, and raises
+    ReconcilerError."""
 
     place: str
     chosen: Records
-    carry_out: Callable[[], None]
+    carry_out: Callable[[], tuple[Diagnostic, ...]]
 
 
 def remembered(settings: Settings) -> Remembered:
-    """All that earlier runs left. Reads the project file and no spec.
+    """All that earlier runs left.
 
     Raises `ReconcilerError` where there is no state, and where it cannot be read.
     """
-    return _read(state_file(settings))
+    file, cleaner = _store(settings)
+    return _read(file, cleaner)
 
 
 def state_file(settings: Settings) -> Store:
     """Where a project keeps its state. Raises `ReconcilerError` for a project file that cannot be read."""
     return store_of(read_project(settings.project, settings.directory), settings)
+
+
+def _store(settings: Settings) -> tuple[Store, Cleaner]:
+    """The place of a state, and what rids it of values that nobody shall see. Without a key of the fingerprints that
+    stands beside the state and can be read none are made."""
+    project = read_project(settings.project, settings.directory)
+    file = store_of(project, settings)
+    key = None
+    if file.keeps_key and (settings.sandbox or project.fingerprint_key is None):
+        with suppress(ReconcilerError):
+            key = file.key()
+    fingerprinter = Fingerprinter(key) if key is not None else None
+    return file, replace(Cleaner.knowing(_destinations(settings)), fingerprinter=fingerprinter)
+
+
+def _destinations(settings: Settings) -> tuple[Desired, ...]:
+    """Destinations of the specs, which say what is below `extra_config`. A state can be corrected without them too."""
+    with suppress(ReconcilerError):
+        loaded = gather(settings.project, settings.directory)
+        return declared(loaded, strict=False, tolerated={"literal-secret"}).destinations
+    return ()
 
 
 def record_at(records: Records, text: str) -> Records:
@@ -66,16 +110,13 @@ def record_at(records: Records, text: str) -> Records:
 
 
 def hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Applied fields that are not shown: those that the catalogue calls sensitive or knows nothing about."""
-    if address.kind != DESTINATION:
-        return frozenset()
-    service = record.applied.get(SERVICE)
-    known = service if isinstance(service, str) else None
-    rows = {path: KINDS[DESTINATION].field(path, known) for path in record.applied if path != SERVICE}
-    return frozenset(path for path, row in rows.items() if row is None or row.sensitive)
+    """Fields that are not shown. Those among the fingerprints are hidden literals, all others secrets."""
+    masking = Masking(address.kind, record.applied.get(SERVICE))
+    hidden = {path for path in record.applied if masking.hides(path)}
+    return frozenset(hidden | {path for path in record.fingerprints if masking.reason(path) is not None})
 
 
-def move(settings: Settings, source: str, target: str) -> tuple[Move, ...]:
+def move(settings: Settings, source: str, target: str) -> Moved:
     """Give an entry another key in memory: its group and its destination move together.
 
     Raises `ReconcilerError` for an unknown source, an impossible or a taken target, and where somebody else writes.
@@ -83,8 +124,8 @@ def move(settings: Settings, source: str, target: str) -> tuple[Move, ...]:
     with _writing(settings) as (file, now):
         moves = moves_between(now.state.records, source, target)
         gone: list[Entry] = [(each.source, None) for each in moves]
-        _write(file, now.state, [*gone, *((each.target, now.state.records[each.source]) for each in moves)])
-    return moves
+        kept = ((each.target, now.state.records[each.source]) for each in moves)
+        return Moved(moves, _write(file, now, [*gone, *kept]))
 
 
 @contextmanager
@@ -97,7 +138,7 @@ def forgetting(settings: Settings, texts: Iterable[str]) -> Iterator[Forgetting]
     with _writing(settings) as (file, now):
         chosen = to_forget(now.state.records, texts)
         yield Forgetting(
-            now.place, chosen, lambda: _write(file, now.state, [(address, None) for address in chosen])
+            now.place, chosen, lambda: _write(file, now, [(address, None) for address in chosen])
         )
 
 
@@ -155,7 +196,7 @@ def _new_key(source: str, target: str) -> str:
     )
 
 
-def _read(file: Store) -> Remembered:
+def _read(file: Store, cleaner: Cleaner) -> Remembered:
     state = file.read()
     if state is None:
         raise ReconcilerError(
@@ -168,26 +209,29 @@ def _read(file: Store) -> Remembered:
                 )
             ]
         )
-    return Remembered(file.shown_as, state)
+    cleaned = cleaner.clean(state)
+    return Remembered(file.shown_as, cleaned.state, cleaned.found)
 
 
 @contextmanager
 def _writing(settings: Settings) -> Iterator[tuple[Store, Remembered]]:
     """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
-    file = state_file(settings)
-    _read(file)
+    file, cleaner = _store(settings)
+    _read(file, cleaner)
     with file.locked(settings.holder):
-        yield file, _read(file)
+        yield file, _read(file, cleaner)
 
 
-def _write(file: Store, state: State, entries: Iterable[Entry]) -> None:
-    """Raises `ReconcilerError`; then everything is as it was, or as it is asked for."""
-    session = file.open(state)
+def _write(file: Store, now: Remembered, entries: Iterable[Entry]) -> tuple[Diagnostic, ...]:
+    """Raises `ReconcilerError`; then everything is as it was, or as it is asked for. A warning says of which values
+    the state is rid by that."""
+    session = file.open(now.state)
     try:
         session.remember(entries)
         session.close()
     except OSError as error:
         raise ReconcilerError([file.unusable("written", error)]) from error
+    return (state_cleaned(now.place, now.in_clear),) if now.in_clear else ()
 
 
 def _unknown(records: Records, text: str) -> Diagnostic:

@@ -13,7 +13,7 @@ from reconciler.operations.gate import settings_told, with_settings
 from reconciler.operations.policies import judge_specs, weighed
 from reconciler.operations.selection import select_files
 from reconciler.operations.settings import Settings
-from reconciler.operations.specs import declared, load_declared
+from reconciler.operations.specs import Specs, declared, load_declared
 from reconciler.spec.load import Loaded, gather
 
 
@@ -42,7 +42,7 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> Validated:
     if paths:
         return _validate_files(settings, {each.shown for each in select_files(settings, paths)})
     specs = load_declared(settings)
-    judgements = judge_specs(specs)
+    judgements = _judgements(specs)
     warnings, refusals = weighed(judgements)
     return Validated(
         len(specs.groups),
@@ -106,7 +106,14 @@ def _findings(loaded: Loaded, settings: Settings) -> tuple[tuple[Diagnostic, ...
         specs = declared(loaded, strict=settings.strict)
     except ReconcilerError as error:
         return error.diagnostics, ()
-    return specs.warnings, judge_specs(specs)
+    return specs.warnings, _judgements(specs)
+
+
+def _judgements(specs: Specs) -> tuple[Judgement, ...]:
+    return tuple(
+        replace(each, findings=specs.shaded(each.findings), older=specs.shaded(each.older))
+        for each in judge_specs(specs)
+    )
 
 
 def _within(files: Collection[str], diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -19,7 +19,8 @@ from reconciler.engine.relay import Relay
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.event import Listener, Warned, ignore
 from reconciler.model.holder import Holder
-from reconciler.model.value import Reference, Secret
+from reconciler.model.instant import Instant
+from reconciler.model.value import Secret, references_of
 from reconciler.operations.baseline import Baseline, load_baseline, merge_specs
 from reconciler.operations.demo import demo_registry
 from reconciler.operations.memory import (
@@ -60,6 +61,10 @@ class Workspace:
     listener: Listener
     cancelled: threading.Event
     baseline: Baseline | None = None
+
+    def now(self) -> Instant:
+        """The time, by the own clock and by Fivetran's."""
+        return Instant(self.settings.clock.now(), self.courier.server_now())
 
     @property
     def account_confirmed(self) -> bool:
@@ -111,11 +116,12 @@ def open_workspace(
         withholds = access is Access.READ and not settings.compare_secrets
         registry = _registry(settings, specs, withholds=withholds)
         key = _fingerprint_key(settings, specs, registry, store)
-        memory = Memory(store, settings.entropy, key, settings.refuge)
+        memory = Memory(store, settings.entropy, key, settings.refuge, specs.destinations)
         if access is Access.WRITE:
             memory.prepare()
         else:
-            specs = replace(specs, warnings=(*specs.warnings, *_in_use(store, settings.holder)))
+            told = (*_in_use(store, settings.holder), *_values_in_clear(memory))
+            specs = replace(specs, warnings=(*specs.warnings, *told))
         relay = Relay(listener, lambda: None if memory.tend() else ending.set())
         courier = Courier(
             transport, settings.clock, cancelled=ending, told=relay.post, budget=_budget(specs.project)
@@ -137,6 +143,11 @@ def open_workspace(
 def _tell_what_is_left(store: Store, listener: Listener) -> None:
     if store.left_behind is not None:
         listener(Warned(store.left_behind))
+
+
+def _values_in_clear(memory: Memory) -> Iterator[Diagnostic]:
+    if memory.values_in_clear is not None:
+        yield memory.values_in_clear
 
 
 def _in_use(store: Store, me: Holder) -> Iterator[Diagnostic]:
@@ -195,9 +206,10 @@ def _registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
     used = {
-        value.scheme
+        reference.scheme
         for value in (*values, specs.fingerprint_key)
-        if isinstance(value, Reference) and not (withholds and value.confidential)
+        for reference in references_of(value)
+        if not (withholds and reference.confidential)
     }
     surroundings = Surroundings(
         project.directory, without_own(settings.environ), settings.clock, project.secrets.timeout

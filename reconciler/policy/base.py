@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.kinds.visibility import Visibility, visibility
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
@@ -60,8 +61,19 @@ class Entry:
         return path in self.undecided or (self.is_gone and path != "key")
 
     def is_hidden(self, path: str) -> bool:
-        """Whether the value of this field must not be shown."""
-        return any(path == each or path.startswith(f"{each}.") for each in self.hidden)
+        """Whether the value of this field must not be shown. A secret is told by its reference instead."""
+        if path in self.confidential:
+            return False
+        return self.is_masked(path) or any(
+            path == each or path.startswith(f"{each}.") for each in self.hidden
+        )
+
+    def is_masked(self, path: str) -> bool:
+        """Whether no value of this field may be shown, neither that of the entry nor one that a policy names."""
+        service = self.value("service")
+        return path.startswith("config.") and (
+            visibility(DESTINATION, service, tuple(path.split("."))) is not Visibility.PUBLIC
+        )
 
     def address_of(self, path: str) -> Address:
         """What a field belongs to."""

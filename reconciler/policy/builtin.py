@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.plan import Action, Plan
 from reconciler.policy.base import Entry, Proposal, Rule, Violation
-from reconciler.policy.matching import ANY, Condition, Wanted, judged, listed, shown
+from reconciler.policy.matching import ANY, Condition, Wanted, is_place, judged, listed, shown
 
 KEY, NAME = "key", "name"
 
@@ -94,9 +94,9 @@ class Required(Rule):
                 continue
             else:
                 found = _is(entry, path, verdict)
-            required = "" if wanted == (ANY,) else f"; required is {listed(wanted)}"
+            required = "" if wanted == (ANY,) else f"; required is {_told(entry, path, wanted)}"
             yield Violation(
-                f"`{path}` {found}{required}", entry.address_of(path), path, help=_advice(path, wanted)
+                f"`{path}` {found}{required}", entry.address_of(path), path, help=_advice(entry, path, wanted)
             )
 
 
@@ -120,7 +120,7 @@ class Forbidden(Rule):
                 verdict is None and path in entry.confidential
             ):  # or a secret would be a way around the policy
                 yield Violation(
-                    f"`{path}` {_is(entry, path, verdict)} it is {listed(wanted)}",
+                    f"`{path}` {_is(entry, path, verdict)} it is {_told(entry, path, wanted)}",
                     entry.address_of(path),
                     path,
                     help=f'write `{{value: "{entry.value(path)}"}}`, which a plan shows, or let the policy name the'
@@ -196,10 +196,21 @@ def _keys(plan: Plan, action: Action) -> Collection[str]:
     return {change.address.key for change in plan.changes if change.action is action}
 
 
-def _advice(path: str, wanted: Wanted) -> str:
+def _told(entry: Entry, path: str, wanted: Wanted) -> str:
+    """Values that a policy names, as far as values of this field may be shown; places of secrets always."""
+    return "what the policy names" if _is_kept_back(entry, path, wanted) else listed(wanted)
+
+
+def _is_kept_back(entry: Entry, path: str, wanted: Wanted) -> bool:
+    return entry.is_masked(path) and not all(map(is_place, wanted))
+
+
+def _advice(entry: Entry, path: str, wanted: Wanted) -> str:
     """How to declare a field."""
     if wanted == (ANY,):
         return f"add `{path}`"
+    if _is_kept_back(entry, path, wanted):
+        return f"write a value of `{path}` that the policy allows"
     first = next((each for each in wanted if not (isinstance(each, str) and "*" in each)), None)
     if first is None:
         return f"write a value of {listed(wanted)}"

@@ -11,14 +11,15 @@ from typing import Any
 from reconciler.catalogue.canonical import MASKED, canonical_destination
 from reconciler.catalogue.load import destination_facts, load_service
 from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.registry import KINDS
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
-from reconciler.model.value import ExternalKey, FieldPath, Reference, dotted
+from reconciler.model.value import ExternalKey, FieldPath, Reference, Structure, dotted
 from reconciler.policy.base import Entry
 
 _NOTHING: Mapping[FieldPath, Any] = {}
+_REFERRED = (Reference, Structure)
 _NOWHERE = Span("", 0, 0, 0, 0)
 
 
@@ -39,7 +40,7 @@ def entry_of(
     fields = {**destination.fields, **known}
     values = canonical_destination(_service_of(fields), fields)
     undecided = {
-        path for path, value in values.items() if isinstance(value, Reference) and not value.confidential
+        path for path, value in values.items() if isinstance(value, _REFERRED) and not value.confidential
     }
     declared |= {dotted(path): _told(value) for path, value in values.items() if path not in undecided}
     declared |= _options(destination, protected)
@@ -51,7 +52,7 @@ def entry_of(
         {**spans, DESTINATION: destination.span, **_spans(destination)},
         undecided=frozenset(map(dotted, undecided)),
         confidential=frozenset(dotted(path) for path, value in values.items() if _is_reference(value)),
-        hidden=frozenset(map(dotted, destination.unchecked)),
+        hidden=_hidden(destination, values),
     )
 
 
@@ -80,7 +81,7 @@ def as_planned(
         before=MappingProxyType(before),
         undecided=entry.undecided - ignored,
         confidential=entry.confidential - ignored,
-        hidden=entry.hidden | (frozenset() if observed is None else _unknown(observed)),
+        hidden=entry.hidden | (frozenset() if observed is None else _hidden_live(observed)),
         exists=observed is not None,
     )
 
@@ -106,13 +107,17 @@ def _shown_by(observed: Observed) -> dict[str, Any]:
     return {dotted(path): value for path, value in values.items() if value not in (None, MASKED)}
 
 
-def _unknown(observed: Observed) -> frozenset[str]:
-    """Fields that the catalogue knows nothing about, so that they may hold anything."""
-    service = observed.fields.get(SERVICE)
-    known = service if isinstance(service, str) else None
+def _hidden(destination: Desired, values: Mapping[FieldPath, Any]) -> frozenset[str]:
+    """Fields of which a finding must not show the value. A secret is told by its reference."""
+    masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
     return frozenset(
-        dotted(path) for path in observed.fields if KINDS[DESTINATION].field(path, known) is None
+        dotted(path) for path in values if masking.hides(path) and not _is_reference(values[path])
     )
+
+
+def _hidden_live(observed: Observed) -> frozenset[str]:
+    masking = Masking(DESTINATION, observed.fields.get(SERVICE))
+    return frozenset(dotted(path) for path in observed.fields if masking.hides(path))
 
 
 def _service_of(fields: Mapping[FieldPath, Any]) -> Any:
@@ -121,12 +126,12 @@ def _service_of(fields: Mapping[FieldPath, Any]) -> Any:
 
 
 def _is_reference(value: Any) -> bool:
-    return isinstance(value, ExternalKey) or (isinstance(value, Reference) and value.confidential)
+    return isinstance(value, ExternalKey) or (isinstance(value, _REFERRED) and value.confidential)
 
 
 def _told(value: Any) -> Any:
     """A value, or where a secret comes from."""
-    if isinstance(value, Reference):
+    if isinstance(value, _REFERRED):
         return str(value)
     if isinstance(value, ExternalKey):
         return f"esm:{value.name}"

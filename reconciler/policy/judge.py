@@ -13,10 +13,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.nearest import did_you_mean
 from reconciler.model.policy import Judgement, Level, Standing
 from reconciler.model.source import Span
+from reconciler.model.value import MASKED_IN_OUTPUT, within
 from reconciler.policy.base import Entry, Proposal, Violation
 from reconciler.policy.entry import as_it_is, gone
 from reconciler.policy.load import Policy
-from reconciler.policy.matching import meets
+from reconciler.policy.matching import meets, shown
 
 
 class Stage(Enum):
@@ -127,7 +128,7 @@ def _of_entries(policy: Policy, entries: Iterable[Entry], proposal: Proposal | N
         if concerns or (concerns is None and proposal is not None):
             for violation in policy.rule.of_entry(entry):
                 stands = proposal is not None and entry.key not in touched
-                yield _Found(_violated(policy, violation, entry), stands)
+                yield _Found(_without_hidden(_violated(policy, violation, entry), [entry]), stands)
 
 
 def _of_plan(policy: Policy, proposal: Proposal | None) -> Iterator[_Found]:
@@ -136,7 +137,8 @@ def _of_plan(policy: Policy, proposal: Proposal | None) -> Iterator[_Found]:
     for violation in policy.rule.of_plan(_narrowed(proposal, policy)):
         address = _checked(violation).address
         entry = proposal.entries.get(address.key) if address is not None else None
-        yield _Found(_violated(policy, violation, entry))
+        seen = proposal.entries.values() if entry is None else [entry]
+        yield _Found(_without_hidden(_violated(policy, violation, entry), seen))
 
 
 def _narrowed(proposal: Proposal, policy: Policy) -> Proposal:
@@ -169,6 +171,26 @@ def _violated(policy: Policy, violation: Violation, entry: Entry | None) -> Diag
         help=violation.help,
         secret=entry is not None and field is not None and entry.is_hidden(field),
     )
+
+
+def _without_hidden(finding: Diagnostic, entries: Iterable[Entry]) -> Diagnostic:
+    """A finding without values of these entries that are hidden: rules of packages may repeat what they see."""
+    hidden = {
+        text
+        for entry in entries
+        for fields in (entry.declared, entry.live, entry.before)
+        for path, value in fields.items()
+        if entry.is_hidden(path)
+        for part in within(value)
+        if len(text := shown(part)) >= _SHORTEST_MASKED
+    }
+    message, advice = finding.message, finding.help
+    for each in sorted(hidden, key=len, reverse=True):
+        message, advice = (text.replace(each, MASKED_IN_OUTPUT) for text in (message, advice))
+    return replace(finding, message=message, help=advice)
+
+
+_SHORTEST_MASKED = 5  # shorter ones occur in ordinary words
 
 
 def _checked(violation: object) -> Violation:

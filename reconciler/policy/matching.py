@@ -37,7 +37,7 @@ def judged(
     value = entry.value(path)
     if path not in entry.confidential:
         return matches(wanted, value, items)
-    places = [each for each in wanted if _is_place(each)]
+    places = [each for each in wanted if is_place(each)]
     if any(_is(each, value) for each in places):
         return True
     return False if len(places) == len(wanted) else None
@@ -77,7 +77,7 @@ def _is(wanted: str | int | float | bool, value: Any) -> bool:
     return fnmatchcase(have, want) or in_spelling_of((want,), have) == want
 
 
-def _is_place(wanted: object) -> bool:
+def is_place(wanted: object) -> bool:
     """Whether this is about where a secret comes from."""
     return wanted == ANY or (
         isinstance(wanted, str) and wanted.partition(":")[0] in _schemes() and ":" in wanted

@@ -60,13 +60,16 @@ def _switch(name: str, values: Sequence[str], default: str, meaning: str) -> str
 
 
 def faults_text(
-    shape: str, phases: Iterable[tuple[str, str]], kinds: Iterable[tuple[str, str, Sequence[str]]]
+    shape: str,
+    phases: Iterable[tuple[str, str]],
+    kinds: Iterable[tuple[str, str, Sequence[str]]],
+    remark: str,
 ) -> str:
-    """The language of faults: its shape, the phases, and each kind with its meaning and its phases."""
+    """The language of faults: its shape, the phases, each kind with its meaning and its phases, and a last remark."""
     parts = [shape, "", "phases:"]
     parts += [f"  {name:<14} {meaning}" for name, meaning in phases]
     parts += ["", "kinds, each with the phases that it has, the usual one first:"]
     for name, meaning, its_phases in kinds:
         parts.append(f"  {name:<18} {meaning}")
         parts.append(f"  {'':<18} {', '.join(its_phases)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, "", remark])

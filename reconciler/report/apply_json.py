@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.model.outcome import Applied, Check, Outcome, Status
 from reconciler.report.diagnostics import as_data
+from reconciler.report.live_objects import connection_data, live_data
 
 
 def applied_data(applied: Applied) -> dict[str, Any]:
@@ -36,6 +37,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "id": outcome.id,
         "seconds": round(outcome.seconds, 3),
         "found": outcome.found,
+        **held_data(outcome),
+        "live": live_data(outcome.live),
+        "deleted_first": [connection_data(each) for each in outcome.deleted_first],
         "setup_tests": None if outcome.checks is None else _checks(outcome.checks),
         "earlier_setup_tests": [_checks(checks) for checks in outcome.earlier_checks],
         "diagnostics": as_data(outcome.diagnostics),
@@ -44,3 +48,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _checks(checks: Iterable[Check]) -> list[dict[str, str]]:
     return [{"title": each.title, "status": each.status, "message": each.message} for each in checks]
+
+
+def held_data(outcome: Outcome) -> dict[str, str]:
+    """When a create can be made that has to wait; nothing for all other outcomes."""
+    return {} if outcome.held_until is None else {"held_until": outcome.held_until.isoformat()}

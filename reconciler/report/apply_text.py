@@ -9,9 +9,11 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.instant import utc
 from reconciler.model.outcome import Applied, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.report.diagnostics import headline, remarks
+from reconciler.report.live_objects import connection_texts, name_text
 from reconciler.report.neutral import neutral, one_line
 from reconciler.report.style import (
     ACTION_STYLES,
@@ -81,7 +83,12 @@ def result(outcome: Outcome, width: int) -> Text:
         line.append(", awaiting approval", STATUS_STYLES[outcome.status])
     if outcome.found:
         line.append(", found after its answer was lost", WARN)
+    if outcome.live is not None:
+        line.append(f", {name_text(outcome.live)}")
     parts = [line]
+    parts += [
+        Text(f"      deleted first: connection {each}") for each in connection_texts(outcome.deleted_first)
+    ]
     for number, checks in enumerate(outcome.earlier_checks, start=1):
         parts += _tests(checks, f"setup tests, run {number}")
     if outcome.checks:
@@ -188,6 +195,7 @@ def _advice(applied: Applied) -> str:
     """One thing to do next: that for the first thing that is left, the most uncertain first."""
     statuses = {outcome.status for outcome in applied.outcomes}
     undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
+    waiting = "" if statuses & {Status.FAILED, Status.CANCELLED} else _waiting(applied.outcomes)
     left = (
         (
             applied.interrupted and not any(outcome.went_wrong for outcome in applied.outcomes),
@@ -201,6 +209,7 @@ def _advice(applied: Applied) -> str:
             Status.UNKNOWN in statuses,
             "Some answers never came. Run apply again: it looks first, and makes nothing twice.",
         ),
+        (bool(waiting), waiting),
         (
             bool(statuses & undone),
             "Mend what failed, then run apply again: what is done is found and not done twice.",
@@ -217,3 +226,14 @@ def _advice(applied: Applied) -> str:
         (bool(applied.remaining), "Run plan to see what is left."),
     )
     return next((advice for holds, advice in left if holds), "")
+
+
+def _waiting(outcomes: Iterable[Outcome]) -> str:
+    """What to do where creates have to wait for earlier requests."""
+    until = max((each.held_until for each in outcomes if each.held_until is not None), default=None)
+    if until is None:
+        return ""
+    return (
+        f"Requests of an earlier run may still take effect. Run apply again after {utc(until)}: it looks first, and"
+        " makes nothing twice."
+    )

@@ -10,7 +10,8 @@ from reconciler.report.plan_json import change_data, narrowing_data
 
 
 def drift_data(plan: Plan) -> dict[str, Any]:
-    """The changes that would undo a drift, as in a plan, how many others it has, and which of those may be drift."""
+    """The changes that would undo a drift, as in a plan, how many others it has, which of those may be drift, and
+    findings about what could not be seen."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": narrowing_data(plan.narrowing),
@@ -18,6 +19,7 @@ def drift_data(plan: Plan) -> dict[str, Any]:
         "other_changes": len(plan.effective) - len(plan.drifted),
         "undecided": [str(change.address) for change in plan.undecided],
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "unseen": as_data(plan.unseen),
         "warnings": as_data(plan.warnings),
         "requests": plan.requests,
         "seconds": round(plan.seconds, 3),

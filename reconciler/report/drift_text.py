@@ -47,7 +47,9 @@ def _unmanaged(groups: tuple[Unmanaged, ...]) -> Text:
 
 def _closing(plan: Plan) -> Text:
     missing = sum(change.missing for change in plan.drifted)
-    told = f"Drift: {len(plan.drifted) - missing} changed, {missing} gone." if plan.drifted else "No drift."
+    told = f"Drift: {len(plan.drifted) - missing} changed, {missing} gone"
+    told += f", {len(plan.unseen)} gone or hidden." if plan.unseen else "."
+    told = told if plan.drifted or plan.unseen else "No drift."
     parts = [Text(told, STRONG)]
     hidden = len(plan.effective) - len(plan.drifted)
     if hidden:

@@ -19,9 +19,12 @@ from reconciler.model.event import (
     SetupTestsStarted,
 )
 from reconciler.model.outcome import Applied, Outcome
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Judgement
+from reconciler.report.apply_json import held_data
+from reconciler.report.live_objects import connection_data, live_data
 from reconciler.report.neutral import one_line
+from reconciler.report.plan_json import unsettled_data
 
 
 def event_data(event: Event) -> dict[str, Any] | None:
@@ -55,9 +58,17 @@ def planned_data(plan: Plan, allowed: Mapping[str, float], reason: str | None) -
         "digest": plan.digest,
         "counts": {str(action): plan.count(action) for action in Action},
         "changes": [
-            {"address": str(change.address), "action": str(change.action)} for change in plan.effective
+            {
+                "address": str(change.address),
+                "action": str(change.action),
+                **unsettled_data(change),
+                **_destroyed(change),
+            }
+            for change in plan.effective
         ],
+        "resent": [str(change.address) for change in plan.resent],
         "blockers": findings_data(plan.blockers),
+        "recreated": [str(address) for address in plan.recreated],
         "allowed": dict(allowed),
         "policies": [_judgement(each) for each in plan.judgements],
         "reason": one_line(reason) if reason else None,
@@ -70,6 +81,16 @@ def _judgement(judgement: Judgement) -> dict[str, str]:
         "level": str(judgement.level),
         "standing": str(judgement.standing),
     }
+
+
+def _destroyed(what: Change | Outcome) -> dict[str, Any]:
+    """What Fivetran showed of what is deleted or replaced, and which of its connections are gone; nothing of others."""
+    if what.live is None:
+        return {}
+    live = {"id": what.id, "live": live_data(what.live)}
+    if isinstance(what, Change):
+        return live
+    return {**live, "deleted_first": [connection_data(each) for each in what.deleted_first]}
 
 
 def applied_data(applied: Applied | None) -> dict[str, Any]:
@@ -98,7 +119,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "action": str(outcome.action),
         "status": str(outcome.status),
         "id": outcome.id,
+        **held_data(outcome),
         "seconds": round(outcome.seconds, 3),
+        **_destroyed(outcome),
         "diagnostics": findings_data(outcome.diagnostics),
         "setup_tests": None
         if outcome.checks is None

@@ -15,11 +15,11 @@ _OF_A_PLAN = ("digest", "has-changes", "add", "change", "destroy")
 
 
 def outputs_of_plan(plan: Plan) -> dict[str, str]:
-    """What later steps decide by."""
+    """What later steps decide by. Of a plan without what it could not see, nobody knows that it has no changes."""
     add, change, destroy = added_changed_destroyed(plan)
     return {
         "digest": plan.digest,
-        "has-changes": _truth(bool(plan.effective)),
+        "has-changes": _known_truth(plan, bool(plan.effective)),
         "refused": _truth(bool(plan.blockers)),
         "add": str(add),
         "change": str(change),
@@ -29,7 +29,7 @@ def outputs_of_plan(plan: Plan) -> dict[str, str]:
 
 def outputs_of_drift(plan: Plan) -> dict[str, str]:
     """The same of a run that asks only for what was changed outside the specs, and applies nothing."""
-    return {**outputs_of_failure(refused=False), "has-changes": _truth(bool(plan.drifted))}
+    return {**outputs_of_failure(refused=False), "has-changes": _known_truth(plan, bool(plan.drifted))}
 
 
 def outputs_of_failure(*, refused: bool) -> dict[str, str]:
@@ -41,6 +41,10 @@ def outputs_of_failure(*, refused: bool) -> dict[str, str]:
 def output_lines(outputs: Mapping[str, str]) -> str:
     """`NAME=value` lines. No value can begin a line of its own."""
     return "".join(f"{name}={neutral(value)}\n" for name, value in outputs.items())
+
+
+def _known_truth(plan: Plan, holds: bool) -> str:
+    return "" if plan.unseen and not holds else _truth(holds)
 
 
 def _truth(holds: bool) -> str:

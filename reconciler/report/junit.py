@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from reconciler.model.diagnostic import Diagnostic, Severity, errors_among, in_reading_order
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Change, Plan
 from reconciler.model.policy import Judgement, Standing
 from reconciler.report.diagnostics import count_line, headline, identity, remarks
+from reconciler.report.live_objects import identified_text
 from reconciler.report.neutral import neutral
+from reconciler.report.plan_words import RISKS
 
 _POLICIES = "policies"
 
@@ -27,6 +29,7 @@ class _Case:
     place: str
     findings: list[Diagnostic] = field(default_factory=list)
     skipped: str = ""
+    remark: str = ""
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -35,27 +38,38 @@ class _Case:
 
 def plan_junit(plan: Plan, project: str) -> str:
     """A plan: an entry fails if something refuses its change, `project` if it is about no single one."""
-    entries = {str(each.address): each.span.path if each.span else "" for each in plan.changes}
-    return _document("plan", entries, (*plan.warnings, *plan.blockers), plan.judgements, project)
+    cases = [
+        _Case(str(each.address), each.span.path if each.span else project, remark=_remark(each))
+        for each in plan.changes
+    ]
+    return _document("plan", cases, (*plan.warnings, *plan.blockers), plan.judgements, project)
 
 
 def validated_junit(
     entries: Mapping[str, str], findings: Iterable[Diagnostic], judgements: Iterable[Judgement], project: str
 ) -> str:
     """Specs: `entries` are the files of all addresses that were read."""
-    return _document("validate", entries, findings, judgements, project)
+    cases = [_Case(name, place or project) for name, place in entries.items()]
+    return _document("validate", cases, findings, judgements, project)
 
 
 def failure_junit(
     diagnostics: Iterable[Diagnostic], project: str, judgements: Iterable[Judgement] = ()
 ) -> str:
     """A run that could not do its work: what is wrong, by the entries or files that it is wrong with."""
-    return _document("reconciler", {}, diagnostics, judgements, project)
+    return _document("reconciler", (), diagnostics, judgements, project)
+
+
+def _remark(change: Change) -> str:
+    """What a change deletes, replaces or gives up."""
+    return (
+        f"{RISKS[change.risk] or change.action}: {identified_text(change)}" if change.live is not None else ""
+    )
 
 
 def _document(
     suite: str,
-    entries: Mapping[str, str],
+    entries: Iterable[_Case],
     findings: Iterable[Diagnostic],
     judgements: Iterable[Judgement],
     otherwise: str,
@@ -78,9 +92,9 @@ def _document(
     return document.decode("ascii")
 
 
-def _cases(entries: Mapping[str, str], findings: Iterable[Diagnostic], otherwise: str) -> list[_Case]:
+def _cases(entries: Iterable[_Case], findings: Iterable[Diagnostic], otherwise: str) -> list[_Case]:
     """One test for each entry, then one for each file, or for the whole, that something else is wrong with."""
-    cases = {name: _Case(name, place or otherwise) for name, place in entries.items()}
+    cases = {case.name: case for case in entries}
     for each in in_reading_order(findings):
         place = each.span.path if each.span else otherwise
         name = str(each.address) if each.address else place
@@ -120,8 +134,9 @@ def _add(suite: ElementTree.Element, case: _Case) -> None:
         if case.skipped
         else [each for each in case.findings if each.severity is Severity.WARNING]
     )
-    if others:
-        ElementTree.SubElement(element, "system-out").text = _text(others)
+    told = "\n\n".join(filter(None, (case.remark, _text(others))))
+    if told:
+        ElementTree.SubElement(element, "system-out").text = told
 
 
 def _text(findings: Iterable[Diagnostic]) -> str:

@@ -11,6 +11,7 @@ from reconciler.model.plan import Action, Change, FieldChange, Narrowing, Plan, 
 from reconciler.model.policy import Judgement
 from reconciler.model.value import FieldPath
 from reconciler.report.diagnostics import as_data, span_data
+from reconciler.report.live_objects import live_data
 
 
 def saved_data(created_at: datetime, expires_at: datetime, now: datetime, version: str) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
             {"address": str(change.address), "id": change.id, "secrets": _secrets(change.secrets)}
             for change in plan.adopted
         ],
-        "forgotten": [{"address": str(change.address), "id": change.id} for change in plan.forgotten],
+        "forgotten": [
+            {"address": str(change.address), "id": change.id, "live": live_data(change.live)}
+            for change in plan.forgotten
+        ],
         "policies": policies_data(plan.judgements),
         "blockers": as_data(plan.blockers),
         "unchanged": [
@@ -115,8 +119,19 @@ def change_data(change: Change) -> dict[str, Any]:
         "secrets": _secrets(change.secrets),
         "depends_on": [str(address) for address in change.depends_on],
         "risk": str(change.risk),
+        **unsettled_data(change),
+        "live": live_data(change.live),
         "span": span_data(change.span),
     }
+
+
+def unsettled_data(change: Change) -> dict[str, Any]:
+    """When an earlier request for the same object was sent that may still take effect, and until when the change has to
+    wait for that, null where another request is sent all the same. Nothing for all other changes."""
+    if change.unsettled is None:
+        return {}
+    held_until = None if change.held_until is None else change.held_until.isoformat()
+    return {"request_sent_at": change.unsettled.sent_at.isoformat(), "held_until": held_until}
 
 
 def _field(field: FieldChange) -> dict[str, Any]:

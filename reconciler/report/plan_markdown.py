@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldChange, Origin, Plan, Risk, Shown
+from reconciler.model.plan import Action, Change, Connection, FieldChange, Origin, Plan, Risk, Shown
 from reconciler.model.value import dotted
 from reconciler.report.diagnostics import ReadLine, count_line, full
 from reconciler.report.markdown import (
@@ -29,6 +30,7 @@ from reconciler.report.plan_words import (
     asides,
     counts_text,
     extent_text,
+    unsettled_text,
 )
 from reconciler.report.style import counted
 from reconciler.report.values import before_and_after, origin_of, told, told_secret
@@ -100,6 +102,13 @@ def _findings(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     if plan.blockers:
         yield paragraph("**Apply refuses this plan:**")
         yield _told(plan.blockers, read_line)
+    waiting = tuple(
+        f"> - {_named(change)}: {unsettled_text(change.unsettled)}{_place(change)}"
+        for change in plan.effective
+        if change.unsettled is not None
+    )
+    if waiting:
+        yield Section(waiting, "> [!WARNING]\n")
     if unfinished:
         rows = tuple(f"> - {_named(change)}: {UNTESTED}{_place(change)}" for change in unfinished)
         yield Section(rows, "> [!WARNING]\n")
@@ -112,8 +121,26 @@ def _told(diagnostics: Sequence[Diagnostic], read_line: ReadLine) -> Section:
 
 
 def _named(change: Change) -> str:
-    id = f" (id {code(change.id)})" if change.id else ""
-    return f"**{change.action}** {code(str(change.address))}{id}"
+    facts = [*([f"id {code(change.id)}"] if change.id else []), *_live(change)]
+    told = f" ({', '.join(facts)})" if facts else ""
+    return f"**{change.action}** {code(str(change.address))}{told}"
+
+
+def _live(change: Change) -> Iterator[str]:
+    """What people know it by in the dashboard of Fivetran, and what goes with it."""
+    live = change.live
+    if live is None:
+        return
+    yield f"name {code(live.name)}"
+    if live.last_name:
+        yield f"renamed outside the specs: was {code(live.last_name)}"
+    if change.address.kind == DESTINATION and live.service:
+        yield f"service {code(live.service)}" + (f" in {code(live.region)}" if live.region else "")
+    yield from (_connection(each) for each in live.deleted_first)
+
+
+def _connection(connection: Connection) -> str:
+    return f"with its connection {code(connection.id)} of {code(connection.service)}, which is deleted first"
 
 
 def _place(change: Change) -> str:
@@ -177,5 +204,8 @@ def _others(plan: Plan) -> Iterator[Section]:
 
 
 def _listed(what: str, changes: Iterable[Change]) -> Section:
-    rows = tuple(f"- {code(str(change.address))} {code(change.id or '')}" for change in changes)
+    rows = tuple(
+        f"- {code(str(change.address))} {', '.join([code(change.id or ''), *_live(change)])}"
+        for change in changes
+    )
     return folded(f"{len(rows):,} {what}", Section(rows))

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Unmanaged
 from reconciler.model.value import dotted
+from reconciler.report.live_objects import identified_text, live_rows, live_text
 from reconciler.report.neutral import neutral
 from reconciler.report.plan_words import (
     DIGEST_SHOWN,
@@ -18,6 +19,7 @@ from reconciler.report.plan_words import (
     asides,
     counts_text,
     extent_text,
+    unsettled_text,
 )
 from reconciler.report.style import ACTION_STYLES, BAD, QUIET, STRONG, SYMBOLS, WARN, counted, lines
 from reconciler.report.values import told, told_change, value_text
@@ -81,17 +83,28 @@ def change_block(change: Change, column: int) -> Text:
         first.append_text(Text(padding + _place(change), QUIET))
     longest = max((len(_name(field)) for field in change.fields), default=0)
     width = min(max(longest, _NAME_COLUMN), _LONGEST_NAME)
-    parts = [first, *(_field(change, field, width) for field in change.fields)]
+    parts = [first]
+    if change.action is Action.REPLACE and change.live is not None:
+        parts.append(Text(f"    {'deletes':<{width}}  {identified_text(change)}"))
+    parts += [_field(change, field, width) for field in change.fields]
     if change.missing:
         parts.append(Text("    gone from Fivetran since it was applied", WARN))
+    if change.unsettled is not None:
+        parts.append(Text(f"  ! {unsettled_text(change.unsettled)}", WARN))
     if change.action is Action.VERIFY:
         parts.append(Text(f"    {UNTESTED}"))
     if change.action is Action.DELETE:
-        parts.append(Text(f"    id  {value_text(change.id)}"))
+        parts += _deleted(change)
     if RISKS[change.risk]:
         colour = WARN if change.risk is Risk.INTERRUPTS_SYNCS else BAD
         parts.append(Text(f"  ! {RISKS[change.risk]}", colour))
     return lines(parts)
+
+
+def _deleted(change: Change) -> list[Text]:
+    rows = [("id", value_text(change.id)), *live_rows(change)]
+    width = max(len(name) for name, _ in rows)
+    return [Text(f"    {name:<{width}}  {told}") for name, told in rows]
 
 
 def _field(change: Change, field: FieldChange, width: int) -> Text:
@@ -146,7 +159,7 @@ def _forgotten(forgotten: Sequence[Change]) -> Text:
     width = max(len(str(change.address)) for change in forgotten)
     parts = [
         Text(
-            f"{symbol} {change.address!s:<{width}}  {neutral(change.id or '')}".rstrip(),
+            f"{symbol} {change.address!s:<{width}}  {neutral(change.id or '')}  {live_text(change)}".rstrip(),
             ACTION_STYLES[Action.FORGET],
         )
         for change in forgotten

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from reconciler.model.address import DESTINATION, GROUP
-from reconciler.model.plan import Action, Change, Narrowing, Plan, Risk
+from reconciler.model.instant import utc
+from reconciler.model.plan import Action, Change, Narrowing, Plan, Risk, Unsettled
 from reconciler.model.policy import Judgement, Level, Standing
 from reconciler.report.neutral import neutral
 from reconciler.report.style import counted, seconds
@@ -22,9 +23,19 @@ RISKS = {
 }
 
 
+def unsettled_text(unsettled: Unsettled) -> str:
+    """What a create waits for, and until when."""
+    open_request = f"a request of {utc(unsettled.sent_at)} may still take effect"
+    if unsettled.resent:
+        return f"{open_request}; created all the same, as --resend-create says"
+    return f"{open_request}; not created before {utc(unsettled.until, beside=unsettled.sent_at)}"
+
+
 def counts_text(plan: Plan) -> str:
-    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`."""
-    if not plan.effective:
+    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
+
+    Nobody knows that of a plan without what it could not see."""
+    if not plan.effective and not plan.unseen:
         return NO_CHANGES
     add, change, destroy = added_changed_destroyed(plan)
     return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
@@ -80,6 +91,7 @@ def asides(plan: Plan) -> list[str]:
     verify, kept = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
     told = [_nothing_compared(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
     told += [f"{counted(verify, 'destination')} to test"] if verify else []
+    told += [f"{len(plan.held):,} to be created later"] if plan.held else []
     told += [f"{kept:,} unchanged"] if kept else []
     return [*told, *_secrets(plan.changes), *_policies(plan.judgements)]
 

@@ -25,6 +25,10 @@ def state_data(place: str, state: State) -> dict[str, Any]:
         "records": [
             head_data(address, state.records[address]) for address in sorted(state.records, key=by_entry)
         ],
+        "removals": [
+            {"key": key, "id": each.id, "extent": str(each.extent)}
+            for key, each in sorted(state.removals.items())
+        ],
         "exemptions": [asdict(each) for each in state.exemptions],
     }
 
@@ -71,10 +75,13 @@ def _whole(address: Address, record: Record, hidden: Collection[FieldPath]) -> d
         **head_data(address, record),
         "interrupted": _intent(record.intent) if record.intent else None,
         "applied": [
-            {"path": list(path), "value": value}
-            if path not in hidden
-            else {"path": list(path), "hidden": True}
-            for path, value in record.applied.items()
+            *(
+                {"path": list(path), "value": value}
+                if path not in hidden
+                else {"path": list(path), "hidden": True}
+                for path, value in record.applied.items()
+            ),
+            *({"path": list(path), "hidden": True} for path in record.fingerprints if path in hidden),
         ],
         "fingerprints": [list(path) for path in record.fingerprints],
     }
@@ -85,5 +92,6 @@ def _intent(intent: Intent) -> dict[str, Any]:
         "action": str(intent.action),
         "name": intent.name,
         "namesakes": list(intent.namesakes),
-        "at": intent.at or None,
+        "at": intent.begun.own.isoformat(timespec="seconds") if intent.begun else None,
+        "sent_at": intent.sent.own.isoformat(timespec="seconds") if intent.sent else None,
     }

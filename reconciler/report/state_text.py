@@ -8,7 +8,9 @@ from rich.text import Text
 
 from reconciler.model.address import Address, by_entry
 from reconciler.model.holder import Holder
-from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.instant import utc
+from reconciler.model.record import Exemption, Intent, Record, State, is_fingerprint
+from reconciler.model.removal import Removed
 from reconciler.model.value import FieldPath, dotted
 from reconciler.report.neutral import neutral
 from reconciler.report.style import QUIET, STRONG, WARN, counted, lines
@@ -26,16 +28,24 @@ def state_text(place: str, state: State) -> Text:
         (f" · account {neutral(state.account_id)} · {counted(len(state.records), 'record')}", QUIET),
     )
     rows = [_row(address, state.records[address]) for address in sorted(state.records, key=by_entry)]
-    blocks = [heading, *([lines(_table(rows))] if rows else []), *_exemptions(state.exemptions)]
+    blocks = [heading, *([lines(_table(rows))] if rows else [])]
+    blocks += [*_removals(state.removals), *_exemptions(state.exemptions)]
     return Text("\n\n").join(blocks)
 
 
+def _removals(removals: Mapping[str, Removed]) -> Iterator[Text]:
+    """What was removed, as long as the specs have a line for it."""
+    if removals:
+        rows = [(f"  {key}", neutral(each.id), str(each.extent)) for key, each in sorted(removals.items())]
+        yield lines([Text("Removals that were carried out:"), *_table(rows)])
+
+
 def _exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
-    """What runs were let do beyond limits and policies, the last one first."""
+    """What runs were let do beyond limits, policies and waiting, the last one first."""
     if exemptions:
         shown = [*reversed(exemptions)][:_EXEMPTIONS_SHOWN]
         more = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
-        told = [Text(f"Exemptions from limits and policies{more}:")]
+        told = [Text(f"Exemptions from limits, policies and waiting{more}:")]
         told += [
             Text(
                 f"  {neutral(each.at)}  {neutral(', '.join(each.what))}  by {neutral(each.by)}: {neutral(each.reason)}"
@@ -150,16 +160,22 @@ def _block(address: Address, record: Record, hidden: Collection[FieldPath]) -> T
         (neutral(dotted(path)), "(hidden)" if path in hidden else value_text(value))
         for path, value in record.applied.items()
     ]
-    rows += [(neutral(dotted(path)), _fingerprint(made)) for path, made in record.fingerprints.items()]
+    rows += [
+        (neutral(dotted(path)), _fingerprint("hidden" if path in hidden else "secret", kept))
+        for path, kept in record.fingerprints.items()
+    ]
     width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
     return lines([Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {told}") for name, told in rows)])
 
 
-def _fingerprint(made: str) -> str:
-    return "(secret, fingerprint present)" if made else "(secret, cannot be compared: no fingerprint)"
+def _fingerprint(what: str, kept: str) -> str:
+    return (
+        f"({what}, {'fingerprint present' if is_fingerprint(kept) else 'cannot be compared: no fingerprint'})"
+    )
 
 
 def _intent(intent: Intent) -> str:
-    at = f" at {neutral(intent.at)}" if intent.at else ""
+    at = f" at {utc(intent.begun.own)}" if intent.begun else ""
+    sent = f", sent at {utc(intent.sent.own)} at the latest" if intent.sent else ""
     others = f", beside {counted(len(intent.namesakes), 'namesake')}" if intent.namesakes else ""
-    return f"{intent.action} of {value_text(intent.name)}{at}{others}"
+    return f"{intent.action} of {value_text(intent.name)}{at}{sent}{others}"

@@ -19,7 +19,7 @@ from reconciler.model.policy import Judgement, Standing
 from reconciler.model.value import dotted
 from reconciler.report.diagnostics import as_data
 from reconciler.report.neutral import one_line
-from reconciler.report.plan_json import change_data, narrowing_data, policies_data
+from reconciler.report.plan_json import change_data, narrowing_data, policies_data, unsettled_data
 from reconciler.report.plan_words import UNTESTED
 from reconciler.report.terraform_values import (
     Sight,
@@ -65,7 +65,8 @@ OWN = "x_reconciler"
 def terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document. `at` is when the plan was made, `extra` stands in our own data beside what is always there.
 
-    `complete` means what it means there: nothing is left out, so a plan of a part is not.
+    `complete` means what it means there: nothing is left out, so a plan of a part is not, nor one without what it could
+    not see.
     """
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, before(change), after(change, ids)) for change in plan.changes]
@@ -86,7 +87,7 @@ def terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[s
         **({"checks": [_check(each) for each in plan.judgements]} if plan.judgements else {}),
         "timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "applyable": applies and not plan.blockers,
-        "complete": plan.narrowing is None,
+        "complete": plan.narrowing is None and not plan.unseen,
         "errored": False,
         **_own({**_about(plan), **extra}),
     }
@@ -229,6 +230,9 @@ def _about(plan: Plan) -> dict[str, Any]:
     }
 
 
+_COMPARED = {Shown.CLEAR, Shown.HIDDEN}
+
+
 def _change(change: Change) -> dict[str, Any]:
     """What the format cannot tell of a change: our action, its reasons, where secrets come from, who moved a field."""
     data = change_data(change)
@@ -237,11 +241,10 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         **{
             name: data[name]
-            for name in ("address", "action", "reasons", "risk", "uncomparable", "secrets", "span")
+            for name in ("address", "action", "reasons", "risk", "live", "uncomparable", "secrets", "span")
         },
-        "origins": {
-            dotted(each.path): str(each.origin) for each in change.fields if each.shown is Shown.CLEAR
-        },
+        **unsettled_data(change),
+        "origins": {dotted(each.path): str(each.origin) for each in change.fields if each.shown in _COMPARED},
         "secret_references": {dotted(each.path): each.value for each in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),
     }

@@ -14,8 +14,16 @@ from typing import Any
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
 from reconciler.model.plan import Action, Change, Plan
+from reconciler.report.live_objects import identified_text
 from reconciler.report.neutral import neutral, one_line
-from reconciler.report.plan_words import RISKS, UNTESTED, account_text, added_changed_destroyed, asides
+from reconciler.report.plan_words import (
+    RISKS,
+    UNTESTED,
+    account_text,
+    added_changed_destroyed,
+    asides,
+    unsettled_text,
+)
 from reconciler.report.style import counted
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -103,7 +111,7 @@ def _legend(changes: Iterable[Change]) -> str:
 
 def _counts(plan: Plan) -> str:
     """What is only to be remembered counts as imported here, as in Terraform."""
-    if not plan.effective and not plan.adopted and not plan.forgotten:
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.unseen):
         return NO_CHANGES
     add, change, destroy = added_changed_destroyed(plan)
     imported = sum(map(is_imported, plan.changes))
@@ -114,10 +122,13 @@ def _counts(plan: Plan) -> str:
 def _remarks(plan: Plan) -> Iterator[str]:
     yield f"reconciler · account {account_text(plan)}"
     for change in plan.effective:
+        if change.unsettled is not None:
+            yield f"  {neutral(str(change.address))}: {unsettled_text(change.unsettled)}"
         if change.action is Action.VERIFY:
             yield f"  {neutral(str(change.address))}: {UNTESTED}"
         elif RISKS[change.risk]:
-            yield f"  {neutral(str(change.address))}: {RISKS[change.risk]}"
+            of = f": {identified_text(change)}" if change.live is not None else ""
+            yield f"  {neutral(str(change.address))}: {RISKS[change.risk]}{of}"
     if plan.unmanaged:
         yield f"  {counted(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:

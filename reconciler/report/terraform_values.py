@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.model.address import DESTINATION, Address
+from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Reason, Shown
 from reconciler.model.value import FieldPath
 
@@ -55,7 +55,7 @@ def before(change: Change) -> Sight:
     if change.action in _NOT_BEFORE:
         return NOTHING
     if change.action in _NOT_AFTER:
-        return _sight([*_identity(change, change.id), *change.applied])
+        return _sight([*_identity(change, change.id), *change.applied, *_shown_now(change)])
     fields = (_then(each, change) for each in change.fields)
     return _sight([*_identity(change, change.id), *fields, *_settled(change)])
 
@@ -95,6 +95,18 @@ def _identity(change: Change, id: str | None) -> Iterator[FieldValue]:
         yield FieldValue(("group_id",), id, shown)
 
 
+def _shown_now(change: Change) -> Iterator[FieldValue]:
+    """What Fivetran shows of what goes, whatever was applied once."""
+    live = change.live
+    if live is None:
+        return
+    if change.address.kind == GROUP:
+        yield FieldValue(("name",), live.name)
+        return
+    placed = {"service": live.service, "region": live.region}
+    yield from (FieldValue((name,), value) for name, value in placed.items() if value)
+
+
 def _settled(change: Change) -> tuple[FieldValue, ...]:
     """What stays. A field that is told as a change is told there, whatever else a saved plan may say."""
     changing = {each.path for each in change.fields}
@@ -114,7 +126,7 @@ def _sight(fields: Iterable[FieldValue]) -> Sight:
         match each.shown:
             case Shown.KNOWN_AFTER_APPLY:
                 _put(sight.unknown, each.path, True)
-            case Shown.SECRET:
+            case Shown.SECRET | Shown.HIDDEN:
                 _put(values, each.path, SENSITIVE if each.value else None)
                 _put(sight.sensitive, each.path, True)
             case Shown.CLEAR:

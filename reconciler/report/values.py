@@ -18,6 +18,8 @@ def told(field: FieldChange) -> str:
         case Shown.SECRET:
             # What has no reference is not known to be a secret; it is kept from view all the same.
             return f"(secret {neutral(str(field.after))})" if field.after else "(hidden)"
+        case Shown.HIDDEN:
+            return f"(hidden, {neutral(str(field.after))})" if field.after else "(hidden, cleared)"
         case Shown.KNOWN_AFTER_APPLY:
             return f"({neutral(str(field.after))}, known after apply)"
         case Shown.CLEAR:
@@ -48,7 +50,7 @@ def before_and_after(field: FieldChange) -> tuple[str, str]:
 
 def told_secret(field: FieldChange, secrets: Secrets) -> str:
     """What is sent and not shown, and the answer to whether it is what was sent last."""
-    if field.shown is not Shown.SECRET:
+    if field.shown is Shown.KNOWN_AFTER_APPLY or (field.shown is Shown.HIDDEN and field.after is None):
         return told(field)
     if field.path in secrets.unchanged:
         answer = "unchanged, sent anyway"

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reconciler.model.value import Secret
+from reconciler.model.address import Address
+from reconciler.model.value import FieldPath, Secret, dotted
 
 KEY_BYTES = 32
 
@@ -45,6 +46,10 @@ class Fingerprinter:
         content = json.dumps([place, secret.reveal()], sort_keys=True)
         digest = hmac.new(self.key, content.encode(), hashlib.sha256).hexdigest()
         return f"{self._name}:{digest}:{place}"
+
+    def of_field(self, address: Address, path: FieldPath, secret: Secret) -> str:
+        """The fingerprint of the value of a field."""
+        return self.of(f"{address}:{dotted(path)}", secret)
 
     def matches(self, fingerprint: str, secret: Secret) -> bool:
         """Whether a fingerprint is that of this secret, also where its entry has got another address since."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -15,11 +15,15 @@ Keys: TypeAlias = tuple[str, ...]
 
 
 def shaded(
-    diagnostics: Iterable[Diagnostic], roots: Mapping[str, Table], is_harmless: Callable[[Keys, str], bool]
+    diagnostics: Iterable[Diagnostic],
+    roots: Mapping[str, Table],
+    is_harmless: Callable[[Keys, str], bool],
+    hidden: Collection[Span] = (),
 ) -> list[Diagnostic]:
     """The diagnostics, secret where their line holds a value that need not be harmless beside the one in question.
 
-    `roots` are trees by path; `is_harmless` judges a value by the keys that lead to it and by its text.
+    `roots` are trees by path; `is_harmless` judges a value by the keys that lead to it and by its text. Values at
+    `hidden` places are known not to be.
     """
     found = list(diagnostics)
     lines: dict[str, set[int]] = defaultdict(set)
@@ -30,7 +34,7 @@ def shaded(
         (path, line): values
         for path, wanted in lines.items()
         if path in roots
-        for line, values in _exposed(roots[path], wanted, is_harmless).items()
+        for line, values in _exposed(roots[path], wanted, is_harmless, hidden).items()
     }
     return [
         replace(each, secret=True)
@@ -40,7 +44,9 @@ def shaded(
     ]
 
 
-def _exposed(root: Table, lines: set[int], is_harmless: Callable[[Keys, str], bool]) -> dict[int, set[Span]]:
+def _exposed(
+    root: Table, lines: set[int], is_harmless: Callable[[Keys, str], bool], hidden: Collection[Span]
+) -> dict[int, set[Span]]:
     values: dict[int, set[Span]] = defaultdict(set)
     for keys, scalar in _scalars(root, ()):
         span = scalar.span
@@ -48,7 +54,7 @@ def _exposed(root: Table, lines: set[int], is_harmless: Callable[[Keys, str], bo
         if (
             touched
             and scalar.value not in {None, "", True, False}
-            and not is_harmless(keys, scalar.as_written)
+            and (span in hidden or not is_harmless(keys, scalar.as_written))
         ):
             for line in touched:
                 values[line].add(span)

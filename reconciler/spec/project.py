@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.duration import DURATION_PATTERN, parse_duration
 from reconciler.model.place import Place, PlaceError, parse_place
 from reconciler.model.source import Span
 from reconciler.spec.files import shown_path
@@ -30,6 +32,33 @@ def _place(text: str) -> str:
 
 
 StatePlace: TypeAlias = Annotated[str, AfterValidator(_place)]
+
+LONGEST_SETTLE = timedelta(days=1)
+
+
+def _with_unit(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        context = {"text": f"`{value}` has no unit", "help": f"write for example `{value:g}s`"}
+        raise PydanticCustomError("wrong-shape", "{text}", context)
+    return value
+
+
+def _settle(text: str) -> str:
+    try:
+        if parse_duration(text) <= LONGEST_SETTLE:
+            return text
+        problem, advice = f"`{text}` is too long", "write at most `24h`"
+    except ValueError:
+        problem, advice = f"`{text}` is no duration", "write for example `900s`, `15m` or `1h`"
+    raise PydanticCustomError("wrong-shape", "{text}", {"text": problem, "help": advice})
+
+
+Settle: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_with_unit),
+    AfterValidator(_settle),
+    Field(json_schema_extra={"pattern": DURATION_PATTERN}),
+]
 
 
 class LimitsBlock(Skeleton):
@@ -65,7 +94,8 @@ class Project:
     `directory` is absolute; all relative paths of a project and of its `file:` references start
     there. `specs` and `overrides` are paths and globs as written, each with its place. `defaults`
     is what every destination starts from. `settings_shown` is the file that everything else was taken
-    from, as shown to people, where that is not this file as it stands.
+    from, as shown to people, where that is not this file as it stands. `settle` is how long a create
+    without an answer may still take effect.
     """
 
     path: Path
@@ -84,6 +114,7 @@ class Project:
     policies: tuple[Table, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
     budget: BudgetBlock = field(default_factory=BudgetBlock)
+    settle: timedelta = timedelta(minutes=15)
     settings_shown: str = ""
 
 
@@ -129,6 +160,11 @@ class ProjectFile(Skeleton):
     )
     limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
     budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
+    settle: Settle = Field(
+        "15m",
+        description="How long a request to create something may take effect after its answer was lost. Until then no"
+        " run makes it again. `0s`: the next run does at once.",
+    )
     secrets: SecretsBlock = Field(
         SecretsBlock(), description="What specs may refer to, and how it is fetched."
     )
@@ -174,6 +210,7 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
         tuple(skeleton.policies),
         skeleton.limits,
         skeleton.budget,
+        parse_duration(skeleton.settle),
     )
 
 

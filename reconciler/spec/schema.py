@@ -97,6 +97,10 @@ class RemovedEntry(Skeleton):
 
     group: Key = Field(description="The key that the entry had.")
     id: Identifier = Field(description="Id of the live group, so that nothing else is ever deleted.")
+    name: str | None = Field(
+        None,
+        description="Name of the live group, byte for byte. Needed where no earlier run remembers the key.",
+    )
     only: Literal["destination"] | None = Field(None, description="Delete the destination, keep the group.")
     forget: bool = Field(False, description="Change nothing at Fivetran, only stop managing it.")
     with_platform_connection: bool = Field(

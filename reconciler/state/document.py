@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any, Final, Literal, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.model.address import Address
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Exemption, Intent, Record, State
+from reconciler.model.removal import Extent, Removed
 from reconciler.model.value import FieldPath
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Format 1 knew no removals, and did not say when a request left. It is still read; an earlier version of this program
+says of a state of format 2 that it is newer, and not that it is damaged."""
+
+ReadFormat: TypeAlias = Literal[1, 2]
+Remembered: TypeAlias = Record | Removed | None
+"""What becomes of the record of an address: another one, none since it was removed, or just none."""
 
 
 class DamagedError(Exception):
@@ -31,13 +40,33 @@ class _Strict(BaseModel):
 _Document = TypeVar("_Document", bound=_Strict)
 
 
+def _before_the_end_of_time(moment: datetime) -> datetime:
+    if moment.year >= _END_OF_TIME:
+        raise ValueError("no clock shows this time")
+    return moment
+
+
+_END_OF_TIME = 9000
+"""Years with which nothing can be reckoned any more."""
+_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_before_the_end_of_time)]
+
+
+class InstantDocument(_Strict):
+    """A point in time by two clocks."""
+
+    own: _Time
+    server: _Time | None = None
+
+
 class IntentDocument(_Strict):
-    """An intent."""
+    """An intent. `at` is how the first format wrote when its run began."""
 
     action: Action
     name: str
     namesakes: tuple[str, ...] = ()
-    at: str = ""
+    at: str = Field("", exclude=True)
+    begun: InstantDocument | None = None
+    sent: InstantDocument | None = None
 
 
 class RecordDocument(_Strict):
@@ -50,6 +79,7 @@ class RecordDocument(_Strict):
     unverified: bool = False
     intent: IntentDocument | None = None
     applied_at: str = ""
+    earlier: tuple[IntentDocument, ...] = ()
 
 
 class ExemptionDocument(_Strict):
@@ -62,29 +92,40 @@ class ExemptionDocument(_Strict):
     digest: str
 
 
+class RemovedDocument(_Strict):
+    """A removal that was carried out."""
+
+    id: str
+    extent: Extent
+
+
 class StateDocument(_Strict):
     """A snapshot."""
 
-    format: Literal[1] = FORMAT
+    format: ReadFormat = FORMAT
     lineage: str = Field(min_length=1)
     serial: int = Field(ge=0)
     account_id: str
     records: dict[str, RecordDocument] = Field(default_factory=dict)
     reviewed: dict[str, str] = Field(default_factory=dict)
     exemptions: tuple[ExemptionDocument, ...] = ()
+    written_at: _Time | None = None
+    removals: dict[str, RemovedDocument] = Field(default_factory=dict)
 
 
 class EntryDocument(_Strict):
-    """One line of the journal: the new record of an address, or null where it is forgotten."""
+    """One line of the journal: the new record of an address, or null where it is forgotten; `removed` says by which
+    removal."""
 
     address: str
     record: RecordDocument | None = None
+    removed: RemovedDocument | None = None
 
 
 class HeadDocument(_Strict):
     """The first line of a journal: the snapshot that it continues."""
 
-    format: Literal[1] = FORMAT
+    format: ReadFormat = FORMAT
     lineage: str
     serial: int
 
@@ -98,6 +139,8 @@ def encoded_state(state: State) -> bytes:
         records={str(address): _document(record) for address, record in state.records.items()},
         reviewed=dict(state.reviewed),
         exemptions=tuple(ExemptionDocument(**asdict(each)) for each in state.exemptions),
+        written_at=state.written_at,
+        removals={key: RemovedDocument(**asdict(each)) for key, each in state.removals.items()},
     )
     data = document.model_dump(mode="json", exclude_defaults=False)
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
@@ -116,6 +159,9 @@ def decoded_state(content: bytes) -> State:
         records={address_of(text): _record(record) for text, record in document.records.items()},
         reviewed=document.reviewed,
         exemptions=tuple(Exemption(**each.model_dump()) for each in document.exemptions),
+        written_at=document.written_at,
+        marks_requests=document.format > 1,
+        removals={key: Removed(each.id, each.extent) for key, each in document.removals.items()},
     )
 
 
@@ -129,15 +175,25 @@ def decoded_head(line: bytes) -> HeadDocument:
     return _validated(HeadDocument, _json(line))
 
 
-def encoded_entry(address: Address, record: Record | None) -> bytes:
+def encoded_entry(address: Address, entry: Remembered) -> bytes:
     """One line of the journal."""
-    return _line(EntryDocument(address=str(address), record=_document(record) if record else None))
+    match entry:
+        case Record():
+            document = EntryDocument(address=str(address), record=_document(entry))
+        case Removed():
+            document = EntryDocument(address=str(address), removed=RemovedDocument(**asdict(entry)))
+        case None:
+            document = EntryDocument(address=str(address))
+    return _line(document)
 
 
-def decoded_entry(line: bytes) -> tuple[Address, Record | None]:
+def decoded_entry(line: bytes) -> tuple[Address, Remembered]:
     """What a line of the journal says. Raises DamagedError."""
     document = _validated(EntryDocument, _json(line))
-    return address_of(document.address), _record(document.record) if document.record else None
+    address = address_of(document.address)
+    if document.removed is not None:
+        return address, Removed(document.removed.id, document.removed.extent)
+    return address, _record(document.record) if document.record else None
 
 
 def address_of(text: str) -> Address:
@@ -149,33 +205,63 @@ def address_of(text: str) -> Address:
 
 
 def _document(record: Record) -> RecordDocument:
-    intent = record.intent
     return RecordDocument(
         id=record.id,
         applied=_nested(record.applied),
         fingerprints=_nested(record.fingerprints),
         protected=record.protected,
         unverified=record.unverified,
-        intent=IntentDocument(
-            action=intent.action, name=intent.name, namesakes=intent.namesakes, at=intent.at
-        )
-        if intent
-        else None,
+        intent=_intent_document(record.intent) if record.intent else None,
         applied_at=record.applied_at,
+        earlier=tuple(_intent_document(each) for each in record.earlier),
     )
 
 
+def _intent_document(intent: Intent) -> IntentDocument:
+    return IntentDocument(
+        action=intent.action,
+        name=intent.name,
+        namesakes=intent.namesakes,
+        begun=_instant_document(intent.begun),
+        sent=_instant_document(intent.sent),
+    )
+
+
+def _instant_document(instant: Instant | None) -> InstantDocument | None:
+    return None if instant is None else InstantDocument(own=instant.own, server=instant.server)
+
+
 def _record(document: RecordDocument) -> Record:
-    intent = document.intent
     return Record(
         id=document.id,
         applied=_flat(document.applied),
         fingerprints=_flat(document.fingerprints),
         protected=document.protected,
         unverified=document.unverified,
-        intent=Intent(intent.action, intent.name, intent.namesakes, intent.at) if intent else None,
+        intent=_intent(document.intent) if document.intent else None,
         applied_at=document.applied_at,
+        earlier=tuple(map(_intent, document.earlier)),
     )
+
+
+def _intent(document: IntentDocument) -> Intent:
+    begun = _instant(document.begun)
+    if begun is None and (at := moment_of(document.at)) is not None:
+        begun = Instant(at)
+    return Intent(document.action, document.name, document.namesakes, begun, _instant(document.sent))
+
+
+def _instant(document: InstantDocument | None) -> Instant | None:
+    return None if document is None else Instant(document.own, document.server)
+
+
+def moment_of(text: str) -> datetime | None:
+    """The time in a text that was written for people; None where it is none that can be reckoned with."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None and moment.year < _END_OF_TIME else None
 
 
 def _nested(fields: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -15,8 +16,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.journal import Entry, JournalWriter, replayed
+from reconciler.state.journal import Entry, JournalWriter, replayed, take_in
 from reconciler.state.lock import Grip, Hold, break_lock, locked, named, tidied
+from reconciler.state.sending import with_latest_sending
+
+_RESCUED = ".rescued-"
 
 
 class StateFile:
@@ -96,7 +100,9 @@ class StateFile:
             raise ReconcilerError([self.unusable("read", error)]) from error
         try:
             state = decoded_state(content)
-            return replayed(state, self._journal.read_bytes()) if self._journal.exists() else state
+            if self._journal.exists():
+                state = replayed(state, self._journal.read_bytes())
+            return with_latest_sending(state)
         except NewerError as error:
             raise ReconcilerError([self._newer(error)]) from error
         except DamagedError as error:
@@ -139,6 +145,10 @@ class StateFile:
         """Write a state where it can be written: beside its place, or else into `refuge`. Where it is then; None
         where it cannot be written anywhere."""
         return rescued(state, self._path.name, (self._path.parent, refuge))
+
+    def rescued_states(self, refuge: Path | None) -> Iterator[tuple[Path, State]]:
+        """States that earlier runs rescued to one of these places."""
+        return rescued_states(self._path.name, (self._path.parent, refuge))
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
@@ -207,7 +217,7 @@ class StateSession:
         """
         self._path = path
         self._is_held = is_held or (lambda: True)
-        self._records = dict(state.records)
+        self._records, self._removals = dict(state.records), dict(state.removals)
         self._broken_by: OSError | None = None
         self._base = replace(state, serial=state.serial + 1)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -224,20 +234,16 @@ class StateSession:
     @property
     def state(self) -> State:
         """The whole state as of now."""
-        return replace(self._base, records=dict(self._records))
+        return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None). Raises OSError where they are not durable.
+        """Keep records, or forget an address (None, or its removal). Raises OSError where they are not durable.
 
         After that nothing more is appended, since nobody knows where the journal ends; what is remembered from
         then on is in memory, and in the file only if `close` can write it.
         """
         entries = list(entries)
-        for address, record in entries:
-            if record is None:
-                self._records.pop(address, None)
-            else:
-                self._records[address] = record
+        take_in(entries, self._records, self._removals)
         if self._broken_by is not None:
             raise self._broken_by
         try:
@@ -267,7 +273,7 @@ class StateSession:
 
     def _write(self, path: Path) -> None:
         self._refuse_without_the_lock()
-        write_atomically(path, encoded_state(self.state))
+        write_state(path, self.state)
 
     def _refuse_without_the_lock(self) -> None:
         if not self._is_held():
@@ -288,13 +294,29 @@ def rescued(state: State, name: str, folders: Iterable[Path | None]) -> Path | N
     for folder in folders:
         if folder is None:
             continue
-        path = folder / f"{name}.rescued-{state.serial}"
+        path = folder / f"{name}{_RESCUED}{state.serial}"
         try:
-            write_atomically(path, encoded_state(state))
+            write_state(path, state)
         except OSError:
             continue
         return path
     return None
+
+
+def rescued_states(name: str, folders: Iterable[Path | None]) -> Iterator[tuple[Path, State]]:
+    """The states that `rescued` wrote into some folders. One that cannot be read is none of ours."""
+    for folder in folders:
+        for path in sorted(folder.glob(f"{glob.escape(name)}{_RESCUED}*")) if folder is not None else ():
+            try:
+                state = decoded_state(path.read_bytes())
+            except (OSError, DamagedError, NewerError):
+                continue
+            yield path, state
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a snapshot. Raises OSError."""
+    write_atomically(path, encoded_state(state))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

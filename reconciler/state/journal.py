@@ -15,15 +15,17 @@ from typing import IO
 
 from reconciler.model.address import Address
 from reconciler.model.record import Record, State
+from reconciler.model.removal import Removed
 from reconciler.state.document import (
     DamagedError,
+    Remembered,
     decoded_entry,
     decoded_head,
     encoded_entry,
     encoded_head,
 )
 
-Entry = tuple[Address, Record | None]
+Entry = tuple[Address, Remembered]
 
 
 def replayed(state: State, content: bytes) -> State:
@@ -40,14 +42,20 @@ def replayed(state: State, content: bytes) -> State:
         raise DamagedError("its journal belongs to another state")
     if head.serial < state.serial:
         return state
-    records = dict(state.records)
-    for line in lines:
-        address, record = decoded_entry(line)
-        if record is None:
-            records.pop(address, None)
-        else:
-            records[address] = record
-    return replace(state, records=records)
+    records, removals = dict(state.records), dict(state.removals)
+    take_in(map(decoded_entry, lines), records, removals)
+    return replace(state, records=records, removals=removals)
+
+
+def take_in(entries: Iterable[Entry], records: dict[Address, Record], removals: dict[str, Removed]) -> None:
+    """Bring records and removals to what entries say, in their order. What was removed has no record."""
+    for address, entry in entries:
+        if isinstance(entry, Record):
+            records[address] = entry
+            continue
+        records.pop(address, None)
+        if entry is not None:
+            removals[address.key] = entry
 
 
 class JournalWriter:
@@ -61,7 +69,7 @@ class JournalWriter:
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write entries with one sync for all of them. Raises OSError."""
-        self._write(b"".join(encoded_entry(address, record) for address, record in entries))
+        self._write(b"".join(encoded_entry(address, entry) for address, entry in entries))
 
     def close(self) -> None:
         """Let go of the file."""

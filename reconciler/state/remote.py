@@ -17,10 +17,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
 from reconciler.model.holder import Holder
 from reconciler.model.record import Record, State
 from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.file import rescued
-from reconciler.state.journal import Entry
+from reconciler.state.file import rescued, rescued_states
+from reconciler.state.journal import Entry, take_in
 from reconciler.state.lease import HeldError, Tenancy, hold_in
 from reconciler.state.lock import Grip, Hold
+from reconciler.state.sending import with_latest_sending
 from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
 
 _PAUSE = 2.0
@@ -58,7 +59,7 @@ class RemoteState:
         """
         try:
             content = self._shelf.read(self._name)[self._name]
-            return None if content is None else decoded_state(content)
+            return None if content is None else with_latest_sending(decoded_state(content))
         except RemoteError as error:
             raise ReconcilerError([self.unusable("read", error)]) from error
         except NewerError as error:
@@ -174,8 +175,8 @@ class RemoteState:
         has_news = session is not None and session.has_news
         if tenancy.is_due(with_news=has_news):
             with self._around.patience.giving_way():
-                if session is not None and has_news:
-                    session.sync()
+                if session is not None:
+                    session.sync()  # also without news: how long the run may go on is reckoned from what stands there
                 else:
                     tenancy.write({}, "still at work")
         elif session is not None:
@@ -194,11 +195,18 @@ class RemoteState:
 
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state to this machine: beside the project file, or else into `refuge`. Where it is then."""
-        folders = [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
+        folders = self._folders(refuge)
         for folder in folders:
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
         return rescued(state, Path(self._name).name, folders)
+
+    def rescued_states(self, refuge: Path | None) -> Iterator[tuple[Path, State]]:
+        """States that earlier runs rescued to this machine."""
+        return rescued_states(Path(self._name).name, self._folders(refuge))
+
+    def _folders(self, refuge: Path | None) -> list[Path]:
+        return [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
@@ -307,7 +315,8 @@ class RemoteSession:
         self._tenancy = tenancy
         self._name = name
         self._patience = surroundings.patience
-        self._records = dict(state.records)
+        self._clock = surroundings.clock
+        self._records, self._removals = dict(state.records), dict(state.removals)
         self._base = replace(state, serial=state.serial + 1)
         self.has_news = True
         self.is_open = True
@@ -320,15 +329,11 @@ class RemoteSession:
     @property
     def state(self) -> State:
         """The whole state as of now."""
-        return replace(self._base, records=dict(self._records))
+        return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None), until the next `sync`."""
-        for address, record in entries:
-            if record is None:
-                self._records.pop(address, None)
-            else:
-                self._records[address] = record
+        """Keep records, or forget an address (None, or its removal), until the next `sync`."""
+        take_in(entries, self._records, self._removals)
         self.has_news = True
 
     def sync(self) -> None:
@@ -359,6 +364,6 @@ class RemoteSession:
             self.sync()
 
     def _write(self, write: Callable[[Mapping[str, bytes | None], str], None]) -> None:
-        state = self.state
+        state = replace(self.state, written_at=self._clock.now())
         write({self._name: encoded_state(state)}, f"serial {state.serial}, {len(state.records)} records")
         self.has_news = False

@@ -31,8 +31,8 @@ class Session(Protocol):
         """The whole state as of now."""
 
     def remember(self, entries: Iterable[Entry]) -> None:
-        """Keep records, or forget an address (None). A local file has them when this returns; a remote place has them
-        after the next `sync`. Raises OSError."""
+        """Keep records, or forget an address (None, or its removal). A local file has them when this returns; a remote
+        place has them after the next `sync`. Raises OSError."""
 
     def sync(self) -> None:
         """Make everything durable that was remembered. Raises OSError."""
@@ -80,6 +80,9 @@ class Store(Protocol):
 
     def rescue(self, state: State, refuge: Path | None) -> Path | None:
         """Write a state where it can be written. Where it is then; None where that is nowhere."""
+
+    def rescued_states(self, refuge: Path | None) -> Iterable[tuple[Path, State]]:
+        """States that earlier runs rescued to where `rescue` writes them, as far as they can be read."""
 
     def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""

@@ -19,6 +19,7 @@ import tfcmt
 from harness import Fivetran, Project
 from terraform_plan_schema import violations
 
+from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
@@ -194,12 +195,19 @@ def replacement(scene: Scene) -> None:
 
 
 def gone(scene: Scene) -> None:
-    """Somebody deleted one of the destinations, and another one with its group."""
+    """A user deleted one of the destinations, and another one with its group. Both are to be made again."""
+    scene.options = ("--recreate", "destination.orders_prod", "--recreate", "events_prod")
     scene.applied()
     dashboard, events = scene.server.app.dashboard, scene.id("events_prod")
     dashboard.remove(Kind.DESTINATION, scene.id("Orders"))
     dashboard.remove(Kind.DESTINATION, events)
     dashboard.remove(Kind.GROUP, events)
+
+
+def hidden(scene: Scene) -> None:
+    """The key of this run sees one of two groups. The other one may be there, or not."""
+    scene.applied().specs(ORDERS.replace("name: Orders", "name: Orders of all shops") + EVENTS)
+    scene.server.app.behaviour = Behaviour(visible_groups="Orders", hidden_answer="forbidden")
 
 
 def mixed(scene: Scene) -> None:
@@ -239,6 +247,7 @@ SCENES: dict[str, Callable[[Scene], None]] = {
         forget,
         replacement,
         gone,
+        hidden,
         mixed,
     )
 }

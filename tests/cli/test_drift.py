@@ -101,19 +101,43 @@ def test_a_renamed_group_is_drift(team: Team, command: tuple[str, ...]) -> None:
 
 
 @BOTH
-def test_what_is_gone_is_drift_and_what_was_never_there_is_not(team: Team, command: tuple[str, ...]) -> None:
+def test_what_is_gone_or_hidden_is_told_beside_the_drift(team: Team, command: tuple[str, ...]) -> None:
+    team.server.app.dashboard.change_destination(team.ids["sales"], config={"project_id": "theirs"})
     team.server.app.dashboard.remove("destination", team.ids["orders"])
     team.project.groups("  brand_new: {}\n", file="more")
     document = team.run(*command, "--format", "json").document
-    [change] = document["changes"]
+    assert [change["address"] for change in document["changes"]] == ["destination.sales"]
+    assert [(each["code"], each["address"]) for each in document["unseen"]] == [
+        ("gone-or-hidden", "destination.orders")
+    ]
+    assert document["other_changes"] == 1
+    assert document["exit"] == {"code": 1, "reason": "failed"}
+    result = team.run(*command, "--detailed-exitcode")
+    assert result.exit == 1, "nobody knows whether that drifted"
+    assert "Drift: 1 changed, 0 gone, 1 gone or hidden." in result.stdout.splitlines()
+    assert "error[gone-or-hidden]: destination.orders" in result.stderr
+    assert team.run(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit == 2
+
+
+def test_what_is_to_be_made_again_is_drift(team: Team) -> None:
+    team.server.app.dashboard.remove("destination", team.ids["orders"])
+    options = ("plan", "--drift-only", "--recreate", "destination.orders", "--detailed-exitcode")
+    [change] = team.run(*options, "--format", "json").document["changes"]
     assert (change["address"], change["action"]) == ("destination.orders", "create")
     assert change["reasons"] == ["missing-remotely"]
-    assert document["other_changes"] == 1
-    result = team.run(*command, "--detailed-exitcode")
+    result = team.run(*options)
     assert result.exit == 2
     assert "    gone from Fivetran since it was applied" in result.stdout.splitlines()
     assert "Drift: 0 changed, 1 gone." in result.stdout.splitlines()
     assert "config.project_id" not in result.stdout
+
+
+def test_other_formats_of_a_drift_name_what_is_not_to_be_seen(team: Team) -> None:
+    team.server.app.dashboard.remove("destination", team.ids["orders"])
+    sarif = team.run("plan", "--drift-only", "--format", "sarif").document
+    assert [each["ruleId"] for each in sarif["runs"][0]["results"]] == ["gone-or-hidden"]
+    annotated = team.run("plan", "--drift-only", "--format", "github")
+    assert "gone-or-hidden" in annotated.stdout
 
 
 @BOTH
@@ -138,7 +162,7 @@ def test_part_of_an_account_is_looked_at(team: Team) -> None:
 
 def test_a_plan_also_says_what_is_gone(team: Team) -> None:
     team.server.app.dashboard.remove("destination", team.ids["orders"])
-    lines = team.run("plan").stdout.splitlines()
+    lines = team.run("plan", "--recreate", "orders").stdout.splitlines()
     assert "    gone from Fivetran since it was applied" in lines
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in lines
 

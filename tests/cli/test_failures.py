@@ -74,10 +74,12 @@ def test_http_to_another_host_is_refused_before_anything_is_sent(orders: Project
     assert "Traceback" not in result.stderr
 
 
-def test_an_unknown_id_names_the_place(orders: Project, server: Fivetran) -> None:
-    orders.groups("  orders:\n    id: no_such\n")
+@pytest.mark.parametrize(("id", "code"), [("no_such", "gone-or-hidden"), ("decent_drops", "unknown-id")])
+def test_an_unknown_id_names_the_place(orders: Project, server: Fivetran, id: str, code: str) -> None:
+    server.app.dashboard.add_group("orders", "decent_dropsy")
+    orders.groups(f"  orders:\n    id: {id}\n")
     result = orders.against(server, "plan")
-    assert (result.exit, the_error(result.stderr)) == (1, "unknown-id")
+    assert (result.exit, the_error(result.stderr)) == (1, code)
     assert "specs/groups/main.yaml:4:9" in result.stderr
 
 

@@ -15,7 +15,7 @@ from saved_plans import HONEST, World, prepared, sent_by
 from reconciler.engine.expectation import Expectation, expectation_of
 from reconciler.engine.planfile import SavedPlan, decoded_plan, encoded_plan
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Change, FieldChange, Risk
+from reconciler.model.plan import Action, Change, Connection, FieldChange, Risk
 
 
 @pytest.fixture
@@ -34,9 +34,16 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
     [changed] = [each for each in changes if str(each.address) == address]
-    shown = expectation_of(changed, None, None, {}, ())
+    shown = expectation_of(changed, None, {}, ())
     expected = tuple(
-        replace(each, action=shown.action, id=shown.id, fields=shown.fields)
+        replace(
+            each,
+            action=shown.action,
+            id=shown.id,
+            fields=shown.fields,
+            connections=shown.connections,
+            recognised_by=shown.recognised_by,
+        )
         if each.address == address
         else each
         for each in saved.expected
@@ -51,8 +58,7 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     effective = {each.address: each for each in saved.expected}
     plan = replace(saved.plan, changes=(*kept, *more))
     expected = tuple(
-        effective.get(str(each.address)) or expectation_of(each, None, None, {}, ())
-        for each in plan.effective
+        effective.get(str(each.address)) or expectation_of(each, None, {}, ()) for each in plan.effective
     )
     scope = {*saved.scope, *(str(each.address) for each in more)}
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
@@ -83,6 +89,13 @@ def elsewhere(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any)
     fields = tuple(replace(each, after=value) if each.path == path else each for each in change.fields)
     assert fields != change.fields
     return with_change(saved, address, fields=fields)
+
+
+def called(saved: SavedPlan, **live: Any) -> SavedPlan:
+    """The same plan with something else shown of the destination that it deletes."""
+    [change] = [each for each in saved.plan.changes if str(each.address) == "destination.old"]
+    assert change.live is not None
+    return with_change(saved, "destination.old", live=replace(change.live, **live))
 
 
 VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
@@ -135,6 +148,13 @@ VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
     "shown otherwise than held to": lambda _, saved: replace(
         saved, plan=elsewhere(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
     ),
+    "shown under another name than held to": lambda _, saved: replace(
+        saved, plan=called(saved, name="Rubbish").plan
+    ),
+    "shown with a connection that nobody is held to": lambda _, saved: replace(
+        saved, plan=called(saved, connections=(Connection("log", "fivetran_log", True),)).plan
+    ),
+    "a deletion of what has another name": lambda _, saved: called(saved, name="Rubbish"),
     "shown as less than held to": lambda _, saved: replace(saved, plan=with_less(saved, "group.old").plan),
 }
 

@@ -105,7 +105,8 @@ def test_a_plan_that_is_refused_says_so(step: Step, server: Fivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     step.project.write(
-        "specs/groups/main.yaml", f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}}}\n"
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}, name: old}}\n",
     )
     result = step.run(server, "plan")
     assert result.exit == 3

@@ -39,15 +39,16 @@ def team(project: Project, server: Fivetran) -> Project:
 def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Fivetran) -> None:
     before = len(server.writes)
     result = team.against(server, "graph")
-    assert result.exit == 0
+    assert result.exit == 1, "one of them is not to be seen"
+    assert "error[gone-or-hidden]: destination.orders" in result.stderr
     assert server.writes[before:] == []
     assert [line for line in result.stdout.splitlines() if "classDef" not in line] == [
         "flowchart LR",
         '  group_brand_new["group.brand_new<br/>quote #34; #91;bracket#93;"]:::create',
         '  group_orders["group.orders"]:::no_op',
-        '  destination_orders["destination.orders<br/>big_query"]:::create',
+        '  destination_orders["destination.orders<br/>big_query"]',
         '  group_sales["group.sales"]:::delete',
-        '  destination_sales["destination.sales"]:::delete',
+        '  destination_sales["destination.sales<br/>big_query"]:::delete',
         "  group_orders --> destination_orders",
         "  group_sales --> destination_sales",
     ]
@@ -58,11 +59,22 @@ def test_as_a_document(team: Project, server: Fivetran) -> None:
     assert {node["address"]: node["action"] for node in document["nodes"]} == {
         "group.brand_new": "create",
         "group.orders": "no-op",
-        "destination.orders": "create",
+        "destination.orders": None,
         "group.sales": "delete",
         "destination.sales": "delete",
     }
-    assert document["exit"] == {"code": 0, "reason": "ok"}
+    assert [each["code"] for each in document["warnings"]] == ["gone-or-hidden"]
+    assert document["exit"] == {"code": 1, "reason": "failed"}
+
+
+def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server: Fivetran) -> None:
+    server.app.dashboard.remove("group", server.app.dashboard.group_ids("orders")[0])
+    nodes = team.against(server, "graph", "--format", "json").document["nodes"]
+    assert {node["address"] for node in nodes if node["action"] is None} == {
+        "group.orders",
+        "destination.orders",
+    }
+    assert team.against(server, "graph", "--exclude", "orders").exit == 0
 
 
 def test_offline_only_the_specs_are_drawn(team: Project, server: Fivetran) -> None:

@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-from harness import Fivetran, Project, Result
+from applied_pairs import PAIR, Team, the_error
+from harness import Fivetran, Project
 
 from reconciler.emulator.fault_text import parse_fault
-
-PAIR = """\
-  {key}:
-    destination:
-      service: big_query
-      region: GCP_US_EAST4
-      time_zone_offset: "0"
-      config: {{project_id: acme, data_set_location: US}}
-"""
-
-
-class Team:
-    """A project with a few applied pairs."""
-
-    def __init__(self, project: Project, server: Fivetran) -> None:
-        self.project, self.server = project, server
-        self.settings = ""
-        self.declare("orders", "sales")
-        assert self.apply().exit == 0
-
-    def declare(self, *keys: str, removed: str = "", settings: str = "", extra: str = "") -> None:
-        """Pairs by key, and whatever else stands in the files."""
-        self.project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {self.server.account_id}\nspecs: ['groups/*.yaml']\n{settings}",
-        )
-        groups = "".join(PAIR.format(key=key) for key in keys)
-        text = "version: 1\n" + (f"groups:\n{groups}{extra}" if groups or extra else "")
-        self.project.write("specs/groups/main.yaml", text + (f"removed:\n{removed}" if removed else ""))
-
-    def apply(self, *options: str) -> Result:
-        return self.project.against(self.server, "apply", "--auto-approve", *options)
-
-    def plan(self, *options: str) -> Result:
-        return self.project.against(self.server, "plan", *options)
-
-    def id_of(self, key: str) -> str:
-        [id] = self.server.app.dashboard.group_ids(key)
-        return id
-
-    def writes_of(self, *options: str) -> list[str]:
-        """Apply, which must succeed; the writes that it sent."""
-        before = len(self.server.writes)
-        result = self.apply(*options)
-        assert result.exit == 0, result.stdout + result.stderr
-        return self.server.writes[before:]
-
-    @property
-    def state(self) -> Path:
-        return self.project.folder / "specs" / ".reconciler" / "state.json"
 
 
 @pytest.fixture
 def team(project: Project, server: Fivetran) -> Team:
     """Two applied pairs, `orders` and `sales`."""
     return Team(project, server)
-
-
-def the_error(result: Result) -> str:
-    [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
-    return line.removeprefix("error[").partition("]")[0]
 
 
 def test_a_tombstone_deletes_the_destination_and_then_its_group(team: Team) -> None:
@@ -83,7 +28,9 @@ def test_a_tombstone_deletes_the_destination_and_then_its_group(team: Team) -> N
     again = team.plan("--detailed-exitcode")
     assert again.exit == 0
     assert "warning[removal-done]" in again.stderr
-    assert "orders" not in team.state.read_text()
+    state = json.loads(team.state.read_text())
+    assert state["removals"] == {"orders": {"extent": "pair", "id": id}}
+    assert {address.partition(".")[2] for address in state["records"]} == {"sales"}
 
 
 def test_only_the_destination_goes_where_that_is_asked(team: Team) -> None:
@@ -220,7 +167,7 @@ def test_another_key_is_no_way_around_protection(team: Team) -> None:
     id, settings = team.id_of("orders"), "protected: ['ord*']\n"
     team.declare("sales", removed=f"  - {{group: orders, id: {id}, forget: true}}\n", settings=settings)
     assert team.writes_of() == []
-    team.declare("sales", removed=f"  - {{group: zz_dev, id: {id}}}\n", settings=settings)
+    team.declare("sales", removed=f"  - {{group: zz_dev, id: {id}, name: orders}}\n", settings=settings)
     result = team.apply()
     assert (result.exit, the_error(result)) == (3, "protected")
 
@@ -261,6 +208,8 @@ def test_deletions_are_held_back_when_something_before_them_fails(team: Team) ->
         ("  - {group: gone}\n", "missing-key"),
         ("  - {group: gone, id: ID, forget: true, only: destination}\n", "wrong-shape"),
         ("  - {group: gone, id: ID, onyl: destination}\n", "unknown-key"),
+        ("  - {group: gone, id: ID, name: 7}\n", "wrong-shape"),
+        ("  - {group: gone, id: ID, nmae: orders}\n", "unknown-key"),
     ],
 )
 def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(

@@ -127,3 +127,23 @@ def test_json_says_which_change_is_blocked_by_what(lake: Project, server: Fivetr
     lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     result = lake.against(server, "plan", "--format", "json")
     assert [change["blocked_by"] for change in result.document["changes"]] == [["protected"]]
+
+
+@pytest.mark.parametrize("refused", ["DELETE /v1/destinations/*", "POST /v1/destinations"])
+def test_what_failed_half_way_does_not_explain_a_later_absence(
+    lake: Project, server: Fivetran, refused: str
+) -> None:
+    """Whatever comes of a replacement that failed: once all is in effect, a destination that is gone is an error."""
+    from reconciler.emulator.fault_text import parse_fault
+
+    lake.groups(LAKE.replace("BUCKET", "second") + ALLOWED)
+    server.app.faults.add(parse_fault(f"{refused} times 1 status 400"))
+    assert lake.against(server, "apply", "--auto-approve").exit == 6
+    server.app.faults.clear()
+    bucket = "first" if refused.startswith("DELETE") else "second"
+    lake.groups(LAKE.replace("BUCKET", bucket) + ALLOWED)
+    assert lake.against(server, "apply", "--auto-approve").exit == 0
+    [id] = server.ids("destinations")
+    server.app.dashboard.remove("destination", id)
+    result = lake.against(server, "plan")
+    assert (result.exit, the_error(result)) == (1, "gone-or-hidden")

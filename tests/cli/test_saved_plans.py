@@ -23,6 +23,7 @@ from saved_plans import (
     World,
     again,
     changed,
+    forgotten,
     gone,
     postgres,
     prepared,
@@ -445,26 +446,31 @@ drift(
 drift(
     "a destination vanished",
     lambda world: gone(world, "orders", Kind.DESTINATION),
-    "destination.orders is not as it was reviewed: it is gone from Fivetran",
+    "destination.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a group vanished",
     lambda world: gone(world, "orders", Kind.DESTINATION, Kind.GROUP),
-    "destination.orders is not as it was reviewed: it is gone from Fivetran",
+    "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "the group of something new vanished",
     lambda world: gone(world, "half", Kind.GROUP),
-    "destination.half is not as it was reviewed: group.half is gone from Fivetran",
+    "group.half is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a pair was recreated",
     lambda world: again(world, "AWS_US_EAST_1"),
+    "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
+)
+drift(
+    "a pair was recreated, and the former one forgotten",
+    lambda world: [again(world, "AWS_US_EAST_1"), forgotten(world, "orders")],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(
-    "a pair was recreated as it was planned",
-    lambda world: again(world, "AWS_US_WEST_2"),
+    "a pair was recreated as it was planned, and the former one forgotten",
+    lambda world: [again(world, "AWS_US_WEST_2"), forgotten(world, "orders")],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(

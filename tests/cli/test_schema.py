@@ -120,6 +120,12 @@ def test_what_is_wrong_by_itself_does_not_fit(destination: str) -> None:
     assert not SPEC.is_valid(entry(destination))
 
 
+def test_removals_fit() -> None:
+    more = ("", ', name: " two  blanks"', ", name: x, only: destination", ", forget: true")
+    entries = "".join(f"  - {{group: one, id: x{each}}}\n" for each in more)
+    SPEC.validate(spec_of(f"version: 1\nremoved:\n{entries}"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -128,6 +134,8 @@ def test_what_is_wrong_by_itself_does_not_fit(destination: str) -> None:
         "version: 1\ngroups:\n  Wrong-Key: {}\n",
         "version: 1\ngroups:\n  one: {nam: x}\n",
         'version: 1\ngroups:\n  one: {name: " x"}\n',
+        "version: 1\nremoved:\n  - {group: one, id: x, name: 7}\n",
+        "version: 1\nremoved:\n  - {group: one, id: x, nmae: y}\n",
         "version: 1\nprofiles:\n  one: {profile: two}\n",
         "version: 1\nprofiles:\n  one: {service: snowflake, config: {databse: x}}\n",
     ],

@@ -81,24 +81,42 @@ def test_the_list_has_every_address_with_its_id_and_marks(memory: Memory) -> Non
 
 def test_an_interrupted_and_untested_record_is_marked(memory: Memory) -> None:
     state = json.loads(memory.file.read_text())
-    intent = {"action": "create", "name": "orders", "namesakes": ["one", "two"], "at": "2026-11-23T10:00:00Z"}
+    begun, sent = "2026-11-23T10:00:00+00:00", "2026-11-23T10:00:07+00:00"
+    intent = {
+        "action": "create",
+        "name": "orders",
+        "namesakes": ["one", "two"],
+        "begun": {"own": begun},
+        "sent": {"own": sent},
+    }
     state["records"]["destination.orders"] |= {"intent": intent, "unverified": True, "id": None}
     memory.file.write_text(json.dumps(state))
     assert memory.state("list").stdout.splitlines()[-1].endswith("protected, unverified, interrupted")
     shown = memory.state("show", "destination.orders").stdout
-    assert 'create of "orders" at 2026-11-23T10:00:00Z, beside 2 namesakes' in shown
+    times = "at 2026-11-23 10:00:00 UTC, sent at 2026-11-23 10:00:07 UTC at the latest"
+    assert f'create of "orders" {times}, beside 2 namesakes' in shown
     assert "(not known yet)" in shown
     [record] = memory.state("show", "destination.orders", "--format", "json").document["records"]
-    assert record["interrupted"] == intent
+    assert record["interrupted"] == {
+        "action": "create",
+        "name": "orders",
+        "namesakes": ["one", "two"],
+        "at": begun,
+        "sent_at": sent,
+    }
     assert record["marks"] == ["protected", "unverified", "interrupted"]
 
 
 def test_a_secret_without_a_fingerprint_is_called_so(memory: Memory) -> None:
     state = json.loads(memory.file.read_text())
-    state["records"]["destination.orders"]["fingerprints"]["config"]["secret_key"] = ""
+    state["records"]["destination.orders"]["fingerprints"]["config"] = {
+        "secret_key": "",
+        "brand_new": "hidden",
+    }
     memory.file.write_text(json.dumps(state))
     shown = memory.state("show", "destination.orders").stdout
     assert "(secret, cannot be compared: no fingerprint)" in shown
+    assert "(hidden, cannot be compared: no fingerprint)" in shown
     assert "fingerprint present" not in shown
 
 
@@ -108,7 +126,7 @@ def test_all_is_shown_of_an_address_but_no_secret(memory: Memory) -> None:
     told = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[1:])
     assert told["config.project_id"] == '"acme"'
     assert told["config.secret_key"] == "(secret, fingerprint present)"
-    assert told["config.brand_new"] == "(hidden)"
+    assert told["config.brand_new"] == "(hidden, fingerprint present)"
     fingerprint = json.loads(memory.file.read_text())["records"]["destination.orders"]["fingerprints"]
     for form in ("text", "json"):
         told = memory.state("show", "orders", "--format", form).stdout
@@ -123,7 +141,7 @@ def test_a_key_shows_both_addresses_of_a_pair(memory: Memory) -> None:
     [group, destination] = document["records"]
     assert group["applied"] == [{"path": ["name"], "value": "orders"}]
     assert {"path": ["config", "brand_new"], "hidden": True} in destination["applied"]
-    assert destination["fingerprints"] == [["config", "secret_key"]]
+    assert destination["fingerprints"] == [["config", "brand_new"], ["config", "secret_key"]]
     assert document["exit"] == {"code": 0, "reason": "ok"}
 
 

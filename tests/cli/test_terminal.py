@@ -75,6 +75,112 @@ def test_nobody_is_asked_about_a_plan_that_nobody_sees(file: str, folder: Path) 
         assert "error[no-terminal]" in terminal.seen + (folder / "redirected").read_text()
 
 
+LAKE = """\
+version: 1
+groups:
+  lake:
+    name: Data lake
+    destination:
+      service: managed_data_lake
+      region: AWS_US_EAST_1
+      time_zone_offset: "0"
+      config: {storage_provider: AWS, bucket: BUCKET, prefix_path: a, region: us-east-1,
+        fivetran_role_arn: "arn:aws:iam::123456789012:role/lake"}
+      lifecycle: {allow_replace: true}
+"""
+
+
+@dataclass
+class Destruction:
+    """A folder whose specs destroy what exists: pairs that were never applied from here, and a data lake."""
+
+    folder: Path
+    server: Fivetran
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def declare(self, removed: str, *, replaced: bool) -> None:
+        dashboard = self.server.app.dashboard
+        (self.folder / "specs/reconciler.yaml").write_text(
+            f"{PROJECT}limits: {{deletes: 9, replacements: 9}}\n"
+        )
+        lines = ""
+        for name in removed:
+            self.ids[name] = dashboard.add_group(f"{name} prod")
+            dashboard.add_destination(self.ids[name], "snowflake", config={"database": "X"})
+            lines += f"  - {{group: {name}, id: {self.ids[name]}, name: {name} prod}}\n"
+        if replaced:
+            self.ids["lake"] = dashboard.add_group("Data lake")
+            dashboard.add_destination(
+                self.ids["lake"], "managed_data_lake", config={"storage_provider": "AWS", "bucket": "first"}
+            )
+        bucket = LAKE.replace("BUCKET", "second") if replaced else "version: 1\ngroups:\n  new: {}\n"
+        specs = bucket + (f"removed:\n{lines}" if lines else "")
+        (self.folder / "specs/groups/main.yaml").write_text(specs)
+
+    def asked(self, answer: str, *options: str) -> tuple[int, str]:
+        """Exit code and question of an apply that gets this answer, on one line."""
+        environ = credentials(self.server.url)
+        with AtTerminal("apply", *options, directory=self.folder, **environ) as terminal:
+            terminal.wait_for(" to go on: ")
+            terminal.type(answer)
+            code = terminal.end()
+            return code, " ".join(terminal.text.partition("Apply these changes")[2].split())
+
+
+@pytest.fixture
+def destruction(folder: Path, server: Fivetran) -> Destruction:
+    return Destruction(folder, server)
+
+
+def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> None:
+    """A group and its destination are one."""
+    destruction.declare("a", replaced=False)
+    id = destruction.ids["a"]
+    for answer in ("yes\n", "1\n", "A\n", "\n", "\x04"):
+        code, question = destruction.asked(answer)
+        assert code == 1
+        assert (
+            f'? This deletes group.a ("a prod", id {id}) and its destination (snowflake). Type its key, a,'
+            in question
+        )
+        assert destruction.server.writes == []
+    assert destruction.asked("a\n")[0] == 0
+    assert f"DELETE /v1/groups/{id}" in destruction.server.writes
+
+
+def test_what_replaces_one_entry_asks_for_its_key(destruction: Destruction) -> None:
+    destruction.declare("", replaced=True)
+    code, question = destruction.asked("yes\n")
+    assert (code, destruction.server.writes) == (1, [])
+    shown = f'This replaces destination.lake ("Data lake", id {destruction.ids["lake"]}, managed_data_lake).'
+    assert f"{shown} Type its key, lake, to go on:" in question
+    destruction.asked("lake\n")
+    assert destruction.server.writes[0] == f"DELETE /v1/destinations/{destruction.ids['lake']}"
+
+
+def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -> None:
+    destruction.declare("ab", replaced=True)
+    for answer in ("yes\n", "a\n", "5\n", "2\n"):
+        code, question = destruction.asked(answer)
+        assert (code, destruction.server.writes) == (1, [])
+    assert "This deletes 2 and replaces 1 entries: " in question
+    assert all(
+        each in question for each in ('"a prod"', '"b prod"', '"Data lake"', *destruction.ids.values())
+    )
+    assert "Type their number, 3, to go on:" in question
+    destruction.asked("3\n")
+    assert len([call for call in destruction.server.writes if call.startswith("DELETE")]) == 5
+
+
+def test_what_is_approved_already_is_only_asked_about_its_account(destruction: Destruction) -> None:
+    destruction.declare("a", replaced=False)
+    environ = credentials(destruction.server.url)
+    with AtTerminal("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
+        terminal.wait_for(QUESTION)
+        terminal.type("yes\n")
+        assert terminal.end() == 0
+
+
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
 def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
     with AtTerminal("apply", "--sandbox", directory=folder) as terminal:

@@ -106,7 +106,7 @@ def test_the_document_has_the_settings_that_the_provider_knows(orders: Project, 
             "project_id": "acme",
             "data_set_location": "US",
             "secret_key": "(sensitive value)",
-            "new_at_fivetran": None,
+            "new_at_fivetran": "(sensitive value)",  # as of a secret: that it is set
         },
         "run_setup_tests": True,
         "trust_certificates": True,
@@ -199,7 +199,8 @@ def refused(project: Project, server: Fivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     project.write(
-        "specs/groups/main.yaml", f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}}}\n"
+        "specs/groups/main.yaml",
+        f"version: 1\ngroups:\n{ENTRY}removed:\n  - {{group: old, id: {other}, name: old}}\n",
     )
 
 

@@ -86,6 +86,15 @@ def _test_answer(account: EmulatedAccount) -> Any:
     return sorted(account.post(f"/v1/destinations/{identifier}/test").data)
 
 
+def _key_kind(account: EmulatedAccount) -> Any:
+    return sorted(account.get("/v1/account/info").data)
+
+
+def _hidden(account: EmulatedAccount) -> Any:
+    identifier = account.dashboard.add_group("theirs")
+    return len(account.get("/v1/groups").data["items"]), account.get(f"/v1/groups/{identifier}").status
+
+
 def _limit(account: EmulatedAccount) -> Any:
     return account.get("/v1/groups?limit=0").status
 
@@ -123,6 +132,10 @@ def _retry_after(account: EmulatedAccount) -> Any:
     return written and ("number" if written.isdigit() else "date" if "GMT" in written else "other")
 
 
+def _date(account: EmulatedAccount) -> Any:
+    return account.get("/v1/groups").headers.get("Date")
+
+
 def _approval(account: EmulatedAccount) -> Any:
     path = f"/v1/destinations/{account.created('snowflake', SNOWFLAKE)}/certificates"
     owner = account.get("/v1/account/info").data["user_id"]
@@ -154,6 +167,9 @@ PROBES: dict[str, Probe] = {
     "tests_not_run": created("snowflake", SNOWFLAKE, "setup_tests"),
     "test_answer": _test_answer,
     "created_code": created("snowflake", SNOWFLAKE),
+    "key_kind": _key_kind,
+    "visible_groups": _hidden,
+    "hidden_answer": _hidden,
     "limit_out_of_range": _limit,
     "group_names": _names,
     "duplicate_group_name": _twice,
@@ -171,6 +187,8 @@ PROBES: dict[str, Probe] = {
     "platform_connection": _platform_connection,
     "warnings_count_as": _warning,
     "retry_after": _retry_after,
+    "date_header": _date,
+    "date_skew": _date,
     "approval_status": _approval,
     "approver": _approval,
     "repeated_approval": _approval,
@@ -186,15 +204,21 @@ PROBES: dict[str, Probe] = {
         "managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}, "networking_method"
     ),
 }
-NUMBERS: dict[str, tuple[float, ...]] = {"private_link_seconds": (0.0, 60.0)}
-"""Two values for switches that take any number."""
+SAMPLES: dict[str, tuple[Any, ...]] = {
+    "private_link_seconds": (0.0, 60.0),
+    "date_skew": (0.0, -90.0),
+    "visible_groups": ("all", "mine_*"),
+}
+"""Two values for switches that take any number, or a text of some form."""
+GIVEN = {"hidden_answer": {"visible_groups": "mine_*"}}
+"""Other switches that a probe needs."""
 QUOTAS = {"retry_after": "off,group=1"}
 """Limits that a probe needs."""
 
 
 def settings_of(name: str) -> tuple[Any, ...]:
     """The values of a switch."""
-    return get_args(Behaviour.model_fields[name].annotation) or NUMBERS[name]
+    return get_args(Behaviour.model_fields[name].annotation) or SAMPLES[name]
 
 
 def test_every_switch_has_a_probe() -> None:
@@ -205,7 +229,8 @@ def test_every_switch_has_a_probe() -> None:
 def test_every_setting_shows(name: str) -> None:
     seen: dict[Any, str] = {}
     for value in settings_of(name):
-        account = EmulatedAccount(**{name: value}, app={"quota": parse_quota(QUOTAS.get(name, "off"))})
+        switches = {**GIVEN.get(name, {}), name: value}
+        account = EmulatedAccount(**switches, app={"quota": parse_quota(QUOTAS.get(name, "off"))})
         seen[value] = json.dumps(PROBES[name](account), sort_keys=True)
         assert account.failures() == []
         account.emulator.close()

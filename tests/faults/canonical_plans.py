@@ -81,11 +81,19 @@ class Scene:
         more = {"removed": self.removed} if removed else {}
         self.stage.declare(groups, **more)
 
+    def delete_lines(self) -> None:
+        """Somebody deletes what stands below `removed:`, as a message tells them to."""
+        self.declare(self.groups)
+
     def managed(self, groups: Mapping[str, Any]) -> None:
         """Have an earlier run make this."""
         self.declare(groups)
         self.stage.attempt()
         assert set(groups) <= self.names_of_all()
+
+    def removal_of(self, name: str) -> dict[str, Any]:
+        """A removal that means the same without a memory."""
+        return {"group": name, "id": self.id_of(name), "name": name}
 
     def id_of(self, name: str) -> str:
         """The one group of that name."""
@@ -198,7 +206,7 @@ def replaced(scene: Scene) -> None:
 
 def removed(scene: Scene) -> None:
     scene.managed({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
-    scene.declare({"sales": {"destination": BIG_QUERY}}, {"group": "finance", "id": scene.id_of("finance")})
+    scene.declare({"sales": {"destination": BIG_QUERY}}, scene.removal_of("finance"))
 
 
 def removed_with_connection(scene: Scene) -> None:
@@ -208,7 +216,7 @@ def removed_with_connection(scene: Scene) -> None:
     scene.belongs[own] = "connection.finance"
     scene.declare(
         {"sales": {"destination": BIG_QUERY}},
-        {"group": "finance", "id": id, "with_platform_connection": True},
+        {**scene.removal_of("finance"), "with_platform_connection": True},
     )
 
 
@@ -227,7 +235,7 @@ def mixed(scene: Scene) -> None:
             "fresh": {"destination": BIG_QUERY},
             "kept": {"destination": BIG_QUERY},
         },
-        {"group": "gone", "id": scene.id_of("gone")},
+        scene.removal_of("gone"),
     )
 
 

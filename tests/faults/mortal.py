@@ -26,7 +26,7 @@ from urllib3 import HTTPResponse
 
 from reconciler.api.inprocess import WsgiAdapter
 from reconciler.emulator.app import Emulator
-from reconciler.emulator.fault_kinds import Kind, Phase
+from reconciler.emulator.fault_kinds import EFFECT_AFTER, Kind, Phase
 from reconciler.emulator.faults import Fault
 from reconciler.emulator.history import Exchange
 from reconciler.model.plan import Action
@@ -47,6 +47,7 @@ class Point(StrEnum):
 
     BEFORE_SENDING = "before it is sent"
     BEFORE_EFFECT = "sent, before its effect"
+    LATE_EFFECT = "sent, and its effect comes later"
     AFTER_EFFECT = "after its effect, before any answer"
     MID_ANSWER = "in the middle of its answer"
     BEFORE_RECORD = "after its answer, before it is remembered"
@@ -63,11 +64,12 @@ ANY = "*"
 @dataclass(frozen=True)
 class Moment:
     """When to die: at a point of the call of this name that comes after `earlier` others of that name, or with
-    `ANY` of the call that comes after so many others."""
+    `ANY` of the call that comes after so many others. An effect that comes later comes so many seconds `late`."""
 
     call: str
     point: Point
     earlier: int = 0
+    late: float = 8.0
 
 
 class Names:
@@ -206,9 +208,17 @@ class Life:
         point = self._at if meant else None
         if point is Point.BEFORE_SENDING:
             self.die()
-        if point is Point.BEFORE_EFFECT:
+        if self.moment is not None and point in {Point.BEFORE_EFFECT, Point.LATE_EFFECT}:
+            late = {EFFECT_AFTER: str(self.moment.late)} if point is Point.LATE_EFFECT else {}
             self._account.app.faults.add(
-                Fault(Kind.RESET, request.method or "", request.path_url, Phase.BEFORE_EFFECT, last=1)
+                Fault(
+                    Kind.RESET,
+                    request.method or "",
+                    request.path_url,
+                    Phase.BEFORE_EFFECT,
+                    last=1,
+                    options=late,
+                )
             )
             try:
                 inner.send(request, **options)
@@ -284,14 +294,16 @@ class Life:
 
 
 def is_announced(call: str, state: State) -> bool:
-    """Whether a memory has an intent for a call, or says for a test that the write before it is done."""
+    """Whether a memory has an intent for a call, with a mark where it creates something, or says for a test that the
+    write before it is done."""
     verb, _, _ = call.partition(" ")
     records = {str(address): record for address, record in state.records.items()}
     record = records.get(address_of(call))
     if record is None:
         return False
     if record.intent is not None:
-        return record.intent.action in _ANNOUNCED_BY[verb]
+        is_marked = record.intent.sent is not None or verb != "create"
+        return is_marked and record.intent.action in _ANNOUNCED_BY[verb]
     return verb == "test" and record.id is not None and record.unverified
 
 

@@ -26,6 +26,8 @@ from harness import Fivetran, Project, credentials
 from reconciler.emulator.serve import serving
 from reconciler.emulator.setup_tests import SetupTest
 
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+"""A limit on the size of files would leave modules cut short beside the sources, for every later process."""
 TOO_LARGE = "File too large"  # what a limit on the size of files says, in place of a full disk
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 
@@ -64,6 +66,7 @@ class Team:
                 *options,
                 directory=self.project.folder,
                 TMPDIR=str(self.refuge),
+                **NO_BYTECODE,
                 **credentials(url),
             ) as process,
         ):
@@ -125,6 +128,7 @@ def test_without_room_for_the_key_nothing_is_even_read(team: Team) -> None:
         *APPLY,
         command=[sys.executable, "-c", small],
         directory=team.project.folder,
+        **NO_BYTECODE,
         **credentials(team.server.url),
     ) as process:
         ended = process.end()
@@ -158,6 +162,24 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(in_flight: i
     assert sorted(records) == [f"group.{name}" for name in team.names[:in_flight]]
     assert all(record["id"] for record in records.values())
     assert team.plan_wants() == [f"group.{name}" for name in team.names[in_flight:]]
+    team.goes_on()
+
+
+def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> None:
+    """S-11. The first one is made and remembered; the disk is full when the second one is about to leave."""
+    with team.applying() as (process, gate):
+        no_larger_files(process, team.journal.stat().st_size + 500)
+        gate.opened.set()
+        ended = process.end()
+    assert ended.code == 6
+    assert team.server.writes == ["POST /v1/groups"]
+    assert (
+        f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
+        in ended.err
+    )
+    assert ended.err.count("error[not-remembered]") == 1
+    assert "+ group.north  skipped    not tried after `not-remembered`\n" in ended.out
+    assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
     team.goes_on()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
 from faults.canonical_plans import SITUATIONS, Situation
 from faults.mortal import ANY, ON_RECORD, Moment, Point
-from faults.theatre import played, steps_in_files, undisturbed
+from faults.theatre import Play, played, steps_in_files, undisturbed
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -18,6 +18,9 @@ SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 
 THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER, Point.BEFORE_RECORD})
 """Points that differ from their neighbours in nothing but what is remembered."""
+
+NOTHING_WITHOUT_A_MEMORY = frozenset({Point.LATE_EFFECT})
+"""Who does not know that something was sent cannot wait for it."""
 
 SHOWN_BY = {
     "create": ("/v1/groups", "/v1/destinations/*"),
@@ -39,7 +42,7 @@ def cells(situation: Situation, point: Point) -> Iterator[Cell]:
     """Every call of a situation, dying at this point of it."""
     for moment in moments(situation, point):
         yield Cell(moment, workers=1, lost=False)
-        if point not in THE_SAME_WITHOUT_A_MEMORY:
+        if point not in THE_SAME_WITHOUT_A_MEMORY | NOTHING_WITHOUT_A_MEMORY:
             yield Cell(moment, workers=1, lost=True)
         if situation.name in SEVERAL_AT_ONCE:
             yield Cell(moment, workers=4, lost=False)
@@ -72,6 +75,30 @@ def test_whoever_comes_after_finishes(situation: Situation, point: Point) -> Non
         die_and_go_on(situation, cell)
 
 
+@pytest.mark.parametrize("late", [1.0, 60.0])
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_what_a_dead_run_has_sent_may_take_effect_soon_and_late(situation: Situation, late: float) -> None:
+    """S-18. Sooner than a run has looked at everything, and after some have ended."""
+    for moment in moments(situation, Point.LATE_EFFECT):
+        if moment.call.startswith("create"):
+            die_and_go_on(situation, Cell(replace(moment, late=late), workers=1, lost=False))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_after_a_create_that_nobody_answered_the_next_run_waits(situation: Situation) -> None:
+    """S-05. Nothing tells a request that is still on its way from one that will never have an effect."""
+    for point in (Point.BEFORE_SENDING, Point.BEFORE_EFFECT):
+        for moment in moments(situation, point):
+            with played(situation) as play:
+                play.run(moment)
+                again = play.run()
+                is_create = moment.call.startswith("create")
+                assert play.waits == is_create
+                assert not is_create or moment.call not in again.calls
+                play.go_on()
+                play.judge(lost=False)
+
+
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
 def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> None:
     """The key, the snapshot, the intents, each line, the snapshot at the end: before the step, or in the middle of
@@ -81,9 +108,40 @@ def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> N
     assert steps.count("write") >= 2, "the intents, and what became of them"
     for number in range(1, len(steps) + 1):
         with played(situation) as play:
-            play.run(step=number)
+            dead = play.run(step=number)
+            if not dead.calls:
+                check_nothing_is_awaited(play)
             play.go_on()
             play.judge(lost=False)
+
+
+def check_nothing_is_awaited(play: Play) -> None:
+    """What was certainly not sent is not waited for, and not looked for."""
+    before = len(play.history)
+    play.run()
+    assert not play.waits
+    lists = [each for each in play.history[before:] if (each.method, each.path) == ("GET", "/v1/groups")]
+    assert len(lists) <= 2, "one in the plan, and one in the check"
+
+
+@pytest.mark.parametrize("name", ["group only", "completed group"])
+def test_a_run_that_waits_may_die_at_every_step_in_its_own_files(name: str) -> None:
+    """It leaves what is known of the request that it waits for."""
+    [situation] = [each for each in SITUATIONS if each.name == name]
+    [moment, *_] = moments(situation, Point.BEFORE_EFFECT)
+    number = 1
+    while True:
+        with played(situation) as play:
+            play.run(moment)
+            survived = not play.run(step=number, may_survive=True).dead
+            play.run()
+            assert play.waits, f"after the death at step {number} it is not known any more"
+            play.go_on()
+            play.judge(lost=False)
+        if survived:
+            break
+        number += 1
+    assert number > len(("snapshot", "journal", "snapshot"))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
@@ -100,8 +158,9 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
     pairs = 0
     for situation in SITUATIONS * 8:
         lost = chance.random() < 0.25
+        points = [each for each in Point if not (lost and each in NOTHING_WITHOUT_A_MEMORY)]
         with played(situation) as play:
-            play.run(chance.choice(list(moments(situation, chance.choice(list(Point))))))
+            play.run(chance.choice(list(moments(situation, chance.choice(points)))))
             if lost:
                 play.account.forget()
             second = Moment(ANY, chance.choice(list(Point)), chance.randrange(2))
@@ -117,7 +176,7 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
 def test_every_combination(situation: Situation, point: Point) -> None:
     for moment in moments(situation, point):
         for workers in (1, 2, 4, 8):
-            for lost in (False, True):
+            for lost in (False, True) if point not in NOTHING_WITHOUT_A_MEMORY else (False,):
                 die_and_go_on(situation, Cell(moment, workers, lost))
 
 

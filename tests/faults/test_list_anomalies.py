@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from faults.canonical_plans import SITUATIONS, Situation
+from faults.canonical_plans import BIG_QUERY, SITUATIONS, Situation
 from faults.oracles import check_history
 from faults.theatre import Play, played
+from reconciliation import reconciliation
 
 from reconciler.emulator.fault_kinds import ON_LISTS, Kind
 from reconciler.emulator.fault_text import parse_fault
@@ -27,7 +28,8 @@ def lied_to(play: Play, lie: str) -> set[str]:
         return {each.code for each in error.diagnostics}
     finally:
         play.account.app.faults.clear()
-    return set()
+    assert play.account.planned is not None
+    return {each.code for each in play.account.planned.plan.blockers}
 
 
 @pytest.mark.parametrize("kind", sorted(ON_LISTS))
@@ -70,6 +72,33 @@ def test_without_a_memory_the_other_list_is_enough(path: str, kind: Kind) -> Non
         assert [each for each in play.history[before:] if each.mutating] == []
         play.go_on()
         play.judge(lost=True)
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+@pytest.mark.parametrize("kind", sorted(ON_LISTS))
+def test_what_an_id_names_is_asked_for_although_both_lists_lie(kind: Kind, forgotten: bool) -> None:
+    """Also a group without a destination, which only one of the lists could show."""
+    for order in ("creation", "newest-first"):
+        with reconciliation(list_order=order) as account:
+            groups = {"finance": {}, "sales": {"destination": BIG_QUERY}}
+            account.declare(groups)
+            account.apply()
+            ids = {key: account.app.dashboard.group_ids(key)[0] for key in groups}
+            account.declare({key: {**entry, "id": ids[key]} for key, entry in groups.items()})
+            if forgotten:
+                account.forget()
+            before = len(account.history)
+            account.app.faults.add(*(parse_fault(f"GET {path} {kind}") for path in LISTS))
+            if kind in REFUSALS:
+                with pytest.raises(ReconcilerError):
+                    account.plan()
+            else:
+                account.attempt()
+                assert account.planned is not None
+                assert account.planned.plan.blockers == ()
+            assert [each for each in account.history[before:] if each.mutating] == []
+            account.app.faults.clear()
+            assert account.plan().plan.effective == ()
 
 
 @pytest.mark.parametrize("kind", [Kind.MISSING_ITEM, Kind.EMPTY_LIST])

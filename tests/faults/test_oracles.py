@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from faults.canonical_plans import SITUATIONS
@@ -15,10 +16,12 @@ from faults.oracles import (
 )
 
 from reconciler.model.address import Address
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
 
 [REMOVED] = [situation for situation in SITUATIONS if situation.name == "removed"]
+NOW = Instant(datetime(2026, 3, 1, tzinfo=UTC))
 GROUP = ("create group.a", "created group")
 DESTINATION = ("create destination.a", "created destination")
 GONE = ("delete destination.a", "deleted destination")
@@ -71,7 +74,8 @@ def test_a_judge_knows_the_guilty(
         ("create group.a", None, False),
         ("create group.a", Record(id="x"), False),
         ("create group.a", Record(intent=Intent(Action.UPDATE, "a")), False),
-        ("create group.a", Record(intent=Intent(Action.CREATE, "a")), True),
+        ("create group.a", Record(intent=Intent(Action.CREATE, "a")), False),
+        ("create group.a", Record(intent=Intent(Action.CREATE, "a", sent=NOW)), True),
         ("delete group.a", Record(id="x", intent=Intent(Action.UPDATE, "a")), False),
         ("delete group.a", Record(id="x", intent=Intent(Action.DELETE, "a")), True),
         ("test group.a", Record(id="x"), False),

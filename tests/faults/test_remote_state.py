@@ -23,7 +23,7 @@ from background import Background
 from command_line import COMMAND, PATIENCE, environment
 from gate import Gate, gated, is_write
 from git_folder import git
-from harness import Fivetran, HastyClock, Project, Result, credentials
+from harness import SETTLED, Fivetran, HastyClock, Project, Result, credentials
 from shared_states import BRANCH, HOLDER, Bucket, Detour, Upstream, a_bucket, cloud, surroundings
 
 from reconciler.emulator.fault_text import parse_fault
@@ -126,6 +126,16 @@ class Runner:
         """The state that is there."""
         return json.loads(self.place.files()["state.json"])
 
+    def goes_on(self) -> None:
+        """An apply makes nothing that may still come of a run that was killed or cut off: all that it meant to make may
+        have been sent for as long as its lease ran. Then the next one does."""
+        held = self.run(*APPLY)
+        assert held.exit == 6, held.stdout + held.stderr
+        assert "may still take effect" in held.stdout
+        self.project.time_passes(timedelta(seconds=lease.LENGTH + lease.TOLERANCE) + SETTLED)
+        again = self.run(*APPLY)
+        assert again.exit == 0, again.stdout + again.stderr
+
     def is_done(self) -> None:
         """A plan is empty, nothing is there twice, and nobody holds the lock."""
         plan = self.run("plan", "--detailed-exitcode")
@@ -177,6 +187,8 @@ def group_writes(server: Fivetran) -> list[str]:
     names: dict[str, str] = {}
     told = []
     for each in server.app.history():
+        if each.effect_of:
+            continue
         if each.method == "POST" and each.path == "/v1/groups":
             told.append(f"group {each.body['name']}")
         elif each.method == "POST" and each.path == "/v1/destinations":
@@ -257,7 +269,7 @@ def test_whoever_has_to_wait_is_told_for_whom_and_until_when(anywhere: Runner) -
 
 
 @pytest.mark.parametrize("way", ["in time", "by hand"])
-def test_a_killed_holder_is_recovered(anywhere: Runner, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_a_killed_holder_is_recovered(anywhere: Runner, way: str) -> None:
     anywhere.wants("first", "second")
     with anywhere.waiting() as (process, _):
         process.signal(signal.SIGKILL)
@@ -272,13 +284,11 @@ def test_a_killed_holder_is_recovered(anywhere: Runner, monkeypatch: pytest.Monk
         assert "it is free by itself at 20" in refused.stdout
         broken = anywhere.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
-        again = anywhere.run(*APPLY)
     else:
-        with later(monkeypatch, minutes=5, seconds=50):
-            assert anywhere.run(*APPLY).exit == 5, "clocks may differ by a minute"
-        with later(monkeypatch, minutes=6, seconds=10):
-            again = anywhere.run(*APPLY)
-    assert again.exit == 0, again.stdout + again.stderr
+        anywhere.project.time_passes(timedelta(minutes=5, seconds=50))
+        assert anywhere.run(*APPLY).exit == 5, "clocks may differ by a minute"
+        anywhere.project.time_passes(timedelta(seconds=20))
+    anywhere.goes_on()
     assert len(anywhere.server.ids("groups")) == 2
     anywhere.is_done()
 
@@ -335,9 +345,7 @@ def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runn
     assert all(record["intent"] is None for record in anywhere.state["records"].values())
 
 
-def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(
-    anywhere: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere: Runner) -> None:
     anywhere.wants("first", "second", "third")
     arrived = iter(range(10))
     second = lambda method, path: method == "POST" and next(arrived) == 1  # noqa: E731 - as short as it is
@@ -346,11 +354,57 @@ def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(
         process.signal(signal.SIGKILL)
         process.end()
         gate.opened.set()
-    with later(monkeypatch, minutes=7):
-        again = anywhere.run(*APPLY)
-    assert again.exit == 0, again.stdout + again.stderr
+    anywhere.project.time_passes(timedelta(minutes=7))
+    anywhere.goes_on()
     assert anywhere.server.writes.count("POST /v1/groups") == 3
     assert all(record["id"] for record in anywhere.state["records"].values())
+    anywhere.is_done()
+
+
+@pytest.mark.parametrize("late", [30, 600])
+def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
+    """S-18. Later runs have other folders, and know only what the state at its place says."""
+    anywhere.wants("first", "second", form=PAIR)
+    for path in ("groups", "destinations"):
+        anywhere.server.app.faults.add(
+            parse_fault(f"POST /v1/{path} #1 before-effect close effect-after={late}")
+        )
+    assert anywhere.run(*APPLY).exit == 6
+    assert anywhere.state["records"]["group.first"]["intent"]["sent"]
+    for seconds in (0, 5, late, 0, SETTLED.total_seconds()):
+        anywhere.project.time_passes(timedelta(seconds=seconds))
+        last = anywhere.run(*APPLY)
+        assert last.exit in {0, 6}
+    assert last.exit == 0, last.stdout + last.stderr
+    assert sorted(group_writes(anywhere.server)) == [
+        "destination first",
+        "destination second",
+        "group first",
+        "group second",
+    ]
+    anywhere.is_done()
+
+
+@pytest.mark.parametrize("late", [60, 1_000])
+def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
+    """Nothing at the place of the state tells whether the request had left."""
+    anywhere.wants("first")
+    anywhere.server.app.faults.add(
+        parse_fault(f"POST /v1/groups #1 before-effect hang 600 effect-after={late}")
+    )
+    with anywhere.running(anywhere.server.url) as process:
+        eventually(lambda: anywhere.server.writes == ["POST /v1/groups"])
+        process.signal(signal.SIGKILL)
+        process.end()
+    anywhere.server.app.faults.clear()
+    assert anywhere.state["records"]["group.first"]["intent"]["sent"] is None
+    assert anywhere.run("state", "unlock", "--auto-approve").exit == 0
+    assert anywhere.run(*APPLY).exit == 6
+    anywhere.project.time_passes(SETTLED)  # settled it would be, if it had left when its run began
+    assert anywhere.run(*APPLY).exit == (6 if late > SETTLED.total_seconds() else 0)
+    anywhere.project.time_passes(timedelta(minutes=5))
+    assert anywhere.run(*APPLY).exit == 0
+    assert len(anywhere.server.ids("groups")) == 1
     anywhere.is_done()
 
 
@@ -610,8 +664,9 @@ def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_w
     assert len(anywhere.server.writes) < 20, "far from all"
     assert anywhere.place.files() == left, "nothing was written since"
     assert "Checked" not in result.stdout
-    # Whoever comes next finds all of them.
-    assert anywhere.run(*APPLY).exit == 0
+    # Whoever comes next finds all that were made.
+    anywhere.goes_on()
+    assert len(anywhere.server.writes) == 40
     anywhere.is_done()
 
 
@@ -691,7 +746,7 @@ def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leave
     assert "nothing has to be done with it" in " ".join(ended.err.split())
     (upstream.path / "hooks" / "pre-receive").unlink()
     assert in_git.run("state", "unlock", "--auto-approve").exit == 0
-    assert in_git.run(*APPLY).exit == 0
+    in_git.goes_on()
     assert in_git.server.writes.count("POST /v1/groups") == 2
     in_git.is_done()
 

@@ -15,14 +15,18 @@ from faults.mortal import Names
 
 from reconciler.emulator.app import Emulator
 from reconciler.emulator.delivery import LINE
-from reconciler.emulator.fault_kinds import Kind, Phase
+from reconciler.emulator.fault_kinds import EFFECT_AFTER, Kind, Phase
 from reconciler.emulator.faults import Fault
+
+LATE = 60.0
+"""Seconds until an effect that comes later."""
 
 
 class Held(StrEnum):
     """The moment of a request at which it is held."""
 
     BEFORE_EFFECT = "before its effect"
+    LATE_EFFECT = "before its effect, which comes later"
     AFTER_EFFECT = "after its effect"
     MID_HEADERS = "in the middle of the headers"
     MID_BODY = "in the middle of the body"
@@ -65,10 +69,19 @@ class Warden:
             with self._turn:
                 self.app.faults.add(fault)
                 return self.app(environ, start_response)
+        if self.at is Held.LATE_EFFECT:
+            self._pass_on_later(environ, start_response)
         if self.at is Held.AFTER_EFFECT:
             self.app(environ, start_response)
         self._hold()
         raise ConnectionAbortedError
+
+    def _pass_on_later(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        options = {EFFECT_AFTER: str(LATE)}
+        with self._turn:
+            self.app.faults.add(Fault(Kind.CLOSE, method, path, Phase.BEFORE_EFFECT, last=1, options=options))
+            self.app(environ, start_response)
 
     def _is_meant(self, environ: dict[str, Any]) -> bool:
         content = environ["wsgi.input"].read()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from canaries import watching
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from imagined_project import Entry, Expectation, Imagined, creations
+from imagined_project import Entry, Expectation, Imagined, Tombstone, creations
 from troubled_account import Account, Line, Project, Run, judge
 
 from reconciler.cli.exit import Exit
@@ -62,6 +62,10 @@ LOST = (
     "not-json",
     "before-effect close",
 )
+WRONG = {
+    "removal-needs-name", "removal-of-another", "removal-other-id", "removal-other-name", "removal-unknown-id",
+    "removed-and-declared",
+}  # fmt: skip
 numbers = st.integers(0, 7)
 actors = st.sampled_from([0, 0, 0, 1])
 hands = st.sampled_from([1, 4])
@@ -256,7 +260,12 @@ class Machine(RuleBasedStateMachine):
     def _remove(self, model: Imagined, number: int, extent: str) -> None:
         """With a tombstone that names the live group."""
         expected = model.expectation(self.account.contents)
-        bound = [key for key in model.entries if key in expected.bound and key != "anchor"]
+        given_up = {id for id, _ in model.tombstones.values()}
+        bound = [
+            key
+            for key in model.entries
+            if key != "anchor" and expected.bound.get(key, "") not in {"", *given_up}
+        ]
         for key in _pick(bound, number):
             entry = model.entries[key]
             if expected.problems or entry.was or (extent == "destination" and not entry.has_destination):
@@ -265,7 +274,7 @@ class Machine(RuleBasedStateMachine):
                 entry.has_destination = False
             else:
                 del model.entries[key]
-            model.tombstones[key] = expected.bound[key], extent
+            model.tombstones[key] = Tombstone(expected.bound[key], extent)
 
     def _move_key(self, model: Imagined, number: int) -> None:
         """`was:`."""
@@ -291,24 +300,36 @@ class Machine(RuleBasedStateMachine):
         before = self.account.contents
         expected = self.models[actor].expectation(before)
         try:
-            self.projects[actor].plan()
-            refused: set[str] = set()
+            refused = {each.code for each in self.projects[actor].plan().plan.blockers}
         except ReconcilerError as error:
             refused = {each.code for each in error.diagnostics}
         assert refused == expected.problems
         assert self.account.contents == before
 
-    def _apply(self, actor: int, workers: int, line: Line | None = None, *, troubled: bool = False) -> Run:
+    def _apply(
+        self,
+        actor: int,
+        workers: int,
+        line: Line | None = None,
+        *,
+        troubled: bool = False,
+        recreate: tuple[str, ...] = (),
+    ) -> Run:
         model, project = self.models[actor], self.projects[actor]
         before = self.account.contents
-        expected = model.expectation(before)
+        expected = model.expectation(before, recreate)
         sent = {key: model.is_sent(key) for key in model.entries}
-        project.workers = workers
+        project.workers, project.recreate = workers, recreate
         run = project.apply(line)
+        project.recreate = ()
         judge(run)
         assert project.memory is None or project.memory.lineage  # O8: it can be read
         after = self.account.contents
         self._check_safe(model, run, expected, before, after)
+        if run.waits and not troubled:
+            model.learn(run, expected, before)
+            self._let_it_settle(run)
+            return self._apply(actor, workers)
         if not troubled and not expected.problems:
             assert run.exit is Exit.OK, self._story(actor, run)
         if not troubled and expected.problems:
@@ -320,6 +341,13 @@ class Machine(RuleBasedStateMachine):
         elif not troubled:
             self._correct(actor, expected)
         return run
+
+    def _let_it_settle(self, run: Run) -> None:
+        """S-05: what had to wait for a request of an earlier run has not been sent. Time passes until it may be."""
+        assert run.applied is not None
+        times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
+        clock = self.account.clock
+        clock.jump((max(times) - clock.now()).total_seconds())
 
     def _story(self, actor: int, run: Run) -> str:
         """What to know where a run did not go well."""
@@ -338,14 +366,14 @@ class Machine(RuleBasedStateMachine):
         made = [names[each.body["name"]] for each in creations(run)]
         assert len(made) == len(set(made)) == len(new), "O1"
         assert set(made) <= expected.new, "O1: it was there already"
-        given_up = {id for id, extent in model.tombstones.values() if extent == "pair"}
+        given_up = {each.id for each in model.tombstones.values() if each.extent == "pair"}
         assert gone <= given_up, "O3"
-        ours = {*expected.bound.values(), *(id for id, _ in model.tombstones.values())}
+        ours = {*expected.bound.values(), *(each.id for each in model.tombstones.values())}
         for id in before.keys() - gone - ours:
             assert before[id] == after[id], "O2: not ours"
         for id in before.keys() & after.keys():
             lost = "destination" in before[id] and "destination" not in after[id]
-            given_up = {id for id, extent in model.tombstones.values() if extent != "forget"}
+            given_up = {each.id for each in model.tombstones.values() if each.extent != "forget"}
             assert not lost or id in given_up, "O3"
 
     def _check_settled(
@@ -381,9 +409,9 @@ class Machine(RuleBasedStateMachine):
             assert config == entry.config()
             if id in model.must_be_healthy:
                 assert destination.get("setup_status") == "connected"
-        for id, extent in model.tombstones.values():
-            assert extent == "forget" or "destination" not in after.get(id, {})
-            assert extent != "pair" or id not in after
+        for each in model.tombstones.values():
+            assert each.extent == "forget" or "destination" not in after.get(each.id, {})
+            assert each.extent != "pair" or each.id not in after
         assert self.projects[actor].plan().plan.effective == ()
         self._tidy(model)
         self._declare(actor)
@@ -400,11 +428,10 @@ class Machine(RuleBasedStateMachine):
     def _is_settled_tombstone(self, model: Imagined, key: str) -> bool:
         if key not in model.tombstones:
             return True
-        id, extent = model.tombstones[key]
-        contents = self.account.contents
-        if extent == "destination":
-            return "destination" not in contents.get(id, {})
-        return key not in model.known if extent == "forget" else id not in contents
+        each, contents = model.tombstones[key], self.account.contents
+        if each.extent == "destination":
+            return "destination" not in contents.get(each.id, {})
+        return key not in model.known if each.extent == "forget" else each.id not in contents
 
     def _correct(self, actor: int, expected: Expectation) -> None:
         """What a person does who reads the errors."""
@@ -417,18 +444,30 @@ class Machine(RuleBasedStateMachine):
                 namesakes = [
                     id for id, group in contents.items() if group["name"] == entry.name and id not in taken
                 ]
-                if len(namesakes) > 1:
+                if len(namesakes) > 1 or (namesakes and f"group.{key}" in expected.missing):
                     entry.id = namesakes[0]
-        if expected.problems == {"removed-and-declared"}:
-            bound = expected.bound.values()
-            model.tombstones = {key: each for key, each in model.tombstones.items() if each[0] not in bound}
-        if expected.problems == {"vanished"}:
+        if expected.problems & WRONG:
+            model.tombstones = dict(self._meant(model, expected))
+        if "vanished" in expected.problems:
             for key, each in model.known.items():
                 if key not in model.entries and key not in model.tombstones and each.group in contents:
-                    model.tombstones[key] = each.group or "", "forget"
+                    model.tombstones[key] = Tombstone(each.group or "", "forget")
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
+        named = {f"group.{key}" for key, entry in model.entries.items() if entry.id is not None}
+        if expected.problems == {"gone-or-hidden"} and not expected.missing & named:
+            self._apply(actor, 1, recreate=tuple(sorted(expected.missing)))
+
+    def _meant(self, model: Imagined, expected: Expectation) -> Iterator[tuple[str, Tombstone]]:
+        """The tombstones of what is there, and of no other key than theirs."""
+        known = model.remembered()
+        for key, each in model.tombstones.items():
+            others = {id for other, id in expected.bound.items() if other != key}
+            others |= {model.group_of(other, known) or "" for other in known if other != key}
+            own = {expected.bound.get(key), model.group_of(key, known)} - {None}
+            if each.id in self.account.contents and each.id not in others and own <= {each.id}:
+                yield key, each
 
     def _new_password(self, actor: int, variable: str, *, back: bool = False) -> None:
         model = self.models[actor]
@@ -439,7 +478,7 @@ class Machine(RuleBasedStateMachine):
         self.projects[actor].secrets[variable] = model.passwords[variable]
 
     def _declare(self, actor: int) -> None:
-        groups, removed = self.models[actor].specs()
+        groups, removed = self.models[actor].specs(self.account.contents)
         self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.emulator import approvals
+from reconciler.emulator import approvals, visibility
 from reconciler.emulator.account import ADMINISTRATOR, Account
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, conflict, invalid_input, not_found, required, unusable
@@ -27,6 +27,7 @@ def list_all(account: Account, call: Call) -> Reply:
 def create(account: Account, call: Call) -> Reply:
     """A group from its name. Not idempotent: the same call again makes another one."""
     group = add(account, _name(account, call.body))
+    visibility.show_to_its_maker(account, group["id"])
     return Reply(201, "Group has been created", group, account.behaviour.created_code)
 
 
@@ -55,7 +56,7 @@ def delete(account: Account, call: Call) -> Reply:
             raise conflict("Group has a destination")
         account.forget(Kind.DESTINATION, call.id)
         approvals.forget_all(account, call.id)
-    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT):
+    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.SIGHT):
         account.store.remove_children(kind, call.id)
     account.forget(Kind.GROUP, call.id)
     return Reply(200, f"Group with id '{call.id}' has been deleted")

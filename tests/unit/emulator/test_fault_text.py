@@ -32,6 +32,10 @@ from reconciler.emulator.faults import Fault, Faults
             Fault(Kind.STATUS, path="/v1/groups", times=3, argument="429", options={"retry-after": "7"}),
         ),
         ("get * #3.. hang 2.5", Fault(Kind.HANG, method="GET", first=3, argument="2.5")),
+        (
+            "POST * close effect-after=6",
+            Fault(Kind.CLOSE, method="POST", phase=Phase.BEFORE_EFFECT, options={"effect-after": "6"}),
+        ),
         ("* * #3..5 at-accept close", Fault(Kind.CLOSE, first=3, last=5, phase=Phase.AT_ACCEPT)),
         (
             '* * status 429 retry-after="Wed, 21 Oct 2026 07:28:00 GMT"',
@@ -75,7 +79,11 @@ def test_every_phase_has_a_meaning_and_a_kind_that_strikes_at_it() -> None:
         ("GET * status 42", "`status 42` is not possible", "from 200 to 599"),
         ("GET * status 503.5", "is not possible", "a whole number"),
         ("GET * reset 5", "takes nothing more", "write `reset` alone"),
-        ("GET * reset now=1", "has no option `now`", "it has none"),
+        ("GET * reset now=1", "has no option `now`", "it has `effect-after=`"),
+        ("GET * stale now=1", "has no option `now`", "it has none"),
+        ("POST * reset effect-after=soon", "`effect-after=soon` is not possible", "from 0 to 86400"),
+        ("POST * truncate effect-after=6", "has no option `effect-after`", "it has none"),
+        ("POST * after-effect reset effect-after=6", "had no effect yet", "behind `before-effect`"),
         ("GET * status 503 boddy=html", "has no option `boddy`", "`body=`"),
         ("GET * status 503 body=xml", "`body=xml` is not possible", "`html`"),
         ("GET * status 503 body=html 7", "`7` stands behind the end", "write `METHOD"),

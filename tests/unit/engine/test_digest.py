@@ -16,8 +16,9 @@ from reconciler.engine.planner import Planner, Step
 from reconciler.engine.removal import Removal
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, Plan, Unmanaged
+from reconciler.model.plan import Action, Change, Connection, LiveObject, Plan, Unmanaged
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent, Removed
 from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.value import Reference, Secret
@@ -55,9 +56,12 @@ THERE = {
     ("config", "secret_key"): "******",
     ("config", "brand_new"): 1,
 }
+LIVE = LiveObject("Old", service="big_query", connections=(Connection("own_log", "fivetran_log", True),))
 GOING = Removal(
-    Change(Address(DESTINATION, "old"), Action.DELETE, id="old_mole", span=Span("r.yaml", 9, 1, 9, 2)),
-    ("own_log",),
+    Change(
+        Address(DESTINATION, "old"), Action.DELETE, id="old_mole", span=Span("r.yaml", 9, 1, 9, 2), live=LIVE
+    ),
+    Removed("old_mole", Extent.PAIR),
 )
 
 
@@ -185,6 +189,11 @@ def with_world(**changes: Any) -> Callable[[World], None]:
     return alter
 
 
+def with_live(**changes: Any) -> Callable[[World], None]:
+    change = replace(GOING.change, live=replace(LIVE, **changes))
+    return with_world(removal=replace(GOING, change=change))
+
+
 EFFECTS: dict[str, Callable[[World], None]] = {
     "account": with_world(altered=lambda plan: replace(plan, account_id="other")),
     "scope": with_world(scope=("orders",)),
@@ -221,7 +230,9 @@ EFFECTS: dict[str, Callable[[World], None]] = {
         )
     ),
     "id of a deletion": with_world(removal=replace(GOING, change=replace(GOING.change, id="other"))),
-    "a connection that goes with it": with_world(removal=replace(GOING, connections=())),
+    "a connection that goes with it": with_live(connections=()),
+    "name of what is deleted": with_live(name="Payroll"),
+    "service of what is deleted": with_live(service="snowflake"),
 }
 
 

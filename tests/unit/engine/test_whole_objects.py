@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from reconciler.engine.digest import digest_of
 from reconciler.engine.planner import Planner, Step
 from reconciler.engine.removal import Undertaker
+from reconciler.engine.removal_identity import RemovalIdentity
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Action, Change, FieldValue, Plan, Shown
 from reconciler.model.record import Record
+from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired, Observed, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath, Reference, Secret
 from reconciler.secrets.fingerprint import Fingerprinter
-from reconciler.spec.removal import Extent, Tombstone
+from reconciler.spec.removal import Tombstone
 
 KEY, NEW, ROLE = ("config", "private_key"), ("config", "new_at_fivetran"), ("config", "role")
 AT = Span("a.yaml", 4, 5, 4, 9)
@@ -74,7 +74,7 @@ def known(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
     }
 
 
-SECRET, HIDDEN = (Shown.SECRET, "vault:a#b"), (Shown.SECRET, None)
+SECRET, HIDDEN = (Shown.SECRET, "vault:a#b"), (Shown.HIDDEN, "not in the catalogue")
 
 
 def test_what_stays_is_told_in_normal_form_with_how_it_is_tested() -> None:
@@ -142,25 +142,25 @@ def test_of_a_conflict_it_is_told_what_was_applied_and_of_nothing_else() -> None
     assert drifted.applied == ()
 
 
-def removed(extent: Extent, record: Record | None, exists: bool = True) -> list[Change]:
-    address = Address(DESTINATION, "orders")
-    ids = {"old_mole": "orders"} if exists else {}
-    undertaker = Undertaker(ids, ids.keys(), {} if record is None else {address: record}, (), lambda id: [])
-    tombstone = Tombstone("orders", "old_mole", extent, False, AT, AT, AT)
+def removed(extent: Extent, record: Record | None) -> list[Change]:
+    records = {} if record is None else {Address(DESTINATION, "orders"): record}
+    identity = RemovalIdentity({"old_mole": "Orders"}, records)
+    placed = {"old_mole": ("snowflake", "")}
+    undertaker = Undertaker(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
+    tombstone = Tombstone("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
     return [each.change for each in undertaker.removals((tombstone,)).removals]
 
 
 def test_of_what_is_removed_nothing_is_shown_that_the_catalogue_does_not_know() -> None:
     """No spec says any more what was passed on unchecked."""
     [deleted, _] = removed(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
-    assert known(deleted.applied) == {("id",): "old_mole", **APPLIED, KEY: HIDDEN, NEW: HIDDEN}
+    assert known(deleted.applied) == {("id",): "old_mole", **APPLIED, KEY: (Shown.SECRET, None), NEW: HIDDEN}
     [forgotten] = removed(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
     assert known(forgotten.applied)[("config", "host")] == "acme"
 
 
-@pytest.mark.parametrize("record", [None, Record(id="another", applied=APPLIED)])
-def test_of_another_object_nothing_is_said(record: Record | None) -> None:
-    [deleted, _] = removed(Extent.PAIR, record)
+def test_of_what_no_run_has_applied_nothing_is_said() -> None:
+    [deleted, _] = removed(Extent.PAIR, None)
     assert deleted.applied == ()
 
 

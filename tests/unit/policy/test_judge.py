@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.address import GROUP, Address
+from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import ReconcilerError, Severity
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Judgement, Level, Standing
@@ -188,3 +188,25 @@ def test_what_a_rule_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> 
     assert judged(Level.HARD, printing).standing is Standing.PASSED
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", "debugging\n")
+
+
+@pytest.mark.parametrize("of", ["entry", "plan"])
+@pytest.mark.parametrize("address", [Address(DESTINATION, "sales"), None])
+def test_a_rule_that_repeats_a_hidden_value_does_not_show_it(of: str, address: Address | None) -> None:
+    canary = "canary-of-a-rule"
+    declared = {"service": "clickhouse", "config.rows": [{"cell": canary}], "config.level": 7}
+    entry = Entry("sales", PLACE, True, declared, live={"config.host": f"{canary}-live"})
+    rule = Made(
+        lambda: [
+            Violation(
+                f"7 of `{canary}-live`, `[{canary}]`", address, help=f"write something else than {canary}"
+            )
+        ],
+        of,
+    )
+    plan = Plan(account_id="a", account_name="A", changes=TOUCHED)
+    policy = Policy("made", "made", rule, Level.HARD, because="we say so", span=PLACE)
+    [judgement] = judged_plan([policy], Proposal(plan, {"sales": entry}, {}), ())
+    [finding] = judgement.findings
+    assert canary not in repr(finding)
+    assert finding.message.endswith("7 of `••••••••`, `[••••••••]`")

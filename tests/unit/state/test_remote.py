@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,12 @@ from shared_states import BRANCH, HOLDER, StillClock, Upstream, surroundings
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.holder import Holder
+from reconciler.model.instant import Instant
 from reconciler.model.place import parse_place
-from reconciler.model.record import Record, State
-from reconciler.state.lease import INTERVAL, LENGTH, TOLERANCE
+from reconciler.model.plan import Action
+from reconciler.model.record import Intent, Record, State
+from reconciler.model.removal import Extent, Removed
+from reconciler.state.lease import INTERVAL, LENGTH, RENEWAL, TOLERANCE
 from reconciler.state.lock import Grip
 from reconciler.state.patience import SHORTEST
 from reconciler.state.store import Store, remote_store
@@ -59,6 +63,19 @@ def records(upstream: Upstream) -> list[str]:
     return list(json.loads(upstream.files()["state.json"])["records"])
 
 
+def test_a_removal_goes_out_with_what_it_forgets(upstream: Upstream, clock: StillClock) -> None:
+    one = store(upstream, clock)
+    with one.locked(HOLDER):
+        assert one.read() is None
+        session = one.open(EMPTY)
+        session.remember([(ORDERS, Record(id="decent_dropsy"))])
+        session.remember([(ORDERS, Removed("decent_dropsy", Extent.PAIR))])
+        session.close()
+        state = one.read()
+    assert state is not None
+    assert (state.records, state.removals) == ({}, {"orders": Removed("decent_dropsy", Extent.PAIR)})
+
+
 def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
     upstream: Upstream, clock: StillClock
 ) -> None:
@@ -85,6 +102,28 @@ def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
     found = store(upstream, clock).read()
     assert found is not None
     assert found.serial == 2
+
+
+def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
+    upstream: Upstream, clock: StillClock
+) -> None:
+    """A mark that has not been written yet may be of a request that left as late as that."""
+    intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
+    one, other = store(upstream, clock), store(upstream, clock, OTHER)
+    with one.locked(HOLDER):
+        one.read()
+        session = one.open(EMPTY)
+        session.remember([(ORDERS, Record(intent=intent))])
+        session.sync()
+        for _ in range(5):
+            clock.seconds += RENEWAL
+            assert one.tend()
+            seen = other.read()
+            assert seen is not None
+            found = seen.records[ORDERS].intent
+            assert found is not None
+            assert found.sent == Instant(clock.now() + timedelta(seconds=LENGTH))
+        session.close()
 
 
 def test_a_write_that_fails_is_made_again_after_an_interval(upstream: Upstream, clock: StillClock) -> None:

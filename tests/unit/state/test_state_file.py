@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,21 +13,25 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.holder import Holder
+from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
+from reconciler.model.removal import Extent, Removed
 from reconciler.state.file import StateFile, write_atomically
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 EMPTY = State("a-lineage", 0, "an_account")
 HOLDER = Holder(4711, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+NOON = Instant(datetime(2026, 11, 23, 12, tzinfo=UTC), datetime(2026, 11, 23, 12, 0, 3, tzinfo=UTC))
 FULL = Record(
     id="decent_dropsy",
     applied={("service",): "snowflake", ("config", "port"): 443, ("config", "odd.name"): [1, {"a": None}]},
     fingerprints={("config", "password"): "00ff"},
     protected=True,
     unverified=True,
-    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), "2026-11-23T10:00:00Z"),
+    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), NOON, NOON.later(timedelta(seconds=7))),
     applied_at="2026-11-23T10:00:01Z",
+    earlier=(Intent(Action.CREATE, "Former", ("e_f",), Instant(NOON.own)),),
 )
 
 
@@ -82,6 +88,41 @@ def test_forgetting_is_remembered_too(file: StateFile) -> None:
     state = file.read()
     assert state is not None
     assert list(state.records) == [GROUP]
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_removal_and_what_it_forgets_are_one_line(file: StateFile, tmp_path: Path, closes: bool) -> None:
+    """No crash can leave an address forgotten whose removal nobody knows of."""
+    removed = Removed("decent_dropsy", Extent.PAIR)
+    session = file.open(replace(EMPTY, removals={"other": Removed("old_id", Extent.MANAGEMENT)}))
+    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
+    session.remember([(DESTINATION, removed)])
+    session.remember([(GROUP, removed)])
+    assert len(journal(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
+    session.close() if closes else session.release()
+    state = file.read()
+    assert state is not None
+    assert state.records == {}
+    assert state.removals == {"other": Removed("old_id", Extent.MANAGEMENT), "orders": removed}
+
+
+def test_a_state_of_the_format_before_removals_is_read_with_its_journal(
+    file: StateFile, tmp_path: Path
+) -> None:
+    session = file.open(EMPTY)
+    session.remember([(GROUP, FULL)])
+    session.release()
+    for path in (snapshot(tmp_path), journal(tmp_path)):
+        path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    old = json.loads(snapshot(tmp_path).read_text())
+    del old["removals"]
+    snapshot(tmp_path).write_text(json.dumps(old))
+    lines = journal(tmp_path).read_text().replace(', "removed": null', "")
+    journal(tmp_path).write_text(lines)
+    assert '"format": 1' in lines and '"removed"' not in lines
+    state = file.read()
+    assert state is not None
+    assert (state.records, state.removals) == ({GROUP: FULL}, {})
 
 
 @pytest.mark.parametrize("lost", range(1, 60, 7))
@@ -145,6 +186,8 @@ def test_nobody_else_can_read_the_files(file: StateFile, tmp_path: Path) -> None
         b'{"format": 1, "lineage": "x", "serial": -1, "account_id": "a", "records": {}}',
         b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {"group": {}}}',
         b'{"format": 1, "lineage": "x", "serial": 1, "account_id": "a", "records": {}, "more": 1}',
+        b'{"format": 2, "lineage": "x", "serial": 1, "account_id": "a", "written_at": "9999-12-31T23:59:59Z"}',
+        b'{"format": 2, "lineage": "x", "serial": 1, "account_id": "a", "written_at": "2026-03-01T12:00:00"}',
         b"\xff\xfe",
         b"[" * 100_000,
     ],
@@ -181,7 +224,7 @@ def test_a_journal_of_another_state_is_named(file: StateFile, tmp_path: Path) ->
 
 def test_a_state_of_a_newer_format_is_left_alone(file: StateFile, tmp_path: Path) -> None:
     snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_text('{"format": 2, "something": "else"}')
+    snapshot(tmp_path).write_text('{"format": 3, "something": "else"}')
     with pytest.raises(ReconcilerError) as error:
         file.read()
     assert the_code(error) == "state-newer"

@@ -1,0 +1,264 @@
+"""What the release before wrote: read, told of, never printed, and rid of values that are hidden now."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from canaries import visible, watch
+from git_folder import git
+from harness import Fivetran, HastyClock, Project, Result
+from hidden_fields import READING, Hidden, canary, hidden_as, shapes
+from shared_states import BRANCH, Upstream
+
+from reconciler.cli.planned import PLAN_FORMS
+from reconciler.model.record import NOTHING_KEPT
+
+FILES = Path(__file__).parents[1] / "earlier_release"
+ABOUT = {name: json.loads((FILES / name / "about.json").read_text()) for name in ("hidden", "public")}
+ORDERS = {
+    "service": "snowflake",
+    "region": "AWS_US_EAST_1",
+    "time_zone_offset": "0",
+    "config": {
+        "host": "h.example",
+        "database": "ORDERS",
+        "auth": "PASSWORD",
+        "user": "LOADER",
+        "password": {"secret": "env:PASSWORD"},
+    },
+}
+
+
+def planted(hidden: Hidden, name: str, destinations: dict[str, Any]) -> Hidden:
+    """The account as it was then, with these destinations."""
+    for key, block in destinations.items():
+        id = hidden.server.app.dashboard.add_group(key, ABOUT[name]["ids"][key])
+        extra = block.get("extra_config", {})
+        hidden.server.app.dashboard.add_destination(
+            id, block["service"], region=block["region"], config={**block["config"], **extra}
+        )
+    return hidden
+
+
+def put(hidden: Hidden, source: Path, to: str) -> Path:
+    """A file of that release in the project. It is looked into as soon as anything else is in it."""
+    file = hidden.project.folder / to
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, file)
+    watch().wrote(file, source.read_text())
+    return file
+
+
+@pytest.fixture
+def earlier(project: Project, server: Fivetran) -> Hidden:
+    """A project with the state of that release, and specs that say what is in effect."""
+    assert server.account_id == ABOUT["hidden"]["account"]
+    hidden = Hidden(project, server)
+    planted(hidden, "hidden", {"lake": hidden.lake("one"), "click": hidden.click("one")})
+    for name in ("state.json", "state.json.journal", "state.json.key"):
+        put(hidden, FILES / "hidden" / name, f"specs/.reconciler/{name}")
+    hidden.declare("one")
+    canary("plain lake two")  # the plan that the state remembers is about these
+    shapes("lake two"), shapes("click two")
+    return hidden
+
+
+def state(hidden: Hidden) -> dict[str, Any]:
+    folder = hidden.project.folder / "specs" / ".reconciler"
+    content: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    return content
+
+
+def warned(result: Result, code: str) -> int:
+    return result.stderr.count(f"warning[{code}]")
+
+
+def test_a_command_that_only_reads_says_what_the_state_holds(earlier: Hidden) -> None:
+    before = state(earlier)
+    for arguments in READING:
+        result = earlier.run(*arguments)
+        assert result.exit != 70, (arguments, result.stderr)
+        assert warned(result, "state-cleaned") == 0
+        if arguments[0] in {"plan", "drift", "graph", "state"} and "warning" in result.stderr:
+            assert warned(result, "values-in-state") == 1, arguments
+    told = earlier.run("plan").stderr
+    assert "destination.lake (`config.http_path`, `config.zz_extra`, `config.zz_listed`" in told
+    assert "destination.click (`config.host`" in told
+    for command in (("plan",), ("drift",), ("state", "list"), ("state", "show", "lake")):
+        document = earlier.run(*command, "--format", "json").document
+        assert "values-in-state" in [each["code"] for each in document["warnings"]]
+    assert state(earlier) == before
+
+
+def test_an_apply_cleans_the_state_and_says_so_once(earlier: Hidden) -> None:
+    assert earlier.is_settled(), "what it remembers is still known"
+    cleaned = earlier.apply()
+    assert warned(cleaned, "state-cleaned") == 1
+    assert warned(cleaned, "values-in-state") == 0
+    assert "destination.lake (`config.http_path`, `config.zz_extra`" in cleaned.stderr
+    assert "a git branch, a versioned bucket and backups keep what was written before" in cleaned.stderr
+    assert "canary" not in json.dumps(state(earlier))
+    again = earlier.apply()
+    assert warned(again, "state-cleaned") + warned(earlier.run("plan"), "values-in-state") == 0
+    earlier.change_outside("live")
+    assert earlier.planned() == hidden_as("drift")
+
+
+@pytest.mark.parametrize("words", ["one", "two"])
+def test_a_fingerprint_stands_for_what_was_in_clear(words: str, earlier: Hidden) -> None:
+    """Before and after the state is written, with and without a change of the specs."""
+    earlier.change_outside("live")
+    earlier.declare(words)
+    origin = "drift" if words == "one" else "conflict"
+    assert earlier.planned() == hidden_as(origin)
+    earlier.apply()
+    assert earlier.is_settled()
+
+
+def test_without_a_key_nothing_is_kept_and_nothing_changes(earlier: Hidden) -> None:
+    (earlier.project.folder / "specs/.reconciler/state.json.key").unlink()
+    assert earlier.is_settled()
+    move = earlier.run("state", "move", "lake", "pond")
+    assert (move.exit, warned(move, "state-cleaned")) == (0, 1)
+    kept = state(earlier)["records"]["destination.pond"]
+    assert set(kept["fingerprints"]["config"].values()) == {NOTHING_KEPT}
+    assert earlier.run("state", "move", "pond", "lake").exit == 0
+    assert earlier.is_settled()
+
+
+def test_a_correction_by_hand_cleans_it_too(earlier: Hidden) -> None:
+    forgotten = earlier.run("state", "forget", "click", "--auto-approve", "--format", "json")
+    assert [each["code"] for each in forgotten.document["warnings"]] == ["state-cleaned"]
+    assert "canary" not in json.dumps(state(earlier))
+    earlier.apply()
+    assert earlier.is_settled()
+
+
+def test_where_the_specs_are_of_no_use_the_catalogue_is(earlier: Hidden) -> None:
+    """Values of fields that it describes are then shown, also where they stood below `extra_config`."""
+    visible(earlier.lake("one")["extra_config"]["http_path"])
+    earlier.project.write("specs/groups/main.yaml", "version: 1\ngroups: [\n")
+    shown = earlier.run("state", "show", "lake")
+    assert (shown.exit, warned(shown, "values-in-state")) == (0, 1)
+    earlier.declare("one")
+    earlier.apply()
+
+
+def test_an_apply_that_is_refused_leaves_the_state_as_it_is(earlier: Hidden) -> None:
+    before = state(earlier)
+    earlier.write({}, [{"group": key, "id": earlier.id_of(key)} for key in ("lake", "click")])
+    refused = earlier.run("apply", "--auto-approve")
+    assert (refused.exit, warned(refused, "state-cleaned")) == (3, 0)
+    assert state(earlier) == before
+
+
+def test_a_plan_that_was_approved_then_is_resumed(earlier: Hidden) -> None:
+    earlier.declare("two")
+    resumed = earlier.run("apply", "--expect", ABOUT["hidden"]["digest"])
+    assert resumed.exit == 0, resumed.stdout + resumed.stderr
+    assert earlier.sent("PATCH")[0].keys() >= shapes("click two").keys()
+    assert warned(resumed, "state-cleaned") == 1
+    assert earlier.is_settled()
+
+
+def test_a_plan_that_was_approved_then_is_refused_where_a_hidden_value_was_edited(earlier: Hidden) -> None:
+    earlier.declare("three")
+    refused = earlier.run("apply", "--expect", ABOUT["hidden"]["digest"])
+    assert refused.exit == 4
+    assert "error[plan-spec-changed]" in refused.stderr
+
+
+def test_states_that_were_rescued_are_cleaned(earlier: Hidden) -> None:
+    folder = earlier.project.folder / "specs" / ".reconciler"
+    rescued = put(earlier, FILES / "hidden" / "state.json", "specs/.reconciler/state.json.rescued-3")
+    stuck = put(earlier, FILES / "hidden" / "state.json", "specs/.reconciler/state.json.rescued-4")
+    foreign = folder / "state.json.rescued-5"
+    foreign.write_text("no state")
+    (folder / f".{stuck.name}.{os.getpid()}.new").mkdir()  # so that it cannot be written
+    cleaned = earlier.apply()
+    assert "canary" not in rescued.read_text()
+    assert json.loads(rescued.read_text())["lineage"] == state(earlier)["lineage"]
+    assert f"{stuck.name}` holds such values too, and could not be written: delete it" in cleaned.stderr
+    assert foreign.read_text() == "no state"
+
+
+def test_a_state_in_git(project: Project, server: Fivetran, tmp_path: Path) -> None:
+    upstream = Upstream(tmp_path / "upstream.git")
+    upstream.clone(project.folder)
+    branch = tmp_path.with_name(f"{tmp_path.name}-of-the-state")  # nothing that the product makes
+    git(tmp_path, "clone", "-q", str(upstream.path), str(branch))
+    git(branch, "checkout", "-q", "--orphan", BRANCH)
+    git(branch, "rm", "-q", "-rf", ".")
+    shutil.copy(FILES / "hidden" / "state.json", branch / "state.json")
+    git(branch, "add", "state.json")
+    git(branch, "commit", "-q", "-m", "the state of the release before")
+    git(branch, "push", "-q", "origin", BRANCH)
+    hidden = Hidden(project, server, f"state: git:origin/{BRANCH}\n")
+    planted(hidden, "hidden", {"lake": hidden.lake("one"), "click": hidden.click("one")})
+    hidden.declare("one")
+    assert warned(hidden.run("plan"), "values-in-state") == 1
+    assert warned(hidden.apply(), "state-cleaned") == 1
+    kept = upstream.files()["state.json"]
+    assert "canary" not in kept
+    assert (
+        json.loads(kept)["records"]["destination.lake"]["fingerprints"]["config"]["zz_plain"] == NOTHING_KEPT
+    )
+    assert warned(hidden.run("plan"), "values-in-state") == 0
+    assert hidden.is_settled()
+
+
+@pytest.fixture
+def at_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans are valid for a week."""
+    plan = json.loads((FILES / "hidden" / "plan.json").read_text())["content"]
+    made = datetime.fromisoformat(plan["created_at"])
+    monkeypatch.setattr(HastyClock, "ahead", made + timedelta(hours=1) - datetime.now(UTC))
+
+
+@pytest.mark.parametrize("form", PLAN_FORMS)
+def test_a_saved_plan_is_shown_without_its_values(form: str, earlier: Hidden) -> None:
+    put(earlier, FILES / "hidden" / "plan.json", "plan.json")
+    shown = earlier.run("show", "plan.json", "--format", form)
+    assert shown.exit == 0, shown.stderr
+    if form == "text":
+        assert "(hidden, not in the catalogue, changed)" in shown.stdout
+        assert "(hidden, below extra_config, changed)" in shown.stdout
+
+
+@pytest.mark.usefixtures("at_that_time")
+def test_a_saved_plan_is_carried_out_or_refused_for_the_right_reason(earlier: Hidden) -> None:
+    put(earlier, FILES / "hidden" / "plan.json", "plan.json")
+    earlier.declare("three")
+    refused = earlier.run("apply", "plan.json")
+    assert (refused.exit, "error[plan-spec-changed]" in refused.stderr) == (4, True), refused.stderr
+    earlier.declare("two")
+    done = earlier.run("apply", "plan.json")
+    assert done.exit == 0, done.stdout + done.stderr
+    assert earlier.is_settled()
+
+
+@pytest.mark.usefixtures("at_that_time")
+def test_a_plan_without_hidden_values_means_what_it_meant(project: Project, server: Fivetran) -> None:
+    """Its digest and its effects are those of today, also with a secret."""
+    hidden = Hidden(project, server, environ={"PASSWORD": "password-of-orders"})
+    lake = hidden.lake("one")
+    del lake["extra_config"]
+    lake["config"] = {name: value for name, value in lake["config"].items() if not name.startswith("zz")}
+    planted(hidden, "public", {"lake": lake})
+    for name in ("state.json", "state.json.key"):
+        put(hidden, FILES / "public" / name, f"specs/.reconciler/{name}")
+    put(hidden, FILES / "public" / "plan.json", "plan.json")
+    lake["time_zone_offset"] = "+2"
+    lake["config"]["port"] = 443
+    hidden.write({"lake": lake, "orders": ORDERS})
+    assert hidden.run("plan", "--format", "json").document["digest"] == ABOUT["public"]["digest"]
+    done = hidden.run("apply", "plan.json")
+    assert done.exit == 0, done.stdout + done.stderr
+    assert warned(done, "state-cleaned") == 0
+    assert hidden.is_settled()

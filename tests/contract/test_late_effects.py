@@ -1,0 +1,212 @@
+"""Requests that are answered at once and take effect later, and the time that answers tell."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from emulated_account import BASIC, JSON_TYPE, SNOWFLAKE, EmulatedAccount
+from werkzeug.test import Client
+
+from reconciler.emulator.delivery import HungUpError
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.serve import serving
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECONDS = 6
+
+
+class Time:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def passes(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def account(time: Time) -> Iterator[EmulatedAccount]:
+    """An account with a group and a destination on a clock that stands still."""
+    account = EmulatedAccount(app={"clock": time})
+    account.created("snowflake", SNOWFLAKE)
+    yield account
+    assert account.failures() == []
+    account.emulator.close()
+
+
+def struck(account: EmulatedAccount, fault: str, method: str, path: str, body: Any) -> int:
+    """Send a request into a fault: the status of its answer, 0 where the connection breaks."""
+    account.emulator.faults.add(parse_fault(fault))
+    with suppress(HungUpError):
+        return account.raw(method, path, headers={**BASIC, **JSON_TYPE}, json=body).status_code
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ("before-effect close", 0),
+        ("before-effect reset", 0),
+        ("before-effect hang 1", 0),
+        ("before-effect garbage", 0),
+        ("before-effect tls-garbage", 0),
+        ("before-effect status 500", 500),
+        ("status 503 retry-after=1", 503),
+        ("status 524", 524),
+        ("redirect", 302),
+        ("close", 0),  # with a late effect it is the one before the effect
+    ],
+)
+def test_the_answer_comes_at_once_and_the_effect_later(
+    account: EmulatedAccount, time: Time, fault: str, status: int
+) -> None:
+    text = f"POST /v1/groups #1 {fault} effect-after={SECONDS}"
+    assert struck(account, text, "POST", "/v1/groups", {"name": "late"}) == status
+    time.passes(SECONDS - 1)
+    assert account.dashboard.group_ids("late") == []
+    assert len(account.get("/v1/groups").data["items"]) == 1
+    time.passes(2)
+    account.get("/v1/account/info")
+    time.passes(100)
+    [late] = [each for each in account.get("/v1/groups").data["items"] if each["name"] == "late"]
+    asked, came = [each for each in account.emulator.history() if each.body == {"name": "late"}]
+    assert (asked.at, asked.effects, asked.effect_of) == ("2026-03-01T12:00:00.000000Z", (), 0)
+    assert (came.at, came.effect_of) == ("2026-03-01T12:00:06.000000Z", asked.sequence)
+    assert late["created_at"] == came.at, "whenever somebody looks, it came at its time"
+    assert [str(each) for each in came.effects] == [f"created group {late['id']}"]
+    assert (came.status, came.fault) == (201, str(parse_fault(text)))
+
+
+LOOKS: dict[str, Callable[[EmulatedAccount], Any]] = {
+    "history": lambda account: account.emulator.history(),
+    "account": lambda account: account.emulator.written_down(),
+    "dashboard": lambda account: account.emulator.dashboard.group_ids("late"),
+    "control": lambda account: Client(account.emulator).get("/_emulator/account"),
+    "request": lambda account: account.get("/v1/groups"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_whoever_looks_sees_what_is_due(
+    account: EmulatedAccount, time: Time, look: Callable[[EmulatedAccount], Any]
+) -> None:
+    struck(account, f"POST /v1/groups close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
+    time.passes(SECONDS)
+    look(account)
+    assert account.dashboard.group_ids("late"), "the look itself did not let it happen"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "test"])
+def test_every_write_can_be_late(account: EmulatedAccount, time: Time, method: str) -> None:
+    [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
+    path, body, effect = {
+        "POST": ("/v1/groups", {"name": "late"}, "created group"),
+        "PATCH": (f"/v1/destinations/{id}", {"config": {"user": "OTHER"}}, "updated destination"),
+        "DELETE": (f"/v1/destinations/{id}", None, "deleted destination"),
+        "test": (f"/v1/destinations/{id}/test", {}, "tested destination"),
+    }[method]
+    verb = "POST" if method == "test" else method
+    assert struck(account, f"{verb} {path} status 500 effect-after={SECONDS}", verb, path, body) == 500
+    time.passes(SECONDS)
+    came = account.emulator.history()[-1]
+    assert any(str(each).startswith(effect) for each in came.effects), came
+
+
+def test_a_late_request_finds_the_account_as_it_is_by_then(account: EmulatedAccount, time: Time) -> None:
+    [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
+    struck(account, f"PATCH * close effect-after={SECONDS}", "PATCH", f"/v1/groups/{id}", {"name": "late"})
+    account.delete(f"/v1/destinations/{id}")
+    account.delete(f"/v1/groups/{id}")
+    time.passes(SECONDS)
+    came = account.emulator.history()[-1]
+    assert (came.status, came.code, came.effects) == (404, "NotFound_Group", ())
+
+
+def test_late_requests_come_in_the_order_of_their_times(account: EmulatedAccount, time: Time) -> None:
+    for seconds, name in ((9, "third"), (3, "first"), (6, "second")):
+        account.emulator.faults.clear()
+        struck(account, f"POST * close effect-after={seconds}", "POST", "/v1/groups", {"name": name})
+    time.passes(60)
+    names = [each.body["name"] for each in account.emulator.history() if each.effect_of]
+    assert names == ["first", "second", "third"]
+
+
+def test_a_read_is_never_late_and_a_reset_loses_what_was_on_its_way(
+    account: EmulatedAccount, time: Time
+) -> None:
+    struck(account, f"GET * close effect-after={SECONDS}", "GET", "/v1/groups", None)
+    account.emulator.faults.clear()
+    struck(account, f"POST * close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
+    assert Client(account.emulator).post("/_emulator/reset").status_code == 200
+    time.passes(SECONDS)
+    assert account.emulator.history() == []
+
+
+def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, time: Time) -> None:
+    account.emulator.faults.add(parse_fault(f"POST * reset effect-after={SECONDS}"))
+    content = b'{"name":"late"}'
+    head = (
+        "POST /v1/groups HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic a2V5OnNlY3JldA==\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    with serving(account.emulator) as url:
+        address = ("127.0.0.1", urlsplit(url).port or 0)
+        with socket.create_connection(address, timeout=10) as line:
+            line.sendall(head.encode() + content)
+            with pytest.raises(ConnectionResetError):
+                line.recv(1)
+        assert account.emulator.dashboard.group_ids("late") == []
+        time.passes(SECONDS)
+        threads = [
+            threading.Thread(target=account.emulator.dashboard.group_ids, args=("late",)) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(account.emulator.dashboard.group_ids("late")) == 1
+
+
+@pytest.mark.parametrize("sort", ["in process", "on a socket"])
+def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: Time, sort: str) -> None:
+    def date(path: str = "/v1/groups") -> str | None:
+        if sort == "in process":
+            return account.raw("GET", path, headers=BASIC).headers.get("Date")
+        with (
+            serving(account.emulator) as url,
+            socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as line,
+        ):
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+        dates = [each[6:] for each in answer.split("\r\n\r\n")[0].split("\r\n") if each.startswith("Date: ")]
+        assert len(dates) <= 1
+        return dates[0] if dates else None
+
+    time.passes(0.9)
+    assert parsedate_to_datetime(date() or "") == NOON
+    assert parsedate_to_datetime(date("/v1/nowhere") or "") == NOON, "refusals tell it too"
+    account.emulator.faults.add(parse_fault("GET /v1/groups status 503"))
+    assert parsedate_to_datetime(date() or "") == NOON
+    account.emulator.faults.clear()
+    behaviour = account.emulator.behaviour
+    account.emulator.behaviour = behaviour.model_copy(update={"date_skew": -90.0})
+    assert parsedate_to_datetime(date() or "") == NOON - timedelta(seconds=90)
+    account.emulator.behaviour = behaviour.model_copy(update={"date_header": "missing"})
+    assert date() is None

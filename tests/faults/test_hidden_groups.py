@@ -1,0 +1,229 @@
+"""S-13: a key that sees a part of the account makes nothing again that memory or an `id:` knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+from faults.canonical_plans import BIG_QUERY, with_config
+from reconciliation import Reconciliation, actions, reconciliation
+
+from reconciler.cli.exit import Exit, exit_for
+from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.plan import Action
+from reconciler.operations.plan import Planned
+
+KEYS = ("finance", "lake", "ops", "orders", "sales", "web")
+BARE = "ops"
+"""A group without a destination."""
+KNOWLEDGE = ("memory", "id", "both")
+STATUS = {"not-found": 404, "forbidden": 403}
+LOST_ITEMS = (None, "GET /v1/groups missing-item", "GET /v1/destinations missing-item")
+WHOSE = {"user": "the API key of the user", "system": "the system key"}
+
+
+@dataclass
+class Team:
+    """Six applied entries, and the ids of their groups."""
+
+    account: Reconciliation
+    ids: dict[str, str]
+    with_ids: bool
+
+    def declare(self, project: str = "acme") -> None:
+        """The specs; all destinations load into the same project."""
+        destination = with_config(BIG_QUERY, project_id=project)
+        self.account.declare(
+            {
+                key: ({"id": self.ids[key]} if self.with_ids else {})
+                | ({} if key == BARE else {"destination": destination})
+                for key in KEYS
+            }
+        )
+
+    def sees(self, keys: list[str] | None, **switches: Any) -> None:
+        """Another key from now on, which sees these entries, or all."""
+        chosen = "all" if keys is None else ",".join(self.ids[key] for key in keys) or "0%"
+        self.account.app.behaviour = Behaviour(visible_groups=chosen, **switches)
+
+    def refused(self, *, pending: set[str]) -> list[Diagnostic]:
+        """The findings of a plan, and of an apply that sends nothing and remembers nothing. `pending` are keys of
+        entries that the plan changes all the same."""
+        before, kept = self.account.history, self.account.kept
+        planned = self.account.plan()
+        assert self.account.attempt() is None
+        assert [each for each in self.account.history[len(before) :] if each.mutating] == []
+        assert self.account.kept == kept
+        assert {change.address.key for change in planned.plan.effective} == pending
+        assert planned.plan.count(Action.CREATE) == 0
+        assert {each.code for each in planned.plan.blockers} == {"gone-or-hidden"}
+        assert exit_for(planned.plan.blockers) is Exit.FAILED
+        return list(planned.plan.blockers)
+
+    def plan_of(self, **options: Any) -> Planned:
+        """A plan of a part."""
+        self.account.options = options
+        try:
+            return self.account.plan()
+        finally:
+            self.account.options = {}
+
+
+@contextmanager
+def team(knowledge: str) -> Iterator[Team]:
+    with reconciliation() as account:
+        scene = Team(account, {}, with_ids=False)
+        scene.declare()
+        account.apply()
+        scene.ids = {key: account.app.dashboard.group_ids(key)[0] for key in KEYS}
+        scene.with_ids = knowledge != "memory"
+        scene.declare()
+        if knowledge == "id":
+            account.forget()
+        yield scene
+
+
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("answer", STATUS)
+@pytest.mark.parametrize("knowledge", KNOWLEDGE)
+def test_what_is_hidden_is_never_made_again(knowledge: str, answer: str, whose: str) -> None:
+    check_random_halves(range(3), knowledge, answer, whose)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize("answer", STATUS)
+@pytest.mark.parametrize("knowledge", KNOWLEDGE)
+def test_what_is_hidden_is_never_made_again_at_length(knowledge: str, answer: str, whose: str) -> None:
+    check_random_halves(range(3, 60), knowledge, answer, whose)
+
+
+def check_random_halves(seeds: Iterable[int], knowledge: str, answer: str, whose: str) -> None:
+    for seed in seeds:
+        random = Random(seed)
+        seen = sorted(random.sample(KEYS, random.randint(0, len(KEYS) - 1)))
+        hidden = sorted({*KEYS} - {*seen})
+        lost = LOST_ITEMS[seed % len(LOST_ITEMS)]
+        with team(knowledge) as scene:
+            account = scene.account
+            scene.sees(seen, hidden_answer=answer, key_kind=whose)
+            if lost is not None:
+                account.app.faults.add(parse_fault(lost))
+            findings = scene.refused(pending=set())
+            assert [str(each.address) for each in findings] == [f"group.{key}" for key in hidden]
+            for each in findings:
+                assert each.notes[0].endswith(f"answered {STATUS[answer]}")
+                assert WHOSE[whose] in each.notes[-1]
+            scene.declare(project="other")
+            pending = {*seen} - {BARE}
+            scene.refused(pending=pending)
+            account.app.faults.clear()
+            narrowings = ({"excludes": tuple(hidden)}, {"targets": tuple(seen)}) if seen else ()
+            for options in narrowings:
+                narrowed = scene.plan_of(**options).plan
+                assert narrowed.blockers == ()
+                assert {str(each.address) for each in narrowed.effective} == {
+                    f"destination.{key}" for key in pending
+                }
+            scene.declare()
+            scene.sees(None)
+            plan = account.plan().plan
+            assert (plan.effective, plan.blockers) == ((), ())
+
+
+@pytest.mark.parametrize("knowledge", KNOWLEDGE)
+def test_the_half_that_is_seen_can_be_applied(knowledge: str) -> None:
+    with team(knowledge) as scene:
+        hidden = ("finance", "web")
+        scene.sees([key for key in KEYS if key not in hidden])
+        scene.declare(project="other")
+        scene.account.options = {"excludes": hidden}
+        sent = scene.account.apply()
+        touched = {scene.ids[key] for key in KEYS if key not in {*hidden, BARE}}
+        assert {each.path.split("/")[3] for each in sent} == touched
+        scene.account.options = {}
+        scene.sees(None)
+        assert {str(each.address) for each in scene.account.plan().plan.effective} == {
+            f"destination.{key}" for key in hidden
+        }
+
+
+@pytest.mark.parametrize("answer", STATUS)
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("knowledge", KNOWLEDGE)
+def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
+    knowledge: str, answer: str, listed: bool
+) -> None:
+    """Without memory only the answer 403 tells that there is one; after 404 and with nothing in a list, there is none
+    as far as anybody can know."""
+    with team(knowledge) as scene:
+        account, id = scene.account, scene.ids["lake"]
+        code = "NotFound_Destination" if answer == "not-found" else "Forbidden"
+        account.app.faults.add(
+            parse_fault(f"GET /v1/destinations/{id} before-effect status {STATUS[answer]} code={code}")
+        )
+        if not listed:
+            account.app.faults.add(parse_fault("GET /v1/destinations empty-list"))
+        if knowledge == "id" and answer == "not-found":
+            assert actions(account.plan())["destination.lake"] is Action.CREATE
+            return
+        [finding] = scene.refused(pending=set())
+        assert str(finding.address) == "destination.lake"
+        assert finding.notes[0].endswith(f"answered {STATUS[answer]}")
+        assert ("the list of destinations shows it" in finding.notes[0]) is listed
+
+
+def test_an_answer_403_about_what_no_entry_declares_still_ends_the_plan() -> None:
+    """A list that is refused, and what is to be removed: nothing is known then."""
+    for path in ("/v1/groups", "/v1/destinations", "/v1/account/info"):
+        with team("memory") as scene:
+            scene.account.app.faults.add(parse_fault(f"GET {path} status 403"))
+            with pytest.raises(ReconcilerError, match="forbidden: "):
+                scene.account.plan()
+    with team("memory") as scene:
+        kept = scene.account.kept
+        scene.sees(["lake"], hidden_answer="forbidden")
+        scene.account.declare(
+            {"lake": {"destination": BIG_QUERY}}, removed=[{"group": "web", "id": scene.ids["web"]}]
+        )
+        with pytest.raises(ReconcilerError):
+            scene.account.attempt()
+        assert scene.account.kept == kept
+
+
+def test_looking_for_what_is_hidden_costs_no_more_than_before() -> None:
+    """S-22: one list more, and four reads of each group that neither shows; one read where it is refused."""
+    for answer, looks in (("not-found", 4), ("forbidden", 1)):
+        with team("both") as scene:
+            scene.sees(["lake", "orders", "sales", "web"], hidden_answer=answer)
+            before = len(scene.account.history)
+            scene.account.plan()
+            asked = Counter(each.path for each in scene.account.history[before:])
+            expected = {"/v1/account/info": 1, "/v1/groups": 2, "/v1/destinations": 1}
+            expected |= {f"/v1/groups/{scene.ids[key]}": looks for key in ("finance", "ops")}
+            expected |= {
+                f"/v1/destinations/{scene.ids[key]}": 1 for key in ("lake", "orders", "sales", "web")
+            }
+            assert asked == expected
+
+
+def test_what_is_neither_declared_nor_seen_stays_remembered() -> None:
+    with team("memory") as scene:
+        before = scene.account.state
+        assert before is not None
+        scene.sees(["lake", "ops", "sales", "web"])
+        kept = {"destination": with_config(BIG_QUERY, project_id="other")}
+        scene.account.declare({key: {} if key == BARE else kept for key in ("lake", "ops", "sales", "web")})
+        assert scene.account.apply() != []
+        after = scene.account.state
+        assert after is not None
+        assert after.records.keys() == before.records.keys()
+        gone = [address for address in before.records if address.key in {"finance", "orders"}]
+        assert [after.records[address] for address in gone] == [before.records[address] for address in gone]

@@ -1,0 +1,55 @@
+"""The time of the server, as its answers tell it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from swift_clocks import SwiftClock
+
+from reconciler.api.server_clock import ServerClock
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_it_goes_on_from_the_newest_date() -> None:
+    clock = SwiftClock()
+    server = ServerClock(clock)
+    assert server.now() is None
+    server.hear("Sun, 01 Mar 2026 12:00:00 GMT")
+    clock.seconds += 90.5
+    assert server.now() == NOON + timedelta(seconds=90.5)
+    server.hear("Sun, 01 Mar 2026 11:00:00 GMT")
+    assert server.now() == NOON - timedelta(hours=1), "also where it went back"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        None,
+        "",
+        "yesterday",
+        "0",
+        "Sun, 31 Feb 2026 12:00:00 GMT",
+        "Sun, 01 Mar 2026",
+        "Thu, 31 Dec 9999 23:59:59 GMT",
+        "Thu, 01 Jan 1000 00:00:00 GMT",
+        "Sun, 01 Mar 2026 12:00:00 +99999999999",
+        "\ud800",
+        "9" * 10_000,
+    ],
+)
+def test_what_is_no_date_says_nothing(date: str | None) -> None:
+    server = ServerClock(SwiftClock())
+    server.hear(date)
+    assert server.now() is None
+    server.hear("Sun, 01 Mar 2026 12:00:00 GMT")
+    server.hear(date)
+    assert server.now() == NOON
+
+
+@pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", "UT"])
+def test_the_zone_is_utc_however_it_is_written(zone: str) -> None:
+    server = ServerClock(SwiftClock())
+    server.hear(f"Sun, 01 Mar 2026 12:00:00 {zone}")
+    assert server.now() == NOON
