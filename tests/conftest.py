@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from canaries import watching
 from harness import Fivetran, Project, fivetran
+from hypothesis import settings
+
+# A busy machine makes one example slow, and says nothing about the product.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C, and every process that they start.
