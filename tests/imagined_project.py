@@ -302,8 +302,8 @@ class Imagined:
         for key in run.planned.done:
             self.done[key] = self.tombstones[key]
         for (kind, key), action in actions.items():
+            status = statuses.get((kind, key), Status.UNKNOWN if run.killed else Status.DONE)
             if action is Action.DELETE:
-                status = statuses.get((kind, key), Status.UNKNOWN if run.killed else Status.DONE)
                 self._learn_deletion(kind, key, status)
                 if status is Status.UNKNOWN and key in self.known:
                     self.known[key].going.add(kind)

@@ -460,6 +460,10 @@ def all_diagnostics(done: Run) -> Iterator[Diagnostic]:
         )
 
 
+REFUSALS_OF_ITS_OWN = {"vanished", "removal-needs-name", "removal-unknown-id"}
+"""What is wrong with a version itself: an entry that lost its lines, a removal of what no run has made for certain."""
+
+
 def check_refusal(case: History, done: Run) -> None:
     """What both sides made something else of, and nothing else, is refused before any request."""
     codes = {each.code for each in done.refused}
@@ -471,10 +475,10 @@ def check_refusal(case: History, done: Run) -> None:
         assert case.contested - keys <= moved
         assert done.exchanges == ()
     elif codes:
-        assert codes == {"vanished"}
-        assert {
-            each.address.key for each in done.refused if each.address
-        } <= case.ours - case.work.entries.keys()
+        assert codes <= REFUSALS_OF_ITS_OWN
+        keys = {(each.code, each.address.key) for each in done.refused if each.address}
+        assert {key for code, key in keys if code == "vanished"} <= case.ours - case.work.entries.keys()
+        assert not {key for _, key in keys} & case.theirs
 
 
 def check_nothing_undone(case: History, done: Run, before: Moment, after: Moment) -> None:
@@ -519,7 +523,12 @@ def check_merge(project: Repository, branch: str, case: History, done: Run) -> b
     try:
         planned = project.plan()
     except ReconcilerError as error:
-        assert {each.code for each in error.diagnostics} == {"vanished"}, "what `main` lost"
+        # What `main` lost, and removals of what its interrupted runs never made.
+        assert {each.code for each in error.diagnostics} <= {
+            "vanished",
+            "removal-needs-name",
+            "removal-unknown-id",
+        }
         return False
     actions = {change.action for change in planned.plan.changes if change.address.key in case.ours}
     assert actions <= {Action.NO_OP}
@@ -567,5 +576,5 @@ def test_no_branch_undoes_what_its_base_has(folder: Path, account: Account) -> N
             not case.contested and case.undone_by_a_plan & unfinished(before.records)
         )
         met["written"] += bool(done.writes)
-    assert met.pop("left unfinished") >= 10
+    assert met.pop("left unfinished") >= 8
     assert min(met.values()) >= 40, met

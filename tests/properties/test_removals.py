@@ -68,7 +68,9 @@ class Account:
         self.stale = self.id_of("remade")
         self.dashboard.remove(Kind.DESTINATION, self.stale)
         self.dashboard.remove(Kind.GROUP, self.stale)
+        project.options = {"recreate": ("group.remade",)}
         project.apply()
+        project.options = {}
         self.theirs = {name: self.dashboard.add_group(name) for name in ("payroll", "Data lake (old)")}
         self.names = {**NAMES, LOOSE: "Loose end"}
         self.ids = {key: self.id_of(key) for key in NAMES} | {LOOSE: self.dashboard.add_group("Loose end")}

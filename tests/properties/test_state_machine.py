@@ -260,7 +260,7 @@ class Machine(RuleBasedStateMachine):
     def _remove(self, model: Imagined, number: int, extent: str) -> None:
         """With a tombstone that names the live group."""
         expected = model.expectation(self.account.contents)
-        given_up = {id for id, _ in model.tombstones.values()}
+        given_up = {each.id for each in model.tombstones.values()}
         bound = [
             key
             for key in model.entries
