@@ -439,7 +439,7 @@ class Machine(RuleBasedStateMachine):
         for key, entry in model.entries.items():
             if entry.id is not None and entry.id not in contents:
                 entry.id = None
-            elif entry.id is None and key not in expected.bound:
+            if entry.id is None and key not in expected.bound:
                 taken = {*expected.bound.values(), *(each.id for each in model.entries.values())}
                 namesakes = [
                     id for id, group in contents.items() if group["name"] == entry.name and id not in taken
