@@ -455,9 +455,9 @@ class Machine(RuleBasedStateMachine):
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
-        named = {f"group.{key}" for key, entry in model.entries.items() if entry.id is not None}
-        if expected.problems == {"gone-or-hidden"} and not expected.missing & named:
-            self._apply(actor, 1, recreate=tuple(sorted(expected.missing)))
+        now = model.expectation(contents)
+        if expected.problems == {"gone-or-hidden"} and now.problems <= expected.problems:
+            self._apply(actor, 1, recreate=tuple(sorted(now.missing)))
 
     def _meant(self, model: Imagined, expected: Expectation) -> Iterator[tuple[str, Tombstone]]:
         """The tombstones of what is there, and of no other key than theirs."""
