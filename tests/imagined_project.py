@@ -13,8 +13,8 @@ from typing import Any
 from troubled_account import ENDED, Run
 
 from reconciler.emulator.history import Exchange
-from reconciler.model.event import ChangeWritten
-from reconciler.model.outcome import Status
+from reconciler.model.event import ChangeFinished, ChangeWritten
+from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action
 
 GROUP, DESTINATION = "group", "destination"
@@ -319,10 +319,8 @@ class Imagined:
         for event in run.events:
             if isinstance(event, ChangeWritten):
                 self._written(event, run)
-        for (kind, key), status in statuses.items():
-            if actions[kind, key] is Action.DELETE and status is Status.DONE:
-                self._drop(kind, key)
-                self.done[key] = self.tombstones[key]
+            if isinstance(event, ChangeFinished):
+                self._learn_end_of_deletion(event.outcome)
         self._learn_deaths(run)
 
     def _learn_deletion(self, kind: str, key: str, status: Status) -> None:
@@ -334,6 +332,13 @@ class Imagined:
             each.group = each.group or self.tombstones[key].id
         else:
             each.destination = each.destination or self.tombstones[key].id
+
+    def _learn_end_of_deletion(self, outcome: Outcome) -> None:
+        """A deletion that is done is remembered at once, even if the process is killed afterwards."""
+        key = outcome.address.key
+        if outcome.action is Action.DELETE and outcome.status is Status.DONE:
+            self._drop(outcome.address.kind, key)
+            self.done[key] = self.tombstones[key]
 
     def _learn_group(
         self, key: str, action: Action, status: Status, *, expected: Expectation, before: Contents
