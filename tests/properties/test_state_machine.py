@@ -449,7 +449,7 @@ class Machine(RuleBasedStateMachine):
         if expected.problems & WRONG:
             model.tombstones = dict(self._meant(model, expected))
         if "vanished" in expected.problems:
-            for key, each in model.known.items():
+            for key, each in model.remembered().items():
                 if key not in model.entries and key not in model.tombstones and each.group in contents:
                     model.tombstones[key] = Tombstone(each.group or "", "forget")
                 elif key in model.entries and not model.entries[key].has_destination:
