@@ -142,16 +142,16 @@ class Undertaker:
             return Removals(
                 tuple(self._deleted(tombstone, found)), blockers=tuple(self._blockers(tombstone, found))
             )
+        done = {tombstone.key: Removed(tombstone.id, tombstone.extent)}
         if self.identity.is_remembered(tombstone):
-            is_known = self.identity.was_carried_out(tombstone)
             return Removals(
                 tuple(self._forgotten(tombstone)),
                 notes=(_satisfied(tombstone),),
-                done={} if is_known else {tombstone.key: Removed(tombstone.id, tombstone.extent)},
+                done={} if self.identity.was_carried_out(tombstone) else done,
             )
         # The group is there, and has the name that the entry says.
         if tombstone.extent is Extent.DESTINATION:
-            return Removals(notes=(_satisfied(tombstone),))
+            return Removals(notes=(_satisfied(tombstone),), done=done)
         return Removals(problems=(self.identity.unknown_id(tombstone),))
 
     def _is_left_over(self, tombstone: Tombstone) -> bool:

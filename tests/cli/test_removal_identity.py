@@ -306,6 +306,20 @@ def test_a_line_that_never_had_anything_to_do_is_remembered_as_done(team: Team) 
     assert team.plan("--detailed-exitcode").exit == 0
 
 
+def test_a_line_with_nothing_to_do_is_remembered_as_done_without_a_memory_too(team: Team) -> None:
+    """Its group was renamed outside, so that the entry stands for no group any more, and one is made."""
+    team.declare("orders", "sales", extra="  bare: {}\n")
+    team.writes_of()
+    bare = team.id_of("bare")
+    team.state.unlink()
+    team.server.app.dashboard.rename_group(bare, "Renamed")
+    removed = entry("bare", bare, ", name: Renamed, only: destination")
+    team.declare("orders", "sales", extra="  bare: {}\n", removed=removed)
+    assert team.writes_of() == ["POST /v1/groups"]
+    assert state_of(team)["removals"] == {"bare": {"extent": "destination", "id": bare}}
+    assert team.plan("--detailed-exitcode").exit == 0
+
+
 def test_a_memory_that_is_corrected_by_hand_counts_as_none(team: Team) -> None:
     orders = team.id_of("orders")
     assert team.project.run("state", "forget", "orders", "--auto-approve").exit == 0
