@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.emulator import approvals, keys, setup_tests, surroundings, targets, x509
+from reconciler.emulator import approvals, key_material, setup_tests, surroundings, targets
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.resources import (
@@ -144,9 +144,11 @@ class Dashboard:
         that of the server first, or a made-up pair that is another one on every call. Their hashes."""
         target = targets.target(destination, group_name)
         with self._account.store.transaction():
-            shown = chain or x509.made_up_chain(target, self._account.store.next_number(f"chain/{target}"))
+            shown = chain or key_material.generate_chain(
+                target, self._account.store.next_number(f"chain/{target}")
+            )
             surroundings.change(self._account, target, chain=shown)
-        return tuple(x509.read(encoded).hash for encoded in shown)
+        return tuple(key_material.read_certificate(encoded).hash for encoded in shown)
 
     def present_host_key(
         self, public_key: str | None = None, *, destination: str | None = None, group_name: str | None = None
@@ -156,7 +158,11 @@ class Dashboard:
         target = targets.target(destination, group_name)
         with self._account.store.transaction():
             number = self._account.store.next_number(f"host-key/{target}")
-            key = keys.made_up_host_key(target, number) if public_key is None else keys.HostKey(public_key)
+            key = (
+                key_material.generate_host_key(target, number)
+                if public_key is None
+                else key_material.HostKey(public_key)
+            )
             surroundings.change(self._account, target, host_key=key.public_key)
         return key.hash
 

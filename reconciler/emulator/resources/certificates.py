@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.emulator import approvals, x509
+from reconciler.emulator import approvals
 from reconciler.emulator.account import Account
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, not_found
 from reconciler.emulator.intake import required_text
+from reconciler.emulator.key_material import read_certificate
 from reconciler.emulator.paging import page
 from reconciler.emulator.resources import destinations
 from reconciler.emulator.resources.approvers import approved, trusting_object
@@ -53,7 +54,7 @@ def revoke(account: Account, call: Call) -> Reply:
 
 def _document(call: Call) -> dict[str, Any]:
     given_hash = required_text(call.body, "hash")
-    certificate = x509.read(required_text(call.body, "encoded_cert"))
+    certificate = read_certificate(required_text(call.body, "encoded_cert"))
     return approvals.certificate_document(certificate, given_hash)
 
 

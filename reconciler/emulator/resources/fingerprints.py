@@ -9,7 +9,7 @@ from reconciler.emulator.account import Account
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, not_found
 from reconciler.emulator.intake import required_text
-from reconciler.emulator.keys import HostKey
+from reconciler.emulator.key_material import HostKey
 from reconciler.emulator.paging import page
 from reconciler.emulator.resources import destinations
 from reconciler.emulator.resources.approvers import approved, trusting_object
