@@ -14,9 +14,7 @@ from reconciler.emulator.resources import (
     destinations,
     groups,
     private_links,
-    teams,
-    users,
-    webhooks,
+    read_only,
 )
 from reconciler.emulator.store import Kind
 
@@ -62,17 +60,17 @@ class Dashboard:
     ) -> str:
         """A user beside the owner of the account; the id. Without a role only groups let them in."""
         with self._account.store.transaction():
-            return users.add(self._account, email, names, role, active)
+            return read_only.add_user(self._account, email, names, role, active)
 
     def add_team(self, name: str, description: str = "", role: str = ADMINISTRATOR) -> str:
         """A team; its id."""
         with self._account.store.transaction():
-            return teams.add(self._account, name, description, role)
+            return read_only.add_team(self._account, name, description, role)
 
     def add_webhook(self, url: str, events: Sequence[str] = (), group_id: str | None = None) -> str:
         """A webhook of one group, or of the whole account; its id."""
         with self._account.store.transaction():
-            return webhooks.add(self._account, url, events, group_id)
+            return read_only.add_webhook(self._account, url, events, group_id)
 
     def finish_private_link(self, identifier: str, state: str = "OK") -> None:
         """Let Fivetran be done with a private link at once, also with `FAIL`."""

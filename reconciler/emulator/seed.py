@@ -14,7 +14,7 @@ from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import Account, Identity
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.masking import masked
-from reconciler.emulator.resources import connections, groups, users
+from reconciler.emulator.resources import connections, groups, read_only
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
@@ -132,7 +132,9 @@ def plant(account: Account, seed: Seed) -> None:
             identity = account.identity
             account.become(Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id))
         for user in seed.users:
-            users.add(account, user.email, (user.given_name, user.family_name), user.role, user.active)
+            read_only.add_user(
+                account, user.email, (user.given_name, user.family_name), user.role, user.active
+            )
         for group in seed.groups:
             _plant_group(account, group)
         for script in seed.setup_tests:
@@ -156,8 +158,8 @@ def _plant_group(account: Account, group: SeedGroup) -> None:
     for connection in group.connections:
         connections.add(account, identifier, connection.service, connection.schema_name)
     for member in group.users:
-        known = users.of_email(account, member.email)
-        user_id = known["id"] if known else users.add(account, member.email, _NAMES, None, True)
+        known = read_only.find_user(account, member.email)
+        user_id = known["id"] if known else read_only.add_user(account, member.email, _NAMES, None, True)
         groups.add_member(account, identifier, user_id, member.role)
 
 
@@ -191,7 +193,7 @@ def _written_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     if found:
         written["connections"] = [{name: each[name] for name in ("service", "schema")} for each in found]
     people = [
-        {"email": users.existing(account, each["user"])["email"], "role": each["role"]}
+        {"email": read_only.USERS.existing(account, each["user"])["email"], "role": each["role"]}
         for each in account.store.listed(Kind.MEMBERSHIP, parent=group["id"])
         if each["user"] != account.identity.user_id
     ]

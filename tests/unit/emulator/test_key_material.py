@@ -162,6 +162,11 @@ def test_a_certificate_that_breaks_the_standard_is_read_without_a_warning() -> N
     assert _read(negative).name == "CN=db"
 
 
+def test_a_certificate_of_an_unknown_version_is_none() -> None:
+    raw = _certificate_of(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
+    assert _read(raw).public_key == ""
+
+
 def test_an_emulator_starts_without_the_library() -> None:
     program = "import sys, reconciler.emulator.app; print('cryptography' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
