@@ -39,7 +39,6 @@ class Dashboard:
     def add_destination(self, group_id: str, service: str, **fields: Any) -> None:
         """A destination for a group, of any service. Fields are those of `Destination`, with values as
         the account keeps them: `config` has plain secrets and typed numbers."""
-        fields = {"region": "GCP_US_EAST4", "time_zone_offset": "0", **fields}
         with self._account.store.transaction():
             destinations.add(self._account, Destination(id=group_id, service=service, **fields))
             self._done(group_id)
