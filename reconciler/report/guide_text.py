@@ -20,6 +20,11 @@ from reconciler.report.wrap import wrapped
 _WIDEST = 100
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)")
 _TOPIC = re.compile(r"([a-z-]+)\.md")
+_MORE = {
+    "reconciler help TOPIC": "shows a guide",
+    "reconciler COMMAND --help": "shows the options of a command",
+    "reconciler explain CODE": "shows the meaning of an error or warning",
+}
 # rich's own theme paints code on black, which a light terminal shows as a bar.
 _THEME = Theme(
     {
@@ -49,12 +54,8 @@ def print_guide(console: Screen, text: str) -> None:
 
 
 def guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:
-    """Every topic with its summary, one on a line where no terminal limits its length."""
-    return (
-        f"{two_columns(summaries, width)}\n\n"
-        "`reconciler help TOPIC` shows a guide, `reconciler --help` all commands, `reconciler COMMAND --help` the\n"
-        "options of a command, and `reconciler explain CODE` the meaning of an error or warning."
-    )
+    """Every topic with its summary, one on a line where no terminal limits its length, and other sources of help."""
+    return f"{two_columns(summaries, width)}\n\n{two_columns(_MORE, width)}"
 
 
 def _topic(target: str) -> re.Match[str] | None:
