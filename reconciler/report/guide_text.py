@@ -18,6 +18,7 @@ from reconciler.report.style import Screen
 from reconciler.report.wrap import wrapped
 
 _WIDEST = 100
+_COLUMN = 24  # cells that a column of a table needs
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)")
 _TOPIC = re.compile(r"([a-z-]+)\.md")
 _MORE = {
@@ -41,7 +42,7 @@ _THEME = Theme(
 
 def print_guide(console: Screen, text: str) -> None:
     """Print a guide, folded to the width of the terminal, with the topics that it links to at the end."""
-    links = list(dict.fromkeys(found[1] for _, target in _LINK.findall(text) if (found := _topic(target))))
+    links = dict.fromkeys(found[1] for _, target in _LINK.findall(text) if (found := _TOPIC.fullmatch(target)))
     with console.use_theme(_THEME):
         # The links of the files lead nowhere from a terminal: their text stays, their topics follow at the end.
         console.print(
@@ -56,10 +57,6 @@ def print_guide(console: Screen, text: str) -> None:
 def guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:
     """Every topic with its summary, one on a line where no terminal limits its length, and other sources of help."""
     return f"{two_columns(summaries, width)}\n\n{two_columns(_MORE, width)}"
-
-
-def _topic(target: str) -> re.Match[str] | None:
-    return _TOPIC.fullmatch(target)
 
 
 class _LeftHeading(Heading):
@@ -78,16 +75,21 @@ class _PlainCode(CodeBlock):
 
 
 class _WholeTable(TableElement):
-    """A table that folds long words; rich would cut them off."""
+    """A table that folds long words; rich would cut them off. Without room for columns each row is a block."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        titles = [cell.content for cell in self.header.row.cells] if self.header and self.header.row else []
+        rows = [[cell.content for cell in row.cells] for row in self.body.rows] if self.body else []
+        if options.max_width < _COLUMN * len(titles):
+            for first, *others in rows:
+                yield first
+                yield from (Padding(each, (0, 0, 0, 4)) for each in others)
+            return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, style="markdown.table.border")
-        if self.header is not None and self.header.row is not None:
-            for cell in self.header.row.cells:
-                table.add_column(cell.content, header_style="markdown.table.header", overflow="fold")
-        if self.body is not None:
-            for row in self.body.rows:
-                table.add_row(*(cell.content for cell in row.cells))
+        for title in titles:
+            table.add_column(title, header_style="markdown.table.header", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
         yield table
 
 
