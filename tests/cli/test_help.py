@@ -47,9 +47,7 @@ def test_another_topic_is_wrong_usage(project: Project, topic: str, advice: str)
     result = project.run("help", topic)
     assert result.exit == 64
     assert result.stdout == ""
-    assert (
-        result.stderr == f"error[wrong-usage]: there is no topic `{topic}`\n   = help: {advice}\n"
-    )
+    assert result.stderr == f"error[wrong-usage]: there is no topic `{topic}`\n   = help: {advice}\n"
 
 
 @pytest.mark.parametrize("name", sorted(set(SUMMARIES) - set(guide_topics())))

@@ -30,7 +30,6 @@ def shown(text: str, width: int, colour: Colour = Colour.AUTO) -> str:
     return stream.getvalue()
 
 
-
 @pytest.mark.parametrize("width", [30, 40, 80, 200])
 @pytest.mark.parametrize("topic", guide_topics())
 def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut_off(topic: str, width: int) -> None:
@@ -39,21 +38,32 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut_off(topic: str, w
     assert guide.count("…") == read_guide(topic).count("…")
 
 
-TABLE = "# T\n\n| option | of | meaning |\n|--|--|--|\n| `--require-signature` | `apply` | Refuses a plan. |\n"
+TABLE = (
+    "# T\n\n| option | of | meaning |\n|--|--|--|\n| `--require-signature` | `apply` | Refuses a plan. |\n"
+)
 
 
 def test_a_table_without_room_for_its_columns_becomes_blocks() -> None:
-    assert shown(TABLE, 40, Colour.NEVER).split() == ["T", "--require-signature", "apply", "Refuses", "a", "plan."]
+    assert shown(TABLE, 40, Colour.NEVER).split() == [
+        "T",
+        "--require-signature",
+        "apply",
+        "Refuses",
+        "a",
+        "plan.",
+    ]
     wide = shown(TABLE, 80, Colour.NEVER)
     assert re.search(r"^option +of +meaning *$", wide, re.MULTILINE)
     assert re.search(r"^--require-signature +apply +Refuses a plan\. *$", wide, re.MULTILINE)
 
 
 def test_code_is_indented_and_folded_between_words() -> None:
-    guide = shown("# T\n\n```sh\nreconciler plan --out plan.json  # valid for seven days\n```\n", 40, Colour.NEVER)
+    guide = shown(
+        "# T\n\n```sh\nreconciler plan --out plan.json           # valid for a week\n```\n", 40, Colour.NEVER
+    )
     assert [line.rstrip() for line in guide.splitlines()][2:] == [
         "    reconciler plan --out plan.json",
-        "        # valid for seven days",
+        "        # valid for a week",
     ]
 
 
