@@ -42,7 +42,9 @@ _THEME = Theme(
 
 def print_guide(console: Screen, text: str) -> None:
     """Print a guide, folded to the width of the terminal, with the topics that it links to at the end."""
-    links = dict.fromkeys(found[1] for _, target in _LINK.findall(text) if (found := _TOPIC.fullmatch(target)))
+    links = dict.fromkeys(
+        found[1] for _, target in _LINK.findall(text) if (found := _TOPIC.fullmatch(target))
+    )
     with console.use_theme(_THEME):
         # The links of the files lead nowhere from a terminal: their text stays, their topics follow at the end.
         console.print(
