@@ -57,7 +57,7 @@ def print_guide(console: Screen, text: str) -> None:
 
 
 def guide_list(summaries: Mapping[str, str], width: int | None = None) -> str:
-    """Every topic with its summary, one on a line where no terminal limits its length, and other sources of help."""
+    """Every topic with its summary, one on a line if no terminal limits its length, and other sources of help."""
     return f"{two_columns(summaries, width)}\n\n{two_columns(_MORE, width)}"
 
 
