@@ -24,6 +24,7 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         "explain": "Say what the code of an error or warning means.",
         "emulate": "Serve a Fivetran of your own on this machine.",
         "completion": "Print what makes a shell complete this command.",
+        "help": "Show the guide to a topic, or list all topics.",
     }
 )
 

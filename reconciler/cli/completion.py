@@ -17,7 +17,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def command(context: click.Context, shell: str) -> Exit:
-    """Print the script that makes SHELL complete commands, options, services and codes.
+    """Print the script that makes SHELL complete commands, options, services, codes and topics.
 
     \b
     bash:  eval "$(reconciler completion bash)"   in ~/.bashrc

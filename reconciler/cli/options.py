@@ -60,6 +60,11 @@ _NO_COLOR: Decorator = click.option(
 )
 
 
+def no_color_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--no-color` alone; it gets it as `no_color`."""
+    return _NO_COLOR(command)
+
+
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the shared options; it gets them as one value named `shared`."""
 

@@ -11,7 +11,7 @@ from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.conditions import applies
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.ids import digest
-from reconciler.emulator.keys import group_public_key
+from reconciler.emulator.key_material import group_public_key
 
 _MASK = "******"
 _SECRETIVE = re.compile(r"secret|password|passphrase|_key$|token|credential")

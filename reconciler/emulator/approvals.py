@@ -8,9 +8,8 @@ from typing import Any
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.envelope import conflict
-from reconciler.emulator.keys import HostKey
+from reconciler.emulator.key_material import Certificate, HostKey
 from reconciler.emulator.store import Kind
-from reconciler.emulator.x509 import Certificate
 
 
 def certificate_document(certificate: Certificate, given_hash: str | None = None) -> dict[str, Any]:

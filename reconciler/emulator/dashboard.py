@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.emulator import approvals, keys, setup_tests, surroundings, targets, x509
+from reconciler.emulator import approvals, key_material, setup_tests, surroundings, targets
 from reconciler.emulator.account import ADMINISTRATOR, Account, Identity
 from reconciler.emulator.destination import Destination
 from reconciler.emulator.resources import (
@@ -14,9 +14,7 @@ from reconciler.emulator.resources import (
     destinations,
     groups,
     private_links,
-    teams,
-    users,
-    webhooks,
+    read_only,
 )
 from reconciler.emulator.store import Kind
 
@@ -41,7 +39,6 @@ class Dashboard:
     def add_destination(self, group_id: str, service: str, **fields: Any) -> None:
         """A destination for a group, of any service. Fields are those of `Destination`, with values as
         the account keeps them: `config` has plain secrets and typed numbers."""
-        fields = {"region": "GCP_US_EAST4", "time_zone_offset": "0", **fields}
         with self._account.store.transaction():
             destinations.add(self._account, Destination(id=group_id, service=service, **fields))
             self._done(group_id)
@@ -62,17 +59,17 @@ class Dashboard:
     ) -> str:
         """A user beside the owner of the account; the id. Without a role only groups let them in."""
         with self._account.store.transaction():
-            return users.add(self._account, email, names, role, active)
+            return read_only.add_user(self._account, email, names, role, active)
 
     def add_team(self, name: str, description: str = "", role: str = ADMINISTRATOR) -> str:
         """A team; its id."""
         with self._account.store.transaction():
-            return teams.add(self._account, name, description, role)
+            return read_only.add_team(self._account, name, description, role)
 
     def add_webhook(self, url: str, events: Sequence[str] = (), group_id: str | None = None) -> str:
         """A webhook of one group, or of the whole account; its id."""
         with self._account.store.transaction():
-            return webhooks.add(self._account, url, events, group_id)
+            return read_only.add_webhook(self._account, url, events, group_id)
 
     def finish_private_link(self, identifier: str, state: str = "OK") -> None:
         """Let Fivetran be done with a private link at once, also with `FAIL`."""
@@ -144,9 +141,11 @@ class Dashboard:
         that of the server first, or a made-up pair that is another one on every call. Their hashes."""
         target = targets.target(destination, group_name)
         with self._account.store.transaction():
-            shown = chain or x509.made_up_chain(target, self._account.store.next_number(f"chain/{target}"))
+            shown = chain or key_material.generate_chain(
+                target, self._account.store.next_number(f"chain/{target}")
+            )
             surroundings.change(self._account, target, chain=shown)
-        return tuple(x509.read(encoded).hash for encoded in shown)
+        return tuple(key_material.read_certificate(encoded).hash for encoded in shown)
 
     def present_host_key(
         self, public_key: str | None = None, *, destination: str | None = None, group_name: str | None = None
@@ -156,7 +155,11 @@ class Dashboard:
         target = targets.target(destination, group_name)
         with self._account.store.transaction():
             number = self._account.store.next_number(f"host-key/{target}")
-            key = keys.made_up_host_key(target, number) if public_key is None else keys.HostKey(public_key)
+            key = (
+                key_material.generate_host_key(target, number)
+                if public_key is None
+                else key_material.HostKey(public_key)
+            )
             surroundings.change(self._account, target, host_key=key.public_key)
         return key.hash
 

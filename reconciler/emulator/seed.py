@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -12,13 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import Account, Identity
-from reconciler.emulator.destination import Destination
+from reconciler.emulator.destination import Destination, DestinationSettings
 from reconciler.emulator.masking import masked
-from reconciler.emulator.resources import connections, groups, users
+from reconciler.emulator.resources import connections, groups, read_only
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
 _NAMES = ("Ada", "Lovelace")
+_ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -50,23 +49,6 @@ class SeedMember(_Entry):
     role: _Text
 
 
-class SeedDestination(_Entry):
-    """A destination as somebody made it by hand. `config` is kept as it stands, secrets in clear."""
-
-    service: _Text
-    region: _Text = "GCP_US_EAST4"
-    time_zone_offset: _Text = "0"
-    daylight_saving_time_enabled: bool = False
-    networking_method: str | None = "Directly"
-    private_link_id: str | None = None
-    hybrid_deployment_agent_id: str | None = None
-    proxy_agent_id: str | None = None
-    external_secrets_manager_id: str | None = None
-    external_secrets_keys_config: dict[str, Any] = {}
-    config: dict[str, Any] = {}
-    setup_status: Literal["incomplete", "connected", "broken"] = "incomplete"
-
-
 class SeedConnection(_Entry):
     """Something that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
 
@@ -80,26 +62,17 @@ class SeedGroup(_Entry):
     name: _Text
     id: _Text | None = None
     created_at: str | None = None
-    destination: SeedDestination | None = None
+    destination: DestinationSettings | None = None
     connections: list[SeedConnection] = []
     users: list[SeedMember] = []
-
-
-class SeedTest(_Entry):
-    """One result of a run of setup tests."""
-
-    title: _Text
-    status: Literal["PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED"] = "PASSED"
-    message: str = ""
-    details: Any = None
 
 
 class SeedScript(_Entry):
     """What the coming runs of setup tests find: for one group by name, else for whichever comes."""
 
     group: _Text | None = None
-    runs: list[list[SeedTest]] = []
-    finally_always: list[SeedTest] | None = None
+    runs: list[list[SetupTest]] = []
+    finally_always: list[SetupTest] | None = None
 
 
 class Seed(_Entry):
@@ -132,13 +105,14 @@ def plant(account: Account, seed: Seed) -> None:
             identity = account.identity
             account.become(Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id))
         for user in seed.users:
-            users.add(account, user.email, (user.given_name, user.family_name), user.role, user.active)
+            read_only.add_user(
+                account, user.email, (user.given_name, user.family_name), user.role, user.active
+            )
         for group in seed.groups:
             _plant_group(account, group)
         for script in seed.setup_tests:
             target = targets.target(group_name=script.group or None)
-            last = None if script.finally_always is None else _run(script.finally_always)
-            setup_tests.script(account, target, map(_run, script.runs), finally_always=last)
+            setup_tests.script(account, target, script.runs, finally_always=script.finally_always)
         account.take_effects()
 
 
@@ -149,20 +123,16 @@ def _plant_group(account: Account, group: SeedGroup) -> None:
         planted["created_at"] = group.created_at
         account.store.replace(Kind.GROUP, identifier, planted, label=group.name)
     if group.destination is not None:
-        settings = group.destination.model_dump()
-        healthy = settings["setup_status"] != "incomplete"
-        destination = Destination(id=identifier, **settings, connected_once=healthy)
+        was_healthy = group.destination.setup_status != "incomplete"
+        settings = group.destination.document()
+        destination = Destination(id=identifier, **settings, connected_once=was_healthy)
         account.store.add(Kind.DESTINATION, identifier, destination.document(), parent=identifier)
     for connection in group.connections:
         connections.add(account, identifier, connection.service, connection.schema_name)
     for member in group.users:
-        known = users.of_email(account, member.email)
-        user_id = known["id"] if known else users.add(account, member.email, _NAMES, None, True)
+        known = read_only.find_user(account, member.email)
+        user_id = known["id"] if known else read_only.add_user(account, member.email, _NAMES, None, True)
         groups.add_member(account, identifier, user_id, member.role)
-
-
-def _run(tests: list[SeedTest]) -> list[SetupTest]:
-    return [SetupTest(test.title, test.status, test.message, test.details) for test in tests]
 
 
 def written_down(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -186,23 +156,23 @@ def _written_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     written = {name: group[name] for name in ("id", "name", "created_at")}
     document = account.store.find(Kind.DESTINATION, group["id"])
     if document is not None:
-        written["destination"] = dict(_telling(document))
+        written["destination"] = _chosen_settings(document)
     found = account.store.listed(Kind.CONNECTION, parent=group["id"])
     if found:
         written["connections"] = [{name: each[name] for name in ("service", "schema")} for each in found]
     people = [
-        {"email": users.existing(account, each["user"])["email"], "role": each["role"]}
+        {"email": read_only.USERS.existing(account, each["user"])["email"], "role": each["role"]}
         for each in account.store.listed(Kind.MEMBERSHIP, parent=group["id"])
         if each["user"] != account.identity.user_id
     ]
     return {**written, "users": people} if people else written
 
 
-def _telling(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings of a destination that a seed would not have by itself."""
-    for field in fields(Destination):
-        if field.name not in SeedDestination.model_fields:
-            continue
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        if field.name == "service" or document[field.name] != default:
-            yield field.name, document[field.name]
+def _chosen_settings(document: dict[str, Any]) -> dict[str, Any]:
+    """The settings that differ from the defaults; service, region and time zone always."""
+    defaults = DestinationSettings(service=document["service"]).document()
+    return {
+        name: document[name]
+        for name, default in defaults.items()
+        if name in _ALWAYS_WRITTEN or document[name] != default
+    }

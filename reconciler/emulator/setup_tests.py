@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
 
 from reconciler.catalogue.model import Service
 from reconciler.emulator import surroundings, targets, trust
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination, SetupStatus
 from reconciler.emulator.store import Kind
-from reconciler.emulator.trust import Accepted
+from reconciler.emulator.trust import Accepted, TestStatus
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 
 
 @dataclass(frozen=True, slots=True)
 class SetupTest:
-    """One result. `status` is PASSED, SKIPPED, WARNING, FAILED or JOB_FAILED; `details` is left out
-    of the answer when it is None, and may be text, a list or a mapping."""
+    """One result. `details` is left out of the answer when it is None, and may be text, a list or a mapping."""
 
-    title: str
-    status: str = "PASSED"
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    title: Annotated[str, Field(min_length=1)]
+    status: TestStatus = "PASSED"
     message: str = ""
     details: Any = None
 
@@ -120,6 +123,6 @@ def _is_fine(result: Mapping[str, Any], account: Account) -> bool:
 
 def _with_status(destination: Destination, fine: bool) -> Destination:
     if fine:
-        return replace(destination, setup_status=SetupStatus.CONNECTED, connected_once=True)
-    broken = SetupStatus.BROKEN if destination.connected_once else SetupStatus.INCOMPLETE
-    return replace(destination, setup_status=broken)
+        return replace(destination, setup_status="connected", connected_once=True)
+    status: SetupStatus = "broken" if destination.connected_once else "incomplete"
+    return replace(destination, setup_status=status)

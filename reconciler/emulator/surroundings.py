@@ -8,9 +8,8 @@ from typing import Any
 from reconciler.emulator import targets
 from reconciler.emulator.account import Account
 from reconciler.emulator.destination import Destination
-from reconciler.emulator.keys import HostKey
+from reconciler.emulator.key_material import Certificate, HostKey, read_certificate
 from reconciler.emulator.store import Kind
-from reconciler.emulator.x509 import Certificate, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def around(account: Account, destination: Destination) -> Surroundings:
         facts |= account.store.find(Kind.SURROUNDINGS, target) or {}
     key = facts.get("host_key")
     return Surroundings(
-        chain=tuple(read(encoded) for encoded in facts.get("chain", ())),
+        chain=tuple(read_certificate(encoded) for encoded in facts.get("chain", ())),
         host_key=None if key is None else HostKey(key),
         seconds=facts.get("seconds", 0.0),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from reconciler.emulator import approvals
 from reconciler.emulator.account import Account
@@ -12,7 +12,8 @@ from reconciler.emulator.destination import Destination
 from reconciler.emulator.store import Kind
 from reconciler.emulator.surroundings import Surroundings
 
-Check = tuple[str, str, str, Any]
+TestStatus: TypeAlias = Literal["PASSED", "SKIPPED", "WARNING", "FAILED", "JOB_FAILED"]
+Check: TypeAlias = tuple[str, TestStatus, str, Any]
 """Title, status, message and details of a setup test."""
 
 

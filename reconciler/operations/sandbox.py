@@ -11,6 +11,7 @@ from reconciler.api.inprocess import WsgiAdapter
 from reconciler.api.transport import Transport
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.extras import Extra, installation_of
 from reconciler.model.value import Secret
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def not_installed(error: ModuleNotFoundError) -> Diagnostic:
     return Diagnostic(
         "sandbox-not-installed",
         f"the embedded Fivetran needs the package `{error.name}`, which is not installed",
-        help="install it with `pip install 'fivetran-reconciler[sandbox]'`",
+        help=f"install it with {installation_of(Extra.SANDBOX)}",
     )
 
 

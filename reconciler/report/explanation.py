@@ -18,11 +18,16 @@ def explanation(code: str, text: str, width: int | None = None) -> str:
 
 def code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
     """Every code with the first sentence of its text, one on a line where no terminal limits its length."""
-    column = max(map(len, explanations), default=0) + 2
-    rows = [f"{code:<{column}}{first_sentence(text)}" for code, text in sorted(explanations.items())]
+    return two_columns({code: first_sentence(text) for code, text in sorted(explanations.items())}, width)
+
+
+def two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
+    """Names with their texts in a second column, which is folded at `width` where there is room for it."""
+    column = max(map(len, rows), default=0) + 2
+    lines = [f"{name:<{column}}{text}" for name, text in rows.items()]
     if width is not None and width >= column + _NARROWEST:
-        rows = [textwrap.fill(row, width, subsequent_indent=" " * column) for row in rows]
-    return "\n".join(rows)
+        lines = [textwrap.fill(line, width, subsequent_indent=" " * column) for line in lines]
+    return "\n".join(lines)
 
 
 def first_sentence(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from reconciler.model.extras import Extra, installation_of
 from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, Surroundings, text_of
 
@@ -60,7 +61,7 @@ class SecretsManager:
         except ModuleNotFoundError:
             raise SecretUnavailable(
                 reference,
-                "the library for AWS is not installed: `pip install 'fivetran-reconciler[aws]'`",
+                f"the library for AWS is not installed: {installation_of(Extra.AWS)}",
             ) from None
         region = self._region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

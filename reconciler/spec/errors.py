@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,6 +21,7 @@ _EXPECTED = {
     "string_type": "text",
     "dict_type": "a mapping",
     "model_type": "a mapping",
+    "dataclass_type": "a mapping",
     "mapping_expected": "a mapping",
     "list_type": "a list",
     "too_short": "a list with at least one entry",
@@ -57,7 +59,7 @@ def _diagnostic(finding: ErrorDetails, root: Table, model: type[BaseModel]) -> D
     location, kind = finding["loc"], finding["type"]
     if location and location[-1] == _KEY_MARKER:
         return _spoken(finding, root, location[:-1])
-    if kind == "extra_forbidden":
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         return _unknown_key(root, location, model)
     if kind == "missing":
         return _missing_key(root, location)
@@ -177,15 +179,25 @@ def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
     kind: Any = model
     for step in location:
         kind = _below(kind, step)
-    return [field.alias or name for name, field in kind.model_fields.items()] if _is_model(kind) else []
+    return list(_fields_of(kind))
 
 
 def _below(kind: Any, step: int | str) -> Any:
-    if _is_model(kind):
-        field = next((each for name, each in kind.model_fields.items() if step in (name, each.alias)), None)
-        return _required(field.annotation) if field else None
+    fields_of_kind = _fields_of(kind)
+    if fields_of_kind:
+        return _required(fields_of_kind.get(str(step)))
     arguments = get_args(kind)
     return _required(arguments[-1]) if arguments else None
+
+
+def _fields_of(kind: Any) -> dict[str, Any]:
+    """The types of a model or dataclass by the keys of its file; empty for any other type."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    if is_dataclass(kind):
+        types_of_fields = get_type_hints(kind, include_extras=True)
+        return {field.name: types_of_fields[field.name] for field in fields(kind)}
+    return {}
 
 
 def _required(annotation: Any) -> Any:
@@ -193,7 +205,3 @@ def _required(annotation: Any) -> Any:
     if get_origin(annotation) in {Union, types.UnionType}:
         return _required(next((each for each in get_args(annotation) if each is not type(None)), None))
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)

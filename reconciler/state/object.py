@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.extras import Extra, installation_of
 from reconciler.model.place import ObjectPlace
 from reconciler.state.patience import Patience
 from reconciler.state.shelf import ChangedError, RemoteError, Surroundings, UnusableError
@@ -258,7 +259,7 @@ def _not_installed(place: ObjectPlace) -> Diagnostic:
     return Diagnostic(
         "object-store-not-installed",
         f"the state `{place}` needs the library `obstore`, which is not installed",
-        help="install it with `pip install 'fivetran-reconciler[object-store]'`",
+        help=f"install it with {installation_of(Extra.OBJECT_STORE)}",
     )
 
 

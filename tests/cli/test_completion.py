@@ -51,6 +51,7 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
         (["catalogue", "show", "snow"], ["snowflake"]),
         (["catalogue", "show", "mysql"], [name for name in service_names() if name.startswith("mysql")]),
         (["explain", "unknown-f"], [code for code in EXPLANATIONS if code.startswith("unknown-f")]),
+        (["help", "se"], ["secrets", "services", "setup-tests"]),
         (["plan", "--det"], ["--detailed-exitcode"]),
         (["validate", "--format", "s"], ["sarif"]),
     ],

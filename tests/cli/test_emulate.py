@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from command_line import COMMAND, PATIENCE, environment, run
+from harness import ROOT
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def test_a_database_that_cannot_be_used_is_one_clear_error(database: str, tmp_pa
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
     blocked = tmp_path / "werkzeug.py"
     blocked.write_text("raise ModuleNotFoundError('blocked', name='werkzeug')")
-    done = run("emulate", "--port", "0", directory=tmp_path, PYTHONPATH=str(tmp_path))
+    done = run("emulate", "--port", "0", directory=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert done.code == 1
     assert "error[sandbox-not-installed]" in done.err
-    assert "pip install 'fivetran-reconciler[sandbox]'" in done.err
+    assert "`pip install '.[sandbox]'` in a clone" in done.err

@@ -92,6 +92,14 @@ def test_an_account_in_a_file_can_be_listed_and_outranks_a_seed(project: Project
         ),
         (SEED.replace("version: 1\n", ""), "missing-key", "1:1", "write `version: 1`"),
         (SEED.replace("name: bare", "id: x"), "missing-key", "11:5", "add `name:`"),
+        (SEED.replace("setup_status:", "setup_state:"), "unknown-key", "8:7", "did you mean `setup_status`?"),
+        (
+            SEED + "setup_tests: [{runs: [[{title: Login, outcome: FAILED}]]}]\n",
+            "unknown-key",
+            "12:39",
+            "known here are `title`, `status`, `message`, `details`",
+        ),
+        (SEED + "setup_tests: [{runs: [[Login]]}]\n", "wrong-shape", "12:24", "write `runs: {}`"),
     ],
 )
 def test_a_mistake_in_a_seed_is_shown_at_its_place(

@@ -13,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import EXPLANATIONS
 
-HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
+HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug", "cryptography"}
 
 
 def test_help_imports_nothing_heavy() -> None:

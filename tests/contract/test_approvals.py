@@ -11,12 +11,11 @@ from urllib.parse import quote
 import pytest
 from emulated_account import POSTGRES, EmulatedAccount
 
-from reconciler.emulator.keys import made_up_host_key
-from reconciler.emulator.x509 import made_up_chain, read
+from reconciler.emulator.key_material import generate_chain, generate_host_key, read_certificate
 
 Make = Callable[..., EmulatedAccount]
-CERTIFICATE = made_up_chain("orders")[0]
-HOST_KEY = made_up_host_key("orders").public_key
+CERTIFICATE = generate_chain("orders")[0]
+HOST_KEY = generate_host_key("orders").public_key
 AWKWARD = "/a+b//c+/d=/"  # base64 has slashes and plus signs; here they are everywhere
 
 
@@ -81,7 +80,7 @@ def test_an_approval_shows_in_the_list_and_by_itself(account: EmulatedAccount, s
 
 def test_a_certificate_is_told_by_its_content(account: EmulatedAccount) -> None:
     data = account.post(_path(account, CERTIFICATES), CERTIFICATES.body()).data
-    known = read(CERTIFICATE)
+    known = read_certificate(CERTIFICATE)
     assert list(data) == [
         "id",
         "name",

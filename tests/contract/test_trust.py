@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from emulated_account import POSTGRES, SNOWFLAKE, EmulatedAccount
 
+from reconciler.emulator.key_material import read_certificate
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.emulator.x509 import read
 
 TUNNEL = {"tunnel_host": "bastion.acme.example", "tunnel_port": 22, "tunnel_user": "fivetran"}
 
@@ -41,7 +41,7 @@ def test_an_unknown_certificate_is_shown_as_a_chain(account: EmulatedAccount) ->
     assert [each["hash"] for each in test["details"]] == list(hashes)
     for each in test["details"]:
         assert list(each) == ["hash", "name", "public_key", "encoded_cert", "sha1", "sha256"]
-        assert read(each["encoded_cert"]).details() == each
+        assert read_certificate(each["encoded_cert"]).details() == each
     assert data["setup_status"] == "incomplete"
 
 

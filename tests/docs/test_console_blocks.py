@@ -1,4 +1,4 @@
-"""Every console block of the README and of the examples is run, in order, and must print what it shows.
+"""Every console block of the README, the guides and the examples is run, in order, and must print what it shows.
 
 A block is a ```console fence: lines that start with `$ ` are commands, the lines behind one are its output (both
 streams). `...` alone on a line stands for any lines; durations are not compared. A command that ends with
@@ -18,7 +18,13 @@ from pathlib import Path
 import pytest
 from harness import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))
+FOLDERS = {  # of each page, the folder that its commands run in
+    README: ROOT,
+    **{page: ROOT for page in GUIDES if "```console" in page.read_text()},
+    **{page: page.parent for page in sorted((ROOT / "examples").glob("*/README.md"))},
+}
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,15 @@ def steps_of(page: Path) -> list[Step]:
 
 
 def test_there_are_blocks_to_run() -> None:
-    assert len(steps_of(PAGES[0])) >= 4
+    assert len(steps_of(README)) >= 4
+    assert all(steps_of(page) for page in FOLDERS)
+    assert any(page in FOLDERS for page in GUIDES)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.parent.name))
+@pytest.mark.parametrize("page", FOLDERS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clone"
-    shutil.copytree(page.parent, folder, ignore=shutil.ignore_patterns(".*", "tests", "reconciler"))
+    shutil.copytree(FOLDERS[page], folder, ignore=shutil.ignore_patterns(".*", "tests", "reconciler"))
     environ = {
         **{
             name: value

@@ -10,7 +10,7 @@ from reconciler.emulator import approvals, visibility
 from reconciler.emulator.account import ADMINISTRATOR, Account
 from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, conflict, invalid_input, not_found, required, unusable
-from reconciler.emulator.keys import group_public_key
+from reconciler.emulator.key_material import group_public_key
 from reconciler.emulator.paging import page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind

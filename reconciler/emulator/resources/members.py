@@ -9,7 +9,7 @@ from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, invalid_input, not_found
 from reconciler.emulator.intake import required_text
 from reconciler.emulator.paging import page_of
-from reconciler.emulator.resources import groups, users
+from reconciler.emulator.resources import groups, read_only
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind, Order
 
@@ -28,7 +28,7 @@ def add(account: Account, call: Call) -> Reply:
     groups.existing(account, call.id)
     email = required_text(call.body, "email")
     role = required_text(call.body, "role")
-    user = users.of_email(account, email)
+    user = read_only.find_user(account, email)
     if user is None:
         raise not_found("User", email)
     groups.add_member(account, call.id, user["id"], role)

@@ -11,11 +11,11 @@ from reconciler.emulator.call import Call
 from reconciler.emulator.envelope import Reply, conflict, invalid_input, refusal
 from reconciler.emulator.ids import digest
 from reconciler.emulator.intake import required_text
+from reconciler.emulator.key_material import generate_chain
 from reconciler.emulator.paging import page, page_of
 from reconciler.emulator.references import Users, users, users_of
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
-from reconciler.emulator.x509 import made_up_chain
 
 REFERENCE = "proxy_agent_id"
 
@@ -107,7 +107,7 @@ def add(account: Account, display_name: str, region: str) -> str:
 def _secrets(account: Account, identifier: str) -> dict[str, Any]:
     """What an agent signs in with; no earlier call had the same."""
     number = account.store.next_number(f"proxy-secrets/{identifier}")
-    certificate, _ = made_up_chain(identifier, number)
+    certificate, _ = generate_chain(identifier, number)
     return {
         "agent_id": identifier,
         "auth_token": b64encode(digest(identifier, "token", number, size=32)).decode(),

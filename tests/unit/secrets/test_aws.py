@@ -136,7 +136,9 @@ def test_without_the_library_the_way_to_install_it_is_told(
     around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
-    assert "fivetran-reconciler[aws]" in reason(around(AWS_REGION="eu-west-1", **CREDENTIALS), "plain")
+    assert "`pip install '.[aws]'` in a clone" in reason(
+        around(AWS_REGION="eu-west-1", **CREDENTIALS), "plain"
+    )
 
 
 @pytest.mark.parametrize(

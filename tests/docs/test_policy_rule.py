@@ -1,4 +1,4 @@
-"""The rule of one's own that the README shows is one that works, in a package as it says."""
+"""The rule of your own in the guide to policies works, in a package as the guide says."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from harness import ROOT, Project
 from packages import install
 
-README = (ROOT / "README.md").read_text()
-[CODE] = re.findall(r"```python\n(from reconciler\.policy\.base .*?)```", README, re.DOTALL)
-[(GROUP, OFFER)] = re.findall(r'`\[project\.entry-points\."([a-z.]+)"\]` with\n`(freeze = "[\w:]+")`', README)
-[USE] = re.findall(r"`(- freeze: \{keys: \[\w+\]\})`", README)
+GUIDE = (ROOT / "reconciler/guides/policies.md").read_text()
+[CODE] = re.findall(r"```python\n(from reconciler\.policy\.base .*?)```", GUIDE, re.DOTALL)
+[(GROUP, OFFER)] = re.findall(r'`\[project\.entry-points\."([a-z.]+)"\]` with\s`(freeze = "[\w:]+")`', GUIDE)
+[USE] = re.findall(r"`(- freeze: \{keys: \[\w+\]\})`", GUIDE)
 
 
 @pytest.fixture

@@ -1,0 +1,64 @@
+"""`reconciler help`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+from reconciler.cli.commands import SUMMARIES
+from reconciler.cli.completion_items import starting_with
+from reconciler.cli.exit import Exit
+from reconciler.cli.options import no_color_option
+from reconciler.cli.output import say, tell_lost
+from reconciler.cli.usage import MisuseError, did_you_mean
+from reconciler.operations.guides import guide_summaries, guide_topics, read_guide
+
+
+@click.command("help")
+@click.argument("topic", required=False, shell_complete=starting_with(guide_topics))
+@no_color_option
+@click.pass_context
+def command(context: click.Context, topic: str | None, no_color: bool) -> Exit:
+    """Show the guide to TOPIC. Without it all topics are listed.
+
+    A pipe or a file gets the guide as Markdown. The name of a command that has no guide shows its `--help`.
+    """
+    if topic is None:
+        return _list_topics()
+    if topic in guide_topics():
+        return _show(read_guide(topic), no_color)
+    if topic in SUMMARIES:
+        return _show_options(context.find_root(), topic)
+    advice = did_you_mean(topic, [*guide_topics(), *SUMMARIES]) or "`reconciler help` lists all topics"
+    raise MisuseError(f"there is no topic `{topic}`", advice)
+
+
+def _list_topics() -> Exit:
+    from reconciler.report.guide_text import guide_list
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return say(guide_list(guide_summaries(), width))
+
+
+def _show(text: str, no_color: bool) -> Exit:
+    if not sys.stdout.isatty():
+        return say(text.rstrip("\n"))
+    from reconciler.report.guide_text import print_guide
+    from reconciler.report.style import Colour, failure_of, make_console
+
+    plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    console = make_console(sys.stdout, Colour.NEVER if plain else Colour.AUTO)
+    print_guide(console, text)
+    return tell_lost(failure_of(console))
+
+
+def _show_options(root: click.Context, name: str) -> Exit:
+    group = root.command
+    command = group.get_command(root, name) if isinstance(group, click.Group) else None
+    if command is None:
+        raise MisuseError(f"there is no command `{name}`")
+    with click.Context(command, parent=root, info_name=name) as context:
+        return say(command.get_help(context))

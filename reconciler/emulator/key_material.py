@@ -1,0 +1,223 @@
+"""Certificates and SSH keys: what Fivetran reads in real ones, and generated ones that open nothing.
+
+`cryptography` is imported inside the functions that need it: it takes a tenth of a second to load, and most
+emulators never see a certificate.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha1, sha256
+from typing import TYPE_CHECKING, Any
+
+from reconciler.emulator.ids import digest
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+_JAVA_NAMES = {
+    "2.5.4.3": "CN",
+    "2.5.4.5": "SERIALNUMBER",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "1.2.840.113549.1.9.1": "EMAILADDRESS",
+}
+_JAVA_CURVES = {
+    "secp256r1": "secp256r1 [NIST P-256] (1.2.840.10045.3.1.7)",
+    "secp384r1": "secp384r1 [NIST P-384] (1.3.132.0.34)",
+    "secp521r1": "secp521r1 [NIST P-521] (1.3.132.0.35)",
+}
+_NEEDS_QUOTES = re.compile(r'[,+=<>#;\\"\n]|^ | $')
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate as it is sent to Fivetran, and all that Fivetran reads in it.
+
+    `encoded_cert` is base64 of the DER form, `hash` base64 of its SHA-256. `name` and `public_key` are empty
+    if the bytes are no certificate: Fivetran takes anything.
+    """
+
+    hash: str
+    name: str
+    public_key: str
+    encoded_cert: str
+    sha1: str
+    sha256: str
+
+    def details(self) -> dict[str, Any]:
+        """The certificate as a setup test shows it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """The key that an SSH server presents, as a line of `authorized_keys`."""
+
+    public_key: str
+
+    @property
+    def hash(self) -> str:
+        """Base64 of the SHA-256 of the key without type and comment; of the whole text if it is no key."""
+        _, _, rest = self.public_key.partition(" ")
+        try:
+            raw = b64decode(rest.split(" ")[0], validate=True)
+        except ValueError:
+            raw = b""
+        return b64encode(sha256(raw or self.public_key.encode()).digest()).decode()
+
+    def details(self) -> dict[str, Any]:
+        """The key as a setup test shows it."""
+        kind, _, rest = self.public_key.partition(" ")
+        _, _, comment = rest.partition(" ")
+        return {"hash": self.hash, "public_key": self.public_key, "type": kind, "name": comment}
+
+
+def read_certificate(encoded: str) -> Certificate:
+    """Read base64 of DER, or any other text; never fails."""
+    try:
+        raw = b64decode("".join(encoded.split()), validate=True)
+    except ValueError:
+        raw = encoded.encode()
+    name, public_key = _read_subject_and_key(raw)
+    checksum = sha256(raw)
+    return Certificate(
+        hash=b64encode(checksum.digest()).decode(),
+        name=name,
+        public_key=public_key,
+        encoded_cert=encoded,
+        sha1=sha1(raw, usedforsecurity=False).hexdigest(),
+        sha256=checksum.hexdigest(),
+    )
+
+
+def generate_chain(*source: object) -> tuple[str, str]:
+    """Generate a server's certificate and that of its issuer, in base64: well formed, and fixed by the source."""
+    issuer = {"C": "US", "O": "Acme, Inc.", "CN": "Acme Private Root"}
+    server = {**issuer, "CN": f"db-{digest(*source, size=3).hex()}.acme.example"}
+    return _generate_certificate(server, issuer, *source, "server"), _generate_certificate(
+        issuer, issuer, "issuer"
+    )
+
+
+def generate_host_key(*source: object) -> HostKey:
+    """Generate the key of some SSH server, fixed by the source."""
+    return HostKey(_ssh_line(_generate_public_key("host", *source), "bastion host key"))
+
+
+def group_public_key(group_id: str) -> str:
+    """The `ssh-rsa` line that a group's connections present to SSH tunnels, fixed by the id."""
+    return _ssh_line(_generate_public_key(group_id), "fivetran user key")
+
+
+def _read_subject_and_key(raw: bytes) -> tuple[str, str]:
+    """The subject and the public key as Java writes them, empty if the bytes are no certificate."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        # The library warns of certificates that break the standard. Fivetran takes them without a word.
+        with warnings.catch_warnings(action="ignore"):
+            certificate = x509.load_der_x509_certificate(raw)
+            return _java_name(certificate.subject), _java_key(certificate)
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return "", ""
+
+
+def _java_name(subject: x509.Name) -> str:
+    """A distinguished name as Java writes it, most particular part first."""
+    parts = []
+    for attribute in (each for relative in reversed(subject.rdns) for each in relative):
+        text = (
+            attribute.value
+            if isinstance(attribute.value, str)
+            else attribute.value.decode("utf-8", "replace")
+        )
+        if _NEEDS_QUOTES.search(text):
+            text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        oid = attribute.oid.dotted_string
+        parts.append(f"{_JAVA_NAMES.get(oid, 'OID.' + oid)}={text}")
+    return ", ".join(parts)
+
+
+def _java_key(certificate: x509.Certificate) -> str:
+    """A public key as Java writes it."""
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return (
+            f"Sun RSA public key, {key.key_size} bits\n  params: null\n"
+            f"  modulus: {numbers.n}\n  public exponent: {numbers.e}"
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        point = key.public_numbers()
+        return (
+            f"Sun EC public key, {key.key_size} bits\n  public x coord: {point.x}\n"
+            f"  public y coord: {point.y}\n  parameters: {_JAVA_CURVES.get(key.curve.name, key.curve.name)}"
+        )
+    bits = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return (
+        f"algorithm = {certificate.public_key_algorithm_oid.dotted_string}, unparsed keybits = {bits.hex()}"
+    )
+
+
+def _generate_certificate(subject: dict[str, str], issuer: dict[str, str], *source: object) -> str:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    oids = {name: x509.ObjectIdentifier(oid) for oid, name in _JAVA_NAMES.items()}
+    subject_name, issuer_name = (
+        x509.Name([x509.NameAttribute(oids[attribute], text) for attribute, text in name.items()])
+        for name in (subject, issuer)
+    )
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject_name)
+        .issuer_name(issuer_name)
+        .public_key(_generate_public_key(*source))
+        .serial_number(int.from_bytes(digest(*source, "serial", size=15)))
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC))
+        .sign(_throwaway_key(), SHA256())
+    )
+    # No private key belongs to the issuer, and the throwaway key is another one in every process. Random bytes in
+    # the place of the signature make the certificate depend on its source alone.
+    signature = b"".join(digest(*source, "signature", part, size=64) for part in range(4))
+    return b64encode(signed.public_bytes(Encoding.DER).removesuffix(signed.signature) + signature).decode()
+
+
+@cache
+def _throwaway_key() -> rsa.RSAPrivateKey:
+    """A private key for signatures that are thrown away: the library builds no certificate without one."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(65537, 2048)
+
+
+def _generate_public_key(*source: object) -> rsa.RSAPublicKey:
+    """An RSA key of 2048 bits that nobody has the private half of: its modulus is a hash of the source."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    raw = b"".join(digest(*source, "rsa", part, size=64) for part in range(4))
+    modulus = int.from_bytes(bytes([raw[0] | 0x80]) + raw[1:-1] + bytes([raw[-1] | 1]))
+    return rsa.RSAPublicNumbers(65537, modulus).public_key()
+
+
+def _ssh_line(key: rsa.RSAPublicKey, comment: str) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return f"{key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()} {comment}"

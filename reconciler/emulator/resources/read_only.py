@@ -1,0 +1,93 @@
+"""`/v1/users`, `/v1/teams` and `/v1/webhooks`: the API only reads them. They are made in the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.emulator.account import Account, new_user
+from reconciler.emulator.call import Call
+from reconciler.emulator.envelope import Reply, not_found
+from reconciler.emulator.paging import page
+from reconciler.emulator.routes import Route
+from reconciler.emulator.store import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyResource:
+    """The endpoints of one kind of objects, which show each object as it is stored."""
+
+    kind: Kind
+
+    def routes(self) -> tuple[Route, ...]:
+        """List and read."""
+        return (
+            Route("GET", f"/v1/{self.kind}s", self.list_all),
+            Route("GET", f"/v1/{self.kind}s/<id>", self.show),
+        )
+
+    def list_all(self, account: Account, call: Call) -> Reply:
+        """List all objects, oldest first."""
+        items, onward = page(account, call, self.kind)
+        return Reply(200, f"{self.kind.title()}s retrieved successfully", {"items": items, **onward})
+
+    def show(self, account: Account, call: Call) -> Reply:
+        """Show one object."""
+        shown = self.existing(account, call.id)
+        return Reply(200, f"{self.kind.title()} details retrieved successfully", shown)
+
+    def existing(self, account: Account, identifier: str) -> dict[str, Any]:
+        """An object that must be there, 404 otherwise."""
+        found = account.store.find(self.kind, identifier)
+        if found is None:
+            raise not_found(self.kind.title(), identifier)
+        return found
+
+
+USERS = ReadOnlyResource(Kind.USER)
+TEAMS = ReadOnlyResource(Kind.TEAM)
+WEBHOOKS = ReadOnlyResource(Kind.WEBHOOK)
+
+ROUTES = (*USERS.routes(), *TEAMS.routes(), *WEBHOOKS.routes())
+
+
+def find_user(account: Account, email: str) -> dict[str, Any] | None:
+    """The user of an address, whatever its capitals."""
+    found = account.store.listed(Kind.USER, limit=1, label=email.lower())
+    return found[0] if found else None
+
+
+def add_user(account: Account, email: str, names: tuple[str, str], role: str | None, active: bool) -> str:
+    """Put a user into the account; the id."""
+    identifier = account.new_id(Kind.USER)
+    user = new_user(identifier, created_at=account.now(), email=email, names=names, role=role, active=active)
+    account.store.add(Kind.USER, identifier, user, label=email.lower())
+    return identifier
+
+
+def add_team(account: Account, name: str, description: str, role: str) -> str:
+    """Put a team into the account; the id."""
+    identifier = account.new_id(Kind.TEAM)
+    team = {"id": identifier, "name": name, "description": description, "role": role}
+    account.store.add(Kind.TEAM, identifier, team)
+    return identifier
+
+
+def add_webhook(account: Account, url: str, events: Sequence[str], group_id: str | None) -> str:
+    """Put a webhook into the account, for one group or for all; the id."""
+    identifier = account.new_id(Kind.WEBHOOK)
+    webhook: dict[str, Any] = {
+        "id": identifier,
+        "type": "account" if group_id is None else "group",
+        "url": url,
+        "events": list(events),
+        "active": True,
+        "secret": "******",
+        "created_at": account.now(),
+        "created_by": account.identity.user_id,
+    }
+    if group_id is not None:
+        webhook["group_id"] = group_id
+    account.store.add(Kind.WEBHOOK, identifier, webhook)
+    return identifier
