@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canaries import watching
-from harness import Fivetran, Project, fivetran
+from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from hypothesis import settings
+from secret_leak_detector import detect_leaks
 
 # A busy machine makes one example slow, and says nothing about the product.
 settings.register_profile("without deadlines", deadline=None)
@@ -29,21 +29,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.fixture(autouse=True)
 def no_secret_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """S-40: no secret that a test gives to the product is in anything that the product makes of it."""
-    with watching(_captured(request.node)):
+    with detect_leaks(_list_captured_sections(request.node)):
         yield
 
 
-def _captured(item: pytest.Item) -> Iterator[tuple[str, str]]:
+def _list_captured_sections(item: pytest.Item) -> Iterator[tuple[str, str]]:
     """What pytest caught of the test until now: streams and logs."""
     for when, name, text in item._report_sections:
         yield f"captured {name} of the {when}", text
 
 
 @pytest.fixture
-def server() -> Iterator[Fivetran]:
+def server() -> Iterator[EmulatedFivetran]:
     """A Fivetran with an empty account."""
-    with fivetran() as running:
-        yield running
+    with serve_fivetran() as emulated:
+        yield emulated
 
 
 @pytest.fixture

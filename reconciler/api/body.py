@@ -1,7 +1,5 @@
 """JSON on its way out and in, with bounds. Secrets in bodies become clear text here."""
 
-# ruff: noqa: N818 - named like the errors of this layer
-
 from __future__ import annotations
 
 import json
@@ -10,99 +8,106 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.model.value import MASKED_IN_OUTPUT, Secret, dotted
+from reconciler.model.value import MASKED_IN_OUTPUT, Secret, format_path
 
-DEEPEST = 64
-LONGEST_INTEGER = 64  # bits
-SHORTEST_SCRUBBED = 5
+MAX_DEPTH = 64
+MAX_INTEGER_BITS = 64  # bits
+MIN_REDACTED_LENGTH = 5
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-class Unencodable(ValueError):
+class EncodeError(ValueError):
     """A value that JSON or UTF-8 cannot carry. Its text names the place, never the value."""
 
 
-class Undecodable(ValueError):
+class DecodeError(ValueError):
     """Bytes that are not the JSON of a sane server."""
 
 
-def encoded(body: Mapping[str, Any], revealed: set[str]) -> bytes:
+def encode(body: Mapping[str, Any], clear_texts: set[str]) -> bytes:
     """The body as UTF-8 JSON. The clear texts of its secrets are added to `revealed`.
 
     Raises `Unencodable`.
     """
-    return json.dumps(_clear(body, (), revealed), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return json.dumps(_to_plain_data(body, (), clear_texts), ensure_ascii=False, allow_nan=False).encode(
+        "utf-8"
+    )
 
 
-def _clear(value: Any, place: tuple[str, ...], revealed: set[str]) -> Any:
+def _to_plain_data(value: Any, path: tuple[str, ...], clear_texts: set[str]) -> Any:
     """Plain data with its secrets in clear, checked here so that serialising it cannot fail: the
     errors of `json` and `str.encode` hold the whole body."""
-    if len(place) > DEEPEST:
-        raise Unencodable(f"`{place[0]}` is nested too deep")
+    if len(path) > MAX_DEPTH:
+        raise EncodeError(f"`{path[0]}` is nested too deep")
     match value:
         case Secret():
             clear = value.reveal()
-            revealed.update(_texts(clear))
-            return _clear(clear, place, revealed)
+            clear_texts.update(_iterate_texts(clear))
+            return _to_plain_data(clear, path, clear_texts)
         case str():
-            return _text(value, place)
+            return _check_text(value, path)
         case None | bool() | int() | float() if _is_plain(value):
             return value
         case Mapping():
-            return {_text(key, place): _clear(each, (*place, key), revealed) for key, each in value.items()}
+            return {
+                _check_text(key, path): _to_plain_data(child, (*path, key), clear_texts)
+                for key, child in value.items()
+            }
         case list() | tuple():
-            return [_clear(each, (*place, str(number)), revealed) for number, each in enumerate(value)]
+            return [
+                _to_plain_data(child, (*path, str(index)), clear_texts) for index, child in enumerate(value)
+            ]
     kind = "number out of range" if isinstance(value, int | float) else type(value).__name__
-    raise Unencodable(f"`{_dotted(place)}` is a {kind}, which cannot be sent as JSON")
+    raise EncodeError(f"`{_describe_path(path)}` is a {kind}, which cannot be sent as JSON")
 
 
 def _is_plain(value: bool | int | float | None) -> bool:
     """Whether a value other than a text is one that JSON and its readers know."""
     if isinstance(value, float):
         return math.isfinite(value)
-    return value is None or value.bit_length() <= LONGEST_INTEGER
+    return value is None or value.bit_length() <= MAX_INTEGER_BITS
 
 
-def _text(value: Any, place: tuple[str, ...]) -> str:
+def _check_text(value: Any, path: tuple[str, ...]) -> str:
     if not isinstance(value, str):
-        raise Unencodable(f"a key below `{_dotted(place)}` is not a text")
+        raise EncodeError(f"a key below `{_describe_path(path)}` is not a text")
     if LONE_SURROGATE.search(value):
-        raise Unencodable(f"`{_dotted(place)}` holds half a surrogate pair, which cannot be sent")
+        raise EncodeError(f"`{_describe_path(path)}` holds half a surrogate pair, which cannot be sent")
     return value
 
 
-def _dotted(place: tuple[str, ...]) -> str:
-    return dotted(place) or "body"
+def _describe_path(path: tuple[str, ...]) -> str:
+    return format_path(path) or "body"
 
 
-def _texts(clear: Any) -> Iterator[str]:
+def _iterate_texts(value: Any) -> Iterator[str]:
     """Every text inside a clear value."""
-    match clear:
+    match value:
         case str():
-            yield clear
+            yield value
         case Mapping():
-            for each in clear.values():
-                yield from _texts(each)
+            for child in value.values():
+                yield from _iterate_texts(child)
         case list() | tuple():
-            for each in clear:
-                yield from _texts(each)
+            for child in value:
+                yield from _iterate_texts(child)
 
 
-def scrubbed(text: Any, revealed: Iterable[str]) -> Any:
+def redact(text: Any, clear_texts: Iterable[str]) -> Any:
     """An API message without the secrets that the request held, in case the server quotes them.
 
     Very short ones stay, since their letters occur in ordinary words.
     """
     if not isinstance(text, str):
         return text
-    for secret in sorted(revealed, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SCRUBBED:
+    for secret in sorted(clear_texts, key=len, reverse=True):
+        if len(secret) >= MIN_REDACTED_LENGTH:
             text = text.replace(secret, MASKED_IN_OUTPUT)
     return text
 
 
-def decoded(body: bytes) -> Any:
+def decode(body: bytes) -> Any:
     """The data of a JSON text.
 
     Raises `Undecodable` on anything but UTF-8 JSON, on a key that occurs twice in one object (which
@@ -111,50 +116,50 @@ def decoded(body: bytes) -> Any:
     """
     try:
         text = body.decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        data = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
     except RecursionError:
-        raise Undecodable("nested too deep") from None
-    except Undecodable:
+        raise DecodeError("nested too deep") from None
+    except DecodeError:
         raise
     except ValueError:
-        raise Undecodable("not JSON") from None
-    if _is_deeper_than(data, DEEPEST):
-        raise Undecodable("nested too deep")
-    return _well_formed(data) if "\\ud" in text or "\\uD" in text else data
+        raise DecodeError("not JSON") from None
+    if _is_deeper_than(data, MAX_DEPTH):
+        raise DecodeError("nested too deep")
+    return _replace_surrogates(data) if "\\ud" in text or "\\uD" in text else data
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Undecodable("a key occurs twice in one object")
-    return found
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise DecodeError("a key occurs twice in one object")
+    return members
 
 
-def _constant(name: str) -> Any:
-    raise Undecodable(f"{name} is not JSON")
+def _reject_constant(name: str) -> Any:
+    raise DecodeError(f"{name} is not JSON")
 
 
-def _is_deeper_than(data: Any, bound: int) -> bool:
+def _is_deeper_than(data: Any, max_depth: int) -> bool:
     level = [data]
-    for _ in range(bound):
-        level = [child for each in level for child in _children(each)]
+    for _ in range(max_depth):
+        level = [child for parent in level for child in _list_children(parent)]
         if not level:
             return False
     return True
 
 
-def _children(value: Any) -> Iterable[Any]:
+def _list_children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def _well_formed(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     match value:
         case str():
             return LONE_SURROGATE.sub("\ufffd", value)
         case dict():
-            return {_well_formed(key): _well_formed(each) for key, each in value.items()}
+            return {_replace_surrogates(key): _replace_surrogates(child) for key, child in value.items()}
         case list():
-            return [_well_formed(each) for each in value]
+            return [_replace_surrogates(child) for child in value]
     return value

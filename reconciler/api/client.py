@@ -14,9 +14,14 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.api.errors import LONGEST_NAME, Exchange, Unintelligible, Unsendable, harmless
-from reconciler.api.transport import Answer, Patience, Request, Sender
-from reconciler.api.wire import (
+from reconciler.api.errors import (
+    MAX_NAME_LENGTH,
+    Exchange,
+    InvalidRequestError,
+    InvalidResponseError,
+    sanitize,
+)
+from reconciler.api.responses import (
     ID_PATTERN,
     Account,
     Connection,
@@ -26,16 +31,17 @@ from reconciler.api.wire import (
     Page,
     SetupRun,
 )
+from reconciler.api.transport import Request, Response, Sender, TimeoutClass
 
 # Version 2 calls the networking field of a config `connection_type`; lists and deletes have one version only.
 VERSION_2 = "application/json;version=2"
 
 PAGE_SIZE = 1000
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Object = TypeVar("_Object", Group, Destination, SetupRun)
-_Listed = TypeVar("_Listed", Group, Connection, DestinationSummary)
+_ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary)
 
 
 class Client:
@@ -48,21 +54,21 @@ class Client:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
-    def with_notice(self, before_leaving: Callable[[], None]) -> Client:
+    def with_before_send(self, before_send: Callable[[], None]) -> Client:
         """A client that calls this right before each of its requests leaves; it may raise an `ApiError` instead."""
-        return Client(_WithNotice(self._sender, before_leaving))
+        return Client(_NotifyingSender(self._sender, before_send))
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """The account of the credentials; the cheapest call there is."""
         return self._call(Account, Request("GET", "/account/info"))
 
-    def groups(self) -> list[Group]:
+    def list_groups(self) -> list[Group]:
         """Every group of the account, each id once."""
         return self._list(Group, "/groups")
 
-    def group(self, group_id: str) -> Group:
+    def get_group(self, group_id: str) -> Group:
         """One group. Raises `NotFound`."""
-        return self._about(group_id, Group, Request("GET", _path("GET", "/groups", group_id)))
+        return self._call_for_object(group_id, Group, Request("GET", _build_path("GET", "/groups", group_id)))
 
     def create_group(self, name: str) -> Group:
         """Make a group. Not idempotent: a repeat makes a second one of the same name."""
@@ -70,54 +76,58 @@ class Client:
 
     def rename_group(self, group_id: str, name: str) -> Group:
         """Give a group another name; its id stays."""
-        request = Request("PATCH", _path("PATCH", "/groups", group_id), body={"name": name})
-        return self._about(group_id, Group, request)
+        request = Request("PATCH", _build_path("PATCH", "/groups", group_id), body={"name": name})
+        return self._call_for_object(group_id, Group, request)
 
     def delete_group(self, group_id: str) -> None:
         """Remove a group. Raises `NotFound` where it is gone already."""
-        self._sender.send(Request("DELETE", _path("DELETE", "/groups", group_id)))
+        self._sender.send(Request("DELETE", _build_path("DELETE", "/groups", group_id)))
 
-    def group_connections(self, group_id: str) -> list[Connection]:
+    def list_group_connections(self, group_id: str) -> list[Connection]:
         """Every connection of a group. Raises `NotFound`."""
-        return self._list(Connection, _path("GET", "/groups", group_id, "/connections"))
+        return self._list(Connection, _build_path("GET", "/groups", group_id, "/connections"))
 
     def delete_connection(self, connection_id: str) -> None:
         """Remove a connection. Raises `NotFound` where it is gone already."""
-        self._sender.send(Request("DELETE", _path("DELETE", "/connections", connection_id)))
+        self._sender.send(Request("DELETE", _build_path("DELETE", "/connections", connection_id)))
 
-    def destinations(self) -> list[DestinationSummary]:
+    def list_destinations(self) -> list[DestinationSummary]:
         """Every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")
 
-    def destination(self, destination_id: str) -> Destination:
+    def get_destination(self, destination_id: str) -> Destination:
         """One destination with its config. Raises `NotFound`."""
-        request = Request("GET", _path("GET", "/destinations", destination_id), accept=VERSION_2)
-        return self._about(destination_id, Destination, request)
+        request = Request("GET", _build_path("GET", "/destinations", destination_id), accept=VERSION_2)
+        return self._call_for_object(destination_id, Destination, request)
 
     def create_destination(self, body: Mapping[str, Any]) -> Destination:
         """Make the destination of the group `body["group_id"]`; its id is that of the group.
 
         Fivetran runs setup tests unless the body says `run_setup_tests: false`; that takes minutes.
         """
-        request = Request("POST", "/destinations", body=body, accept=VERSION_2, patience=_patience(body))
-        answer = self._sender.send(request)
-        made = _parsed(Destination, answer, answer.data)
-        if made.group_id != body.get("group_id"):
-            raise _misunderstood(answer, f"the answer is about another group, `{made.group_id}`")
-        return made
+        request = Request(
+            "POST", "/destinations", body=body, accept=VERSION_2, timeout_class=_choose_timeout_class(body)
+        )
+        response = self._sender.send(request)
+        created = _parse(Destination, response, response.data)
+        if created.group_id != body.get("group_id"):
+            raise _build_response_error(response, f"the answer is about another group, `{created.group_id}`")
+        return created
 
     def update_destination(self, destination_id: str, body: Mapping[str, Any]) -> Destination:
         """Change the given fields only; keys of `config` are merged one by one.
 
         Setup tests run as for `create_destination`.
         """
-        path = _path("PATCH", "/destinations", destination_id)
-        request = Request("PATCH", path, body=body, accept=VERSION_2, patience=_patience(body))
-        return self._about(destination_id, Destination, request)
+        path = _build_path("PATCH", "/destinations", destination_id)
+        request = Request(
+            "PATCH", path, body=body, accept=VERSION_2, timeout_class=_choose_timeout_class(body)
+        )
+        return self._call_for_object(destination_id, Destination, request)
 
     def delete_destination(self, destination_id: str) -> None:
         """Remove a destination; its group stays. Raises `NotFound` where it is gone already."""
-        self._sender.send(Request("DELETE", _path("DELETE", "/destinations", destination_id)))
+        self._sender.send(Request("DELETE", _build_path("DELETE", "/destinations", destination_id)))
 
     def test_destination(
         self, destination_id: str, *, trust_certificates: bool = False, trust_fingerprints: bool = False
@@ -130,85 +140,91 @@ class Client:
         flags = {"trust_certificates": trust_certificates, "trust_fingerprints": trust_fingerprints}
         request = Request(
             "POST",
-            _path("POST", "/destinations", destination_id, "/test"),
-            body={name: True for name, wanted in flags.items() if wanted},
+            _build_path("POST", "/destinations", destination_id, "/test"),
+            body={name: True for name, is_set in flags.items() if is_set},
             accept=VERSION_2,
-            patience=Patience.SETUP_TESTS,
+            timeout_class=TimeoutClass.SETUP_TESTS,
         )
-        return self._about(destination_id, SetupRun, request)
+        return self._call_for_object(destination_id, SetupRun, request)
 
     def _call(self, model: type[_Model], request: Request) -> _Model:
-        answer = self._sender.send(request)
-        return _parsed(model, answer, answer.data)
+        response = self._sender.send(request)
+        return _parse(model, response, response.data)
 
-    def _about(self, asked: str, model: type[_Object], request: Request) -> _Object:
+    def _call_for_object(self, object_id: str, model: type[_Object], request: Request) -> _Object:
         """Call, and refuse an answer about another object. A test run may come without an id."""
-        answer = self._sender.send(request)
-        found = _parsed(model, answer, answer.data)
-        if found.id is not None and found.id != asked:
-            other = harmless(found.id, LONGEST_NAME)
-            raise _misunderstood(answer, f"the answer is about another object, `{other}`")
-        return found
+        response = self._sender.send(request)
+        parsed = _parse(model, response, response.data)
+        if parsed.id is not None and parsed.id != object_id:
+            other_id = sanitize(parsed.id, MAX_NAME_LENGTH)
+            raise _build_response_error(response, f"the answer is about another object, `{other_id}`")
+        return parsed
 
-    def _list(self, model: type[_Listed], path: str) -> list[_Listed]:
+    def _list(self, model: type[_ListItem], path: str) -> list[_ListItem]:
         """All pages of a list, with every id once.
 
         An item comes twice where the list changes between two pages. A cursor that comes twice
         would go on for ever.
         """
-        found: dict[str, _Listed] = {}
+        items_by_id: dict[str, _ListItem] = {}
         cursors: set[str] = set()
         query = {"limit": str(PAGE_SIZE)}
         while True:
-            answer = self._sender.send(Request("GET", path, query=query))
-            page = _parsed(Page, answer, answer.data)
-            for number, item in enumerate(page.items):
-                each = _parsed(model, answer, item, place=f"items.{number}.")
-                found.setdefault(each.id, each)
+            response = self._sender.send(Request("GET", path, query=query))
+            page = _parse(Page, response, response.data)
+            for index, item in enumerate(page.items):
+                parsed = _parse(model, response, item, prefix=f"items.{index}.")
+                items_by_id.setdefault(parsed.id, parsed)
             if not page.next_cursor:
-                return list(found.values())
-            if page.next_cursor in cursors or len(cursors) >= MOST_PAGES:
-                raise _misunderstood(answer, "the list never ends: its cursors go round, or are too many")
+                return list(items_by_id.values())
+            if page.next_cursor in cursors or len(cursors) >= MAX_PAGES:
+                raise _build_response_error(
+                    response, "the list never ends: its cursors go round, or are too many"
+                )
             cursors.add(page.next_cursor)
             query = {"limit": str(PAGE_SIZE), "cursor": page.next_cursor}
 
 
-class _WithNotice:
+class _NotifyingSender:
     """A sender whose requests give notice before they leave."""
 
-    def __init__(self, sender: Sender, before_leaving: Callable[[], None]) -> None:
+    def __init__(self, sender: Sender, before_send: Callable[[], None]) -> None:
         self._sender = sender
-        self._before_leaving = before_leaving
+        self._before_send = before_send
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request. Raises `ApiError`s."""
-        return self._sender.send(replace(request, before_leaving=self._before_leaving))
+        return self._sender.send(replace(request, before_send=self._before_send))
 
 
-def _path(method: str, collection: str, object_id: str, below: str = "") -> str:
+def _build_path(method: str, collection: str, object_id: str, suffix: str = "") -> str:
     """The path of one object. The id is checked, since it may come from a spec or a file."""
     if not isinstance(object_id, str) or not re.fullmatch(ID_PATTERN, object_id):
-        shown = harmless(str(object_id), LONGEST_NAME)
-        raise Unsendable(
-            Exchange(method, f"{collection}/…{below}", message=f"`{shown}` cannot be an id at Fivetran")
+        sanitized_id = sanitize(str(object_id), MAX_NAME_LENGTH)
+        raise InvalidRequestError(
+            Exchange(
+                method, f"{collection}/…{suffix}", message=f"`{sanitized_id}` cannot be an id at Fivetran"
+            )
         )
-    return f"{collection}/{quote(object_id, safe='')}{below}"
+    return f"{collection}/{quote(object_id, safe='')}{suffix}"
 
 
-def _patience(body: Mapping[str, Any]) -> Patience:
+def _choose_timeout_class(body: Mapping[str, Any]) -> TimeoutClass:
     """How long a write may take: setup tests run unless they are declined."""
-    return Patience.ORDINARY if body.get("run_setup_tests") is False else Patience.SETUP_TESTS
+    return TimeoutClass.ORDINARY if body.get("run_setup_tests") is False else TimeoutClass.SETUP_TESTS
 
 
-def _parsed(model: type[_Model], answer: Answer, data: Any, place: str = "") -> _Model:
+def _parse(model: type[_Model], response: Response, data: Any, prefix: str = "") -> _Model:
     """The data as a model. What does not fit is named by its place, never by its value."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_context=False, include_url=False)[0]
-    where = place + ".".join(str(step) for step in problem["loc"])
-    raise _misunderstood(answer, f"`{harmless(where or 'data', LONGEST_NAME)}`: {problem['msg'].lower()}")
+    location = prefix + ".".join(str(step) for step in problem["loc"])
+    raise _build_response_error(
+        response, f"`{sanitize(location or 'data', MAX_NAME_LENGTH)}`: {problem['msg'].lower()}"
+    )
 
 
-def _misunderstood(answer: Answer, why: str) -> Unintelligible:
-    return Unintelligible(replace(answer.exchange, message=why))
+def _build_response_error(response: Response, reason: str) -> InvalidResponseError:
+    return InvalidResponseError(replace(response.exchange, message=reason))

@@ -34,11 +34,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-READS = frozenset({"GET", "HEAD"})
+READ_METHODS = frozenset({"GET", "HEAD"})
 
-LONGEST_MESSAGE = 500
-LONGEST_NAME = 100
-LONGEST_WAIT = 1e9  # seconds; keeps endless numbers from becoming infinity
+MAX_MESSAGE_LENGTH = 500
+MAX_NAME_LENGTH = 100
+MAX_RETRY_AFTER = 1e9  # seconds; keeps endless numbers from becoming infinity
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Exchange:
     request_id: str = ""
     retry_after: float | None = None
     remaining: int | None = None
-    in_doubt: bool = False
+    is_ambiguous: bool = False
 
 
 class ApiError(Exception):
@@ -112,28 +112,28 @@ class ApiError(Exception):
     @property
     def is_write(self) -> bool:
         """Whether the call was one that changes something."""
-        return self.method not in READS
+        return self.method not in READ_METHODS
 
     @property
-    def may_have_taken_effect(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """Whether the call may have changed something although it failed: look before trying again."""
-        return self.exchange.in_doubt
+        return self.exchange.is_ambiguous
 
-    def put_in_doubt(self) -> None:
+    def mark_ambiguous(self) -> None:
         """An earlier attempt of the same call may have taken effect, whatever became of the last one."""
-        self.exchange = replace(self.exchange, in_doubt=True)
+        self.exchange = replace(self.exchange, is_ambiguous=True)
 
     def __str__(self) -> str:
-        answer = " ".join(str(part) for part in (self.status, self.code) if part)
-        told = ": ".join(part for part in (f"{self.method} {self.path}", answer, self.message) if part)
-        return f"{told} (request {self.request_id})" if self.request_id else told
+        status = " ".join(str(part) for part in (self.status, self.code) if part)
+        text = ": ".join(part for part in (f"{self.method} {self.path}", status, self.message) if part)
+        return f"{text} (request {self.request_id})" if self.request_id else text
 
 
-class Unsendable(ApiError):
+class InvalidRequestError(ApiError):
     """The call was refused on this side: a bad id, or a value that JSON cannot carry. Nothing was sent."""
 
 
-class Withdrawn(ApiError):
+class Cancelled(ApiError):
     """The run is ending, and the call had to wait for its turn: it was not sent."""
 
 
@@ -150,70 +150,70 @@ class Unreachable(ApiError):
         self.sent = sent
 
     @property
-    def may_have_taken_effect(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """A write that left and got no answer."""
-        return super().may_have_taken_effect or (self.is_write and self.sent)
+        return super().is_ambiguous or (self.is_write and self.sent)
 
 
-class TimedOut(Unreachable):
+class Timeout(Unreachable):
     """A deadline passed: connecting, waiting for the next byte, or the call as a whole."""
 
 
-class Unidentified(Unreachable):
+class ServerUnverified(Unreachable):
     """The host name cannot be resolved, or the certificate is not trusted. Seldom passes by itself."""
 
 
-class Rejected(ApiError):
+class RejectedError(ApiError):
     """The API, or something before it, answered with a status other than 2xx."""
 
 
-class Redirected(Rejected):
+class Redirected(RejectedError):
     """3xx. Redirects are never followed: the credentials belong to the base URL alone."""
 
 
-class BadRequest(Rejected):
+class BadRequest(RejectedError):
     """400: the body was refused."""
 
 
-class Unauthorized(Rejected):
+class Unauthorized(RejectedError):
     """401: the key or the secret is wrong. Every further call would end the same."""
 
 
-class Forbidden(Rejected):
+class Forbidden(RejectedError):
     """403: the key may not do this."""
 
 
-class NotFound(Rejected):
+class NotFound(RejectedError):
     """404 with a `NotFound…` code: the object does not exist."""
 
 
-class Conflict(Rejected):
+class Conflict(RejectedError):
     """409: the state of the object does not allow the call."""
 
 
-class RateLimited(Rejected):
+class RateLimited(RejectedError):
     """429: too many calls; `retry_after` says for how long to pause."""
 
 
-class ServerFault(Rejected):
+class ServerError(RejectedError):
     """5xx, also from a gateway: what became of a write is not known."""
 
     @property
-    def may_have_taken_effect(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """A gateway gives up while the server behind it goes on."""
         return self.is_write
 
 
-class Unintelligible(ApiError):
+class InvalidResponseError(ApiError):
     """2xx, but not JSON, not the API's envelope, of wrong types, or about another object."""
 
     @property
-    def may_have_taken_effect(self) -> bool:
+    def is_ambiguous(self) -> bool:
         """A write that was accepted by someone."""
         return self.is_write
 
 
-_BY_STATUS: dict[int, type[Rejected]] = {
+_ERRORS_BY_STATUS: dict[int, type[RejectedError]] = {
     400: BadRequest,
     401: Unauthorized,
     403: Forbidden,
@@ -222,7 +222,7 @@ _BY_STATUS: dict[int, type[Rejected]] = {
 }
 
 
-def rejection(exchange: Exchange) -> Rejected:
+def error_for_status(exchange: Exchange) -> RejectedError:
     """The error for an answer whose status is not 2xx."""
     status = exchange.status or 0
     if status == 404 and exchange.code.startswith("NotFound"):
@@ -230,43 +230,43 @@ def rejection(exchange: Exchange) -> Rejected:
     if 300 <= status < 400:
         return Redirected(exchange)
     if status >= 500:
-        return ServerFault(exchange)
-    return _BY_STATUS.get(status, Rejected)(exchange)
+        return ServerError(exchange)
+    return _ERRORS_BY_STATUS.get(status, RejectedError)(exchange)
 
 
-def harmless(text: object, longest: int = LONGEST_MESSAGE) -> str:
+def sanitize(text: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
     """Foreign text as one bounded line: no control, bidi, zero-width or surrogate characters.
 
     Anything but a string becomes the empty string, since servers put objects where texts belong.
     """
     if not isinstance(text, str):
         return ""
-    line = " ".join(text[: longest * 4].split())
-    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    line = " ".join(text[: max_length * 4].split())
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return printable if len(printable) <= max_length else printable[: max_length - 1] + "…"
 
 
-def seconds_of(retry_after: str | None, now: datetime) -> float | None:
+def parse_retry_after(header: str | None, now: datetime) -> float | None:
     """Seconds meant by a `Retry-After` header: a number, or a date that is compared with `now`.
 
     Negative numbers and past dates are 0, `LONGEST_WAIT` is the most. Absent, or neither a number nor
     a date: None.
     """
-    if retry_after is None:
+    if header is None:
         return None
-    text = retry_after.strip()
+    text = header.strip()
     if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
-        return min(max(0.0, float(text)), LONGEST_WAIT)
+        return min(max(0.0, float(text)), MAX_RETRY_AFTER)
     try:
-        moment = parsedate_to_datetime(text)
+        retry_at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT)
+    if retry_at.tzinfo is None:
+        retry_at = retry_at.replace(tzinfo=UTC)
+    return min(max(0.0, (retry_at - now).total_seconds()), MAX_RETRY_AFTER)
 
 
-def count_of(remaining: str | None) -> int | None:
+def parse_count(header: str | None) -> int | None:
     """Calls meant by an `X-Rate-Limit-Remaining` header. Absent, or no whole number of sane length: None."""
-    text = (remaining or "").strip()
+    text = (header or "").strip()
     return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from reconciler.model.clock import Clock
-from reconciler.model.event import Listener, Paused, ignore
+from reconciler.model.event import Listener, Throttled, ignore_event
 
 MINUTE = 60.0
 HOUR = 3600.0
 
-WORTH_TELLING = 5.0
+NOTIFY_AFTER = 5.0
 """Seconds from which on a wait is an event."""
 
 REQUESTS = "requests"
@@ -34,10 +34,10 @@ class Budget:
             raise ValueError("a budget of nothing lets nothing through, ever")
 
 
-PAID = Budget()
+PAID_ACCOUNT = Budget()
 
 
-class Admission(Enum):
+class AcquireResult(Enum):
     """How waiting for one's turn ended."""
 
     GRANTED = auto()
@@ -57,37 +57,37 @@ class Limiter:
         clock: Clock,
         *,
         cancelled: threading.Event,
-        budget: Budget = PAID,
-        told: Listener = ignore,
+        budget: Budget = PAID_ACCOUNT,
+        listener: Listener = ignore_event,
     ) -> None:
         self._clock = clock
         self._cancelled = cancelled
-        self._told = told
+        self._listener = listener
         self._lock = threading.Lock()
-        self._requests = _Window(REQUESTS, budget.requests_per_hour, HOUR)
-        self._tests_of_the_minute = _Window(SETUP_TESTS, budget.setup_tests_per_minute, MINUTE)
-        self._tests_of_the_hour = _Window(SETUP_TESTS, budget.setup_tests_per_hour, HOUR)
+        self._requests = SlidingWindow(REQUESTS, budget.requests_per_hour, HOUR)
+        self._tests_per_minute = SlidingWindow(SETUP_TESTS, budget.setup_tests_per_minute, MINUTE)
+        self._tests_per_hour = SlidingWindow(SETUP_TESTS, budget.setup_tests_per_hour, HOUR)
         self._paused_until = -math.inf
-        self._told_until: dict[str, float] = {}
-        self._heard: tuple[float, int] | None = None
+        self._notified_until: dict[str, float] = {}
+        self._observed_remaining: tuple[float, int] | None = None
 
-    def admit(self, *, is_test: bool, patience: float = math.inf) -> Admission:
+    def acquire(self, *, is_test: bool, max_pause: float = math.inf) -> AcquireResult:
         """Wait until a call may leave, and count it. Nothing is counted unless it is granted.
 
         `patience` is in seconds and for pauses only: the wait for a budget ends by itself.
         """
         while not self._cancelled.is_set():
-            wait = self._take_or_wait(is_test=is_test)
+            wait = self._try_acquire(is_test=is_test)
             if wait is None:
-                return Admission.GRANTED
+                return AcquireResult.GRANTED
             if wait.is_pause:
-                if wait.seconds > patience:
-                    return Admission.PAUSED_TOO_LONG
-                patience -= wait.seconds
-            if wait.is_news:
-                self._told(Paused(wait.what, wait.seconds))
+                if wait.seconds > max_pause:
+                    return AcquireResult.PAUSED_TOO_LONG
+                max_pause -= wait.seconds
+            if wait.is_unreported:
+                self._listener(Throttled(wait.quota, wait.seconds))
             self._clock.wait(self._cancelled, wait.seconds)
-        return Admission.CANCELLED
+        return AcquireResult.CANCELLED
 
     def pause(self, seconds: float) -> None:
         """Let nothing through for so long. A pause that ends later stays as it is."""
@@ -95,87 +95,87 @@ class Limiter:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     @property
-    def pause_left(self) -> float:
+    def pause_remaining(self) -> float:
         """Seconds until the pause is over; 0 where there is none."""
         with self._lock:
             return max(0.0, self._paused_until - self._clock.monotonic())
 
-    def hear(self, remaining: int | None) -> None:
+    def observe_remaining(self, remaining: int | None) -> None:
         """Remember what an answer says of the calls that are left, if it does."""
         if remaining is not None:
             with self._lock:
-                self._heard = (self._clock.monotonic(), remaining)
+                self._observed_remaining = (self._clock.monotonic(), remaining)
 
-    def remaining_requests(self) -> int:
+    def count_remaining_requests(self) -> int:
         """How many calls fit now: by our own count, or by Fivetran's newest word where that is less.
 
         Others use the same account, so its word counts; after an hour it says nothing any more.
         """
         with self._lock:
             now = self._clock.monotonic()
-            left = self._requests.left(now)
-            if self._heard is None or now - self._heard[0] >= HOUR:
-                return left
-            return min(left, self._heard[1])
+            remaining = self._requests.count_remaining(now)
+            if self._observed_remaining is None or now - self._observed_remaining[0] >= HOUR:
+                return remaining
+            return min(remaining, self._observed_remaining[1])
 
-    def remaining_tests(self) -> int:
+    def count_remaining_tests(self) -> int:
         """How many runs of setup tests fit into this hour. The budget of the minute only delays them."""
         with self._lock:
-            return self._tests_of_the_hour.left(self._clock.monotonic())
+            return self._tests_per_hour.count_remaining(self._clock.monotonic())
 
-    def _take_or_wait(self, *, is_test: bool) -> _Wait | None:
+    def _try_acquire(self, *, is_test: bool) -> _Wait | None:
         """Count a call, or say what it has to wait for. In one step, so that no thread overtakes a budget."""
         windows = [self._requests]
         if is_test:
-            windows += [self._tests_of_the_minute, self._tests_of_the_hour]
+            windows += [self._tests_per_minute, self._tests_per_hour]
         with self._lock:
             now = self._clock.monotonic()
             if now < self._paused_until:
-                return self._wait(REQUESTS, now, self._paused_until, is_pause=True)
-            fullest = max(windows, key=lambda window: window.opens_at(now))
-            if fullest.opens_at(now) > now:
-                return self._wait(fullest.what, now, fullest.opens_at(now), is_pause=False)
+                return self._build_wait(REQUESTS, now, self._paused_until, is_pause=True)
+            fullest = max(windows, key=lambda window: window.find_opening(now))
+            if fullest.find_opening(now) > now:
+                return self._build_wait(fullest.quota, now, fullest.find_opening(now), is_pause=False)
             for window in windows:
-                window.take(now)
+                window.add(now)
         return None
 
-    def _wait(self, what: str, now: float, until: float, *, is_pause: bool) -> _Wait:
+    def _build_wait(self, quota: str, now: float, until: float, *, is_pause: bool) -> _Wait:
         seconds = until - now
-        is_news = seconds >= WORTH_TELLING and until > self._told_until.get(what, -math.inf)
-        if is_news:
-            self._told_until[what] = until
-        return _Wait(what, seconds, is_pause, is_news)
+        is_unreported = seconds >= NOTIFY_AFTER and until > self._notified_until.get(quota, -math.inf)
+        if is_unreported:
+            self._notified_until[quota] = until
+        return _Wait(quota, seconds, is_pause, is_unreported)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
     """What a call has to wait for. `is_news`: nobody was told yet."""
 
-    what: str
+    quota: str
     seconds: float
     is_pause: bool
-    is_news: bool
+    is_unreported: bool
 
 
-class _Window:
+class SlidingWindow:
     """At most `limit` within any `seconds`. The caller sees to it that threads take turns."""
 
-    def __init__(self, what: str, limit: int, seconds: float) -> None:
-        self.what = what
+    def __init__(self, quota: str, limit: int, seconds: float) -> None:
+        self.quota = quota
         self._limit = limit
         self._seconds = seconds
-        self._ends: deque[float] = deque()
+        self._expiries: deque[float] = deque()
 
-    def left(self, now: float) -> int:
+    def count_remaining(self, now: float) -> int:
         """How many more fit now."""
-        while self._ends and self._ends[0] <= now:
-            self._ends.popleft()
-        return self._limit - len(self._ends)
+        while self._expiries and self._expiries[0] <= now:
+            self._expiries.popleft()
+        return self._limit - len(self._expiries)
 
-    def opens_at(self, now: float) -> float:
+    def find_opening(self, now: float) -> float:
         """The moment from which on one more fits."""
-        return now if self.left(now) > 0 else self._ends[0]
+        return now if self.count_remaining(now) > 0 else self._expiries[0]
 
-    def take(self, now: float) -> None:
+    def add(self, now: float) -> None:
         """Count one."""
-        self._ends.append(now + self._seconds)
+        self._expiries.append(now + self._seconds)

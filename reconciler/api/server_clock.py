@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from reconciler.model.clock import Clock
 
-_YEARS = range(1970, 9000)
+_PLAUSIBLE_YEARS = range(1970, 9000)
 """Outside of these a date is no time that any clock shows."""
 
 
@@ -18,30 +18,30 @@ class ServerClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._heard: tuple[datetime, float] | None = None
+        self._observed: tuple[datetime, float] | None = None
 
-    def hear(self, date: str | None) -> None:
+    def observe(self, date: str | None) -> None:
         """Take in the `Date` header of an answer. One that is missing or no date says nothing."""
-        moment = _parsed(date)
-        if moment is not None:
+        server_time = _parse_date(date)
+        if server_time is not None:
             with self._lock:
-                self._heard = (moment, self._clock.monotonic())
+                self._observed = (server_time, self._clock.monotonic())
 
     def now(self) -> datetime | None:
         """The time at the server now; None where no answer has told it."""
         with self._lock:
-            if self._heard is None:
+            if self._observed is None:
                 return None
-            moment, heard_at = self._heard
-        return moment + timedelta(seconds=self._clock.monotonic() - heard_at)
+            server_time, observed_at = self._observed
+        return server_time + timedelta(seconds=self._clock.monotonic() - observed_at)
 
 
-def _parsed(date: str | None) -> datetime | None:
+def _parse_date(date: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(date or "")
+        server_time = parsedate_to_datetime(date or "")
     except (ValueError, OverflowError):
         return None
-    if moment.year not in _YEARS:
+    if server_time.year not in _PLAUSIBLE_YEARS:
         return None
     # `-0000` says that the zone is not known; all dates of HTTP are in UTC.
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return server_time if server_time.tzinfo is not None else server_time.replace(tzinfo=UTC)

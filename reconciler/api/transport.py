@@ -23,36 +23,36 @@ from requests.adapters import BaseAdapter
 from urllib3.exceptions import HTTPError
 
 from reconciler import __version__
-from reconciler.api.body import Undecodable, Unencodable, decoded, encoded, scrubbed
-from reconciler.api.deadline import Call, DeadlineAdapter, under
-from reconciler.api.endpoint import endpoint
+from reconciler.api.body import DecodeError, EncodeError, decode, encode, redact
 from reconciler.api.errors import (
-    LONGEST_NAME,
-    READS,
+    MAX_NAME_LENGTH,
+    READ_METHODS,
     ApiError,
     Exchange,
-    TimedOut,
-    Unidentified,
-    Unintelligible,
+    InvalidRequestError,
+    InvalidResponseError,
+    ServerUnverified,
+    Timeout,
     Unreachable,
-    Unsendable,
-    count_of,
-    harmless,
-    rejection,
-    seconds_of,
+    error_for_status,
+    parse_count,
+    parse_retry_after,
+    sanitize,
 )
-from reconciler.api.failure import reason_of, root_of
+from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
-from reconciler.api.wire import SUCCESS_CODES, Envelope
+from reconciler.api.transport_errors import describe, root_cause
 from reconciler.model.clock import Clock
 from reconciler.model.value import Secret
+from reconciler.runtime.endpoint import resolve_endpoint
+from reconciler.runtime.http import CallDeadline, DeadlineAdapter, use_deadline
 
-PLAIN = "application/json"
+JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")
-_CHUNK = 16 * 1024
+_CHUNK_SIZE = 16 * 1024
 
 
-class Patience(Enum):
+class TimeoutClass(Enum):
     """Which deadlines a call gets."""
 
     ORDINARY = auto()
@@ -60,7 +60,7 @@ class Patience(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadlines:
+class Timeouts:
     """Seconds: to connect to one address, to wait for the next byte, and for a call as a whole.
 
     `setup_tests` replaces the last two where setup tests run, since the server is silent until they end.
@@ -87,13 +87,13 @@ class Request:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
-    accept: str = PLAIN
-    patience: Patience = Patience.ORDINARY
-    before_leaving: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    accept: str = JSON_MEDIA_TYPE
+    timeout_class: TimeoutClass = TimeoutClass.ORDINARY
+    before_send: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A 2xx answer with a success code. `data` is None where there is none, as for deletes."""
 
     exchange: Exchange
@@ -103,7 +103,7 @@ class Answer:
 class Sender(Protocol):
     """Whatever takes a request to the API. Safe to share between threads."""
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """The answer to a request. Raises one of the `ApiError`s of `reconciler.api.errors`."""
 
 
@@ -123,21 +123,21 @@ class Transport:
         clock: Clock,
         environ: Mapping[str, str],
         adapter: BaseAdapter | None = None,
-        deadlines: Deadlines = Deadlines(),
-        largest_answer: int = 64 * 1024 * 1024,
+        timeouts: Timeouts = Timeouts(),
+        max_response_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self.server_clock = ServerClock(clock)
-        self._endpoint = endpoint(base_url, environ)
+        self._endpoint = resolve_endpoint(base_url, environ)
         self._credentials = credentials
         self._clock = clock
         self._adapter = adapter
-        self._deadlines = deadlines
-        self._largest_answer = largest_answer
-        self._own = threading.local()
+        self._timeouts = timeouts
+        self._max_response_bytes = max_response_bytes
+        self._thread_local = threading.local()
         self._lock = threading.Lock()
         self._adapters: list[DeadlineAdapter] = []
         self._requests_sent = 0
-        self._under_way: list[Call] = []
+        self._in_flight: list[CallDeadline] = []
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +151,7 @@ class Transport:
     def requests_sent(self) -> int:
         """How many requests left, whatever became of them; those that are under way as well."""
         with self._lock:
-            return self._requests_sent + sum(call.sent for call in self._under_way)
+            return self._requests_sent + sum(deadline.sent for deadline in self._in_flight)
 
     def close(self) -> None:
         """Close all connections. Calls of other threads that are under way end in an error."""
@@ -159,27 +159,29 @@ class Transport:
             for adapter in self._adapters:
                 adapter.close()
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request once and return its answer.
 
         Raises one of the `ApiError`s of `reconciler.api.errors`; none of them holds a body or a header.
         """
         exchange = Exchange(request.method, self._endpoint.base_path + request.path, self._endpoint.server)
-        revealed: set[str] = set()
-        prepared = self._prepared(request, exchange, revealed)
-        if request.before_leaving is not None:
-            request.before_leaving()
-        outcome = self._exchanged(prepared, self._call(request), exchange, revealed)
+        clear_texts: set[str] = set()
+        prepared_request = self._prepare(request, exchange, clear_texts)
+        if request.before_send is not None:
+            request.before_send()
+        result = self._exchange(prepared_request, self._create_deadline(request), exchange, clear_texts)
         # Raised here, outside every handler: as its context, an error of the HTTP library would ride along.
-        if isinstance(outcome, ApiError):
-            raise outcome
-        return outcome
+        if isinstance(result, ApiError):
+            raise result
+        return result
 
-    def _prepared(self, request: Request, exchange: Exchange, revealed: set[str]) -> requests.PreparedRequest:
+    def _prepare(
+        self, request: Request, exchange: Exchange, clear_texts: set[str]
+    ) -> requests.PreparedRequest:
         headers = {
             "Accept": request.accept,
             "Accept-Encoding": "gzip",
-            "Authorization": self._authorization(),
+            "Authorization": self._build_authorization(),
             "User-Agent": f"fivetran-reconciler/{__version__}",
         }
         content = None
@@ -187,139 +189,153 @@ class Transport:
         if request.body is not None:
             headers["Content-Type"] = "application/json"
             try:
-                content = encoded(request.body, revealed)
-            except Unencodable as error:
+                content = encode(request.body, clear_texts)
+            except EncodeError as error:
                 problem = str(error)
         if problem:
-            raise Unsendable(replace(exchange, message=harmless(problem)))
+            raise InvalidRequestError(replace(exchange, message=sanitize(problem)))
         query = f"?{urlencode(request.query)}" if request.query else ""
         url = self._endpoint.base_url + request.path + query
         return requests.Request(request.method, url, headers=headers, data=content).prepare()
 
-    def _authorization(self) -> str:
+    def _build_authorization(self) -> str:
         key, secret = self._credentials
         pair = f"{key.reveal()}:{secret.reveal()}"
         return "Basic " + b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
 
-    def _call(self, request: Request) -> Call:
-        read, total = self._deadlines.read, self._deadlines.total
-        if request.patience is Patience.SETUP_TESTS:
-            read = total = self._deadlines.setup_tests
-        return Call(
+    def _create_deadline(self, request: Request) -> CallDeadline:
+        read, total = self._timeouts.read, self._timeouts.total
+        if request.timeout_class is TimeoutClass.SETUP_TESTS:
+            read = total = self._timeouts.setup_tests
+        return CallDeadline(
             self._clock,
-            connect=self._deadlines.connect,
+            connect=self._timeouts.connect,
             read=read,
             ends_at=self._clock.monotonic() + total,
-            fresh_connection=request.method not in READS,
+            needs_fresh_connection=request.method not in READ_METHODS,
         )
 
-    def _exchanged(
-        self, prepared: requests.PreparedRequest, call: Call, exchange: Exchange, revealed: set[str]
-    ) -> Answer | ApiError:
+    def _exchange(
+        self,
+        prepared_request: requests.PreparedRequest,
+        deadline: CallDeadline,
+        exchange: Exchange,
+        clear_texts: set[str],
+    ) -> Response | ApiError:
         """The answer, or the error to raise in its place."""
         with self._lock:
-            self._under_way.append(call)
+            self._in_flight.append(deadline)
         try:
-            with under(call):
-                response = self._sent(prepared, call)
+            with use_deadline(deadline):
+                response = self._send_prepared(prepared_request, deadline)
                 with closing(response):
-                    return self._understood(response, call, exchange, revealed)
+                    return self._interpret(response, deadline, exchange, clear_texts)
         except (requests.RequestException, HTTPError, OSError) as error:
-            return _unanswered(error, call, exchange)
+            return _build_unreachable_error(error, deadline, exchange)
         finally:
             with self._lock:
-                self._under_way = [each for each in self._under_way if each is not call]
-                self._requests_sent += call.sent
+                self._in_flight = [other for other in self._in_flight if other is not deadline]
+                self._requests_sent += deadline.sent
 
-    def _sent(self, prepared: requests.PreparedRequest, call: Call) -> requests.Response:
-        adapter = self._adapter or self._adapter_of_this_thread()
+    def _send_prepared(
+        self, prepared_request: requests.PreparedRequest, deadline: CallDeadline
+    ) -> requests.Response:
+        adapter = self._adapter or self._get_thread_adapter()
         # With an adapter that was handed in nobody knows what left: assume that the request did.
-        call.sent = self._adapter is not None
+        deadline.sent = self._adapter is not None
         proxies = {"https": self._endpoint.proxy} if self._endpoint.proxy else {}
         return adapter.send(
-            prepared,
+            prepared_request,
             stream=True,
-            timeout=(call.connect, call.read),
+            timeout=(deadline.connect, deadline.read),
             verify=self._endpoint.ca_bundle or True,
             proxies=proxies,
         )
 
-    def _adapter_of_this_thread(self) -> DeadlineAdapter:
-        adapter: DeadlineAdapter | None = getattr(self._own, "adapter", None)
+    def _get_thread_adapter(self) -> DeadlineAdapter:
+        adapter: DeadlineAdapter | None = getattr(self._thread_local, "adapter", None)
         if adapter is None:
-            adapter = self._own.adapter = DeadlineAdapter()
+            adapter = self._thread_local.adapter = DeadlineAdapter()
             with self._lock:
                 self._adapters.append(adapter)
         return adapter
 
-    def _understood(
-        self, response: requests.Response, call: Call, exchange: Exchange, revealed: set[str]
-    ) -> Answer | ApiError:
+    def _interpret(
+        self, response: requests.Response, deadline: CallDeadline, exchange: Exchange, clear_texts: set[str]
+    ) -> Response | ApiError:
         """Read an answer. One that is not 2xx counts by its status, however its body ends."""
-        self.server_clock.hear(response.headers.get("Date"))
-        retry_after = seconds_of(response.headers.get("Retry-After"), self._clock.now())
+        self.server_clock.observe(response.headers.get("Date"))
+        retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         exchange = replace(
             exchange,
             status=response.status_code,
-            request_id=_request_id(response.headers),
+            request_id=_find_request_id(response.headers),
             retry_after=retry_after,
-            remaining=count_of(response.headers.get("X-Rate-Limit-Remaining")),
+            remaining=parse_count(response.headers.get("X-Rate-Limit-Remaining")),
         )
-        accepted = 200 <= response.status_code < 300
+        is_success = 200 <= response.status_code < 300
         try:
-            envelope = Envelope.model_validate(decoded(self._content(response)))
-        except (Undecodable, ValidationError, requests.exceptions.ContentDecodingError) as error:
-            envelope, problem = None, _shape_of(error)
+            envelope = Envelope.model_validate(decode(self._read_content(response)))
+        except (DecodeError, ValidationError, requests.exceptions.ContentDecodingError) as error:
+            envelope, problem = None, _describe_decode_failure(error)
         except (requests.RequestException, HTTPError, OSError) as error:
-            if accepted:
-                return _unanswered(error, call, exchange)
+            if is_success:
+                return _build_unreachable_error(error, deadline, exchange)
             envelope, problem = None, "the answer was cut short"
         if 300 <= response.status_code < 400:
             problem = "a redirect, and redirects are not followed"
         if envelope is None:
-            told = replace(exchange, message=problem)
-            return Unintelligible(told) if accepted else rejection(told)
+            failed_exchange = replace(exchange, message=problem)
+            return InvalidResponseError(failed_exchange) if is_success else error_for_status(failed_exchange)
         exchange = replace(
             exchange,
-            code=harmless(envelope.code, LONGEST_NAME),
-            message=harmless(scrubbed(envelope.message, revealed)),
+            code=sanitize(envelope.code, MAX_NAME_LENGTH),
+            message=sanitize(redact(envelope.message, clear_texts)),
         )
-        if not accepted:
-            return rejection(exchange)
-        return Answer(exchange, envelope.data) if envelope.code in SUCCESS_CODES else Unintelligible(exchange)
+        if not is_success:
+            return error_for_status(exchange)
+        return (
+            Response(exchange, envelope.data)
+            if envelope.code in SUCCESS_CODES
+            else InvalidResponseError(exchange)
+        )
 
-    def _content(self, response: requests.Response) -> bytes:
+    def _read_content(self, response: requests.Response) -> bytes:
         """The decoded body, at most `largest_answer` bytes. Raises `Undecodable` beyond."""
         content = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.iter_content(_CHUNK_SIZE):
             content += chunk
-            if len(content) > self._largest_answer:
-                raise Undecodable("too large")
+            if len(content) > self._max_response_bytes:
+                raise DecodeError("too large")
         return bytes(content)
 
 
-def _request_id(headers: Mapping[str, str]) -> str:
-    return next((harmless(headers[name], LONGEST_NAME) for name in REQUEST_ID_HEADERS if name in headers), "")
+def _find_request_id(headers: Mapping[str, str]) -> str:
+    return next(
+        (sanitize(headers[name], MAX_NAME_LENGTH) for name in REQUEST_ID_HEADERS if name in headers), ""
+    )
 
 
-def _shape_of(error: Exception) -> str:
+def _describe_decode_failure(error: Exception) -> str:
     """What is wrong with a body, without anything of the body."""
     match error:
-        case Undecodable():
+        case DecodeError():
             return f"the answer is {error}"
         case ValidationError():
             return "the answer is not in the API's envelope"
     return "the answer is compressed wrongly"
 
 
-def _unanswered(error: Exception, call: Call, exchange: Exchange) -> Unreachable:
+def _build_unreachable_error(error: Exception, deadline: CallDeadline, exchange: Exchange) -> Unreachable:
     """The error for a call that ended without an answer."""
-    root = root_of(error)
-    kind = next((kind for kind, causes in _CAUSES if isinstance(root, causes)), Unreachable)
-    return kind(replace(exchange, message=reason_of(root, call)), sent=call.sent)
+    root = root_cause(error)
+    error_type = next(
+        (error_type for error_type, causes in _ERRORS_BY_CAUSE if isinstance(root, causes)), Unreachable
+    )
+    return error_type(replace(exchange, message=describe(root, deadline)), sent=deadline.sent)
 
 
-_CAUSES: tuple[tuple[type[Unreachable], tuple[type[Exception], ...]], ...] = (
-    (TimedOut, (TimeoutError,)),
-    (Unidentified, (socket.gaierror, ssl.SSLCertVerificationError)),
+_ERRORS_BY_CAUSE: tuple[tuple[type[Unreachable], tuple[type[Exception], ...]], ...] = (
+    (Timeout, (TimeoutError,)),
+    (ServerUnverified, (socket.gaierror, ssl.SSLCertVerificationError)),
 )

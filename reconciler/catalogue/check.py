@@ -7,20 +7,20 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.catalogue import anywhere, leaves, relations
-from reconciler.catalogue.canonical import CONFIG
-from reconciler.catalogue.load import load_service, service_names
-from reconciler.catalogue.model import Service, Stage
+from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
+from reconciler.catalogue.declared_destination import DeclaredDestination
+from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.catalogue.model import Service, ServiceStage
+from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.problem import Problem
-from reconciler.catalogue.subject import Subject
 from reconciler.model.diagnostic import Severity
-from reconciler.model.nearest import nearest
+from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import FieldPath, Reference
 
-__all__ = ["Extent", "Problem", "check_destination"]
+__all__ = ["Completeness", "Problem", "check_destination"]
 
 
-class Extent(StrEnum):
+class Completeness(StrEnum):
     """How much of a destination is declared in what is checked."""
 
     WHOLE = "whole"
@@ -29,15 +29,15 @@ class Extent(StrEnum):
 
 
 SERVICE: FieldPath = ("service",)
-_ENDING = "_warehouse"
-_NOTHING: Mapping[FieldPath, str] = MappingProxyType({})
+_COMMON_SUFFIX = "_warehouse"
+_NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 
 
 def check_destination(
     fields: Mapping[FieldPath, Any],
     unchecked: frozenset[FieldPath] = frozenset(),
-    written: Mapping[FieldPath, str] = _NOTHING,
-    extent: Extent = Extent.WHOLE,
+    spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
+    completeness: Completeness = Completeness.WHOLE,
 ) -> list[Problem]:
     """All findings about what is declared: of the service, then leaf by leaf, then between leaves.
 
@@ -49,30 +49,40 @@ def check_destination(
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
-    subject = Subject(service, fields, written)
-    found = [
+    destination = DeclaredDestination(service, fields, spellings)
+    problems = [
         problem
         for path, value in fields.items()
         if path != SERVICE
         for problem in (
-            leaves.written_out(subject, path, value)
+            field_checks.check_literals(destination, path, value)
             if path in unchecked
-            else _leaf_problems(subject, path, extent)
+            else _check_leaf(destination, path, completeness)
         )
     ]
-    if extent is Extent.PART:
-        return [*(_service_problems(fields, service) if SERVICE in fields else ()), *found]
-    known = Subject(None, fields, written) if extent is Extent.WITHOUT_CONFIG else subject
-    return [*_service_problems(fields, service), *found, *relations.problems(known)]
+    if completeness is Completeness.PART:
+        return [*(_check_service(fields, service) if SERVICE in fields else ()), *problems]
+    checked_destination = (
+        DeclaredDestination(None, fields, spellings)
+        if completeness is Completeness.WITHOUT_CONFIG
+        else destination
+    )
+    return [
+        *_check_service(fields, service),
+        *problems,
+        *cross_field_checks.check_cross_fields(checked_destination),
+    ]
 
 
-def _leaf_problems(subject: Subject, path: FieldPath, extent: Extent) -> Iterable[Problem]:
-    if extent is Extent.PART and SERVICE not in subject.fields and path[0] == CONFIG:
-        return anywhere.problems(subject, path)
-    return leaves.problems(subject, path, subject.fields[path])
+def _check_leaf(
+    destination: DeclaredDestination, path: FieldPath, completeness: Completeness
+) -> Iterable[Problem]:
+    if completeness is Completeness.PART and SERVICE not in destination.fields and path[0] == CONFIG:
+        return serviceless_checks.check_serviceless_field(destination, path)
+    return field_checks.check_field(destination, path, destination.fields[path])
 
 
-def _service_problems(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:
+def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:
     match fields.get(SERVICE):
         case Reference():
             return
@@ -84,9 +94,9 @@ def _service_problems(fields: Mapping[FieldPath, Any], service: Service | None) 
                 help="say what kind of warehouse it is, for example `service: snowflake`",
             )
         case str(name) if service is None:
-            yield _unknown_service(name)
-        case str() if service is not None and service.stage is not Stage.CURRENT:
-            yield _outdated_service(service)
+            yield _unknown_service_problem(name)
+        case str() if service is not None and service.stage is not ServiceStage.CURRENT:
+            yield _legacy_service_problem(service)
         case str():
             return
         case _:
@@ -95,8 +105,8 @@ def _service_problems(fields: Mapping[FieldPath, Any], service: Service | None) 
             )
 
 
-def _unknown_service(name: str) -> Problem:
-    if suggestion := _nearest_service(name):
+def _unknown_service_problem(name: str) -> Problem:
+    if suggestion := _suggest_service(name):
         return Problem(
             "unknown-service", SERVICE, f"there is no service `{name}`", help=f"did you mean `{suggestion}`?"
         )
@@ -110,17 +120,19 @@ def _unknown_service(name: str) -> Problem:
     )
 
 
-def _nearest_service(name: str) -> str | None:
+def _suggest_service(name: str) -> str | None:
     """The service that was probably meant. What half of all names end with does not make two of them alike."""
-    suggestion = nearest(name, service_names())
-    if suggestion is None or not (name.endswith(_ENDING) and suggestion.endswith(_ENDING)):
+    suggestion = find_nearest(name, load_service_names())
+    if suggestion is None or not (name.endswith(_COMMON_SUFFIX) and suggestion.endswith(_COMMON_SUFFIX)):
         return suggestion
-    alike = nearest(name.removesuffix(_ENDING), [suggestion.removesuffix(_ENDING)])
-    return suggestion if alike else None
+    short_match = find_nearest(name.removesuffix(_COMMON_SUFFIX), [suggestion.removesuffix(_COMMON_SUFFIX)])
+    return suggestion if short_match else None
 
 
-def _outdated_service(service: Service) -> Problem:
-    state = "is no longer supported" if service.stage is Stage.RETIRED else "may refuse new destinations"
+def _legacy_service_problem(service: Service) -> Problem:
+    state = (
+        "is no longer supported" if service.stage is ServiceStage.RETIRED else "may refuse new destinations"
+    )
     return Problem(
         "legacy-service",
         SERVICE,

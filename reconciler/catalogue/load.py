@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.catalogue.model import DestinationFacts, Field, Region, Service
-from reconciler.catalogue.names import SUFFIX, folder, service_names
-from reconciler.catalogue.rows import DestinationFile, FieldRow, PartFile, ServiceFile
+from reconciler.catalogue.names import SUFFIX, find_resource, load_service_names
+from reconciler.catalogue.toml_schema import DestinationFile, FieldRow, PartFile, ServiceFile
 
-__all__ = ["destination_facts", "load_service", "service_names"]
+__all__ = ["load_destination_facts", "load_service", "load_service_names"]
 
 
 @cache
@@ -23,14 +23,14 @@ def load_service(name: str) -> Service | None:
 
     Raises `pydantic.ValidationError` for a key that no TOML file may have: that is a bug of ours.
     """
-    if name not in service_names():
+    if name not in load_service_names():
         return None
-    row = ServiceFile.model_validate(_toml(folder("services") / f"{name}{SUFFIX}"))
+    row = ServiceFile.model_validate(_read_toml(find_resource("services") / f"{name}{SUFFIX}"))
     tables: dict[str, dict[str, Any]] = {}
-    parts = [_part(part) for part in row.parts]
+    parts = [_load_part(part) for part in row.parts]
     for part in parts:
-        _lay_over(tables, part.fields)
-    _lay_over(tables, row.fields)
+        _merge_tables(tables, part.fields)
+    _merge_tables(tables, row.fields)
     tables = {name: tables[name] for name in row.first} | tables
     return Service(
         name=name,
@@ -41,20 +41,20 @@ def load_service(name: str) -> Service | None:
         free_form=row.free_form,
         external_secrets=frozenset(row.external_secrets),
         starter=frozenset(row.starter or chain.from_iterable(part.starter for part in parts)),
-        fields=_fields(tables),
+        fields=_build_fields(tables),
     )
 
 
 @cache
-def destination_facts() -> DestinationFacts:
+def load_destination_facts() -> DestinationFacts:
     """What holds for destinations of every service."""
-    row = DestinationFile.model_validate(_toml(folder("destination.toml")))
+    row = DestinationFile.model_validate(_read_toml(find_resource("destination.toml")))
     regions = [
         *(Region(name) for name in row.regions),
         *(Region(name, listed=False) for name in row.unlisted_regions),
     ]
     return DestinationFacts(
-        fields=_fields(row.fields),
+        fields=_build_fields(row.fields),
         regions=MappingProxyType({region.name: region for region in regions}),
         region_aliases=MappingProxyType(row.region_aliases),
         time_zone_offsets=row.time_zone_offsets,
@@ -64,25 +64,25 @@ def destination_facts() -> DestinationFacts:
 
 
 @cache
-def _part(name: str) -> PartFile:
-    return PartFile.model_validate(_toml(folder("parts") / f"{name}{SUFFIX}"))
+def _load_part(name: str) -> PartFile:
+    return PartFile.model_validate(_read_toml(find_resource("parts") / f"{name}{SUFFIX}"))
 
 
-def _lay_over(tables: dict[str, dict[str, Any]], over: Mapping[str, dict[str, Any]]) -> None:
+def _merge_tables(tables: dict[str, dict[str, Any]], over: Mapping[str, dict[str, Any]]) -> None:
     """Add fields, or override single keys of fields that are there; these keep their position."""
     for name, table in over.items():
         tables[name] = tables.get(name, {}) | table
 
 
-def _fields(tables: Mapping[str, dict[str, Any]]) -> Mapping[str, Field]:
-    return MappingProxyType({name: _field(name, table) for name, table in tables.items()})
+def _build_fields(tables: Mapping[str, dict[str, Any]]) -> Mapping[str, Field]:
+    return MappingProxyType({name: _build_field(name, table) for name, table in tables.items()})
 
 
-def _field(name: str, table: dict[str, Any]) -> Field:
+def _build_field(name: str, table: dict[str, Any]) -> Field:
     row = FieldRow.model_validate(table)
     settings = {key: getattr(row, key) for key in row.model_fields_set if key != "fields"}
-    return Field(name=name, fields=_fields(row.fields), **settings)
+    return Field(name=name, fields=_build_fields(row.fields), **settings)
 
 
-def _toml(file: Traversable) -> dict[str, Any]:
+def _read_toml(file: Traversable) -> dict[str, Any]:
     return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -26,7 +26,7 @@ class WireForm(StrEnum):
     UPPER_SNAKE = "upper-snake"  # `PrivateLink` comes back as `PRIVATE_LINK`
 
 
-class Stage(StrEnum):
+class ServiceStage(StrEnum):
     """Whether a service can still be used for something new."""
 
     CURRENT = "current"
@@ -96,7 +96,7 @@ class Service:
     name: str
     title: str
     description: str = ""
-    stage: Stage = Stage.CURRENT
+    stage: ServiceStage = ServiceStage.CURRENT
     successor: str | None = None
     free_form: bool = False
     external_secrets: frozenset[str] = frozenset()

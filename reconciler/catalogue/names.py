@@ -10,12 +10,12 @@ SUFFIX = ".toml"
 
 
 @cache
-def service_names() -> tuple[str, ...]:
+def load_service_names() -> tuple[str, ...]:
     """Every known service, sorted. Reads a directory listing and no file."""
-    entries = folder("services").iterdir()
-    return tuple(sorted(each.name.removesuffix(SUFFIX) for each in entries if each.name.endswith(SUFFIX)))
+    entries = find_resource("services").iterdir()
+    return tuple(sorted(file.name.removesuffix(SUFFIX) for file in entries if file.name.endswith(SUFFIX)))
 
 
-def folder(name: str) -> Traversable:
+def find_resource(name: str) -> Traversable:
     """A file or folder of the catalogue."""
     return files("reconciler.catalogue") / name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit, exit_after, exit_for
+from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
     Shared,
     format_option,
@@ -23,33 +23,35 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
-from reconciler.cli.plan_file import digest, read_plan, signature_option, signer
-from reconciler.cli.question import agreed, somebody_answers
+from reconciler.cli.plan_file import check_digest, make_signer, read_plan, signature_option
+from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.nearest import did_you_mean
 from reconciler.model.plan import Plan
+from reconciler.model.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
-    from reconciler.engine.planfile import SavedPlan
-    from reconciler.model.outcome import Applied
-    from reconciler.operations.memory import Reviewed
-    from reconciler.operations.plan import Planned
-    from reconciler.operations.settings import Settings
-    from reconciler.operations.workspace import Workspace
-    from reconciler.report.event_log import EventLog
+    from reconciler.cli.context import CommandContext
+    from reconciler.model.outcome import ApplyResult
+    from reconciler.planning.pipeline import PlanResult
+    from reconciler.workspace.audit import EventLog
+    from reconciler.workspace.planfile import SavedPlan
+    from reconciler.workspace.project_state import ApprovedPlan
+    from reconciler.workspace.settings import Settings
+    from reconciler.workspace.workspace import Workspace
 
 
-def _allowances(
-    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+def _parse_allowances(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, float]:
     """`LIMIT=N` options as numbers by limit."""
     allowed: dict[str, float] = {}
-    for text in given:
+    for text in values:
         name, _, number = text.partition("=")
         if name not in _LIMITS:
-            advice = did_you_mean(name, _LIMITS) or f"limits are {', '.join(f'`{each}`' for each in _LIMITS)}"
+            advice = (
+                did_you_mean(name, _LIMITS) or f"limits are {', '.join(f'`{limit}`' for limit in _LIMITS)}"
+            )
             raise MisuseError(f"there is no limit `{name}`", advice)
         try:
             allowed[name] = float(number)
@@ -79,7 +81,7 @@ class Approval:
     "--allow",
     metavar="LIMIT=N",
     multiple=True,
-    callback=_allowances,
+    callback=_parse_allowances,
     help="Raise a limit of the project for this run: deletes, replacements, changed_fraction. Needs --reason.",
 )
 @click.option(
@@ -103,7 +105,7 @@ class Approval:
 @click.option(
     "--expect",
     metavar="DIGEST",
-    callback=digest,
+    callback=check_digest,
     help="Apply only if the plan has this digest, and then without asking.",
 )
 @signature_option
@@ -133,17 +135,17 @@ def command(
     resent_creates: tuple[str, ...],
     reason: str | None,
     fail_fast: bool,
-) -> Exit:
+) -> ExitCode:
     """Make a plan, show it, ask, and carry it out; or carry out exactly the saved PLAN, without asking.
 
     A saved plan is made again first: it is carried out only if specs, secrets and account still give what was
     reviewed. Changes that do not depend on a failed one go on. Applying again after any failure goes on where
     it stopped: what exists is found and not made twice.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
     if plan is not None:
-        _refuse_options_beside_a_plan(shared, expect)
+        _reject_options_with_saved_plan(shared, expect)
     if signature_key is not None and plan is None:
         raise MisuseError("`--signature-key` is for a saved plan", "name its file")
     if require_signature and signature_key is None:
@@ -152,8 +154,8 @@ def command(
     if form == "json" and must_ask:
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
     exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
-    _refuse_exceptions_without_a_reason([name for name, given in exceptions.items() if given], reason)
-    chosen = replace(
+    _require_reason([name for name, values in exceptions.items() if values], reason)
+    options = replace(
         shared,
         allowed=allow,
         overridden=overridden,
@@ -162,22 +164,22 @@ def command(
         fail_fast=fail_fast,
     )
     approval = Approval(plan, signature_key, expect, must_ask)
-    return in_session(chosen, form, partial(_apply, approval=approval), failing="Not applied")
+    return run_command(options, form, partial(_apply, approval=approval), failure_headline="Not applied")
 
 
-def _refuse_exceptions_without_a_reason(exceptions: list[str], reason: str | None) -> None:
+def _require_reason(exceptions: list[str], reason: str | None) -> None:
     """`exceptions` are the options that need a reason, as far as they are given."""
-    told = bool(reason and reason.strip())
-    if exceptions and not told:
+    has_reason = bool(reason and reason.strip())
+    if exceptions and not has_reason:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
-    if told and not exceptions:
+    if has_reason and not exceptions:
         raise MisuseError(
             "`--reason` says why a limit is raised, a policy overridden or a create sent again",
             "add `--allow`, `--override` or `--resend-create`",
         )
 
 
-def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
+def _reject_options_with_saved_plan(shared: Shared, expect: str | None) -> None:
     """A saved plan says itself what it is about."""
     given = {
         "--target": shared.targets,
@@ -195,81 +197,81 @@ def _refuse_options_beside_a_plan(shared: Shared, expect: str | None) -> None:
             )
 
 
-def _apply(session: Session, approval: Approval) -> Exit:
-    from reconciler.cli.events import event_log, succeeding
-    from reconciler.cli.interrupt import cancelling
-    from reconciler.operations.apply import adopt_only, apply_plan
-    from reconciler.operations.workspace import Access, open_workspace, while_tended
-    from reconciler.report.event_log import both
+def _apply(context: CommandContext, approval: Approval) -> ExitCode:
+    from reconciler.applying.pipeline import adopt_only, apply_plan
+    from reconciler.cli.events import log_abandoned_runs, open_event_log
+    from reconciler.cli.interrupt import cancel_on_signal
+    from reconciler.workspace.audit import combine_listeners
+    from reconciler.workspace.workspace import Access, open_workspace, with_lock_renewal
 
-    if approval.must_ask and not somebody_answers():
+    if approval.must_ask and not can_prompt():
         raise ReconcilerError([_NO_TERMINAL])
-    saved, settings = _saved(session, approval)
+    saved, settings = _load_saved_plan(context, approval)
     cancelled = threading.Event()
     with (
-        ExitStack() as until_the_end,
-        event_log(session, "apply") as log,
-        session.progress() as progress,
-        open_workspace(settings, both(progress, log), Access.WRITE, cancelled) as workspace,
-        succeeding(log),
+        ExitStack() as exit_stack,
+        open_event_log(context, "apply") as log,
+        context.make_progress() as progress,
+        open_workspace(settings, combine_listeners(progress, log), Access.WRITE, cancelled) as workspace,
+        log_abandoned_runs(log),
     ):
-        end = partial(_end, session, log)
-        confirmed = workspace.account_confirmed or saved is not None
-        if not confirmed and not somebody_answers():
+        finish = partial(_finish, context, log)
+        is_confirmed = workspace.is_account_confirmed or saved is not None
+        if not is_confirmed and not can_prompt():
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
-        planned, reviewed = while_tended(workspace, partial(_planned, approval=approval, saved=saved))
+        planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
-        log.planned(planned.plan, session.shared.allowed, session.shared.reason)
-        session.tell_warnings(planned.plan.warnings)
-        _tell(session, planned.plan, saved)
+        log.log_plan(planned.plan, context.shared.allowed, context.shared.reason)
+        context.render_warnings(planned.plan.warnings)
+        _render_plan(context, planned.plan, saved)
         if planned.plan.blockers:
-            session.tell_blockers(planned.plan.blockers)
-            return end(exit_for(planned.plan.blockers), planned.plan, None)
+            context.render_blockers(planned.plan.blockers)
+            return finish(get_exit_code(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
-            return end(Exit.OK, planned.plan, None)
-        if (approval.must_ask or not confirmed) and not _agreed(session, planned.plan, approval):
-            session.tell("Nothing was applied.")
-            return end(Exit.FAILED, planned.plan, None)
+            return finish(ExitCode.OK, planned.plan, None)
+        if (approval.must_ask or not is_confirmed) and not _confirm(context, planned.plan, approval):
+            context.print_result("Nothing was applied.")
+            return finish(ExitCode.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
         # Until all is put away: a signal behind the last change is none before the first.
-        until_the_end.enter_context(cancelling(cancelled, before_leaving=progress.close))
-        session.tell("")
-        applied = apply_plan(workspace, planned, reviewed)
+        exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
+        context.print_result("")
+        applied = apply_plan(workspace, planned, approved)
         progress.close()
-        return end(exit_after(applied), planned.plan, applied)
+        return finish(get_apply_exit_code(applied), planned.plan, applied)
 
 
-def _saved(session: Session, approval: Approval) -> tuple[SavedPlan | None, Settings]:
+def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[SavedPlan | None, Settings]:
     """The saved plan, if there is one, and the settings under which it was made."""
     if approval.path is None:
-        return None, session.settings
-    saved = read_plan(session, approval.path, signer(session, approval.key))
-    return saved, replace(session.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
+        return None, context.settings
+    saved = read_plan(context, approval.path, make_signer(context, approval.key))
+    return saved, replace(context.settings, compare_secrets=saved.compare_secrets, resend=saved.resend)
 
 
-def _planned(
+def _make_plan(
     workspace: Workspace, approval: Approval, saved: SavedPlan | None
-) -> tuple[Planned, Reviewed | None]:
+) -> tuple[PlanResult, ApprovedPlan | None]:
     """The plan that is carried out: always a new one, and the approved one where there is one. With a digest also
     the form in which it is remembered until all of it is in effect."""
-    from reconciler.operations.plan import make_plan
-    from reconciler.operations.reviewed import approved_plan, plan_again
+    from reconciler.planning.pipeline import make_plan
+    from reconciler.planning.saved_plans import load_approved_plan, replan
 
     if saved is not None:
-        return plan_again(workspace, saved), None
+        return replan(workspace, saved), None
     if approval.digest is not None:
-        return approved_plan(workspace, approval.digest)
+        return load_approved_plan(workspace, approval.digest)
     return make_plan(workspace), None
 
 
-def _tell(session: Session, plan: Plan, saved: SavedPlan | None) -> None:
-    from reconciler.report.saved_text import still_current
+def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -> None:
+    from reconciler.report.saved_text import render_still_current
 
     if saved is None or not plan.effective:
-        session.tell_plan(plan)
+        context.render_plan(plan)
     else:
-        session.tell(still_current(saved.plan, plan))
+        context.print_result(render_still_current(saved.plan, plan))
 
 
 _NO_TERMINAL = Diagnostic(
@@ -284,34 +286,40 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 )
 
 
-def _agreed(session: Session, plan: Plan, approval: Approval) -> bool:
+def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
     """Ask about the account and, unless the changes are approved already, about what they destroy."""
-    from reconciler.report.destruction_text import confirmation
-    from reconciler.report.plan_words import account_text
+    from reconciler.report.destruction_text import build_confirmation
+    from reconciler.report.plan_summary import format_account
 
-    question = f"Apply these changes to account {account_text(plan)}?"
-    destroying = confirmation(plan) if approval.must_ask else None
-    if destroying is None:
-        return agreed(session, question)
-    return agreed(session, f"{question}\n{destroying.what}", destroying.answer, destroying.prompt)
+    question = f"Apply these changes to account {format_account(plan)}?"
+    destruction = build_confirmation(plan) if approval.must_ask else None
+    if destruction is None:
+        return confirm(context, question)
+    return confirm(context, f"{question}\n{destruction.summary}", destruction.answer, destruction.prompt)
 
 
-def _end(session: Session, log: EventLog, code: Exit, plan: Plan, applied: Applied | None) -> Exit:
+def _finish(
+    context: CommandContext, log: EventLog, code: ExitCode, plan: Plan, applied: ApplyResult | None
+) -> ExitCode:
     """Log and print the end of a run, in the form that was asked for."""
-    from reconciler.cli.planned import leave_applied
-    from reconciler.report.apply_json import applied_data
-    from reconciler.report.apply_text import summary
-    from reconciler.report.plan_json import plan_data
+    from reconciler.cli.plan_output import write_github_apply
+    from reconciler.report.apply_json import serialize_apply_result
+    from reconciler.report.apply_text import render_summary
+    from reconciler.report.plan_json import serialize_plan
 
-    log.finished(code, code.reason, applied)
+    log.log_finish(code, code.reason, applied)
     if applied is not None:
-        session.tell("")
-        session.tell(summary(applied))
-        if applied.problems and not session.wants_document:
-            session.tell_diagnostics(applied.problems)
-    if session.form == "github":
-        leave_applied(session, plan, code, applied)
-    session.tell_document(
-        code, {"plan": plan_data(plan), "applied": None if applied is None else applied_data(applied)}
+        context.print_result("")
+        context.print_result(render_summary(applied))
+        if applied.problems and not context.is_document_format:
+            context.render_diagnostics(applied.problems)
+    if context.form == "github":
+        write_github_apply(context, plan, code, applied)
+    context.render_document(
+        code,
+        {
+            "plan": serialize_plan(plan),
+            "applied": None if applied is None else serialize_apply_result(applied),
+        },
     )
     return code

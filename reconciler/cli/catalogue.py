@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.completion_items import services, starting_with
-from reconciler.cli.exit import Exit
+from reconciler.cli.completion_items import complete_from, list_service_names
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import format_option
-from reconciler.cli.output import say
+from reconciler.cli.output import print_text
 from reconciler.cli.usage import MisuseError, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,45 +24,49 @@ def command() -> None:
 
 @command.command("list")
 @format_option("text", "json")
-def list_services(form: str) -> Exit:
+def list_services(form: str) -> ExitCode:
     """List all services, with what to take instead of those that are not current."""
-    from reconciler.catalogue.load import load_service, service_names
-    from reconciler.report.catalogue_json import service_list_data
-    from reconciler.report.catalogue_text import service_list
+    from reconciler.catalogue.load import load_service, load_service_names
+    from reconciler.report.catalogue_json import serialize_services
+    from reconciler.report.catalogue_text import render_service_list
 
-    known = [service for name in service_names() if (service := load_service(name))]
-    return say(_document(service_list_data(known)) if form == "json" else service_list(known))
+    all_services = [entry for name in load_service_names() if (entry := load_service(name))]
+    return print_text(
+        _render_document(serialize_services(all_services))
+        if form == "json"
+        else render_service_list(all_services)
+    )
 
 
 @command.command("show")
-@click.argument("service", shell_complete=starting_with(services))
+@click.argument("service", shell_complete=complete_from(list_service_names))
 @format_option("text", "json")
 @click.option("--example", is_flag=True, help="Print a spec file to start from instead.")
-def show_service(service: str, form: str, example: bool) -> Exit:
+def show_service(service: str, form: str, example: bool) -> ExitCode:
     """Show what SERVICE is and which fields its config has."""
-    from reconciler.catalogue.example import example_spec
-    from reconciler.report.catalogue_json import service_data
-    from reconciler.report.catalogue_text import service_page
+    from reconciler.catalogue.example import render_example
+    from reconciler.report.catalogue_json import serialize_service
+    from reconciler.report.catalogue_text import render_service
 
     if example and form == "json":
         raise MisuseError("`--example` prints YAML", "leave `--format json` out")
-    found = _service(service)
+    found = _find_service(service)
     if example:
-        return say(example_spec(found).rstrip("\n"))
-    return say(_document(service_data(found)) if form == "json" else service_page(found))
+        return print_text(render_example(found).rstrip("\n"))
+    return print_text(_render_document(serialize_service(found)) if form == "json" else render_service(found))
 
 
-def _service(name: str) -> Service:
+def _find_service(name: str) -> Service:
     """A service by its name; a slip gets the nearest one."""
-    from reconciler.catalogue.load import load_service, service_names
+    from reconciler.catalogue.load import load_service, load_service_names
 
     if found := load_service(name):
         return found
-    advice = did_you_mean(name, service_names()) or "`reconciler catalogue list` shows all services"
+    advice = did_you_mean(name, load_service_names()) or "`reconciler catalogue list` shows all services"
     raise MisuseError(f"there is no service `{name}`", advice)
 
 
-def _document(content: Mapping[str, Any]) -> str:
-    from reconciler.report.document import document, dumped
+def _render_document(content: Mapping[str, Any]) -> str:
+    from reconciler.report.document import build_document, dump_document
 
-    return dumped(document(Exit.OK, Exit.OK.reason, content))
+    return dump_document(build_document(ExitCode.OK, ExitCode.OK.reason, content))

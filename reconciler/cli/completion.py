@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
-from reconciler.cli.exit import Exit
-from reconciler.cli.output import say
+from reconciler.cli.exit import ExitCode
+from reconciler.cli.output import print_text
 
 _PROGRAM = "reconciler"
 _VARIABLE = "_RECONCILER_COMPLETE"
@@ -16,7 +16,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 @click.command("completion")
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
-def command(context: click.Context, shell: str) -> Exit:
+def command(context: click.Context, shell: str) -> ExitCode:
     """Print the script that makes SHELL complete commands, options, services, codes and topics.
 
     \b
@@ -26,4 +26,4 @@ def command(context: click.Context, shell: str) -> Exit:
     """
     script = _SHELLS[shell](context.find_root().command, {}, _PROGRAM, _VARIABLE)
     # Not `source()`, which asks the bash of this machine for its version and prints what it thinks of it.
-    return say((script.source_template % script.source_vars()).strip())
+    return print_text((script.source_template % script.source_vars()).strip())

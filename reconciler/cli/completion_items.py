@@ -9,7 +9,7 @@ import click
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def starting_with(words: Callable[[], Iterable[str]]) -> Completer:
+def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
     """Complete to those words that begin like what was typed. They are asked for when they are needed."""
 
     def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -18,8 +18,8 @@ def starting_with(words: Callable[[], Iterable[str]]) -> Completer:
     return complete
 
 
-def services() -> Iterable[str]:
+def list_service_names() -> Iterable[str]:
     """The names of all services."""
-    from reconciler.catalogue.names import service_names
+    from reconciler.catalogue.names import load_service_names
 
-    return service_names()
+    return load_service_names()

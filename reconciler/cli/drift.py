@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit, exit_for
+from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     Shared,
     format_option,
@@ -19,9 +19,9 @@ from reconciler.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
     from reconciler.model.plan import Plan
-    from reconciler.report.drift_text import Others
+    from reconciler.report.drift_text import UnmanagedGroups
 
 
 @click.command("drift")
@@ -31,55 +31,57 @@ if TYPE_CHECKING:
 @strict_option
 @scope_options
 @run_options
-def command(shared: Shared, form: str, detailed_exitcode: bool) -> Exit:
+def command(shared: Shared, form: str, detailed_exitcode: bool) -> ExitCode:
     """Show what was changed or deleted outside the specs, and which groups no spec is about.
 
     Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
     shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit. What an
     earlier run knows and these credentials do not see is an error, beside everything else that drifted.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
-    changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
-    return in_session(
-        replace(shared, compare_secrets=False), form, partial(_drift, changes_exit=changes_exit)
+    changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
+    return run_command(
+        replace(shared, compare_secrets=False), form, partial(_show_drift, changes_exit=changes_exit)
     )
 
 
-def _drift(session: Session, changes_exit: Exit) -> Exit:
-    from reconciler.cli.events import event_log
-    from reconciler.operations.plan import make_plan
-    from reconciler.operations.workspace import open_workspace
-    from reconciler.report.drift_text import Others
-    from reconciler.report.event_log import both
+def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
+    from reconciler.cli.events import open_event_log
+    from reconciler.planning.pipeline import make_plan
+    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.workspace.audit import combine_listeners
+    from reconciler.workspace.workspace import open_workspace
 
-    with event_log(session, "drift") as log:
+    with open_event_log(context, "drift") as log:
         with (
-            session.progress() as progress,
-            open_workspace(session.settings, both(progress, log)) as workspace,
+            context.make_progress() as progress,
+            open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
             plan = make_plan(workspace).plan
-        log.planned(plan, {})
-        code = tell_drift(session, plan, Others.LISTED, changes_exit)
-        log.finished(code, code.reason)
+        log.log_plan(plan, {})
+        code = render_drift(context, plan, UnmanagedGroups.LISTED, changes_exit)
+        log.log_finish(code, code.reason)
     return code
 
 
-def tell_drift(session: Session, plan: Plan, others: Others, changes_exit: Exit) -> Exit:
+def render_drift(
+    context: CommandContext, plan: Plan, unmanaged_groups: UnmanagedGroups, changes_exit: ExitCode
+) -> ExitCode:
     """Print only what drifted of a plan, and what it could not see. What else keeps it from being applied is of no
     interest here."""
-    from reconciler.report.drift_json import drift_data
-    from reconciler.report.drift_text import drift_text
-    from reconciler.report.github_job import outputs_of_drift
-    from reconciler.report.style import width_of
+    from reconciler.report.drift_json import serialize_drift
+    from reconciler.report.drift_text import render_drift_text
+    from reconciler.report.github_job import build_drift_outputs
+    from reconciler.report.style import get_terminal_width
 
-    code = changes_exit if plan.drifted else Exit.OK
-    if plan.unseen:
-        code = exit_for(plan.unseen)
-    session.tell_warnings(plan.warnings)
-    session.tell(drift_text(plan, others, width_of(session.out)))
-    session.tell_blockers(plan.unseen)
-    session.tell_document(code, drift_data(plan), (*plan.warnings, *plan.unseen))
-    if session.form == "github":
-        session.leave(code, outputs_of_drift(plan))
+    code = changes_exit if plan.drifted else ExitCode.OK
+    if plan.gone_or_hidden:
+        code = get_exit_code(plan.gone_or_hidden)
+    context.render_warnings(plan.warnings)
+    context.print_result(render_drift_text(plan, unmanaged_groups, get_terminal_width(context.out)))
+    context.render_blockers(plan.gone_or_hidden)
+    context.render_document(code, serialize_drift(plan), (*plan.warnings, *plan.gone_or_hidden))
+    if context.form == "github":
+        context.write_github_files(code, build_drift_outputs(plan))
     return code

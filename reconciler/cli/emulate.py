@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.options import Shared
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.report.neutral import neutral
+from reconciler.model.sanitize import escape
 from reconciler.report.verbosity import Verbosity
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
     from reconciler.emulator.app import Emulator
-    from reconciler.operations.emulation import Emulation, Opened
+    from reconciler.operations.emulation import EmulationOptions, RunningEmulation
 
 _HOST = "127.0.0.1"
 _DEFAULT_PORT = 8228
@@ -105,7 +105,7 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     Else it prints the settings that make reconciler (or anything else) talk to it. Ctrl-C ends it. What was asked and
     what it did is told at /_emulator/history beside the API.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
     list_switches, list_faults = options.pop("list_switches"), options.pop("list_faults")
     if list_switches:
@@ -114,21 +114,23 @@ def command(words: tuple[str, ...], **options: Any) -> int:
         return _list_faults()
     port, form = options.pop("port"), options.pop("form")
     listing, show_secrets = options.pop("listing"), options.pop("show_secrets")
-    emulation = _emulation(**options)
+    emulation = _build_emulation(**options)
     if words and shutil.which(words[0]) is None:
         raise click.UsageError(f"`{words[0]}` is no command that can be run")
     shared = Shared(project=Path(), sandbox=True, no_color=False, verbosity=Verbosity.NORMAL)
     if listing:
-        return in_session(shared, form, partial(_list, emulation=emulation, show_secrets=show_secrets))
+        return run_command(shared, form, partial(_list, emulation=emulation, show_secrets=show_secrets))
     if words:
-        ended: list[int] = []
-        work = partial(_rehearse, emulation=emulation, port=port or 0, words=words, ended=ended)
-        return ended[0] if in_session(shared, "text", work) is Exit.OK else Exit.FAILED
+        exit_codes: list[int] = []
+        work = partial(
+            _run_with_emulator, emulation=emulation, port=port or 0, words=words, exit_codes=exit_codes
+        )
+        return exit_codes[0] if run_command(shared, "text", work) is ExitCode.OK else ExitCode.FAILED
     port = _DEFAULT_PORT if port is None else port
-    return in_session(shared, "text", partial(_emulate, emulation=emulation, port=port))
+    return run_command(shared, "text", partial(_emulate, emulation=emulation, port=port))
 
 
-def _emulation(
+def _build_emulation(
     *,
     database: Path | None,
     apikey: str | None,
@@ -138,25 +140,25 @@ def _emulation(
     quota: str,
     latencies: tuple[str, ...],
     **files: Path | None,
-) -> Emulation:
+) -> EmulationOptions:
     """What the options ask for. Raises click.UsageError for the first one that makes no sense."""
     if (apikey is None) is not (apisecret is None):
         raise click.UsageError("`--apikey` and `--apisecret` belong together")
-    from reconciler.emulator.behaviour import AS_DOCUMENTED, BehaviourError, switched
     from reconciler.emulator.fault_kinds import FaultError
     from reconciler.emulator.fault_text import parse_fault
     from reconciler.emulator.latency import LatencyError, parse_latency
     from reconciler.emulator.quota import QuotaError, parse_quota
-    from reconciler.operations.emulation import Emulation
+    from reconciler.emulator.switches import AS_DOCUMENTED, BehaviourError, change_switches
+    from reconciler.operations.emulation import EmulationOptions
 
     try:
-        wanted = dict(map(_switch, switches))
-        switched(AS_DOCUMENTED, wanted)
-        return Emulation(
+        switch_values = dict(map(_parse_switch, switches))
+        change_switches(AS_DOCUMENTED, switch_values)
+        return EmulationOptions(
             directory=Path.cwd(),
             database=database,
             credentials=(apikey, apisecret) if apikey is not None and apisecret is not None else None,
-            switches=wanted,
+            switches=switch_values,
             faults=tuple(map(parse_fault, faults)),
             latencies=tuple(map(parse_latency, latencies)),
             quota=parse_quota(quota),
@@ -166,94 +168,104 @@ def _emulation(
         raise click.UsageError(f"{error.message}: {error.advice}") from None
 
 
-def _switch(text: str) -> tuple[str, str]:
+def _parse_switch(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise click.UsageError(f"`{text}` sets no switch: write `NAME=VALUE`, for example `last_page=null`")
     return name.strip(), value.strip()
 
 
-def _list_switches() -> Exit:
-    from reconciler.cli.output import say
-    from reconciler.emulator.behaviour import switches
-    from reconciler.report.account_text import switches_text
+def _list_switches() -> ExitCode:
+    from reconciler.cli.output import print_text
+    from reconciler.emulator.switches import list_switches
+    from reconciler.report.account_text import render_switches
 
-    return say(switches_text((each.name, each.values, each.default, each.meaning) for each in switches()))
-
-
-def _list_faults() -> Exit:
-    from reconciler.cli.output import say
-    from reconciler.emulator.fault_kinds import EFFECT_AFTER_MEANING, PHASE_MEANINGS, TRAITS
-    from reconciler.emulator.fault_text import SHAPE
-    from reconciler.report.account_text import faults_text
-
-    kinds = ((_usage(kind), each.meaning, each.phases) for kind, each in TRAITS.items())
-    return say(faults_text(SHAPE, PHASE_MEANINGS.items(), kinds, EFFECT_AFTER_MEANING))
+    return print_text(
+        render_switches(
+            (switch.name, switch.values, switch.default, switch.meaning) for switch in list_switches()
+        )
+    )
 
 
-def _usage(kind: Any) -> str:
-    from reconciler.emulator.fault_kinds import TRAITS
+def _list_faults() -> ExitCode:
+    from reconciler.cli.output import print_text
+    from reconciler.emulator.fault_kinds import EFFECT_AFTER_MEANING, FAULT_SPECS, PHASE_MEANINGS
+    from reconciler.emulator.fault_text import FAULT_SYNTAX
+    from reconciler.report.account_text import render_faults
 
-    argument = TRAITS[kind].argument
+    kinds = ((_format_usage(kind), spec.meaning, spec.phases) for kind, spec in FAULT_SPECS.items())
+    return print_text(render_faults(FAULT_SYNTAX, PHASE_MEANINGS.items(), kinds, EFFECT_AFTER_MEANING))
+
+
+def _format_usage(kind: Any) -> str:
+    from reconciler.emulator.fault_kinds import FAULT_SPECS
+
+    argument = FAULT_SPECS[kind].argument
     return f"{kind} {argument}" if argument else str(kind)
 
 
-def _list(session: Session, emulation: Emulation, show_secrets: bool) -> Exit:
+def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bool) -> ExitCode:
     from reconciler.operations.emulation import open_emulation
-    from reconciler.report.account_text import account_text
-    from reconciler.report.document import dumped
+    from reconciler.report.account_text import render_account
+    from reconciler.report.document import dump_document
     from reconciler.report.style import write_plain
 
     database = emulation.database
     if database is not None and emulation.seed_file is None and not database.exists():
-        raise ReconcilerError([_no_such(database)])
-    app = open_emulation(emulation, session.clock).app
+        raise ReconcilerError([_describe_missing_database(database)])
+    app = open_emulation(emulation, context.clock).app
     try:
-        account = app.written_down(show_secrets=show_secrets)
+        account = app.dump(show_secrets=show_secrets)
     finally:
         app.close()
-    write_plain(session.out, dumped(account) if session.wants_document else account_text(account))
-    return Exit.OK
+    write_plain(
+        context.out, dump_document(account) if context.is_document_format else render_account(account)
+    )
+    return ExitCode.OK
 
 
-def _emulate(session: Session, emulation: Emulation, port: int) -> Exit:
+def _emulate(context: CommandContext, emulation: EmulationOptions, port: int) -> ExitCode:
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, session.clock)
+    opened = open_emulation(emulation, context.clock)
     try:
         from reconciler.emulator.serve import serve
 
         with suppress(KeyboardInterrupt):
-            announce = partial(_announce, session, emulation, opened)
+            announce = partial(_announce, context, emulation, opened)
             serve(opened.app, host=_HOST, port=port, on_ready=announce)
-        session.err.print("\nEnded.")
+        context.err.print("\nEnded.")
     finally:
         opened.app.close()
-    return Exit.OK
+    return ExitCode.OK
 
 
-def _rehearse(
-    session: Session, emulation: Emulation, port: int, words: tuple[str, ...], ended: list[int]
-) -> Exit:
+def _run_with_emulator(
+    context: CommandContext,
+    emulation: EmulationOptions,
+    port: int,
+    words: tuple[str, ...],
+    exit_codes: list[int],
+) -> ExitCode:
     """Serve one command. Its exit code goes into `ended`."""
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, session.clock)
+    opened = open_emulation(emulation, context.clock)
     try:
-        from reconciler.emulator.serve import serving
+        from reconciler.emulator.serve import serve_in_thread
 
-        with serving(opened.app, host=_HOST, port=port) as url:
-            settings = _settings(emulation, url)
-            with subprocess.Popen(words, env={**session.environ, **settings}) as process:
-                ended.append(_end_of(process))
+        with serve_in_thread(opened.app, host=_HOST, port=port) as url:
+            settings = _build_environment(emulation, url)
+            with subprocess.Popen(words, env={**context.environ, **settings}) as process:
+                exit_codes.append(_wait_for_exit(process))
     finally:
         opened.app.close()
-    return Exit.OK
+    return ExitCode.OK
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> int:
+def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
     """The exit code of a command as a shell tells it. Ctrl-C reaches the command as well, and SIGTERM is passed on to
     it: the command decides."""
     while True:
@@ -267,7 +279,7 @@ def _end_of(process: subprocess.Popen[bytes]) -> int:
             return code if code >= 0 else 128 - code
 
 
-def _settings(emulation: Emulation, url: str) -> dict[str, str]:
+def _build_environment(emulation: EmulationOptions, url: str) -> dict[str, str]:
     key, secret = emulation.credentials or ("demo", "demo")
     return {"FIVETRAN_API_URL": url, "FIVETRAN_APIKEY": key, "FIVETRAN_APISECRET": secret}
 
@@ -280,30 +292,34 @@ def _check_port(port: int) -> None:
         try:
             probe.bind((_HOST, port))
         except OSError as error:
-            raise ReconcilerError([_port_unavailable(port, error)]) from error
+            raise ReconcilerError([_describe_unavailable_port(port, error)]) from error
 
 
-def _announce(session: Session, emulation: Emulation, opened: Opened, url: str) -> None:
+def _announce(
+    context: CommandContext, emulation: EmulationOptions, opened: RunningEmulation, url: str
+) -> None:
     """Settings go to stdout, so that `eval` and scripts can take them."""
     from reconciler.report.style import write_plain
 
-    kept = f"kept in {neutral(str(emulation.database))}" if emulation.database else "forgotten at the end"
-    session.err.print(f"An emulated Fivetran listens at {url}, its account is {kept}. Ctrl-C ends it.")
-    if emulation.seed_file is not None and not opened.planted:
-        session.err.print("The account has groups already: it stays as it is, and the seed is left out.")
-    session.err.print(f"{_standing(opened.app)}\n")
-    base, *credentials = (f"{name}={shlex.quote(text)}" for name, text in _settings(emulation, url).items())
-    write_plain(session.out, f"export {base}")
-    write_plain(session.out, f"export {' '.join(credentials)}")
+    storage = f"kept in {escape(str(emulation.database))}" if emulation.database else "forgotten at the end"
+    context.err.print(f"An emulated Fivetran listens at {url}, its account is {storage}. Ctrl-C ends it.")
+    if emulation.seed_file is not None and not opened.is_seeded:
+        context.err.print("The account has groups already: it stays as it is, and the seed is left out.")
+    context.err.print(f"{_describe_faults(opened.app)}\n")
+    base, *credentials = (
+        f"{name}={shlex.quote(text)}" for name, text in _build_environment(emulation, url).items()
+    )
+    write_plain(context.out, f"export {base}")
+    write_plain(context.out, f"export {' '.join(credentials)}")
 
 
-def _standing(app: Emulator) -> str:
+def _describe_faults(app: Emulator) -> str:
     """What is out of the ordinary: a line for each fault that waits."""
-    faults = [f"  {neutral(str(each.fault))}" for each in app.faults.standing()]
+    faults = [f"  {escape(str(active.fault))}" for active in app.faults.active()]
     return "\n".join(["Faults:", *faults]) if faults else "Nothing will go wrong; `--fault` changes that."
 
 
-def _port_unavailable(port: int, error: OSError) -> Diagnostic:
+def _describe_unavailable_port(port: int, error: OSError) -> Diagnostic:
     return Diagnostic(
         "port-unavailable",
         f"cannot listen on port {port}: {error.strerror or error}",
@@ -311,9 +327,9 @@ def _port_unavailable(port: int, error: OSError) -> Diagnostic:
     )
 
 
-def _no_such(database: Path) -> Diagnostic:
+def _describe_missing_database(database: Path) -> Diagnostic:
     return Diagnostic(
         "sandbox-unusable",
-        f"there is no emulated account in {neutral(str(database))}",
+        f"there is no emulated account in {escape(str(database))}",
         help="give the file that `reconciler emulate --db FILE` was started with",
     )

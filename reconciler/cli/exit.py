@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from reconciler.model.diagnostic import Diagnostic, errors_among
-from reconciler.model.outcome import Applied, Status
+from reconciler.model.diagnostic import Diagnostic, select_errors
+from reconciler.model.outcome import ApplyResult, Status
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """What a run says to the shell that started it. `reason` is the same in one word."""
 
     OK = 0
@@ -31,56 +31,56 @@ class Exit(IntEnum):
 
 
 _BY_CODE = {
-    "account-unconfirmed": Exit.REFUSED,
-    "cannot-override": Exit.REFUSED,
-    "lease-lost": Exit.LOCKED,
-    "locked": Exit.LOCKED,
-    "has-connections": Exit.REFUSED,
-    "limit-exceeded": Exit.REFUSED,
-    "plan-altered": Exit.PLAN_REFUSED,
-    "plan-applied": Exit.PLAN_REFUSED,
-    "plan-expired": Exit.PLAN_REFUSED,
-    "plan-format": Exit.PLAN_REFUSED,
-    "plan-incomplete": Exit.PLAN_REFUSED,
-    "plan-other-account": Exit.PLAN_REFUSED,
-    "plan-secret-changed": Exit.PLAN_REFUSED,
-    "plan-signature": Exit.PLAN_REFUSED,
-    "plan-spec-changed": Exit.PLAN_REFUSED,
-    "plan-stale": Exit.PLAN_REFUSED,
-    "plan-unlike": Exit.PLAN_REFUSED,
-    "platform-connection": Exit.REFUSED,
-    "policy-failed": Exit.REFUSED,
-    "policy-violated": Exit.REFUSED,
-    "protected": Exit.REFUSED,
-    "replace-refused": Exit.REFUSED,
-    "no-terminal": Exit.USAGE,
-    "nothing-selected": Exit.USAGE,
+    "account-unconfirmed": ExitCode.REFUSED,
+    "cannot-override": ExitCode.REFUSED,
+    "lease-lost": ExitCode.LOCKED,
+    "locked": ExitCode.LOCKED,
+    "has-connections": ExitCode.REFUSED,
+    "limit-exceeded": ExitCode.REFUSED,
+    "plan-altered": ExitCode.PLAN_REFUSED,
+    "plan-applied": ExitCode.PLAN_REFUSED,
+    "plan-expired": ExitCode.PLAN_REFUSED,
+    "plan-format": ExitCode.PLAN_REFUSED,
+    "plan-incomplete": ExitCode.PLAN_REFUSED,
+    "plan-other-account": ExitCode.PLAN_REFUSED,
+    "plan-secret-changed": ExitCode.PLAN_REFUSED,
+    "plan-signature": ExitCode.PLAN_REFUSED,
+    "plan-spec-changed": ExitCode.PLAN_REFUSED,
+    "plan-stale": ExitCode.PLAN_REFUSED,
+    "plan-unlike": ExitCode.PLAN_REFUSED,
+    "platform-connection": ExitCode.REFUSED,
+    "policy-failed": ExitCode.REFUSED,
+    "policy-violated": ExitCode.REFUSED,
+    "protected": ExitCode.REFUSED,
+    "replace-refused": ExitCode.REFUSED,
+    "no-terminal": ExitCode.USAGE,
+    "nothing-selected": ExitCode.USAGE,
 }
 
 _NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}
 _COMPLETE = {Status.DONE, Status.AWAITING_APPROVAL}
 
 
-def exit_for(diagnostics: Iterable[Diagnostic]) -> Exit:
+def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
     """The exit code of a run that stopped for these reasons. Where they differ it is the general one."""
-    codes = {_BY_CODE.get(each.code, Exit.FAILED) for each in errors_among(diagnostics)}
-    return codes.pop() if len(codes) == 1 else Exit.FAILED
+    codes = {_BY_CODE.get(diagnostic.code, ExitCode.FAILED) for diagnostic in select_errors(diagnostics)}
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED
 
 
-def exit_after(applied: Applied) -> Exit:
+def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
     """The exit code of an apply: an incomplete run outranks one that waits for an approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
-    if applied.interrupted and statuses <= _NOTHING_SENT and not errors_among(applied.problems):
-        return Exit.INTERRUPTED
+    if applied.interrupted and statuses <= _NOTHING_SENT and not select_errors(applied.problems):
+        return ExitCode.INTERRUPTED
     if (
         applied.interrupted
         or not statuses <= _COMPLETE
-        or any(outcome.failed_tests for outcome in applied.outcomes)
+        or any(outcome.has_failed_tests for outcome in applied.outcomes)
     ):
-        return Exit.INCOMPLETE
-    if errors_among(applied.problems):
-        return Exit.INCOMPLETE
+        return ExitCode.INCOMPLETE
+    if select_errors(applied.problems):
+        return ExitCode.INCOMPLETE
     waiting = {outcome.address for outcome in applied.outcomes if outcome.status is Status.AWAITING_APPROVAL}
     if applied.remaining is None or set(applied.remaining) - waiting:
-        return Exit.INCOMPLETE
-    return Exit.AWAITING_APPROVAL if waiting else Exit.OK
+        return ExitCode.INCOMPLETE
+    return ExitCode.AWAITING_APPROVAL if waiting else ExitCode.OK

@@ -8,29 +8,29 @@ import sys
 
 import click
 
-from reconciler.cli.completion_items import starting_with
-from reconciler.cli.exit import Exit
-from reconciler.cli.output import say
+from reconciler.cli.completion_items import complete_from
+from reconciler.cli.exit import ExitCode
+from reconciler.cli.output import print_text
 from reconciler.cli.usage import MisuseError, did_you_mean
 from reconciler.model.codes import EXPLANATIONS
-from reconciler.report.explanation import code_list, explanation
+from reconciler.report.explanation import render_code_list, render_explanation
 
 _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 
 
 @click.command("explain")
-@click.argument("code", required=False, shell_complete=starting_with(lambda: EXPLANATIONS))
-def command(code: str | None) -> Exit:
+@click.argument("code", required=False, shell_complete=complete_from(lambda: EXPLANATIONS))
+def command(code: str | None) -> ExitCode:
     """Say what a diagnostic CODE means, why it is checked and what to do.
 
     CODE may be pasted as it was printed: `error[bad-key]`. Without it all codes are listed.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if code is None:
-        return say(code_list(EXPLANATIONS, width))
+        return print_text(render_code_list(EXPLANATIONS, width))
     code = _HEADLINE.sub(r"\1", code.strip())
     text = EXPLANATIONS.get(code)
     if text is None:
         advice = did_you_mean(code, EXPLANATIONS) or "`reconciler explain` lists all codes"
         raise MisuseError(f"there is no code `{code}`", advice)
-    return say(explanation(code, text, width))
+    return print_text(render_explanation(code, text, width))

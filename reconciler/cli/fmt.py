@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared, offline_options
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
 
 
 @click.command("fmt")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if something would change.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what changes, as a diff.")
 @offline_options
-def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool) -> Exit:
+def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool) -> ExitCode:
     """Bring spec files into their normal form: all files of the project, or each PATH.
 
     Normal form: LF line ends, no blanks at line ends, no byte order mark, at most one empty line in
@@ -29,20 +29,20 @@ def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool)
 
     Lists the files that changed; with `-v` it shows how.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
-    return in_session(shared, "text", partial(_format, paths=paths, check=check, verbose=verbose))
+    return run_command(shared, "text", partial(_format, paths=paths, check=check, verbose=verbose))
 
 
-def _format(session: Session, paths: tuple[Path, ...], check: bool, verbose: bool) -> Exit:
+def _format(context: CommandContext, paths: tuple[Path, ...], check: bool, verbose: bool) -> ExitCode:
     from reconciler.operations.fmt import Mode, format_specs
-    from reconciler.report.fmt_text import changed_text, difference_text, summary_text
+    from reconciler.report.fmt_text import render_changed_files, render_diff, render_summary
 
-    formatted = format_specs(session.settings, paths, Mode.CHECK if check else Mode.WRITE)
+    formatted = format_specs(context.settings, paths, Mode.CHECK if check else Mode.WRITE)
     if verbose:
-        for each in formatted.changed:
-            session.tell(difference_text(each.path, each.before, each.after))
+        for file in formatted.changed:
+            context.print_result(render_diff(file.path, file.before, file.after))
     elif formatted.changed:
-        session.tell(changed_text(each.path for each in formatted.changed))
-    session.err.print(summary_text(len(formatted.changed), formatted.files, written=not check))
-    return Exit.FAILED if check and formatted.changed else Exit.OK
+        context.print_result(render_changed_files(file.path for file in formatted.changed))
+    context.err.print(render_summary(len(formatted.changed), formatted.files, written=not check))
+    return ExitCode.FAILED if check and formatted.changed else ExitCode.OK

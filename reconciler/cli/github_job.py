@@ -6,58 +6,58 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.report.github_job import LARGEST_SUMMARY, output_lines
-from reconciler.report.markdown import size
+from reconciler.report.github_job import MAX_SUMMARY_BYTES, render_outputs
+from reconciler.report.markdown import count_bytes
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 OUTPUT = "GITHUB_OUTPUT"
 
-_LEAST = 1_000  # bytes: less has no room for a summary that says anything
+_MIN_ROOM = 1_000  # bytes: less has no room for a summary that says anything
 
 
-def leave_summary(environ: Mapping[str, str], text: Callable[[int], str]) -> list[Diagnostic]:
+def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str]) -> list[Diagnostic]:
     """Add the text for so many bytes to the summary of this step, if it has one. Answers what went wrong."""
     name = environ.get(SUMMARY)
     if not name:
         return []
     try:
-        room = LARGEST_SUMMARY - _size(Path(name)) - len("\n\n")
-        if room < _LEAST:
-            return [_lost(SUMMARY, "it is full")]
-        page = text(room)
-        if size(page) > room:
-            return [_lost(SUMMARY, "there is no room left for it")]
-        _add(Path(name), f"{page}\n\n")
+        room = MAX_SUMMARY_BYTES - _get_size(Path(name)) - len("\n\n")
+        if room < _MIN_ROOM:
+            return [_describe_failure(SUMMARY, "it is full")]
+        page = render(room)
+        if count_bytes(page) > room:
+            return [_describe_failure(SUMMARY, "there is no room left for it")]
+        _append(Path(name), f"{page}\n\n")
     except OSError as error:
-        return [_lost(SUMMARY, error.strerror or str(error))]
+        return [_describe_failure(SUMMARY, error.strerror or str(error))]
     return []
 
 
-def leave_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> list[Diagnostic]:
+def write_github_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> list[Diagnostic]:
     """Set outputs of this step, if it can have some. Answers what went wrong."""
     name = environ.get(OUTPUT)
     if not name:
         return []
     try:
-        _add(Path(name), output_lines(outputs))
+        _append(Path(name), render_outputs(outputs))
     except OSError as error:
-        return [_lost(OUTPUT, error.strerror or str(error))]
+        return [_describe_failure(OUTPUT, error.strerror or str(error))]
     return []
 
 
-def _size(file: Path) -> int:
+def _get_size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def _add(file: Path, text: str) -> None:
+def _append(file: Path, text: str) -> None:
     with file.open("ab") as stream:
         stream.write(text.encode(errors="backslashreplace"))
 
 
-def _lost(variable: str, why: str) -> Diagnostic:
+def _describe_failure(variable: str, reason: str) -> Diagnostic:
     return Diagnostic(
         "job-file-unwritable",
-        f"nothing was added to the file that `{variable}` names: {why}",
+        f"nothing was added to the file that `{variable}` names: {reason}",
         severity=Severity.WARNING,
         help="the run itself is as it says; unset the variable where no such file is wanted",
     )

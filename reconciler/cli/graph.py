@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit, exit_for
+from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import Shared, format_option, scope_options, secrets_option, shared_options
 from reconciler.cli.usage import MisuseError
-from reconciler.model.diagnostic import errors_among
+from reconciler.model.diagnostic import select_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
     from reconciler.model.diagnostic import Diagnostic
-    from reconciler.model.graph import Node
+    from reconciler.model.graph import GraphNode
 
 
 @click.command("graph")
@@ -26,46 +26,46 @@ if TYPE_CHECKING:
 @shared_options
 @secrets_option
 @scope_options
-def command(shared: Shared, form: str, offline: bool) -> Exit:
+def command(shared: Shared, form: str, offline: bool) -> ExitCode:
     """Draw groups and destinations, and what apply would do with each.
 
     Prints a Mermaid flowchart, which GitHub and GitLab draw in a ```mermaid block. Arrows lead from what
     has to be there first. Only reads.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
     if offline and (shared.targets or shared.excludes or shared.changed_since):
         advice = "leave `--target`, `--exclude` and `--changed-since` out"
         raise MisuseError("`--offline` draws all that is declared", advice)
-    return in_session(shared, form, partial(_draw, offline=offline))
+    return run_command(shared, form, partial(_draw, offline=offline))
 
 
-def _draw(session: Session, offline: bool) -> Exit:
-    from reconciler.report.graph import graph_data, mermaid
+def _draw(context: CommandContext, offline: bool) -> ExitCode:
+    from reconciler.report.graph import render_mermaid, serialize_graph
     from reconciler.report.style import write_plain
 
-    nodes, findings = _declared(session) if offline else _planned(session)
-    code = exit_for(findings) if errors_among(findings) else Exit.OK
-    session.tell_warnings(findings)
-    if not session.wants_document:
-        write_plain(session.out, mermaid(nodes))
-    session.tell_document(code, graph_data(nodes, findings))
+    nodes, findings = _load_declared_graph(context) if offline else _load_planned_graph(context)
+    code = get_exit_code(findings) if select_errors(findings) else ExitCode.OK
+    context.render_warnings(findings)
+    if not context.is_document_format:
+        write_plain(context.out, render_mermaid(nodes))
+    context.render_document(code, serialize_graph(nodes, findings))
     return code
 
 
-def _declared(session: Session) -> tuple[Sequence[Node], Sequence[Diagnostic]]:
-    from reconciler.operations.graph import declared_graph
-    from reconciler.operations.specs import load_declared
+def _load_declared_graph(context: CommandContext) -> tuple[Sequence[GraphNode], Sequence[Diagnostic]]:
+    from reconciler.operations.graph import build_declared_graph
+    from reconciler.workspace.specs import load_specs
 
-    specs = load_declared(session.settings)
-    return declared_graph(specs), specs.warnings
+    specs = load_specs(context.settings)
+    return build_declared_graph(specs), specs.warnings
 
 
-def _planned(session: Session) -> tuple[Sequence[Node], Sequence[Diagnostic]]:
-    from reconciler.operations.graph import planned_graph
-    from reconciler.operations.plan import make_plan
-    from reconciler.operations.workspace import open_workspace
+def _load_planned_graph(context: CommandContext) -> tuple[Sequence[GraphNode], Sequence[Diagnostic]]:
+    from reconciler.operations.graph import build_planned_graph
+    from reconciler.planning.pipeline import make_plan
+    from reconciler.workspace.workspace import open_workspace
 
-    with session.progress() as progress, open_workspace(session.settings, progress) as workspace:
+    with context.make_progress() as progress, open_workspace(context.settings, progress) as workspace:
         plan = make_plan(workspace).plan
-    return planned_graph(workspace.specs, plan), (*plan.warnings, *plan.unseen)
+    return build_planned_graph(workspace.specs, plan), (*plan.warnings, *plan.gone_or_hidden)

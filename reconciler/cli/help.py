@@ -9,19 +9,19 @@ import sys
 import click
 
 from reconciler.cli.commands import SUMMARIES
-from reconciler.cli.completion_items import starting_with
-from reconciler.cli.exit import Exit
+from reconciler.cli.completion_items import complete_from
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import no_color_option
-from reconciler.cli.output import say, tell_lost
+from reconciler.cli.output import print_text, report_lost_output
 from reconciler.cli.usage import MisuseError, did_you_mean
 from reconciler.operations.guides import guide_summaries, guide_topics, read_guide
 
 
 @click.command("help")
-@click.argument("topic", required=False, shell_complete=starting_with(guide_topics))
+@click.argument("topic", required=False, shell_complete=complete_from(guide_topics))
 @no_color_option
 @click.pass_context
-def command(context: click.Context, topic: str | None, no_color: bool) -> Exit:
+def command(context: click.Context, topic: str | None, no_color: bool) -> ExitCode:
     """Show the guide to TOPIC. Without it all topics are listed.
 
     A pipe or a file gets the guide as Markdown. The name of a command that has no guide shows its `--help`.
@@ -36,29 +36,29 @@ def command(context: click.Context, topic: str | None, no_color: bool) -> Exit:
     raise MisuseError(f"there is no topic `{topic}`", advice)
 
 
-def _list_topics() -> Exit:
+def _list_topics() -> ExitCode:
     from reconciler.report.guide_text import guide_list
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return say(guide_list(guide_summaries(), width))
+    return print_text(guide_list(guide_summaries(), width))
 
 
-def _show(text: str, no_color: bool) -> Exit:
+def _show(text: str, no_color: bool) -> ExitCode:
     if not sys.stdout.isatty():
-        return say(text.rstrip("\n"))
+        return print_text(text.rstrip("\n"))
     from reconciler.report.guide_text import print_guide
-    from reconciler.report.style import Colour, failure_of, make_console
+    from reconciler.report.style import Colour, get_stream_failure, make_console
 
     plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     console = make_console(sys.stdout, Colour.NEVER if plain else Colour.AUTO)
     print_guide(console, text)
-    return tell_lost(failure_of(console))
+    return report_lost_output(get_stream_failure(console))
 
 
-def _show_options(root: click.Context, name: str) -> Exit:
+def _show_options(root: click.Context, name: str) -> ExitCode:
     group = root.command
     command = group.get_command(root, name) if isinstance(group, click.Group) else None
     if command is None:
         raise MisuseError(f"there is no command `{name}`")
     with click.Context(command, parent=root, info_name=name) as context:
-        return say(command.get_help(context))
+        return print_text(command.get_help(context))

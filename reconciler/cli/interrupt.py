@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,7 +19,7 @@ class TerminatedError(KeyboardInterrupt):
     """SIGTERM. To most it is the same as Ctrl-C, which reaches the children of a process as well."""
 
 
-def end_in_order() -> None:
+def install_sigterm_handler() -> None:
     """Let SIGTERM end this process as Ctrl-C does: with its exit code, its last words, and nothing left behind."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -29,19 +29,21 @@ def end_in_order() -> None:
 
 
 @contextlib.contextmanager
-def cancelling(cancelled: threading.Event, before_leaving: Callable[[], None]) -> Iterator[None]:
+def cancel_on_signal(cancelled: threading.Event, before_exit: Callable[[], None]) -> Iterator[None]:
     """Let the first signal set `cancelled`, so that what is in flight ends and nothing new starts.
 
-    The second one leaves at once, after `before_leaving`: what is in flight then has an unknown end.
+    The second one leaves at once, after `before_exit`: what is in flight then has an unknown end.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if cancelled.is_set():
-            before_leaving()
-            _say("Left at once: what was being changed may or may not have happened. Run plan to see.")
-            os._exit(Exit.INCOMPLETE)
+            before_exit()
+            _write_stderr(
+                "Left at once: what was being changed may or may not have happened. Run plan to see."
+            )
+            os._exit(ExitCode.INCOMPLETE)
         cancelled.set()
-        _say("Stopping: what is in flight has a few seconds to end. Once more leaves at once.")
+        _write_stderr("Stopping: what is in flight has a few seconds to end. Once more leaves at once.")
 
     previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
@@ -51,7 +53,7 @@ def cancelling(cancelled: threading.Event, before_leaving: Callable[[], None]) -
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
+def _write_stderr(text: str) -> None:
     """Write past all buffers: a signal may arrive in the middle of another write."""
     with contextlib.suppress(OSError, ValueError):
         os.write(sys.stderr.fileno(), f"\n{text}\n".encode("ascii"))

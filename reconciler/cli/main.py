@@ -10,9 +10,9 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES, LazyGroup
-from reconciler.cli.exit import Exit
-from reconciler.cli.interrupt import end_in_order
-from reconciler.cli.output import replace_closed_streams, say, tell_lost
+from reconciler.cli.exit import ExitCode
+from reconciler.cli.interrupt import install_sigterm_handler
+from reconciler.cli.output import print_text, replace_closed_streams, report_lost_output
 from reconciler.report.stream import SafeStream
 
 
@@ -29,13 +29,13 @@ def reconciler(context: click.Context) -> None:
       reconciler plan --sandbox
     """
     if context.invoked_subcommand is None:
-        context.exit(say(context.get_help()))
+        context.exit(print_text(context.get_help()))
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
     replace_closed_streams()
-    end_in_order()
+    install_sigterm_handler()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -44,12 +44,12 @@ def run(arguments: Sequence[str]) -> int:
     try:
         outcome = reconciler.main(list(arguments), prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
-        from reconciler.cli.usage import tell_wrong_usage
+        from reconciler.cli.usage import render_usage_error
 
-        return tell_wrong_usage(error, arguments, SUMMARIES)
+        return render_usage_error(error, arguments, SUMMARIES)
     except (click.Abort, KeyboardInterrupt):
-        return Exit.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except OSError as error:  # click prints versions and help pages itself, and without care
         SafeStream(sys.stdout).flush()  # what is left in it would fail once more at the end
-        return tell_lost(error)
-    return outcome if isinstance(outcome, int) else Exit.OK
+        return report_lost_output(error)
+    return outcome if isinstance(outcome, int) else ExitCode.OK

@@ -82,12 +82,12 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(command)
     def with_shared(
-        *, project: Path, sandbox: bool, no_color: bool, quiet: bool, verbose: bool, **others: Any
+        *, project: Path, sandbox: bool, no_color: bool, quiet: bool, verbose: bool, **options: Any
     ) -> Any:
         if quiet and verbose:
             raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
         verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-        return command(shared=Shared(project, sandbox, no_color, verbosity), **others)
+        return command(shared=Shared(project, sandbox, no_color, verbosity), **options)
 
     return with_shared
 
@@ -98,21 +98,21 @@ def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_PROJECT
     @_NO_COLOR
     @functools.wraps(command)
-    def with_shared(*, project: Path, no_color: bool, **others: Any) -> Any:
-        return command(shared=Shared(project, False, no_color, Verbosity.NORMAL), **others)
+    def with_shared(*, project: Path, no_color: bool, **options: Any) -> Any:
+        return command(shared=Shared(project, False, no_color, Verbosity.NORMAL), **options)
 
     return with_shared
 
 
-def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a command that only looks at what earlier runs left: no Fivetran, but one of two memories."""
 
     @_PROJECT
     @_SANDBOX
     @_NO_COLOR
     @functools.wraps(command)
-    def with_shared(*, project: Path, sandbox: bool, no_color: bool, **others: Any) -> Any:
-        return command(shared=Shared(project, sandbox, no_color, Verbosity.NORMAL), **others)
+    def with_shared(*, project: Path, sandbox: bool, no_color: bool, **options: Any) -> Any:
+        return command(shared=Shared(project, sandbox, no_color, Verbosity.NORMAL), **options)
 
     return with_shared
 
@@ -124,8 +124,8 @@ def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--strict", is_flag=True, help="What the catalogue cannot check is an error, not a warning."
     )
     @functools.wraps(command)
-    def with_strict(*, shared: Shared, strict: bool, **others: Any) -> Any:
-        return command(shared=replace(shared, strict=strict), **others)
+    def with_strict(*, shared: Shared, strict: bool, **options: Any) -> Any:
+        return command(shared=replace(shared, strict=strict), **options)
 
     return with_strict
 
@@ -149,9 +149,9 @@ def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Send these secrets although they are unchanged or cannot be compared: an address, or ADDRESS:FIELD.",
     )
     @functools.wraps(command)
-    def with_secrets(*, shared: Shared, secrets: str, resend: tuple[str, ...], **others: Any) -> Any:
-        chosen = replace(shared, compare_secrets=secrets == "resolve", resend=resend)
-        return command(shared=chosen, **others)
+    def with_secrets(*, shared: Shared, secrets: str, resend: tuple[str, ...], **options: Any) -> Any:
+        updated = replace(shared, compare_secrets=secrets == "resolve", resend=resend)
+        return command(shared=updated, **options)
 
     return with_secrets
 
@@ -167,8 +167,8 @@ def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
         " key, `*` for any text. A group brings its destination. Repeatable.",
     )
     @functools.wraps(command)
-    def with_recreate(*, shared: Shared, recreate: tuple[str, ...], **others: Any) -> Any:
-        return command(shared=replace(shared, recreate=recreate), **others)
+    def with_recreate(*, shared: Shared, recreate: tuple[str, ...], **options: Any) -> Any:
+        return command(shared=replace(shared, recreate=recreate), **options)
 
     return with_recreate
 
@@ -197,10 +197,10 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         target: tuple[str, ...],
         exclude: tuple[str, ...],
         changed_since: str | None,
-        **others: Any,
+        **options: Any,
     ) -> Any:
-        chosen = replace(shared, targets=target, excludes=exclude, changed_since=changed_since)
-        return command(shared=chosen, **others)
+        updated = replace(shared, targets=target, excludes=exclude, changed_since=changed_since)
+        return command(shared=updated, **options)
 
     return with_scope
 
@@ -215,8 +215,8 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
         " from) from the project file of this git revision, so that a change cannot loosen its own gate.",
     )
     @functools.wraps(command)
-    def with_settings(*, shared: Shared, settings_from: str | None, **others: Any) -> Any:
-        return command(shared=replace(shared, settings_from=settings_from), **others)
+    def with_settings(*, shared: Shared, settings_from: str | None, **options: Any) -> Any:
+        return command(shared=replace(shared, settings_from=settings_from), **options)
 
     return with_settings
 
@@ -239,8 +239,8 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Add a line of JSON to FILE for everything that happens: who runs this, and how each change ends.",
     )
     @functools.wraps(command)
-    def with_run(*, shared: Shared, parallelism: int, events: Path | None, **others: Any) -> Any:
-        return command(shared=replace(shared, parallelism=parallelism, events=events), **others)
+    def with_run(*, shared: Shared, parallelism: int, events: Path | None, **options: Any) -> Any:
+        return command(shared=replace(shared, parallelism=parallelism, events=events), **options)
 
     return with_run
 

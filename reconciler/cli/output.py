@@ -7,36 +7,36 @@ import os
 import sys
 from typing import TextIO, cast
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.report.stream import ClosedStream, SafeStream
 
 
-def say(text: str) -> Exit:
+def print_text(text: str) -> ExitCode:
     """Print text with a line end, as far as somebody reads it."""
     stream = SafeStream(sys.stdout)
     stream.write(f"{text}\n")
     stream.flush()
-    return tell_lost(stream.failure)
+    return report_lost_output(stream.failure)
 
 
-def what_was_lost(problem: OSError | None) -> Diagnostic | None:
+def describe_lost_output(problem: OSError | None) -> Diagnostic | None:
     """Why output is missing. A reader that went away (`| head`) is no failure; a full disk or a closed stream is."""
     if problem is None or problem.errno == errno.EPIPE:
         return None
     return Diagnostic("output-lost", f"the output could not be written: {problem.strerror or problem}")
 
 
-def tell_lost(problem: OSError | None) -> Exit:
+def report_lost_output(problem: OSError | None) -> ExitCode:
     """Say on stderr if output is missing, as far as that is possible."""
-    lost = what_was_lost(problem)
-    if lost is None:
-        return Exit.OK
-    from reconciler.report.diagnostics import short
+    diagnostic = describe_lost_output(problem)
+    if diagnostic is None:
+        return ExitCode.OK
+    from reconciler.report.diagnostics import render_short
     from reconciler.report.style import Colour, make_console
 
-    make_console(sys.stderr, Colour.NEVER).print(short(lost))
-    return Exit.FAILED
+    make_console(sys.stderr, Colour.NEVER).print(render_short(diagnostic))
+    return ExitCode.FAILED
 
 
 def replace_closed_streams() -> None:

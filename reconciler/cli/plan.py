@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit, exit_for
+from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
     Shared,
     format_option,
@@ -22,19 +22,19 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
-from reconciler.cli.plan_file import duration, signature_option, signer, write_plan
-from reconciler.cli.planned import PLAN_FORMS, Telling, tell_planned
+from reconciler.cli.plan_file import make_signer, parse_expiry, signature_option, write_plan
+from reconciler.cli.plan_output import PLAN_FORMATS, PlanOutput, render_plan_output
 from reconciler.cli.usage import MisuseError
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
 
 
-_DRIFT_FORMS = {"text", "json", "github", "sarif"}
+_DRIFT_FORMATS = {"text", "json", "github", "sarif"}
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
+class SaveOptions:
     """Where a plan is saved, how long it is valid, and the reference of the key that signs it."""
 
     path: Path
@@ -43,7 +43,7 @@ class Saving:
 
 
 @click.command("plan")
-@format_option(*PLAN_FORMS)
+@format_option(*PLAN_FORMATS)
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
@@ -59,7 +59,7 @@ class Saving:
     default="7d",
     show_default=True,
     metavar="TIME",
-    callback=duration,
+    callback=parse_expiry,
     help="How long a saved plan is valid: minutes, hours or days, as in 90m, 12h, 7d.",
 )
 @signature_option
@@ -79,57 +79,64 @@ def command(
     out: Path | None,
     valid_for: timedelta,
     signature_key: str | None,
-) -> Exit:
+) -> ExitCode:
     """Show what apply would change, and change nothing.
 
     Compares the specs with the account. Only fields that a spec declares are looked at. With --out the plan is
     also saved, so that exactly what was reviewed can be applied.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
-    if drift_only and (form not in _DRIFT_FORMS or out is not None):
-        what = f"`--format {form}`" if form not in _DRIFT_FORMS else "`--out`"
-        raise MisuseError(f"{what} is for whole plans", "leave `--drift-only` out")
+    if drift_only and (form not in _DRIFT_FORMATS or out is not None):
+        option = f"`--format {form}`" if form not in _DRIFT_FORMATS else "`--out`"
+        raise MisuseError(f"{option} is for whole plans", "leave `--drift-only` out")
     if signature_key is not None and out is None:
         raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
-    saving = None if out is None else Saving(out, valid_for, signature_key)
-    changes_exit = Exit.CHANGES if detailed_exitcode else Exit.OK
-    work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, saving=saving)
-    return in_session(shared, form, work)
+    save_options = None if out is None else SaveOptions(out, valid_for, signature_key)
+    changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
+    work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, save_options=save_options)
+    return run_command(shared, form, work)
 
 
-def _plan(session: Session, changes_exit: Exit, drift_only: bool, saving: Saving | None) -> Exit:
-    from reconciler.cli.drift import tell_drift
-    from reconciler.cli.events import event_log
-    from reconciler.operations.plan import make_plan
-    from reconciler.operations.reviewed import saved_plan
-    from reconciler.operations.workspace import open_workspace
-    from reconciler.report.drift_text import Others
-    from reconciler.report.event_log import both
-    from reconciler.report.saved_text import saved_to
+def _plan(
+    context: CommandContext, changes_exit: ExitCode, drift_only: bool, save_options: SaveOptions | None
+) -> ExitCode:
+    from reconciler.cli.drift import render_drift
+    from reconciler.cli.events import open_event_log
+    from reconciler.planning.pipeline import make_plan
+    from reconciler.planning.saved_plans import build_saved_plan
+    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.report.saved_text import render_save_notice
+    from reconciler.workspace.audit import combine_listeners
+    from reconciler.workspace.workspace import open_workspace
 
-    sign = signer(session, saving.key) if saving is not None else None
-    with event_log(session, "plan") as log:
+    sign = make_signer(context, save_options.key) if save_options is not None else None
+    with open_event_log(context, "plan") as log:
         with (
-            session.progress() as progress,
-            open_workspace(session.settings, both(progress, log)) as workspace,
+            context.make_progress() as progress,
+            open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
-            if saving is not None:
-                workspace.memory.prepare()  # fingerprints tell whether a secret changed since the review
+            if save_options is not None:
+                workspace.state.ensure_key()  # fingerprints tell whether a secret changed since the review
             planned = make_plan(workspace)
             plan = planned.plan
-            if saving is not None:
-                write_plan(session, saving.path, saved_plan(workspace, planned, saving.valid_for), sign)
-        log.planned(plan, {})
+            if save_options is not None:
+                write_plan(
+                    context,
+                    save_options.path,
+                    build_saved_plan(workspace, planned, save_options.valid_for),
+                    sign,
+                )
+        log.log_plan(plan, {})
         if drift_only:
-            code = tell_drift(session, plan, Others.LEFT_OUT, changes_exit)
+            code = render_drift(context, plan, UnmanagedGroups.OMITTED, changes_exit)
         else:
-            code = changes_exit if plan.effective else Exit.OK
+            code = changes_exit if plan.effective else ExitCode.OK
             if plan.blockers:
-                code = exit_for(plan.blockers)
-            where = None
-            if saving is not None and not plan.blockers:
-                where = saved_to(str(saving.path), sandbox=session.shared.sandbox)
-            tell_planned(session, Telling(plan, code, session.clock.now(), trail=where))
-        log.finished(code, code.reason)
+                code = get_exit_code(plan.blockers)
+            notice = None
+            if save_options is not None and not plan.blockers:
+                notice = render_save_notice(str(save_options.path), sandbox=context.shared.sandbox)
+            render_plan_output(context, PlanOutput(plan, code, context.clock.now(), footer=notice))
+        log.log_finish(code, code.reason)
     return code

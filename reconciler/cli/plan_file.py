@@ -14,8 +14,9 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import parse_duration
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
-    from reconciler.engine.planfile import SavedPlan, Sign
+    from reconciler.cli.context import CommandContext
+    from reconciler.model.signature import Sign
+    from reconciler.workspace.planfile import SavedPlan
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -26,81 +27,81 @@ signature_option = click.option(
 )
 
 
-def duration(context: click.Context, parameter: click.Parameter, given: str) -> timedelta:
+def parse_expiry(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
     """`90m`, `12h` or `7d`."""
     try:
-        lasts = parse_duration(given)
+        valid_for = parse_duration(value)
     except ValueError:
-        lasts = timedelta()
-    if not lasts:
-        raise MisuseError(f"`{given}` is no duration", "write for example `90m`, `12h` or `7d`")
-    return lasts
+        valid_for = timedelta()
+    if not valid_for:
+        raise MisuseError(f"`{value}` is no duration", "write for example `90m`, `12h` or `7d`")
+    return valid_for
 
 
-def digest(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
+def check_digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """A whole digest: a part of one could belong to another plan."""
-    if given is not None and not _DIGEST.fullmatch(given):
+    if value is not None and not _DIGEST.fullmatch(value):
         advice = "take all 64 digits from the Markdown comment or from `--format json`"
         raise MisuseError("`--expect` needs the whole digest of a plan", advice)
-    return given
+    return value
 
 
-def signer(session: Session, reference: str | None) -> Sign | None:
+def make_signer(context: CommandContext, reference: str | None) -> Sign | None:
     """What makes signatures with the key that was named, if one was. Raises ReconcilerError."""
     if reference is None:
         return None
-    from reconciler.operations.signing import plan_signer
+    from reconciler.workspace.signing import load_signer
 
-    return plan_signer(session.settings, reference)
+    return load_signer(context.settings, reference)
 
 
-def read_plan(session: Session, path: Path, sign: Sign | None = None) -> SavedPlan:
+def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> SavedPlan:
     """The plan in a file, whose signature must fit `sign`. Raises ReconcilerError."""
-    from reconciler.engine.planfile import (
-        LARGEST,
+    from reconciler.workspace.planfile import (
+        MAX_BYTES,
         AlteredError,
-        OtherFormatError,
         SignatureError,
-        decoded_plan,
+        UnsupportedFormatError,
+        decode_plan,
     )
 
     try:
-        with (session.directory / path).open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
+        with (context.directory / path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise AlteredError("it is too large to be one")
-        return decoded_plan(content, sign)
+        return decode_plan(content, sign)
     except OSError as error:
-        raise _problem("plan-unreadable", path, f"cannot be read: {error.strerror or error}") from error
+        raise _make_error("plan-unreadable", path, f"cannot be read: {error.strerror or error}") from error
     except AlteredError as error:
-        raise _problem("plan-altered", path, f"was altered: {error}") from None
+        raise _make_error("plan-altered", path, f"was altered: {error}") from None
     except SignatureError as error:
-        raise _problem("plan-signature", path, f"has no valid signature: {error}") from None
-    except OtherFormatError as error:
-        raise _problem("plan-format", path, f"cannot be read by this version: {error}") from None
+        raise _make_error("plan-signature", path, f"has no valid signature: {error}") from None
+    except UnsupportedFormatError as error:
+        raise _make_error("plan-format", path, f"cannot be read by this version: {error}") from None
 
 
-def write_plan(session: Session, path: Path, saved: SavedPlan, sign: Sign | None) -> None:
+def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign | None) -> None:
     """Write a plan, for its owner only, whole or not at all. Raises ReconcilerError.
 
     What a link leads to is written; a device or a pipe, which would be replaced by a file, is not.
     """
-    from reconciler.engine.planfile import encoded_plan
     from reconciler.state.file import write_atomically
+    from reconciler.workspace.planfile import encode_plan
 
     try:
-        file = (session.directory / path).resolve()
+        file = (context.directory / path).resolve()
         if file.is_symlink() or (file.exists() and not file.is_file()):
-            raise _problem("plan-not-saved", path, "cannot be written: it is no file")
-        write_atomically(file, encoded_plan(saved, sign))
+            raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
+        write_atomically(file, encode_plan(saved, sign))
     except RuntimeError:  # until Python 3.12: links that go round in a circle
-        raise _problem("plan-not-saved", path, "cannot be written: it is no file") from None
+        raise _make_error("plan-not-saved", path, "cannot be written: it is no file") from None
     except OSError as error:
-        raise _problem("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error
+        raise _make_error("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error
 
 
-def _problem(code: str, path: Path, what: str) -> ReconcilerError:
-    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {what}", help=_ADVICE[code])])
+def _make_error(code: str, path: Path, problem: str) -> ReconcilerError:
+    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {problem}", help=_ADVICE[code])])
 
 
 _ADVICE: dict[str, Any] = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared, offline_options
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
 
 _BESIDE_PROJECT = ""
 
@@ -28,32 +28,32 @@ _BESIDE_PROJECT = ""
     help="Write both schemas into DIR, by default `.reconciler/schema` beside the project file.",
 )
 @offline_options
-def command(shared: Shared, kind: str, folder: str | None) -> Exit:
+def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
     """Print the JSON Schema of a spec file, or of the project file.
 
     With it editors complete services, fields and values while you type, explain them, and underline
     what is wrong. What `validate` finds between several fields is beyond a schema.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
-    return in_session(
+    return run_command(
         shared, "text", partial(_print, kind=kind) if folder is None else partial(_write, folder=folder)
     )
 
 
-def _print(session: Session, kind: str) -> Exit:
-    from reconciler.operations.schema import schema_of
-    from reconciler.report.schema_text import schema_text
+def _print(context: CommandContext, kind: str) -> ExitCode:
+    from reconciler.operations.schema import build_schema
+    from reconciler.report.schema_text import render_schema
     from reconciler.report.style import write_plain
 
-    write_plain(session.out, schema_text(schema_of(kind)))
-    return Exit.OK
+    write_plain(context.out, render_schema(build_schema(kind)))
+    return ExitCode.OK
 
 
-def _write(session: Session, folder: str) -> Exit:
+def _write(context: CommandContext, folder: str) -> ExitCode:
     from reconciler.operations.schema import write_schemas
-    from reconciler.report.schema_text import written_text
+    from reconciler.report.schema_text import render_written_files
 
-    written = write_schemas(session.settings, Path(folder) if folder != _BESIDE_PROJECT else None)
-    session.tell(written_text(written.files.values(), written.modelines))
-    return Exit.OK
+    result = write_schemas(context.settings, Path(folder) if folder != _BESIDE_PROJECT else None)
+    context.print_result(render_written_files(result.files.values(), result.modelines))
+    return ExitCode.OK

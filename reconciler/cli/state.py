@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.exit import Exit
-from reconciler.cli.options import Shared, format_option, memory_options
-from reconciler.cli.question import agreed, somebody_answers
+from reconciler.cli.exit import ExitCode
+from reconciler.cli.options import Shared, format_option, state_options
+from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
 
 
 @click.group("state")
@@ -29,83 +29,87 @@ def command() -> None:
 
 @command.command("list")
 @format_option("text", "json")
-@memory_options
-def list_records(shared: Shared, form: str) -> Exit:
+@state_options
+def list_records(shared: Shared, form: str) -> ExitCode:
     """List all addresses with their ids and marks.
 
     protected: is never deleted; unverified: has to pass setup tests or approvals; interrupted: a run was
     about to change it and did not come to an end.
     """
-    return _in_session(shared, form, _list)
+    return _run_command(shared, form, _list)
 
 
-def _list(session: Session) -> Exit:
-    from reconciler.operations.state import remembered
-    from reconciler.report.state_json import state_data
-    from reconciler.report.state_text import state_text
+def _list(context: CommandContext) -> ExitCode:
+    from reconciler.operations.state import read_state
+    from reconciler.report.state_json import serialize_state
+    from reconciler.report.state_text import render_state
 
-    found = remembered(session.settings)
-    session.tell_warnings(found.warnings)
-    session.tell(state_text(found.place, found.state))
-    session.tell_document(Exit.OK, {**state_data(found.place, found.state), **_warned(found.warnings)})
-    return Exit.OK
+    view = read_state(context.settings)
+    context.render_warnings(view.warnings)
+    context.print_result(render_state(view.place, view.state))
+    context.render_document(
+        ExitCode.OK, {**serialize_state(view.place, view.state), **_serialize_warnings(view.warnings)}
+    )
+    return ExitCode.OK
 
 
 @command.command("show")
 @click.argument("address", metavar="ADDR")
 @format_option("text", "json")
-@memory_options
-def show_record(shared: Shared, form: str, address: str) -> Exit:
+@state_options
+def show_record(shared: Shared, form: str, address: str) -> ExitCode:
     """Show everything that is remembered of ADDR. Secrets are only told to be there."""
-    return _in_session(shared, form, partial(_show, text=address))
+    return _run_command(shared, form, partial(_show, text=address))
 
 
-def _show(session: Session, text: str) -> Exit:
-    from reconciler.operations.state import hidden_fields, record_at, remembered
-    from reconciler.report.state_json import records_data
-    from reconciler.report.state_text import records_text
+def _show(context: CommandContext, text: str) -> ExitCode:
+    from reconciler.operations.state import find_hidden_fields, find_records, read_state
+    from reconciler.report.state_json import serialize_records
+    from reconciler.report.state_text import render_records
 
-    found = remembered(session.settings)
-    records = record_at(found.state.records, text)
-    hidden = {address: hidden_fields(address, record) for address, record in records.items()}
-    session.tell_warnings(found.warnings)
-    session.tell(records_text(records, hidden))
-    session.tell_document(Exit.OK, {**records_data(records, hidden), **_warned(found.warnings)})
-    return Exit.OK
+    view = read_state(context.settings)
+    records = find_records(view.state.records, text)
+    hidden = {address: find_hidden_fields(address, record) for address, record in records.items()}
+    context.render_warnings(view.warnings)
+    context.print_result(render_records(records, hidden))
+    context.render_document(
+        ExitCode.OK, {**serialize_records(records, hidden), **_serialize_warnings(view.warnings)}
+    )
+    return ExitCode.OK
 
 
 @command.command("move")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @format_option("text", "json")
-@memory_options
-def move_records(shared: Shared, form: str, source: str, target: str) -> Exit:
+@state_options
+def move_records(shared: Shared, form: str, source: str, target: str) -> ExitCode:
     """Remember an entry by another key. A group and its destination move together.
 
     The specs have to use the new key as well. `was:` in a spec does the same with the next apply.
     """
-    return _in_session(shared, form, partial(_move, source=source, target=target))
+    return _run_command(shared, form, partial(_move, source=source, target=target))
 
 
-def _move(session: Session, source: str, target: str) -> Exit:
-    from reconciler.operations.state import move
-    from reconciler.report.state_json import moved_data
-    from reconciler.report.state_text import moved_text
+def _move(context: CommandContext, source: str, target: str) -> ExitCode:
+    from reconciler.operations.state import move_entry
+    from reconciler.report.state_json import serialize_moves
+    from reconciler.report.state_text import render_moves
 
-    moved = move(session.settings, source, target)
-    pairs = [(each.source, each.target) for each in moved.moves]
-    session.tell(moved_text(pairs))
-    session.tell_warnings(moved.warnings)
-    session.tell_document(Exit.OK, {**moved_data(pairs), **_warned(moved.warnings)})
-    return Exit.OK
+    moved = move_entry(context.settings, source, target)
+    pairs = [(entry.source, entry.target) for entry in moved.moves]
+    context.print_result(render_moves(pairs))
+    context.render_warnings(moved.warnings)
+    context.render_document(ExitCode.OK, {**serialize_moves(pairs), **_serialize_warnings(moved.warnings)})
+    return ExitCode.OK
 
 
 @command.command("forget")
 @click.argument("addresses", metavar="ADDR...", nargs=-1, required=True)
 @format_option("text", "json")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
-@memory_options
-def forget_records(shared: Shared, form: str, addresses: tuple[str, ...], auto_approve: bool) -> Exit:
+@state_options
+def forget_records(shared: Shared, form: str, addresses: tuple[str, ...], auto_approve: bool) -> ExitCode:
     """Drop what is remembered of ADDR, after asking. A group takes its destination along.
 
     Nothing changes at Fivetran. What the specs still declare is found again by its `id:` or its name, and
@@ -113,62 +117,64 @@ def forget_records(shared: Shared, form: str, addresses: tuple[str, ...], auto_a
     """
     if form == "json" and not auto_approve:
         raise MisuseError("`--format json` shows nothing to approve", "add `--auto-approve`")
-    return _in_session(shared, form, partial(_forget, texts=addresses, must_ask=not auto_approve))
+    return _run_command(shared, form, partial(_forget, texts=addresses, must_ask=not auto_approve))
 
 
-def _forget(session: Session, texts: tuple[str, ...], must_ask: bool) -> Exit:
-    from reconciler.operations.state import forgetting
-    from reconciler.report.state_json import forgotten_data
-    from reconciler.report.state_text import forgotten_text, to_forget_text
+def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> ExitCode:
+    from reconciler.operations.state import prepare_forget
+    from reconciler.report.state_json import serialize_forgotten
+    from reconciler.report.state_text import render_forget_prompt, render_forgotten
 
-    if must_ask and not somebody_answers():
+    if must_ask and not can_prompt():
         raise ReconcilerError([_NO_TERMINAL])
-    with forgetting(session.settings, texts) as planned:
-        session.tell(to_forget_text(planned.place, planned.chosen))
-        if must_ask and not agreed(session, "Forget these?"):
-            session.tell("Nothing was forgotten.")
-            return Exit.FAILED
-        warnings = planned.carry_out()
-    session.tell(forgotten_text(len(planned.chosen)))
-    session.tell_warnings(warnings)
-    session.tell_document(Exit.OK, {**forgotten_data(planned.chosen), **_warned(warnings)})
-    return Exit.OK
+    with prepare_forget(context.settings, texts) as pending:
+        context.print_result(render_forget_prompt(pending.place, pending.records))
+        if must_ask and not confirm(context, "Forget these?"):
+            context.print_result("Nothing was forgotten.")
+            return ExitCode.FAILED
+        warnings = pending.execute()
+    context.print_result(render_forgotten(len(pending.records)))
+    context.render_warnings(warnings)
+    context.render_document(
+        ExitCode.OK, {**serialize_forgotten(pending.records), **_serialize_warnings(warnings)}
+    )
+    return ExitCode.OK
 
 
 @command.command("unlock")
 @format_option("text", "json")
 @click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
-@memory_options
-def unlock(shared: Shared, form: str, auto_approve: bool) -> Exit:
+@state_options
+def unlock(shared: Shared, form: str, auto_approve: bool) -> ExitCode:
     """Break the lock of a run that is gone, after asking.
 
     Seldom needed: a lock dies with its process. It takes a person where the state is on a shared disk and the
     other host died. In git and in buckets a lock runs out a few minutes after its holder was last heard of, and
     this frees it before. A lock whose process runs on this host is not broken; stop that process instead.
     """
-    return _in_session(shared, form, partial(_unlock, must_ask=not auto_approve))
+    return _run_command(shared, form, partial(_unlock, must_ask=not auto_approve))
 
 
-def _unlock(session: Session, must_ask: bool) -> Exit:
-    from reconciler.operations.unlock import look_at_lock
-    from reconciler.report.state_json import lock_data
-    from reconciler.report.state_text import broken_text, to_break_text, unlocked_text
+def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
+    from reconciler.operations.unlock import inspect_lock
+    from reconciler.report.state_json import serialize_lock
+    from reconciler.report.state_text import render_lock_broken, render_unlock_prompt, render_unlocked
 
-    lock = look_at_lock(session.settings)
+    lock = inspect_lock(context.settings)
     if lock.is_free:
-        session.tell(unlocked_text(lock.place, lock.hold.holder))
-        session.tell_document(Exit.OK, lock_data(lock.place, lock.hold.holder, broken=False))
-        return Exit.OK
-    session.tell(to_break_text(lock.place, lock.hold.holder, lock.doubt))
-    if must_ask and (session.wants_document or not somebody_answers()):
+        context.print_result(render_unlocked(lock.place, lock.status.holder))
+        context.render_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=False))
+        return ExitCode.OK
+    context.print_result(render_unlock_prompt(lock.place, lock.status.holder, lock.uncertainty))
+    if must_ask and (context.is_document_format or not can_prompt()):
         raise ReconcilerError([_NO_TERMINAL_TO_UNLOCK])
-    if must_ask and not agreed(session, "Break this lock?"):
-        session.tell("The lock was left as it is.")
-        return Exit.FAILED
-    lock.carry_out()
-    session.tell(broken_text(lock.place))
-    session.tell_document(Exit.OK, lock_data(lock.place, lock.hold.holder, broken=True))
-    return Exit.OK
+    if must_ask and not confirm(context, "Break this lock?"):
+        context.print_result("The lock was left as it is.")
+        return ExitCode.FAILED
+    lock.force_unlock()
+    context.print_result(render_lock_broken(lock.place))
+    context.render_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=True))
+    return ExitCode.OK
 
 
 _NO_TERMINAL_TO_UNLOCK = Diagnostic(
@@ -183,13 +189,13 @@ _NO_TERMINAL = Diagnostic(
 )
 
 
-def _warned(warnings: Iterable[Diagnostic]) -> dict[str, Any]:
-    from reconciler.report.diagnostics import as_data
+def _serialize_warnings(warnings: Iterable[Diagnostic]) -> dict[str, Any]:
+    from reconciler.report.diagnostics import serialize_diagnostics
 
-    return {"warnings": as_data(warnings)}
+    return {"warnings": serialize_diagnostics(warnings)}
 
 
-def _in_session(shared: Shared, form: str, work: Callable[[Session], Exit]) -> Exit:
-    from reconciler.cli.session import in_session
+def _run_command(shared: Shared, form: str, work: Callable[[CommandContext], ExitCode]) -> ExitCode:
+    from reconciler.cli.context import run_command
 
-    return in_session(shared, form, work)
+    return run_command(shared, form, work)

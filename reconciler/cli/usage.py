@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import click
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.nearest import nearest
+from reconciler.model.suggestions import find_nearest
 
 _NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
-_SURPLUS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
+_EXTRA_ARGUMENTS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
 _QUOTED = re.compile(r"'([^']*)'")
 
 
@@ -29,59 +29,62 @@ class MisuseError(click.UsageError):
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """`did you mean …?` where something is near, else nothing."""
-    meant = nearest(given, known)
-    return f"did you mean `{meant}`?" if meant else ""
+    suggestion = find_nearest(given, known)
+    return f"did you mean `{suggestion}`?" if suggestion else ""
 
 
-def tell_wrong_usage(
+def render_usage_error(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
-) -> Exit:
+) -> ExitCode:
     """Say it like any other diagnostic; whoever asked for JSON gets a document instead.
 
     `commands` are the names of all commands.
     """
-    from reconciler.report.diagnostics import short
-    from reconciler.report.document import dumped, failure
+    from reconciler.report.diagnostics import render_short
+    from reconciler.report.document import build_failure_document, dump_document
     from reconciler.report.style import Colour, make_console, write_plain
 
-    diagnostic = _diagnostic(error, arguments, commands)
+    diagnostic = _build_diagnostic(error, arguments, commands)
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
-        write_plain(make_console(sys.stdout), dumped(failure(Exit.USAGE, Exit.USAGE.reason, [diagnostic])))
+        write_plain(
+            make_console(sys.stdout),
+            dump_document(build_failure_document(ExitCode.USAGE, ExitCode.USAGE.reason, [diagnostic])),
+        )
     else:
         plain = "--no-color" in arguments or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        make_console(sys.stderr, Colour.NEVER if plain else Colour.AUTO).print(short(diagnostic))
-    return Exit.USAGE
+        make_console(sys.stderr, Colour.NEVER if plain else Colour.AUTO).print(render_short(diagnostic))
+    return ExitCode.USAGE
 
 
-def _diagnostic(
+def _build_diagnostic(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
 ) -> Diagnostic:
     """What is wrong with a command line; the help line names a better one, or where to look."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = next((word for word in arguments if word in commands), "")
-    message, advice = _said(error, command, arguments)
+    message, advice = _describe_error(error, command, arguments)
     path = context.command_path if context and context.parent else f"reconciler {command}".strip()
     return Diagnostic("wrong-usage", message, help=advice or f"`{path} --help` lists what there is")
 
 
-def _said(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
+def _describe_error(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
     """Message and advice; without advice the help page is what is left."""
     match error:
         case MisuseError():
             return error.message, error.advice
         case click.NoSuchOption():
-            return f"there is no option `{error.option_name}`", _instead(error, command, arguments)
+            return f"there is no option `{error.option_name}`", _suggest_option(error, command, arguments)
         case click.BadOptionUsage():
             needs = "takes no value" if "does not take" in error.message else "needs a value"
             return f"`{error.option_name}` {needs}", ""
         case click.MissingParameter():
-            return f"{_name(error)} is missing", _choices(error)
+            return f"{_format_parameter(error)} is missing", _list_choices(error)
         case click.BadParameter():
-            return f"{_name(error)}: {_invalid(error)}", _near_choice(error)
-    return _plain(error)
+            return f"{_format_parameter(error)}: {_describe_invalid_value(error)}", _suggest_choice(error)
+    return _describe_other_error(error)
 
 
-def _plain(error: click.ClickException) -> tuple[str, str]:
+def _describe_other_error(error: click.ClickException) -> tuple[str, str]:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if type(error).__name__ == "NoArgsIsHelpError" and context:  # click offers the name since 8.2 only
         return f"`{context.command_path}` needs a command", ""
@@ -90,12 +93,12 @@ def _plain(error: click.ClickException) -> tuple[str, str]:
         group = context.command if context else None
         known = group.list_commands(context) if context and isinstance(group, click.Group) else ()
         return f"there is no command `{found['name']}`", did_you_mean(found["name"], known)
-    if found := _SURPLUS.search(message):
+    if found := _EXTRA_ARGUMENTS.search(message):
         return f"`{found['words']}` is too much here", ""
-    return _sentence(message), ""
+    return _lowercase_first(message), ""
 
 
-def _instead(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
+def _suggest_option(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
     """The option that is meant, or its right place."""
     if command and arguments.index(command) > 0 and error.ctx and error.ctx.parent is None:
         return f"options stand after the command: `reconciler {command} {error.option_name}`"
@@ -103,7 +106,7 @@ def _instead(error: click.NoSuchOption, command: str, arguments: Sequence[str]) 
     return did_you_mean(error.option_name, [name for option in options for name in option.opts])
 
 
-def _name(error: click.BadParameter) -> str:
+def _format_parameter(error: click.BadParameter) -> str:
     if error.param is None:
         return "a value"
     if isinstance(error.param, click.Option):
@@ -112,26 +115,28 @@ def _name(error: click.BadParameter) -> str:
     return f"`{name.removesuffix('...').upper()}`"
 
 
-def _invalid(error: click.BadParameter) -> str:
+def _describe_invalid_value(error: click.BadParameter) -> str:
     kind = error.param.type if error.param else None
     message = _QUOTED.sub(r"`\1`", error.message.rstrip("."))
     if isinstance(kind, click.IntRange) and " is not in the range " in message:
         return f"{message.split()[0]} is not between {kind.min} and {kind.max}"
-    return _sentence(message)
+    return _lowercase_first(message)
 
 
-def _choices(error: click.BadParameter) -> str:
+def _list_choices(error: click.BadParameter) -> str:
     kind = error.param.type if error.param else None
     return (
-        f"one of {', '.join(f'`{each}`' for each in kind.choices)}" if isinstance(kind, click.Choice) else ""
+        f"one of {', '.join(f'`{choice}`' for choice in kind.choices)}"
+        if isinstance(kind, click.Choice)
+        else ""
     )
 
 
-def _near_choice(error: click.BadParameter) -> str:
+def _suggest_choice(error: click.BadParameter) -> str:
     kind = error.param.type if error.param else None
     given = _QUOTED.match(error.message)
     return did_you_mean(given[1], map(str, kind.choices)) if given and isinstance(kind, click.Choice) else ""
 
 
-def _sentence(message: str) -> str:
+def _lowercase_first(message: str) -> str:
     return message[:1].lower() + message[1:]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.exit import Exit, exit_for
+from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import Shared, format_option, offline_options, settings_option, strict_option
 
 if TYPE_CHECKING:
-    from reconciler.cli.session import Session
+    from reconciler.cli.context import CommandContext
     from reconciler.model.diagnostic import Diagnostic
-    from reconciler.operations.validate import Validated
+    from reconciler.operations.validate import ValidationResult
 
 
 @click.command("validate")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @offline_options
 @strict_option
 @settings_option
-def command(shared: Shared, form: str, paths: tuple[Path, ...]) -> Exit:
+def command(shared: Shared, form: str, paths: tuple[Path, ...]) -> ExitCode:
     """Check the project file and every spec that it names.
 
     With PATH (files, or folders with files of the project) everything is read as well, but only
@@ -33,72 +33,76 @@ def command(shared: Shared, form: str, paths: tuple[Path, ...]) -> Exit:
     Findings go to stderr; with `--format json`, `sarif` or `junit` stdout is one document, with `github` it
     has annotations, and the step a summary.
     """
-    from reconciler.cli.session import in_session
+    from reconciler.cli.context import run_command
 
-    return in_session(shared, form, partial(_validate, paths=paths), failing="Not valid")
+    return run_command(shared, form, partial(_validate, paths=paths), failure_headline="Not valid")
 
 
-def _validate(session: Session, paths: tuple[Path, ...]) -> Exit:
+def _validate(context: CommandContext, paths: tuple[Path, ...]) -> ExitCode:
     from reconciler.operations.validate import validate
-    from reconciler.report.validate_text import elsewhere_text
+    from reconciler.report.validate_text import render_other_findings
 
-    validated = validate(session.settings, paths)
+    validated = validate(context.settings, paths)
     if validated.refusals:
-        return _refuse(session, validated)
-    session.tell_warnings(validated.warnings)
-    headline = _headline(validated)
-    session.tell(headline)
-    if validated.elsewhere and not session.wants_document:
-        session.err.print(elsewhere_text(validated.elsewhere))
-    _tell_document(session, validated)
-    return Exit.OK
+        return _render_refusal(context, validated)
+    context.render_warnings(validated.warnings)
+    headline = _format_headline(validated)
+    context.print_result(headline)
+    if validated.elsewhere and not context.is_document_format:
+        context.err.print(render_other_findings(validated.elsewhere))
+    _render_document(context, validated)
+    return ExitCode.OK
 
 
-def _refuse(session: Session, validated: Validated) -> Exit:
+def _render_refusal(context: CommandContext, validated: ValidationResult) -> ExitCode:
     """Specs that are in order, and that the policies of the project do not allow."""
-    code = exit_for(validated.refusals)
+    code = get_exit_code(validated.refusals)
     findings = (*validated.warnings, *validated.refusals)
-    match session.form:
+    match context.form:
         case "junit":
-            session.tell_diagnostics(findings)
-            _tell_junit(session, validated)
+            context.render_diagnostics(findings)
+            _render_junit(context, validated)
         case "json":
-            session.tell_document(code, _data(validated, findings))
+            context.render_document(code, _serialize_findings(validated, findings))
         case _:
-            session.tell_failure(code, findings, validated.judgements)
+            context.render_failure(code, findings, validated.judgements)
     return code
 
 
-def _data(validated: Validated, findings: Sequence[Diagnostic]) -> dict[str, Any]:
-    from reconciler.report.validate_text import validated_data
+def _serialize_findings(validated: ValidationResult, findings: Sequence[Diagnostic]) -> dict[str, Any]:
+    from reconciler.report.validate_text import serialize_validation
 
     counts = (validated.groups, validated.destinations, validated.files)
-    return validated_data(*counts, findings, validated.judgements)
+    return serialize_validation(*counts, findings, validated.judgements)
 
 
-def _headline(validated: Validated) -> str:
-    from reconciler.report.validate_text import validated_text
+def _format_headline(validated: ValidationResult) -> str:
+    from reconciler.report.validate_text import render_validation
 
-    return validated_text(validated.groups, validated.destinations, validated.files)
+    return render_validation(validated.groups, validated.destinations, validated.files)
 
 
-def _tell_document(session: Session, validated: Validated) -> None:
-    match session.form:
+def _render_document(context: CommandContext, validated: ValidationResult) -> None:
+    match context.form:
         case "junit":
-            _tell_junit(session, validated)
+            _render_junit(context, validated)
         case "github":
-            from reconciler.report.plan_markdown import valid_markdown
+            from reconciler.report.plan_markdown import render_validation_markdown
 
-            told = (_headline(validated), validated.warnings, session.project, session.read_line)
-            session.leave(Exit.OK, {"refused": "false"}, lambda room: valid_markdown(*told, room))
+            arguments = (_format_headline(validated), validated.warnings, context.project, context.read_line)
+            context.write_github_files(
+                ExitCode.OK, {"refused": "false"}, lambda room: render_validation_markdown(*arguments, room)
+            )
         case _:
-            content = _data(validated, validated.warnings)
-            session.tell_document(Exit.OK, content, validated.warnings, validated.judgements)
+            content = _serialize_findings(validated, validated.warnings)
+            context.render_document(ExitCode.OK, content, validated.warnings, validated.judgements)
 
 
-def _tell_junit(session: Session, validated: Validated) -> None:
-    from reconciler.report.junit import validated_junit
+def _render_junit(context: CommandContext, validated: ValidationResult) -> None:
+    from reconciler.report.junit import render_validation_junit
 
-    entries = {str(address): place for address, place in validated.entries.items()}
+    entries = {str(address): file for address, file in validated.entries.items()}
     findings = (*validated.warnings, *validated.refusals)
-    session.write(validated_junit(entries, findings, validated.judgements, str(session.shared.project)))
+    context.write(
+        render_validation_junit(entries, findings, validated.judgements, str(context.shared.project))
+    )

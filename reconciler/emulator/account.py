@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.history import Effect
-from reconciler.emulator.ids import two_words
+from reconciler.emulator.ids import generate_id
 from reconciler.emulator.store import Kind, Store
+from reconciler.emulator.switches import Behaviour
 
 ADMINISTRATOR: Final = "Account Administrator"
 
-_ACCOUNT = "this"
+_ACCOUNT_KEY = "this"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +63,40 @@ class Account:
         self.store = store
         self.behaviour = behaviour
         self._clock = clock
-        self._moment: datetime | None = None
+        self._frozen_time: datetime | None = None
         self._seed = seed
         self._effects: list[Effect] = []
-        self.identity = self._identity()
+        self.identity = self._load_identity()
 
-    def _identity(self) -> Identity:
+    def _load_identity(self) -> Identity:
         """The identity in the database; a new database gets one that its seed decides."""
         with self.store.transaction():
-            known = self.store.find(Kind.ACCOUNT, _ACCOUNT)
-            if known is None:
-                account_id = two_words(self._seed, "account")
-                known = {
+            stored = self.store.find(Kind.ACCOUNT, _ACCOUNT_KEY)
+            if stored is None:
+                account_id = generate_id(self._seed, "account")
+                stored = {
                     "account_id": account_id,
                     "account_name": account_id.replace("_", " ").title(),
-                    "user_id": two_words(self._seed, "user"),
+                    "user_id": generate_id(self._seed, "user"),
                 }
-                self.store.add(Kind.ACCOUNT, _ACCOUNT, known)
-            identity = Identity(**known)
+                self.store.add(Kind.ACCOUNT, _ACCOUNT_KEY, stored)
+            identity = Identity(**stored)
             if self.store.find(Kind.USER, identity.user_id) is None:
                 owner = new_user(identity.user_id, created_at=self.now())
                 self.store.add(Kind.USER, identity.user_id, owner, label=owner["email"])
         return identity
 
-    def become(self, identity: Identity) -> None:
+    def set_identity(self, identity: Identity) -> None:
         """Be another account, with everything in it as it is."""
-        self.store.replace(Kind.ACCOUNT, _ACCOUNT, asdict(identity))
+        self.store.replace(Kind.ACCOUNT, _ACCOUNT_KEY, asdict(identity))
         self.identity = identity
 
-    def empty(self) -> None:
+    def reset(self) -> None:
         """Be as new: nothing in it, nothing behind it, and the same identity."""
         with self.store.transaction():
-            self.store.empty()
-            self.store.add(Kind.ACCOUNT, _ACCOUNT, asdict(self.identity))
-            self._identity()
+            self.store.clear()
+            self.store.add(Kind.ACCOUNT, _ACCOUNT_KEY, asdict(self.identity))
+            self._load_identity()
 
     @property
     def owner(self) -> dict[str, Any]:
@@ -107,39 +107,39 @@ class Account:
     def now(self, *, after: float = 0.0) -> str:
         """The time in Fivetran's form, UTC with microseconds, or that of so many seconds later. Such texts
         sort by time."""
-        moment = self.moment().astimezone(UTC) + timedelta(seconds=after)
+        moment = self.read_clock().astimezone(UTC) + timedelta(seconds=after)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    def moment(self) -> datetime:
+    def read_clock(self) -> datetime:
         """The time."""
-        return self._moment or self._clock()
+        return self._frozen_time or self._clock()
 
     @contextmanager
-    def at(self, moment: datetime) -> Iterator[None]:
+    def freeze_time(self, moment: datetime) -> Iterator[None]:
         """Inside, it is this time. To be used within a transaction of the store, since it is so for everybody."""
-        self._moment = moment
+        self._frozen_time = moment
         try:
             yield
         finally:
-            self._moment = None
+            self._frozen_time = None
 
     def new_id(self, kind: Kind) -> str:
         """An id that no document of the kind has."""
-        number = self.store.next_number(f"id/{kind}")
+        number = self.store.increment(f"id/{kind}")
         for attempt in range(1_000):
-            candidate = two_words(self._seed, kind, number, attempt)
+            candidate = generate_id(self._seed, kind, number, attempt)
             if self.store.find(kind, candidate) is None:
                 return candidate
         raise RuntimeError(f"no two words are left for another {kind}")
 
-    def note(self, verb: str, kind: Kind, identifier: str) -> None:
+    def record_effect(self, verb: str, kind: Kind, identifier: str) -> None:
         """Tell the history what a request does."""
         self._effects.append(Effect(verb, kind, identifier))
 
-    def forget(self, kind: Kind, identifier: str) -> None:
+    def delete(self, kind: Kind, identifier: str) -> None:
         """Delete a document that is there."""
         self.store.remove(kind, identifier)
-        self.note("deleted", kind, identifier)
+        self.record_effect("deleted", kind, identifier)
 
     def take_effects(self) -> tuple[Effect, ...]:
         """What was noted since the last call."""

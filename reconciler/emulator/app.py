@@ -15,39 +15,44 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.behaviour import AS_DOCUMENTED, Behaviour
-from reconciler.emulator.call import (
-    Call,
-    accepted_version,
+from reconciler.emulator.api_request import (
+    ApiRequest,
     check_content_type,
     check_credentials,
-    object_body,
-    parsed_body,
+    negotiate_version,
+    parse_body,
+    require_object,
+)
+from reconciler.emulator.connection_faults import (
+    CLIENT_SOCKET_KEY,
+    BrokenConnectionError,
+    ClientSocket,
+    deliver_in_process,
 )
 from reconciler.emulator.control import PREFIX, Control
 from reconciler.emulator.dashboard import Dashboard
-from reconciler.emulator.delivery import LINE, HungUpError, Line, without_a_socket
 from reconciler.emulator.endpoints import ROUTES
-from reconciler.emulator.envelope import Refusal, Reply, refusal
-from reconciler.emulator.fault_kinds import ON_THE_LINE, Kind, Phase
+from reconciler.emulator.envelope import ErrorReply, Reply, error_reply
+from reconciler.emulator.fault_kinds import CONNECTION_FAULTS, FaultKind, Phase
 from reconciler.emulator.faults import Fault, Faults
-from reconciler.emulator.history import READING, Effect, Exchange, History
+from reconciler.emulator.history import READ_METHODS, Effect, History, HistoryEntry
+from reconciler.emulator.http_response import HttpResponse, encode_reply
 from reconciler.emulator.ids import digest
-from reconciler.emulator.late import LateRequest, LateRequests
-from reconciler.emulator.latency import Latencies, Latency
-from reconciler.emulator.mangling import instead, spoiled
-from reconciler.emulator.outgoing import Outgoing, outgoing
-from reconciler.emulator.quota import OFF, Profile, Quota
+from reconciler.emulator.late_requests import LateRequest, LateRequests
+from reconciler.emulator.latency import Latency, LatencyRules
+from reconciler.emulator.quota import UNLIMITED, Quota, QuotaProfile
+from reconciler.emulator.response_faults import corrupted, replacement
 from reconciler.emulator.routes import Router
-from reconciler.emulator.seed import Seed, plant, written_down
+from reconciler.emulator.seed import Seed, dump, load_seed
 from reconciler.emulator.store import Kind as StoredKind
 from reconciler.emulator.store import Store
+from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
 from reconciler.emulator.visibility import refuse_hidden
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-LARGEST_BODY = 16 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
 def create_app(
@@ -59,7 +64,7 @@ def create_app(
     seed: int = 0,
     faults: Iterable[Fault] = (),
     latencies: Iterable[Latency] = (),
-    quota: Profile = OFF,
+    quota: QuotaProfile = UNLIMITED,
     wait: Callable[[float], None] | None = None,
 ) -> Emulator:
     """A Fivetran with one account, empty where the database is new.
@@ -76,32 +81,32 @@ def create_app(
         account,
         credentials,
         faults=Faults(faults),
-        latencies=Latencies(latencies, seed=seed),
+        latencies=LatencyRules(latencies, seed=seed),
         quota=Quota(clock, quota),
-        wait=wait or _at_once,
+        wait=wait or _skip_wait,
     )
 
 
-def _at_once(seconds: float) -> None:
+def _skip_wait(seconds: float) -> None:
     """No time passes."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
+class _RequestResult:
     """What a request came to. `code` is that of the envelope, if there is one."""
 
-    answer: Outgoing
+    response: HttpResponse
     code: str = ""
     body: Any = None
     effects: tuple[Effect, ...] = ()
     failure: str = ""
     seconds: float = 0.0
-    struck_by: Fault | None = None
+    fault: Fault | None = None
 
     @property
-    def breaking(self) -> Fault | None:
+    def connection_fault(self) -> Fault | None:
         """The fault that the connection suffers, if it is one of those."""
-        return self.struck_by if self.struck_by and self.struck_by.kind in ON_THE_LINE else None
+        return self.fault if self.fault and self.fault.kind in CONNECTION_FAULTS else None
 
 
 class Emulator:
@@ -117,7 +122,7 @@ class Emulator:
         credentials: tuple[str, str] | None,
         *,
         faults: Faults,
-        latencies: Latencies,
+        latencies: LatencyRules,
         quota: Quota,
         wait: Callable[[float], None],
     ) -> None:
@@ -128,34 +133,34 @@ class Emulator:
         self._history = History(store)
         self._quota = quota
         self._wait = wait
-        self._writes_before = store.writes
+        self._initial_write_count = store.write_count
         self.faults = faults
         self.latencies = latencies
-        self._late = LateRequests()
+        self._late_requests = LateRequests()
         self._dashboard = Dashboard(account)
-        self._control = Control(account, self._history, faults, quota, self._late)
+        self._control = Control(account, self._history, faults, quota, self._late_requests)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request. Raises HungUpError where a fault breaks the connection and there is none."""
         request = Request(environ)
-        request.max_content_length = LARGEST_BODY
-        self._catch_up()
+        request.max_content_length = MAX_BODY_BYTES
+        self._execute_due()
         if request.path.startswith(PREFIX):
-            return _sent(self._control.answer(request), request, start_response)
-        line: Line | None = environ.get(LINE)
-        if line is None:
-            self._accept()
-        result = self._exchange(request)
-        wait = self._wait if line is None else line.wait
+            return _send(self._control.handle(request), request, start_response)
+        client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
+        if client_socket is None:
+            self._accept_connection()
+        result = self._execute_and_record(request)
+        wait = self._wait if client_socket is None else client_socket.wait
         if result.seconds:
             wait(result.seconds)
-        if result.breaking is None:
-            return _sent(result.answer, request, start_response)
-        if line is not None:
-            line.break_off(result.breaking)
-            return _sent(result.answer, request, start_response)
-        body = without_a_socket(result.breaking, result.answer, wait)
-        start_response(result.answer.status_line, result.answer.header_lines())
+        if result.connection_fault is None:
+            return _send(result.response, request, start_response)
+        if client_socket is not None:
+            client_socket.break_off(result.connection_fault)
+            return _send(result.response, request, start_response)
+        body = deliver_in_process(result.connection_fault, result.response, wait)
+        start_response(result.response.status_line, result.response.build_headers())
         return [body]
 
     @property
@@ -170,52 +175,52 @@ class Emulator:
     @property
     def dashboard(self) -> Dashboard:
         """What people do to the account without the API, as it is now."""
-        self._catch_up()
+        self._execute_due()
         return self._dashboard
 
-    def history(self, since: int = 0) -> list[Exchange]:
+    def read_history(self, since: int = 0) -> list[HistoryEntry]:
         """Requests with their effects, oldest first: all that are remembered, or those behind a
         sequence number."""
-        self._catch_up()
-        return self._history.since(since)
+        self._execute_due()
+        return self._history.list_since(since)
 
     @property
     def has_groups(self) -> bool:
         """Whether anything is in the account."""
-        self._catch_up()
+        self._execute_due()
         return self._store.has(StoredKind.GROUP)
 
-    def plant(self, content: Seed) -> None:
+    def load_seed(self, seed: Seed) -> None:
         """Put everything of a seed into the account. Nothing of it is in the history."""
-        plant(self._account, content)
+        load_seed(self._account, seed)
 
-    def written_down(self, *, show_secrets: bool = False) -> dict[str, Any]:
+    def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:
         """The account as a document that it can be planted from. Secrets are stars unless asked for."""
-        self._catch_up()
-        return written_down(self._account, show_secrets=show_secrets)
+        self._execute_due()
+        return dump(self._account, show_secrets=show_secrets)
 
     def close(self) -> None:
         """Let go of the database."""
         self._store.close()
 
-    def _accept(self) -> None:
+    def _accept_connection(self) -> None:
         """Without sockets every request is a connection of its own."""
-        fault = self.faults.at_accept()
+        fault = self.faults.trigger_at_accept()
         if fault is not None:
-            if fault.kind is Kind.HANG:
+            if fault.kind is FaultKind.HANG:
                 self._wait(fault.number)
-            raise HungUpError(str(fault))
+            raise BrokenConnectionError(str(fault))
 
-    def _exchange(self, request: Request) -> _Result:
+    def _execute_and_record(self, request: Request) -> _RequestResult:
         """Carry a request out and write it down, with its effects or not at all. No time passes here."""
         try:
             raw: bytes | HTTPException = request.get_data(cache=False)
         except HTTPException as error:  # too large, or the client went away
             raw = error
         with self._store.transaction():
-            writes = self._store.writes - self._writes_before
-            fault = self.faults.at_request(request.method, request.path, writes)
-            result = self._result(request, raw, fault)
+            writes = self._store.write_count - self._initial_write_count
+            fault = self.faults.trigger_at_request(request.method, request.path, writes)
+            result = self._execute(request, raw, fault)
             sequence = self._history.record(
                 at=self._account.now(),
                 method=request.method,
@@ -223,48 +228,48 @@ class Emulator:
                 query=request.args.to_dict(),
                 accept=request.headers.get("Accept", ""),
                 body=result.body,
-                status=result.answer.status,
+                status=result.response.status,
                 code=result.code,
                 effects=result.effects,
                 failure=result.failure,
-                fault=str(result.struck_by or ""),
+                fault=str(result.fault or ""),
             )
             headers = {
-                **self._date(),
-                **self._quota.headers(),
-                **_request_id(sequence),
-                **result.answer.headers,
+                **self._build_date_header(),
+                **self._quota.count_request(),
+                **_build_request_id(sequence),
+                **result.response.headers,
             }
             if fault is not None and fault.effect_after is not None and isinstance(raw, bytes):
-                self._put_off(request, raw, fault, sequence)
-        seconds = result.seconds + self.latencies.seconds(request.method, request.path, sequence)
-        return replace(result, answer=replace(result.answer, headers=headers), seconds=seconds)
+                self._defer(request, raw, fault, sequence)
+        seconds = result.seconds + self.latencies.sample(request.method, request.path, sequence)
+        return replace(result, response=replace(result.response, headers=headers), seconds=seconds)
 
-    def _put_off(self, request: Request, raw: bytes, fault: Fault, sequence: int) -> None:
+    def _defer(self, request: Request, raw: bytes, fault: Fault, sequence: int) -> None:
         """Let a request that was just answered reach the account later. One that only reads has nothing to do there."""
-        if request.method not in READING and fault.effect_after is not None:
-            due = self._account.moment() + timedelta(seconds=fault.effect_after)
-            self._late.add(LateRequest(due, sequence, request, raw, fault))
+        if request.method not in READ_METHODS and fault.effect_after is not None:
+            due = self._account.read_clock() + timedelta(seconds=fault.effect_after)
+            self._late_requests.add(LateRequest(due, sequence, request, raw, fault))
 
-    def _catch_up(self) -> None:
+    def _execute_due(self) -> None:
         """Carry out what is due by now, each at its own time. Its answer goes nowhere."""
-        while self._late:
+        while self._late_requests:
             with self._store.transaction():
-                late = self._late.take(self._account.moment())
+                late = self._late_requests.pop_due(self._account.read_clock())
                 if late is None:
                     return
-                with self._account.at(late.due):
-                    self._carry_out(late)
+                with self._account.freeze_time(late.due):
+                    self._execute_late(late)
 
-    def _carry_out(self, late: LateRequest) -> None:
-        reply, effects, failure = self._handled(late.request, late.raw, None)
+    def _execute_late(self, late: LateRequest) -> None:
+        reply, effects, failure = self._handle(late.request, late.body, None)
         self._history.record(
             at=self._account.now(),
             method=late.request.method,
             path=late.request.path,
             query=late.request.args.to_dict(),
             accept=late.request.headers.get("Accept", ""),
-            body=_readable(late.raw),
+            body=_parse_for_history(late.body),
             status=reply.status,
             code=reply.code,
             effects=effects,
@@ -273,7 +278,7 @@ class Emulator:
             effect_of=late.sequence,
         )
 
-    def _date(self) -> dict[str, str]:
+    def _build_date_header(self) -> dict[str, str]:
         """The time as the server has it."""
         behaviour = self._account.behaviour
         match behaviour.date_header:
@@ -281,43 +286,49 @@ class Emulator:
                 return {}
             case "garbage":
                 return {"Date": "yesterday"}
-        moment = self._account.moment() + timedelta(seconds=behaviour.date_skew)
+        moment = self._account.read_clock() + timedelta(seconds=behaviour.date_skew)
         return {"Date": format_datetime(moment.astimezone(UTC), usegmt=True)}
 
-    def _result(self, request: Request, raw: bytes | HTTPException, fault: Fault | None) -> _Result:
+    def _execute(self, request: Request, raw: bytes | HTTPException, fault: Fault | None) -> _RequestResult:
         """Run the handler. A refusal undoes what it did; so does a bug of ours, the only cause of a 500."""
-        body = None if isinstance(raw, HTTPException) else _readable(raw)
+        body = None if isinstance(raw, HTTPException) else _parse_for_history(raw)
         if fault is not None and fault.phase is Phase.BEFORE_EFFECT:
-            nothing = Outgoing(0, b"")
-            answer = nothing if fault.kind in ON_THE_LINE else instead(fault)
-            return _Result(answer, body=body, struck_by=fault)
-        reply, effects, failure = self._handled(request, raw, fault)
-        result = _Result(outgoing(reply), reply.code, body, effects, failure, reply.seconds)
+            no_response = HttpResponse(0, b"")
+            response = no_response if fault.kind in CONNECTION_FAULTS else replacement(fault)
+            return _RequestResult(response, body=body, fault=fault)
+        reply, effects, failure = self._handle(request, raw, fault)
+        result = _RequestResult(encode_reply(reply), reply.code, body, effects, failure, reply.seconds)
         if fault is None:
             return result
-        if fault.kind in ON_THE_LINE or fault.kind is Kind.STALE:
-            return replace(result, struck_by=fault)
-        if fault.kind in (Kind.STATUS, Kind.REDIRECT):
-            return replace(result, answer=instead(fault), code="", struck_by=fault)
-        changed = spoiled(fault, reply, request.args)
-        return result if changed is None else replace(result, answer=changed, struck_by=fault)
+        if fault.kind in CONNECTION_FAULTS or fault.kind is FaultKind.STALE:
+            return replace(result, fault=fault)
+        if fault.kind in (FaultKind.STATUS, FaultKind.REDIRECT):
+            return replace(result, response=replacement(fault), code="", fault=fault)
+        corrupted_response = corrupted(fault, reply, request.args)
+        return (
+            result
+            if corrupted_response is None
+            else replace(result, response=corrupted_response, fault=fault)
+        )
 
-    def _handled(
+    def _handle(
         self, request: Request, raw: bytes | HTTPException, fault: Fault | None
     ) -> tuple[Reply, tuple[Effect, ...], str]:
         """The right answer, with what the request did, and the traceback where we failed."""
         try:
             if isinstance(raw, HTTPException):
-                raise refusal(raw.code or 400, "InvalidInput", raw.description or "The body cannot be read")
+                raise error_reply(
+                    raw.code or 400, "InvalidInput", raw.description or "The body cannot be read"
+                )
             with self._store.transaction():
-                if fault is not None and fault.kind is Kind.STALE:
-                    with self._store.before_last_write():
-                        return self._reply(request, raw), (), ""
-                reply = self._reply(request, raw)
+                if fault is not None and fault.kind is FaultKind.STALE:
+                    with self._store.rewind_last_write():
+                        return self._dispatch(request, raw), (), ""
+                reply = self._dispatch(request, raw)
                 effects = self._account.take_effects()
                 self._quota.charge(effects, self._account.behaviour.retry_after)
             return reply, effects, ""
-        except Refusal as error:
+        except ErrorReply as error:
             self._account.take_effects()
             return error.reply, (), ""
         except Exception:
@@ -325,30 +336,32 @@ class Emulator:
             reply = Reply(500, "The emulator failed; see its history", code="InternalServerError")
             return reply, (), traceback.format_exc()
 
-    def _reply(self, request: Request, raw: bytes) -> Reply:
+    def _dispatch(self, request: Request, raw: bytes) -> Reply:
         """The checks in Fivetran's order, then the handler."""
         check_credentials(request.headers.get("Authorization"), self._credentials)
-        self._quota.admit(self._account.behaviour.retry_after)
+        self._quota.check_requests(self._account.behaviour.retry_after)
         check_content_type(request.method, request.headers.get("Content-Type"), raw)
-        version = accepted_version(request.headers.get("Accept"))
+        version = negotiate_version(request.headers.get("Accept"))
         handler, arguments = self._router.find(request.method, request.path)
-        body: Mapping[str, Any] = object_body(parsed_body(raw)) if request.method in {"POST", "PATCH"} else {}
+        body: Mapping[str, Any] = (
+            require_object(parse_body(raw)) if request.method in {"POST", "PATCH"} else {}
+        )
         refuse_hidden(self._account, request.path, arguments, body)
-        return handler(self._account, Call(arguments, request.args.to_dict(), body, version))
+        return handler(self._account, ApiRequest(arguments, request.args.to_dict(), body, version))
 
 
-def _readable(raw: bytes) -> Any:
+def _parse_for_history(raw: bytes) -> Any:
     """The body for the history."""
     try:
-        return parsed_body(raw)
-    except Refusal:
+        return parse_body(raw)
+    except ErrorReply:
         return None
 
 
-def _request_id(sequence: int) -> dict[str, str]:
+def _build_request_id(sequence: int) -> dict[str, str]:
     return {"X-Request-Id": str(UUID(bytes=digest("request", sequence), version=4))}
 
 
-def _sent(answer: Outgoing, request: Request, start_response: StartResponse) -> Iterable[bytes]:
-    start_response(answer.status_line, answer.header_lines())
-    return [] if request.method == "HEAD" else [answer.body]
+def _send(response: HttpResponse, request: Request, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(response.status_line, response.build_headers())
+    return [] if request.method == "HEAD" else [response.body]

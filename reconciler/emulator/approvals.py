@@ -12,7 +12,7 @@ from reconciler.emulator.key_material import Certificate, HostKey
 from reconciler.emulator.store import Kind
 
 
-def certificate_document(certificate: Certificate, given_hash: str | None = None) -> dict[str, Any]:
+def build_certificate(certificate: Certificate, given_hash: str | None = None) -> dict[str, Any]:
     """An approved certificate. Its hash is whatever the client calls it: Fivetran does not compare."""
     return {
         "name": certificate.name,
@@ -24,7 +24,7 @@ def certificate_document(certificate: Certificate, given_hash: str | None = None
     }
 
 
-def fingerprint_document(key: HostKey, given_hash: str | None = None) -> dict[str, Any]:
+def build_fingerprint(key: HostKey, given_hash: str | None = None) -> dict[str, Any]:
     """An approved fingerprint; of its hash holds the same."""
     return {"hash": given_hash or key.hash, "public_key": key.public_key}
 
@@ -32,55 +32,55 @@ def fingerprint_document(key: HostKey, given_hash: str | None = None) -> dict[st
 def approve(account: Account, kind: Kind, destination_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Trust from now on what the document tells. The approval, an earlier one of the same hash
     where there is one."""
-    identifier = _identifier(document["hash"])
-    known = find(account, kind, destination_id, identifier)
-    if known is not None:
+    identifier = _encode_hash(document["hash"])
+    existing = find(account, kind, destination_id, identifier)
+    if existing is not None:
         if account.behaviour.repeated_approval == "conflict":
             raise conflict(f"Hash '{document['hash']}' has already been approved")
-        return known
+        return existing
     approval = {
         "id": identifier,
         **document,
         "validated_date": account.now(),
-        "validated_by": _approver(account),
+        "validated_by": _format_approver(account),
     }
-    key = _key(destination_id, document["hash"])
+    key = _build_key(destination_id, document["hash"])
     account.store.add(kind, key, approval, parent=destination_id, label=identifier)
-    account.note("approved", kind, key)
+    account.record_effect("approved", kind, key)
     return approval
 
 
 def find(account: Account, kind: Kind, destination_id: str, name: str) -> dict[str, Any] | None:
     """The approval of a hash, which may also be named by its id, the base64url form of the hash."""
-    by_hash = account.store.find(kind, _key(destination_id, name))
+    by_hash = account.store.find(kind, _build_key(destination_id, name))
     if by_hash is not None:
         return by_hash
-    found = account.store.listed(kind, limit=1, parent=destination_id, label=name.rstrip("="))
-    return found[0] if found else None
+    approvals = account.store.list_documents(kind, limit=1, parent=destination_id, label=name.rstrip("="))
+    return approvals[0] if approvals else None
 
 
 def revoke(account: Account, kind: Kind, destination_id: str, approved_hash: str) -> None:
     """Trust something no longer."""
-    key = _key(destination_id, approved_hash)
+    key = _build_key(destination_id, approved_hash)
     account.store.remove(kind, key)
-    account.note("revoked", kind, key)
+    account.record_effect("revoked", kind, key)
 
 
-def forget_all(account: Account, destination_id: str) -> None:
+def remove_all(account: Account, destination_id: str) -> None:
     """Drop the approvals of a destination that goes away."""
     for kind in (Kind.CERTIFICATE, Kind.FINGERPRINT):
         account.store.remove_children(kind, destination_id)
 
 
-def _key(destination_id: str, approved_hash: str) -> str:
+def _build_key(destination_id: str, approved_hash: str) -> str:
     return f"{destination_id}/{approved_hash}"
 
 
-def _identifier(approved_hash: str) -> str:
+def _encode_hash(approved_hash: str) -> str:
     return urlsafe_b64encode(approved_hash.encode()).decode().rstrip("=")
 
 
-def _approver(account: Account) -> str:
+def _format_approver(account: Account) -> str:
     if account.behaviour.approver == "user-id":
         return account.identity.user_id
     owner = account.owner

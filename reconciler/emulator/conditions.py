@@ -8,13 +8,15 @@ from typing import Any
 from reconciler.catalogue.model import Service
 
 
-def applies(service: Service, name: str, config: Mapping[str, Any]) -> bool:
+def is_applicable(service: Service, name: str, config: Mapping[str, Any]) -> bool:
     """Whether the settings beside a field allow it. A setting that is unknown allows everything."""
     condition = service.fields[name].only_when or {}
-    return all(_setting(service, other, config) in (None, *allowed) for other, allowed in condition.items())
+    return all(
+        _get_setting(service, setting, config) in (None, *allowed) for setting, allowed in condition.items()
+    )
 
 
-def misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) -> str | None:
+def find_misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) -> str | None:
     """The first of the sent fields that cannot go with the rest of the config, or None.
 
     Fields that exclude each other are also found where the setting that decides between them is
@@ -25,7 +27,7 @@ def misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) 
         field = service.fields.get(name)
         if field is None or config.get(name) is None:
             continue
-        if not applies(service, name, config):
+        if not is_applicable(service, name, config):
             return name
         for setting, allowed in (field.only_when or {}).items():
             possible[setting] = possible.get(setting, set(allowed)) & set(allowed)
@@ -34,12 +36,12 @@ def misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) 
     return None
 
 
-def holds(service: Service, condition: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:
+def is_met(service: Service, condition: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:
     """Whether every setting of a condition has one of its values, defaults counted."""
-    return all(_setting(service, other, config) in allowed for other, allowed in condition.items())
+    return all(_get_setting(service, setting, config) in allowed for setting, allowed in condition.items())
 
 
-def _setting(service: Service, name: str, config: Mapping[str, Any]) -> Any:
+def _get_setting(service: Service, name: str, config: Mapping[str, Any]) -> Any:
     value = config.get(name)
     if value is None and name in service.fields:
         return service.fields[name].default

@@ -14,24 +14,24 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.behaviour import Behaviour, BehaviourError, switched
 from reconciler.emulator.fault_kinds import FaultError
 from reconciler.emulator.fault_text import parse_faults
 from reconciler.emulator.faults import Faults
-from reconciler.emulator.history import Exchange, History
-from reconciler.emulator.late import LateRequests
-from reconciler.emulator.masking import masked
-from reconciler.emulator.outgoing import Outgoing
+from reconciler.emulator.history import History, HistoryEntry
+from reconciler.emulator.http_response import HttpResponse
+from reconciler.emulator.late_requests import LateRequests
+from reconciler.emulator.masking import mask_secrets
 from reconciler.emulator.quota import Quota
-from reconciler.emulator.seed import Seed, plant, written_down
+from reconciler.emulator.seed import Seed, dump, load_seed
+from reconciler.emulator.switches import Behaviour, BehaviourError, change_switches
 
 PREFIX = "/_emulator"
 
-_SHOWN = "shown"
-_LINES = "application/x-ndjson"
+_SHOW_SECRETS = "shown"
+_NDJSON = "application/x-ndjson"
 
 
-class _RefusedError(Exception):
+class _ControlError(Exception):
     """The answer is an error."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -45,140 +45,152 @@ class Control:
     def __init__(
         self, account: Account, history: History, faults: Faults, quota: Quota, late: LateRequests
     ) -> None:
-        self._late = late
+        self._late_requests = late
         self._account = account
         self._history = history
         self._faults = faults
         self._quota = quota
-        self._at_first: tuple[Behaviour, tuple[Any, ...]] = (
+        self._initial: tuple[Behaviour, tuple[Any, ...]] = (
             account.behaviour,
-            tuple(each.fault for each in faults.standing()),
+            tuple(each.fault for each in faults.active()),
         )
         self._endpoints: Mapping[tuple[str, str], Callable[[Request], Any]] = MappingProxyType(
             {
-                ("GET", ""): self._index,
-                ("GET", "/history"): self._requests,
-                ("GET", "/account"): self._written_down,
-                ("GET", "/faults"): self._standing,
-                ("POST", "/faults"): self._arm,
-                ("DELETE", "/faults"): self._disarm,
-                ("GET", "/behaviour"): self._switches,
-                ("POST", "/behaviour"): self._switch,
+                ("GET", ""): self._list_endpoints,
+                ("GET", "/history"): self._list_history,
+                ("GET", "/account"): self._dump_account,
+                ("GET", "/faults"): self._list_faults,
+                ("POST", "/faults"): self._add_faults,
+                ("DELETE", "/faults"): self._clear_faults,
+                ("GET", "/behaviour"): self._list_switches,
+                ("POST", "/behaviour"): self._change_switches,
                 ("POST", "/reset"): self._reset,
             }
         )
 
-    def answer(self, request: Request) -> Outgoing:
+    def handle(self, request: Request) -> HttpResponse:
         """The answer to one request. It is in no history, and no fault and no quota concerns it."""
         try:
             _check_caller(request)
-            work = self._endpoints.get((request.method, request.path.removeprefix(PREFIX).rstrip("/")))
-            if work is None:
-                raise _RefusedError(404, f"there is nothing here; `GET {PREFIX}` lists what there is")
-            found = work(request)
-        except _RefusedError as error:
-            return _json({"error": str(error)}, error.status)
+            endpoint = self._endpoints.get((request.method, request.path.removeprefix(PREFIX).rstrip("/")))
+            if endpoint is None:
+                raise _ControlError(404, f"there is nothing here; `GET {PREFIX}` lists what there is")
+            result = endpoint(request)
+        except _ControlError as error:
+            return _json_response({"error": str(error)}, error.status)
         except HTTPException as error:
-            return _json({"error": error.description}, error.code or 400)
-        return found if isinstance(found, Outgoing) else _json(found, 200)
+            return _json_response({"error": error.description}, error.code or 400)
+        return result if isinstance(result, HttpResponse) else _json_response(result, 200)
 
-    def _index(self, request: Request) -> Any:
+    def _list_endpoints(self, request: Request) -> Any:
         return {"endpoints": [f"{method} {PREFIX}{path}" for method, path in self._endpoints]}
 
-    def _requests(self, request: Request) -> Any:
+    def _list_history(self, request: Request) -> Any:
         since = request.args.get("since", "0")
         if not (since.isascii() and since.isdigit() and len(since) < 16):
-            raise _RefusedError(400, "`since` must be a sequence number")
-        found = [_exchange(each, _secrets(request)) for each in self._history.since(int(since))]
-        if request.args.get("format") == "lines" or _LINES in request.headers.get("Accept", ""):
-            text = "".join(json.dumps(each) + "\n" for each in found)
-            return Outgoing(200, text.encode(), content_type=_LINES)
-        return {"history": found}
+            raise _ControlError(400, "`since` must be a sequence number")
+        entries = [
+            _render_entry(each, _shows_secrets(request)) for each in self._history.list_since(int(since))
+        ]
+        if request.args.get("format") == "lines" or _NDJSON in request.headers.get("Accept", ""):
+            text = "".join(json.dumps(each) + "\n" for each in entries)
+            return HttpResponse(200, text.encode(), content_type=_NDJSON)
+        return {"history": entries}
 
-    def _written_down(self, request: Request) -> Any:
-        return written_down(self._account, show_secrets=_secrets(request))
+    def _dump_account(self, request: Request) -> Any:
+        return dump(self._account, show_secrets=_shows_secrets(request))
 
-    def _standing(self, request: Request) -> Any:
+    def _list_faults(self, request: Request) -> Any:
         return {
             "faults": [
-                {"fault": str(each.fault), "seen": each.seen, "struck": each.struck}
-                for each in self._faults.standing()
+                {
+                    "fault": str(active_fault.fault),
+                    "seen": active_fault.seen,
+                    "struck": active_fault.triggered,
+                }
+                for active_fault in self._faults.active()
             ]
         }
 
-    def _arm(self, request: Request) -> Any:
-        body = _body(request)
+    def _add_faults(self, request: Request) -> Any:
+        body = _parse_body(request)
         lines = body.get("faults") if isinstance(body, dict) else body
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-            raise _RefusedError(400, 'write `{"faults": ["GET * status 503"]}`')
+            raise _ControlError(400, 'write `{"faults": ["GET * status 503"]}`')
         try:
             self._faults.add(*parse_faults(lines))
         except FaultError as error:
-            raise _RefusedError(400, str(error)) from None
-        return self._standing(request)
+            raise _ControlError(400, str(error)) from None
+        return self._list_faults(request)
 
-    def _disarm(self, request: Request) -> Any:
+    def _clear_faults(self, request: Request) -> Any:
         self._faults.clear()
-        return self._standing(request)
+        return self._list_faults(request)
 
-    def _switches(self, request: Request) -> Any:
+    def _list_switches(self, request: Request) -> Any:
         return self._account.behaviour.model_dump()
 
-    def _switch(self, request: Request) -> Any:
-        body = _body(request)
+    def _change_switches(self, request: Request) -> Any:
+        body = _parse_body(request)
         if not isinstance(body, dict):
-            raise _RefusedError(400, 'write `{"last_page": "null"}`')
+            raise _ControlError(400, 'write `{"last_page": "null"}`')
         try:
-            self._account.behaviour = switched(self._account.behaviour, body)
+            self._account.behaviour = change_switches(self._account.behaviour, body)
         except BehaviourError as error:
-            raise _RefusedError(400, str(error)) from None
-        return self._switches(request)
+            raise _ControlError(400, str(error)) from None
+        return self._list_switches(request)
 
     def _reset(self, request: Request) -> Any:
         """An account as new, or as a seed has it; behaviour and faults as they were at the start."""
-        body = _body(request)
+        body = _parse_body(request)
         try:
             seed = Seed.model_validate(body) if body else None
         except ValidationError as error:
-            places = [".".join(map(str, each["loc"])) or "seed" for each in error.errors(include_input=False)]
-            raise _RefusedError(400, f"the seed is wrong at {', '.join(places)}") from None
-        behaviour, faults = self._at_first
-        self._account.empty()
-        self._late.clear()
-        self._quota.renew()
+            locations = [
+                ".".join(map(str, each["loc"])) or "seed" for each in error.errors(include_input=False)
+            ]
+            raise _ControlError(400, f"the seed is wrong at {', '.join(locations)}") from None
+        behaviour, faults = self._initial
+        self._account.reset()
+        self._late_requests.clear()
+        self._quota.reset()
         self._account.behaviour = behaviour
         self._faults.clear()
         self._faults.add(*faults)
         if seed is not None:
-            plant(self._account, seed)
-        return self._written_down(request)
+            load_seed(self._account, seed)
+        return self._dump_account(request)
 
 
 def _check_caller(request: Request) -> None:
     """403 for other machines, and for web pages that a browser on this one shows."""
     caller = request.environ.get("REMOTE_ADDR") or "127.0.0.1"
     host = request.host.rpartition(":")[0].strip("[]") or request.host
-    if not _is_here(caller) or "Origin" in request.headers or not (host == "localhost" or _is_here(host)):
-        raise _RefusedError(403, "this is for programs on this machine alone")
+    if (
+        not _is_loopback(caller)
+        or "Origin" in request.headers
+        or not (host == "localhost" or _is_loopback(host))
+    ):
+        raise _ControlError(403, "this is for programs on this machine alone")
 
 
-def _is_here(address: str) -> bool:
+def _is_loopback(address: str) -> bool:
     try:
         return ip_address(address).is_loopback
     except ValueError:
         return False
 
 
-def _secrets(request: Request) -> bool:
-    return request.args.get("secrets") == _SHOWN
+def _shows_secrets(request: Request) -> bool:
+    return request.args.get("secrets") == _SHOW_SECRETS
 
 
-def _exchange(exchange: Exchange, show_secrets: bool) -> dict[str, Any]:
-    told = asdict(exchange) | {"effects": [str(effect) for effect in exchange.effects]}
-    return told if show_secrets else {**told, "body": masked(exchange.body)}
+def _render_entry(entry: HistoryEntry, show_secrets: bool) -> dict[str, Any]:
+    rendered = asdict(entry) | {"effects": [str(effect) for effect in entry.effects]}
+    return rendered if show_secrets else {**rendered, "body": mask_secrets(entry.body)}
 
 
-def _body(request: Request) -> Any:
+def _parse_body(request: Request) -> Any:
     """The parsed body, None where there is none; plain text is a list of its lines."""
     text = request.get_data(cache=False).decode("utf-8", "replace")
     if not text.strip():
@@ -188,8 +200,8 @@ def _body(request: Request) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _RefusedError(400, "the body is not JSON") from None
+        raise _ControlError(400, "the body is not JSON") from None
 
 
-def _json(content: Any, status: int) -> Outgoing:
-    return Outgoing(status, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())
+def _json_response(content: Any, status: int) -> HttpResponse:
+    return HttpResponse(status, (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode())

@@ -46,11 +46,11 @@ class Destination(DestinationSettings):
     patched: bool = False
 
     @property
-    def tunnelled(self) -> bool:
+    def is_tunnelled(self) -> bool:
         """Whether it is reached through an SSH tunnel."""
         return "SshTunnel" in (self.networking_method, self.config.get("connection_type"))
 
     @property
-    def behind_private_link(self) -> bool:
+    def is_behind_private_link(self) -> bool:
         """Whether it is reached through a private link."""
         return "PrivateLink" in (self.networking_method, self.config.get("connection_type"))

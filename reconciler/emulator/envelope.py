@@ -26,7 +26,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         """The JSON text of the envelope."""
         envelope: dict[str, Any] = {"code": self.code}
         if self.message:
@@ -36,7 +36,7 @@ class Reply:
         return json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the program
+class ErrorReply(Exception):  # noqa: N818 - an answer, not a fault of the program
     """A request is answered with an error, and whatever it did so far is undone."""
 
     def __init__(self, reply: Reply) -> None:
@@ -44,31 +44,31 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault of the program
         self.reply = reply
 
 
-def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Refusal:
+def error_reply(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> ErrorReply:
     """Any error answer."""
-    return Refusal(Reply(status, message, code=code, headers=headers or {}))
+    return ErrorReply(Reply(status, message, code=code, headers=headers or {}))
 
 
-def invalid_input(message: str) -> Refusal:
+def invalid_input(message: str) -> ErrorReply:
     """400: something in the request does not hold."""
-    return refusal(400, INVALID_INPUT, message)
+    return error_reply(400, INVALID_INPUT, message)
 
 
-def required(name: str) -> Refusal:
+def missing_field(name: str) -> ErrorReply:
     """400: a field must be there."""
     return invalid_input(f"Field '{name}' is required")
 
 
-def unusable(name: str) -> Refusal:
+def invalid_field(name: str) -> ErrorReply:
     """400: a field has a value that cannot be read."""
     return invalid_input(f"Invalid value of field '{name}'")
 
 
-def conflict(message: str) -> Refusal:
+def conflict(message: str) -> ErrorReply:
     """409: the state of the account does not allow it."""
-    return refusal(409, CONFLICT, message)
+    return error_reply(409, CONFLICT, message)
 
 
-def not_found(entity: str, identifier: str) -> Refusal:
+def not_found(entity: str, identifier: str) -> ErrorReply:
     """404 with a code of its own for each kind of object, as in `NotFound_Group`."""
-    return refusal(404, f"NotFound_{entity}", f"Cannot find entity '{entity}' with id '{identifier}'")
+    return error_reply(404, f"NotFound_{entity}", f"Cannot find entity '{entity}' with id '{identifier}'")

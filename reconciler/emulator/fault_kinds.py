@@ -41,7 +41,7 @@ PHASE_MEANINGS: Mapping[Phase, str] = MappingProxyType(
 )
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What happens."""
 
     RESET = "reset"
@@ -69,7 +69,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class FaultSpec:
     """What a kind allows. The first phase is the usual one; `numbers` bounds a numeric argument;
     `default` of None makes the argument necessary, and no `argument` name forbids it."""
 
@@ -78,78 +78,83 @@ class Traits:
     argument: str = ""
     default: str | None = None
     numbers: tuple[float, float] | None = None
-    whole: bool = True
+    is_integer: bool = True
     options: tuple[str, ...] = ()
 
 
-_WHILE_ANSWERING = (
+_RESPONSE_PHASES = (
     Phase.AFTER_EFFECT,
     Phase.BEFORE_EFFECT,
     Phase.MID_HEADERS,
     Phase.MID_BODY,
     Phase.AFTER_ANSWER,
 )
-_ANYWHERE = (*_WHILE_ANSWERING, Phase.AT_ACCEPT)
-_INSTEAD = (Phase.BEFORE_EFFECT, Phase.AFTER_EFFECT)
-_ANSWER = (Phase.AFTER_EFFECT,)
-_BYTES_INSTEAD = (Phase.AFTER_EFFECT, Phase.BEFORE_EFFECT, Phase.AT_ACCEPT)
+_ALL_PHASES = (*_RESPONSE_PHASES, Phase.AT_ACCEPT)
+_REPLACEMENT_PHASES = (Phase.BEFORE_EFFECT, Phase.AFTER_EFFECT)
+_BODY_PHASES = (Phase.AFTER_EFFECT,)
+_RAW_BYTES_PHASES = (Phase.AFTER_EFFECT, Phase.BEFORE_EFFECT, Phase.AT_ACCEPT)
 
-TRAITS: Mapping[Kind, Traits] = MappingProxyType(
+FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
     {
-        Kind.RESET: Traits("the connection is cut with RST", _ANYWHERE),
-        Kind.CLOSE: Traits("the connection is closed in good order", _ANYWHERE),
-        Kind.HANG: Traits(
+        FaultKind.RESET: FaultSpec("the connection is cut with RST", _ALL_PHASES),
+        FaultKind.CLOSE: FaultSpec("the connection is closed in good order", _ALL_PHASES),
+        FaultKind.HANG: FaultSpec(
             "nothing more comes for so many seconds, then the connection closes",
-            _ANYWHERE,
+            _ALL_PHASES,
             "SECONDS",
             "60",
             (0, 600),
-            whole=False,
+            is_integer=False,
         ),
-        Kind.DRIP: Traits(
+        FaultKind.DRIP: FaultSpec(
             "the answer comes at so many bytes per second; cut off after `seconds=`",
             (Phase.MID_BODY, Phase.MID_HEADERS),
             "RATE",
             "10",
             (0.1, 1e6),
-            whole=False,
+            is_integer=False,
             options=("seconds",),
         ),
-        Kind.TRUNCATE: Traits("the body ends before its Content-Length", (Phase.MID_BODY,)),
-        Kind.GARBAGE: Traits("bytes that are no HTTP", _BYTES_INSTEAD),
-        Kind.TLS_GARBAGE: Traits("bytes that look like a broken TLS record", _BYTES_INSTEAD),
-        Kind.STATUS: Traits(
+        FaultKind.TRUNCATE: FaultSpec("the body ends before its Content-Length", (Phase.MID_BODY,)),
+        FaultKind.GARBAGE: FaultSpec("bytes that are no HTTP", _RAW_BYTES_PHASES),
+        FaultKind.TLS_GARBAGE: FaultSpec("bytes that look like a broken TLS record", _RAW_BYTES_PHASES),
+        FaultKind.STATUS: FaultSpec(
             "an error answer; `body=` is envelope, html, text or empty",
-            _INSTEAD,
+            _REPLACEMENT_PHASES,
             "CODE",
             None,
             (200, 599),
             options=("code", "message", "retry-after", "body"),
         ),
-        Kind.REDIRECT: Traits(
-            "a redirect; `to=` is the new address", _INSTEAD, "CODE", "302", (300, 399), options=("to",)
+        FaultKind.REDIRECT: FaultSpec(
+            "a redirect; `to=` is the new address",
+            _REPLACEMENT_PHASES,
+            "CODE",
+            "302",
+            (300, 399),
+            options=("to",),
         ),
-        Kind.ERROR_CODE: Traits(
-            "the status of success with the code of an error", _ANSWER, "CODE", "InternalServerError"
+        FaultKind.ERROR_CODE: FaultSpec(
+            "the status of success with the code of an error", _BODY_PHASES, "CODE", "InternalServerError"
         ),
-        Kind.NOT_JSON: Traits("the status of success with a page of HTML", _ANSWER),
-        Kind.EMPTY_BODY: Traits("the status of success with no body", _ANSWER),
-        Kind.DUPLICATE_KEYS: Traits(
-            "keys stand twice in the answer, the second time with another value", _ANSWER
+        FaultKind.NOT_JSON: FaultSpec("the status of success with a page of HTML", _BODY_PHASES),
+        FaultKind.EMPTY_BODY: FaultSpec("the status of success with no body", _BODY_PHASES),
+        FaultKind.DUPLICATE_KEYS: FaultSpec(
+            "keys stand twice in the answer, the second time with another value", _BODY_PHASES
         ),
-        Kind.WRONG_TYPES: Traits("every value of the answer has another type", _ANSWER),
-        Kind.OTHER_ID: Traits("the answer tells of another object", _ANSWER),
-        Kind.GZIP_BOMB: Traits(
-            "a small answer that unpacks to so many MiB", _ANSWER, "MIB", "100", (1, 2048)
+        FaultKind.WRONG_TYPES: FaultSpec("every value of the answer has another type", _BODY_PHASES),
+        FaultKind.OTHER_ID: FaultSpec("the answer tells of another object", _BODY_PHASES),
+        FaultKind.GZIP_BOMB: FaultSpec(
+            "a small answer that unpacks to so many MiB", _BODY_PHASES, "MIB", "100", (1, 2048)
         ),
-        Kind.STALE: Traits(
-            "so many reads behind a write answer the state before it", _ANSWER, "READS", "1", (1, 10_000)
+        FaultKind.STALE: FaultSpec(
+            "so many reads behind a write answer the state before it", _BODY_PHASES, "READS", "1", (1, 10_000)
         ),
-        Kind.MISSING_ITEM: Traits("a list page leaves out its last item", _ANSWER),
-        Kind.ITEM_TWICE: Traits("a list page has its last item twice", _ANSWER),
-        Kind.CURSOR_LOOP: Traits("a list page leads on to itself, for ever", _ANSWER),
-        Kind.EMPTY_PAGE: Traits("a list page is empty and yet leads on", _ANSWER),
-        Kind.EMPTY_LIST: Traits("a list is empty", _ANSWER),
+        FaultKind.MISSING_ITEM: FaultSpec("a list page leaves out its last item", _BODY_PHASES),
+        FaultKind.ITEM_TWICE: FaultSpec("a list page has its last item twice", _BODY_PHASES),
+        FaultKind.CURSOR_LOOP: FaultSpec("a list page leads on to itself, for ever", _BODY_PHASES),
+        FaultKind.EMPTY_PAGE: FaultSpec("a list page is empty and yet leads on", _BODY_PHASES),
+        FaultKind.EMPTY_LIST: FaultSpec("a list is empty", _BODY_PHASES),
     }
 )
 
@@ -158,68 +163,82 @@ EFFECT_AFTER = "effect-after"
 EFFECT_AFTER_MEANING = (
     f"{EFFECT_AFTER}=SECONDS behind any before-effect: a write takes effect all the same, so much later"
 )
-_LATEST_EFFECT = (0.0, 86_400.0)
+_EFFECT_DELAY_BOUNDS = (0.0, 86_400.0)
 
-BODIES = ("envelope", "html", "text", "empty")
+BODY_FORMS = ("envelope", "html", "text", "empty")
 """What the body of a `status` fault can be."""
 
-_DRIP_SECONDS = (0.0, 600.0)
+_DRIP_BOUNDS = (0.0, 600.0)
 
-ON_THE_LINE = frozenset(
-    {Kind.RESET, Kind.CLOSE, Kind.HANG, Kind.DRIP, Kind.TRUNCATE, Kind.GARBAGE, Kind.TLS_GARBAGE}
+CONNECTION_FAULTS = frozenset(
+    {
+        FaultKind.RESET,
+        FaultKind.CLOSE,
+        FaultKind.HANG,
+        FaultKind.DRIP,
+        FaultKind.TRUNCATE,
+        FaultKind.GARBAGE,
+        FaultKind.TLS_GARBAGE,
+    }
 )
 """Kinds that happen to the connection. All others are answers."""
 
-ON_LISTS = frozenset({Kind.MISSING_ITEM, Kind.ITEM_TWICE, Kind.CURSOR_LOOP, Kind.EMPTY_PAGE, Kind.EMPTY_LIST})
+LIST_FAULTS = frozenset(
+    {
+        FaultKind.MISSING_ITEM,
+        FaultKind.ITEM_TWICE,
+        FaultKind.CURSOR_LOOP,
+        FaultKind.EMPTY_PAGE,
+        FaultKind.EMPTY_LIST,
+    }
+)
 
 
-def argument_of(kind: Kind, written: str) -> str:
+def resolve_argument(kind: FaultKind, text: str) -> str:
     """The argument of a kind, its default where nothing was written. Raises FaultError."""
-    traits = TRAITS[kind]
-    if not traits.argument:
-        if written:
-            raise FaultError(
-                f"`{kind}` takes nothing more, and there is `{written}`", f"write `{kind}` alone"
-            )
+    spec = FAULT_SPECS[kind]
+    if not spec.argument:
+        if text:
+            raise FaultError(f"`{kind}` takes nothing more, and there is `{text}`", f"write `{kind}` alone")
         return ""
-    if not written and traits.default is None:
-        raise FaultError(f"`{kind}` needs a {traits.argument.lower()}", f"write for example `{kind} 503`")
-    value = written or traits.default or ""
-    if traits.numbers is not None:
-        _check_number(f"{kind} ", value, traits.numbers, whole=traits.whole)
+    if not text and spec.default is None:
+        raise FaultError(f"`{kind}` needs a {spec.argument.lower()}", f"write for example `{kind} 503`")
+    value = text or spec.default or ""
+    if spec.numbers is not None:
+        _check_number(f"{kind} ", value, spec.numbers, is_integer=spec.is_integer)
     return value
 
 
-def options_of(kind: Kind) -> tuple[str, ...]:
+def list_options(kind: FaultKind) -> tuple[str, ...]:
     """The names of the options that a kind has."""
-    traits = TRAITS[kind]
-    return (*traits.options, EFFECT_AFTER) if Phase.BEFORE_EFFECT in traits.phases else traits.options
+    spec = FAULT_SPECS[kind]
+    return (*spec.options, EFFECT_AFTER) if Phase.BEFORE_EFFECT in spec.phases else spec.options
 
 
-def check_option(kind: Kind, name: str, value: str) -> None:
+def check_option(kind: FaultKind, name: str, value: str) -> None:
     """Raise FaultError for an option that a kind does not have, or a value that it cannot have."""
-    options = options_of(kind)
+    options = list_options(kind)
     if name not in options:
         known = ", ".join(f"`{each}=`" for each in options)
         raise FaultError(f"`{kind}` has no option `{name}`", f"it has {known or 'none'}")
     if name == "seconds":
-        _check_number(f"{kind} ", value, _DRIP_SECONDS, whole=False)
+        _check_number(f"{kind} ", value, _DRIP_BOUNDS, is_integer=False)
     if name == EFFECT_AFTER:
-        _check_number(f"{EFFECT_AFTER}=", value, _LATEST_EFFECT, whole=False)
-    if name == "body" and value not in BODIES:
-        known = ", ".join(f"`{each}`" for each in BODIES)
+        _check_number(f"{EFFECT_AFTER}=", value, _EFFECT_DELAY_BOUNDS, is_integer=False)
+    if name == "body" and value not in BODY_FORMS:
+        known = ", ".join(f"`{each}`" for each in BODY_FORMS)
         raise FaultError(f"`body={value}` is not possible", f"it can be {known}")
 
 
-def _check_number(word: str, value: str, bounds: tuple[float, float], *, whole: bool) -> None:
-    least, most = bounds
+def _check_number(prefix: str, value: str, bounds: tuple[float, float], *, is_integer: bool) -> None:
+    minimum, maximum = bounds
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not least <= number <= most or (whole and not number.is_integer()):
-        sort = "a whole number" if whole else "a number"
+    if not minimum <= number <= maximum or (is_integer and not number.is_integer()):
+        noun = "a whole number" if is_integer else "a number"
         raise FaultError(
-            f"`{word}{value}` is not possible",
-            f"write {sort} from {least:g} to {most:g} behind `{word.strip()}`",
+            f"`{prefix}{value}` is not possible",
+            f"write {noun} from {minimum:g} to {maximum:g} behind `{prefix.strip()}`",
         )

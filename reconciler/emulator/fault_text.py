@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.emulator.fault_kinds import TRAITS, FaultError, Kind, Phase
+from reconciler.emulator.fault_kinds import FAULT_SPECS, FaultError, FaultKind, Phase
 from reconciler.emulator.faults import ANY, METHODS, Fault
-from reconciler.model.nearest import nearest
+from reconciler.model.suggestions import find_nearest
 
-SHAPE = "METHOD PATH [#N | #N..M | every N] [times N] [PHASE] KIND [ARGUMENT] [OPTION=VALUE …]"
+FAULT_SYNTAX = "METHOD PATH [#N | #N..M | every N] [times N] [PHASE] KIND [ARGUMENT] [OPTION=VALUE …]"
 
 _COUNT = re.compile(r"#(\d{1,9})(\.\.(\d{1,9})?)?")
 _OPTION = re.compile(r"([a-z-]+)=(.*)", re.DOTALL)
@@ -24,11 +24,13 @@ def parse_fault(text: str) -> Fault:
     try:
         words = shlex.split(text)
     except ValueError:
-        raise FaultError("a quotation mark is not closed", f"write `{SHAPE}`") from None
+        raise FaultError("a quotation mark is not closed", f"write `{FAULT_SYNTAX}`") from None
     if len(words) < 3:
-        raise FaultError(f"`{text}` is no fault", f"write `{SHAPE}`, for example `POST /v1/groups #1 reset`")
-    reading = _Reading(words[2:])
-    return Fault(method=_method(words[0]), path=_path(words[1]), **reading.finish())
+        raise FaultError(
+            f"`{text}` is no fault", f"write `{FAULT_SYNTAX}`, for example `POST /v1/groups #1 reset`"
+        )
+    parser = _FaultParser(words[2:])
+    return Fault(method=_parse_method(words[0]), path=_parse_path(words[1]), **parser.parse())
 
 
 def parse_faults(lines: Iterable[str]) -> list[Fault]:
@@ -37,13 +39,13 @@ def parse_faults(lines: Iterable[str]) -> list[Fault]:
     return [parse_fault(line) for line in stripped if line and not line.startswith("#")]
 
 
-def _method(word: str) -> str:
+def _parse_method(word: str) -> str:
     if word.upper() in METHODS or word == ANY:
         return word.upper()
-    raise FaultError(f"`{word}` is no method", _meant(word.upper(), (*METHODS, ANY)))
+    raise FaultError(f"`{word}` is no method", _suggest(word.upper(), (*METHODS, ANY)))
 
 
-def _path(word: str) -> str:
+def _parse_path(word: str) -> str:
     if word == ANY or word.startswith("/"):
         return word
     raise FaultError(
@@ -51,55 +53,55 @@ def _path(word: str) -> str:
     )
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
+def _suggest(word: str, known: Iterable[str]) -> str:
     known = tuple(known)
-    found = nearest(word, known)
-    listed = ", ".join(f"`{each}`" for each in known)
-    return f"did you mean `{found}`?" if found else f"known are {listed}"
+    suggestion = find_nearest(word, known)
+    options = ", ".join(f"`{option}`" for option in known)
+    return f"did you mean `{suggestion}`?" if suggestion else f"known are {options}"
 
 
 @dataclass(slots=True)
-class _Reading:
+class _FaultParser:
     """The words behind the path, taken one after the other."""
 
     words: list[str]
-    found: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
-    def finish(self) -> dict[str, Any]:
+    def parse(self) -> dict[str, Any]:
         """The fields of a fault."""
-        while self.words and "kind" not in self.found:
-            self._selection_or_kind(self.words.pop(0))
-        if "kind" not in self.found:
-            raise FaultError("the fault does not say what happens", _meant("", Kind))
+        while self.words and "kind" not in self.fields:
+            self._parse_selector(self.words.pop(0))
+        if "kind" not in self.fields:
+            raise FaultError("the fault does not say what happens", _suggest("", FaultKind))
         options: dict[str, str] = {}
         for word in self.words:
             option = _OPTION.fullmatch(word)
             if option:
                 options[option[1]] = option[2]
-            elif "argument" in self.found or options:
-                raise FaultError(f"`{word}` stands behind the end of the fault", f"write `{SHAPE}`")
+            elif "argument" in self.fields or options:
+                raise FaultError(f"`{word}` stands behind the end of the fault", f"write `{FAULT_SYNTAX}`")
             else:
-                self.found["argument"] = word
-        return {**self.found, "options": options}
+                self.fields["argument"] = word
+        return {**self.fields, "options": options}
 
-    def _selection_or_kind(self, word: str) -> None:
+    def _parse_selector(self, word: str) -> None:
         count = _COUNT.fullmatch(word)
         if count:
-            self.found["first"] = int(count[1])
-            self.found["last"] = int(count[3]) if count[3] else None if count[2] else int(count[1])
+            self.fields["first"] = int(count[1])
+            self.fields["last"] = int(count[3]) if count[3] else None if count[2] else int(count[1])
         elif word in ("every", "times"):
-            self.found[word] = self._number_behind(word)
+            self.fields[word] = self._parse_number(word)
         elif word in set(Phase):
-            self.found["phase"] = Phase(word)
-        elif word in TRAITS:
-            self.found["kind"] = Kind(word)
+            self.fields["phase"] = Phase(word)
+        elif word in FAULT_SPECS:
+            self.fields["kind"] = FaultKind(word)
         else:
             raise FaultError(
                 f"`{word}` is neither a phase nor a kind of fault",
-                _meant(word, (*Phase, *Kind, "every", "times")),
+                _suggest(word, (*Phase, *FaultKind, "every", "times")),
             )
 
-    def _number_behind(self, word: str) -> int:
+    def _parse_number(self, word: str) -> int:
         number = self.words.pop(0) if self.words else ""
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise FaultError(f"`{word}` needs a number behind it", f"write for example `{word} 3`")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from reconciler.emulator.fault_kinds import (
     EFFECT_AFTER,
-    TRAITS,
+    FAULT_SPECS,
     FaultError,
-    Kind,
+    FaultKind,
     Phase,
-    argument_of,
     check_option,
+    resolve_argument,
 )
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
@@ -33,7 +33,7 @@ class Fault:
     >>> Fault(Kind.RESET, method="POST", path="/v1/destinations", first=2, last=2)
     """
 
-    kind: Kind
+    kind: FaultKind
     method: str = ANY
     path: str = ANY
     phase: Phase | None = None
@@ -45,15 +45,15 @@ class Fault:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        traits = TRAITS[self.kind]
+        spec = FAULT_SPECS[self.kind]
         if self.phase is None:
-            is_late = EFFECT_AFTER in self.options and Phase.BEFORE_EFFECT in traits.phases
-            usual = Phase.BEFORE_EFFECT if is_late else traits.phases[0]
-            object.__setattr__(self, "phase", usual)
-        elif self.phase not in traits.phases:
-            possible = ", ".join(f"`{phase}`" for phase in traits.phases)
+            is_late = EFFECT_AFTER in self.options and Phase.BEFORE_EFFECT in spec.phases
+            default_phase = Phase.BEFORE_EFFECT if is_late else spec.phases[0]
+            object.__setattr__(self, "phase", default_phase)
+        elif self.phase not in spec.phases:
+            possible = ", ".join(f"`{phase}`" for phase in spec.phases)
             raise FaultError(f"`{self.kind}` cannot happen `{self.phase}`", f"possible are {possible}")
-        argument_of(self.kind, self.argument)
+        resolve_argument(self.kind, self.argument)
         for name, value in self.options.items():
             check_option(self.kind, name, value)
         if EFFECT_AFTER in self.options and self.phase is not Phase.BEFORE_EFFECT:
@@ -76,12 +76,12 @@ class Fault:
     @property
     def number(self) -> float:
         """The argument of the kinds that take a number: a status, seconds, bytes, reads."""
-        return float(argument_of(self.kind, self.argument))
+        return float(resolve_argument(self.kind, self.argument))
 
     @property
     def text(self) -> str:
         """The argument of the kinds that take a word."""
-        return str(argument_of(self.kind, self.argument))
+        return str(resolve_argument(self.kind, self.argument))
 
     @property
     def effect_after(self) -> float | None:
@@ -92,8 +92,8 @@ class Fault:
     def __str__(self) -> str:
         words = [self.method, self.path]
         if self.first > 1 or self.last is not None:
-            only = self.last == self.first
-            words.append(f"#{self.first}" if only else f"#{self.first}..{self.last or ''}")
+            is_single = self.last == self.first
+            words.append(f"#{self.first}" if is_single else f"#{self.first}..{self.last or ''}")
         if self.every > 1:
             words.append(f"every {self.every}")
         if self.times is not None:
@@ -101,46 +101,48 @@ class Fault:
         words += [str(self.phase), str(self.kind)]
         if self.argument:
             words.append(self.argument)
-        words += [f"{name}={_quoted(value)}" for name, value in self.options.items()]
+        words += [f"{name}={_quote(value)}" for name, value in self.options.items()]
         return " ".join(words)
 
-    def concerns(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Whether requests of this method and path count."""
-        if self.kind is Kind.STALE and method != "GET":
+        if self.kind is FaultKind.STALE and method != "GET":
             return False  # a write sees the account as it is
-        return self.method in (ANY, method) and bool(_pattern(self.path).fullmatch(path))
+        return self.method in (ANY, method) and bool(_compile_path(self.path).fullmatch(path))
 
-    def selects(self, number: int, struck: int) -> bool:
+    def should_trigger(self, number: int, triggered: int) -> bool:
         """Whether the `number`-th of them is struck, after `struck` others were."""
         if number < self.first or (self.last is not None and number > self.last):
             return False
-        if self.times is not None and struck >= self.times:
+        if self.times is not None and triggered >= self.times:
             return False
         return (number - self.first + 1) % self.every == 0
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return f'"{value}"' if re.search(r"\s", value) or not value else value
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def _compile_path(path: str) -> re.Pattern[str]:
     """A path rule as an expression. Cached by `re` itself."""
     if path == ANY:
         return re.compile(".*", re.DOTALL)
     open_end = path.endswith("/**")
     segments = (path.removesuffix("/**") if open_end else path).split("/")
-    wild = (r"[^/]+" if part == ANY or part.startswith("<") else re.escape(part) for part in segments)
-    return re.compile("/".join(wild) + ("/.*" if open_end else ""))
+    parts = (
+        r"[^/]+" if segment == ANY or segment.startswith("<") else re.escape(segment) for segment in segments
+    )
+    return re.compile("/".join(parts) + ("/.*" if open_end else ""))
 
 
 @dataclass(slots=True)
-class Armed:
+class ActiveFault:
     """A fault with its count of requests and strikes so far."""
 
     fault: Fault
     seen: int = 0
-    struck: int = 0
-    reads_since: tuple[int, int] = (0, 0)
+    triggered: int = 0
+    stale_reads: tuple[int, int] = (0, 0)
 
 
 class Faults:
@@ -148,58 +150,63 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
-        self._armed = [Armed(fault) for fault in faults]
+        self._active = [ActiveFault(fault) for fault in faults]
 
     def add(self, *faults: Fault) -> None:
         """Arm further faults. Their count of requests begins now."""
         with self._lock:
-            self._armed += [Armed(fault) for fault in faults]
+            self._active += [ActiveFault(fault) for fault in faults]
 
     def clear(self) -> None:
         """Disarm all."""
         with self._lock:
-            self._armed = []
+            self._active = []
 
-    def standing(self) -> list[Armed]:
+    def active(self) -> list[ActiveFault]:
         """What is armed, with its counts."""
         with self._lock:
-            return [Armed(each.fault, each.seen, each.struck) for each in self._armed]
+            return [
+                ActiveFault(active_fault.fault, active_fault.seen, active_fault.triggered)
+                for active_fault in self._active
+            ]
 
-    def at_accept(self) -> Fault | None:
+    def trigger_at_accept(self) -> Fault | None:
         """Count one new connection; the fault that strikes it."""
-        return self._strike([each for each in self._armed if each.fault.phase is Phase.AT_ACCEPT])
+        return self._trigger(
+            [active_fault for active_fault in self._active if active_fault.fault.phase is Phase.AT_ACCEPT]
+        )
 
-    def at_request(self, method: str, path: str, writes: int) -> Fault | None:
+    def trigger_at_request(self, method: str, path: str, writes: int) -> Fault | None:
         """Count one request in every rule that it concerns; the first fault that strikes it.
 
         `writes` is how many writes the account has seen; a stale read only strikes behind one.
         """
-        if not self._armed:
+        if not self._active:
             return None
-        concerned = [
-            each
-            for each in self._armed
-            if each.fault.phase is not Phase.AT_ACCEPT and each.fault.concerns(method, path)
+        matching = [
+            active_fault
+            for active_fault in self._active
+            if active_fault.fault.phase is not Phase.AT_ACCEPT and active_fault.fault.matches(method, path)
         ]
-        return self._strike(concerned, writes)
+        return self._trigger(matching, writes)
 
-    def _strike(self, concerned: Iterable[Armed], writes: int = 0) -> Fault | None:
-        striking: Fault | None = None
+    def _trigger(self, matching: Iterable[ActiveFault], writes: int = 0) -> Fault | None:
+        triggered: Fault | None = None
         with self._lock:
-            for each in concerned:
-                each.seen += 1
-                selected = each.fault.selects(each.seen, each.struck)
-                if selected and each.fault.kind is Kind.STALE:
-                    selected = _still_stale(each, writes)
-                if selected and striking is None:
-                    each.struck += 1
-                    striking = each.fault
-        return striking
+            for active_fault in matching:
+                active_fault.seen += 1
+                triggers = active_fault.fault.should_trigger(active_fault.seen, active_fault.triggered)
+                if triggers and active_fault.fault.kind is FaultKind.STALE:
+                    triggers = _is_stale_read(active_fault, writes)
+                if triggers and triggered is None:
+                    active_fault.triggered += 1
+                    triggered = active_fault.fault
+        return triggered
 
 
-def _still_stale(armed: Armed, writes: int) -> bool:
+def _is_stale_read(active_fault: ActiveFault, writes: int) -> bool:
     """Whether this read is one of the first N since the last write."""
-    known, reads = armed.reads_since
-    reads = reads + 1 if known == writes else 1
-    armed.reads_since = (writes, reads)
-    return writes > 0 and reads <= armed.fault.number
+    known_writes, reads = active_fault.stale_reads
+    reads = reads + 1 if known_writes == writes else 1
+    active_fault.stale_reads = (writes, reads)
+    return writes > 0 and reads <= active_fault.fault.number

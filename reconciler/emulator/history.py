@@ -8,13 +8,13 @@ from typing import Any
 
 from reconciler.emulator.store import Store
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
-KEPT = 20_000
+MAX_ENTRIES = 20_000
 """Exchanges that are remembered. Long runs forget their beginning, so that memory stays flat."""
 
-_SWEEP = 1_000
+_PRUNE_INTERVAL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class HistoryEntry:
     """One request with its answer.
 
     `body` is the parsed JSON with every secret in clear, so that a test can compare it; None
@@ -54,17 +54,17 @@ class Exchange:
     effect_of: int = 0
 
     @property
-    def mutating(self) -> bool:
+    def is_mutating(self) -> bool:
         """Whether the method is one that may write."""
-        return self.method not in READING
+        return self.method not in READ_METHODS
 
 
 class History:
     """The log of exchanges, bounded."""
 
-    def __init__(self, store: Store, kept: int = KEPT) -> None:
+    def __init__(self, store: Store, max_entries: int = MAX_ENTRIES) -> None:
         self._store = store
-        self._kept = kept
+        self._max_entries = max_entries
 
     def record(  # one argument per column of the log
         self,
@@ -83,7 +83,7 @@ class History:
         effect_of: int = 0,
     ) -> int:
         """Append one exchange and return its sequence number."""
-        sequence = self._store.append_exchange(
+        sequence = self._store.append_entry(
             {
                 "at": at,
                 "method": method,
@@ -99,16 +99,16 @@ class History:
                 "effect_of": effect_of,
             }
         )
-        if sequence % _SWEEP == 0:
-            self._store.drop_exchanges(sequence - self._kept + 1)
+        if sequence % _PRUNE_INTERVAL == 0:
+            self._store.drop_entries(sequence - self._max_entries + 1)
         return sequence
 
-    def since(self, sequence: int = 0) -> list[Exchange]:
+    def list_since(self, sequence: int = 0) -> list[HistoryEntry]:
         """All exchanges behind a sequence number, oldest first."""
         return [
-            Exchange(
+            HistoryEntry(
                 sequence=number,
                 **{**body, "effects": tuple(Effect(*effect) for effect in body["effects"])},
             )
-            for number, body in self._store.exchanges(sequence)
+            for number, body in self._store.list_entries(sequence)
         ]

@@ -8,7 +8,7 @@ from importlib.resources import files
 WORDS = tuple(files("reconciler.emulator").joinpath("words.txt").read_text("utf-8").split())
 
 
-def two_words(*source: object) -> str:
+def generate_id(*source: object) -> str:
     """A pair such as `decent_dropsy`, fixed by its source: seed, counter, attempt."""
     number = int.from_bytes(digest(*source), "big")
     first = number % len(WORDS)

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from reconciler.emulator.fault_kinds import Kind
+from reconciler.emulator.fault_kinds import FaultKind
 from reconciler.emulator.faults import ANY, METHODS, Fault
 from reconciler.emulator.ids import digest
 
-SHAPE = "[METHOD PATH] 80ms | 50ms..200ms | p50=120ms p99=2s"
-LONGEST = 600.0
+LATENCY_SYNTAX = "[METHOD PATH] 80ms | 50ms..200ms | p50=120ms p99=2s"
+MAX_SECONDS = 600.0
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -26,7 +26,7 @@ class LatencyError(ValueError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.advice = f"write `{SHAPE}`"
+        self.advice = f"write `{LATENCY_SYNTAX}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,31 @@ class Latency:
     method: str = ANY
     path: str = ANY
 
-    def seconds(self, chance: float) -> float:
+    def sample(self, quantile: float) -> float:
         """The duration for a number in (0, 1): the quantile of the distribution."""
         if not self.median:
-            return self.low + (self.high - self.low) * chance
-        spread = math.log(self.p99 / self.median) / _NORMAL.inv_cdf(0.99)
-        return min(self.median * math.exp(spread * _NORMAL.inv_cdf(chance)), LONGEST)
+            return self.low + (self.high - self.low) * quantile
+        sigma = math.log(self.p99 / self.median) / _NORMAL.inv_cdf(0.99)
+        return min(self.median * math.exp(sigma * _NORMAL.inv_cdf(quantile)), MAX_SECONDS)
 
-    def concerns(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Whether requests of this method and path take so long."""
-        return Fault(Kind.CLOSE, method=self.method, path=self.path).concerns(method, path)
+        return Fault(FaultKind.CLOSE, method=self.method, path=self.path).matches(method, path)
 
 
-class Latencies:
+class LatencyRules:
     """The rules of an emulator; the last one that concerns a request holds."""
 
     def __init__(self, rules: Iterable[Latency] = (), *, seed: int = 0) -> None:
         self.rules = tuple(rules)
         self._seed = seed
 
-    def seconds(self, method: str, path: str, sequence: int) -> float:
+    def sample(self, method: str, path: str, sequence: int) -> float:
         """How long the `sequence`-th request takes. The same seed gives the same durations."""
         for rule in reversed(self.rules):
-            if rule.concerns(method, path):
+            if rule.matches(method, path):
                 number = int.from_bytes(digest(self._seed, "latency", sequence, size=8), "big")
-                return rule.seconds((number + 0.5) / 2**64)
+                return rule.sample((number + 0.5) / 2**64)
         return 0.0
 
 
@@ -80,29 +80,33 @@ def parse_latency(text: str) -> Latency:
     if path != ANY and not path.startswith("/"):
         raise LatencyError(f"`{path}` is no path")
     match words:
-        case [single] if ".." not in single:
-            fixed = _duration(single)
+        case [duration] if ".." not in duration:
+            fixed = _parse_duration(duration)
             return Latency(fixed, fixed, method=method, path=path)
         case [span]:
             low, _, high = span.partition("..")
-            return _ordered(Latency(_duration(low), _duration(high), method=method, path=path))
+            return _check_order(
+                Latency(_parse_duration(low), _parse_duration(high), method=method, path=path)
+            )
         case [median, p99] if median.startswith("p50=") and p99.startswith("p99="):
-            rule = Latency(median=_duration(median[4:]), p99=_duration(p99[4:]), method=method, path=path)
-            return _ordered(rule)
+            rule = Latency(
+                median=_parse_duration(median[4:]), p99=_parse_duration(p99[4:]), method=method, path=path
+            )
+            return _check_order(rule)
     raise LatencyError(f"`{text}` is no latency")
 
 
-def _ordered(rule: Latency) -> Latency:
+def _check_order(rule: Latency) -> Latency:
     if rule.low > rule.high or rule.median > rule.p99 or (rule.p99 and not rule.median):
         raise LatencyError("the smaller duration comes first, and a median is more than nothing")
     return rule
 
 
-def _duration(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    if found is None:
+def _parse_duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if match is None:
         raise LatencyError(f"`{text}` is no duration such as `80ms`, `2s` or `1m`")
-    seconds = float(found[1]) * _UNITS[found[2]]
-    if seconds > LONGEST:
-        raise LatencyError(f"`{text}` is longer than {LONGEST:g} seconds")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > MAX_SECONDS:
+        raise LatencyError(f"`{text}` is longer than {MAX_SECONDS:g} seconds")
     return seconds

@@ -7,42 +7,45 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 
 MASK = "******"
 
-_SECRETIVE = re.compile(r"secret|password|passphrase|_key$|token|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"secret|password|passphrase|_key$|token|credential", re.IGNORECASE)
 
 
-def masked(value: Any) -> Any:
+def mask_secrets(value: Any) -> Any:
     """A copy in which everything under the name of a secret is stars, and in a `config` everything under
     a name that no service has: it may be a secret with a slip in its name."""
     if isinstance(value, dict):
-        return {name: _masked_member(name, each) for name, each in value.items()}
+        return {name: _mask_member(name, item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(each) for each in value]
+        return [mask_secrets(item) for item in value]
     return value
 
 
-def _masked_member(name: str, value: Any) -> Any:
+def _mask_member(name: str, value: Any) -> Any:
     if value and _is_secret(name):
         return MASK
     if name == "config" and isinstance(value, dict):
-        return {key: _masked_member(key, each) if key in _fields() else MASK for key, each in value.items()}
-    return masked(value)
+        return {
+            key: _mask_member(key, item) if key in _load_sensitive_fields() else MASK
+            for key, item in value.items()
+        }
+    return mask_secrets(value)
 
 
 def _is_secret(name: str) -> bool:
     if name in ("public_key", "external_secrets_manager_id"):
         return False
-    return _fields().get(name, False) or bool(_SECRETIVE.search(name))
+    return _load_sensitive_fields().get(name, False) or bool(_SECRET_NAME.search(name))
 
 
 @cache
-def _fields() -> Mapping[str, bool]:
+def _load_sensitive_fields() -> Mapping[str, bool]:
     """Every config field of any service, and whether it is a secret of some."""
-    found: dict[str, bool] = {}
-    for service in filter(None, map(load_service, service_names())):
+    sensitive: dict[str, bool] = {}
+    for service in filter(None, map(load_service, load_service_names())):
         for name, field in service.fields.items():
-            found[name] = found.get(name, False) or field.sensitive
-    return found
+            sensitive[name] = sensitive.get(name, False) or field.sensitive
+    return sensitive

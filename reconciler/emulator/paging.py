@@ -9,69 +9,73 @@ from typing import Any
 
 from reconciler.emulator import visibility
 from reconciler.emulator.account import Account
-from reconciler.emulator.behaviour import Behaviour
-from reconciler.emulator.call import Call
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import invalid_input
 from reconciler.emulator.store import Kind, Order
+from reconciler.emulator.switches import Behaviour
 
 DEFAULT_LIMIT = 100
-LARGEST_LIMIT = 1000
-_FURTHEST = 2**31
+MAX_LIMIT = 1000
+_MAX_SKIP = 2**31
 
 
-def page(
-    account: Account, call: Call, kind: Kind, *, parent: str | None = None, label: str | None = None
+def list_page(
+    account: Account, request: ApiRequest, kind: Kind, *, parent: str | None = None, label: str | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
     """The documents of the page that a call asks for, and the key that leads on: to the next page,
     or to none. 400 for a limit or a cursor that cannot be."""
-    limit, skip = _place(account, call)
+    limit, skip = _parse_position(account, request)
     order = Order(account.behaviour.list_order)
     if visibility.is_restricted(account, kind):
-        everything = account.store.listed(kind, parent=parent, label=label, order=order)
-        return page_of(account, call, visibility.visible(account, kind, everything))
-    found = account.store.listed(kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order)
-    return found[:limit], _onward(account, skip + limit, more=len(found) > limit)
+        all_documents = account.store.list_documents(kind, parent=parent, label=label, order=order)
+        return slice_page(account, request, visibility.filter_visible(account, kind, all_documents))
+    documents = account.store.list_documents(
+        kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order
+    )
+    return documents[:limit], _build_next_cursor(account, skip + limit, more=len(documents) > limit)
 
 
-def page_of(
-    account: Account, call: Call, items: Sequence[dict[str, Any]]
+def slice_page(
+    account: Account, request: ApiRequest, items: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
     """As `page`, for a list that is no plain one of documents."""
-    limit, skip = _place(account, call)
-    return list(items[skip : skip + limit]), _onward(account, skip + limit, more=len(items) > skip + limit)
+    limit, skip = _parse_position(account, request)
+    return list(items[skip : skip + limit]), _build_next_cursor(
+        account, skip + limit, more=len(items) > skip + limit
+    )
 
 
-def _place(account: Account, call: Call) -> tuple[int, int]:
-    return _limit(call, account.behaviour), _skip(call.query.get("cursor"))
+def _parse_position(account: Account, request: ApiRequest) -> tuple[int, int]:
+    return _parse_limit(request, account.behaviour), _parse_cursor(request.query.get("cursor"))
 
 
-def _onward(account: Account, skip: int, *, more: bool) -> dict[str, str | None]:
+def _build_next_cursor(account: Account, skip: int, *, more: bool) -> dict[str, str | None]:
     if more:
-        return {"next_cursor": cursor(skip)}
+        return {"next_cursor": encode_cursor(skip)}
     return {"next_cursor": None} if account.behaviour.last_page == "null" else {}
 
 
-def cursor(skip: int) -> str:
+def encode_cursor(skip: int) -> str:
     """The cursor behind so many items."""
     return urlsafe_b64encode(b'{"skip":%d}' % skip).decode().rstrip("=")
 
 
-def _limit(call: Call, behaviour: Behaviour) -> int:
-    text = call.query.get("limit")
+def _parse_limit(request: ApiRequest, behaviour: Behaviour) -> int:
+    text = request.query.get("limit")
     if not text:
         return DEFAULT_LIMIT
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     if not (digits.isascii() and digits.isdigit()):
         raise invalid_input("Query parameter 'limit' must be a number")
     limit = sign * int(digits[:9])
-    if 1 <= limit <= LARGEST_LIMIT:
+    if 1 <= limit <= MAX_LIMIT:
         return limit
     if behaviour.limit_out_of_range == "clamped":
-        return min(max(limit, 1), LARGEST_LIMIT)
-    raise invalid_input(f"Query parameter 'limit' must be between 1 and {LARGEST_LIMIT}")
+        return min(max(limit, 1), MAX_LIMIT)
+    raise invalid_input(f"Query parameter 'limit' must be between 1 and {MAX_LIMIT}")
 
 
-def _skip(text: str | None) -> int:
+def _parse_cursor(text: str | None) -> int:
     if not text:
         return 0
     try:
@@ -79,6 +83,6 @@ def _skip(text: str | None) -> int:
         skip = position["skip"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise invalid_input("Query parameter 'cursor' is invalid") from error
-    if isinstance(skip, bool) or not isinstance(skip, int) or not 0 <= skip < _FURTHEST:
+    if isinstance(skip, bool) or not isinstance(skip, int) or not 0 <= skip < _MAX_SKIP:
         raise invalid_input("Query parameter 'cursor' is invalid")
     return skip

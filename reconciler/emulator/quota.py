@@ -10,10 +10,10 @@ from email.utils import format_datetime
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from reconciler.emulator.envelope import Refusal, refusal
+from reconciler.emulator.envelope import ErrorReply, error_reply
 from reconciler.emulator.history import Effect
 from reconciler.emulator.store import Kind
-from reconciler.model.nearest import nearest
+from reconciler.model.suggestions import find_nearest
 
 HOURLY_REQUESTS = 20_000
 
@@ -22,55 +22,55 @@ _HOUR = 3600.0
 
 Limit: TypeAlias = tuple[int, float]
 """So many within so many seconds."""
-What: TypeAlias = tuple[str, str]
+CountedEffect: TypeAlias = tuple[str, str]
 """Verb and kind of the effects that a limit counts."""
 RetryAfter: TypeAlias = Literal["seconds", "http-date", "missing", "garbage"]
 
-_TESTED = ("tested", "destination")
-_USER = ("created", "user")
-_LINK = ("created", "private-link")
+_TEST_RUNS = ("tested", "destination")
+_USER_CREATIONS = ("created", "user")
+_LINK_CREATIONS = ("created", "private-link")
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class QuotaProfile:
     """The limits of one kind of account. An account that is not `enforced` only counts, for the headers."""
 
     hourly: int = HOURLY_REQUESTS
     enforced: bool = True
-    limits: Mapping[What, tuple[Limit, ...]] = field(default_factory=dict)
+    limits: Mapping[CountedEffect, tuple[Limit, ...]] = field(default_factory=dict)
 
-    def with_creations(self, kind: str, hourly: int) -> Profile:
+    def with_creation_limit(self, kind: str, hourly: int) -> QuotaProfile:
         """This profile with a limit on what is created: some plans have one."""
-        what = ("created", kind)
-        limits = {**self.limits, what: (*self.limits.get(what, ()), (hourly, _HOUR))}
-        return Profile(self.hourly, self.enforced, limits)
+        counted = ("created", kind)
+        limits = {**self.limits, counted: (*self.limits.get(counted, ()), (hourly, _HOUR))}
+        return QuotaProfile(self.hourly, self.enforced, limits)
 
 
-OFF = Profile(enforced=False)
-PROFILES: Mapping[str, Profile] = MappingProxyType(
+UNLIMITED = QuotaProfile(enforced=False)
+PROFILES: Mapping[str, QuotaProfile] = MappingProxyType(
     {
-        "off": OFF,
-        "paid": Profile(
+        "off": UNLIMITED,
+        "paid": QuotaProfile(
             limits={
                 # Runs of setup tests, then the interactions with a source that they are as well.
-                _TESTED: ((250, _MINUTE), (2_500, _HOUR), (500, _MINUTE), (5_000, _HOUR)),
-                _USER: ((500, _HOUR),),
-                _LINK: ((5, _HOUR),),
+                _TEST_RUNS: ((250, _MINUTE), (2_500, _HOUR), (500, _MINUTE), (5_000, _HOUR)),
+                _USER_CREATIONS: ((500, _HOUR),),
+                _LINK_CREATIONS: ((5, _HOUR),),
             }
         ),
-        "trial": Profile(
+        "trial": QuotaProfile(
             hourly=500,
             limits={
-                _TESTED: ((50, _HOUR), (25, _MINUTE), (250, _HOUR)),
-                _USER: ((10, _HOUR),),
-                _LINK: ((1, _HOUR),),
+                _TEST_RUNS: ((50, _HOUR), (25, _MINUTE), (250, _HOUR)),
+                _USER_CREATIONS: ((10, _HOUR),),
+                _LINK_CREATIONS: ((1, _HOUR),),
             },
         ),
     }
 )
 
 
-class Window:
+class RollingWindow:
     """At most `limit` within any `seconds`. Keeps one time per admission, so `limit` numbers at most."""
 
     def __init__(self, limit: int, seconds: float) -> None:
@@ -78,17 +78,21 @@ class Window:
         self._seconds = seconds
         self._times: deque[float] = deque(maxlen=limit)
 
-    def left(self, now: float) -> int:
+    def count_remaining(self, now: float) -> int:
         """How many more fit now."""
         while self._times and now - self._times[0] >= self._seconds:
             self._times.popleft()
         return self.limit - len(self._times)
 
-    def wait(self, now: float) -> float:
+    def get_wait(self, now: float) -> float:
         """Seconds until the next one fits."""
-        return 0.0 if self.left(now) > 0 or not self._times else self._seconds - (now - self._times[0])
+        return (
+            0.0
+            if self.count_remaining(now) > 0 or not self._times
+            else self._seconds - (now - self._times[0])
+        )
 
-    def take(self, now: float) -> None:
+    def consume(self, now: float) -> None:
         """Count one. Where none fits, the oldest one is forgotten."""
         self._times.append(now)
 
@@ -96,51 +100,54 @@ class Window:
 class Quota:
     """What an account has left. Calls must take turns."""
 
-    def __init__(self, clock: Callable[[], datetime], profile: Profile = OFF) -> None:
+    def __init__(self, clock: Callable[[], datetime], profile: QuotaProfile = UNLIMITED) -> None:
         self._clock = clock
         self._profile = profile
-        self.renew()
+        self.reset()
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """Forget what was spent."""
         profile = self._profile
-        self._requests = Window(profile.hourly, _HOUR)
+        self._requests = RollingWindow(profile.hourly, _HOUR)
         self._windows = {
-            what: tuple(Window(*limit) for limit in limits) for what, limits in profile.limits.items()
+            counted: tuple(RollingWindow(*limit) for limit in limits)
+            for counted, limits in profile.limits.items()
         }
 
-    def admit(self, form: RetryAfter) -> None:
+    def check_requests(self, retry_after_form: RetryAfter) -> None:
         """Raise the refusal of a request for which nothing is left this hour; it costs nothing."""
-        wait = self._requests.wait(self._now()) if self._profile.enforced else 0.0
+        wait = self._requests.get_wait(self._now()) if self._profile.enforced else 0.0
         if wait > 0:
-            raise self._refusal("Rate limit of requests exceeded", wait, form)
+            raise self._rate_limit_error("Rate limit of requests exceeded", wait, retry_after_form)
 
-    def charge(self, effects: Iterable[Effect], form: RetryAfter) -> None:
+    def charge(self, effects: Iterable[Effect], retry_after_form: RetryAfter) -> None:
         """Count what a request did. Raises a refusal where it was too much, and then counts nothing;
         the caller undoes the request."""
         now = self._now()
-        spent = [window for effect in effects for window in self._windows.get((effect.verb, effect.kind), ())]
-        wait = max((window.wait(now) for window in spent), default=0.0)
+        windows = [
+            window for effect in effects for window in self._windows.get((effect.verb, effect.kind), ())
+        ]
+        wait = max((window.get_wait(now) for window in windows), default=0.0)
         if wait > 0:
-            raise self._refusal("Rate limit of this operation exceeded", wait, form)
-        for window in spent:
-            window.take(now)
+            raise self._rate_limit_error("Rate limit of this operation exceeded", wait, retry_after_form)
+        for window in windows:
+            window.consume(now)
 
-    def headers(self) -> dict[str, str]:
+    def count_request(self) -> dict[str, str]:
         """Count one request, unless there was no quota for it; what is left of the hour."""
         now = self._now()
-        if self._requests.left(now) > 0 or not self._profile.enforced:
-            self._requests.take(now)
-        left = self._requests.left(now)
-        return {"X-Rate-Limit": str(self._profile.hourly), "X-Rate-Limit-Remaining": str(left)}
+        if self._requests.count_remaining(now) > 0 or not self._profile.enforced:
+            self._requests.consume(now)
+        remaining = self._requests.count_remaining(now)
+        return {"X-Rate-Limit": str(self._profile.hourly), "X-Rate-Limit-Remaining": str(remaining)}
 
     def _now(self) -> float:
         return self._clock().timestamp()
 
-    def _refusal(self, message: str, wait: float, form: RetryAfter) -> Refusal:
+    def _rate_limit_error(self, message: str, wait: float, retry_after_form: RetryAfter) -> ErrorReply:
         headers = {}
         seconds = max(int(-(-wait // 1)), 1)
-        match form:
+        match retry_after_form:
             case "seconds":
                 headers["Retry-After"] = str(seconds)
             case "http-date":
@@ -148,7 +155,7 @@ class Quota:
                 headers["Retry-After"] = format_datetime(due, usegmt=True)
             case "garbage":
                 headers["Retry-After"] = "soon"
-        return refusal(429, "TooManyRequests", message, headers)
+        return error_reply(429, "TooManyRequests", message, headers)
 
 
 class QuotaError(ValueError):
@@ -160,25 +167,26 @@ class QuotaError(ValueError):
         self.advice = advice
 
 
-def parse_quota(text: str) -> Profile:
+def parse_quota(text: str) -> QuotaProfile:
     """A profile by its name, with hourly limits on what is created: `paid,group=100`. Raises QuotaError."""
     name, *caps = text.split(",")
     if name not in PROFILES:
-        found = nearest(name, PROFILES)
-        listed = ", ".join(f"`{each}`" for each in PROFILES)
+        suggestion = find_nearest(name, PROFILES)
+        options = ", ".join(f"`{option}`" for option in PROFILES)
         raise QuotaError(
-            f"there is no quota `{name}`", f"did you mean `{found}`?" if found else f"known are {listed}"
+            f"there is no quota `{name}`",
+            f"did you mean `{suggestion}`?" if suggestion else f"known are {options}",
         )
     profile = PROFILES[name]
     for cap in caps:
         kind, _, number = cap.partition("=")
         if kind not in set(Kind) or not (number.isascii() and number.isdigit() and int(number[:9]) > 0):
-            found = nearest(kind, Kind)
+            suggestion = find_nearest(kind, Kind)
             advice = (
-                f"did you mean `{found}`?"
-                if found and kind not in set(Kind)
+                f"did you mean `{suggestion}`?"
+                if suggestion and kind not in set(Kind)
                 else "write for example `group=100`"
             )
             raise QuotaError(f"`{cap}` is no limit on what is created", advice)
-        profile = profile.with_creations(kind, int(number))
+        profile = profile.with_creation_limit(kind, int(number))
     return profile

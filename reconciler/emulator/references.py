@@ -10,32 +10,32 @@ from reconciler.emulator.store import Kind
 
 
 @dataclass(slots=True)
-class Users:
+class Usage:
     """Connections and destinations, as they are kept."""
 
     connections: list[dict[str, Any]] = field(default_factory=list)
     destinations: list[dict[str, Any]] = field(default_factory=list)
 
-    def usage(self) -> list[dict[str, Any]]:
+    def list_items(self) -> list[dict[str, Any]]:
         """The form for answers. Destinations have no schema, and count as connections otherwise."""
         return [
-            {"connection_id": each["id"], "schema": each.get("schema"), "service": each["service"]}
-            for each in (*self.connections, *self.destinations)
+            {"connection_id": user["id"], "schema": user.get("schema"), "service": user["service"]}
+            for user in (*self.connections, *self.destinations)
         ]
 
 
-def users(account: Account, reference: str) -> dict[str, Users]:
+def find_usage(account: Account, reference: str) -> dict[str, Usage]:
     """Users by the id that the field `reference` of connections and destinations names."""
-    found: dict[str, Users] = {}
-    for connection in account.store.listed(Kind.CONNECTION):
+    usage: dict[str, Usage] = {}
+    for connection in account.store.list_documents(Kind.CONNECTION):
         if connection.get(reference):
-            found.setdefault(connection[reference], Users()).connections.append(connection)
-    for destination in account.store.listed(Kind.DESTINATION):
+            usage.setdefault(connection[reference], Usage()).connections.append(connection)
+    for destination in account.store.list_documents(Kind.DESTINATION):
         if destination.get(reference):
-            found.setdefault(destination[reference], Users()).destinations.append(destination)
-    return found
+            usage.setdefault(destination[reference], Usage()).destinations.append(destination)
+    return usage
 
 
-def users_of(account: Account, reference: str, identifier: str) -> Users:
+def get_usage(account: Account, reference: str, identifier: str) -> Usage:
     """The users of one id."""
-    return users(account, reference).get(identifier, Users())
+    return find_usage(account, reference).get(identifier, Usage())

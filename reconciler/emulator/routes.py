@@ -10,10 +10,10 @@ from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter, Map, Rule
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, refusal
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import Reply, error_reply
 
-Handler: TypeAlias = Callable[[Account, Call], Reply]
+Handler: TypeAlias = Callable[[Account, ApiRequest], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Route:
     handler: Handler
 
 
-class _Anything(BaseConverter):
+class _AnyPathConverter(BaseConverter):
     """A part of a path that may hold slashes, even at its ends: hashes are base64."""
 
     regex = r"[\s\S]+"
@@ -41,7 +41,9 @@ class Router:
             self._handlers.setdefault(route.path, {})[route.method] = route.handler
         # Methods are looked up here and not by werkzeug, which would answer HEAD and OPTIONS by itself.
         rules = [Rule(path, endpoint=path) for path in self._handlers]
-        table = Map(rules, strict_slashes=True, merge_slashes=False, converters={"anything": _Anything})
+        table = Map(
+            rules, strict_slashes=True, merge_slashes=False, converters={"anything": _AnyPathConverter}
+        )
         self._matcher = table.bind("api.fivetran.com")
 
     def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
@@ -50,10 +52,10 @@ class Router:
         try:
             rule, arguments = self._matcher.match(path, method)
         except NotFound as error:
-            raise refusal(404, "NotFound", f"Path '{path}' does not exist") from error
+            raise error_reply(404, "NotFound", f"Path '{path}' does not exist") from error
         handlers = self._handlers[rule]
         if method not in handlers:
-            raise refusal(
+            raise error_reply(
                 405,
                 "MethodNotAllowed",
                 f"Method '{method}' is not supported here",

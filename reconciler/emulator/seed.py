@@ -11,28 +11,28 @@ from pydantic_core import PydanticCustomError
 from reconciler.emulator import setup_tests, targets
 from reconciler.emulator.account import Account, Identity
 from reconciler.emulator.destination import Destination, DestinationSettings
-from reconciler.emulator.masking import masked
+from reconciler.emulator.masking import mask_secrets
 from reconciler.emulator.resources import connections, groups, read_only
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
-_NAMES = ("Ada", "Lovelace")
+_DEFAULT_NAMES = ("Ada", "Lovelace")
 _ALWAYS_WRITTEN = frozenset({"service", "region", "time_zone_offset"})
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class _Entry(BaseModel):
+class _SeedModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SeedAccount(_Entry):
+class SeedAccount(_SeedModel):
     """Who the account is."""
 
     id: _Text
     name: str = ""
 
 
-class SeedUser(_Entry):
+class SeedUser(_SeedModel):
     """Somebody besides the owner of the account."""
 
     email: _Text
@@ -42,21 +42,21 @@ class SeedUser(_Entry):
     active: bool = True
 
 
-class SeedMember(_Entry):
+class SeedMember(_SeedModel):
     """A user in a group."""
 
     email: _Text
     role: _Text
 
 
-class SeedConnection(_Entry):
+class SeedConnection(_SeedModel):
     """Something that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
 
     service: _Text
     schema_name: Annotated[_Text, Field(alias="schema")]
 
 
-class SeedGroup(_Entry):
+class SeedGroup(_SeedModel):
     """A group. Without an `id` it gets one like any other."""
 
     name: _Text
@@ -67,7 +67,7 @@ class SeedGroup(_Entry):
     users: list[SeedMember] = []
 
 
-class SeedScript(_Entry):
+class SeedScript(_SeedModel):
     """What the coming runs of setup tests find: for one group by name, else for whichever comes."""
 
     group: _Text | None = None
@@ -75,7 +75,7 @@ class SeedScript(_Entry):
     finally_always: list[SetupTest] | None = None
 
 
-class Seed(_Entry):
+class Seed(_SeedModel):
     """An account."""
 
     version: Literal[1]
@@ -86,42 +86,44 @@ class Seed(_Entry):
 
     @field_validator("groups")
     @classmethod
-    def _unambiguous(cls, groups: list[SeedGroup]) -> list[SeedGroup]:
+    def _check_unique_ids(cls, groups: list[SeedGroup]) -> list[SeedGroup]:
         ids = Counter(group.id for group in groups if group.id is not None)
-        twice = [identifier for identifier, number in ids.items() if number > 1]
-        if twice:
+        duplicates = [identifier for identifier, number in ids.items() if number > 1]
+        if duplicates:
             raise PydanticCustomError(
                 "invalid-seed",
                 "two groups have the id `{id}`",
-                {"id": twice[0], "help": "give each group an id of its own, or none"},
+                {"id": duplicates[0], "help": "give each group an id of its own, or none"},
             )
         return groups
 
 
-def plant(account: Account, seed: Seed) -> None:
+def load_seed(account: Account, seed: Seed) -> None:
     """Put everything of a seed into an account, all or nothing. Nothing of it is in the history."""
     with account.store.transaction():
         if seed.account is not None:
             identity = account.identity
-            account.become(Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id))
+            account.set_identity(
+                Identity(seed.account.id, seed.account.name or seed.account.id, identity.user_id)
+            )
         for user in seed.users:
             read_only.add_user(
                 account, user.email, (user.given_name, user.family_name), user.role, user.active
             )
         for group in seed.groups:
-            _plant_group(account, group)
+            _load_group(account, group)
         for script in seed.setup_tests:
-            target = targets.target(group_name=script.group or None)
-            setup_tests.script(account, target, script.runs, finally_always=script.finally_always)
+            target = targets.build_target(group_name=script.group or None)
+            setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
         account.take_effects()
 
 
-def _plant_group(account: Account, group: SeedGroup) -> None:
-    planted = groups.add(account, group.name, group.id)
-    identifier = planted["id"]
+def _load_group(account: Account, group: SeedGroup) -> None:
+    stored = groups.add(account, group.name, group.id)
+    identifier = stored["id"]
     if group.created_at:
-        planted["created_at"] = group.created_at
-        account.store.replace(Kind.GROUP, identifier, planted, label=group.name)
+        stored["created_at"] = group.created_at
+        account.store.replace(Kind.GROUP, identifier, stored, label=group.name)
     if group.destination is not None:
         was_healthy = group.destination.setup_status != "incomplete"
         settings = group.destination.document()
@@ -130,12 +132,14 @@ def _plant_group(account: Account, group: SeedGroup) -> None:
     for connection in group.connections:
         connections.add(account, identifier, connection.service, connection.schema_name)
     for member in group.users:
-        known = read_only.find_user(account, member.email)
-        user_id = known["id"] if known else read_only.add_user(account, member.email, _NAMES, None, True)
+        user = read_only.find_user(account, member.email)
+        user_id = (
+            user["id"] if user else read_only.add_user(account, member.email, _DEFAULT_NAMES, None, True)
+        )
         groups.add_member(account, identifier, user_id, member.role)
 
 
-def written_down(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
+def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
     """The account in the form of a seed. Secrets are stars unless asked for."""
     with account.store.transaction():
         seed: dict[str, Any] = {
@@ -144,28 +148,30 @@ def written_down(account: Account, *, show_secrets: bool = False) -> dict[str, A
         }
         seed["users"] = [
             {name: user[name] for name in ("email", "given_name", "family_name", "role", "active")}
-            for user in account.store.listed(Kind.USER)
+            for user in account.store.list_documents(Kind.USER)
             if user["id"] != account.identity.user_id
         ]
-        seed["groups"] = [_written_group(account, group) for group in account.store.listed(Kind.GROUP)]
-    written = {name: value for name, value in seed.items() if value != []}
-    return written if show_secrets else {**written, "groups": masked(written.get("groups", []))}
+        seed["groups"] = [_dump_group(account, group) for group in account.store.list_documents(Kind.GROUP)]
+    content = {name: value for name, value in seed.items() if value != []}
+    return content if show_secrets else {**content, "groups": mask_secrets(content.get("groups", []))}
 
 
-def _written_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
-    written = {name: group[name] for name in ("id", "name", "created_at")}
+def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
+    content = {name: group[name] for name in ("id", "name", "created_at")}
     document = account.store.find(Kind.DESTINATION, group["id"])
     if document is not None:
-        written["destination"] = _chosen_settings(document)
-    found = account.store.listed(Kind.CONNECTION, parent=group["id"])
-    if found:
-        written["connections"] = [{name: each[name] for name in ("service", "schema")} for each in found]
-    people = [
+        content["destination"] = _chosen_settings(document)
+    stored_connections = account.store.list_documents(Kind.CONNECTION, parent=group["id"])
+    if stored_connections:
+        content["connections"] = [
+            {name: each[name] for name in ("service", "schema")} for each in stored_connections
+        ]
+    members = [
         {"email": read_only.USERS.existing(account, each["user"])["email"], "role": each["role"]}
-        for each in account.store.listed(Kind.MEMBERSHIP, parent=group["id"])
+        for each in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
         if each["user"] != account.identity.user_id
     ]
-    return {**written, "users": people} if people else written
+    return {**content, "users": members} if members else content
 
 
 def _chosen_settings(document: dict[str, Any]) -> dict[str, Any]:

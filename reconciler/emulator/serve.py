@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from reconciler.emulator.delivery import LINE, Break, broken
+from reconciler.emulator.connection_faults import CLIENT_SOCKET_KEY, BrokenDelivery, break_delivery
 from reconciler.emulator.envelope import Reply
-from reconciler.emulator.fault_kinds import Kind
+from reconciler.emulator.fault_kinds import FaultKind
 from reconciler.emulator.faults import Fault, Faults
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_POLL = 0.02
+_POLL_INTERVAL = 0.02
 """Seconds until a server notices that it shall stop."""
 
-_LARGEST_READ = 16 * 1024 * 1024
+_MAX_READ_BYTES = 16 * 1024 * 1024
 """Bytes of a body that are read before the app decides; the rest stays on the line, which then closes."""
 
-_ABORT = struct.pack("ii", 1, 0)
+_LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class NotLoopbackError(ValueError):
@@ -40,26 +40,28 @@ def serve(
 ) -> None:
     """Serve until interrupted. `on_ready` gets the base URL once connections are taken; port 0 takes a
     free one. Raises NotLoopbackError, or OSError where the port is taken."""
-    with _server(app, host, port) as server:
-        on_ready(_url(server))
+    with _create_server(app, host, port) as server:
+        on_ready(_build_url(server))
         try:
             server.serve_forever()
         finally:
-            server.hang_up()
+            server.close_connections()
 
 
 @contextmanager
-def serving(app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve_in_thread(app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve from a thread for the length of a block, which gets the base URL."""
-    with _server(app, host, port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="emulator", daemon=True)
+    with _create_server(app, host, port) as server:
+        thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_INTERVAL,), name="emulator", daemon=True
+        )
         thread.start()
         try:
-            yield _url(server)
+            yield _build_url(server)
         finally:
             server.shutdown()
             thread.join()
-            server.hang_up()
+            server.close_connections()
 
 
 class _Server(ThreadedWSGIServer):
@@ -71,29 +73,29 @@ class _Server(ThreadedWSGIServer):
     def __init__(self, listener: socket.socket, host: str, port: int, app: WSGIApplication) -> None:
         super().__init__(host, port, app, handler=_Handler, fd=listener.fileno())
         self.stopping = threading.Event()
-        self._guard = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._connections_lock = threading.Lock()
+        self._connections: dict[socket.socket, threading.Thread] = {}
 
     @property
     def faults(self) -> Faults | None:
         """Those of the app, if it is one that has some."""
         return getattr(self.app, "faults", None)
 
-    def opened(self, connection: socket.socket) -> None:
+    def register(self, connection: socket.socket) -> None:
         """A connection is served from now on, by this thread."""
-        with self._guard:
-            self._open[connection] = threading.current_thread()
+        with self._connections_lock:
+            self._connections[connection] = threading.current_thread()
 
-    def closed(self, connection: socket.socket) -> None:
+    def unregister(self, connection: socket.socket) -> None:
         """It is over."""
-        with self._guard:
-            self._open.pop(connection, None)
+        with self._connections_lock:
+            self._connections.pop(connection, None)
 
-    def hang_up(self) -> None:
+    def close_connections(self) -> None:
         """End every wait and every connection, and see its thread out."""
         self.stopping.set()
-        with self._guard:
-            remaining = dict(self._open)
+        with self._connections_lock:
+            remaining = dict(self._connections)
         for connection in remaining:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -115,36 +117,36 @@ class _Handler(WSGIRequestHandler):
 
     def handle(self) -> None:
         """Serve requests until one side has enough."""
-        self.server.opened(self.connection)
+        self.server.register(self.connection)
         try:
-            fault = self.server.faults.at_accept() if self.server.faults else None
+            fault = self.server.faults.trigger_at_accept() if self.server.faults else None
             if fault is not None:
-                self._deliver(broken(fault, b"", b""))
+                self._deliver(break_delivery(fault, b"", b""))
                 return
             with suppress(OSError):
                 super().handle()
         finally:
-            self.server.closed(self.connection)
+            self.server.unregister(self.connection)
 
     def run_wsgi(self) -> None:
         """One request. The base class would close the connection behind each."""
-        body = self._body()
+        body = self._read_body()
         if body is None:
             self.close_connection = True
             return
         environ = self.make_environ()
         environ["wsgi.input"] = body
-        environ[LINE] = self
+        environ[CLIENT_SOCKET_KEY] = self
         self._fault = None
-        status, headers, content = _called(self.server.app, environ)
+        status, headers, content = _call_app(self.server.app, environ)
         # What was not read would be taken for the next request.
         if body is self.rfile or "HTTP_TRANSFER_ENCODING" in environ:
             self.close_connection = True
         if self.close_connection:
             headers.append(("Connection", "close"))
-        head = self._head(status, headers)
+        head = self._encode_head(status, headers)
         if self._fault is not None:
-            self._deliver(broken(self._fault, head, content))
+            self._deliver(break_delivery(self._fault, head, content))
         else:
             self.connection.sendall(head + content)
             self._drain(body)
@@ -157,7 +159,7 @@ class _Handler(WSGIRequestHandler):
         """Deliver the answer of this request as the fault says."""
         self._fault = fault
 
-    def _body(self) -> Any:
+    def _read_body(self) -> Any:
         """The body as a stream. The connection itself where its length is unknown or too large; None
         where the client went away in the middle."""
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
@@ -165,7 +167,7 @@ class _Handler(WSGIRequestHandler):
         if "Transfer-Encoding" in self.headers:
             return self.rfile
         length = self.headers.get("Content-Length", "0")
-        if not (length.isascii() and length.isdigit()) or int(length[:12]) > _LARGEST_READ:
+        if not (length.isascii() and length.isdigit()) or int(length[:12]) > _MAX_READ_BYTES:
             return self.rfile
         body = self.rfile.read(int(length))
         return io.BytesIO(body) if len(body) == int(length) else None
@@ -181,42 +183,42 @@ class _Handler(WSGIRequestHandler):
             while self.connection.recv(1 << 20):
                 pass
 
-    def _head(self, status: str, headers: list[tuple[str, str]]) -> bytes:
+    def _encode_head(self, status: str, headers: list[tuple[str, str]]) -> bytes:
         lines = [f"{name}: {value}" for name, value in headers]
         return "\r\n".join([f"{self.protocol_version} {status}", *lines, "", ""]).encode("latin-1", "replace")
 
-    def _deliver(self, breaking: Break) -> None:
+    def _deliver(self, delivery: BrokenDelivery) -> None:
         """Send what goes out, and end the connection in the way that was ordered."""
         self.close_connection = True
         with suppress(OSError):
-            if breaking.rate:
-                self._drip(breaking)
+            if delivery.rate:
+                self._drip(delivery)
             else:
-                self.connection.sendall(breaking.sent)
-        if breaking.seconds:
-            self.wait(breaking.seconds)
-        if breaking.kind is Kind.RESET:
+                self.connection.sendall(delivery.data)
+        if delivery.seconds:
+            self.wait(delivery.seconds)
+        if delivery.kind is FaultKind.RESET:
             # The stream objects of the base class hold the descriptor: only without them is close a reset.
-            bare = socket.socket(fileno=self.connection.detach())
+            raw_socket = socket.socket(fileno=self.connection.detach())
             with suppress(OSError):
-                bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-            bare.close()
+                raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+            raw_socket.close()
 
-    def _drip(self, breaking: Break) -> None:
-        self.connection.sendall(breaking.sent[: breaking.slow_from])
+    def _drip(self, delivery: BrokenDelivery) -> None:
+        self.connection.sendall(delivery.data[: delivery.drip_start])
         # Ten portions a second at most, so that a fast drip costs no more than a slow one.
-        portion = max(int(breaking.rate / 10), 1)
-        for start in range(breaking.slow_from, len(breaking.sent), portion):
-            if self.server.stopping.wait(portion / breaking.rate):
+        portion = max(int(delivery.rate / 10), 1)
+        for start in range(delivery.drip_start, len(delivery.data), portion):
+            if self.server.stopping.wait(portion / delivery.rate):
                 return
-            self.connection.sendall(breaking.sent[start : start + portion])
+            self.connection.sendall(delivery.data[start : start + portion])
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
         """Nothing below the command line prints."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """The base class would answer with a page of HTML."""
-        body = Reply(code, message or HTTPStatus(code).phrase, code="BadRequest").encoded()
+        body = Reply(code, message or HTTPStatus(code).phrase, code="BadRequest").encode()
         self.send_response(code, message)
         self.send_header("Content-Type", "application/json;charset=UTF-8")
         self.send_header("Content-Length", str(len(body)))
@@ -226,7 +228,7 @@ class _Handler(WSGIRequestHandler):
         self.close_connection = True
 
 
-def _called(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
+def _call_app(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
     """Call a WSGI app: its status, headers and whole body."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
@@ -235,13 +237,13 @@ def _called(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[t
         started[:] = [(status, headers)]
         return written.append
 
-    starting: StartResponse = start_response
-    written.extend(app(environ, starting))
+    typed_start_response: StartResponse = start_response
+    written.extend(app(environ, typed_start_response))
     status, headers = started[0]
     return status, list(headers), b"".join(written)
 
 
-def _server(app: WSGIApplication, host: str, port: int) -> _Server:
+def _create_server(app: WSGIApplication, host: str, port: int) -> _Server:
     if host != "localhost" and not _is_loopback(host):
         raise NotLoopbackError(f"{host} is not an address of this machine alone")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -257,6 +259,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _url(server: _Server) -> str:
+def _build_url(server: _Server) -> str:
     name = f"[{server.host}]" if ":" in server.host else server.host
     return f"http://{name}:{server.port}/v1"

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     CONNECTION = "connection"
     USER = "user"
     MEMBERSHIP = "membership"
-    SIGHT = "sight"
+    VISIBILITY = "sight"
     TEAM = "team"
     WEBHOOK = "webhook"
     CERTIFICATE = "certificate"
@@ -55,7 +55,7 @@ class Kind(StrEnum):
     PRIVATE_LINK = "private-link"
     SECRETS_MANAGER = "secrets-manager"
     SETUP_SCRIPT = "setup-script"
-    SURROUNDINGS = "surroundings"
+    NETWORK = "surroundings"
 
 
 class Order(StrEnum):
@@ -69,7 +69,7 @@ class Order(StrEnum):
 _ORDER_BY = {Order.CREATION: "position", Order.ID: "id", Order.NEWEST_FIRST: "position DESC"}
 
 
-_Former: TypeAlias = tuple[str, str, tuple[int, str, str, str] | None]
+_PreviousRow: TypeAlias = tuple[str, str, tuple[int, str, str, str] | None]
 """Kind and id of a document with the row that it had, None where there was none."""
 
 
@@ -82,9 +82,9 @@ class Store:
 
     def __init__(self, database: str | Path) -> None:
         self._lock = threading.RLock()
-        self._undo: list[_Former] = []
-        self._last_write: tuple[_Former, ...] = ()
-        self.writes = 0
+        self._pending_writes: list[_PreviousRow] = []
+        self._last_write: tuple[_PreviousRow, ...] = ()
+        self.write_count = 0
         try:
             self._database = sqlite3.connect(
                 database, isolation_level=None, check_same_thread=False, timeout=30.0
@@ -126,15 +126,17 @@ class Store:
         """
         with self._lock:
             if self._database.in_transaction:
-                yield from self._bracket("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+                yield from self._run_bracketed(
+                    "SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part"
+                )
             else:
-                yield from self._bracket("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
-                if self._undo:
-                    self._last_write, self._undo = tuple(self._undo), []
-                    self.writes += 1
+                yield from self._run_bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+                if self._pending_writes:
+                    self._last_write, self._pending_writes = tuple(self._pending_writes), []
+                    self.write_count += 1
 
     @contextmanager
-    def before_last_write(self) -> Iterator[None]:
+    def rewind_last_write(self) -> Iterator[None]:
         """Inside, documents are as they were before the latest transaction that changed any. Must be
         within a transaction; whatever happens inside is undone."""
         self._database.execute("SAVEPOINT past")
@@ -151,15 +153,15 @@ class Store:
             self._database.execute("ROLLBACK TO past")
             self._database.execute("RELEASE past")
 
-    def _bracket(self, begin: str, keep: str, undo: str) -> Iterator[None]:
+    def _run_bracketed(self, begin: str, commit: str, rollback: str) -> Iterator[None]:
         self._database.execute(begin)
-        done = len(self._undo)
+        pending_count = len(self._pending_writes)
         try:
             yield
-            self._database.execute(keep)
+            self._database.execute(commit)
         except BaseException:
-            del self._undo[done:]
-            for statement in undo.split("; "):
+            del self._pending_writes[pending_count:]
+            for statement in rollback.split("; "):
                 self._database.execute(statement)
             raise
 
@@ -168,25 +170,25 @@ class Store:
     ) -> None:
         """A new document. `parent` and `label` are what it can be listed by."""
         with self._lock:
-            self._undo.append((kind, identifier, None))
+            self._pending_writes.append((kind, identifier, None))
             self._database.execute(
                 "INSERT INTO documents (kind, id, parent, label, body) VALUES (?, ?, ?, ?, ?)",
-                (kind, identifier, parent, label, _written(body)),
+                (kind, identifier, parent, label, _encode_body(body)),
             )
 
     def replace(self, kind: Kind, identifier: str, body: Mapping[str, Any], *, label: str = "") -> None:
         """Another body, and label, for a document. Its place in lists stays."""
         with self._lock:
-            self._keep_former(kind, identifier)
+            self._record_previous(kind, identifier)
             self._database.execute(
                 "UPDATE documents SET body = ?, label = ? WHERE kind = ? AND id = ?",
-                (_written(body), label, kind, identifier),
+                (_encode_body(body), label, kind, identifier),
             )
 
     def remove(self, kind: Kind, identifier: str) -> bool:
         """Delete a document. False where there was none."""
         with self._lock:
-            self._keep_former(kind, identifier)
+            self._record_previous(kind, identifier)
             cursor = self._database.execute(
                 "DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
             )
@@ -201,16 +203,16 @@ class Store:
             for (identifier,) in children:
                 self.remove(kind, identifier)
 
-    def _keep_former(self, kind: Kind, identifier: str) -> None:
+    def _record_previous(self, kind: Kind, identifier: str) -> None:
         """Remember a document as it is, for those who read what was before."""
         row = self._database.execute(
             "SELECT position, parent, label, body FROM documents WHERE kind = ? AND id = ?",
             (kind, identifier),
         ).fetchone()
         if row is not None:
-            self._undo.append((kind, identifier, row))
+            self._pending_writes.append((kind, identifier, row))
 
-    def empty(self) -> None:
+    def clear(self) -> None:
         """Forget every document, counter and exchange."""
         with self._lock:
             for table in ("documents", "counters", "exchanges", "sqlite_sequence"):
@@ -222,9 +224,9 @@ class Store:
             row = self._database.execute(
                 "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
             ).fetchone()
-        return _read(row[0]) if row else None
+        return _decode_body(row[0]) if row else None
 
-    def listed(
+    def list_documents(
         self,
         kind: Kind,
         *,
@@ -235,17 +237,17 @@ class Store:
         order: Order = Order.CREATION,
     ) -> list[dict[str, Any]]:
         """Bodies, unless told otherwise in the order in which they were added."""
-        where, values = _conditions(kind, parent, label)
+        where, values = _build_where(kind, parent, label)
         with self._lock:
             rows = self._database.execute(
                 f"SELECT body FROM documents WHERE {where} ORDER BY {_ORDER_BY[order]} LIMIT ? OFFSET ?",  # noqa: S608
                 (*values, limit, skip),
             ).fetchall()
-        return [_read(row[0]) for row in rows]
+        return [_decode_body(row[0]) for row in rows]
 
     def has(self, kind: Kind, *, parent: str | None = None, label: str | None = None) -> bool:
         """Whether any such document exists."""
-        where, values = _conditions(kind, parent, label)
+        where, values = _build_where(kind, parent, label)
         with self._lock:
             row = self._database.execute(
                 f"SELECT EXISTS (SELECT 1 FROM documents WHERE {where})",  # noqa: S608
@@ -253,7 +255,7 @@ class Store:
             ).fetchone()
         return bool(row[0])
 
-    def next_number(self, counter: str) -> int:
+    def increment(self, counter: str) -> int:
         """1, 2, 3, … for each counter. Numbers of an undone transaction are given again."""
         with self._lock:
             row = self._database.execute(
@@ -263,27 +265,27 @@ class Store:
             ).fetchone()
         return int(row[0])
 
-    def append_exchange(self, body: Mapping[str, Any]) -> int:
+    def append_entry(self, body: Mapping[str, Any]) -> int:
         """Add to the log. Returns the sequence number, which starts at 1 and has no gaps."""
         with self._lock:
-            cursor = self._database.execute("INSERT INTO exchanges (body) VALUES (?)", (_written(body),))
+            cursor = self._database.execute("INSERT INTO exchanges (body) VALUES (?)", (_encode_body(body),))
             return int(cursor.lastrowid or 0)
 
-    def drop_exchanges(self, before: int) -> None:
+    def drop_entries(self, before: int) -> None:
         """Forget the log up to a sequence number, exclusive."""
         with self._lock:
             self._database.execute("DELETE FROM exchanges WHERE sequence < ?", (before,))
 
-    def exchanges(self, after: int) -> list[tuple[int, dict[str, Any]]]:
+    def list_entries(self, after: int) -> list[tuple[int, dict[str, Any]]]:
         """The log behind a sequence number."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT sequence, body FROM exchanges WHERE sequence > ? ORDER BY sequence", (after,)
             ).fetchall()
-        return [(row[0], _read(row[1])) for row in rows]
+        return [(row[0], _decode_body(row[1])) for row in rows]
 
 
-def _conditions(kind: Kind, parent: str | None, label: str | None) -> tuple[str, tuple[str, ...]]:
+def _build_where(kind: Kind, parent: str | None, label: str | None) -> tuple[str, tuple[str, ...]]:
     where, values = "kind = ?", [str(kind)]
     if parent is not None:
         where += " AND parent = ?"
@@ -294,10 +296,10 @@ def _conditions(kind: Kind, parent: str | None, label: str | None) -> tuple[str,
     return where, tuple(values)
 
 
-def _written(body: Mapping[str, Any]) -> str:
+def _encode_body(body: Mapping[str, Any]) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
-def _read(text: str) -> dict[str, Any]:
+def _decode_body(text: str) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(text)
     return body

@@ -11,15 +11,15 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.envelope import Refusal, not_found, refusal
+from reconciler.emulator.envelope import ErrorReply, error_reply, not_found
 from reconciler.emulator.ids import digest
 from reconciler.emulator.store import Kind
 
 _ALL: Final = "all"
-_GROUP_OF: Mapping[Kind, str] = {Kind.GROUP: "id", Kind.DESTINATION: "id", Kind.CONNECTION: "group_id"}
+_GROUP_ID_KEYS: Mapping[Kind, str] = {Kind.GROUP: "id", Kind.DESTINATION: "id", Kind.CONNECTION: "group_id"}
 """The key of a document under which it has the id of its group."""
-_IN_PATH = {"groups": Kind.GROUP, "destinations": Kind.DESTINATION, "connections": Kind.CONNECTION}
-_IN_BODY = {
+_PATH_KINDS = {"groups": Kind.GROUP, "destinations": Kind.DESTINATION, "connections": Kind.CONNECTION}
+_BODY_KINDS = {
     "group_id": Kind.GROUP,
     "destination_id": Kind.DESTINATION,
     "connection_id": Kind.CONNECTION,
@@ -28,53 +28,55 @@ _IN_BODY = {
 
 def is_restricted(account: Account, kind: Kind) -> bool:
     """Whether some objects of this kind may be hidden from the key."""
-    return kind in _GROUP_OF and account.behaviour.visible_groups != _ALL
+    return kind in _GROUP_ID_KEYS and account.behaviour.visible_groups != _ALL
 
 
-def visible(account: Account, kind: Kind, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def filter_visible(account: Account, kind: Kind, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The documents that the key sees."""
-    return [each for each in documents if _sees(account, each[_GROUP_OF[kind]])]
+    return [document for document in documents if _is_visible(account, document[_GROUP_ID_KEYS[kind]])]
 
 
-def show_to_its_maker(account: Account, group_id: str) -> None:
+def grant_to_creator(account: Account, group_id: str) -> None:
     """Let the key see the group that it has just made, whatever else it sees."""
     if is_restricted(account, Kind.GROUP):
-        account.store.add(Kind.SIGHT, group_id, {}, parent=group_id)
+        account.store.add(Kind.VISIBILITY, group_id, {}, parent=group_id)
 
 
 def refuse_hidden(account: Account, path: str, arguments: Mapping[str, str], body: Mapping[str, Any]) -> None:
     """Raise `Refusal` for a request about an object that the key does not see, or about what is to be made in one."""
     if not is_restricted(account, Kind.GROUP):
         return
-    for kind, identifier in _named(path, arguments, body):
+    for kind, identifier in _list_requested(path, arguments, body):
         document = account.store.find(kind, identifier)
-        if not _sees(account, identifier if document is None else document[_GROUP_OF[kind]]):
-            raise _hidden(account, kind, identifier)
+        if not _is_visible(account, identifier if document is None else document[_GROUP_ID_KEYS[kind]]):
+            raise _build_hidden_error(account, kind, identifier)
 
 
-def _named(path: str, arguments: Mapping[str, str], body: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+def _list_requested(
+    path: str, arguments: Mapping[str, str], body: Mapping[str, Any]
+) -> Iterator[tuple[Kind, str]]:
     """The objects that a request is about."""
-    kind = _IN_PATH.get(path.split("/")[2])
+    kind = _PATH_KINDS.get(path.split("/")[2])
     if kind is not None and "id" in arguments:
         yield kind, arguments["id"]
-    for key, each in _IN_BODY.items():
+    for key, body_kind in _BODY_KINDS.items():
         if isinstance(body.get(key), str):
-            yield each, body[key]
+            yield body_kind, body[key]
 
 
-def _sees(account: Account, group_id: str) -> bool:
+def _is_visible(account: Account, group_id: str) -> bool:
     group = account.store.find(Kind.GROUP, group_id)
-    if group is None or account.store.find(Kind.SIGHT, group_id) is not None:
+    if group is None or account.store.find(Kind.VISIBILITY, group_id) is not None:
         return True
-    chosen = account.behaviour.visible_groups
-    if chosen.endswith("%"):
-        return int.from_bytes(digest("visible", group_id), "big") % 100 < int(chosen.removesuffix("%"))
-    return chosen == _ALL or any(
-        fnmatchcase(text, glob.strip()) for glob in chosen.split(",") for text in (group_id, group["name"])
+    selection = account.behaviour.visible_groups
+    if selection.endswith("%"):
+        return int.from_bytes(digest("visible", group_id), "big") % 100 < int(selection.removesuffix("%"))
+    return selection == _ALL or any(
+        fnmatchcase(text, glob.strip()) for glob in selection.split(",") for text in (group_id, group["name"])
     )
 
 
-def _hidden(account: Account, kind: Kind, identifier: str) -> Refusal:
+def _build_hidden_error(account: Account, kind: Kind, identifier: str) -> ErrorReply:
     if account.behaviour.hidden_answer == "forbidden":
-        return refusal(403, "Forbidden", "The API key has no permission for this")
+        return error_reply(403, "Forbidden", "The API key has no permission for this")
     return not_found(kind.title(), identifier)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PendingApproval:
     """A certificate or SSH host key that Fivetran met and that nobody has approved yet."""
 
-    what: str
+    subject: str
     name: str
     hash: str
 
@@ -44,22 +44,22 @@ class Kind(Protocol):
 
     name: str
 
-    def field(self, path: FieldPath, service: str | None) -> Field | None:
+    def get_field(self, path: FieldPath, service: str | None) -> Field | None:
         """What the catalogue knows about a field, None where it knows nothing."""
 
-    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
         """The one normal form in which desired and observed fields are compared."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read one resource; None where it does not exist."""
 
     def create(
-        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
         """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
 
     def find(
-        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+        self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
         """Ids of everything that a creation whose answer was lost may have made. `others` were there before it."""
 

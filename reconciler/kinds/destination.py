@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.errors import NotFound
-from reconciler.catalogue.canonical import CONFIG, canonical_destination
 from reconciler.catalogue.check import SERVICE
-from reconciler.catalogue.load import destination_facts, load_service
+from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import Field
+from reconciler.catalogue.normalize import CONFIG, normalize_destination
 from reconciler.kinds.base import PendingApproval, Verification
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
@@ -18,10 +18,10 @@ from reconciler.model.resource import Desired, Observed
 from reconciler.model.value import ExternalKey, FieldPath
 
 if TYPE_CHECKING:
-    from reconciler.api import wire
+    from reconciler.api import responses
     from reconciler.api.client import Client
 
-__all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "observed_destination"]
+__all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_destination"]
 
 EXTERNAL_KEYS = "external_secrets_keys_config"
 
@@ -29,10 +29,10 @@ EXTERNAL_KEYS = "external_secrets_keys_config"
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 HEALTHY_STATUS = "connected"
-UNTRIED_STATUS = "incomplete"
+UNTESTED_STATUS = "incomplete"
 
 
-def observed_destination(destination: wire.Destination) -> Observed:
+def build_observed_destination(destination: responses.Destination) -> Observed:
     """A destination as the API answered it, flattened leaf by leaf."""
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
@@ -54,35 +54,35 @@ class DestinationKind:
 
     name = DESTINATION
 
-    def field(self, path: FieldPath, service: str | None) -> Field | None:
+    def get_field(self, path: FieldPath, service: str | None) -> Field | None:
         """The catalogue's row for a top-level or config field."""
         if path == SERVICE:
             return Field(name="service", immutable=True)
         if path[0] == CONFIG:
-            known = load_service(service) if service else None
-            return known.fields.get(path[1]) if known else None
-        return destination_facts().fields.get(path[0])
+            known_service = load_service(service) if service else None
+            return known_service.fields.get(path[1]) if known_service else None
+        return load_destination_facts().fields.get(path[0])
 
-    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
         """The one normal form in which desired and observed fields are compared."""
         service = fields.get(SERVICE)
-        return canonical_destination(load_service(service) if isinstance(service, str) else None, fields)
+        return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read one destination with its config; None where it does not exist."""
         try:
-            return observed_destination(client.destination(id))
+            return build_observed_destination(client.get_destination(id))
         except NotFound:
             return None
 
     def create(
-        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
         """Make the destination of a group. The API would run setup tests by default; they are a call of their own
         here, because they take minutes and a lost answer would lose the destination."""
         body = {
-            "group_id": parent,
-            **_nested({path: value for path, value in values.items() if value is not None}),
+            "group_id": parent_id,
+            **_build_body({path: value for path, value in values.items() if value is not None}),
             "trust_certificates": desired.trust.certificates,
             "trust_fingerprints": desired.trust.fingerprints,
             "run_setup_tests": False,
@@ -90,11 +90,11 @@ class DestinationKind:
         return client.create_destination(body).id
 
     def find(
-        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+        self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
         """The destination of the group, if there is one: its id is known before it exists."""
-        found = self.observe(client, parent) if parent else None
-        return () if found is None else (found.id,)
+        observed = self.observe(client, parent_id) if parent_id else None
+        return () if observed is None else (observed.id,)
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
         """Send the changed fields only; config is merged by the API key by key.
@@ -102,12 +102,14 @@ class DestinationKind:
         What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
         sends; where it changes nothing, null is tried.
         """
-        client.update_destination(id, {**_nested(_cleared(values)), "run_setup_tests": False})
-        emptied = [path[0] for path, value in values.items() if value is None and _nothing(path) == ""]
-        if not emptied:
+        client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
+        cleared_keys = [
+            path[0] for path, value in values.items() if value is None and _get_cleared_value(path) == ""
+        ]
+        if not cleared_keys:
             return
-        shown = client.destination(id).raw
-        still_set = {key: None for key in emptied if shown.get(key)}
+        live = client.get_destination(id).raw
+        still_set = {key: None for key in cleared_keys if live.get(key)}
         if still_set:
             client.update_destination(id, {**still_set, "run_setup_tests": False})
 
@@ -119,21 +121,25 @@ class DestinationKind:
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
         """Run setup tests with the trust that the spec grants. Nothing of that answer but the results is used, since
         the rest of it is known to be partial; the status is read afterwards (R21)."""
-        answer = client.test_destination(
+        response = client.test_destination(
             id,
             trust_certificates=desired.trust.certificates,
             trust_fingerprints=desired.trust.fingerprints,
         )
-        status = client.destination(id).setup_status.lower()
+        status = client.get_destination(id).setup_status.lower()
         return Verification(
-            checks=tuple(Check(test.title, test.status.upper(), test.message) for test in answer.setup_tests),
-            pending=tuple(approval for test in answer.setup_tests for approval in _pending(test)),
+            checks=tuple(
+                Check(test.title, test.status.upper(), test.message) for test in response.setup_tests
+            ),
+            pending=tuple(
+                approval for test in response.setup_tests for approval in _list_pending_approvals(test)
+            ),
             healthy=status == HEALTHY_STATUS,
-            untried=status == UNTRIED_STATUS,
+            untried=status == UNTESTED_STATUS,
         )
 
 
-def _nested(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
+def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
     """Leaves by path as the JSON body that the API takes."""
     body: dict[str, Any] = {}
     for path, value in values.items():
@@ -146,31 +152,33 @@ def _nested(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
     return body
 
 
-def _cleared(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+def _fill_cleared_fields(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
     """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
     string, as Fivetran's own provider does."""
-    return {path: _nothing(path) if value is None else value for path, value in values.items()}
+    return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
 
 
-def _nothing(path: FieldPath) -> Any:
+def _get_cleared_value(path: FieldPath) -> Any:
     if path[0] == CONFIG:
         return None
-    known = destination_facts().fields.get(path[0])
-    return (known.default if known else None) or ""
+    field = load_destination_facts().fields.get(path[0])
+    return (field.default if field else None) or ""
 
 
-def _pending(test: wire.SetupTest) -> list[PendingApproval]:
+def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
     """The approvals that a failed test waits for. Its details are a list for certificates, an object for a host
     key, and anything else for other tests."""
     details = test.details if isinstance(test.details, list) else [test.details]
-    offered = [each for each in details if isinstance(each, dict) and isinstance(each.get("hash"), str)]
+    approvable = [
+        detail for detail in details if isinstance(detail, dict) and isinstance(detail.get("hash"), str)
+    ]
     if test.status.upper() != "FAILED":
         return []
     return [
         PendingApproval(
-            what="certificate" if "encoded_cert" in each else "fingerprint",
-            name=str(each.get("name") or ""),
-            hash=each["hash"],
+            subject="certificate" if "encoded_cert" in detail else "fingerprint",
+            name=str(detail.get("name") or ""),
+            hash=detail["hash"],
         )
-        for each in offered
+        for detail in approvable
     ]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from reconciler.catalogue.canonical import CONFIG
-from reconciler.catalogue.load import destination_facts, load_service, service_names
-from reconciler.catalogue.model import Field, FieldType, Service, Stage
+from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
+from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
+from reconciler.catalogue.normalize import CONFIG
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
-from reconciler.spec.assemble import PROFILE
 from reconciler.spec.merge import UNSET
+from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.reference import SECRET, VALUE
 
 Schema: TypeAlias = dict[str, Any]
@@ -26,20 +26,20 @@ INHERITED = "inherited_destination"
 
 _SERVICE_CONFIG = "config_by_service"
 _NUMBER = "^[+-]?[0-9]+$"
-_TRUTH = "^(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"
+_BOOLEAN = "^(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"
 
 
-def destination_definitions() -> dict[str, Schema]:
+def build_definitions() -> dict[str, Schema]:
     """Everything that belongs below `$defs` of a schema that refers to `DESTINATION` or `INHERITED`."""
-    services = [service for name in service_names() if (service := load_service(name))]
-    settings = _settings(services)
+    services = [service for name in load_service_names() if (service := load_service(name))]
+    settings = _build_settings(services)
     profile = {"type": "string", "description": "The profile to start from."}
     return {
-        DESTINATION: _table({PROFILE: profile} | settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
-        INHERITED: _table(settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
-        _SERVICE_CONFIG: {"allOf": [_config_of(service) for service in services]},
-        SECRET: _reference(SECRET, "A secret, by the place that it comes from. It is never shown."),
-        VALUE: _reference(VALUE, "A value, by the place that it comes from. Plans show it."),
+        DESTINATION: _build_mapping({PROFILE: profile} | settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
+        INHERITED: _build_mapping(settings) | {"allOf": [ref(_SERVICE_CONFIG)]},
+        _SERVICE_CONFIG: {"allOf": [_build_service_condition(service) for service in services]},
+        SECRET: _build_reference(SECRET, "A secret, by the place that it comes from. It is never shown."),
+        VALUE: _build_reference(VALUE, "A value, by the place that it comes from. Plans show it."),
         UNSET: {
             "type": "object",
             "description": "Drops what is inherited here.",
@@ -47,7 +47,9 @@ def destination_definitions() -> dict[str, Schema]:
             "required": [UNSET],
             "additionalProperties": False,
         },
-        **{_config_name(service): _config(service) for service in services if not service.free_form},
+        **{
+            _get_config_name(service): _build_config(service) for service in services if not service.free_form
+        },
     }
 
 
@@ -56,10 +58,10 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _settings(services: Iterable[Service]) -> dict[str, Schema]:
-    fields = {name: _top_level(field) for name, field in destination_facts().fields.items()}
+def _build_settings(services: Iterable[Service]) -> dict[str, Schema]:
+    fields = {name: _build_top_level_field(field) for name, field in load_destination_facts().fields.items()}
     return {
-        "service": _service(services),
+        "service": _build_service(services),
         **fields,
         CONFIG: {
             "type": "object",
@@ -69,18 +71,18 @@ def _settings(services: Iterable[Service]) -> dict[str, Schema]:
             "type": "object",
             "description": "More fields of `config`, passed on unchecked and never shown.",
         },
-        **_options(),
+        **_build_options(),
     }
 
 
-def _service(services: Iterable[Service]) -> Schema:
+def _build_service(services: Iterable[Service]) -> Schema:
     services = list(services)
     return {
         "description": "What kind of warehouse it is.",
         "anyOf": [
             {
                 "enum": [service.name for service in services],
-                "enumDescriptions": [_about(service) for service in services],
+                "enumDescriptions": [_describe_service(service) for service in services],
             },
             ref(VALUE),
             ref(SECRET),
@@ -89,23 +91,23 @@ def _service(services: Iterable[Service]) -> Schema:
     }
 
 
-def _about(service: Service) -> str:
-    return f"{service.title}. {service.description}{_outdated(service)}"
+def _describe_service(service: Service) -> str:
+    return f"{service.title}. {service.description}{_describe_stage(service)}"
 
 
-def _outdated(service: Service) -> str:
-    if service.stage is Stage.CURRENT:
+def _describe_stage(service: Service) -> str:
+    if service.stage is ServiceStage.CURRENT:
         return ""
     return f" ({service.stage}" + (f"; use {service.successor})" if service.successor else ")")
 
 
-def _config_of(service: Service) -> Schema:
+def _build_service_condition(service: Service) -> Schema:
     """What follows from the service, where it is written in the same block."""
     then: Schema = {}
     if not service.free_form:
-        then[CONFIG] = ref(_config_name(service))
-    if service.stage is not Stage.CURRENT:
-        message = f"{service.name} is outdated{_outdated(service)}"
+        then[CONFIG] = ref(_get_config_name(service))
+    if service.stage is not ServiceStage.CURRENT:
+        message = f"{service.name} is outdated{_describe_stage(service)}"
         then["service"] = {"deprecated": True, "deprecationMessage": message}
     return {
         "if": {"properties": {"service": {"const": service.name}}, "required": ["service"]},
@@ -113,71 +115,76 @@ def _config_of(service: Service) -> Schema:
     }
 
 
-def _config_name(service: Service) -> str:
+def _get_config_name(service: Service) -> str:
     return f"config_of_{service.name}"
 
 
-def _config(service: Service) -> Schema:
-    fields = {name: _leaf(field) for name, field in service.fields.items() if not field.read_only}
-    return {"description": f"Fields of {service.title}.", **_table({**fields, UNSET: {"const": True}})}
+def _build_config(service: Service) -> Schema:
+    fields = {name: _build_leaf(field) for name, field in service.fields.items() if not field.read_only}
+    return {
+        "description": f"Fields of {service.title}.",
+        **_build_mapping({**fields, UNSET: {"const": True}}),
+    }
 
 
-def _table(properties: dict[str, Schema]) -> Schema:
+def _build_mapping(properties: dict[str, Schema]) -> Schema:
     """A mapping of known keys."""
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _top_level(field: Field) -> Schema:
-    facts = destination_facts()
+def _build_top_level_field(field: Field) -> Schema:
+    facts = load_destination_facts()
     if field.name == "time_zone_offset":
-        return _described(field, [{"enum": list(facts.time_zone_offsets)}, *_hours(facts.time_zone_offsets)])
+        return _add_description(
+            field, [{"enum": list(facts.time_zone_offsets)}, *_build_offsets(facts.time_zone_offsets)]
+        )
     if field.name == "region":
-        known = (*facts.regions, *facts.region_aliases)
-        return _described(field, [{"enum": list(facts.regions)}, _in_any_spelling(known)])
-    return _leaf(field)
+        names = (*facts.regions, *facts.region_aliases)
+        return _add_description(field, [{"enum": list(facts.regions)}, _build_enum_pattern(names)])
+    return _build_leaf(field)
 
 
-def _hours(offsets: Iterable[str]) -> list[Schema]:
+def _build_offsets(offsets: Iterable[str]) -> list[Schema]:
     """Offsets in all notations that mean one: `8` and `+8`, as a number or as text."""
     numbers = [int(offset) for offset in offsets]
-    after = "|".join(str(number) for number in numbers if number >= 0)
-    before = "|".join(str(-number) for number in numbers if number <= 0)
+    positive = "|".join(str(number) for number in numbers if number >= 0)
+    negative = "|".join(str(-number) for number in numbers if number <= 0)
     return [
         {"type": "integer", "minimum": min(numbers), "maximum": max(numbers)},
-        {"type": "string", "pattern": rf"^(?:\+?0*(?:{after})|-0*(?:{before}))$"},
+        {"type": "string", "pattern": rf"^(?:\+?0*(?:{positive})|-0*(?:{negative}))$"},
     ]
 
 
-def _leaf(field: Field) -> Schema:
-    return _described(field, [] if field.sensitive else _values(field))
+def _build_leaf(field: Field) -> Schema:
+    return _add_description(field, [] if field.sensitive else _build_values(field))
 
 
-def _described(field: Field, values: list[Schema]) -> Schema:
+def _add_description(field: Field, values: list[Schema]) -> Schema:
     alternatives = [*values, ref(SECRET), *([] if field.sensitive else [ref(VALUE)]), ref(UNSET)]
     alternatives += [{"type": "null"}] if field.clearable else []
-    told: Schema = {"description": _description(field)}
+    schema: Schema = {"description": _describe_field(field)}
     if field.default is not None:
-        told["default"] = field.default
+        schema["default"] = field.default
     if field.example is not None and not field.sensitive:
-        told["examples"] = [field.example]
+        schema["examples"] = [field.example]
     if field.deprecated_for:
-        told |= {"deprecated": True, "deprecationMessage": f"Call it {field.deprecated_for}."}
-    return {**told, "anyOf": alternatives}
+        schema |= {"deprecated": True, "deprecationMessage": f"Call it {field.deprecated_for}."}
+    return {**schema, "anyOf": alternatives}
 
 
-def _description(field: Field) -> str:
-    told = [field.description]
-    told += ["Required."] if field.required else []
-    told += ["Immutable."] if field.immutable else []
-    told += ["Sensitive: refer to it."] if field.sensitive else []
-    return " ".join(told)
+def _describe_field(field: Field) -> str:
+    sentences = [field.description]
+    sentences += ["Required."] if field.required else []
+    sentences += ["Immutable."] if field.immutable else []
+    sentences += ["Sensitive: refer to it."] if field.sensitive else []
+    return " ".join(sentences)
 
 
-def _values(field: Field) -> list[Schema]:
+def _build_values(field: Field) -> list[Schema]:
     """What may be written for a field in clear. Numbers and truth values may be texts, as the API has them."""
     match field.type:
         case FieldType.STRING if field.enum:
-            return [{"enum": list(field.enum)}, _in_any_spelling(field.enum)]
+            return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
         case FieldType.STRING:
             return [{"type": "string"}]
         case FieldType.INTEGER:
@@ -185,31 +192,31 @@ def _values(field: Field) -> list[Schema]:
             number = {key: bound for key, bound in bounds.items() if bound is not None}
             return [{"type": "integer", **number}, {"type": "string", "pattern": _NUMBER}]
         case FieldType.BOOLEAN:
-            return [{"type": "boolean"}, {"type": "string", "pattern": _TRUTH}]
+            return [{"type": "boolean"}, {"type": "string", "pattern": _BOOLEAN}]
         case FieldType.STRINGS:
             return [{"type": "array", "items": {"type": "string"}}]
         case FieldType.OBJECT:
             return [{"type": "object"}]
 
 
-def _in_any_spelling(members: Iterable[str]) -> Schema:
+def _build_enum_pattern(members: Iterable[str]) -> Schema:
     """Case and `_` do not count in closed lists, since Fivetran's own answers vary in them (R2)."""
-    spellings = "|".join(_spelling(member) for member in members)
+    spellings = "|".join(_build_spelling_pattern(member) for member in members)
     return {"type": "string", "pattern": f"^(?:{spellings})$", "patternErrorMessage": "Not a known value."}
 
 
-def _spelling(member: str) -> str:
-    letters = (_letter(letter) for letter in member if letter != "_")
+def _build_spelling_pattern(member: str) -> str:
+    letters = (_build_letter_pattern(letter) for letter in member if letter != "_")
     return "_*" + "_*".join(letters) + "_*"
 
 
-def _letter(letter: str) -> str:
+def _build_letter_pattern(letter: str) -> str:
     if letter.isalpha():
         return f"[{letter.lower()}{letter.upper()}]"
     return letter if letter.isdigit() or letter == "-" else f"[{letter}]"
 
 
-def _reference(key: str, description: str) -> Schema:
+def _build_reference(key: str, description: str) -> Schema:
     # Which schemes there are is the project's to say, so only the form is checked.
     text = {
         "type": "string",
@@ -225,14 +232,17 @@ def _reference(key: str, description: str) -> Schema:
     }
 
 
-def _options() -> dict[str, Schema]:
+def _build_options() -> dict[str, Schema]:
     """`trust` and `setup_tests`, from the model that reads them."""
     schema = Options.model_json_schema()
     definitions = schema["$defs"]
-    return {name: _option(inlined(part, definitions)) for name, part in schema["properties"].items()}
+    return {
+        name: _build_option(inline_references(part, definitions))
+        for name, part in schema["properties"].items()
+    }
 
 
-def _option(block: Schema) -> Schema:
+def _build_option(block: Schema) -> Schema:
     properties = {
         name: {"description": leaf.pop("description", ""), "anyOf": [leaf, ref(UNSET)]}
         for name, leaf in block["properties"].items()
@@ -240,16 +250,20 @@ def _option(block: Schema) -> Schema:
     return block | {"properties": {**properties, UNSET: {"const": True}}}
 
 
-def inlined(schema: Any, definitions: dict[str, Schema]) -> Any:
+def inline_references(schema: Any, definitions: dict[str, Schema]) -> Any:
     """A schema of pydantic without its references and without the titles that it makes of names."""
     if isinstance(schema, list):
-        return [inlined(each, definitions) for each in schema]
+        return [inline_references(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
-    return {key: inlined(value, definitions) for key, value in schema.items() if not _is_noise(key, value)}
+    return {
+        key: inline_references(value, definitions)
+        for key, value in schema.items()
+        if not _is_noise(key, value)
+    }
 
 
 def _is_noise(key: str, value: Any) -> bool:

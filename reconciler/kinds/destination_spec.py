@@ -8,42 +8,42 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from reconciler.catalogue.anywhere import is_public
-from reconciler.catalogue.canonical import CONFIG
-from reconciler.catalogue.check import SERVICE, Extent, Problem, check_destination
-from reconciler.catalogue.load import destination_facts, load_service
-from reconciler.catalogue.secrecy import sounds_secret
+from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
+from reconciler.catalogue.load import load_destination_facts, load_service
+from reconciler.catalogue.normalize import CONFIG
+from reconciler.catalogue.secret_detection import is_secret_name
+from reconciler.catalogue.serviceless_checks import is_public_field
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.nearest import did_you_mean, nearest
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
-from reconciler.model.value import EXTERNAL, FieldPath, Reference, Structure, dotted
-from reconciler.secrets.stores import BUILT_IN
-from reconciler.spec.assemble import PROFILE
-from reconciler.spec.errors import diagnostics_of
+from reconciler.model.suggestions import did_you_mean, find_nearest
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
+from reconciler.secrets.stores import BUILT_IN_SCHEMES
+from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
 from reconciler.spec.merge import UNSET
-from reconciler.spec.reference import SECRET, VALUE, Sources, is_atom, reference_of
-from reconciler.spec.tree import Entry, Node, Scalar, Sequence, Table, node_at, plain
+from reconciler.spec.merge_files import PROFILE
+from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_node, to_plain
+from reconciler.spec.reference import SECRET, VALUE, AllowedSources, is_reference, parse_reference
 
 EXTRA_CONFIG = "extra_config"
 POLICIES = "policies"
 _OPTIONS = ("trust", "setup_tests", "lifecycle")
-_HARMLESS = frozenset(
+_PUBLIC_KEYS = frozenset(
     {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
     | {"certificates", "fingerprints", "run", "on_failure"}
     | {"group", "only"}  # of a removal
 )
-_MEANT = Reference("", "")
+_INVALID_REFERENCE = Reference("", "")
 """Stands for a reference with an error in it, which has been told."""
 
 
-class _Strict(BaseModel):
+class _StrictOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _TrustBlock(_Strict):
+class _TrustBlock(_StrictOptions):
     certificates: Literal["none", "any"] = Field(
         "none", description="Which TLS certificates Fivetran may trust without a person's approval."
     )
@@ -52,12 +52,12 @@ class _TrustBlock(_Strict):
     )
 
 
-class _SetupTestsBlock(_Strict):
+class _SetupTestsBlock(_StrictOptions):
     run: StrictBool = Field(True, description="Whether setup tests run after every write.")
     on_failure: OnFailure = Field(OnFailure.FAIL, description="What a failed setup test means for the run.")
 
 
-class _LifecycleBlock(_Strict):
+class _LifecycleBlock(_StrictOptions):
     protected: StrictBool = Field(False, description="Whether the entry may never be deleted.")
     allow_replace: StrictBool = Field(
         False, description="Whether a change that cannot be made in place may delete and create it again."
@@ -67,7 +67,7 @@ class _LifecycleBlock(_Strict):
     )
 
 
-class Options(_Strict):
+class Options(_StrictOptions):
     """The parts of a destination block that say how to treat it. They are no fields of Fivetran."""
 
     trust: _TrustBlock = Field(_TrustBlock(), description="What Fivetran may trust when it meets it.")
@@ -76,15 +76,15 @@ class Options(_Strict):
 
 
 @dataclass(slots=True)
-class _Leaves:
+class _DestinationFields:
     """What a destination block declares, leaf by leaf, with the places of keys and values."""
 
-    sources: Sources
+    sources: AllowedSources
     fields: dict[FieldPath, Any] = field(default_factory=dict)
     spans: dict[FieldPath, Span] = field(default_factory=dict)
     key_spans: dict[FieldPath, Span] = field(default_factory=dict)
     unchecked: set[FieldPath] = field(default_factory=set)
-    written: dict[FieldPath, str] = field(default_factory=dict)
+    source_texts: dict[FieldPath, str] = field(default_factory=dict)
     config_is_readable: bool = True
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -93,14 +93,14 @@ class _Leaves:
         self._locate(path, key_span, node)
         if isinstance(node, Scalar) and node.value is None and not node.as_written:
             self.spans[path] = key_span  # an empty value has no place of its own
-        match reference_of(node, self.sources):
+        match parse_reference(node, self.sources):
             case Diagnostic() as diagnostic:
                 self.diagnostics.append(diagnostic)
-                self.fields[path] = _MEANT  # declared, as far as other fields ask
+                self.fields[path] = _INVALID_REFERENCE  # declared, as far as other fields ask
             case None:
-                self.fields[path] = _as_meant(path, node, self._content(node))
+                self.fields[path] = _interpret_value(path, node, self._extract_content(node))
                 if isinstance(node, Scalar):
-                    self.written[path] = node.as_written
+                    self.source_texts[path] = node.as_written
             case reference:
                 self.fields[path] = reference
 
@@ -108,45 +108,45 @@ class _Leaves:
         """Note where a value stands, and everything inside it."""
         self.spans[path], self.key_spans[path] = node.span, key_span
         match node:
-            case Table(entries=entries) if not is_atom(node):
+            case MappingNode(entries=entries) if not is_reference(node):
                 for name, entry in entries.items():
                     self._locate((*path, name), entry.key.span, entry.node)
             case Sequence(items=items):
-                for number, item in enumerate(items):
-                    self._locate((*path, str(number)), item.span, item)
+                for index, item in enumerate(items):
+                    self._locate((*path, str(index)), item.span, item)
 
-    def _content(self, node: Node) -> Any:
+    def _extract_content(self, node: Node) -> Any:
         """Plain data with the references that stand inside a mapping or list."""
         match node:
             case Sequence(items=items):
-                return [self._content(item) for item in items]
-            case Table():
-                match reference_of(node, self.sources):
+                return [self._extract_content(item) for item in items]
+            case MappingNode():
+                match parse_reference(node, self.sources):
                     case Diagnostic() as diagnostic:
                         self.diagnostics.append(diagnostic)
-                        return _MEANT
-                    case Reference(scheme=scheme) as reference if scheme == EXTERNAL:
-                        self.diagnostics.append(_external_inside(node.span))
+                        return _INVALID_REFERENCE
+                    case Reference(scheme=scheme) as reference if scheme == EXTERNAL_SCHEME:
+                        self.diagnostics.append(_diagnose_nested_external(node.span))
                         return reference
                     case None:
-                        return {key: self._content(below) for key, below in node.items()}
+                        return {key: self._extract_content(child) for key, child in node.items()}
                     case reference:
                         return reference
-        return plain(node)
+        return to_plain(node)
 
-    def check(self, extent: Extent) -> list[Problem]:
+    def check(self, completeness: Completeness) -> list[Problem]:
         """What the catalogue finds wrong."""
-        if extent is Extent.WHOLE and not self.config_is_readable:
-            extent = Extent.WITHOUT_CONFIG
-        return check_destination(self.fields, frozenset(self.unchecked), self.written, extent)
+        if completeness is Completeness.WHOLE and not self.config_is_readable:
+            completeness = Completeness.WITHOUT_CONFIG
+        return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
-    def diagnostic(self, problem: Problem, otherwise: Span, address: Address | None) -> Diagnostic:
+    def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
         """A problem with its place: `otherwise`, where it is about something that is not there."""
         places = self.key_spans if problem.on_key else self.spans
         return Diagnostic(
             problem.code,
             problem.message,
-            span=places.get(problem.path) or otherwise,
+            span=places.get(problem.path) or fallback_span,
             severity=problem.severity,
             label=problem.label,
             notes=problem.notes,
@@ -156,7 +156,7 @@ class _Leaves:
         )
 
 
-def _external_inside(span: Span) -> Diagnostic:
+def _diagnose_nested_external(span: Span) -> Diagnostic:
     return Diagnostic(
         "bad-reference",
         "Fivetran fetches whole fields from a secrets manager, and no part of one",
@@ -166,7 +166,7 @@ def _external_inside(span: Span) -> Diagnostic:
     )
 
 
-def _as_meant(path: FieldPath, node: Node, content: Any) -> Any:
+def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
     """The value; YAML reads `time_zone_offset: +1` as a number and would lose the sign that Fivetran wants."""
     if path == ("time_zone_offset",) and isinstance(node, Scalar) and isinstance(node.value, int):
         return node.as_written
@@ -174,7 +174,9 @@ def _as_meant(path: FieldPath, node: Node, content: Any) -> Any:
     return structure if structure.references else content
 
 
-def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | None, list[Diagnostic]]:
+def build_desired_destination(
+    spec: GroupSpec, sources: AllowedSources
+) -> tuple[Desired | None, list[Diagnostic]]:
     """The destination that a spec entry declares (None: none, or none that can be understood) with all findings.
 
     `sources` says what its references may name.
@@ -183,38 +185,38 @@ def desired_destination(spec: GroupSpec, sources: Sources) -> tuple[Desired | No
         return None, []
     block = spec.destination
     address = Address(DESTINATION, spec.key)
-    leaves = _leaves(block, sources)
-    options, wrong_options = _options(block)
-    problems = leaves.check(Extent.WHOLE if spec.complete else Extent.PART)
+    collected = _collect_fields(block, sources)
+    options, option_findings = _parse_options(block)
+    problems = collected.check(Completeness.WHOLE if spec.complete else Completeness.PART)
     diagnostics = [
-        *leaves.diagnostics,
-        *wrong_options,
-        *(leaves.diagnostic(problem, spec.destination_span, address) for problem in problems),
+        *collected.diagnostics,
+        *option_findings,
+        *(collected.build_diagnostic(problem, spec.destination_span, address) for problem in problems),
     ]
     desired = Desired(
         address=address,
         name=spec.name,
         span=spec.destination_span,
-        fields=leaves.fields,
-        spans=leaves.spans | _option_spans(block),
+        fields=collected.fields,
+        spans=collected.spans | _find_option_spans(block),
         id=spec.id,
         id_span=spec.id_span,
         depends_on=(Address(GROUP, spec.key),),
         trust=Trust(options.trust.certificates == "any", options.trust.fingerprints == "any"),
         setup_tests=SetupTests(options.setup_tests.run, options.setup_tests.on_failure),
-        unchecked=frozenset(leaves.unchecked),
-        formerly=Address(DESTINATION, spec.was) if spec.was else None,
+        unchecked=frozenset(collected.unchecked),
+        moved_from=Address(DESTINATION, spec.was) if spec.was else None,
         protected=options.lifecycle.protected,
         allow_replace=options.lifecycle.allow_replace,
-        ignored=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
+        ignore_changes=frozenset(tuple(name.split(".", 1)) for name in options.lifecycle.ignore_changes),
     )
-    return desired, [*diagnostics, *_ignored_but_undeclared(desired, block)]
+    return desired, [*diagnostics, *_check_ignore_changes(desired, block)]
 
 
-def _ignored_but_undeclared(desired: Desired, block: Table) -> Iterator[Diagnostic]:
+def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diagnostic]:
     """A name below `ignore_changes` that stands for nothing would ignore nothing, and nobody would notice."""
-    declared = {dotted(path) for path in desired.fields}
-    names = node_at(block, ("lifecycle", "ignore_changes"))
+    declared = {format_path(path) for path in desired.fields}
+    names = find_node(block, ("lifecycle", "ignore_changes"))
     for item in names.items if isinstance(names, Sequence) else ():
         if isinstance(item, Scalar) and isinstance(item.value, str) and item.value not in declared:
             yield Diagnostic(
@@ -226,70 +228,78 @@ def _ignored_but_undeclared(desired: Desired, block: Table) -> Iterator[Diagnost
             )
 
 
-def shared_findings(block: Table, sources: Sources, checked: Collection[Span]) -> list[Diagnostic]:
+def check_shared_block(
+    block: MappingNode, sources: AllowedSources, checked_spans: Collection[Span]
+) -> list[Diagnostic]:
     """What is wrong with a profile or with defaults alone, whether a group uses them or not.
 
     `checked` are the places of values that were checked as parts of destinations, which says more.
     """
-    leaves = _leaves(_without(block, checked), sources)
-    problems = leaves.check(Extent.PART)
+    collected = _collect_fields(_drop_checked(block, checked_spans), sources)
+    problems = collected.check(Completeness.PART)
     return [
-        *leaves.diagnostics,
-        *_options(block)[1],
-        *(leaves.diagnostic(problem, block.span, None) for problem in problems),
+        *collected.diagnostics,
+        *_parse_options(block)[1],
+        *(collected.build_diagnostic(problem, block.span, None) for problem in problems),
     ]
 
 
-def _without(block: Table, checked: Collection[Span]) -> Table:
+def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> MappingNode:
     """A block with only what is still to be checked, and with the service, which the rest depends on."""
     entries = {}
     for key, entry in block.entries.items():
-        if key in (CONFIG, EXTRA_CONFIG) and isinstance(entry.node, Table):
-            entries[key] = Entry(entry.key, _without(entry.node, checked))
-        elif key in (SERVICE[0], *_OPTIONS) or entry.node.span not in checked:
+        if key in (CONFIG, EXTRA_CONFIG) and isinstance(entry.node, MappingNode):
+            entries[key] = KeyValue(entry.key, _drop_checked(entry.node, checked_spans))
+        elif key in (SERVICE[0], *_OPTIONS) or entry.node.span not in checked_spans:
             entries[key] = entry
-    return Table(entries, block.span)
+    return MappingNode(entries, block.span)
 
 
-def is_harmless(keys: tuple[str, ...], text: str) -> bool:
+def is_public_line(keys: tuple[str, ...], text: str) -> bool:
     """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
     if keys[0] == POLICIES:
-        return not keys[-1].startswith(f"{CONFIG}.") or is_public(keys[-1].partition(".")[2])
-    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN:
+        return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
+    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
         return True  # plans show references too
     if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
-        return is_public(keys[-1])
-    if keys[-1] in _HARMLESS or keys[-1] in destination_facts().fields:
+        return is_public_field(keys[-1])
+    if keys[-1] in _PUBLIC_KEYS or keys[-1] in load_destination_facts().fields:
         return True
-    return not sounds_secret(keys[-1]) and nearest(keys[-1], sorted(_HARMLESS)) is not None
+    return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None
 
 
-def _leaves(block: Table, sources: Sources) -> _Leaves:
-    leaves = _Leaves(sources)
-    known = (SERVICE[0], *destination_facts().fields, CONFIG, EXTRA_CONFIG, *_OPTIONS)
-    for key, entry in _from_general_to_particular(block, known):
+def _collect_fields(block: MappingNode, sources: AllowedSources) -> _DestinationFields:
+    collected = _DestinationFields(sources)
+    known_keys = (SERVICE[0], *load_destination_facts().fields, CONFIG, EXTRA_CONFIG, *_OPTIONS)
+    for key, entry in _sort_settings(block, known_keys):
         if key in (CONFIG, EXTRA_CONFIG):
-            _add_config(leaves, key, entry.node)
-        elif key not in known:
-            leaves.diagnostics.append(_unknown_key(key, entry.key.span, known, block.get(SERVICE[0])))
-            if (meant := nearest(key, known)) and meant not in block and meant not in (CONFIG, *_OPTIONS):
-                leaves.fields[(meant,)] = _MEANT
-            elif meant == CONFIG:
-                leaves.config_is_readable = False
+            _add_config(collected, key, entry.node)
+        elif key not in known_keys:
+            collected.diagnostics.append(
+                _diagnose_unknown_key(key, entry.key.span, known_keys, block.get(SERVICE[0]))
+            )
+            if (
+                (suggestion := find_nearest(key, known_keys))
+                and suggestion not in block
+                and suggestion not in (CONFIG, *_OPTIONS)
+            ):
+                collected.fields[(suggestion,)] = _INVALID_REFERENCE
+            elif suggestion == CONFIG:
+                collected.config_is_readable = False
         elif key not in _OPTIONS:
-            leaves.add((key,), entry.key.span, entry.node)
-    return leaves
+            collected.add((key,), entry.key.span, entry.node)
+    return collected
 
 
-def _from_general_to_particular(block: Table, known: tuple[str, ...]) -> list[tuple[str, Entry]]:
+def _sort_settings(block: MappingNode, known_keys: tuple[str, ...]) -> list[tuple[str, KeyValue]]:
     """The settings in one order for all destinations, wherever they came from: the service first, config last."""
-    rank = {key: position for position, key in enumerate(known)}
+    rank = {key: position for position, key in enumerate(known_keys)}
     return sorted(block.entries.items(), key=lambda item: rank.get(item[0], len(rank)))
 
 
-def _add_config(leaves: _Leaves, key: str, node: Node) -> None:
-    if not isinstance(node, Table):
-        leaves.diagnostics.append(
+def _add_config(collected: _DestinationFields, key: str, node: Node) -> None:
+    if not isinstance(node, MappingNode):
+        collected.diagnostics.append(
             Diagnostic(
                 "wrong-shape",
                 f"`{key}` must be a mapping of fields",
@@ -298,63 +308,65 @@ def _add_config(leaves: _Leaves, key: str, node: Node) -> None:
                 secret=True,
             )
         )
-        leaves.config_is_readable = False
+        collected.config_is_readable = False
         return
     for name, entry in node.entries.items():
         path = (CONFIG, name)
-        if path in leaves.fields:
-            leaves.diagnostics.append(
+        if path in collected.fields:
+            collected.diagnostics.append(
                 Diagnostic(
                     "duplicate-key",
                     f"`{name}` stands in both `{CONFIG}` and `{EXTRA_CONFIG}`",
                     span=entry.key.span,
-                    notes=(f"the other one is at {leaves.key_spans[path]}",),
+                    notes=(f"the other one is at {collected.key_spans[path]}",),
                     help="keep one of them",
                     secret=True,
                 )
             )
             continue
         if key == EXTRA_CONFIG:
-            leaves.unchecked.add(path)
-        leaves.add(path, entry.key.span, entry.node)
+            collected.unchecked.add(path)
+        collected.add(path, entry.key.span, entry.node)
 
 
-def _unknown_key(key: str, span: Span, known: tuple[str, ...], service: Node | None) -> Diagnostic:
-    owner = load_service(str(service.value)) if isinstance(service, Scalar) else None
-    suggestion = nearest(key, known)
-    listed = ", ".join(f"`{name}`" for name in known)
-    if owner and key in owner.fields:
+def _diagnose_unknown_key(
+    key: str, span: Span, known_keys: tuple[str, ...], service: Node | None
+) -> Diagnostic:
+    service_facts = load_service(str(service.value)) if isinstance(service, Scalar) else None
+    suggestion = find_nearest(key, known_keys)
+    settings = ", ".join(f"`{name}`" for name in known_keys)
+    if service_facts and key in service_facts.fields:
         return Diagnostic(
             "unknown-key",
             f"a destination has no setting `{key}`",
             span=span,
-            help=f"it is a field of `{owner.name}`: write it below `config:`",
+            help=f"it is a field of `{service_facts.name}`: write it below `config:`",
             secret=True,
         )
     return Diagnostic(
         "unknown-key",
         f"a destination has no setting `{key}`",
         span=span,
-        notes=() if suggestion else (f"its settings are {listed}",),
+        notes=() if suggestion else (f"its settings are {settings}",),
         help=f"did you mean `{suggestion}`?" if suggestion else "fields of the service stand below `config:`",
         secret=True,  # S-41: what follows may be anything
     )
 
 
-def _option_spans(block: Table) -> dict[FieldPath, Span]:
+def _find_option_spans(block: MappingNode) -> dict[FieldPath, Span]:
     """Where what says how to treat it stands."""
     tables = ((key, node) for key, node in block.items() if key in _OPTIONS)
     return {
         (key, name): entry.node.span
         for key, table in tables
-        if isinstance(table, Table)
+        if isinstance(table, MappingNode)
         for name, entry in table.entries.items()
     }
 
 
-def _options(block: Table) -> tuple[Options, list[Diagnostic]]:
-    given = {key: plain(node) for key, node in block.items() if key in _OPTIONS}
+def _parse_options(block: MappingNode) -> tuple[Options, list[Diagnostic]]:
+    values = {key: to_plain(node) for key, node in block.items() if key in _OPTIONS}
     try:
-        return Options.model_validate(given), []
+        return Options.model_validate(values), []
     except ValidationError as error:
-        return Options(), diagnostics_of(error, block, Options)
+        return Options(), to_diagnostics(error, block, Options)

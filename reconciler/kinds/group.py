@@ -15,13 +15,13 @@ from reconciler.model.value import FieldPath
 from reconciler.spec.load import GroupSpec
 
 if TYPE_CHECKING:
-    from reconciler.api import wire
+    from reconciler.api import responses
     from reconciler.api.client import Client
 
 NAME: FieldPath = ("name",)
 
 
-def desired_group(spec: GroupSpec) -> Desired:
+def build_desired_group(spec: GroupSpec) -> Desired:
     """The group that a spec entry declares. Its only field is the name that Fivetran shows."""
     return Desired(
         address=Address(GROUP, spec.key),
@@ -32,11 +32,11 @@ def desired_group(spec: GroupSpec) -> Desired:
         id=spec.id,
         id_span=spec.id_span,
         setup_tests=SetupTests(run=False),
-        formerly=Address(GROUP, spec.was) if spec.was else None,
+        moved_from=Address(GROUP, spec.was) if spec.was else None,
     )
 
 
-def observed_group(group: wire.Group) -> Observed:
+def build_observed_group(group: responses.Group) -> Observed:
     """A group as the API answered it."""
     return Observed(kind=GROUP, id=group.id, name=group.name, fields={NAME: group.name})
 
@@ -46,33 +46,35 @@ class GroupKind:
 
     name = GROUP
 
-    def field(self, path: FieldPath, service: str | None) -> Field | None:
+    def get_field(self, path: FieldPath, service: str | None) -> Field | None:
         """A group has nothing in the catalogue."""
         return None
 
-    def canonical(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
         """Names are compared as they are: case and spaces make another name."""
         return dict(fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read one group; None where it does not exist."""
         try:
-            return observed_group(client.group(id))
+            return build_observed_group(client.get_group(id))
         except NotFound:
             return None
 
     def create(
-        self, client: Client, parent: str | None, desired: Desired, values: Mapping[FieldPath, Any]
+        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
         """Make a group; Fivetran chooses its id."""
         return client.create_group(values[NAME]).id
 
     def find(
-        self, client: Client, parent: str | None, desired: Desired, others: Collection[str]
+        self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
         """Groups of exactly this name that are none of `others`. S-05: case and spaces make another name."""
         return tuple(
-            group.id for group in client.groups() if group.name == desired.name and group.id not in others
+            group.id
+            for group in client.list_groups()
+            if group.name == desired.name and group.id not in existing_ids
         )
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:

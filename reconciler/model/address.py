@@ -22,6 +22,6 @@ class Address:
         return f"{self.kind}.{self.key}"
 
 
-def by_entry(address: Address) -> tuple[str, bool]:
+def get_entry_sort_key(address: Address) -> tuple[str, bool]:
     """What to sort addresses by for reading: entries by key, the group before its destination."""
     return address.key, address.kind != GROUP

@@ -49,16 +49,18 @@ class ReconcilerError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        super().__init__("; ".join(f"{each.code}: {each.message}" for each in self.diagnostics))
+        super().__init__(
+            "; ".join(f"{diagnostic.code}: {diagnostic.message}" for diagnostic in self.diagnostics)
+        )
 
 
-def errors_among(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def select_errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """The diagnostics that stop a run, in the order given."""
-    return [each for each in diagnostics if each.severity is Severity.ERROR]
+    return [diagnostic for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR]
 
 
-def in_reading_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Diagnostics by file, line and column; those without a place come last. Duplicates go."""
-    nowhere = Span("\uffff", 0, 0, 0, 0)
+    no_span = Span("\uffff", 0, 0, 0, 0)
     unique = list(dict.fromkeys(diagnostics))
-    return sorted(unique, key=lambda each: (each.span or nowhere, each.severity, each.code, each.message))
+    return sorted(unique, key=lambda each: (each.span or no_span, each.severity, each.code, each.message))

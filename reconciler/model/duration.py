@@ -8,11 +8,11 @@ from datetime import timedelta
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 DURATION_PATTERN = r"^(?:0|[1-9][0-9]{0,4})[smhd]$"
 
-_WRITTEN = re.compile(DURATION_PATTERN, re.ASCII)
+_DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:
     """The length of time that a text means. Raises ValueError."""
-    if _WRITTEN.fullmatch(text) is None:
+    if _DURATION.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no duration")
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

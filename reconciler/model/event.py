@@ -38,14 +38,14 @@ class ChangeWritten:
 
 
 @dataclass(frozen=True, slots=True)
-class LookingForLostAnswer:
+class RecoveringCreate:
     """Nobody knows what became of the call of a change; the account is read to find out."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True)
-class CallRepeated:
+class RequestRetried:
     """A call that may be sent again safely will be, `seconds` from now. `reason` is a diagnostic code."""
 
     method: str
@@ -56,10 +56,10 @@ class CallRepeated:
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
+class Throttled:
     """No call leaves for `seconds`: the budget of `what` is spent for now, or Fivetran asks to wait."""
 
-    what: str
+    quota: str
     seconds: float
 
 
@@ -78,14 +78,14 @@ class ChangeFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Checking:
+class ConvergenceCheck:
     """The touched addresses are planned again."""
 
     total: int
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class WarningIssued:
     """Something went wrong beside the work, and changes nothing about it."""
 
     diagnostic: Diagnostic
@@ -95,16 +95,16 @@ Event: TypeAlias = (
     ReadingAccount
     | ChangeStarted
     | ChangeWritten
-    | LookingForLostAnswer
-    | CallRepeated
-    | Paused
+    | RecoveringCreate
+    | RequestRetried
+    | Throttled
     | SetupTestsStarted
     | ChangeFinished
-    | Checking
-    | Warned
+    | ConvergenceCheck
+    | WarningIssued
 )
 Listener: TypeAlias = Callable[[Event], None]
 
 
-def ignore(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """A listener for whoever wants no events."""

@@ -9,7 +9,7 @@ from reconciler.model.plan import Action
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """One address. `title` is what people call it beside its address: another name, or a service; it may be empty.
 
     `action` is that of a plan; None where the account was not looked at.

@@ -13,21 +13,21 @@ class Instant:
     own: datetime
     server: datetime | None = None
 
-    def since(self, earlier: Instant) -> timedelta:
+    def elapsed_since(self, earlier: Instant) -> timedelta:
         """How much time has passed, at the least. Negative where a clock went back."""
         passed = self.own - earlier.own
         if self.server is None or earlier.server is None:
             return passed
         return min(passed, self.server - earlier.server)
 
-    def later(self, span: timedelta) -> Instant:
+    def add(self, span: timedelta) -> Instant:
         """The instant that comes so much later."""
         return Instant(self.own + span, None if self.server is None else self.server + span)
 
 
-def utc(moment: datetime, beside: datetime | None = None) -> str:
+def format_utc(moment: datetime, reference: datetime | None = None) -> str:
     """A moment for people, in seconds; without its date where it stands behind another one of the same day."""
     moment = moment.astimezone(UTC)
-    if beside is not None and beside.astimezone(UTC).date() == moment.date():
+    if reference is not None and reference.astimezone(UTC).date() == moment.date():
         return f"{moment:%H:%M:%S} UTC"
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, errors_among
-from reconciler.model.plan import Action, Connection, LiveObject
+from reconciler.model.diagnostic import Diagnostic, select_errors
+from reconciler.model.plan import Action, LiveConnection, LiveObject
 
 
 class Status(StrEnum):
@@ -42,7 +42,7 @@ class Check:
     message: str = ""
 
     @property
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         """A status other than the three harmless ones counts as failed, so that a new word is never a pass."""
         return self.status not in {CheckStatus.PASSED, CheckStatus.SKIPPED, CheckStatus.WARNING}
 
@@ -65,29 +65,29 @@ class Outcome:
     earlier_checks: tuple[tuple[Check, ...], ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
-    found: bool = False
+    recovered: bool = False
     held_until: datetime | None = None
     live: LiveObject | None = None
-    deleted_first: tuple[Connection, ...] = ()
+    deleted_first: tuple[LiveConnection, ...] = ()
 
     @property
-    def failed_tests(self) -> bool:
+    def has_failed_tests(self) -> bool:
         """Whether the write stands, but not the tests that it has to pass."""
-        return self.status is Status.DONE and bool(errors_among(self.diagnostics))
+        return self.status is Status.DONE and bool(select_errors(self.diagnostics))
 
     @property
-    def went_wrong(self) -> bool:
+    def is_unsuccessful(self) -> bool:
         """Whether something is left to do: for this run, or for a person."""
-        return self.status is not Status.DONE or self.failed_tests
+        return self.status is not Status.DONE or self.has_failed_tests
 
     @property
-    def how(self) -> str:
+    def status_phrase(self) -> str:
         """How it ended, to be said behind its address."""
-        return "has not passed its setup tests" if self.failed_tests else f"ended as `{self.status}`"
+        return "has not passed its setup tests" if self.has_failed_tests else f"ended as `{self.status}`"
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """A whole apply: one outcome per effective change, in the order of the plan.
 
     `repeated` counts the requests that were sent again. `remaining` lists what a fresh plan of the touched addresses
@@ -97,7 +97,7 @@ class Applied:
     outcomes: tuple[Outcome, ...]
     requests: int
     seconds: float
-    repeated: int = 0
+    retry_count: int = 0
     interrupted: bool = False
     remaining: tuple[Address, ...] | None = ()
     problems: tuple[Diagnostic, ...] = ()

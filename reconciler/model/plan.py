@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.policy import Judgement
+from reconciler.model.policy import PolicyResult
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath
 
@@ -27,7 +27,7 @@ class Action(StrEnum):
     NO_OP = "no-op"
 
 
-SILENT = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
+ACTIONS_WITHOUT_REQUESTS = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
 """Actions for which nothing is sent."""
 
 
@@ -62,7 +62,7 @@ class Risk(StrEnum):
     DESTROYS = "destroys"
 
 
-class Shown(StrEnum):
+class Visibility(StrEnum):
     """How a field value may be told to people."""
 
     CLEAR = "clear"
@@ -79,7 +79,7 @@ class FieldChange:
     path: FieldPath
     before: Any
     after: Any
-    shown: Shown = Shown.CLEAR
+    shown: Visibility = Visibility.CLEAR
     span: Span | None = None
     origin: Origin = Origin.SPEC
     forces_replace: bool = False
@@ -92,11 +92,11 @@ class FieldValue:
 
     path: FieldPath
     value: Any
-    shown: Shown = Shown.CLEAR
+    shown: Visibility = Visibility.CLEAR
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets:
+class SecretComparison:
     """Declared secrets of something that exists: are they those that were sent last? Three different answers."""
 
     changed: tuple[FieldPath, ...] = ()
@@ -105,7 +105,7 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class UnsettledRequest:
     """An earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other one
     is sent, unless the user wants it `resent`. Both times are by the clock of this machine."""
 
@@ -115,7 +115,7 @@ class Unsettled:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class LiveConnection:
     """A connection that loads into a destination. With `deleted_first` it goes before the destination does."""
 
     id: str
@@ -135,12 +135,12 @@ class LiveObject:
     last_name: str | None = None
     service: str = ""
     region: str = ""
-    connections: tuple[Connection, ...] = ()
+    connections: tuple[LiveConnection, ...] = ()
 
     @property
-    def deleted_first(self) -> tuple[Connection, ...]:
+    def connections_deleted_first(self) -> tuple[LiveConnection, ...]:
         """The connections that go with it."""
-        return tuple(each for each in self.connections if each.deleted_first)
+        return tuple(connection for connection in self.connections if connection.deleted_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,10 @@ class Change:
     span: Span | None = None
     risk: Risk = Risk.IN_PLACE
     uncomparable: tuple[FieldPath, ...] = ()
-    secrets: Secrets = Secrets()
+    secrets: SecretComparison = SecretComparison()
     other_values: tuple[FieldValue, ...] = ()
     applied: tuple[FieldValue, ...] = ()
-    unsettled: Unsettled | None = None
+    unsettled: UnsettledRequest | None = None
     live: LiveObject | None = None
 
     @property
@@ -187,13 +187,13 @@ class Change:
         return (*name, self.live.service) if self.address.kind == DESTINATION else name
 
     @property
-    def missing(self) -> bool:
+    def is_missing(self) -> bool:
         """Whether it is gone from Fivetran, although an earlier run knew it."""
         return Reason.MISSING_REMOTELY in self.reasons
 
 
 @dataclass(frozen=True, slots=True)
-class Unmanaged:
+class UnmanagedGroup:
     """A group of the account that no spec entry is about."""
 
     id: str
@@ -201,7 +201,7 @@ class Unmanaged:
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowing:
+class ScopeSummary:
     """How much of the specs a plan is about: `entries` of `of`. A group with its destination counts as one entry.
 
     With `since`, the revision that the specs were compared with, `changed` entries were changed since they left it at
@@ -233,27 +233,27 @@ class Plan:
     account_id: str
     account_name: str
     changes: tuple[Change, ...]
-    unmanaged: tuple[Unmanaged, ...] = ()
+    unmanaged: tuple[UnmanagedGroup, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     blockers: tuple[Diagnostic, ...] = ()
     files: int = 0
     requests: int = 0
     seconds: float = 0.0
     digest: str = ""
-    narrowing: Narrowing | None = None
-    judgements: tuple[Judgement, ...] = ()
+    narrowing: ScopeSummary | None = None
+    judgements: tuple[PolicyResult, ...] = ()
     recreated: tuple[Address, ...] = ()
 
     @property
-    def unseen(self) -> tuple[Diagnostic, ...]:
+    def gone_or_hidden(self) -> tuple[Diagnostic, ...]:
         """The findings about entries that are known and that the account does not show. The plan is incomplete
         without them."""
-        return tuple(each for each in self.blockers if each.code == "gone-or-hidden")
+        return tuple(finding for finding in self.blockers if finding.code == "gone-or-hidden")
 
     @property
     def effective(self) -> tuple[Change, ...]:
         """The changes for which apply would send a mutating call or run a test."""
-        return tuple(change for change in self.changes if change.action not in SILENT)
+        return tuple(change for change in self.changes if change.action not in ACTIONS_WITHOUT_REQUESTS)
 
     @property
     def held(self) -> tuple[Change, ...]:
@@ -263,7 +263,9 @@ class Plan:
     @property
     def resent(self) -> tuple[Change, ...]:
         """The creates that apply makes although they should wait."""
-        return tuple(each for each in self.changes if each.unsettled is not None and each.unsettled.resent)
+        return tuple(
+            change for change in self.changes if change.unsettled is not None and change.unsettled.resent
+        )
 
     @property
     def drifted(self) -> tuple[Change, ...]:
@@ -271,11 +273,11 @@ class Plan:
         return tuple(
             change
             for change in self.effective
-            if change.missing or any(field.origin is not Origin.SPEC for field in change.fields)
+            if change.is_missing or any(field.origin is not Origin.SPEC for field in change.fields)
         )
 
     @property
-    def undecided(self) -> tuple[Change, ...]:
+    def possibly_drifted(self) -> tuple[Change, ...]:
         """The changes that may undo a drift or follow an edit: what was last applied is not remembered."""
         return tuple(change for change in self.effective if Reason.NOT_REMEMBERED in change.reasons)
 

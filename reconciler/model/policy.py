@@ -8,7 +8,7 @@ from enum import StrEnum
 from reconciler.model.diagnostic import Diagnostic
 
 
-class Level(StrEnum):
+class EnforcementLevel(StrEnum):
     """How much a policy weighs."""
 
     ADVISORY = "advisory"  # it warns
@@ -16,7 +16,7 @@ class Level(StrEnum):
     HARD = "hard"  # it refuses
 
 
-class Standing(StrEnum):
+class PolicyStatus(StrEnum):
     """How a policy and a plan go together."""
 
     PASSED = "passed"
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PolicyResult:
     """One policy's word on one plan.
 
     `policy` is its name, unique in a project; `rule` the kind of rule, for example `allowed-regions`. `findings` are
@@ -37,8 +37,8 @@ class Judgement:
 
     policy: str
     rule: str
-    level: Level
-    standing: Standing
+    level: EnforcementLevel
+    standing: PolicyStatus
     findings: tuple[Diagnostic, ...] = ()
     because: str = ""
     older: tuple[Diagnostic, ...] = ()

@@ -10,20 +10,20 @@ from typing import Any
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
-from reconciler.model.removal import Removed
+from reconciler.model.removal import CompletedRemoval
 from reconciler.model.value import FieldPath
 
 NO_FINGERPRINT = ""
 """In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
 resource was adopted, or was sent without a key of fingerprints."""
-NOTHING_KEPT = "hidden"
+HIDDEN_LITERAL = "hidden"
 """In place of a fingerprint: the same of a literal that is hidden. The two are told apart, so that a reference in place
 of a literal is sent."""
 
 
-def is_fingerprint(kept: str) -> bool:
+def is_fingerprint(stored: str) -> bool:
     """Whether what is kept of a value tells it from others."""
-    return kept not in {NO_FINGERPRINT, NOTHING_KEPT}
+    return stored not in {NO_FINGERPRINT, HIDDEN_LITERAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class Record:
     def open_request(self) -> Intent | None:
         """The intent of a request that makes this object, and that was sent and not answered."""
         intent = self.intent
-        if intent is None or intent.sent is None or intent.action not in _MAKING:
+        if intent is None or intent.sent is None or intent.action not in _CREATING_ACTIONS:
             return None
         return intent
 
 
-_MAKING = frozenset({Action.CREATE, Action.REPLACE})
+_CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class Exemption:
     digest: str
 
 
-EXEMPTIONS_KEPT = 100
-REVIEWED_KEPT = 10
+MAX_EXEMPTIONS = 100
+MAX_REVIEWED_PLANS = 10
 """So many plans that stopped part-way can be resumed; who stopped before these has to have a new one reviewed."""
 
 
@@ -113,4 +113,4 @@ class State:
     exemptions: tuple[Exemption, ...] = ()
     written_at: datetime | None = None
     marks_requests: bool = True
-    removals: Mapping[str, Removed] = field(default_factory=dict)
+    removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)

@@ -15,16 +15,16 @@ class Extent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class CompletedRemoval:
     """A removal that was carried out. `id` is that of the group."""
 
     id: str
     extent: Extent
 
-    def vouches_for(self, extent: Extent) -> bool:
+    def covers(self, extent: Extent) -> bool:
         """Whether an entry of this extent asks for nothing beyond what was carried out: who only gave an object up has
         not said that it may be deleted."""
-        return _REACH.index(extent) <= _REACH.index(self.extent)
+        return _BY_REACH.index(extent) <= _BY_REACH.index(self.extent)
 
 
-_REACH = (Extent.MANAGEMENT, Extent.DESTINATION, Extent.PAIR)
+_BY_REACH = (Extent.MANAGEMENT, Extent.DESTINATION, Extent.PAIR)

@@ -58,10 +58,10 @@ class Desired:
     trust: Trust = Trust()
     setup_tests: SetupTests = SetupTests()
     unchecked: frozenset[FieldPath] = frozenset()
-    formerly: Address | None = None
+    moved_from: Address | None = None
     protected: bool = False
     allow_replace: bool = False
-    ignored: frozenset[FieldPath] = frozenset()
+    ignore_changes: frozenset[FieldPath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
 """Environment variables that configure this program; no spec may refer to them."""
 
 
-EXTERNAL = "esm"
+EXTERNAL_SCHEME = "esm"
 """Scheme of references to a secrets manager that Fivetran itself reads; their values never come through here."""
 
 
-def dotted(path: FieldPath) -> str:
+def format_path(path: FieldPath) -> str:
     """`config.host`, as people write it."""
     return ".".join(path)
 
@@ -37,10 +37,10 @@ class Secret:
         return self._clear
 
     @classmethod
-    def around(cls, content: Any) -> Secret:
+    def wrap(cls, content: Any) -> Secret:
         """A mapping or list with secrets inside, as one secret; one that was not read withholds the whole."""
-        is_withheld = any(isinstance(each, Withheld) for each in within(content))
-        return Withheld() if is_withheld else cls(_in_clear(content))
+        is_unresolved = any(isinstance(nested, UnresolvedSecret) for nested in walk(content))
+        return UnresolvedSecret() if is_unresolved else cls(_reveal_nested(content))
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -54,7 +54,7 @@ class Secret:
         raise TypeError("a Secret cannot be pickled or copied")
 
 
-class Withheld(Secret):
+class UnresolvedSecret(Secret):
     """A secret that this run may not read. It can be planned with, and never be sent."""
 
     __slots__ = ()
@@ -67,14 +67,14 @@ class Withheld(Secret):
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 
-def _in_clear(content: Any) -> Any:
+def _reveal_nested(content: Any) -> Any:
     match content:
         case Secret():
             return content._clear
         case Mapping():
-            return {key: _in_clear(each) for key, each in content.items()}
+            return {key: _reveal_nested(child) for key, child in content.items()}
         case list():
-            return [_in_clear(each) for each in content]
+            return [_reveal_nested(child) for child in content]
     return content
 
 
@@ -110,18 +110,18 @@ class Structure:
     @property
     def references(self) -> tuple[Reference, ...]:
         """All references inside, in the order of the spec."""
-        return tuple(each for each in within(self.content) if isinstance(each, Reference))
+        return tuple(nested for nested in walk(self.content) if isinstance(nested, Reference))
 
     @property
     def confidential(self) -> bool:
         """Whether any of them is to a secret."""
-        return any(each.confidential for each in self.references)
+        return any(reference.confidential for reference in self.references)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.references))
 
 
-def references_of(value: Any) -> tuple[Reference, ...]:
+def find_references(value: Any) -> tuple[Reference, ...]:
     """The references that a declared value consists of or holds."""
     match value:
         case Reference():
@@ -131,15 +131,25 @@ def references_of(value: Any) -> tuple[Reference, ...]:
     return ()
 
 
-def within(value: Any) -> Iterator[Any]:
+def walk(value: Any) -> Iterator[Any]:
     """A value and, of a mapping or list, everything inside it at any depth."""
     yield value
     match value:
         case Mapping():
-            inside = list(value.values())
+            children = list(value.values())
         case list() | tuple():
-            inside = list(value)
+            children = list(value)
         case _:
-            inside = []
-    for each in inside:
-        yield from within(each)
+            children = []
+    for child in children:
+        yield from walk(child)
+
+
+def is_secret(value: Any) -> bool:
+    """Whether a declared value is a reference to a secret, or holds one."""
+    return isinstance(value, Reference | Structure) and value.confidential
+
+
+def is_external_secret(value: Any) -> bool:
+    """Whether Fivetran fetches the value by itself, from the customer's secrets manager."""
+    return isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME

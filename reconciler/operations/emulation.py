@@ -12,23 +12,23 @@ from pydantic import ValidationError
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.operations.sandbox import not_installed
-from reconciler.spec.errors import diagnostics_of
-from reconciler.spec.files import shown_path
-from reconciler.spec.source import parse, read
-from reconciler.spec.tree import Scalar, Table, key_span_at, plain
+from reconciler.spec.errors import to_diagnostics
+from reconciler.spec.files import display_path
+from reconciler.spec.nodes import MappingNode, Scalar, find_key_span, to_plain
+from reconciler.spec.source import parse, read_text
+from reconciler.workspace.sandbox import explain_not_installed
 
 if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
-    from reconciler.emulator.behaviour import Behaviour
     from reconciler.emulator.faults import Fault
     from reconciler.emulator.latency import Latency
-    from reconciler.emulator.quota import Profile
+    from reconciler.emulator.quota import QuotaProfile
     from reconciler.emulator.seed import Seed
+    from reconciler.emulator.switches import Behaviour
 
 
 @dataclass(frozen=True, slots=True)
-class Emulation:
+class EmulationOptions:
     """What to serve. Without a database the account is forgotten at the end; without credentials any
     are let in. `switches` outrank those of the behaviour file, faults of options stand before those
     of the fault file."""
@@ -42,29 +42,29 @@ class Emulation:
     fault_file: Path | None = None
     faults: tuple[Fault, ...] = ()
     latencies: tuple[Latency, ...] = ()
-    quota: Profile | None = None
+    quota: QuotaProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RunningEmulation:
     """A running account. `planted` is False where it had groups already and the seed was left out."""
 
     app: Emulator
-    planted: bool
+    is_seeded: bool
 
 
-def open_emulation(emulation: Emulation, clock: Clock) -> Opened:
+def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulation:
     """Make the account ready. Close its app at the end. Raises ReconcilerError with all findings of the
     first file that is wrong."""
     try:
         from reconciler.emulator.app import create_app
-        from reconciler.emulator.quota import OFF
+        from reconciler.emulator.quota import UNLIMITED
         from reconciler.emulator.store import UnusableDatabaseError
     except ModuleNotFoundError as error:
-        raise ReconcilerError([not_installed(error)]) from error
-    seed = _seed(emulation)
-    behaviour = _behaviour(emulation)
-    faults = (*emulation.faults, *_faults(emulation))
+        raise ReconcilerError([explain_not_installed(error)]) from error
+    seed = _read_seed(emulation)
+    behaviour = _read_behaviour(emulation)
+    faults = (*emulation.faults, *_read_faults(emulation))
     try:
         app = create_app(
             emulation.database or ":memory:",
@@ -73,56 +73,56 @@ def open_emulation(emulation: Emulation, clock: Clock) -> Opened:
             clock=clock.now,
             faults=faults,
             latencies=emulation.latencies,
-            quota=emulation.quota or OFF,
+            quota=emulation.quota or UNLIMITED,
         )
     except UnusableDatabaseError as error:
-        raise ReconcilerError([_unusable(error)]) from error
-    planted = seed is not None and not app.has_groups
-    if planted and seed is not None:
-        app.plant(seed)
-    return Opened(app, planted)
+        raise ReconcilerError([_explain_unusable(error)]) from error
+    is_seeded = seed is not None and not app.has_groups
+    if is_seeded and seed is not None:
+        app.load_seed(seed)
+    return RunningEmulation(app, is_seeded)
 
 
-def _seed(emulation: Emulation) -> Seed | None:
+def _read_seed(emulation: EmulationOptions) -> Seed | None:
     from reconciler.emulator.seed import Seed
 
     if emulation.seed_file is None:
         return None
-    root = _table(emulation.seed_file, emulation.directory)
+    root = _read_mapping(emulation.seed_file, emulation.directory)
     try:
-        return Seed.model_validate(plain(root))
+        return Seed.model_validate(to_plain(root))
     except ValidationError as error:
-        raise ReconcilerError(diagnostics_of(error, root, Seed)) from None
+        raise ReconcilerError(to_diagnostics(error, root, Seed)) from None
 
 
-def _behaviour(emulation: Emulation) -> Behaviour:
-    from reconciler.emulator.behaviour import AS_DOCUMENTED, BehaviourError, switched
+def _read_behaviour(emulation: EmulationOptions) -> Behaviour:
+    from reconciler.emulator.switches import AS_DOCUMENTED, BehaviourError, change_switches
 
     behaviour, findings = AS_DOCUMENTED, []
     if emulation.behaviour_file is not None:
-        root = _table(emulation.behaviour_file, emulation.directory)
+        root = _read_mapping(emulation.behaviour_file, emulation.directory)
         for name, node in root.items():
             # As written: a bare `null` is the name of a value here.
-            value = node.as_written if isinstance(node, Scalar) else plain(node)
+            value = node.as_written if isinstance(node, Scalar) else to_plain(node)
             try:
-                behaviour = switched(behaviour, {name: value})
+                behaviour = change_switches(behaviour, {name: value})
             except BehaviourError as error:
-                span = key_span_at(root, (name,))
+                span = find_key_span(root, (name,))
                 findings.append(Diagnostic("unknown-switch", error.message, span, help=error.advice))
     if findings:
         raise ReconcilerError(findings)
-    return switched(behaviour, emulation.switches)
+    return change_switches(behaviour, emulation.switches)
 
 
-def _faults(emulation: Emulation) -> list[Fault]:
+def _read_faults(emulation: EmulationOptions) -> list[Fault]:
     from reconciler.emulator.fault_kinds import FaultError
     from reconciler.emulator.fault_text import parse_faults
 
     if emulation.fault_file is None:
         return []
-    shown = shown_path(emulation.fault_file, emulation.directory)
+    shown = display_path(emulation.fault_file, emulation.directory)
     found, findings = [], []
-    for number, line in enumerate(read(emulation.fault_file, shown).splitlines(), 1):
+    for number, line in enumerate(read_text(emulation.fault_file, shown).splitlines(), 1):
         try:
             found += parse_faults([line])
         except FaultError as error:
@@ -133,12 +133,12 @@ def _faults(emulation: Emulation) -> list[Fault]:
     return found
 
 
-def _table(file: Path, directory: Path) -> Table:
-    shown = shown_path(file, directory)
-    return parse(read(file, shown), shown)
+def _read_mapping(file: Path, directory: Path) -> MappingNode:
+    shown = display_path(file, directory)
+    return parse(read_text(file, shown), shown)
 
 
-def _unusable(error: Exception) -> Diagnostic:
+def _explain_unusable(error: Exception) -> Diagnostic:
     return Diagnostic(
         "sandbox-unusable",
         f"the emulated account cannot be kept in {error}",

@@ -6,55 +6,57 @@ from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from reconciler.kinds.destination import SERVICE
-from reconciler.model.address import DESTINATION, GROUP, Address, by_entry
-from reconciler.model.graph import Node
+from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
+from reconciler.model.graph import GraphNode
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.resource import Desired
-from reconciler.operations.specs import Specs
+from reconciler.workspace.specs import Specs
 
 
-def declared_graph(specs: Specs) -> tuple[Node, ...]:
+def build_declared_graph(specs: Specs) -> tuple[GraphNode, ...]:
     """What specs declare, without a look at the account."""
-    return _sorted(_node(desired) for desired in (*specs.groups, *specs.destinations))
+    return _sort_nodes(_build_node(desired) for desired in (*specs.groups, *specs.destinations))
 
 
-def planned_graph(specs: Specs, plan: Plan) -> tuple[Node, ...]:
+def build_planned_graph(specs: Specs, plan: Plan) -> tuple[GraphNode, ...]:
     """What a plan is about, each with its action. What specs only give up is there too, below its group; what could
     not be seen is there without an action."""
-    declared = {node.address: node for node in declared_graph(specs)}
+    declared = {node.address: node for node in build_declared_graph(specs)}
     changes = {change.address: change for change in plan.changes}
     actions: dict[Address, Action | None] = {address: change.action for address, change in changes.items()}
-    unseen = {each.address for each in plan.unseen}
+    unseen = {diagnostic.address for diagnostic in plan.gone_or_hidden}
     actions |= dict.fromkeys(
         address
         for address in declared
         if address in unseen or (Address(GROUP, address.key) in unseen and address not in actions)
     )
-    return _sorted(
-        _within(declared.get(address) or _given_up(changes[address]), actions, action)
+    return _sort_nodes(
+        _restrict_node(declared.get(address) or _build_removed_node(changes[address]), actions, action)
         for address, action in actions.items()
     )
 
 
-def _node(desired: Desired) -> Node:
+def _build_node(desired: Desired) -> GraphNode:
     if desired.address.kind == GROUP:
         title = desired.name if desired.name != desired.address.key else ""
     else:
         title = str(desired.fields.get(SERVICE) or "")
-    return Node(desired.address, title, desired.depends_on)
+    return GraphNode(desired.address, title, desired.depends_on)
 
 
-def _given_up(change: Change) -> Node:
+def _build_removed_node(change: Change) -> GraphNode:
     address, live = change.address, change.live
     if address.kind == DESTINATION:
-        return Node(address, live.service if live is not None else "", (Address(GROUP, address.key),))
-    return Node(address, live.name if live is not None and live.name != address.key else "", ())
+        return GraphNode(address, live.service if live is not None else "", (Address(GROUP, address.key),))
+    return GraphNode(address, live.name if live is not None and live.name != address.key else "", ())
 
 
-def _within(node: Node, known: Container[Address], action: Action | None) -> Node:
+def _restrict_node(node: GraphNode, known: Container[Address], action: Action | None) -> GraphNode:
     """A node with its action. Of what it depends on only that which the plan is about is drawn."""
-    return replace(node, action=action, depends_on=tuple(each for each in node.depends_on if each in known))
+    return replace(
+        node, action=action, depends_on=tuple(parent for parent in node.depends_on if parent in known)
+    )
 
 
-def _sorted(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    return tuple(sorted(nodes, key=lambda node: by_entry(node.address)))
+def _sort_nodes(nodes: Iterable[GraphNode]) -> tuple[GraphNode, ...]:
+    return tuple(sorted(nodes, key=lambda node: get_entry_sort_key(node.address)))

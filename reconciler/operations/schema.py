@@ -17,28 +17,28 @@ from reconciler.kinds.destination_schema import (
     DESTINATION,
     INHERITED,
     Schema,
-    destination_definitions,
-    inlined,
+    build_definitions,
+    inline_references,
     ref,
 )
 from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.operations.settings import Settings
-from reconciler.policy.plugin import installed
+from reconciler.policy.plugin import entry_points_by_name
 from reconciler.policy.rules import RULES, PolicyEntry
-from reconciler.spec.load import project_files
+from reconciler.spec.load import find_project_files
+from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import ProjectFile, read_project
 from reconciler.spec.schema import SpecFile
-from reconciler.spec.tree import Table
+from reconciler.workspace.settings import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DEFAULT_FOLDER = Path(".reconciler", "schema")
 
-_BY_ENTRY = ("profiles", "groups")
+_KEYED_SECTIONS = ("profiles", "groups")
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenSchemas:
     """Where the schemas are now: one file each by the kind of file, and for every folder with files of the
     project the path that a modeline there has to name."""
 
@@ -46,12 +46,12 @@ class Written:
     modelines: Mapping[str, str]
 
 
-def schema_of(kind: str) -> Schema:
+def build_schema(kind: str) -> Schema:
     """The schema of a `project` or a `spec` file."""
-    return {"project": _project_schema, "spec": _spec_schema}[kind]()
+    return {"project": _build_project_schema, "spec": _build_spec_schema}[kind]()
 
 
-def write_schemas(settings: Settings, folder: Path | None) -> Written:
+def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
     """Write both schemas into `folder`, by default beside the project file. Raises `ReconcilerError`."""
     project = settings.directory / settings.project
     target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder
@@ -59,43 +59,43 @@ def write_schemas(settings: Settings, folder: Path | None) -> Written:
     try:
         target.mkdir(parents=True, exist_ok=True)
         for kind, file in files.items():
-            text = json.dumps(schema_of(kind), indent=2, ensure_ascii=False)
+            text = json.dumps(build_schema(kind), indent=2, ensure_ascii=False)
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise ReconcilerError([_unwritable(target, error)]) from error
-    shown = {kind: _relative(file, settings.directory) for kind, file in files.items()}
-    return Written(shown, _modelines(settings, files))
+        raise ReconcilerError([_explain_unwritable(target, error)]) from error
+    shown = {kind: _relativize(file, settings.directory) for kind, file in files.items()}
+    return WrittenSchemas(shown, _build_modelines(settings, files))
 
 
-def _modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
+def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
     """For the project file and each folder of spec files: the schema's path as seen from there."""
     project = settings.directory / settings.project
-    lines = {str(settings.project): _modeline(files["project"], project.parent)}
-    for file in _spec_files(settings):
-        folder = _relative(file.parent, settings.directory)
-        lines[str(folder / "*.yaml")] = _modeline(files["spec"], file.parent)
+    lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
+    for file in _list_spec_files(settings):
+        folder = _relativize(file.parent, settings.directory)
+        lines[str(folder / "*.yaml")] = _format_modeline(files["spec"], file.parent)
     return lines
 
 
-def _spec_files(settings: Settings) -> list[Path]:
+def _list_spec_files(settings: Settings) -> list[Path]:
     """The spec files of the project, or one that could be where it has none or cannot be read."""
     try:
         project = read_project(settings.project, settings.directory)
-        return [each.file for each in project_files(project, settings.directory)]
+        return [spec_path.file for spec_path in find_project_files(project, settings.directory)]
     except ReconcilerError:
         return [(settings.directory / settings.project).parent / "groups" / "any.yaml"]
 
 
-def _modeline(schema: Path, folder: Path) -> str:
+def _format_modeline(schema: Path, folder: Path) -> str:
     path = Path(os.path.relpath(schema, folder)).as_posix()
     return f"# yaml-language-server: $schema={path}"
 
 
-def _relative(path: Path, directory: Path) -> Path:
+def _relativize(path: Path, directory: Path) -> Path:
     return path.relative_to(directory) if path.is_relative_to(directory) else path
 
 
-def _unwritable(target: Path, error: OSError) -> Diagnostic:
+def _explain_unwritable(target: Path, error: OSError) -> Diagnostic:
     return Diagnostic(
         "file-unwritable",
         f"cannot write below `{target}`: {error.strerror or error}",
@@ -103,67 +103,67 @@ def _unwritable(target: Path, error: OSError) -> Diagnostic:
     )
 
 
-class _Outline(GenerateJsonSchema):
+class _SchemaGenerator(GenerateJsonSchema):
     """Schemas of the skeletons. What is a tree there is filled in afterwards."""
 
     def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
         """A tree is any mapping, as far as the skeleton knows."""
-        return {"type": "object"} if schema["cls"] is Table else super().dataclass_schema(schema)
+        return {"type": "object"} if schema["cls"] is MappingNode else super().dataclass_schema(schema)
 
 
-def _project_schema() -> Schema:
-    schema = _skeleton(ProjectFile, "fivetran-reconciler project file")
+def _build_project_schema() -> Schema:
+    schema = _build_model_schema(ProjectFile, "fivetran-reconciler project file")
     schema["properties"]["defaults"]["properties"]["destination"] |= ref(INHERITED)
-    schema["properties"]["policies"]["items"] = _policy_schema()
-    return _whole(schema)
+    schema["properties"]["policies"]["items"] = _build_policy_schema()
+    return _complete_schema(schema)
 
 
-def _policy_schema() -> Schema:
+def _build_policy_schema() -> Schema:
     """One policy: exactly one rule, of this program or of an installed package."""
-    schema = _skeleton(PolicyEntry, "policy")
-    rules = [*RULES, *sorted(installed().keys() - {*RULES})]
+    schema = _build_model_schema(PolicyEntry, "policy")
+    rules = [*RULES, *sorted(entry_points_by_name().keys() - {*RULES})]
     properties: Schema = {rule: {} for rule in rules}
-    properties |= {key: _given(part) for key, part in schema["properties"].items()}
+    properties |= {key: _strip_optional(part) for key, part in schema["properties"].items()}
     return {**schema, "properties": properties, "oneOf": [{"required": [rule]} for rule in rules]}
 
 
-def _given(schema: Schema) -> Schema:
+def _strip_optional(schema: Schema) -> Schema:
     """A setting that may be left out, as it is where it is not."""
-    parts = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    parts = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if not parts:
         return schema
     rest = {key: part for key, part in schema.items() if key not in ("anyOf", "default")}
-    only: Schema = parts[0] if len(parts) == 1 else {"anyOf": parts}
-    inner = {key: _given(part) for key, part in only.get("properties", {}).items()}
-    return {**only, **({"properties": inner} if inner else {}), **rest}
+    value_schema: Schema = parts[0] if len(parts) == 1 else {"anyOf": parts}
+    inner = {key: _strip_optional(part) for key, part in value_schema.get("properties", {}).items()}
+    return {**value_schema, **({"properties": inner} if inner else {}), **rest}
 
 
-def _spec_schema() -> Schema:
-    schema = _skeleton(SpecFile, "fivetran-reconciler spec file")
+def _build_spec_schema() -> Schema:
+    schema = _build_model_schema(SpecFile, "fivetran-reconciler spec file")
     properties = schema["properties"]
-    for key in _BY_ENTRY:
+    for key in _KEYED_SECTIONS:
         properties[key]["propertyNames"] = {"pattern": f"^(?:{KEY_PATTERN.pattern})$"}
     properties["profiles"]["additionalProperties"] = ref(INHERITED)
     properties["groups"]["additionalProperties"]["properties"]["destination"] |= ref(DESTINATION)
-    return _whole(schema)
+    return _complete_schema(schema)
 
 
-def _skeleton(model: type[BaseModel], title: str) -> Schema:
-    schema = model.model_json_schema(schema_generator=_Outline)
-    plain: Schema = _without_null(inlined(schema, schema["$defs"]))
+def _build_model_schema(model: type[BaseModel], title: str) -> Schema:
+    schema = model.model_json_schema(schema_generator=_SchemaGenerator)
+    plain: Schema = _strip_null(inline_references(schema, schema["$defs"]))
     return {"title": title, **{key: part for key, part in plain.items() if key != "$defs"}}
 
 
-def _without_null(schema: Any) -> Any:
+def _strip_null(schema: Any) -> Any:
     """A mapping that may be left out is no mapping that may be null."""
     if isinstance(schema, list):
-        return [_without_null(each) for each in schema]
+        return [_strip_null(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("anyOf") == [{"type": "object"}, {"type": "null"}]:
         return {**{key: part for key, part in schema.items() if key != "anyOf"}, "type": "object"}
-    return {key: _without_null(part) for key, part in schema.items()}
+    return {key: _strip_null(part) for key, part in schema.items()}
 
 
-def _whole(schema: Schema) -> Schema:
-    return {"$schema": DIALECT, **schema, "$defs": destination_definitions()}
+def _complete_schema(schema: Schema) -> Schema:
+    return {"$schema": DIALECT, **schema, "$defs": build_definitions()}

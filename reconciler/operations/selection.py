@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.nearest import did_you_mean
-from reconciler.operations.settings import Settings
-from reconciler.spec.files import SpecPath, shown_path
-from reconciler.spec.load import project_files
+from reconciler.model.suggestions import did_you_mean
+from reconciler.spec.files import SpecPath, display_path
+from reconciler.spec.load import find_project_files
 from reconciler.spec.project import read_project
+from reconciler.workspace.settings import Settings
 
 
 def select_files(settings: Settings, paths: Sequence[Path]) -> list[SpecPath]:
@@ -20,31 +20,35 @@ def select_files(settings: Settings, paths: Sequence[Path]) -> list[SpecPath]:
     means no file of the project, since an answer about nothing would look like a good one.
     """
     project = read_project(settings.project, settings.directory)
-    own = SpecPath(project.path, project.shown)
-    known = [own, *project_files(project, settings.directory)]
+    project_path = SpecPath(project.path, project.shown)
+    project_paths = [project_path, *find_project_files(project, settings.directory)]
     if not paths:
-        return known
+        return project_paths
     findings: list[Diagnostic] = []
     chosen: dict[Path, SpecPath] = {}
     for path in paths:
         absolute = (settings.directory / path).resolve()
-        found = [each for each in known if each.file.resolve().is_relative_to(absolute)]
-        chosen |= {each.file: each for each in found}
+        found = [
+            spec_path for spec_path in project_paths if spec_path.file.resolve().is_relative_to(absolute)
+        ]
+        chosen |= {spec_path.file: spec_path for spec_path in found}
         if not found:
-            findings.append(_unknown(settings, path, project.shown, known))
+            findings.append(_explain_unknown_path(settings, path, project.shown, project_paths))
     if findings:
         raise ReconcilerError(findings)
-    return [each for each in known if each.file in chosen]
+    return [spec_path for spec_path in project_paths if spec_path.file in chosen]
 
 
-def _unknown(settings: Settings, path: Path, project: str, known: Iterable[SpecPath]) -> Diagnostic:
+def _explain_unknown_path(
+    settings: Settings, path: Path, project: str, known: Iterable[SpecPath]
+) -> Diagnostic:
     absolute = settings.directory / path
-    shown = shown_path(absolute, settings.directory)
+    shown = display_path(absolute, settings.directory)
     if not absolute.exists():
         return Diagnostic(
             "not-in-project",
             f"there is no file `{shown}`",
-            help=did_you_mean(shown, [each.shown for each in known]) or "correct the path",
+            help=did_you_mean(shown, [spec_path.shown for spec_path in known]) or "correct the path",
         )
     what = "holds no file" if absolute.is_dir() else "is not a file"
     return Diagnostic(

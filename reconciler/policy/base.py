@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.kinds.visibility import Visibility, visibility
+from reconciler.kinds.visibility import Sensitivity, classify_sensitivity
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
@@ -20,7 +20,7 @@ class PolicyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EntryView:
     """One entry of the specs: a group, with its destination where it has one.
 
     `declared` has what the specs say, by dotted path, in normal form: `name`, `id`, `service`, `region`,
@@ -40,71 +40,71 @@ class Entry:
     spans: Mapping[str, Span] = field(default_factory=dict)
     live: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
-    undecided: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     confidential: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
     exists: bool = False
-    is_gone: bool = False
+    is_removed: bool = False
 
     def value(self, path: str) -> Any:
         """The value of a field, declared or live; None where it has none, or where it is not known here."""
         if path == "key":
             return self.key
-        return _at(self.declared if _has(self.declared, path) else self.live, path)
+        return _look_up(self.declared if _has_path(self.declared, path) else self.live, path)
 
-    def wanted(self, path: str) -> Any:
+    def declared_value(self, path: str) -> Any:
         """The value that the specs declare; None where they leave the field alone or clear it."""
-        return self.key if path == "key" else _at(self.declared, path)
+        return self.key if path == "key" else _look_up(self.declared, path)
 
-    def is_undecided(self, path: str) -> bool:
+    def is_unknown(self, path: str) -> bool:
         """Whether the value of this field is not known here."""
-        return path in self.undecided or (self.is_gone and path != "key")
+        return path in self.unknown or (self.is_removed and path != "key")
 
     def is_hidden(self, path: str) -> bool:
         """Whether the value of this field must not be shown. A secret is told by its reference instead."""
         if path in self.confidential:
             return False
         return self.is_masked(path) or any(
-            path == each or path.startswith(f"{each}.") for each in self.hidden
+            path == hidden_path or path.startswith(f"{hidden_path}.") for hidden_path in self.hidden
         )
 
     def is_masked(self, path: str) -> bool:
         """Whether no value of this field may be shown, neither that of the entry nor one that a policy names."""
         service = self.value("service")
         return path.startswith("config.") and (
-            visibility(DESTINATION, service, tuple(path.split("."))) is not Visibility.PUBLIC
+            classify_sensitivity(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC
         )
 
-    def address_of(self, path: str) -> Address:
+    def get_address(self, path: str) -> Address:
         """What a field belongs to."""
-        return Address(GROUP if path in _OF_GROUPS or not self.has_destination else DESTINATION, self.key)
+        return Address(GROUP if path in _GROUP_FIELDS or not self.has_destination else DESTINATION, self.key)
 
 
-_OF_GROUPS = frozenset({"key", "name", "id"})
+_GROUP_FIELDS = frozenset({"key", "name", "id"})
 
 
-def _at(fields: Mapping[str, Any], path: str) -> Any:
+def _look_up(fields: Mapping[str, Any], path: str) -> Any:
     """The value at a path, which may lead into a mapping below `config`."""
     if path in fields:
         return fields[path]
-    owner, _, name = path.rpartition(".")
-    inside = _at(fields, owner) if "." in owner else None
-    return inside.get(name) if isinstance(inside, Mapping) else None
+    parent, _, name = path.rpartition(".")
+    mapping = _look_up(fields, parent) if "." in parent else None
+    return mapping.get(name) if isinstance(mapping, Mapping) else None
 
 
-def _has(fields: Mapping[str, Any], path: str) -> bool:
-    owner = path.rpartition(".")[0]
-    return path in fields or ("." in owner and _has(fields, owner))
+def _has_path(fields: Mapping[str, Any], path: str) -> bool:
+    parent = path.rpartition(".")[0]
+    return path in fields or ("." in parent and _has_path(fields, parent))
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class PlanView:
     """A plan, as rules see it. `entries` are those that it is about, by key; `existing` all that is managed and
     exists, whatever the plan is about. Of what is to be deleted only the key is known."""
 
     plan: Plan
-    entries: Mapping[str, Entry]
-    existing: Mapping[str, Entry]
+    entries: Mapping[str, EntryView]
+    existing: Mapping[str, EntryView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,10 @@ class Rule:
     Whatever else it raises or returns counts as a policy that cannot judge, and refuses the plan.
     """
 
-    def of_entry(self, entry: Entry) -> Iterable[Violation]:
+    def check_entry(self, entry: EntryView) -> Iterable[Violation]:
         """What is wrong with one entry. Asked by `validate` too, with nothing but the specs."""
         return ()
 
-    def of_plan(self, proposal: Proposal) -> Iterable[Violation]:
+    def check_plan(self, plan_view: PlanView) -> Iterable[Violation]:
         """What is wrong with a plan as a whole."""
         return ()

@@ -8,20 +8,28 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.plan import Action, Plan
-from reconciler.policy.base import Entry, Proposal, Rule, Violation
-from reconciler.policy.matching import ANY, Condition, Wanted, is_place, judged, listed, shown
+from reconciler.policy.base import EntryView, PlanView, Rule, Violation
+from reconciler.policy.matching import (
+    ANY_VALUE,
+    AllowedValues,
+    FieldCondition,
+    evaluate,
+    format_value,
+    format_values,
+    is_reference_pattern,
+)
 
 KEY, NAME = "key", "name"
 
 
-class Trusted(StrEnum):
+class TrustTarget(StrEnum):
     """What Fivetran may be told to trust whatever it meets."""
 
     CERTIFICATES = "certificates"
     FINGERPRINTS = "fingerprints"
 
 
-class Counted(StrEnum):
+class CountedAction(StrEnum):
     """What an apply does, as limits count it: by entry, a group and its destination as one."""
 
     CREATES = "creates"
@@ -31,47 +39,50 @@ class Counted(StrEnum):
 
 
 _ACTIONS = {
-    Counted.CREATES: Action.CREATE,
-    Counted.UPDATES: Action.UPDATE,
-    Counted.REPLACES: Action.REPLACE,
-    Counted.DELETES: Action.DELETE,
+    CountedAction.CREATES: Action.CREATE,
+    CountedAction.UPDATES: Action.UPDATE,
+    CountedAction.REPLACES: Action.REPLACE,
+    CountedAction.DELETES: Action.DELETE,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed(Rule):
+class AllowedField(Rule):
     """One field of a destination has one of these values. What the specs do not declare counts as it is."""
 
     field: str
-    values: Wanted
+    values: AllowedValues
 
-    def of_entry(self, entry: Entry) -> Iterator[Violation]:
-        if not entry.has_destination or entry.is_undecided(self.field) or entry.value(self.field) is None:
+    def check_entry(self, entry: EntryView) -> Iterator[Violation]:
+        if not entry.has_destination or entry.is_unknown(self.field) or entry.value(self.field) is None:
             return
-        verdict = judged(entry, self.field, self.values, items=all)
-        if verdict is not True:
-            undeclared = "" if entry.wanted(self.field) is not None else ", which the spec does not declare,"
+        is_match = evaluate(entry, self.field, self.values, items=all)
+        if is_match is not True:
+            undeclared = (
+                "" if entry.declared_value(self.field) is not None else ", which the spec does not declare,"
+            )
             yield Violation(
-                f"`{self.field}`{undeclared} {_is(entry, self.field, verdict)}; allowed is {listed(self.values)}",
-                entry.address_of(self.field),
+                f"`{self.field}`{undeclared} {_describe_value(entry, self.field, is_match)};"
+                f" allowed is {format_values(self.values)}",
+                entry.get_address(self.field),
                 self.field,
-                help=f"choose {listed(self.values)}",
+                help=f"choose {format_values(self.values)}",
             )
 
 
 @dataclass(frozen=True, slots=True)
-class Named(Rule):
+class NamePattern(Rule):
     """Keys or names are of one form as a whole."""
 
     field: str
     pattern: re.Pattern[str]
 
-    def of_entry(self, entry: Entry) -> Iterator[Violation]:
+    def check_entry(self, entry: EntryView) -> Iterator[Violation]:
         value = str(entry.value(self.field) or "")
         if self.pattern.fullmatch(value) is None:
             yield Violation(
                 f"the {self.field} `{value}` is not of the form `{self.pattern.pattern}`",
-                entry.address_of(self.field),
+                entry.get_address(self.field),
                 self.field,
                 help=f"choose another {self.field}"
                 + ("; `was:` keeps what exists" if self.field == KEY else ""),
@@ -79,49 +90,55 @@ class Named(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class Required(Rule):
+class RequiredFields(Rule):
     """Fields that specs must declare, with one of these values."""
 
-    fields: Condition
+    fields: FieldCondition
 
-    def of_entry(self, entry: Entry) -> Iterator[Violation]:
-        for path, wanted in self.fields.items():
-            if entry.is_undecided(path) or not _concerns(entry, path):
+    def check_entry(self, entry: EntryView) -> Iterator[Violation]:
+        for path, allowed in self.fields.items():
+            if entry.is_unknown(path) or not _applies_to(entry, path):
                 continue
-            if entry.wanted(path) is None:
-                found = "is not declared"
-            elif (verdict := judged(entry, path, wanted, items=all)) is True:
+            if entry.declared_value(path) is None:
+                finding = "is not declared"
+            elif (is_match := evaluate(entry, path, allowed, items=all)) is True:
                 continue
             else:
-                found = _is(entry, path, verdict)
-            required = "" if wanted == (ANY,) else f"; required is {_told(entry, path, wanted)}"
+                finding = _describe_value(entry, path, is_match)
+            required = (
+                "" if allowed == (ANY_VALUE,) else f"; required is {_render_allowed(entry, path, allowed)}"
+            )
             yield Violation(
-                f"`{path}` {found}{required}", entry.address_of(path), path, help=_advice(entry, path, wanted)
+                f"`{path}` {finding}{required}",
+                entry.get_address(path),
+                path,
+                help=_suggest_declaration(entry, path, allowed),
             )
 
 
 @dataclass(frozen=True, slots=True)
-class Forbidden(Rule):
+class ForbiddenValues(Rule):
     """Values that fields must not have."""
 
-    fields: Condition
+    fields: FieldCondition
 
-    def of_entry(self, entry: Entry) -> Iterator[Violation]:
-        for path, wanted in self.fields.items():
-            verdict = judged(entry, path, wanted, items=any)
-            if verdict is True:
+    def check_entry(self, entry: EntryView) -> Iterator[Violation]:
+        for path, forbidden in self.fields.items():
+            is_match = evaluate(entry, path, forbidden, items=any)
+            if is_match is True:
                 yield Violation(
-                    f"`{path}` {_is(entry, path, verdict)}, which is forbidden",
-                    entry.address_of(path),
+                    f"`{path}` {_describe_value(entry, path, is_match)}, which is forbidden",
+                    entry.get_address(path),
                     path,
                     help=f"choose another value of `{path}`, or none",
                 )
             elif (
-                verdict is None and path in entry.confidential
+                is_match is None and path in entry.confidential
             ):  # or a secret would be a way around the policy
                 yield Violation(
-                    f"`{path}` {_is(entry, path, verdict)} it is {_told(entry, path, wanted)}",
-                    entry.address_of(path),
+                    f"`{path}` {_describe_value(entry, path, is_match)}"
+                    f" it is {_render_allowed(entry, path, forbidden)}",
+                    entry.get_address(path),
                     path,
                     help=f'write `{{value: "{entry.value(path)}"}}`, which a plan shows, or let the policy name the'
                     " places that a secret may come from",
@@ -132,28 +149,28 @@ class Forbidden(Rule):
 class NoBlanketTrust(Rule):
     """Nothing is trusted without a person who looked at it."""
 
-    what: tuple[Trusted, ...]
+    targets: tuple[TrustTarget, ...]
 
-    def of_entry(self, entry: Entry) -> Iterator[Violation]:
-        for each in self.what:
-            path = f"trust.{each}"
-            if entry.wanted(path) == "any":
+    def check_entry(self, entry: EntryView) -> Iterator[Violation]:
+        for target in self.targets:
+            path = f"trust.{target}"
+            if entry.declared_value(path) == "any":
                 yield Violation(
-                    f"`{path}: any` lets Fivetran trust {_ANY_OF[each]} that it meets",
-                    entry.address_of(path),
+                    f"`{path}: any` lets Fivetran trust {_TRUST_PHRASES[target]} that it meets",
+                    entry.get_address(path),
                     path,
-                    help=f"write `trust: {{{each}: none}}`; a person then approves what Fivetran shows",
+                    help=f"write `trust: {{{target}: none}}`; a person then approves what Fivetran shows",
                 )
 
 
-_ANY_OF = {
-    Trusted.CERTIFICATES: "any TLS certificate",
-    Trusted.FINGERPRINTS: "any SSH host key",
+_TRUST_PHRASES = {
+    TrustTarget.CERTIFICATES: "any TLS certificate",
+    TrustTarget.FINGERPRINTS: "any SSH host key",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
+class Limit:
     """A limit: a number, or a part of all entries that exist."""
 
     number: float
@@ -167,65 +184,69 @@ class Most:
 class AtMost(Rule):
     """How much one apply may do."""
 
-    limits: Mapping[Counted, Most]
+    limits: Mapping[CountedAction, Limit]
 
-    def of_plan(self, proposal: Proposal) -> Iterator[Violation]:
-        existing = len(proposal.existing)
-        for counted, most in self.limits.items():
-            number = len(_keys(proposal.plan, _ACTIONS[counted]))
-            allowed = most.number * existing if most.is_fraction else most.number
+    def check_plan(self, plan_view: PlanView) -> Iterator[Violation]:
+        existing = len(plan_view.existing)
+        for action, limit in self.limits.items():
+            number = len(_list_keys(plan_view.plan, _ACTIONS[action]))
+            allowed = limit.number * existing if limit.is_fraction else limit.number
             if number <= allowed:
                 continue
-            of = f" of {existing:,} that exist" if most.is_fraction else ""
+            share = f" of {existing:,} that exist" if limit.is_fraction else ""
             yield Violation(
-                f"{number:,} {'entry' if number == 1 else 'entries'}{of} would be {_DONE[counted]};"
-                f" {f'at most {most}' if most.number else 'none'} may be",
+                f"{number:,} {'entry' if number == 1 else 'entries'}{share} would be {_PAST_TENSE[action]};"
+                f" {f'at most {limit}' if limit.number else 'none'} may be",
                 help="make several smaller changes of it",
             )
 
 
-_DONE = {
-    Counted.CREATES: "created",
-    Counted.UPDATES: "updated",
-    Counted.REPLACES: "replaced",
-    Counted.DELETES: "deleted",
+_PAST_TENSE = {
+    CountedAction.CREATES: "created",
+    CountedAction.UPDATES: "updated",
+    CountedAction.REPLACES: "replaced",
+    CountedAction.DELETES: "deleted",
 }
 
 
-def _keys(plan: Plan, action: Action) -> Collection[str]:
+def _list_keys(plan: Plan, action: Action) -> Collection[str]:
     return {change.address.key for change in plan.changes if change.action is action}
 
 
-def _told(entry: Entry, path: str, wanted: Wanted) -> str:
+def _render_allowed(entry: EntryView, path: str, allowed: AllowedValues) -> str:
     """Values that a policy names, as far as values of this field may be shown; places of secrets always."""
-    return "what the policy names" if _is_kept_back(entry, path, wanted) else listed(wanted)
+    return "what the policy names" if _is_masked(entry, path, allowed) else format_values(allowed)
 
 
-def _is_kept_back(entry: Entry, path: str, wanted: Wanted) -> bool:
-    return entry.is_masked(path) and not all(map(is_place, wanted))
+def _is_masked(entry: EntryView, path: str, allowed: AllowedValues) -> bool:
+    return entry.is_masked(path) and not all(map(is_reference_pattern, allowed))
 
 
-def _advice(entry: Entry, path: str, wanted: Wanted) -> str:
+def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) -> str:
     """How to declare a field."""
-    if wanted == (ANY,):
+    if allowed == (ANY_VALUE,):
         return f"add `{path}`"
-    if _is_kept_back(entry, path, wanted):
+    if _is_masked(entry, path, allowed):
         return f"write a value of `{path}` that the policy allows"
-    first = next((each for each in wanted if not (isinstance(each, str) and "*" in each)), None)
+    first = next((value for value in allowed if not (isinstance(value, str) and "*" in value)), None)
     if first is None:
-        return f"write a value of {listed(wanted)}"
-    owner, _, name = path.rpartition(".")
-    setting = f"{name}: {shown(first)}"
-    return f"write `{f'{owner}: {{{setting}}}' if owner else setting}`"
+        return f"write a value of {format_values(allowed)}"
+    parent, _, name = path.rpartition(".")
+    setting = f"{name}: {format_value(first)}"
+    return f"write `{f'{parent}: {{{setting}}}' if parent else setting}`"
 
 
-def _is(entry: Entry, path: str, verdict: bool | None) -> str:
+def _describe_value(entry: EntryView, path: str, is_match: bool | None) -> str:
     """What a field is, as far as it may be told."""
-    if verdict is None:
+    if is_match is None:
         return f"comes from `{entry.value(path)}`, so nobody can tell whether"
-    return "has a value that is not shown" if entry.is_hidden(path) else f"is `{shown(entry.value(path))}`"
+    return (
+        "has a value that is not shown"
+        if entry.is_hidden(path)
+        else f"is `{format_value(entry.value(path))}`"
+    )
 
 
-def _concerns(entry: Entry, path: str) -> bool:
+def _applies_to(entry: EntryView, path: str) -> bool:
     """A group without a destination has none of a destination's fields."""
     return entry.has_destination or path in (KEY, NAME, "id")

@@ -9,15 +9,15 @@ from importlib.metadata import EntryPoint
 from pydantic import ValidationError
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.nearest import did_you_mean
-from reconciler.model.policy import Level
+from reconciler.model.policy import EnforcementLevel
 from reconciler.model.source import Span
+from reconciler.model.suggestions import did_you_mean
 from reconciler.policy.base import PolicyError, Rule
-from reconciler.policy.matching import Condition
-from reconciler.policy.plugin import installed, make_rule
+from reconciler.policy.matching import FieldCondition
+from reconciler.policy.plugin import entry_points_by_name, make_rule
 from reconciler.policy.rules import OPTIONS, RULES, PolicyEntry
-from reconciler.spec.errors import diagnostics_of
-from reconciler.spec.tree import Entry, Scalar, Table, plain, span_at
+from reconciler.spec.errors import to_diagnostics
+from reconciler.spec.nodes import KeyValue, MappingNode, Scalar, find_span, to_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,67 +28,71 @@ class Policy:
     name: str
     kind: str
     rule: Rule
-    level: Level = Level.HARD
-    where: Condition = field(default_factory=dict)
+    level: EnforcementLevel = EnforcementLevel.HARD
+    where: FieldCondition = field(default_factory=dict)
     because: str = ""
     span: Span | None = None
 
 
-def policies_of(tables: Iterable[Table]) -> tuple[tuple[Policy, ...], list[Diagnostic]]:
+def parse_policies(tables: Iterable[MappingNode]) -> tuple[tuple[Policy, ...], list[Diagnostic]]:
     """The policies that are in order, and everything that is wrong with the others."""
     policies: dict[str, Policy] = {}
     findings: list[Diagnostic] = []
-    others: Mapping[str, tuple[EntryPoint, ...]] | None = None
+    plugins: Mapping[str, tuple[EntryPoint, ...]] | None = None
     for table in tables:
-        if others is None and not table.entries.keys() <= {*RULES, *OPTIONS}:
-            others = installed()
-        found = _policy(table, others or {})
-        if not isinstance(found, Policy):
-            findings += found
-        elif found.name in policies:
-            findings.append(_called_alike(found, policies[found.name]))
+        if plugins is None and not table.entries.keys() <= {*RULES, *OPTIONS}:
+            plugins = entry_points_by_name()
+        parsed = _parse_policy(table, plugins or {})
+        if not isinstance(parsed, Policy):
+            findings += parsed
+        elif parsed.name in policies:
+            findings.append(_diagnose_duplicate_name(parsed, policies[parsed.name]))
         else:
-            policies[found.name] = found
+            policies[parsed.name] = parsed
     return tuple(policies.values()), findings
 
 
-def _policy(table: Table, others: Mapping[str, tuple[EntryPoint, ...]]) -> Policy | list[Diagnostic]:
-    rules = [key for key in table.entries if key in RULES or key in others]
+def _parse_policy(
+    table: MappingNode, plugins: Mapping[str, tuple[EntryPoint, ...]]
+) -> Policy | list[Diagnostic]:
+    rules = [key for key in table.entries if key in RULES or key in plugins]
     unknown = [key for key in table.entries if key not in {*rules, *OPTIONS}]
     if unknown:
-        return [_unknown(table, key, others) for key in unknown]
+        return [_diagnose_unknown_key(table, key, plugins) for key in unknown]
     empty = [key for key, node in table.items() if isinstance(node, Scalar) and node.value is None]
     if empty:
-        return [_empty(table, key) for key in empty]
+        return [_diagnose_empty_value(table, key) for key in empty]
     if len(rules) != 1:
-        return [_not_one_rule(table, rules)]
+        return [_diagnose_rule_count(table, rules)]
     [kind] = rules
-    own = {key: entry for key, entry in table.entries.items() if key in {*RULES, *OPTIONS}}
+    built_in = {key: entry for key, entry in table.entries.items() if key in {*RULES, *OPTIONS}}
     try:
-        entry = PolicyEntry.model_validate(plain(Table(own, table.span)))
+        entry = PolicyEntry.model_validate(to_plain(MappingNode(built_in, table.span)))
     except ValidationError as error:
-        return diagnostics_of(error, table, PolicyEntry)
+        return to_diagnostics(error, table, PolicyEntry)
     try:
-        rule = entry.rule() or make_rule(others[kind], plain(table.entries[kind].node))
+        rule = entry.build_rule() or make_rule(plugins[kind], to_plain(table.entries[kind].node))
     except PolicyError as error:
-        return [_unusable(kind, table.entries[kind], error)]
-    place = table.entries[kind].key.span
-    return Policy(entry.name or kind, kind, rule, Level(entry.level), entry.where or {}, entry.because, place)
+        return [_diagnose_unusable_rule(kind, table.entries[kind], error)]
+    span = table.entries[kind].key.span
+    return Policy(
+        entry.name or kind, kind, rule, EnforcementLevel(entry.level), entry.where or {}, entry.because, span
+    )
 
 
-def _unknown(table: Table, key: str, others: Iterable[str]) -> Diagnostic:
-    rules = ", ".join(f"`{each}`" for each in (*RULES, *sorted(others)))
+def _diagnose_unknown_key(table: MappingNode, key: str, plugins: Iterable[str]) -> Diagnostic:
+    rules = ", ".join(f"`{rule}`" for rule in (*RULES, *sorted(plugins)))
     return Diagnostic(
         "unknown-key",
         f"`{key}` is no rule of a policy",
         table.entries[key].key.span,
         notes=(f"rules are {rules}; packages can bring more",),
-        help=did_you_mean(key, (*RULES, *OPTIONS, *others))
+        help=did_you_mean(key, (*RULES, *OPTIONS, *plugins))
         or "name one of the rules, or install the package that brings this one",
     )
 
 
-def _empty(table: Table, key: str) -> Diagnostic:
+def _diagnose_empty_value(table: MappingNode, key: str) -> Diagnostic:
     return Diagnostic(
         "wrong-shape",
         f"`{key}` has no value",
@@ -97,7 +101,7 @@ def _empty(table: Table, key: str) -> Diagnostic:
     )
 
 
-def _not_one_rule(table: Table, rules: list[str]) -> Diagnostic:
+def _diagnose_rule_count(table: MappingNode, rules: list[str]) -> Diagnostic:
     if not rules:
         return Diagnostic(
             "bad-policy",
@@ -107,13 +111,13 @@ def _not_one_rule(table: Table, rules: list[str]) -> Diagnostic:
         )
     return Diagnostic(
         "bad-policy",
-        f"a policy has one rule, and this one has {len(rules)}: {', '.join(f'`{each}`' for each in rules)}",
+        f"a policy has one rule, and this one has {len(rules)}: {', '.join(f'`{rule}`' for rule in rules)}",
         table.entries[rules[1]].key.span,
         help="make a policy of each: start a new `- ` for the second one",
     )
 
 
-def _called_alike(policy: Policy, earlier: Policy) -> Diagnostic:
+def _diagnose_duplicate_name(policy: Policy, earlier: Policy) -> Diagnostic:
     return Diagnostic(
         "bad-policy",
         f"two policies are called `{policy.name}`",
@@ -123,10 +127,10 @@ def _called_alike(policy: Policy, earlier: Policy) -> Diagnostic:
     )
 
 
-def _unusable(kind: str, entry: Entry, error: PolicyError) -> Diagnostic:
+def _diagnose_unusable_rule(kind: str, entry: KeyValue, error: PolicyError) -> Diagnostic:
     return Diagnostic(
         "bad-policy",
         f"the rule `{kind}` cannot be used: {error}",
-        span_at(entry.node, ()),
+        find_span(entry.node, ()),
         help="correct its settings, or the package that brings it",
     )

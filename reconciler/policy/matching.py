@@ -8,82 +8,82 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, TypeAlias
 
-from reconciler.catalogue.canonical import in_spelling_of
-from reconciler.policy.base import Entry
-from reconciler.secrets.plugin import installed
-from reconciler.secrets.stores import BUILT_IN
+from reconciler.catalogue.normalize import match_enum
+from reconciler.policy.base import EntryView
+from reconciler.secrets.plugin import entry_points_by_name
+from reconciler.secrets.stores import BUILT_IN_SCHEMES
 
-Wanted: TypeAlias = tuple[str | int | float | bool, ...]
+AllowedValues: TypeAlias = tuple[str | int | float | bool, ...]
 """Values of which any will do. A text may be a glob; case makes no difference. One that starts with the scheme of
 references, such as `vault:*`, is about where a secret comes from."""
 
-ANY = "*"
+ANY_VALUE = "*"
 """Any value will do, as long as there is one."""
 
-Condition: TypeAlias = Mapping[str, Wanted]
+FieldCondition: TypeAlias = Mapping[str, AllowedValues]
 """All of these fields have to match."""
 
 
-def judged(
-    entry: Entry, path: str, wanted: Wanted, *, items: Callable[[Iterable[bool]], bool]
+def evaluate(
+    entry: EntryView, path: str, allowed: AllowedValues, *, items: Callable[[Iterable[bool]], bool]
 ) -> bool | None:
     """Whether a field has one of these values; None where nobody can tell.
 
     Of a list `all` items count, or `any` of them. A secret is told by where it comes from: it is none of any values,
     and may be each of them.
     """
-    if entry.is_undecided(path):
+    if entry.is_unknown(path):
         return None
     value = entry.value(path)
     if path not in entry.confidential:
-        return matches(wanted, value, items)
-    places = [each for each in wanted if is_place(each)]
-    if any(_is(each, value) for each in places):
+        return matches(allowed, value, items)
+    reference_patterns = [pattern for pattern in allowed if is_reference_pattern(pattern)]
+    if any(_matches_value(pattern, value) for pattern in reference_patterns):
         return True
-    return False if len(places) == len(wanted) else None
+    return False if len(reference_patterns) == len(allowed) else None
 
 
-def matches(wanted: Wanted, value: Any, items: Callable[[Iterable[bool]], bool] = all) -> bool:
+def matches(allowed: AllowedValues, value: Any, items: Callable[[Iterable[bool]], bool] = all) -> bool:
     """Whether a value is one of these; nothing is none. Of a list its `items` are asked."""
     if isinstance(value, list | tuple):
-        return bool(value) and items(matches(wanted, each, items) for each in value)
-    return value is not None and any(_is(each, value) for each in wanted)
+        return bool(value) and items(matches(allowed, item, items) for item in value)
+    return value is not None and any(_matches_value(item, value) for item in allowed)
 
 
-def meets(condition: Condition, entry: Entry) -> bool | None:
+def meets(condition: FieldCondition, entry: EntryView) -> bool | None:
     """Whether an entry meets a condition; None where nobody can tell."""
-    answers = [judged(entry, path, wanted, items=any) for path, wanted in condition.items()]
-    return False if False in answers else None if None in answers else True
+    results = [evaluate(entry, path, allowed, items=any) for path, allowed in condition.items()]
+    return False if False in results else None if None in results else True
 
 
-def listed(wanted: Iterable[object]) -> str:
+def format_values(values: Iterable[object]) -> str:
     """Values as people read them: "`a`, `b` or `c`"."""
-    told = [f"`{shown(each)}`" for each in wanted]
-    return " or ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    formatted = [f"`{format_value(value)}`" for value in values]
+    return " or ".join([", ".join(formatted[:-1]), formatted[-1]] if len(formatted) > 1 else formatted)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as a spec would spell it."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(format_value, value))}]"
     return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _is(wanted: str | int | float | bool, value: Any) -> bool:
-    if wanted == ANY:
+def _matches_value(allowed: str | int | float | bool, value: Any) -> bool:
+    if allowed == ANY_VALUE:
         return True
-    want, have = shown(wanted).casefold(), shown(value).strip().casefold()
+    pattern, text = format_value(allowed).casefold(), format_value(value).strip().casefold()
     # The normal form of a service, a region or a method may be spelled otherwise than a person would.
-    return fnmatchcase(have, want) or in_spelling_of((want,), have) == want
+    return fnmatchcase(text, pattern) or match_enum((pattern,), text) == pattern
 
 
-def is_place(wanted: object) -> bool:
+def is_reference_pattern(value: object) -> bool:
     """Whether this is about where a secret comes from."""
-    return wanted == ANY or (
-        isinstance(wanted, str) and wanted.partition(":")[0] in _schemes() and ":" in wanted
+    return value == ANY_VALUE or (
+        isinstance(value, str) and value.partition(":")[0] in _list_schemes() and ":" in value
     )
 
 
 @cache
-def _schemes() -> frozenset[str]:
-    return frozenset({*BUILT_IN, *installed()})
+def _list_schemes() -> frozenset[str]:
+    return frozenset({*BUILT_IN_SCHEMES, *entry_points_by_name()})

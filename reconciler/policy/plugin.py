@@ -14,40 +14,47 @@ from typing import Any
 
 from reconciler.policy.base import PolicyError, Rule
 
-GROUP = "reconciler.policies"
+ENTRY_POINT_GROUP = "reconciler.policies"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
-def installed() -> dict[str, tuple[EntryPoint, ...]]:
+def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points by rule; more than one where packages are at odds. Loads nothing."""
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for each in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        if _NAME.fullmatch(each.name):
-            found[each.name] = (*found.get(each.name, ()), each)
-    return found
+    by_name: dict[str, tuple[EntryPoint, ...]] = {}
+    for entry_point in sorted(
+        entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
+    ):
+        if _NAME.fullmatch(entry_point.name):
+            by_name[entry_point.name] = (*by_name.get(entry_point.name, ()), entry_point)
+    return by_name
 
 
-def make_rule(offered: tuple[EntryPoint, ...], settings: Any) -> Rule:
+def make_rule(candidates: tuple[EntryPoint, ...], settings: Any) -> Rule:
     """The rule that a package offers. Raises PolicyError where it cannot be used.
 
     The text of what a package raises is told only of a PolicyError; any other may hold anything.
     """
-    point = offered[0]
-    if len(offered) > 1:
-        raise PolicyError("more than one package offers it: " + ", ".join(_package(each) for each in offered))
+    entry_point = candidates[0]
+    if len(candidates) > 1:
+        raise PolicyError(
+            "more than one package offers it: "
+            + ", ".join(_format_package(candidate) for candidate in candidates)
+        )
     try:
         with redirect_stdout(sys.stderr):  # standard output belongs to results
-            rule = point.load()(settings)
+            rule = entry_point.load()(settings)
     except (PolicyError, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as error:
-        raise PolicyError(f"the module `{error.name}` of {_package(point)} is missing") from None
+        raise PolicyError(f"the module `{error.name}` of {_format_package(entry_point)} is missing") from None
     except BaseException as error:  # also SystemExit, which must not end a run as if all were well
-        raise PolicyError(f"making it ends with {type(error).__name__} in {_package(point)}") from None
+        raise PolicyError(
+            f"making it ends with {type(error).__name__} in {_format_package(entry_point)}"
+        ) from None
     if not isinstance(rule, Rule):
-        raise PolicyError(f"what {_package(point)} makes is no `Rule`")
+        raise PolicyError(f"what {_format_package(entry_point)} makes is no `Rule`")
     return rule
 
 
-def _package(point: EntryPoint) -> str:
-    return f"`{point.dist.name}`" if point.dist is not None else f"`{point.value}`"
+def _format_package(entry_point: EntryPoint) -> str:
+    return f"`{entry_point.dist.name}`" if entry_point.dist is not None else f"`{entry_point.value}`"

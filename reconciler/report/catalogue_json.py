@@ -8,18 +8,18 @@ from typing import Any
 from reconciler.catalogue.model import Condition, Field, Service
 
 
-def service_list_data(services: Iterable[Service]) -> dict[str, Any]:
+def serialize_services(services: Iterable[Service]) -> dict[str, Any]:
     """All services without their fields, below `services`."""
-    return {"services": [_head(each) for each in services]}
+    return {"services": [_serialize_header(service) for service in services]}
 
 
-def service_data(service: Service) -> dict[str, Any]:
+def serialize_service(service: Service) -> dict[str, Any]:
     """One service below `service`; its `fields` are a list in the catalogue's order."""
-    fields = [_field(each) for each in service.fields.values()]
-    return {"service": {**_head(service), "free_form": service.free_form, "fields": fields}}
+    fields = [_serialize_field(field) for field in service.fields.values()]
+    return {"service": {**_serialize_header(service), "free_form": service.free_form, "fields": fields}}
 
 
-def _head(service: Service) -> dict[str, Any]:
+def _serialize_header(service: Service) -> dict[str, Any]:
     return {
         "name": service.name,
         "title": service.title,
@@ -29,14 +29,14 @@ def _head(service: Service) -> dict[str, Any]:
     }
 
 
-def _field(field: Field) -> dict[str, Any]:
+def _serialize_field(field: Field) -> dict[str, Any]:
     return {
         "name": field.name,
         "type": str(field.type),
         "description": field.description,
         "required": field.required,
-        "required_when": _condition(field.required_when),
-        "only_when": _condition(field.only_when),
+        "required_when": _serialize_condition(field.required_when),
+        "only_when": _serialize_condition(field.only_when),
         "sensitive": field.sensitive,
         "immutable": field.immutable,
         "read_only": field.read_only,
@@ -48,5 +48,5 @@ def _field(field: Field) -> dict[str, Any]:
     }
 
 
-def _condition(condition: Condition | None) -> dict[str, Any] | None:
+def _serialize_condition(condition: Condition | None) -> dict[str, Any] | None:
     return None if condition is None else {name: list(values) for name, values in condition.items()}

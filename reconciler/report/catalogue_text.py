@@ -7,12 +7,12 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.catalogue.model import Condition, Field, FieldType, Service, Stage
+from reconciler.catalogue.model import Condition, Field, FieldType, Service, ServiceStage
 
 _WIDTH = 100
 _INDENT = " " * 6
 
-TYPES: Mapping[FieldType, str] = {
+TYPE_NAMES: Mapping[FieldType, str] = {
     FieldType.STRING: "text",
     FieldType.INTEGER: "whole number",
     FieldType.BOOLEAN: "true or false",
@@ -21,19 +21,22 @@ TYPES: Mapping[FieldType, str] = {
 }
 
 
-def service_list(services: Iterable[Service]) -> str:
+def render_service_list(services: Iterable[Service]) -> str:
     """One line for each service: name, title, and what to take instead of one that is not current."""
     services = list(services)
-    name = max(len(each.name) for each in services)
-    title = max(len(each.title) for each in services)
-    rows = (f"{each.name:<{name}}  {each.title:<{title}}  {_stage(each)}" for each in services)
+    name_width = max(len(service.name) for service in services)
+    title_width = max(len(service.title) for service in services)
+    rows = (
+        f"{service.name:<{name_width}}  {service.title:<{title_width}}  {_format_stage(service)}"
+        for service in services
+    )
     return "\n".join(row.rstrip() for row in rows)
 
 
-def service_page(service: Service) -> str:
+def render_service(service: Service) -> str:
     """One service with all its config fields, in the catalogue's order."""
     parts = [f"{service.name}: {service.title}"]
-    parts += [f"{_stage(service)}"] if service.stage is not Stage.CURRENT else []
+    parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
     parts += [textwrap.fill(service.description, _WIDTH)] if service.description else []
     parts.append("")
     if service.free_form:
@@ -41,29 +44,29 @@ def service_page(service: Service) -> str:
     else:
         parts.append("Fields of its config:")
         for field in service.fields.values():
-            parts += ["", *_field(field)]
+            parts += ["", *_render_field(field)]
     parts += ["", f"`reconciler catalogue show {service.name} --example` prints a spec to start from."]
     return "\n".join(parts)
 
 
-def _stage(service: Service) -> str:
-    if service.stage is Stage.CURRENT:
+def _format_stage(service: Service) -> str:
+    if service.stage is ServiceStage.CURRENT:
         return ""
     return f"{service.stage}; use {service.successor}" if service.successor else str(service.stage)
 
 
-def _field(field: Field) -> Iterator[str]:
-    yield f"  {field.name}  ({', '.join(_traits(field))})"
-    told = [field.description] if field.description else []
-    told += [f"One of: {', '.join(field.enum)}."] if field.enum else []
-    told += [f"Required while {_when(field.required_when)}."] if field.required_when else []
-    told += [f"Refused unless {_when(field.only_when)}."] if field.only_when else []
-    told += [f"Default: {_value(field.default)}."] if field.default is not None else []
-    told += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
-    told += [f"Example: {_value(field.example)}"] if field.example is not None else []
-    for each in told:
+def _render_field(field: Field) -> Iterator[str]:
+    yield f"  {field.name}  ({', '.join(_list_attributes(field))})"
+    paragraphs = [field.description] if field.description else []
+    paragraphs += [f"One of: {', '.join(field.enum)}."] if field.enum else []
+    paragraphs += [f"Required while {_format_condition(field.required_when)}."] if field.required_when else []
+    paragraphs += [f"Refused unless {_format_condition(field.only_when)}."] if field.only_when else []
+    paragraphs += [f"Default: {_format_value(field.default)}."] if field.default is not None else []
+    paragraphs += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
+    paragraphs += [f"Example: {_format_value(field.example)}"] if field.example is not None else []
+    for paragraph in paragraphs:
         yield textwrap.fill(
-            each,
+            paragraph,
             _WIDTH,
             initial_indent=_INDENT,
             subsequent_indent=_INDENT,
@@ -72,24 +75,24 @@ def _field(field: Field) -> Iterator[str]:
         )
 
 
-def _traits(field: Field) -> Iterator[str]:
-    yield TYPES[field.type]
-    for holds, word in (
+def _list_attributes(field: Field) -> Iterator[str]:
+    yield TYPE_NAMES[field.type]
+    for is_set, word in (
         (field.required, "required"),
         (field.sensitive, "sensitive"),
         (field.immutable, "immutable"),
         (field.read_only, "read-only"),
         (bool(field.deprecated_for), "deprecated"),
     ):
-        if holds:
+        if is_set:
             yield word
 
 
-def _when(condition: Condition) -> str:
+def _format_condition(condition: Condition) -> str:
     return " and ".join(
-        f"`{name}` is {' or '.join(map(_value, values))}" for name, values in condition.items()
+        f"`{name}` is {' or '.join(map(_format_value, values))}" for name, values in condition.items()
     )
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

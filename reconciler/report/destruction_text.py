@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.plan import Action, Change, Plan
-from reconciler.report.live_objects import connection_texts
-from reconciler.report.neutral import neutral
-from reconciler.report.style import counted
-from reconciler.report.values import value_text
+from reconciler.model.sanitize import escape
+from reconciler.report.live_objects import format_connections
+from reconciler.report.style import format_count
+from reconciler.report.values import format_value
 
-_DESTROYING = {Action.DELETE, Action.REPLACE}
-_ENTRIES_SHOWN = 10
+_DESTRUCTIVE_ACTIONS = {Action.DELETE, Action.REPLACE}
+_MAX_ENTRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,69 +21,76 @@ class Confirmation:
     """What an operator is told before something is destroyed: `what` goes, how to `prompt`, and the `answer` that lets
     it go."""
 
-    what: str
+    summary: str
     prompt: str
     answer: str
 
 
-def confirmation(plan: Plan) -> Confirmation | None:
+def build_confirmation(plan: Plan) -> Confirmation | None:
     """The key of the one entry that is deleted or replaced, or how many there are; None where there is none. A group
     and its destination are one entry."""
     entries: dict[str, list[Change]] = {}
     for change in plan.effective:
-        if change.action in _DESTROYING:
+        if change.action in _DESTRUCTIVE_ACTIONS:
             entries.setdefault(change.address.key, []).append(change)
     if not entries:
         return None
     if len(entries) == 1:
         [(key, changes)] = entries.items()
-        what = f"This {_verb(changes)} {_entry_text(changes)}."
-        return Confirmation(what, f"Type its key, {key}, to go on: ", key)
-    number = str(len(entries))
-    what = f"This {_counts([*entries.values()])}: {_listed([*entries.values()])}."
-    return Confirmation(what, f"Type their number, {number}, to go on: ", number)
+        summary = f"This {_choose_verb(changes)} {_format_entry(changes)}."
+        return Confirmation(summary, f"Type its key, {key}, to go on: ", key)
+    count = str(len(entries))
+    summary = f"This {_format_counts([*entries.values()])}: {_list_entries([*entries.values()])}."
+    return Confirmation(summary, f"Type their number, {count}, to go on: ", count)
 
 
-def _verb(changes: Sequence[Change]) -> str:
+def _choose_verb(changes: Sequence[Change]) -> str:
     return "replaces" if changes[0].action is Action.REPLACE else "deletes"
 
 
-def _counts(entries: Sequence[Sequence[Change]]) -> str:
+def _format_counts(entries: Sequence[Sequence[Change]]) -> str:
     """`deletes 2 and replaces 1 entries`."""
-    verbs = [_verb(changes) for changes in entries]
-    told = [f"{verb} {verbs.count(verb):,}" for verb in ("deletes", "replaces") if verb in verbs]
-    return f"{' and '.join(told)} entries"
+    verbs = [_choose_verb(changes) for changes in entries]
+    parts = [f"{verb} {verbs.count(verb):,}" for verb in ("deletes", "replaces") if verb in verbs]
+    return f"{' and '.join(parts)} entries"
 
 
-def _listed(entries: Sequence[Sequence[Change]]) -> str:
-    shown = "; ".join(map(_entry_text, entries[:_ENTRIES_SHOWN]))
-    more = len(entries) - _ENTRIES_SHOWN
+def _list_entries(entries: Sequence[Sequence[Change]]) -> str:
+    shown = "; ".join(map(_format_entry, entries[:_MAX_ENTRIES]))
+    more = len(entries) - _MAX_ENTRIES
     return f"{shown}; and {more:,} more" if more > 0 else shown
 
 
-def _entry_text(changes: Sequence[Change]) -> str:
+def _format_entry(changes: Sequence[Change]) -> str:
     """`group.web_prod ("Web prod", id good_id) and its destination (snowflake)`."""
     by_kind = {change.address.kind: change for change in changes}
     group, destination = by_kind.get(GROUP), by_kind.get(DESTINATION)
     if group is None:
-        return _change_text(changes[0], _destination_facts(changes[0]))
-    told = _change_text(group, [])
+        return _format_change(changes[0], _describe_destination(changes[0]))
+    text = _format_change(group, [])
     if destination is not None:
-        facts = ", ".join(_destination_facts(destination))
-        told += " and its destination" + (f" ({facts})" if facts else "")
-    return told
+        facts = ", ".join(_describe_destination(destination))
+        text += " and its destination" + (f" ({facts})" if facts else "")
+    return text
 
 
-def _change_text(change: Change, more: list[str]) -> str:
-    name = [value_text(change.live.name)] if change.live is not None else []
-    id = f"id {neutral(change.id or '')}"
-    return f"{change.address} ({', '.join([*name, id, *more])})"
+def _format_change(change: Change, details: list[str]) -> str:
+    name = [format_value(change.live.name)] if change.live is not None else []
+    id = f"id {escape(change.id or '')}"
+    return f"{change.address} ({', '.join([*name, id, *details])})"
 
 
-def _destination_facts(change: Change) -> list[str]:
+def _describe_destination(change: Change) -> list[str]:
     live = change.live
     if live is None:
         return []
-    service = [neutral(live.service)] if live.service else []
-    going = connection_texts(live.deleted_first)
-    return [*service, *([f"with {counted(len(going), 'connection')}: {', '.join(going)}"] if going else [])]
+    service = [escape(live.service)] if live.service else []
+    connections = format_connections(live.connections_deleted_first)
+    return [
+        *service,
+        *(
+            [f"with {format_count(len(connections), 'connection')}: {', '.join(connections)}"]
+            if connections
+            else []
+        ),
+    ]

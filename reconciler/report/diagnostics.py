@@ -9,60 +9,69 @@ from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
+from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.sanitize import escape, to_one_line
 from reconciler.model.source import Span
 from reconciler.report.excerpt import WIDTH, make_excerpt
-from reconciler.report.neutral import neutral, one_line
-from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, counted, lines
+from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, format_count, join_lines
 
-_NARROWEST = 30
+_MIN_WIDTH = 30
 _LAST_COLUMN = sys.maxsize
 _MARGIN = 10  # the number of a line with its bar, and what says that the line goes on
 
 ReadLine: TypeAlias = Callable[[str, int], str | None]
 
 
-def full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | None = None) -> Text:
+def render_full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | None = None) -> Text:
     """Every diagnostic with its excerpt, in reading order, an empty line between them, and the count.
 
     `read_line(path, line)` answers one line of a file (from 1), or None where it cannot be had. `width`
     is that of the terminal, where there is one.
     """
-    ordered = in_reading_order(diagnostics)
-    secrets = [_hidden(each, each.span) for each in ordered if each.secret and each.span]
-    room = WIDTH if width is None else min(WIDTH, max(_NARROWEST, width - _MARGIN))
-    blocks = [_block(each, read_line, secrets, room) for each in ordered]
-    return Text("\n\n").join([*blocks, Text(count_line(ordered))])
+    ordered = sort_diagnostics(diagnostics)
+    secrets = [
+        _widen_secret_span(diagnostic, diagnostic.span)
+        for diagnostic in ordered
+        if diagnostic.secret and diagnostic.span
+    ]
+    excerpt_width = WIDTH if width is None else min(WIDTH, max(_MIN_WIDTH, width - _MARGIN))
+    blocks = [_render_block(diagnostic, read_line, secrets, excerpt_width) for diagnostic in ordered]
+    return Text("\n\n").join([*blocks, Text(format_severity_counts(ordered))])
 
 
-def concise(diagnostics: Iterable[Diagnostic]) -> Text:
+def render_concise(diagnostics: Iterable[Diagnostic]) -> Text:
     """One line for each diagnostic: `path:line:column: error[code]: message`."""
-    return lines([_place(each).append_text(headline(each)) for each in in_reading_order(diagnostics)])
+    return join_lines(
+        [
+            _format_location(diagnostic).append_text(render_headline(diagnostic))
+            for diagnostic in sort_diagnostics(diagnostics)
+        ]
+    )
 
 
-def as_data(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+def serialize_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     """One JSON object for each diagnostic, in reading order. Excerpts are left out."""
     return [
         {
-            "severity": str(each.severity),
-            "code": each.code,
-            "message": each.message,
-            "label": each.label,
-            "span": span_data(each.span),
-            "address": str(each.address) if each.address else None,
-            "notes": list(each.notes),
-            "help": each.help,
+            "severity": str(diagnostic.severity),
+            "code": diagnostic.code,
+            "message": diagnostic.message,
+            "label": diagnostic.label,
+            "span": serialize_span(diagnostic.span),
+            "address": str(diagnostic.address) if diagnostic.address else None,
+            "notes": list(diagnostic.notes),
+            "help": diagnostic.help,
         }
-        for each in in_reading_order(diagnostics)
+        for diagnostic in sort_diagnostics(diagnostics)
     ]
 
 
-def identity(diagnostic: Diagnostic) -> tuple[object, ...]:
+def identify_finding(diagnostic: Diagnostic) -> tuple[object, ...]:
     """What stays of a finding of a policy where notes are added to it on the way to a plan."""
     return diagnostic.severity, diagnostic.code, diagnostic.message, diagnostic.span
 
 
-def span_data(span: Span | None) -> dict[str, Any] | None:
+def serialize_span(span: Span | None) -> dict[str, Any] | None:
     """A place as a JSON object; lines and columns count from 1, the end is exclusive."""
     if span is None:
         return None
@@ -75,60 +84,63 @@ def span_data(span: Span | None) -> dict[str, Any] | None:
     }
 
 
-def headline(diagnostic: Diagnostic) -> Text:
+def render_headline(diagnostic: Diagnostic) -> Text:
     """`error[code]: message`."""
     style = SEVERITY_STYLES[diagnostic.severity]
     return Text.assemble(
         (f"{diagnostic.severity}[{diagnostic.code}]", style),
-        (f": {one_line(diagnostic.message)}", STRONG),
+        (f": {to_one_line(diagnostic.message)}", STRONG),
     )
 
 
-def short(diagnostic: Diagnostic) -> Text:
+def render_short(diagnostic: Diagnostic) -> Text:
     """One diagnostic without excerpt and count, for what has no place in a file."""
-    return lines([headline(diagnostic), *remarks(diagnostic, "   ")])
+    return join_lines([render_headline(diagnostic), *render_notes(diagnostic, "   ")])
 
 
-def remarks(diagnostic: Diagnostic, indent: str) -> list[Text]:
+def render_notes(diagnostic: Diagnostic, indent: str) -> list[Text]:
     """The `= note:` and `= help:` lines."""
-    told = [("note", note) for note in diagnostic.notes]
-    told += [("help", diagnostic.help)] if diagnostic.help else []
+    entries = [("note", note) for note in diagnostic.notes]
+    entries += [("help", diagnostic.help)] if diagnostic.help else []
     return [
-        Text.assemble((f"{indent}= ", LINK), (f"{kind}:", STRONG), f" {one_line(said)}")
-        for kind, said in told
+        Text.assemble((f"{indent}= ", LINK), (f"{kind}:", STRONG), f" {to_one_line(text)}")
+        for kind, text in entries
     ]
 
 
-def count_line(diagnostics: Sequence[Diagnostic]) -> str:
+def format_severity_counts(diagnostics: Sequence[Diagnostic]) -> str:
     """`2 errors, 1 warning`."""
-    counts = [(severity, sum(each.severity is severity for each in diagnostics)) for severity in Severity]
-    return ", ".join(counted(number, str(severity)) for severity, number in counts if number)
+    counts = [
+        (severity, sum(diagnostic.severity is severity for diagnostic in diagnostics))
+        for severity in Severity
+    ]
+    return ", ".join(format_count(number, str(severity)) for severity, number in counts if number)
 
 
-def _place(diagnostic: Diagnostic) -> Text:
-    return Text(f"{neutral(str(diagnostic.span))}: " if diagnostic.span else "")
+def _format_location(diagnostic: Diagnostic) -> Text:
+    return Text(f"{escape(str(diagnostic.span))}: " if diagnostic.span else "")
 
 
-def _block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence[Span], room: int) -> Text:
+def _render_block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence[Span], width: int) -> Text:
     span = diagnostic.span
     gutter = max(2, len(str(span.line))) if span else 2
-    parts = [headline(diagnostic)]
-    where = neutral(str(span)) if span else str(diagnostic.address or "")
-    if where:
-        parts.append(Text.assemble((" " * gutter + "--> ", LINK), where))
-    shown = _excerpt(diagnostic, gutter, read_line, secrets, room)
-    told = remarks(diagnostic, " " * (gutter + 1))
-    if shown and told:
-        shown.append(Text(" " * gutter + " |", LINK))
-    return lines([*parts, *shown, *told])
+    parts = [render_headline(diagnostic)]
+    location = escape(str(span)) if span else str(diagnostic.address or "")
+    if location:
+        parts.append(Text.assemble((" " * gutter + "--> ", LINK), location))
+    excerpt = _render_excerpt(diagnostic, gutter, read_line, secrets, width)
+    notes = render_notes(diagnostic, " " * (gutter + 1))
+    if excerpt and notes:
+        excerpt.append(Text(" " * gutter + " |", LINK))
+    return join_lines([*parts, *excerpt, *notes])
 
 
-def _hidden(diagnostic: Diagnostic, span: Span) -> Span:
+def _widen_secret_span(diagnostic: Diagnostic, span: Span) -> Span:
     """What must not be shown of a secret: its span, or its whole lines."""
     return replace(span, column=1, end_column=_LAST_COLUMN) if diagnostic.secret_line else span
 
 
-def _excerpt(
+def _render_excerpt(
     diagnostic: Diagnostic, gutter: int, read_line: ReadLine, secrets: Sequence[Span], width: int
 ) -> list[Text]:
     span = diagnostic.span
@@ -136,14 +148,14 @@ def _excerpt(
     if span is None or line is None or not line.strip():
         return []
     excerpt = make_excerpt(line, span, secrets, width)
-    empty = " " * gutter + " |"
+    margin = " " * gutter + " |"
     caret = "^" * excerpt.width
-    label = f" {one_line(diagnostic.label)}" if diagnostic.label else ""
+    label = f" {to_one_line(diagnostic.label)}" if diagnostic.label else ""
     return [
-        Text(empty, LINK),
+        Text(margin, LINK),
         Text.assemble((f"{span.line:>{gutter}} |", LINK), f" {excerpt.text}".rstrip()),
         Text.assemble(
-            (empty, LINK),
+            (margin, LINK),
             " " * (excerpt.indent + 1),
             (caret + label, SEVERITY_STYLES[diagnostic.severity]),
         ),

@@ -8,12 +8,12 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.report.diagnostics import as_data
+from reconciler.report.diagnostics import serialize_diagnostics
 
 FORMAT = 1
 
 
-def document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
+def build_document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """A document: format version, tool, content, and the exit code with its reason in one word."""
     return {
         "format": FORMAT,
@@ -23,12 +23,12 @@ def document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def failure(code: int, reason: str, diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+def build_failure_document(code: int, reason: str, diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
     """The document of a run that could not do what was asked."""
-    return document(code, reason, {"diagnostics": as_data(diagnostics)})
+    return build_document(code, reason, {"diagnostics": serialize_diagnostics(diagnostics)})
 
 
-def dumped(document: Mapping[str, Any]) -> str:
+def dump_document(document: Mapping[str, Any]) -> str:
     """The document as ASCII, so that no terminal and no CI runner finds anything to act on.
 
     Values of types that JSON lacks are written as their text.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from reconciler.model.sanitize import escape, escape_character
 from reconciler.model.source import Span
 from reconciler.model.value import MASKED_IN_OUTPUT
-from reconciler.report.neutral import neutral, visible
 
 WIDTH = 110
-_BEFORE = 30
+_CONTEXT_CELLS = 30
 _KEY = re.compile(r"""(?:[\s\-?]*\s)?(?P<name>["']?[A-Za-z_][\w.-]*["']?)\s*:(?:\s+|$)""")
 _KEY_END = re.compile(r"\s*:(?:\s+|$)")
 
@@ -35,48 +35,52 @@ def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int
     underlined to the end of its first one.
     """
     line = line.rstrip()
-    start, end = _range_on(line, span.line, span)
-    touching = [secret for secret in secrets if _touches(secret, span)]
-    shown = min((_shown_length(line, span.line, secret) for secret in touching), default=len(line))
-    pieces = ["    " if character == "\t" else visible(character) for character in line[:shown]]
-    if shown < len(line):
+    start, end = _clip_to_line(line, span.line, span)
+    overlapping = [secret for secret in secrets if _has_overlap(secret, span)]
+    visible_length = min(
+        (_count_visible(line, span.line, secret) for secret in overlapping), default=len(line)
+    )
+    pieces = [
+        "    " if character == "\t" else escape_character(character) for character in line[:visible_length]
+    ]
+    if visible_length < len(line):
         pieces.append(MASKED_IN_OUTPUT)
-        start, end = min(start, shown), min(end, shown + 1)
-        end = max(start + 1, end) if start == shown else end
-    first, last = _window([cell_len(piece) for piece in pieces], start, end, width)
+        start, end = min(start, visible_length), min(end, visible_length + 1)
+        end = max(start + 1, end) if start == visible_length else end
+    first, last = _choose_window([cell_len(piece) for piece in pieces], start, end, width)
     opening = "…" if first else ""
     closing = "…" if last < len(pieces) else ""
     before = opening + "".join(pieces[first:start])
     token = "".join(pieces[start : min(end, last)])
     # Only the text is made neutral for runners: it may grow by a cell, which never hurts before a token.
     return Excerpt(
-        text=neutral(opening + "".join(pieces[first:last])).rstrip() + closing,
-        indent=cell_len(neutral(before)),
-        width=max(1, cell_len(neutral(token))),
+        text=escape(opening + "".join(pieces[first:last])).rstrip() + closing,
+        indent=cell_len(escape(before)),
+        width=max(1, cell_len(escape(token))),
     )
 
 
-def _range_on(line: str, number: int, span: Span) -> tuple[int, int]:
+def _clip_to_line(line: str, line_number: int, span: Span) -> tuple[int, int]:
     """The part of line `number` that a span covers, as a range of its characters."""
-    start = min(max(span.column - 1, 0), len(line)) if span.line == number else 0
-    end = min(span.end_column - 1, len(line)) if span.end_line == number else len(line)
+    start = min(max(span.column - 1, 0), len(line)) if span.line == line_number else 0
+    end = min(span.end_column - 1, len(line)) if span.end_line == line_number else len(line)
     return start, max(start, end)
 
 
-def _touches(secret: Span, span: Span) -> bool:
+def _has_overlap(secret: Span, span: Span) -> bool:
     return secret.path == span.path and secret.line <= span.line <= secret.end_line
 
 
-def _shown_length(line: str, number: int, secret: Span) -> int:
+def _count_visible(line: str, line_number: int, secret: Span) -> int:
     """How many characters of line `number` may be shown beside a secret span that touches it.
 
     That is a key at the start of the line, unless the key belongs to the secret itself; without one it
     is the indentation alone.
     """
     indent = len(line) - len(line.lstrip())
-    if secret.line < number:
+    if secret.line < line_number:
         return indent
-    start, end = _range_on(line, number, secret)
+    start, end = _clip_to_line(line, line_number, secret)
     ends_here = secret.end_line == secret.line
     key = _KEY.match(line)
     if key and (start >= key.end("name") or (end <= key.end() and ends_here)):
@@ -86,11 +90,11 @@ def _shown_length(line: str, number: int, secret: Span) -> int:
     return end_of_key.end() if end_of_key else indent
 
 
-def _window(widths: Sequence[int], start: int, end: int, width: int) -> tuple[int, int]:
+def _choose_window(widths: Sequence[int], start: int, end: int, width: int) -> tuple[int, int]:
     """The range of pieces to show so that the token is in sight and the line is not too long."""
     if sum(widths) <= width:
         return 0, len(widths)
-    first, room = start, min(_BEFORE, width // 3)
+    first, room = start, min(_CONTEXT_CELLS, width // 3)
     while first > 0 and room > 0:
         first -= 1
         room -= widths[first]

@@ -6,30 +6,32 @@ import textwrap
 from collections.abc import Mapping
 
 _WIDTH = 88
-_NARROWEST = 30
+_MIN_WIDTH = 30
 _INDENT = "  "
 
 
-def explanation(code: str, text: str, width: int | None = None) -> str:
+def render_explanation(code: str, text: str, width: int | None = None) -> str:
     """One code with its text, wrapped for reading. `width` is that of the terminal, where there is one."""
-    room = min(_WIDTH, max(_NARROWEST, (width or _WIDTH) - len(_INDENT)))
-    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, room), _INDENT)
+    text_width = min(_WIDTH, max(_MIN_WIDTH, (width or _WIDTH) - len(_INDENT)))
+    return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, text_width), _INDENT)
 
 
-def code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
+def render_code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
     """Every code with the first sentence of its text, one on a line where no terminal limits its length."""
-    return two_columns({code: first_sentence(text) for code, text in sorted(explanations.items())}, width)
+    return two_columns(
+        {code: extract_first_sentence(text) for code, text in sorted(explanations.items())}, width
+    )
 
 
 def two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
     """Names with their texts in a second column, which is folded at `width` where there is room for it."""
     column = max(map(len, rows), default=0) + 2
     lines = [f"{name:<{column}}{text}" for name, text in rows.items()]
-    if width is not None and width >= column + _NARROWEST:
+    if width is not None and width >= column + _MIN_WIDTH:
         lines = [textwrap.fill(line, width, subsequent_indent=" " * column) for line in lines]
     return "\n".join(lines)
 
 
-def first_sentence(text: str) -> str:
+def extract_first_sentence(text: str) -> str:
     """What an explanation says first."""
     return text.split(". ", 1)[0].rstrip(".") + "."

@@ -7,30 +7,30 @@ from difflib import unified_diff
 
 from rich.text import Text
 
-from reconciler.report.neutral import neutral
-from reconciler.report.style import BAD, GOOD, QUIET, Styled, counted, lines
+from reconciler.model.sanitize import escape
+from reconciler.report.style import BAD, GOOD, QUIET, StyledText, format_count, join_lines
 
 
-def changed_text(paths: Iterable[str]) -> Styled:
+def render_changed_files(paths: Iterable[str]) -> StyledText:
     """One line for each file."""
-    return lines([Text(neutral(path)) for path in paths])
+    return join_lines([Text(escape(path)) for path in paths])
 
 
-def difference_text(path: str, before: str, after: str) -> Styled:
+def render_diff(path: str, before: str, after: str) -> StyledText:
     """A unified diff of one file. Blanks at line ends are made visible by being there."""
-    shown = unified_diff(
+    diff = unified_diff(
         before.split("\n"), after.split("\n"), f"{path} (as it is)", f"{path} (normal form)", lineterm=""
     )
-    return lines([Text(neutral(line), _style(line)) for line in shown])
+    return join_lines([Text(escape(line), _choose_style(line)) for line in diff])
 
 
-def summary_text(changed: int, files: int, *, written: bool) -> str:
+def render_summary(changed: int, files: int, *, written: bool) -> str:
     """`2 files changed, 6 left as they are.`"""
-    did = "changed" if written else "to change"
-    rest = files - changed
-    left = "left as it is" if rest == 1 else "left as they are"
-    return f"{counted(changed, 'file')} {did}, {rest:,} {left}."
+    verb = "changed" if written else "to change"
+    unchanged = files - changed
+    phrase = "left as it is" if unchanged == 1 else "left as they are"
+    return f"{format_count(changed, 'file')} {verb}, {unchanged:,} {phrase}."
 
 
-def _style(line: str) -> str:
+def _choose_style(line: str) -> str:
     return {"+": GOOD, "-": BAD, "@": QUIET}.get(line[:1], "")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from reconciler.model.plan import Plan
-from reconciler.report.plan_words import added_changed_destroyed
+from reconciler.report.plan_summary import count_changes
 
-MOST = 999_999
+MAX_COUNT = 999_999
 """GitLab refuses numbers of more digits."""
 
 
-def gitlab_counts(plan: Plan) -> str:
+def render_gitlab_counts(plan: Plan) -> str:
     """Exactly the three keys that it wants, with the numbers of the `Plan:` line."""
-    counts = zip(("create", "update", "delete"), added_changed_destroyed(plan), strict=True)
-    return json.dumps({name: min(number, MOST) for name, number in counts})
+    counts = zip(("create", "update", "delete"), count_changes(plan), strict=True)
+    return json.dumps({name: min(number, MAX_COUNT) for name, number in counts})

@@ -7,12 +7,12 @@ from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.graph import Node
+from reconciler.model.graph import GraphNode
 from reconciler.model.plan import Action
-from reconciler.report.diagnostics import as_data
-from reconciler.report.neutral import neutral
+from reconciler.model.sanitize import escape
+from reconciler.report.diagnostics import serialize_diagnostics
 
-_HARMLESS = frozenset(" _-./,")
+_SAFE_CHARACTERS = frozenset(" _-./,")
 _COLOURS = {
     Action.CREATE: "fill:#d8f5d8,stroke:#2e8b2e,color:#000",
     Action.UPDATE: "fill:#fff3c4,stroke:#b8860b,color:#000",
@@ -25,15 +25,15 @@ _COLOURS = {
 }
 
 
-def mermaid(nodes: Sequence[Node]) -> str:
+def render_mermaid(nodes: Sequence[GraphNode]) -> str:
     """A flowchart: one box for each address, arrows from what has to be there first, a class for each action.
 
     Whatever a text contains, it is only ever a part of the label that it belongs to.
     """
-    return "\n".join(["flowchart LR", *_boxes(nodes), *_arrows(nodes), *_classes(nodes)])
+    return "\n".join(["flowchart LR", *_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes)])
 
 
-def graph_data(nodes: Sequence[Node], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
+def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
     """The addresses in reading order, each with those that it depends on."""
     return {
         "nodes": [
@@ -45,40 +45,43 @@ def graph_data(nodes: Sequence[Node], warnings: Iterable[Diagnostic]) -> dict[st
             }
             for node in nodes
         ],
-        "warnings": as_data(warnings),
+        "warnings": serialize_diagnostics(warnings),
     }
 
 
-def _boxes(nodes: Sequence[Node]) -> Iterator[str]:
+def _render_nodes(nodes: Sequence[GraphNode]) -> Iterator[str]:
     for node in nodes:
-        label = _label(str(node.address)) + (f"<br/>{_label(node.title)}" if node.title else "")
-        yield f'  {_name(node.address)}["{label}"]' + (f":::{_class(node.action)}" if node.action else "")
+        label = _escape_label(str(node.address)) + (f"<br/>{_escape_label(node.title)}" if node.title else "")
+        yield f'  {_format_node_id(node.address)}["{label}"]' + (
+            f":::{_format_class(node.action)}" if node.action else ""
+        )
 
 
-def _arrows(nodes: Sequence[Node]) -> Iterator[str]:
+def _render_edges(nodes: Sequence[GraphNode]) -> Iterator[str]:
     for node in nodes:
         for parent in node.depends_on:
-            yield f"  {_name(parent)} --> {_name(node.address)}"
+            yield f"  {_format_node_id(parent)} --> {_format_node_id(node.address)}"
 
 
-def _classes(nodes: Sequence[Node]) -> Iterator[str]:
+def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
     used = {node.action for node in nodes}
     for action, colours in _COLOURS.items():
         if action in used:
-            yield f"  classDef {_class(action)} {colours}"
+            yield f"  classDef {_format_class(action)} {colours}"
 
 
-def _name(address: Address) -> str:
+def _format_node_id(address: Address) -> str:
     """Keys have letters, digits and `_` only; the kind before them keeps them off Mermaid's own words."""
     return f"{address.kind}_{address.key}"
 
 
-def _class(action: Action) -> str:
+def _format_class(action: Action) -> str:
     return str(action).replace("-", "_")
 
 
-def _label(text: str) -> str:
+def _escape_label(text: str) -> str:
     """A text in which nothing means anything to Mermaid: all but letters and digits are entities."""
     return "".join(
-        each if each.isalnum() or each in _HARMLESS else f"#{ord(each)};" for each in neutral(text)
+        character if character.isalnum() or character in _SAFE_CHARACTERS else f"#{ord(character)};"
+        for character in escape(text)
     )

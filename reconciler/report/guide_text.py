@@ -15,7 +15,7 @@ from rich.theme import Theme
 
 from reconciler.report.explanation import two_columns
 from reconciler.report.style import Screen
-from reconciler.report.wrap import wrapped
+from reconciler.report.wrap import wrap_text
 
 _WIDEST = 100
 _COLUMN = 24  # cells that a column of a table needs
@@ -73,7 +73,7 @@ class _PlainCode(CodeBlock):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = Text(str(self.text).rstrip(), "markdown.code_block")
-        yield Padding(wrapped(code, max(1, options.max_width - 4)), (0, 0, 0, 4))
+        yield Padding(wrap_text(code, max(1, options.max_width - 4)), (0, 0, 0, 4))
 
 
 class _WholeTable(TableElement):

@@ -10,104 +10,120 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-from reconciler.model.diagnostic import Diagnostic, Severity, errors_among, in_reading_order
+from reconciler.model.diagnostic import Diagnostic, Severity, select_errors, sort_diagnostics
 from reconciler.model.plan import Change, Plan
-from reconciler.model.policy import Judgement, Standing
-from reconciler.report.diagnostics import count_line, headline, identity, remarks
-from reconciler.report.live_objects import identified_text
-from reconciler.report.neutral import neutral
-from reconciler.report.plan_words import RISKS
+from reconciler.model.policy import PolicyResult, PolicyStatus
+from reconciler.model.sanitize import escape
+from reconciler.report.diagnostics import (
+    format_severity_counts,
+    identify_finding,
+    render_headline,
+    render_notes,
+)
+from reconciler.report.live_objects import format_identified_object
+from reconciler.report.plan_summary import RISK_TEXTS
 
 _POLICIES = "policies"
 
 
 @dataclass(slots=True)
-class _Case:
+class _TestCase:
     """One test. `place` is the file that it is about, or what else groups it."""
 
     name: str
-    place: str
+    classname: str
     findings: list[Diagnostic] = field(default_factory=list)
     skipped: str = ""
     remark: str = ""
 
     @property
     def errors(self) -> list[Diagnostic]:
-        return [] if self.skipped else errors_among(self.findings)
+        return [] if self.skipped else select_errors(self.findings)
 
 
-def plan_junit(plan: Plan, project: str) -> str:
+def render_plan_junit(plan: Plan, project: str) -> str:
     """A plan: an entry fails if something refuses its change, `project` if it is about no single one."""
     cases = [
-        _Case(str(each.address), each.span.path if each.span else project, remark=_remark(each))
-        for each in plan.changes
+        _TestCase(
+            str(change.address), change.span.path if change.span else project, remark=_describe_risk(change)
+        )
+        for change in plan.changes
     ]
-    return _document("plan", cases, (*plan.warnings, *plan.blockers), plan.judgements, project)
+    return _render_document("plan", cases, (*plan.warnings, *plan.blockers), plan.judgements, project)
 
 
-def validated_junit(
-    entries: Mapping[str, str], findings: Iterable[Diagnostic], judgements: Iterable[Judgement], project: str
+def render_validation_junit(
+    entries: Mapping[str, str],
+    findings: Iterable[Diagnostic],
+    policy_results: Iterable[PolicyResult],
+    project: str,
 ) -> str:
     """Specs: `entries` are the files of all addresses that were read."""
-    cases = [_Case(name, place or project) for name, place in entries.items()]
-    return _document("validate", cases, findings, judgements, project)
+    cases = [_TestCase(name, file or project) for name, file in entries.items()]
+    return _render_document("validate", cases, findings, policy_results, project)
 
 
-def failure_junit(
-    diagnostics: Iterable[Diagnostic], project: str, judgements: Iterable[Judgement] = ()
+def render_failure_junit(
+    diagnostics: Iterable[Diagnostic], project: str, policy_results: Iterable[PolicyResult] = ()
 ) -> str:
     """A run that could not do its work: what is wrong, by the entries or files that it is wrong with."""
-    return _document("reconciler", (), diagnostics, judgements, project)
+    return _render_document("reconciler", (), diagnostics, policy_results, project)
 
 
-def _remark(change: Change) -> str:
+def _describe_risk(change: Change) -> str:
     """What a change deletes, replaces or gives up."""
     return (
-        f"{RISKS[change.risk] or change.action}: {identified_text(change)}" if change.live is not None else ""
+        f"{RISK_TEXTS[change.risk] or change.action}: {format_identified_object(change)}"
+        if change.live is not None
+        else ""
     )
 
 
-def _document(
+def _render_document(
     suite: str,
-    entries: Iterable[_Case],
+    entries: Iterable[_TestCase],
     findings: Iterable[Diagnostic],
-    judgements: Iterable[Judgement],
-    otherwise: str,
+    policy_results: Iterable[PolicyResult],
+    default_file: str,
 ) -> str:
-    judgements = list(judgements)
-    told_there = {identity(each) for judgement in judgements for each in judgement.findings}
-    own = [each for each in findings if identity(each) not in told_there]
-    suites = [(suite, _cases(entries, own, otherwise))]
-    if judgements:
-        suites.append((_POLICIES, [_policy(each) for each in judgements]))
-    root = _counted(
+    policy_results = list(policy_results)
+    policy_findings = {
+        identify_finding(each) for policy_result in policy_results for each in policy_result.findings
+    }
+    other_findings = [each for each in findings if identify_finding(each) not in policy_findings]
+    suites = [(suite, _group_findings(entries, other_findings, default_file))]
+    if policy_results:
+        suites.append((_POLICIES, [_build_policy_case(each) for each in policy_results]))
+    root = _set_counts(
         ElementTree.Element("testsuites", name="reconciler"), [case for _, cases in suites for case in cases]
     )
     for name, cases in suites:
-        element = _counted(ElementTree.SubElement(root, "testsuite", name=name), cases)
+        element = _set_counts(ElementTree.SubElement(root, "testsuite", name=name), cases)
         for case in cases:
-            _add(element, case)
+            _add_case(element, case)
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
     return document.decode("ascii")
 
 
-def _cases(entries: Iterable[_Case], findings: Iterable[Diagnostic], otherwise: str) -> list[_Case]:
+def _group_findings(
+    entries: Iterable[_TestCase], findings: Iterable[Diagnostic], default_file: str
+) -> list[_TestCase]:
     """One test for each entry, then one for each file, or for the whole, that something else is wrong with."""
     cases = {case.name: case for case in entries}
-    for each in in_reading_order(findings):
-        place = each.span.path if each.span else otherwise
-        name = str(each.address) if each.address else place
-        cases.setdefault(name, _Case(name, place)).findings.append(each)
-    return list(cases.values()) or [_Case(otherwise, otherwise)]
+    for finding in sort_diagnostics(findings):
+        file = finding.span.path if finding.span else default_file
+        name = str(finding.address) if finding.address else file
+        cases.setdefault(name, _TestCase(name, file)).findings.append(finding)
+    return list(cases.values()) or [_TestCase(default_file, default_file)]
 
 
-def _policy(judgement: Judgement) -> _Case:
-    overridden = "overridden for this run" if judgement.standing is Standing.OVERRIDDEN else ""
-    return _Case(judgement.policy, _POLICIES, list(judgement.findings), overridden)
+def _build_policy_case(policy_result: PolicyResult) -> _TestCase:
+    skip_reason = "overridden for this run" if policy_result.standing is PolicyStatus.OVERRIDDEN else ""
+    return _TestCase(policy_result.policy, _POLICIES, list(policy_result.findings), skip_reason)
 
 
-def _counted(element: ElementTree.Element, cases: Sequence[_Case]) -> ElementTree.Element:
+def _set_counts(element: ElementTree.Element, cases: Sequence[_TestCase]) -> ElementTree.Element:
     counts = {
         "tests": len(cases),
         "failures": sum(bool(case.errors) for case in cases),
@@ -119,33 +135,33 @@ def _counted(element: ElementTree.Element, cases: Sequence[_Case]) -> ElementTre
     return element
 
 
-def _add(suite: ElementTree.Element, case: _Case) -> None:
-    named = {"name": neutral(case.name), "classname": neutral(case.place), "time": "0"}
-    element = ElementTree.SubElement(suite, "testcase", named)
+def _add_case(suite: ElementTree.Element, case: _TestCase) -> None:
+    attributes = {"name": escape(case.name), "classname": escape(case.classname), "time": "0"}
+    element = ElementTree.SubElement(suite, "testcase", attributes)
     if case.skipped:
         ElementTree.SubElement(element, "skipped", message=case.skipped)
     elif case.errors:
         first = case.errors[0]
-        told = neutral(first.message) if len(case.errors) == 1 else count_line(case.errors)
-        failure = ElementTree.SubElement(element, "failure", message=told, type=first.code)
-        failure.text = _text(case.errors)
-    others = (
+        text = escape(first.message) if len(case.errors) == 1 else format_severity_counts(case.errors)
+        failure = ElementTree.SubElement(element, "failure", message=text, type=first.code)
+        failure.text = _render_findings(case.errors)
+    reported = (
         case.findings
         if case.skipped
-        else [each for each in case.findings if each.severity is Severity.WARNING]
+        else [finding for finding in case.findings if finding.severity is Severity.WARNING]
     )
-    told = "\n\n".join(filter(None, (case.remark, _text(others))))
-    if told:
-        ElementTree.SubElement(element, "system-out").text = told
+    text = "\n\n".join(filter(None, (case.remark, _render_findings(reported))))
+    if text:
+        ElementTree.SubElement(element, "system-out").text = text
 
 
-def _text(findings: Iterable[Diagnostic]) -> str:
-    return "\n\n".join("\n".join(_lines(each)) for each in findings)
+def _render_findings(findings: Iterable[Diagnostic]) -> str:
+    return "\n\n".join("\n".join(_render_finding(finding)) for finding in findings)
 
 
-def _lines(finding: Diagnostic) -> Iterator[str]:
-    yield headline(finding).plain
+def _render_finding(finding: Diagnostic) -> Iterator[str]:
+    yield render_headline(finding).plain
     if finding.span is not None:
-        yield f"  --> {neutral(str(finding.span))}"
-    for remark in remarks(finding, "  "):
+        yield f"  --> {escape(str(finding.span))}"
+    for remark in render_notes(finding, "  "):
         yield remark.plain

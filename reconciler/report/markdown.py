@@ -11,28 +11,28 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from reconciler.report.neutral import neutral
+from reconciler.model.sanitize import escape
 
-LIMIT = 60_000
+MAX_COMMENT_BYTES = 60_000
 """Bytes of a whole comment; GitHub takes 65,536 characters."""
 
-_LONGEST_SPAN = 200
-_LONGEST_LINE = 400
+_MAX_SPAN_LENGTH = 200
+_MAX_LINE_LENGTH = 400
 _TICKS = re.compile("`+")
 
 
-def code(text: str) -> str:
+def format_code(text: str) -> str:
     """Data as a code span, whose marks are longer than any run of backticks in it."""
-    shown = _cropped(neutral(text), _LONGEST_SPAN) or '""'
-    marks = "`" * (_longest_run([shown]) + 1)
+    content = _truncate(escape(text), _MAX_SPAN_LENGTH) or '""'
+    marks = "`" * (_find_longest_run([content]) + 1)
     # One space on both sides is taken away again, unless there is nothing but spaces.
-    padding = " " if shown.strip(" ") and (shown[0] in "` " or shown[-1] in "` ") else ""
-    return f"{marks}{padding}{shown}{padding}{marks}"
+    padding = " " if content.strip(" ") and (content[0] in "` " or content[-1] in "` ") else ""
+    return f"{marks}{padding}{content}{padding}{marks}"
 
 
-def html_code(text: str) -> str:
+def format_html_code(text: str) -> str:
     """Data as a `<code>` element, for places where Markdown is not read."""
-    return f"<code>{html.escape(_cropped(neutral(text), _LONGEST_SPAN))}</code>"
+    return f"<code>{html.escape(_truncate(escape(text), _MAX_SPAN_LENGTH))}</code>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,76 +43,76 @@ class Section:
     opening: str = ""
     closing: str = ""
 
-    def text(self, lines: Iterable[str] | None = None) -> str:
+    def render(self, lines: Iterable[str] | None = None) -> str:
         """All of it, or with these lines instead of its own."""
         return self.opening + "\n".join(self.lines if lines is None else lines) + self.closing
 
 
-def paragraph(*lines: str) -> Section:
+def make_paragraph(*lines: str) -> Section:
     """Lines of our own Markdown."""
     return Section(lines)
 
 
-def fenced(lines: Iterable[str], language: str = "text") -> Section:
+def make_code_block(lines: Iterable[str], language: str = "text") -> Section:
     """Lines with data as a block of code."""
-    shown = tuple(_cropped(neutral(line), _LONGEST_LINE) for line in lines)
-    marks = "`" * max(3, _longest_run(shown) + 1)
-    return Section(shown, f"{marks}{language}\n", f"\n{marks}")
+    content = tuple(_truncate(escape(line), _MAX_LINE_LENGTH) for line in lines)
+    marks = "`" * max(3, _find_longest_run(content) + 1)
+    return Section(content, f"{marks}{language}\n", f"\n{marks}")
 
 
-def folded(summary: str, inside: Section) -> Section:
+def make_details(summary: str, content: Section) -> Section:
     """A section that opens on a click. `summary` is HTML."""
     return Section(
-        inside.lines,
-        f"<details><summary>{summary}</summary>\n\n{inside.opening}",
-        f"{inside.closing}\n\n</details>",
+        content.lines,
+        f"<details><summary>{summary}</summary>\n\n{content.opening}",
+        f"{content.closing}\n\n</details>",
     )
 
 
-def page(sections: Iterable[Section]) -> str:
+def join_sections(sections: Iterable[Section]) -> str:
     """Sections as one text."""
-    return "\n\n".join(section.text() for section in sections)
+    return "\n\n".join(section.render() for section in sections)
 
 
-def cut_page(sections: Sequence[Section], room: int) -> str:
+def truncate_page(sections: Sequence[Section], max_bytes: int) -> str:
     """As much of the sections as fits into `room` bytes of UTF-8. The one that is cut says so and is closed."""
-    return "\n\n".join(_fitting(sections, room))
+    return "\n\n".join(_fit_sections(sections, max_bytes))
 
 
-def size(text: str) -> int:
+def count_bytes(text: str) -> int:
     """Bytes of UTF-8."""
     return len(text.encode(errors="backslashreplace"))
 
 
-def _fitting(sections: Sequence[Section], room: int) -> Iterator[str]:
+def _fit_sections(sections: Sequence[Section], max_bytes: int) -> Iterator[str]:
     for section in sections:
-        needed = size(section.text()) + len("\n\n")
-        if needed > room:
-            yield from _cut(section, room - len("\n\n"))
+        needed = count_bytes(section.render()) + len("\n\n")
+        if needed > max_bytes:
+            yield from _truncate_section(section, max_bytes - len("\n\n"))
             return
-        room -= needed
-        yield section.text()
+        max_bytes -= needed
+        yield section.render()
 
 
-def _cut(section: Section, room: int) -> Iterator[str]:
-    left = room - size(section.text(["", _more(len(section.lines))]))
+def _truncate_section(section: Section, max_bytes: int) -> Iterator[str]:
+    remaining = max_bytes - count_bytes(section.render(["", _format_omitted(len(section.lines))]))
     kept = 0
     for line in section.lines:
-        left -= size(line) + 1
-        if left < 0:
+        remaining -= count_bytes(line) + 1
+        if remaining < 0:
             break
         kept += 1
     if kept:
-        yield section.text([*section.lines[:kept], _more(len(section.lines) - kept)])
+        yield section.render([*section.lines[:kept], _format_omitted(len(section.lines) - kept)])
 
 
-def _more(number: int) -> str:
+def _format_omitted(number: int) -> str:
     return f"… {number:,} more lines do not fit"
 
 
-def _longest_run(texts: Iterable[str]) -> int:
+def _find_longest_run(texts: Iterable[str]) -> int:
     return max((len(run) for text in texts for run in _TICKS.findall(text)), default=0)
 
 
-def _cropped(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _truncate(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"

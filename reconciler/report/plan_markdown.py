@@ -7,205 +7,231 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, Connection, FieldChange, Origin, Plan, Risk, Shown
-from reconciler.model.value import dotted
-from reconciler.report.diagnostics import ReadLine, count_line, full
+from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
+from reconciler.model.sanitize import escape
+from reconciler.model.value import format_path
+from reconciler.report.diagnostics import ReadLine, format_severity_counts, render_full
 from reconciler.report.markdown import (
-    LIMIT,
+    MAX_COMMENT_BYTES,
     Section,
-    code,
-    cut_page,
-    fenced,
-    folded,
-    html_code,
-    page,
-    paragraph,
-    size,
+    count_bytes,
+    format_code,
+    format_html_code,
+    join_sections,
+    make_code_block,
+    make_details,
+    make_paragraph,
+    truncate_page,
 )
-from reconciler.report.neutral import neutral
-from reconciler.report.plan_words import (
-    RISKS,
+from reconciler.report.plan_summary import (
+    RISK_TEXTS,
     UNTESTED,
-    account_text,
-    asides,
-    counts_text,
-    extent_text,
-    unsettled_text,
+    format_account,
+    format_counts,
+    format_coverage,
+    format_unsettled,
+    list_remarks,
 )
-from reconciler.report.style import counted
-from reconciler.report.values import before_and_after, origin_of, told, told_secret
+from reconciler.report.style import format_count
+from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
 _DESTRUCTIVE = {Risk.DESTROYS, Risk.REPLACES}
-_TOLD_IN_ONE_LINE = {Action.DELETE, Action.VERIFY}
-_NOT_IN_A_MARKER = re.compile(r"[^A-Za-z0-9_./]+")
-_CUT = (
+_ONE_LINE_ACTIONS = {Action.DELETE, Action.VERIFY}
+_UNSAFE_IN_MARKER = re.compile(r"[^A-Za-z0-9_./]+")
+_TRUNCATED_NOTICE = (
     "> [!IMPORTANT]\n> **This comment is cut, because what it tells is too long. It is not valid for approval.**"
     " `reconciler plan` shows everything."
 )
-_END_OF_CUT = "**… the rest does not fit. This comment is not valid for approval.**"
+_TRUNCATED_FOOTER = "**… the rest does not fit. This comment is not valid for approval.**"
 
 
-def plan_markdown(plan: Plan, project: str, read_line: ReadLine, limit: int = LIMIT) -> str:
+def render_plan_markdown(
+    plan: Plan, project: str, read_line: ReadLine, limit: int = MAX_COMMENT_BYTES
+) -> str:
     """The comment, at most `limit` bytes long.
 
     Its first line is a marker that is the same for every plan of this project file, so that a later comment can
     take the place of this one. Only a comment that is whole has the digest of the plan.
     """
-    title = f"{_marker(project)}\n## {counts_text(plan)}"
-    about = [f"Account {code(account_text(plan))} · {extent_text(plan)}"]
-    about += ["", " · ".join(asides(plan))] if asides(plan) else []
-    approval = f"Digest {code(plan.digest)}" if plan.effective else "Nothing would be sent to Fivetran."
-    rest = [*_findings(plan, read_line), *_changes(plan), *_others(plan)]
-    return _within_limit(paragraph(title, "", *about), paragraph(approval), rest, limit)
+    title = f"{_render_marker(project)}\n## {format_counts(plan)}"
+    details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
+    details += ["", " · ".join(list_remarks(plan))] if list_remarks(plan) else []
+    approval = (
+        f"Digest {format_code(plan.digest)}" if plan.effective else "Nothing would be sent to Fivetran."
+    )
+    sections = [*_render_alerts(plan, read_line), *_render_changes(plan), *_render_untouched(plan)]
+    return _fit_limit(make_paragraph(title, "", *details), make_paragraph(approval), sections, limit)
 
 
-def failure_markdown(
+def render_failure_markdown(
     diagnostics: Sequence[Diagnostic],
     project: str,
     read_line: ReadLine,
     headline: str = "No plan",
-    limit: int = LIMIT,
+    limit: int = MAX_COMMENT_BYTES,
 ) -> str:
     """The comment for a plan that could not be made, or for another command that failed."""
-    title = f"{_marker(project)}\n## {headline}: {count_line(diagnostics)}"
-    return _within_limit(paragraph(title), None, [_told(diagnostics, read_line)], limit)
+    title = f"{_render_marker(project)}\n## {headline}: {format_severity_counts(diagnostics)}"
+    return _fit_limit(make_paragraph(title), None, [_render_diagnostics(diagnostics, read_line)], limit)
 
 
-def valid_markdown(
-    headline: str, warnings: Sequence[Diagnostic], project: str, read_line: ReadLine, limit: int = LIMIT
+def render_validation_markdown(
+    headline: str,
+    warnings: Sequence[Diagnostic],
+    project: str,
+    read_line: ReadLine,
+    limit: int = MAX_COMMENT_BYTES,
 ) -> str:
     """What `validate` says where nothing is wrong. `headline` is a sentence of ours."""
-    title = f"{_marker(project)}\n## {headline}"
-    return _within_limit(paragraph(title), None, [_told(warnings, read_line)] if warnings else [], limit)
+    title = f"{_render_marker(project)}\n## {headline}"
+    return _fit_limit(
+        make_paragraph(title), None, [_render_diagnostics(warnings, read_line)] if warnings else [], limit
+    )
 
 
-def _within_limit(head: Section, approval: Section | None, rest: Sequence[Section], limit: int) -> str:
-    whole = page([each for each in (head, approval, *rest) if each is not None])
-    if size(whole) <= limit:
-        return whole
-    end = f"\n\n{_END_OF_CUT}"
-    return cut_page([head, paragraph(_CUT), *rest], limit - size(end)) + end
+def _fit_limit(header: Section, approval: Section | None, sections: Sequence[Section], limit: int) -> str:
+    comment = join_sections([section for section in (header, approval, *sections) if section is not None])
+    if count_bytes(comment) <= limit:
+        return comment
+    footer = f"\n\n{_TRUNCATED_FOOTER}"
+    return (
+        truncate_page([header, make_paragraph(_TRUNCATED_NOTICE), *sections], limit - count_bytes(footer))
+        + footer
+    )
 
 
-def _marker(project: str) -> str:
+def _render_marker(project: str) -> str:
     """A comment of HTML; nothing of the path can end it."""
-    return f"<!-- reconciler plan {_NOT_IN_A_MARKER.sub('_', project)[:200]} -->"
+    return f"<!-- reconciler plan {_UNSAFE_IN_MARKER.sub('_', project)[:200]} -->"
 
 
-def _findings(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
+def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
     """What a reviewer must not miss, before everything that folds."""
     destroyed = [change for change in plan.effective if change.risk in _DESTRUCTIVE]
     unfinished = [change for change in plan.effective if change.action is Action.VERIFY]
     if destroyed:
-        rows = tuple(f"> - {_named(change)}: {RISKS[change.risk]}{_place(change)}" for change in destroyed)
+        rows = tuple(
+            f"> - {_format_change(change)}: {RISK_TEXTS[change.risk]}{_format_location(change)}"
+            for change in destroyed
+        )
         yield Section(rows, "> [!CAUTION]\n")
     if plan.blockers:
-        yield paragraph("**Apply refuses this plan:**")
-        yield _told(plan.blockers, read_line)
+        yield make_paragraph("**Apply refuses this plan:**")
+        yield _render_diagnostics(plan.blockers, read_line)
     waiting = tuple(
-        f"> - {_named(change)}: {unsettled_text(change.unsettled)}{_place(change)}"
+        f"> - {_format_change(change)}: {format_unsettled(change.unsettled)}{_format_location(change)}"
         for change in plan.effective
         if change.unsettled is not None
     )
     if waiting:
         yield Section(waiting, "> [!WARNING]\n")
     if unfinished:
-        rows = tuple(f"> - {_named(change)}: {UNTESTED}{_place(change)}" for change in unfinished)
+        rows = tuple(
+            f"> - {_format_change(change)}: {UNTESTED}{_format_location(change)}" for change in unfinished
+        )
         yield Section(rows, "> [!WARNING]\n")
     if plan.warnings:
-        yield folded(count_line(plan.warnings), _told(plan.warnings, read_line))
+        yield make_details(
+            format_severity_counts(plan.warnings), _render_diagnostics(plan.warnings, read_line)
+        )
 
 
-def _told(diagnostics: Sequence[Diagnostic], read_line: ReadLine) -> Section:
-    return fenced(full(diagnostics, read_line).plain.splitlines())
+def _render_diagnostics(diagnostics: Sequence[Diagnostic], read_line: ReadLine) -> Section:
+    return make_code_block(render_full(diagnostics, read_line).plain.splitlines())
 
 
-def _named(change: Change) -> str:
-    facts = [*([f"id {code(change.id)}"] if change.id else []), *_live(change)]
-    told = f" ({', '.join(facts)})" if facts else ""
-    return f"**{change.action}** {code(str(change.address))}{told}"
+def _format_change(change: Change) -> str:
+    facts = [*([f"id {format_code(change.id)}"] if change.id else []), *_describe_live_object(change)]
+    details = f" ({', '.join(facts)})" if facts else ""
+    return f"**{change.action}** {format_code(str(change.address))}{details}"
 
 
-def _live(change: Change) -> Iterator[str]:
+def _describe_live_object(change: Change) -> Iterator[str]:
     """What people know it by in the dashboard of Fivetran, and what goes with it."""
     live = change.live
     if live is None:
         return
-    yield f"name {code(live.name)}"
+    yield f"name {format_code(live.name)}"
     if live.last_name:
-        yield f"renamed outside the specs: was {code(live.last_name)}"
+        yield f"renamed outside the specs: was {format_code(live.last_name)}"
     if change.address.kind == DESTINATION and live.service:
-        yield f"service {code(live.service)}" + (f" in {code(live.region)}" if live.region else "")
-    yield from (_connection(each) for each in live.deleted_first)
+        yield f"service {format_code(live.service)}" + (
+            f" in {format_code(live.region)}" if live.region else ""
+        )
+    yield from (_describe_connection(connection) for connection in live.connections_deleted_first)
 
 
-def _connection(connection: Connection) -> str:
-    return f"with its connection {code(connection.id)} of {code(connection.service)}, which is deleted first"
+def _describe_connection(connection: LiveConnection) -> str:
+    label = f"{format_code(connection.id)} of {format_code(connection.service)}"
+    return f"with its connection {label}, which is deleted first"
 
 
-def _place(change: Change) -> str:
-    return f" · {code(f'{change.span.path}:{change.span.line}')}" if change.span else ""
+def _format_location(change: Change) -> str:
+    return f" · {format_code(f'{change.span.path}:{change.span.line}')}" if change.span else ""
 
 
-def _changes(plan: Plan) -> Iterator[Section]:
+def _render_changes(plan: Plan) -> Iterator[Section]:
     """One section for each change that has more to tell than its one line above."""
     for change in plan.effective:
-        if change.action not in _TOLD_IN_ONE_LINE:
-            yield folded(_summary(change), fenced(_lines(change), "diff"))
+        if change.action not in _ONE_LINE_ACTIONS:
+            yield make_details(_summarize_change(change), make_code_block(_render_diff_lines(change), "diff"))
 
 
-def _summary(change: Change) -> str:
+def _summarize_change(change: Change) -> str:
     """One line of our words with the address, for the page when everything is folded."""
     drifted = sum(field.origin is not Origin.SPEC for field in change.fields)
-    told = [f"<b>{change.action}</b> {html_code(str(change.address))}"]
-    told += [counted(len(change.fields), "field")] if change.fields else []
-    told += [f"{drifted} changed outside the specs"] if drifted else []
-    told += ["gone from Fivetran"] if change.missing else []
-    told += [RISKS[change.risk]] if RISKS[change.risk] else []
-    return " · ".join(told)
+    parts = [f"<b>{change.action}</b> {format_html_code(str(change.address))}"]
+    parts += [format_count(len(change.fields), "field")] if change.fields else []
+    parts += [f"{drifted} changed outside the specs"] if drifted else []
+    parts += ["gone from Fivetran"] if change.is_missing else []
+    parts += [RISK_TEXTS[change.risk]] if RISK_TEXTS[change.risk] else []
+    return " · ".join(parts)
 
 
-def _lines(change: Change) -> Iterator[str]:
+def _render_diff_lines(change: Change) -> Iterator[str]:
     if change.span:
         yield f"@@ {change.span.path}:{change.span.line} @@"
-    width = max((len(_name(field)) for field in change.fields), default=0)
+    width = max((len(_format_field_name(field)) for field in change.fields), default=0)
     for field in change.fields:
-        yield from _field(change, field, min(width, 44))
-    if change.missing:
+        yield from _render_field(change, field, min(width, 44))
+    if change.is_missing:
         yield "! gone from Fivetran since it was applied"
 
 
-def _field(change: Change, field: FieldChange, width: int) -> Iterator[str]:
-    name = f"{_name(field):<{width}}"
-    remarks = origin_of(field) + ("   forces the replacement" if field.forces_replace else "")
+def _render_field(change: Change, field: FieldChange, width: int) -> Iterator[str]:
+    name = f"{_format_field_name(field):<{width}}"
+    remarks = render_origin(field) + ("   forces the replacement" if field.forces_replace else "")
     if change.action is Action.CREATE:
-        yield f"+ {name}  {told(field)}"
-    elif field.shown is Shown.CLEAR:
-        before, after = before_and_after(field)
+        yield f"+ {name}  {render_new_value(field)}"
+    elif field.shown is Visibility.CLEAR:
+        before, after = render_before_and_after(field)
         yield f"- {name}  {before}"
         yield f"+ {name}  {after}{remarks}"
     else:
-        yield f"! {name}  {told_secret(field, change.secrets)}{remarks}"
+        yield f"! {name}  {render_secret(field, change.secrets)}{remarks}"
 
 
-def _name(field: FieldChange) -> str:
-    return neutral(dotted(field.path))
+def _format_field_name(field: FieldChange) -> str:
+    return escape(format_path(field.path))
 
 
-def _others(plan: Plan) -> Iterator[Section]:
+def _render_untouched(plan: Plan) -> Iterator[Section]:
     """What is not touched."""
     if plan.adopted:
-        yield _listed("found at Fivetran as declared; apply remembers them and sends nothing", plan.adopted)
+        yield _render_list(
+            "found at Fivetran as declared; apply remembers them and sends nothing", plan.adopted
+        )
     if plan.forgotten:
-        yield _listed("not managed any more; apply forgets them and sends nothing", plan.forgotten)
+        yield _render_list("not managed any more; apply forgets them and sends nothing", plan.forgotten)
     if plan.unmanaged:
-        names = tuple(f"- {code(each.name)} ({code(each.id)})" for each in plan.unmanaged)
-        yield folded(f"{counted(len(names), 'group')} not managed, left alone", Section(names))
+        names = tuple(f"- {format_code(group.name)} ({format_code(group.id)})" for group in plan.unmanaged)
+        yield make_details(f"{format_count(len(names), 'group')} not managed, left alone", Section(names))
 
 
-def _listed(what: str, changes: Iterable[Change]) -> Section:
+def _render_list(title: str, changes: Iterable[Change]) -> Section:
     rows = tuple(
-        f"- {code(str(change.address))} {', '.join([code(change.id or ''), *_live(change)])}"
+        f"- {format_code(str(change.address))} "
+        + ", ".join([format_code(change.id or ""), *_describe_live_object(change)])
         for change in changes
     )
-    return folded(f"{len(rows):,} {what}", Section(rows))
+    return make_details(f"{len(rows):,} {title}", Section(rows))

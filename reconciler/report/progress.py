@@ -11,26 +11,26 @@ from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.event import (
-    CallRepeated,
     ChangeFinished,
     ChangeStarted,
-    Checking,
+    ConvergenceCheck,
     Event,
-    LookingForLostAnswer,
-    Paused,
     ReadingAccount,
+    RecoveringCreate,
+    RequestRetried,
     SetupTestsStarted,
-    Warned,
+    Throttled,
+    WarningIssued,
 )
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 from reconciler.report import apply_text
-from reconciler.report.diagnostics import short
-from reconciler.report.style import counted, failure_of
-from reconciler.report.style import seconds as duration
+from reconciler.report.diagnostics import render_short
+from reconciler.report.style import format_count, get_stream_failure
+from reconciler.report.style import format_duration as duration
 from reconciler.report.verbosity import Verbosity
 
-_DOING = {
+_PROGRESS_WORDS = {
     Action.CREATE: "creating",
     Action.UPDATE: "updating",
     Action.VERIFY: "testing",
@@ -41,8 +41,8 @@ _DOING = {
     Action.NO_OP: "reading",
 }
 
-_MANY = 100
-_NOTICEABLE = 10.0  # seconds
+_MANY_DESTINATIONS = 100
+_NOTICEABLE_DELAY = 10.0  # seconds
 
 
 class Progress:
@@ -57,17 +57,17 @@ class Progress:
         live: Console,
         results: Console | None = None,
         verbosity: Verbosity = Verbosity.NORMAL,
-        moving: bool = True,
+        is_animated: bool = True,
     ) -> None:
         self._live = live
         self._results = results
         self._verbosity = verbosity
-        self._moving = moving and live.is_terminal
+        self._is_animated = is_animated and live.is_terminal
         self._status: Status | None = None
-        self._busy: dict[Address, str] = {}
-        self._awaited: deque[Address] = deque()
+        self._in_progress: dict[Address, str] = {}
+        self._pending: deque[Address] = deque()
         self._finished: dict[Address, Outcome] = {}
-        self._width = 0
+        self._address_width = 0
 
     def __enter__(self) -> Progress:
         self._show("reading specs and account")
@@ -83,8 +83,8 @@ class Progress:
 
     def expect(self, addresses: tuple[Address, ...]) -> None:
         """Say which addresses will have results, so that their lines stand in columns and in this order."""
-        self._width = apply_text.address_width(addresses)
-        self._awaited = deque(addresses)
+        self._address_width = apply_text.measure_addresses(addresses)
+        self._pending = deque(addresses)
 
     def close(self) -> None:
         """Take the live line away. It comes back with the next event."""
@@ -95,77 +95,79 @@ class Progress:
     def __call__(self, event: Event) -> None:
         match event:
             case ReadingAccount(done=done, total=total):
-                self._reading(done, total)
+                self._show_reading(done, total)
             case ChangeStarted(address=address, action=action):
-                self._work(address, f"{_DOING[action]} {address}")
+                self._show_work(address, f"{_PROGRESS_WORDS[action]} {address}")
             case SetupTestsStarted(address=address):
-                self._work(address, f"running setup tests of {address}")
-            case LookingForLostAnswer(address=address):
-                self._work(address, f"looking what became of {address}")
-            case CallRepeated(reason=reason, seconds=seconds):
-                self._delay(f"{reason}: trying again", seconds)
-            case Paused(what=what, seconds=seconds):
-                self._delay(f"no {what} left for now: going on", seconds)
+                self._show_work(address, f"running setup tests of {address}")
+            case RecoveringCreate(address=address):
+                self._show_work(address, f"looking what became of {address}")
+            case RequestRetried(reason=reason, seconds=seconds):
+                self._show_delay(f"{reason}: trying again", seconds)
+            case Throttled(quota=what, seconds=seconds):
+                self._show_delay(f"no {what} left for now: going on", seconds)
             case ChangeFinished(outcome=outcome):
-                self._result(outcome)
-            case Checking(total=total):
-                self._show(f"planning {counted(total, 'change')} again")
-            case Warned(diagnostic=diagnostic):
+                self._show_result(outcome)
+            case ConvergenceCheck(total=total):
+                self._show(f"planning {format_count(total, 'change')} again")
+            case WarningIssued(diagnostic=diagnostic):
                 self.close()
-                self._live.print(short(diagnostic))
+                self._live.print(render_short(diagnostic))
 
-    def _reading(self, done: int, total: int) -> None:
+    def _show_reading(self, done: int, total: int) -> None:
         if done >= total:
             self.close()
-        elif self._moving:
+        elif self._is_animated:
             self._show(f"reading destinations {done:,}/{total:,}")
         elif done == 0:
-            self._show(f"reading {counted(total, 'destination')}", worth_a_line=total >= _MANY)
+            self._show(
+                f"reading {format_count(total, 'destination')}", is_notable=total >= _MANY_DESTINATIONS
+            )
 
-    def _result(self, outcome: Outcome) -> None:
+    def _show_result(self, outcome: Outcome) -> None:
         """Show results in the order of the plan (S-15): one that is early waits for those before it."""
-        self._busy.pop(outcome.address, None)
+        self._in_progress.pop(outcome.address, None)
         self._finished[outcome.address] = outcome
         self.close()
-        if outcome.address not in self._awaited:
+        if outcome.address not in self._pending:
             self._print(self._finished.pop(outcome.address))
-        while self._awaited and self._awaited[0] in self._finished:
-            self._print(self._finished.pop(self._awaited.popleft()))
-        self._show_busy()
+        while self._pending and self._pending[0] in self._finished:
+            self._print(self._finished.pop(self._pending.popleft()))
+        self._show_in_progress()
 
     def _print(self, outcome: Outcome) -> None:
         if self._results is not None:
-            self._results.print(apply_text.result(outcome, self._width))
+            self._results.print(apply_text.render_outcome(outcome, self._address_width))
 
-    def _delay(self, doing: str, seconds: float) -> None:
+    def _show_delay(self, activity: str, seconds: float) -> None:
         """A wait that a person would notice is a line also where nothing moves."""
-        self._show(f"{doing} in {duration(seconds)}", worth_a_line=seconds >= _NOTICEABLE)
+        self._show(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
 
-    def _work(self, address: Address, doing: str) -> None:
-        self._busy[address] = doing
-        if self._moving:
-            self._show_busy()
+    def _show_work(self, address: Address, activity: str) -> None:
+        self._in_progress[address] = activity
+        if self._is_animated:
+            self._show_in_progress()
         else:
-            self._show(doing)
+            self._show(activity)
 
-    def _show_busy(self) -> None:
-        if self._busy and self._moving:
-            doing = list(self._busy.values())
-            more = f" and {len(doing) - 1} more" if len(doing) > 1 else ""
-            self._show(doing[0] + more)
+    def _show_in_progress(self) -> None:
+        if self._in_progress and self._is_animated:
+            activities = list(self._in_progress.values())
+            suffix = f" and {len(activities) - 1} more" if len(activities) > 1 else ""
+            self._show(activities[0] + suffix)
 
-    def _show(self, doing: str, worth_a_line: bool = False) -> None:
+    def _show(self, activity: str, is_notable: bool = False) -> None:
         """Show a line of work; without a terminal only one that takes long, or every one when asked to."""
-        if self._verbosity is Verbosity.QUIET or failure_of(self._live) is not None:
+        if self._verbosity is Verbosity.QUIET or get_stream_failure(self._live) is not None:
             return
-        if not self._moving:
-            if worth_a_line or self._verbosity is Verbosity.VERBOSE:
-                self._live.print(Text(doing))
+        if not self._is_animated:
+            if is_notable or self._verbosity is Verbosity.VERBOSE:
+                self._live.print(Text(activity))
         elif self._status is None:
-            self._status = self._live.status(Text(doing), spinner=self._spinner())
+            self._status = self._live.status(Text(activity), spinner=self._choose_spinner())
             self._status.start()
         else:
-            self._status.update(Text(doing))
+            self._status.update(Text(activity))
 
-    def _spinner(self) -> str:
+    def _choose_spinner(self) -> str:
         return "dots" if self._live.encoding.startswith("utf") else "line"

@@ -12,25 +12,25 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.model.codes import EXPLANATIONS
-from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
-from reconciler.model.policy import Judgement
-from reconciler.report.diagnostics import identity
-from reconciler.report.explanation import first_sentence
-from reconciler.report.neutral import one_line
+from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.policy import PolicyResult
+from reconciler.model.sanitize import to_one_line
+from reconciler.report.diagnostics import identify_finding
+from reconciler.report.explanation import extract_first_sentence
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-MOST_RESULTS = 5000
+MAX_RESULTS = 5000
 """So many results of one run are kept by code scanning."""
 
 _SEVERITIES = tuple(Severity)
 
 
-def sarif_log(
+def build_sarif_log(
     diagnostics: Iterable[Diagnostic],
-    as_path: Callable[[str], str],
-    judgements: Iterable[Judgement] = (),
+    to_repo_path: Callable[[str], str],
+    policy_results: Iterable[PolicyResult] = (),
     *,
-    elsewhere: str,
+    default_file: str,
     exit_code: int,
 ) -> dict[str, Any]:
     """A log with one run, errors first, at most 5,000 results.
@@ -39,112 +39,125 @@ def sarif_log(
     is reported at the top of the file `elsewhere`, since readers refuse results without one. Findings of
     `judgements` count as of a rule of their own for each policy, so that readers can tell policies apart.
     """
-    ordered = sorted(in_reading_order(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
-    kept = ordered[:MOST_RESULTS]
-    policies = {identity(found): each for each in judgements for found in each.findings}
-    found = [_Found(each, policies.get(identity(each))) for each in kept]
-    rules = {each.rule: each for each in found}
+    ordered = sorted(sort_diagnostics(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
+    kept = ordered[:MAX_RESULTS]
+    policies = {identify_finding(found): each for each in policy_results for found in each.findings}
+    found = [_SarifFinding(each, policies.get(identify_finding(each))) for each in kept]
+    rules = {each.rule_id: each for each in found}
     ids = sorted(rules)
     indices = {id: index for index, id in enumerate(ids)}
     seen: Counter[str] = Counter()
     run = {
-        "tool": {"driver": _driver(rules[id] for id in ids)},
+        "tool": {"driver": _build_driver(rules[id] for id in ids)},
         "columnKind": "unicodeCodePoints",
-        "invocations": [_invocation(exit_code, left_out=len(ordered) - len(kept))],
-        "results": [_result(each, indices, as_path, elsewhere, seen) for each in found],
+        "invocations": [_build_invocation(exit_code, omitted=len(ordered) - len(kept))],
+        "results": [_build_result(each, indices, to_repo_path, default_file, seen) for each in found],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _SarifFinding:
     """One finding, and the policy that it comes from, if it comes from one."""
 
     diagnostic: Diagnostic
-    judgement: Judgement | None
+    policy_result: PolicyResult | None
 
     @property
-    def rule(self) -> str:
+    def rule_id(self) -> str:
         code = self.diagnostic.code
-        return f"{code}/{self.judgement.policy}" if self.judgement is not None else code
+        return f"{code}/{self.policy_result.policy}" if self.policy_result is not None else code
 
 
-def _driver(rules: Iterable[_Found]) -> dict[str, Any]:
+def _build_driver(findings: Iterable[_SarifFinding]) -> dict[str, Any]:
     return {
         "name": "reconciler",
         "version": __version__,
         "semanticVersion": __version__,
-        "rules": [_rule(each) for each in rules],
+        "rules": [_build_rule(finding) for finding in findings],
     }
 
 
-def _rule(found: _Found) -> dict[str, Any]:
-    text, judgement = EXPLANATIONS[found.diagnostic.code], found.judgement
-    if judgement is None:
-        short, about = first_sentence(text), {}
+def _build_rule(finding: _SarifFinding) -> dict[str, Any]:
+    text, policy_result = EXPLANATIONS[finding.diagnostic.code], finding.policy_result
+    if policy_result is None:
+        short, properties = extract_first_sentence(text), {}
     else:
-        why = one_line(judgement.because)
-        short = why or f"The policy `{one_line(judgement.policy)}` of this project."
+        reason = to_one_line(policy_result.because)
+        short = reason or f"The policy `{to_one_line(policy_result.policy)}` of this project."
         text = f"{short}\n\n{text}"
-        about = {"policy": judgement.policy, "rule": judgement.rule, "level": str(judgement.level)}
+        properties = {
+            "policy": policy_result.policy,
+            "rule": policy_result.rule,
+            "level": str(policy_result.level),
+        }
     return {
-        "id": found.rule,
+        "id": finding.rule_id,
         "shortDescription": {"text": short},
         "fullDescription": {"text": text},
         "help": {"text": text, "markdown": text},
-        **({"properties": about} if about else {}),
+        **({"properties": properties} if properties else {}),
     }
 
 
-def _invocation(exit_code: int, left_out: int) -> dict[str, Any]:
+def _build_invocation(exit_code: int, omitted: int) -> dict[str, Any]:
     invocation: dict[str, Any] = {"executionSuccessful": exit_code == 0, "exitCode": exit_code}
-    if left_out:
-        message = {"text": f"{left_out:,} more findings are left out"}
+    if omitted:
+        message = {"text": f"{omitted:,} more findings are left out"}
         invocation["toolExecutionNotifications"] = [{"level": "warning", "message": message}]
     return invocation
 
 
-def _result(
-    found: _Found,
+def _build_result(
+    finding: _SarifFinding,
     indices: Mapping[str, int],
-    as_path: Callable[[str], str],
-    elsewhere: str,
+    to_repo_path: Callable[[str], str],
+    default_file: str,
     seen: Counter[str],
 ) -> dict[str, Any]:
-    diagnostic = found.diagnostic
-    path = as_path(diagnostic.span.path if diagnostic.span else elsewhere)
+    diagnostic = finding.diagnostic
+    path = to_repo_path(diagnostic.span.path if diagnostic.span else default_file)
     return {
-        "ruleId": found.rule,
-        "ruleIndex": indices[found.rule],
+        "ruleId": finding.rule_id,
+        "ruleIndex": indices[finding.rule_id],
         "level": str(diagnostic.severity),
-        "message": {"text": _message(found)},
+        "message": {"text": _build_message(finding)},
         "locations": [
-            {"physicalLocation": {"artifactLocation": _artifact(path), "region": _region(diagnostic)}}
+            {
+                "physicalLocation": {
+                    "artifactLocation": _build_artifact(path),
+                    "region": _build_region(diagnostic),
+                }
+            }
         ],
-        "partialFingerprints": {"primaryLocationLineHash": _fingerprint(diagnostic, path, seen)},
+        "partialFingerprints": {"primaryLocationLineHash": _compute_fingerprint(diagnostic, path, seen)},
     }
 
 
-def _message(found: _Found) -> str:
-    diagnostic, judgement = found.diagnostic, found.judgement
-    told = [diagnostic.message, *diagnostic.notes]
-    if judgement is not None and judgement.because and not _stands_in(judgement.because, told):
-        told.append(f"because {judgement.because}")
-    told += [diagnostic.help] if diagnostic.help else []
-    return "\n".join(one_line(each) for each in told)
+def _build_message(finding: _SarifFinding) -> str:
+    diagnostic, policy_result = finding.diagnostic, finding.policy_result
+    parts = [diagnostic.message, *diagnostic.notes]
+    if (
+        policy_result is not None
+        and policy_result.because
+        and not _is_mentioned(policy_result.because, parts)
+    ):
+        parts.append(f"because {policy_result.because}")
+    parts += [diagnostic.help] if diagnostic.help else []
+    return "\n".join(to_one_line(part) for part in parts)
 
 
-def _stands_in(reason: str, told: Iterable[str]) -> bool:
-    return any(reason in each for each in told)
+def _is_mentioned(reason: str, texts: Iterable[str]) -> bool:
+    return any(reason in text for text in texts)
 
 
-def _artifact(path: str) -> Mapping[str, str]:
+def _build_artifact(path: str) -> Mapping[str, str]:
     if PurePosixPath(path).is_absolute():
         return {"uri": f"file://{quote(path)}"}
     return {"uri": quote(path), "uriBaseId": "%SRCROOT%"}
 
 
-def _region(diagnostic: Diagnostic) -> dict[str, int]:
+def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
     """Lines and columns count from 1 and the end is exclusive, as in a span."""
     span = diagnostic.span
     if span is None:
@@ -157,10 +170,10 @@ def _region(diagnostic: Diagnostic) -> dict[str, int]:
     }
 
 
-def _fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
+def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
     """The same finding keeps its fingerprint when lines move: what it says and in which file, and the how
     manieth of its kind it is."""
-    told = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
-    digest = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
+    key = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
+    digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1
     return f"{digest}:{seen[digest]}"

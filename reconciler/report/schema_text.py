@@ -7,26 +7,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.report.neutral import neutral
+from reconciler.model.sanitize import escape
 
 
-def schema_text(schema: Mapping[str, Any]) -> str:
+def render_schema(schema: Mapping[str, Any]) -> str:
     """A schema as JSON in ASCII."""
     return json.dumps(schema, indent=2)
 
 
-def written_text(files: Iterable[Path], modelines: Mapping[str, str]) -> str:
+def render_written_files(files: Iterable[Path], modelines: Mapping[str, str]) -> str:
     """Which files were written, and the first line that each spec needs."""
     width = max(map(len, modelines))
     return "\n".join(
         [
-            *(f"Wrote {neutral(str(file))}" for file in files),
+            *(f"Wrote {escape(str(file))}" for file in files),
             "",
             "Start your files with the line that belongs to their folder:",
             "",
-            *(
-                f"  {neutral(files_of):<{width}}  {neutral(modeline)}"
-                for files_of, modeline in modelines.items()
-            ),
+            *(f"  {escape(folder):<{width}}  {escape(modeline)}" for folder, modeline in modelines.items()),
         ]
     )

@@ -6,24 +6,25 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from reconciler.model.address import Address, by_entry
-from reconciler.model.holder import Holder
+from reconciler.model.address import Address, get_entry_sort_key
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import Intent, Record, State
 from reconciler.model.value import FieldPath
-from reconciler.report.state_text import marks
+from reconciler.report.state_text import list_marks
 
 
-def state_data(place: str, state: State) -> dict[str, Any]:
+def serialize_state(location: str, state: State) -> dict[str, Any]:
     """The state without the fields of its records."""
     return {
         "state": {
-            "place": place,
+            "place": location,
             "account_id": state.account_id,
             "lineage": state.lineage,
             "serial": state.serial,
         },
         "records": [
-            head_data(address, state.records[address]) for address in sorted(state.records, key=by_entry)
+            serialize_record_header(address, state.records[address])
+            for address in sorted(state.records, key=get_entry_sort_key)
         ],
         "removals": [
             {"key": key, "id": each.id, "extent": str(each.extent)}
@@ -33,47 +34,53 @@ def state_data(place: str, state: State) -> dict[str, Any]:
     }
 
 
-def records_data(
+def serialize_records(
     records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
 ) -> dict[str, Any]:
     """Some records with all they hold. A field that is `hidden` has no value."""
     return {
         "records": [
-            _whole(address, records[address], hidden[address]) for address in sorted(records, key=by_entry)
+            _serialize_record(address, records[address], hidden[address])
+            for address in sorted(records, key=get_entry_sort_key)
         ],
     }
 
 
-def moved_data(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
+def serialize_moves(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
     """Addresses of yesterday and of today."""
     return {"moved": [{"from": str(source), "to": str(target)} for source, target in pairs]}
 
 
-def forgotten_data(chosen: Mapping[Address, Record]) -> dict[str, Any]:
+def serialize_forgotten(records: Mapping[Address, Record]) -> dict[str, Any]:
     """What is not remembered any more."""
-    return {"forgotten": [head_data(address, chosen[address]) for address in sorted(chosen, key=by_entry)]}
+    return {
+        "forgotten": [
+            serialize_record_header(address, records[address])
+            for address in sorted(records, key=get_entry_sort_key)
+        ]
+    }
 
 
-def lock_data(place: str, holder: Holder | None, *, broken: bool) -> dict[str, Any]:
+def serialize_lock(location: str, holder: LockInfo | None, *, broken: bool) -> dict[str, Any]:
     """A lock that is free now, and whether it had to be broken for that; `holder` is who had it last."""
-    told = None if holder is None else asdict(holder)
-    return {"lock": {"place": place, "broken": broken, "holder": told}}
+    holder_data = None if holder is None else asdict(holder)
+    return {"lock": {"place": location, "broken": broken, "holder": holder_data}}
 
 
-def head_data(address: Address, record: Record) -> dict[str, Any]:
+def serialize_record_header(address: Address, record: Record) -> dict[str, Any]:
     """A record without its fields."""
     return {
         "address": str(address),
         "id": record.id,
         "applied_at": record.applied_at or None,
-        "marks": marks(record),
+        "marks": list_marks(record),
     }
 
 
-def _whole(address: Address, record: Record, hidden: Collection[FieldPath]) -> dict[str, Any]:
+def _serialize_record(address: Address, record: Record, hidden: Collection[FieldPath]) -> dict[str, Any]:
     return {
-        **head_data(address, record),
-        "interrupted": _intent(record.intent) if record.intent else None,
+        **serialize_record_header(address, record),
+        "interrupted": _serialize_intent(record.intent) if record.intent else None,
         "applied": [
             *(
                 {"path": list(path), "value": value}
@@ -87,7 +94,7 @@ def _whole(address: Address, record: Record, hidden: Collection[FieldPath]) -> d
     }
 
 
-def _intent(intent: Intent) -> dict[str, Any]:
+def _serialize_intent(intent: Intent) -> dict[str, Any]:
     return {
         "action": str(intent.action),
         "name": intent.name,

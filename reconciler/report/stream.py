@@ -8,7 +8,9 @@ import os
 from typing import TextIO
 
 # One character for one, so that carets and columns stay where they are.
-_PLAIN = str.maketrans({"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"})
+_ASCII_FALLBACKS = str.maketrans(
+    {"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"}
+)
 
 
 class ClosedStream(io.TextIOBase):
@@ -49,9 +51,9 @@ class SafeStream:
         """Write `text`, or as much of it as the encoding can say."""
         if self.failure is None:
             try:
-                self._stream.write(self._encodable(text))
+                self._stream.write(self._replace_unencodable(text))
             except (OSError, ValueError) as error:
-                self._give_up(error)
+                self._stop_writing(error)
         return len(text)
 
     def flush(self) -> None:
@@ -60,22 +62,22 @@ class SafeStream:
             try:
                 self._stream.flush()
             except (OSError, ValueError) as error:
-                self._give_up(error)
+                self._stop_writing(error)
 
-    def _encodable(self, text: str) -> str:
+    def _replace_unencodable(self, text: str) -> str:
         try:
             text.encode(self.encoding)
         except UnicodeEncodeError:
-            text = text.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding)
+            text = text.translate(_ASCII_FALLBACKS).encode(self.encoding, "replace").decode(self.encoding)
         return text
 
-    def _give_up(self, error: OSError | ValueError) -> None:
+    def _stop_writing(self, error: OSError | ValueError) -> None:
         # ValueError is what a stream says that was closed at this end.
         self.failure = error if isinstance(error, OSError) else OSError(str(error))
         try:
             # The interpreter flushes its streams once more at exit, and would complain there.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, self._stream.fileno())
+            os.close(devnull)
         except (OSError, ValueError):
             return

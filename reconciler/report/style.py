@@ -12,11 +12,11 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
 from reconciler.report.stream import SafeStream
-from reconciler.report.wrap import wrapped
+from reconciler.report.wrap import wrap_text
 
 Screen: TypeAlias = Console
 """Where text is printed. Made by `make_console`."""
-Styled: TypeAlias = Text
+StyledText: TypeAlias = Text
 """Text that knows its colours."""
 
 
@@ -58,7 +58,7 @@ STATUS_STYLES = {
 }
 
 
-class _Words(RenderHook):
+class _WordWrapHook(RenderHook):
     """Breaks long lines between words."""
 
     def __init__(self, console: Console) -> None:
@@ -67,7 +67,10 @@ class _Words(RenderHook):
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Called by rich with everything that is about to be shown."""
         width = self._console.width
-        return [wrapped(each, width) if isinstance(each, Text) else each for each in renderables]
+        return [
+            wrap_text(renderable, width) if isinstance(renderable, Text) else renderable
+            for renderable in renderables
+        ]
 
 
 def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
@@ -89,16 +92,16 @@ def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
         legacy_windows=False,
     )
     if terminal:
-        console.push_render_hook(_Words(console))
+        console.push_render_hook(_WordWrapHook(console))
     return console
 
 
-def width_of(console: Console) -> int | None:
+def get_terminal_width(console: Console) -> int | None:
     """The cells of a terminal's line; None for a console that is none."""
     return console.width if console.is_terminal else None
 
 
-def failure_of(console: Console) -> OSError | None:
+def get_stream_failure(console: Console) -> OSError | None:
     """Why the stream of a console made here stopped taking output, or None."""
     return cast("SafeStream", console.file).failure
 
@@ -109,19 +112,19 @@ def write_plain(console: Console, text: str) -> None:
     console.file.flush()
 
 
-def lines(parts: list[Text]) -> Text:
+def join_lines(parts: list[Text]) -> Text:
     """Several lines as one text."""
     return Text("\n").join(parts)
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """`1 group`, `12 groups`, `3,000 groups`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def seconds(duration: float) -> str:
+def format_duration(duration: float) -> str:
     """`0.4 s`, `3.1 s`, `2 min 5 s`."""
     if duration < 60:
         return f"{duration:.1f} s"
-    whole = round(duration)
-    return f"{whole // 60} min {whole % 60} s"
+    total = round(duration)
+    return f"{total // 60} min {total % 60} s"

@@ -14,21 +14,26 @@ from typing import Any
 from reconciler import __version__
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Change, FieldValue, Plan, Shown
-from reconciler.model.policy import Judgement, Standing
-from reconciler.model.value import dotted
-from reconciler.report.diagnostics import as_data
-from reconciler.report.neutral import one_line
-from reconciler.report.plan_json import change_data, narrowing_data, policies_data, unsettled_data
-from reconciler.report.plan_words import UNTESTED
+from reconciler.model.json_parts import serialize_unsettled
+from reconciler.model.plan import Action, Change, FieldValue, Plan, Visibility
+from reconciler.model.policy import PolicyResult, PolicyStatus
+from reconciler.model.sanitize import to_one_line
+from reconciler.model.value import format_path
+from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.plan_json import (
+    serialize_change,
+    serialize_policy_results,
+    serialize_scope,
+)
+from reconciler.report.plan_summary import UNTESTED
 from reconciler.report.terraform_values import (
-    Sight,
-    after,
-    before,
+    ResourceView,
     is_imported,
-    last_applied,
-    terraform_address,
-    terraform_type,
+    to_terraform_address,
+    to_terraform_type,
+    view_after,
+    view_before,
+    view_last_applied,
 )
 
 FORMAT_VERSION = "1.2"
@@ -55,45 +60,58 @@ _REASONS = {
     Action.DELETE: "delete_because_no_resource_config",
     Action.FORGET: "delete_because_no_resource_config",
 }
-_CHECKED = {Standing.PASSED: "pass", Standing.FAILED: "error"}
+_CHECK_STATUSES = {PolicyStatus.PASSED: "pass", PolicyStatus.FAILED: "error"}
 
 
-OWN = "x_reconciler"
+EXTENSION_VARIABLE = "x_reconciler"
 """The variable whose value is our own data."""
 
 
-def terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
+def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document. `at` is when the plan was made, `extra` stands in our own data beside what is always there.
 
     `complete` means what it means there: nothing is left out, so a plan of a part is not, nor one without what it could
     not see.
     """
     ids = {change.address: change.id for change in plan.changes}
-    views = [(change, before(change), after(change, ids)) for change in plan.changes]
-    drifted = [_drift(change) for change in plan.drifted]
-    applies = bool(plan.effective or plan.adopted or plan.forgotten)
+    views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]
+    drifted = [_build_drift(change) for change in plan.drifted]
+    is_applyable = bool(plan.effective or plan.adopted or plan.forgotten)
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
-        "planned_values": {"root_module": _module((change, then) for change, _, then in views)},
+        "planned_values": {
+            "root_module": _build_module((change, after_view) for change, _, after_view in views)
+        },
         **({"resource_drift": drifted} if drifted else {}),
-        "resource_changes": [_resource_change(change, now, then) for change, now, then in views],
+        "resource_changes": [
+            _build_resource_change(change, before_view, after_view)
+            for change, before_view, after_view in views
+        ],
         "prior_state": {
             "format_version": STATE_FORMAT_VERSION,
             "terraform_version": TERRAFORM_VERSION,
-            "values": {"root_module": _module((change, now) for change, now, _ in views)},
+            "values": {
+                "root_module": _build_module((change, before_view) for change, before_view, _ in views)
+            },
         },
-        "configuration": _configuration(change for change, _, then in views if then.values is not None),
-        **({"checks": [_check(each) for each in plan.judgements]} if plan.judgements else {}),
+        "configuration": _build_configuration(
+            change for change, _, after_view in views if after_view.values is not None
+        ),
+        **(
+            {"checks": [_build_check(policy_result) for policy_result in plan.judgements]}
+            if plan.judgements
+            else {}
+        ),
         "timestamp": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "applyable": applies and not plan.blockers,
-        "complete": plan.narrowing is None and not plan.unseen,
+        "applyable": is_applyable and not plan.blockers,
+        "complete": plan.narrowing is None and not plan.gone_or_hidden,
         "errored": False,
-        **_own({**_about(plan), **extra}),
+        **_build_variables({**_build_extension(plan), **extra}),
     }
 
 
-def failed_terraform_plan(
+def build_failed_terraform_plan(
     diagnostics: Iterable[Diagnostic], at: datetime, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The document of a plan that could not be made. It cannot be taken for one without changes."""
@@ -104,84 +122,86 @@ def failed_terraform_plan(
         "applyable": False,
         "complete": False,
         "errored": True,
-        **_own({"tool": _TOOL, "diagnostics": as_data(diagnostics), **extra}),
+        **_build_variables({"tool": _TOOL, "diagnostics": serialize_diagnostics(diagnostics), **extra}),
     }
 
 
-def _own(content: dict[str, Any]) -> dict[str, Any]:
+def _build_variables(content: dict[str, Any]) -> dict[str, Any]:
     """What the format has no place for, where it has one for anything: the value of an input variable."""
-    return {"variables": {OWN: {"value": content}}}
+    return {"variables": {EXTENSION_VARIABLE: {"value": content}}}
 
 
 _TOOL = {"name": "reconciler", "version": __version__}
 
 
-def _named(address: Address) -> dict[str, Any]:
-    kind = terraform_type(address)
-    return {"address": terraform_address(address), "mode": "managed", "type": kind, "name": address.key}
+def _identify_resource(address: Address) -> dict[str, Any]:
+    kind = to_terraform_type(address)
+    return {"address": to_terraform_address(address), "mode": "managed", "type": kind, "name": address.key}
 
 
-def _module(views: Iterable[tuple[Change, Sight]]) -> dict[str, Any]:
+def _build_module(views: Iterable[tuple[Change, ResourceView]]) -> dict[str, Any]:
     """Everything that is there at one time."""
-    return {"resources": [_resource(change, sight) for change, sight in views if sight.values is not None]}
+    return {"resources": [_build_resource(change, view) for change, view in views if view.values is not None]}
 
 
-def _resource(change: Change, sight: Sight) -> dict[str, Any]:
-    parents = [terraform_address(parent) for parent in change.depends_on]
+def _build_resource(change: Change, view: ResourceView) -> dict[str, Any]:
+    parents = [to_terraform_address(parent) for parent in change.depends_on]
     return {
-        **_named(change.address),
+        **_identify_resource(change.address),
         "provider_name": PROVIDER,
         "schema_version": _SCHEMA_VERSIONS.get(change.address.kind, 0),
-        "values": sight.values,
-        "sensitive_values": sight.sensitive,
+        "values": view.values,
+        "sensitive_values": view.sensitive,
         **({"depends_on": parents} if parents else {}),
     }
 
 
-def _resource_change(change: Change, now: Sight, then: Sight) -> dict[str, Any]:
-    told: dict[str, Any] = {"actions": _ACTIONS[change.action], **_sights(now, then)}
-    forced = [list(field.path) for field in change.fields if field.forces_replace]
-    if forced:
-        told["replace_paths"] = forced
+def _build_resource_change(
+    change: Change, before_view: ResourceView, after_view: ResourceView
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"actions": _ACTIONS[change.action], **_build_views(before_view, after_view)}
+    replace_paths = [list(field.path) for field in change.fields if field.forces_replace]
+    if replace_paths:
+        body["replace_paths"] = replace_paths
     if is_imported(change):
-        told["importing"] = {"id": change.id}
+        body["importing"] = {"id": change.id}
     reason = _REASONS.get(change.action)
     return {
-        **_named(change.address),
+        **_identify_resource(change.address),
         "provider_name": PROVIDER,
-        "change": told,
+        "change": body,
         **({"action_reason": reason} if reason else {}),
     }
 
 
-def _sights(now: Sight, then: Sight) -> dict[str, Any]:
+def _build_views(before_view: ResourceView, after_view: ResourceView) -> dict[str, Any]:
     return {
-        "before": now.values,
-        "after": then.values,
-        "after_unknown": then.unknown,
-        "before_sensitive": now.sensitive if now.values is not None else False,
-        "after_sensitive": then.sensitive if then.values is not None else False,
+        "before": before_view.values,
+        "after": after_view.values,
+        "after_unknown": after_view.unknown,
+        "before_sensitive": before_view.sensitive if before_view.values is not None else False,
+        "after_sensitive": after_view.sensitive if after_view.values is not None else False,
     }
 
 
-def _drift(change: Change) -> dict[str, Any]:
+def _build_drift(change: Change) -> dict[str, Any]:
     """What somebody did outside the specs: from what was last applied to what is there."""
-    now = before(change)
-    action = "delete" if now.values is None else "update"
+    current_view = view_before(change)
+    action = "delete" if current_view.values is None else "update"
     return {
-        **_named(change.address),
+        **_identify_resource(change.address),
         "provider_name": PROVIDER,
-        "change": {"actions": [action], **_sights(last_applied(change), now)},
+        "change": {"actions": [action], **_build_views(view_last_applied(change), current_view)},
     }
 
 
-def _configuration(declared: Iterable[Change]) -> dict[str, Any]:
+def _build_configuration(declared: Iterable[Change]) -> dict[str, Any]:
     """What is declared, and what refers to what; the values stand in `planned_values`."""
     resources = [
         {
-            **_named(change.address),
+            **_identify_resource(change.address),
             "provider_config_key": "fivetran",
-            "expressions": _references(change.address),
+            "expressions": _build_references(change.address),
             "schema_version": _SCHEMA_VERSIONS.get(change.address.kind, 0),
         }
         for change in declared
@@ -192,59 +212,67 @@ def _configuration(declared: Iterable[Change]) -> dict[str, Any]:
     }
 
 
-def _references(address: Address) -> dict[str, Any]:
+def _build_references(address: Address) -> dict[str, Any]:
     if address.kind != DESTINATION:
         return {}
-    group = terraform_address(Address(GROUP, address.key))
+    group = to_terraform_address(Address(GROUP, address.key))
     return {"group_id": {"references": [f"{group}.id", group]}}
 
 
-def _check(judgement: Judgement) -> dict[str, Any]:
+def _build_check(policy_result: PolicyResult) -> dict[str, Any]:
     """A policy as a `check` block. One that was overridden is violated all the same."""
-    address = f"check.{judgement.policy}"
-    status = _CHECKED.get(judgement.standing, "fail")
-    problems = [{"message": one_line(each.message)} for each in judgement.findings]
+    address = f"check.{policy_result.policy}"
+    status = _CHECK_STATUSES.get(policy_result.standing, "fail")
+    problems = [{"message": to_one_line(finding.message)} for finding in policy_result.findings]
     instance: dict[str, Any] = {"address": {"to_display": address}, "status": status}
     return {
-        "address": {"kind": "check", "name": judgement.policy, "to_display": address},
+        "address": {"kind": "check", "name": policy_result.policy, "to_display": address},
         "status": status,
         "instances": [{**instance, **({"problems": problems} if problems else {})}],
     }
 
 
-def _about(plan: Plan) -> dict[str, Any]:
+def _build_extension(plan: Plan) -> dict[str, Any]:
     return {
         "tool": _TOOL,
         "digest": plan.digest,
         "account": {"id": plan.account_id, "name": plan.account_name},
-        "narrowed_to": narrowing_data(plan.narrowing),
-        "policies": policies_data(plan.judgements),
-        "blockers": as_data(plan.blockers),
-        "warnings": as_data(plan.warnings),
+        "narrowed_to": serialize_scope(plan.narrowing),
+        "policies": serialize_policy_results(plan.judgements),
+        "blockers": serialize_diagnostics(plan.blockers),
+        "warnings": serialize_diagnostics(plan.warnings),
         "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
         "changes": {
-            terraform_address(change.address): _change(change)
+            to_terraform_address(change.address): _build_change_details(change)
             for change in plan.changes
             if change.action is not Action.NO_OP
         },
     }
 
 
-_COMPARED = {Shown.CLEAR, Shown.HIDDEN}
+_COMPARABLE = {Visibility.CLEAR, Visibility.HIDDEN}
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _build_change_details(change: Change) -> dict[str, Any]:
     """What the format cannot tell of a change: our action, its reasons, where secrets come from, who moved a field."""
-    data = change_data(change)
-    told = [FieldValue(each.path, each.after, each.shown) for each in change.fields]
-    secrets = (each for each in (*told, *change.other_values) if each.shown is Shown.SECRET and each.value)
+    data = serialize_change(change)
+    field_values = [FieldValue(field.path, field.after, field.shown) for field in change.fields]
+    secrets = (
+        field
+        for field in (*field_values, *change.other_values)
+        if field.shown is Visibility.SECRET and field.value
+    )
     return {
         **{
             name: data[name]
             for name in ("address", "action", "reasons", "risk", "live", "uncomparable", "secrets", "span")
         },
-        **unsettled_data(change),
-        "origins": {dotted(each.path): str(each.origin) for each in change.fields if each.shown in _COMPARED},
-        "secret_references": {dotted(each.path): each.value for each in secrets},
+        **serialize_unsettled(change),
+        "origins": {
+            format_path(field.path): str(field.origin)
+            for field in change.fields
+            if field.shown in _COMPARABLE
+        },
+        "secret_references": {format_path(field.path): field.value for field in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),
     }

@@ -12,42 +12,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic, Severity, in_reading_order
+from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.plan import Action, Change, Plan
-from reconciler.report.live_objects import identified_text
-from reconciler.report.neutral import neutral, one_line
-from reconciler.report.plan_words import (
-    RISKS,
+from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.live_objects import format_identified_object
+from reconciler.report.plan_summary import (
+    RISK_TEXTS,
     UNTESTED,
-    account_text,
-    added_changed_destroyed,
-    asides,
-    unsettled_text,
+    count_changes,
+    format_account,
+    format_unsettled,
+    list_remarks,
 )
-from reconciler.report.style import counted
+from reconciler.report.style import format_count
 from reconciler.report.terraform_values import (
     SENSITIVE,
-    Sight,
-    after,
-    before,
+    ResourceView,
     is_imported,
-    last_applied,
-    terraform_address,
-    terraform_type,
+    to_terraform_address,
+    to_terraform_type,
+    view_after,
+    view_before,
+    view_last_applied,
 )
-from reconciler.report.values import value_text
+from reconciler.report.values import format_value
 
 NO_CHANGES = "No changes. Your infrastructure matches the configuration."
-ACTIONS = "Terraform will perform the following actions:"
-OUTSIDE = "Note: Objects have changed outside of Terraform"
-END_OF_OUTSIDE = (
+ACTIONS_HEADER = "Terraform will perform the following actions:"
+OUTSIDE_HEADER = "Note: Objects have changed outside of Terraform"
+OUTSIDE_FOOTER = (
     "Unless you have made equivalent changes to your configuration, the following plan undoes these changes."
 )
 RULE = "─" * 77
 
-_NESTED = "config"
+_CONFIG_BLOCK = "config"
 _ALWAYS_SHOWN = {"id", "name"}
-_FATES = {
+_ACTION_PHRASES = {
     Action.CREATE: "will be created",
     Action.UPDATE: "will be updated in-place",
     Action.REPLACE: "must be replaced",
@@ -71,36 +71,40 @@ _LEGEND = {
 }
 
 
-def terraform_text(plan: Plan) -> str:
+def render_terraform_plan(plan: Plan) -> str:
     """The plan: what somebody changed outside the specs, each change with its fields, the counts, and our remarks."""
     ids = {change.address: change.id for change in plan.changes}
-    shown = [change for change in plan.changes if change.action in _FATES]
-    parts = [*_outside(plan.drifted)]
+    shown = [change for change in plan.changes if change.action in _ACTION_PHRASES]
+    parts = [*_render_outside_changes(plan.drifted)]
     if shown:
-        parts += [_legend(shown), ACTIONS, *("\n".join(_block(change, ids)) for change in shown)]
-    parts += [_counts(plan), RULE, "\n".join(_remarks(plan))]
+        parts += [
+            _render_legend(shown),
+            ACTIONS_HEADER,
+            *("\n".join(_render_change(change, ids)) for change in shown),
+        ]
+    parts += [_format_counts(plan), RULE, "\n".join(_render_remarks(plan))]
     return "\n\n".join(parts)
 
 
-def terraform_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
+def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
     """Findings as Terraform prints them: a line `Error: ` or `Warning: ` behind a bar, then where and why."""
     return "\n".join(
-        "\n".join(["╷", *(f"│ {line}".rstrip() for line in _told(each)), "╵"])
-        for each in in_reading_order(diagnostics)
+        "\n".join(["╷", *(f"│ {line}".rstrip() for line in _render_diagnostic(diagnostic)), "╵"])
+        for diagnostic in sort_diagnostics(diagnostics)
     )
 
 
-def _told(finding: Diagnostic) -> Iterator[str]:
+def _render_diagnostic(finding: Diagnostic) -> Iterator[str]:
     word = "Error" if finding.severity is Severity.ERROR else "Warning"
-    yield f"{word}: {one_line(finding.message)} [{finding.code}]"
+    yield f"{word}: {to_one_line(finding.message)} [{finding.code}]"
     yield ""
     if finding.span is not None:
-        yield f"  on {neutral(finding.span.path)} line {finding.span.line}"
+        yield f"  on {escape(finding.span.path)} line {finding.span.line}"
     for remark in (*finding.notes, *([finding.help] if finding.help else [])):
-        yield f"  {one_line(remark)}"
+        yield f"  {to_one_line(remark)}"
 
 
-def _legend(changes: Iterable[Change]) -> str:
+def _render_legend(changes: Iterable[Change]) -> str:
     present = {change.action for change in changes}
     rows = [f"{_SYMBOLS[action]:>3} {meaning}" for action, meaning in _LEGEND.items() if action in present]
     intro = "Terraform used the selected providers to generate the following execution plan."
@@ -109,74 +113,80 @@ def _legend(changes: Iterable[Change]) -> str:
     return "\n".join([f"{intro} Resource actions are indicated with the following symbols:", *rows])
 
 
-def _counts(plan: Plan) -> str:
+def _format_counts(plan: Plan) -> str:
     """What is only to be remembered counts as imported here, as in Terraform."""
-    if not (plan.effective or plan.adopted or plan.forgotten or plan.unseen):
+    if not (plan.effective or plan.adopted or plan.forgotten or plan.gone_or_hidden):
         return NO_CHANGES
-    add, change, destroy = added_changed_destroyed(plan)
+    add, change, destroy = count_changes(plan)
     imported = sum(map(is_imported, plan.changes))
     imports = f"{imported} to import, " if imported else ""
     return f"Plan: {imports}{add} to add, {change} to change, {destroy} to destroy."
 
 
-def _remarks(plan: Plan) -> Iterator[str]:
-    yield f"reconciler · account {account_text(plan)}"
+def _render_remarks(plan: Plan) -> Iterator[str]:
+    yield f"reconciler · account {format_account(plan)}"
     for change in plan.effective:
         if change.unsettled is not None:
-            yield f"  {neutral(str(change.address))}: {unsettled_text(change.unsettled)}"
+            yield f"  {escape(str(change.address))}: {format_unsettled(change.unsettled)}"
         if change.action is Action.VERIFY:
-            yield f"  {neutral(str(change.address))}: {UNTESTED}"
-        elif RISKS[change.risk]:
-            of = f": {identified_text(change)}" if change.live is not None else ""
-            yield f"  {neutral(str(change.address))}: {RISKS[change.risk]}{of}"
+            yield f"  {escape(str(change.address))}: {UNTESTED}"
+        elif RISK_TEXTS[change.risk]:
+            suffix = f": {format_identified_object(change)}" if change.live is not None else ""
+            yield f"  {escape(str(change.address))}: {RISK_TEXTS[change.risk]}{suffix}"
     if plan.unmanaged:
-        yield f"  {counted(len(plan.unmanaged), 'group')} not managed, left alone"
+        yield f"  {format_count(len(plan.unmanaged), 'group')} not managed, left alone"
     if plan.blockers:
-        yield f"  apply refuses this plan: {', '.join(sorted({each.code for each in plan.blockers}))}"
-    for aside in asides(plan):
-        yield f"  {aside}"
+        yield f"  apply refuses this plan: {', '.join(sorted({blocker.code for blocker in plan.blockers}))}"
+    for remark in list_remarks(plan):
+        yield f"  {remark}"
     if plan.digest and plan.effective:
-        yield f"  digest {neutral(plan.digest)}"
+        yield f"  digest {escape(plan.digest)}"
 
 
-def _outside(drifted: Iterable[Change]) -> Iterator[str]:
+def _render_outside_changes(drifted: Iterable[Change]) -> Iterator[str]:
     """Readers look for the last line wherever they have found the first."""
-    blocks = ["\n".join(_drift(change)) for change in drifted]
+    blocks = ["\n".join(_render_drift(change)) for change in drifted]
     if blocks:
-        yield OUTSIDE
+        yield OUTSIDE_HEADER
         yield from blocks
-        yield END_OF_OUTSIDE
+        yield OUTSIDE_FOOTER
 
 
-def _drift(change: Change) -> Iterator[str]:
-    now = before(change)
-    gone = now.values is None
-    yield f"  # {_named(change)} has {'been deleted' if gone else 'changed'}"
-    yield from _resource("-" if gone else "~", change.address, _Rows(last_applied(change), now))
+def _render_drift(change: Change) -> Iterator[str]:
+    current_view = view_before(change)
+    is_deleted = current_view.values is None
+    yield f"  # {_format_address(change)} has {'been deleted' if is_deleted else 'changed'}"
+    yield from _render_resource(
+        "-" if is_deleted else "~", change.address, _AttributeDiff(view_last_applied(change), current_view)
+    )
 
 
-def _block(change: Change, ids: Mapping[Address, str | None]) -> Iterator[str]:
-    yield f"  # {_named(change)} {_FATES[change.action]}"
+def _render_change(change: Change, ids: Mapping[Address, str | None]) -> Iterator[str]:
+    yield f"  # {_format_address(change)} {_ACTION_PHRASES[change.action]}"
     if is_imported(change) and change.action is not Action.ADOPT:
-        yield f"  # (imported from {value_text(change.id)})"
+        yield f"  # (imported from {format_value(change.id)})"
     if change.action is Action.DELETE:
-        yield f"  # (because {_named(change)} is not in configuration)"
-    forced = frozenset(".".join(field.path) for field in change.fields if field.forces_replace)
-    sent = frozenset(".".join(field.path) for field in change.fields)
-    now, then = before(change), after(change, ids)
+        yield f"  # (because {_format_address(change)} is not in configuration)"
+    replace_paths = frozenset(".".join(field.path) for field in change.fields if field.forces_replace)
+    sent_paths = frozenset(".".join(field.path) for field in change.fields)
+    before_view, after_view = view_before(change), view_after(change, ids)
     if change.action is Action.FORGET:
-        then = now
-    yield from _resource(_SYMBOLS[change.action], change.address, _Rows(now, then, sent, forced))
+        after_view = before_view
+    yield from _render_resource(
+        _SYMBOLS[change.action],
+        change.address,
+        _AttributeDiff(before_view, after_view, sent_paths, replace_paths),
+    )
 
 
-def _named(change: Change) -> str:
-    return neutral(terraform_address(change.address))
+def _format_address(change: Change) -> str:
+    return escape(to_terraform_address(change.address))
 
 
-def _resource(symbol: str, address: Address, rows: _Rows) -> Iterator[str]:
-    kind, name = neutral(terraform_type(address)), neutral(address.key)
+def _render_resource(symbol: str, address: Address, attributes: _AttributeDiff) -> Iterator[str]:
+    kind, name = escape(to_terraform_type(address)), escape(address.key)
     yield f'{symbol:>3} resource "{kind}" "{name}" {{'
-    yield from rows.lines()
+    yield from attributes.render()
     yield "    }"
 
 
@@ -184,79 +194,97 @@ _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _AttributeDiff:
     """The attributes of one object on both sides. `sent` are those that change although both sides look the same."""
 
-    now: Sight
-    then: Sight
-    sent: frozenset[str] = frozenset()
-    forced: frozenset[str] = frozenset()
+    before_view: ResourceView
+    after_view: ResourceView
+    sent_paths: frozenset[str] = frozenset()
+    replace_paths: frozenset[str] = frozenset()
 
-    def lines(self) -> Iterator[str]:
+    def render(self) -> Iterator[str]:
         """One for each attribute that changes, and how many do not."""
-        sides = tuple(_with_unknown(each) for each in (self.now, self.then))
-        yield from self._level(sides[0], sides[1], "", 6)
+        sides = tuple(_add_unknown(view) for view in (self.before_view, self.after_view))
+        yield from self._render_level(sides[0], sides[1], "", 6)
 
-    def _level(
-        self, now: Mapping[str, Any] | None, then: Mapping[str, Any] | None, prefix: str, indent: int
+    def _render_level(
+        self,
+        before_values: Mapping[str, Any] | None,
+        after_values: Mapping[str, Any] | None,
+        prefix: str,
+        indent: int,
     ) -> Iterator[str]:
-        names = list(dict.fromkeys([*(now or {}), *(then or {})]))
-        whole = now is None or then is None or (self.now is self.then)
-        rows = [(name, *self._row(name, prefix, now, then)) for name in names if name != _NESTED or prefix]
-        shown = [row for row in rows if row[1] or whole or row[0] in _ALWAYS_SHOWN]
-        width = max((len(neutral(name)) for name, *_ in shown), default=0)
+        names = list(dict.fromkeys([*(before_values or {}), *(after_values or {})]))
+        show_all = before_values is None or after_values is None or (self.before_view is self.after_view)
+        rows = [
+            (name, *self._render_attribute(name, prefix, before_values, after_values))
+            for name in names
+            if name != _CONFIG_BLOCK or prefix
+        ]
+        shown = [row for row in rows if row[1] or show_all or row[0] in _ALWAYS_SHOWN]
+        width = max((len(escape(name)) for name, *_ in shown), default=0)
         for name, symbol, text in shown:
-            yield f"{' ' * indent}{symbol or ' '} {neutral(name):<{width}} = {text}"
+            yield f"{' ' * indent}{symbol or ' '} {escape(name):<{width}} = {text}"
         hidden = len(rows) - len(shown)
         if hidden:
-            yield f"{' ' * indent}  # ({counted(hidden, 'unchanged attribute')} hidden)"
-        if not prefix and _NESTED in names:
-            yield from self._config((now or {}).get(_NESTED), (then or {}).get(_NESTED), indent)
+            yield f"{' ' * indent}  # ({format_count(hidden, 'unchanged attribute')} hidden)"
+        if not prefix and _CONFIG_BLOCK in names:
+            yield from self._render_config(
+                (before_values or {}).get(_CONFIG_BLOCK), (after_values or {}).get(_CONFIG_BLOCK), indent
+            )
 
-    def _config(self, now: Any, then: Any, indent: int) -> Iterator[str]:
-        rows = list(self._level(now, then, f"{_NESTED}.", indent + 4))
-        symbol = "+" if now is None else "-" if then is None else "~"
+    def _render_config(self, before_config: Any, after_config: Any, indent: int) -> Iterator[str]:
+        rows = list(self._render_level(before_config, after_config, f"{_CONFIG_BLOCK}.", indent + 4))
+        symbol = "+" if before_config is None else "-" if after_config is None else "~"
         if all("unchanged attribute" in row for row in rows):
             yield f"{' ' * indent}  # (1 unchanged block hidden)"
             return
         yield ""
-        yield f"{' ' * indent}{symbol if now is not then else ' '} {_NESTED} {{"
+        yield f"{' ' * indent}{symbol if before_config is not after_config else ' '} {_CONFIG_BLOCK} {{"
         yield from rows
         yield f"{' ' * indent}  }}"
 
-    def _row(
-        self, name: str, prefix: str, now: Mapping[str, Any] | None, then: Mapping[str, Any] | None
+    def _render_attribute(
+        self,
+        name: str,
+        prefix: str,
+        before_values: Mapping[str, Any] | None,
+        after_values: Mapping[str, Any] | None,
     ) -> tuple[str, str]:
         path = f"{prefix}{name}"
-        old, new = (now or {}).get(name, _ABSENT), (then or {}).get(name, _ABSENT)
-        if now is None or old is _ABSENT:
-            return "+", self._text(path, new, self.then)
-        if then is None or new is _ABSENT:
-            return "-", f"{self._text(path, old, self.now)} -> null"
-        if old == new and path not in self.sent:
-            return "", self._text(path, new, self.then)
-        forces = " # forces replacement" if path in self.forced else ""
-        if _is_hidden(self.then, path) or _is_hidden(self.now, path):
+        old, new = (before_values or {}).get(name, _ABSENT), (after_values or {}).get(name, _ABSENT)
+        if before_values is None or old is _ABSENT:
+            return "+", self._render_value(path, new, self.after_view)
+        if after_values is None or new is _ABSENT:
+            return "-", f"{self._render_value(path, old, self.before_view)} -> null"
+        if old == new and path not in self.sent_paths:
+            return "", self._render_value(path, new, self.after_view)
+        forces = " # forces replacement" if path in self.replace_paths else ""
+        if _is_sensitive(self.after_view, path) or _is_sensitive(self.before_view, path):
             return "~", f"{SENSITIVE}{forces}"
-        return "~", f"{self._text(path, old, self.now)} -> {self._text(path, new, self.then)}{forces}"
+        return (
+            "~",
+            f"{self._render_value(path, old, self.before_view)} ->"
+            f" {self._render_value(path, new, self.after_view)}{forces}",
+        )
 
-    def _text(self, path: str, value: Any, sight: Sight) -> str:
+    def _render_value(self, path: str, value: Any, view: ResourceView) -> str:
         if value is _UNKNOWN:
             return "(known after apply)"
-        return SENSITIVE if _is_hidden(sight, path) else value_text(value)
+        return SENSITIVE if _is_sensitive(view, path) else format_value(value)
 
 
 _UNKNOWN = object()
 
 
-def _with_unknown(sight: Sight) -> dict[str, Any] | None:
-    if sight.values is None:
+def _add_unknown(view: ResourceView) -> dict[str, Any] | None:
+    if view.values is None:
         return None
-    return {**dict.fromkeys(sight.unknown, _UNKNOWN), **sight.values}
+    return {**dict.fromkeys(view.unknown, _UNKNOWN), **view.values}
 
 
-def _is_hidden(sight: Sight, path: str) -> bool:
-    mask: Any = sight.sensitive
+def _is_sensitive(view: ResourceView, path: str) -> bool:
+    mask: Any = view.sensitive
     for step in path.split(".", 1):
         mask = mask.get(step, {}) if isinstance(mask, dict) else mask
     return mask is True

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Reason, Shown
+from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Reason, Visibility
 from reconciler.model.value import FieldPath
 
 SENSITIVE = "(sensitive value)"
 """Stands for a secret that is set: a rule that asks whether there is one gets its answer, and nobody the value."""
 
-_NOT_BEFORE = {Action.CREATE}
-_NOT_AFTER = {Action.DELETE, Action.FORGET}
+_ABSENT_BEFORE = {Action.CREATE}
+_ABSENT_AFTER = {Action.DELETE, Action.FORGET}
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ResourceView:
     """One object at one time. Where there is none, `values` is None; unknown leaves have no value."""
 
     values: dict[str, Any] | None = None
@@ -30,17 +30,17 @@ class Sight:
     unknown: dict[str, Any] = field(default_factory=dict)
 
 
-NOTHING = Sight()
+ABSENT = ResourceView()
 
 
-def terraform_type(address: Address) -> str:
+def to_terraform_type(address: Address) -> str:
     """`fivetran_group` or `fivetran_destination`."""
     return f"fivetran_{address.kind}"
 
 
-def terraform_address(address: Address) -> str:
+def to_terraform_address(address: Address) -> str:
     """`fivetran_group.finance_prod`. Keys of specs are valid names there."""
-    return f"{terraform_type(address)}.{address.key}"
+    return f"{to_terraform_type(address)}.{address.key}"
 
 
 def is_imported(change: Change) -> bool:
@@ -50,52 +50,60 @@ def is_imported(change: Change) -> bool:
     )
 
 
-def before(change: Change) -> Sight:
+def view_before(change: Change) -> ResourceView:
     """What is there now, as far as it is declared or remembered."""
-    if change.action in _NOT_BEFORE:
-        return NOTHING
-    if change.action in _NOT_AFTER:
-        return _sight([*_identity(change, change.id), *change.applied, *_shown_now(change)])
-    fields = (_then(each, change) for each in change.fields)
-    return _sight([*_identity(change, change.id), *fields, *_settled(change)])
+    if change.action in _ABSENT_BEFORE:
+        return ABSENT
+    if change.action in _ABSENT_AFTER:
+        return _build_view(
+            [*_list_identity_values(change, change.id), *change.applied, *_list_live_values(change)]
+        )
+    fields = (_value_before(field_change, change) for field_change in change.fields)
+    return _build_view([*_list_identity_values(change, change.id), *fields, *_list_unchanged_values(change)])
 
 
-def after(change: Change, ids: Mapping[Address, str | None]) -> Sight:
+def view_after(change: Change, ids: Mapping[Address, str | None]) -> ResourceView:
     """What is there once the plan is applied. `ids` are those that are known, by address."""
-    if change.action in _NOT_AFTER:
-        return NOTHING
+    if change.action in _ABSENT_AFTER:
+        return ABSENT
     # A destination has the id of its group, so it is known where the group is there already.
     id = change.id or next((ids.get(parent) for parent in change.depends_on), None)
-    fields = [FieldValue(each.path, each.after, each.shown) for each in change.fields if each.path != ("id",)]
-    return _sight([*_identity(change, id), *fields, *_settled(change)])
+    fields = [
+        FieldValue(field_change.path, field_change.after, field_change.shown)
+        for field_change in change.fields
+        if field_change.path != ("id",)
+    ]
+    return _build_view([*_list_identity_values(change, id), *fields, *_list_unchanged_values(change)])
 
 
-def last_applied(change: Change) -> Sight:
+def view_last_applied(change: Change) -> ResourceView:
     """What a run left that somebody has changed since. A field whose last value is not known is left out."""
-    known = {each.path: each for each in change.applied}
-    if change.action in _NOT_BEFORE:  # it is gone, and is to be made again
-        id = known.get(("id",))
-        return _sight([*_identity(change, id.value if id is not None else None), *change.applied])
-    moved = (
-        _then(each, change)
+    applied_by_path = {each.path: each for each in change.applied}
+    if change.action in _ABSENT_BEFORE:  # it is gone, and is to be made again
+        id = applied_by_path.get(("id",))
+        return _build_view(
+            [*_list_identity_values(change, id.value if id is not None else None), *change.applied]
+        )
+    candidates = (
+        _value_before(each, change)
         if each.origin is Origin.SPEC
         else FieldValue(each.path, each.after, each.shown)
         if each.origin is Origin.DRIFT
-        else known.get(each.path)
+        else applied_by_path.get(each.path)
         for each in change.fields
     )
-    told = (each for each in moved if each is not None)
-    return _sight([*_identity(change, change.id), *told, *_settled(change)])
+    values = (each for each in candidates if each is not None)
+    return _build_view([*_list_identity_values(change, change.id), *values, *_list_unchanged_values(change)])
 
 
-def _identity(change: Change, id: str | None) -> Iterator[FieldValue]:
-    shown = Shown.CLEAR if id is not None else Shown.KNOWN_AFTER_APPLY
-    yield FieldValue(("id",), id, shown)
+def _list_identity_values(change: Change, id: str | None) -> Iterator[FieldValue]:
+    visibility = Visibility.CLEAR if id is not None else Visibility.KNOWN_AFTER_APPLY
+    yield FieldValue(("id",), id, visibility)
     if change.address.kind == DESTINATION:
-        yield FieldValue(("group_id",), id, shown)
+        yield FieldValue(("group_id",), id, visibility)
 
 
-def _shown_now(change: Change) -> Iterator[FieldValue]:
+def _list_live_values(change: Change) -> Iterator[FieldValue]:
     """What Fivetran shows of what goes, whatever was applied once."""
     live = change.live
     if live is None:
@@ -103,43 +111,45 @@ def _shown_now(change: Change) -> Iterator[FieldValue]:
     if change.address.kind == GROUP:
         yield FieldValue(("name",), live.name)
         return
-    placed = {"service": live.service, "region": live.region}
-    yield from (FieldValue((name,), value) for name, value in placed.items() if value)
+    attributes = {"service": live.service, "region": live.region}
+    yield from (FieldValue((name,), value) for name, value in attributes.items() if value)
 
 
-def _settled(change: Change) -> tuple[FieldValue, ...]:
+def _list_unchanged_values(change: Change) -> tuple[FieldValue, ...]:
     """What stays. A field that is told as a change is told there, whatever else a saved plan may say."""
-    changing = {each.path for each in change.fields}
-    return tuple(each for each in change.other_values if each.path not in changing)
+    changed_paths = {each.path for each in change.fields}
+    return tuple(each for each in change.other_values if each.path not in changed_paths)
 
 
-def _then(each: FieldChange, change: Change) -> FieldValue:
+def _value_before(field_change: FieldChange, change: Change) -> FieldValue:
     """A field before its change. Of a secret that is another one now, nothing is known but that it is hidden."""
-    is_same = each.path in change.secrets.unchanged
-    return FieldValue(each.path, each.after if is_same else each.before, each.shown)
+    is_unchanged = field_change.path in change.secrets.unchanged
+    return FieldValue(
+        field_change.path, field_change.after if is_unchanged else field_change.before, field_change.shown
+    )
 
 
-def _sight(fields: Iterable[FieldValue]) -> Sight:
-    sight = Sight(values={})
-    values: dict[str, Any] = sight.values or {}
-    for each in fields:
-        match each.shown:
-            case Shown.KNOWN_AFTER_APPLY:
-                _put(sight.unknown, each.path, True)
-            case Shown.SECRET | Shown.HIDDEN:
-                _put(values, each.path, SENSITIVE if each.value else None)
-                _put(sight.sensitive, each.path, True)
-            case Shown.CLEAR:
-                _put(values, each.path, each.value)
-    return Sight(values, sight.sensitive, sight.unknown)
+def _build_view(fields: Iterable[FieldValue]) -> ResourceView:
+    view = ResourceView(values={})
+    values: dict[str, Any] = view.values or {}
+    for field_value in fields:
+        match field_value.shown:
+            case Visibility.KNOWN_AFTER_APPLY:
+                _set_value(view.unknown, field_value.path, True)
+            case Visibility.SECRET | Visibility.HIDDEN:
+                _set_value(values, field_value.path, SENSITIVE if field_value.value else None)
+                _set_value(view.sensitive, field_value.path, True)
+            case Visibility.CLEAR:
+                _set_value(values, field_value.path, field_value.value)
+    return ResourceView(values, view.sensitive, view.unknown)
 
 
-def _put(tree: dict[str, Any], path: FieldPath, leaf: Any) -> None:
+def _set_value(tree: dict[str, Any], path: FieldPath, leaf: Any) -> None:
     """A saved plan that somebody has written may have any paths."""
     for step in path[:-1]:
-        below = tree.get(step)
-        if not isinstance(below, dict):
-            below = tree[step] = {}
-        tree = below
+        child = tree.get(step)
+        if not isinstance(child, dict):
+            child = tree[step] = {}
+        tree = child
     for name in path[-1:]:
         tree[name] = leaf

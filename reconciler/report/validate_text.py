@@ -6,35 +6,35 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.policy import Judgement
-from reconciler.report.diagnostics import as_data
-from reconciler.report.plan_json import policies_data
-from reconciler.report.style import counted
+from reconciler.model.policy import PolicyResult
+from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.plan_json import serialize_policy_results
+from reconciler.report.style import format_count
 
 
-def validated_text(groups: int, destinations: int, files: int) -> str:
+def render_validation(groups: int, destinations: int, files: int) -> str:
     """`Valid: 3 groups, 2 destinations in 4 files.`"""
-    objects = f"{counted(groups, 'group')}, {counted(destinations, 'destination')}"
-    return f"Valid: {objects} in {counted(files, 'file')}."
+    objects = f"{format_count(groups, 'group')}, {format_count(destinations, 'destination')}"
+    return f"Valid: {objects} in {format_count(files, 'file')}."
 
 
-def validated_data(
+def serialize_validation(
     groups: int,
     destinations: int,
     files: int,
     warnings: Iterable[Diagnostic],
-    judgements: Iterable[Judgement] = (),
+    policy_results: Iterable[PolicyResult] = (),
 ) -> dict[str, Any]:
     """The same as JSON objects, with all warnings as `diagnostics`, and what policies say."""
     return {
-        "diagnostics": as_data(warnings),
-        "policies": policies_data(judgements),
+        "diagnostics": serialize_diagnostics(warnings),
+        "policies": serialize_policy_results(policy_results),
         "groups": groups,
         "destinations": destinations,
         "files": files,
     }
 
 
-def elsewhere_text(findings: int) -> str:
+def render_other_findings(findings: int) -> str:
     """What is left out where only some files were asked about."""
-    return f"{counted(findings, 'finding')} in other files not shown."
+    return f"{format_count(findings, 'finding')} in other files not shown."

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from reconciler.model.plan import FieldChange, Origin, Secrets, Shown
-from reconciler.report.neutral import neutral
+from reconciler.model.plan import FieldChange, Origin, SecretComparison, Visibility
+from reconciler.model.sanitize import escape
 
-LONGEST = 80
+MAX_VALUE_LENGTH = 80
 _CONTEXT = 12
 
 
-def told(field: FieldChange) -> str:
+def render_new_value(field: FieldChange) -> str:
     """The new value of a field, or in words where it comes from."""
     match field.shown:
-        case Shown.SECRET:
+        case Visibility.SECRET:
             # What has no reference is not known to be a secret; it is kept from view all the same.
-            return f"(secret {neutral(str(field.after))})" if field.after else "(hidden)"
-        case Shown.HIDDEN:
-            return f"(hidden, {neutral(str(field.after))})" if field.after else "(hidden, cleared)"
-        case Shown.KNOWN_AFTER_APPLY:
-            return f"({neutral(str(field.after))}, known after apply)"
-        case Shown.CLEAR:
-            return value_text(field.after)
+            return f"(secret {escape(str(field.after))})" if field.after else "(hidden)"
+        case Visibility.HIDDEN:
+            return f"(hidden, {escape(str(field.after))})" if field.after else "(hidden, cleared)"
+        case Visibility.KNOWN_AFTER_APPLY:
+            return f"({escape(str(field.after))}, known after apply)"
+        case Visibility.CLEAR:
+            return format_value(field.after)
 
 
 _ORIGINS = {
@@ -33,63 +33,69 @@ _ORIGINS = {
 }
 
 
-def told_change(field: FieldChange, secrets: Secrets) -> str:
+def render_change(field: FieldChange, secrets: SecretComparison) -> str:
     """`before -> after`, and who moved it where that was not the specs. Of a secret, whether it changed."""
-    if field.shown is Shown.CLEAR:
-        return " -> ".join(before_and_after(field)) + origin_of(field)
-    return told_secret(field, secrets) + origin_of(field)
+    if field.shown is Visibility.CLEAR:
+        return " -> ".join(render_before_and_after(field)) + render_origin(field)
+    return render_secret(field, secrets) + render_origin(field)
 
 
-def before_and_after(field: FieldChange) -> tuple[str, str]:
+def render_before_and_after(field: FieldChange) -> tuple[str, str]:
     """Both values. Long texts are shown from shortly before the place where they begin to differ."""
-    start = _first_difference(field.before, field.after)
-    before = "(not set)" if field.before is None else value_text(field.before, start)
-    after = "(cleared)" if field.after is None else value_text(field.after, start)
+    start = _find_first_difference(field.before, field.after)
+    before = "(not set)" if field.before is None else format_value(field.before, start)
+    after = "(cleared)" if field.after is None else format_value(field.after, start)
     return before, after
 
 
-def told_secret(field: FieldChange, secrets: Secrets) -> str:
+def render_secret(field: FieldChange, secrets: SecretComparison) -> str:
     """What is sent and not shown, and the answer to whether it is what was sent last."""
-    if field.shown is Shown.KNOWN_AFTER_APPLY or (field.shown is Shown.HIDDEN and field.after is None):
-        return told(field)
+    if field.shown is Visibility.KNOWN_AFTER_APPLY or (
+        field.shown is Visibility.HIDDEN and field.after is None
+    ):
+        return render_new_value(field)
     if field.path in secrets.unchanged:
-        answer = "unchanged, sent anyway"
+        status = "unchanged, sent anyway"
     elif field.path in secrets.uncomparable:
-        answer = "cannot be compared, sent anyway"
+        status = "cannot be compared, sent anyway"
     else:
-        answer = "changed"
-    return f"{told(field)[:-1]}, {answer})"
+        status = "changed"
+    return f"{render_new_value(field)[:-1]}, {status})"
 
 
-def origin_of(field: FieldChange) -> str:
+def render_origin(field: FieldChange) -> str:
     """Who moved a field, where that was not the specs; a remark to put behind its value."""
     return _ORIGINS[field.origin]
 
 
-def value_text(value: Any, start: int = 0) -> str:
+def format_value(value: Any, start: int = 0) -> str:
     """A value in JSON's notation on one line, cropped from `start` where it is too long."""
     if not isinstance(value, str):
-        return _cropped(neutral(json.dumps(value, ensure_ascii=False, default=str)))
-    if len(value) <= LONGEST:
-        return _quoted(value)
+        return _truncate(escape(json.dumps(value, ensure_ascii=False, default=str)))
+    if len(value) <= MAX_VALUE_LENGTH:
+        return _quote(value)
     opening = "…" if start else ""
-    return f"{opening}{_quoted(value[start : start + LONGEST])}… ({len(value):,} characters)"
+    return f"{opening}{_quote(value[start : start + MAX_VALUE_LENGTH])}… ({len(value):,} characters)"
 
 
-def _quoted(text: str) -> str:
-    return neutral(json.dumps(text, ensure_ascii=False))
+def _quote(text: str) -> str:
+    return escape(json.dumps(text, ensure_ascii=False))
 
 
-def _cropped(text: str) -> str:
-    return text if len(text) <= 2 * LONGEST else f"{text[: 2 * LONGEST]}… ({len(text):,} characters)"
+def _truncate(text: str) -> str:
+    return (
+        text
+        if len(text) <= 2 * MAX_VALUE_LENGTH
+        else f"{text[: 2 * MAX_VALUE_LENGTH]}… ({len(text):,} characters)"
+    )
 
 
-def _first_difference(before: Any, after: Any) -> int:
+def _find_first_difference(before: Any, after: Any) -> int:
     if not (isinstance(before, str) and isinstance(after, str)):
         return 0
-    same = 0
-    for one, other in zip(before, after, strict=False):
-        if one != other:
+    common = 0
+    for before_character, after_character in zip(before, after, strict=False):
+        if before_character != after_character:
             break
-        same += 1
-    return max(0, same - _CONTEXT)
+        common += 1
+    return max(0, common - _CONTEXT)

@@ -9,36 +9,36 @@ from rich.cells import cell_len
 from rich.text import Text
 
 _WORD = re.compile(r"\S+")
-_HANGING = 4
+_HANGING_INDENT = 4
 
 
-def wrapped(text: Text, width: int) -> Text:
+def wrap_text(text: Text, width: int) -> Text:
     """The text with no line longer than `width` cells, as far as its words allow.
 
     Lines break between words; what follows hangs a little deeper than the line began.
     """
     return Text("\n", end=text.end).join(
-        [part for line in text.split("\n", allow_blank=True) for part in _parts(line, width)]
+        [part for line in text.split("\n", allow_blank=True) for part in _split_line(line, width)]
     )
 
 
-def _parts(line: Text, width: int) -> Iterator[Text]:
+def _split_line(line: Text, width: int) -> Iterator[Text]:
     if cell_len(line.plain) <= width:
         yield line
         return
     indent = len(line.plain) - len(line.plain.lstrip())
-    hanging = indent + _HANGING if indent + _HANGING <= width // 2 else 0
-    for number, part in enumerate(line.divide(_breaks(line.plain, width, hanging))):
+    hanging = indent + _HANGING_INDENT if indent + _HANGING_INDENT <= width // 2 else 0
+    for number, part in enumerate(line.divide(_find_breaks(line.plain, width, hanging))):
         part.rstrip()
         yield Text(" " * hanging).append_text(part) if number else part
 
 
-def _breaks(line: str, width: int, hanging: int) -> list[int]:
+def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
     """Where new lines begin: before each word that would not end in time."""
     breaks: list[int] = []
-    start, room = 0, width
+    start, available = 0, width
     for word in _WORD.finditer(line):
-        if cell_len(line[start : word.end()]) > room and line[start : word.start()].strip():
-            start, room = word.start(), width - hanging
+        if cell_len(line[start : word.end()]) > available and line[start : word.start()].strip():
+            start, available = word.start(), width - hanging
             breaks.append(start)
     return breaks

@@ -7,11 +7,11 @@ from typing import Any
 
 from reconciler.model.extras import Extra, installation_of
 from reconciler.model.value import Reference
-from reconciler.secrets.base import SecretUnavailable, Surroundings, text_of
+from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:" + _NAME.pattern)
-_SAID_BY_CODE = {
+_MESSAGES_BY_CODE = {
     "ResourceNotFoundException": "AWS has no secret of this name in region `{region}`",
     "AccessDeniedException": "AWS does not let these credentials read it",
     "DecryptionFailure": "AWS cannot decrypt it with its KMS key",
@@ -25,7 +25,7 @@ _SAID_BY_CODE = {
     "ExpiredToken": "the AWS session has expired",
     "ThrottlingException": "AWS is asked too often; try again later",
 }
-_SAID_BY_FAILURE = {
+_MESSAGES_BY_EXCEPTION = {
     "NoCredentialsError": "there are no AWS credentials",
     "PartialCredentialsError": "the AWS credentials are incomplete",
     "ProfileNotFound": "there is no AWS profile of the name in `AWS_PROFILE`",
@@ -35,7 +35,7 @@ _SAID_BY_FAILURE = {
 }
 
 
-def flaw(reference: Reference) -> tuple[str, str] | None:
+def validate_reference(reference: Reference) -> tuple[str, str] | None:
     """What is wrong with a reference, and what to do, as far as its text tells."""
     if _NAME.fullmatch(reference.locator) or _ARN.fullmatch(reference.locator):
         return None
@@ -49,9 +49,9 @@ class SecretsManager:
     """Reads the current version of secrets, with credentials of the environment that is handed in, else
     with those that AWS's library finds by itself (profiles, single sign-on, roles)."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._environ = surroundings.environ
-        self._timeout = surroundings.timeout
+    def __init__(self, context: StoreContext) -> None:
+        self._environ = context.environ
+        self._timeout = context.timeout
         self._clients: dict[str | None, Any] = {}
 
     def read(self, reference: Reference) -> str:
@@ -63,25 +63,25 @@ class SecretsManager:
                 reference,
                 f"the library for AWS is not installed: {installation_of(Extra.AWS)}",
             ) from None
-        region = self._region(reference)
+        region = self._resolve_region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         if len({bool(self._environ.get(name)) for name in keys}) > 1:
             raise SecretUnavailable(reference, f"of `{keys[0]}` and `{keys[1]}` only one is set")
         try:
-            answer = self._client(region).get_secret_value(SecretId=reference.locator)
+            response = self._get_client(region).get_secret_value(SecretId=reference.locator)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "unknown"))
-            told = _SAID_BY_CODE.get(code, "AWS refuses to give it out")
-            raise SecretUnavailable(reference, told.format(region=region)) from None
+            message = _MESSAGES_BY_CODE.get(code, "AWS refuses to give it out")
+            raise SecretUnavailable(reference, message.format(region=region)) from None
         except (BotoCoreError, HTTPClientError, ValueError) as error:
             name = type(error).__name__
-            told = _SAID_BY_FAILURE.get(name, f"AWS cannot be asked ({name})")
-            raise SecretUnavailable(reference, told) from None
-        if isinstance(text := answer.get("SecretString"), str):
+            message = _MESSAGES_BY_EXCEPTION.get(name, f"AWS cannot be asked ({name})")
+            raise SecretUnavailable(reference, message) from None
+        if isinstance(text := response.get("SecretString"), str):
             return text
-        return text_of(bytes(answer.get("SecretBinary") or b""), reference)
+        return decode_text(bytes(response.get("SecretBinary") or b""), reference)
 
-    def _region(self, reference: Reference) -> str:
+    def _resolve_region(self, reference: Reference) -> str:
         """The region of an ARN counts before that of the environment."""
         if arn := _ARN.fullmatch(reference.locator):
             return arn["region"]
@@ -92,7 +92,7 @@ class SecretsManager:
             )
         return region
 
-    def _client(self, region: str) -> Any:
+    def _get_client(self, region: str) -> Any:
         if region not in self._clients:
             import boto3
             from botocore.config import Config

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.clock import Clock
-from reconciler.model.value import OWN_VARIABLES, Reference, Secret, Withheld
+from reconciler.model.value import OWN_VARIABLES, Reference, Secret, UnresolvedSecret
 
-_UNFILLED = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
+_PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
 
 
 class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a bug
@@ -33,7 +33,7 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StoreContext:
     """What stores may know. `environ` must lack the settings of this program, see `without_own`; relative
     paths start in `directory`; no look-up takes longer than `timeout` seconds."""
 
@@ -43,12 +43,12 @@ class Surroundings:
     timeout: float
 
 
-def without_own(environ: Mapping[str, str]) -> dict[str, str]:
+def strip_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without the credentials and settings of this program."""
     return {name: value for name, value in environ.items() if not name.upper().startswith(OWN_VARIABLES)}
 
 
-class Form(StrEnum):
+class ValueShape(StrEnum):
     """What a field wants of the text behind a reference."""
 
     TEXT = "text"
@@ -66,35 +66,35 @@ class Registry:
         self,
         resolvers: Mapping[str, Resolver],
         *,
-        otherwise: Resolver | None = None,
-        withholds: bool = False,
+        fallback: Resolver | None = None,
+        skip_secrets: bool = False,
     ) -> None:
         """`otherwise` answers for every scheme that has no resolver. With `withholds` secrets are not looked up: each
         is a `Withheld`."""
         self._resolvers = dict(resolvers)
-        self._otherwise = otherwise
-        self._withholds = withholds
-        self._known: dict[tuple[str, str, str], str | SecretUnavailable] = {}
+        self._fallback = fallback
+        self._skip_secrets = skip_secrets
+        self._cache: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
-    def resolve(self, reference: Reference, form: Form = Form.TEXT) -> Any:
+    def resolve(self, reference: Reference, shape: ValueShape = ValueShape.TEXT) -> Any:
         """The value behind a reference in the form that is asked for, as a Secret where it is confidential.
 
         Raises SecretUnavailable, also for what would be wrong to send: an empty value, or the name
         of a variable that nobody filled in, such as `${PASSWORD}`.
         """
-        if self._withholds and reference.confidential:
-            return Withheld()
+        if self._skip_secrets and reference.confidential:
+            return UnresolvedSecret()
         key = (reference.scheme, reference.locator, reference.part)
-        if key not in self._known:
-            self._known[key] = self._looked_up(reference)
-        known = self._known[key]
-        if isinstance(known, SecretUnavailable):
-            raise SecretUnavailable(reference, known.reason)
-        value = _in_form(form, known, reference)
+        if key not in self._cache:
+            self._cache[key] = self._look_up(reference)
+        cached = self._cache[key]
+        if isinstance(cached, SecretUnavailable):
+            raise SecretUnavailable(reference, cached.reason)
+        value = _convert_to_shape(shape, cached, reference)
         return Secret(value) if reference.confidential else value
 
-    def _looked_up(self, reference: Reference) -> str | SecretUnavailable:
-        resolver = self._resolvers.get(reference.scheme, self._otherwise)
+    def _look_up(self, reference: Reference) -> str | SecretUnavailable:
+        resolver = self._resolvers.get(reference.scheme, self._fallback)
         if resolver is None:
             return SecretUnavailable(reference, "no store of this name is known")
         try:
@@ -103,46 +103,46 @@ class Registry:
             return unavailable
         if not value.strip():
             return SecretUnavailable(reference, "the value is empty")
-        if _UNFILLED.fullmatch(value):
+        if _PLACEHOLDER.fullmatch(value):
             return SecretUnavailable(reference, "the value is a placeholder that was never filled in")
         return value
 
 
-class Documents:
+class CachedDocuments:
     """A store whose entries are read once and whole, however many of their parts are referred to."""
 
     def __init__(self, read: Callable[[Reference], str]) -> None:
         """`read` gives the whole text behind a locator, or raises SecretUnavailable."""
         self._read = read
-        self._known: dict[str, str | SecretUnavailable] = {}
+        self._cache: dict[str, str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference) -> str:
         """The text, or one member of it where it is a JSON object. Raises SecretUnavailable."""
-        if reference.locator not in self._known:
+        if reference.locator not in self._cache:
             try:
-                self._known[reference.locator] = self._read(reference)
+                self._cache[reference.locator] = self._read(reference)
             except SecretUnavailable as unavailable:
-                self._known[reference.locator] = unavailable
-        known = self._known[reference.locator]
-        if isinstance(known, SecretUnavailable):
-            raise SecretUnavailable(reference, known.reason)
-        return part_of(known, reference)
+                self._cache[reference.locator] = unavailable
+        cached = self._cache[reference.locator]
+        if isinstance(cached, SecretUnavailable):
+            raise SecretUnavailable(reference, cached.reason)
+        return select_member(cached, reference)
 
 
-def _in_form(form: Form, text: str, reference: Reference) -> Any:
-    if form is Form.TEXT:
+def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any:
+    if shape is ValueShape.TEXT:
         return text
-    wanted = list if form is Form.LIST else dict
+    expected_type = list if shape is ValueShape.LIST else dict
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, wanted):
-        raise SecretUnavailable(reference, f"the field wants a JSON {form.value}, which this is not")
+    if not isinstance(value, expected_type):
+        raise SecretUnavailable(reference, f"the field wants a JSON {shape.value}, which this is not")
     return value
 
 
-def text_of(data: bytes, reference: Reference) -> str:
+def decode_text(data: bytes, reference: Reference) -> str:
     """Bytes of a store as text without its last line end. Raises SecretUnavailable where they are not UTF-8."""
     try:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
@@ -150,7 +150,7 @@ def text_of(data: bytes, reference: Reference) -> str:
         raise SecretUnavailable(reference, "what is kept there is not UTF-8 text") from None
 
 
-def part_of(text: str, reference: Reference) -> str:
+def select_member(text: str, reference: Reference) -> str:
     """The member of a JSON object that `#part` names; the whole text where there is no part.
 
     Raises SecretUnavailable where the text is no JSON object, or the member is absent or not text.

@@ -13,22 +13,22 @@ import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
-from reconciler.model.nearest import did_you_mean
+from reconciler.model.suggestions import did_you_mean
 from reconciler.model.value import Reference
-from reconciler.secrets.base import SecretUnavailable, Surroundings, text_of
+from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 MAX_BYTES = 1024 * 1024
-_UNSHOWN = "what it wrote to its error output is not shown, as that may hold secrets"
+_STDERR_NOTE = "what it wrote to its error output is not shown, as that may hold secrets"
 
 
-def flaw(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:
+def validate_reference(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:
     """What is wrong with a reference to one of the commands `names`, and what to do."""
     if reference.locator in names:
         return None
-    known = ", ".join(f"`{name}`" for name in sorted(names))
+    known_names = ", ".join(f"`{name}`" for name in sorted(names))
     advice = did_you_mean(reference.locator, names) or (
-        f"the project file names {known}"
-        if known
+        f"the project file names {known_names}"
+        if known_names
         else "name it in the project file below `secrets.commands:`"
     )
     return "the project file names no such command", advice
@@ -41,11 +41,11 @@ class Commands:
     ended as a whole when the command fails, prints too much or takes too long. Needs a POSIX system.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], surroundings: Surroundings) -> None:
+    def __init__(self, commands: Mapping[str, Sequence[str]], context: StoreContext) -> None:
         """`commands` are argument lists by name. Relative programs start in the project's directory,
         and so does every command."""
         self._commands = commands
-        self._surroundings = surroundings
+        self._context = context
 
     def read(self, reference: Reference) -> str:
         """All that a command prints, without the last line end.
@@ -58,70 +58,70 @@ class Commands:
             raise SecretUnavailable(reference, "the project file names no such command")
         try:
             process = subprocess.Popen(
-                [self._program(reference, argv[0]), *argv[1:]],
-                cwd=self._surroundings.directory,
-                env=dict(self._surroundings.environ),
+                [self._find_program(reference, argv[0]), *argv[1:]],
+                cwd=self._context.directory,
+                env=dict(self._context.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            told = (getattr(error, "strerror", None) or "its arguments cannot be used").lower()
-            raise SecretUnavailable(reference, f"the command cannot be started: {told}") from None
+            reason = (getattr(error, "strerror", None) or "its arguments cannot be used").lower()
+            raise SecretUnavailable(reference, f"the command cannot be started: {reason}") from None
         with process:
             try:
-                data = self._output(process, reference)
+                data = self._read_output(process, reference)
             except BaseException:
-                _end(process)
+                _kill_group(process)
                 raise
-        return text_of(data, reference)
+        return decode_text(data, reference)
 
-    def _program(self, reference: Reference, name: str) -> str:
+    def _find_program(self, reference: Reference, name: str) -> str:
         if os.sep in name:
-            return str(self._surroundings.directory / name)
-        found = shutil.which(name, path=self._surroundings.environ.get("PATH", os.defpath))
-        if found is None:
+            return str(self._context.directory / name)
+        path = shutil.which(name, path=self._context.environ.get("PATH", os.defpath))
+        if path is None:
             raise SecretUnavailable(reference, f"the program `{name}` of the command is not installed")
-        return found
+        return path
 
-    def _output(self, process: subprocess.Popen[bytes], reference: Reference) -> bytes:
-        clock = self._surroundings.clock
-        ends_at = clock.monotonic() + self._surroundings.timeout
+    def _read_output(self, process: subprocess.Popen[bytes], reference: Reference) -> bytes:
+        clock = self._context.clock
+        ends_at = clock.monotonic() + self._context.timeout
         try:
             data = _read(process, lambda: ends_at - clock.monotonic())
             code = process.wait(max(0.0, ends_at - clock.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
-            seconds = f"{self._surroundings.timeout:g} s"
+            seconds = f"{self._context.timeout:g} s"
             raise SecretUnavailable(reference, f"the command took longer than {seconds}") from None
         if len(data) > MAX_BYTES:
             raise SecretUnavailable(reference, f"the command printed more than {MAX_BYTES // 1024} KiB")
         if code < 0:
-            raise SecretUnavailable(reference, f"the command was ended by signal {-code}; {_UNSHOWN}")
+            raise SecretUnavailable(reference, f"the command was ended by signal {-code}; {_STDERR_NOTE}")
         if code:
-            raise SecretUnavailable(reference, f"the command ended with exit code {code}; {_UNSHOWN}")
+            raise SecretUnavailable(reference, f"the command ended with exit code {code}; {_STDERR_NOTE}")
         return data
 
 
-def _read(process: subprocess.Popen[bytes], left: Callable[[], float]) -> bytes:
+def _read(process: subprocess.Popen[bytes], get_remaining: Callable[[], float]) -> bytes:
     """Standard output until it ends, or a little more than allowed. Raises TimeoutError."""
     assert process.stdout is not None  # noqa: S101 - it was asked for
     data = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while len(data) <= MAX_BYTES:
-            seconds = left()
+            seconds = get_remaining()
             if seconds <= 0 or not selector.select(seconds):
                 raise TimeoutError
             chunk = os.read(process.stdout.fileno(), 64 * 1024)
             if not chunk:
                 return bytes(data)
             data += chunk
-    _end(process)
+    _kill_group(process)
     return bytes(data)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a command with everything that it started and left in its process group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from reconciler.model.value import Reference
 
 
-class Demo:
+class DemoResolver:
     """Makes up a value for any reference: always the same for one, another for each."""
 
-    def __init__(self, fitting: Mapping[str, str] | None = None) -> None:
+    def __init__(self, preset_values: Mapping[str, str] | None = None) -> None:
         """`fitting` has values, by the text of the reference, for fields that do not take just any text."""
-        self._fitting = dict(fitting or {})
+        self._preset_values = dict(preset_values or {})
 
     def resolve(self, reference: Reference) -> str:
         """The fitting value, or `demo-` and 16 hexadecimal digits. Reads neither files nor environment."""
-        written = str(reference)
-        made_up = f"demo-{hashlib.sha256(written.encode('utf-8', 'replace')).hexdigest()[:16]}"
-        return self._fitting.get(written, made_up)
+        reference_text = str(reference)
+        generated = f"demo-{hashlib.sha256(reference_text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+        return self._preset_values.get(reference_text, generated)

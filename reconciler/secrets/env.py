@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 
 from reconciler.model.value import OWN_VARIABLES, Reference
-from reconciler.secrets.base import SecretUnavailable, part_of
+from reconciler.secrets.base import SecretUnavailable, select_member
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def flaw(reference: Reference) -> tuple[str, str] | None:
+def validate_reference(reference: Reference) -> tuple[str, str] | None:
     """What is wrong with a reference, and what to do, as far as its text tells."""
     name = reference.locator
     if not _VARIABLE.fullmatch(name):
@@ -45,4 +45,4 @@ class Environment:
             raise SecretUnavailable(reference, f"environment variable `{name}` is empty")
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise SecretUnavailable(reference, f"environment variable `{name}` is not valid text")
-        return part_of(value, reference)
+        return select_member(value, reference)

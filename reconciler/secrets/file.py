@@ -7,10 +7,10 @@ import stat
 from pathlib import Path
 
 from reconciler.model.value import Reference
-from reconciler.secrets.base import SecretUnavailable, part_of
+from reconciler.secrets.base import SecretUnavailable, select_member
 
 MAX_BYTES = 1024 * 1024
-_OF_THE_KERNEL = ("/proc", "/sys")  # `/proc/self/environ` holds the credentials of this program
+_KERNEL_DIRECTORIES = ("/proc", "/sys")  # `/proc/self/environ` holds the credentials of this program
 
 
 class Files:
@@ -26,9 +26,9 @@ class Files:
         Raises SecretUnavailable where the file is absent, unreadable, larger than 1 MiB, no
         regular file, not UTF-8 or outside the project.
         """
-        path = self._inside(reference)
+        path = self._resolve_path(reference)
         try:
-            data = _bytes_of(path)
+            data = _read_bytes(path)
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or "not a usable path").lower()
             raise SecretUnavailable(reference, f"the file cannot be read: {reason}") from None
@@ -40,23 +40,23 @@ class Files:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             raise SecretUnavailable(reference, "the file is not UTF-8 text") from None
-        return part_of(text.removesuffix("\n").removesuffix("\r"), reference)
+        return select_member(text.removesuffix("\n").removesuffix("\r"), reference)
 
-    def _inside(self, reference: Reference) -> Path:
+    def _resolve_path(self, reference: Reference) -> Path:
         path = Path(reference.locator)
         try:
             resolved = (self._directory / path).resolve()
-            inside = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
+            is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):
             raise SecretUnavailable(reference, "the path leads nowhere") from None
-        if any(resolved.is_relative_to(each) for each in _OF_THE_KERNEL):
+        if any(resolved.is_relative_to(directory) for directory in _KERNEL_DIRECTORIES):
             raise SecretUnavailable(reference, "it is not a regular file")
-        if not inside:
+        if not is_allowed:
             raise SecretUnavailable(reference, "a relative path must stay in the project's directory")
         return resolved
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def _read_bytes(path: Path) -> bytes | None:
     """At most one byte more than allowed; None for what is no regular file.
 
     Looks before it opens, since opening a FIFO or a device can block or do something.

@@ -11,43 +11,47 @@ from importlib.metadata import EntryPoint, entry_points
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.value import Reference
-from reconciler.secrets.base import Resolver, SecretUnavailable, Surroundings
+from reconciler.secrets.base import Resolver, SecretUnavailable, StoreContext
 
-GROUP = "reconciler.secrets"
+ENTRY_POINT_GROUP = "reconciler.secrets"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-def installed() -> dict[str, tuple[EntryPoint, ...]]:
+def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points by scheme; more than one where packages are at odds. Loads nothing."""
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for each in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        if _SCHEME.fullmatch(each.name):
-            found[each.name] = (*found.get(each.name, ()), each)
-    return found
+    by_name: dict[str, tuple[EntryPoint, ...]] = {}
+    for entry_point in sorted(
+        entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
+    ):
+        if _SCHEME.fullmatch(entry_point.name):
+            by_name[entry_point.name] = (*by_name.get(entry_point.name, ()), entry_point)
+    return by_name
 
 
-def open_store(offered: tuple[EntryPoint, ...], surroundings: Surroundings) -> Resolver:
+def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Resolver:
     """The store that a package offers. Raises ReconcilerError where it cannot be used.
 
     The text of what a package raises is never told, since it may hold a secret.
     """
-    point = offered[0]
-    if len(offered) > 1:
-        raise broken(
-            point, "more than one package offers it: " + ", ".join(_package(each) for each in offered)
+    entry_point = candidates[0]
+    if len(candidates) > 1:
+        raise plugin_error(
+            entry_point,
+            "more than one package offers it: "
+            + ", ".join(_format_package(candidate) for candidate in candidates),
         )
     try:
-        store = point.load()(surroundings)
+        store = entry_point.load()(context)
     except ModuleNotFoundError as error:
-        raise broken(point, f"the module `{error.name}` is missing") from None
+        raise plugin_error(entry_point, f"the module `{error.name}` is missing") from None
     except Exception as error:
-        raise broken(point, f"opening it ends with {type(error).__name__}") from None
+        raise plugin_error(entry_point, f"opening it ends with {type(error).__name__}") from None
     if not callable(getattr(store, "resolve", None)):
-        raise broken(point, "what it makes cannot `resolve` references")
-    return _Guarded(store)
+        raise plugin_error(entry_point, "what it makes cannot `resolve` references")
+    return _CheckedResolver(store)
 
 
-class _Guarded:
+class _CheckedResolver:
     """A store of somebody else, held to the contract of a Resolver."""
 
     def __init__(self, store: Resolver) -> None:
@@ -66,19 +70,21 @@ class _Guarded:
         return value
 
 
-def broken(point: EntryPoint, reason: str) -> ReconcilerError:
+def plugin_error(entry_point: EntryPoint, reason: str) -> ReconcilerError:
     """The error for a store that is offered, but cannot be used."""
     return ReconcilerError(
         [
             Diagnostic(
                 "broken-secret-store",
-                f"the secret store `{point.name}` cannot be used: {reason}",
-                notes=(f"it is offered by the package {_package(point)} as `{point.value}`",),
+                f"the secret store `{entry_point.name}` cannot be used: {reason}",
+                notes=(
+                    f"it is offered by the package {_format_package(entry_point)} as `{entry_point.value}`",
+                ),
                 help="update or uninstall that package",
             )
         ]
     )
 
 
-def _package(point: EntryPoint) -> str:
-    return f"`{point.dist.name}`" if point.dist else "of unknown name"
+def _format_package(entry_point: EntryPoint) -> str:
+    return f"`{entry_point.dist.name}`" if entry_point.dist else "of unknown name"

@@ -7,40 +7,42 @@ from functools import partial
 from typing import TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.value import EXTERNAL, Reference
+from reconciler.model.value import EXTERNAL_SCHEME, Reference
 from reconciler.secrets import aws, command, env, plugin, vault
 from reconciler.secrets.aws import SecretsManager
-from reconciler.secrets.base import Documents, Registry, Resolver, Surroundings
+from reconciler.secrets.base import CachedDocuments, Registry, Resolver, StoreContext
 from reconciler.secrets.command import Commands
 from reconciler.secrets.env import Environment
 from reconciler.secrets.file import Files
 from reconciler.secrets.vault import Vault
 
-Rule: TypeAlias = Callable[[Reference], tuple[str, str] | None]
+ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
 """What is wrong with a reference as far as its text tells, and what to do."""
 
-BUILT_IN = ("aws", "command", "env", EXTERNAL, "file", "vault")
+BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "vault")
 
 
-def rules(commands: Collection[str]) -> dict[str, Rule]:
+def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]:
     """A rule for every known scheme, those of installed packages included. Asks no store and loads no package."""
-    others: dict[str, Rule] = dict.fromkeys(plugin.installed(), _anything)
-    return others | {
-        "aws": aws.flaw,
-        "command": partial(command.flaw, names=commands),
-        "env": env.flaw,
-        EXTERNAL: _external,
-        "file": _anything,
-        "vault": vault.flaw,
+    plugin_validators: dict[str, ReferenceValidator] = dict.fromkeys(
+        plugin.entry_points_by_name(), _accept_any
+    )
+    return plugin_validators | {
+        "aws": aws.validate_reference,
+        "command": partial(command.validate_reference, names=commands),
+        "env": env.validate_reference,
+        EXTERNAL_SCHEME: _validate_external,
+        "file": _accept_any,
+        "vault": vault.validate_reference,
     }
 
 
 def open_registry(
-    used: Collection[str],
+    schemes: Collection[str],
     commands: Mapping[str, Sequence[str]],
-    surroundings: Surroundings,
+    context: StoreContext,
     *,
-    withholds: bool = False,
+    skip_secrets: bool = False,
 ) -> Registry:
     """Stores for the schemes that are used. Raises ReconcilerError with every one that cannot be opened. With
     `withholds` no secret is looked up.
@@ -48,31 +50,31 @@ def open_registry(
     Fivetran's own secrets manager is none of them: nobody but Fivetran reads it.
     """
     stores: dict[str, Resolver] = {
-        "aws": Documents(SecretsManager(surroundings).read),
-        "command": Documents(Commands(commands, surroundings).read),
-        "env": Environment(surroundings.environ),
-        "file": Files(surroundings.directory),
-        "vault": Documents(Vault(surroundings).read),
+        "aws": CachedDocuments(SecretsManager(context).read),
+        "command": CachedDocuments(Commands(commands, context).read),
+        "env": Environment(context.environ),
+        "file": Files(context.directory),
+        "vault": CachedDocuments(Vault(context).read),
     }
-    offered = plugin.installed() if used else {}
+    plugins = plugin.entry_points_by_name() if schemes else {}
     findings: list[Diagnostic] = []
-    for scheme in sorted(set(used) & offered.keys()):
+    for scheme in sorted(set(schemes) & plugins.keys()):
         try:
-            if scheme in BUILT_IN:
-                raise plugin.broken(offered[scheme][0], "this scheme is built in")
-            stores[scheme] = plugin.open_store(offered[scheme], surroundings)
+            if scheme in BUILT_IN_SCHEMES:
+                raise plugin.plugin_error(plugins[scheme][0], "this scheme is built in")
+            stores[scheme] = plugin.open_store(plugins[scheme], context)
         except ReconcilerError as error:
             findings += error.diagnostics
     if findings:
         raise ReconcilerError(findings)
-    return Registry(stores, withholds=withholds)
+    return Registry(stores, skip_secrets=skip_secrets)
 
 
-def _anything(reference: Reference) -> None:
+def _accept_any(reference: Reference) -> None:
     return None
 
 
-def _external(reference: Reference) -> tuple[str, str] | None:
+def _validate_external(reference: Reference) -> tuple[str, str] | None:
     if reference.confidential:
         return None
     return "what Fivetran fetches by itself is never shown", "write `secret:` instead of `value:`"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from reconciler.model.value import Reference
-from reconciler.secrets.base import SecretUnavailable, Surroundings
+from reconciler.secrets.base import SecretUnavailable, StoreContext
 
 if TYPE_CHECKING:
-    from reconciler.secrets.http import Answer
+    from reconciler.secrets.http import HttpResponse
 
 _SEGMENT = re.compile(r"[^\s\x00-\x1f\x7f?#%]+")
-_SAID_BY_STATUS = {
+_MESSAGES_BY_STATUS = {
     301: "answers with a redirect, which is not followed; `VAULT_ADDR` must be its final address",
     400: "refuses the request as invalid; `VAULT_NAMESPACE` may be wrong",
     403: "does not let this token read it; the token may have expired, or its policy may lack the path",
@@ -25,16 +25,16 @@ _SAID_BY_STATUS = {
     501: "is not initialised",
     503: "is sealed or under maintenance",
 }
-_SAID_BY_STATUS |= dict.fromkeys((302, 303, 307, 308), _SAID_BY_STATUS[301])
+_MESSAGES_BY_STATUS |= dict.fromkeys((302, 303, 307, 308), _MESSAGES_BY_STATUS[301])
 
 
-def flaw(reference: Reference) -> tuple[str, str] | None:
+def validate_reference(reference: Reference) -> tuple[str, str] | None:
     """What is wrong with a reference, and what to do, as far as its text tells."""
     example = "write for example `vault:kv/team/database#password`"
     segments = reference.locator.split("/")
-    if len(segments) < 2 or not all(_is_plain(each) for each in segments):
+    if len(segments) < 2 or not all(_is_plain(segment) for segment in segments):
         return "a place in Vault is a mount and a path with `/` between them", example
-    if _parted(reference.locator)[1] == "":
+    if _split_locator(reference.locator)[1] == "":
         return "there is no path behind `data`", example
     if not reference.part:
         return "an entry of Vault has keys, and this names none", f"{example}, the key behind `#`"
@@ -49,9 +49,9 @@ class Vault:
     """Reads whole entries, with the address and the token that the environment holds, as Vault's own
     tools name them: `VAULT_ADDR`, `VAULT_TOKEN`, `VAULT_NAMESPACE`, `VAULT_CACERT`."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._environ = surroundings.environ
-        self._timeout = surroundings.timeout
+    def __init__(self, context: StoreContext) -> None:
+        self._environ = context.environ
+        self._timeout = context.timeout
 
     def read(self, reference: Reference) -> str:
         """The latest version of an entry as the text of a JSON object.
@@ -59,30 +59,36 @@ class Vault:
         The path may be written as the API has it (`kv/data/app`) or as people do (`kv/app`): the first
         `data` behind the mount is taken for the API's. Raises SecretUnavailable.
         """
-        from reconciler.secrets.http import Unanswered, get, server  # brings TLS, which few runs need here
+        from reconciler.secrets.http import (  # brings TLS, which few runs need here
+            NoAnswer,
+            get,
+            parse_server,
+        )
 
-        if found := flaw(reference):
-            raise SecretUnavailable(reference, found[0])
+        if invalid := validate_reference(reference):
+            raise SecretUnavailable(reference, invalid[0])
         missing = [name for name in ("VAULT_ADDR", "VAULT_TOKEN") if not self._environ.get(name, "").strip()]
         if missing:
-            raise SecretUnavailable(reference, " and ".join(f"`{each}`" for each in missing) + " must be set")
-        mount, path = _parted(reference.locator)
+            raise SecretUnavailable(
+                reference, " and ".join(f"`{variable}`" for variable in missing) + " must be set"
+            )
+        mount, path = _split_locator(reference.locator)
         try:
-            answer = get(
-                server(
+            response = get(
+                parse_server(
                     self._environ["VAULT_ADDR"],
                     self._environ,
-                    authorities=self._environ.get("VAULT_CACERT") or None,
+                    ca_bundle=self._environ.get("VAULT_CACERT") or None,
                 ),
                 f"/v1/{quote(mount)}/data/{quote(path)}",
-                self._headers(reference),
+                self._build_headers(reference),
                 timeout=self._timeout,
             )
-        except Unanswered as problem:
+        except NoAnswer as problem:
             raise SecretUnavailable(reference, f"Vault cannot be asked: {problem.reason}") from None
-        return json.dumps(_entry(answer, reference, mount, path))
+        return json.dumps(_parse_entry(response, reference, mount, path))
 
-    def _headers(self, reference: Reference) -> Mapping[str, str]:
+    def _build_headers(self, reference: Reference) -> Mapping[str, str]:
         headers = {"X-Vault-Request": "true", "X-Vault-Token": self._environ["VAULT_TOKEN"].strip()}
         if namespace := self._environ.get("VAULT_NAMESPACE", "").strip():
             headers["X-Vault-Namespace"] = namespace
@@ -91,22 +97,22 @@ class Vault:
         return headers
 
 
-def _parted(locator: str) -> tuple[str, str]:
+def _split_locator(locator: str) -> tuple[str, str]:
     """Mount and path."""
     segments = locator.split("/")
-    border = segments.index("data", 1) if "data" in segments[1:] else None
-    mount = segments[: border or 1]
-    return "/".join(mount), "/".join(segments[(border or 0) + 1 :])
+    data_index = segments.index("data", 1) if "data" in segments[1:] else None
+    mount = segments[: data_index or 1]
+    return "/".join(mount), "/".join(segments[(data_index or 0) + 1 :])
 
 
-def _entry(answer: Answer, reference: Reference, mount: str, path: str) -> Mapping[str, Any]:
+def _parse_entry(response: HttpResponse, reference: Reference, mount: str, path: str) -> Mapping[str, Any]:
     """The keys and values of an entry. What Vault says in an error is not repeated."""
     try:
-        document = json.loads(answer.body)
+        document = json.loads(response.body)
     except (ValueError, RecursionError):
         document = None
     outer = document.get("data") if isinstance(document, dict) else None
-    match answer.status, outer:
+    match response.status, outer:
         case 200, {"data": dict(entry), "metadata": dict()}:
             return entry
         case 200, _:
@@ -118,5 +124,5 @@ def _entry(answer: Answer, reference: Reference, mount: str, path: str) -> Mappi
         case 404, _:
             reason = f"Vault keeps nothing at `{path}` in a KV engine of version 2 mounted at `{mount}`"
         case status, _:
-            reason = "Vault " + _SAID_BY_STATUS.get(status, f"answers with status {status}")
+            reason = "Vault " + _MESSAGES_BY_STATUS.get(status, f"answers with status {status}")
     raise SecretUnavailable(reference, reason)

@@ -18,18 +18,18 @@ _IN_FILES = re.compile(f"[{_INVISIBLE}]|\r(?!\n)")
 _IN_VALUES = re.compile(f"[{_INVISIBLE}]")
 
 
-def forbidden_in_file(text: str) -> Iterator[int]:
+def find_forbidden_in_file(text: str) -> Iterator[int]:
     """The indexes of the forbidden characters of a whole file."""
-    return (found.start() for found in _IN_FILES.finditer(text))
+    return (match.start() for match in _IN_FILES.finditer(text))
 
 
-def forbidden_in_value(value: str) -> str | None:
+def find_forbidden_in_value(value: str) -> str | None:
     """A forbidden character that an escape such as `\\u202e` smuggled into a value, or None."""
-    found = _IN_VALUES.search(value)
-    return found.group() if found else None
+    match = _IN_VALUES.search(value)
+    return match.group() if match else None
 
 
-def described(character: str) -> str:
+def describe_character(character: str) -> str:
     """`U+202E (right-to-left override)`: a character by its number and, where it has one, its name."""
     name = unicodedata.name(character, "").lower()
     return f"U+{ord(character):04X}" + (f" ({name})" if name else "")

@@ -11,7 +11,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.spec.files import SpecPath
 
 
-def is_exactly(file: Path, text: str) -> bool:
+def has_content(file: Path, text: str) -> bool:
     """Whether a file holds these bytes. Raises OSError."""
     return file.read_bytes() == text.encode()
 
@@ -35,10 +35,10 @@ def rewrite(spec: SpecPath, text: str) -> None:
         if temporary is not None:
             with suppress(OSError):
                 Path(temporary).unlink()
-        raise ReconcilerError([_unwritable(spec.shown, error)]) from error
+        raise ReconcilerError([_unwritable_error(spec.shown, error)]) from error
 
 
-def _unwritable(shown: str, error: OSError) -> Diagnostic:
+def _unwritable_error(shown: str, error: OSError) -> Diagnostic:
     return Diagnostic(
         "file-unwritable",
         f"cannot write `{shown}`: {error.strerror or error}",

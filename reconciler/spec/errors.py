@@ -11,13 +11,13 @@ from pydantic_core import ErrorDetails
 
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.nearest import did_you_mean
-from reconciler.spec.tree import Node, Scalar, Sequence, Table, key_span_at, node_at, span_at
+from reconciler.model.suggestions import did_you_mean
+from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span, find_node, find_span
 
 Location: TypeAlias = tuple[int | str, ...]
 
 _KEY_MARKER = "[key]"
-_EXPECTED = {
+_EXPECTATIONS = {
     "string_type": "text",
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -29,7 +29,7 @@ _EXPECTED = {
     "bool_parsing": "`true` or `false`",
     "int_type": "a whole number",
 }
-_FORMS = {
+_KEY_EXAMPLES = {
     "specs": 'write for example `specs: ["groups/*.yaml"]`',
     "overrides": 'write for example `overrides: ["prod.yaml"]`',
     "groups": "write one key per group below `groups:`, for example `analytics: {}`",
@@ -41,55 +41,57 @@ _FORMS = {
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
 """How the keys look whose values are not of one word."""
-_ENTRIES = {"policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"}
+_ENTRY_EXAMPLES = {
+    "policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"
+}
 """The same for entries of lists."""
 
 
-def diagnostics_of(error: ValidationError, root: Table, model: type[BaseModel]) -> list[Diagnostic]:
+def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseModel]) -> list[Diagnostic]:
     """One diagnostic per finding of pydantic about `root`, which was validated as `model`.
 
     A validator that raises PydanticCustomError with a diagnostic code as its type speaks for
     itself; `help` in its context is the help line. Everything else is told by its type and place.
     """
     findings = error.errors(include_url=False, include_input=False)
-    return [_diagnostic(each, root, model) for each in findings]
+    return [_to_diagnostic(finding, root, model) for finding in findings]
 
 
-def _diagnostic(finding: ErrorDetails, root: Table, model: type[BaseModel]) -> Diagnostic:
+def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseModel]) -> Diagnostic:
     location, kind = finding["loc"], finding["type"]
     if location and location[-1] == _KEY_MARKER:
-        return _spoken(finding, root, location[:-1])
+        return _from_custom_error(finding, root, location[:-1])
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return _unknown_key(root, location, model)
+        return _unknown_key_error(root, location, model)
     if kind == "missing":
-        return _missing_key(root, location)
+        return _missing_key_error(root, location)
     if location == ("version",):
         return Diagnostic(
             "unsupported-version",
             "`version` must be `1`",
-            span_at(root, location),
+            find_span(root, location),
             help="write `version: 1`, or use a release that knows this format",
         )
     if kind in EXPLANATIONS:
-        return _spoken(finding, root, location)
-    return _wrong_shape(_expected(finding), root, location)
+        return _from_custom_error(finding, root, location)
+    return _wrong_shape_error(_describe_expected(finding), root, location)
 
 
-def _expected(finding: ErrorDetails) -> str:
+def _describe_expected(finding: ErrorDetails) -> str:
     """What belongs there, in words."""
     match finding.get("ctx", {}):
         case {"ge": least}:
             return f"{least} or more"
         case {"le": most}:
             return f"{most} or less"
-        case {"expected": choices} if finding["type"] not in _EXPECTED:
+        case {"expected": choices} if finding["type"] not in _EXPECTATIONS:
             return str(choices).replace("'", "`")
-    return _EXPECTED.get(finding["type"], "something else")
+    return _EXPECTATIONS.get(finding["type"], "something else")
 
 
-def _spoken(finding: ErrorDetails, root: Table, location: Location) -> Diagnostic:
+def _from_custom_error(finding: ErrorDetails, root: MappingNode, location: Location) -> Diagnostic:
     is_key = finding["loc"][-1] == _KEY_MARKER
-    span = key_span_at(root, location) if is_key else span_at(root, location)
+    span = find_key_span(root, location) if is_key else find_span(root, location)
     context = finding.get("ctx", {})
     return Diagnostic(
         finding["type"],
@@ -100,56 +102,62 @@ def _spoken(finding: ErrorDetails, root: Table, location: Location) -> Diagnosti
     )
 
 
-def _unknown_key(root: Table, location: Location, model: type[BaseModel]) -> Diagnostic:
+def _unknown_key_error(root: MappingNode, location: Location, model: type[BaseModel]) -> Diagnostic:
     key = str(location[-1])
-    known = _fields_at(model, location[:-1])
+    known = _list_keys(model, location[:-1])
     advice = did_you_mean(key, known)
-    listed = "known here are " + ", ".join(f"`{each}`" for each in known)
+    known_keys = "known here are " + ", ".join(f"`{known_key}`" for known_key in known)
     if "destination" in known and "id" in known:
-        listed += "; settings of a destination stand below `destination:`"
+        known_keys += "; settings of a destination stand below `destination:`"
     return Diagnostic(
         "unknown-key",
-        f"`{key}` is not a key of {_place(location[:-1])}",
-        key_span_at(root, location),
-        help=advice or listed,
-        secret=_may_show_a_secret(root, location, is_explained=bool(advice)),
+        f"`{key}` is not a key of {_describe_location(location[:-1])}",
+        find_key_span(root, location),
+        help=advice or known_keys,
+        secret=_may_show_secret(root, location, is_explained=bool(advice)),
     )
 
 
-def _may_show_a_secret(root: Table, location: Location, *, is_explained: bool) -> bool:
+def _may_show_secret(root: MappingNode, location: Location, *, is_explained: bool) -> bool:
     """Whether the line of an unknown key may hold a secret: `passwrod: …`, or a config on one line."""
-    node, line = node_at(root, location), key_span_at(root, location).line
+    node, line = find_node(root, location), find_key_span(root, location).line
     if node.span.line != line:
         return False
-    return not (is_explained and isinstance(node, Scalar)) and _holds_text(node)
+    return not (is_explained and isinstance(node, Scalar)) and _has_text(node)
 
 
-def _holds_text(node: Node) -> bool:
+def _has_text(node: Node) -> bool:
     match node:
         case Scalar(value=value):
             return isinstance(value, str) and bool(value)
         case Sequence(items=items):
-            return any(_holds_text(each) for each in items)
-        case Table():
-            return any(_holds_text(each) for _, each in node.items())
+            return any(_has_text(child) for child in items)
+        case MappingNode():
+            return any(_has_text(child) for _, child in node.items())
 
 
-def _missing_key(root: Table, location: Location) -> Diagnostic:
+def _missing_key_error(root: MappingNode, location: Location) -> Diagnostic:
     key = str(location[-1])
-    advice = "write `version: 1` at the top" if key == "version" else _FORMS.get(key, f"add `{key}:`")
-    owner = span_at(root, location[:-1])
-    span = type(owner)(owner.path, owner.line, owner.column, owner.line, owner.column + 1)
-    return Diagnostic("missing-key", f"`{key}` is missing from {_place(location[:-1])}", span, help=advice)
+    advice = "write `version: 1` at the top" if key == "version" else _KEY_EXAMPLES.get(key, f"add `{key}:`")
+    parent_span = find_span(root, location[:-1])
+    span = type(parent_span)(
+        parent_span.path, parent_span.line, parent_span.column, parent_span.line, parent_span.column + 1
+    )
+    return Diagnostic(
+        "missing-key", f"`{key}` is missing from {_describe_location(location[:-1])}", span, help=advice
+    )
 
 
-def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
-    node = node_at(root, location)
-    found = "a list" if isinstance(node, Sequence) else "a mapping" if isinstance(node, Table) else "this"
-    name = next((str(each) for each in reversed(location) if isinstance(each, str)), "this")
+def _wrong_shape_error(expected: str, root: MappingNode, location: Location) -> Diagnostic:
+    node = find_node(root, location)
+    actual = (
+        "a list" if isinstance(node, Sequence) else "a mapping" if isinstance(node, MappingNode) else "this"
+    )
+    name = next((str(step) for step in reversed(location) if isinstance(step, str)), "this")
     entry_of = "an entry of " if location and isinstance(location[-1], int) else ""
     is_empty = isinstance(node, Scalar) and not node.as_written and node.value is None
-    span = key_span_at(root, location) if is_empty else node.span  # an empty value has no place of its own
-    advice = (_ENTRIES if entry_of else _FORMS).get(name, f"write {expected}")
+    span = find_key_span(root, location) if is_empty else node.span  # an empty value has no place of its own
+    advice = (_ENTRY_EXAMPLES if entry_of else _KEY_EXAMPLES).get(name, f"write {expected}")
     if expected == "text" and isinstance(node, Scalar):
         advice = "put the value in quotes" if node.value is not None else "write a value, or remove the key"
     elif expected == "a list" and isinstance(node, Scalar) and isinstance(node.value, str):
@@ -158,36 +166,36 @@ def _wrong_shape(expected: str, root: Table, location: Location) -> Diagnostic:
         advice = (
             f"write {'a program and its arguments one by one: ' if is_command else ''}`{name}: [{items}]`"
         )
-    elif expected == "a mapping" and name not in _FORMS:
+    elif expected == "a mapping" and name not in _KEY_EXAMPLES:
         advice = f"write `{name}: {{}}` for an entry without settings, with settings indented below it"
-    if is_empty and name in _FORMS and location != (name,):
+    if is_empty and name in _KEY_EXAMPLES and location != (name,):
         advice += ", or remove the key"
     message = f"{entry_of}`{name}` must be {expected}"
-    if found != "this" and not expected.startswith(found):
-        message += f", not {found}"
+    if actual != "this" and not expected.startswith(actual):
+        message += f", not {actual}"
     return Diagnostic("wrong-shape", message, span, help=advice, secret="destination" in location)
 
 
-def _place(location: Location) -> str:
+def _describe_location(location: Location) -> str:
     if not location:
         return "the file"
-    return f"`{'.'.join(str(each) for each in location)}`"
+    return f"`{'.'.join(str(step) for step in location)}`"
 
 
-def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+def _list_keys(model: type[BaseModel], location: Location) -> list[str]:
     """The keys that are known at a place below a model."""
     kind: Any = model
     for step in location:
-        kind = _below(kind, step)
+        kind = _descend(kind, step)
     return list(_fields_of(kind))
 
 
-def _below(kind: Any, step: int | str) -> Any:
+def _descend(kind: Any, step: int | str) -> Any:
     fields_of_kind = _fields_of(kind)
     if fields_of_kind:
-        return _required(fields_of_kind.get(str(step)))
+        return _unwrap_type(fields_of_kind.get(str(step)))
     arguments = get_args(kind)
-    return _required(arguments[-1]) if arguments else None
+    return _unwrap_type(arguments[-1]) if arguments else None
 
 
 def _fields_of(kind: Any) -> dict[str, Any]:
@@ -200,8 +208,10 @@ def _fields_of(kind: Any) -> dict[str, Any]:
     return {}
 
 
-def _required(annotation: Any) -> Any:
+def _unwrap_type(annotation: Any) -> Any:
     """The type without its `| None`, and without what is noted about it."""
     if get_origin(annotation) in {Union, types.UnionType}:
-        return _required(next((each for each in get_args(annotation) if each is not type(None)), None))
+        return _unwrap_type(
+            next((argument for argument in get_args(annotation) if argument is not type(None)), None)
+        )
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.tree import Scalar
+from reconciler.spec.nodes import Scalar
 
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -20,19 +20,19 @@ class SpecPath:
 
     file: Path
     shown: str
-    named_at: Span | None = None
+    declared_at: Span | None = None
 
 
-def shown_path(file: Path, shown_from: Path) -> str:
+def display_path(file: Path, shown_from: Path) -> str:
     """A path as a person would type it: relative where it is below `shown_from`, else absolute."""
-    for candidate, start in ((file, shown_from), (_resolved(file), _resolved(shown_from))):
+    for candidate, start in ((file, shown_from), (_resolve_path(file), _resolve_path(shown_from))):
         if candidate.is_relative_to(start):
             return str(candidate.relative_to(start))
     return str(file)
 
 
-def find(
-    patterns: Iterable[Scalar], directory: Path, shown_from: Path, skipped: Iterable[Path] = ()
+def find_files(
+    patterns: Iterable[Scalar], directory: Path, shown_from: Path, exclude: Iterable[Path] = ()
 ) -> list[list[SpecPath]]:
     """The files of each pattern, sorted by path. Raises ReconcilerError with one finding per bad pattern.
 
@@ -40,44 +40,52 @@ def find(
     as intended. A glob finds no directories and no hidden files, and leaves out `skipped`. A file
     that several patterns match belongs to the first of them.
     """
-    left_out = {_resolved(each) for each in skipped}
+    excluded = {_resolve_path(skipped_path) for skipped_path in exclude}
     seen: set[Path] = set()
     found: list[list[SpecPath]] = []
     findings: list[Diagnostic] = []
     for pattern in patterns:
         try:
-            matches = _matches(pattern, directory, left_out)
+            matches = _match_pattern(pattern, directory, excluded)
         except ReconcilerError as error:
             findings += error.diagnostics
             continue
-        fresh = [match for match in matches if _resolved(match) not in seen]
-        seen.update(_resolved(match) for match in matches)
-        found.append([SpecPath(match, shown_path(match, shown_from), pattern.span) for match in fresh])
+        new_matches = [match for match in matches if _resolve_path(match) not in seen]
+        seen.update(_resolve_path(match) for match in matches)
+        found.append(
+            [SpecPath(match, display_path(match, shown_from), pattern.span) for match in new_matches]
+        )
     if findings:
         raise ReconcilerError(findings)
     return found
 
 
-def _matches(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path]:
-    written = str(pattern.value)
-    path = Path(written)
+def _match_pattern(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[Path]:
+    text = str(pattern.value)
+    path = Path(text)
     if not path.is_absolute() and ".." in path.parts:
         raise ReconcilerError(
-            [_outside(pattern, f"`{written}` has a `..`, which may lead out of the project's directory")]
+            [_outside_error(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
         )
-    matches = _globbed(pattern, directory, left_out) if GLOB_CHARACTERS & set(written) else [directory / path]
+    matches = (
+        _expand_glob(pattern, directory, excluded) if GLOB_CHARACTERS & set(text) else [directory / path]
+    )
     if not matches or not all(os.path.lexists(match) for match in matches):
-        raise ReconcilerError([_no_match(pattern)])
+        raise ReconcilerError([_no_match_error(pattern)])
     if not path.is_absolute():
-        root = _resolved(directory)
-        if not all(_resolved(match).is_relative_to(root) for match in matches):
+        root = _resolve_path(directory)
+        if not all(_resolve_path(match).is_relative_to(root) for match in matches):
             raise ReconcilerError(
-                [_outside(pattern, f"a symbolic link leads from `{written}` out of the project's directory")]
+                [
+                    _outside_error(
+                        pattern, f"a symbolic link leads from `{text}` out of the project's directory"
+                    )
+                ]
             )
     return matches
 
 
-def _globbed(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path]:
+def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[Path]:
     path = Path(str(pattern.value))
     start = Path(path.anchor) if path.is_absolute() else directory
     relative = path.relative_to(path.anchor) if path.is_absolute() else path
@@ -86,13 +94,13 @@ def _globbed(pattern: Scalar, directory: Path, left_out: set[Path]) -> list[Path
         # `Path.glob` does not follow links to directories under `**`, so that loops end.
         matches = sorted(start.glob(str(relative)))
     except (ValueError, NotImplementedError, OSError):
-        raise ReconcilerError([_no_match(pattern)]) from None
+        raise ReconcilerError([_no_match_error(pattern)]) from None
     return [
         match
         for match in matches
         if (wants_hidden or not _is_hidden(match, start))
         and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, where it may not look
-        and _resolved(match) not in left_out
+        and _resolve_path(match) not in excluded
     ]
 
 
@@ -100,7 +108,7 @@ def _is_hidden(match: Path, start: Path) -> bool:
     return any(part.startswith(".") for part in match.relative_to(start).parts)
 
 
-def _resolved(path: Path) -> Path:
+def _resolve_path(path: Path) -> Path:
     """The path without symbolic links; as it is where they form a loop."""
     try:
         return path.resolve()
@@ -108,7 +116,7 @@ def _resolved(path: Path) -> Path:
         return path
 
 
-def _no_match(pattern: Scalar) -> Diagnostic:
+def _no_match_error(pattern: Scalar) -> Diagnostic:
     return Diagnostic(
         "no-match",
         f"`{pattern.value}` matches no file",
@@ -118,7 +126,7 @@ def _no_match(pattern: Scalar) -> Diagnostic:
     )
 
 
-def _outside(pattern: Scalar, message: str) -> Diagnostic:
+def _outside_error(pattern: Scalar, message: str) -> Diagnostic:
     return Diagnostic(
         "outside-project",
         message,

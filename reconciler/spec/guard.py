@@ -26,10 +26,10 @@ def refuse_too_many(text: str, path: str) -> None:
     """
     if len(text) < MAX_NODES:  # no node takes less than a character
         return
-    following = CParser(text).get_event
+    next_event = CParser(text).get_event
     nodes = depth = 0
     try:
-        while depth <= MAX_DEPTH and type(event := following()) is not StreamEndEvent:
+        while depth <= MAX_DEPTH and type(event := next_event()) is not StreamEndEvent:
             kind = type(event)
             if kind is MappingEndEvent or kind is SequenceEndEvent:
                 depth -= 1
@@ -37,12 +37,12 @@ def refuse_too_many(text: str, path: str) -> None:
             depth += kind is MappingStartEvent or kind is SequenceStartEvent
             nodes += 1
             if nodes > MAX_NODES:
-                raise ReconcilerError([_too_many(path, event.start_mark.line + 1)])
+                raise ReconcilerError([_too_many_error(path, event.start_mark.line + 1)])
     except YAMLError:
         return
 
 
-def _too_many(path: str, line: int) -> Diagnostic:
+def _too_many_error(path: str, line: int) -> Diagnostic:
     return Diagnostic(
         "too-large",
         f"this file holds more than {MAX_NODES:,} keys and values",

@@ -9,21 +9,21 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, errors_among, in_reading_order
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, select_errors, sort_diagnostics
 from reconciler.model.source import Span
-from reconciler.spec.assemble import Assembly, Document, GroupSpec
-from reconciler.spec.files import SpecPath, find
+from reconciler.spec.files import SpecPath, find_files
+from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
+from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project
-from reconciler.spec.removal import Tombstone
-from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, salvaged
-from reconciler.spec.source import parse, read
-from reconciler.spec.tree import Table
+from reconciler.spec.removal import RemovalEntry
+from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, validate_partially
+from reconciler.spec.source import parse, read_text
 
-__all__ = ["GroupSpec", "Loaded", "gather", "load", "project_files"]
+__all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedProject:
     """Everything that a project says, groups sorted by key. `files` are the spec and override files
     as shown to people; the project file itself is not among them. `shared` are the defaults and the
     profiles, each for itself; `roots` the trees of all files that could be read, by path as shown."""
@@ -32,76 +32,79 @@ class Loaded:
     groups: tuple[GroupSpec, ...]
     files: tuple[str, ...]
     findings: tuple[Diagnostic, ...] = ()
-    shared: tuple[Table, ...] = ()
-    roots: Mapping[str, Table] = field(default_factory=dict)
-    removed: tuple[Tombstone, ...] = ()
+    shared: tuple[MappingNode, ...] = ()
+    roots: Mapping[str, MappingNode] = field(default_factory=dict)
+    removed: tuple[RemovalEntry, ...] = ()
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
         """The findings that stop nothing."""
-        return tuple(each for each in self.findings if each.severity is Severity.WARNING)
+        return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
 
-def load(project_file: Path, shown_from: Path) -> Loaded:
+def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
     """Read a project and all its spec files.
 
     Raises ReconcilerError with the findings of all files together, in reading order. A project
     without any group is an error. Spans show paths relative to `shown_from` where they are below it.
     """
-    loaded = gather(project_file, shown_from)
-    if errors_among(loaded.findings):
+    loaded = load(project_file, shown_from)
+    if select_errors(loaded.findings):
         raise ReconcilerError(loaded.findings)
     return loaded
 
 
-def gather(project_file: Path, shown_from: Path) -> Loaded:
+def load(project_file: Path, shown_from: Path) -> LoadedProject:
     """As `load`, but errors are in `findings`, so that what could be assembled can be checked as well.
 
     A group that is not `complete` is without something that an error kept away. Raises ReconcilerError
     only where it is not known which files belong to the project.
     """
-    with _uncollected():
-        return _gather(project_file, shown_from)
+    with _gc_paused():
+        return _load(project_file, shown_from)
 
 
-def _gather(project_file: Path, shown_from: Path) -> Loaded:
+def _load(project_file: Path, shown_from: Path) -> LoadedProject:
     project = read_project(project_file, shown_from)
-    specs, overrides = _files_of(project, shown_from)
+    specs, overrides = _find_project_files(project, shown_from)
     findings: list[Diagnostic] = []
-    later = _read_all(overrides, OverrideFile, findings)
+    override_files = _read_files(overrides, OverrideFile, findings)
     overrides_complete = not findings
-    documents = _read_all(specs, SpecFile, findings)
+    spec_files = _read_files(specs, SpecFile, findings)
 
-    assembly = Assembly(project.defaults, complete=not findings, overrides_complete=overrides_complete)
-    for document in documents:
-        assembly.add(document)
-    for document in later:
-        assembly.override(document)
-    groups = assembly.groups()
-    removed = assembly.removed()
+    merger = ProjectMerger(project.defaults, complete=not findings, overrides_complete=overrides_complete)
+    for parsed_file in spec_files:
+        merger.add(parsed_file)
+    for parsed_file in override_files:
+        merger.override(parsed_file)
+    groups = merger.merge_groups()
+    removals = merger.merge_removals()
 
-    if not groups and not removed and not findings:
-        findings.append(_no_groups(project))
-    shared = assembly.shared()
-    roots = {project.shown: project.root, **{each.root.span.path: each.root for each in (*documents, *later)}}
-    return Loaded(
+    if not groups and not removals and not findings:
+        findings.append(_no_groups_error(project))
+    shared = merger.merge_shared()
+    roots = {
+        project.shown: project.root,
+        **{parsed.root.span.path: parsed.root for parsed in (*spec_files, *override_files)},
+    }
+    return LoadedProject(
         project,
         groups,
-        tuple(each.shown for each in chain(specs, overrides)),
-        tuple(in_reading_order([*findings, *assembly.findings])),
+        tuple(parsed.shown for parsed in chain(specs, overrides)),
+        tuple(sort_diagnostics([*findings, *merger.findings])),
         shared,
         roots,
-        removed,
+        removals,
     )
 
 
-def project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
+def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
     """The spec and override files that a project names, unread. Raises ReconcilerError."""
-    return tuple(chain.from_iterable(_files_of(project, shown_from)))
+    return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _gc_paused() -> Iterator[None]:
     """Without garbage collection, which would walk a growing tree again and again.
 
     Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. What
@@ -117,17 +120,17 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _files_of(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
+def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
     """Spec files sorted by path; override files in the order in which the project names them."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
-        overrides = list(chain.from_iterable(find(project.overrides, project.directory, shown_from)))
+        overrides = list(chain.from_iterable(find_files(project.overrides, project.directory, shown_from)))
     except ReconcilerError as error:
         findings += error.diagnostics
-    taken = [project.path, *(each.file for each in overrides)]
+    excluded = [project.path, *(each.file for each in overrides)]
     try:
-        specs = list(chain.from_iterable(find(project.specs, project.directory, shown_from, taken)))
+        specs = list(chain.from_iterable(find_files(project.specs, project.directory, shown_from, excluded)))
     except ReconcilerError as error:
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
@@ -135,40 +138,40 @@ def _files_of(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[
     return sorted(specs, key=lambda each: each.file), overrides
 
 
-def _read_all(
+def _read_files(
     files: list[SpecPath], model: type[SpecFile] | type[OverrideFile], findings: list[Diagnostic]
-) -> list[Document]:
+) -> list[ParsedFile]:
     """The files that are in order; what is wrong with the others goes to `findings`."""
-    documents = []
+    parsed_files = []
     levels: Mapping[str, int] = SPEC_LEVELS
-    for each in files:
+    for file in files:
         try:
-            root = parse(read(each.file, each.shown), each.shown)
+            root = parse(read_text(file.file, file.shown), file.shown)
         except ReconcilerError as error:
-            findings += (_placed(problem, each) for problem in error.diagnostics)
+            findings += (_with_location(problem, file) for problem in error.diagnostics)
             continue
-        skeleton, wrong = salvaged(model, root, levels)
-        findings += wrong
-        if skeleton is None:
+        content, problems = validate_partially(model, root, levels)
+        findings += problems
+        if content is None:
             continue
-        if not wrong and _is_empty(skeleton):
-            findings.append(_nothing_in(each))
+        if not problems and _is_empty(content):
+            findings.append(_empty_file_error(file))
         else:
-            documents.append(Document(root, skeleton))
-    return documents
+            parsed_files.append(ParsedFile(root, content))
+    return parsed_files
 
 
-def _placed(problem: Diagnostic, file: SpecPath) -> Diagnostic:
+def _with_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
     """What is wrong with a file as a whole is wrong where the project file names it."""
-    return problem if problem.span else replace(problem, span=file.named_at)
+    return problem if problem.span else replace(problem, span=file.declared_at)
 
 
-def _is_empty(skeleton: SpecFile | OverrideFile) -> bool:
-    more = isinstance(skeleton, SpecFile) and (skeleton.profiles or skeleton.removed)
-    return not skeleton.groups and not more
+def _is_empty(content: SpecFile | OverrideFile) -> bool:
+    has_other_entries = isinstance(content, SpecFile) and (content.profiles or content.removed)
+    return not content.groups and not has_other_entries
 
 
-def _nothing_in(file: SpecPath) -> Diagnostic:
+def _empty_file_error(file: SpecPath) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         f"`{file.shown}` describes no group and no profile",
@@ -177,7 +180,7 @@ def _nothing_in(file: SpecPath) -> Diagnostic:
     )
 
 
-def _no_groups(project: Project) -> Diagnostic:
+def _no_groups_error(project: Project) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         "the files of this project describe no group",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.spec.reference import is_atom
-from reconciler.spec.tree import Entry, Node, Scalar, Table
+from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar
+from reconciler.spec.reference import is_reference
 
 UNSET = "unset"
 
 
-def merge(base: Table, over: Table) -> Table:
+def merge(base: MappingNode, over: MappingNode) -> MappingNode:
     """`over` laid on `base`; every leaf keeps the span of where it was written.
 
     Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and
@@ -18,51 +18,55 @@ def merge(base: Table, over: Table) -> Table:
     """
     entries = dict(base.entries)
     for key, entry in over.entries.items():
-        if isinstance(entry.node, Table) and UNSET in entry.node:
+        if isinstance(entry.node, MappingNode) and UNSET in entry.node:
             entries.pop(key, None)  # malformed ones too: that is told by `unset_findings`
             continue
-        below = entries[key].node if key in entries else None
-        entries[key] = Entry(entry.key, _laid_on(below, entry.node))
-    return Table(entries, over.span)
+        inherited = entries[key].node if key in entries else None
+        entries[key] = KeyValue(entry.key, _merge_node(inherited, entry.node))
+    return MappingNode(entries, over.span)
 
 
-def unset_findings(base: Table, over: Table) -> list[Diagnostic]:
+def check_unset(base: MappingNode, over: MappingNode) -> list[Diagnostic]:
     """What is odd about the `{unset: true}` in `over`: malformed ones (errors), idle ones (warnings)."""
     findings = []
     for key, entry in over.entries.items():
         node = entry.node
-        if not isinstance(node, Table):
+        if not isinstance(node, MappingNode):
             continue
-        below = base.get(key)
+        inherited = base.get(key)
         if _is_unset(node):
-            if below is None:
-                findings.append(_idle(key, entry))
+            if inherited is None:
+                findings.append(_unused_unset_warning(key, entry))
         elif UNSET in node:
-            findings.append(_malformed(node))
+            findings.append(_malformed_unset_error(node))
         else:
-            findings += unset_findings(below if isinstance(below, Table) else _nothing(node), node)
+            findings += check_unset(
+                inherited if isinstance(inherited, MappingNode) else _empty_mapping(node), node
+            )
     return findings
 
 
-def _laid_on(below: Node | None, node: Node) -> Node:
-    if not isinstance(node, Table) or is_atom(node):
+def _merge_node(inherited: Node | None, node: Node) -> Node:
+    if not isinstance(node, MappingNode) or is_reference(node):
         return node
-    mergeable = isinstance(below, Table) and not is_atom(below)
-    return merge(below if mergeable and isinstance(below, Table) else _nothing(node), node)
+    mergeable = isinstance(inherited, MappingNode) and not is_reference(inherited)
+    return merge(
+        inherited if mergeable and isinstance(inherited, MappingNode) else _empty_mapping(node), node
+    )
 
 
-def _nothing(at: Table) -> Table:
-    return Table({}, at.span)
+def _empty_mapping(at: MappingNode) -> MappingNode:
+    return MappingNode({}, at.span)
 
 
 def _is_unset(node: Node) -> bool:
-    if not isinstance(node, Table) or len(node.entries) != 1:
+    if not isinstance(node, MappingNode) or len(node.entries) != 1:
         return False
-    held = node.get(UNSET)
-    return isinstance(held, Scalar) and held.value is True
+    flag = node.get(UNSET)
+    return isinstance(flag, Scalar) and flag.value is True
 
 
-def _idle(key: str, entry: Entry) -> Diagnostic:
+def _unused_unset_warning(key: str, entry: KeyValue) -> Diagnostic:
     return Diagnostic(
         "unset-nothing",
         f"`{key}` is unset here, but nothing is inherited under this key",
@@ -72,7 +76,7 @@ def _idle(key: str, entry: Entry) -> Diagnostic:
     )
 
 
-def _malformed(node: Table) -> Diagnostic:
+def _malformed_unset_error(node: MappingNode) -> Diagnostic:
     return Diagnostic(
         "wrong-shape",
         "`unset` stands alone in its mapping and takes only `true`",

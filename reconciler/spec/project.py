@@ -13,39 +13,46 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
-from reconciler.model.place import Place, PlaceError, parse_place
 from reconciler.model.source import Span
-from reconciler.spec.files import shown_path
-from reconciler.spec.schema import Identifier, Mapped, MaybeMapped, Skeleton, Version, validated
-from reconciler.spec.source import parse, read
-from reconciler.spec.sources import SecretRules, SecretsBlock, secret_rules
-from reconciler.spec.tree import Scalar, Sequence, Table
+from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
+from reconciler.spec.allowed_sources import SecretRules, SecretsBlock, build_secret_rules
+from reconciler.spec.files import display_path
+from reconciler.spec.nodes import MappingNode, Scalar, Sequence
+from reconciler.spec.schema import (
+    Identifier,
+    MappingValue,
+    OptionalMapping,
+    StrictModel,
+    Version,
+    validate_model,
+)
+from reconciler.spec.source import parse, read_text
 
 
-def _place(text: str) -> str:
+def _check_state_location(text: str) -> str:
     try:
-        parse_place(text)
-    except PlaceError as error:
+        parse_state_location(text)
+    except StateLocationError as error:
         context = {"text": str(error), "help": error.advice, "secret": error.secret}
         raise PydanticCustomError("wrong-shape", "{text}", context) from None
     return text
 
 
-StatePlace: TypeAlias = Annotated[str, AfterValidator(_place)]
+StateLocationText: TypeAlias = Annotated[str, AfterValidator(_check_state_location)]
 
-LONGEST_SETTLE = timedelta(days=1)
+MAX_SETTLE = timedelta(days=1)
 
 
-def _with_unit(value: Any) -> Any:
+def _require_unit(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         context = {"text": f"`{value}` has no unit", "help": f"write for example `{value:g}s`"}
         raise PydanticCustomError("wrong-shape", "{text}", context)
     return value
 
 
-def _settle(text: str) -> str:
+def _check_settle(text: str) -> str:
     try:
-        if parse_duration(text) <= LONGEST_SETTLE:
+        if parse_duration(text) <= MAX_SETTLE:
             return text
         problem, advice = f"`{text}` is too long", "write at most `24h`"
     except ValueError:
@@ -53,15 +60,15 @@ def _settle(text: str) -> str:
     raise PydanticCustomError("wrong-shape", "{text}", {"text": problem, "help": advice})
 
 
-Settle: TypeAlias = Annotated[
+SettleDuration: TypeAlias = Annotated[
     str,
-    BeforeValidator(_with_unit),
-    AfterValidator(_settle),
+    BeforeValidator(_require_unit),
+    AfterValidator(_check_settle),
     Field(json_schema_extra={"pattern": DURATION_PATTERN}),
 ]
 
 
-class LimitsBlock(Skeleton):
+class LimitsBlock(StrictModel):
     """How much one apply may do, unless whoever applies allows more."""
 
     deletes: int = Field(
@@ -73,7 +80,7 @@ class LimitsBlock(Skeleton):
     )
 
 
-class BudgetBlock(Skeleton):
+class BudgetBlock(StrictModel):
     """How many calls the account may make. The defaults are those of a paid account."""
 
     requests_per_hour: int = Field(
@@ -101,37 +108,37 @@ class Project:
     path: Path
     directory: Path
     shown: str
-    root: Table
+    root: MappingNode
     specs: tuple[Scalar, ...]
     overrides: tuple[Scalar, ...] = ()
     account_id: str | None = None
     account_id_span: Span | None = None
-    defaults: Table | None = None
+    defaults: MappingNode | None = None
     secrets: SecretRules = field(default_factory=SecretRules)
-    state: Place | None = None
-    fingerprint_key: Table | None = None
+    state: StateLocation | None = None
+    fingerprint_key: MappingNode | None = None
     protected: tuple[str, ...] = ()
-    policies: tuple[Table, ...] = ()
+    policies: tuple[MappingNode, ...] = ()
     limits: LimitsBlock = field(default_factory=LimitsBlock)
     budget: BudgetBlock = field(default_factory=BudgetBlock)
     settle: timedelta = timedelta(minutes=15)
     settings_shown: str = ""
 
 
-def _pattern(text: str) -> str:
+def _check_pattern(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("wrong-shape", "a path is not empty", {"help": "write a path or a glob"})
     return text
 
 
-Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
+Pattern: TypeAlias = Annotated[str, AfterValidator(_check_pattern)]
 
 
-class _Defaults(Skeleton):
-    destination: MaybeMapped = Field(None, description="What every destination starts from.")
+class _DefaultsBlock(StrictModel):
+    destination: OptionalMapping = Field(None, description="What every destination starts from.")
 
 
-class ProjectFile(Skeleton):
+class ProjectFile(StrictModel):
     version: Version
     specs: list[Pattern] = Field(
         min_length=1, description="Paths and globs of spec files, relative to this file."
@@ -142,25 +149,25 @@ class ProjectFile(Skeleton):
     overrides: list[Pattern] = Field(
         default_factory=list, description="Paths and globs of files whose entries are merged last."
     )
-    defaults: _Defaults = Field(_Defaults(), description="What every entry starts from.")
-    state: StatePlace = Field(
+    defaults: _DefaultsBlock = Field(_DefaultsBlock(), description="What every entry starts from.")
+    state: StateLocationText = Field(
         "",
         description="What remembers what runs did: a file, relative to this one; `git:REMOTE/BRANCH`; or an object,"
         " as `s3://bucket/key`.",
     )
-    fingerprint_key: MaybeMapped = Field(
+    fingerprint_key: OptionalMapping = Field(
         None,
         description="Where the key of secret fingerprints comes from; left out, one is kept beside the state.",
     )
     protected: list[Pattern] = Field(
         default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
     )
-    policies: list[Mapped] = Field(
+    policies: list[MappingValue] = Field(
         default_factory=list, description="What specs may say and what one apply may do: rules of the team."
     )
     limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
     budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
-    settle: Settle = Field(
+    settle: SettleDuration = Field(
         "15m",
         description="How long a request to create something may take effect after its answer was lost. Until then no"
         " run makes it again. `0s`: the next run does at once.",
@@ -170,7 +177,7 @@ class ProjectFile(Skeleton):
     )
 
 
-LEVELS = {
+PROJECT_LEVELS = {
     "specs": 1,
     "overrides": 1,
     "defaults": 1,
@@ -188,33 +195,33 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
     Raises ReconcilerError, also where the file does not exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
-    shown = shown or shown_path(path, shown_from)
+    shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
-        raise ReconcilerError([_no_project(shown)])
-    root = parse(read(path, shown), shown)
-    skeleton = validated(ProjectFile, root, LEVELS)
+        raise ReconcilerError([_no_project_error(shown)])
+    root = parse(read_text(path, shown), shown)
+    content = validate_model(ProjectFile, root, PROJECT_LEVELS)
     return Project(
         path,
         path.parent,
         shown,
         root,
-        _texts(root, "specs"),
-        _texts(root, "overrides"),
-        skeleton.account_id or None,
+        _read_texts(root, "specs"),
+        _read_texts(root, "overrides"),
+        content.account_id or None,
         root.entries["account_id"].node.span if "account_id" in root else None,
-        skeleton.defaults.destination,
-        secret_rules(root, skeleton.secrets),
-        parse_place(skeleton.state) if skeleton.state else None,
-        skeleton.fingerprint_key,
-        tuple(skeleton.protected),
-        tuple(skeleton.policies),
-        skeleton.limits,
-        skeleton.budget,
-        parse_duration(skeleton.settle),
+        content.defaults.destination,
+        build_secret_rules(root, content.secrets),
+        parse_state_location(content.state) if content.state else None,
+        content.fingerprint_key,
+        tuple(content.protected),
+        tuple(content.policies),
+        content.limits,
+        content.budget,
+        parse_duration(content.settle),
     )
 
 
-def judged_by(project: Project, settings: Project) -> Project:
+def with_settings_of(project: Project, settings: Project) -> Project:
     """A project under the settings of another. It keeps only what says which entries there are, and where."""
     return replace(
         settings,
@@ -229,13 +236,13 @@ def judged_by(project: Project, settings: Project) -> Project:
     )
 
 
-def _texts(root: Table, key: str) -> tuple[Scalar, ...]:
+def _read_texts(root: MappingNode, key: str) -> tuple[Scalar, ...]:
     node = root.get(key)
     items = node.items if isinstance(node, Sequence) else ()
-    return tuple(each for each in items if isinstance(each, Scalar))
+    return tuple(item for item in items if isinstance(item, Scalar))
 
 
-def _no_project(shown: str) -> Diagnostic:
+def _no_project_error(shown: str) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"there is no project file `{shown}`",

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.removal import Extent
 from reconciler.model.source import Span
-from reconciler.spec.scalars import typed
+from reconciler.spec.nodes import MappingNode, find_span
+from reconciler.spec.scalars import parse_scalar
 from reconciler.spec.schema import RemovedEntry
-from reconciler.spec.tree import Table, span_at
 
 
 @dataclass(frozen=True, slots=True)
-class Tombstone:
+class RemovalEntry:
     """One removal. `id` is that of the live group, `name` the one that it has at Fivetran, where the entry says it;
     the spans say where the entry, its key and its id stand."""
 
@@ -29,24 +29,24 @@ class Tombstone:
     name: str | None = None
 
 
-def tombstones_in(root: Table, entries: Iterable[RemovedEntry]) -> Iterator[Tombstone]:
+def parse_removals(root: MappingNode, entries: Iterable[RemovedEntry]) -> Iterator[RemovalEntry]:
     """The removals of one file."""
     for number, entry in enumerate(entries):
-        place: tuple[str | int, ...] = ("removed", number)
+        location: tuple[str | int, ...] = ("removed", number)
         extent = Extent.DESTINATION if entry.only else Extent.MANAGEMENT if entry.forget else Extent.PAIR
-        yield Tombstone(
+        yield RemovalEntry(
             entry.group,
             entry.id,
             extent,
             entry.with_platform_connection,
-            span_at(root, place),
-            span_at(root, (*place, "group")),
-            span_at(root, (*place, "id")),
+            find_span(root, location),
+            find_span(root, (*location, "group")),
+            find_span(root, (*location, "id")),
             entry.name,
         )
 
 
-def removal_line(
+def render_removal(
     key: str,
     id: str,
     name: str | None = None,
@@ -55,34 +55,37 @@ def removal_line(
     with_platform_connection: bool = False,
 ) -> str:
     """An entry below `removed:`, ready to be pasted. It means the same wherever it is printed."""
-    parts = [f"group: {_word(key)}", f"id: {_word(id)}"]
-    parts += [f"name: {_quoted(name)}"] if name is not None else []
-    parts += [_SETTINGS[extent]] if extent in _SETTINGS else []
+    parts = [f"group: {_render_word(key)}", f"id: {_render_word(id)}"]
+    parts += [f"name: {_quote(name)}"] if name is not None else []
+    parts += [_EXTENT_SETTINGS[extent]] if extent in _EXTENT_SETTINGS else []
     parts += ["with_platform_connection: true"] if with_platform_connection else []
     return f"- {{{', '.join(parts)}}}"
 
 
-_SETTINGS = {Extent.DESTINATION: "only: destination", Extent.MANAGEMENT: "forget: true"}
+_EXTENT_SETTINGS = {Extent.DESTINATION: "only: destination", Extent.MANAGEMENT: "forget: true"}
 
 
-def _word(text: str) -> str:
+def _render_word(text: str) -> str:
     """A key or an id. It is quoted where YAML would read it as something else than text."""
-    return text if typed(text) == text and not text.startswith("-") else _quoted(text)
+    return text if parse_scalar(text) == text and not text.startswith("-") else _quote(text)
 
 
 # Whatever printing could change, as it collapses blanks and writes invisible characters as escapes, and what would
 # end the text or the code that it is printed as.
-_ALTERED = re.compile(r"""["\\`]|#(?=#)|[^\S ]|(?<= ) |^ | $""")
+_NEEDS_ESCAPE = re.compile(r"""["\\`]|#(?=#)|[^\S ]|(?<= ) |^ | $""")
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A text in the double quotes of YAML."""
-    escaped = "".join(each if each.isprintable() else _escape(each) for each in _ALTERED.sub(_escaped, text))
+    escaped = "".join(
+        character if character.isprintable() else _escape(character)
+        for character in _NEEDS_ESCAPE.sub(_escape_match, text)
+    )
     return f'"{escaped}"'
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return _escape(found.group())
+def _escape_match(match: re.Match[str]) -> str:
+    return _escape(match.group())
 
 
 def _escape(character: str) -> str:
@@ -95,44 +98,44 @@ def _escape(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def contradictions(
-    tombstones: Iterable[Tombstone], groups: Mapping[str, Span], destinations: Mapping[str, Span]
+def check_removals(
+    removals: Iterable[RemovalEntry], groups: Mapping[str, Span], destinations: Mapping[str, Span]
 ) -> Iterator[Diagnostic]:
     """Removals of what is still declared, and second removals of the same. The mappings are the declared entries by
     key, with their places."""
-    first: dict[str, Tombstone] = {}
-    by_id: dict[str, Tombstone] = {}
-    for tombstone in tombstones:
-        other = by_id.setdefault(tombstone.id, tombstone)
-        if other.key != tombstone.key:
-            yield _same_object(tombstone, other)
-        declared = (destinations if tombstone.extent is Extent.DESTINATION else groups).get(tombstone.key)
-        earlier = first.setdefault(tombstone.key, tombstone)
-        if earlier is not tombstone:
+    first_by_key: dict[str, RemovalEntry] = {}
+    first_by_id: dict[str, RemovalEntry] = {}
+    for removal in removals:
+        same_id = first_by_id.setdefault(removal.id, removal)
+        if same_id.key != removal.key:
+            yield _same_object_error(removal, same_id)
+        declared_at = (destinations if removal.extent is Extent.DESTINATION else groups).get(removal.key)
+        earlier = first_by_key.setdefault(removal.key, removal)
+        if earlier is not removal:
             yield Diagnostic(
                 "duplicate-removal",
-                f"`{tombstone.key}` is removed twice",
-                tombstone.key_span,
+                f"`{removal.key}` is removed twice",
+                removal.key_span,
                 notes=(f"first removed at {earlier.key_span}",),
                 help="keep one of the entries",
             )
-        elif declared is not None:
-            what = "the destination of " if tombstone.extent is Extent.DESTINATION else ""
+        elif declared_at is not None:
+            subject = "the destination of " if removal.extent is Extent.DESTINATION else ""
             yield Diagnostic(
                 "removed-and-declared",
-                f"{what}`{tombstone.key}` is both declared and removed",
-                tombstone.key_span,
-                notes=(f"declared at {declared}",),
+                f"{subject}`{removal.key}` is both declared and removed",
+                removal.key_span,
+                notes=(f"declared at {declared_at}",),
                 help="delete the declaration, or the entry below `removed:`",
             )
 
 
-def _same_object(tombstone: Tombstone, earlier: Tombstone) -> Diagnostic:
+def _same_object_error(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
     """A second key for one object would be a way around whatever protects it under its own."""
     return Diagnostic(
         "duplicate-removal",
-        f"`{tombstone.id}` is removed twice, as `{earlier.key}` and as `{tombstone.key}`",
-        tombstone.id_span,
+        f"`{removal.id}` is removed twice, as `{earlier.key}` and as `{removal.key}`",
+        removal.id_span,
         notes=(f"first removed at {earlier.key_span}",),
         help="keep the entry with the key that it had in the specs",
     )

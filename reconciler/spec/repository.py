@@ -16,18 +16,20 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 # What git needs to be found and to find its own settings; not the secrets of this run, and no other repository.
-_PASSED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME")
-_LINK = "120000"
-_FILES = ("100644", "100755", _LINK)
-_EXAMPLE = "name a branch, a tag or a commit, such as `origin/main`"
-_UNSHALLOW = "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"
-_SHALLOW = ("this clone is shallow: it has only the last commits",)
+_PASSED_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")
+_LINK_MODE = "120000"
+_FILE_MODES = ("100644", "100755", _LINK_MODE)
+_REVISION_ADVICE = "name a branch, a tag or a commit, such as `origin/main`"
+_UNSHALLOW_ADVICE = (
+    "fetch the history first: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout"
+)
+_SHALLOW_NOTES = ("this clone is shallow: it has only the last commits",)
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class CommittedFile:
     """A file or a symbolic link of a commit. `blob` is the hash of its content."""
 
     blob: str
@@ -41,55 +43,55 @@ class Repository:
 
     git: Git
     root: Path
-    files: Mapping[str, File]
+    files: Mapping[str, CommittedFile]
 
     @property
     def revision(self) -> str:
         """What a person calls the commit."""
         return self.git.revision
 
-    def contents(self, names: Collection[str]) -> dict[str, bytes]:
+    def read_contents(self, names: Collection[str]) -> dict[str, bytes]:
         """What files hold, with those that symbolic links lead to; a link holds where it leads.
 
         A link that leads out of the repository, or to no file, is as if it were not there. Raises ReconcilerError.
         """
-        found: dict[str, bytes] = {}
+        contents: dict[str, bytes] = {}
         missing = set(names)
         while missing:
             fresh = self._read(sorted(missing))
-            targets = {name: self._target(name, content) for name, content in fresh.items()}
-            found |= {name: fresh[name] for name, target in targets.items() if target in self.files}
-            missing = {*targets.values()} & self.files.keys() - found.keys()
-        return found
+            targets = {name: self._resolve_link(name, content) for name, content in fresh.items()}
+            contents |= {name: fresh[name] for name, target in targets.items() if target in self.files}
+            missing = {*targets.values()} & self.files.keys() - contents.keys()
+        return contents
 
-    def _target(self, name: str, content: bytes) -> str:
+    def _resolve_link(self, name: str, content: bytes) -> str:
         """Where a link leads; a file leads to itself."""
         if not self.files[name].is_link:
             return name
         return posixpath.normpath(posixpath.join(posixpath.dirname(name), os.fsdecode(content)))
 
     def _read(self, names: list[str]) -> dict[str, bytes]:
-        asked = "".join(f"{self.files[name].blob}\n" for name in names)
-        answer = BytesIO(self.git.run("cat-file", "--batch", given=asked.encode()).stdout)
+        request = "".join(f"{self.files[name].blob}\n" for name in names)
+        output = BytesIO(self.git.run("cat-file", "--batch", stdin=request.encode()).stdout)
         contents = {}
         for name in names:
-            blob, kind, size = _words(answer.readline(), 3)  # then the content, and a line end
+            blob, kind, size = _split_words(output.readline(), 3)  # then the content, and a line end
             if blob != self.files[name].blob or kind != "blob":
                 message = f"git cannot read `{name}` of revision `{self.revision}`"
-                raise unusable_revision(self.revision, message)
-            contents[name] = answer.read(int(size))
-            answer.read(1)
+                raise unusable_revision_error(self.revision, message)
+            contents[name] = output.read(int(size))
+            output.read(1)
         return contents
 
 
 def open_repository(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> Repository:
     """The repository of a project file, which is `shown` to people, at a revision. Raises ReconcilerError."""
-    found = _find(project_file, shown, revision, environ)
-    listed = found.git.run("ls-tree", "-r", "-z", "--full-tree", found.commit)
-    if listed.returncode != 0:
+    resolved = _resolve_revision(project_file, shown, revision, environ)
+    output = resolved.git.run("ls-tree", "-r", "-z", "--full-tree", resolved.commit)
+    if output.returncode != 0:
         message = f"git cannot list the files of revision `{revision}`"
-        raise unusable_revision(revision, message, *_complaint(listed.stderr))
-    return Repository(found.git, found.root, dict(_listed(listed.stdout)))
+        raise unusable_revision_error(revision, message, *_error_notes(output.stderr))
+    return Repository(resolved.git, resolved.root, dict(_parse_tree(output.stdout)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +111,23 @@ class MergeBase:
 
 def find_merge_base(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> MergeBase:
     """Where the branch of the work tree left a revision. Raises ReconcilerError."""
-    found = _find(project_file, shown, revision, environ)
+    resolved = _resolve_revision(project_file, shown, revision, environ)
     # While a merge waits for its commit, the work tree has what is merged in as well.
-    heads = [name for name in ("HEAD", "MERGE_HEAD") if found.git.commit(name) is not None]
+    heads = [name for name in ("HEAD", "MERGE_HEAD") if resolved.git.resolve_commit(name) is not None]
     if "HEAD" not in heads:
-        raise _no_merge_base("the branch of this work tree has no commit yet", "commit the specs first")
-    done = found.git.run("merge-base", "--all", found.commit, *heads)
-    if done.returncode != 0:
+        raise _no_merge_base_error("the branch of this work tree has no commit yet", "commit the specs first")
+    result = resolved.git.run("merge-base", "--all", resolved.commit, *heads)
+    if result.returncode != 0:
         message = f"this branch and `{revision}` have no commit in common"
-        if found.is_shallow:
-            raise _no_merge_base(message, _UNSHALLOW, *_SHALLOW)
+        if resolved.is_shallow:
+            raise _no_merge_base_error(message, _UNSHALLOW_ADVICE, *_SHALLOW_NOTES)
         advice = "name a revision that this branch comes from, or leave the option out"
-        raise _no_merge_base(message, advice, *_complaint(done.stderr))
-    return MergeBase(found.commit, tuple(done.stdout.decode("ascii", "replace").split()))
+        raise _no_merge_base_error(message, advice, *_error_notes(result.stderr))
+    return MergeBase(resolved.commit, tuple(result.stdout.decode("ascii", "replace").split()))
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ResolvedCommit:
     """A commit of a repository. `root` is the folder of the work tree without symbolic links."""
 
     git: Git
@@ -134,26 +136,28 @@ class _Found:
     is_shallow: bool
 
 
-def _find(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> _Found:
+def _resolve_revision(
+    project_file: Path, shown: str, revision: str, environ: Mapping[str, str]
+) -> _ResolvedCommit:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
-        raise _unknown(f"`{revision}` is not the name of a revision", advice=_EXAMPLE)
+        raise _unknown_revision_error(f"`{revision}` is not the name of a revision", advice=_REVISION_ADVICE)
     git = Git(project_file.parent, revision, environ)
-    where = git.run("rev-parse", "--show-toplevel", "--is-shallow-repository")
-    if where.returncode != 0:
-        raise _unknown(
+    output = git.run("rev-parse", "--show-toplevel", "--is-shallow-repository")
+    if output.returncode != 0:
+        raise _unknown_revision_error(
             f"`{shown}` is in no git work tree, so there is no revision `{revision}` of it",
-            *_complaint(where.stderr),
+            *_error_notes(output.stderr),
             advice="run this in a clone of the repository that the specs are in",
         )
-    root, _, shallow = os.fsdecode(where.stdout).rstrip("\n").rpartition("\n")
+    root, _, shallow = os.fsdecode(output.stdout).rstrip("\n").rpartition("\n")
     is_shallow = shallow == "true"
-    commit = git.commit(revision)
+    commit = git.resolve_commit(revision)
     if commit is None:
-        raise _not_there(git, shown, is_shallow=is_shallow)
-    return _Found(git, Path(root).resolve(), commit, is_shallow)
+        raise _missing_commit_error(git, shown, is_shallow=is_shallow)
+    return _ResolvedCommit(git, Path(root).resolve(), commit, is_shallow)
 
 
-def unusable_revision(revision: str, message: str, *notes: str) -> ReconcilerError:
+def unusable_revision_error(revision: str, message: str, *notes: str) -> ReconcilerError:
     """The error for a revision that exists, and whose specs are of no use."""
     return ReconcilerError(
         [
@@ -175,76 +179,82 @@ class Git:
     revision: str
     environ: Mapping[str, str]
 
-    def run(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """What git says. Raises ReconcilerError only where it cannot be run."""
-        passed_on = {name: self.environ[name] for name in _PASSED_ON if name in self.environ}
+        variables = {name: self.environ[name] for name in _PASSED_VARIABLES if name in self.environ}
         try:
             return subprocess.run(
                 ["git", *arguments],
                 cwd=self.folder,
-                env={**passed_on, "GIT_TERMINAL_PROMPT": "0"},
-                input=given,
+                env={**variables, "GIT_TERMINAL_PROMPT": "0"},
+                input=stdin,
                 capture_output=True,
-                timeout=_PATIENCE,
+                timeout=_TIMEOUT,
                 check=False,
             )
         except FileNotFoundError:
-            raise _unknown(
+            raise _unknown_revision_error(
                 f"revision `{self.revision}` is read by git, which is not installed",
                 advice="install git, or leave the option that names a revision out",
             ) from None
         except subprocess.TimeoutExpired:
-            raise _unknown(f"git did not find revision `{self.revision}` within {_PATIENCE:g} s") from None
+            raise _unknown_revision_error(
+                f"git did not find revision `{self.revision}` within {_TIMEOUT:g} s"
+            ) from None
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            raise _unknown(f"git cannot be run to read revision `{self.revision}`: {reason}") from None
+            raise _unknown_revision_error(
+                f"git cannot be run to read revision `{self.revision}`: {reason}"
+            ) from None
 
-    def commit(self, name: str) -> str | None:
+    def resolve_commit(self, name: str) -> str | None:
         """The hash of the commit that a name stands for."""
-        done = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        return done.stdout.decode("ascii", "replace").strip() if done.returncode == 0 else None
+        result = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return result.stdout.decode("ascii", "replace").strip() if result.returncode == 0 else None
 
 
-def _listed(answer: bytes) -> Iterator[tuple[str, File]]:
+def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
     """Files and symbolic links of `git ls-tree -z`. A name that no checkout could have is left out."""
-    for line in answer.split(b"\0"):
-        about, _, name = line.partition(b"\t")
-        mode, _, blob = _words(about, 3)
+    for line in output.split(b"\0"):
+        attributes, _, name = line.partition(b"\t")
+        mode, _, blob = _split_words(attributes, 3)
         path = os.fsdecode(name)
-        if mode in _FILES and not path.startswith("/") and ".." not in path.split("/"):
-            yield path, File(blob, mode == _LINK)
+        if mode in _FILE_MODES and not path.startswith("/") and ".." not in path.split("/"):
+            yield path, CommittedFile(blob, mode == _LINK_MODE)
 
 
-def _words(line: bytes, count: int) -> list[str]:
+def _split_words(line: bytes, count: int) -> list[str]:
     """So many words of a line; empty ones where it has fewer."""
     words = line.decode("ascii", "replace").split()
     return (words + [""] * count)[:count]
 
 
-def _complaint(answer: bytes) -> tuple[str, ...]:
+def _error_notes(output: bytes) -> tuple[str, ...]:
     """The first line of what git says is wrong."""
-    lines = answer.decode("utf-8", "replace").strip().splitlines()
+    lines = output.decode("utf-8", "replace").strip().splitlines()
     return (f"git says: {lines[0]}",) if lines else ()
 
 
-def _not_there(git: Git, shown: str, *, is_shallow: bool) -> ReconcilerError:
+def _missing_commit_error(git: Git, shown: str, *, is_shallow: bool) -> ReconcilerError:
     """A revision that the clone does not have. A fresh clone has other people's branches below `origin/` only."""
     name = git.revision
-    if git.commit(f"origin/{name}") is not None:
+    if git.resolve_commit(f"origin/{name}") is not None:
         advice = f"did you mean `origin/{name}`?"
     elif is_shallow:
-        advice = _UNSHALLOW
+        advice = _UNSHALLOW_ADVICE
     else:
-        advice = _EXAMPLE
-    notes = _SHALLOW if is_shallow else ()
-    return _unknown(f"the git repository of `{shown}` has no commit `{name}`", *notes, advice=advice)
+        advice = _REVISION_ADVICE
+    notes = _SHALLOW_NOTES if is_shallow else ()
+    return _unknown_revision_error(
+        f"the git repository of `{shown}` has no commit `{name}`", *notes, advice=advice
+    )
 
 
-def _unknown(message: str, *notes: str, advice: str = "") -> ReconcilerError:
+def _unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
     advice = advice or "see that git works here, or leave the option that names a revision out"
     return ReconcilerError([Diagnostic("unknown-revision", message, notes=notes, help=advice)])
 
 
-def _no_merge_base(message: str, advice: str, *notes: str) -> ReconcilerError:
-    what = f"{message}, so what the branch changed is not known"
-    return ReconcilerError([Diagnostic("no-merge-base", what, notes=notes, help=advice)])
+def _no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
+    full_message = f"{message}, so what the branch changed is not known"
+    return ReconcilerError([Diagnostic("no-merge-base", full_message, notes=notes, help=advice)])

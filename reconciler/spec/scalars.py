@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-_WORDS = {
+_KEYWORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -16,14 +16,14 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})?(?:\.[0-9]{1,18})?(?:[eE][-+]?[0-9]{1,3})?")
 
 
-def typed(text: str) -> str | int | float | bool | None:
+def parse_scalar(text: str) -> str | int | float | bool | None:
     """The value of a plain (unquoted) scalar.
 
     `null`, `true`, `false`, decimal integers and decimal floats have types; everything else is
     text: `no`, `on`, `0o17`, `017`, `0x1f`, `1_000`, `12:30`, dates, `.inf`, `.nan`.
     """
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in _KEYWORDS:
+        return _KEYWORDS[text]
     if text[0] not in "+-.0123456789":
         return text
     if _INTEGER.fullmatch(text):

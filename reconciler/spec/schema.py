@@ -19,27 +19,30 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.model.address import KEY_PATTERN
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.errors import diagnostics_of
-from reconciler.spec.tree import Node, Scalar, Sequence, Table
+from reconciler.spec.errors import to_diagnostics
+from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence
 
 
-def _address_key(key: str) -> str:
+def _check_key(key: str) -> str:
     if not KEY_PATTERN.fullmatch(key):
         raise PydanticCustomError(
             "bad-key",
             "`{key}` is not made of lower-case letters, digits and underscores, a letter first",
-            {"key": key, "help": f"rename it, for example `{_as_key(key)}`; what Fivetran shows is `name:`"},
+            {
+                "key": key,
+                "help": f"rename it, for example `{_suggest_key(key)}`; what Fivetran shows is `name:`",
+            },
         )
     return key
 
 
-def _as_key(text: str) -> str:
+def _suggest_key(text: str) -> str:
     """The key that is most like a text."""
     folded = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return folded if KEY_PATTERN.fullmatch(folded) else f"group_{folded}".rstrip("_")
 
 
-def _name(text: str) -> str:
+def _check_name(text: str) -> str:
     if not text.strip() or text != text.strip():
         raise PydanticCustomError(
             "wrong-shape",
@@ -49,8 +52,10 @@ def _name(text: str) -> str:
     return text
 
 
-def _identifier(text: str) -> str:
-    if not text or not all(each.isascii() and (each.isalnum() or each in "_-") for each in text):
+def _check_identifier(text: str) -> str:
+    if not text or not all(
+        character.isascii() and (character.isalnum() or character in "_-") for character in text
+    ):
         raise PydanticCustomError(
             "bad-id",
             "an id of Fivetran has letters, digits, `_` and `-` only",
@@ -59,40 +64,40 @@ def _identifier(text: str) -> str:
     return text
 
 
-def _mapping(node: Any) -> Table:
-    if not isinstance(node, Table):
+def _check_mapping(node: Any) -> MappingNode:
+    if not isinstance(node, MappingNode):
         raise PydanticCustomError("mapping_expected", "a mapping belongs here")
     return node
 
 
-Key: TypeAlias = Annotated[str, AfterValidator(_address_key)]
+Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
 Name: TypeAlias = Annotated[
-    str, AfterValidator(_name), Field(json_schema_extra={"pattern": r"^\S(?:.*\S)?$"})
+    str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": r"^\S(?:.*\S)?$"})
 ]
 Identifier: TypeAlias = Annotated[
-    str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
+    str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=1, description="The format that this file is written in.")]
-Mapped: TypeAlias = Annotated[Table, BeforeValidator(_mapping)]
-MaybeMapped: TypeAlias = Annotated[Table | None, BeforeValidator(_mapping)]
+MappingValue: TypeAlias = Annotated[MappingNode, BeforeValidator(_check_mapping)]
+OptionalMapping: TypeAlias = Annotated[MappingNode | None, BeforeValidator(_check_mapping)]
 
 
-class Skeleton(BaseModel):
+class StrictModel(BaseModel):
     """A mapping with known keys only, and no value turned into another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
-class GroupEntry(Skeleton):
+class GroupEntry(StrictModel):
     """One group. An empty `id` or `name` means that none is written."""
 
     id: Identifier = Field("", description="Id of the live group, which then may have any name.")
     name: Name = Field("", description="What Fivetran shows. Without it, the key. A change renames in place.")
     was: Key | Literal[""] = Field("", description="The key that this entry had before.")
-    destination: MaybeMapped = Field(None, description="The group's one destination.")
+    destination: OptionalMapping = Field(None, description="The group's one destination.")
 
 
-class RemovedEntry(Skeleton):
+class RemovedEntry(StrictModel):
     """One thing to give up. Without `only` and `forget`, the destination is deleted and then its group."""
 
     group: Key = Field(description="The key that the entry had.")
@@ -109,7 +114,7 @@ class RemovedEntry(Skeleton):
     )
 
     @model_validator(mode="after")
-    def _one_extent(self) -> Self:
+    def _check_extent(self) -> Self:
         if self.forget and (self.only or self.with_platform_connection):
             raise PydanticCustomError(
                 "wrong-shape",
@@ -119,11 +124,11 @@ class RemovedEntry(Skeleton):
         return self
 
 
-class SpecFile(Skeleton):
+class SpecFile(StrictModel):
     """A file under `specs`."""
 
     version: Version
-    profiles: dict[Key, Mapped] = Field(
+    profiles: dict[Key, MappingValue] = Field(
         default_factory=dict, description="Settings of destinations, shared by name with `profile:`."
     )
     groups: dict[Key, GroupEntry] = Field(
@@ -134,7 +139,7 @@ class SpecFile(Skeleton):
     )
 
 
-class OverrideFile(Skeleton):
+class OverrideFile(StrictModel):
     """A file under `overrides`: changes of groups that are described elsewhere."""
 
     version: Version
@@ -143,43 +148,45 @@ class OverrideFile(Skeleton):
 
 SPEC_LEVELS = {"profiles": 1, "groups": 2, "removed": 2}
 
-_AnySkeleton = TypeVar("_AnySkeleton", bound=Skeleton)
+_AnyModel = TypeVar("_AnyModel", bound=StrictModel)
 
 
-def validated(model: type[_AnySkeleton], root: Table, levels: Mapping[str, int]) -> _AnySkeleton:
+def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]) -> _AnyModel:
     """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
     stays a tree with spans. Raises ReconcilerError."""
-    skeleton, findings = salvaged(model, root, levels)
-    if findings or skeleton is None:
+    instance, findings = validate_partially(model, root, levels)
+    if findings or instance is None:
         raise ReconcilerError(findings)
-    return skeleton
+    return instance
 
 
-def salvaged(
-    model: type[_AnySkeleton], root: Table, levels: Mapping[str, int]
-) -> tuple[_AnySkeleton | None, list[Diagnostic]]:
+def validate_partially(
+    model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]
+) -> tuple[_AnyModel | None, list[Diagnostic]]:
     """As `validated`, but without the entries in which something is wrong, next to everything that is wrong.
     None where something is wrong outside of entries."""
-    outline = {key: _outline(node, levels.get(key, 0)) for key, node in root.items()}
+    outline = {key: _build_outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:
         return model.model_validate(outline), []
     except ValidationError as error:
-        findings = diagnostics_of(error, root, model)
-        places = [each["loc"] for each in error.errors(include_url=False, include_input=False)]
-    for place in places:
-        entries = outline.get(str(place[0])) if len(place) > 1 else None
+        findings = to_diagnostics(error, root, model)
+        locations = [
+            error_detail["loc"] for error_detail in error.errors(include_url=False, include_input=False)
+        ]
+    for location in locations:
+        entries = outline.get(str(location[0])) if len(location) > 1 else None
         if not isinstance(entries, dict):
             return None, findings
-        entries.pop(place[1], None)
+        entries.pop(location[1], None)
     return model.model_validate(outline), findings
 
 
-def _outline(node: Node, levels: int) -> Any:
+def _build_outline(node: Node, levels: int) -> Any:
     match node:
         case Scalar(value=value):
             return value
-        case Table() if levels > 0:
-            return {key: _outline(each, levels - 1) for key, each in node.items()}
+        case MappingNode() if levels > 0:
+            return {key: _build_outline(child, levels - 1) for key, child in node.items()}
         case Sequence(items=items) if levels > 0:
-            return [_outline(each, levels - 1) for each in items]
+            return [_build_outline(child, levels - 1) for child in items]
     return node

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.build import MAX_FINDINGS, Builder
-from reconciler.spec.characters import described, forbidden_in_file
+from reconciler.spec.characters import describe_character, find_forbidden_in_file
+from reconciler.spec.composer import MAX_FINDINGS, Composer
 from reconciler.spec.guard import refuse_too_many
-from reconciler.spec.syntax import may_hold_secret
-from reconciler.spec.tree import Scalar, Table
+from reconciler.spec.nodes import MappingNode, Scalar
+from reconciler.spec.syntax_errors import may_hold_secret
 
 MAX_BYTES = 4 * 1024 * 1024
 
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-def parse(text: str, path: str) -> Table:
+def parse(text: str, path: str) -> MappingNode:
     """The tree of one YAML 1.2 document whose root is a mapping. `path` is what spans show.
 
     Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of
@@ -32,9 +32,9 @@ def parse(text: str, path: str) -> Table:
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
     if len(text) > MAX_BYTES:
-        raise ReconcilerError([_too_large(path)])
+        raise ReconcilerError([_too_large_error(path)])
     refuse_too_many(text, path)
-    root = Builder(text, path).document()
+    root = Composer(text, path).compose()
     if root is None or (isinstance(root, Scalar) and root.value is None):
         raise ReconcilerError(
             [
@@ -46,7 +46,7 @@ def parse(text: str, path: str) -> Table:
                 )
             ]
         )
-    if not isinstance(root, Table):
+    if not isinstance(root, MappingNode):
         raise ReconcilerError(
             [
                 Diagnostic(
@@ -55,41 +55,43 @@ def parse(text: str, path: str) -> Table:
                     + ("a single value" if isinstance(root, Scalar) else "a list"),
                     root.span,
                     help="start with `version: 1`",
-                    secret=not _is_ordinary(text),
+                    secret=not _is_plain_word(text),
                 )
             ]
         )
     return root
 
 
-def read(file: Path, shown_as: str) -> str:
+def read_text(file: Path, display_path: str) -> str:
     """The text of a file. Only regular files of at most 4 MiB in UTF-8. Raises ReconcilerError."""
     try:
-        data = _bytes_of(file)
+        data = _read_bytes(file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ReconcilerError([_unreadable(shown_as, reason[:1].lower() + reason[1:])]) from None
+        raise ReconcilerError([_unreadable_error(display_path, reason[:1].lower() + reason[1:])]) from None
     if data is None and file.is_dir():
         raise ReconcilerError(
             [
-                _unreadable(
-                    shown_as, "it is a folder", "name the files in it, for example with `*.yaml` behind it"
+                _unreadable_error(
+                    display_path,
+                    "it is a folder",
+                    "name the files in it, for example with `*.yaml` behind it",
                 )
             ]
         )
     if data is None:
-        raise ReconcilerError([_unreadable(shown_as, "it is not a regular file")])
+        raise ReconcilerError([_unreadable_error(display_path, "it is not a regular file")])
     if len(data) > MAX_BYTES:
-        raise ReconcilerError([_too_large(shown_as)])
+        raise ReconcilerError([_too_large_error(display_path)])
     try:
         return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
-        span = _place_of(data[: error.start].decode("utf-8").removeprefix(_BYTE_ORDER_MARK), shown_as)
+        span = _locate_end(data[: error.start].decode("utf-8").removeprefix(_BYTE_ORDER_MARK), display_path)
         raise ReconcilerError(
             [
                 Diagnostic(
                     "not-utf8",
-                    f"`{shown_as}` is not UTF-8",
+                    f"`{display_path}` is not UTF-8",
                     span,
                     notes=(f"byte {error.start} does not belong to any UTF-8 character",),
                     help="save the file as UTF-8",
@@ -99,7 +101,7 @@ def read(file: Path, shown_as: str) -> str:
         ) from None
 
 
-def _bytes_of(file: Path) -> bytes | None:
+def _read_bytes(file: Path) -> bytes | None:
     """The bytes of a regular file, one more than allowed at most; None for anything else.
 
     Looks before it opens, since opening a FIFO or a device can block or do something.
@@ -114,18 +116,19 @@ def _bytes_of(file: Path) -> bytes | None:
 
 
 def _refuse_invisible(text: str, path: str) -> None:
-    places = list(islice(forbidden_in_file(text), MAX_FINDINGS))
+    places = list(islice(find_forbidden_in_file(text), MAX_FINDINGS))
     if places:
         lines = text.split("\n")
         raise ReconcilerError(
-            _invisible(text[place], _place_of(text[:place], path), lines) for place in places
+            _forbidden_character_error(text[place], _locate_end(text[:place], path), lines)
+            for place in places
         )
 
 
-def _invisible(character: str, span: Span, lines: list[str]) -> Diagnostic:
+def _forbidden_character_error(character: str, span: Span, lines: list[str]) -> Diagnostic:
     return Diagnostic(
         "forbidden-character",
-        f"the character {described(character)} is not allowed in a spec",
+        f"the character {describe_character(character)} is not allowed in a spec",
         span,
         notes=("it cannot be seen in a review",),
         help="remove it",
@@ -133,32 +136,32 @@ def _invisible(character: str, span: Span, lines: list[str]) -> Diagnostic:
     )
 
 
-def _is_ordinary(text: str) -> bool:
+def _is_plain_word(text: str) -> bool:
     """Whether a file without a mapping at its top is of words only, and so no key file in the wrong place."""
     return re.fullmatch(r"(?:-\s+)?[a-z]{1,12}\s*", text) is not None
 
 
-def _place_of(before: str, path: str) -> Span:
-    line = before.count("\n") + 1
-    column = len(before) - (before.rfind("\n") + 1) + 1
+def _locate_end(preceding: str, path: str) -> Span:
+    line = preceding.count("\n") + 1
+    column = len(preceding) - (preceding.rfind("\n") + 1) + 1
     return Span(path, line, column, line, column + 1)
 
 
-def _too_large(shown_as: str) -> Diagnostic:
+def _too_large_error(display_path: str) -> Diagnostic:
     return Diagnostic(
         "too-large",
-        f"`{shown_as}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
+        f"`{display_path}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
         help="split it into several files; `specs:` takes globs",
     )
 
 
-def _unreadable(
-    shown_as: str,
+def _unreadable_error(
+    display_path: str,
     reason: str,
     advice: str = "check that the path is right and that it is a file that you may read",
 ) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
-        f"cannot read `{shown_as}`: {reason}",
+        f"cannot read `{display_path}`: {reason}",
         help=advice,
     )

@@ -15,20 +15,20 @@ from typing import IO
 
 from reconciler.model.address import Address
 from reconciler.model.record import Record, State
-from reconciler.model.removal import Removed
-from reconciler.state.document import (
-    DamagedError,
-    Remembered,
-    decoded_entry,
-    decoded_head,
-    encoded_entry,
-    encoded_head,
+from reconciler.model.removal import CompletedRemoval
+from reconciler.state.codec import (
+    DamagedStateError,
+    JournalValue,
+    decode_entry,
+    decode_head,
+    encode_entry,
+    encode_head,
 )
 
-Entry = tuple[Address, Remembered]
+JournalEntry = tuple[Address, JournalValue]
 
 
-def replayed(state: State, content: bytes) -> State:
+def replay(state: State, content: bytes) -> State:
     """The state after all complete lines of its journal. Raises DamagedError.
 
     A last line without its end is one that a killed process was writing; nothing relied on it yet.
@@ -36,18 +36,20 @@ def replayed(state: State, content: bytes) -> State:
     complete, _, _ = content.rpartition(b"\n")
     if not complete:
         return state
-    first, *lines = complete.split(b"\n")
-    head = decoded_head(first)
+    head_line, *lines = complete.split(b"\n")
+    head = decode_head(head_line)
     if head.lineage != state.lineage or head.serial > state.serial:
-        raise DamagedError("its journal belongs to another state")
+        raise DamagedStateError("its journal belongs to another state")
     if head.serial < state.serial:
         return state
     records, removals = dict(state.records), dict(state.removals)
-    take_in(map(decoded_entry, lines), records, removals)
+    apply_entries(map(decode_entry, lines), records, removals)
     return replace(state, records=records, removals=removals)
 
 
-def take_in(entries: Iterable[Entry], records: dict[Address, Record], removals: dict[str, Removed]) -> None:
+def apply_entries(
+    entries: Iterable[JournalEntry], records: dict[Address, Record], removals: dict[str, CompletedRemoval]
+) -> None:
     """Bring records and removals to what entries say, in their order. What was removed has no record."""
     for address, entry in entries:
         if isinstance(entry, Record):
@@ -65,11 +67,11 @@ class JournalWriter:
         """Start an empty journal for a snapshot. Raises OSError."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file: IO[bytes] = os.fdopen(descriptor, "wb", buffering=0)
-        self._write(encoded_head(state))
+        self._write(encode_head(state))
 
-    def append(self, entries: Iterable[Entry]) -> None:
+    def append(self, entries: Iterable[JournalEntry]) -> None:
         """Write entries with one sync for all of them. Raises OSError."""
-        self._write(b"".join(encoded_entry(address, entry) for address, entry in entries))
+        self._write(b"".join(encode_entry(address, entry) for address, entry in entries))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -18,19 +18,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from reconciler.model.clock import Clock
-from reconciler.model.holder import Holder
-from reconciler.state.lock import Grip, Hold
-from reconciler.state.process import runs_beside
-from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
-from reconciler.state.watch import Watch
+from reconciler.model.lock_info import LockInfo
+from reconciler.runtime.process import is_other_live_process
+from reconciler.state.backend import Backend, BackendContext, BackendError, ConflictError
+from reconciler.state.lock import LockHolderState, LockStatus
+from reconciler.state.watch import LockWatcher
 
-LENGTH = 300.0
+LEASE_TTL = 300.0
 """Seconds until a lease runs out that nobody renews."""
-RENEWAL = 100.0
+RENEW_AFTER = 100.0
 """Seconds after which a lease is renewed though nothing else is to be written."""
-INTERVAL = 30.0
+WRITE_INTERVAL = 30.0
 """Seconds between writes of what was done, and between tries of what failed."""
-TOLERANCE = 60.0
+CLOCK_SKEW = 60.0
 """Seconds that the clocks of two hosts may differ."""
 
 
@@ -38,169 +38,181 @@ TOLERANCE = 60.0
 class Lease:
     """Who holds a lock until when (ISO 8601, UTC). The mark makes it different from every other one."""
 
-    holder: Holder
+    holder: LockInfo
     until: str
     mark: str
 
 
-class HeldError(Exception):
+class LockHeldError(Exception):
     """Somebody else holds the lock."""
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, status: LockStatus) -> None:
         super().__init__("held")
-        self.hold = hold
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class _TimePoint:
     """A point in time, by both clocks."""
 
-    seconds: float
-    at: datetime
+    monotonic: float
+    wall: datetime
 
     @classmethod
-    def now(cls, clock: Clock) -> _Moment:
+    def now(cls, clock: Clock) -> _TimePoint:
         return cls(clock.monotonic(), clock.now())
 
-    def since(self, earlier: _Moment) -> float:
+    def elapsed_since(self, earlier: _TimePoint) -> float:
         """Seconds that have passed, at the least."""
-        return max(self.seconds - earlier.seconds, (self.at - earlier.at).total_seconds())
+        return max(self.monotonic - earlier.monotonic, (self.wall - earlier.wall).total_seconds())
 
 
-class Tenancy:
+class RemoteLock:
     """A lock at a remote place, held from `begin` to `end`. Whatever is written in between renews it."""
 
-    def __init__(self, shelf: Shelf, name: str, holder: Holder, surroundings: Surroundings) -> None:
-        self._shelf = shelf
+    def __init__(self, backend: Backend, name: str, holder: LockInfo, context: BackendContext) -> None:
+        self._backend = backend
         self._name = name
-        self._clock = surroundings.clock
-        self._entropy = surroundings.entropy
+        self._clock = context.clock
+        self._entropy = context.entropy
         self._holder = holder
-        self._patience = surroundings.patience
-        self._tried = self._renewed = _Moment.now(self._clock)
+        self._deadline = context.deadline
+        self._attempted = self._renewed = _TimePoint.now(self._clock)
         self._is_lost = False
-        self._is_over = False
-        self._watch = Watch(lambda patience: shelf.stamp(name, patience), self._clock)
+        self._is_released = False
+        self._watcher = LockWatcher(lambda patience: backend.version(name, patience), self._clock)
 
-    def begin(self) -> None:
+    def acquire(self) -> None:
         """Take the lock. Raises HeldError where somebody has it, and RemoteError."""
-        hold = hold_in(self._shelf.read(self._name)[self._name], self._clock.now(), self._holder.host)
-        if hold.grip is not Grip.FREE:
-            raise HeldError(hold)
+        status = parse_lock_status(
+            self._backend.read(self._name)[self._name], self._clock.now(), self._holder.host
+        )
+        if status.state is not LockHolderState.FREE:
+            raise LockHeldError(status)
         try:
-            self.write({}, f"locked; free again at {self._until()} at the latest")
-            self._shelf.prove(self._name)
-        except ChangedError:  # somebody was faster
-            hold = hold_in(self._shelf.read(self._name)[self._name], self._clock.now(), self._holder.host)
-            raise HeldError(hold if hold.grip is not Grip.FREE else Hold(Grip.UNNAMED)) from None
+            self.write({}, f"locked; free again at {self._next_expiry()} at the latest")
+            self._backend.verify_conditional_writes(self._name)
+        except ConflictError:  # somebody was faster
+            status = parse_lock_status(
+                self._backend.read(self._name)[self._name], self._clock.now(), self._holder.host
+            )
+            raise LockHeldError(
+                status if status.state is not LockHolderState.FREE else LockStatus(LockHolderState.UNKNOWN)
+            ) from None
         except KeyboardInterrupt:
-            self._patience.leave()
-            self._give_up()
+            self._deadline.begin_shutdown()
+            self._release_quietly()
             raise
-        except RemoteError:
-            self._give_up()
+        except BackendError:
+            self._release_quietly()
             raise
 
-    def write(self, changes: Mapping[str, bytes | None], told: str) -> None:
+    def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Write files together with a renewed lease.
 
         Raises ChangedError where the lock, or one of the files, is another's by now, and RemoteError.
         """
-        began = self._tried = _Moment.now(self._clock)
-        lease = Lease(self._holder, self._until(), self._entropy(8).hex())
-        self._write({self._name: _encoded(lease), **changes}, told)
-        self._renewed = began
+        started = self._attempted = _TimePoint.now(self._clock)
+        lease = Lease(self._holder, self._next_expiry(), self._entropy(8).hex())
+        self._write({self._name: _encode_lease(lease), **changes}, message)
+        self._renewed = started
 
-    def write_and_end(self, changes: Mapping[str, bytes | None], told: str) -> None:
+    def write_and_release(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Write files and let go, for whoever has no time for two writes. Raises as `write` does; it is over then,
         too."""
-        self._is_over = True
-        self._write({**changes, self._name: None}, f"{told}; unlocked")
+        self._is_released = True
+        self._write({**changes, self._name: None}, f"{message}; unlocked")
 
-    def end(self) -> None:
+    def release(self) -> None:
         """Let go. Raises RemoteError; then the lease runs out by itself."""
-        self.stop_looking()
-        if not self._is_lost and not self._is_over:
-            self._is_over = True
-            self._shelf.write({self._name: None}, "unlocked")
+        self.stop_watching()
+        if not self._is_lost and not self._is_released:
+            self._is_released = True
+            self._backend.write({self._name: None}, "unlocked")
 
-    def is_due(self, *, with_news: bool) -> bool:
+    def is_due(self, *, has_changes: bool) -> bool:
         """Whether it is time to write: at once where nobody knows whether the lease was taken meanwhile."""
-        now = _Moment.now(self._clock)
-        age = now.since(self._renewed)
-        waits = now.since(self._tried) < INTERVAL
-        return age >= LENGTH or (not waits and (with_news or age >= RENEWAL))
+        now = _TimePoint.now(self._clock)
+        age = now.elapsed_since(self._renewed)
+        is_waiting = now.elapsed_since(self._attempted) < WRITE_INTERVAL
+        return age >= LEASE_TTL or (not is_waiting and (has_changes or age >= RENEW_AFTER))
 
     @property
-    def has_run_out(self) -> bool:
+    def has_expired(self) -> bool:
         """Whether others may take the lock, as far as these clocks know."""
-        return _Moment.now(self._clock).since(self._renewed) >= LENGTH
+        return _TimePoint.now(self._clock).elapsed_since(self._renewed) >= LEASE_TTL
 
-    def look(self) -> None:
+    def check_ownership(self) -> None:
         """Find out every few seconds whether the lock is still held, and hold nobody up with it. Raises ChangedError
         where it is not, and RemoteError where something happened and nobody knows what."""
         if self._is_lost:
-            raise ChangedError("the lock is not held any more")
-        known = self._shelf.known_stamp(self._name)
-        sight = self._watch.glance(known)
+            raise ConflictError("the lock is not held any more")
+        known_version = self._backend.known_version(self._name)
+        observation = self._watcher.poll(known_version)
         # What was seen before the last write says nothing.
-        if sight is None or sight.known != known or sight.stamp == known:
+        if (
+            observation is None
+            or observation.known_version != known_version
+            or observation.version == known_version
+        ):
             return
-        if not self._shelf.is_as_seen(self._name):
+        if not self._backend.is_unchanged(self._name):
             self._is_lost = True
-            raise ChangedError("the lock is not held any more")
+            raise ConflictError("the lock is not held any more")
 
-    def stop_looking(self) -> None:
+    def stop_watching(self) -> None:
         """Begin no more looks."""
-        self._watch.end()
+        self._watcher.stop()
 
-    def _write(self, changes: Mapping[str, bytes | None], told: str) -> None:
+    def _write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         if self._is_lost:  # for good, whatever is read there since
-            raise ChangedError("the lock is not held any more")
+            raise ConflictError("the lock is not held any more")
         try:
-            self._shelf.write(changes, told)
-        except ChangedError:
+            self._backend.write(changes, message)
+        except ConflictError:
             self._is_lost = True
             raise
 
-    def _give_up(self) -> None:
+    def _release_quietly(self) -> None:
         """Let go of what may be ours without anybody knowing."""
-        with suppress(RemoteError):
-            self.end()
+        with suppress(BackendError):
+            self.release()
 
     @property
-    def until(self) -> str:
+    def expires_at(self) -> str:
         """When others may take the lock, at the latest (ISO 8601, UTC)."""
-        return (self._renewed.at + timedelta(seconds=LENGTH + TOLERANCE)).isoformat(timespec="seconds")
+        return (self._renewed.wall + timedelta(seconds=LEASE_TTL + CLOCK_SKEW)).isoformat(timespec="seconds")
 
-    def _until(self) -> str:
-        return (self._clock.now() + timedelta(seconds=LENGTH)).isoformat(timespec="seconds")
+    def _next_expiry(self) -> str:
+        return (self._clock.now() + timedelta(seconds=LEASE_TTL)).isoformat(timespec="seconds")
 
 
-def hold_in(content: bytes | None, now: datetime, host: str) -> Hold:
+def parse_lock_status(content: bytes | None, now: datetime, host: str) -> LockStatus:
     """How a lock is held whose file holds this, seen from a host. One that ran out is free."""
     if not content:
-        return Hold(Grip.FREE)
-    lease = _decoded(content)
+        return LockStatus(LockHolderState.FREE)
+    lease = _decode_lease(content)
     if lease is None:
-        return Hold(Grip.UNNAMED)
-    if now - timedelta(seconds=TOLERANCE) > datetime.fromisoformat(lease.until):
-        return Hold(Grip.FREE, lease.holder, lease.until)
+        return LockStatus(LockHolderState.UNKNOWN)
+    if now - timedelta(seconds=CLOCK_SKEW) > datetime.fromisoformat(lease.until):
+        return LockStatus(LockHolderState.FREE, lease.holder, lease.until)
     if lease.holder.host != host:
-        return Hold(Grip.ELSEWHERE, lease.holder, lease.until)
-    grip = Grip.RUNNING if runs_beside(lease.holder.pid) else Grip.LOST
-    return Hold(grip, lease.holder, lease.until)
+        return LockStatus(LockHolderState.REMOTE, lease.holder, lease.until)
+    state = (
+        LockHolderState.LOCAL_ALIVE if is_other_live_process(lease.holder.pid) else LockHolderState.LOCAL_DEAD
+    )
+    return LockStatus(state, lease.holder, lease.until)
 
 
-def _encoded(lease: Lease) -> bytes:
+def _encode_lease(lease: Lease) -> bytes:
     return (json.dumps(asdict(lease), indent=2, sort_keys=True) + "\n").encode()
 
 
-def _decoded(content: bytes) -> Lease | None:
+def _decode_lease(content: bytes) -> Lease | None:
     """The lease in a file; None for anything else."""
     try:
         data = json.loads(content)
-        holder = Holder(**data["holder"])
+        holder = LockInfo(**data["holder"])
         lease = Lease(holder, data["until"], data["mark"])
         has_zone = datetime.fromisoformat(lease.until).tzinfo is not None
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -208,6 +220,6 @@ def _decoded(content: bytes) -> Lease | None:
     texts = (holder.host, holder.user, holder.since, holder.doing, lease.until, lease.mark)
     return (
         lease
-        if has_zone and isinstance(holder.pid, int) and all(isinstance(each, str) for each in texts)
+        if has_zone and isinstance(holder.pid, int) and all(isinstance(text, str) for text in texts)
         else None
     )

@@ -14,18 +14,18 @@ from types import MappingProxyType
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
-from reconciler.model.holder import Holder
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import Record, State
-from reconciler.state.document import DamagedError, NewerError, decoded_state, encoded_state
-from reconciler.state.file import rescued, rescued_states
-from reconciler.state.journal import Entry, take_in
-from reconciler.state.lease import HeldError, Tenancy, hold_in
-from reconciler.state.lock import Grip, Hold
-from reconciler.state.sending import with_latest_sending
-from reconciler.state.shelf import ChangedError, RemoteError, Shelf, Surroundings
+from reconciler.state.backend import Backend, BackendContext, BackendError, ConflictError
+from reconciler.state.codec import DamagedStateError, NewerStateError, decode_state, encode_state
+from reconciler.state.file import read_backups, write_backup
+from reconciler.state.journal import JournalEntry, apply_entries
+from reconciler.state.lease import LockHeldError, RemoteLock, parse_lock_status
+from reconciler.state.lock import LockHolderState, LockStatus
+from reconciler.state.sent_times import bound_sent_times
 
-_PAUSE = 2.0
-_PATIENCE_OF_A_LOOK = 5.0
+_RETRY_PAUSE = 2.0
+_CHECK_TIMEOUT = 5.0
 
 
 class RemoteState:
@@ -34,23 +34,23 @@ class RemoteState:
     No key of fingerprints is ever kept there: whoever reads the state could try out secrets with it.
     """
 
-    keeps_key = False
+    can_store_key = False
 
-    def __init__(self, shelf: Shelf, name: str, shown_as: str, surroundings: Surroundings) -> None:
-        self._shelf = shelf
+    def __init__(self, backend: Backend, name: str, display_name: str, context: BackendContext) -> None:
+        self._backend = backend
         self._name = name
-        self._lock = f"{name}.lock"
-        self._shown = shown_as
-        self._around = surroundings
-        self._tenancy: Tenancy | None = None
-        self._session: RemoteSession | None = None
-        self._stopped_by: Diagnostic | None = None
-        self._left: Diagnostic | None = None
+        self._lock_name = f"{name}.lock"
+        self._display_name = display_name
+        self._context = context
+        self._held_lock: RemoteLock | None = None
+        self._writer: RemoteStateWriter | None = None
+        self._stop_reason: Diagnostic | None = None
+        self._release_failure: Diagnostic | None = None
 
     @property
-    def shown_as(self) -> str:
+    def display_name(self) -> str:
         """The place as people know it."""
-        return self._shown
+        return self._display_name
 
     def read(self) -> State | None:
         """The state as it is now; None where there is none yet. Takes no lock and writes nothing.
@@ -58,267 +58,281 @@ class RemoteState:
         Raises ReconcilerError for one that is damaged, newer, or cannot be reached.
         """
         try:
-            content = self._shelf.read(self._name)[self._name]
-            return None if content is None else with_latest_sending(decoded_state(content))
-        except RemoteError as error:
-            raise ReconcilerError([self.unusable("read", error)]) from error
-        except NewerError as error:
+            content = self._backend.read(self._name)[self._name]
+            return None if content is None else bound_sent_times(decode_state(content))
+        except BackendError as error:
+            raise ReconcilerError([self.unavailable("read", error)]) from error
+        except NewerStateError as error:
             raise ReconcilerError(
-                [self._flawed("state-newer", "was written by a newer version", error)]
+                [self._invalid_state_error("state-newer", "was written by a newer version", error)]
             ) from error
-        except DamagedError as error:
-            raise ReconcilerError([self._flawed("state-damaged", "is damaged", error)]) from error
+        except DamagedStateError as error:
+            raise ReconcilerError(
+                [self._invalid_state_error("state-damaged", "is damaged", error)]
+            ) from error
 
-    def key(self) -> bytes | None:
+    def read_key(self) -> bytes | None:
         """None: see above."""
         return None
 
-    def keep_key(self, key: bytes) -> None:
+    def write_key(self, key: bytes) -> None:
         """Not to be called."""
         raise RuntimeError("a remote state keeps no key")
 
     @contextmanager
-    def locked(self, holder: Holder) -> Iterator[None]:
+    def hold_lock(self, holder: LockInfo) -> Iterator[None]:
         """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
-        tenancy = Tenancy(self._shelf, self._lock, holder, self._around)
+        lock = RemoteLock(self._backend, self._lock_name, holder, self._context)
         try:
-            tenancy.begin()
-        except HeldError as error:
-            raise ReconcilerError([self._held(error.hold)]) from None
-        except RemoteError as error:
-            raise ReconcilerError([self.unusable("locked", error)]) from error
-        self._tenancy = tenancy
+            lock.acquire()
+        except LockHeldError as error:
+            raise ReconcilerError([self._locked_error(error.status)]) from None
+        except BackendError as error:
+            raise ReconcilerError([self.unavailable("locked", error)]) from error
+        self._held_lock = lock
         try:
             yield
         except KeyboardInterrupt:
-            self._around.patience.leave()
+            self._context.deadline.begin_shutdown()
             raise
         finally:
-            self._tenancy = None
+            self._held_lock = None
             try:
-                tenancy.end()
-            except ChangedError:
+                lock.release()
+            except ConflictError:
                 pass  # it is another's by now
-            except RemoteError as error:
-                self._left = self._not_let_go(error, tenancy.until)
+            except BackendError as error:
+                self._release_failure = self._not_released_warning(error, lock.expires_at)
 
     @property
-    def left_behind(self) -> Diagnostic | None:
+    def release_failure(self) -> Diagnostic | None:
         """A warning where the lock could not be let go of."""
-        return self._left
+        return self._release_failure
 
-    def writer(self, me: Holder) -> Hold | None:
+    def current_owner(self, own: LockInfo) -> LockStatus | None:
         """Who else holds the lock, as far as that is known: whoever may read the state only need not see it."""
         try:
-            hold = hold_in(self._shelf.peek(self._lock), self._around.clock.now(), me.host)
-        except RemoteError:
+            status = parse_lock_status(
+                self._backend.peek(self._lock_name), self._context.clock.now(), own.host
+            )
+        except BackendError:
             return None
-        return None if hold.grip is Grip.FREE or hold.holder in (None, me) else hold
+        return None if status.state is LockHolderState.FREE or status.holder in (None, own) else status
 
-    def tidied(self, host: str) -> Hold:
+    def clear_stale_lock(self, host: str) -> LockStatus:
         """How the lock is held, seen from `host`. One that ran out is taken away. Raises ReconcilerError."""
         try:
-            hold = self._hold(host)
-            if hold.grip is Grip.FREE and hold.holder is not None:
-                self._shelf.write({self._lock: None}, "took away a lock that had run out")
-        except RemoteError as error:
-            raise ReconcilerError([self.unusable("looked at", error)]) from error
-        return hold
+            status = self._read_status(host)
+            if status.state is LockHolderState.FREE and status.holder is not None:
+                self._backend.write({self._lock_name: None}, "took away a lock that had run out")
+        except BackendError as error:
+            raise ReconcilerError([self.unavailable("looked at", error)]) from error
+        return status
 
-    def break_lock(self, seen: Hold, host: str) -> None:
+    def break_lock(self, expected: LockStatus, host: str) -> None:
         """Take the lock away from whoever holds it. Raises ReconcilerError where it is not held as it was `seen`: who
         renewed it in the meantime is at work."""
         try:
-            now = self._hold(host)
-            if now.grip is Grip.FREE:
+            current = self._read_status(host)
+            if current.state is LockHolderState.FREE:
                 return
-            if now != seen:
-                raise ReconcilerError([self._held(now)])
-            self._shelf.write(
-                {self._lock: None}, f"broke the lock of {now.holder or 'somebody without a name'}"
+            if current != expected:
+                raise ReconcilerError([self._locked_error(current)])
+            self._backend.write(
+                {self._lock_name: None}, f"broke the lock of {current.holder or 'somebody without a name'}"
             )
-        except ChangedError:
-            raise ReconcilerError([self._held(self._hold(host))]) from None
-        except RemoteError as error:
-            raise ReconcilerError([self.unusable("unlocked", error)]) from error
+        except ConflictError:
+            raise ReconcilerError([self._locked_error(self._read_status(host))]) from None
+        except BackendError as error:
+            raise ReconcilerError([self.unavailable("unlocked", error)]) from error
 
-    def open(self, state: State) -> RemoteSession:
+    def open(self, state: State) -> RemoteStateWriter:
         """Begin to write, with `state` as the next one. Nothing is written before `sync`. The lock must be held."""
-        if self._tenancy is None:
+        if self._held_lock is None:
             raise RuntimeError("the state is not locked")
-        self._session = RemoteSession(self._tenancy, self._name, state, self._around)
-        return self._session
+        self._writer = RemoteStateWriter(self._held_lock, self._name, state, self._context)
+        return self._writer
 
-    def tend(self) -> bool:
+    def renew_and_flush(self) -> bool:
         """Write what is due, renew the lock where it is time to, and look whether it is still held. Whether the run
         may go on.
 
         A write that fails is made again later, and so is a look. Without the lock nothing may be started: then
         somebody else may be at work.
         """
-        tenancy, session = self._tenancy, self._session
-        if tenancy is None:
+        lock, writer = self._held_lock, self._writer
+        if lock is None:
             return True
-        open_session = session if session is not None and session.is_open else None
+        open_writer = writer if writer is not None and writer.is_open else None
         # Whoever leaves starts nothing any more, and writes everything at the end.
-        if self._stopped_by is None and not self._around.patience.is_leaving:
+        if self._stop_reason is None and not self._context.deadline.shutting_down:
             try:
-                self._tend(tenancy, open_session)
-            except ChangedError as error:
-                self._stopped_by = self.unusable("written", error)
-            except RemoteError as error:
-                if tenancy.has_run_out:
-                    self._stopped_by = self._not_renewed(error)
-        return self._stopped_by is None or open_session is None
+                self._renew_and_flush(lock, open_writer)
+            except ConflictError as error:
+                self._stop_reason = self.unavailable("written", error)
+            except BackendError as error:
+                if lock.has_expired:
+                    self._stop_reason = self._not_renewed_error(error)
+        return self._stop_reason is None or open_writer is None
 
-    def _tend(self, tenancy: Tenancy, session: RemoteSession | None) -> None:
-        has_news = session is not None and session.has_news
-        if tenancy.is_due(with_news=has_news):
-            with self._around.patience.giving_way():
-                if session is not None:
-                    session.sync()  # also without news: how long the run may go on is reckoned from what stands there
+    def _renew_and_flush(self, lock: RemoteLock, writer: RemoteStateWriter | None) -> None:
+        has_changes = writer is not None and writer.has_changes
+        if lock.is_due(has_changes=has_changes):
+            with self._context.deadline.best_effort():
+                if writer is not None:
+                    writer.sync()  # also without news: how long the run may go on is reckoned from what stands there
                 else:
-                    tenancy.write({}, "still at work")
-        elif session is not None:
-            with self._around.patience.giving_way(_PATIENCE_OF_A_LOOK):
-                tenancy.look()
+                    lock.write({}, "still at work")
+        elif writer is not None:
+            with self._context.deadline.best_effort(_CHECK_TIMEOUT):
+                lock.check_ownership()
 
     @property
-    def rescues_first(self) -> bool:
+    def backup_first(self) -> bool:
         """Whether somebody wants to leave, and may not wait until the last write is through."""
-        return self._around.patience.is_leaving
+        return self._context.deadline.shutting_down
 
     @property
-    def stopped_by(self) -> Diagnostic | None:
+    def stop_reason(self) -> Diagnostic | None:
         """Why the run may not go on."""
-        return self._stopped_by
+        return self._stop_reason
 
-    def rescue(self, state: State, refuge: Path | None) -> Path | None:
+    def write_backup(self, state: State, fallback_dir: Path | None) -> Path | None:
         """Write a state to this machine: beside the project file, or else into `refuge`. Where it is then."""
-        folders = self._folders(refuge)
+        folders = self._backup_folders(fallback_dir)
         for folder in folders:
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-        return rescued(state, Path(self._name).name, folders)
+        return write_backup(state, Path(self._name).name, folders)
 
-    def rescued_states(self, refuge: Path | None) -> Iterator[tuple[Path, State]]:
+    def read_backups(self, fallback_dir: Path | None) -> Iterator[tuple[Path, State]]:
         """States that earlier runs rescued to this machine."""
-        return rescued_states(Path(self._name).name, self._folders(refuge))
+        return read_backups(Path(self._name).name, self._backup_folders(fallback_dir))
 
-    def _folders(self, refuge: Path | None) -> list[Path]:
-        return [each for each in (self._around.directory / ".reconciler", refuge) if each is not None]
+    def _backup_folders(self, fallback_dir: Path | None) -> list[Path]:
+        return [
+            folder for folder in (self._context.directory / ".reconciler", fallback_dir) if folder is not None
+        ]
 
-    def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
+    def write_failed(self, error: OSError, backup: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
         note = (
-            f"what this run did is written to `{rescued}`, for reference: nothing has to be done with it"
-            if rescued
+            f"what this run did is written to `{backup}`, for reference: nothing has to be done with it"
+            if backup
             else "it could not be written anywhere else"
         )
-        if isinstance(error, ChangedError):
-            lost = self.unusable("written", error)
-            return replace(lost, notes=(*lost.notes, note))
-        told = error.notes if isinstance(error, RemoteError) else ()
-        if self._tenancy is not None and self._around.patience.is_leaving:
-            note += f"; its lock is free by itself at {self._tenancy.until}"
+        if isinstance(error, ConflictError):
+            diagnostic = self.unavailable("written", error)
+            return replace(diagnostic, notes=(*diagnostic.notes, note))
+        notes = error.notes if isinstance(error, BackendError) else ()
+        if self._held_lock is not None and self._context.deadline.shutting_down:
+            note += f"; its lock is free by itself at {self._held_lock.expires_at}"
         return Diagnostic(
             "state-not-kept",
-            f"the state `{self._shown}` could not be written: {error}",
-            notes=(*told, note),
+            f"the state `{self._display_name}` could not be written: {error}",
+            notes=(*notes, note),
             help="see that it can be reached, and apply again: what exists is found and not made twice",
         )
 
-    def unusable(self, done: str, error: OSError) -> Diagnostic:
+    def unavailable(self, action: str, error: OSError) -> Diagnostic:
         """What to say where the state could not be `read`, `locked` or `written`."""
-        if isinstance(error, ChangedError):
+        if isinstance(error, ConflictError):
             return Diagnostic(
                 "lease-lost",
-                f"the state `{self._shown}` is another run's by now",
-                notes=self._successor(),
-                help=_LOOK_AGAIN,
+                f"the state `{self._display_name}` is another run's by now",
+                notes=self._describe_successor(),
+                help=_LOCK_LOST_ADVICE,
             )
         advice = (
-            error.advice if isinstance(error, RemoteError) else ""
+            error.advice if isinstance(error, BackendError) else ""
         ) or "see that it can be reached from here"
         return Diagnostic(
-            error.code if isinstance(error, RemoteError) else "state-unusable",
-            f"the state `{self._shown}` cannot be {done}: {error}",
-            notes=error.notes if isinstance(error, RemoteError) else (),
+            error.code if isinstance(error, BackendError) else "state-unusable",
+            f"the state `{self._display_name}` cannot be {action}: {error}",
+            notes=error.notes if isinstance(error, BackendError) else (),
             help=f"{advice}; then run again",
         )
 
-    def _hold(self, host: str) -> Hold:
-        return hold_in(self._shelf.read(self._lock)[self._lock], self._around.clock.now(), host)
+    def _read_status(self, host: str) -> LockStatus:
+        return parse_lock_status(
+            self._backend.read(self._lock_name)[self._lock_name], self._context.clock.now(), host
+        )
 
-    def _successor(self) -> tuple[str, ...]:
+    def _describe_successor(self) -> tuple[str, ...]:
         """Who has the lock now, if that can be known."""
         try:
-            hold = hold_in(self._shelf.peek(self._lock), self._around.clock.now(), "")
-        except RemoteError:
+            status = parse_lock_status(self._backend.peek(self._lock_name), self._context.clock.now(), "")
+        except BackendError:
             return ()
-        if hold.holder is None:
+        if status.holder is None:
             return ("its lock was broken or ran out, or somebody wrote it without one",)
-        if hold.holder == self._around.holder:
+        if status.holder == self._context.holder:
             return ("somebody put back an older version of it: the lock there is an earlier one of this run",)
-        return (f"it is held by {hold.holder}",)
+        return (f"it is held by {status.holder}",)
 
-    def _held(self, hold: Hold) -> Diagnostic:
-        by = f"it is held by {hold.holder}" if hold.holder else "its holder does not say who it is"
-        notes = (by, f"it is free again at {hold.until}, unless it is renewed") if hold.until else (by,)
+    def _locked_error(self, status: LockStatus) -> Diagnostic:
+        owner_note = (
+            f"it is held by {status.holder}" if status.holder else "its holder does not say who it is"
+        )
+        notes = (
+            (owner_note, f"it is free again at {status.expires_at}, unless it is renewed")
+            if status.expires_at
+            else (owner_note,)
+        )
         return Diagnostic(
             "locked",
-            f"another run is writing to the state `{self._shown}`",
+            f"another run is writing to the state `{self._display_name}`",
             notes=notes,
             help="wait for it to end and run again; the lock of a run that died runs out by itself, and"
             " `reconciler state unlock` breaks it before",
         )
 
-    def _not_renewed(self, error: RemoteError) -> Diagnostic:
+    def _not_renewed_error(self, error: BackendError) -> Diagnostic:
         return Diagnostic(
             "lease-lost",
-            f"the lock of the state `{self._shown}` ran out, since it could not be renewed: {error}",
+            f"the lock of the state `{self._display_name}` ran out, since it could not be renewed: {error}",
             notes=("another run may have taken it, so nothing new was started",),
-            help=_LOOK_AGAIN,
+            help=_LOCK_LOST_ADVICE,
         )
 
-    def _not_let_go(self, error: RemoteError, until: str) -> Diagnostic:
+    def _not_released_warning(self, error: BackendError, expires_at: str) -> Diagnostic:
         return Diagnostic(
             "lock-left",
-            f"the lock of the state `{self._shown}` could not be let go of: {error}",
+            f"the lock of the state `{self._display_name}` could not be let go of: {error}",
             severity=Severity.WARNING,
-            notes=(*error.notes, f"others have to wait until it is free by itself, at {until}"),
+            notes=(*error.notes, f"others have to wait until it is free by itself, at {expires_at}"),
             help="`reconciler state unlock` frees it before",
         )
 
-    def _flawed(self, code: str, what: str, error: Exception) -> Diagnostic:
+    def _invalid_state_error(self, code: str, problem: str, error: Exception) -> Diagnostic:
         if code == "state-newer":
             return Diagnostic(
                 code,
-                f"the state `{self._shown}` was written by a newer version of this program: {error}",
+                f"the state `{self._display_name}` was written by a newer version of this program: {error}",
                 help="use that version, here and wherever else this state is used",
             )
         return Diagnostic(
             code,
-            f"the state `{self._shown}` {what}: {error}",
+            f"the state `{self._display_name}` {problem}: {error}",
             notes=("a state is memory only: without it, entries are found again by their ids or names",),
             help="restore an earlier version of it, or delete it and plan again",
         )
 
 
-_LOOK_AGAIN = "see who is at work, then apply again: what exists is found and not made twice"
+_LOCK_LOST_ADVICE = "see who is at work, then apply again: what exists is found and not made twice"
 
 
-class RemoteSession:
+class RemoteStateWriter:
     """A state that is being written. What `remember` is given is durable after the next `sync`."""
 
-    def __init__(self, tenancy: Tenancy, name: str, state: State, surroundings: Surroundings) -> None:
-        self._tenancy = tenancy
+    def __init__(self, lock: RemoteLock, name: str, state: State, context: BackendContext) -> None:
+        self._lock = lock
         self._name = name
-        self._patience = surroundings.patience
-        self._clock = surroundings.clock
+        self._deadline = context.deadline
+        self._clock = context.clock
         self._records, self._removals = dict(state.records), dict(state.removals)
         self._base = replace(state, serial=state.serial + 1)
-        self.has_news = True
+        self.has_changes = True
         self.is_open = True
 
     @property
@@ -331,39 +345,39 @@ class RemoteSession:
         """The whole state as of now."""
         return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
-    def remember(self, entries: Iterable[Entry]) -> None:
+    def stage(self, entries: Iterable[JournalEntry]) -> None:
         """Keep records, or forget an address (None, or its removal), until the next `sync`."""
-        take_in(entries, self._records, self._removals)
-        self.has_news = True
+        apply_entries(entries, self._records, self._removals)
+        self.has_changes = True
 
     def sync(self) -> None:
         """Write everything now. Raises RemoteError."""
-        self._write(self._tenancy.write)
+        self._write(self._lock.write)
 
-    def settle(self, digests: Collection[str]) -> None:
+    def mark_applied(self, digests: Collection[str]) -> None:
         """Let the next state say that the reviewed plans of these digests are in effect."""
-        left = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
-        self._base = replace(self._base, reviewed=left)
+        pending = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
+        self._base = replace(self._base, reviewed=pending)
 
     def close(self) -> None:
         """Write everything for the last time. A place that does not answer is asked twice, unless somebody wants to
         leave: then this lets go of the lock in the same write. Raises RemoteError."""
         self.is_open = False
-        self._tenancy.stop_looking()
+        self._lock.stop_watching()
         self._base = replace(self._base, serial=self._base.serial + 1)
-        if self._patience.is_leaving:
-            self._write(self._tenancy.write_and_end)
+        if self._deadline.shutting_down:
+            self._write(self._lock.write_and_release)
             return
         try:
             self.sync()
-        except ChangedError:
+        except ConflictError:
             raise
-        except RemoteError:
-            if self._patience.pause(_PAUSE):
+        except BackendError:
+            if self._deadline.pause(_RETRY_PAUSE):
                 raise
             self.sync()
 
     def _write(self, write: Callable[[Mapping[str, bytes | None], str], None]) -> None:
         state = replace(self.state, written_at=self._clock.now())
-        write({self._name: encoded_state(state)}, f"serial {state.serial}, {len(state.records)} records")
-        self.has_news = False
+        write({self._name: encode_state(state)}, f"serial {state.serial}, {len(state.records)} records")
+        self.has_changes = False

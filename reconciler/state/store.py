@@ -9,17 +9,17 @@ from typing import Protocol
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.holder import Holder
-from reconciler.model.place import GitPlace, ObjectPlace
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import Record, State
-from reconciler.state.git import GitShelf
-from reconciler.state.journal import Entry
-from reconciler.state.lock import Hold
+from reconciler.model.state_location import GitBranch, ObjectKey
+from reconciler.state.backend import BackendContext
+from reconciler.state.git import GitBackend
+from reconciler.state.journal import JournalEntry
+from reconciler.state.lock import LockStatus
 from reconciler.state.remote import RemoteState
-from reconciler.state.shelf import Surroundings
 
 
-class Session(Protocol):
+class StateWriter(Protocol):
     """A state that is being written."""
 
     @property
@@ -30,14 +30,14 @@ class Session(Protocol):
     def state(self) -> State:
         """The whole state as of now."""
 
-    def remember(self, entries: Iterable[Entry]) -> None:
+    def stage(self, entries: Iterable[JournalEntry]) -> None:
         """Keep records, or forget an address (None, or its removal). A local file has them when this returns; a remote
         place has them after the next `sync`. Raises OSError."""
 
     def sync(self) -> None:
         """Make everything durable that was remembered. Raises OSError."""
 
-    def settle(self, digests: Collection[str]) -> None:
+    def mark_applied(self, digests: Collection[str]) -> None:
         """Let the next state say that the reviewed plans of these digests are in effect."""
 
     def close(self) -> None:
@@ -48,71 +48,71 @@ class Store(Protocol):
     """A place with a state and its lock. It is written only while the lock is held."""
 
     @property
-    def keeps_key(self) -> bool:
+    def can_store_key(self) -> bool:
         """Whether a key of fingerprints may stand beside the state."""
 
     @property
-    def shown_as(self) -> str:
+    def display_name(self) -> str:
         """The place as people know it, without credentials."""
 
     def read(self) -> State | None:
         """The state as it is now; None where there is none. Takes no lock, writes nothing. Raises ReconcilerError."""
 
-    def key(self) -> bytes | None:
+    def read_key(self) -> bytes | None:
         """The key of the fingerprints; None where there is none. Raises ReconcilerError."""
 
-    def keep_key(self, key: bytes) -> None:
+    def write_key(self, key: bytes) -> None:
         """Write the key, where one may be kept. Raises ReconcilerError."""
 
-    def open(self, state: State) -> Session:
+    def open(self, state: State) -> StateWriter:
         """Begin to write, with `state` as the next one. Raises ReconcilerError."""
 
-    def tend(self) -> bool:
+    def renew_and_flush(self) -> bool:
         """Write what is due at a remote place. To be called often, by the thread that writes. Whether it may go on."""
 
     @property
-    def stopped_by(self) -> Diagnostic | None:
+    def stop_reason(self) -> Diagnostic | None:
         """Why it may not go on."""
 
     @property
-    def rescues_first(self) -> bool:
+    def backup_first(self) -> bool:
         """Whether a state is to be rescued before its last write, which may take longer than there is time."""
 
-    def rescue(self, state: State, refuge: Path | None) -> Path | None:
+    def write_backup(self, state: State, fallback_dir: Path | None) -> Path | None:
         """Write a state where it can be written. Where it is then; None where that is nowhere."""
 
-    def rescued_states(self, refuge: Path | None) -> Iterable[tuple[Path, State]]:
+    def read_backups(self, fallback_dir: Path | None) -> Iterable[tuple[Path, State]]:
         """States that earlier runs rescued to where `rescue` writes them, as far as they can be read."""
 
-    def not_kept(self, error: OSError, rescued: Path | None) -> Diagnostic:
+    def write_failed(self, error: OSError, backup: Path | None) -> Diagnostic:
         """What to say where a run could not write down at its end what it did."""
 
-    def unusable(self, done: str, error: OSError) -> Diagnostic:
+    def unavailable(self, action: str, error: OSError) -> Diagnostic:
         """What to say where the state could not be `read` or `written`."""
 
-    def locked(self, holder: Holder) -> AbstractContextManager[None]:
+    def hold_lock(self, holder: LockInfo) -> AbstractContextManager[None]:
         """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
 
     @property
-    def left_behind(self) -> Diagnostic | None:
+    def release_failure(self) -> Diagnostic | None:
         """A warning where the lock could not be let go of. Known once it was held."""
 
-    def writer(self, me: Holder) -> Hold | None:
+    def current_owner(self, own: LockInfo) -> LockStatus | None:
         """Who else held the lock when the state was read, if that is known without taking it. Writes nothing."""
 
-    def tidied(self, host: str) -> Hold:
+    def clear_stale_lock(self, host: str) -> LockStatus:
         """How the lock is held, seen from `host`. What a dead holder left of a free one is removed.
         Raises ReconcilerError."""
 
-    def break_lock(self, seen: Hold, host: str) -> None:
+    def break_lock(self, expected: LockStatus, host: str) -> None:
         """Take the lock away from whoever holds it. Raises ReconcilerError where it is not held as it was `seen`."""
 
 
-def remote_store(place: GitPlace | ObjectPlace, name: str, surroundings: Surroundings) -> Store:
+def build_remote_store(location: GitBranch | ObjectKey, name: str, context: BackendContext) -> Store:
     """The state of a project at a remote place. In a branch, which several projects may share, its file has this
     `name`. Nothing is reached yet. Raises ReconcilerError where a library is missing."""
-    if isinstance(place, GitPlace):
-        return RemoteState(GitShelf(place, surroundings), name, str(place), surroundings)
-    from reconciler.state.object import ObjectShelf
+    if isinstance(location, GitBranch):
+        return RemoteState(GitBackend(location, context), name, str(location), context)
+    from reconciler.state.object import ObjectBackend
 
-    return RemoteState(ObjectShelf(place, surroundings), place.key, str(place), surroundings)
+    return RemoteState(ObjectBackend(location, context), location.key, str(location), context)

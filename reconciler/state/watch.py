@@ -11,64 +11,64 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.model.clock import Clock
-from reconciler.state.patience import GLANCE, Patience
-from reconciler.state.shelf import RemoteError
+from reconciler.runtime.deadline import SIGNAL_POLL_INTERVAL, ShutdownDeadline
+from reconciler.state.backend import BackendError
 
-LOOK = 4.0
+POLL_INTERVAL = 4.0
 """Seconds from one look to the next. Whoever breaks a lock is told that its holder notices within some seconds."""
-LONGEST_PAUSE = 30.0
+MAX_POLL_INTERVAL = 30.0
 """Seconds between looks at a place that does not answer."""
-_PATIENCE = 10.0
-_MOMENT = 0.3
+_POLL_TIMEOUT = 10.0
+_JOIN_TIMEOUT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """What a look saw: a stamp, and what the one who asked for it knew by then."""
 
-    stamp: str
-    known: str
+    version: str
+    known_version: str
 
 
-class Watch:
+class LockWatcher:
     """Begun, asked and ended by one thread. `look` is called in others, never twice at the same time."""
 
-    def __init__(self, look: Callable[[Patience], str], clock: Clock) -> None:
-        self._look = look
+    def __init__(self, read_version: Callable[[ShutdownDeadline], str], clock: Clock) -> None:
+        self._read_version = read_version
         self._clock = clock
-        self._over = threading.Event()
-        self._patience = Patience(clock, self._over)
-        self._seen: queue.SimpleQueue[Sight | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._deadline = ShutdownDeadline(clock, self._stop)
+        self._observations: queue.SimpleQueue[Observation | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._last = clock.monotonic()
-        self._pause = LOOK
+        self._last_poll = clock.monotonic()
+        self._interval = POLL_INTERVAL
 
-    def glance(self, known: str) -> Sight | None:
+    def poll(self, known_version: str) -> Observation | None:
         """What a look saw that has ended since the last glance. Begins the next one when it is time to."""
-        sight = None
-        if self._thread is not None and not self._seen.empty():
-            sight, self._thread = self._seen.get(), None
-            self._last = self._clock.monotonic()
-            self._pause = LOOK if sight else min(2 * self._pause, LONGEST_PAUSE)
-        elif self._thread is None and self._clock.monotonic() - self._last >= self._pause:
-            self._thread = threading.Thread(target=self._run, args=(known,), daemon=True)
+        observation = None
+        if self._thread is not None and not self._observations.empty():
+            observation, self._thread = self._observations.get(), None
+            self._last_poll = self._clock.monotonic()
+            self._interval = POLL_INTERVAL if observation else min(2 * self._interval, MAX_POLL_INTERVAL)
+        elif self._thread is None and self._clock.monotonic() - self._last_poll >= self._interval:
+            self._thread = threading.Thread(target=self._run, args=(known_version,), daemon=True)
             self._thread.start()
-        return sight
+        return observation
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Look no more. A look that is under way gets a moment to end in order, and is given up then."""
-        if self._thread is not None and not self._over.is_set():
-            self._thread.join(_MOMENT)
-        self._over.set()
+        if self._thread is not None and not self._stop.is_set():
+            self._thread.join(_JOIN_TIMEOUT)
+        self._stop.set()
         if self._thread is not None:
-            self._thread.join(10 * GLANCE)
+            self._thread.join(10 * SIGNAL_POLL_INTERVAL)
 
-    def _run(self, known: str) -> None:
-        sight = None
+    def _run(self, known_version: str) -> None:
+        observation = None
         try:
-            with self._patience.giving_way(_PATIENCE):
-                sight = Sight(self._look(self._patience), known)
-        except RemoteError:
+            with self._deadline.best_effort(_POLL_TIMEOUT):
+                observation = Observation(self._read_version(self._deadline), known_version)
+        except BackendError:
             pass  # it is no reason to stop while the lease lasts
         finally:
-            self._seen.put(sight)
+            self._observations.put(observation)

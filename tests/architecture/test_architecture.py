@@ -33,11 +33,11 @@ def test_an_upward_import_breaks_the_contracts(tmp_path: Path) -> None:
 
 def test_a_library_outside_its_layer_breaks_the_contracts(tmp_path: Path) -> None:
     _copy_project(tmp_path)
-    offender = tmp_path / "reconciler" / "engine" / "bind.py"
+    offender = tmp_path / "reconciler" / "planning" / "match.py"
     offender.write_text(offender.read_text() + "\nimport requests\n")
     code, report = _lint(tmp_path)
     assert code == 1
-    assert "requests stays in reconciler.api BROKEN" in report
+    assert "requests stays in reconciler.api and reconciler.runtime.http BROKEN" in report
 
 
 def _copy_project(to: Path) -> None:
@@ -100,7 +100,8 @@ def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
     assert revealing == {"api/body.py", "api/transport.py", "secrets/fingerprint.py"}
 
 
-def test_nothing_below_the_command_line_prints_or_reads_its_surroundings() -> None:
+def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> None:
+    """Only the system clock, which the command line hands down, asks the computer for the time."""
     forbidden = re.compile(
         r"(?<![.\w])print\(|\bsys\.exit\(|\bos\.environ\b|\bos\.getenv\(|\btime\.(time|sleep|monotonic)\("
     )
@@ -109,4 +110,4 @@ def test_nothing_below_the_command_line_prints_or_reads_its_surroundings() -> No
         for source in SOURCES
         if source.relative_to(PACKAGE).parts[0] != "cli" and forbidden.search(source.read_text())
     }
-    assert offenders == set()
+    assert offenders == {"runtime/clock.py"}

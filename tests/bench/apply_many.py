@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from plan_many import COMMAND, plant, served, write_project
+from plan_many import COMMAND, create_account, serve, write_project
 
 IN_SERIES = 6  # account and two lists, when planning and when checking
 WORKERS = (1, 4, 8, 16)
@@ -53,10 +53,10 @@ def main() -> None:
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     latency = float(sys.argv[2]) if len(sys.argv) > 2 else 150
     for workers in WORKERS:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            write_project(folder, pairs, plant(folder / "account.sqlite", 0))
-            with served(folder / "account.sqlite", "--latency", f"{latency:g}ms") as url:
+        with tempfile.TemporaryDirectory() as directory:
+            folder = Path(directory)
+            write_project(folder, pairs, create_account(folder / "account.sqlite", 0))
+            with serve(folder / "account.sqlite", "--latency", f"{latency:g}ms") as url:
                 run, wall, cpu = run_apply(folder, url, workers)
             divided = run["requests"] - IN_SERIES
             ideal = (IN_SERIES + divided / workers) * latency / 1000

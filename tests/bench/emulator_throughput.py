@@ -34,7 +34,7 @@ HEADERS = {
 MIX = [("list", 5), ("get", 60), ("patch", 25), ("post", 10)]
 
 
-def seed(destinations: int) -> Seed:
+def build_seed(destinations: int) -> Seed:
     """An account of so many groups, each with a destination."""
     config = {
         "host": "acme.example",
@@ -56,52 +56,54 @@ def run_server(database: str, destinations: int, ready: Any) -> None:
     """The process of the emulator."""
     app = create_app(database, clock=lambda: datetime.now(UTC))
     began = time.perf_counter()
-    app.plant(seed(destinations))
-    planted = time.perf_counter() - began
-    serve(app, on_ready=lambda url: ready.put((url, planted)))
+    app.load_seed(build_seed(destinations))
+    load_seconds = time.perf_counter() - began
+    serve(app, on_ready=lambda url: ready.put((url, load_seconds)))
 
 
 def run_client(port: int, requests: int, destinations: int, number: int, results: Any) -> None:
     """One client with one connection: a mix of requests, one after the other."""
-    chance = random.Random(number)
+    rng = random.Random(number)
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    kinds = chance.choices([kind for kind, _ in MIX], [weight for _, weight in MIX], k=requests)
-    took: dict[str, list[float]] = defaultdict(list)
+    kinds = rng.choices([kind for kind, _ in MIX], [weight for _, weight in MIX], k=requests)
+    durations: dict[str, list[float]] = defaultdict(list)
     for count, kind in enumerate(kinds):
-        method, path, body = request(kind, chance, destinations, f"{number} {count}")
+        method, path, body = choose_request(kind, rng, destinations, f"{number} {count}")
         began = time.perf_counter()
         connection.request(method, path, body, HEADERS)
         answer = connection.getresponse()
         answer.read()
-        took[kind].append(time.perf_counter() - began)
+        durations[kind].append(time.perf_counter() - began)
         if answer.status >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status}")
-    results.put(dict(took))
+    results.put(dict(durations))
 
 
-def request(kind: str, chance: random.Random, destinations: int, name: str) -> tuple[str, str, str | None]:
+def choose_request(
+    kind: str, rng: random.Random, destinations: int, name: str
+) -> tuple[str, str, str | None]:
     """Method, path and body."""
-    some = f"group_{chance.randrange(destinations)}"
+    group_id = f"group_{rng.randrange(destinations)}"
     match kind:
         case "list":
-            skip = chance.randrange(0, destinations, 100)
+            skip = rng.randrange(0, destinations, 100)
             cursor = urlsafe_b64encode(b'{"skip":%d}' % skip).decode().rstrip("=")
             return "GET", f"/v1/destinations?limit=100&cursor={cursor}", None
         case "get":
-            return "GET", f"/v1/destinations/{some}", None
+            return "GET", f"/v1/destinations/{group_id}", None
         case "patch":
             body = {"config": {"database": name}, "run_setup_tests": False}
-            return "PATCH", f"/v1/destinations/{some}", json.dumps(body)
+            return "PATCH", f"/v1/destinations/{group_id}", json.dumps(body)
     return "POST", "/v1/groups", json.dumps({"name": name})
 
 
-def memory(process_id: int) -> float:
+def read_memory(process_id: int) -> float:
     """Resident MiB of a process."""
     pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
-def percentile(durations: Sequence[float], share: float) -> float:
+def compute_percentile(durations: Sequence[float], share: float) -> float:
     """Milliseconds."""
     return sorted(durations)[min(int(len(durations) * share), len(durations) - 1)] * 1000
 
@@ -119,39 +121,41 @@ def main() -> None:
     ready, results = spawn.Queue(), spawn.Queue()
     server = spawn.Process(target=run_server, args=(options.db, options.destinations, ready), daemon=True)
     server.start()
-    url, planted = ready.get()
+    url, load_seconds = ready.get()
     port = int(url.rsplit(":", 1)[1].split("/")[0])
     print(
-        f"{os.cpu_count()} cores, {options.destinations:,} destinations planted in {planted:.1f} s, {options.db}"
+        f"{os.cpu_count()} cores, {options.destinations:,} destinations planted in {load_seconds:.1f} s, {options.db}"
     )
-    print(f"memory before {memory(server.pid or 0):.0f} MiB")
+    print(f"memory before {read_memory(server.pid or 0):.0f} MiB")
     share = options.requests // options.rounds // options.clients
     for number in range(options.rounds):
         clients = [
             spawn.Process(
-                target=run_client, args=(port, share, options.destinations, number * 100 + each, results)
+                target=run_client,
+                args=(port, share, options.destinations, number * 100 + client_number, results),
             )
-            for each in range(options.clients)
+            for client_number in range(options.clients)
         ]
         for client in clients:
             client.start()
-        took: dict[str, list[float]] = defaultdict(list)
+        durations_by_kind: dict[str, list[float]] = defaultdict(list)
         for _ in clients:
             for kind, durations in results.get().items():
-                took[kind] += durations
+                durations_by_kind[kind] += durations
         for client in clients:
             client.join()
         # Clients run side by side: what they took together, shared out.
-        spent = sum(map(sum, took.values())) / options.clients
-        done = sum(map(len, took.values()))
+        spent = sum(map(sum, durations_by_kind.values())) / options.clients
+        done = sum(map(len, durations_by_kind.values()))
         print(
-            f"round {number + 1}: {done:,} requests, {done / spent:,.0f}/s, memory {memory(server.pid or 0):.0f} MiB"
+            f"round {number + 1}: {done:,} requests, {done / spent:,.0f}/s,"
+            f" memory {read_memory(server.pid or 0):.0f} MiB"
         )
-    for kind, durations in sorted(took.items()):
-        told = ", ".join(
-            f"p{share:g} {percentile(durations, share / 100):.1f} ms" for share in (50, 95, 99, 99.9)
+    for kind, durations in sorted(durations_by_kind.items()):
+        percentiles = ", ".join(
+            f"p{share:g} {compute_percentile(durations, share / 100):.1f} ms" for share in (50, 95, 99, 99.9)
         )
-        print(f"  {kind:<6} {len(durations):>7,}  {told}")
+        print(f"  {kind:<6} {len(durations):>7,}  {percentiles}")
     server.terminate()
 
 

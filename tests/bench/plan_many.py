@@ -31,7 +31,7 @@ ENTRY = """\
 """
 
 
-def plant(database: Path, pairs: int) -> str:
+def create_account(database: Path, pairs: int) -> str:
     """An account with so many pairs as the specs declare them; its id."""
     app = create_app(database, clock=lambda: datetime.now(UTC))
     for number in range(pairs):
@@ -81,7 +81,7 @@ def run_plan(folder: Path, url: str) -> tuple[dict[str, object], float, float, f
 
 
 @contextmanager
-def served(database: Path, *options: str) -> Iterator[str]:
+def serve(database: Path, *options: str) -> Iterator[str]:
     """The address of an account that another process serves."""
     server = subprocess.Popen(
         [str(COMMAND), "emulate", "--port", "0", "--db", str(database), *options],
@@ -104,10 +104,10 @@ def served(database: Path, *options: str) -> Iterator[str]:
 def main() -> None:
     """Plant, serve, plan twice for each size."""
     for pairs in [int(each) for each in sys.argv[1:]] or [1_000, 5_000]:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            write_project(folder, pairs, plant(folder / "account.sqlite", pairs))
-            with served(folder / "account.sqlite") as url:
+        with tempfile.TemporaryDirectory() as directory:
+            folder = Path(directory)
+            write_project(folder, pairs, create_account(folder / "account.sqlite", pairs))
+            with serve(folder / "account.sqlite") as url:
                 for _ in range(2):
                     document, cpu, wall, memory = run_plan(folder, url)
                     expected = 1 + 2 * ceil(pairs / 1000) + pairs

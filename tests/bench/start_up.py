@@ -14,7 +14,7 @@ from pathlib import Path
 COMMANDS = (["--help"], ["--version"], ["plan", "--help"], ["explain", "unauthorized"], ["validate"])
 
 
-def cpu_milliseconds(arguments: list[str]) -> float:
+def measure_cpu(arguments: list[str]) -> float:
     """User and system time of one run of the command, as the kernel accounts it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
@@ -29,8 +29,8 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     print(f"CPU milliseconds of {runs} runs after one warm-up")
     for arguments in COMMANDS:
-        cpu_milliseconds(arguments)
-        times = [cpu_milliseconds(arguments) for _ in range(runs)]
+        measure_cpu(arguments)
+        times = [measure_cpu(arguments) for _ in range(runs)]
         shown = " ".join(arguments)
         print(
             f"{shown:24} min {min(times):5.0f}  median {statistics.median(times):5.0f}  max {max(times):5.0f}"

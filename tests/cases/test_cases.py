@@ -13,29 +13,29 @@ from typing import Any
 
 import pytest
 from case_files import Case, read_cases
-from codes_elsewhere import CODES_ELSEWHERE
-from harness import Fivetran, Project, credentials, fivetran
+from cli_harness import EmulatedFivetran, Project, build_credentials, serve_fivetran
+from codes_tested_elsewhere import CODES_TESTED_ELSEWHERE
 from jsonschema import Draft202012Validator
 
 from reconciler.emulator.seed import Seed
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.operations.schema import schema_of
+from reconciler.operations.schema import build_schema
+from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
-from reconciler.spec.tree import plain
 
 CASES = read_cases()
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(account: bytes | None) -> Iterator[Fivetran | None]:
+def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
     """A Fivetran with what a case says about it; none where it says nothing."""
     if account is None:
         yield None
         return
-    with fivetran() as server:
-        server.app.plant(Seed.model_validate(plain(parse(account.decode(), "account.yaml"))))
+    with serve_fivetran() as server:
+        server.app.load_seed(Seed.model_validate(to_plain(parse(account.decode(), "account.yaml"))))
         yield server
 
 
@@ -43,7 +43,7 @@ def running(account: bytes | None) -> Iterator[Fivetran | None]:
 def test_case(case: Case, project: Project) -> None:
     write(case, project.folder)
     with running(case.account) as server:
-        environ = {**(credentials(server.url) if server else {}), **case.environ}
+        environ = {**(build_credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
     between = "\n" if case.exit == 0 and case.expected else ""  # an empty line, before the result
@@ -63,13 +63,13 @@ def write(case: Case, folder: Path) -> None:
 
 @cache
 def validator(kind: str) -> Draft202012Validator:
-    return Draft202012Validator(schema_of(kind))
+    return Draft202012Validator(build_schema(kind))
 
 
 def fits(name: str, data: bytes) -> bool | None:
     """Whether a file fits its schema; None where there is no data to compare."""
     try:
-        content: Any = plain(parse(data.decode(), name))
+        content: Any = to_plain(parse(data.decode(), name))
     except (ReconcilerError, UnicodeDecodeError):
         return None
     return validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
@@ -94,13 +94,13 @@ def test_there_are_enough_cases_and_each_is_there_once() -> None:
 def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
     in_cases = {code for case in CASES for code in case.codes}
     assert in_cases - set(EXPLANATIONS) == set()
-    assert in_cases & set(CODES_ELSEWHERE) == set()
-    assert set(EXPLANATIONS) - in_cases == set(CODES_ELSEWHERE)
+    assert in_cases & set(CODES_TESTED_ELSEWHERE) == set()
+    assert set(EXPLANATIONS) - in_cases == set(CODES_TESTED_ELSEWHERE)
 
 
-@pytest.mark.parametrize("code", sorted(CODES_ELSEWHERE))
+@pytest.mark.parametrize("code", sorted(CODES_TESTED_ELSEWHERE))
 def test_the_test_elsewhere_exists_and_is_about_the_code(code: str) -> None:
-    file, _, name = CODES_ELSEWHERE[code].partition("::")
+    file, _, name = CODES_TESTED_ELSEWHERE[code].partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
     tests = [
         node

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 import tfcmt
-from harness import Fivetran, Project
-from terraform_plan_schema import violations
+from cli_harness import EmulatedFivetran, Project
+from terraform_plan_schema import find_violations
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
+from reconciler.emulator.switches import Behaviour
 
 FOLDER = Path(__file__).parent / "plans"
 ENVIRON = {"ORDERS_KEY": "key-one", "ORDERS_PASSPHRASE": "phrase-one", "EVENTS_KEY": "json-one"}
@@ -76,7 +76,7 @@ LAKE = """\
 class Scene:
     """A project and its account, on the way to the plan that is shown."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         self.environ = dict(ENVIRON)
         self.options: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Scene:
 
     def applied(self) -> Scene:
         """Everything that the specs say is in effect."""
-        result = self.project.against(
+        result = self.project.run_against(
             self.server,
             "apply",
             "--auto-approve",
@@ -108,12 +108,12 @@ class Scene:
 
     def id(self, name: str) -> str:
         """The id of a group."""
-        [id] = self.server.app.dashboard.group_ids(name)
+        [id] = self.server.app.dashboard.find_group_ids(name)
         return id
 
     def plan(self, form: str) -> str:
         """What the program says, without durations."""
-        told = self.project.against(
+        told = self.project.run_against(
             self.server, "plan", "-q", "--format", form, *self.options, environ=self.environ
         )
         text = told.stdout + (f"\n{told.stderr}" if told.stderr and form in {"text", "terraform"} else "")
@@ -254,7 +254,7 @@ SCENES: dict[str, Callable[[Scene], None]] = {
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: Fivetran) -> None:
+def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: EmulatedFivetran) -> None:
     scene = Scene(project, server)
     SCENES[name](scene)
     shown = {form: scene.plan(form) for form in FORMS}
@@ -278,7 +278,7 @@ def agreed(name: str, extension: str) -> str:
 
 @pytest.mark.parametrize("name", SCENES)
 def test_a_plan_that_was_agreed_is_one_for_readers_of_terraforms(name: str) -> None:
-    assert violations(json.loads(agreed(name, "tf.json"))) == []
+    assert find_violations(json.loads(agreed(name, "tf.json"))) == []
 
 
 FATES = {
@@ -297,11 +297,11 @@ def test_tfcmt_reads_every_plan_that_was_agreed(name: str) -> None:
     refused = bool(document["blockers"])
     counts = document["counts"]
     destroys = bool(counts["delete"] or counts["replace"])
-    own = tfcmt.read(agreed(name, "txt"))
+    own = tfcmt.parse_log(agreed(name, "txt"))
     assert (own.failed, own.destroys, own.without_changes) == (False, destroys, not document["changes"])
     assert not any(own.resources.values())
     assert own.diff == ""
-    words = tfcmt.read(agreed(name, "tf.txt"))
+    words = tfcmt.parse_log(agreed(name, "tf.txt"))
     counts["adopt"] += sum("not-remembered" in each["reasons"] for each in document["changes"])
     assert words.failed is False or refused
     assert words.destroys is destroys
@@ -309,4 +309,4 @@ def test_tfcmt_reads_every_plan_that_was_agreed(name: str) -> None:
         fate: counts[action] for action, fate in FATES.items()
     }
     assert bool(words.diff) is (sum(counts[each] for each in (*FATES, "forget")) > 0)
-    assert bool(words.outside) is (name in {"drift", "conflict", "gone", "mixed"})
+    assert bool(words.drift) is (name in {"drift", "conflict", "gone", "mixed"})

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from harness import Fivetran, Project, Result
-from packages import install
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from plugin_packages import install_package
 
 from reconciler.policy.rules import RULES
 
@@ -67,16 +67,18 @@ def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             def __init__(self, settings):
                 self.keys = settings["keys"]
 
-            def of_entry(self, entry):
+            def check_entry(self, entry):
                 if entry.key in self.keys and entry.value("region") != "GCP_EUROPE_WEST3":
-                    yield Violation("moved while it is frozen", entry.address_of("region"), "region")
+                    yield Violation("moved while it is frozen", entry.get_address("region"), "region")
 
-            def of_plan(self, proposal):
-                for change in proposal.plan.effective:
+            def check_plan(self, plan_view):
+                for change in plan_view.plan.effective:
                     if change.address.key in self.keys:
                         yield Violation(f"{change.action} while it is frozen", change.address, help="wait")
         """
-    install(path / "site", monkeypatch, "acme_freeze", "reconciler.policies", "freeze = Freeze", code=code)
+    install_package(
+        path / "site", monkeypatch, "acme_freeze", "reconciler.policies", "freeze = Freeze", code=code
+    )
 
 
 def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,11 +90,13 @@ def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             def __init__(self, settings):
                 self.prices = settings
 
-            def of_entry(self, entry):
+            def check_entry(self, entry):
                 self.prices[entry.value("region")]
                 return ()
         """
-    install(path / "site", monkeypatch, "acme_prices", "reconciler.policies", "prices = Prices", code=code)
+    install_package(
+        path / "site", monkeypatch, "acme_prices", "reconciler.policies", "prices = Prices", code=code
+    )
 
 
 SALES, STOCK = pair("sales_prod"), pair("stock_prod")
@@ -162,7 +166,7 @@ CASES = {
 class Scene:
     """A project with one policy and its account."""
 
-    def __init__(self, case: Case, project: Project, server: Fivetran) -> None:
+    def __init__(self, case: Case, project: Project, server: EmulatedFivetran) -> None:
         self.case, self.project, self.server = case, project, server
 
     def declare(self, pairs: str, policy: str = "", removed: tuple[str, ...] = ()) -> None:
@@ -172,12 +176,14 @@ class Scene:
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {account}\nspecs: ['groups/*.yaml']\nlimits: {{deletes: 9}}\n{policies}",
         )
-        ids = {key: self.server.app.dashboard.group_ids(key.replace("_", " ").title())[0] for key in removed}
+        ids = {
+            key: self.server.app.dashboard.find_group_ids(key.replace("_", " ").title())[0] for key in removed
+        }
         stones = "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items())
-        self.project.groups(pairs + (f"removed:\n{stones}" if stones else ""))
+        self.project.write_groups(pairs + (f"removed:\n{stones}" if stones else ""))
 
-    def run(self, *command: str) -> Result:
-        return self.project.against(self.server, *command)
+    def run(self, *command: str) -> CommandResult:
+        return self.project.run_against(self.server, *command)
 
     def begin(self) -> None:
         """What was there before there was a policy."""
@@ -194,7 +200,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def scene(
-    name: str, project: Project, server: Fivetran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, project: Project, server: EmulatedFivetran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Scene:
     CASES[name].prepare(tmp_path, monkeypatch)
     made = Scene(CASES[name], project, server)
@@ -202,7 +208,7 @@ def scene(
     return made
 
 
-def agreed(name: str, what: str, result: Result) -> None:
+def agreed(name: str, what: str, result: CommandResult) -> None:
     text = re.sub(
         r"in \d+\.\d s", "in 0.0 s", result.stdout + (f"\n{result.stderr}" if result.stderr else "")
     )

@@ -6,13 +6,13 @@ import errno
 import os
 
 import pytest
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
-from reconciler.api.errors import Conflict, Exchange, NotFound, Redirected, Unsendable
+from reconciler.api.errors import Conflict, Exchange, InvalidRequestError, NotFound, Redirected
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.engine.failure import explain_deletion
 from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import Action, Change
+from reconciler.planning.errors import explain_deletion
 
 PAIR = """\
   orders:
@@ -25,13 +25,13 @@ SECRETS = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIR)
+    project.write_groups(PAIR)
     return project
 
 
@@ -44,9 +44,11 @@ def orders(project: Project, server: Fivetran) -> Project:
         ("GET /v1/groups not-json", "unintelligible-answer"),
     ],
 )
-def test_a_plan_says_what_the_answer_means(orders: Project, server: Fivetran, fault: str, code: str) -> None:
+def test_a_plan_says_what_the_answer_means(
+    orders: Project, server: EmulatedFivetran, fault: str, code: str
+) -> None:
     server.app.faults.add(parse_fault(fault))
-    result = orders.against(server, "plan", environ=SECRETS)
+    result = orders.run_against(server, "plan", environ=SECRETS)
     assert result.exit == 1
     assert f"error[{code}]: " in result.stderr
     assert "= help: " in result.stderr
@@ -54,10 +56,15 @@ def test_a_plan_says_what_the_answer_means(orders: Project, server: Fivetran, fa
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(NotFound, "not-found"), (Conflict, "conflict"), (Redirected, "redirected"), (Unsendable, "unsendable")],
+    [
+        (NotFound, "not-found"),
+        (Conflict, "conflict"),
+        (Redirected, "redirected"),
+        (InvalidRequestError, "unsendable"),
+    ],
 )
 def test_a_deletion_that_did_not_work_says_why(
-    error: type[NotFound | Conflict | Redirected | Unsendable], code: str
+    error: type[NotFound | Conflict | Redirected | InvalidRequestError], code: str
 ) -> None:
     change = Change(Address(DESTINATION, "orders"), Action.DELETE, id="decent_dropsy")
     told = explain_deletion(error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change)
@@ -67,27 +74,29 @@ def test_a_deletion_that_did_not_work_says_why(
 
 
 def test_tests_that_could_not_run_are_told_and_keep_the_destination(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 503"))
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
     assert "error[setup-tests-not-run]" in result.stdout + result.stderr
-    assert len(server.ids("destinations")) == 1
+    assert len(server.list_ids("destinations")) == 1
 
 
-def test_a_certificate_that_nobody_approved_waits_for_a_person(orders: Project, server: Fivetran) -> None:
+def test_a_certificate_that_nobody_approved_waits_for_a_person(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     server.app.dashboard.script_setup_tests(group_name="orders")
-    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
-    server.app.dashboard.present_certificate(destination=server.ids("destinations")[0])
-    orders.groups(PAIR.replace("orders.example", "orders-2.example"))
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    assert orders.run_against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
+    server.app.dashboard.present_certificate(destination=server.list_ids("destinations")[0])
+    orders.write_groups(PAIR.replace("orders.example", "orders-2.example"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 7
     assert "error[approval-needed]" in result.stdout + result.stderr
 
 
 def test_a_full_disk_in_the_middle_is_told_beside_what_was_done(
-    orders: Project, server: Fivetran, monkeypatch: pytest.MonkeyPatch
+    orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = os.fsync
 
@@ -97,7 +106,7 @@ def test_a_full_disk_in_the_middle_is_told_beside_what_was_done(
         really(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
     assert "error[not-remembered]" in result.stdout + result.stderr
     assert "No space left on device" in result.stdout + result.stderr

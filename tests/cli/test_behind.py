@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_folder import commit, git
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from git_repo import commit, run_git
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -35,7 +35,7 @@ Edit = Callable[["Team"], object]
 class Team:
     """Specs on `main`, a file for each entry, that are applied; and the branch `work` that left it there."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server, self.folder = project, server, project.folder
         project.write("specs/reconciler.yaml", SETTINGS.format(account=server.account_id))
         project.write("specs/profiles.yaml", PROFILES)
@@ -45,8 +45,8 @@ class Team:
         self.write("audit", "  audit: {}\n")
         commit(self.folder, "left-here")
         self.applied()
-        self.ids = {key: server.app.dashboard.group_ids(key)[0] for key in (*ENTRIES, "audit")}
-        git(self.folder, "checkout", "-q", "-b", "work")
+        self.ids = {key: server.app.dashboard.find_group_ids(key)[0] for key in (*ENTRIES, "audit")}
+        run_git(self.folder, "checkout", "-q", "-b", "work")
 
     def write(self, key: str, text: str) -> None:
         """The spec file of one entry."""
@@ -75,29 +75,29 @@ class Team:
 
     def on_main(self, edit: Edit, *, apply: bool = True) -> None:
         """Merge an edit into `main`, and have its pipeline apply it. The branch is where it was."""
-        git(self.folder, "checkout", "-q", "main")
+        run_git(self.folder, "checkout", "-q", "main")
         edit(self)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "--allow-empty", "-m", "merged by others")
+        run_git(self.folder, "add", "-A")
+        run_git(self.folder, "commit", "-q", "--allow-empty", "-m", "merged by others")
         if apply:
             self.applied()
-        git(self.folder, "checkout", "-q", "work")
+        run_git(self.folder, "checkout", "-q", "work")
 
     def on_branch(self, edit: Edit) -> None:
         """Commit an edit to the branch."""
         edit(self)
-        git(self.folder, "add", "-A")
-        git(self.folder, "commit", "-q", "--allow-empty", "-m", "work")
+        run_git(self.folder, "add", "-A")
+        run_git(self.folder, "commit", "-q", "--allow-empty", "-m", "work")
 
     def applied(self) -> None:
         """An apply of all that the work tree declares."""
         done = self.run("apply", "--auto-approve")
         assert done.exit == 0, done.stdout + done.stderr
 
-    def run(self, *arguments: str) -> Result:
-        return self.project.against(self.server, *arguments)
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments)
 
-    def since(self, command: str = "plan", *options: str, revision: str = "main") -> Result:
+    def since(self, command: str = "plan", *options: str, revision: str = "main") -> CommandResult:
         """A command for what changed since `main`."""
         return self.run(command, "--changed-since", revision, *options)
 
@@ -116,7 +116,7 @@ class Team:
     @property
     def account(self) -> dict[str, Any]:
         """All groups by name, with what is in them."""
-        content = self.server.app.written_down(show_secrets=True)
+        content = self.server.app.dump(show_secrets=True)
         return {group["name"]: group for group in content.get("groups", ())}
 
     @property
@@ -128,7 +128,7 @@ class Team:
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     return Team(project, server)
 
 
@@ -233,7 +233,7 @@ def test_what_only_others_changed_is_named_and_left_alone(team: Team, case: str,
     others = {address: each for address, each in remembered.items() if not address.endswith(".orders")}
     now = team.remembered
     assert {address: each for address, each in now.items() if not address.endswith(".orders")} == others
-    git(team.folder, "merge", "-q", "--no-edit", "main")
+    run_git(team.folder, "merge", "-q", "--no-edit", "main")
     merged = team.document()
     assert (merged["warnings"], merged["narrowed_to"]["is_behind"]) == ([], False)
     assert merged["changes"] == []
@@ -242,7 +242,7 @@ def test_what_only_others_changed_is_named_and_left_alone(team: Team, case: str,
 def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
     team.on_main(edits(declare("stock", "theirs"), declare("claims")))
     team.on_branch(OURS)
-    base = git(team.folder, "rev-parse", "left-here")[:12]
+    base = run_git(team.folder, "rev-parse", "left-here")[:12]
     message = f"1 of 7 groups changed since main at {base}, 2 left alone"
     result = team.since()
     assert f"· {message} · read" in result.stdout
@@ -284,7 +284,7 @@ def test_a_base_that_changed_no_entry_is_no_reason_to_warn(team: Team, edit: Edi
 
 def test_a_revision_that_the_branch_has_is_compared_as_it_is(team: Team) -> None:
     team.on_branch(OURS)
-    for revision in ("main", "left-here", "HEAD~1", git(team.folder, "rev-parse", "main")):
+    for revision in ("main", "left-here", "HEAD~1", run_git(team.folder, "rev-parse", "main")):
         result = team.since(revision=revision)
         assert f"· 1 of 6 groups changed since {revision} · read" in result.stdout
         assert result.stderr == ""
@@ -294,8 +294,8 @@ def test_the_merge_of_a_pull_request_is_not_behind(team: Team) -> None:
     """As GitHub makes it: a detached commit whose first parent is the base."""
     team.on_main(declare("stock", "theirs"))
     team.on_branch(OURS)
-    git(team.folder, "checkout", "-q", "--detach", "main")
-    git(team.folder, "merge", "-q", "--no-ff", "--no-edit", "work")
+    run_git(team.folder, "checkout", "-q", "--detach", "main")
+    run_git(team.folder, "merge", "-q", "--no-ff", "--no-edit", "work")
     for revision in ("HEAD^1", "main"):
         result = team.since(revision=revision)
         assert f"1 of 6 groups changed since {revision} · read" in result.stdout
@@ -491,13 +491,13 @@ def test_selectors_let_go_on_with_what_only_the_branch_changed(team: Team) -> No
     ],
 )
 def test_unfinished_work_of_others_is_named_and_left_to_them(team: Team, fault: str, is_known: bool) -> None:
-    git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "main")
     team.server.app.faults.add(parse_fault(fault))
     team.declare("stock", more=', time_zone_offset: "+2"')
     commit(team.folder, "theirs")
     assert team.run("apply", "--auto-approve").exit == 6
     team.server.app.faults.clear()
-    git(team.folder, "checkout", "-q", "work")
+    run_git(team.folder, "checkout", "-q", "work")
     team.on_branch(OURS)
     before, document = len(team.server.writes), team.document()
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
@@ -506,7 +506,7 @@ def test_unfinished_work_of_others_is_named_and_left_to_them(team: Team, fault: 
     assert "unfinished there: `stock`" in warning["notes"]
     assert team.since("apply", "--auto-approve").exit == 0
     assert {call.split("/")[3] for call in team.server.writes[before:]} == {team.ids["orders"]}
-    git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "main")
     assert (
         team.run("plan", "--changed-since", "main", "--format", "json").document["narrowed_to"]["unfinished"]
         == 1
@@ -515,13 +515,13 @@ def test_unfinished_work_of_others_is_named_and_left_to_them(team: Team, fault: 
 
 def test_unfinished_work_that_nobody_changed_is_still_in_scope(team: Team) -> None:
     team.server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 500"))
-    git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "main")
     team.declare("lake", "again", ", profile: eu")
     commit(team.folder, "lake")
     assert team.run("apply", "--auto-approve").exit == 6
     team.server.app.faults.clear()
-    git(team.folder, "checkout", "-q", "work")
-    git(team.folder, "merge", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "work")
+    run_git(team.folder, "merge", "-q", "main")
     team.on_main(declare("stock", "theirs"), apply=False)
     team.on_branch(OURS)
     assert team.scope() == {"lake", "orders"}
@@ -529,14 +529,14 @@ def test_unfinished_work_that_nobody_changed_is_still_in_scope(team: Team) -> No
 
 def test_a_removal_that_others_took_back_is_not_carried_out(team: Team) -> None:
     """It is in both from before, and `main` declares the entry again."""
-    git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "main")
     team.remove("stock")
     commit(team.folder, "removal")
     team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* status 500"))
     assert team.run("apply", "--auto-approve").exit == 6
     team.server.app.faults.clear()
-    git(team.folder, "checkout", "-q", "work")
-    git(team.folder, "merge", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "work")
+    run_git(team.folder, "merge", "-q", "main")
     team.on_main(declare("stock"), apply=False)
     team.on_branch(OURS)
     assert (team.scope(), left_alone(team.document())) == ({"orders"}, ["stock"])
@@ -545,13 +545,13 @@ def test_a_removal_that_others_took_back_is_not_carried_out(team: Team) -> None:
 
 
 def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(team: Team) -> None:
-    git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "main")
     team.remove("stock")
     commit(team.folder, "removal")
     team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* status 500"))
     assert team.run("apply", "--auto-approve").exit == 6
-    git(team.folder, "checkout", "-q", "work")
-    git(team.folder, "merge", "-q", "main")
+    run_git(team.folder, "checkout", "-q", "work")
+    run_git(team.folder, "merge", "-q", "main")
     team.on_main(drop("stock"), apply=False)
     team.on_branch(OURS)
     assert (team.scope(), left_alone(team.document())) == ({"orders"}, ["stock"]), "it is unfinished"
@@ -571,7 +571,7 @@ def test_dropping_a_removal_that_is_done_goes_with_anything(
     team: Team, theirs: Edit, ours: Edit, expected: Collection[str]
 ) -> None:
     team.on_main(remove("stock"))
-    git(team.folder, "merge", "-q", "main")
+    run_git(team.folder, "merge", "-q", "main")
     team.on_main(theirs)
     team.on_branch(edits(ours, OURS))
     assert team.scope() == expected
@@ -595,7 +595,7 @@ def test_what_others_protect_is_protected(team: Team) -> None:
 def test_an_old_move_of_the_branch_is_not_made_again(team: Team) -> None:
     """`was:` stands there from before, and `main` has moved the entry back since: a state follows `main`."""
     team.on_main(move("stock", "store"))
-    git(team.folder, "merge", "-q", "main")
+    run_git(team.folder, "merge", "-q", "main")
     team.on_main(move("store", "stock", "stock"))
     team.on_branch(OURS)
     for command in (
@@ -645,7 +645,7 @@ def test_a_merge_that_is_not_committed_yet_counts(team: Team) -> None:
     team.on_main(declare("stock", "theirs"))
     team.on_branch(edits(declare("stock", "ours"), OURS))
     assert team.since().exit == 1
-    git(team.folder, "merge", "-q", "--no-commit", "-s", "ours", "main")
+    run_git(team.folder, "merge", "-q", "--no-commit", "-s", "ours", "main")
     team.declare("stock", "both")
     assert team.scope() == {"orders", "stock"}
     assert team.document()["warnings"] == []
@@ -655,11 +655,11 @@ def test_branches_that_were_merged_crosswise(team: Team) -> None:
     """What differs from any of the merge bases counts as changed, on both sides."""
     team.on_main(declare("stock", "theirs"), apply=False)
     team.on_branch(declare("lake", "ours"))
-    main, work = git(team.folder, "rev-parse", "main"), git(team.folder, "rev-parse", "work")
-    git(team.folder, "merge", "-q", "--no-edit", main)
-    git(team.folder, "checkout", "-q", "main")
-    git(team.folder, "merge", "-q", "--no-edit", work)
-    git(team.folder, "checkout", "-q", "work")
+    main, work = run_git(team.folder, "rev-parse", "main"), run_git(team.folder, "rev-parse", "work")
+    run_git(team.folder, "merge", "-q", "--no-edit", main)
+    run_git(team.folder, "checkout", "-q", "main")
+    run_git(team.folder, "merge", "-q", "--no-edit", work)
+    run_git(team.folder, "checkout", "-q", "work")
     team.on_main(edits(declare("stock"), declare("sales", "theirs", ", profile: eu")))
     team.on_branch(OURS)
     document = team.document("--exclude", "stock")
@@ -671,7 +671,7 @@ def test_branches_that_were_merged_crosswise(team: Team) -> None:
 
 def clone(team: Team, *options: str) -> str:
     """Another clone of `work`; the project file in it."""
-    git(team.folder, "clone", "-q", "--branch", "work", *options, f"file://{team.folder}", "clone")
+    run_git(team.folder, "clone", "-q", "--branch", "work", *options, f"file://{team.folder}", "clone")
     return "clone/specs/reconciler.yaml"
 
 
@@ -688,13 +688,13 @@ def test_the_error_of_a_shallow_clone_says_what_to_fetch(team: Team) -> None:
     assert NO_BASE.format("origin/main") in result.stderr
     assert "= note: this clone is shallow: it has only the last commits" in result.stderr
     assert "`git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout" in result.stderr
-    git(team.folder / "clone", "fetch", "-q", "--unshallow")
+    run_git(team.folder / "clone", "fetch", "-q", "--unshallow")
     assert "1 of 6 groups changed" in team.since("plan", "--project", project, revision="origin/main").stdout
 
 
 def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
     team.on_branch(OURS)
-    git(team.folder, "checkout", "-q", "--orphan", "alone")
+    run_git(team.folder, "checkout", "-q", "--orphan", "alone")
     result = team.since()
     assert result.exit == 1
     assert "error[no-merge-base]: the branch of this work tree has no commit yet" in result.stderr
@@ -714,7 +714,7 @@ def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
             "the specs of revision `{}` are not in order",
         ),
         (
-            lambda team: git(team.folder, "rm", "-q", "--cached", "specs/reconciler.yaml"),
+            lambda team: run_git(team.folder, "rm", "-q", "--cached", "specs/reconciler.yaml"),
             "revision `{}` has no project file `specs/reconciler.yaml`",
         ),
     ],
@@ -722,10 +722,10 @@ def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
 def test_a_merge_base_whose_specs_are_of_no_use(team: Team, break_it: Edit, message: str) -> None:
     team.on_branch(lambda team: None)
     break_it(team)
-    git(team.folder, "commit", "-q", "-a", "-m", "broken")
-    git(team.folder, "checkout", "-q", "-f", "-B", "main", "HEAD")
-    base = git(team.folder, "rev-parse", "HEAD")[:12]
-    git(team.folder, "branch", "-q", "-f", "work", "HEAD")
+    run_git(team.folder, "commit", "-q", "-a", "-m", "broken")
+    run_git(team.folder, "checkout", "-q", "-f", "-B", "main", "HEAD")
+    base = run_git(team.folder, "rev-parse", "HEAD")[:12]
+    run_git(team.folder, "branch", "-q", "-f", "work", "HEAD")
     repair: Edit = lambda team: [  # noqa: E731
         team.project.write("specs/reconciler.yaml", SETTINGS.format(account=team.server.account_id)),
         team.declare("stock"),

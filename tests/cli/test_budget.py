@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import Fivetran, Project, Result, fivetran
+from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
 
-from reconciler.emulator.quota import Profile
+from reconciler.emulator.quota import QuotaProfile
 from reconciler.emulator.setup_tests import SetupTest
 
 PAIR = """\
@@ -21,16 +21,16 @@ PAIR = """\
 NAMES = ("first", "second", "third")
 
 
-def made_for(project: Project, server: Fivetran, budget: str = "") -> None:
+def made_for(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
     """Three pairs in a project for the account of a server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n{budget}",
     )
-    project.groups("".join(PAIR.format(name) for name in NAMES))
+    project.write_groups("".join(PAIR.format(name) for name in NAMES))
 
 
-def told(result: Result, code: str) -> list[str]:
+def told(result: CommandResult, code: str) -> list[str]:
     """The messages of all warnings of a code in a document."""
     warnings: list[dict[str, Any]] = result.document.get("plan", result.document)["warnings"]
     return [each["message"] for each in warnings if each["code"] == code]
@@ -52,77 +52,79 @@ TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
     ],
 )
 def test_a_plan_that_does_not_fit_says_so_with_numbers(
-    budget: str, expected: list[str], project: Project, server: Fivetran
+    budget: str, expected: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server, budget)
-    result = project.against(server, "plan", "--format", "json")
+    result = project.run_against(server, "plan", "--format", "json")
     assert (result.exit, told(result, "budget-short")) == (0, expected)
-    shown = project.against(server, "plan").stderr
+    shown = project.run_against(server, "plan").stderr
     assert all(f"warning[budget-short]: {message}\n" in shown for message in expected)
     assert ("budget-short" in shown) is bool(expected)
     assert ("`budget:` in the project file" in shown) is bool(expected)
 
 
-def test_the_estimate_is_what_an_apply_takes(project: Project, server: Fivetran) -> None:
+def test_the_estimate_is_what_an_apply_takes(project: Project, server: EmulatedFivetran) -> None:
     made_for(project, server)
-    result = project.against(server, "apply", "--auto-approve", "--format", "json")
+    result = project.run_against(server, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert result.document["applied"]["requests"] == 18
 
 
 def test_an_apply_that_does_not_fit_warns_before_its_first_write_and_pauses(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server, "budget: {requests_per_hour: 12}\n")
     # One worker: the clock of the tests leaps over the pause, also for a call that is under way.
-    result = project.against(server, "apply", "--auto-approve", "--parallelism", "1")
+    result = project.run_against(server, "apply", "--auto-approve", "--parallelism", "1")
     assert result.exit == 0, result.stdout + result.stderr
     warned, paused = (result.stderr.index(text) for text in (REQUESTS.format(9), "no requests left for now"))
     assert warned < paused
-    assert len(server.ids("destinations")) == 3
+    assert len(server.list_ids("destinations")) == 3
 
 
 @pytest.mark.parametrize("hourly", [20, 21])
 def test_what_is_left_is_fivetrans_word_where_it_is_less_than_ours(project: Project, hourly: int) -> None:
-    with fivetran(quota=Profile(hourly=hourly)) as server:
+    with serve_fivetran(quota=QuotaProfile(hourly=hourly)) as server:
         made_for(project, server)
-        result = project.against(server, "plan", "--format", "json")
+        result = project.run_against(server, "plan", "--format", "json")
     assert told(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
 
 
 def test_what_others_used_counts_too(project: Project) -> None:
-    with fivetran(quota=Profile(hourly=50)) as server:
+    with serve_fivetran(quota=QuotaProfile(hourly=50)) as server:
         made_for(project, server)
         for _ in range(30):
             server.get("/account/info")
-        result = project.against(server, "plan", "--format", "json")
+        result = project.run_against(server, "plan", "--format", "json")
     assert told(result, "budget-short") == [REQUESTS.format(17)]
 
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
 @pytest.mark.parametrize("scope", [("--target", "second"), ("--exclude", "first")], ids=["target", "exclude"])
 def test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere(
-    command: tuple[str, ...], scope: tuple[str, ...], project: Project, server: Fivetran
+    command: tuple[str, ...], scope: tuple[str, ...], project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server)
     failure = SetupTest("Permission Test", "FAILED", "no access")
     server.app.dashboard.script_setup_tests(group_name="first", finally_always=[failure])
-    assert project.against(server, "apply", "--auto-approve").exit == 6
+    assert project.run_against(server, "apply", "--auto-approve").exit == 6
     before = len(server.calls)
 
-    result = project.against(server, *command, *scope)
+    result = project.run_against(server, *command, *scope)
     assert result.exit == 0
     message = "destination.first was written and has not passed its setup tests; this plan leaves it out"
     assert f"warning[unfinished]: {message}\n" in result.stderr
     assert "  --> specs/groups/main.yaml:4:5\n" in result.stderr
     assert "`--target destination.first`" in result.stderr
     assert "No changes." in result.stdout.splitlines()
-    [unfinished] = server.app.dashboard.group_ids("first")
+    [unfinished] = server.app.dashboard.find_group_ids("first")
     assert not any(unfinished in call for call in server.calls[before:]), "it is not read for that"
-    document = project.against(server, *command, *scope, "--format", "json")
+    document = project.run_against(server, *command, *scope, "--format", "json")
     assert told(document, "unfinished") == [message]
 
     server.app.dashboard.script_setup_tests(group_name="first")
-    assert "unfinished" not in project.against(server, "plan").stderr, "a plan of everything shows it itself"
-    assert project.against(server, "apply", "--auto-approve", "--target", "first").exit == 0
-    assert "unfinished" not in project.against(server, *command, *scope).stderr
+    assert "unfinished" not in project.run_against(server, "plan").stderr, (
+        "a plan of everything shows it itself"
+    )
+    assert project.run_against(server, "apply", "--auto-approve", "--target", "first").exit == 0
+    assert "unfinished" not in project.run_against(server, *command, *scope).stderr

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 
 
 def test_list_names_every_service_and_what_replaces_an_old_one(project: Project) -> None:
     lines = project.run("catalogue", "list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(service_names())
+    assert [line.split()[0] for line in lines] == list(load_service_names())
     assert re.search(
         r"^adls +Azure Data Lake Storage +legacy; use managed_data_lake$", "\n".join(lines), re.M
     )
@@ -99,7 +99,7 @@ def test_an_example_holds_what_its_own_values_demand(project: Project) -> None:
 
 def write_all_examples(project: Project) -> dict[str, str]:
     """All 42 examples as files of one project; returns the environment that they refer to."""
-    for name in service_names():
+    for name in load_service_names():
         project.write(f"specs/groups/{name}.yaml", project.run("catalogue", "show", name, "--example").stdout)
     texts = (file.read_text() for file in (project.folder / "specs/groups").iterdir())
     names = {name for text in texts for name in re.findall(r'"env:(\w+)"', text)}
@@ -114,13 +114,15 @@ def test_every_example_is_valid_as_it_stands(project: Project) -> None:
     assert {each["code"] for each in result.document["diagnostics"]} == {"legacy-service"}
 
 
-def test_every_example_can_be_applied_and_leaves_nothing_to_do(project: Project, server: Fivetran) -> None:
+def test_every_example_can_be_applied_and_leaves_nothing_to_do(
+    project: Project, server: EmulatedFivetran
+) -> None:
     environ = write_all_examples(project)
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    applied = project.against(server, "apply", "--auto-approve", environ=environ)
+    applied = project.run_against(server, "apply", "--auto-approve", environ=environ)
     assert applied.exit == 0, applied.stdout + applied.stderr
-    assert len(server.ids("destinations")) == 42
-    assert project.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    assert len(server.list_ids("destinations")) == 42
+    assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench.plan_many import plant, write_project
-from git_folder import commit, git
-from harness import Fivetran, Project, Result, fivetran
+from bench.plan_many import create_account, write_project
+from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
+from git_repo import commit, run_git
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -80,23 +80,23 @@ def added(text: str) -> Edit:
 
 
 @pytest.fixture
-def shop(project: Project, server: Fivetran) -> Project:
+def shop(project: Project, server: EmulatedFivetran) -> Project:
     """Four entries, three of them with destinations; committed as `base`, and applied."""
     project.write("specs/reconciler.yaml", SETTINGS.format(account=server.account_id))
     project.write("specs/profiles.yaml", PROFILES)
     project.write("specs/prod.yaml", OVERRIDES)
     project.write("specs/groups/main.yaml", GROUPS)
     commit(project.folder, "base")
-    applied = project.against(server, "apply", "--auto-approve")
+    applied = project.run_against(server, "apply", "--auto-approve")
     assert applied.exit == 0, applied.stdout + applied.stderr
     return project
 
 
-def plan(project: Project, server: Fivetran, *options: str) -> Result:
-    return project.against(server, "plan", "--changed-since", "base", *options)
+def plan(project: Project, server: EmulatedFivetran, *options: str) -> CommandResult:
+    return project.run_against(server, "plan", "--changed-since", "base", *options)
 
 
-def scope(project: Project, server: Fivetran, *options: str) -> set[str]:
+def scope(project: Project, server: EmulatedFivetran, *options: str) -> set[str]:
     """The addresses that a plan is about, changed or not."""
     result = plan(project, server, "--format", "json", *options)
     assert result.exit == 0, result.stdout + result.stderr
@@ -135,7 +135,7 @@ NOTHING_MEANT = {
 
 
 @pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
-def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: Fivetran, edit: Edit) -> None:
+def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
     edit(shop)
     assert scope(shop, server) == set()
 
@@ -195,41 +195,43 @@ MEANT = {
 
 @pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
 def test_what_comes_to_something_else_is_in_scope(
-    shop: Project, server: Fivetran, edit: Edit, expected: set[str]
+    shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]
 ) -> None:
     edit(shop)
     assert scope(shop, server) == expected
 
 
-def test_values_are_told_apart_by_type(shop: Project, server: Fivetran) -> None:
+def test_values_are_told_apart_by_type(shop: Project, server: EmulatedFivetran) -> None:
     at = "project_id: shop"
     in_groups(at, f"{at}, is_new: true")(shop)
     commit(shop.folder, "with-true")
     in_groups("is_new: true", "is_new: 1")(shop)
-    document = shop.against(
+    document = shop.run_against(
         server, "plan", "--changed-since", "with-true", "--secrets", "skip", "--format", "json"
     ).document
     assert document["narrowed_to"]["changed"] == 1
 
 
-def test_an_id_that_is_written_down_is_a_change(shop: Project, server: Fivetran) -> None:
-    [id] = server.app.dashboard.group_ids("orders")
+def test_an_id_that_is_written_down_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
+    [id] = server.app.dashboard.find_group_ids("orders")
     in_groups("  orders:\n", f"  orders:\n    id: {id}\n")(shop)
     assert scope(shop, server) == pair("orders")
 
 
-def test_a_reference_that_names_something_else_is_a_change(shop: Project, server: Fivetran) -> None:
+def test_a_reference_that_names_something_else_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", 'project_id: {value: "env:SHOP"}')(shop)
     commit(shop.folder, "with-reference")
     in_groups('{value: "env:SHOP"}', '{secret: "env:SHOP"}')(shop)
-    result = shop.against(
+    result = shop.run_against(
         server, "plan", "--changed-since", "with-reference", "--secrets", "skip", "--format", "json"
     )
     assert result.document["narrowed_to"]["changed"] == 1
 
 
-def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(shop: Project, server: Fivetran) -> None:
-    [orders], [sales] = (server.app.dashboard.group_ids(key) for key in ("orders", "sales"))
+def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(
+    shop: Project, server: EmulatedFivetran
+) -> None:
+    [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
     in_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
     added(f"removed:\n  - {{group: orders, id: {orders}}}\n")(shop)
     assert scope(shop, server) == pair("orders")
@@ -238,61 +240,61 @@ def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(shop: Projec
     in_groups("removed:\n", f"removed:\n  - {{group: sales, id: {sales}}}\n")(shop)
     before = len(server.writes)
     options = ("--changed-since", "with-removal")
-    result = shop.against(server, "apply", "--auto-approve", *options)
+    result = shop.run_against(server, "apply", "--auto-approve", *options)
     assert result.exit == 0, result.stderr
     assert server.writes[before:] == [f"DELETE /v1/destinations/{sales}", f"DELETE /v1/groups/{sales}"]
     assert "Not managed" not in result.stdout
 
 
-def test_an_entry_that_vanished_is_still_an_error(shop: Project, server: Fivetran) -> None:
+def test_an_entry_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: group.orders is managed, and no spec declares it any more" in result.stderr
 
 
-def test_a_destination_that_vanished_is_still_an_error(shop: Project, server: Fivetran) -> None:
+def test_a_destination_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("\n    destination: {profile: eu, config: {project_id: shop}}\n", " {}\n")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: destination.orders is managed" in result.stderr
 
 
-def test_drift_of_what_did_not_change_is_left_alone(shop: Project, server: Fivetran) -> None:
-    [id] = server.app.dashboard.group_ids("sales")
+def test_drift_of_what_did_not_change_is_left_alone(shop: Project, server: EmulatedFivetran) -> None:
+    [id] = server.app.dashboard.find_group_ids("sales")
     server.app.dashboard.change_destination(id, region="GCP_US_WEST1")
     assert scope(shop, server) == set()
 
 
-def test_tests_that_have_not_passed_are_in_scope(shop: Project, server: Fivetran) -> None:
+def test_tests_that_have_not_passed_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 500"))
     in_groups("project_id: shop", "project_id: shop-2")(shop)
-    assert shop.against(server, "apply", "--auto-approve").exit == 6
+    assert shop.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     commit(shop.folder, "tested-later")
-    result = shop.against(server, "plan", "--changed-since", "tested-later")
+    result = shop.run_against(server, "plan", "--changed-since", "tested-later")
     assert "? destination.orders" in result.stdout
     assert "· 0 of 4 groups changed since tested-later, 1 more unfinished ·" in result.stdout
     in_groups("project_id: shop-2}", "project_id: shop-2}, setup_tests: {on_failure: warn}")(shop)
     commit(shop.folder, "not-demanded")
-    result = shop.against(server, "plan", "--changed-since", "not-demanded")
+    result = shop.run_against(server, "plan", "--changed-since", "not-demanded")
     assert result.stdout.splitlines()[2] == "No changes."
 
 
-def test_what_was_interrupted_is_in_scope(shop: Project, server: Fivetran) -> None:
-    [id] = server.app.dashboard.group_ids("orders")
+def test_what_was_interrupted_is_in_scope(shop: Project, server: EmulatedFivetran) -> None:
+    [id] = server.app.dashboard.find_group_ids("orders")
     server.app.faults.add(parse_fault(f"PATCH /v1/destinations/{id} after-effect reset"))
     in_groups("project_id: shop", "project_id: shop-2")(shop)
-    shop.against(server, "apply", "--auto-approve")
+    shop.run_against(server, "apply", "--auto-approve")
     server.app.faults.clear()
     commit(shop.folder, "sent")
-    result = shop.against(server, "plan", "--changed-since", "sent", "--format", "json")
+    result = shop.run_against(server, "plan", "--changed-since", "sent", "--format", "json")
     assert result.document["narrowed_to"]["unfinished"] == 1
 
 
-def test_uncommitted_files_count(shop: Project, server: Fivetran) -> None:
-    shop.groups("  claims: {}\n", "claims")
-    assert git(shop.folder, "status", "--porcelain") == "?? specs/groups/claims.yaml"
+def test_uncommitted_files_count(shop: Project, server: EmulatedFivetran) -> None:
+    shop.write_groups("  claims: {}\n", "claims")
+    assert run_git(shop.folder, "status", "--porcelain") == "?? specs/groups/claims.yaml"
     assert scope(shop, server) == {"group.claims"}
 
 
@@ -306,20 +308,20 @@ def test_uncommitted_files_count(shop: Project, server: Fivetran) -> None:
     ],
 )
 def test_other_filters_narrow_it_further(
-    shop: Project, server: Fivetran, options: tuple[str, ...], expected: set[str], told: str
+    shop: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: set[str], told: str
 ) -> None:
     replaced("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2")(shop)
     assert scope(shop, server, *options) == expected
     assert f"· {told} · read" in plan(shop, server, *options).stdout
 
 
-def test_a_filter_with_a_slip_is_an_error_here_too(shop: Project, server: Fivetran) -> None:
+def test_a_filter_with_a_slip_is_an_error_here_too(shop: Project, server: EmulatedFivetran) -> None:
     result = plan(shop, server, "--target", "ordres")
     assert result.exit == 1
     assert "error[unknown-target]" in result.stderr
 
 
-def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: Fivetran) -> None:
+def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
     result = plan(shop, server, "--detailed-exitcode")
     assert (result.exit, result.stderr) == (0, "")
@@ -332,12 +334,12 @@ def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: Fivetran
     assert server.calls[before:] == ["GET /v1/account/info", "GET /v1/groups", "GET /v1/destinations"]
 
 
-def test_apply_carries_out_only_what_changed(shop: Project, server: Fivetran) -> None:
-    [orders], [sales] = (server.app.dashboard.group_ids(key) for key in ("orders", "sales"))
+def test_apply_carries_out_only_what_changed(shop: Project, server: EmulatedFivetran) -> None:
+    [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
     server.app.dashboard.change_destination(sales, region="GCP_US_WEST1")
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     before = len(server.writes)
-    result = shop.against(server, "apply", "--auto-approve", "--changed-since", "base")
+    result = shop.run_against(server, "apply", "--auto-approve", "--changed-since", "base")
     assert result.exit == 0, result.stderr
     assert server.writes[before:] == [
         f"PATCH /v1/destinations/{orders}",
@@ -345,7 +347,7 @@ def test_apply_carries_out_only_what_changed(shop: Project, server: Fivetran) ->
     ]
 
 
-def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: Fivetran) -> None:
+def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server).stdout
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server, "--format", "markdown").stdout
@@ -356,37 +358,39 @@ def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: Fivet
         "since": "base",
         "changed": 1,
         "unfinished": 0,
-        "merge_bases": [git(shop.folder, "rev-parse", "base")[:12]],
+        "merge_bases": [run_git(shop.folder, "rev-parse", "base")[:12]],
         "is_behind": False,
         "left_alone": 0,
     }
-    document = shop.against(server, "plan", "--format", "json", "--target", "orders").document
+    document = shop.run_against(server, "plan", "--format", "json", "--target", "orders").document
     assert document["narrowed_to"] == {"entries": 1, "of": 4}
-    assert shop.against(server, "plan", "--format", "json").document["narrowed_to"] is None
+    assert shop.run_against(server, "plan", "--format", "json").document["narrowed_to"] is None
 
 
-def test_drift_and_graph_can_be_narrowed_too(shop: Project, server: Fivetran) -> None:
+def test_drift_and_graph_can_be_narrowed_too(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     for key in ("orders", "sales"):
-        [id] = server.app.dashboard.group_ids(key)
+        [id] = server.app.dashboard.find_group_ids(key)
         server.app.dashboard.change_destination(id, region="GCP_US_WEST1")
-    drift = shop.against(server, "drift", "--changed-since", "base", "--format", "json").document
+    drift = shop.run_against(server, "drift", "--changed-since", "base", "--format", "json").document
     assert [each["address"] for each in drift["changes"]] == ["destination.orders"]
-    graph = shop.against(server, "graph", "--changed-since", "base").stdout
+    graph = shop.run_against(server, "graph", "--changed-since", "base").stdout
     assert "orders" in graph
     assert "sales" not in graph
     assert shop.run("graph", "--offline", "--changed-since", "base").exit == 64
 
 
-def test_a_branch_a_tag_and_a_commit_name_a_revision(shop: Project, server: Fivetran) -> None:
+def test_a_branch_a_tag_and_a_commit_name_a_revision(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     commit(shop.folder, "later")
-    for name in ("base", "HEAD~1", git(shop.folder, "rev-parse", "base"), "base^{commit}"):
-        result = shop.against(server, "plan", "--changed-since", name)
+    for name in ("base", "HEAD~1", run_git(shop.folder, "rev-parse", "base"), "base^{commit}"):
+        result = shop.run_against(server, "plan", "--changed-since", name)
         assert f"1 of 4 groups changed since {name}" in result.stdout
 
 
-def test_the_project_may_be_named_from_anywhere(shop: Project, server: Fivetran, tmp_path: Path) -> None:
+def test_the_project_may_be_named_from_anywhere(
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
+) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     (tmp_path / "link").symlink_to("specs")
     for name in (str(shop.folder / "specs/reconciler.yaml"), "link/reconciler.yaml"):
@@ -397,14 +401,14 @@ def test_the_project_may_be_named_from_anywhere(shop: Project, server: Fivetran,
     "attributes",
     ["* export-ignore", "* text eol=crlf", "*.yaml filter=absent"],
 )
-def test_attributes_of_files_do_not_matter(shop: Project, server: Fivetran, attributes: str) -> None:
+def test_attributes_of_files_do_not_matter(shop: Project, server: EmulatedFivetran, attributes: str) -> None:
     shop.write(".gitattributes", attributes + "\n")
     commit(shop.folder, "with-attributes")
-    result = shop.against(server, "plan", "--changed-since", "with-attributes")
+    result = shop.run_against(server, "plan", "--changed-since", "with-attributes")
     assert "0 of 4 groups changed since with-attributes" in result.stdout
 
 
-def test_links_between_specs_are_followed(shop: Project, server: Fivetran) -> None:
+def test_links_between_specs_are_followed(shop: Project, server: EmulatedFivetran) -> None:
     groups = shop.folder / "specs/groups/main.yaml"
     groups.rename(shop.folder / "specs/all-groups")
     groups.symlink_to("../all-groups")
@@ -412,17 +416,17 @@ def test_links_between_specs_are_followed(shop: Project, server: Fivetran) -> No
     commit(shop.folder, "with-links")
     (shop.folder / "specs/groups/out.yaml").unlink()
     replaced("specs/all-groups", "project_id: shop", "project_id: shop-2")(shop)
-    result = shop.against(server, "plan", "--changed-since", "with-links")
+    result = shop.run_against(server, "plan", "--changed-since", "with-links")
     assert "1 of 4 groups changed since with-links" in result.stdout, result.stderr
 
 
 def test_the_repository_is_found_without_the_environment(
-    shop: Project, server: Fivetran, tmp_path: Path
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
     commit(other, "elsewhere")
-    result = shop.against(
+    result = shop.run_against(
         server,
         "plan",
         "--changed-since",
@@ -435,10 +439,10 @@ def test_the_repository_is_found_without_the_environment(
 # What is wrong with the revision
 
 
-def told(shop: Project, server: Fivetran, revision: str) -> str:
+def told(shop: Project, server: EmulatedFivetran, revision: str) -> str:
     """What a plan says that cannot be made; it must call nobody."""
     before = len(server.calls)
-    result = shop.against(server, "plan", "--changed-since", revision)
+    result = shop.run_against(server, "plan", "--changed-since", revision)
     assert (result.exit, result.stdout) == (1, "")
     assert server.calls[before:] == []
     assert result.stderr.count("error[") == 1
@@ -446,7 +450,7 @@ def told(shop: Project, server: Fivetran, revision: str) -> str:
 
 
 @pytest.mark.parametrize("revision", ["release", "base..HEAD", "base:specs", "HEAD~99", "0" * 40, "@{u}"])
-def test_a_revision_that_git_does_not_have(shop: Project, server: Fivetran, revision: str) -> None:
+def test_a_revision_that_git_does_not_have(shop: Project, server: EmulatedFivetran, revision: str) -> None:
     text = told(shop, server, revision)
     assert (
         f"error[unknown-revision]: the git repository of `specs/reconciler.yaml` has no commit `{revision}`"
@@ -456,22 +460,22 @@ def test_a_revision_that_git_does_not_have(shop: Project, server: Fivetran, revi
 
 
 @pytest.mark.parametrize("revision", ["--output=x", "-1", "", " "])
-def test_an_option_of_git_is_no_revision(shop: Project, server: Fivetran, revision: str) -> None:
+def test_an_option_of_git_is_no_revision(shop: Project, server: EmulatedFivetran, revision: str) -> None:
     assert f"error[unknown-revision]: `{revision}` is not the name of a revision" in told(
         shop, server, revision
     )
     assert not (shop.folder / "x").exists()
 
 
-def test_a_branch_of_somebody_else_is_suggested(shop: Project, server: Fivetran) -> None:
-    git(shop.folder, "update-ref", "refs/remotes/origin/release", "HEAD")
+def test_a_branch_of_somebody_else_is_suggested(shop: Project, server: EmulatedFivetran) -> None:
+    run_git(shop.folder, "update-ref", "refs/remotes/origin/release", "HEAD")
     assert "= help: did you mean `origin/release`?" in told(shop, server, "release")
 
 
-def test_a_shallow_clone_is_told(shop: Project, server: Fivetran) -> None:
+def test_a_shallow_clone_is_told(shop: Project, server: EmulatedFivetran) -> None:
     commit(shop.folder, "later")
-    git(shop.folder, "clone", "-q", "--depth", "1", "--no-tags", f"file://{shop.folder}", "clone")
-    result = shop.against(
+    run_git(shop.folder, "clone", "-q", "--depth", "1", "--no-tags", f"file://{shop.folder}", "clone")
+    result = shop.run_against(
         server, "plan", "--changed-since", "HEAD~1", "--project", "clone/specs/reconciler.yaml"
     )
     assert result.exit == 1
@@ -479,21 +483,23 @@ def test_a_shallow_clone_is_told(shop: Project, server: Fivetran) -> None:
     assert "`fetch-depth: 0` for actions/checkout" in result.stderr
 
 
-def test_a_folder_that_is_in_no_repository(shop: Project, server: Fivetran) -> None:
+def test_a_folder_that_is_in_no_repository(shop: Project, server: EmulatedFivetran) -> None:
     shutil.rmtree(shop.folder / ".git")
     text = told(shop, server, "base")
     assert "error[unknown-revision]: `specs/reconciler.yaml` is in no git work tree" in text
     assert "= help: run this in a clone of the repository that the specs are in" in text
 
 
-def test_git_that_is_not_installed(shop: Project, server: Fivetran, tmp_path: Path) -> None:
+def test_git_that_is_not_installed(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    result = shop.against(server, "plan", "--changed-since", "base", environ={"PATH": str(tmp_path / "bin")})
+    result = shop.run_against(
+        server, "plan", "--changed-since", "base", environ={"PATH": str(tmp_path / "bin")}
+    )
     assert result.exit == 1
     assert "error[unknown-revision]: revision `base` is read by git, which is not installed" in result.stderr
 
 
-def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: Fivetran) -> None:
+def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "porject_id: shop")(shop)
     in_groups("profile: us", "profile: un")(shop)
     commit(shop.folder, "broken")
@@ -505,7 +511,9 @@ def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: Fivetran
     assert "name another revision than `broken`" in text
 
 
-def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(shop: Project, server: Fivetran) -> None:
+def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(
+    shop: Project, server: EmulatedFivetran
+) -> None:
     in_groups("project_id: shop", "project_idd: shop")(shop)
     commit(shop.folder, "misspelt")
     in_groups("project_idd: shop", "project_id: shop")(shop)
@@ -514,22 +522,22 @@ def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(shop: Project, 
     )
 
 
-def test_a_revision_before_the_project(shop: Project, server: Fivetran) -> None:
-    git(shop.folder, "mv", "specs/reconciler.yaml", "specs/old.yaml")
-    git(shop.folder, "commit", "-q", "-m", "moved")
+def test_a_revision_before_the_project(shop: Project, server: EmulatedFivetran) -> None:
+    run_git(shop.folder, "mv", "specs/reconciler.yaml", "specs/old.yaml")
+    run_git(shop.folder, "commit", "-q", "-m", "moved")
     shop.write("specs/reconciler.yaml", (shop.folder / "specs/old.yaml").read_text())
     text = told(shop, server, "HEAD")
     assert "error[unusable-revision]: revision `HEAD` has no project file `specs/reconciler.yaml`" in text
 
 
-def test_a_file_that_git_does_not_keep(shop: Project, server: Fivetran, tmp_path: Path) -> None:
+def test_a_file_that_git_does_not_keep(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     in_settings("profiles.yaml", str(tmp_path / "specs/profiles.yaml"))(shop)
     commit(shop.folder, "absolute")
     assert "names `/" in told(shop, server, "absolute")
 
 
-def test_a_plan_for_programs_says_it_too(shop: Project, server: Fivetran) -> None:
-    result = shop.against(server, "plan", "--changed-since", "nowhere", "--format", "json")
+def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran) -> None:
+    result = shop.run_against(server, "plan", "--changed-since", "nowhere", "--format", "json")
     assert (result.exit, result.stderr) == (1, "")
     assert [each["code"] for each in result.document["diagnostics"]] == ["unknown-revision"]
 
@@ -540,14 +548,14 @@ def test_a_plan_for_programs_says_it_too(shop: Project, server: Fivetran) -> Non
 def test_one_change_among_thousands_costs_one_read(project: Project, tmp_path: Path) -> None:
     pairs = 2_000
     database = tmp_path / "account.sqlite"
-    write_project(project.folder, pairs, plant(database, pairs))
+    write_project(project.folder, pairs, create_account(database, pairs))
     commit(project.folder, "main")
     replaced("specs/groups/from_01200.yaml", "database: T_1234", "database: T_NEW")(project)
-    with fivetran(database=database) as server:
+    with serve_fivetran(database=database) as server:
         environ = {"WAREHOUSE_PASSWORD": "password-of-the-warehouse"}
-        result = project.against(server, "plan", "--changed-since", "main~0", environ=environ)
+        result = project.run_against(server, "plan", "--changed-since", "main~0", environ=environ)
         assert result.exit == 0, result.stderr
-        [id] = server.app.dashboard.group_ids("team_1234")
+        [id] = server.app.dashboard.find_group_ids("team_1234")
         lists = [call for call in server.calls if call in ("GET /v1/groups", "GET /v1/destinations")]
         assert server.calls == ["GET /v1/account/info", *lists, f"GET /v1/destinations/{id}"]
         assert len(lists) == 2 * pairs // 1_000  # a page has a thousand

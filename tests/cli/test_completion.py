@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from harness import ROOT, Project
+from cli_harness import ROOT, Project
 
-from reconciler.catalogue.names import service_names
+from reconciler.catalogue.names import load_service_names
 from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import EXPLANATIONS
 
@@ -49,7 +49,7 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
         (["e"], [name for name in SUMMARIES if name.startswith("e")]),
         (["catalogue", "sh"], ["show"]),
         (["catalogue", "show", "snow"], ["snowflake"]),
-        (["catalogue", "show", "mysql"], [name for name in service_names() if name.startswith("mysql")]),
+        (["catalogue", "show", "mysql"], [name for name in load_service_names() if name.startswith("mysql")]),
         (["explain", "unknown-f"], [code for code in EXPLANATIONS if code.startswith("unknown-f")]),
         (["help", "se"], ["secrets", "services", "setup-tests"]),
         (["plan", "--det"], ["--detailed-exitcode"]),

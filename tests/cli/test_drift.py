@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
 
 PAIR = """\
   {key}:
@@ -18,28 +18,28 @@ PAIR = """\
 class Team:
     """Two applied pairs, `orders` and `sales`, whose specs and account both move afterwards."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
         self.declare()
-        applied = project.against(server, "apply", "--auto-approve")
+        applied = project.run_against(server, "apply", "--auto-approve")
         assert applied.exit == 0, applied.stderr
-        self.ids = {key: server.app.dashboard.group_ids(key)[0] for key in ("orders", "sales")}
+        self.ids = {key: server.app.dashboard.find_group_ids(key)[0] for key in ("orders", "sales")}
 
     def declare(self, orders: str = "acme", sales: str = "0") -> None:
         """The specs, with the project of `orders` and the time zone of `sales`."""
         pairs = [("orders", "0", orders), ("sales", sales, "acme")]
-        self.project.groups(
+        self.project.write_groups(
             "".join(PAIR.format(key=key, offset=offset, project=name) for key, offset, name in pairs)
         )
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str) -> CommandResult:
         """A command that must send nothing but GET."""
         before = len(self.server.writes)
-        result = self.project.against(self.server, *arguments)
+        result = self.project.run_against(self.server, *arguments)
         assert self.server.writes[before:] == []
         return result
 
@@ -49,7 +49,7 @@ class Team:
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     """Two applied pairs."""
     return Team(project, server)
 
@@ -104,7 +104,7 @@ def test_a_renamed_group_is_drift(team: Team, command: tuple[str, ...]) -> None:
 def test_what_is_gone_or_hidden_is_told_beside_the_drift(team: Team, command: tuple[str, ...]) -> None:
     team.server.app.dashboard.change_destination(team.ids["sales"], config={"project_id": "theirs"})
     team.server.app.dashboard.remove("destination", team.ids["orders"])
-    team.project.groups("  brand_new: {}\n", file="more")
+    team.project.write_groups("  brand_new: {}\n", file="more")
     document = team.run(*command, "--format", "json").document
     assert [change["address"] for change in document["changes"]] == ["destination.sales"]
     assert [(each["code"], each["address"]) for each in document["unseen"]] == [
@@ -181,9 +181,11 @@ def test_drift_lists_every_group_that_no_spec_is_about(team: Team) -> None:
 
 def test_drift_needs_no_secret(team: Team) -> None:
     secret = 'US, secret_key: {secret: "env:ORDERS_KEY"}}'
-    team.project.groups(PAIR.format(key="orders", offset="0", project="acme").replace("US}", secret), "main")
-    team.project.groups(PAIR.format(key="sales", offset="0", project="acme"), "more")
-    applied = team.project.against(team.server, "apply", "--auto-approve", environ={"ORDERS_KEY": "x"})
+    team.project.write_groups(
+        PAIR.format(key="orders", offset="0", project="acme").replace("US}", secret), "main"
+    )
+    team.project.write_groups(PAIR.format(key="sales", offset="0", project="acme"), "more")
+    applied = team.project.run_against(team.server, "apply", "--auto-approve", environ={"ORDERS_KEY": "x"})
     assert applied.exit == 0
     assert team.run("drift", "--detailed-exitcode").exit == 0
 

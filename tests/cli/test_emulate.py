@@ -13,8 +13,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from command_line import COMMAND, PATIENCE, environment, run
-from harness import ROOT
+from cli_harness import ROOT
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Pope
     process = subprocess.Popen(
         [*COMMAND, "emulate", "--port", "0", *arguments],
         cwd=directory,
-        env=environment(),
+        env=build_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -44,7 +44,7 @@ def account(settings: dict[str, str], key: str, secret: str) -> int:
     url = f"{settings['FIVETRAN_API_URL']}/account/info"
     request = Request(url, headers={"Authorization": f"Basic {basic}"})
     try:
-        with urlopen(request, timeout=PATIENCE) as answer:
+        with urlopen(request, timeout=PROCESS_TIMEOUT) as answer:
             assert json.load(answer)["code"] == "Success"
             return int(answer.status)
     except HTTPError as error:
@@ -57,7 +57,7 @@ def test_the_printed_settings_lead_to_a_working_account_and_ctrl_c_ends_it(tmp_p
         assert settings["FIVETRAN_API_URL"].startswith("http://127.0.0.1:")
         assert account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert process.returncode == 0
     assert out == ""
     assert err.endswith("Ended.\n")

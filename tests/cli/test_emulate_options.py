@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_harness import Project
 from command_line import run
-from harness import Project
 
 SEED = """\
 version: 1
@@ -154,22 +154,22 @@ def test_a_behaviour_file_and_a_fault_file_are_checked_line_by_line(project: Pro
 
 
 def test_every_switch_is_listed_with_values_and_meaning(project: Project) -> None:
-    from reconciler.emulator.behaviour import switches
+    from reconciler.emulator.switches import list_switches
 
     result = project.run("emulate", "--switches")
     assert result.exit == 0
-    for switch in switches():
+    for switch in list_switches():
         assert switch.meaning, switch.name
         assert f"{switch.name}: {switch.default} (default)" in result.stdout
     assert "last_page: missing (default) | null\n    `next_cursor` on the last page." in result.stdout
 
 
 def test_the_language_of_faults_is_described(project: Project) -> None:
-    from reconciler.emulator.fault_kinds import Kind, Phase
+    from reconciler.emulator.fault_kinds import FaultKind, Phase
 
     result = project.run("emulate", "--faults")
     assert result.exit == 0
-    assert all(f"  {word}" in result.stdout for word in (*Phase, *Kind))
+    assert all(f"  {word}" in result.stdout for word in (*Phase, *FaultKind))
     assert "\neffect-after=SECONDS behind any before-effect" in result.stdout
 
 

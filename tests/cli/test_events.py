@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from background import Background
-from command_line import COMMAND, PATIENCE, environment
+from background_process import BackgroundProcess
+from blocking_server import serve_blocking
+from cli_harness import EmulatedFivetran, Project, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
 from filelock import FileLock
-from gate import gated
-from harness import Fivetran, Project, credentials
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
@@ -35,13 +35,13 @@ APPLY = ("apply", "--auto-approve", "--events", "events.jsonl")
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIR)
+    project.write_groups(PAIR)
     return project
 
 
@@ -71,14 +71,14 @@ def committed(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: Fivetran) -> None:
+def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: EmulatedFivetran) -> None:
     commit = committed(orders.folder)
     warned = [
         SetupTest("Permission Test", "WARNING", "may not create schemas"),
         SetupTest("Connect", "PASSED", ""),
     ]
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=warned)
-    result = orders.against(server, *APPLY, environ=SECRET)
+    result = orders.run_against(server, *APPLY, environ=SECRET)
     assert result.exit == 0, result.stdout + result.stderr
     entries = logged(orders)
     assert len({entry["run"] for entry in entries}) == 1
@@ -96,28 +96,28 @@ def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: Fivetr
         {"address": "group.orders", "action": "create"},
         {"address": "destination.orders", "action": "create"},
     ]
-    again = orders.against(server, "plan", "--format", "json", environ=SECRET).document
+    again = orders.run_against(server, "plan", "--format", "json", environ=SECRET).document
     assert len(planned["digest"]) == len(again["digest"])
     [group, destination] = logged(orders, "change-finished")
-    assert group["id"] == destination["id"] == server.ids("groups")[0]
+    assert group["id"] == destination["id"] == server.list_ids("groups")[0]
     assert destination["setup_tests"] == {"PASSED": 1, "WARNING": 1}
     assert end["exit"] == {"code": 0, "reason": "ok"}
     assert (end["counts"]["done"], end["remaining"], end["interrupted"]) == (2, [], False)
 
 
-def test_the_digest_is_the_one_that_was_reviewed(orders: Project, server: Fivetran) -> None:
-    reviewed = orders.against(server, "plan", "--format", "json", environ=SECRET).document["digest"]
-    orders.against(server, *APPLY, environ=SECRET)
+def test_the_digest_is_the_one_that_was_reviewed(orders: Project, server: EmulatedFivetran) -> None:
+    reviewed = orders.run_against(server, "plan", "--format", "json", environ=SECRET).document["digest"]
+    orders.run_against(server, *APPLY, environ=SECRET)
     assert [entry["digest"] for entry in logged(orders, "planned")] == [reviewed]
 
 
-def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Fivetran) -> None:
-    orders.against(server, *APPLY, environ=SECRET)
+def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, *APPLY, environ=SECRET)
     file = orders.folder / "events.jsonl"
     before = file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
     for command in ("plan", "drift"):
-        result = orders.against(server, command, "--events", "events.jsonl", environ=SECRET)
+        result = orders.run_against(server, command, "--events", "events.jsonl", environ=SECRET)
         assert result.exit == 0, result.stderr
     assert file.read_bytes().startswith(before)
     assert [entry["command"] for entry in logged(orders, "run-started")] == ["apply", "plan", "drift"]
@@ -126,8 +126,8 @@ def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Fi
     assert ends(orders) == [(0, "ok")] * 3
 
 
-def test_without_the_option_nothing_is_written(orders: Project, server: Fivetran) -> None:
-    orders.against(server, "apply", "--auto-approve", environ=SECRET)
+def test_without_the_option_nothing_is_written(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRET)
     assert sorted(file.name for file in orders.folder.iterdir()) == ["specs"]
 
 
@@ -142,21 +142,21 @@ def test_without_the_option_nothing_is_written(orders: Project, server: Fivetran
 )
 def test_however_a_plan_ends_the_log_says_it(
     orders: Project,
-    server: Fivetran,
+    server: EmulatedFivetran,
     options: tuple[str, ...],
     environ: Mapping[str, str],
     end: tuple[int, str],
 ) -> None:
-    result = orders.against(server, "plan", "--events", "events.jsonl", *options, environ=environ)
+    result = orders.run_against(server, "plan", "--events", "events.jsonl", *options, environ=environ)
     assert (result.exit, ends(orders)) == (end[0], [end])
     told = {each["code"] for entry in logged(orders, "run-finished") for each in entry["diagnostics"]}
     assert all(f"error[{code}]" in result.stderr for code in told)
     assert bool(told) is (end[0] == 1)
 
 
-def test_a_failed_change_is_told_with_its_reason(orders: Project, server: Fivetran) -> None:
+def test_a_failed_change_is_told_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 status 403"))
-    assert orders.against(server, *APPLY, environ=SECRET).exit == 6
+    assert orders.run_against(server, *APPLY, environ=SECRET).exit == 6
     [group, destination] = logged(orders, "change-finished")
     assert (group["status"], destination["status"]) == ("failed", "skipped")
     assert [each["severity"] for each in group["diagnostics"]] == ["error"]
@@ -165,17 +165,17 @@ def test_a_failed_change_is_told_with_its_reason(orders: Project, server: Fivetr
     assert ends(orders) == [(6, "incomplete")]
 
 
-def test_a_run_that_meets_the_lock_says_so(orders: Project, server: Fivetran) -> None:
-    orders.against(server, *APPLY, environ=SECRET)
+def test_a_run_that_meets_the_lock_says_so(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, *APPLY, environ=SECRET)
     with FileLock(orders.folder / "specs" / ".reconciler" / "state.json.lock"):
-        assert orders.against(server, *APPLY, environ=SECRET).exit == 5
+        assert orders.run_against(server, *APPLY, environ=SECRET).exit == 5
     assert ends(orders) == [(0, "ok"), (5, "locked")]
 
 
-def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: Fivetran) -> None:
+def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
     raised = ("--allow", "deletes=3", "--reason", "as agreed on Monday")
-    assert orders.against(server, *APPLY, *raised, environ=SECRET).exit == 0
-    assert orders.against(server, *APPLY, environ=SECRET).exit == 0
+    assert orders.run_against(server, *APPLY, *raised, environ=SECRET).exit == 0
+    assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
     assert [(entry["allowed"], entry["reason"]) for entry in logged(orders, "planned")] == [
         ({"deletes": 3.0}, "as agreed on Monday"),
         ({}, None),
@@ -183,15 +183,15 @@ def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: Fiv
     assert "--allow" not in (orders.folder / "events.jsonl").read_text(), "arguments are not logged"
 
 
-def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: Fivetran) -> None:
-    orders.against(server, *APPLY, environ=SECRET)
-    [id] = server.ids("groups")
+def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, *APPLY, environ=SECRET)
+    [id] = server.list_ids("groups")
     orders.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nprotected: ['orders']\n",
     )
     orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
-    assert orders.against(server, *APPLY, environ=SECRET).exit == 3
+    assert orders.run_against(server, *APPLY, environ=SECRET).exit == 3
     assert {each["code"] for each in logged(orders, "planned")[-1]["blockers"]} == {"protected"}
     assert ends(orders)[-1] == (3, "refused")
 
@@ -199,14 +199,14 @@ def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: Fivetran) -> 
 @pytest.mark.parametrize("content", ['{"some": "state"}\n', None])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_nothing_starts_with_a_log_that_cannot_be_kept(
-    orders: Project, server: Fivetran, content: str | None, form: str
+    orders: Project, server: EmulatedFivetran, content: str | None, form: str
 ) -> None:
     place = orders.folder / "events.jsonl"
     if content is None:
         place.mkdir()
     else:
         place.write_text(content)
-    result = orders.against(server, *APPLY, "--format", form, environ=SECRET)
+    result = orders.run_against(server, *APPLY, "--format", form, environ=SECRET)
     assert result.exit == 1
     if form == "text":
         assert "error[events-unusable]: `events.jsonl` cannot be the log of events" in result.stderr
@@ -219,7 +219,7 @@ def test_nothing_starts_with_a_log_that_cannot_be_kept(
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
-    form: str, orders: Project, server: Fivetran, monkeypatch: pytest.MonkeyPatch
+    form: str, orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really, file = os.write, orders.folder / "events.jsonl"
 
@@ -228,19 +228,19 @@ def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
             raise OSError(errno.ENOSPC, "No space left on device")
         return really(descriptor, data)
 
-    orders.against(server, "plan", "--events", "events.jsonl", environ=SECRET)
+    orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
     log = os.open(file, os.O_RDONLY)
     monkeypatch.setattr(os, "write", full)
-    result = orders.against(server, *APPLY, "--format", form, environ=SECRET)
+    result = orders.run_against(server, *APPLY, "--format", form, environ=SECRET)
     assert result.exit == 0
     assert result.stderr.startswith("warning[events-lost]: the log `events.jsonl` is incomplete")
     assert "No space left on device" in result.stderr
     if form == "json":
         assert result.document["exit"]["code"] == 0
-    assert len(server.ids("destinations")) == 1
+    assert len(server.list_ids("destinations")) == 1
     assert ends(orders) == [(0, "ok")], "that of the plan"
 
-    again = orders.against(server, *APPLY, environ=SECRET)
+    again = orders.run_against(server, *APPLY, environ=SECRET)
     os.close(log)
     assert again.exit == 1
     assert "error[events-unusable]" in again.stderr
@@ -248,49 +248,49 @@ def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
 
 
 def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
     command = [*COMMAND, *APPLY]
-    with gated(server) as (gate, url):
-        environ = environment(**credentials(url), **SECRET)
+    with serve_blocking(server) as (gate, url):
+        environ = build_environment(**build_credentials(url), **SECRET)
         with subprocess.Popen(
             command, cwd=orders.folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as first:
-            assert gate.reached.wait(PATIENCE)
+            assert gate.reached.wait(PROCESS_TIMEOUT)
             first.send_signal(signal.SIGKILL)
-            first.wait(PATIENCE)
+            first.wait(PROCESS_TIMEOUT)
     [killed] = logged(orders, "run-started")
     file = orders.folder / "events.jsonl"
     torn = '{"at": "2026-03-01T12:00:00.000+00:00", "run": "' + killed["run"]
     with file.open("a") as log:
         log.write(torn)
 
-    plan = orders.against(server, "plan", "--events", "events.jsonl", environ=SECRET)
+    plan = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
     assert plan.exit == 0, plan.stderr
     lines = file.read_text().splitlines()
     assert torn in lines
     file.write_text("".join(f"{line}\n" for line in lines if line != torn))
     assert logged(orders, "run-abandoned") == [], "a plan does not hold the lock"
 
-    assert orders.against(server, *APPLY, environ=SECRET).exit == 0
+    assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
     [end] = logged(orders, "run-abandoned")
     assert (end["run"], end["pid"], end["started_at"]) == (killed["run"], first.pid, killed["at"])
     assert (end["unknown"], end["written"]) == (["group.orders"], [])
-    assert orders.against(server, *APPLY, environ=SECRET).exit == 0
+    assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
     assert len(logged(orders, "run-abandoned")) == 1
 
 
-def test_two_runs_at_once_may_share_the_file(orders: Project, server: Fivetran) -> None:
+def test_two_runs_at_once_may_share_the_file(orders: Project, server: EmulatedFivetran) -> None:
     with (
-        gated(server) as (gate, url),
-        Background(*APPLY, directory=orders.folder, **credentials(url), **SECRET) as first,
+        serve_blocking(server) as (gate, url),
+        BackgroundProcess(*APPLY, directory=orders.folder, **build_credentials(url), **SECRET) as first,
     ):
         gate.await_arrivals(1)
         for _ in range(3):
-            assert orders.against(server, "plan", "--events", "events.jsonl", environ=SECRET).exit == 0
-        assert orders.against(server, *APPLY, environ=SECRET).exit == 5
-        gate.opened.set()
-        assert first.end().code == 0
+            assert orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET).exit == 0
+        assert orders.run_against(server, *APPLY, environ=SECRET).exit == 5
+        gate.released.set()
+        assert first.wait_for_exit().code == 0
     runs = [entry["run"] for entry in logged(orders, "run-started")]
     assert len(set(runs)) == 5
     assert [entry["run"] for entry in logged(orders, "run-finished")] == [*runs[1:], runs[0]]
@@ -298,7 +298,7 @@ def test_two_runs_at_once_may_share_the_file(orders: Project, server: Fivetran) 
 
 
 def test_a_run_in_the_sandbox_is_logged_as_such(project: Project) -> None:
-    project.groups("  orders: {}\n")
+    project.write_groups("  orders: {}\n")
     assert project.run(*APPLY, "--sandbox").exit == 0
     [started] = logged(project, "run-started")
     assert started["sandbox"] is True

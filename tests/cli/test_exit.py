@@ -3,13 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_values import CREATED, SKIPPED, TESTED, applied
+from report_values import CREATED, SKIPPED, TESTED, build_apply_result
 
 from reconciler.cli import exit as exit_codes
-from reconciler.cli.exit import Exit, exit_after, exit_for
+from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.outcome import Applied, Status
+from reconciler.model.outcome import ApplyResult, Status
 
 TESTS_FAILED = Diagnostic("setup-tests-failed", "they did not pass")
 TESTS_WARNED = replace(TESTS_FAILED, severity=Severity.WARNING)
@@ -20,37 +20,37 @@ AWAITING = replace(TESTED, status=Status.AWAITING_APPROVAL)
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        (applied(CREATED, TESTED), Exit.OK),
-        (applied(CREATED, SKIPPED), Exit.INCOMPLETE),
-        (applied(replace(CREATED, status=Status.FAILED)), Exit.INCOMPLETE),
-        (applied(replace(CREATED, status=Status.UNKNOWN)), Exit.INCOMPLETE),
-        (applied(CREATED, CANCELLED, interrupted=True), Exit.INCOMPLETE),
-        (applied(CANCELLED, SKIPPED, interrupted=True), Exit.INTERRUPTED),
-        (applied(CREATED, remaining=None), Exit.INCOMPLETE),
-        (applied(CREATED, remaining=(CREATED.address,)), Exit.INCOMPLETE),
-        (applied(replace(TESTED, diagnostics=(TESTS_FAILED,))), Exit.INCOMPLETE),
-        (applied(replace(TESTED, diagnostics=(TESTS_WARNED,))), Exit.OK),
-        (applied(CREATED, AWAITING, remaining=(AWAITING.address,)), Exit.AWAITING_APPROVAL),
-        (applied(CREATED, AWAITING, remaining=(CREATED.address,)), Exit.INCOMPLETE),
-        (applied(AWAITING, SKIPPED), Exit.INCOMPLETE),
+        (build_apply_result(CREATED, TESTED), ExitCode.OK),
+        (build_apply_result(CREATED, SKIPPED), ExitCode.INCOMPLETE),
+        (build_apply_result(replace(CREATED, status=Status.FAILED)), ExitCode.INCOMPLETE),
+        (build_apply_result(replace(CREATED, status=Status.UNKNOWN)), ExitCode.INCOMPLETE),
+        (build_apply_result(CREATED, CANCELLED, interrupted=True), ExitCode.INCOMPLETE),
+        (build_apply_result(CANCELLED, SKIPPED, interrupted=True), ExitCode.INTERRUPTED),
+        (build_apply_result(CREATED, remaining=None), ExitCode.INCOMPLETE),
+        (build_apply_result(CREATED, remaining=(CREATED.address,)), ExitCode.INCOMPLETE),
+        (build_apply_result(replace(TESTED, diagnostics=(TESTS_FAILED,))), ExitCode.INCOMPLETE),
+        (build_apply_result(replace(TESTED, diagnostics=(TESTS_WARNED,))), ExitCode.OK),
+        (build_apply_result(CREATED, AWAITING, remaining=(AWAITING.address,)), ExitCode.AWAITING_APPROVAL),
+        (build_apply_result(CREATED, AWAITING, remaining=(CREATED.address,)), ExitCode.INCOMPLETE),
+        (build_apply_result(AWAITING, SKIPPED), ExitCode.INCOMPLETE),
     ],
 )
-def test_the_exit_code_follows_from_what_became_of_the_changes(run: Applied, expected: Exit) -> None:
-    assert exit_after(run) is expected
+def test_the_exit_code_follows_from_what_became_of_the_changes(run: ApplyResult, expected: ExitCode) -> None:
+    assert get_apply_exit_code(run) is expected
 
 
 @pytest.mark.parametrize(
     ("codes", "expected"),
     [
-        (["unknown-field"], Exit.FAILED),
-        (["replace-refused"], Exit.REFUSED),
-        (["account-unconfirmed"], Exit.REFUSED),
-        (["no-terminal"], Exit.USAGE),
-        (["replace-refused", "unknown-field"], Exit.FAILED),
+        (["unknown-field"], ExitCode.FAILED),
+        (["replace-refused"], ExitCode.REFUSED),
+        (["account-unconfirmed"], ExitCode.REFUSED),
+        (["no-terminal"], ExitCode.USAGE),
+        (["replace-refused", "unknown-field"], ExitCode.FAILED),
     ],
 )
-def test_the_exit_code_follows_from_the_diagnostics(codes: list[str], expected: Exit) -> None:
-    assert exit_for(Diagnostic(code, "x") for code in codes) is expected
+def test_the_exit_code_follows_from_the_diagnostics(codes: list[str], expected: ExitCode) -> None:
+    assert get_exit_code(Diagnostic(code, "x") for code in codes) is expected
 
 
 def test_only_codes_that_exist_lead_to_an_exit_code_of_their_own() -> None:
@@ -59,8 +59,8 @@ def test_only_codes_that_exist_lead_to_an_exit_code_of_their_own() -> None:
 
 def test_a_warning_beside_an_error_does_not_change_the_exit_code() -> None:
     warning = Diagnostic("unknown-service", "x", severity=Severity.WARNING)
-    assert exit_for([warning, Diagnostic("replace-refused", "x")]) is Exit.REFUSED
+    assert get_exit_code([warning, Diagnostic("replace-refused", "x")]) is ExitCode.REFUSED
 
 
 def test_reasons_are_words_for_machines() -> None:
-    assert Exit.AWAITING_APPROVAL.reason == "awaiting-approval"
+    assert ExitCode.AWAITING_APPROVAL.reason == "awaiting-approval"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from git_folder import commit
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from git_repo import commit
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -25,44 +25,44 @@ PAIRS = """\
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Project:
+def team(project: Project, server: EmulatedFivetran) -> Project:
     """A project with two pairs to be made."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIRS)
+    project.write_groups(PAIRS)
     return project
 
 
-def digest_of(team: Project, server: Fivetran) -> str:
-    return str(team.against(server, "plan", "--format", "json").document["digest"])
+def digest_of(team: Project, server: EmulatedFivetran) -> str:
+    return str(team.run_against(server, "plan", "--format", "json").document["digest"])
 
 
-def expect(team: Project, server: Fivetran, digest: str) -> Result:
-    return team.against(server, "apply", "--expect", digest)
+def expect(team: Project, server: EmulatedFivetran, digest: str) -> CommandResult:
+    return team.run_against(server, "apply", "--expect", digest)
 
 
 def reviewed(team: Project) -> object:
     return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"] or None
 
 
-def test_the_approved_plan_is_applied_without_asking(team: Project, server: Fivetran) -> None:
+def test_the_approved_plan_is_applied_without_asking(team: Project, server: EmulatedFivetran) -> None:
     result = expect(team, server, digest_of(team, server))
     assert result.exit == 0, result.stderr
-    assert len(server.ids("destinations")) == 2
+    assert len(server.list_ids("destinations")) == 2
     assert reviewed(team) is None
 
 
-def test_another_plan_is_refused_and_nothing_is_sent(team: Project, server: Fivetran) -> None:
+def test_another_plan_is_refused_and_nothing_is_sent(team: Project, server: EmulatedFivetran) -> None:
     digest = digest_of(team, server)
-    team.groups(PAIRS.replace("US", "EU"))
+    team.write_groups(PAIRS.replace("US", "EU"))
     result = expect(team, server, digest)
     assert (result.exit, server.writes) == (4, [])
     assert "error[plan-unlike]" in result.stderr
 
 
-def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, server: Fivetran) -> None:
+def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, server: EmulatedFivetran) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations #2 status 400"))
     assert expect(team, server, digest).exit == 6
@@ -71,13 +71,15 @@ def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, serve
     result = expect(team, server, digest)
     assert result.exit == 0, result.stdout + result.stderr
     assert server.writes[before] == "POST /v1/destinations"
-    assert len(server.ids("groups")) == len(server.ids("destinations")) == 2
+    assert len(server.list_ids("groups")) == len(server.list_ids("destinations")) == 2
     assert reviewed(team) is None
 
 
-def test_a_state_keeps_of_the_approved_plan_only_what_it_does(team: Project, server: Fivetran) -> None:
-    assert team.against(server, "apply", "--auto-approve").exit == 0
-    team.groups(PAIRS.replace("acme", "changed", 1))
+def test_a_state_keeps_of_the_approved_plan_only_what_it_does(
+    team: Project, server: EmulatedFivetran
+) -> None:
+    assert team.run_against(server, "apply", "--auto-approve").exit == 0
+    team.write_groups(PAIRS.replace("acme", "changed", 1))
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 400"))
     assert expect(team, server, digest).exit == 6
@@ -87,12 +89,14 @@ def test_a_state_keeps_of_the_approved_plan_only_what_it_does(team: Project, ser
     assert all(change["other_values"] == change["applied"] == [] for change in kept["plan"]["changes"])
 
 
-def test_what_stopped_part_way_does_not_go_on_as_something_else(team: Project, server: Fivetran) -> None:
+def test_what_stopped_part_way_does_not_go_on_as_something_else(
+    team: Project, server: EmulatedFivetran
+) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
     assert expect(team, server, digest).exit == 6
     server.app.faults.clear()
-    team.groups(PAIRS.replace("US", "EU"))
+    team.write_groups(PAIRS.replace("US", "EU"))
     before = len(server.writes)
     result = expect(team, server, digest)
     assert (result.exit, server.writes[before:]) == (4, [])
@@ -101,65 +105,67 @@ def test_what_stopped_part_way_does_not_go_on_as_something_else(team: Project, s
 
 
 def test_an_apply_of_something_else_in_between_ends_what_was_approved(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
     assert expect(team, server, digest).exit == 6
     server.app.faults.clear()
-    assert team.against(server, "apply", "--auto-approve").exit == 0
+    assert team.run_against(server, "apply", "--auto-approve").exit == 0
     assert reviewed(team) is None
     result = expect(team, server, digest)
     assert result.exit == 4
     assert "error[plan-applied]" in result.stderr
 
 
-def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: Fivetran) -> None:
+def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: EmulatedFivetran) -> None:
     assert expect(team, server, digest_of(team, server)[:12]).exit == 64
     assert server.writes == []
 
 
 def test_what_stopped_on_friday_is_resumed_on_monday_from_its_own_checkout(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
     """Others merged and applied in between; what they made is younger than this checkout, and not missed in it."""
-    assert team.against(server, "apply", "--auto-approve").exit == 0
+    assert team.run_against(server, "apply", "--auto-approve").exit == 0
     commit(team.folder, "base")
     friday = PAIRS.replace("acme", "changed", 1)
-    team.groups(friday)
+    team.write_groups(friday)
     commit(team.folder, "friday")
 
-    def narrowed(since: str, *command: str) -> Result:
-        return team.against(server, *command, "--changed-since", since)
+    def narrowed(since: str, *command: str) -> CommandResult:
+        return team.run_against(server, *command, "--changed-since", since)
 
     digest = narrowed("base", "plan", "--format", "json").document["digest"]
     server.app.faults.add(parse_fault("PATCH /v1/destinations/* status 503"))
     assert narrowed("base", "apply", "--expect", digest).exit == 6
     server.app.faults.clear()
 
-    team.groups(friday + "  later:\n    name: Later\n")
+    team.write_groups(friday + "  later:\n    name: Later\n")
     commit(team.folder, "saturday")
     others = narrowed("friday", "plan", "--format", "json", "--exclude", "orders", "--exclude", "sales")
     other = others.document["digest"]
     assert (
         narrowed("friday", "apply", "--expect", other, "--exclude", "orders", "--exclude", "sales").exit == 0
     )
-    assert len(server.ids("groups")) == 3
+    assert len(server.list_ids("groups")) == 3
 
-    team.groups(friday)
+    team.write_groups(friday)
     before = len(server.writes)
     monday = narrowed("base", "apply", "--expect", digest)
     assert monday.exit == 0, monday.stdout + monday.stderr
     assert [call.split("/")[0] for call in server.writes[before:]] == ["PATCH ", "POST "], "and its tests"
     assert reviewed(team) is None
     # Without a scope the checkout is too old to be applied.
-    assert "error[vanished]" in team.against(server, "plan").stderr
+    assert "error[vanished]" in team.run_against(server, "plan").stderr
 
 
-def test_what_vanished_from_the_specs_since_the_base_is_missed(team: Project, server: Fivetran) -> None:
-    assert team.against(server, "apply", "--auto-approve").exit == 0
+def test_what_vanished_from_the_specs_since_the_base_is_missed(
+    team: Project, server: EmulatedFivetran
+) -> None:
+    assert team.run_against(server, "apply", "--auto-approve").exit == 0
     commit(team.folder, "base")
-    team.groups(PAIRS[: PAIRS.index("  sales:")])
-    refused = team.against(server, "plan", "--changed-since", "base")
+    team.write_groups(PAIRS[: PAIRS.index("  sales:")])
+    refused = team.run_against(server, "plan", "--changed-since", "base")
     assert refused.exit == 1
     assert "error[vanished]" in refused.stderr

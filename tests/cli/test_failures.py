@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-from harness import Fivetran, Project, credentials, fivetran
+from cli_harness import EmulatedFivetran, Project, build_credentials, serve_fivetran
 
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.switches import Behaviour
 
 GROUP = "  orders: {}\n"
 BROKEN_CONFIG = """\
@@ -29,18 +29,18 @@ def the_error(stderr: str) -> str:
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one group, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(GROUP)
+    project.write_groups(GROUP)
     return project
 
 
-def test_wrong_credentials(orders: Project, server: Fivetran) -> None:
-    result = orders.run("plan", environ={**credentials(server.url), "FIVETRAN_APISECRET": "wrong"})
+def test_wrong_credentials(orders: Project, server: EmulatedFivetran) -> None:
+    result = orders.run("plan", environ={**build_credentials(server.url), "FIVETRAN_APISECRET": "wrong"})
     assert (result.exit, the_error(result.stderr)) == (1, "unauthorized")
     assert "FIVETRAN_APISECRET" in result.stderr
     assert "wrong" not in result.stderr.replace("wrong-", "")
@@ -56,62 +56,68 @@ def test_missing_credentials(orders: Project) -> None:
 def test_nobody_listens_at_the_address(orders: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
-    result = orders.run("plan", environ=credentials(f"http://127.0.0.1:{port}/v1"))
+    result = orders.run("plan", environ=build_credentials(f"http://127.0.0.1:{port}/v1"))
     assert (result.exit, the_error(result.stderr)) == (1, "unreachable")
 
 
-def test_an_address_that_is_not_the_api(orders: Project, server: Fivetran) -> None:
-    result = orders.run("plan", environ=credentials(server.url.removesuffix("/v1")))
+def test_an_address_that_is_not_the_api(orders: Project, server: EmulatedFivetran) -> None:
+    result = orders.run("plan", environ=build_credentials(server.url.removesuffix("/v1")))
     assert result.exit == 1
     assert the_error(result.stderr) in {"api-refused", "not-found"}
     assert "FIVETRAN_API_URL" in result.stderr
 
 
 def test_http_to_another_host_is_refused_before_anything_is_sent(orders: Project) -> None:
-    result = orders.run("plan", environ=credentials("http://api.fivetran.example/v1"))
+    result = orders.run("plan", environ=build_credentials("http://api.fivetran.example/v1"))
     assert result.exit == 1
     assert "https" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(("id", "code"), [("no_such", "gone-or-hidden"), ("decent_drops", "unknown-id")])
-def test_an_unknown_id_names_the_place(orders: Project, server: Fivetran, id: str, code: str) -> None:
+def test_an_unknown_id_names_the_place(orders: Project, server: EmulatedFivetran, id: str, code: str) -> None:
     server.app.dashboard.add_group("orders", "decent_dropsy")
-    orders.groups(f"  orders:\n    id: {id}\n")
-    result = orders.against(server, "plan")
+    orders.write_groups(f"  orders:\n    id: {id}\n")
+    result = orders.run_against(server, "plan")
     assert (result.exit, the_error(result.stderr)) == (1, code)
     assert "specs/groups/main.yaml:4:9" in result.stderr
 
 
-def test_credentials_of_another_account_stop_before_the_lists(orders: Project, server: Fivetran) -> None:
+def test_credentials_of_another_account_stop_before_the_lists(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     orders.write("specs/reconciler.yaml", "version: 1\naccount_id: quite_another\nspecs: ['groups/*.yaml']\n")
-    result = orders.against(server, "plan")
+    result = orders.run_against(server, "plan")
     assert (result.exit, the_error(result.stderr)) == (1, "other-account")
     assert "specs/reconciler.yaml:2:13" in result.stderr
     assert server.calls == ["GET /v1/account/info"]
 
 
 def test_an_unset_secret_of_a_new_destination_stops_before_any_write(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.groups(
+    orders.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
         "      config:\n        password: {secret: 'env:ORDERS_PASSWORD'}\n"
     )
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert (result.exit, the_error(result.stderr)) == (1, "secret-unavailable")
     assert "specs/groups/main.yaml:8:19" in result.stderr
     assert server.writes == []
 
 
-def test_a_config_that_fivetran_cannot_read_names_what_was_sent(orders: Project, server: Fivetran) -> None:
-    orders.groups(
+def test_a_config_that_fivetran_cannot_read_names_what_was_sent(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
         "      config:\n        host: orders.example\n        database: orders\n"
         "        password: {secret: 'env:ORDERS_PASSWORD'}\n"
         "      extra_config:\n        port: not-a-number\n"
     )
-    result = orders.against(server, "apply", "--auto-approve", environ={"ORDERS_PASSWORD": "unseen-by-all"})
+    result = orders.run_against(
+        server, "apply", "--auto-approve", environ={"ORDERS_PASSWORD": "unseen-by-all"}
+    )
     assert result.exit == 6
     assert "error[invalid-config]" in result.stdout
     assert "`config.host`" in result.stdout
@@ -119,18 +125,18 @@ def test_a_config_that_fivetran_cannot_read_names_what_was_sent(orders: Project,
     assert "not-a-number" not in result.stdout + result.stderr
     assert "unseen-by-all" not in result.stdout + result.stderr
     assert "group.orders" in result.stdout, "what was done is said"
-    assert server.ids("destinations") == []
+    assert server.list_ids("destinations") == []
 
 
 def test_a_failed_group_skips_only_its_own_destination(project: Project) -> None:
     pair = "    destination: {service: big_query, time_zone_offset: '0', config: {project_id: p}}\n"
-    project.groups(f"  first:\n{pair}  second:\n{pair}  third:\n    name: '- no identifier'\n{pair}")
-    with fivetran(behaviour=Behaviour(group_names="identifier")) as strict:
+    project.write_groups(f"  first:\n{pair}  second:\n{pair}  third:\n    name: '- no identifier'\n{pair}")
+    with serve_fivetran(behaviour=Behaviour(group_names="identifier")) as strict:
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {strict.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        result = project.against(strict, "apply", "--auto-approve", "--format", "json")
+        result = project.run_against(strict, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 6
     statuses = {each["address"]: each["status"] for each in result.document["applied"]["outcomes"]}
     assert statuses["group.third"] == "failed"
@@ -138,15 +144,15 @@ def test_a_failed_group_skips_only_its_own_destination(project: Project) -> None
     assert statuses["destination.first"] == statuses["destination.second"] == "done"
 
 
-def test_a_replacement_is_refused_with_exit_3(orders: Project, server: Fivetran) -> None:
+def test_a_replacement_is_refused_with_exit_3(orders: Project, server: EmulatedFivetran) -> None:
     pair = (
         "  orders:\n    destination: {service: big_query, time_zone_offset: '0', config: {project_id: p}}\n"
     )
-    orders.groups(pair)
-    assert orders.against(server, "apply", "--auto-approve").exit == 0
-    orders.groups(pair.replace("big_query", "managed_big_query"))
+    orders.write_groups(pair)
+    assert orders.run_against(server, "apply", "--auto-approve").exit == 0
+    orders.write_groups(pair.replace("big_query", "managed_big_query"))
     before = len(server.writes)
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert (result.exit, the_error(result.stderr)) == (3, "replace-refused")
     assert "service" in result.stderr
     assert server.writes[before:] == []
@@ -162,10 +168,10 @@ def test_a_replacement_is_refused_with_exit_3(orders: Project, server: Fivetran)
     ],
 )
 def test_an_unreadable_spec_has_a_place_and_calls_nobody(
-    orders: Project, server: Fivetran, text: str, code: str
+    orders: Project, server: EmulatedFivetran, text: str, code: str
 ) -> None:
     orders.write("specs/groups/main.yaml", text)
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert (result.exit, the_error(result.stderr)) == (1, code)
     assert "specs/groups/main.yaml:" in result.stderr
     assert server.calls == []

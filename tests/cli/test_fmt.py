@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Project
+from cli_harness import Project
 
 MESSY = (
     "version: 1\r\ngroups:\r\n    one:   # trailing\r\n        name: One   \r\n        id: a_b\r\n\r\n\r\n"

@@ -9,23 +9,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from harness import HastyClock, Project
-from saved_plans import HONEST, World, prepared, sent_by
+from cli_harness import HastyClock, Project
+from saved_plans import EXPECTED_WRITES, World, list_sent, prepare_project
 
-from reconciler.engine.expectation import Expectation, expectation_of
-from reconciler.engine.planfile import SavedPlan, decoded_plan, encoded_plan
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Change, Connection, FieldChange, Risk
+from reconciler.model.effect import ReviewedEffect
+from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Risk
+from reconciler.planning.effects import build_effect
+from reconciler.workspace.planfile import SavedPlan, decode_plan, encode_plan
 
 
 @pytest.fixture
 def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from prepared(project, tmp_path_factory)
+    yield from prepare_project(project, tmp_path_factory)
 
 
 def forge(world: World, change: Callable[[SavedPlan], SavedPlan]) -> None:
     """A plan that somebody has written with all that this program knows, but for a key."""
-    world.file.write_bytes(encoded_plan(change(decoded_plan(world.file.read_bytes()))))
+    world.file.write_bytes(encode_plan(change(decode_plan(world.file.read_bytes()))))
 
 
 def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
@@ -34,7 +35,7 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
     [changed] = [each for each in changes if str(each.address) == address]
-    shown = expectation_of(changed, None, {}, ())
+    shown = build_effect(changed, None, {}, ())
     expected = tuple(
         replace(
             each,
@@ -58,7 +59,7 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     effective = {each.address: each for each in saved.expected}
     plan = replace(saved.plan, changes=(*kept, *more))
     expected = tuple(
-        effective.get(str(each.address)) or expectation_of(each, None, {}, ()) for each in plan.effective
+        effective.get(str(each.address)) or build_effect(each, None, {}, ()) for each in plan.effective
     )
     scope = {*saved.scope, *(str(each.address) for each in more)}
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
@@ -152,7 +153,7 @@ VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
         saved, plan=called(saved, name="Rubbish").plan
     ),
     "shown with a connection that nobody is held to": lambda _, saved: replace(
-        saved, plan=called(saved, connections=(Connection("log", "fivetran_log", True),)).plan
+        saved, plan=called(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
     ),
     "a deletion of what has another name": lambda _, saved: called(saved, name="Rubbish"),
     "shown as less than held to": lambda _, saved: replace(saved, plan=with_less(saved, "group.old").plan),
@@ -180,7 +181,7 @@ LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
     ),
     "without anything": (
         lambda saved: with_less(saved, *(each.address for each in saved.expected)),
-        set(HONEST),
+        set(EXPECTED_WRITES),
     ),
     "that says all twice": (
         lambda saved: replace(
@@ -203,7 +204,9 @@ def test_a_forged_plan_does_less_at_most(name: str, world: World) -> None:
     before = len(world.server.writes)
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert sent_by(world, before) == {call: body for call, body in HONEST.items() if call not in left_out}
+    assert list_sent(world, before) == {
+        call: body for call, body in EXPECTED_WRITES.items() if call not in left_out
+    }
 
 
 def test_a_forged_plan_does_not_bring_its_digest_along(world: World) -> None:
@@ -306,7 +309,7 @@ def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order
     assert world.plan().exit == 0
 
     def shuffled(saved: SavedPlan) -> SavedPlan:
-        expected: tuple[Expectation, ...] = saved.expected[::-1]
+        expected: tuple[ReviewedEffect, ...] = saved.expected[::-1]
         return replace(saved, expected=expected)
 
     forge(world, shuffled)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.context import CommandContext, run_command
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared
-from reconciler.cli.session import Session, in_session
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.report.github_job import LARGEST_SUMMARY
+from reconciler.report.github_job import MAX_SUMMARY_BYTES
 from reconciler.report.verbosity import Verbosity
 
 ENTRY = """\
@@ -39,8 +39,8 @@ class Step:
             "GITHUB_OUTPUT": str(self.output_file),
         }
 
-    def run(self, server: Fivetran, *arguments: str) -> Result:
-        return self.project.against(server, *arguments, "--format", "github", environ=self.environ)
+    def run(self, server: EmulatedFivetran, *arguments: str) -> CommandResult:
+        return self.project.run_against(server, *arguments, "--format", "github", environ=self.environ)
 
     @property
     def summary(self) -> str:
@@ -53,15 +53,17 @@ class Step:
 
 
 @pytest.fixture
-def step(project: Project, server: Fivetran, tmp_path_factory: pytest.TempPathFactory) -> Step:
+def step(project: Project, server: EmulatedFivetran, tmp_path_factory: pytest.TempPathFactory) -> Step:
     project.write(
         "specs/reconciler.yaml", f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
     )
-    project.groups(ENTRY)
+    project.write_groups(ENTRY)
     return Step(project, tmp_path_factory.mktemp("job"))
 
 
-def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(step: Step, server: Fivetran) -> None:
+def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(
+    step: Step, server: EmulatedFivetran
+) -> None:
     result = step.run(server, "plan", "--detailed-exitcode")
     assert result.exit == 2
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout
@@ -81,7 +83,7 @@ def test_a_plan_leaves_its_comment_and_what_later_steps_decide_by(step: Step, se
     assert digest in step.summary
 
 
-def test_what_is_there_already_is_added_to(step: Step, server: Fivetran) -> None:
+def test_what_is_there_already_is_added_to(step: Step, server: EmulatedFivetran) -> None:
     step.summary_file.write_text("before\n")
     step.output_file.write_text("other=1\n")
     step.run(server, "plan")
@@ -91,7 +93,7 @@ def test_what_is_there_already_is_added_to(step: Step, server: Fivetran) -> None
     assert step.outputs["other"] == "1"
 
 
-def test_a_saved_plan_leaves_the_same(step: Step, server: Fivetran) -> None:
+def test_a_saved_plan_leaves_the_same(step: Step, server: EmulatedFivetran) -> None:
     assert step.run(server, "plan", "--out", "plan.json").exit == 0
     made, comment = step.outputs, step.summary
     step.output_file.unlink()
@@ -101,7 +103,7 @@ def test_a_saved_plan_leaves_the_same(step: Step, server: Fivetran) -> None:
     assert (step.outputs, step.summary) == (made, comment)
 
 
-def test_a_plan_that_is_refused_says_so(step: Step, server: Fivetran) -> None:
+def test_a_plan_that_is_refused_says_so(step: Step, server: EmulatedFivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     step.project.write(
@@ -116,9 +118,11 @@ def test_a_plan_that_is_refused_says_so(step: Step, server: Fivetran) -> None:
     assert "**Apply refuses this plan:**" in step.summary
 
 
-def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(step: Step, server: Fivetran) -> None:
+def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(
+    step: Step, server: EmulatedFivetran
+) -> None:
     step.run(server, "plan")
-    step.project.groups(WRONG)
+    step.project.write_groups(WRONG)
     result = step.run(server, "plan")
     assert result.exit == 1
     assert "::error file=specs/groups/main.yaml,line=5" in result.stdout
@@ -143,19 +147,19 @@ def test_a_failure_leaves_why_and_takes_back_what_an_earlier_plan_said(step: Ste
 def test_whatever_happens_the_outputs_say_it(
     work: str, code: str, reason: str, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raises(session: Session) -> Exit:
+    def raises(session: CommandContext) -> ExitCode:
         raise KeyboardInterrupt if work == "interrupt" else ValueError("hidden")
 
     for name, value in step.environ.items():
         monkeypatch.setenv(name, value)
     shared = Shared(Path("specs/reconciler.yaml"), True, True, Verbosity.NORMAL)
-    assert in_session(shared, "github", raises) == int(code)
+    assert run_command(shared, "github", raises) == int(code)
     assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
     assert step.outputs["has-changes"] == ""
     assert "## No plan: 1 error" in step.summary
 
 
-def test_an_apply_leaves_what_it_did(step: Step, server: Fivetran) -> None:
+def test_an_apply_leaves_what_it_did(step: Step, server: EmulatedFivetran) -> None:
     result = step.run(server, "apply", "--auto-approve")
     assert result.exit == 0
     assert "## Applied\n" in step.summary
@@ -168,7 +172,7 @@ def test_an_apply_leaves_what_it_did(step: Step, server: Fivetran) -> None:
     assert "## No changes." in step.summary
 
 
-def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: Fivetran) -> None:
+def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: EmulatedFivetran) -> None:
     failure = SetupTest("Permission Test", "FAILED", "no access")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
     result = step.run(server, "apply", "--auto-approve")
@@ -178,8 +182,8 @@ def test_an_apply_that_fails_in_part_leaves_what_is_wrong(step: Step, server: Fi
     assert (step.outputs["exit-code"], step.outputs["reason"]) == ("6", "incomplete")
 
 
-def test_an_apply_that_cannot_begin_leaves_why(step: Step, server: Fivetran) -> None:
-    step.project.groups(WRONG)
+def test_an_apply_that_cannot_begin_leaves_why(step: Step, server: EmulatedFivetran) -> None:
+    step.project.write_groups(WRONG)
     assert step.run(server, "apply", "--auto-approve").exit == 1
     assert "## Not applied: 1 error" in step.summary
     assert step.outputs["has-changes"] == ""
@@ -190,7 +194,7 @@ def test_validation_leaves_its_findings(step: Step) -> None:
     assert right.exit == 0
     assert "## Valid: 1 group, 1 destination in 1 file." in step.summary
     assert step.outputs == {"refused": "false", "exit-code": "0", "reason": "ok"}
-    step.project.groups(WRONG)
+    step.project.write_groups(WRONG)
     wrong = step.project.run("validate", "--format", "github", environ=step.environ)
     assert wrong.exit == 1
     assert "## Not valid: 1 error" in step.summary
@@ -198,12 +202,12 @@ def test_validation_leaves_its_findings(step: Step) -> None:
 
 
 def test_warnings_of_validation_stand_in_the_summary(step: Step) -> None:
-    step.project.groups(ENTRY.replace("big_query", "panoply"))
+    step.project.write_groups(ENTRY.replace("big_query", "panoply"))
     assert step.project.run("validate", "--format", "github", environ=step.environ).exit == 0
     assert "warning[legacy-service]" in step.summary
 
 
-def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: Fivetran) -> None:
+def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: EmulatedFivetran) -> None:
     result = step.run(server, "plan", "--drift-only")
     assert result.exit == 0
     assert step.outputs["has-changes"] == "false"
@@ -212,14 +216,14 @@ def test_only_drift_is_no_plan_and_leaves_no_summary(step: Step, server: Fivetra
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "sarif"])
-def test_no_other_form_touches_the_files(form: str, step: Step, server: Fivetran) -> None:
-    step.project.against(server, "plan", "--format", form, environ=step.environ)
+def test_no_other_form_touches_the_files(form: str, step: Step, server: EmulatedFivetran) -> None:
+    step.project.run_against(server, "plan", "--format", form, environ=step.environ)
     assert not step.summary_file.exists()
     assert not step.output_file.exists()
 
 
-def test_without_a_runner_there_is_nothing_to_write(step: Step, server: Fivetran) -> None:
-    result = step.project.against(server, "plan", "--format", "github", environ=KEYS)
+def test_without_a_runner_there_is_nothing_to_write(step: Step, server: EmulatedFivetran) -> None:
+    result = step.project.run_against(server, "plan", "--format", "github", environ=KEYS)
     assert result.exit == 0
     assert "job-file" not in result.stderr
 
@@ -233,12 +237,12 @@ def a_folder(step: Step) -> None:
 
 
 def full(step: Step) -> None:
-    step.summary_file.write_bytes(b"x" * (LARGEST_SUMMARY - 500))
+    step.summary_file.write_bytes(b"x" * (MAX_SUMMARY_BYTES - 500))
 
 
 @pytest.mark.parametrize("spoil", [no_folder, a_folder, full])
 def test_a_file_that_cannot_be_written_is_one_warning_and_no_failure(
-    spoil: Callable[[Step], None], step: Step, server: Fivetran
+    spoil: Callable[[Step], None], step: Step, server: EmulatedFivetran
 ) -> None:
     spoil(step)
     result = step.run(server, "plan")
@@ -248,7 +252,7 @@ def test_a_file_that_cannot_be_written_is_one_warning_and_no_failure(
     assert step.outputs["add"] == "2"
 
 
-def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: Fivetran) -> None:
+def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: EmulatedFivetran) -> None:
     step.output_file.mkdir()
     result = step.run(server, "plan")
     assert result.exit == 0
@@ -256,16 +260,18 @@ def test_outputs_that_cannot_be_written_are_a_warning_too(step: Step, server: Fi
     assert "## Plan:" in step.summary
 
 
-@pytest.mark.parametrize("taken", [0, LARGEST_SUMMARY - 2_000])
-def test_the_summary_stays_within_what_a_step_may_have(taken: int, step: Step, server: Fivetran) -> None:
+@pytest.mark.parametrize("taken", [0, MAX_SUMMARY_BYTES - 2_000])
+def test_the_summary_stays_within_what_a_step_may_have(
+    taken: int, step: Step, server: EmulatedFivetran
+) -> None:
     """Two thousand entries are more than fits beside what is there, and less than fits into an empty one."""
     entry = ENTRY.replace(" config: {project_id: acme", " config: {project_id: " + "a" * 60)
     many = 900 if taken == 0 else 20
-    step.project.groups("".join(entry.replace("orders", f"orders_{number}") for number in range(many)))
+    step.project.write_groups("".join(entry.replace("orders", f"orders_{number}") for number in range(many)))
     step.summary_file.write_bytes(b"x" * taken)
     assert step.run(server, "plan", "-q").exit == 0
     size = step.summary_file.stat().st_size
-    assert size <= LARGEST_SUMMARY
+    assert size <= MAX_SUMMARY_BYTES
     is_whole = "It is not valid for approval" not in step.summary
     assert is_whole is (taken == 0)
     assert size > 60_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
 PAIR = """\
   {key}:
@@ -16,15 +16,15 @@ PAIR = """\
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Project:
+def team(project: Project, server: EmulatedFivetran) -> Project:
     """Two applied pairs; then one is given up, one loses its destination, and a group is new."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIR.format(key="orders") + PAIR.format(key="sales"))
-    assert project.against(server, "apply", "--auto-approve").exit == 0
-    [orders], [sales] = (server.app.dashboard.group_ids(key) for key in ("orders", "sales"))
+    project.write_groups(PAIR.format(key="orders") + PAIR.format(key="sales"))
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
+    [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
     server.app.dashboard.remove("destination", orders)
     project.write(
         "specs/groups/main.yaml",
@@ -36,9 +36,9 @@ def team(project: Project, server: Fivetran) -> Project:
     return project
 
 
-def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Fivetran) -> None:
+def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.writes)
-    result = team.against(server, "graph")
+    result = team.run_against(server, "graph")
     assert result.exit == 1, "one of them is not to be seen"
     assert "error[gone-or-hidden]: destination.orders" in result.stderr
     assert server.writes[before:] == []
@@ -54,8 +54,8 @@ def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Five
     ]
 
 
-def test_as_a_document(team: Project, server: Fivetran) -> None:
-    document = team.against(server, "graph", "--format", "json").document
+def test_as_a_document(team: Project, server: EmulatedFivetran) -> None:
+    document = team.run_against(server, "graph", "--format", "json").document
     assert {node["address"]: node["action"] for node in document["nodes"]} == {
         "group.brand_new": "create",
         "group.orders": "no-op",
@@ -67,17 +67,17 @@ def test_as_a_document(team: Project, server: Fivetran) -> None:
     assert document["exit"] == {"code": 1, "reason": "failed"}
 
 
-def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server: Fivetran) -> None:
-    server.app.dashboard.remove("group", server.app.dashboard.group_ids("orders")[0])
-    nodes = team.against(server, "graph", "--format", "json").document["nodes"]
+def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server: EmulatedFivetran) -> None:
+    server.app.dashboard.remove("group", server.app.dashboard.find_group_ids("orders")[0])
+    nodes = team.run_against(server, "graph", "--format", "json").document["nodes"]
     assert {node["address"] for node in nodes if node["action"] is None} == {
         "group.orders",
         "destination.orders",
     }
-    assert team.against(server, "graph", "--exclude", "orders").exit == 0
+    assert team.run_against(server, "graph", "--exclude", "orders").exit == 0
 
 
-def test_offline_only_the_specs_are_drawn(team: Project, server: Fivetran) -> None:
+def test_offline_only_the_specs_are_drawn(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
     result = team.run("graph", "--offline")
     assert result.exit == 0
@@ -89,15 +89,15 @@ def test_offline_only_the_specs_are_drawn(team: Project, server: Fivetran) -> No
     assert {node["action"] for node in nodes} == {None}
 
 
-def test_a_part_is_drawn(team: Project, server: Fivetran) -> None:
-    drawn = team.against(server, "graph", "--target", "destination.orders").stdout
+def test_a_part_is_drawn(team: Project, server: EmulatedFivetran) -> None:
+    drawn = team.run_against(server, "graph", "--target", "destination.orders").stdout
     assert "group_orders --> destination_orders" in drawn
     assert "brand_new" not in drawn
     assert team.run("graph", "--offline", "--target", "orders").exit == 64
 
 
 def test_wrong_specs_are_told_and_nothing_is_drawn(project: Project) -> None:
-    project.groups("  orders: {destinatoin: {}}\n")
+    project.write_groups("  orders: {destinatoin: {}}\n")
     result = project.run("graph", "--offline")
     assert result.exit == 1
     assert result.stdout == ""

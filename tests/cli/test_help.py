@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import AtTerminal, run
-from harness import ROOT, Project
+from cli_harness import ROOT, Project
+from command_line import TerminalProcess, run
 
 from reconciler.cli.commands import SUMMARIES
 from reconciler.operations.guides import guide_summaries, guide_topics
@@ -59,13 +59,13 @@ def test_the_name_of_a_command_shows_its_help_page(project: Project, name: str) 
 
 
 def test_a_terminal_gets_the_guide_rendered(tmp_path: Path) -> None:
-    with AtTerminal("help", "exit-codes", directory=tmp_path, COLUMNS="60", **REPOSITORY) as terminal:
-        assert terminal.end() == 0
+    with TerminalProcess("help", "exit-codes", directory=tmp_path, COLUMNS="60", **REPOSITORY) as terminal:
+        assert terminal.wait_for_exit() == 0
     lines = terminal.text.splitlines()
     assert "# Exit codes" not in lines
     assert "Exit codes" in [line.rstrip() for line in lines]
     assert max(map(len, lines)) <= 60
-    assert "\x1b[1" in terminal.seen
+    assert "\x1b[1" in terminal.output
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,16 @@ def test_a_terminal_gets_the_guide_rendered(tmp_path: Path) -> None:
 def test_a_terminal_gets_no_colours_if_they_are_unwanted(
     arguments: list[str], environ: dict[str, str], tmp_path: Path
 ) -> None:
-    with AtTerminal("help", "drift", *arguments, directory=tmp_path, **REPOSITORY, **environ) as terminal:
-        assert terminal.end() == 0
-    assert "Drift" in terminal.seen
-    assert "\x1b" not in terminal.seen
+    with TerminalProcess(
+        "help", "drift", *arguments, directory=tmp_path, **REPOSITORY, **environ
+    ) as terminal:
+        assert terminal.wait_for_exit() == 0
+    assert "Drift" in terminal.output
+    assert "\x1b" not in terminal.output
 
 
 def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
-    full = run("help", "specs", directory=tmp_path, onto=Path("/dev/full"), **REPOSITORY)
+    full = run("help", "specs", directory=tmp_path, stdout_file=Path("/dev/full"), **REPOSITORY)
     assert full.code == 1
     assert "error[output-lost]" in full.err
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, PATIENCE, AtTerminal, environment, run
+from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, build_environment, run
 
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES
@@ -141,9 +141,9 @@ def test_wrong_usage_speaks_like_every_other_finding(
 def test_wrong_usage_has_the_colours_of_other_findings(
     arguments: list[str], environ: dict[str, str], coloured: bool, tmp_path: Path
 ) -> None:
-    with AtTerminal("plan", "--nope", *arguments, directory=tmp_path, **environ) as terminal:
-        assert terminal.end() == 64
-        assert ("\x1b[" in terminal.seen) is coloured
+    with TerminalProcess("plan", "--nope", *arguments, directory=tmp_path, **environ) as terminal:
+        assert terminal.wait_for_exit() == 64
+        assert ("\x1b[" in terminal.output) is coloured
 
 
 @pytest.mark.parametrize("option", ["--sandbox", "--quiet", "--verbose"])
@@ -185,8 +185,8 @@ def test_explain_takes_a_code_as_it_was_printed(pasted: str, tmp_path: Path) -> 
 
 
 def test_at_a_terminal_the_list_of_codes_fits_into_it(tmp_path: Path) -> None:
-    with AtTerminal("explain", directory=tmp_path, COLUMNS="70") as terminal:
-        assert terminal.end() == 0
+    with TerminalProcess("explain", directory=tmp_path, COLUMNS="70") as terminal:
+        assert terminal.wait_for_exit() == 0
         lines = terminal.text.splitlines()
     assert max(map(len, lines)) <= 70
     first = [line.split()[0] for line in lines if not line.startswith(" ")]
@@ -243,10 +243,10 @@ def in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess
     return subprocess.run(
         ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} {redirection}"],
         cwd=folder,
-        env=environment(),
+        env=build_environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=PROCESS_TIMEOUT,
         check=False,
     )
 
@@ -255,7 +255,7 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "explain"],
         cwd=tmp_path,
-        env=environment(),
+        env=build_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from filelock import FileLock
-from harness import Fivetran, Project, fivetran
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.switches import Behaviour
 
 PAIR = """\
   orders:
@@ -24,13 +24,13 @@ PAIR = """\
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIR)
+    project.write_groups(PAIR)
     return project
 
 
@@ -38,58 +38,62 @@ def state_of(project: Project) -> Path:
     return project.folder / "specs" / ".reconciler" / "state.json"
 
 
-def apply(project: Project, server: Fivetran) -> list[str]:
+def apply(project: Project, server: EmulatedFivetran) -> list[str]:
     """Apply, which must succeed; the writes that it sent."""
     before = len(server.writes)
-    result = project.against(server, "apply", "--auto-approve")
+    result = project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
     return server.writes[before:]
 
 
-def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Fivetran) -> None:
+def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    [group] = server.ids("groups")
-    orders.groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    [group] = server.list_ids("groups")
+    orders.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
     assert server.get(f"/groups/{group}")["name"] == "Orders of today"
     assert apply(orders, server) == []
 
 
-def test_a_group_that_was_renamed_at_fivetran_gets_its_name_back(orders: Project, server: Fivetran) -> None:
+def test_a_group_that_was_renamed_at_fivetran_gets_its_name_back(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     apply(orders, server)
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
     server.app.dashboard.rename_group(group, "something else")
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
-    assert server.ids("groups") == [group]
+    assert server.list_ids("groups") == [group]
 
 
 def test_what_exists_already_is_adopted_without_a_call_and_without_tests(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
     group = server.app.dashboard.add_group("orders")
     server.app.dashboard.add_destination(
         group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
     )
-    plan = orders.against(server, "plan", "--detailed-exitcode")
+    plan = orders.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 0
     assert "No changes." in plan.stdout.splitlines()
     assert group in plan.stdout
     assert not state_of(orders).exists(), "a plan only reads"
     assert apply(orders, server) == []
-    orders.groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    orders.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
 
 
-def test_a_lost_memory_makes_nothing_twice(orders: Project, server: Fivetran) -> None:
+def test_a_lost_memory_makes_nothing_twice(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     state_of(orders).unlink()
     assert apply(orders, server) == []
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_the_memory_holds_no_secret_and_nobody_else_reads_it(orders: Project, server: Fivetran) -> None:
-    orders.groups(PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}'))
-    result = orders.against(
+def test_the_memory_holds_no_secret_and_nobody_else_reads_it(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}'))
+    result = orders.run_against(
         server, "apply", "--auto-approve", environ={"ORDERS_KEY": "a-key-that-nobody-sees"}
     )
     assert result.exit == 0, result.stderr
@@ -101,28 +105,30 @@ def test_the_memory_holds_no_secret_and_nobody_else_reads_it(orders: Project, se
         assert "a-key-that-nobody-sees" not in file.read_text()
 
 
-def test_the_memory_of_another_account_is_refused(orders: Project, server: Fivetran) -> None:
+def test_the_memory_of_another_account_is_refused(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     state = json.loads(state_of(orders).read_text())
     state_of(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
-    result = orders.against(server, "plan")
+    result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[other-account]" in result.stderr
     assert server.calls[-1] == "GET /v1/account/info"
 
 
-def test_a_damaged_memory_is_named_before_anything_is_sent(orders: Project, server: Fivetran) -> None:
+def test_a_damaged_memory_is_named_before_anything_is_sent(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
     state_of(orders).write_text("{")
     before = len(server.calls)
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
     assert "error[state-damaged]" in result.stderr
     assert "specs/.reconciler/state.json" in result.stderr
     assert server.calls[before:] == []
 
 
-def test_a_second_writer_is_told_who_is_first_and_calls_nobody(orders: Project, server: Fivetran) -> None:
+def test_a_second_writer_is_told_who_is_first_and_calls_nobody(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     apply(orders, server)
     lock = state_of(orders).with_name("state.json.lock")
     holder = {
@@ -135,78 +141,80 @@ def test_a_second_writer_is_told_who_is_first_and_calls_nobody(orders: Project, 
     lock.with_name("state.json.lock.holder").write_text(json.dumps(holder))
     before = len(server.calls)
     with FileLock(lock):
-        result = orders.against(server, "apply", "--auto-approve")
+        result = orders.run_against(server, "apply", "--auto-approve")
         assert result.exit == 5
         assert "error[locked]" in result.stderr
         assert "runner-7" in result.stderr
         assert server.calls[before:] == []
-        assert orders.against(server, "plan").exit == 0, "reading needs no lock"
-    assert orders.against(server, "apply", "--auto-approve").exit == 0
+        assert orders.run_against(server, "plan").exit == 0, "reading needs no lock"
+    assert orders.run_against(server, "apply", "--auto-approve").exit == 0
 
 
-def test_nothing_is_sent_that_could_not_be_remembered(orders: Project, server: Fivetran) -> None:
+def test_nothing_is_sent_that_could_not_be_remembered(orders: Project, server: EmulatedFivetran) -> None:
     state_of(orders).mkdir(parents=True)
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
     assert "error[state-unusable]" in result.stderr
     assert server.writes == []
 
 
-def test_tests_that_must_pass_stay_in_the_plan_until_they_do(orders: Project, server: Fivetran) -> None:
+def test_tests_that_must_pass_stay_in_the_plan_until_they_do(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     failure = SetupTest("Permission Test", "FAILED", "no access to acme")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
-    assert orders.against(server, "apply", "--auto-approve").exit == 6
-    [group] = server.ids("groups")
-    plan = orders.against(server, "plan", "--detailed-exitcode")
+    assert orders.run_against(server, "apply", "--auto-approve").exit == 6
+    [group] = server.list_ids("groups")
+    plan = orders.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 2
     assert "? destination.orders" in plan.stdout
     server.app.dashboard.script_setup_tests(group_name="orders")
     assert apply(orders, server) == [f"POST /v1/destinations/{group}/test"]
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_tests_that_may_fail_leave_nothing_to_do(orders: Project, server: Fivetran) -> None:
-    orders.groups(PAIR + "      setup_tests: {on_failure: warn}\n")
+def test_tests_that_may_fail_leave_nothing_to_do(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups(PAIR + "      setup_tests: {on_failure: warn}\n")
     failure = SetupTest("Permission Test", "FAILED", "no access to acme")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0
     assert "no access to acme" in result.stdout
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_a_plan_tells_who_moved_a_field(orders: Project, server: Fivetran) -> None:
+def test_a_plan_tells_who_moved_a_field(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
 
     def origins() -> dict[str, str]:
-        [change] = orders.against(server, "plan", "--format", "json").document["changes"]
+        [change] = orders.run_against(server, "plan", "--format", "json").document["changes"]
         return {".".join(field["path"]): field["origin"] for field in change["fields"]}
 
     server.app.dashboard.change_destination(group, config={"project_id": "theirs"}, time_zone_offset="+2")
     assert origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
-    orders.groups(PAIR.replace("project_id: acme", "project_id: ours"))
+    orders.write_groups(PAIR.replace("project_id: acme", "project_id: ours"))
     assert origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
     server.app.dashboard.change_destination(group, config={"project_id": "acme"}, time_zone_offset="0")
     assert origins() == {"config.project_id": "spec"}
 
 
 def test_a_field_declared_later_is_remembered_although_it_was_right_already(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.groups(PAIR.replace("project_id: acme, ", ""))
+    orders.write_groups(PAIR.replace("project_id: acme, ", ""))
     apply(orders, server)
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
     server.app.dashboard.change_destination(group, config={"project_id": "acme"})
-    orders.groups(PAIR)
+    orders.write_groups(PAIR)
     assert apply(orders, server) == []
     server.app.dashboard.change_destination(group, config={"project_id": "theirs"})
-    [change] = orders.against(server, "plan", "--format", "json").document["changes"]
+    [change] = orders.run_against(server, "plan", "--format", "json").document["changes"]
     assert [field["origin"] for field in change["fields"]] == ["drift"]
 
 
 def test_a_host_that_fivetran_rewrites_is_compared_with_what_was_applied(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
     databricks = """\
   orders:
@@ -215,16 +223,16 @@ def test_a_host_that_fivetran_rewrites_is_compared_with_what_was_applied(
       time_zone_offset: "0"
       config: {server_host_name: own.example, http_path: /sql, port: 443, catalog: main}
 """
-    orders.groups(databricks)
+    orders.write_groups(databricks)
     apply(orders, server)
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
     server.app.dashboard.change_destination(
         group, config={"server_host_name": "rewritten.privatelink.example"}
     )
     assert apply(orders, server) == []
-    orders.groups(databricks.replace("own.example", "other.example"))
+    orders.write_groups(databricks.replace("own.example", "other.example"))
     assert apply(orders, server)[0] == f"PATCH /v1/destinations/{group}"
-    assert server.bodies("PATCH", f"/v1/destinations/{group}")[-1]["config"] == {
+    assert server.list_bodies("PATCH", f"/v1/destinations/{group}")[-1]["config"] == {
         "server_host_name": "other.example"
     }
 
@@ -237,51 +245,53 @@ def with_key(value: str) -> dict[str, str]:
 
 
 def test_a_rotated_secret_is_the_only_thing_sent_and_is_never_shown(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    [group] = server.ids("groups")
-    plan = orders.against(server, "plan", environ=with_key("second-key"))
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    [group] = server.list_ids("groups")
+    plan = orders.run_against(server, "plan", environ=with_key("second-key"))
     assert "config.secret_key" in plan.stdout
     assert "first-key" not in plan.stdout
     assert "second-key" not in plan.stdout
-    result = orders.against(server, "apply", "--auto-approve", environ=with_key("second-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("second-key"))
     assert result.exit == 0, result.stdout + result.stderr
-    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+    assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "second-key"}, "run_setup_tests": False}
     ]
-    again = orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    again = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
     assert again.exit == 0
 
 
-def test_plans_for_two_different_new_secrets_are_the_same(orders: Project, server: Fivetran) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+def test_plans_for_two_different_new_secrets_are_the_same(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     changes = [
-        orders.against(server, "plan", "--format", "json", environ=with_key(value)).document["changes"]
+        orders.run_against(server, "plan", "--format", "json", environ=with_key(value)).document["changes"]
         for value in ("x", "a-much-longer-key-" * 9)
     ]
     assert changes[0] == changes[1] != []
 
 
 def test_a_secret_that_cannot_be_read_is_an_error_where_it_must_be_compared(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    result = orders.against(server, "plan")
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
     assert "--secrets skip" in result.stderr
-    skipped = orders.against(server, "plan", "--secrets", "skip", "--format", "json", "--detailed-exitcode")
+    skipped = orders.run_against(
+        server, "plan", "--secrets", "skip", "--format", "json", "--detailed-exitcode"
+    )
     assert skipped.exit == 0
     [destination] = [each for each in skipped.document["unchanged"] if each["address"].startswith("dest")]
     assert destination["uncomparable"] == [["config", "secret_key"]]
 
 
 def test_a_secret_of_an_adopted_destination_cannot_be_compared_and_is_not_a_change(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
     group = server.app.dashboard.add_group("orders")
     server.app.dashboard.add_destination(
@@ -289,83 +299,87 @@ def test_a_secret_of_an_adopted_destination_cannot_be_compared_and_is_not_a_chan
         "big_query",
         config={"project_id": "acme", "data_set_location": "US", "secret_key": "nobody-knows"},
     )
-    orders.groups(SECRET_PAIR)
+    orders.write_groups(SECRET_PAIR)
     assert apply(orders, server) == []
-    plan = orders.against(server, "plan", "--detailed-exitcode")
+    plan = orders.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 0
 
 
-def test_without_the_key_of_the_fingerprints_nothing_is_a_change(orders: Project, server: Fivetran) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+def test_without_the_key_of_the_fingerprints_nothing_is_a_change(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     state_of(orders).with_name("state.json.key").unlink()
-    plan = orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    plan = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
     assert plan.exit == 0
     assert "secret" in plan.stdout
 
 
 def test_a_new_key_of_the_fingerprints_makes_no_secret_look_changed(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     state_of(orders).with_name("state.json.key").unlink()
     before = len(server.writes)
-    result = orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     assert result.exit == 0
     assert server.writes[before:] == []
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_destination_whose_answer_was_lost_is_found_and_made_once(
-    orders: Project, server: Fivetran, kept: bool
+    orders: Project, server: EmulatedFivetran, kept: bool
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations #1 after-effect close"))
     server.app.faults.add(parse_fault("GET /v1/destinations/* status 503"))  # looking gives no answer either
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 6
     assert "outcome-unknown" in result.stdout
     server.app.faults.clear()
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
     if not kept:
         for file in state_of(orders).parent.glob("state.json*"):
             file.unlink()
     # With its memory kept, the run also knows that the tests of what it finds are outstanding.
     assert apply(orders, server) == ([f"POST /v1/destinations/{group}/test"] if kept else [])
     assert server.writes.count("POST /v1/destinations") == 1
-    assert orders.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_a_group_whose_answer_was_lost_is_found_and_made_once(orders: Project, server: Fivetran) -> None:
+def test_a_group_whose_answer_was_lost_is_found_and_made_once(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 after-effect close"))
     server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # looking gives no answer either
-    assert orders.against(server, "apply", "--auto-approve").exit == 6
+    assert orders.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     assert apply(orders, server)[0] == "POST /v1/destinations"
-    assert len(server.ids("groups")) == 1
+    assert len(server.list_ids("groups")) == 1
 
 
 @pytest.mark.parametrize("collection", ["groups", "destinations"])
 def test_a_lost_answer_is_made_up_for_by_looking_at_once(
-    orders: Project, server: Fivetran, collection: str
+    orders: Project, server: EmulatedFivetran, collection: str
 ) -> None:
     server.app.faults.add(parse_fault(f"POST /v1/{collection} #1 after-effect close"))
-    result = orders.against(server, "apply", "--auto-approve")
+    result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
     assert "found after its answer was lost" in result.stdout
     assert server.writes.count(f"POST /v1/{collection}") == 1
-    assert len(server.ids("groups")) == len(server.ids("destinations")) == 1
+    assert len(server.list_ids("groups")) == len(server.list_ids("destinations")) == 1
 
 
-def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Fivetran) -> None:
+def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups before-effect close"))
-    orders.against(server, "apply", "--auto-approve")
+    orders.run_against(server, "apply", "--auto-approve")
     records = json.loads(state_of(orders).read_text())["records"]
     assert {address: record["intent"]["action"] for address, record in records.items()} == {
         "group.orders": "create"  # what waited for it was certainly not tried
     }
     server.app.faults.clear()
-    orders.time_passes()
+    orders.advance_time()
     assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
     records = json.loads(state_of(orders).read_text())["records"]
     assert [record["intent"] for record in records.values()] == [None, None]
@@ -387,7 +401,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Fi
 def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
     project: Project, behaviour: dict[str, str]
 ) -> None:
-    project.groups(
+    project.write_groups(
         """\
   tunnelled:
     destination:
@@ -419,27 +433,27 @@ def test_answers_that_are_not_what_was_sent_are_no_endless_difference(
         connection_type: PrivateLink}
 """
     )
-    with fivetran(behaviour=Behaviour(**behaviour)) as server:
+    with serve_fivetran(behaviour=Behaviour(**behaviour)) as server:
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
         role = {"ROLE": "arn:aws:iam::123456789012:role/r"}
-        first = project.against(server, "apply", "--auto-approve", environ=role)
+        first = project.run_against(server, "apply", "--auto-approve", environ=role)
         assert first.exit == 0, first.stdout + first.stderr
         main = project.folder / "specs" / "groups" / "main.yaml"
         main.write_text(main.read_text().replace('"0"', '"+1"'))
-        second = project.against(server, "apply", "--auto-approve", environ=role)
+        second = project.run_against(server, "apply", "--auto-approve", environ=role)
         assert second.exit == 0, second.stdout + second.stderr
-        third = project.against(server, "plan", "--detailed-exitcode", environ=role)
+        third = project.run_against(server, "plan", "--detailed-exitcode", environ=role)
         assert third.exit == 0, third.stdout
 
 
 def secrets_of(
-    project: Project, server: Fivetran, *options: str, key: str = "first-key"
+    project: Project, server: EmulatedFivetran, *options: str, key: str = "first-key"
 ) -> dict[str, list[str]]:
     """The three answers of a plan about the secrets of the destination."""
-    plan = project.against(server, "plan", "--format", "json", *options, environ=with_key(key)).document
+    plan = project.run_against(server, "plan", "--format", "json", *options, environ=with_key(key)).document
     [found] = [
         each
         for each in (*plan["changes"], *plan["unchanged"], *plan["adopted"])
@@ -448,10 +462,12 @@ def secrets_of(
     return {answer: [".".join(path) for path in paths] for answer, paths in found["secrets"].items() if paths}
 
 
-def test_a_secret_is_changed_or_unchanged_or_cannot_be_compared(orders: Project, server: Fivetran) -> None:
-    orders.groups(SECRET_PAIR)
+def test_a_secret_is_changed_or_unchanged_or_cannot_be_compared(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(SECRET_PAIR)
     assert secrets_of(orders, server) == {}, "of something new there is nothing to say"
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
     assert secrets_of(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
     assert secrets_of(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
@@ -463,64 +479,70 @@ def test_a_secret_is_changed_or_unchanged_or_cannot_be_compared(orders: Project,
     "glob",
     ["destination.orders:config.secret_key", "destination.orders", "*:config.secret_*", "destination.*"],
 )
-def test_a_secret_is_sent_again_for_the_asking(orders: Project, server: Fivetran, glob: str) -> None:
-    orders.groups(SECRET_PAIR)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    [group] = server.ids("groups")
-    plan = orders.against(server, "plan", "--resend-secret", glob, environ=with_key("first-key"))
+def test_a_secret_is_sent_again_for_the_asking(orders: Project, server: EmulatedFivetran, glob: str) -> None:
+    orders.write_groups(SECRET_PAIR)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    [group] = server.list_ids("groups")
+    plan = orders.run_against(server, "plan", "--resend-secret", glob, environ=with_key("first-key"))
     assert "(secret env:ORDERS_KEY, unchanged, sent anyway)" in plan.stdout
     options = ("apply", "--auto-approve", "--resend-secret", glob)
-    result = orders.against(server, *options, environ=with_key("first-key"))
+    result = orders.run_against(server, *options, environ=with_key("first-key"))
     assert result.exit == 0, result.stdout + result.stderr
-    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+    assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "first-key"}, "run_setup_tests": False}
     ]
     assert "Checked: a new plan is empty." in result.stdout
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=with_key("first-key")).exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("first-key")).exit == 0
 
 
-def test_sending_a_secret_makes_it_comparable(orders: Project, server: Fivetran) -> None:
+def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
     known = {"project_id": "acme", "data_set_location": "US", "secret_key": "nobody-knows"}
     server.app.dashboard.add_destination(group, "big_query", config=known)
-    orders.groups(SECRET_PAIR)
+    orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.orders")
     assert secrets_of(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
-    result = orders.against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
 
 
-def test_asking_for_no_secret_is_an_error(orders: Project, server: Fivetran) -> None:
-    orders.groups(SECRET_PAIR)
+def test_asking_for_no_secret_is_an_error(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.order:config.secret_key", "--resend-secret", "destination.*")
-    result = orders.against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
     assert result.exit == 1
     assert "error[nothing-to-resend]" in result.stderr
     assert "did you mean `destination.orders:config.secret_key`?" in result.stderr
     assert server.writes == []
 
 
-def test_a_secret_that_is_ignored_is_neither_compared_nor_sent(orders: Project, server: Fivetran) -> None:
+def test_a_secret_that_is_ignored_is_neither_compared_nor_sent(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     ignoring = SECRET_PAIR + "      lifecycle: {ignore_changes: [config.secret_key]}\n"
-    orders.groups(ignoring)
-    orders.against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.write_groups(ignoring)
+    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
     assert secrets_of(orders, server, key="second-key") == {}
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=with_key("second-key")).exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key")).exit == 0
 
 
-def test_making_groups_in_an_unknown_account_is_warned_about(orders: Project, server: Fivetran) -> None:
+def test_making_groups_in_an_unknown_account_is_warned_about(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     server.app.dashboard.add_group("somebody else's")
-    plan = orders.against(server, "plan")
+    plan = orders.run_against(server, "plan")
     assert "warning[no-memory]" in plan.stderr
     apply(orders, server)
-    orders.groups(PAIR + PAIR.replace("orders", "purchases"))
-    assert "warning[no-memory]" not in orders.against(server, "plan").stderr
+    orders.write_groups(PAIR + PAIR.replace("orders", "purchases"))
+    assert "warning[no-memory]" not in orders.run_against(server, "plan").stderr
 
 
-def test_an_account_that_is_remembered_needs_no_confirmation(project: Project, server: Fivetran) -> None:
-    project.groups(PAIR)
-    refused = project.against(server, "apply", "--auto-approve")
+def test_an_account_that_is_remembered_needs_no_confirmation(
+    project: Project, server: EmulatedFivetran
+) -> None:
+    project.write_groups(PAIR)
+    refused = project.run_against(server, "apply", "--auto-approve")
     assert refused.exit == 3
     assert "error[account-unconfirmed]" in refused.stderr
     settings = project.folder / "specs" / "reconciler.yaml"
@@ -531,7 +553,7 @@ def test_an_account_that_is_remembered_needs_no_confirmation(project: Project, s
     assert apply(project, server) == []
 
 
-def test_the_project_says_where_the_memory_is(orders: Project, server: Fivetran) -> None:
+def test_the_project_says_where_the_memory_is(orders: Project, server: EmulatedFivetran) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + "state: memory/here.json\n")
     apply(orders, server)
@@ -542,39 +564,43 @@ def test_the_project_says_where_the_memory_is(orders: Project, server: Fivetran)
 
 @pytest.mark.parametrize("place", ["ftp://host/key", "s3://bucket", "git:origin", "git:https://host/", "' '"])
 def test_a_memory_without_a_place_is_refused_where_it_is_written(
-    orders: Project, server: Fivetran, place: str
+    orders: Project, server: EmulatedFivetran, place: str
 ) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + f"state: {place}\n")
-    result = orders.against(server, "plan")
+    result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[wrong-shape]" in result.stderr
     assert "specs/reconciler.yaml:4:8" in result.stderr
 
 
-def test_a_shared_key_of_the_fingerprints_compares_across_machines(orders: Project, server: Fivetran) -> None:
+def test_a_shared_key_of_the_fingerprints_compares_across_machines(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n')
-    orders.groups(SECRET_PAIR)
+    orders.write_groups(SECRET_PAIR)
     environ = {**with_key("first-key"), "TEAM_KEY": "a-key-of-the-team"}
-    assert orders.against(server, "apply", "--auto-approve", environ=environ).exit == 0
+    assert orders.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
     assert not state_of(orders).with_name("state.json.key").exists()
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
     rotated = {**environ, **with_key("second-key")}
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=rotated).exit == 2
-    missing = orders.against(server, "plan", environ=with_key("first-key"))
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=rotated).exit == 2
+    missing = orders.run_against(server, "plan", environ=with_key("first-key"))
     assert missing.exit == 1
     assert "error[secret-unavailable]" in missing.stderr
     assert "`fingerprint_key`" in missing.stderr
-    skipped = orders.against(server, "plan", "--secrets", "skip", environ=with_key("first-key"))
+    skipped = orders.run_against(server, "plan", "--secrets", "skip", environ=with_key("first-key"))
     assert skipped.exit == 0
 
 
 @pytest.mark.parametrize("value", ['{value: "env:TEAM_KEY"}', "{plain: text}"])
-def test_a_key_of_the_fingerprints_must_be_a_secret(orders: Project, server: Fivetran, value: str) -> None:
+def test_a_key_of_the_fingerprints_must_be_a_secret(
+    orders: Project, server: EmulatedFivetran, value: str
+) -> None:
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + f"fingerprint_key: {value}\n")
-    result = orders.against(server, "plan")
+    result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[bad-reference]" in result.stderr
 
@@ -582,17 +608,17 @@ def test_a_key_of_the_fingerprints_must_be_a_secret(orders: Project, server: Fiv
 @pytest.mark.parametrize("clearing", ["null-or-empty", "null", "empty"])
 def test_a_companion_is_removed_whatever_form_the_api_wants(project: Project, clearing: str) -> None:
     with_agent = PAIR + "      hybrid_deployment_agent_id: agent_one\n"
-    project.groups(with_agent)
-    with fivetran(behaviour=Behaviour(clearing_ids=clearing)) as server:
+    project.write_groups(with_agent)
+    with serve_fivetran(behaviour=Behaviour(clearing_ids=clearing)) as server:
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
         apply(project, server)
-        [id] = server.ids("destinations")
-        project.groups(with_agent.replace("agent_one", "null"))
+        [id] = server.list_ids("destinations")
+        project.write_groups(with_agent.replace("agent_one", "null"))
         apply(project, server)
         assert not server.get(f"/destinations/{id}").get("hybrid_deployment_agent_id")
-        patches = len(server.bodies("PATCH", f"/v1/destinations/{id}"))
+        patches = len(server.list_bodies("PATCH", f"/v1/destinations/{id}"))
         assert patches == (2 if clearing == "null" else 1)
         assert apply(project, server) == []

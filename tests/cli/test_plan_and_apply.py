@@ -6,8 +6,8 @@ import re
 import shutil
 
 import pytest
-from canaries import visible
-from harness import ROOT, Fivetran, Project
+from cli_harness import ROOT, EmulatedFivetran, Project
+from secret_leak_detector import allow_values
 
 from reconciler.emulator.setup_tests import SetupTest
 
@@ -28,34 +28,36 @@ SECRETS = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(PAIR)
+    project.write_groups(PAIR)
     return project
 
 
-def test_a_first_plan_adds_both_and_only_reads(orders: Project, server: Fivetran) -> None:
-    result = orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS)
+def test_a_first_plan_adds_both_and_only_reads(orders: Project, server: EmulatedFivetran) -> None:
+    result = orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS)
     assert result.exit == 2
     assert "Plan: 2 to add, 0 to change, 0 to destroy." in result.stdout.splitlines()
     assert server.writes == []
     assert "a-password-nobody-sees" not in result.stdout + result.stderr
 
 
-def test_apply_makes_the_group_then_its_destination_then_tests_it(orders: Project, server: Fivetran) -> None:
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+def test_apply_makes_the_group_then_its_destination_then_tests_it(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 0, result.stderr
-    [group] = server.ids("groups")
+    [group] = server.list_ids("groups")
     assert server.writes == [
         "POST /v1/groups",
         "POST /v1/destinations",
         f"POST /v1/destinations/{group}/test",
     ]
-    [body] = server.bodies("POST", "/v1/destinations")
+    [body] = server.list_bodies("POST", "/v1/destinations")
     assert body == {
         "group_id": group,
         "service": "postgres_rds_warehouse",
@@ -74,53 +76,55 @@ def test_apply_makes_the_group_then_its_destination_then_tests_it(orders: Projec
     }
 
 
-def test_a_second_plan_has_no_changes(orders: Project, server: Fivetran) -> None:
-    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    result = orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS)
+def test_a_second_plan_has_no_changes(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS)
     assert result.exit == 0
     assert "No changes." in result.stdout.splitlines()
 
 
-def test_an_update_sends_only_the_changed_declared_fields(orders: Project, server: Fivetran) -> None:
-    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    orders.groups(
+def test_an_update_sends_only_the_changed_declared_fields(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    orders.write_groups(
         PAIR.replace("orders.example", "orders-2.example").replace("AWS_US_EAST_1", "AWS_US_WEST_2")
     )
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 0, result.stderr
-    [group] = server.ids("groups")
-    assert server.bodies("PATCH", f"/v1/destinations/{group}") == [
+    [group] = server.list_ids("groups")
+    assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"region": "AWS_US_WEST_2", "config": {"host": "orders-2.example"}, "run_setup_tests": False}
     ]
 
 
-def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: Fivetran) -> None:
-    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    [group] = server.ids("groups")
-    orders.groups(PAIR.replace("  orders:\n", f"  orders:\n    id: {group}\n    name: Orders of today\n"))
+def test_a_rename_is_one_patch_of_the_same_group(orders: Project, server: EmulatedFivetran) -> None:
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    [group] = server.list_ids("groups")
+    orders.write_groups(
+        PAIR.replace("  orders:\n", f"  orders:\n    id: {group}\n    name: Orders of today\n")
+    )
     before = len(server.writes)
-    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
+    assert orders.run_against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
     assert server.writes[before:] == [f"PATCH /v1/groups/{group}"]
-    assert server.ids("groups") == [group]
+    assert server.list_ids("groups") == [group]
 
 
-def test_a_group_without_its_destination_is_completed(orders: Project, server: Fivetran) -> None:
-    orders.groups("  orders: {}\n")
-    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    orders.groups(PAIR)
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+def test_a_group_without_its_destination_is_completed(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups("  orders: {}\n")
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    orders.write_groups(PAIR)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 0, result.stderr
     assert server.writes.count("POST /v1/groups") == 1
     assert server.writes.count("POST /v1/destinations") == 1
 
 
 def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    orders.against(server, "apply", "--auto-approve", environ=SECRETS)
-    [group] = server.ids("groups")
+    orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
+    [group] = server.list_ids("groups")
     before = len(server.calls)
-    result = orders.against(server, "plan", "--format", "json", environ=SECRETS)
+    result = orders.run_against(server, "plan", "--format", "json", environ=SECRETS)
     assert server.calls[before:] == [
         "GET /v1/account/info",
         "GET /v1/groups",
@@ -131,31 +135,33 @@ def test_a_plan_costs_one_account_call_two_lists_and_one_read_per_destination(
 
 
 def test_without_a_terminal_apply_wants_auto_approve_and_calls_nobody(
-    orders: Project, server: Fivetran
+    orders: Project, server: EmulatedFivetran
 ) -> None:
-    result = orders.against(server, "apply", environ=SECRETS)
+    result = orders.run_against(server, "apply", environ=SECRETS)
     assert result.exit == 64
     assert "--auto-approve" in result.stderr
     assert server.calls == []
 
 
-def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(orders: Project, server: Fivetran) -> None:
+def test_failed_setup_tests_keep_what_exists_and_stay_in_the_plan(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     failure = SetupTest("Host Connection", "FAILED", "no route to orders.example")
     server.app.dashboard.script_setup_tests(group_name="orders", finally_always=[failure])
-    result = orders.against(server, "apply", "--auto-approve", environ=SECRETS)
+    result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
     assert "setup-tests-failed" in result.stdout + result.stderr
     assert "no route to orders.example" in result.stdout + result.stderr
-    assert len(server.ids("destinations")) == 1
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 2
+    assert len(server.list_ids("destinations")) == 1
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 2
     server.app.dashboard.script_setup_tests(group_name="orders")
-    assert orders.against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
+    assert orders.run_against(server, "apply", "--auto-approve", environ=SECRETS).exit == 0
     assert server.writes.count("POST /v1/destinations") == 1
-    assert orders.against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 0
+    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=SECRETS).exit == 0
 
 
 def test_no_destination_of_the_demo_account_is_made_before_its_group(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     shutil.rmtree(project.folder / "specs")
     shutil.copytree(ROOT / "specs", project.folder / "specs", ignore=shutil.ignore_patterns(".*"))
@@ -165,16 +171,16 @@ def test_no_destination_of_the_demo_account_is_made_before_its_group(
         spec.write_text(re.sub(r'"file:[^"]*"', '"env:A_KEY"', spec.read_text()))
     specs = "".join(each.read_text() for each in file.parent.rglob("*.yaml"))
     references = re.findall(r'"env:(\w+)"', specs)
-    visible(*(f"value-of-{name}" for name in re.findall(r'\{value: "env:(\w+)"', specs)))
+    allow_values(*(f"value-of-{name}" for name in re.findall(r'\{value: "env:(\w+)"', specs)))
 
-    result = project.against(
+    result = project.run_against(
         server, "apply", "--auto-approve", environ={name: f"value-of-{name}" for name in references}
     )
 
     assert result.exit == 0, result.stdout + result.stderr
     made: set[str] = set()
     destinations = 0
-    for exchange in server.app.history():
+    for exchange in server.app.read_history():
         made |= {
             effect.id for effect in exchange.effects if (effect.verb, effect.kind) == ("created", "group")
         }
@@ -182,4 +188,4 @@ def test_no_destination_of_the_demo_account_is_made_before_its_group(
             destinations += 1
             assert exchange.body["group_id"] in made
     assert destinations >= 8
-    assert len({body["service"] for body in server.bodies("POST", "/v1/destinations")}) >= 6
+    assert len({body["service"] for body in server.list_bodies("POST", "/v1/destinations")}) >= 6

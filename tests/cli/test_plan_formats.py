@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
 ENTRY = """\
   {key}:
@@ -16,17 +16,17 @@ KEYS = {"THE_KEY": "one-key"}
 
 
 def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
-    project.groups(ENTRY.format(key="orders"))
-    plan = project.against(server, "plan", "--format", "markdown", environ=KEYS)
+    project.write_groups(ENTRY.format(key="orders"))
+    plan = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert plan.exit == 0
     assert plan.stdout.splitlines()[:2] == [
         "<!-- reconciler plan specs/reconciler.yaml -->",
         "## Plan: 2 to add, 0 to change, 0 to destroy.",
     ]
-    project.groups(ENTRY.format(key="orders").replace("big_query", "big_qery"))
-    failure = project.against(server, "plan", "--format", "markdown", environ=KEYS)
+    project.write_groups(ENTRY.format(key="orders").replace("big_query", "big_qery"))
+    failure = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert failure.exit == 1
     assert failure.stdout.splitlines()[:2] == [plan.stdout.splitlines()[0], "## No plan: 1 error"]
     for told in (failure.stdout, failure.stderr):
@@ -34,30 +34,32 @@ def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
         assert "service: big_qery" in told
 
 
-def test_a_digest_is_the_same_however_the_specs_are_laid_out(project: Project, server: Fivetran) -> None:
+def test_a_digest_is_the_same_however_the_specs_are_laid_out(
+    project: Project, server: EmulatedFivetran
+) -> None:
     def digest() -> str:
-        plan = project.against(server, "plan", "--format", "json", environ=KEYS)
+        plan = project.run_against(server, "plan", "--format", "json", environ=KEYS)
         assert plan.exit == 0, plan.stdout
         return str(plan.document["digest"])
 
     orders, events = ENTRY.format(key="orders"), ENTRY.format(key="events")
-    project.groups(orders + events)
+    project.write_groups(orders + events)
     first = digest()
     other_order = orders.replace(
         "project_id: acme, data_set_location: US", "data_set_location: US, project_id: acme"
     )
     assert other_order != orders
-    project.groups("\n\n" + events + other_order)
+    project.write_groups("\n\n" + events + other_order)
     assert digest() == first
-    project.groups(events)
-    project.groups(orders, file="another")
+    project.write_groups(events)
+    project.write_groups(orders, file="another")
     assert digest() == first
-    project.groups(events.replace("project_id: acme", "project_id: other"))
+    project.write_groups(events.replace("project_id: acme", "project_id: other"))
     assert digest() != first
 
 
-def test_the_text_shows_the_beginning_of_the_digest(project: Project, server: Fivetran) -> None:
-    project.groups(ENTRY.format(key="orders"))
-    digest = project.against(server, "plan", "--format", "json", environ=KEYS).document["digest"]
-    assert f"digest {digest[:8]}…" in project.against(server, "plan", environ=KEYS).stdout
-    assert digest in project.against(server, "plan", "--format", "markdown", environ=KEYS).stdout
+def test_the_text_shows_the_beginning_of_the_digest(project: Project, server: EmulatedFivetran) -> None:
+    project.write_groups(ENTRY.format(key="orders"))
+    digest = project.run_against(server, "plan", "--format", "json", environ=KEYS).document["digest"]
+    assert f"digest {digest[:8]}…" in project.run_against(server, "plan", environ=KEYS).stdout
+    assert digest in project.run_against(server, "plan", "--format", "markdown", environ=KEYS).stdout

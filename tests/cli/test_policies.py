@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canaries import visible
-from git_folder import commit
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from git_repo import commit
+from secret_leak_detector import allow_values
 
 PAIR = """\
   {key}:
@@ -25,7 +25,7 @@ REGIONS = "  - allowed-regions: ['GCP_*']\n    because: contracts say so\n"
 class Team:
     """A project with policies and its account."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
 
     def settings(self, policies: str, more: str = "") -> None:
@@ -33,14 +33,16 @@ class Team:
         self.project.write("specs/reconciler.yaml", f"{head}policies:\n{policies}")
 
     def declare(self, **regions: str) -> None:
-        self.project.groups("".join(PAIR.format(key=key, region=region) for key, region in regions.items()))
+        self.project.write_groups(
+            "".join(PAIR.format(key=key, region=region) for key, region in regions.items())
+        )
 
-    def run(self, *command: str, **environ: str) -> Result:
-        return self.project.against(self.server, *command, environ=environ)
+    def run(self, *command: str, **environ: str) -> CommandResult:
+        return self.project.run_against(self.server, *command, environ=environ)
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     made = Team(project, server)
     made.declare(sales="AWS_US_EAST_1")
     return made
@@ -189,7 +191,7 @@ def test_a_reviewed_plan_is_still_under_the_policies(team: Team, tmp_path: Path)
 def test_a_value_that_only_a_plan_knows_is_judged_there(team: Team) -> None:
     team.settings(REGIONS)
     team.declare(sales="{value: 'env:REGION'}")
-    visible("AWS_US_EAST_1", "GCP_US_EAST4")
+    allow_values("AWS_US_EAST_1", "GCP_US_EAST4")
     assert team.run("validate").exit == 0
     assert team.run("plan", REGION="AWS_US_EAST_1").exit == 3
     assert team.run("plan", REGION="GCP_US_EAST4").exit == 0
@@ -199,7 +201,7 @@ def test_what_a_spec_leaves_alone_counts_as_it_is_at_fivetran(team: Team) -> Non
     team.settings("  - at-most: {creates: 9}\n")
     assert team.run("apply", "--auto-approve").exit == 0
     team.settings(REGIONS)
-    team.project.groups(PAIR.format(key="sales", region="X").replace("      region: X\n", ""))
+    team.project.write_groups(PAIR.format(key="sales", region="X").replace("      region: X\n", ""))
     assert team.run("validate").exit == 0
     refused = team.run("plan")
     assert refused.exit == 3
@@ -252,9 +254,9 @@ def test_what_is_out_of_scope_counts_as_its_spec_says(team: Team) -> None:
 
 def test_a_group_without_a_destination_needs_none_of_its_fields(team: Team) -> None:
     team.settings("  - require: {region: '*', name: 'S*'}\n  - allowed-regions: ['GCP_*']\n")
-    team.project.groups("  notes: {name: Scratch}\n")
+    team.project.write_groups("  notes: {name: Scratch}\n")
     assert team.run("plan").exit == 0
-    team.project.groups("  notes: {name: Other}\n")
+    team.project.write_groups("  notes: {name: Other}\n")
     refused = team.run("plan")
     assert refused.exit == 3
     assert "group.notes: `name` is `Other`; required is `S*`" in refused.stderr
@@ -266,11 +268,11 @@ def test_deletions_are_counted_by_their_keys(team: Team) -> None:
     assert team.run("apply", "--auto-approve").exit == 0
     policy = "  - at-most: {deletes: 0}\n    where: {key: '*_prod', service: big_query}\n"
     for key, code in (("sales_dev", 0), ("sales_prod", 3)):
-        [id] = team.server.app.dashboard.group_ids(key)
+        [id] = team.server.app.dashboard.find_group_ids(key)
         kept = [each for each in ("sales_prod", "sales_dev", "stock") if each != key]
         team.settings(policy)
         pairs = "".join(PAIR.format(key=each, region="GCP_US_EAST4") for each in kept)
-        team.project.groups(f"{pairs}removed:\n  - {{group: {key}, id: {id}}}\n")
+        team.project.write_groups(f"{pairs}removed:\n  - {{group: {key}, id: {id}}}\n")
         planned = team.run("plan")
         assert planned.exit == code, planned.stderr
 
@@ -316,7 +318,7 @@ def test_a_secret_is_no_way_around_a_policy(team: Team) -> None:
         "acme", "{secret: 'env:PROJECT'}"
     )
     environ = {"REGION": "AWS_US_EAST_1", "PROJECT": "acme-of-nobody-knows-whom"}
-    team.project.groups(hidden)
+    team.project.write_groups(hidden)
     team.settings("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
     refused = team.run("plan", **environ)
     assert refused.exit == 3
@@ -333,7 +335,7 @@ def test_a_secret_is_no_way_around_a_policy(team: Team) -> None:
 
 def test_a_policy_never_sees_a_secret(team: Team) -> None:
     """It sees where one comes from."""
-    team.project.groups(
+    team.project.write_groups(
         PAIR.format(key="sales", region="GCP_US_EAST4").replace(
             "data_set_location: EU", "data_set_location: EU, secret_key: {secret: 'env:SALES_KEY'}"
         )
@@ -377,7 +379,7 @@ KAFKA = """\
 )
 def test_no_form_of_a_value_is_a_way_around(team: Team, forbidden: str) -> None:
     """Lists, mappings, other types, and fields that the catalogue does not know; what is hidden stays so."""
-    team.project.groups(KAFKA)
+    team.project.write_groups(KAFKA)
     team.settings(f"  - forbid: {{{forbidden}}}\n")
     refused = team.run("plan")
     assert refused.exit == 3, refused.stderr
@@ -426,7 +428,7 @@ def snowflake(role: str = "LOADER", region: str = "AWS_US_EAST_1", more: str = "
     ],
 )
 def test_no_spelling_is_a_way_around(team: Team, policy: str, spec: str) -> None:
-    team.project.groups(spec)
+    team.project.write_groups(spec)
     team.settings(f"  - {policy}\n")
     refused = team.run(
         "plan", SALES_PASSWORD="password-of-sales", SALES_ROLE="role-of-sales", AWS_EU_X="region-of-sales"
@@ -440,7 +442,7 @@ def test_no_spelling_is_a_way_around(team: Team, policy: str, spec: str) -> None
     ["allowed-regions: [US]", "require: {time_zone_offset: 8}", "require: {setup_tests.run: 'true'}"],
 )
 def test_a_policy_may_spell_values_as_specs_may(team: Team, policy: str) -> None:
-    team.project.groups(snowflake(region="GCP_US_EAST4"))
+    team.project.write_groups(snowflake(region="GCP_US_EAST4"))
     team.settings(f"  - {policy}\n")
     assert team.run("plan", SALES_PASSWORD="password-of-sales").exit == 0
 
@@ -448,16 +450,16 @@ def test_a_policy_may_spell_values_as_specs_may(team: Team, policy: str) -> None
 def test_what_is_declared_to_be_ignored_counts_as_it_is(team: Team) -> None:
     secret = {"SALES_PASSWORD": "password-of-sales"}
     team.settings("  - at-most: {creates: 9}\n")
-    team.project.groups(snowflake("ACCOUNTADMIN"))
+    team.project.write_groups(snowflake("ACCOUNTADMIN"))
     assert team.run("apply", "--auto-approve", **secret).exit == 0
     team.settings("  - forbid: {config.role: ACCOUNTADMIN}\n")
-    team.project.groups(snowflake("LOADER", more="lifecycle: {ignore_changes: [config.role]}"))
+    team.project.write_groups(snowflake("LOADER", more="lifecycle: {ignore_changes: [config.role]}"))
     refused = team.run("plan", **secret)
     assert refused.exit == 3
     assert "`config.role` is `ACCOUNTADMIN`, which is forbidden" in refused.stderr
     # Clearing it, or changing it, is what the policy wants.
     for role in ("null", "LOADER"):
-        team.project.groups(snowflake(role))
+        team.project.write_groups(snowflake(role))
         assert team.run("plan", **secret).exit == 0
 
 
@@ -469,7 +471,7 @@ def test_what_leaves_the_entries_of_a_limit_counts(team: Team) -> None:
     team.declare(sales="GCP_US_EAST4")
     assert team.run("plan").exit == 3
     team.settings("  - at-most: {deletes: 0}\n    where: {config.project_id: other}\n")
-    [id] = team.server.app.dashboard.group_ids("sales")
+    [id] = team.server.app.dashboard.find_group_ids("sales")
     team.project.write(
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n  other: {{}}\nremoved:\n  - {{group: sales, id: {id}}}\n",
@@ -490,10 +492,10 @@ def test_what_a_replacement_does_not_declare_will_be_what_fivetran_takes(team: T
     assert team.run("apply", "--auto-approve").exit == 0
     team.settings("  - allowed-regions: ['AWS_*']\n")
     undeclared = PAIR.format(key="sales", region="X").replace("      region: X\n", "")
-    team.project.groups(undeclared)
+    team.project.write_groups(undeclared)
     assert team.run("plan").exit == 0, "it is in such a region"
     again = undeclared.replace("service: big_query", "service: managed_big_query")
-    team.project.groups(again + "      lifecycle: {allow_replace: true}\n")
+    team.project.write_groups(again + "      lifecycle: {allow_replace: true}\n")
     refused = team.run("plan")
     assert refused.exit == 3, refused.stdout + refused.stderr
     assert "`region`, which the spec does not declare, is `GCP_US_EAST4`" in refused.stderr

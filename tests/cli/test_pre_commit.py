@@ -8,7 +8,7 @@ import shutil
 from typing import Any
 
 import pytest
-from harness import ROOT, Project
+from cli_harness import ROOT, Project
 from ruamel.yaml import YAML
 
 HOOKS: list[dict[str, Any]] = YAML(typ="safe").load((ROOT / ".pre-commit-hooks.yaml").read_text())

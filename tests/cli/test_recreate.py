@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from harness import Fivetran, Project, Result
-from saved_plans import sealed
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from saved_plans import seal_content
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.store import Kind
+from reconciler.emulator.switches import Behaviour
 
 PAIR = """\
   {key}:
@@ -31,15 +31,15 @@ BOTH = pytest.mark.parametrize("lost", [GROUP, DESTINATION])
 class Team:
     """Two applied pairs, `orders` and `sales`."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        project.groups(PAIRS)
-        assert project.against(server, "apply", "--auto-approve").exit == 0
-        self.ids = {key: server.app.dashboard.group_ids(key)[0] for key in ("orders", "sales")}
+        project.write_groups(PAIRS)
+        assert project.run_against(server, "apply", "--auto-approve").exit == 0
+        self.ids = {key: server.app.dashboard.find_group_ids(key)[0] for key in ("orders", "sales")}
 
     def lose(self, lost: str) -> None:
         """Delete what belongs to `orders` in the dashboard."""
@@ -47,10 +47,10 @@ class Team:
         if lost == GROUP:
             self.server.app.dashboard.remove(Kind.GROUP, self.ids["orders"])
 
-    def run(self, *arguments: str) -> Result:
-        return self.project.against(self.server, *arguments)
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments)
 
-    def apply(self, *options: str) -> Result:
+    def apply(self, *options: str) -> CommandResult:
         return self.run("apply", "--auto-approve", *options)
 
     def refused(self, *options: str) -> str:
@@ -66,7 +66,7 @@ class Team:
 
     def sent(self, before: int) -> list[str]:
         """The writes since, without ids."""
-        names = dict.fromkeys(self.server.ids("groups"), "NEW")
+        names = dict.fromkeys(self.server.list_ids("groups"), "NEW")
         return [
             "/".join(names.get(part, part) for part in call.split("/"))
             for call in self.server.writes[before:]
@@ -79,9 +79,9 @@ class Team:
     def settled(self) -> None:
         """Everything is there, once, remembered under its id, and a plan is empty."""
         assert self.run("plan", "--detailed-exitcode").exit == 0
-        ids = sorted(self.server.ids("groups"))
+        ids = sorted(self.server.list_ids("groups"))
         assert len(ids) == 2
-        assert sorted(self.server.ids("destinations")) == ids
+        assert sorted(self.server.list_ids("destinations")) == ids
         assert {record["id"] for record in self.state["records"].values()} == {*ids}
 
 
@@ -93,7 +93,7 @@ SHOWN = {GROUP: {GROUP, DESTINATION}, DESTINATION: {DESTINATION}}
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     return Team(project, server)
 
 
@@ -144,14 +144,14 @@ def test_it_is_made_again_for_the_asking(team: Team, lost: str, selector: str) -
     assert {*planned["recreated"]} == SHOWN[lost]
 
 
-def by_file(team: Team, *options: str) -> Result:
+def by_file(team: Team, *options: str) -> CommandResult:
     """Save a plan, once, and apply it."""
     if not (team.project.folder / "plan.json").exists():
         assert team.run("plan", "--out", "plan.json", *options).exit == 0
     return team.run("apply", "plan.json")
 
 
-def by_digest(team: Team, *options: str) -> Result:
+def by_digest(team: Team, *options: str) -> CommandResult:
     """Approve a plan by its digest, once, and apply that."""
     kept = team.project.folder / "digest"
     if not kept.exists():
@@ -178,7 +178,7 @@ def test_a_reviewed_plan_knows_what_it_makes_again(team: Team, lost: str, review
 def test_a_reviewed_plan_that_stopped_goes_on(team: Team, reviewed: Any, refused: str) -> None:
     """Also where what it was told to make again is there by now."""
     team.lose(GROUP)
-    team.project.groups(PAIRS + PAIR.format(key="web"))
+    team.project.write_groups(PAIRS + PAIR.format(key="web"))
     team.server.app.faults.add(parse_fault(f"{refused} status 400"))
     options = ("--recreate", "orders", "--parallelism", "1")
     assert (
@@ -189,17 +189,17 @@ def test_a_reviewed_plan_that_stopped_goes_on(team: Team, reviewed: Any, refused
     team.server.app.faults.clear()
     result = reviewed(team, *options)
     assert result.exit == 0, result.stdout + result.stderr
-    assert len(team.server.ids("groups")) == len(team.server.ids("destinations")) == 3
+    assert len(team.server.list_ids("groups")) == len(team.server.list_ids("destinations")) == 3
     assert team.run("plan", "--detailed-exitcode").exit == 0
 
 
 def test_a_plan_saved_by_an_earlier_version_is_read(team: Team) -> None:
-    team.project.groups(PAIRS + PAIR.format(key="web"))
+    team.project.write_groups(PAIRS + PAIR.format(key="web"))
     assert team.run("plan", "--out", "plan.json").exit == 0
     file = team.project.folder / "plan.json"
     content = json.loads(file.read_bytes())["content"]
     assert content["plan"].pop("recreated") == []
-    file.write_bytes(sealed(content))
+    file.write_bytes(seal_content(content))
     assert team.run("apply", "plan.json").exit == 0
 
 
@@ -212,7 +212,7 @@ def test_beside_a_saved_plan_it_is_wrong_usage(team: Team) -> None:
 
 def test_a_saved_plan_that_could_not_see_everything_is_not_applied(team: Team) -> None:
     team.lose(DESTINATION)
-    team.project.groups(PAIRS + PAIR.format(key="web"))
+    team.project.write_groups(PAIRS + PAIR.format(key="web"))
     assert team.run("plan", "--out", "plan.json").exit == 1
     before = len(team.server.writes)
     result = team.run("apply", "plan.json")
@@ -222,7 +222,7 @@ def test_a_saved_plan_that_could_not_see_everything_is_not_applied(team: Team) -
 
 
 def test_what_is_hidden_since_the_approval_is_named(team: Team) -> None:
-    team.project.groups(PAIRS.replace("acme", "other"))
+    team.project.write_groups(PAIRS.replace("acme", "other"))
     digest = team.run("plan", "--format", "json").document["digest"]
     team.lose(DESTINATION)
     result = team.run("apply", "--expect", digest)
@@ -280,12 +280,12 @@ def test_an_interrupted_replacement_explains_that_its_destination_is_gone(team: 
       config: {host: db.example, port: 5432, database: d, user: u}
       lifecycle: {allow_replace: true}
 """
-    team.project.groups(postgres + PAIR.format(key="sales"))
+    team.project.write_groups(postgres + PAIR.format(key="sales"))
     team.server.app.faults.add(parse_fault("POST /v1/destinations before-effect status 500"))
     assert team.apply().exit == 6
     team.server.app.faults.clear()
-    assert team.server.ids("destinations") == [team.ids["sales"]]
-    team.project.time_passes()
+    assert team.server.list_ids("destinations") == [team.ids["sales"]]
+    team.project.advance_time()
     before = len(team.server.writes)
     resumed = team.apply()
     assert (resumed.exit, "state-cleaned" in resumed.stderr) == (0, False)
@@ -348,7 +348,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 def test_what_cannot_be_made_again_is_told(team: Team, name: str) -> None:
     happened, options, told = WRONG[name]
     ids = dict(team.ids)
-    team.project.groups(
+    team.project.write_groups(
         (WITH_ID if happened == "id" else PAIRS).replace("{orders}", ids["orders"]) + "  brand_new: {}\n"
     )
     if happened:
@@ -374,7 +374,7 @@ def test_a_group_of_the_same_name_is_taken_by_its_id_alone(team: Team) -> None:
         f"the group `{again}` has its name and belongs to no entry; `id: {again}` would take it"
         in team.refused()
     )
-    team.project.groups(WITH_ID.replace("{orders}", again))
+    team.project.write_groups(WITH_ID.replace("{orders}", again))
     before = len(team.server.writes)
     result = team.apply()
     assert result.exit == 0, result.stdout + result.stderr
@@ -383,11 +383,11 @@ def test_a_group_of_the_same_name_is_taken_by_its_id_alone(team: Team) -> None:
 
 
 def test_an_entry_with_an_id_is_made_again_without_it(team: Team) -> None:
-    team.project.groups(WITH_ID.replace("{orders}", team.ids["orders"]))
+    team.project.write_groups(WITH_ID.replace("{orders}", team.ids["orders"]))
     assert team.apply().exit == 0
     team.lose(GROUP)
     assert "remove that line" in team.refused()
-    team.project.groups(PAIRS)
+    team.project.write_groups(PAIRS)
     before = len(team.server.writes)
     assert team.apply("--recreate", GROUP).exit == 0
     assert team.sent(before) == MADE[GROUP]
@@ -402,7 +402,7 @@ def test_a_key_that_sees_half_of_the_account_is_told_what_it_does_not_see(team: 
     assert team.apply("--exclude", "orders").exit == 0
     team.server.app.behaviour = Behaviour()
     assert team.run("plan", "--detailed-exitcode").exit == 0
-    assert len(team.server.ids("groups")) == 2
+    assert len(team.server.list_ids("groups")) == 2
 
 
 def test_no_format_takes_what_could_not_be_seen_for_no_changes(team: Team) -> None:
@@ -416,5 +416,5 @@ def test_no_format_takes_what_could_not_be_seen_for_no_changes(team: Team) -> No
     assert 'failures="1"' in team.run("plan", "--format", "junit").stdout
     outputs = team.project.folder / "outputs"
     environ = {"GITHUB_OUTPUT": str(outputs)}
-    team.project.against(team.server, "plan", "--format", "github", environ=environ)
+    team.project.run_against(team.server, "plan", "--format", "github", environ=environ)
     assert {"has-changes=", "refused=true", "exit-code=1"} <= {*outputs.read_text().splitlines()}

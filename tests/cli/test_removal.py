@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from applied_pairs import PAIR, Team, the_error
-from harness import Fivetran, Project
+from applied_pairs import PAIR, Team, get_error_code
+from cli_harness import EmulatedFivetran, Project
 
 from reconciler.emulator.fault_text import parse_fault
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     """Two applied pairs, `orders` and `sales`."""
     return Team(project, server)
 
@@ -24,7 +24,7 @@ def test_a_tombstone_deletes_the_destination_and_then_its_group(team: Team) -> N
     assert plan.exit == 2
     assert "Plan: 0 to add, 0 to change, 2 to destroy." in plan.stdout.splitlines()
     assert team.writes_of() == [f"DELETE /v1/destinations/{id}", f"DELETE /v1/groups/{id}"]
-    assert team.server.ids("groups") == [team.id_of("sales")]
+    assert team.server.list_ids("groups") == [team.id_of("sales")]
     again = team.plan("--detailed-exitcode")
     assert again.exit == 0
     assert "warning[removal-done]" in again.stderr
@@ -39,7 +39,7 @@ def test_only_the_destination_goes_where_that_is_asked(team: Team) -> None:
         "sales", extra="  orders: {}\n", removed=f"  - {{group: orders, id: {id}, only: destination}}\n"
     )
     assert team.writes_of() == [f"DELETE /v1/destinations/{id}"]
-    assert id in team.server.ids("groups")
+    assert id in team.server.list_ids("groups")
 
 
 def test_forgetting_sends_nothing(team: Team) -> None:
@@ -51,7 +51,7 @@ def test_forgetting_sends_nothing(team: Team) -> None:
     assert ". group.orders" in plan.stdout
     assert team.writes_of() == []
     assert "group.orders" not in json.loads(team.state.read_text())["records"]
-    assert id in team.server.ids("destinations")
+    assert id in team.server.list_ids("destinations")
 
 
 @pytest.mark.parametrize("keys", [("sales",), ("sales", "purchases")])
@@ -61,7 +61,7 @@ def test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing(
     team.declare(*keys)
     before = len(team.server.writes)
     result = team.apply()
-    assert (result.exit, the_error(result)) == (1, "vanished")
+    assert (result.exit, get_error_code(result)) == (1, "vanished")
     assert f"id: {team.id_of('orders')}" in result.stderr
     assert team.server.writes[before:] == []
 
@@ -69,7 +69,7 @@ def test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing(
 def test_a_destination_block_that_vanishes_is_an_error_too(team: Team) -> None:
     team.declare("sales", extra="  orders: {}\n")
     result = team.plan()
-    assert (result.exit, the_error(result)) == (1, "vanished")
+    assert (result.exit, get_error_code(result)) == (1, "vanished")
     assert "only: destination" in result.stderr
 
 
@@ -101,10 +101,10 @@ def test_connections_of_users_block_a_removal(team: Team) -> None:
     team.declare("sales", removed=f"  - {{group: orders, id: {id}, with_platform_connection: true}}\n")
     before = len(team.server.writes)
     plan = team.plan()
-    assert (plan.exit, the_error(plan)) == (3, "has-connections")
+    assert (plan.exit, get_error_code(plan)) == (3, "has-connections")
     assert "salesforce" in plan.stderr
     result = team.apply()
-    assert (result.exit, the_error(result)) == (3, "has-connections")
+    assert (result.exit, get_error_code(result)) == (3, "has-connections")
     assert team.server.writes[before:] == []
 
 
@@ -112,7 +112,7 @@ def test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so(team: Te
     id = team.id_of("orders")
     connection = team.server.app.dashboard.add_connection(id, "fivetran_metadata", "fivetran_metadata")
     team.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
-    assert the_error(team.plan()) == "platform-connection"
+    assert get_error_code(team.plan()) == "platform-connection"
     team.declare("sales", removed=f"  - {{group: orders, id: {id}, with_platform_connection: true}}\n")
     assert team.writes_of() == [
         f"DELETE /v1/connections/{connection}",
@@ -126,13 +126,13 @@ def test_more_deletions_than_the_limit_are_refused_as_a_whole(team: Team) -> Non
     team.declare(extra="  spare: {}\n", removed=tombstones)
     before = len(team.server.writes)
     result = team.apply()
-    assert (result.exit, the_error(result)) == (3, "limit-exceeded")
+    assert (result.exit, get_error_code(result)) == (3, "limit-exceeded")
     assert team.server.writes[before:] == []
     assert team.apply("--allow", "deletes=2").exit == 64, "a reason must be given"
     assert len(team.writes_of("--allow", "deletes=2", "--reason", "both teams are gone")) == 5
 
 
-def test_a_change_of_too_many_objects_is_refused(project: Project, server: Fivetran) -> None:
+def test_a_change_of_too_many_objects_is_refused(project: Project, server: EmulatedFivetran) -> None:
     team = Team(project, server)
     keys = [f"team_{number}" for number in range(6)] + ["orders", "sales"]
     team.declare(*keys)
@@ -140,7 +140,7 @@ def test_a_change_of_too_many_objects_is_refused(project: Project, server: Fivet
     main = project.folder / "specs" / "groups" / "main.yaml"
     main.write_text(main.read_text().replace("acme", "acme-2"))
     result = team.apply()
-    assert (result.exit, the_error(result)) == (3, "limit-exceeded")
+    assert (result.exit, get_error_code(result)) == (3, "limit-exceeded")
     assert team.apply("--allow", "changed_fraction=1", "--reason", "a new project").exit == 0
 
 
@@ -158,7 +158,7 @@ def test_what_is_protected_is_not_deleted(team: Team, how: str) -> None:
         team.declare("sales", removed=tombstone)
     before = len(team.server.writes)
     result = team.apply()
-    assert (result.exit, the_error(result)) == (3, "protected")
+    assert (result.exit, get_error_code(result)) == (3, "protected")
     assert team.server.writes[before:] == []
 
 
@@ -169,7 +169,7 @@ def test_another_key_is_no_way_around_protection(team: Team) -> None:
     assert team.writes_of() == []
     team.declare("sales", removed=f"  - {{group: zz_dev, id: {id}, name: orders}}\n", settings=settings)
     result = team.apply()
-    assert (result.exit, the_error(result)) == (3, "protected")
+    assert (result.exit, get_error_code(result)) == (3, "protected")
 
 
 def test_protection_ends_with_a_change_that_does_nothing_else(team: Team) -> None:
@@ -217,7 +217,7 @@ def test_a_removal_that_contradicts_something_is_an_error_in_the_spec(
 ) -> None:
     team.declare("orders", "sales", removed=removed.replace("ID", team.id_of("orders")))
     result = team.project.run("validate")
-    assert (result.exit, the_error(result)) == (1, code), result.stderr
+    assert (result.exit, get_error_code(result)) == (1, code), result.stderr
     assert "specs/groups/main.yaml:" in result.stderr
 
 
@@ -236,7 +236,7 @@ def test_what_an_entry_of_another_key_stands_for_is_not_deleted(team: Team, line
     team.declare("sales", extra=entry, removed=f"  - {{group: orders, id: {id}{extent}}}\n")
     before = team.server.writes
     result = team.apply()
-    assert (result.exit, the_error(result)) == (1, "removed-and-declared"), result.stderr
+    assert (result.exit, get_error_code(result)) == (1, "removed-and-declared"), result.stderr
     assert "specs/groups/main.yaml:" in result.stderr
     assert team.server.writes == before
 
@@ -245,14 +245,14 @@ def test_a_former_key_that_is_in_use_is_an_error(team: Team) -> None:
     moved = PAIR.format(key="purchases").replace("purchases:\n", "purchases:\n    was: orders\n    name: p\n")
     team.declare("orders", "sales", extra=moved)
     result = team.project.run("validate")
-    assert (result.exit, the_error(result)) == (1, "was-in-use")
+    assert (result.exit, get_error_code(result)) == (1, "was-in-use")
 
 
 def test_a_field_that_is_ignored_is_sent_on_creation_only(team: Team) -> None:
     ignoring = PAIR.format(key="new") + "      lifecycle: {ignore_changes: [config.project_id]}\n"
     team.declare("orders", "sales", extra=ignoring)
     team.writes_of()
-    [body] = team.server.bodies("POST", "/v1/destinations")[2:]
+    [body] = team.server.list_bodies("POST", "/v1/destinations")[2:]
     assert body["config"]["project_id"] == "acme"
     team.declare("orders", "sales", extra=ignoring.replace("acme", "acme-2"))
     assert team.writes_of() == []

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from applied_pairs import Team
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -54,7 +54,7 @@ class Removals:
 
 
 @pytest.fixture
-def removals(project: Project, server: Fivetran) -> Removals:
+def removals(project: Project, server: EmulatedFivetran) -> Removals:
     team = Team(project, server)
     team.declare("orders", "sales", extra=LAKE.replace("BUCKET", "first"))
     team.writes_of()
@@ -87,7 +87,7 @@ def live_of(removals: Removals, *, first: bool = True) -> dict[str, Any]:
 def test_a_plan_names_it(form: str, removals: Removals, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
-    result = removals.team.project.against(
+    result = removals.team.project.run_against(
         removals.team.server, "plan", "--out", "plan.json", "--format", form, environ=environ
     )
     assert result.exit == 0, result.stderr
@@ -170,7 +170,7 @@ def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
     if fails:
         team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* #2 status 409"))
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
-    result = team.project.against(
+    result = team.project.run_against(
         team.server, "apply", "--auto-approve", "--format", form, "--events", "events.jsonl", environ=environ
     )
     assert result.exit == (6 if fails else 0), result.stdout + result.stderr
@@ -215,13 +215,17 @@ def test_what_is_shown_is_what_is_done(removals: Removals) -> None:
 
 
 def test_a_graph_names_it(removals: Removals) -> None:
-    nodes = removals.team.project.against(removals.team.server, "graph", "--format", "json").document["nodes"]
+    nodes = removals.team.project.run_against(removals.team.server, "graph", "--format", "json").document[
+        "nodes"
+    ]
     titles = {node["address"]: node["title"] for node in nodes}
     assert (titles["group.orders"], titles["destination.orders"]) == ("Web prod", "big_query")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_name_does_no_harm_wherever_it_is_shown(form: str, project: Project, server: Fivetran) -> None:
+def test_a_name_does_no_harm_wherever_it_is_shown(
+    form: str, project: Project, server: EmulatedFivetran
+) -> None:
     team = Team(project, server)
     id = team.id_of("orders")
     name = "::error::x\n##[error]y\x1b[31m </system-out> `code` | <!-- z -->"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from applied_pairs import PAIR, Team
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.store import Kind
@@ -18,7 +18,7 @@ EXTENTS = pytest.mark.parametrize("extent", ["", ", only: destination", ", forge
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     """Two applied pairs, `orders` and `sales`, beside `payroll` of somebody else."""
     team = Team(project, server)
     payroll = server.app.dashboard.add_group("payroll")
@@ -39,7 +39,7 @@ def state_of(team: Team) -> Any:
     return json.loads(team.state.read_text()) if team.state.exists() else None
 
 
-def codes(result: Result) -> list[str]:
+def codes(result: CommandResult) -> list[str]:
     return re.findall(r"^error\[([a-z-]+)\]", result.stderr, re.MULTILINE)
 
 
@@ -70,7 +70,7 @@ def test_the_id_of_somebody_else_is_refused_and_the_right_line_offered(team: Tea
         assert known in told
     paste(team, told)
     assert {call.rpartition("/")[2] for call in team.writes_of()} <= {orders}
-    assert payroll in team.server.ids("destinations")
+    assert payroll in team.server.list_ids("destinations")
 
 
 @EXTENTS
@@ -135,7 +135,7 @@ def test_a_group_that_was_renamed_outside_is_shown_so_and_removed(team: Team, ex
     refused(team, "removal-other-name")
     declare(team, entry("orders", orders, extent), stays)
     assert {call.rpartition("/")[2] for call in team.writes_of()} <= {orders}
-    assert ("forget" in extent) == (orders in team.server.ids("destinations"))
+    assert ("forget" in extent) == (orders in team.server.list_ids("destinations"))
 
 
 def test_a_group_that_was_made_again_is_not_the_one_of_an_old_entry(team: Team) -> None:

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Project
-from saved_plans import HONEST, MAIN, OTHERS, SETTINGS, World, prepared, sent_by
+from cli_harness import Project
+from saved_plans import (
+    EXPECTED_WRITES,
+    MAIN_FILE,
+    OTHER_FILE,
+    PROJECT_FILE,
+    World,
+    list_sent,
+    prepare_project,
+)
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -20,7 +28,7 @@ KEY = ("--signature-key", "env:PLAN_KEY")
 
 @pytest.fixture
 def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from prepared(project, tmp_path_factory)
+    yield from prepare_project(project, tmp_path_factory)
 
 
 # Usage
@@ -138,7 +146,7 @@ def test_what_is_no_plan_is_refused_without_a_request(world: World, monkeypatch:
     (folder / "dangling.json").symlink_to("nowhere.json")
     world.plan()
     (folder / "huge.json").write_bytes(world.file.read_bytes() * 3)
-    monkeypatch.setattr("reconciler.engine.planfile.LARGEST", len(world.file.read_bytes()) * 2)
+    monkeypatch.setattr("reconciler.workspace.planfile.MAX_BYTES", len(world.file.read_bytes()) * 2)
     before = len(world.server.calls)
     unreadable = {"folder": "Is a directory", "missing.json": "No such file", "dangling.json": "No such file"}
     for name, says in unreadable.items():
@@ -168,9 +176,11 @@ def test_a_group_that_never_had_a_destination_is_deleted_by_a_saved_plan(world: 
     """Regression: its removal was out of the plan's own scope, and the plan counted as in effect."""
     id = world.id("half")
     world.edit(
-        MAIN, "  half:\n    destination:\n      profile: postgres\n      config: {host: half.example}\n", ""
+        MAIN_FILE,
+        "  half:\n    destination:\n      profile: postgres\n      config: {host: half.example}\n",
+        "",
     )
-    world.edit(MAIN, "removed:\n", f"removed:\n  - {{group: half, id: {id}}}\n")
+    world.edit(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: half, id: {id}}}\n")
     assert world.plan("--target", "half").exit == 0
     before = len(world.server.writes)
     result = world.apply()
@@ -184,7 +194,9 @@ def untimed(text: str) -> str:
 
 
 def test_the_streams_are_kept_apart(world: World) -> None:
-    world.edit(OTHERS, "profile: postgres", "profile: postgres\n      private_link_id: not_in_the_catalogue")
+    world.edit(
+        OTHER_FILE, "profile: postgres", "profile: postgres\n      private_link_id: not_in_the_catalogue"
+    )
     planned = world.plan("--format", "json")
     assert (planned.exit, planned.stderr) == (0, "")
     assert planned.document["digest"] == world.content["plan"]["digest"]
@@ -203,7 +215,7 @@ def test_the_streams_are_kept_apart(world: World) -> None:
 
 
 def test_a_plan_that_is_refused_is_saved_shown_and_refused_again(world: World) -> None:
-    world.edit(SETTINGS, "version: 1\n", "version: 1\nprotected: [old]\n")
+    world.edit(PROJECT_FILE, "version: 1\n", "version: 1\nprotected: [old]\n")
     planned = world.plan()
     assert planned.exit == 3
     assert "error[protected]" in planned.stderr
@@ -222,7 +234,7 @@ def test_a_plan_that_is_refused_is_saved_shown_and_refused_again(world: World) -
 
 
 def test_a_limit_is_raised_by_whoever_applies(world: World) -> None:
-    world.edit(SETTINGS, "limits: {", "limits: {deletes: 0, ")
+    world.edit(PROJECT_FILE, "limits: {", "limits: {deletes: 0, ")
     assert world.plan().exit == 3
     assert world.apply().exit == 3
     assert world.apply("--allow", "deletes=1", "--reason", "as agreed").exit == 0
@@ -326,14 +338,14 @@ def test_a_plan_made_without_a_look_at_secrets_is_applied_without_one(world: Wor
     before = len(world.server.writes)
     result = world.apply()
     assert result.exit == 0, result.stderr
-    assert not [call for call in sent_by(world, before) if "sales" in call or "fresh" in call]
+    assert not [call for call in list_sent(world, before) if "sales" in call or "fresh" in call]
 
 
 def test_a_secret_that_was_to_be_sent_again_is_sent_again(world: World) -> None:
     world.plan("--resend-secret", "destination.orders", "--target", "orders")
     before = len(world.server.writes)
     assert world.apply().exit == 0
-    assert sent_by(world, before)["PATCH /v1/destinations/orders"] == {
+    assert list_sent(world, before)["PATCH /v1/destinations/orders"] == {
         "region": "AWS_US_WEST_2",
         "config": {"password": "nobody-sees-orders"},
         "run_setup_tests": False,
@@ -352,7 +364,7 @@ def test_an_approved_digest_is_applied_without_a_question(world: World) -> None:
     before = len(world.server.writes)
     result = world.run("apply", "--expect", digest)
     assert result.exit == 0, result.stderr
-    assert sent_by(world, before) == HONEST
+    assert list_sent(world, before) == EXPECTED_WRITES
     again = world.run("apply", "--expect", digest)
     assert again.exit == 4
     assert "error[plan-applied]" in again.stderr
@@ -365,7 +377,7 @@ def test_another_plan_than_the_approved_one_is_refused(world: World, what: str) 
     if what == "digest":
         digest = "0" * 64
     elif what == "specs":
-        world.edit(OTHERS, "other.example", "other-2.example")
+        world.edit(OTHER_FILE, "other.example", "other-2.example")
     elif what == "account":
         world.server.app.dashboard.change_destination(world.orders, region="GCP_US_EAST4")
     else:
@@ -388,7 +400,7 @@ def test_an_approved_digest_that_stopped_goes_on(world: World) -> None:
     result = world.run("apply", "--expect", digest)
     assert result.exit == 0, result.stderr
     rest = {"POST /v1/destinations fresh", "POST /v1/destinations/fresh/test"}
-    assert set(sent_by(world, before)) == rest | {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
+    assert set(list_sent(world, before)) == rest | {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
 
 
 def test_an_approved_digest_that_stopped_goes_on_with_nothing_else(world: World) -> None:
@@ -396,7 +408,7 @@ def test_an_approved_digest_that_stopped_goes_on_with_nothing_else(world: World)
     world.server.app.faults.add(parse_fault("POST /v1/destinations #1 status 400"))
     assert world.run("apply", "--expect", digest, "--parallelism", "1").exit == 6
     world.server.app.faults.clear()
-    world.edit(MAIN, "fresh.example", "fresh-2.example")
+    world.edit(MAIN_FILE, "fresh.example", "fresh-2.example")
     before = len(world.server.writes)
     result = world.run("apply", "--expect", digest)
     assert (result.exit, result.stdout) == (4, "")

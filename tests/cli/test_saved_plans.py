@@ -11,23 +11,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from harness import HastyClock, Project, fivetran
+from cli_harness import HastyClock, Project, serve_fivetran
 from saved_plans import (
-    BEFORE,
-    HONEST,
-    MAIN,
-    OTHERS,
-    PROFILE,
-    REVIEWED,
-    SETTINGS,
+    EXPECTED_WRITES,
+    MAIN_FILE,
+    OTHER_FILE,
+    PROFILES_FILE,
+    PROJECT_FILE,
+    REVIEWED_CALLS,
+    SPECS_BEFORE,
     World,
-    again,
-    changed,
-    forgotten,
-    gone,
-    postgres,
-    prepared,
-    sent_by,
+    add_postgres,
+    change_live,
+    forget_pair,
+    list_sent,
+    prepare_project,
+    recreate_orders,
+    remove_objects,
 )
 
 from reconciler.emulator.store import Kind
@@ -35,7 +35,7 @@ from reconciler.emulator.store import Kind
 
 @pytest.fixture
 def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from prepared(project, tmp_path_factory)
+    yield from prepare_project(project, tmp_path_factory)
 
 
 @dataclass(frozen=True)
@@ -142,56 +142,56 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "this plan is for account `fjord_zephyr`, these credentials are for `pastel_crystal`",
 )
 def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.server = world.stack.enter_context(fivetran(seed=1))
+    world.server = world.stack.enter_context(serve_fivetran(seed=1))
 
 
 # The specs
 
 edit(
     "a field that is to change was edited",
-    MAIN,
+    MAIN_FILE,
     "AWS_US_WEST_2",
     "AWS_EU_WEST_1",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "AWS_US_EAST_1" -> "AWS_EU_WEST_1"',
 )
 edit(
     "a field that was to stay was edited",
-    MAIN,
+    MAIN_FILE,
     "orders.example",
     "orders-2.example",
     '`config.host`: reviewed no change, now "orders.example" -> "orders-2.example"',
 )
 edit(
     "a field of something new was edited",
-    MAIN,
+    MAIN_FILE,
     "fresh.example",
     "fresh-2.example",
     '`config.host`: reviewed "fresh.example", now "fresh-2.example"',
 )
 edit(
     "a field was added",
-    MAIN,
+    MAIN_FILE,
     "host: half.example",
     "host: half.example, user: loader",
     '`config.user`: reviewed no change, now "loader"',
 )
 edit(
     "a field was taken out",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n      config:\n        host: orders.example\n",
     "      region: AWS_US_WEST_2\n      config:\n",
     "`config.host`: edited since this was reviewed",
 )
 edit(
     "a change was taken back",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now no change',
 )
 edit(
     "a name was given",
-    MAIN,
+    MAIN_FILE,
     "  orders:\n",
     "  orders:\n    name: Orders of today\n",
     "destination.orders is not as it was reviewed",
@@ -199,35 +199,35 @@ edit(
 )
 edit(
     "a name of something new was edited",
-    MAIN,
+    MAIN_FILE,
     "  fresh:\n",
     "  fresh:\n    name: Fresh\n",
     '`name`: reviewed "fresh", now "Fresh"',
 )
 edit(
     "the trust was edited",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      trust: {certificates: any}\n",
     "`trust`: edited since this was reviewed",
 )
 edit(
     "the setup tests were edited",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      setup_tests: {run: false}\n",
     "`setup_tests`: edited since this was reviewed",
 )
 edit(
     "the lifecycle was edited",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      lifecycle: {protected: true}\n",
     "`lifecycle`: edited since this was reviewed",
 )
 edit(
     "a profile was edited",
-    PROFILE,
+    PROFILES_FILE,
     "port: 5432",
     "port: 5433",
     "`config.port`: reviewed no change, now 5432 -> 5433",
@@ -235,28 +235,28 @@ edit(
 )
 edit(
     "the defaults were edited",
-    SETTINGS,
+    PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "+1"',
     '`time_zone_offset`: reviewed no change, now "0" -> "+1"',
 )
 edit(
     "defaults of tests were edited",
-    SETTINGS,
+    PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "0", setup_tests: {on_failure: warn}',
     "`setup_tests`: edited since this was reviewed",
 )
 edit(
     "a reference was edited",
-    MAIN,
+    MAIN_FILE,
     "env:SALES_PASSWORD",
     "env:OTHER_PASSWORD",
     "`config.password`: reviewed the secret `env:SALES_PASSWORD`, now the secret `env:OTHER_PASSWORD`",
 )
 edit(
     "the service was edited",
-    MAIN,
+    MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      service: snowflake\n",
     "destination.orders is not as it was reviewed: its spec was edited",
@@ -264,7 +264,7 @@ edit(
 )
 edit(
     "an entry went",
-    MAIN,
+    MAIN_FILE,
     "  half:\n    destination:\n      profile: postgres\n      config:\n        host: half.example\n".replace(
         "config:\n        host: half.example", "config: {host: half.example}"
     ),
@@ -273,7 +273,7 @@ edit(
 )
 edit(
     "an entry was given another key",
-    MAIN,
+    MAIN_FILE,
     "  sales:\n",
     "  sales_of_today:\n    was: sales\n",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
@@ -286,17 +286,17 @@ edit(
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
 def _(world: World, _: pytest.MonkeyPatch) -> None:
-    text = (world.project.folder / MAIN).read_text()
+    text = (world.project.folder / MAIN_FILE).read_text()
     entry = text[text.index("  sales:\n") : text.index("removed:\n")]
-    world.edit(MAIN, entry, "")
+    world.edit(MAIN_FILE, entry, "")
 
 
 def _give_up(world: World, more: str) -> None:
-    text = (world.project.folder / MAIN).read_text()
+    text = (world.project.folder / MAIN_FILE).read_text()
     entry = text[text.index("  sales:\n") : text.index("removed:\n")]
-    world.edit(MAIN, entry, "")
+    world.edit(MAIN_FILE, entry, "")
     id = world.id("sales")
-    world.edit(MAIN, "removed:\n", f"removed:\n  - {{group: sales, id: {id}{more}}}\n")
+    world.edit(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: sales, id: {id}{more}}}\n")
 
 
 @row(
@@ -319,7 +319,7 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
 
 edit(
     "a removal lets go instead",
-    MAIN,
+    MAIN_FILE,
     "with_platform_connection: true",
     "forget: true",
     "destination.old is not as it was reviewed: the specs do not delete it any more",
@@ -327,7 +327,7 @@ edit(
 )
 edit(
     "a removal keeps the group",
-    MAIN,
+    MAIN_FILE,
     "with_platform_connection: true",
     "with_platform_connection: true, only: destination",
     "group.old is not as it was reviewed: the specs do not delete it any more",
@@ -340,10 +340,10 @@ edit(
     "destination.old is not as it was reviewed: the specs do not delete it any more",
 )
 def _(world: World, _: pytest.MonkeyPatch) -> None:
-    text = (world.project.folder / MAIN).read_text()
-    world.edit(MAIN, text[text.index("removed:\n") :], "")
-    old = BEFORE[BEFORE.index("  old:\n") : BEFORE.index("  orders:\n")]
-    world.edit(MAIN, "  orders:\n", f"{old}  orders:\n")
+    text = (world.project.folder / MAIN_FILE).read_text()
+    world.edit(MAIN_FILE, text[text.index("removed:\n") :], "")
+    old = SPECS_BEFORE[SPECS_BEFORE.index("  old:\n") : SPECS_BEFORE.index("  orders:\n")]
+    world.edit(MAIN_FILE, "  orders:\n", f"{old}  orders:\n")
 
 
 @row(
@@ -406,13 +406,13 @@ def drift(name: str, comes: Callable[[World], object], *says: str) -> None:
 
 drift(
     "a field that is to change has changed",
-    lambda world: changed(world, "orders", region="GCP_US_EAST4"),
+    lambda world: change_live(world, "orders", region="GCP_US_EAST4"),
     "destination.orders is not as it was reviewed: it was changed at Fivetran",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "GCP_US_EAST4" -> "AWS_US_WEST_2"',
 )
 drift(
     "a field that was to stay has changed",
-    lambda world: changed(world, "sales", config={"port": 6000}),
+    lambda world: change_live(world, "sales", config={"port": 6000}),
     "destination.sales is not as it was reviewed: it was changed at Fivetran",
     "`config.port`: reviewed no change, now 6000 -> 5432",
 )
@@ -429,13 +429,13 @@ drift(
 )
 drift(
     "somebody made a destination in that group",
-    lambda world: postgres(world, world.id("half"), "theirs.example"),
+    lambda world: add_postgres(world, world.id("half"), "theirs.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
 drift(
     "somebody made that destination as it was planned",
-    lambda world: postgres(world, world.id("half"), "half.example"),
+    lambda world: add_postgres(world, world.id("half"), "half.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
 )
 drift(
@@ -445,38 +445,38 @@ drift(
 )
 drift(
     "a destination vanished",
-    lambda world: gone(world, "orders", Kind.DESTINATION),
+    lambda world: remove_objects(world, "orders", Kind.DESTINATION),
     "destination.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a group vanished",
-    lambda world: gone(world, "orders", Kind.DESTINATION, Kind.GROUP),
+    lambda world: remove_objects(world, "orders", Kind.DESTINATION, Kind.GROUP),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "the group of something new vanished",
-    lambda world: gone(world, "half", Kind.GROUP),
+    lambda world: remove_objects(world, "half", Kind.GROUP),
     "group.half is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a pair was recreated",
-    lambda world: again(world, "AWS_US_EAST_1"),
+    lambda world: recreate_orders(world, "AWS_US_EAST_1"),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a pair was recreated, and the former one forgotten",
-    lambda world: [again(world, "AWS_US_EAST_1"), forgotten(world, "orders")],
+    lambda world: [recreate_orders(world, "AWS_US_EAST_1"), forget_pair(world, "orders")],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(
     "a pair was recreated as it was planned, and the former one forgotten",
-    lambda world: [again(world, "AWS_US_WEST_2"), forgotten(world, "orders")],
+    lambda world: [recreate_orders(world, "AWS_US_WEST_2"), forget_pair(world, "orders")],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(
     "a destination was recreated as another service",
     lambda world: [
-        gone(world, "orders", Kind.DESTINATION),
+        remove_objects(world, "orders", Kind.DESTINATION),
         world.server.app.dashboard.add_destination(world.id("orders"), "snowflake"),
     ],
     "destination.orders is not as it was reviewed: something else is in its place now",
@@ -521,7 +521,7 @@ def test_a_plan_is_void(name: str, world: World, monkeypatch: pytest.MonkeyPatch
 
 def test_a_saved_plan_is_carried_out_as_it_was_reviewed(world: World) -> None:
     assert world.plan().exit == 0
-    assert [f"{each['action']} {each['address']}" for each in world.content["expected"]] == REVIEWED
+    assert [f"{each['action']} {each['address']}" for each in world.content["expected"]] == REVIEWED_CALLS
     before = len(world.server.writes)
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
@@ -532,8 +532,8 @@ def test_a_saved_plan_is_carried_out_as_it_was_reviewed(world: World) -> None:
 
 def reordered(world: World) -> None:
     """The same entries in another order, with comments, in other files, without anchors to lines."""
-    removed = (world.project.folder / MAIN).read_text().partition("removed:\n")[2]
-    world.project.write(MAIN, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
+    removed = (world.project.folder / MAIN_FILE).read_text().partition("removed:\n")[2]
+    world.project.write(MAIN_FILE, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
     world.project.write(
         "specs/groups/a_to_z.yaml",
         """\
@@ -566,37 +566,37 @@ version: 1
 
 def serial_moved(world: World) -> None:
     """Somebody applies something else."""
-    world.edit(OTHERS, "other.example", "other-2.example")
+    world.edit(OTHER_FILE, "other.example", "other-2.example")
     assert world.run("apply", "--auto-approve", "--target", "other").exit == 0
 
 
 def id_vanished(world: World) -> None:
     """Another entry is bound to an object that somebody deletes."""
-    world.edit(OTHERS, "  other:\n", f"  other:\n    id: {world.id('other')}\n")
-    gone(world, "other", Kind.DESTINATION, Kind.GROUP)
+    world.edit(OTHER_FILE, "  other:\n", f"  other:\n    id: {world.id('other')}\n")
+    remove_objects(world, "other", Kind.DESTINATION, Kind.GROUP)
 
 
 UNRELATED: dict[str, Callable[[World], object]] = {
     "nothing": lambda world: None,
-    "another entry was edited": lambda world: world.edit(OTHERS, "other.example", "other-2.example"),
+    "another entry was edited": lambda world: world.edit(OTHER_FILE, "other.example", "other-2.example"),
     "another entry was renamed": lambda world: world.edit(
-        OTHERS, "  other:\n", "  other:\n    name: Other\n"
+        OTHER_FILE, "  other:\n", "  other:\n    name: Other\n"
     ),
-    "another entry appeared": lambda world: world.edit(OTHERS, "groups:\n", "groups:\n  one_more: {}\n"),
+    "another entry appeared": lambda world: world.edit(OTHER_FILE, "groups:\n", "groups:\n  one_more: {}\n"),
     "another entry went": lambda world: world.edit(
-        OTHERS,
-        (world.project.folder / OTHERS).read_text().partition("groups:\n")[2],
+        OTHER_FILE,
+        (world.project.folder / OTHER_FILE).read_text().partition("groups:\n")[2],
         "  one_more: {}\nremoved:\n  - {group: other, id: " + world.id("other") + "}\n",
     ),
     "entries were put in another order": reordered,
     "the secret of another entry changed": lambda world: world.environ.update(OTHER_PASSWORD="nobody-sees-2"),
     "a secret of another entry is missing": lambda world: world.environ.pop("OTHER_PASSWORD"),
-    "another destination drifted": lambda world: changed(world, "other", region="GCP_US_EAST4"),
-    "another destination vanished": lambda world: gone(world, "other", Kind.DESTINATION),
+    "another destination drifted": lambda world: change_live(world, "other", region="GCP_US_EAST4"),
+    "another destination vanished": lambda world: remove_objects(world, "other", Kind.DESTINATION),
     "another group was renamed": lambda world: world.server.app.dashboard.rename_group(
         world.id("other"), "theirs"
     ),
-    "another pair vanished": lambda world: gone(world, "other", Kind.DESTINATION, Kind.GROUP),
+    "another pair vanished": lambda world: remove_objects(world, "other", Kind.DESTINATION, Kind.GROUP),
     "groups were made that nobody declares": lambda world: [
         world.server.app.dashboard.add_group(name) for name in ("hackathon", "hackathon")
     ],
@@ -605,7 +605,9 @@ UNRELATED: dict[str, Callable[[World], object]] = {
     ),
     "another entry has an id that vanished": id_vanished,
     "the state moved on": serial_moved,
-    "another limit changed": lambda world: world.edit(SETTINGS, "limits: {", "limits: {replacements: 3, "),
+    "another limit changed": lambda world: world.edit(
+        PROJECT_FILE, "limits: {", "limits: {replacements: 3, "
+    ),
 }
 
 
@@ -616,5 +618,5 @@ def test_a_plan_stays_valid_whatever_happens_elsewhere(name: str, world: World) 
     before = len(world.server.writes)
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert sent_by(world, before) == HONEST
+    assert list_sent(world, before) == EXPECTED_WRITES
     assert world.apply().exit == 4

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT, Project
+from cli_harness import ROOT, Project
 from jsonschema import Draft202012Validator
 
-from reconciler.catalogue.example import example_spec
-from reconciler.catalogue.load import load_service, service_names
-from reconciler.operations.schema import schema_of
+from reconciler.catalogue.example import render_example
+from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.operations.schema import build_schema
+from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
-from reconciler.spec.tree import plain
 
-SPEC = Draft202012Validator(schema_of("spec"))
-PROJECT = Draft202012Validator(schema_of("project"))
+SPEC = Draft202012Validator(build_schema("spec"))
+PROJECT = Draft202012Validator(build_schema("project"))
 
 
 def spec_of(text: str) -> Any:
-    return plain(parse(text, "spec.yaml"))
+    return to_plain(parse(text, "spec.yaml"))
 
 
 def entry(destination: str) -> Any:
@@ -30,7 +30,7 @@ def entry(destination: str) -> Any:
 
 @pytest.mark.parametrize("kind", ["spec", "project"])
 def test_schemas_are_valid_schemas(kind: str) -> None:
-    Draft202012Validator.check_schema(schema_of(kind))
+    Draft202012Validator.check_schema(build_schema(kind))
 
 
 DEMO = sorted((ROOT / "specs").rglob("*.yaml"))
@@ -50,11 +50,11 @@ def test_numbers_have_their_bounds(port: int, fits: bool) -> None:
     assert SPEC.is_valid(entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
 
 
-@pytest.mark.parametrize("name", service_names())
+@pytest.mark.parametrize("name", load_service_names())
 def test_the_example_of_every_service_fits(name: str) -> None:
     service = load_service(name)
     assert service is not None
-    SPEC.validate(spec_of(example_spec(service)))
+    SPEC.validate(spec_of(render_example(service)))
 
 
 SNOWFLAKE = "service: snowflake, config: "
@@ -157,7 +157,7 @@ def test_a_wrong_project_file_does_not_fit(text: str) -> None:
 
 
 def test_outdated_services_and_fields_are_marked() -> None:
-    definitions = schema_of("spec")["$defs"]
+    definitions = build_schema("spec")["$defs"]
     conditions = definitions["config_by_service"]["allOf"]
     marked = {
         each["if"]["properties"]["service"]["const"]: each["then"]["properties"]["service"][
@@ -173,29 +173,29 @@ def test_outdated_services_and_fields_are_marked() -> None:
 
 
 def test_fields_are_described_where_an_editor_looks() -> None:
-    definitions = schema_of("spec")["$defs"]
+    definitions = build_schema("spec")["$defs"]
     assert definitions["config_of_snowflake"]["properties"]["host"]["description"].startswith(
         "Host of the account."
     )
     [services] = [
         each for each in definitions["destination"]["properties"]["service"]["anyOf"] if "enum" in each
     ]
-    assert services["enum"] == list(service_names())
+    assert services["enum"] == list(load_service_names())
     assert len(services["enumDescriptions"]) == len(services["enum"])
 
 
 def test_without_options_the_schema_of_spec_files_is_printed(project: Project) -> None:
-    assert json.loads(project.run("schema").stdout) == schema_of("spec")
-    assert json.loads(project.run("schema", "project").stdout) == schema_of("project")
+    assert json.loads(project.run("schema").stdout) == build_schema("spec")
+    assert json.loads(project.run("schema", "project").stdout) == build_schema("project")
 
 
 def test_write_puts_both_beside_the_project_and_says_what_to_write(project: Project) -> None:
-    project.groups("  one: {}\n")
+    project.write_groups("  one: {}\n")
     result = project.run("schema", "--write")
     assert result.exit == 0
     folder = project.folder / "specs/.reconciler/schema"
-    assert json.loads((folder / "spec.json").read_text()) == schema_of("spec")
-    assert json.loads((folder / "project.json").read_text()) == schema_of("project")
+    assert json.loads((folder / "spec.json").read_text()) == build_schema("spec")
+    assert json.loads((folder / "project.json").read_text()) == build_schema("project")
     assert (
         "specs/reconciler.yaml  # yaml-language-server: $schema=.reconciler/schema/project.json\n"
         in result.stdout

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from git_folder import commit
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
+from git_repo import commit
 
 PAIR = """\
   {key}:
@@ -20,21 +20,21 @@ KEYS = ("orders", "sales_eu", "sales_us")
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Project:
+def team(project: Project, server: EmulatedFivetran) -> Project:
     """Three applied pairs, all of them changed in the specs since."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups("".join(PAIR.format(key=key, project="acme") for key in KEYS))
-    assert project.against(server, "apply", "--auto-approve").exit == 0
-    project.groups("".join(PAIR.format(key=key, project="acme-2") for key in KEYS))
+    project.write_groups("".join(PAIR.format(key=key, project="acme") for key in KEYS))
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
+    project.write_groups("".join(PAIR.format(key=key, project="acme-2") for key in KEYS))
     return project
 
 
-def planned(team: Project, server: Fivetran, *options: str) -> list[str]:
+def planned(team: Project, server: EmulatedFivetran, *options: str) -> list[str]:
     """The addresses that a plan would change."""
-    document = team.against(server, "plan", "--format", "json", *options).document
+    document = team.run_against(server, "plan", "--format", "json", *options).document
     return [change["address"] for change in document["changes"]]
 
 
@@ -51,15 +51,17 @@ def planned(team: Project, server: Fivetran, *options: str) -> list[str]:
     ],
 )
 def test_only_what_is_in_scope_is_planned(
-    team: Project, server: Fivetran, options: tuple[str, ...], expected: list[str]
+    team: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: list[str]
 ) -> None:
     assert planned(team, server, *options) == expected
 
 
-def test_a_target_costs_one_read_however_large_the_account_is(team: Project, server: Fivetran) -> None:
+def test_a_target_costs_one_read_however_large_the_account_is(
+    team: Project, server: EmulatedFivetran
+) -> None:
     before = len(server.calls)
     planned(team, server, "--target", "orders")
-    [id] = server.app.dashboard.group_ids("orders")
+    [id] = server.app.dashboard.find_group_ids("orders")
     assert server.calls[before:] == [
         "GET /v1/account/info",
         "GET /v1/groups",
@@ -68,18 +70,20 @@ def test_a_target_costs_one_read_however_large_the_account_is(team: Project, ser
     ]
 
 
-def test_apply_leaves_alone_what_is_out_of_scope(team: Project, server: Fivetran) -> None:
+def test_apply_leaves_alone_what_is_out_of_scope(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.writes)
-    assert team.against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
-    [id] = server.app.dashboard.group_ids("orders")
+    assert team.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    [id] = server.app.dashboard.find_group_ids("orders")
     assert server.writes[before:] == [f"PATCH /v1/destinations/{id}", f"POST /v1/destinations/{id}/test"]
     assert planned(team, server) == ["destination.sales_eu", "destination.sales_us"]
 
 
 @pytest.mark.parametrize("option", ["--target", "--exclude"])
-def test_a_filter_that_matches_nothing_is_an_error(team: Project, server: Fivetran, option: str) -> None:
+def test_a_filter_that_matches_nothing_is_an_error(
+    team: Project, server: EmulatedFivetran, option: str
+) -> None:
     before = len(server.calls)
-    result = team.against(server, "plan", option, "destination.order")
+    result = team.run_against(server, "plan", option, "destination.order")
     assert result.exit == 1
     assert "error[unknown-target]" in result.stderr
     assert "did you mean `destination.orders`?" in result.stderr
@@ -101,43 +105,45 @@ def test_a_filter_that_matches_nothing_is_an_error(team: Project, server: Fivetr
     ],
 )
 def test_selectors_that_leave_nothing_are_wrong_usage(
-    team: Project, server: Fivetran, command: str, options: tuple[str, ...], what: str
+    team: Project, server: EmulatedFivetran, command: str, options: tuple[str, ...], what: str
 ) -> None:
     if "--changed-since" in options:
         commit(team.folder, "here")
     before = len(server.calls)
     approved = ("--auto-approve",) if command == "apply" else ()
-    result = team.against(server, command, *approved, *options)
+    result = team.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
     told = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
     assert told in result.stderr
     assert server.calls[before:] == []
 
 
-def test_programs_are_told_of_wrong_usage_too(team: Project, server: Fivetran) -> None:
-    result = team.against(server, "plan", "--exclude", "*", "--format", "json")
+def test_programs_are_told_of_wrong_usage_too(team: Project, server: EmulatedFivetran) -> None:
+    result = team.run_against(server, "plan", "--exclude", "*", "--format", "json")
     assert result.exit == 64
     assert result.document["exit"] == {"code": 64, "reason": "usage"}
 
 
-def test_a_key_that_moved_elsewhere_stays_remembered_as_it_is(team: Project, server: Fivetran) -> None:
+def test_a_key_that_moved_elsewhere_stays_remembered_as_it_is(
+    team: Project, server: EmulatedFivetran
+) -> None:
     """Only a run that is about the entry follows its `was:`."""
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
-    team.groups(
+    team.write_groups(
         pairs + PAIR.format(key="shop", project="acme").replace("shop:\n", "shop:\n    was: orders\n")
     )
     file = team.folder / "specs/.reconciler/state.json"
     for options, key in ((("--target", "sales_*"), "orders"), (("--target", "shop"), "shop")):
-        assert team.against(server, "apply", "--auto-approve", *options).exit == 0
+        assert team.run_against(server, "apply", "--auto-approve", *options).exit == 0
         assert f"destination.{key}" in json.loads(file.read_text())["records"]
 
 
-def test_a_removal_out_of_scope_deletes_nothing(team: Project, server: Fivetran) -> None:
-    [id] = server.app.dashboard.group_ids("orders")
+def test_a_removal_out_of_scope_deletes_nothing(team: Project, server: EmulatedFivetran) -> None:
+    [id] = server.app.dashboard.find_group_ids("orders")
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
-    team.groups(pairs + f"removed:\n  - {{group: orders, id: {id}}}\n")
+    team.write_groups(pairs + f"removed:\n  - {{group: orders, id: {id}}}\n")
     before = len(server.writes)
-    assert team.against(server, "apply", "--auto-approve", "--exclude", "orders").exit == 0
+    assert team.run_against(server, "apply", "--auto-approve", "--exclude", "orders").exit == 0
     assert server.writes[before:] == []
-    assert team.against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
+    assert team.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
     assert server.writes[before:] == [f"DELETE /v1/destinations/{id}", f"DELETE /v1/groups/{id}"]

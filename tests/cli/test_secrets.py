@@ -8,8 +8,8 @@ import sys
 from urllib.parse import quote
 
 import pytest
-from harness import Fivetran, Project
-from scripted_server import response, serving
+from cli_harness import EmulatedFivetran, Project
+from scripted_server import build_response, serve_script
 
 CANARY = 'canary "of" the/tests+42'
 
@@ -46,7 +46,7 @@ def pair(**config: str) -> str:
 PLAIN = {"host": "orders.example", "port": "5432", "user": "loader"}
 
 
-def secrets(project: Project, server: Fivetran, block: str) -> None:
+def secrets(project: Project, server: EmulatedFivetran, block: str) -> None:
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nsecrets:\n{block}",
@@ -66,7 +66,7 @@ def forms(canary: str) -> list[str]:
 
 
 def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write(
         "specs/bin/show.py", f"print({json.dumps({'user': 'loader', 'password': CANARY})!r})"
@@ -74,8 +74,8 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
     command = json.dumps([sys.executable, str(program)])
     secrets(project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n')
     body = json.dumps({"data": {"data": {"host": "orders.example"}, "metadata": {}}}).encode()
-    with serving(lambda wire, _: wire.send(response(body))) as vault:
-        project.groups(
+    with serve_script(lambda wire, _: wire.send(build_response(body))) as vault:
+        project.write_groups(
             pair(
                 host='{value: "vault:kv/orders#host"}',
                 port="5432",
@@ -85,7 +85,7 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
         )
         environ = {"VAULT_ADDR": f"http://127.0.0.1:{vault.port}", "VAULT_TOKEN": "a-token"}
         results = [
-            project.against(server, *arguments, environ=environ)
+            project.run_against(server, *arguments, environ=environ)
             for arguments in (
                 ("validate",),
                 ("plan",),
@@ -95,7 +95,7 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
             )
         ]
     assert [each.exit for each in results] == [0] * 5, results
-    [sent] = server.bodies("POST", "/v1/destinations")
+    [sent] = server.list_bodies("POST", "/v1/destinations")
     config = sent["config"]
     assert (config["host"], config["user"], config["password"]) == ("orders.example", "loader", CANARY)
     printed = "".join(each.stdout + each.stderr for each in results)
@@ -109,12 +109,12 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
     ["sys.exit(CANARY)", "print(CANARY); sys.exit(3)", "raise ValueError(CANARY)", "print([CANARY])"],
 )
 def test_a_command_that_fails_shows_nothing_of_what_it_said(
-    failure: str, command: list[str], project: Project, server: Fivetran
+    failure: str, command: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write("specs/show.py", f"import sys\nCANARY = {CANARY!r}\n{failure}\n")
     secrets(project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n")
-    project.groups(pair(**PLAIN, password='{secret: "command:show#password"}'))
-    result = project.against(server, *command)
+    project.write_groups(pair(**PLAIN, password='{secret: "command:show#password"}'))
+    result = project.run_against(server, *command)
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
     assert [form for form in forms(CANARY) if form in result.stdout + result.stderr] == []
@@ -144,7 +144,7 @@ def test_what_no_run_could_resolve_is_found_by_validate(
     block: str, reference: str, code: str, words: str, project: Project
 ) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\nsecrets:\n{block}")
-    project.groups(
+    project.write_groups(
         pair(**{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'})
     )
     result = project.run("validate")
@@ -155,72 +155,74 @@ def test_what_no_run_could_resolve_is_found_by_validate(
 
 
 def test_a_reference_with_an_error_in_it_is_no_missing_field_as_well(project: Project) -> None:
-    project.groups(SNOWFLAKE.replace("acme.snowflakecomputing.com", '{value: "dungeon:host"}'))
+    project.write_groups(SNOWFLAKE.replace("acme.snowflakecomputing.com", '{value: "dungeon:host"}'))
     result = project.run("validate")
     assert "error[bad-reference]" in result.stderr
     assert result.stderr.rstrip().endswith("1 error")
 
 
-def test_the_place_of_a_reference_is_told(project: Project, server: Fivetran) -> None:
+def test_the_place_of_a_reference_is_told(project: Project, server: EmulatedFivetran) -> None:
     secrets(project, server, "  allow: []\n")
-    project.groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     assert "specs/groups/main.yaml:13:28" in project.run("validate").stderr
 
 
 def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
-    project.groups(SNOWFLAKE)
+    project.write_groups(SNOWFLAKE)
     secrets(project, server, "  timeout: 5\n")
-    first = project.against(server, "apply", "--auto-approve")
+    first = project.run_against(server, "apply", "--auto-approve")
     assert first.exit == 0, first.stderr
-    [body] = server.bodies("POST", "/v1/destinations")
+    [body] = server.list_bodies("POST", "/v1/destinations")
     assert body["external_secrets_manager_id"] == "esm_one"
     assert body["external_secrets_keys_config"] == {"user": "sales/user", "password": "sales/password#1"}
     assert set(body["config"]) == {"host", "auth", "database"}
-    again = project.against(server, "plan", "--detailed-exitcode")
+    again = project.run_against(server, "plan", "--detailed-exitcode")
     assert (again.exit, server.calls.count("POST /v1/destinations")) == (0, 1), again.stdout
 
 
-def test_another_manager_is_told_all_names_again(project: Project, server: Fivetran) -> None:
-    project.groups(SNOWFLAKE)
+def test_another_manager_is_told_all_names_again(project: Project, server: EmulatedFivetran) -> None:
+    project.write_groups(SNOWFLAKE)
     secrets(project, server, "  timeout: 5\n")
-    project.against(server, "apply", "--auto-approve")
-    project.groups(SNOWFLAKE.replace("esm_one", "esm_two"))
-    assert project.against(server, "apply", "--auto-approve").exit == 0
-    [group] = server.ids("groups")
-    [body] = server.bodies("PATCH", f"/v1/destinations/{group}")
+    project.run_against(server, "apply", "--auto-approve")
+    project.write_groups(SNOWFLAKE.replace("esm_one", "esm_two"))
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
+    [group] = server.list_ids("groups")
+    [body] = server.list_bodies("PATCH", f"/v1/destinations/{group}")
     assert body["external_secrets_manager_id"] == "esm_two"
     assert body["external_secrets_keys_config"] == {"user": "sales/user", "password": "sales/password#1"}
     assert "config" not in body
 
 
 def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     secrets(project, server, "  timeout: 5\n")
     old = SNOWFLAKE.replace(
         "external_secrets_manager_id: esm_one",
         "external_secrets_manager_id: esm_one\n      local_processing_agent_id: one",
     )
-    project.groups(old)
-    project.against(server, "apply", "--auto-approve")
-    project.groups(old.replace(": one", ": two"))
-    result = project.against(server, "apply", "--auto-approve")
+    project.write_groups(old)
+    project.run_against(server, "apply", "--auto-approve")
+    project.write_groups(old.replace(": one", ": two"))
+    result = project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stderr
-    [group] = server.ids("groups")
-    [body] = server.bodies("PATCH", f"/v1/destinations/{group}")
+    [group] = server.list_ids("groups")
+    [body] = server.list_bodies("PATCH", f"/v1/destinations/{group}")
     assert body == {"hybrid_deployment_agent_id": "two", "run_setup_tests": False}
 
 
-def test_a_secret_that_is_an_object_at_fivetran_is_sent_as_one(project: Project, server: Fivetran) -> None:
+def test_a_secret_that_is_an_object_at_fivetran_is_sent_as_one(
+    project: Project, server: EmulatedFivetran
+) -> None:
     secrets(project, server, "  timeout: 5\n")
-    project.groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
-    result = project.against(
+    project.write_groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
+    result = project.run_against(
         server, "apply", "--auto-approve", environ={"GCS_KEY": '{"private_key_id": "x", "n": 1}'}
     )
     assert result.exit == 0, result.stderr
-    [body] = server.bodies("POST", "/v1/destinations")
+    [body] = server.list_bodies("POST", "/v1/destinations")
     assert body["config"]["gcs_service_account_credentials"] == {"private_key_id": "x", "n": 1}
 
 
@@ -253,16 +255,16 @@ SANDBOX = """\
 """
 
 
-def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, server: Fivetran) -> None:
+def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, server: EmulatedFivetran) -> None:
     secrets(project, server, "  commands: {show: [no-such-program]}\n")
-    project.groups(SANDBOX)
+    project.write_groups(SANDBOX)
     result = project.run("apply", "--sandbox", "--auto-approve")
     assert result.exit == 0, result.stderr
     assert project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0
 
 
 def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     """A job that comments on pull requests plans new entries and changes without any secret; its digest is what the
     job with the secrets applies."""
@@ -275,42 +277,46 @@ def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
     password = '{secret: "env:ORDERS_PASSWORD"}'
     moved = {**PLAIN, "host": "moved.example"}  # brings the password with it
     for fields, first in ((PLAIN, "+ destination.orders"), (moved, "~ destination.orders")):
-        project.groups(pair(**fields, password=password))
-        told = project.against(server, "plan", "--secrets", "skip")
+        project.write_groups(pair(**fields, password=password))
+        told = project.run_against(server, "plan", "--secrets", "skip")
         assert told.exit == 0, told.stderr
         assert first in told.stdout
-        digest = project.against(server, "plan", "--secrets", "skip", "--format", "json").document["digest"]
-        applied = project.against(server, "apply", "--expect", digest, environ=secrets)
+        digest = project.run_against(server, "plan", "--secrets", "skip", "--format", "json").document[
+            "digest"
+        ]
+        applied = project.run_against(server, "apply", "--expect", digest, environ=secrets)
         assert applied.exit == 0, applied.stdout + applied.stderr
-        assert "No changes." in project.against(server, "plan", environ=secrets).stdout
-    [created] = server.bodies("POST", "/v1/destinations")
+        assert "No changes." in project.run_against(server, "plan", environ=secrets).stdout
+    [created] = server.list_bodies("POST", "/v1/destinations")
     assert created["config"]["password"] == CANARY
 
 
 def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     secrets(project, server, "  timeout: 30\n")
-    project.groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
-    refused = project.against(server, "apply", "--auto-approve", "--secrets", "skip")
+    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    refused = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
     assert refused.exit == 1
     assert "error[secret-unavailable]" in refused.stderr
     assert server.writes == []
     environ = {"ORDERS_PASSWORD": CANARY}
-    assert project.against(server, "apply", "--auto-approve", "--secrets", "skip", environ=environ).exit == 0
-    [created] = server.bodies("POST", "/v1/destinations")
+    assert (
+        project.run_against(server, "apply", "--auto-approve", "--secrets", "skip", environ=environ).exit == 0
+    )
+    [created] = server.list_bodies("POST", "/v1/destinations")
     assert created["config"]["password"] == CANARY
 
 
 @pytest.mark.parametrize("action", ["create", "replace"])
 @pytest.mark.parametrize("compares", [True, False])
 def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
-    project: Project, server: Fivetran, action: str, compares: bool
+    project: Project, server: EmulatedFivetran, action: str, compares: bool
 ) -> None:
     """As a state looks after a death, also one that an earlier version wrote."""
     secrets(project, server, '  allow: ["env:*"]\n')
-    project.groups(pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
-    assert project.against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
+    project.write_groups(pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
+    assert project.run_against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
     file = project.folder / "specs" / ".reconciler" / "state.json"
     state = json.loads(file.read_text())
     record = state["records"]["destination.orders"]
@@ -318,12 +324,12 @@ def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
     record["id"] = None if action == "create" else record["id"]
     file.write_text(json.dumps(state))
     if not compares:  # whoever looks at no secret does not make the answer final
-        skipping = project.against(server, "apply", "--auto-approve", "--secrets", "skip")
+        skipping = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
         assert skipping.exit == 0, skipping.stdout + skipping.stderr
         state = json.loads(file.read_text())
         assert state["records"]["destination.orders"]["intent"] is None
     environ = {"PASSWORD": "another-password-of-today"}
-    again = project.against(server, "apply", "--auto-approve", environ=environ)
+    again = project.run_against(server, "apply", "--auto-approve", environ=environ)
     assert again.exit == 0, again.stdout + again.stderr
     assert "1 updated" in again.stdout
-    assert project.against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
+    assert project.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0

@@ -12,8 +12,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from harness import Fivetran, Project, Result
-from shared_states import BRANCH, Upstream
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from remote_backends import BRANCH, BareRepository
 
 PAIR = """\
   orders:
@@ -65,16 +65,16 @@ SITUATIONS = {
 class Team:
     """A project that has been applied once."""
 
-    def __init__(self, project: Project, server: Fivetran | None, settings: str) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran | None, settings: str) -> None:
         self.project, self.server = project, server
         account = f"account_id: {server.account_id}\n" if server is not None else ""
         project.write("specs/reconciler.yaml", f"version: 1\n{account}specs: ['groups/*.yaml']\n{settings}")
 
-    def run(self, *arguments: str, environ: Mapping[str, str]) -> Result:
+    def run(self, *arguments: str, environ: Mapping[str, str]) -> CommandResult:
         if self.server is None:
             in_sandbox = () if arguments[0] in ("show", "validate") else ("--sandbox",)
             return self.project.run(*arguments, *in_sandbox, environ=environ)
-        return self.project.against(self.server, *arguments, environ=environ)
+        return self.project.run_against(self.server, *arguments, environ=environ)
 
     def must(self, *arguments: str, environ: Mapping[str, str], code: int = 0) -> str:
         """Run a command that has to end with this code; what it prints."""
@@ -131,18 +131,20 @@ KNOWN_AGAIN = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_every_command_ends_as_it_should(
-    case: tuple[str, str, str, str], project: Project, server: Fivetran, tmp_path: Path
+    case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     place, kept, name, mode = case
     situation, memory = SITUATIONS[name], MEMORIES[kept]
     if memory.settings.startswith("state:"):
-        Upstream(tmp_path / "upstream.git").clone(project.folder)
+        BareRepository(tmp_path / "upstream.git").clone(project.folder)
     team = Team(project, server if place == "emulator" else None, memory.settings)
     environ = {**SECRETS, **FINGERPRINT_KEY}
-    project.groups(situation.applied_before)
+    project.write_groups(situation.applied_before)
     team.must("apply", "--auto-approve", environ=environ)
     memory.afterwards(team)
-    project.groups(situation.groups if name != "create" else situation.applied_before + situation.groups)
+    project.write_groups(
+        situation.groups if name != "create" else situation.applied_before + situation.groups
+    )
     environ |= situation.secrets
     reads = environ if mode == "resolve" else {}  # a job for comments has no secret but that of Fivetran
     changes = 2 if situation.symbol else 0

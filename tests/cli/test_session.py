@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.context import CommandContext, run_command
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared
-from reconciler.cli.session import Session, in_session
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.report.verbosity import Verbosity
@@ -18,22 +18,22 @@ from reconciler.report.verbosity import Verbosity
 SHARED = Shared(Path("specs/reconciler.yaml"), sandbox=True, no_color=True, verbosity=Verbosity.NORMAL)
 
 
-def bug(session: Session) -> Exit:
+def bug(session: CommandContext) -> ExitCode:
     raise ValueError("hunter2")
 
 
-def bug_behind_a_bug(session: Session) -> Exit:
+def bug_behind_a_bug(session: CommandContext) -> ExitCode:
     try:
         return bug(session)
     except ValueError as error:
         raise RuntimeError("also hunter2") from error
 
 
-def interrupted(session: Session) -> Exit:
+def interrupted(session: CommandContext) -> ExitCode:
     raise KeyboardInterrupt
 
 
-def refused(session: Session) -> Exit:
+def refused(session: CommandContext) -> ExitCode:
     raise ReconcilerError(
         [
             Diagnostic("replace-refused", "no", span=Span("spec.yaml", 2, 3, 2, 6)),
@@ -44,9 +44,9 @@ def refused(session: Session) -> Exit:
 
 @pytest.mark.parametrize("work", [bug, bug_behind_a_bug])
 def test_a_bug_shows_where_it_is_and_never_its_message(
-    work: Callable[[Session], Exit], capfd: pytest.CaptureFixture[str]
+    work: Callable[[CommandContext], ExitCode], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_session(SHARED, "text", work) is Exit.BUG
+    assert run_command(SHARED, "text", work) is ExitCode.BUG
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "this is a bug in reconciler" in printed.err
@@ -57,17 +57,17 @@ def test_a_bug_shows_where_it_is_and_never_its_message(
 
 
 def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
-    assert in_session(SHARED, "text", interrupted) is Exit.INTERRUPTED
+    assert run_command(SHARED, "text", interrupted) is ExitCode.INTERRUPTED
     assert capfd.readouterr().err == "Interrupted before anything was changed.\n"
 
 
 @pytest.mark.parametrize(
-    ("work", "code"), [(bug, Exit.BUG), (interrupted, Exit.INTERRUPTED), (refused, Exit.REFUSED)]
+    ("work", "code"), [(bug, ExitCode.BUG), (interrupted, ExitCode.INTERRUPTED), (refused, ExitCode.REFUSED)]
 )
 def test_with_json_every_end_is_one_document(
-    work: Callable[[Session], Exit], code: Exit, capfd: pytest.CaptureFixture[str]
+    work: Callable[[CommandContext], ExitCode], code: ExitCode, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_session(SHARED, "json", work) is code
+    assert run_command(SHARED, "json", work) is code
     data = json.loads(capfd.readouterr().out)
     assert data["exit"] == {"code": int(code), "reason": code.reason}
     wanted = {bug: "bug", interrupted: "interrupted", refused: "replace-refused"}[work]
@@ -80,7 +80,7 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spec.yaml").write_bytes(b"a: 1\r\n  bad: 2\r\n")
-    assert in_session(SHARED, "text", refused) is Exit.REFUSED
+    assert run_command(SHARED, "text", refused) is ExitCode.REFUSED
     printed = capfd.readouterr()
     assert printed.out == ""
     assert printed.err == (
@@ -97,7 +97,7 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
 
 
 def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    in_session(SHARED, "concise", refused)
+    run_command(SHARED, "concise", refused)
     assert capfd.readouterr().err == (
         "spec.yaml:2:3: error[replace-refused]: no\nerror[replace-refused]: never\n"
     )

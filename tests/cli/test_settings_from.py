@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from git_folder import commit
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from git_repo import commit
 
-from reconciler.spec.project import judged_by, read_project
+from reconciler.spec.project import read_project, with_settings_of
 
 PAIR = """\
   {key}:
@@ -30,12 +30,12 @@ secrets: {allow: ["env:TEAM_*"]}
 class Gate:
     """Six applied pairs, committed as `base`, and a change of them that is not committed."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         self.settings(AT_BASE)
         self.declare(KEYS)
         commit(project.folder, "base")
-        applied = project.against(server, "apply", "--auto-approve")
+        applied = project.run_against(server, "apply", "--auto-approve")
         assert applied.exit == 0, applied.stdout + applied.stderr
 
     def settings(self, text: str, account: str | None = None) -> None:
@@ -54,25 +54,25 @@ class Gate:
     ) -> None:
         """These pairs, and removals of others."""
         pairs = "".join(PAIR.format(key=key, region=region, project=project) for key in keys)
-        ids = {key: self.server.app.dashboard.group_ids(key)[0] for key in removed}
+        ids = {key: self.server.app.dashboard.find_group_ids(key)[0] for key in removed}
         stones = "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items())
-        self.project.groups(pairs + (f"removed:\n{stones}" if stones else ""))
+        self.project.write_groups(pairs + (f"removed:\n{stones}" if stones else ""))
 
-    def own(self, command: str = "plan", *options: str) -> Result:
+    def own(self, command: str = "plan", *options: str) -> CommandResult:
         """What comes of the change when it is judged by its own project file."""
-        return self.project.against(self.server, command, *options)
+        return self.project.run_against(self.server, command, *options)
 
-    def judged(self, command: str = "plan", *options: str) -> Result:
+    def judged(self, command: str = "plan", *options: str) -> CommandResult:
         """What comes of it when it is judged by that of the base."""
-        return self.project.against(self.server, command, "--settings-from", "base", *options)
+        return self.project.run_against(self.server, command, "--settings-from", "base", *options)
 
 
 @pytest.fixture
-def gate(project: Project, server: Fivetran) -> Gate:
+def gate(project: Project, server: EmulatedFivetran) -> Gate:
     return Gate(project, server)
 
 
-def refused(result: Result, code: str, note: str) -> None:
+def refused(result: CommandResult, code: str, note: str) -> None:
     assert result.exit == 3
     assert f"error[{code}]" in result.stderr
     assert f"= note: {note}" in result.stderr
@@ -143,7 +143,7 @@ def test_a_setting_of_the_revision_is_shown_at_its_place_there(gate: Gate) -> No
     gate.settings(AT_BASE, account="somebody_else")
     commit(gate.project.folder, "wrong-account")
     gate.settings("# a line more\n" + AT_BASE)
-    result = gate.project.against(gate.server, "plan", "--settings-from", "wrong-account")
+    result = gate.project.run_against(gate.server, "plan", "--settings-from", "wrong-account")
     assert result.exit == 1
     assert "error[other-account]" in result.stderr
     assert "--> specs/reconciler.yaml@wrong-account:2:13" in result.stderr
@@ -154,7 +154,7 @@ def test_a_reference_in_the_settings_of_the_revision_is_the_one_that_counts(gate
     gate.settings('fingerprint_key: {secret: "env:TEAM_KEY"}\n')
     commit(gate.project.folder, "with-key")
     gate.settings('fingerprint_key: {secret: "env:OTHER_KEY"}\n')
-    result = gate.project.against(gate.server, "plan", "--settings-from", "with-key")
+    result = gate.project.run_against(gate.server, "plan", "--settings-from", "with-key")
     assert result.exit == 1
     assert "`fingerprint_key` needs `env:TEAM_KEY`" in result.stderr
     assert "--> specs/reconciler.yaml@with-key:4:18" in result.stderr
@@ -176,7 +176,7 @@ def test_defaults_are_part_of_the_specs(gate: Gate) -> None:
 @pytest.mark.parametrize("revision", ["nowhere", "--help", ""])
 def test_a_revision_that_git_does_not_have(gate: Gate, revision: str) -> None:
     before = len(gate.server.calls)
-    result = gate.project.against(gate.server, "plan", "--settings-from", revision)
+    result = gate.project.run_against(gate.server, "plan", "--settings-from", revision)
     assert result.exit == 1
     assert "error[unknown-revision]" in result.stderr
     assert gate.server.calls[before:] == []
@@ -193,7 +193,7 @@ def test_a_revision_whose_project_file_is_not_in_order(gate: Gate) -> None:
     gate.settings("limits: {deletes: many}\n")
     commit(gate.project.folder, "broken")
     gate.settings("")
-    result = gate.project.against(gate.server, "plan", "--settings-from", "broken")
+    result = gate.project.run_against(gate.server, "plan", "--settings-from", "broken")
     assert result.exit == 1
     assert "error[unusable-revision]: the specs of revision `broken` are not in order" in result.stderr
     assert "= note: specs/reconciler.yaml@broken:4:19: " in result.stderr
@@ -206,7 +206,7 @@ def test_whatever_a_project_file_learns_to_say_is_taken_from_the_revision(gate: 
     base = read_project(Path("specs/reconciler.yaml"), folder, "the base")
     marks = {field.name: object() for field in dataclasses.fields(base)}
     judge = dataclasses.replace(base, **marks)  # type: ignore[arg-type]
-    both = judged_by(now, judge)
+    both = with_settings_of(now, judge)
     kept = {name for name in marks if getattr(both, name) is not marks[name]}
     assert kept == {
         "path", "directory", "shown", "root", "specs", "overrides", "defaults", "settings_shown"
@@ -246,7 +246,7 @@ def test_what_is_removed_and_still_exists_is_managed(gate: Gate) -> None:
 def test_what_does_not_exist_yet_is_not_managed(gate: Gate) -> None:
     gate.settings("limits: {changed_fraction: 0}\n")
     gate.declare((*KEYS[:5], "team_8", "team_9"))
-    gate.project.groups(PAIR.format(key="team_5", region="GCP_US_WEST1", project="acme"), "other")
+    gate.project.write_groups(PAIR.format(key="team_5", region="GCP_US_WEST1", project="acme"), "other")
     result = gate.own()
     assert result.exit == 3
     assert "1 of 12 managed objects would change" in result.stderr

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from background import Background
-from command_line import COMMAND, Finished
-from gate import Gate, gated
-from harness import Fivetran, Project, credentials
+from background_process import BackgroundProcess
+from blocking_server import BlockingServer, serve_blocking
+from cli_harness import EmulatedFivetran, Project, build_credentials
+from command_line import COMMAND, ProcessResult
 
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.report.event_log import EventLog
+from reconciler.workspace.audit import EventLog
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 APPLY = ("apply", "--auto-approve")
@@ -34,7 +34,7 @@ PAIR = """\
 class Team:
     """A project for the account of a server, with a real process that works on it."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
@@ -42,7 +42,7 @@ class Team:
         )
 
     def wants(self, *names: str, form: str = BARE) -> None:
-        self.project.groups("".join(form.format(name) for name in names))
+        self.project.write_groups("".join(form.format(name) for name in names))
 
     def suffers(self, *faults: str) -> None:
         for fault in faults:
@@ -55,11 +55,13 @@ class Team:
         holds: Callable[[str, str], bool] = lambda method, path: method != "GET",
         is_open: bool = True,
         command: tuple[str, ...] = APPLY,
-    ) -> Iterator[tuple[Background, Gate]]:
+    ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
         """A command that works, behind a gate that tells what arrives."""
         with (
-            gated(self.server, holds, is_open=is_open) as (gate, url),
-            Background(*command, *options, directory=self.project.folder, **credentials(url)) as process,
+            serve_blocking(self.server, holds, is_open=is_open) as (gate, url),
+            BackgroundProcess(
+                *command, *options, directory=self.project.folder, **build_credentials(url)
+            ) as process,
         ):
             yield process, gate
 
@@ -72,32 +74,32 @@ class Team:
         that may still take effect, the next apply `waits` with it."""
         self.server.app.faults.clear()
         if waits:
-            held = self.project.against(self.server, *APPLY)
+            held = self.project.run_against(self.server, *APPLY)
             assert held.exit == 6
             assert "may still take effect" in held.stdout
-            self.project.time_passes()
-        again = self.project.against(self.server, *APPLY)
+            self.project.advance_time()
+        again = self.project.run_against(self.server, *APPLY)
         assert again.exit == 0, again.stdout + again.stderr
-        names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.ids("groups")]
+        names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups")]
         assert sorted(names) == sorted(set(names))
-        done = self.project.against(self.server, "plan", "--detailed-exitcode")
+        done = self.project.run_against(self.server, "plan", "--detailed-exitcode")
         assert done.exit == 0, done.stdout
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     """A project without entries, for the account of the server."""
     return Team(project, server)
 
 
-def words(finished: Finished) -> dict[str, str]:
+def words(finished: ProcessResult) -> dict[str, str]:
     """What the result lines say, by address."""
     lines = finished.out.partition("digest ")[2].splitlines()
     found = (line.split() for line in lines if line.startswith(("  + ", "  ~ ", "  ? ", "  - ")))
     return {parts[1]: parts[2] for parts in found}
 
 
-def summed_up(finished: Finished) -> list[str]:
+def summed_up(finished: ProcessResult) -> list[str]:
     """The last lines, from `Applied:` on."""
     return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
 
@@ -116,7 +118,7 @@ def test_a_write_that_hangs_is_given_up_in_time_and_told_as_unknown(
     with team.running("--parallelism", "1") as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7, "CI runners kill after ten seconds"
     assert ended.code == 6
     assert "Stopping: what is in flight has a few seconds to end." in ended.err
@@ -134,7 +136,7 @@ def test_a_write_that_hangs_is_given_up_in_time_and_told_as_unknown(
     assert not team.state.with_name("state.json.lock.holder").exists()
     assert not team.state.read_text().count("second"), "what was not begun is not looked for"
     team.goes_on(waits=phase == "before-effect")
-    assert len(team.server.ids("groups")) == 2
+    assert len(team.server.list_ids("groups")) == 2
     assert team.server.writes.count("POST /v1/groups") == (2 if phase == "after-effect" else 3)
 
 
@@ -145,8 +147,8 @@ def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team:
         gate.await_arrivals(2)
         process.signal(number)
         process.wait_for("Stopping: ")
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert words(ended) == {
         "group.east": "created",
@@ -155,7 +157,7 @@ def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team:
         "group.west": "cancelled",
     }
     assert summed_up(ended)[1:] == ["Not applied: 2 cancelled.", INTERRUPTED]
-    assert len(team.server.ids("groups")) == 2
+    assert len(team.server.list_ids("groups")) == 2
     team.goes_on()
     assert team.server.writes == ["POST /v1/groups"] * 4
 
@@ -166,8 +168,8 @@ def test_a_document_tells_the_same(team: Team) -> None:
         gate.await_arrivals(1)
         process.signal(signal.SIGTERM)
         process.wait_for("Stopping: ")
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     document = json.loads(ended.out)
     assert document["exit"] == {"code": 6, "reason": "incomplete"}
@@ -182,7 +184,7 @@ def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team:
     with team.running(holds=lambda method, path: path.endswith("/test")) as (process, gate):
         gate.await_arrivals(1)
         process.signal(signal.SIGINT)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     assert words(ended) == {"group.first": "created", "destination.first": "created"}
@@ -190,12 +192,12 @@ def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team:
         ended.out
     )
     assert summed_up(ended)[1:] == ["Not finished: 1 without passed setup tests.", INTERRUPTED]
-    plan = team.project.against(team.server, "plan", "--detailed-exitcode")
+    plan = team.project.run_against(team.server, "plan", "--detailed-exitcode")
     assert plan.exit == 2
     assert "? destination.first" in plan.stdout
     assert "setup tests have not passed; apply runs them" in plan.stdout
     team.goes_on()
-    [id] = team.server.ids("destinations")
+    [id] = team.server.list_ids("destinations")
     assert team.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
 
 
@@ -205,7 +207,7 @@ def test_a_check_that_hangs_keeps_nobody(team: Team) -> None:
     with team.running(holds=lambda method, path: path.endswith("/info")) as (process, gate):
         gate.await_arrivals(2)
         process.signal(signal.SIGTERM)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     assert summed_up(ended)[1:] == [
@@ -231,13 +233,13 @@ def test_whoever_only_waits_leaves_at_once(faults: tuple[str, ...], team: Team) 
         gate.await_arrivals(1)
         process.wait_for(": trying again in ")
         process.signal(signal.SIGINT)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert words(ended)["group.second"] == "cancelled"
     assert team.server.writes == ["POST /v1/groups"]
     team.goes_on(waits=len(faults) > 1)
-    assert len(team.server.ids("groups")) == 2
+    assert len(team.server.list_ids("groups")) == 2
 
 
 def test_a_budget_that_is_spent_is_not_waited_for(team: Team) -> None:
@@ -249,7 +251,7 @@ def test_a_budget_that_is_spent_is_not_waited_for(team: Team) -> None:
     with team.running("--parallelism", "1") as (process, _):
         process.wait_for("no setup tests left for now: going on in ")
         process.signal(signal.SIGINT)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert "Not finished: 1 without passed setup tests." in summed_up(ended)
@@ -268,7 +270,7 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, tea
         process.signal(number)
         process.wait_for("Once more leaves at once.")
         process.signal(number)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert "Left at once: what was being changed may or may not have happened." in ended.err
@@ -300,7 +302,7 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
     ) as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 130
     if form == "text":
@@ -325,7 +327,7 @@ def test_a_signal_behind_the_last_change_is_none_before_the_first(
 
     monkeypatch.setattr(EventLog, "close", late)
     team.wants("first")
-    result = team.project.against(team.server, *APPLY)
+    result = team.project.run_against(team.server, *APPLY)
     assert result.exit == 0
     assert "Checked: a new plan is empty." in result.stdout
     assert "before anything was changed" not in result.stderr
@@ -335,18 +337,18 @@ def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(team: Team) 
     team.wants("first")
     ready = "import signal; signal.alarm(30); print('ready', flush=True); signal.pause()"
     command = (*COMMAND, "emulate", "--", COMMAND[0], "-c", ready)
-    with Background(command=command, directory=team.project.folder) as process:
+    with BackgroundProcess(command=command, directory=team.project.folder) as process:
         process.wait_for("ready")
         process.signal(signal.SIGTERM)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 128 + signal.SIGTERM
 
 
 def test_sigterm_ends_an_emulator_in_order(team: Team) -> None:
-    with Background("emulate", "--port", "0", directory=team.project.folder) as process:
+    with BackgroundProcess("emulate", "--port", "0", directory=team.project.folder) as process:
         process.wait_for("export FIVETRAN_APIKEY")
         process.signal(signal.SIGTERM)
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert ended.code == 0
     assert ended.err.endswith("Ended.\n")

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import AtTerminal
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from command_line import TerminalProcess
 from filelock import FileLock
-from harness import Fivetran, Project, Result
 
 SECRET = {"ORDERS_KEY": "a-key-that-nobody-sees"}
 PAIR = """\
@@ -26,26 +26,26 @@ PAIR = """\
 class Memory:
     """An applied pair `orders`, and what is remembered of it."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        project.groups(PAIR.format(key="orders"))
-        applied = project.against(server, "apply", "--auto-approve", environ=SECRET)
+        project.write_groups(PAIR.format(key="orders"))
+        applied = project.run_against(server, "apply", "--auto-approve", environ=SECRET)
         assert applied.exit == 0, applied.stderr
-        [self.id] = server.ids("groups")
+        [self.id] = server.list_ids("groups")
 
-    def state(self, *arguments: str) -> Result:
+    def state(self, *arguments: str) -> CommandResult:
         """A `state` command, which has neither credentials nor secrets and asks nobody anything."""
         before = len(self.server.calls)
         result = self.project.run("state", *arguments)
         assert self.server.calls[before:] == []
         return result
 
-    def plan(self) -> Result:
-        return self.project.against(self.server, "plan", "--detailed-exitcode", environ=SECRET)
+    def plan(self) -> CommandResult:
+        return self.project.run_against(self.server, "plan", "--detailed-exitcode", environ=SECRET)
 
     @property
     def file(self) -> Path:
@@ -57,12 +57,12 @@ class Memory:
 
 
 @pytest.fixture
-def memory(project: Project, server: Fivetran) -> Memory:
+def memory(project: Project, server: EmulatedFivetran) -> Memory:
     """An applied pair `orders`."""
     return Memory(project, server)
 
 
-def the_error(result: Result) -> str:
+def the_error(result: CommandResult) -> str:
     [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
     return line.removeprefix("error[").partition("]")[0]
 
@@ -159,7 +159,7 @@ def test_a_pair_moves_together_and_the_next_plan_is_empty(memory: Memory, names:
     assert result.exit == 0, result.stderr
     assert memory.addresses == {"group.purchases", "destination.purchases"}
     assert "group.orders is remembered as group.purchases now." in result.stdout
-    memory.project.groups(
+    memory.project.write_groups(
         PAIR.format(key="purchases").replace("  purchases:", "  purchases:\n    name: orders")
     )
     plan = memory.plan()
@@ -169,10 +169,10 @@ def test_a_pair_moves_together_and_the_next_plan_is_empty(memory: Memory, names:
 
 def test_a_moved_secret_is_still_compared(memory: Memory) -> None:
     memory.state("move", "orders", "purchases")
-    memory.project.groups(
+    memory.project.write_groups(
         PAIR.format(key="purchases").replace("  purchases:", "  purchases:\n    name: orders")
     )
-    plan = memory.project.against(
+    plan = memory.project.run_against(
         memory.server, "plan", "--detailed-exitcode", environ={"ORDERS_KEY": "rotated"}
     )
     assert plan.exit == 2
@@ -268,7 +268,7 @@ def test_a_state_that_is_not_there_is_named_and_not_made(
 
 
 def test_the_sandbox_has_a_memory_of_its_own(project: Project) -> None:
-    project.groups(PAIR.format(key="orders"))
+    project.write_groups(PAIR.format(key="orders"))
     assert project.run("apply", "--sandbox", "--auto-approve").exit == 0
     assert project.run("state", "list").exit == 1
     result = project.run("state", "list", "--sandbox")
@@ -295,7 +295,7 @@ def test_broken_specs_do_not_matter(memory: Memory) -> None:
 
 
 def test_a_key_that_moves_by_its_spec_takes_its_secrets_along(memory: Memory) -> None:
-    memory.project.groups(
+    memory.project.write_groups(
         PAIR.format(key="purchases").replace(
             "  purchases:", "  purchases:\n    name: orders\n    was: orders"
         )
@@ -307,13 +307,13 @@ def test_a_key_that_moves_by_its_spec_takes_its_secrets_along(memory: Memory) ->
 def test_a_person_is_asked_before_anything_is_forgotten(
     project: Project, answer: str, code: int, left: int
 ) -> None:
-    project.groups(PAIR.format(key="orders"))
+    project.write_groups(PAIR.format(key="orders"))
     assert project.run("apply", "--sandbox", "--auto-approve").exit == 0
-    with AtTerminal("state", "forget", "orders", "--sandbox", directory=project.folder) as terminal:
+    with TerminalProcess("state", "forget", "orders", "--sandbox", directory=project.folder) as terminal:
         terminal.wait_for('Only "yes" is accepted: ')
-        assert ". destination.orders" in terminal.seen
+        assert ". destination.orders" in terminal.output
         terminal.type(answer)
-        assert terminal.end() == code
+        assert terminal.wait_for_exit() == code
         assert ("Nothing was forgotten." in terminal.text) is (code == 1)
     document = project.run("state", "list", "--sandbox", "--format", "json").document
     assert len(document["records"]) == left

@@ -6,10 +6,20 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from command_line import COMMAND, PATIENCE, environment
-from gate import gated
-from harness import Project, credentials
-from saved_plans import HONEST, MAIN, SETTINGS, World, changed, gone, postgres, prepared, sent_by
+from blocking_server import serve_blocking
+from cli_harness import Project, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from saved_plans import (
+    EXPECTED_WRITES,
+    MAIN_FILE,
+    PROJECT_FILE,
+    World,
+    add_postgres,
+    change_live,
+    list_sent,
+    prepare_project,
+    remove_objects,
+)
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
@@ -18,7 +28,7 @@ from reconciler.emulator.store import Kind
 
 @pytest.fixture
 def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from prepared(project, tmp_path_factory)
+    yield from prepare_project(project, tmp_path_factory)
 
 
 def refuse(world: World, path: str) -> None:
@@ -64,7 +74,7 @@ def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, world: World) -> N
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
     left = DELETIONS - {"DELETE /v1/destinations/old"} if stop == "a deletion of a group" else DELETIONS
-    assert sent_by(world, before) == {call: HONEST[call] for call in rest | left}
+    assert list_sent(world, before) == {call: EXPECTED_WRITES[call] for call in rest | left}
     assert "in effect already)" in result.stdout
     again = world.apply()
     assert again.exit == 4
@@ -73,20 +83,29 @@ def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, world: World) -> N
 
 
 CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[World], object]]] = {
-    "its spec": ("plan-spec-changed", lambda world: world.edit(MAIN, "fresh.example", "fresh-2.example")),
+    "its spec": (
+        "plan-spec-changed",
+        lambda world: world.edit(MAIN_FILE, "fresh.example", "fresh-2.example"),
+    ),
     "its secret": ("plan-secret-changed", lambda world: world.environ.update(FRESH_PASSWORD="nobody-sees-2")),
     "somebody made it": (
         "plan-stale",
-        lambda world: postgres(world, world.id("fresh"), "fresh.example"),
+        lambda world: add_postgres(world, world.id("fresh"), "fresh.example"),
     ),
     "its group was made again": (
         "plan-stale",
-        lambda world: [gone(world, "fresh", Kind.GROUP), world.server.app.dashboard.add_group("fresh")],
+        lambda world: [
+            remove_objects(world, "fresh", Kind.GROUP),
+            world.server.app.dashboard.add_group("fresh"),
+        ],
     ),
-    "what is done has drifted": ("plan-stale", lambda world: changed(world, "orders", region="GCP_US_EAST4")),
+    "what is done has drifted": (
+        "plan-stale",
+        lambda world: change_live(world, "orders", region="GCP_US_EAST4"),
+    ),
     "what is done was edited": (
         "plan-spec-changed",
-        lambda world: world.edit(MAIN, "orders.example", "orders-2.example"),
+        lambda world: world.edit(MAIN_FILE, "orders.example", "orders-2.example"),
     ),
     "what is done has another secret": (
         "plan-secret-changed",
@@ -94,11 +113,11 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[World], object]]] = {
     ),
     "what is done was made and has drifted": (
         "plan-stale",
-        lambda world: changed(world, "half", config={"host": "theirs.example"}),
+        lambda world: change_live(world, "half", config={"host": "theirs.example"}),
     ),
     "the deletion was taken back": (
         "plan-spec-changed",
-        lambda world: world.edit(MAIN, "with_platform_connection", "forget"),
+        lambda world: world.edit(MAIN_FILE, "with_platform_connection", "forget"),
     ),
 }
 
@@ -127,46 +146,46 @@ def test_tests_that_failed_are_run_again_and_nothing_else(world: World) -> None:
     before = len(world.server.writes)
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert set(sent_by(world, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
+    assert set(list_sent(world, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
 
 
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
 def test_a_run_that_was_killed_goes_on(world: World, call: str, tests: str) -> None:
     """Whatever a killed run has sent takes effect behind its back."""
-    world.edit(SETTINGS, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}')
+    world.edit(PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}')
     world.edit(
-        MAIN,
+        MAIN_FILE,
         "      region: AWS_US_WEST_2\n",
         "      region: AWS_US_WEST_2\n      daylight_saving_time_enabled: true\n",
     )
-    world.edit(MAIN, "host: sales.example", "host: sales-2.example")
+    world.edit(MAIN_FILE, "host: sales.example", "host: sales-2.example")
     assert world.plan().exit == 0
     method, _, path = call.partition(" ")
 
     def holds(asked: str, at: str) -> bool:
         return asked == method and (at.startswith(path) if path.endswith("/") else at == path)
 
-    with gated(world.server, holds) as (gate, url):
+    with serve_blocking(world.server, holds) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "plan.json", "--parallelism", "1"],
             cwd=world.project.folder,
-            env=environment(**world.environ, **credentials(url)),
+            env=build_environment(**world.environ, **build_credentials(url)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        assert gate.reached.wait(PATIENCE)
+        assert gate.reached.wait(PROCESS_TIMEOUT)
         process.kill()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=PROCESS_TIMEOUT)
     result = world.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert [len(world.server.app.dashboard.group_ids(name)) for name in ("fresh", "half", "orders")] == [
+    assert [len(world.server.app.dashboard.find_group_ids(name)) for name in ("fresh", "half", "orders")] == [
         1,
         1,
         1,
     ]
     created = [
-        each.path for each in world.server.app.history() if each.method == "POST" and each.status == 201
+        each.path for each in world.server.app.read_history() if each.method == "POST" and each.status == 201
     ]
     assert (created.count("/v1/groups"), created.count("/v1/destinations")) == (6, 6)
     assert world.run("plan", "--detailed-exitcode").exit == 0

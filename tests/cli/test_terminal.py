@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import COMMAND, PATIENCE, AtTerminal, run
-from harness import Fivetran, credentials
+from cli_harness import EmulatedFivetran, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, run
 
-from reconciler.emulator.serve import serving
+from reconciler.emulator.serve import serve_in_thread
 
 QUESTION = 'Only "yes" is accepted: '
 PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
@@ -41,26 +41,26 @@ class Gate:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET":
             self.reached.set()
-            assert self.opened.wait(PATIENCE)
+            assert self.opened.wait(PROCESS_TIMEOUT)
         answer: Iterable[bytes] = self.app(environ, start_response)
         return answer
 
 
 @pytest.fixture
-def gate(server: Fivetran) -> Iterator[tuple[Gate, str]]:
+def gate(server: EmulatedFivetran) -> Iterator[tuple[Gate, str]]:
     """A gate before the account of `server`, with its address."""
     gate = Gate(server.app)
-    with serving(gate) as url:
+    with serve_in_thread(gate) as url:
         yield gate, url
         gate.opened.set()
 
 
 def test_yes_applies(folder: Path) -> None:
-    with AtTerminal("apply", "--sandbox", directory=folder) as terminal:
+    with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
-        assert "Plan: 2 to add, 0 to change, 0 to destroy." in terminal.seen
+        assert "Plan: 2 to add, 0 to change, 0 to destroy." in terminal.output
         terminal.type("yes\n")
-        assert terminal.end() == 0
+        assert terminal.wait_for_exit() == 0
         assert "Applied: 2 created in " in terminal.text
         assert "Checked: a new plan is empty." in terminal.text
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 0
@@ -70,9 +70,9 @@ def test_yes_applies(folder: Path) -> None:
 def test_nobody_is_asked_about_a_plan_that_nobody_sees(file: str, folder: Path) -> None:
     number = {"out": "", "err": "2"}[file]
     command = f"{shlex.join(COMMAND)} apply --sandbox {number}> redirected"
-    with AtTerminal(directory=folder, command=["sh", "-c", command]) as terminal:
-        assert terminal.end() == 64
-        assert "error[no-terminal]" in terminal.seen + (folder / "redirected").read_text()
+    with TerminalProcess(directory=folder, command=["sh", "-c", command]) as terminal:
+        assert terminal.wait_for_exit() == 64
+        assert "error[no-terminal]" in terminal.output + (folder / "redirected").read_text()
 
 
 LAKE = """\
@@ -95,7 +95,7 @@ class Destruction:
     """A folder whose specs destroy what exists: pairs that were never applied from here, and a data lake."""
 
     folder: Path
-    server: Fivetran
+    server: EmulatedFivetran
     ids: dict[str, str] = field(default_factory=dict)
 
     def declare(self, removed: str, *, replaced: bool) -> None:
@@ -119,16 +119,16 @@ class Destruction:
 
     def asked(self, answer: str, *options: str) -> tuple[int, str]:
         """Exit code and question of an apply that gets this answer, on one line."""
-        environ = credentials(self.server.url)
-        with AtTerminal("apply", *options, directory=self.folder, **environ) as terminal:
+        environ = build_credentials(self.server.url)
+        with TerminalProcess("apply", *options, directory=self.folder, **environ) as terminal:
             terminal.wait_for(" to go on: ")
             terminal.type(answer)
-            code = terminal.end()
+            code = terminal.wait_for_exit()
             return code, " ".join(terminal.text.partition("Apply these changes")[2].split())
 
 
 @pytest.fixture
-def destruction(folder: Path, server: Fivetran) -> Destruction:
+def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
     return Destruction(folder, server)
 
 
@@ -174,54 +174,60 @@ def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -
 
 def test_what_is_approved_already_is_only_asked_about_its_account(destruction: Destruction) -> None:
     destruction.declare("a", replaced=False)
-    environ = credentials(destruction.server.url)
-    with AtTerminal("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
+    environ = build_credentials(destruction.server.url)
+    with TerminalProcess("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type("yes\n")
-        assert terminal.end() == 0
+        assert terminal.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
 def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
-    with AtTerminal("apply", "--sandbox", directory=folder) as terminal:
+    with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type(answer)
-        assert terminal.end() == 1
-        assert "\r\nNothing was applied.\r\n" in terminal.seen, "on a line of its own"
+        assert terminal.wait_for_exit() == 1
+        assert "\r\nNothing was applied.\r\n" in terminal.output, "on a line of its own"
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 2
 
 
-def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: Fivetran) -> None:
-    with AtTerminal("apply", directory=folder, **credentials(server.url)) as terminal:
+def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: EmulatedFivetran) -> None:
+    with TerminalProcess("apply", directory=folder, **build_credentials(server.url)) as terminal:
         terminal.wait_for(QUESTION)
         terminal.signal(signal.SIGINT)
-        assert terminal.end() == 130
+        assert terminal.wait_for_exit() == 130
         assert terminal.text.endswith(f"{QUESTION}\r\nInterrupted before anything was changed.\r\n")
         assert server.writes == []
 
 
-def test_the_question_names_an_account_that_the_project_does_not(folder: Path, server: Fivetran) -> None:
+def test_the_question_names_an_account_that_the_project_does_not(
+    folder: Path, server: EmulatedFivetran
+) -> None:
     account = server.app.dashboard.identity
-    with AtTerminal("apply", "--auto-approve", directory=folder, **credentials(server.url)) as terminal:
+    with TerminalProcess(
+        "apply", "--auto-approve", directory=folder, **build_credentials(server.url)
+    ) as terminal:
         terminal.wait_for(QUESTION)
-        assert f"({account.account_id})?\r\n{QUESTION}" in terminal.seen
+        assert f"({account.account_id})?\r\n{QUESTION}" in terminal.output
         terminal.type("no\n")
-        assert terminal.end() == 1
+        assert terminal.wait_for_exit() == 1
         assert server.writes == []
 
 
 def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sent(
-    folder: Path, server: Fivetran
+    folder: Path, server: EmulatedFivetran
 ) -> None:
-    done = run("apply", "--auto-approve", directory=folder, **credentials(server.url))
+    done = run("apply", "--auto-approve", directory=folder, **build_credentials(server.url))
     assert done.code == 3
     assert "error[account-unconfirmed]" in done.err
     assert "account_id:" in done.err
     assert server.calls == []
 
 
-def test_without_a_terminal_and_without_approval_nothing_is_even_read(folder: Path, server: Fivetran) -> None:
-    done = run("apply", directory=folder, given="yes\n", **credentials(server.url))
+def test_without_a_terminal_and_without_approval_nothing_is_even_read(
+    folder: Path, server: EmulatedFivetran
+) -> None:
+    done = run("apply", directory=folder, stdin="yes\n", **build_credentials(server.url))
     assert done.code == 64
     assert done.err.startswith("error[no-terminal]: ")
     assert server.calls == []
@@ -229,37 +235,41 @@ def test_without_a_terminal_and_without_approval_nothing_is_even_read(folder: Pa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_lets_what_is_in_flight_end(
-    number: int, folder: Path, server: Fivetran, gate: tuple[Gate, str]
+    number: int, folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
 ) -> None:
     held, url = gate
     with _applying(folder, server, url) as terminal:
-        assert held.reached.wait(PATIENCE)
+        assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(number)
         terminal.wait_for("what is in flight has a few seconds to end")
         held.opened.set()
-        assert terminal.end() == 6
+        assert terminal.wait_for_exit() == 6
         assert server.writes == ["POST /v1/groups"]
         assert "Applied: 1 created in " in terminal.text
         assert "Not applied: 1 cancelled." in terminal.text
 
 
-def test_a_second_signal_leaves_at_once(folder: Path, server: Fivetran, gate: tuple[Gate, str]) -> None:
+def test_a_second_signal_leaves_at_once(
+    folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
+) -> None:
     held, url = gate
     with _applying(folder, server, url) as terminal:
-        assert held.reached.wait(PATIENCE)
+        assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(signal.SIGINT)
         terminal.wait_for("Once more leaves at once.")
         terminal.signal(signal.SIGINT)
-        assert terminal.end() == 6
-        assert "Left at once" in terminal.seen
-        assert terminal.seen.count("\x1b[?25l") == terminal.seen.count("\x1b[?25h"), "the cursor is back"
+        assert terminal.wait_for_exit() == 6
+        assert "Left at once" in terminal.output
+        assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h"), "the cursor is back"
 
 
-def _applying(folder: Path, server: Fivetran, url: str) -> AtTerminal:
+def _applying(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
     """An apply at a terminal that was told yes."""
     identity = server.app.dashboard.identity.account_id
     (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")
-    return AtTerminal("apply", "--auto-approve", "--parallelism", "1", directory=folder, **credentials(url))
+    return TerminalProcess(
+        "apply", "--auto-approve", "--parallelism", "1", directory=folder, **build_credentials(url)
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,23 +277,29 @@ def _applying(folder: Path, server: Fivetran, url: str) -> AtTerminal:
     [(["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
 )
 def test_colours_can_be_turned_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
-    with AtTerminal("plan", "--sandbox", "-q", *arguments, directory=folder, **environ) as terminal:
-        assert terminal.end() == 0
-        assert "\x1b" not in terminal.seen
+    with TerminalProcess("plan", "--sandbox", "-q", *arguments, directory=folder, **environ) as terminal:
+        assert terminal.wait_for_exit() == 0
+        assert "\x1b" not in terminal.output
 
 
 def test_a_terminal_gets_colours_and_a_pipe_does_not(folder: Path) -> None:
-    with AtTerminal("plan", "--sandbox", directory=folder) as terminal:
-        assert terminal.end() == 0
-        assert "\x1b[32m+ \x1b[0m" in terminal.seen
+    with TerminalProcess("plan", "--sandbox", directory=folder) as terminal:
+        assert terminal.wait_for_exit() == 0
+        assert "\x1b[32m+ \x1b[0m" in terminal.output
         assert "\x1b" not in run("plan", "--sandbox", directory=folder).out
 
 
-def test_a_full_disk_is_told_and_an_apply_goes_on(folder: Path, server: Fivetran) -> None:
+def test_a_full_disk_is_told_and_an_apply_goes_on(folder: Path, server: EmulatedFivetran) -> None:
     (folder / "specs/reconciler.yaml").write_text(
         f"{PROJECT}account_id: {server.app.dashboard.identity.account_id}\n"
     )
-    done = run("apply", "--auto-approve", directory=folder, onto=Path("/dev/full"), **credentials(server.url))
+    done = run(
+        "apply",
+        "--auto-approve",
+        directory=folder,
+        stdout_file=Path("/dev/full"),
+        **build_credentials(server.url),
+    )
     assert done.code == 1
     assert "error[output-lost]" in done.err
     assert server.writes == ["POST /v1/groups", "POST /v1/groups"]

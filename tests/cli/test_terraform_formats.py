@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 import tfcmt
-from harness import Fivetran, Project, Result
-from saved_plans import sealed
-from terraform_plan_schema import own, violations
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from saved_plans import seal_content
+from terraform_plan_schema import find_violations, get_own_data
 
-from reconciler.cli.planned import PLAN_FORMS
+from reconciler.cli.plan_output import PLAN_FORMATS
 
 ENTRY = """\
   orders:
@@ -31,16 +31,16 @@ UNSEEN = ("key-for-the-warehouse", "passed-on-unseen")
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     project.write(
         "specs/reconciler.yaml", f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
     )
-    project.groups(ENTRY)
+    project.write_groups(ENTRY)
     return project
 
 
-def plan(project: Project, server: Fivetran, form: str, *options: str) -> Result:
-    return project.against(server, "plan", "-q", "--format", form, *options, environ=KEYS)
+def plan(project: Project, server: EmulatedFivetran, form: str, *options: str) -> CommandResult:
+    return project.run_against(server, "plan", "-q", "--format", form, *options, environ=KEYS)
 
 
 def timeless(form: str, text: str) -> Any:
@@ -51,7 +51,7 @@ def timeless(form: str, text: str) -> Any:
             **document,
             "timestamp": "",
             "variables": {
-                name: value for name, value in own(document).items() if name not in {"saved", "exit"}
+                name: value for name, value in get_own_data(document).items() if name not in {"saved", "exit"}
             },
         }
     if form == "json":
@@ -67,8 +67,10 @@ def timeless(form: str, text: str) -> Any:
     return text
 
 
-@pytest.mark.parametrize("form", PLAN_FORMS)
-def test_a_saved_plan_shows_what_the_plan_has_shown(form: str, orders: Project, server: Fivetran) -> None:
+@pytest.mark.parametrize("form", PLAN_FORMATS)
+def test_a_saved_plan_shows_what_the_plan_has_shown(
+    form: str, orders: Project, server: EmulatedFivetran
+) -> None:
     made = plan(orders, server, form, "--out", "plan.json")
     assert made.exit == 0
     shown = orders.run("show", "plan.json", "--format", form)
@@ -76,8 +78,8 @@ def test_a_saved_plan_shows_what_the_plan_has_shown(form: str, orders: Project, 
     assert timeless(form, shown.stdout) == timeless(form, made.stdout)
 
 
-@pytest.mark.parametrize("form", PLAN_FORMS)
-def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: Fivetran) -> None:
+@pytest.mark.parametrize("form", PLAN_FORMATS)
+def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: EmulatedFivetran) -> None:
     def told() -> str:
         made = plan(orders, server, form, "--out", "plan.json")
         saved = (orders.folder / "plan.json").read_text()
@@ -85,18 +87,20 @@ def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: F
         return "".join([made.stdout, made.stderr, saved, shown.stdout, shown.stderr])
 
     before = told()
-    assert orders.against(server, "apply", "--auto-approve", environ=KEYS).exit == 0
-    orders.groups(ENTRY.replace("project_id: acme", "project_id: other"))
+    assert orders.run_against(server, "apply", "--auto-approve", environ=KEYS).exit == 0
+    orders.write_groups(ENTRY.replace("project_id: acme", "project_id: other"))
     changed = told()
-    [id] = server.app.dashboard.group_ids("orders")
+    [id] = server.app.dashboard.find_group_ids("orders")
     orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
     for text in (before, changed, told()):
         assert not any(unseen in text for unseen in UNSEEN)
 
 
-def test_the_document_has_the_settings_that_the_provider_knows(orders: Project, server: Fivetran) -> None:
+def test_the_document_has_the_settings_that_the_provider_knows(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     document = plan(orders, server, "terraform-json").document
-    assert violations(document) == []
+    assert find_violations(document) == []
     values = document["planned_values"]["root_module"]["resources"][1]["values"]
     assert values == {
         "service": "big_query",
@@ -121,10 +125,12 @@ def edited(project: Project, change: Callable[[Any], None]) -> None:
     file = project.folder / "plan.json"
     content = json.loads(file.read_bytes())["content"]
     change(content)
-    file.write_bytes(sealed(content))
+    file.write_bytes(seal_content(content))
 
 
-def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(orders: Project, server: Fivetran) -> None:
+def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     def without_whole_objects(content: Any) -> None:
         for change in content["plan"]["changes"]:
             del change["other_values"], change["applied"]
@@ -133,11 +139,11 @@ def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(orders: Project,
     assert plan(orders, server, "text", "--out", "plan.json").exit == 0
     edited(orders, without_whole_objects)
     document = orders.run("show", "plan.json", "--format", "terraform-json").document
-    assert violations(document) == []
+    assert find_violations(document) == []
     values = document["planned_values"]["root_module"]["resources"][1]["values"]
     assert values["config"]["project_id"] == "acme"
     assert "run_setup_tests" not in values
-    assert orders.against(server, "apply", "plan.json", environ=KEYS).exit == 0
+    assert orders.run_against(server, "apply", "plan.json", environ=KEYS).exit == 0
 
 
 STRANGE: list[Any] = [
@@ -151,12 +157,12 @@ STRANGE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("form", PLAN_FORMS)
+@pytest.mark.parametrize("form", PLAN_FORMATS)
 def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
-    form: str, orders: Project, server: Fivetran
+    form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     """What stays as it is has no part in what is applied, so nothing is held against it."""
-    orders.against(server, "apply", "--auto-approve", environ=KEYS)
+    orders.run_against(server, "apply", "--auto-approve", environ=KEYS)
     assert plan(orders, server, "text", "--out", "plan.json").exit == 0
     content = (orders.folder / "plan.json").read_bytes()
     for values in STRANGE:
@@ -174,20 +180,22 @@ def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
             assert "\x1b" not in shown.stdout
 
 
-def test_gitlab_gets_its_three_numbers_and_nothing_else(orders: Project, server: Fivetran) -> None:
+def test_gitlab_gets_its_three_numbers_and_nothing_else(orders: Project, server: EmulatedFivetran) -> None:
     result = plan(orders, server, "gitlab")
     assert result.stdout == '{"create": 2, "update": 0, "delete": 0}\n'
     assert result.stderr == ""
 
 
-def test_gitlab_gets_nothing_of_a_plan_that_could_not_be_made(orders: Project, server: Fivetran) -> None:
-    orders.groups(WRONG)
+def test_gitlab_gets_nothing_of_a_plan_that_could_not_be_made(
+    orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(WRONG)
     result = plan(orders, server, "gitlab")
     assert (result.exit, result.stdout) == (1, "")
     assert "error[unknown-service]" in result.stderr
 
 
-def test_gitlab_leaves_findings_to_people(orders: Project, server: Fivetran) -> None:
+def test_gitlab_leaves_findings_to_people(orders: Project, server: EmulatedFivetran) -> None:
     refused(orders, server)
     result = plan(orders, server, "gitlab")
     assert result.exit == 3
@@ -195,7 +203,7 @@ def test_gitlab_leaves_findings_to_people(orders: Project, server: Fivetran) -> 
     assert "error[has-connections]" in result.stderr
 
 
-def refused(project: Project, server: Fivetran) -> None:
+def refused(project: Project, server: EmulatedFivetran) -> None:
     other = server.app.dashboard.add_group("old")
     server.app.dashboard.add_connection(other, "salesforce", "crm")
     project.write(
@@ -204,50 +212,54 @@ def refused(project: Project, server: Fivetran) -> None:
     )
 
 
-def test_a_refused_plan_is_not_applyable(orders: Project, server: Fivetran) -> None:
+def test_a_refused_plan_is_not_applyable(orders: Project, server: EmulatedFivetran) -> None:
     refused(orders, server)
     result = plan(orders, server, "terraform-json")
     assert result.exit == 3
     document = result.document
-    assert violations(document) == []
+    assert find_violations(document) == []
     assert (document["applyable"], document["errored"]) == (False, False)
-    assert own(document)["exit"] == {"code": 3, "reason": "refused"}
+    assert get_own_data(document)["exit"] == {"code": 3, "reason": "refused"}
 
 
-def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: Fivetran) -> None:
-    orders.groups(WRONG)
+def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups(WRONG)
     result = plan(orders, server, "terraform-json")
     assert result.exit == 1
     document = result.document
-    assert violations(document) == []
+    assert find_violations(document) == []
     assert document["errored"] is True
     assert "resource_changes" not in document
-    assert own(document)["diagnostics"][0]["code"] == "unknown-service"
+    assert get_own_data(document)["diagnostics"][0]["code"] == "unknown-service"
     assert "error[unknown-service]" in result.stderr
 
 
-def test_tfcmt_reads_a_failure_as_one(orders: Project, server: Fivetran) -> None:
-    orders.groups(WRONG)
+def test_tfcmt_reads_a_failure_as_one(orders: Project, server: EmulatedFivetran) -> None:
+    orders.write_groups(WRONG)
     result = plan(orders, server, "terraform")
     assert (result.exit, result.stdout) == (1, "")
-    read = tfcmt.read(result.stderr)
+    read = tfcmt.parse_log(result.stderr)
     assert read.failed
     assert read.result == "│ Error: there is no service `big_qery` [unknown-service]"
 
 
-def test_tfcmt_reads_a_refused_plan_as_a_failure_with_its_changes(orders: Project, server: Fivetran) -> None:
+def test_tfcmt_reads_a_refused_plan_as_a_failure_with_its_changes(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     refused(orders, server)
     result = plan(orders, server, "terraform")
-    read = tfcmt.read(result.stdout + result.stderr)
+    read = tfcmt.parse_log(result.stdout + result.stderr)
     assert tfcmt.FAIL.search(result.stderr)
     assert read.resources["deleted"] == ["fivetran_group.old"]
-    assert not tfcmt.read(result.stdout).failed
+    assert not tfcmt.parse_log(result.stdout).failed
 
 
-def test_junit_has_a_test_for_each_change_and_for_each_failure(orders: Project, server: Fivetran) -> None:
+def test_junit_has_a_test_for_each_change_and_for_each_failure(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     made = ElementTree.fromstring(plan(orders, server, "junit").stdout)
     assert [case.get("name") for case in made.iter("testcase")] == ["group.orders", "destination.orders"]
-    orders.groups(WRONG)
+    orders.write_groups(WRONG)
     result = plan(orders, server, "junit")
     failed = ElementTree.fromstring(result.stdout)
     assert [(case.get("name"), case.get("classname")) for case in failed.iter("testcase")] == [
@@ -258,7 +270,7 @@ def test_junit_has_a_test_for_each_change_and_for_each_failure(orders: Project, 
 
 
 def test_junit_of_validation(orders: Project) -> None:
-    orders.groups(ENTRY.replace("orders", "sales").replace("      extra", "      #"), file="sales")
+    orders.write_groups(ENTRY.replace("orders", "sales").replace("      extra", "      #"), file="sales")
     right = ElementTree.fromstring(orders.run("validate", "--format", "junit").stdout)
     assert [(case.get("name"), case.get("classname")) for case in right.iter("testcase")] == [
         ("group.orders", "specs/groups/main.yaml"),
@@ -270,7 +282,7 @@ def test_junit_of_validation(orders: Project) -> None:
         orders.run("validate", "specs/groups/sales.yaml", "--format", "junit").stdout
     )
     assert [case.get("name") for case in some.iter("testcase")] == ["group.sales", "destination.sales"]
-    orders.groups("  broken: [\n", file="sales")
+    orders.write_groups("  broken: [\n", file="sales")
     result = orders.run("validate", "--format", "junit")
     assert result.exit == 1
     wrong = ElementTree.fromstring(result.stdout)
@@ -306,7 +318,9 @@ def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> No
 
 
 @pytest.mark.parametrize("form", ["markdown", "terraform", "terraform-json", "gitlab", "junit"])
-def test_forms_of_whole_plans_are_not_for_drift_alone(form: str, orders: Project, server: Fivetran) -> None:
+def test_forms_of_whole_plans_are_not_for_drift_alone(
+    form: str, orders: Project, server: EmulatedFivetran
+) -> None:
     result = plan(orders, server, form, "--drift-only")
     assert result.exit == 64
     assert f"`--format {form}` is for whole plans" in result.stderr

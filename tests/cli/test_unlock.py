@@ -14,18 +14,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, PATIENCE, AtTerminal, environment
+from blocking_server import BlockingServer, serve_blocking
+from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, build_environment
 from filelock import FileLock
-from gate import Gate, gated
-from harness import Fivetran, Project, Result, credentials
 
-from reconciler.model.holder import Holder
+from reconciler.model.lock_info import LockInfo
 
 HERE = platform.node()
 HOLD = """\
 import sys
 from pathlib import Path
-from reconciler.model.holder import Holder
+from reconciler.model.lock_info import Holder
 from reconciler.state.lock import locked
 path, host, pid = sys.argv[1:]
 import os
@@ -39,13 +39,13 @@ GONE = 2**22 + 1
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Project:
+def team(project: Project, server: EmulatedFivetran) -> Project:
     """A project of one group, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups("  orders: {}\n")
+    project.write_groups("  orders: {}\n")
     return project
 
 
@@ -65,7 +65,7 @@ def somebody(project: Project, host: str = HERE, pid: int = 0) -> Iterator[subpr
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=build_environment(),
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -74,44 +74,44 @@ def somebody(project: Project, host: str = HERE, pid: int = 0) -> Iterator[subpr
         yield process
     finally:
         process.kill()
-        process.wait(PATIENCE)
+        process.wait(PROCESS_TIMEOUT)
         process.stdin.close()
         process.stdout.close()
 
 
-def the_error(result: Result) -> str:
+def the_error(result: CommandResult) -> str:
     [line] = [line for line in result.stderr.splitlines() if line.startswith("error[")]
     return line.removeprefix("error[").partition("]")[0]
 
 
-def apply(project: Project, server: Fivetran) -> Result:
-    return project.against(server, "apply", "--auto-approve")
+def apply(project: Project, server: EmulatedFivetran) -> CommandResult:
+    return project.run_against(server, "apply", "--auto-approve")
 
 
 @contextmanager
 def waiting_apply(
-    project: Project, server: Fivetran, *options: str
-) -> Iterator[tuple[subprocess.Popen[bytes], Gate]]:
+    project: Project, server: EmulatedFivetran, *options: str
+) -> Iterator[tuple[subprocess.Popen[bytes], BlockingServer]]:
     """A real apply that holds the lock and waits for the answer to its first write."""
-    with gated(server) as (gate, url):
+    with serve_blocking(server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve", *options],
             cwd=project.folder,
-            env=environment(**credentials(url)),
+            env=build_environment(**build_credentials(url)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         try:
-            assert gate.reached.wait(PATIENCE)
+            assert gate.reached.wait(PROCESS_TIMEOUT)
             yield process, gate
         finally:
-            gate.opened.set()
+            gate.released.set()
             process.kill()
             process.communicate()
 
 
 def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
     with waiting_apply(team, server) as (first, gate):
         before = len(server.calls)
@@ -124,21 +124,21 @@ def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
         assert f"(process {first.pid})" in second.stderr
         assert "state unlock" not in second.stderr, "its process is alive"
         assert server.calls[before:] == []
-        gate.opened.set()
-        assert first.wait(PATIENCE) == 0
+        gate.released.set()
+        assert first.wait(PROCESS_TIMEOUT) == 0
     assert server.writes == ["POST /v1/groups"]
     assert apply(team, server).exit == 0
 
 
 def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
-    team.groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
+    team.write_groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
     with waiting_apply(team, server, "--parallelism", "1", "--format", "json") as (first, gate):
         lock_of(team).unlink()
         with FileLock(lock_of(team)):
-            gate.opened.set()
-            told, _ = first.communicate(timeout=PATIENCE)
+            gate.released.set()
+            told, _ = first.communicate(timeout=PROCESS_TIMEOUT)
     assert first.returncode == 6
     applied = json.loads(told)["applied"]
     assert [each["status"] for each in applied["outcomes"]] == ["done", "cancelled", "cancelled"]
@@ -146,26 +146,26 @@ def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
     assert server.writes == ["POST /v1/groups"]
     # The one that was made is found by its name.
     assert apply(team, server).exit == 0
-    assert len(server.ids("groups")) == 3
+    assert len(server.list_ids("groups")) == 3
 
 
 def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
     with waiting_apply(team, server) as (first, _):
         first.send_signal(signal.SIGKILL)
-        first.wait(PATIENCE)
+        first.wait(PROCESS_TIMEOUT)
         assert json.loads(sidecar_of(team).read_text())["pid"] == first.pid
     result = apply(team, server)
     assert result.exit == 0, result.stderr
     assert not sidecar_of(team).exists()
-    assert len(server.ids("groups")) == 1
+    assert len(server.list_ids("groups")) == 1
 
 
 def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_by_it(
-    team: Project, server: Fivetran
+    team: Project, server: EmulatedFivetran
 ) -> None:
-    dead = Holder(GONE, HERE, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+    dead = LockInfo(GONE, HERE, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
     with somebody(team):
         sidecar_of(team).write_text(json.dumps(asdict(dead)))
         result = apply(team, server)
@@ -192,7 +192,7 @@ def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) ->
 def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
     with somebody(team) as process:
         process.kill()
-        process.wait(PATIENCE)
+        process.wait(PROCESS_TIMEOUT)
         assert sidecar_of(team).exists()
         result = team.run("state", "unlock")
         assert result.exit == 0
@@ -227,7 +227,7 @@ def test_the_lock_of_a_process_that_runs_here_is_never_broken(
     ids=["another host", "no such process"],
 )
 def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
-    team: Project, server: Fivetran, host: str, pid: int, doubt: str
+    team: Project, server: EmulatedFivetran, host: str, pid: int, doubt: str
 ) -> None:
     with somebody(team, host, pid) as holder:
         refused = team.run("state", "unlock")
@@ -249,7 +249,7 @@ def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
             sidecar_of(team).write_text("{}")  # of a next one, whose name the first must not take away
             assert holder.stdin is not None
             holder.stdin.close()
-            assert holder.wait(PATIENCE) == 0
+            assert holder.wait(PROCESS_TIMEOUT) == 0
             assert sidecar_of(team).exists()
 
 
@@ -270,25 +270,28 @@ def test_a_lock_without_a_name_can_be_broken_too(team: Project) -> None:
 def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str, code: int) -> None:
     with (
         somebody(team, "runner-7", 4711),
-        AtTerminal("state", "unlock", directory=team.folder) as terminal,
+        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
     ):
         terminal.wait_for('Only "yes" is accepted: ')
         shown = " ".join(terminal.text.split())
         assert "on runner-7 (process 4711), since 2026-11-23T10:00:00+00:00." in shown
         assert "Break this lock?" in terminal.text
         terminal.type(answer)
-        assert terminal.end() == code
+        assert terminal.wait_for_exit() == code
         assert ("The lock was left as it is." in terminal.text) is (code == 1)
         assert lock_of(team).exists() is (code == 1)
 
 
 def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Project) -> None:
-    with somebody(team, "runner-7", 4711), AtTerminal("state", "unlock", directory=team.folder) as terminal:
+    with (
+        somebody(team, "runner-7", 4711),
+        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
+    ):
         terminal.wait_for('Only "yes" is accepted: ')
-        other = Holder(os.getpid(), "runner-8", "ci", "2026-11-23T11:00:00+00:00", "reconciler apply")
+        other = LockInfo(os.getpid(), "runner-8", "ci", "2026-11-23T11:00:00+00:00", "reconciler apply")
         sidecar_of(team).write_text(json.dumps(asdict(other)))
         terminal.type("yes\n")
-        assert terminal.end() == 5
+        assert terminal.wait_for_exit() == 5
         assert "runner-8" in terminal.text
         assert lock_of(team).exists()
 
@@ -296,13 +299,13 @@ def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Proje
 def test_a_lock_that_became_free_during_the_question_stays_where_it_is(team: Project) -> None:
     with (
         somebody(team, "runner-7", 4711) as process,
-        AtTerminal("state", "unlock", directory=team.folder) as terminal,
+        TerminalProcess("state", "unlock", directory=team.folder) as terminal,
     ):
         terminal.wait_for('Only "yes" is accepted: ')
         process.kill()
-        process.wait(PATIENCE)
+        process.wait(PROCESS_TIMEOUT)
         terminal.type("yes\n")
-        assert terminal.end() == 0
+        assert terminal.wait_for_exit() == 0
         assert lock_of(team).exists()
         assert not sidecar_of(team).exists()
 
@@ -331,12 +334,12 @@ def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
     assert "unless it is cut off from the state; until then two may work at once" in told
 
 
-def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: Fivetran) -> None:
+def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: EmulatedFivetran) -> None:
     with waiting_apply(team, server) as (first, gate):
-        plan = team.against(server, "plan")
+        plan = team.run_against(server, "plan")
         assert plan.exit == 0
         assert "warning[state-in-use]" in plan.stderr
         assert f"(process {first.pid})" in plan.stderr
-        gate.opened.set()
-        assert first.wait(PATIENCE) == 0
-    assert "state-in-use" not in team.against(server, "plan").stderr
+        gate.released.set()
+        assert first.wait(PROCESS_TIMEOUT) == 0
+    assert "state-in-use" not in team.run_against(server, "plan").stderr

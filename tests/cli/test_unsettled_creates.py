@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from git_folder import commit
-from harness import Fivetran, HastyClock, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, HastyClock, Project
+from git_repo import commit
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -32,22 +32,22 @@ UNTIL = rf"(?:20\d\d-\d\d-\d\d )?{TIME} UTC"
 class Team:
     """A project with one pair, whose group was sent and got no answer."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         self.settings("")
-        project.groups(PAIR.format("orders"))
+        project.write_groups(PAIR.format("orders"))
 
     def settings(self, text: str) -> None:
         head = f"version: 1\naccount_id: {self.server.account_id}\nspecs: ['groups/*.yaml']\n"
         self.project.write("specs/reconciler.yaml", head + text)
 
-    def run(self, *arguments: str) -> Result:
-        return self.project.against(self.server, *arguments)
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments)
 
-    def apply(self, *options: str) -> Result:
+    def apply(self, *options: str) -> CommandResult:
         return self.run("apply", "--auto-approve", *options)
 
-    def loses(self, *, path: str = "/v1/groups", late: float | None = None) -> Result:
+    def loses(self, *, path: str = "/v1/groups", late: float | None = None) -> CommandResult:
         """An apply in which the answer to a create is lost, with an effect some seconds later, or with none."""
         effect = "" if late is None else f" effect-after={late}"
         self.server.app.faults.add(parse_fault(f"POST {path} #1 before-effect close{effect}"))
@@ -57,7 +57,7 @@ class Team:
         return lost
 
     def posts(self, path: str = "/v1/groups") -> int:
-        own = (each for each in self.server.app.history() if not each.effect_of)
+        own = (each for each in self.server.app.read_history() if not each.effect_of)
         return sum((each.method, each.path) == ("POST", path) for each in own)
 
     @property
@@ -66,11 +66,11 @@ class Team:
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     return Team(project, server)
 
 
-def the_change(result: Result) -> Any:
+def the_change(result: CommandResult) -> Any:
     [change] = [each for each in result.document["changes"] if each["address"] == "group.orders"]
     return change
 
@@ -87,9 +87,9 @@ def test_the_run_that_sent_it_looks_and_does_not_send_it_again(team: Team) -> No
 
 def test_until_it_is_settled_an_apply_does_all_but_that(team: Team) -> None:
     team.loses()
-    team.project.groups(PAIR.format("orders") + PAIR.format("sales"))
+    team.project.write_groups(PAIR.format("orders") + PAIR.format("sales"))
     for minutes in (0, 1, 13):
-        team.project.time_passes(timedelta(minutes=minutes))
+        team.project.advance_time(timedelta(minutes=minutes))
         held = team.apply()
         assert held.exit == 6
         assert re.search(
@@ -105,9 +105,9 @@ def test_until_it_is_settled_an_apply_does_all_but_that(team: Team) -> None:
             rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}: it looks first,",
             held.stdout,
         )
-        assert team.server.app.dashboard.group_ids("sales")
+        assert team.server.app.dashboard.find_group_ids("sales")
         assert team.posts() == 2
-    team.project.time_passes(timedelta(minutes=2))
+    team.project.advance_time(timedelta(minutes=2))
     plan = team.run("plan", "--format", "json")
     assert the_change(plan)["reasons"] == ["new"]
     assert "held_until" not in the_change(plan)
@@ -120,7 +120,7 @@ def test_until_it_is_settled_an_apply_does_all_but_that(team: Team) -> None:
 def test_what_has_come_by_then_is_found(team: Team, path: str) -> None:
     team.loses(path=path, late=60)
     assert team.apply().exit == 6
-    team.project.time_passes(timedelta(seconds=61))
+    team.project.advance_time(timedelta(seconds=61))
     assert team.apply().exit == 0
     assert team.posts(path) == 1
     assert team.run("plan", "--detailed-exitcode").exit == 0
@@ -140,7 +140,9 @@ def test_a_plan_shows_it_with_the_time(team: Team, form: str) -> None:
     team.loses()
     summary = team.project.folder / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": ""}
-    plan = team.project.against(team.server, "plan", "--format", form, "--detailed-exitcode", environ=environ)
+    plan = team.project.run_against(
+        team.server, "plan", "--format", form, "--detailed-exitcode", environ=environ
+    )
     assert plan.exit == 2
     shown = summary.read_text() if form == "github" else plan.stdout
     assert re.search(SHOWN[form], shown), shown
@@ -150,7 +152,7 @@ def test_a_plan_shows_it_with_the_time(team: Team, form: str) -> None:
 
 def test_documents_have_the_time(team: Team) -> None:
     team.loses()
-    [sent] = [each.at for each in team.server.app.history() if each.method == "POST"]
+    [sent] = [each.at for each in team.server.app.read_history() if each.method == "POST"]
     change = the_change(team.run("plan", "--format", "json"))
     assert (change["action"], change["reasons"]) == ("create", ["interrupted"])
     asked, until = (datetime.fromisoformat(change[name]) for name in ("request_sent_at", "held_until"))
@@ -202,7 +204,7 @@ def test_who_has_looked_may_have_it_sent_again(team: Team) -> None:
     assert (planned["resent"], planned["reason"]) == (["group.orders"], REASON[1])
     assert planned["changes"][0]["held_until"] is None
     # The first request has no effect any more, and nobody asks about it.
-    team.project.time_passes()
+    team.project.advance_time()
     plan = team.run("plan", "--detailed-exitcode")
     assert (plan.exit, plan.stderr) == (0, "")
 
@@ -210,9 +212,9 @@ def test_who_has_looked_may_have_it_sent_again(team: Team) -> None:
 def test_an_effect_that_comes_after_all_is_told_with_both_ids(team: Team) -> None:
     team.loses(late=120)
     assert team.apply("--resend-create", "orders", *REASON).exit == 0
-    [second] = team.server.app.dashboard.group_ids("orders")
-    team.project.time_passes(timedelta(seconds=121))
-    [first] = {*team.server.app.dashboard.group_ids("orders")} - {second}
+    [second] = team.server.app.dashboard.find_group_ids("orders")
+    team.project.advance_time(timedelta(seconds=121))
+    [first] = {*team.server.app.dashboard.find_group_ids("orders")} - {second}
     plan = team.run("plan", "--detailed-exitcode")
     assert plan.exit == 0, "nothing of it is changed by itself"
     assert re.search(
@@ -232,11 +234,11 @@ def test_two_effects_of_which_nobody_has_an_answer_are_a_question(team: Team) ->
     team.loses(late=60)
     team.server.app.faults.add(parse_fault("POST /v1/groups #1 before-effect close effect-after=60"))
     assert team.apply("--resend-create", "orders", *REASON).exit == 6
-    team.project.time_passes(timedelta(seconds=61))
+    team.project.advance_time(timedelta(seconds=61))
     plan = team.run("plan")
     assert plan.exit == 1
     assert "error[ambiguous-name]" in plan.stderr
-    assert all(id in plan.stderr for id in team.server.app.dashboard.group_ids("orders"))
+    assert all(id in plan.stderr for id in team.server.app.dashboard.find_group_ids("orders"))
 
 
 @pytest.mark.parametrize("selector", ["group.orders", "orders", "group.*", "*"])
@@ -269,12 +271,12 @@ def nothing(team: Team) -> None:
 
 def found(team: Team) -> None:
     team.loses(late=5)
-    team.project.time_passes(timedelta(seconds=6))
+    team.project.advance_time(timedelta(seconds=6))
 
 
 def settled(team: Team) -> None:
     team.loses()
-    team.project.time_passes()
+    team.project.advance_time()
 
 
 def never_sent(team: Team) -> None:
@@ -312,7 +314,7 @@ def test_a_plan_that_was_reviewed_waits_and_goes_on(team: Team, approval: str) -
     assert held.exit == 6
     assert "held back" in held.stdout
     assert team.posts() == 1
-    team.project.time_passes()
+    team.project.advance_time()
     shown = team.run("show", "plan.json")
     assert re.search(WAITS, shown.stdout)
     assert team.run("apply", *chosen).exit == 0
@@ -333,7 +335,7 @@ def test_a_create_can_be_sent_again_beside_a_plan_that_was_reviewed(team: Team, 
 
 def test_a_plan_without_changes_is_not_one_with_a_create_that_waits(team: Team) -> None:
     """Also where nothing else is left to do."""
-    team.project.groups("  orders: {}\n")
+    team.project.write_groups("  orders: {}\n")
     team.loses()
     held = team.apply("--format", "json")
     assert held.exit == 6
@@ -363,9 +365,9 @@ def test_a_state_of_the_earlier_release_is_read_with_care(team: Team) -> None:
     file.write_text(json.dumps({**state, "format": 1}))
     (file.parent / "state.json.journal").unlink()
     assert team.apply().exit == 6
-    team.project.time_passes(timedelta(minutes=16))
+    team.project.advance_time(timedelta(minutes=16))
     assert team.apply().exit == 6, "that run may have gone on for some time"
-    team.project.time_passes(timedelta(minutes=5))
+    team.project.advance_time(timedelta(minutes=5))
     assert team.apply().exit == 0
     assert team.posts() == 2
 

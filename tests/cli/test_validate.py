@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
 WRONG = "  wrong:\n    destination: {service: snowflaek, region: AWS_US_EAST_1, time_zone_offset: '0'}\n"
 RIGHT = """\
@@ -29,9 +29,9 @@ NO_WORKSPACE = {"GITHUB_WORKSPACE": ""}
 
 @pytest.fixture
 def mixed(project: Project) -> Project:
-    project.groups(WRONG, "wrong")
-    project.groups(RIGHT, "right")
-    project.groups(UNCHECKED, "odd")
+    project.write_groups(WRONG, "wrong")
+    project.write_groups(RIGHT, "right")
+    project.write_groups(UNCHECKED, "odd")
     return project
 
 
@@ -85,7 +85,7 @@ def test_the_project_file_is_a_file_of_the_project(mixed: Project) -> None:
 
 
 def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: Project) -> None:
-    project.groups(UNCHECKED)
+    project.write_groups(UNCHECKED)
     loose = project.run("validate", "--format", "json")
     assert loose.exit == 0
     strict = project.run("validate", "--strict", "--format", "json")
@@ -98,7 +98,7 @@ def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: P
 
 
 def test_strict_is_not_about_other_warnings(project: Project) -> None:
-    project.groups(RIGHT.replace("big_query", "panoply"))
+    project.write_groups(RIGHT.replace("big_query", "panoply"))
     result = project.run("validate", "--strict", "--format", "json")
     assert result.exit == 0
     assert [each["code"] for each in result.document["diagnostics"]] == ["legacy-service"]
@@ -106,10 +106,10 @@ def test_strict_is_not_about_other_warnings(project: Project) -> None:
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
 def test_strict_stops_plan_and_apply_before_anything_is_sent(
-    project: Project, server: Fivetran, command: list[str]
+    project: Project, server: EmulatedFivetran, command: list[str]
 ) -> None:
-    project.groups(UNCHECKED)
-    result = project.against(server, *command, "--strict")
+    project.write_groups(UNCHECKED)
+    result = project.run_against(server, *command, "--strict")
     assert result.exit == 1
     assert "error[unlisted-region]" in result.stderr
     assert server.calls == []
@@ -146,7 +146,7 @@ def test_sarif_is_one_document_whether_valid_or_not(mixed: Project) -> None:
 
 
 def test_plan_annotates_too(project: Project) -> None:
-    project.groups(UNCHECKED)
+    project.write_groups(UNCHECKED)
     github = project.run("plan", "--sandbox", "--format", "github", environ=NO_WORKSPACE)
     assert github.exit == 0
     assert "Plan: 2 to add" in github.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Project
+from cli_harness import Project
 
 ENTRY = "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n"
 
@@ -19,7 +19,7 @@ ENTRY = "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'
 def test_warnings_stand_on_stderr_and_end_with_an_empty_line(
     arguments: list[str], result: str, project: Project
 ) -> None:
-    project.groups(ENTRY)
+    project.write_groups(ENTRY)
     printed = project.run(*arguments)
     assert result in printed.stdout.splitlines()
     assert "warning[" not in printed.stdout
@@ -29,7 +29,7 @@ def test_warnings_stand_on_stderr_and_end_with_an_empty_line(
 
 @pytest.mark.parametrize("arguments", [["plan"], ["apply", "--auto-approve"]])
 def test_in_json_warnings_stay_inside_the_plan(arguments: list[str], project: Project) -> None:
-    project.groups(ENTRY)
+    project.write_groups(ENTRY)
     printed = project.run(*arguments, "--sandbox", "--format", "json")
     plan = printed.document.get("plan", printed.document)
     assert [each["code"] for each in plan["warnings"]] == ["unknown-service"]
@@ -37,5 +37,5 @@ def test_in_json_warnings_stay_inside_the_plan(arguments: list[str], project: Pr
 
 
 def test_a_concise_warning_is_one_line(project: Project) -> None:
-    project.groups(ENTRY)
+    project.write_groups(ENTRY)
     assert len(project.run("validate", "--format", "concise").stderr.splitlines()) == 1

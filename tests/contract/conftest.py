@@ -20,7 +20,7 @@ def account_with() -> Iterator[Callable[..., EmulatedAccount]]:
 
     yield make
     for account in accounts:
-        assert account.failures() == []
+        assert account.list_failures() == []
         account.emulator.close()
 
 

@@ -8,7 +8,7 @@ from emulated_account import SNOWFLAKE, EmulatedAccount
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 
 scalars = (
     st.none()
@@ -24,7 +24,7 @@ values = st.recursive(
 FIELDS = sorted(
     {
         name
-        for service in service_names()
+        for service in load_service_names()
         for name in (load_service(service) or load_service("snowflake")).fields
     }  # type: ignore[union-attr]
 )
@@ -66,20 +66,20 @@ bodies = values | st.dictionaries(st.sampled_from(TOP), values, max_size=6).flat
 )
 def test_any_body_is_answered(method: str, path: str, body: Any) -> None:
     account = EmulatedAccount()
-    identifier = account.created("snowflake", SNOWFLAKE)
-    answer = account.call(method, path.format(id=identifier), body)
-    assert answer.status < 500, account.failures()
+    identifier = account.must_create("snowflake", SNOWFLAKE)
+    answer = account.send(method, path.format(id=identifier), body)
+    assert answer.status < 500, account.list_failures()
     account.emulator.close()
 
 
 @settings(max_examples=150, deadline=None)
-@given(service=st.sampled_from(service_names()), config=configs, patch=configs)
+@given(service=st.sampled_from(load_service_names()), config=configs, patch=configs)
 def test_any_config_can_be_created_or_is_refused(service: str, config: Any, patch: Any) -> None:
     account = EmulatedAccount()
-    created = account.create(service, config)
-    assert created.status in {201, 400}, account.failures()
+    created = account.create_destination(service, config)
+    assert created.status in {201, 400}, account.list_failures()
     if created.status == 201:
         identifier = created.data["id"]
         assert account.patch(f"/v1/destinations/{identifier}", {"config": patch}).status in {200, 400}
-        assert account.get(f"/v1/destinations/{identifier}").status == 200, account.failures()
+        assert account.get(f"/v1/destinations/{identifier}").status == 200, account.list_failures()
     account.emulator.close()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from emulated_account import EmulatedAccount
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY, prepare
+from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY, prepare_account
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -38,8 +38,8 @@ def test_any_body_is_answered(data: st.DataObject) -> None:
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(SENSIBLE[path])), values))
     body: Any = data.draw(st.just({**SENSIBLE[path], **changed}) | values)
     method = data.draw(st.sampled_from(("POST", "PATCH")))
-    answer = account.call(method, path.format_map(prepare(account)), body)
-    assert answer.status < 500, account.failures()
+    answer = account.send(method, path.format_map(prepare_account(account)), body)
+    assert answer.status < 500, account.list_failures()
     account.emulator.close()
 
 
@@ -47,12 +47,12 @@ def test_any_body_is_answered(data: st.DataObject) -> None:
 @given(approved=st.text(min_size=1, max_size=12), asked=st.text(min_size=1, max_size=12))
 def test_any_hash_is_found_again(approved: str, asked: str) -> None:
     account = EmulatedAccount()
-    path = f"/v1/destinations/{account.created('snowflake', {})}/fingerprints"
+    path = f"/v1/destinations/{account.must_create('snowflake', {})}/fingerprints"
     data = account.post(path, {"hash": approved, "public_key": "k"}).data
     assert account.get(f"{path}/{data['id']}").data == data
     for name in (approved, asked):
         if name not in {".", ".."}:
             answer = account.get(f"{path}/{quote(name, safe='')}")
             assert answer.status == (200 if name in {data["hash"], data["id"]} else 404), answer
-    assert account.failures() == []
+    assert account.list_failures() == []
     account.emulator.close()

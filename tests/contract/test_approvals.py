@@ -54,7 +54,7 @@ both = pytest.mark.parametrize("sort", [CERTIFICATES, FINGERPRINTS], ids=lambda 
 
 
 def _path(account: EmulatedAccount, sort: Sort) -> str:
-    return f"/v1/destinations/{account.created('postgres_warehouse', POSTGRES)}/{sort.plural}"
+    return f"/v1/destinations/{account.must_create('postgres_warehouse', POSTGRES)}/{sort.plural}"
 
 
 def _hashes(account: EmulatedAccount, path: str) -> list[str]:
@@ -104,7 +104,7 @@ def test_a_fingerprint_has_the_key_as_it_was_given(account: EmulatedAccount) -> 
 
 @both
 def test_nothing_that_is_given_is_checked(account: EmulatedAccount, sort: Sort) -> None:
-    path = f"/v1/destinations/{account.created('snowflake', {})}/{sort.plural}"
+    path = f"/v1/destinations/{account.must_create('snowflake', {})}/{sort.plural}"
     assert account.post(path, {"hash": "h", sort.field: "nonsense"}).status == 201
 
 
@@ -117,7 +117,7 @@ def test_a_hash_is_found_raw_and_by_its_id(
     path = _path(account, sort)
     identifier = account.post(path, sort.body(given_hash)).data["id"]
     for name in (quote(given_hash, safe=""), identifier, identifier + "=="):
-        assert account.call(method, f"{path}/{name}").status == 200, name
+        assert account.send(method, f"{path}/{name}").status == 200, name
         account.post(path, sort.body(given_hash))
 
 
@@ -243,7 +243,7 @@ def test_the_old_form_approves_without_data(account: EmulatedAccount, sort: Sort
 
 @both
 def test_the_old_form_also_takes_connections(account: EmulatedAccount, sort: Sort) -> None:
-    connection = account.dashboard.add_connection(account.group(), "postgres", "crm")
+    connection = account.dashboard.add_connection(account.create_group(), "postgres", "crm")
     path = f"/v1/{sort.plural}"
     assert account.post(path, {**sort.body(), "connection_id": connection}).status == 200
     assert account.post(path, {**sort.body(), "connection_id": "no"}).error == (404, "NotFound_Connection")
@@ -256,6 +256,6 @@ def test_the_history_tells_approvals(account: EmulatedAccount, sort: Sort) -> No
     path = _path(account, sort)
     account.post(path, sort.body("h"))
     account.delete(f"{path}/h")
-    effects = [str(effect) for exchange in account.emulator.history() for effect in exchange.effects]
+    effects = [str(effect) for exchange in account.emulator.read_history() for effect in exchange.effects]
     key = f"{path.split('/')[3]}/h"
     assert effects[-2:] == [f"approved {sort.entity.lower()} {key}", f"revoked {sort.entity.lower()} {key}"]

@@ -20,14 +20,14 @@ MISSING = {
 @pytest.mark.parametrize("name", MISSING)
 def test_references_may_lead_nowhere(account_with: Make, name: str) -> None:
     account = account_with(companion_references="unchecked")
-    assert account.create("snowflake", SNOWFLAKE, **{name: "no_such"}).status == 201
+    assert account.create_destination("snowflake", SNOWFLAKE, **{name: "no_such"}).status == 201
 
 
 @pytest.mark.parametrize(("name", "code"), MISSING.items())
 def test_references_may_have_to_exist(account_with: Make, name: str, code: str) -> None:
     account = account_with(companion_references="checked")
-    assert account.create("snowflake", SNOWFLAKE, **{name: "no_such"}).error == (404, code)
-    identifier = account.created("snowflake", SNOWFLAKE)
+    assert account.create_destination("snowflake", SNOWFLAKE, **{name: "no_such"}).error == (404, code)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     path = f"/v1/destinations/{identifier}"
     assert account.patch(path, {name: "no_such", "region": "AWS_US_EAST_1"}).error == (404, code)
     assert account.get(path).data["region"] == "GCP_US_EAST4"
@@ -36,7 +36,12 @@ def test_references_may_have_to_exist(account_with: Make, name: str, code: str) 
 
 def test_references_that_exist_are_taken(account_with: Make) -> None:
     account = account_with(companion_references="checked")
-    agent = {"display_name": "a", "env_type": "DOCKER", "accept_terms": True, "group_id": account.group()}
+    agent = {
+        "display_name": "a",
+        "env_type": "DOCKER",
+        "accept_terms": True,
+        "group_id": account.create_group(),
+    }
     link = {"name": "l", "region": "AWS_US_EAST_1", "service": "SNOWFLAKE_AWS"}
     fields = {
         "hybrid_deployment_agent_id": account.post("/v1/hybrid-deployment-agents", agent).data["id"],
@@ -48,11 +53,11 @@ def test_references_that_exist_are_taken(account_with: Make) -> None:
             "/v1/external-secrets-managers", {"type": "HASHICORP_VAULT", "name": "v", "config": {}}
         ).data["id"],
     }
-    assert account.create("snowflake", SNOWFLAKE, **fields).status == 201
+    assert account.create_destination("snowflake", SNOWFLAKE, **fields).status == 201
 
 
 def test_a_reference_that_was_there_before_is_not_looked_at(account_with: Make) -> None:
     account = account_with(companion_references="checked")
-    group = account.group()
+    group = account.create_group()
     account.dashboard.add_destination(group, "snowflake", proxy_agent_id="gone")
     assert account.patch(f"/v1/destinations/{group}", {"region": "AWS_US_EAST_1"}).status == 200

@@ -15,14 +15,14 @@ def control(
     account: EmulatedAccount, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, Any]:
     sent = None if body is None else json.dumps(body)
-    answer = account.raw(
+    answer = account.send_raw(
         method, f"/_emulator{path}", headers={**HERE, **headers}, data=sent, content_type="application/json"
     )
     return answer.status_code, answer.json
 
 
 def test_the_history_tells_requests_and_effects_without_credentials(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     account.get("/v1/groups")
     status, told = control(account, "GET", "/history")
     assert status == 200
@@ -31,24 +31,24 @@ def test_the_history_tells_requests_and_effects_without_credentials(account: Emu
         ("GET", "/v1/groups", []),
     ]
     assert [each["sequence"] for each in control(account, "GET", "/history?since=1")[1]["history"]] == [2]
-    assert len(account.emulator.history()) == 2
+    assert len(account.emulator.read_history()) == 2
 
 
 def test_the_history_can_be_lines(account: EmulatedAccount) -> None:
-    account.group()
+    account.create_group()
     account.get("/v1/groups")
-    text = account.raw("GET", "/_emulator/history?format=lines", headers=HERE).text
+    text = account.send_raw("GET", "/_emulator/history?format=lines", headers=HERE).text
     assert [json.loads(line)["sequence"] for line in text.splitlines()] == [1, 2]
 
 
 def test_secrets_are_stars_unless_asked_for(account: EmulatedAccount) -> None:
-    account.created("snowflake", {**SNOWFLAKE, "password": "canary-1"})
-    account.create(
+    account.must_create("snowflake", {**SNOWFLAKE, "password": "canary-1"})
+    account.create_destination(
         "snowflake", {**SNOWFLAKE, "auth": "KEY_PAIR", "private_key": "canary-2", "passwrd": "canary-3"}
     )
     for path in ("/history", "/account"):
-        hidden = account.raw("GET", f"/_emulator{path}", headers=HERE).text
-        shown = account.raw("GET", f"/_emulator{path}?secrets=shown", headers=HERE).text
+        hidden = account.send_raw("GET", f"/_emulator{path}", headers=HERE).text
+        shown = account.send_raw("GET", f"/_emulator{path}?secrets=shown", headers=HERE).text
         assert "canary" not in hidden
         assert '"password": "******"' in hidden
         assert "canary-1" in shown
@@ -58,13 +58,16 @@ def test_secrets_are_stars_unless_asked_for(account: EmulatedAccount) -> None:
 def test_an_account_can_be_written_down_and_planted_elsewhere(
     account: EmulatedAccount, account_with: Any
 ) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.add_connection(identifier, "github", "code")
     _, written = control(account, "GET", "/account?secrets=shown")
     other: EmulatedAccount = account_with()
     status, planted = control(other, "POST", "/reset?secrets=shown", written)
     assert (status, planted) == (200, written)
-    assert other.dashboard.destination(identifier).config == account.dashboard.destination(identifier).config
+    assert (
+        other.dashboard.get_destination(identifier).config
+        == account.dashboard.get_destination(identifier).config
+    )
     assert other.get("/v1/account/info").data["account_id"] == account.dashboard.identity.account_id
 
 
@@ -81,7 +84,7 @@ def test_faults_can_come_and_go(account: EmulatedAccount) -> None:
 
 
 def test_faults_can_be_posted_as_text(account: EmulatedAccount) -> None:
-    answer = account.raw(
+    answer = account.send_raw(
         "POST", "/_emulator/faults", headers=HERE, data="# one\nGET * status 500\n", content_type="text/plain"
     )
     assert answer.status_code == 200
@@ -101,19 +104,19 @@ def test_switches_can_be_flipped_while_it_runs(account: EmulatedAccount) -> None
 def test_a_reset_makes_everything_new(account_with: Any) -> None:
     account: EmulatedAccount = account_with(created_code="Created")
     before = account.dashboard.identity
-    account.group()
+    account.create_group()
     control(account, "POST", "/faults", {"faults": ["GET * status 500"]})
     control(account, "POST", "/behaviour", {"created_code": "Success"})
     assert control(account, "POST", "/reset")[0] == 200
-    assert account.emulator.history() == []
+    assert account.emulator.read_history() == []
     assert account.get("/v1/groups").data["items"] == []
     assert account.post("/v1/groups", {"name": "new"}).json["code"] == "Created"
     assert account.dashboard.identity == before
-    assert [each.sequence for each in account.emulator.history()] == [1, 2]
+    assert [each.sequence for each in account.emulator.read_history()] == [1, 2]
 
 
 def test_a_seed_that_is_wrong_changes_nothing(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     status, told = control(account, "POST", "/reset", {"version": 1, "groups": [{"nam": "x"}]})
     assert status == 400
     assert "groups.0.name" in told["error"]
@@ -138,7 +141,7 @@ def test_the_index_says_what_there_is(account: EmulatedAccount, path: str, statu
 def test_other_machines_and_web_pages_are_kept_out(
     account: EmulatedAccount, headers: dict[str, str], caller: str
 ) -> None:
-    answer = account.raw(
+    answer = account.send_raw(
         "GET", "/_emulator/history", headers={**HERE, **headers}, environ_overrides={"REMOTE_ADDR": caller}
     )
     assert answer.status_code == 403

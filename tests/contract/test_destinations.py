@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from emulated_account import BIG_QUERY, LAKE, POSTGRES, SNOWFLAKE, EmulatedAccount
 
-from reconciler.catalogue.load import load_service, service_names
-from reconciler.catalogue.model import Stage
+from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.catalogue.model import ServiceStage
 
 Make = Callable[..., EmulatedAccount]
 BASE = {
@@ -33,7 +33,7 @@ OPTIONAL = {
 
 def refused(account: EmulatedAccount, message: str | None = None, **body: Any) -> None:
     """The body, laid over a good one, is answered 400, and nothing is made of it."""
-    group = account.group()
+    group = account.create_group()
     good = {"group_id": group, "service": "snowflake", "time_zone_offset": "0", "config": SNOWFLAKE}
     answer = account.post("/v1/destinations", {**good, **body})
     assert answer.error == (400, "InvalidInput"), answer
@@ -42,7 +42,7 @@ def refused(account: EmulatedAccount, message: str | None = None, **body: Any) -
 
 
 def test_a_new_destination_has_the_id_of_its_group(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     answer = account.post(
         "/v1/destinations",
         {
@@ -77,14 +77,14 @@ def test_a_new_destination_has_the_id_of_its_group(account: EmulatedAccount) -> 
 
 
 def test_what_is_not_sent_gets_its_documented_default(account: EmulatedAccount) -> None:
-    data = account.create("snowflake", SNOWFLAKE).data
+    data = account.create_destination("snowflake", SNOWFLAKE).data
     assert data["region"] == "GCP_US_EAST4"
     assert data["networking_method"] == "Directly"
     assert data["daylight_saving_time_enabled"] is False
 
 
 def test_reading_answers_what_creating_answered(account: EmulatedAccount) -> None:
-    created = account.create("snowflake", SNOWFLAKE)
+    created = account.create_destination("snowflake", SNOWFLAKE)
     answer = account.get(f"/v1/destinations/{created.data['id']}")
     assert answer.status == 200
     assert answer.json["message"] == "Destination details retrieved successfully"
@@ -93,7 +93,7 @@ def test_reading_answers_what_creating_answered(account: EmulatedAccount) -> Non
 
 def test_parameters_of_a_test_run_are_never_returned(account: EmulatedAccount) -> None:
     flags = {"trust_certificates": True, "trust_fingerprints": True, "run_setup_tests": True}
-    created = account.create("snowflake", SNOWFLAKE, **flags)
+    created = account.create_destination("snowflake", SNOWFLAKE, **flags)
     read = account.get(f"/v1/destinations/{created.data['id']}")
     assert not flags.keys() & created.data.keys()
     assert not flags.keys() & read.data.keys()
@@ -102,7 +102,7 @@ def test_parameters_of_a_test_run_are_never_returned(account: EmulatedAccount) -
 
 
 def test_the_list_has_neither_config_nor_setup_tests(account: EmulatedAccount) -> None:
-    ids = [account.created("snowflake", SNOWFLAKE, run_setup_tests=True) for _ in range(2)]
+    ids = [account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True) for _ in range(2)]
     answer = account.get("/v1/destinations")
     assert answer.json["message"] == "Destinations list retrieved successfully"
     assert [item["id"] for item in answer.data["items"]] == ids
@@ -111,8 +111,8 @@ def test_the_list_has_neither_config_nor_setup_tests(account: EmulatedAccount) -
 
 def test_absent_ids_are_absent_keys_or_nulls(account_with: Make) -> None:
     absent, null = account_with(), account_with(optional_ids="null")
-    assert set(absent.create("snowflake", SNOWFLAKE).data) == BASE | {"config"}
-    answer = null.create("snowflake", SNOWFLAKE)
+    assert set(absent.create_destination("snowflake", SNOWFLAKE).data) == BASE | {"config"}
+    answer = null.create_destination("snowflake", SNOWFLAKE)
     assert set(answer.data) == BASE | OPTIONAL | {"config"}
     assert {answer.data[key] for key in OPTIONAL} == {None}
     assert set(null.get("/v1/destinations").data["items"][0]) == BASE | OPTIONAL
@@ -120,14 +120,16 @@ def test_absent_ids_are_absent_keys_or_nulls(account_with: Make) -> None:
 
 def test_ids_that_are_set_are_answered(account: EmulatedAccount) -> None:
     links = {"private_link_id": "pl_1", "proxy_agent_id": "px_1", "external_secrets_manager_id": "esm_1"}
-    data = account.create("snowflake", SNOWFLAKE, networking_method="PrivateLink", **links).data
+    data = account.create_destination("snowflake", SNOWFLAKE, networking_method="PrivateLink", **links).data
     assert {key: data[key] for key in links} == links
     assert data["networking_method"] == "PrivateLink"
 
 
 @pytest.mark.parametrize("name", ["hybrid_deployment_agent_id", "local_processing_agent_id"])
 def test_hybrid_destinations_have_no_region(account: EmulatedAccount, name: str) -> None:
-    data = account.create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1", **{name: "agent_1"}).data
+    data = account.create_destination(
+        "snowflake", SNOWFLAKE, region="AWS_US_EAST_1", **{name: "agent_1"}
+    ).data
     assert data["hybrid_deployment_agent_id"] == data["local_processing_agent_id"] == "agent_1"
     assert "region" not in data
     assert "region" not in account.get("/v1/destinations").data["items"][0]
@@ -136,30 +138,34 @@ def test_hybrid_destinations_have_no_region(account: EmulatedAccount, name: str)
 def test_a_networking_method_may_never_have_been_chosen(account_with: Make) -> None:
     absent, null = account_with(), account_with(optional_ids="null")
     for account in (absent, null):
-        account.dashboard.add_destination(account.group(), "snowflake", networking_method=None)
+        account.dashboard.add_destination(account.create_group(), "snowflake", networking_method=None)
     assert "networking_method" not in absent.get("/v1/destinations").data["items"][0]
     assert null.get("/v1/destinations").data["items"][0]["networking_method"] is None
 
 
 def test_an_old_service_can_still_be_created_or_not(account_with: Make) -> None:
-    legacy = {name for name in service_names() if (load_service(name) or BASE).stage is not Stage.CURRENT}  # type: ignore[union-attr]
+    legacy = {
+        name
+        for name in load_service_names()
+        if (load_service(name) or BASE).stage is not ServiceStage.CURRENT
+    }  # type: ignore[union-attr]
     assert legacy >= {"adls", "new_s3_datalake", "panoply", "periscope_warehouse"}
     for name in legacy:
-        assert account_with().create(name, {}).status == 201
-        answer = account_with(outdated_services="refused").create(name, {})
+        assert account_with().create_destination(name, {}).status == 201
+        answer = account_with(outdated_services="refused").create_destination(name, {})
         assert (*answer.error, answer.json["message"]) == (
             400,
             "InvalidInput",
             f"Unsupported service '{name}'",
         )
-    assert account_with(outdated_services="refused").create("snowflake", SNOWFLAKE).status == 201
+    assert account_with(outdated_services="refused").create_destination("snowflake", SNOWFLAKE).status == 201
 
 
-@pytest.mark.parametrize("service", service_names())
+@pytest.mark.parametrize("service", load_service_names())
 def test_every_service_of_the_catalogue_can_be_created_and_read(
     account: EmulatedAccount, service: str
 ) -> None:
-    created = account.create(service, {})
+    created = account.create_destination(service, {})
     assert created.status == 201
     assert account.get(f"/v1/destinations/{created.data['id']}").data == created.data
     assert account.post(f"/v1/destinations/{created.data['id']}/test").data["setup_tests"]
@@ -176,7 +182,7 @@ def test_a_required_field_is_named_in_the_refusal(
     account: EmulatedAccount, field: str, value: str | None
 ) -> None:
     body: dict[str, Any] = {
-        "group_id": account.group(),
+        "group_id": account.create_group(),
         "service": "snowflake",
         "time_zone_offset": "0",
         field: value,
@@ -196,7 +202,10 @@ def test_an_offset_that_is_not_in_the_list_is_refused(account: EmulatedAccount, 
     ("sent", "answered"), [("0", "0"), ("+10", "+10"), ("-11", "-11"), (-5, "-5"), (0, "0")]
 )
 def test_an_offset_is_echoed_as_text(account: EmulatedAccount, sent: object, answered: str) -> None:
-    assert account.create("snowflake", SNOWFLAKE, time_zone_offset=sent).data["time_zone_offset"] == answered
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, time_zone_offset=sent).data["time_zone_offset"]
+        == answered
+    )
 
 
 def test_an_empty_region_is_refused(account: EmulatedAccount) -> None:
@@ -206,18 +215,27 @@ def test_an_empty_region_is_refused(account: EmulatedAccount) -> None:
 def test_an_unknown_region_is_refused_or_taken(account_with: Make) -> None:
     refused(account_with(), region="MARS_NORTH_1")
     account = account_with(unknown_region="accepted")
-    assert account.create("snowflake", SNOWFLAKE, region="MARS_NORTH_1").data["region"] == "MARS_NORTH_1"
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, region="MARS_NORTH_1").data["region"]
+        == "MARS_NORTH_1"
+    )
 
 
 def test_a_region_known_from_proxy_agents_is_taken(account: EmulatedAccount) -> None:
-    assert account.create("snowflake", SNOWFLAKE, region="AWS_EU_NORTH_1").data["region"] == "AWS_EU_NORTH_1"
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, region="AWS_EU_NORTH_1").data["region"]
+        == "AWS_EU_NORTH_1"
+    )
 
 
 def test_an_old_region_name_is_expanded_or_echoed(account_with: Make) -> None:
-    assert account_with().create("snowflake", SNOWFLAKE, region="US").data["region"] == "GCP_US_EAST4"
-    assert account_with().create("snowflake", SNOWFLAKE, region="APAC").data["region"] == "APAC"
+    assert (
+        account_with().create_destination("snowflake", SNOWFLAKE, region="US").data["region"]
+        == "GCP_US_EAST4"
+    )
+    assert account_with().create_destination("snowflake", SNOWFLAKE, region="APAC").data["region"] == "APAC"
     echoing = account_with(region_alias="echoed")
-    assert echoing.create("snowflake", SNOWFLAKE, region="US").data["region"] == "US"
+    assert echoing.create_destination("snowflake", SNOWFLAKE, region="US").data["region"] == "US"
 
 
 @pytest.mark.parametrize("method", ["SSHTunnel", "PRIVATE_LINK", "directly", 1])
@@ -237,14 +255,16 @@ def test_a_flag_is_a_boolean(account: EmulatedAccount, flag: str, value: object)
     ("value", "expected"), [("True", True), ("true", True), ("FALSE", False), (None, False)]
 )
 def test_a_flag_may_be_text(account: EmulatedAccount, value: object, expected: bool) -> None:
-    data = account.create("snowflake", SNOWFLAKE, daylight_saving_time_enabled=value).data
+    data = account.create_destination("snowflake", SNOWFLAKE, daylight_saving_time_enabled=value).data
     assert data["daylight_saving_time_enabled"] is expected
-    run = account.create("snowflake", SNOWFLAKE, run_setup_tests="False").data
+    run = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests="False").data
     assert "setup_tests" not in run
 
 
 def test_unknown_fields_beside_the_config_are_ignored(account: EmulatedAccount) -> None:
-    data = account.create("snowflake", SNOWFLAKE, colour="red", setup_status="connected", id="mine").data
+    data = account.create_destination(
+        "snowflake", SNOWFLAKE, colour="red", setup_status="connected", id="mine"
+    ).data
     assert data["setup_status"] == "incomplete"
     assert not {"colour", "mine"} & set(data)
 
@@ -305,36 +325,36 @@ def test_credentials_of_another_method_are_refused(
     ],
 )
 def test_credentials_of_one_method_are_taken(account: EmulatedAccount, service: str, config: object) -> None:
-    assert account.create(service, config).status == 201
+    assert account.create_destination(service, config).status == 201
 
 
 def test_a_missing_config_field_is_accepted_or_refused(account_with: Make) -> None:
-    assert account_with().create("snowflake", {"auth": "PASSWORD"}).status == 201
+    assert account_with().create_destination("snowflake", {"auth": "PASSWORD"}).status == 201
     strict = account_with(missing_config="refused")
     missing = {name: value for name, value in SNOWFLAKE.items() if name != "password"}
-    answer = strict.create("snowflake", missing)
+    answer = strict.create_destination("snowflake", missing)
     assert (*answer.error, answer.json["message"]) == (
         400,
         "InvalidInput",
         "Field 'config.password' is required",
     )
-    assert strict.create("snowflake", SNOWFLAKE).status == 201
+    assert strict.create_destination("snowflake", SNOWFLAKE).status == 201
 
 
 def test_unknown_config_is_echoed_dropped_or_refused(account_with: Make) -> None:
     config = {**SNOWFLAKE, "brand_new": {"a": [1]}, "brand_new_token": "t"}
-    answered = account_with().create("snowflake", config).data["config"]
+    answered = account_with().create_destination("snowflake", config).data["config"]
     assert (answered["brand_new"], answered["brand_new_token"]) == ({"a": [1]}, "******")
-    dropped = account_with(unknown_config="dropped").create("snowflake", config).data["config"]
+    dropped = account_with(unknown_config="dropped").create_destination("snowflake", config).data["config"]
     assert not {"brand_new", "brand_new_token"} & dropped.keys()
-    refusal = account_with(unknown_config="refused").create("snowflake", config)
+    refusal = account_with(unknown_config="refused").create_destination("snowflake", config)
     assert (*refusal.error, refusal.json["message"]) == (400, "InvalidInput", "Invalid 'config' object")
 
 
 def test_a_partner_service_takes_any_config_and_masks_what_sounds_secret(account_with: Make) -> None:
     account = account_with(unknown_config="refused")
     config = {"database": "md:acme", "motherduck_token": "t", "threads": 4}
-    answered = account.create("motherduck", config).data["config"]
+    answered = account.create_destination("motherduck", config).data["config"]
     assert answered == {"database": "md:acme", "motherduck_token": "******", "threads": 4}
 
 
@@ -351,7 +371,7 @@ def test_a_missing_group_is_404_with_one_code_or_the_other(account_with: Make) -
 )
 def test_a_group_has_one_destination(account_with: Make, switch: str, error: tuple[int, str]) -> None:
     account = account_with(second_destination=switch)
-    first = account.create("snowflake", SNOWFLAKE).data
+    first = account.create_destination("snowflake", SNOWFLAKE).data
     body = {"group_id": first["id"], "service": "big_query", "time_zone_offset": "0", "config": BIG_QUERY}
     answer = account.post("/v1/destinations", body)
     assert answer.error == error
@@ -365,14 +385,14 @@ def test_a_group_has_one_destination(account_with: Make, switch: str, error: tup
 def test_a_missing_destination_is_404_with_its_own_code(
     account: EmulatedAccount, method: str, suffix: str
 ) -> None:
-    group_without = account.group()
-    answer = account.call(method, f"/v1/destinations/{group_without}{suffix}", {})
+    group_without = account.create_group()
+    answer = account.send(method, f"/v1/destinations/{group_without}{suffix}", {})
     assert answer.error == (404, "NotFound_Destination")
     assert answer.json["message"] == f"Cannot find entity 'Destination' with id '{group_without}'"
 
 
 def test_deleting_a_destination_leaves_its_group(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, run_setup_tests=True)
+    identifier = account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True)
     answer = account.delete(f"/v1/destinations/{identifier}")
     assert answer.status == 200
     assert answer.json == {
@@ -386,7 +406,7 @@ def test_deleting_a_destination_leaves_its_group(account: EmulatedAccount) -> No
 
 
 def test_a_destination_with_connections_stays(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     assert account.delete(f"/v1/destinations/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/destinations/{identifier}").status == 200
@@ -394,27 +414,28 @@ def test_a_destination_with_connections_stays(account: EmulatedAccount) -> None:
 
 def test_fivetran_may_put_its_own_connection_beside_a_destination(account_with: Make) -> None:
     account = account_with(platform_connection="created")
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     (connection,) = account.get(f"/v1/groups/{identifier}/connections").data["items"]
     assert connection["schema"] == "fivetran_metadata"
     assert account.delete(f"/v1/destinations/{identifier}").error == (409, "Conflict")
     without = account_with()
     assert (
-        without.get(f"/v1/groups/{without.created('snowflake', SNOWFLAKE)}/connections").data["items"] == []
+        without.get(f"/v1/groups/{without.must_create('snowflake', SNOWFLAKE)}/connections").data["items"]
+        == []
     )
 
 
 def test_the_code_of_a_201_may_be_created(account_with: Make) -> None:
     account = account_with(created_code="Created")
     assert account.post("/v1/groups", {"name": "a"}).json["code"] == "Created"
-    assert account.create("snowflake", SNOWFLAKE).json["code"] == "Created"
+    assert account.create_destination("snowflake", SNOWFLAKE).json["code"] == "Created"
     assert account.get("/v1/groups").json["code"] == "Success"
 
 
 def test_the_list_may_forget_daylight_saving(account_with: Make) -> None:
     for switch, listed in (("true-to-state", True), ("always-false", False)):
         account = account_with(listed_daylight_saving=switch)
-        identifier = account.created("snowflake", SNOWFLAKE, daylight_saving_time_enabled=True)
+        identifier = account.must_create("snowflake", SNOWFLAKE, daylight_saving_time_enabled=True)
         assert account.get("/v1/destinations").data["items"][0]["daylight_saving_time_enabled"] is listed
         assert account.get(f"/v1/destinations/{identifier}").data["daylight_saving_time_enabled"] is True
 
@@ -438,7 +459,7 @@ def test_a_service_that_the_catalogue_does_not_know_can_be_read_and_patched(acco
     ],
 )
 def test_a_refused_request_leaves_nothing_behind(account: EmulatedAccount, service: str, config: Any) -> None:
-    identifier = account.created(service, config)
+    identifier = account.must_create(service, config)
     before = account.get(f"/v1/destinations/{identifier}").data
     bad = {
         "region": "AWS_US_EAST_1",

@@ -6,14 +6,14 @@ import shutil
 from typing import Any
 
 import pytest
-from canaries import visible
-from harness import ROOT, Fivetran, Project, credentials
+from cli_harness import ROOT, EmulatedFivetran, Project, build_credentials
+from secret_leak_detector import allow_values
 
-from reconciler.api import wire
+from reconciler.api import responses
 from reconciler.api.client import Client
 from reconciler.api.transport import Transport
-from reconciler.cli.clock import SystemClock
 from reconciler.model.value import Secret
+from reconciler.runtime.clock import SystemClock
 
 REQUEST_FIELDS = {
     "group_id",
@@ -74,7 +74,7 @@ REFERENCES = {
 
 
 @pytest.fixture
-def applied(project: Project, server: Fivetran) -> Fivetran:
+def applied(project: Project, server: EmulatedFivetran) -> EmulatedFivetran:
     """The demo's `adls` entry, applied over HTTP."""
     folder = project.folder / "specs" / "groups"
     folder.mkdir(parents=True)
@@ -84,14 +84,14 @@ def applied(project: Project, server: Fivetran) -> Fivetran:
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
         'defaults: {destination: {time_zone_offset: "0"}}\n',
     )
-    visible(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # a name, which the spec gives by `{value: …}`
-    visible(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # the spec says `{value: …}`, which plans show
-    result = project.against(server, "apply", "--auto-approve", environ=REFERENCES)
+    allow_values(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # a name, which the spec gives by `{value: …}`
+    allow_values(REFERENCES["LAKE_ARCHIVE_OAUTH_CLIENT"])  # the spec says `{value: …}`, which plans show
+    result = project.run_against(server, "apply", "--auto-approve", environ=REFERENCES)
     assert result.exit == 0, result.stdout + result.stderr
     return server
 
 
-def test_the_request_carries_every_documented_field(applied: Fivetran) -> None:
+def test_the_request_carries_every_documented_field(applied: EmulatedFivetran) -> None:
     body = _adls_request(applied)
     assert set(body) == REQUEST_FIELDS
     assert {field: type(value) for field, value in body["config"].items()} == CONFIG_FIELDS
@@ -108,9 +108,9 @@ def test_the_request_carries_every_documented_field(applied: Fivetran) -> None:
     assert body["time_zone_offset"] == "+3"
 
 
-def test_the_answer_is_parsed_with_every_documented_field(applied: Fivetran) -> None:
+def test_the_answer_is_parsed_with_every_documented_field(applied: EmulatedFivetran) -> None:
     group_id = _adls_request(applied)["group_id"]
-    destination = wire.Destination.model_validate(applied.get(f"/destinations/{group_id}"))
+    destination = responses.Destination.model_validate(applied.get(f"/destinations/{group_id}"))
     # `region` is left out for destinations with a hybrid agent, `setup_tests` come with create and test only.
     assert set(destination.raw) >= RESPONSE_FIELDS
     assert destination.id == destination.group_id == group_id
@@ -119,8 +119,8 @@ def test_the_answer_is_parsed_with_every_documented_field(applied: Fivetran) -> 
     assert {destination.config[field] for field in SECRETS} == {"******"}
 
 
-def _adls_request(server: Fivetran) -> dict[str, Any]:
-    [body] = [each for each in server.bodies("POST", "/v1/destinations") if each["service"] == "adls"]
+def _adls_request(server: EmulatedFivetran) -> dict[str, Any]:
+    [body] = [each for each in server.list_bodies("POST", "/v1/destinations") if each["service"] == "adls"]
     return body
 
 
@@ -129,11 +129,13 @@ TEST_FIELDS = {"title", "status", "message"}
 
 
 @pytest.mark.parametrize("hybrid", [False, True])
-def test_the_answer_to_the_documented_request_is_parsed_whole(applied: Fivetran, hybrid: bool) -> None:
+def test_the_answer_to_the_documented_request_is_parsed_whole(
+    applied: EmulatedFivetran, hybrid: bool
+) -> None:
     """One destination cannot show every field: with a hybrid agent Fivetran answers without a region."""
     documented = _adls_request(applied)
     body = {key: value for key, value in documented.items() if hybrid or key not in AGENT}
-    environ = credentials(applied.url)
+    environ = build_credentials(applied.url)
     key, secret = Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
     with Transport(applied.url, (key, secret), clock=SystemClock(), environ={}) as transport:
         client = Client(transport)

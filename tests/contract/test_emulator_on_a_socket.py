@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
 
-from reconciler.emulator.serve import NotLoopbackError, serve, serving
+from reconciler.emulator.serve import NotLoopbackError, serve, serve_in_thread
 
 
 def request(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -29,7 +29,7 @@ def request(method: str, url: str, body: Any = None, **headers: str) -> tuple[in
 
 
 def test_a_group_is_made_and_read_over_http(account: EmulatedAccount) -> None:
-    with serving(account.emulator) as url:
+    with serve_in_thread(account.emulator) as url:
         status, made = request("POST", f"{url}/groups", {"name": "over http"}, **JSON_TYPE)
         assert (status, made["code"]) == (201, "Success")
         assert request("GET", f"{url}/groups/{made['data']['id']}") == (
@@ -41,7 +41,7 @@ def test_a_group_is_made_and_read_over_http(account: EmulatedAccount) -> None:
 
 
 def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
-    with serving(account.emulator) as url, ThreadPoolExecutor(8) as pool:
+    with serve_in_thread(account.emulator) as url, ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(
                 lambda number: request("POST", f"{url}/groups", {"name": f"group {number}"}, **JSON_TYPE),
@@ -50,8 +50,8 @@ def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
         )
     assert {status for status, _ in answers} == {201}
     assert len({answer["data"]["id"] for _, answer in answers}) == 80
-    assert [exchange.sequence for exchange in account.emulator.history()] == list(range(1, 81))
-    assert all(len(exchange.effects) == 1 for exchange in account.emulator.history())
+    assert [exchange.sequence for exchange in account.emulator.read_history()] == list(range(1, 81))
+    assert all(len(exchange.effects) == 1 for exchange in account.emulator.read_history())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_threads_never_see_half_a_request(account: EmulatedAccount) -> None:
 )
 def test_even_what_is_no_http_gets_an_envelope(account: EmulatedAccount, sent: bytes) -> None:
     with (
-        serving(account.emulator) as url,
+        serve_in_thread(account.emulator) as url,
         socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as connection,
     ):
         connection.sendall(sent)
@@ -71,12 +71,12 @@ def test_even_what_is_no_http_gets_an_envelope(account: EmulatedAccount, sent: b
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
 def test_it_listens_on_this_machine_alone(account: EmulatedAccount, host: str) -> None:
-    with pytest.raises(NotLoopbackError), serving(account.emulator, host=host):
+    with pytest.raises(NotLoopbackError), serve_in_thread(account.emulator, host=host):
         pass
 
 
 def test_a_taken_port_is_an_ordinary_error(account: EmulatedAccount) -> None:
-    with serving(account.emulator) as url:
+    with serve_in_thread(account.emulator) as url:
         port = urlsplit(url).port or 0
         with pytest.raises(OSError, match="in use"):
             serve(account.emulator, port=port, on_ready=lambda _: pytest.fail("nobody can be ready"))
@@ -97,7 +97,7 @@ def test_serving_tells_its_address_when_it_takes_connections(account: EmulatedAc
 
 
 def test_nothing_is_printed(account: EmulatedAccount, capfd: pytest.CaptureFixture[str]) -> None:
-    with serving(account.emulator) as url:
+    with serve_in_thread(account.emulator) as url:
         request("GET", f"{url}/groups")
         request("GET", f"{url}/nowhere")
     assert capfd.readouterr() == ("", "")

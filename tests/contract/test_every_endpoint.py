@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from answer_shapes import KNOWN
 from emulated_account import EmulatedAccount
-from known_endpoints import ENDPOINTS, Endpoint, filled, prepare
+from known_endpoints import ENDPOINTS, Endpoint, fill_placeholders, prepare_account
+from response_shapes import ENDPOINT_SHAPES
 
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.switches import Behaviour
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoint: Endpoint) -> None:
-    names = prepare(account)
-    path = filled(endpoint.path, names)
-    answer = account.call(endpoint.method, path, filled(endpoint.body, names))
+    names = prepare_account(account)
+    path = fill_placeholders(endpoint.path, names)
+    answer = account.send(endpoint.method, path, fill_placeholders(endpoint.body, names))
     assert (answer.status, answer.json["code"]) == (endpoint.status, "Success"), answer
     if endpoint.message is not None:
-        assert answer.json["message"].rstrip(".") == filled(endpoint.message, names).rstrip(".")
+        assert answer.json["message"].rstrip(".") == fill_placeholders(endpoint.message, names).rstrip(".")
     if endpoint.keys is not None:
         shown = answer.data["items"] if endpoint.paged else [answer.data]
         assert shown or endpoint.may_be_empty
@@ -26,7 +26,7 @@ def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoin
 
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.paged], ids=str)
 def test_a_list_can_be_cut_into_pages(account: EmulatedAccount, endpoint: Endpoint) -> None:
-    path = filled(endpoint.path, prepare(account))
+    path = fill_placeholders(endpoint.path, prepare_account(account))
     whole = account.get(f"{path}?limit=1000").data
     assert "next_cursor" not in whole
     pieces, cursor = [], ""
@@ -41,13 +41,17 @@ def test_a_list_can_be_cut_into_pages(account: EmulatedAccount, endpoint: Endpoi
 
 def test_every_known_path_has_a_shape_and_a_request() -> None:
     names = dict.fromkeys(prepare_names(), "x")
-    requests = {(each.method, filled(each.path, names)) for each in ENDPOINTS}
+    requests = {(each.method, fill_placeholders(each.path, names)) for each in ENDPOINTS}
     unasked = [
-        known.path for known in KNOWN if not any(known.matches(method, path) for method, path in requests)
+        known.path
+        for known in ENDPOINT_SHAPES
+        if not any(known.matches(method, path) for method, path in requests)
     ]
     assert unasked == ["/v1/groups/{id}/connectors"]  # the former name of `connections`
     shapeless = [
-        (method, path) for method, path in requests if not any(k.matches(method, path) for k in KNOWN)
+        (method, path)
+        for method, path in requests
+        if not any(k.matches(method, path) for k in ENDPOINT_SHAPES)
     ]
     assert shapeless == []
 

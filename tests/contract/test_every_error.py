@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from answer_shapes import check
 from emulated_account import EmulatedAccount
-from known_endpoints import filled, prepare
+from known_endpoints import fill_placeholders, prepare_account
 from known_errors import ERRORS, KnownError
+from response_shapes import check_response
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.fault_text import parse_faults
 from reconciler.emulator.quota import parse_quota
+from reconciler.emulator.switches import Behaviour
 
 Make = Callable[..., EmulatedAccount]
 
@@ -20,19 +20,19 @@ Make = Callable[..., EmulatedAccount]
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_an_error_is_answered_as_it_is_known_to_be(account_with: Make, error: KnownError) -> None:
     account = account_with(**error.given, app={"quota": parse_quota(error.quota)})
-    names = prepare(account)
-    for method, path, body in error.before:
-        account.call(method, filled(path, names), filled(body, names))
+    names = prepare_account(account)
+    for method, path, body in error.setup_requests:
+        account.send(method, fill_placeholders(path, names), fill_placeholders(body, names))
     before = everything(account)
-    path = filled(error.path, names)
+    path = fill_placeholders(error.path, names)
     account.emulator.faults.add(*parse_faults([error.fault]))
-    answer = account.call(error.method, path, filled(error.body, names), error.headers)
+    answer = account.send(error.method, path, fill_placeholders(error.body, names), error.headers)
     assert answer.status == error.status, answer
     if error.code is not None:
         assert answer.json["code"] == error.code
     if error.message is not None:
-        assert answer.json["message"] == filled(error.message, names)
-    check(error.method, path, answer.status, answer.json)
+        assert answer.json["message"] == fill_placeholders(error.message, names)
+    check_response(error.method, path, answer.status, answer.json)
     account.emulator.faults.clear()
     assert everything(account) == before
 

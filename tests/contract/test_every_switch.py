@@ -15,9 +15,9 @@ import pytest
 from emulated_account import BIG_QUERY, LAKE, POSTGRES, SNOWFLAKE, EmulatedAccount
 from known_endpoints import CERTIFICATE, LINK
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.quota import parse_quota
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.switches import Behaviour
 
 Probe = Callable[[EmulatedAccount], Any]
 
@@ -31,7 +31,7 @@ def created(service: str, config: Any, *shown: str, **fields: Any) -> Probe:
     """Create a destination; the status, and what is shown of `shown` keys, in `config` after a dot."""
 
     def probe(account: EmulatedAccount) -> Any:
-        answer = account.create(service, config, **fields)
+        answer = account.create_destination(service, config, **fields)
         return answer.status, _picked(answer.json, shown)
 
     return probe
@@ -41,7 +41,7 @@ def patched(service: str, config: Any, body: Any, *shown: str, **fields: Any) ->
     """The same for a patch of a new destination."""
 
     def probe(account: EmulatedAccount) -> Any:
-        identifier = account.created(service, config, **fields)
+        identifier = account.must_create(service, config, **fields)
         answer = account.patch(f"/v1/destinations/{identifier}", {"run_setup_tests": False, **body})
         return answer.status, _picked(answer.json, shown)
 
@@ -57,7 +57,7 @@ def _picked(document: Any, shown: tuple[str, ...]) -> Any:
 def _clearing(account: EmulatedAccount) -> Any:
     left = []
     for value in (None, ""):
-        identifier = account.created("snowflake", SNOWFLAKE, private_link_id="some_link")
+        identifier = account.must_create("snowflake", SNOWFLAKE, private_link_id="some_link")
         data = account.patch(f"/v1/destinations/{identifier}", {"private_link_id": value}).data
         left.append("private_link_id" in data)
     return left
@@ -68,21 +68,21 @@ def _last_page(account: EmulatedAccount) -> Any:
 
 
 def _order(account: EmulatedAccount) -> Any:
-    made = [account.group(str(number)) for number in range(6)]
+    made = [account.create_group(str(number)) for number in range(6)]
     return [made.index(each["id"]) for each in account.get("/v1/groups").data["items"]]
 
 
 def _public_key(account: EmulatedAccount) -> Any:
-    return account.get(f"/v1/groups/{account.group()}/public-key").data["public_key"].endswith("\n")
+    return account.get(f"/v1/groups/{account.create_group()}/public-key").data["public_key"].endswith("\n")
 
 
 def _listed_flag(account: EmulatedAccount) -> Any:
-    account.created("snowflake", SNOWFLAKE, daylight_saving_time_enabled=True)
+    account.must_create("snowflake", SNOWFLAKE, daylight_saving_time_enabled=True)
     return account.get("/v1/destinations").data["items"][0]["daylight_saving_time_enabled"]
 
 
 def _test_answer(account: EmulatedAccount) -> Any:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     return sorted(account.post(f"/v1/destinations/{identifier}/test").data)
 
 
@@ -108,21 +108,23 @@ def _twice(account: EmulatedAccount) -> Any:
 
 
 def _second(account: EmulatedAccount) -> Any:
-    return account.create("snowflake", SNOWFLAKE, group_id=account.created("snowflake", SNOWFLAKE)).status
+    return account.create_destination(
+        "snowflake", SNOWFLAKE, group_id=account.must_create("snowflake", SNOWFLAKE)
+    ).status
 
 
 def _group_with_destination(account: EmulatedAccount) -> Any:
-    return account.delete(f"/v1/groups/{account.created('snowflake', SNOWFLAKE)}").status
+    return account.delete(f"/v1/groups/{account.must_create('snowflake', SNOWFLAKE)}").status
 
 
 def _platform_connection(account: EmulatedAccount) -> Any:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     return len(account.get(f"/v1/groups/{identifier}/connections").data["items"])
 
 
 def _warning(account: EmulatedAccount) -> Any:
     account.dashboard.script_setup_tests([SetupTest("Permission Test", "WARNING", "few permissions")])
-    return account.create("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
+    return account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
 
 
 def _retry_after(account: EmulatedAccount) -> Any:
@@ -137,7 +139,7 @@ def _date(account: EmulatedAccount) -> Any:
 
 
 def _approval(account: EmulatedAccount) -> Any:
-    path = f"/v1/destinations/{account.created('snowflake', SNOWFLAKE)}/certificates"
+    path = f"/v1/destinations/{account.must_create('snowflake', SNOWFLAKE)}/certificates"
     owner = account.get("/v1/account/info").data["user_id"]
     first, second = (account.post(path, CERTIFICATE) for _ in range(2))
     return first.status, first.data["validated_by"] == owner, second.status == 409
@@ -232,7 +234,7 @@ def test_every_setting_shows(name: str) -> None:
         switches = {**GIVEN.get(name, {}), name: value}
         account = EmulatedAccount(**switches, app={"quota": parse_quota(QUOTAS.get(name, "off"))})
         seen[value] = json.dumps(PROBES[name](account), sort_keys=True)
-        assert account.failures() == []
+        assert account.list_failures() == []
         account.emulator.close()
     assert len(seen) > 1
     for one, other in combinations(seen, 2):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from emulated_account import BASIC, JSON_TYPE, EmulatedAccount
 
-from reconciler.emulator.delivery import HungUpError
+from reconciler.emulator.connection_faults import BrokenConnectionError
 from reconciler.emulator.fault_text import parse_fault
 
 
@@ -19,7 +19,7 @@ def arm(account: EmulatedAccount, *faults: str) -> None:
 
 def effects(account: EmulatedAccount) -> list[list[str]]:
     """The verbs of each request's effects."""
-    return [[effect.verb for effect in each.effects] for each in account.emulator.history()]
+    return [[effect.verb for effect in each.effects] for each in account.emulator.read_history()]
 
 
 @pytest.mark.parametrize("kind", ["reset", "close", "hang 3", "garbage", "tls-garbage"])
@@ -28,10 +28,10 @@ def test_a_lost_answer_leaves_exactly_the_effect_of_its_phase(
     account: EmulatedAccount, kind: str, phase: str, made: int
 ) -> None:
     arm(account, f"POST /v1/groups #1 {phase} {kind}")
-    with pytest.raises(HungUpError):
+    with pytest.raises(BrokenConnectionError):
         account.post("/v1/groups", {"name": "lost"})
     assert len(account.get("/v1/groups").data["items"]) == made
-    lost, after = account.emulator.history()
+    lost, after = account.emulator.read_history()
     assert lost.fault == f"POST /v1/groups #1 {phase} {kind}"
     assert [str(effect) for effect in lost.effects] == [
         f"created group {item['id']}" for item in account.get("/v1/groups").data["items"]
@@ -43,25 +43,25 @@ def test_a_lost_answer_leaves_exactly_the_effect_of_its_phase(
 
 def test_a_connection_that_is_never_accepted_is_in_no_history(account: EmulatedAccount) -> None:
     arm(account, "* * #2 at-accept reset")
-    account.group()
-    with pytest.raises(HungUpError):
+    account.create_group()
+    with pytest.raises(BrokenConnectionError):
         account.get("/v1/groups")
     assert account.get("/v1/groups").status == 200
-    assert len(account.emulator.history()) == 2
+    assert len(account.emulator.read_history()) == 2
 
 
 def test_a_body_can_end_early_and_its_length_tells(account: EmulatedAccount) -> None:
     arm(account, "GET /v1/groups #1 truncate", "GET /v1/groups #2 mid-headers reset")
-    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    response = account.send_raw("GET", "/v1/groups", headers=BASIC)
     assert 0 < len(response.data) < int(response.headers["Content-Length"])
-    with pytest.raises(HungUpError):
+    with pytest.raises(BrokenConnectionError):
         account.get("/v1/groups")
 
 
 def test_after_the_answer_nothing_is_lost(account: EmulatedAccount) -> None:
     arm(account, "POST /v1/groups after-answer reset")
     assert account.post("/v1/groups", {"name": "here"}).status == 201
-    assert account.emulator.history()[0].fault == "POST /v1/groups after-answer reset"
+    assert account.emulator.read_history()[0].fault == "POST /v1/groups after-answer reset"
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_a_status_behind_the_effect_hides_a_success(account: EmulatedAccount) ->
     arm(account, "POST * #1 after-effect status 500")
     assert account.post("/v1/groups", {"name": "a"}).status == 500
     assert effects(account) == [["created"]]
-    assert account.emulator.history()[0].status == 500
+    assert account.emulator.read_history()[0].status == 500
 
 
 @pytest.mark.parametrize("status", [502, 524])
 def test_a_proxy_answers_with_a_page(account: EmulatedAccount, status: int) -> None:
     arm(account, f"GET * status {status}")
-    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    response = account.send_raw("GET", "/v1/groups", headers=BASIC)
     assert (response.status_code, response.mimetype) == (status, "text/html")
     assert response.data.startswith(b"<html>")
 
@@ -102,7 +102,7 @@ def test_a_proxy_answers_with_a_page(account: EmulatedAccount, status: int) -> N
 @pytest.mark.parametrize(("body", "start"), [("empty", b""), ("text", b"Service"), ("html", b"<html>")])
 def test_a_status_can_come_without_an_envelope(account: EmulatedAccount, body: str, start: bytes) -> None:
     arm(account, f"GET * status 503 body={body} retry-after=7")
-    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    response = account.send_raw("GET", "/v1/groups", headers=BASIC)
     assert response.data.startswith(start)
     assert bool(response.data) is bool(start)
     assert response.headers["Retry-After"] == "7"
@@ -111,13 +111,15 @@ def test_a_status_can_come_without_an_envelope(account: EmulatedAccount, body: s
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_leads_elsewhere(account: EmulatedAccount, status: int) -> None:
     arm(account, f"GET * redirect {status} to=https://example.invalid/v1")
-    response = account.raw("GET", "/v1/groups", headers=BASIC)
+    response = account.send_raw("GET", "/v1/groups", headers=BASIC)
     assert (response.status_code, response.headers["Location"]) == (status, "https://example.invalid/v1")
 
 
 def raw_post(account: EmulatedAccount, fault: str) -> tuple[int, bytes, Any]:
     arm(account, f"POST /v1/groups {fault}")
-    response = account.raw("POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, json={"name": "spoiled"})
+    response = account.send_raw(
+        "POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, json={"name": "spoiled"}
+    )
     assert effects(account) == [["created"]]
     return response.status_code, response.data, response.headers
 
@@ -131,8 +133,8 @@ def test_success_can_carry_the_code_of_an_error(account: EmulatedAccount) -> Non
 
 def test_success_can_be_html_or_nothing_at_all(account: EmulatedAccount) -> None:
     arm(account, "GET * #1 not-json", "GET * #2 empty-body")
-    assert account.raw("GET", "/v1/groups", headers=BASIC).data.startswith(b"<html>")
-    assert account.raw("GET", "/v1/groups", headers=BASIC).data == b""
+    assert account.send_raw("GET", "/v1/groups", headers=BASIC).data.startswith(b"<html>")
+    assert account.send_raw("GET", "/v1/groups", headers=BASIC).data == b""
 
 
 def test_keys_can_stand_twice_with_another_value(account: EmulatedAccount) -> None:
@@ -165,8 +167,8 @@ def test_a_small_answer_can_unpack_to_a_large_one(account: EmulatedAccount) -> N
 
 
 def test_a_stale_read_shows_what_was_before_the_last_write(account: EmulatedAccount) -> None:
-    first = account.group("first")
-    second = account.group("second")
+    first = account.create_group("first")
+    second = account.create_group("second")
     arm(account, "GET * stale 2")
     assert [item["id"] for item in account.get("/v1/groups").data["items"]] == [first]
     assert account.get(f"/v1/groups/{second}").status == 404
@@ -180,7 +182,7 @@ def test_a_stale_read_shows_what_was_before_the_last_write(account: EmulatedAcco
 
 
 def test_a_stale_read_changes_nothing(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     arm(account, "GET * stale 50")
     for _ in range(3):
         assert account.get(f"/v1/groups/{group}").status == 404
@@ -196,7 +198,7 @@ def page(account: EmulatedAccount, fault: str, query: str = "") -> dict[str, Any
 
 
 def test_pages_can_leave_out_repeat_loop_and_be_empty(account: EmulatedAccount) -> None:
-    ids = [account.group(name) for name in "abc"]
+    ids = [account.create_group(name) for name in "abc"]
     assert [item["id"] for item in page(account, "missing-item")["items"]] == ids[:2]
     assert [item["id"] for item in page(account, "item-twice")["items"]] == [*ids, ids[2]]
     assert page(account, "empty-list") == {"items": []}
@@ -210,8 +212,8 @@ def test_pages_can_leave_out_repeat_loop_and_be_empty(account: EmulatedAccount) 
 
 
 def test_a_fault_of_lists_leaves_other_answers_alone(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     arm(account, "GET * empty-list")
     assert account.get(f"/v1/groups/{group}").data["id"] == group
     assert account.get("/v1/groups/none").error == (404, "NotFound_Group")
-    assert [each.fault for each in account.emulator.history()] == ["", "", ""]
+    assert [each.fault for each in account.emulator.read_history()] == ["", "", ""]

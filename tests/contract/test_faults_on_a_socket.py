@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from emulated_account import EmulatedAccount
 
-from reconciler.emulator.delivery import GARBAGE, TLS_GARBAGE
+from reconciler.emulator.connection_faults import GARBAGE, TLS_GARBAGE
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.emulator.serve import serving
+from reconciler.emulator.serve import serve_in_thread
 
 HEADERS = "Host: 127.0.0.1\r\nAuthorization: Basic a2V5OnNlY3JldA==\r\n"
 GET = f"GET /v1/groups HTTP/1.1\r\n{HEADERS}\r\n".encode()
@@ -28,7 +28,7 @@ POST = (
 def connected(account: EmulatedAccount, *faults: str) -> Iterator[socket.socket]:
     account.emulator.faults.add(*map(parse_fault, faults))
     with (
-        serving(account.emulator) as url,
+        serve_in_thread(account.emulator) as url,
         socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as sock,
     ):
         sock.settimeout(10)
@@ -62,7 +62,7 @@ def one_answer(sock: socket.socket) -> bytes:
 
 
 def made(account: EmulatedAccount) -> int:
-    return sum(len(each.effects) for each in account.emulator.history())
+    return sum(len(each.effects) for each in account.emulator.read_history())
 
 
 @pytest.mark.parametrize(("kind", "reset"), [("reset", True), ("close", False), ("hang 0.01", False)])
@@ -74,7 +74,7 @@ def test_nothing_comes_back_and_the_phase_decides_over_the_effect(
         sock.sendall(POST)
         assert received(sock) == (b"", reset)
     assert made(account) == effects
-    assert [each.fault for each in account.emulator.history()] == [f"POST * {phase} {kind}"]
+    assert [each.fault for each in account.emulator.read_history()] == [f"POST * {phase} {kind}"]
 
 
 @pytest.mark.parametrize(("kind", "reset"), [("reset", True), ("close", False)])
@@ -128,7 +128,7 @@ def test_a_connection_can_be_cut_as_soon_as_it_is_made(account: EmulatedAccount)
             assert received(second) == (b"", True)
         sock.sendall(GET)
         one_answer(sock)
-    assert len(account.emulator.history()) == 2
+    assert len(account.emulator.read_history()) == 2
 
 
 @pytest.mark.parametrize("phase", ["mid-headers", "mid-body"])
@@ -151,9 +151,9 @@ def test_a_drip_ends_where_its_time_is_over(account: EmulatedAccount) -> None:
 def test_the_end_of_a_server_ends_what_hangs(account: EmulatedAccount) -> None:
     with connected(account, "GET * hang 600") as sock:
         sock.sendall(GET)
-        while not account.emulator.history():
+        while not account.emulator.read_history():
             time.sleep(0.01)
-    assert account.emulator.history()[0].fault == "GET * after-effect hang 600"
+    assert account.emulator.read_history()[0].fault == "GET * after-effect hang 600"
 
 
 def test_a_connection_serves_many_requests_one_after_the_other(account: EmulatedAccount) -> None:
@@ -165,7 +165,7 @@ def test_a_connection_serves_many_requests_one_after_the_other(account: Emulated
         found = b""
         while found.count(b"HTTP/1.1 ") < 3 or not found.endswith(b"}"):
             found += sock.recv(65536)
-    assert len(account.emulator.history()) == 8
+    assert len(account.emulator.read_history()) == 8
 
 
 def test_a_body_that_is_refused_unread_does_not_become_the_next_request(account: EmulatedAccount) -> None:
@@ -176,7 +176,7 @@ def test_a_body_that_is_refused_unread_does_not_become_the_next_request(account:
         found, _ = received(sock)
     assert found.startswith(b"HTTP/1.1 413 ")
     assert b"Connection: close" in found
-    assert [each.status for each in account.emulator.history()] == [413]
+    assert [each.status for each in account.emulator.read_history()] == [413]
 
 
 def test_a_client_that_goes_away_within_its_body_has_sent_no_request(account: EmulatedAccount) -> None:
@@ -184,4 +184,4 @@ def test_a_client_that_goes_away_within_its_body_has_sent_no_request(account: Em
         sock.sendall(POST[:-5])
         sock.shutdown(socket.SHUT_WR)
         assert received(sock) == (b"", False)
-    assert account.emulator.history() == []
+    assert account.emulator.read_history() == []

@@ -10,31 +10,31 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import KEY, SECRET, Fivetran, fivetran
+from cli_harness import KEY, SECRET, EmulatedFivetran, serve_fivetran
 from swift_clocks import HastyClock, SwiftClock
 
 from reconciler.api.client import Client
-from reconciler.api.courier import Courier
 from reconciler.api.errors import (
     ApiError,
+    InvalidResponseError,
     NotFound,
     RateLimited,
     Redirected,
-    TimedOut,
-    Unintelligible,
+    Timeout,
     Unreachable,
 )
-from reconciler.api.limiter import PAID, Budget
-from reconciler.api.retry import PATIENT, Persistence
-from reconciler.api.transport import Deadlines, Request, Transport
+from reconciler.api.limiter import PAID_ACCOUNT, Budget
+from reconciler.api.retry import DEFAULT, RetryPolicy
+from reconciler.api.retrying import RetryingSender
+from reconciler.api.transport import Request, Timeouts, Transport
 from reconciler.emulator.app import create_app
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.emulator.quota import PROFILES, Profile
-from reconciler.emulator.serve import serving
+from reconciler.emulator.quota import PROFILES, QuotaProfile
+from reconciler.emulator.serve import serve_in_thread
 from reconciler.model.value import Secret
 
-SHORT = Deadlines(connect=5, read=5, total=0.25, setup_tests=0.25)
-TWICE = Persistence(attempts=2)
+SHORT = Timeouts(connect=5, read=5, total=0.25, setup_tests=0.25)
+TWICE = RetryPolicy(max_attempts=2)
 GET, POST = Request("GET", "/groups"), Request("POST", "/groups", body={"name": "n"})
 THREADS = 8
 
@@ -44,25 +44,27 @@ def courier(
     url: str,
     clock: SwiftClock | None = None,
     *,
-    budget: Budget = PAID,
-    persistence: Persistence = PATIENT,
+    budget: Budget = PAID_ACCOUNT,
+    persistence: RetryPolicy = DEFAULT,
     **options: Any,
-) -> Iterator[Courier]:
+) -> Iterator[RetryingSender]:
     """A courier with the credentials of the tests; waits take no time."""
     clock = clock or HastyClock()
     credentials = (Secret(KEY), Secret(SECRET))
     with Transport(url, credentials, clock=clock, environ={}, **options) as line:
-        yield Courier(line, clock, cancelled=threading.Event(), budget=budget, persistence=persistence)
+        yield RetryingSender(
+            line, clock, cancelled=threading.Event(), budget=budget, retry_policy=persistence
+        )
 
 
 @contextmanager
-def faulty(*faults: str) -> Iterator[Fivetran]:
-    with fivetran() as server:
+def faulty(*faults: str) -> Iterator[EmulatedFivetran]:
+    with serve_fivetran() as server:
         server.app.faults.add(*map(parse_fault, faults))
         yield server
 
 
-def failure(line: Courier, request: Request) -> ApiError:
+def failure(line: RetryingSender, request: Request) -> ApiError:
     with pytest.raises(ApiError) as caught:
         line.send(request)
     return caught.value
@@ -87,8 +89,8 @@ def in_threads(work: Callable[[int], None]) -> None:
     assert problems == []
 
 
-def statuses(server: Fivetran) -> Counter[tuple[str, int | None]]:
-    return Counter((each.method, each.status) for each in server.app.history())
+def statuses(server: EmulatedFivetran) -> Counter[tuple[str, int | None]]:
+    return Counter((each.method, each.status) for each in server.app.read_history())
 
 
 @pytest.mark.parametrize("form", ["retry-after=7", "retry-after=soon", "retry-after=-1", "body=html", ""])
@@ -98,7 +100,7 @@ def test_a_flood_of_429s_over_eight_threads_loses_nothing_and_makes_nothing_twic
         in_threads(lambda number: [client.create_group(f"g_{number}_{n}") for n in range(5)] and None)
         # Every third one of 59 is refused.
         assert statuses(server) == {("POST", 201): 40, ("POST", 429): 19}
-        assert line.repeated == 19
+        assert line.retry_count == 19
         names = [group["name"] for group in server.get("/groups?limit=1000")["items"]]
         assert sorted(names) == sorted(f"g_{number}_{n}" for number in range(THREADS) for n in range(5))
 
@@ -106,11 +108,11 @@ def test_a_flood_of_429s_over_eight_threads_loses_nothing_and_makes_nothing_twic
 def test_a_flood_that_never_ends_ends_every_call_in_rate_limited() -> None:
     with faulty("* * status 429") as server:
         clock = HastyClock()
-        with courier(server.url, clock, persistence=Persistence(total=60)) as line:
+        with courier(server.url, clock, persistence=RetryPolicy(max_seconds=60)) as line:
             errors: list[ApiError] = []
             in_threads(lambda number: errors.append(failure(line, POST)))
             assert {type(error) for error in errors} == {RateLimited}
-            assert not any(error.may_have_taken_effect for error in errors)
+            assert not any(error.is_ambiguous for error in errors)
             # 0.5 + 1 + 2 + 4 + 8 + 16 seconds, and 30 more would be too long: no more than seven each.
             assert THREADS <= len(server.calls) <= THREADS * 7
             assert len(server.calls) == line.requests_sent
@@ -124,24 +126,24 @@ def test_a_pause_of_an_hour_stops_everybody_after_the_calls_that_were_under_way(
 
 def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
     clock = SwiftClock()
-    app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=Profile(hourly=20))
+    app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=QuotaProfile(hourly=20))
     with (
-        serving(app) as url,
+        serve_in_thread(app) as url,
         courier(url, clock, budget=Budget(requests_per_hour=20)) as line,
     ):
         for _ in range(45):
             line.send(GET)
-        assert line.limiter.remaining_requests() == 15
-        assert [each.status for each in app.history()] == [200] * 45
+        assert line.limiter.count_remaining_requests() == 15
+        assert [each.status for each in app.read_history()] == [200] * 45
     assert clock.seconds == 2 * 3600
     app.close()
 
 
 def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
     clock = SwiftClock()
-    quota = Profile(hourly=500, limits=PROFILES["trial"].limits)
+    quota = QuotaProfile(hourly=500, limits=PROFILES["trial"].limits)
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=quota)
-    with serving(app) as url, courier(url, clock) as line:
+    with serve_in_thread(app) as url, courier(url, clock) as line:
         client = Client(line)
         id = client.create_group("a").id
         client.create_destination(
@@ -150,7 +152,7 @@ def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
         )
         for _ in range(26):  # twenty-five a minute
             client.test_destination(id)
-        assert [each.status for each in app.history()].count(429) == 1
+        assert [each.status for each in app.read_history()].count(429) == 1
         assert 60 <= clock.seconds < 70
     app.close()
 
@@ -159,18 +161,18 @@ def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
 def test_an_answer_that_drips_beyond_the_deadline_makes_one_post_or_two_gets(phase: str) -> None:
     with faulty(f"* * {phase} drip 20") as server:
         began = time.monotonic()
-        with courier(server.url, persistence=TWICE, deadlines=SHORT) as line:
+        with courier(server.url, persistence=TWICE, timeouts=SHORT) as line:
             error = failure(line, POST)
-            assert isinstance(error, TimedOut)
-            assert error.may_have_taken_effect
-            assert isinstance(failure(line, GET), TimedOut)
+            assert isinstance(error, Timeout)
+            assert error.is_ambiguous
+            assert isinstance(failure(line, GET), Timeout)
         assert server.calls == ["POST /v1/groups", "GET /v1/groups", "GET /v1/groups"]
         assert time.monotonic() - began < 5
 
 
 def test_an_answer_that_hangs_makes_one_post() -> None:
-    with faulty("POST * hang 30") as server, courier(server.url, deadlines=SHORT) as line:
-        assert isinstance(failure(line, POST), TimedOut)
+    with faulty("POST * hang 30") as server, courier(server.url, timeouts=SHORT) as line:
+        assert isinstance(failure(line, POST), Timeout)
         assert server.calls == ["POST /v1/groups"]
 
 
@@ -188,7 +190,7 @@ def test_connections_that_are_cut_before_anything_is_read_leave_a_post_in_doubt_
         assert server.calls == []
         assert isinstance(error, Unreachable)
         # Who is faster is chance: the reset, or the request. One that did not leave is tried again.
-        assert error.may_have_taken_effect == (line.requests_sent == 1)
+        assert error.is_ambiguous == (line.requests_sent == 1)
         assert line.requests_sent <= 1
 
 
@@ -199,7 +201,7 @@ def test_a_deletion_whose_answer_is_lost_is_carried_out_once_and_then_finds_noth
         with pytest.raises(NotFound):
             client.delete_group(id)
         assert server.writes == ["POST /v1/groups", f"DELETE /v1/groups/{id}", f"DELETE /v1/groups/{id}"]
-        assert sum(len(each.effects) for each in server.app.history()) == 2
+        assert sum(len(each.effects) for each in server.app.read_history()) == 2
 
 
 def test_a_change_whose_answer_is_lost_is_sent_again_and_in_effect() -> None:
@@ -215,18 +217,18 @@ def test_a_change_whose_answer_is_lost_is_sent_again_and_in_effect() -> None:
 def test_a_gzip_bomb_is_not_unpacked_and_makes_one_post_or_few_gets(method: str) -> None:
     request, times = {"POST": (POST, 1), "GET": (GET, 2)}[method]
     with faulty(f"{method} * gzip-bomb 50") as server:
-        with courier(server.url, persistence=TWICE, largest_answer=1024 * 1024) as line:
+        with courier(server.url, persistence=TWICE, max_response_bytes=1024 * 1024) as line:
             error = failure(line, request)
         assert server.calls == [f"{method} /v1/groups"] * times
-    assert isinstance(error, Unintelligible)
+    assert isinstance(error, InvalidResponseError)
     assert error.message == "the answer is too large"
-    assert error.may_have_taken_effect == (method == "POST")
+    assert error.is_ambiguous == (method == "POST")
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda each: each.method)
 def test_a_redirect_is_one_request_and_nobody_goes_there(request_: Request, status: int) -> None:
-    with fivetran() as elsewhere:
+    with serve_fivetran() as elsewhere:
         fault = f"* * redirect {status} to={elsewhere.url}/groups"
         with faulty(fault) as server, courier(server.url) as line:
             assert isinstance(failure(line, request_), Redirected)

@@ -17,7 +17,7 @@ def _emails(account: EmulatedAccount, path: str) -> list[str]:
 
 
 def test_whoever_makes_a_group_is_a_member_of_it(account: EmulatedAccount) -> None:
-    answer = account.get(f"/v1/groups/{account.group()}/users")
+    answer = account.get(f"/v1/groups/{account.create_group()}/users")
     assert (answer.status, answer.json["message"]) == (200, "Group users retrieved successfully")
     (member,) = answer.data["items"]
     assert member["id"] == account.get("/v1/account/info").data["user_id"]
@@ -26,7 +26,7 @@ def test_whoever_makes_a_group_is_a_member_of_it(account: EmulatedAccount) -> No
 
 
 def test_a_user_is_added_by_email_and_removed_by_id(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group()}/users"
+    path = f"/v1/groups/{account.create_group()}/users"
     user = account.dashboard.add_user("Ada@acme.example")
     added = account.post(path, {"email": "ADA@acme.example", "role": REVIEWER})
     assert (added.status, added.json) == (
@@ -45,7 +45,7 @@ def test_a_user_is_added_by_email_and_removed_by_id(account: EmulatedAccount) ->
 
 
 def test_adding_a_member_again_changes_the_role(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group()}/users"
+    path = f"/v1/groups/{account.create_group()}/users"
     account.dashboard.add_user("ada@acme.example")
     for role in (REVIEWER, "Destination Administrator"):
         account.post(path, {"email": "ada@acme.example", "role": role})
@@ -53,7 +53,7 @@ def test_adding_a_member_again_changes_the_role(account: EmulatedAccount) -> Non
 
 
 def test_members_can_be_picked_by_activity(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group()}/users"
+    path = f"/v1/groups/{account.create_group()}/users"
     account.dashboard.add_user("gone@acme.example", active=False)
     account.post(path, {"email": "gone@acme.example", "role": REVIEWER})
     assert _emails(account, f"{path}?active=false") == ["gone@acme.example"]
@@ -63,7 +63,7 @@ def test_members_can_be_picked_by_activity(account: EmulatedAccount) -> None:
 
 
 def test_members_come_in_pages(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group()}/users"
+    path = f"/v1/groups/{account.create_group()}/users"
     for number in range(4):
         account.dashboard.add_user(f"u{number}@acme.example")
         account.post(path, {"email": f"u{number}@acme.example", "role": REVIEWER})
@@ -80,7 +80,7 @@ def test_a_missing_group_has_nothing_to_show(account: EmulatedAccount, tail: str
 
 
 def test_users_that_are_not_there_are_not_found(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group()}/users"
+    path = f"/v1/groups/{account.create_group()}/users"
     body = {"email": "nobody@acme.example", "role": REVIEWER}
     assert account.post(path, body).error == (404, "NotFound_User")
     assert account.post("/v1/groups/no_such/users", body).error == (404, "NotFound_Group")
@@ -91,7 +91,7 @@ def test_users_that_are_not_there_are_not_found(account: EmulatedAccount) -> Non
 @pytest.mark.parametrize("missing", ["email", "role"])
 def test_email_and_role_are_required(account: EmulatedAccount, missing: str) -> None:
     body = {"email": "ada@acme.example", "role": REVIEWER}
-    answer = account.post(f"/v1/groups/{account.group()}/users", {**body, missing: None})
+    answer = account.post(f"/v1/groups/{account.create_group()}/users", {**body, missing: None})
     assert answer.error == (400, "InvalidInput")
     assert answer.json["message"] == f"Field '{missing}' is required"
 
@@ -108,7 +108,7 @@ def test_a_new_group_under_an_old_id_has_no_old_members(account: EmulatedAccount
 @pytest.mark.parametrize(("switch", "ending"), [("newline", "\n"), ("bare", "")])
 def test_the_public_key_is_a_real_one(account_with: Make, switch: str, ending: str) -> None:
     account = account_with(public_key_ending=switch)
-    group = account.group()
+    group = account.create_group()
     answer = account.get(f"/v1/groups/{group}/public-key")
     assert answer.json["message"] == "Group SSH public key retrieved successfully"
     key = answer.data["public_key"]
@@ -117,13 +117,13 @@ def test_the_public_key_is_a_real_one(account_with: Make, switch: str, ending: s
     assert base64.b64decode(blob, validate=True).startswith(b"\x00\x00\x00\x07ssh-rsa")
     assert key[len(key.rstrip("\n")) :] == ending
     assert key == account.get(f"/v1/groups/{group}/public-key").data["public_key"]
-    assert key != account.get(f"/v1/groups/{account.group()}/public-key").data["public_key"]
+    assert key != account.get(f"/v1/groups/{account.create_group()}/public-key").data["public_key"]
 
 
 def test_tunnels_of_a_destination_show_the_key_of_its_group(account_with: Make) -> None:
     account = account_with(public_key_ending="bare")
     config = {"host": "db", "connection_type": "SshTunnel"}
-    identifier = account.created("postgres_warehouse", config)
+    identifier = account.must_create("postgres_warehouse", config)
     shown = account.get(f"/v1/destinations/{identifier}").data["config"]["public_key"]
     assert shown == account.get(f"/v1/groups/{identifier}/public-key").data["public_key"]
 
@@ -136,6 +136,6 @@ def test_the_service_account_follows_the_id(account: EmulatedAccount) -> None:
 
 
 def test_members_do_not_keep_a_group_from_being_deleted(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.delete(f"/v1/destinations/{identifier}")
     assert account.delete(f"/v1/groups/{identifier}").status == 200

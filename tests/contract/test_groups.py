@@ -26,9 +26,9 @@ def test_a_group_is_made_from_a_name(account: EmulatedAccount) -> None:
 
 def test_ids_are_made_by_the_server_and_depend_on_the_seed_only() -> None:
     first, second = EmulatedAccount(), EmulatedAccount()
-    ids = [first.group(str(number)) for number in range(50)]
+    ids = [first.create_group(str(number)) for number in range(50)]
     assert len(set(ids)) == 50
-    assert [second.group(str(number)) for number in range(50)] == ids
+    assert [second.create_group(str(number)) for number in range(50)] == ids
 
 
 def test_reading_a_group(account: EmulatedAccount) -> None:
@@ -38,7 +38,7 @@ def test_reading_a_group(account: EmulatedAccount) -> None:
 
 
 def test_listing_groups_oldest_first(account: EmulatedAccount) -> None:
-    ids = [account.group(name) for name in ("zebra", "ant", "mule")]
+    ids = [account.create_group(name) for name in ("zebra", "ant", "mule")]
     answer = account.get("/v1/groups")
     assert answer.json["message"] == "Groups retrieved successfully"
     assert [group["id"] for group in answer.data["items"]] == ids
@@ -56,12 +56,12 @@ def test_a_rename_keeps_id_and_creation_time(account: EmulatedAccount) -> None:
 
 
 def test_a_patch_without_a_name_changes_nothing(account: EmulatedAccount) -> None:
-    identifier = account.group("Same")
+    identifier = account.create_group("Same")
     assert account.patch(f"/v1/groups/{identifier}", {"color": "red"}).data["name"] == "Same"
 
 
 def test_deleting_a_group_answers_without_data(account: EmulatedAccount) -> None:
-    identifier = account.group()
+    identifier = account.create_group()
     answer = account.delete(f"/v1/groups/{identifier}")
     assert answer.status == 200
     assert answer.json == {"code": "Success", "message": f"Group with id '{identifier}' has been deleted"}
@@ -73,7 +73,7 @@ def test_deleting_a_group_answers_without_data(account: EmulatedAccount) -> None
     ("method", "suffix"), [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/connections")]
 )
 def test_a_missing_group_is_404_with_its_own_code(account: EmulatedAccount, method: str, suffix: str) -> None:
-    answer = account.call(method, f"/v1/groups/no_such{suffix}", {"name": "x"})
+    answer = account.send(method, f"/v1/groups/no_such{suffix}", {"name": "x"})
     assert answer.error == (404, "NotFound_Group")
     assert answer.json["message"] == "Cannot find entity 'Group' with id 'no_such'"
     assert "data" not in answer.json
@@ -88,7 +88,10 @@ def test_a_new_group_needs_a_name(account: EmulatedAccount, body: dict[str, obje
 @pytest.mark.parametrize("name", [7, True, ["a"], {"a": 1}])
 def test_a_name_is_text(account: EmulatedAccount, name: object) -> None:
     assert account.post("/v1/groups", {"name": name}).error == (400, "InvalidInput")
-    assert account.patch(f"/v1/groups/{account.group()}", {"name": name}).error == (400, "InvalidInput")
+    assert account.patch(f"/v1/groups/{account.create_group()}", {"name": name}).error == (
+        400,
+        "InvalidInput",
+    )
 
 
 def test_names_may_be_anything_by_default(account_with: Make) -> None:
@@ -102,7 +105,7 @@ def test_names_may_be_anything_by_default(account_with: Make) -> None:
 def test_names_may_be_held_to_identifiers(account_with: Make, name: str, status: int) -> None:
     account = account_with(group_names="identifier")
     assert account.post("/v1/groups", {"name": name}).status == status
-    renamed = account.patch(f"/v1/groups/{account.group('other')}", {"name": name})
+    renamed = account.patch(f"/v1/groups/{account.create_group('other')}", {"name": name})
     assert renamed.status == (200 if status == 201 else 400)
 
 
@@ -111,7 +114,7 @@ def test_names_may_be_held_to_identifiers(account_with: Make, name: str, status:
 )
 def test_a_name_may_have_to_be_unique(account_with: Make, switch: str, error: tuple[int, str]) -> None:
     account = account_with(duplicate_group_name=switch)
-    taken, other = account.group("taken"), account.group("other")
+    taken, other = account.create_group("taken"), account.create_group("other")
     assert account.post("/v1/groups", {"name": "taken"}).error == error
     assert "already exists" in account.post("/v1/groups", {"name": "taken"}).json["message"]
     assert account.patch(f"/v1/groups/{other}", {"name": "taken"}).error == error
@@ -120,32 +123,32 @@ def test_a_name_may_have_to_be_unique(account_with: Make, switch: str, error: tu
 
 
 def test_two_groups_may_share_a_name_by_default(account: EmulatedAccount) -> None:
-    assert account.group("same") != account.group("same")
+    assert account.create_group("same") != account.create_group("same")
 
 
 def test_a_group_with_connections_stays(account: EmulatedAccount) -> None:
-    identifier = account.group()
+    identifier = account.create_group()
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     assert account.delete(f"/v1/groups/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/groups/{identifier}").status == 200
 
 
 def test_a_group_with_its_destination_stays_by_default(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.delete(f"/v1/groups/{identifier}").error == (409, "Conflict")
     assert account.get(f"/v1/destinations/{identifier}").status == 200
 
 
 def test_a_group_may_take_its_destination_along(account_with: Make) -> None:
     account = account_with(group_with_destination="deleted")
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.delete(f"/v1/groups/{identifier}").status == 200
     assert account.get(f"/v1/destinations/{identifier}").error == (404, "NotFound_Destination")
 
 
 @pytest.mark.parametrize("path", ["connections", "connectors"])
 def test_listing_the_connections_of_a_group(account: EmulatedAccount, path: str) -> None:
-    mine, other = account.group("mine"), account.group("other")
+    mine, other = account.create_group("mine"), account.create_group("other")
     first = account.dashboard.add_connection(mine, "salesforce", "crm")
     second = account.dashboard.add_connection(mine, "postgres", "shop")
     account.dashboard.add_connection(other, "postgres", "crm")
@@ -167,7 +170,7 @@ def test_listing_the_connections_of_a_group(account: EmulatedAccount, path: str)
 
 
 def test_connections_are_filtered_by_schema(account: EmulatedAccount) -> None:
-    identifier = account.group()
+    identifier = account.create_group()
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     shop = account.dashboard.add_connection(identifier, "postgres", "shop")
     answer = account.get(f"/v1/groups/{identifier}/connections?schema=shop")

@@ -14,7 +14,7 @@ AGENTS = "/v1/hybrid-deployment-agents"
 
 def _body(account: EmulatedAccount, **changes: Any) -> dict[str, Any]:
     body = {
-        "group_id": account.group(),
+        "group_id": account.create_group(),
         "display_name": "on site",
         "env_type": "DOCKER",
         "accept_terms": True,
@@ -66,7 +66,7 @@ def test_a_deleted_agent_is_gone(account: EmulatedAccount) -> None:
 
 
 def test_agents_can_be_listed_by_group(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     here, elsewhere = _agent(account, group_id=group), _agent(account)
     assert [each["id"] for each in account.get(f"{AGENTS}?groupId={group}").data["items"]] == [here]
     assert [each["id"] for each in account.get(AGENTS).data["items"]] == [here, elsewhere]
@@ -74,7 +74,7 @@ def test_agents_can_be_listed_by_group(account: EmulatedAccount) -> None:
 
 def test_usage_names_whoever_refers_to_the_agent(account: EmulatedAccount) -> None:
     agent = _agent(account)
-    destination = account.created("snowflake", SNOWFLAKE, hybrid_deployment_agent_id=agent)
+    destination = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id=agent)
     connection = account.dashboard.add_connection(
         destination, "postgres", "shop", hybrid_deployment_agent_id=agent
     )
@@ -109,7 +109,7 @@ def test_the_group_of_an_agent_must_exist(account: EmulatedAccount) -> None:
 
 
 def test_agents_go_with_their_group(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     agent = _agent(account, group_id=group)
     account.delete(f"/v1/groups/{group}")
     assert account.get(f"{AGENTS}/{agent}").status == 404

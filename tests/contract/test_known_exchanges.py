@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from emulated_account import EmulatedAccount
+from json_matchers import PartialObject, find_differences
 from known_endpoints import CERTIFICATE, FINGERPRINT
-from likeness import AtLeast, differences
 
 from reconciler.emulator.quota import parse_quota
 from reconciler.emulator.setup_tests import SetupTest
@@ -31,7 +31,7 @@ SNOWFLAKE = {
     "user": "loader",
     "password": "canary",
 }
-SNOWFLAKE_READ = AtLeast(
+SNOWFLAKE_READ = PartialObject(
     {
         "host": "acme.snowflakecomputing.com",
         "port": "443",  # a number in the documentation, text from the live API
@@ -51,8 +51,8 @@ def exchanged(
     account: EmulatedAccount, method: str, path: str, body: Any = None, *, status: int, like: Any
 ) -> dict[str, Any]:
     """Send a request and compare its answer with a sketch of the envelope. The answer."""
-    answer = account.call(method, path, body)
-    assert (answer.status, differences(like, answer.json)) == (status, []), answer
+    answer = account.send(method, path, body)
+    assert (answer.status, find_differences(like, answer.json)) == (status, []), answer
     assert "canary" not in str(answer.json)
     document: dict[str, Any] = answer.json
     return document
@@ -60,7 +60,12 @@ def exchanged(
 
 def new(account: EmulatedAccount, service: str, **fields: Any) -> dict[str, Any]:
     """The body of a new destination in a new group."""
-    return {"group_id": account.group("Warehouse"), "service": service, "time_zone_offset": "0", **fields}
+    return {
+        "group_id": account.create_group("Warehouse"),
+        "service": service,
+        "time_zone_offset": "0",
+        **fields,
+    }
 
 
 def test_account_info(account: EmulatedAccount) -> None:
@@ -84,24 +89,24 @@ def test_group_create(account: EmulatedAccount) -> None:
 
 def test_group_details(account: EmulatedAccount) -> None:
     like = {"code": "Success", "message": str, "data": group("Staging")}
-    exchanged(account, "GET", f"/v1/groups/{account.group('Staging')}", status=200, like=like)
+    exchanged(account, "GET", f"/v1/groups/{account.create_group('Staging')}", status=200, like=like)
 
 
 def test_group_update(account: EmulatedAccount) -> None:
-    path = f"/v1/groups/{account.group('Old_Name')}"
+    path = f"/v1/groups/{account.create_group('Old_Name')}"
     like = {"code": "Success", "message": "Group has been updated", "data": group("New_Name")}
     exchanged(account, "PATCH", path, {"name": "New_Name"}, status=200, like=like)
 
 
 def test_group_delete(account: EmulatedAccount) -> None:
-    identifier = account.group()
+    identifier = account.create_group()
     like = {"code": "Success", "message": f"Group with id '{identifier}' has been deleted"}
     exchanged(account, "DELETE", f"/v1/groups/{identifier}", status=200, like=like)
 
 
 def test_group_list(account: EmulatedAccount) -> None:
     for name in ("Staging", "Production", "Sandbox"):
-        account.group(name)
+        account.create_group(name)
     data = {"items": [group("Staging"), group("Production")], "next_cursor": "eyJza2lwIjoyfQ"}  # {"skip":2}
     like = {"code": "Success", "message": str, "data": data}
     exchanged(account, "GET", "/v1/groups?limit=2", status=200, like=like)
@@ -110,10 +115,10 @@ def test_group_list(account: EmulatedAccount) -> None:
 
 
 def test_group_connections(account: EmulatedAccount) -> None:
-    identifier = account.group()
+    identifier = account.create_group()
     for schema in ("crm", "shop"):
         account.dashboard.add_connection(identifier, "salesforce", schema)
-    connection = AtLeast(
+    connection = PartialObject(
         {
             "id": TWO_WORDS,
             "group_id": identifier,
@@ -125,7 +130,7 @@ def test_group_connections(account: EmulatedAccount) -> None:
             "succeeded_at": None,  # times in the sample, which is of a connection that has run
             "failed_at": None,
             "sync_frequency": int,
-            "status": AtLeast(
+            "status": PartialObject(
                 {
                     "setup_state": str,
                     "sync_state": str,
@@ -147,7 +152,7 @@ def test_group_connections(account: EmulatedAccount) -> None:
 
 def test_destination_create_snowflake(account: EmulatedAccount) -> None:
     body = new(account, "snowflake", region="GCP_US_EAST4", config=SNOWFLAKE) | {"time_zone_offset": "-5"}
-    data = AtLeast(
+    data = PartialObject(
         {
             "id": body["group_id"],
             "group_id": body["group_id"],
@@ -174,14 +179,14 @@ def test_destination_create_adls(account: EmulatedAccount) -> None:
         "snapshot_retention_period": "ONE_WEEK",
     }
     body = new(account, "adls", region="US", config=config)
-    data = AtLeast(
+    data = PartialObject(
         {
             "id": body["group_id"],
             "service": "adls",
             "region": "GCP_US_EAST4",  # what the old name means
             "setup_status": "connected",
             "setup_tests": list,
-            "config": AtLeast({**config, "secret_value": "******", "connection_type": "Directly"}),
+            "config": PartialObject({**config, "secret_value": "******", "connection_type": "Directly"}),
         }
     )
     like = {"code": "Success", "message": "Destination has been created", "data": data}
@@ -209,7 +214,7 @@ def test_destination_create_postgres_rds(account: EmulatedAccount) -> None:
         "setup_status": "incomplete",
         "daylight_saving_time_enabled": True,
         "networking_method": "Directly",
-        "config": AtLeast({**config, "port": "5432", "password": "******"}),
+        "config": PartialObject({**config, "port": "5432", "password": "******"}),
     }
     like = {"code": "Success", "message": "Destination has been created", "data": data}
     exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
@@ -219,14 +224,14 @@ def test_destination_create_big_query(account_with: Make) -> None:
     account = account_with(unset_config="null", renamed_fields="both")
     config = {"project_id": "acme", "support_json_type": True, "data_set_location": "US"}
     body = new(account, "big_query", daylight_saving_time_enabled=True, config=config)
-    data = AtLeast(
+    data = PartialObject(
         {
             "id": body["group_id"],
             "service": "big_query",
             "region": "GCP_US_EAST4",
             "setup_status": "connected",
             "daylight_saving_time_enabled": True,
-            "config": AtLeast({**config, "bucket": None}),
+            "config": PartialObject({**config, "bucket": None}),
         }
     )
     like = {"code": "Success", "message": "Destination has been created", "data": data}
@@ -239,13 +244,13 @@ def test_destination_create_with_failing_setup_tests(account: EmulatedAccount) -
     body = new(account, "snowflake", config=SNOWFLAKE)
     failed = [{"title": each, "status": "FAILED", "message": f"{each} error"} for each in titles]
     # The sample shows the password in clear, which only a mock does.
-    data = AtLeast({"setup_status": "incomplete", "setup_tests": failed, "config": SNOWFLAKE_READ})
+    data = PartialObject({"setup_status": "incomplete", "setup_tests": failed, "config": SNOWFLAKE_READ})
     like = {"code": "Success", "message": "Destination has been created", "data": data}
     exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
 
 
 def test_destination_details_snowflake(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, run_setup_tests=True, time_zone_offset="-5")
+    identifier = account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True, time_zone_offset="-5")
     data = {
         "id": identifier,
         "group_id": identifier,
@@ -271,17 +276,17 @@ def test_destination_details_managed_data_lake(account_with: Make) -> None:
         "region": "us-east-1",
     }
     sent = {**config, "connection_type": "PrivateLink"}
-    identifier = account.created("managed_data_lake", sent, run_setup_tests=True, region="AWS_US_EAST_1")
+    identifier = account.must_create("managed_data_lake", sent, run_setup_tests=True, region="AWS_US_EAST_1")
     unset = ("private_link_id", "proxy_agent_id")
     catalogue = {"polarisServerEndpoint": str, "polarisCatalog": identifier, "clientId": str}
-    data = AtLeast(
+    data = PartialObject(
         {
             "id": identifier,
             "service": "managed_data_lake",
             "region": "AWS_US_EAST_1",
             "networking_method": "Directly",
             **dict.fromkeys(unset),
-            "config": AtLeast(
+            "config": PartialObject(
                 {
                     **config,
                     "connection_type": "PRIVATE_LINK",
@@ -304,7 +309,7 @@ def test_destination_details_managed_data_lake(account_with: Make) -> None:
 
 def test_destination_list(account: EmulatedAccount) -> None:
     links = {name: f"{name}_1" for name in ("private_link_id", "proxy_agent_id")}
-    linked = account.created(
+    linked = account.must_create(
         "snowflake",
         SNOWFLAKE,
         run_setup_tests=True,
@@ -312,7 +317,7 @@ def test_destination_list(account: EmulatedAccount) -> None:
         daylight_saving_time_enabled=True,
         **links,
     )
-    account.created("snowflake", SNOWFLAKE)
+    account.must_create("snowflake", SNOWFLAKE)
     item = {
         "id": linked,
         "group_id": linked,
@@ -329,17 +334,17 @@ def test_destination_list(account: EmulatedAccount) -> None:
 
 
 def test_destination_update_snowflake(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     config = {**SNOWFLAKE, "port": 1433}
     body = {"region": "GCP_AUSTRALIA_SOUTHEAST1", "time_zone_offset": "+10", "config": config}
-    data = AtLeast(
+    data = PartialObject(
         {
             "id": identifier,
             "region": "GCP_AUSTRALIA_SOUTHEAST1",
             "time_zone_offset": "+10",
             "setup_status": "connected",
             "setup_tests": HEALTHY,
-            "config": AtLeast({**SNOWFLAKE_READ, "port": "1433"}),
+            "config": PartialObject({**SNOWFLAKE_READ, "port": "1433"}),
         }
     )
     like = {"code": "Success", "message": "Destination has been updated", "data": data}
@@ -347,7 +352,7 @@ def test_destination_update_snowflake(account: EmulatedAccount) -> None:
 
 
 def test_destination_delete(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     like = {"code": "Success", "message": f"Destination with id '{identifier}' has been deleted"}
     exchanged(account, "DELETE", f"/v1/destinations/{identifier}", status=200, like=like)
 
@@ -373,7 +378,7 @@ FINGERPRINT_READ = {"id": CURSOR, **FINGERPRINT, "validated_date": TIME, "valida
     [("certificate", CERTIFICATE, CERTIFICATE_READ), ("fingerprint", FINGERPRINT, FINGERPRINT_READ)],
 )
 def test_approve_and_list(account: EmulatedAccount, kind: str, sent: dict[str, str], read: Any) -> None:
-    path = f"/v1/destinations/{account.created('postgres_warehouse', {})}/{kind}s"
+    path = f"/v1/destinations/{account.must_create('postgres_warehouse', {})}/{kind}s"
     approved = re.compile(rf"The {kind} has been approved\.?")  # seen with and without its full stop
     like = {"code": "Success", "message": approved, "data": read}
     made = exchanged(account, "POST", path, sent, status=201, like=like)["data"]
@@ -420,11 +425,11 @@ def approved_in_the_end(
     """Create a destination with a test that is pending, approve what its details show, test again. The
     pending test."""
     body = new(account, "postgres_warehouse", **fields)
-    data = AtLeast({"setup_status": "incomplete", "setup_tests": list})
+    data = PartialObject({"setup_status": "incomplete", "setup_tests": list})
     like = {"code": "Success", "message": "Destination has been created", "data": data}
     answer = exchanged(account, "POST", "/v1/destinations", body, status=201, like=like)
     [failed] = [each for each in answer["data"]["setup_tests"] if "details" in each]
-    assert differences(pending, failed) == []
+    assert find_differences(pending, failed) == []
     path = f"/v1/destinations/{body['group_id']}"
     shown = failed["details"]
     for each in shown if isinstance(shown, list) else [shown]:
@@ -459,7 +464,7 @@ def test_error_400(account: EmulatedAccount, left_out: str, changed: dict[str, A
 
 
 def test_error_401(account: EmulatedAccount) -> None:
-    answer = account.call("GET", "/v1/groups", headers={"Authorization": "Basic ?"})
+    answer = account.send("GET", "/v1/groups", headers={"Authorization": "Basic ?"})
     assert (answer.status, set(answer.json)) == (401, {"code", "message"})
 
 
@@ -470,7 +475,7 @@ def test_error_404(account: EmulatedAccount, kind: str) -> None:
 
 
 def test_error_409(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.add_connection(identifier, "salesforce", "crm")
     like = {"code": "Conflict", "message": str}
     exchanged(account, "DELETE", f"/v1/destinations/{identifier}", status=409, like=like)
@@ -478,10 +483,10 @@ def test_error_409(account: EmulatedAccount) -> None:
 
 def test_error_429(account_with: Make) -> None:
     account = account_with(app={"quota": parse_quota("off,destination=1")})
-    account.created("snowflake", SNOWFLAKE)
-    answer = account.create("snowflake", SNOWFLAKE)
+    account.must_create("snowflake", SNOWFLAKE)
+    answer = account.create_destination("snowflake", SNOWFLAKE)
     like = {"code": "TooManyRequests", "message": str}
-    assert (answer.status, differences(like, answer.json)) == (429, [])
+    assert (answer.status, find_differences(like, answer.json)) == (429, [])
     seen = {
         name: int(answer.headers[name]) for name in ("Retry-After", "X-Rate-Limit", "X-Rate-Limit-Remaining")
     }

@@ -15,9 +15,9 @@ import pytest
 from emulated_account import BASIC, JSON_TYPE, SNOWFLAKE, EmulatedAccount
 from werkzeug.test import Client
 
-from reconciler.emulator.delivery import HungUpError
+from reconciler.emulator.connection_faults import BrokenConnectionError
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.emulator.serve import serving
+from reconciler.emulator.serve import serve_in_thread
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECONDS = 6
@@ -45,17 +45,17 @@ def time() -> Time:
 def account(time: Time) -> Iterator[EmulatedAccount]:
     """An account with a group and a destination on a clock that stands still."""
     account = EmulatedAccount(app={"clock": time})
-    account.created("snowflake", SNOWFLAKE)
+    account.must_create("snowflake", SNOWFLAKE)
     yield account
-    assert account.failures() == []
+    assert account.list_failures() == []
     account.emulator.close()
 
 
 def struck(account: EmulatedAccount, fault: str, method: str, path: str, body: Any) -> int:
     """Send a request into a fault: the status of its answer, 0 where the connection breaks."""
     account.emulator.faults.add(parse_fault(fault))
-    with suppress(HungUpError):
-        return account.raw(method, path, headers={**BASIC, **JSON_TYPE}, json=body).status_code
+    with suppress(BrokenConnectionError):
+        return account.send_raw(method, path, headers={**BASIC, **JSON_TYPE}, json=body).status_code
     return 0
 
 
@@ -80,13 +80,13 @@ def test_the_answer_comes_at_once_and_the_effect_later(
     text = f"POST /v1/groups #1 {fault} effect-after={SECONDS}"
     assert struck(account, text, "POST", "/v1/groups", {"name": "late"}) == status
     time.passes(SECONDS - 1)
-    assert account.dashboard.group_ids("late") == []
+    assert account.dashboard.find_group_ids("late") == []
     assert len(account.get("/v1/groups").data["items"]) == 1
     time.passes(2)
     account.get("/v1/account/info")
     time.passes(100)
     [late] = [each for each in account.get("/v1/groups").data["items"] if each["name"] == "late"]
-    asked, came = [each for each in account.emulator.history() if each.body == {"name": "late"}]
+    asked, came = [each for each in account.emulator.read_history() if each.body == {"name": "late"}]
     assert (asked.at, asked.effects, asked.effect_of) == ("2026-03-01T12:00:00.000000Z", (), 0)
     assert (came.at, came.effect_of) == ("2026-03-01T12:00:06.000000Z", asked.sequence)
     assert late["created_at"] == came.at, "whenever somebody looks, it came at its time"
@@ -95,9 +95,9 @@ def test_the_answer_comes_at_once_and_the_effect_later(
 
 
 LOOKS: dict[str, Callable[[EmulatedAccount], Any]] = {
-    "history": lambda account: account.emulator.history(),
-    "account": lambda account: account.emulator.written_down(),
-    "dashboard": lambda account: account.emulator.dashboard.group_ids("late"),
+    "history": lambda account: account.emulator.read_history(),
+    "account": lambda account: account.emulator.dump(),
+    "dashboard": lambda account: account.emulator.dashboard.find_group_ids("late"),
     "control": lambda account: Client(account.emulator).get("/_emulator/account"),
     "request": lambda account: account.get("/v1/groups"),
 }
@@ -110,7 +110,7 @@ def test_whoever_looks_sees_what_is_due(
     struck(account, f"POST /v1/groups close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
     time.passes(SECONDS)
     look(account)
-    assert account.dashboard.group_ids("late"), "the look itself did not let it happen"
+    assert account.dashboard.find_group_ids("late"), "the look itself did not let it happen"
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "test"])
@@ -125,7 +125,7 @@ def test_every_write_can_be_late(account: EmulatedAccount, time: Time, method: s
     verb = "POST" if method == "test" else method
     assert struck(account, f"{verb} {path} status 500 effect-after={SECONDS}", verb, path, body) == 500
     time.passes(SECONDS)
-    came = account.emulator.history()[-1]
+    came = account.emulator.read_history()[-1]
     assert any(str(each).startswith(effect) for each in came.effects), came
 
 
@@ -135,7 +135,7 @@ def test_a_late_request_finds_the_account_as_it_is_by_then(account: EmulatedAcco
     account.delete(f"/v1/destinations/{id}")
     account.delete(f"/v1/groups/{id}")
     time.passes(SECONDS)
-    came = account.emulator.history()[-1]
+    came = account.emulator.read_history()[-1]
     assert (came.status, came.code, came.effects) == (404, "NotFound_Group", ())
 
 
@@ -144,7 +144,7 @@ def test_late_requests_come_in_the_order_of_their_times(account: EmulatedAccount
         account.emulator.faults.clear()
         struck(account, f"POST * close effect-after={seconds}", "POST", "/v1/groups", {"name": name})
     time.passes(60)
-    names = [each.body["name"] for each in account.emulator.history() if each.effect_of]
+    names = [each.body["name"] for each in account.emulator.read_history() if each.effect_of]
     assert names == ["first", "second", "third"]
 
 
@@ -156,7 +156,7 @@ def test_a_read_is_never_late_and_a_reset_loses_what_was_on_its_way(
     struck(account, f"POST * close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
     assert Client(account.emulator).post("/_emulator/reset").status_code == 200
     time.passes(SECONDS)
-    assert account.emulator.history() == []
+    assert account.emulator.read_history() == []
 
 
 def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, time: Time) -> None:
@@ -166,31 +166,32 @@ def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, tim
         "POST /v1/groups HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic a2V5OnNlY3JldA==\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
-    with serving(account.emulator) as url:
+    with serve_in_thread(account.emulator) as url:
         address = ("127.0.0.1", urlsplit(url).port or 0)
         with socket.create_connection(address, timeout=10) as line:
             line.sendall(head.encode() + content)
             with pytest.raises(ConnectionResetError):
                 line.recv(1)
-        assert account.emulator.dashboard.group_ids("late") == []
+        assert account.emulator.dashboard.find_group_ids("late") == []
         time.passes(SECONDS)
         threads = [
-            threading.Thread(target=account.emulator.dashboard.group_ids, args=("late",)) for _ in range(4)
+            threading.Thread(target=account.emulator.dashboard.find_group_ids, args=("late",))
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(account.emulator.dashboard.group_ids("late")) == 1
+        assert len(account.emulator.dashboard.find_group_ids("late")) == 1
 
 
 @pytest.mark.parametrize("sort", ["in process", "on a socket"])
 def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: Time, sort: str) -> None:
     def date(path: str = "/v1/groups") -> str | None:
         if sort == "in process":
-            return account.raw("GET", path, headers=BASIC).headers.get("Date")
+            return account.send_raw("GET", path, headers=BASIC).headers.get("Date")
         with (
-            serving(account.emulator) as url,
+            serve_in_thread(account.emulator) as url,
             socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10) as line,
         ):
             line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())

@@ -11,7 +11,6 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from answer_shapes import KNOWN, Known, check
 from emulated_account import BASIC, EmulatedAccount
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY
+from response_shapes import ENDPOINT_SHAPES, EndpointShape, check_response
 
 REQUESTS = 5_000
 
@@ -105,7 +105,7 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Any]] = {
 }
 COMPANIONS = [
     each
-    for each in KNOWN
+    for each in ENDPOINT_SHAPES
     if not re.fullmatch(r"/v1/(groups|destinations)(/\{id\}(/test)?)?", each.path) or each.method == "GET"
 ]
 SENSIBLE_BODIES: dict[str, dict[str, Any]] = {
@@ -146,8 +146,8 @@ class Requests(RuleBasedStateMachine):
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send one request; its answer, checked for its shape."""
         type(self).total += 1
-        answer = self.account.call(method, path, body, headers)
-        assert answer.status < 500, self.account.failures()
+        answer = self.account.send(method, path, body, headers)
+        assert answer.status < 500, self.account.list_failures()
         return answer
 
     def some_id(self, data: st.DataObject, known: dict[str, Any]) -> str:
@@ -348,7 +348,7 @@ class Requests(RuleBasedStateMachine):
     # Everything else
 
     @rule(data=st.data(), endpoint=st.sampled_from(COMPANIONS), sensible=st.booleans())
-    def call_another_endpoint(self, data: st.DataObject, endpoint: Known, sensible: bool) -> None:
+    def call_another_endpoint(self, data: st.DataObject, endpoint: EndpointShape, sensible: bool) -> None:
         pool = [*self.seen[-6:], *self.destinations] or ["no_such"]
         path = re.sub(r"\{\w+\}", lambda _: quote(data.draw(st.sampled_from(pool)), safe=""), endpoint.path)
         query = data.draw(st.sampled_from(QUERIES)) if endpoint.method == "GET" else ""
@@ -399,11 +399,11 @@ class Requests(RuleBasedStateMachine):
     def send_nonsense(self, method: str, path: list[str], headers: dict[str, str], body: bytes) -> None:
         type(self).total += 1
         target = "/" + "/".join(quote(each, safe="%.") for each in path)
-        response = self.account.raw(method, target, headers={**BASIC, **headers}, data=body)
+        response = self.account.send_raw(method, target, headers={**BASIC, **headers}, data=body)
         if method != "HEAD":
             assert response.json is not None
-            check(method, target, response.status_code, response.json)
-        assert response.status_code < 500, self.account.failures()
+            check_response(method, target, response.status_code, response.json)
+        assert response.status_code < 500, self.account.list_failures()
         assert response.status_code >= 400 or method == "GET"
 
     def teardown(self) -> None:
@@ -411,7 +411,7 @@ class Requests(RuleBasedStateMachine):
         for identifier in self.gone:
             self.must_be_unchanged(identifier)
         self.walk_the_lists(limit=3)
-        assert self.account.failures() == []
+        assert self.account.list_failures() == []
         self.account.emulator.close()
 
 

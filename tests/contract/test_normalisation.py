@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from emulated_account import BIG_QUERY, LAKE, POSTGRES, SNOWFLAKE, EmulatedAccount
 
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 
 Make = Callable[..., EmulatedAccount]
 
 
 def answered(account: EmulatedAccount, service: str, config: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    created = account.create(service, config, **fields)
+    created = account.create_destination(service, config, **fields)
     assert created.status == 201, created
     read: dict[str, Any] = account.get(f"/v1/destinations/{created.data['id']}").data["config"]
     assert read == created.data["config"]
@@ -69,12 +69,14 @@ def test_databases_answer_connection_types_as_they_were_sent(account: EmulatedAc
 
 
 def test_the_networking_method_says_nothing_about_the_connection_type(account: EmulatedAccount) -> None:
-    data = account.create("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
+    data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("Directly", "PRIVATE_LINK")
 
 
 def test_a_lake_shows_its_defaults_and_its_catalogue(account: EmulatedAccount) -> None:
-    created = account.create("managed_data_lake", {key: LAKE[key] for key in ("bucket", "region")})
+    created = account.create_destination(
+        "managed_data_lake", {key: LAKE[key] for key in ("bucket", "region")}
+    )
     config = created.data["config"]
     expected = {
         "storage_provider": "AWS",
@@ -112,7 +114,7 @@ def test_authentication_methods_have_a_default(
     ("service", "field"),
     [
         (name, field.name)
-        for name in service_names()
+        for name in load_service_names()
         for field in (load_service(name)).fields.values()  # type: ignore[union-attr]
         if field.sensitive and field.type == "string" and not field.read_only
     ],
@@ -130,9 +132,9 @@ def test_a_secret_is_masked_when_it_is_set_and_absent_when_not(
 
 
 def test_a_mask_that_is_sent_back_becomes_the_secret(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.patch(f"/v1/destinations/{identifier}", {"config": {"password": "******"}})
-    assert account.dashboard.destination(identifier).config["password"] == "******"
+    assert account.dashboard.get_destination(identifier).config["password"] == "******"
 
 
 def test_big_query_answers_its_location_under_another_name(account_with: Make) -> None:
@@ -189,18 +191,18 @@ def test_a_tunnel_shows_the_public_key_of_the_group(account: EmulatedAccount, by
 def test_read_only_fields_cannot_be_set(account: EmulatedAccount) -> None:
     config = answered(account, "big_query", {**BIG_QUERY, "location": "US"})
     assert config["location"] == "EU"
-    created = account.create("redshift", {"external_id": "mine"})
+    created = account.create_destination("redshift", {"external_id": "mine"})
     assert created.data["config"]["external_id"] == created.data["id"]
 
 
 def test_version_1_calls_the_connection_type_connection_method(account_with: Make) -> None:
     old = account_with(version=1)
     sent = {key: value for key, value in POSTGRES.items() if key != "connection_type"}
-    created = old.create("postgres_warehouse", {**sent, "connection_method": "PrivateLink"})
+    created = old.create_destination("postgres_warehouse", {**sent, "connection_method": "PrivateLink"})
     config = old.get(f"/v1/destinations/{created.data['id']}").data["config"]
     assert config["connection_method"] == "PrivateLink"
     assert "connection_type" not in config
-    new = old.call(
+    new = old.send(
         "GET", f"/v1/destinations/{created.data['id']}", headers={"Accept": "application/json;version=2"}
     )
     assert new.data["config"]["connection_type"] == "PrivateLink"

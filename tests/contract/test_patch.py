@@ -21,7 +21,7 @@ def patched(account: EmulatedAccount, identifier: str, body: dict[str, Any]) -> 
 
 
 def test_only_what_is_sent_changes(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
+    identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
     before = account.get(f"/v1/destinations/{identifier}").data
     assert patched(account, identifier, {}) == before
     after = patched(account, identifier, {"region": "GCP_AUSTRALIA_SOUTHEAST1", "time_zone_offset": "+10"})
@@ -29,28 +29,28 @@ def test_only_what_is_sent_changes(account: EmulatedAccount) -> None:
 
 
 def test_config_merges_key_by_key(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     config = patched(account, identifier, {"config": {"port": 444, "role": "LOADER_ROLE"}})["config"]
     assert config["port"] == "444"
     assert config["role"] == "LOADER_ROLE"
     assert config["host"] == SNOWFLAKE["host"]
-    assert account.dashboard.destination(identifier).config["password"] == SNOWFLAKE["password"]
+    assert account.dashboard.get_destination(identifier).config["password"] == SNOWFLAKE["password"]
 
 
 def test_a_new_secret_is_stored_and_shown_as_a_mask(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     config = patched(account, identifier, {"config": {"password": "rotated"}})["config"]
     assert config["password"] == "******"
-    assert account.dashboard.destination(identifier).config["password"] == "rotated"
+    assert account.dashboard.get_destination(identifier).config["password"] == "rotated"
 
 
 def test_null_removes_a_config_key(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", {**SNOWFLAKE, "role": "LOADER_ROLE"})
+    identifier = account.must_create("snowflake", {**SNOWFLAKE, "role": "LOADER_ROLE"})
     assert "role" not in patched(account, identifier, {"config": {"role": None}})["config"]
 
 
 def test_null_for_the_whole_config_changes_nothing(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     before = account.get(f"/v1/destinations/{identifier}").data
     assert patched(account, identifier, {"config": None}) == before
 
@@ -61,16 +61,16 @@ def test_null_for_a_field_that_cannot_be_emptied_is_refused_or_ignored(
 ) -> None:
     strict, lenient = account_with(), account_with(unclearable_null="ignored")
     refused = strict.patch(
-        f"/v1/destinations/{strict.created('snowflake', SNOWFLAKE)}", {"config": {field: None}}
+        f"/v1/destinations/{strict.must_create('snowflake', SNOWFLAKE)}", {"config": {field: None}}
     )
     assert (*refused.error, refused.json["message"]) == (400, "InvalidInput", "Invalid 'config' object")
-    identifier = lenient.created("snowflake", SNOWFLAKE)
+    identifier = lenient.must_create("snowflake", SNOWFLAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
     assert patched(lenient, identifier, {"config": {field: None}}) == before
 
 
 def test_null_on_creation_means_not_set(account: EmulatedAccount) -> None:
-    config = account.create("snowflake", {**SNOWFLAKE, "role": None, "port": None}).data["config"]
+    config = account.create_destination("snowflake", {**SNOWFLAKE, "role": None, "port": None}).data["config"]
     assert not {"role", "port"} & config.keys()
 
 
@@ -78,12 +78,12 @@ def test_null_on_creation_means_not_set(account: EmulatedAccount) -> None:
     "body", [{"time_zone_offset": "99"}, {"region": ""}, {"config": []}, {"config": {"auth": "password"}}]
 )
 def test_a_patch_is_checked_like_a_creation(account: EmulatedAccount, body: dict[str, Any]) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     assert account.patch(f"/v1/destinations/{identifier}", body).error == (400, "InvalidInput")
 
 
 def test_credentials_must_suit_the_method_in_effect(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     path = f"/v1/destinations/{identifier}"
     assert account.patch(path, {"config": {"private_key": "-----BEGIN"}}).error == (400, "InvalidInput")
     config = patched(account, identifier, {"config": {"auth": "KEY_PAIR", "private_key": "-----BEGIN"}})[
@@ -94,7 +94,7 @@ def test_credentials_must_suit_the_method_in_effect(account: EmulatedAccount) ->
 
 
 def test_unknown_fields_beside_the_config_are_ignored(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     before = account.get(f"/v1/destinations/{identifier}").data
     assert patched(account, identifier, {"colour": "red", "setup_status": "connected", "name": "x"}) == before
 
@@ -110,28 +110,28 @@ def test_unknown_fields_beside_the_config_are_ignored(account: EmulatedAccount) 
 )
 def test_an_immutable_field_is_refused_or_ignored(account_with: Make, field: str, value: str | None) -> None:
     strict, lenient = account_with(), account_with(immutable_change="ignored")
-    identifier = strict.created("managed_data_lake", LAKE)
+    identifier = strict.must_create("managed_data_lake", LAKE)
     body = {"config": {field: value, "catalog": "main"}}
     assert strict.patch(f"/v1/destinations/{identifier}", body).error == (400, "InvalidInput")
     assert "catalog" not in strict.get(f"/v1/destinations/{identifier}").data["config"]
-    identifier = lenient.created("managed_data_lake", LAKE)
+    identifier = lenient.must_create("managed_data_lake", LAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
     after = patched(lenient, identifier, body)
     assert after == {**before, "config": {**before["config"], "catalog": "main"}}
 
 
 def test_an_immutable_field_may_be_sent_unchanged(account: EmulatedAccount) -> None:
-    identifier = account.created("managed_data_lake", LAKE)
+    identifier = account.must_create("managed_data_lake", LAKE)
     assert patched(account, identifier, {"config": LAKE})["config"]["bucket"] == LAKE["bucket"]
 
 
 @pytest.mark.parametrize(("field", "value"), [("service", "big_query"), ("group_id", "other_group")])
 def test_service_and_group_are_ignored_or_refused(account_with: Make, field: str, value: str) -> None:
     lenient, strict = account_with(), account_with(identity_change="refused")
-    identifier = lenient.created("snowflake", SNOWFLAKE)
+    identifier = lenient.must_create("snowflake", SNOWFLAKE)
     before = lenient.get(f"/v1/destinations/{identifier}").data
     assert patched(lenient, identifier, {field: value}) == before
-    identifier = strict.created("snowflake", SNOWFLAKE)
+    identifier = strict.must_create("snowflake", SNOWFLAKE)
     assert strict.patch(f"/v1/destinations/{identifier}", {field: value}).error == (400, "InvalidInput")
     assert (
         patched(strict, identifier, {"service": "snowflake", "group_id": identifier})["service"]
@@ -152,25 +152,25 @@ def test_what_removes_an_id(
 ) -> None:
     account = account_with(clearing_ids=switch)
     for value, clears in ((None, null_clears), ("", empty_clears)):
-        identifier = account.created("snowflake", SNOWFLAKE, **{name: "some_id"})
+        identifier = account.must_create("snowflake", SNOWFLAKE, **{name: "some_id"})
         assert (name in patched(account, identifier, {name: value})) is not clears
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_clearing_the_networking_method_restores_the_default(account: EmulatedAccount, value: object) -> None:
-    identifier = account.created(
+    identifier = account.must_create(
         "snowflake", SNOWFLAKE, networking_method="PrivateLink", private_link_id="pl"
     )
     assert patched(account, identifier, {"networking_method": value})["networking_method"] == "Directly"
 
 
 def test_region_and_time_zone_cannot_be_cleared(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, region="AWS_US_EAST_1", time_zone_offset="+3")
+    identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1", time_zone_offset="+3")
     data = patched(account, identifier, {"region": None, "time_zone_offset": None})
     assert (data["region"], data["time_zone_offset"]) == ("AWS_US_EAST_1", "+3")
 
 
 def test_an_agent_given_later_takes_the_region_away_and_back(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
+    identifier = account.must_create("snowflake", SNOWFLAKE, region="AWS_US_EAST_1")
     assert "region" not in patched(account, identifier, {"hybrid_deployment_agent_id": "agent"})
     assert patched(account, identifier, {"hybrid_deployment_agent_id": None})["region"] == "AWS_US_EAST_1"

@@ -56,7 +56,7 @@ def test_secrets_can_be_made_anew(account: EmulatedAccount) -> None:
 def test_users_are_counted_and_named(account: EmulatedAccount) -> None:
     proxy = _proxy(account)
     fields = {"networking_method": "ProxyAgent", "proxy_agent_id": proxy}
-    destination = account.created("snowflake", SNOWFLAKE, **fields)
+    destination = account.must_create("snowflake", SNOWFLAKE, **fields)
     connection = account.dashboard.add_connection(destination, "postgres", "shop", proxy_agent_id=proxy)
     (listed,) = account.get(PROXIES).data["items"]
     assert (listed["connector_count"], listed["destination_count"]) == (1, 1)
@@ -69,7 +69,7 @@ def test_users_are_counted_and_named(account: EmulatedAccount) -> None:
 
 def test_a_proxy_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
     proxy = _proxy(account)
-    destination = account.created("snowflake", SNOWFLAKE, proxy_agent_id=proxy)
+    destination = account.must_create("snowflake", SNOWFLAKE, proxy_agent_id=proxy)
     refused = account.delete(f"{PROXIES}/{proxy}")
     assert refused.error == (409, "Conflict")
     assert refused.json["message"] == "Proxy agent have attached connections."

@@ -14,20 +14,20 @@ import pytest
 from emulated_account import BASIC, SNOWFLAKE, EmulatedAccount
 
 from reconciler.emulator.latency import parse_latency
-from reconciler.emulator.quota import PROFILES, Profile
-from reconciler.emulator.serve import serving
+from reconciler.emulator.quota import PROFILES, QuotaProfile
+from reconciler.emulator.serve import serve_in_thread
 
 
 @contextmanager
-def limited(quota: Profile, **behaviour: Any) -> Iterator[EmulatedAccount]:
+def limited(quota: QuotaProfile, **behaviour: Any) -> Iterator[EmulatedAccount]:
     account = EmulatedAccount(app={"quota": quota}, **behaviour)
     yield account
-    assert account.failures() == []
+    assert account.list_failures() == []
     account.emulator.close()
 
 
 def test_an_hour_that_is_used_up_is_a_429_with_the_time_to_wait() -> None:
-    with limited(Profile(hourly=2)) as account:
+    with limited(QuotaProfile(hourly=2)) as account:
         answers = [account.get("/v1/groups") for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
     assert [answer.headers["X-Rate-Limit-Remaining"] for answer in answers] == ["1", "0", "0", "0"]
@@ -40,11 +40,11 @@ def test_an_hour_that_is_used_up_is_a_429_with_the_time_to_wait() -> None:
 def test_setup_tests_over_their_limit_leave_no_effect() -> None:
     per_minute = replace(PROFILES["paid"], limits={("tested", "destination"): ((1, 60.0),)})
     with limited(per_minute) as account:
-        first = account.created("snowflake", SNOWFLAKE, run_setup_tests=True)
-        refused = account.create("snowflake", SNOWFLAKE, run_setup_tests=True)
+        first = account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True)
+        refused = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True)
         assert refused.error == (429, "TooManyRequests")
         assert [item["id"] for item in account.get("/v1/destinations").data["items"]] == [first]
-        assert account.create("snowflake", SNOWFLAKE).status == 201
+        assert account.create_destination("snowflake", SNOWFLAKE).status == 201
         assert account.patch(f"/v1/destinations/{first}", {"run_setup_tests": True}).status == 429
         assert account.post(f"/v1/destinations/{first}/test").status == 429
         account.clock.time += timedelta(minutes=1)
@@ -53,7 +53,7 @@ def test_setup_tests_over_their_limit_leave_no_effect() -> None:
 
 @pytest.mark.parametrize(("form", "found"), [("missing", None), ("garbage", "soon")])
 def test_the_waiting_time_can_be_of_no_use(form: str, found: str | None) -> None:
-    with limited(Profile(hourly=1), retry_after=form) as account:
+    with limited(QuotaProfile(hourly=1), retry_after=form) as account:
         account.get("/v1/groups")
         assert account.get("/v1/groups").headers.get("Retry-After") == found
 
@@ -62,7 +62,7 @@ def test_without_sockets_time_passes_on_the_clock_that_was_handed_in() -> None:
     waited: list[float] = []
     rules = [parse_latency("80ms"), parse_latency("POST * 2s")]
     account = EmulatedAccount(app={"latencies": rules, "wait": waited.append})
-    account.group()
+    account.create_group()
     account.get("/v1/groups")
     account.emulator.close()
     assert waited == [2.0, 0.08]
@@ -70,7 +70,7 @@ def test_without_sockets_time_passes_on_the_clock_that_was_handed_in() -> None:
 
 def test_on_a_socket_the_answer_waits() -> None:
     account = EmulatedAccount(app={"latencies": [parse_latency("GET /v1/groups 300ms")]})
-    with serving(account.emulator) as url:
+    with serve_in_thread(account.emulator) as url:
         began = time.monotonic()
         with urlopen(Request(f"{url}/groups", headers=BASIC), timeout=10) as answer:
             assert answer.status == 200

@@ -43,7 +43,7 @@ def test_a_change_merges_into_the_config(account: EmulatedAccount) -> None:
 
 def test_a_manager_in_use_cannot_be_deleted(account: EmulatedAccount) -> None:
     manager = _manager(account)
-    destination = account.created("snowflake", SNOWFLAKE, external_secrets_manager_id=manager)
+    destination = account.must_create("snowflake", SNOWFLAKE, external_secrets_manager_id=manager)
     for schema in ("a", "b"):
         account.dashboard.add_connection(destination, "postgres", schema, external_secrets_manager_id=manager)
     refused = account.delete(f"{MANAGERS}/{manager}")

@@ -31,15 +31,18 @@ def _patched(account: EmulatedAccount, identifier: str) -> Any:
 )
 def test_a_private_link_may_hide_the_own_host(account_with: Make, switch: str, host: str) -> None:
     account = account_with(private_link_host=switch)
-    identifier = account.created("databricks", DATABRICKS, **LINKED)
+    identifier = account.must_create("databricks", DATABRICKS, **LINKED)
     assert _read(account, identifier)["config"]["server_host_name"] == host
-    assert account.dashboard.destination(identifier).config["server_host_name"] == "acme.cloud.databricks.com"
+    assert (
+        account.dashboard.get_destination(identifier).config["server_host_name"]
+        == "acme.cloud.databricks.com"
+    )
 
 
 def test_only_a_private_link_and_only_databricks_hide_it(account: EmulatedAccount) -> None:
-    direct = account.created("databricks", DATABRICKS, private_link_id="decent_dropsy")
+    direct = account.must_create("databricks", DATABRICKS, private_link_id="decent_dropsy")
     assert _read(account, direct)["config"]["server_host_name"] == "acme.cloud.databricks.com"
-    lake = account.created("managed_data_lake", {**LAKE, "server_host_name": "own"}, **LINKED)
+    lake = account.must_create("managed_data_lake", {**LAKE, "server_host_name": "own"}, **LINKED)
     assert _read(account, lake)["config"]["server_host_name"] == "own"
 
 
@@ -48,7 +51,7 @@ def test_the_host_is_that_of_the_link(account: EmulatedAccount) -> None:
         "/v1/private-links", {"name": "l", "region": "AWS_US_EAST_1", "service": "DATABRICKS_AWS"}
     ).data["id"]
     account.dashboard.finish_private_link(link)
-    identifier = account.created("databricks", DATABRICKS, **{**LINKED, "private_link_id": link})
+    identifier = account.must_create("databricks", DATABRICKS, **{**LINKED, "private_link_id": link})
     host = account.get(f"/v1/private-links/{link}").data["host"]
     assert _read(account, identifier)["config"]["server_host_name"] == host
 
@@ -56,22 +59,22 @@ def test_the_host_is_that_of_the_link(account: EmulatedAccount) -> None:
 @pytest.mark.parametrize(("switch", "cloud"), [("echoed", "AZURE"), ("always-aws", "AWS")])
 def test_databricks_may_seem_to_run_on_aws(account_with: Make, switch: str, cloud: str) -> None:
     account = account_with(cloud_provider=switch)
-    identifier = account.created("databricks", DATABRICKS)
+    identifier = account.must_create("databricks", DATABRICKS)
     assert _read(account, identifier)["config"]["cloud_provider"] == cloud
 
 
 @pytest.mark.parametrize(("switch", "cluster"), [("null", None), ("kept", "c-1")])
 def test_a_patch_may_hide_the_cluster(account_with: Make, switch: str, cluster: str | None) -> None:
     account = account_with(cluster_id_after_update=switch)
-    identifier = account.created("redshift", REDSHIFT)
+    identifier = account.must_create("redshift", REDSHIFT)
     assert _read(account, identifier)["config"]["cluster_id"] == "c-1"
     assert _patched(account, identifier)["config"]["cluster_id"] == cluster
     assert _read(account, identifier)["config"]["cluster_id"] == cluster
-    assert account.dashboard.destination(identifier).config["cluster_id"] == "c-1"
+    assert account.dashboard.get_destination(identifier).config["cluster_id"] == "c-1"
 
 
 def test_with_a_password_the_cluster_is_never_hidden(account: EmulatedAccount) -> None:
-    identifier = account.created("redshift", {"host": "db", "auth_type": "PASSWORD"})
+    identifier = account.must_create("redshift", {"host": "db", "auth_type": "PASSWORD"})
     account.dashboard.change_destination(identifier, config={"cluster_id": "c-1"})
     assert _patched(account, identifier)["config"]["cluster_id"] == "c-1"
 
@@ -80,7 +83,7 @@ def test_with_a_password_the_cluster_is_never_hidden(account: EmulatedAccount) -
 @pytest.mark.parametrize("switch", ["kept", "null"])
 def test_a_patch_may_hide_the_agent(account_with: Make, switch: str, ids: str) -> None:
     account = account_with(agent_id_after_update=switch, optional_ids=ids)
-    identifier = account.created("snowflake", SNOWFLAKE, hybrid_deployment_agent_id="agent")
+    identifier = account.must_create("snowflake", SNOWFLAKE, hybrid_deployment_agent_id="agent")
     assert _read(account, identifier)["hybrid_deployment_agent_id"] == "agent"
     data = _patched(account, identifier)
     shown = "agent" if switch == "kept" else None
@@ -91,40 +94,40 @@ def test_a_patch_may_hide_the_agent(account_with: Make, switch: str, ids: str) -
 @pytest.mark.parametrize("ids", ["absent", "null"])
 def test_a_networking_method_that_nobody_chose_may_stay_out(account_with: Make, ids: str) -> None:
     account = account_with(unchosen_networking="left-out", optional_ids=ids)
-    data = _read(account, account.created("snowflake", SNOWFLAKE))
+    data = _read(account, account.must_create("snowflake", SNOWFLAKE))
     assert ("networking_method" in data) == (ids == "null")
     assert data.get("networking_method") is None
-    chosen = account.created("snowflake", SNOWFLAKE, networking_method="Directly")
+    chosen = account.must_create("snowflake", SNOWFLAKE, networking_method="Directly")
     assert _read(account, chosen)["networking_method"] == "Directly"
 
 
 def test_or_it_is_filled_in(account_with: Make) -> None:
     account = account_with(unchosen_networking="filled")
-    assert account.create("snowflake", SNOWFLAKE).data["networking_method"] == "Directly"
+    assert account.create_destination("snowflake", SNOWFLAKE).data["networking_method"] == "Directly"
 
 
 @pytest.mark.parametrize(("switch", "method"), [("echoed", "SshTunnel"), ("directly", "Directly")])
 def test_a_tunnel_may_read_back_as_none(account_with: Make, switch: str, method: str) -> None:
     account = account_with(tunnel_networking=switch)
-    data = account.create("postgres_warehouse", POSTGRES, networking_method="SshTunnel").data
+    data = account.create_destination("postgres_warehouse", POSTGRES, networking_method="SshTunnel").data
     assert data["networking_method"] == method
     assert account.get("/v1/destinations").data["items"][0]["networking_method"] == method
-    linked = account.create("postgres_warehouse", POSTGRES, **LINKED).data
+    linked = account.create_destination("postgres_warehouse", POSTGRES, **LINKED).data
     assert linked["networking_method"] == "PrivateLink"
 
 
 def test_a_lake_may_contradict_itself(account_with: Make) -> None:
     account = account_with(networking_and_connection_type="independent")
-    data = account.create("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
+    data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("Directly", "PRIVATE_LINK")
-    data = account.create("snowflake", SNOWFLAKE, networking_method="PrivateLink").data
+    data = account.create_destination("snowflake", SNOWFLAKE, networking_method="PrivateLink").data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "Directly")
 
 
 def test_or_both_fields_agree(account_with: Make) -> None:
     account = account_with(networking_and_connection_type="aligned")
-    data = account.create("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
+    data = account.create_destination("managed_data_lake", {**LAKE, "connection_type": "PrivateLink"}).data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "PRIVATE_LINK")
     assert account.get("/v1/destinations").data["items"][0]["networking_method"] == "PrivateLink"
-    data = account.create("snowflake", SNOWFLAKE, networking_method="PrivateLink").data
+    data = account.create_destination("snowflake", SNOWFLAKE, networking_method="PrivateLink").data
     assert (data["networking_method"], data["config"]["connection_type"]) == ("PrivateLink", "PrivateLink")

@@ -16,19 +16,19 @@ WARNED = (SetupTest("Permission Test", "WARNING", "cannot create schemas"),)
 
 
 def test_tests_run_on_creation_unless_declined(account: EmulatedAccount) -> None:
-    data = account.create("snowflake", SNOWFLAKE, run_setup_tests=None).data
+    data = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=None).data
     assert data["setup_status"] == "connected"
     assert data["setup_tests"] == [
         {"title": "Host Connection", "status": "PASSED", "message": ""},
         {"title": "Database Connection", "status": "PASSED", "message": ""},
         {"title": "Permission Test", "status": "PASSED", "message": ""},
     ]
-    declined = account.create("snowflake", SNOWFLAKE, run_setup_tests=False).data
+    declined = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=False).data
     assert declined["setup_status"] == "incomplete"
 
 
 def test_tests_run_on_a_patch_unless_declined(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     declined = account.patch(f"/v1/destinations/{identifier}", {"run_setup_tests": "false"}).data
     assert declined["setup_status"] == "incomplete"
     run = account.patch(f"/v1/destinations/{identifier}", {}).data
@@ -37,9 +37,9 @@ def test_tests_run_on_a_patch_unless_declined(account: EmulatedAccount) -> None:
 
 
 def test_declined_tests_leave_no_key_or_an_empty_list(account_with: Make) -> None:
-    assert "setup_tests" not in account_with().create("snowflake", SNOWFLAKE).data
+    assert "setup_tests" not in account_with().create_destination("snowflake", SNOWFLAKE).data
     account = account_with(tests_not_run="empty")
-    created = account.create("snowflake", SNOWFLAKE).data
+    created = account.create_destination("snowflake", SNOWFLAKE).data
     assert created["setup_tests"] == []
     assert "setup_tests" not in account.get(f"/v1/destinations/{created['id']}").data
 
@@ -48,7 +48,7 @@ def test_declined_tests_leave_no_key_or_an_empty_list(account_with: Make) -> Non
 def test_a_test_run_answers_the_destination_with_its_tests(
     account: EmulatedAccount, body: dict[str, object] | None
 ) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     answer = account.post(f"/v1/destinations/{identifier}/test", body)
     assert (answer.status, answer.json["code"]) == (200, "Success")
     assert answer.json["message"] == "Setup tests have been completed"
@@ -58,13 +58,13 @@ def test_a_test_run_answers_the_destination_with_its_tests(
 
 
 def test_a_test_run_needs_no_body_at_all(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     headers = {"Authorization": "Basic YTpi", "Content-Type": "application/json"}
-    assert account.raw("POST", f"/v1/destinations/{identifier}/test", headers=headers).status_code == 200
+    assert account.send_raw("POST", f"/v1/destinations/{identifier}/test", headers=headers).status_code == 200
 
 
 def test_flags_of_a_test_run_are_checked(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     answer = account.post(f"/v1/destinations/{identifier}/test", {"trust_certificates": "perhaps"})
     assert answer.error == (400, "InvalidInput")
 
@@ -72,7 +72,7 @@ def test_flags_of_a_test_run_are_checked(account: EmulatedAccount) -> None:
 def test_a_test_answer_may_be_partial(account_with: Make) -> None:
     account = account_with(test_answer="partial", optional_ids="null")
     config = {**POSTGRES, "connection_type": "PrivateLink"}
-    identifier = account.created(
+    identifier = account.must_create(
         "postgres_warehouse",
         config,
         networking_method="PrivateLink",
@@ -90,7 +90,7 @@ def test_a_test_answer_may_be_partial(account_with: Make) -> None:
 def test_creation_succeeds_although_every_test_fails(account: EmulatedAccount) -> None:
     titles = ("Host Connection", "Database Connection", "Permission Test")
     account.dashboard.script_setup_tests([SetupTest(title, "FAILED", f"{title} error") for title in titles])
-    answer = account.create("snowflake", SNOWFLAKE, run_setup_tests=True)
+    answer = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True)
     assert (answer.status, answer.json["code"]) == (201, "Success")
     assert answer.data["setup_status"] == "incomplete"
     assert [test["status"] for test in answer.data["setup_tests"]] == ["FAILED"] * 3
@@ -98,7 +98,7 @@ def test_creation_succeeds_although_every_test_fails(account: EmulatedAccount) -
 
 
 def test_the_status_goes_from_incomplete_to_connected_to_broken_and_back(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.script_setup_tests(FAILED, PASSED, FAILED, FAILED, PASSED, destination=identifier)
     path = f"/v1/destinations/{identifier}"
     statuses = [account.post(f"{path}/test").data["setup_status"] for _ in range(5)]
@@ -108,7 +108,7 @@ def test_the_status_goes_from_incomplete_to_connected_to_broken_and_back(account
 
 
 def test_an_untested_patch_keeps_the_status(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE, run_setup_tests=True)
+    identifier = account.must_create("snowflake", SNOWFLAKE, run_setup_tests=True)
     answer = account.patch(
         f"/v1/destinations/{identifier}", {"config": {"port": 1}, "run_setup_tests": False}
     )
@@ -118,32 +118,41 @@ def test_an_untested_patch_keeps_the_status(account: EmulatedAccount) -> None:
 @pytest.mark.parametrize("status", ["FAILED", "JOB_FAILED"])
 def test_any_kind_of_failure_leaves_a_destination_incomplete(account: EmulatedAccount, status: str) -> None:
     account.dashboard.script_setup_tests((*PASSED, SetupTest("Permission Test", status)))
-    assert account.create("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"] == "incomplete"
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
+        == "incomplete"
+    )
 
 
 def test_a_skipped_test_is_no_failure(account: EmulatedAccount) -> None:
     account.dashboard.script_setup_tests((SetupTest("Permission Test", "SKIPPED"),))
-    assert account.create("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"] == "connected"
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
+        == "connected"
+    )
 
 
 @pytest.mark.parametrize(("switch", "status"), [("passed", "connected"), ("failed", "incomplete")])
 def test_a_warning_counts_as_one_or_the_other(account_with: Make, switch: str, status: str) -> None:
     account = account_with(warnings_count_as=switch)
     account.dashboard.script_setup_tests(WARNED)
-    assert account.create("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"] == status
+    assert (
+        account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_status"]
+        == status
+    )
 
 
 def test_a_script_can_wait_for_a_group_of_a_name(account: EmulatedAccount) -> None:
     account.dashboard.script_setup_tests(group_name="unlucky", finally_always=FAILED)
     for name, status in (("lucky", "connected"), ("unlucky", "incomplete")):
-        group = account.group(name)
+        group = account.create_group(name)
         body = {"group_id": group, "service": "snowflake", "time_zone_offset": "0", "config": SNOWFLAKE}
         assert account.post("/v1/destinations", body).data["setup_status"] == status
         assert account.post(f"/v1/destinations/{group}/test").data["setup_status"] == status
 
 
 def test_the_script_of_a_destination_comes_before_that_of_all(account: EmulatedAccount) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.script_setup_tests(finally_always=PASSED)
     account.dashboard.script_setup_tests(FAILED, destination=identifier)
     statuses = [account.post(f"/v1/destinations/{identifier}/test").data["setup_status"] for _ in range(2)]
@@ -157,14 +166,16 @@ def test_details_have_any_shape_or_are_absent(account: EmulatedAccount, details:
         SetupTest("Host Connection"),
     )
     account.dashboard.script_setup_tests(tests)
-    with_details, without = account.create("snowflake", SNOWFLAKE, run_setup_tests=True).data["setup_tests"]
+    with_details, without = account.create_destination("snowflake", SNOWFLAKE, run_setup_tests=True).data[
+        "setup_tests"
+    ]
     assert with_details["details"] == details
     assert "details" not in without
 
 
 def test_titles_follow_the_kind_of_service(account: EmulatedAccount) -> None:
     def titles(service: str, config: object, **fields: object) -> list[str]:
-        data = account.create(service, config, run_setup_tests=True, **fields).data
+        data = account.create_destination(service, config, run_setup_tests=True, **fields).data
         return [test["title"] for test in data["setup_tests"]]
 
     assert titles("managed_data_lake", LAKE) == [

@@ -14,7 +14,7 @@ DEEP = "[" * 5_000 + "]" * 5_000
 
 
 def status(account: EmulatedAccount, method: str, path: str, headers: dict[str, str], data: str = "") -> int:
-    response = account.raw(method, path, headers=headers, data=data)
+    response = account.send_raw(method, path, headers=headers, data=data)
     assert response.is_json
     assert set(response.json) == {"code", "message"}
     return response.status_code
@@ -28,7 +28,7 @@ def test_without_basic_credentials_nothing_is_answered(
     account: EmulatedAccount, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    response = account.raw("GET", "/v1/groups", headers=headers)
+    response = account.send_raw("GET", "/v1/groups", headers=headers)
     assert response.status_code == 401
     assert response.json == {"code": "AuthFailed", "message": "Invalid authorization credentials"}
 
@@ -63,7 +63,7 @@ def test_checks_come_in_one_order(
     "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
 )
 def test_json_is_taken_however_it_is_declared(account: EmulatedAccount, content_type: str) -> None:
-    response = account.raw(
+    response = account.send_raw(
         "POST", "/v1/groups", headers={**BASIC, "Content-Type": content_type}, data='{"name":"a"}'
     )
     assert response.status_code == 201
@@ -82,21 +82,21 @@ def test_other_content_types_are_refused(account: EmulatedAccount, method: str, 
 def test_where_nothing_is_sent_nothing_needs_a_type(
     account: EmulatedAccount, headers: dict[str, str]
 ) -> None:
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     for method, path, expected in (
         ("POST", f"/v1/destinations/{identifier}/test", 200),
         ("PATCH", f"/v1/destinations/{identifier}", 200),
         ("POST", "/v1/groups", 400),
     ):
-        assert account.raw(method, path, headers=headers).status_code == expected
+        assert account.send_raw(method, path, headers=headers).status_code == expected
     other = {**BASIC, **NO_JSON}
-    assert account.raw("POST", f"/v1/destinations/{identifier}/test", headers=other).status_code == 415
+    assert account.send_raw("POST", f"/v1/destinations/{identifier}/test", headers=other).status_code == 415
 
 
 def test_reading_and_deleting_need_no_content_type(account: EmulatedAccount) -> None:
-    identifier = account.group()
-    assert account.raw("GET", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
-    assert account.raw("DELETE", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
+    identifier = account.create_group()
+    assert account.send_raw("GET", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
+    assert account.send_raw("DELETE", f"/v1/groups/{identifier}", headers=BASIC).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_reading_and_deleting_need_no_content_type(account: EmulatedAccount) -> 
 )
 def test_json_is_an_acceptable_answer(account: EmulatedAccount, accept: str | None) -> None:
     headers = BASIC if accept is None else {**BASIC, "Accept": accept}
-    assert account.raw("GET", "/v1/groups", headers=headers).status_code == 200
+    assert account.send_raw("GET", "/v1/groups", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "application/json;version=two", "json"])
@@ -152,13 +152,13 @@ def test_an_unknown_path_is_404(account: EmulatedAccount, path: str) -> None:
 def test_a_method_that_the_path_does_not_have_is_405(
     account: EmulatedAccount, method: str, path: str, allowed: str
 ) -> None:
-    response = account.raw(method, path, headers={**BASIC, **JSON_TYPE})
+    response = account.send_raw(method, path, headers={**BASIC, **JSON_TYPE})
     assert (response.status_code, response.json["code"]) == (405, "MethodNotAllowed")
     assert response.headers["Allow"] == allowed
 
 
 def test_head_is_405_without_a_body(account: EmulatedAccount) -> None:
-    response = account.raw("HEAD", "/v1/groups", headers=BASIC)
+    response = account.send_raw("HEAD", "/v1/groups", headers=BASIC)
     assert (response.status_code, response.data) == (405, b"")
 
 
@@ -182,7 +182,7 @@ def test_head_is_405_without_a_body(account: EmulatedAccount) -> None:
     ],
 )
 def test_a_body_that_is_no_json_object_is_400(account: EmulatedAccount, data: str | bytes) -> None:
-    response = account.raw("POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=data)
+    response = account.send_raw("POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=data)
     assert (response.status_code, response.json["code"]) == (400, "InvalidInput")
 
 
@@ -192,7 +192,7 @@ def test_a_body_beyond_all_bounds_is_413(account: EmulatedAccount) -> None:
 
 
 def test_half_characters_do_not_break_an_answer(account: EmulatedAccount) -> None:
-    response = account.raw(
+    response = account.send_raw(
         "POST", "/v1/groups", headers={**BASIC, **JSON_TYPE}, data=r'{"name":"a\ud800\u0000ü"}'
     )
     assert response.json["data"]["name"] == "a?\0ü"
@@ -210,7 +210,7 @@ def test_ids_may_hold_anything(account: EmulatedAccount, path: str) -> None:
 
 def test_every_answer_tells_the_request_budget(account: EmulatedAccount) -> None:
     first = account.get("/v1/groups").headers
-    second = account.raw("GET", "/v1/groups").headers
+    second = account.send_raw("GET", "/v1/groups").headers
     assert (first["X-Rate-Limit"], first["X-Rate-Limit-Remaining"]) == ("20000", "19999")
     assert (second["X-Rate-Limit"], second["X-Rate-Limit-Remaining"]) == ("20000", "19998")
 

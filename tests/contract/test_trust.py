@@ -14,7 +14,7 @@ TUNNEL = {"tunnel_host": "bastion.acme.example", "tunnel_port": 22, "tunnel_user
 
 
 def _tunnelled(account: EmulatedAccount, **fields: Any) -> str:
-    return account.created(
+    return account.must_create(
         "postgres_warehouse", {**POSTGRES, **TUNNEL, "connection_type": "SshTunnel"}, **fields
     )
 
@@ -32,7 +32,7 @@ def _approved(account: EmulatedAccount, identifier: str, plural: str) -> list[st
 
 
 def test_an_unknown_certificate_is_shown_as_a_chain(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     hashes = account.dashboard.present_certificate(destination=identifier)
     data = _tested(account, identifier)
     test = data["setup_tests"][0]
@@ -69,7 +69,7 @@ def test_what_would_come_after_a_failed_check_is_skipped(account: EmulatedAccoun
 
 @pytest.mark.parametrize("position", [0, 1])
 def test_any_certificate_of_the_chain_can_be_approved(account: EmulatedAccount, position: int) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_certificate(destination=identifier)
     details = _tested(account, identifier)["setup_tests"][0]["details"][position]
     body = {"hash": details["hash"], "encoded_cert": details["encoded_cert"]}
@@ -92,14 +92,14 @@ def test_an_approved_host_key_passes(account: EmulatedAccount) -> None:
 
 
 def test_approving_something_else_does_not_help(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_certificate(destination=identifier)
     account.post(f"/v1/destinations/{identifier}/certificates", {"hash": "another", "encoded_cert": "x"})
     assert _titles(_tested(account, identifier))["Validate Certificate"] == "FAILED"
 
 
 def test_a_certificate_that_is_no_longer_trusted_breaks_the_destination(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_certificate(destination=identifier)
     assert _tested(account, identifier, trust_certificates=True)["setup_status"] == "connected"
     for approved in account.get(f"/v1/destinations/{identifier}/certificates").data["items"]:
@@ -143,15 +143,17 @@ def test_trusting_twice_is_no_conflict() -> None:
 
 def test_a_creation_can_trust(account: EmulatedAccount) -> None:
     account.dashboard.present_certificate(group_name="analytics")
-    trusting = account.create("postgres_warehouse", POSTGRES, run_setup_tests=True, trust_certificates=True)
+    trusting = account.create_destination(
+        "postgres_warehouse", POSTGRES, run_setup_tests=True, trust_certificates=True
+    )
     assert trusting.data["setup_status"] == "connected"
-    cautious = account.create("postgres_warehouse", POSTGRES, run_setup_tests=True)
+    cautious = account.create_destination("postgres_warehouse", POSTGRES, run_setup_tests=True)
     assert (cautious.status, cautious.data["setup_status"]) == (201, "incomplete")
 
 
 def test_trust_without_tests_does_nothing(account: EmulatedAccount) -> None:
     account.dashboard.present_certificate(group_name="analytics")
-    identifier = account.created("postgres_warehouse", POSTGRES, trust_certificates=True)
+    identifier = account.must_create("postgres_warehouse", POSTGRES, trust_certificates=True)
     assert _approved(account, identifier, "certificates") == []
     path = f"/v1/destinations/{identifier}"
     account.patch(path, {"trust_certificates": True, "run_setup_tests": False})
@@ -161,7 +163,7 @@ def test_trust_without_tests_does_nothing(account: EmulatedAccount) -> None:
 
 
 def test_trust_flags_are_parameters_of_one_run(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     _tested(account, identifier, trust_certificates=True)
     assert not {"trust_certificates", "trust_fingerprints", "run_setup_tests"} & set(
         account.get(f"/v1/destinations/{identifier}").data
@@ -182,7 +184,7 @@ def test_a_host_key_that_changes_breaks_the_destination(account: EmulatedAccount
 
 
 def test_a_host_key_is_seen_through_a_tunnel_only(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_host_key(destination=identifier)
     assert _tested(account, identifier)["setup_status"] == "connected"
 
@@ -199,15 +201,15 @@ def test_certificates_and_keys_can_be_chosen(account: EmulatedAccount) -> None:
 
 def test_the_most_particular_server_is_met(account: EmulatedAccount) -> None:
     account.dashboard.present_certificate()
-    one = account.created("postgres_warehouse", POSTGRES)
-    other = account.created("snowflake", SNOWFLAKE)
+    one = account.must_create("postgres_warehouse", POSTGRES)
+    other = account.must_create("snowflake", SNOWFLAKE)
     shown = account.dashboard.present_certificate(destination=one)
     assert _tested(account, one)["setup_tests"][0]["details"][0]["hash"] == shown[0]
     assert _tested(account, other)["setup_tests"][0]["details"][0]["hash"] != shown[0]
 
 
 def test_a_script_waits_until_the_server_is_trusted(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_certificate(destination=identifier)
     account.dashboard.script_setup_tests([SetupTest("Permission Test", "FAILED")], destination=identifier)
     assert "Permission Test" in _titles(_tested(account, identifier))
@@ -219,8 +221,8 @@ def test_a_script_waits_until_the_server_is_trusted(account: EmulatedAccount) ->
 
 
 def test_the_approvals_of_a_run_are_in_the_history(account: EmulatedAccount) -> None:
-    identifier = account.created("postgres_warehouse", POSTGRES)
+    identifier = account.must_create("postgres_warehouse", POSTGRES)
     account.dashboard.present_certificate("TUlJRA==", destination=identifier)
     _tested(account, identifier, trust_certificates=True)
-    verbs = [effect.verb for effect in account.emulator.history()[-1].effects]
+    verbs = [effect.verb for effect in account.emulator.read_history()[-1].effects]
     assert verbs == ["approved", "tested"]

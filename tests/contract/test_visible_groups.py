@@ -8,7 +8,7 @@ import pytest
 from emulated_account import SNOWFLAKE, EmulatedAccount
 from known_endpoints import CERTIFICATE
 
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.switches import Behaviour
 
 Make = Callable[..., EmulatedAccount]
 ANSWERS = {"not-found": 404, "forbidden": 403}
@@ -35,7 +35,10 @@ def listed(account: EmulatedAccount, collection: str) -> list[str]:
 def half_seen(account: EmulatedAccount) -> tuple[EmulatedAccount, dict[str, str]]:
     """Six groups with everything in them, and their ids by name; `mine_…` are seen."""
     names = [f"{owner}_{number}" for number in range(3) for owner in ("mine", "theirs")]
-    ids = {name: account.created("snowflake", SNOWFLAKE, group_id=account.group(name)) for name in names}
+    ids = {
+        name: account.must_create("snowflake", SNOWFLAKE, group_id=account.create_group(name))
+        for name in names
+    }
     for id in ids.values():
         account.dashboard.add_connection(id, "postgres", "shop")
     narrowed(account, visible_groups="mine_*")
@@ -83,14 +86,14 @@ def test_a_request_about_a_hidden_group_is_refused_and_changes_nothing(
     body: dict[str, str] | None,
 ) -> None:
     account, ids = half_seen
-    before = account.emulator.written_down()
+    before = account.emulator.dump()
     narrowed(account, visible_groups="mine_*", hidden_answer=answer)
     hidden = ids["theirs_0"]
     filled = body and {key: value.replace("{}", hidden) for key, value in body.items()}
-    refused = account.call(method, path.format(hidden), filled)
+    refused = account.send(method, path.format(hidden), filled)
     assert refused.status == ANSWERS[answer]
     assert refused.json["code"].startswith("Forbidden" if answer == "forbidden" else "NotFound_")
-    assert account.emulator.written_down() == before
+    assert account.emulator.dump() == before
 
 
 def test_a_connection_is_hidden_with_its_group(half_seen: tuple[EmulatedAccount, dict[str, str]]) -> None:
@@ -115,10 +118,10 @@ def test_the_key_sees_what_it_makes_also_under_the_name_of_a_hidden_group(
     half_seen: tuple[EmulatedAccount, dict[str, str]],
 ) -> None:
     account, ids = half_seen
-    made = account.group("theirs_0")
+    made = account.create_group("theirs_0")
     assert made != ids["theirs_0"]
     assert made in listed(account, "groups")
-    account.created("snowflake", SNOWFLAKE, group_id=made)
+    account.must_create("snowflake", SNOWFLAKE, group_id=made)
     assert made in listed(account, "destinations")
     account.delete(f"/v1/destinations/{made}")
     assert account.delete(f"/v1/groups/{made}").status == 200
@@ -140,13 +143,13 @@ def test_the_key_sees_what_it_makes_also_under_the_name_of_a_hidden_group(
 def test_groups_are_chosen_by_names_and_ids_and_parts(
     account: EmulatedAccount, chosen: str, seen: set[str]
 ) -> None:
-    ids = {name: account.group(name) for name in ("mine_0", "mine_1", "theirs_0", "theirs_1")}
+    ids = {name: account.create_group(name) for name in ("mine_0", "mine_1", "theirs_0", "theirs_1")}
     narrowed(account, visible_groups=chosen.format(**ids) if "{" in chosen else chosen)
     assert {each["name"] for each in account.get("/v1/groups").data["items"]} == seen
 
 
 def test_a_part_is_about_that_part_and_always_the_same(account: EmulatedAccount) -> None:
-    everything = [account.group(str(number)) for number in range(60)]
+    everything = [account.create_group(str(number)) for number in range(60)]
     shown = []
     for part in ("30%", "70%", "30%"):
         narrowed(account, visible_groups=part)

@@ -27,7 +27,7 @@ def _fill(account: EmulatedAccount, path: str, count: int) -> list[str]:
         return [dashboard.add_team(f"team {number}") for number in range(count)]
     if path == "/v1/webhooks":
         return [dashboard.add_webhook("https://hook.acme.example", ["sync_end"]) for _ in range(count)]
-    group = account.group()
+    group = account.create_group()
     return [dashboard.add_connection(group, "salesforce", f"crm{number}") for number in range(count)]
 
 
@@ -68,7 +68,7 @@ def test_lists_can_have_another_order(account_with: Make, path: str) -> None:
     def listed(order: str) -> list[str]:
         account = account_with(list_order=order)
         for number in range(6):
-            account.group(f"g{number}")
+            account.create_group(f"g{number}")
         _fill(account, path, 6)
         return list(_walk(account, path))
 
@@ -86,13 +86,13 @@ def test_the_account_begins_with_its_owner(account: EmulatedAccount) -> None:
 
 
 def test_the_secret_of_a_webhook_is_masked(account: EmulatedAccount) -> None:
-    account.dashboard.add_webhook("https://hook.acme.example", group_id=account.group())
+    account.dashboard.add_webhook("https://hook.acme.example", group_id=account.create_group())
     (webhook,) = account.get("/v1/webhooks").data["items"]
     assert (webhook["secret"], webhook["type"]) == ("******", "group")
 
 
 def test_a_connection_has_its_full_shape(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     account.dashboard.add_connection(group, "salesforce", "crm", sync_frequency=60)
     (connection,) = account.get(f"/v1/groups/{group}/connections").data["items"]
     assert connection["connected_by"] == account.get("/v1/account/info").data["user_id"]
@@ -109,7 +109,7 @@ def test_a_connection_has_its_full_shape(account: EmulatedAccount) -> None:
 
 
 def test_connections_can_be_picked_by_group_and_schema(account: EmulatedAccount) -> None:
-    groups = [account.group(), account.group()]
+    groups = [account.create_group(), account.create_group()]
     for group in groups:
         for schema in ("crm", "ads"):
             account.dashboard.add_connection(group, "salesforce", schema)
@@ -124,7 +124,7 @@ def test_connections_can_be_picked_by_group_and_schema(account: EmulatedAccount)
 
 
 def test_a_deleted_connection_no_longer_holds_its_group(account: EmulatedAccount) -> None:
-    group = account.group()
+    group = account.create_group()
     connection = account.dashboard.add_connection(group, "salesforce", "crm")
     assert account.delete(f"/v1/groups/{group}").status == 409
     answer = account.delete(f"/v1/connections/{connection}")

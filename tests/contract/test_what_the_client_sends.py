@@ -7,16 +7,16 @@ import re
 import shutil
 
 import pytest
-from answer_shapes import check
-from canaries import visible
-from harness import ROOT, Fivetran, Project
+from cli_harness import ROOT, EmulatedFivetran, Project
 from request_shapes import check_request
+from response_shapes import check_response
+from secret_leak_detector import allow_values
 
 REFERENCE = re.compile(r'(secret|value): *"?(env|file):([^}"\s#]+)')
 
 
 @pytest.fixture
-def secrets(project: Project, server: Fivetran) -> dict[str, str]:
+def secrets(project: Project, server: EmulatedFivetran) -> dict[str, str]:
     """The demo's specs for the account of the server; an environment with a value for each of its references."""
     shutil.rmtree(project.folder / "specs")
     shutil.copytree(ROOT / "specs", project.folder / "specs")
@@ -28,16 +28,16 @@ def secrets(project: Project, server: Fivetran) -> dict[str, str]:
             text = text.replace(f"{kind}:{name}", f"env:{variable}")
             environ[variable] = json.dumps({"private_key": variable})
             if shown == "value":  # plans say what it is
-                visible(environ[variable])
+                allow_values(environ[variable])
         file.write_text(text)
     return environ
 
 
-def requests(server: Fivetran, since: int = 0) -> list[str]:
+def requests(server: EmulatedFivetran, since: int = 0) -> list[str]:
     """The endpoints that were called, after every request has been checked."""
     services = {item["id"]: item["service"] for item in server.get("/destinations?limit=1000")["items"]}
     called = []
-    for each in server.app.history(since)[:-1]:  # the last one is the test's own
+    for each in server.app.read_history(since)[:-1]:  # the last one is the test's own
         service = services.get(each.path.split("/")[3]) if each.path.count("/") > 2 else None
         called.append(check_request(each, service))
         assert each.status < 400, each
@@ -45,22 +45,22 @@ def requests(server: Fivetran, since: int = 0) -> list[str]:
 
 
 def test_requests_of_an_apply_are_documented_ones(
-    project: Project, server: Fivetran, secrets: dict[str, str]
+    project: Project, server: EmulatedFivetran, secrets: dict[str, str]
 ) -> None:
-    first = project.against(server, "apply", "--auto-approve", environ=secrets)
+    first = project.run_against(server, "apply", "--auto-approve", environ=secrets)
     assert first.exit == 0, first.stdout + first.stderr
     called = requests(server)
-    made = len(server.ids("destinations"))
+    made = len(server.list_ids("destinations"))
     assert called.count("POST /v1/groups") >= made > 5
     assert called.count("POST /v1/destinations") == made
     assert "POST /v1/destinations/{id}/test" in called
 
-    seen = server.app.history()[-1].sequence
+    seen = server.app.read_history()[-1].sequence
     dashboard = server.app.dashboard
-    for identifier in server.ids("destinations"):
+    for identifier in server.list_ids("destinations"):
         dashboard.change_destination(identifier, time_zone_offset="+9", daylight_saving_time_enabled=True)
-    dashboard.rename_group(server.ids("groups")[0], "somebody_was_here")
-    mended = project.against(
+    dashboard.rename_group(server.list_ids("groups")[0], "somebody_was_here")
+    mended = project.run_against(
         server,
         "apply",
         "--auto-approve",
@@ -75,11 +75,11 @@ def test_requests_of_an_apply_are_documented_ones(
 
 
 def test_answers_to_a_client_have_their_known_shapes(
-    project: Project, server: Fivetran, secrets: dict[str, str]
+    project: Project, server: EmulatedFivetran, secrets: dict[str, str]
 ) -> None:
-    assert project.against(server, "apply", "--auto-approve", environ=secrets).exit == 0
+    assert project.run_against(server, "apply", "--auto-approve", environ=secrets).exit == 0
     reads = ["/account/info", "/groups?limit=1000", "/destinations?limit=1000"]
-    reads += [f"/{kind}/{each}" for kind in ("groups", "destinations") for each in server.ids(kind)]
+    reads += [f"/{kind}/{each}" for kind in ("groups", "destinations") for each in server.list_ids(kind)]
     for path in reads:
         document = {"code": "Success", "data": server.get(path)}
-        check("GET", f"/v1{path.split('?')[0]}", 200, document)
+        check_response("GET", f"/v1{path.split('?')[0]}", 200, document)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import ROOT
+from cli_harness import ROOT
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))

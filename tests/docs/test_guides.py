@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
-from harness import ROOT, Project
+from cli_harness import ROOT, Project
 from markdown_it import MarkdownIt
 
 from reconciler.cli.commands import SUMMARIES
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.cli.main import reconciler
 from reconciler.model.extras import Extra, installation_of
 from reconciler.operations.guides import guide_summaries, guide_topics
@@ -151,7 +151,9 @@ def test_the_guide_to_exit_codes_has_them_all() -> None:
     rows = re.findall(
         r"^\| (\d+) \| `([a-z-]+)` \| (.+) \|$", (ROOT / "reconciler/guides/exit-codes.md").read_text(), re.M
     )
-    assert [(int(code), reason) for code, reason, _ in rows] == [(int(code), code.reason) for code in Exit]
+    assert [(int(code), reason) for code, reason, _ in rows] == [
+        (int(code), code.reason) for code in ExitCode
+    ]
 
 
 def test_the_two_commands_are_in_the_readme_word_for_word() -> None:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Project
-from packages import install
+from cli_harness import ROOT, Project
+from plugin_packages import install_package
 
 GUIDE = (ROOT / "reconciler/guides/policies.md").read_text()
 [CODE] = re.findall(r"```python\n(from reconciler\.policy\.base .*?)```", GUIDE, re.DOTALL)
@@ -19,8 +19,8 @@ GUIDE = (ROOT / "reconciler/guides/policies.md").read_text()
 def frozen(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     name, _, target = OFFER.partition(" = ")
     module, _, attribute = target.strip('"').partition(":")
-    install(tmp_path / "site", monkeypatch, module, GROUP, f"{name} = {attribute}", code=CODE)
-    project.groups(
+    install_package(tmp_path / "site", monkeypatch, module, GROUP, f"{name} = {attribute}", code=CODE)
+    project.write_groups(
         "  finance_prod:\n    destination: {service: big_query, time_zone_offset: '0',"
         " config: {project_id: acme, data_set_location: EU}}\n"
     )

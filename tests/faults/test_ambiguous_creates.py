@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import requests
-from faults.canonical_plans import BIG_QUERY
-from harness import SETTLED
-from reconciliation import Reconciliation, actions, reconciliation
+from cli_harness import SETTLE_TIME
+from in_process_harness import InProcessProject, list_actions, open_project
+from scenarios import BIG_QUERY
 
-from reconciler.api.inprocess import WsgiAdapter
+from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.emulator.app import Emulator
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.diagnostic import ReconcilerError
@@ -69,10 +69,10 @@ OTHER_NAMES = ("finance", "FINANCE", " Finance", "Finance ", "Fin ance", "sales"
 
 
 @contextmanager
-def crowd(*faults: str) -> Iterator[Reconciliation]:
+def crowd(*faults: str) -> Iterator[InProcessProject]:
     """Two pairs to make, in an account with namesakes: a group that has the very name, is another entry by its `id:`
     and is about to be renamed, and groups whose names differ in case and spaces only."""
-    with reconciliation() as account:
+    with open_project() as account:
         dashboard = account.app.dashboard
         namesake = dashboard.add_group("Finance")
         for name in OTHER_NAMES:
@@ -82,7 +82,7 @@ def crowd(*faults: str) -> Iterator[Reconciliation]:
         yield account
 
 
-def made(account: Reconciliation) -> Counter[str]:
+def made(account: InProcessProject) -> Counter[str]:
     """How often each thing was made by a request: `group Finance`, `destination of Finance`."""
     count: Counter[str] = Counter()
     names: dict[str, str] = {}
@@ -101,7 +101,7 @@ ALL_ONCE = Counter(
 )
 
 
-def posts(account: Reconciliation, path: str) -> int:
+def posts(account: InProcessProject, path: str) -> int:
     """How many creations were sent."""
     own = (each for each in account.history if not each.effect_of)
     return sum((each.method, each.path) == ("POST", path) for each in own)
@@ -114,12 +114,12 @@ def creations(outcomes: tuple[Outcome, ...], *kinds: str) -> list[Outcome]:
     ]
 
 
-def check_settled(account: Reconciliation) -> None:
+def check_settled(account: InProcessProject) -> None:
     """Everything is there once and remembered, and nothing is left to do."""
     account.app.faults.clear()
     assert made(account) == ALL_ONCE
     assert account.apply() == []
-    assert set(actions(account.plan()).values()) == {Action.NO_OP}
+    assert set(list_actions(account.plan()).values()) == {Action.NO_OP}
     assert made(account) == ALL_ONCE
 
 
@@ -139,7 +139,7 @@ def test_what_was_made_without_an_answer_is_found_and_not_made_again(lost: str, 
             struck = [each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")]
             assert len(struck) == len(KEYS)
             assert posts(account, PATHS[kind]) == len(KEYS), "sent again without need"
-            assert all(each.found == (each.address.kind == kind) for each in creations(applied.outcomes))
+            assert all(each.recovered == (each.address.kind == kind) for each in creations(applied.outcomes))
             assert made(account) == ALL_ONCE
             check_settled(account)
 
@@ -162,7 +162,7 @@ def test_what_was_not_made_is_made_once_its_request_is_settled(never: str, kind:
             assert (held.address.kind, held.action) == (kind, Action.CREATE)
             assert [each.code for each in held.diagnostics] == ["create-unsettled"]
             assert posts(account, PATHS[kind]) == len(KEYS)
-        account.clock.sleep(SETTLED.total_seconds())
+        account.clock.sleep(SETTLE_TIME.total_seconds())
         account.apply()
         assert posts(account, PATHS[kind]) == len(KEYS) + 1
         check_settled(account)
@@ -173,7 +173,7 @@ def test_the_second_call_may_be_lost_too(lost: str) -> None:
     for kind, path in PATHS.items():
         with crowd(f"POST {path} #1 before-effect reset", f"POST {path} #2.. {lost}") as account:
             account.attempt()
-            account.clock.sleep(SETTLED.total_seconds())
+            account.clock.sleep(SETTLE_TIME.total_seconds())
             applied = account.attempt()
             assert applied is not None
             assert {each.status for each in applied.outcomes} == {Status.DONE}, kind
@@ -206,7 +206,7 @@ def test_an_answer_about_another_destination_is_not_believed() -> None:
     with crowd("POST /v1/destinations other-id") as account:
         applied = account.attempt()
         assert applied is not None
-        assert all(each.found for each in creations(applied.outcomes, "destination"))
+        assert all(each.recovered for each in creations(applied.outcomes, "destination"))
         check_settled(account)
 
 
@@ -231,7 +231,7 @@ class Rival(WsgiAdapter):
 
 def test_with_more_than_one_candidate_a_person_is_asked() -> None:
     with crowd() as account:
-        account.adapter = Rival
+        account.adapter_factory = Rival
         applied = account.attempt()
         assert applied is not None
         ended = {str(each.address): each for each in applied.outcomes}
@@ -242,14 +242,14 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
             "group.sales": Status.DONE,
             "destination.sales": Status.DONE,
         }
-        candidates = account.app.dashboard.group_ids("Finance")
+        candidates = account.app.dashboard.find_group_ids("Finance")
         assert len(candidates) == 2
         [told] = ended["group.finance"].diagnostics
         assert told.code == "ambiguous-name"
         assert all(id in told.notes[0] for id in candidates)
         assert posts(account, "/v1/groups") == len(KEYS)
 
-        account.adapter = WsgiAdapter
+        account.adapter_factory = WsgiAdapter
         before = len(account.history)
         with pytest.raises(ReconcilerError) as refused:  # the next run does not guess either
             account.attempt()

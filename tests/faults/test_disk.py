@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from background import Background
-from command_line import COMMAND, PATIENCE, environment, run
-from gate import Gate, gated, is_write
-from harness import Fivetran, Project, credentials
+from background_process import BackgroundProcess
+from blocking_server import BlockingServer, is_write, serve_blocking
+from cli_harness import EmulatedFivetran, Project, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 
-from reconciler.emulator.serve import serving
+from reconciler.emulator.serve import serve_in_thread
 from reconciler.emulator.setup_tests import SetupTest
 
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -35,7 +35,7 @@ APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 class Team:
     """Groups in a project for the account of a server, and what a real apply leaves of them."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         self.state = project.folder / "specs" / ".reconciler" / "state.json"
         self.refuge = project.folder / "tmp"
@@ -48,7 +48,7 @@ class Team:
 
     def wants(self, *names: str) -> None:
         self.names = sorted(names)
-        self.project.groups("".join(f"  {name}: {{}}\n" for name in names))
+        self.project.write_groups("".join(f"  {name}: {{}}\n" for name in names))
 
     @property
     def journal(self) -> Path:
@@ -57,45 +57,45 @@ class Team:
     @contextmanager
     def applying(
         self, *options: str, holds: Callable[[str, str], bool] = is_write
-    ) -> Iterator[tuple[Background, Gate]]:
+    ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
         """A real apply that waits for Fivetran."""
         with (
-            gated(self.server, holds) as (gate, url),
-            Background(
+            serve_blocking(self.server, holds) as (gate, url),
+            BackgroundProcess(
                 *APPLY,
                 *options,
                 directory=self.project.folder,
                 TMPDIR=str(self.refuge),
                 **NO_BYTECODE,
-                **credentials(url),
+                **build_credentials(url),
             ) as process,
         ):
             gate.await_arrivals(1)
             yield process, gate
 
     def made(self) -> list[str]:
-        return sorted(self.server.get(f"/groups/{id}")["name"] for id in self.server.ids("groups"))
+        return sorted(self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups"))
 
     def plan_wants(self) -> list[str]:
-        plan = self.project.against(self.server, "plan", "--format", "json")
+        plan = self.project.run_against(self.server, "plan", "--format", "json")
         assert plan.exit == 0, plan.stderr
         return [change["address"] for change in plan.document["changes"]]
 
     def goes_on(self) -> None:
         """The next apply makes what is missing, and nothing twice."""
-        again = self.project.against(self.server, *APPLY)
+        again = self.project.run_against(self.server, *APPLY)
         assert again.exit == 0, again.stdout + again.stderr
         assert self.made() == self.names
         assert self.plan_wants() == []
 
 
 @pytest.fixture
-def team(project: Project, server: Fivetran) -> Team:
+def team(project: Project, server: EmulatedFivetran) -> Team:
     """Three groups to be made."""
     return Team(project, server)
 
 
-def no_larger_files(process: Background, size: int) -> None:
+def no_larger_files(process: BackgroundProcess, size: int) -> None:
     """From now on no file of the process grows beyond so many bytes."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
 
@@ -104,8 +104,8 @@ def no_larger_files(process: Background, size: int) -> None:
 def test_without_room_for_the_intents_nothing_is_sent(room: int, team: Team) -> None:
     with team.applying(holds=lambda method, path: path == "/v1/groups") as (process, gate):
         no_larger_files(process, room)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 1
     assert (
         f"error[state-unusable]: the state `specs/.reconciler/state.json` cannot be written: {TOO_LARGE}"
@@ -124,14 +124,14 @@ def test_without_room_for_the_key_nothing_is_even_read(team: Team) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
         "runpy.run_module('reconciler', run_name='__main__')"
     )
-    with Background(
+    with BackgroundProcess(
         *APPLY,
         command=[sys.executable, "-c", small],
         directory=team.project.folder,
         **NO_BYTECODE,
-        **credentials(team.server.url),
+        **build_credentials(team.server.url),
     ) as process:
-        ended = process.end()
+        ended = process.wait_for_exit()
     assert ended.code == 1
     assert (
         f"error[state-unusable]: the state `specs/.reconciler/state.json` cannot be written: {TOO_LARGE}"
@@ -146,8 +146,8 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(in_flight: i
     with team.applying("--parallelism", str(in_flight)) as (process, gate):
         gate.await_arrivals(in_flight - 1)
         no_larger_files(process, team.journal.stat().st_size + 20)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert team.made() == team.names[:in_flight], "what was under way is done, nothing else"
     for name in team.names[:in_flight]:
@@ -169,8 +169,8 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> 
     """S-11. The first one is made and remembered; the disk is full when the second one is about to leave."""
     with team.applying() as (process, gate):
         no_larger_files(process, team.journal.stat().st_size + 500)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert team.server.writes == ["POST /v1/groups"]
     assert (
@@ -186,8 +186,8 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> 
 def test_a_document_tells_what_was_not_remembered(team: Team) -> None:
     with team.applying("--format", "json") as (process, gate):
         no_larger_files(process, team.journal.stat().st_size + 20)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert (ended.code, ended.err) == (6, "")
     document = json.loads(ended.out)
     assert document["exit"] == {"code": 6, "reason": "incomplete"}
@@ -198,8 +198,8 @@ def test_a_document_tells_what_was_not_remembered(team: Team) -> None:
 def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(team: Team) -> None:
     with team.applying() as (process, gate):
         no_larger_files(process, 10)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert "error[not-remembered]" in ended.err
     assert (
@@ -233,8 +233,8 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
 ) -> None:
     with team.applying("--format", form) as (process, gate):
         damage(team)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert team.made() == team.names, "nothing was lost but the place of the state"
     folder = team.state.parent if damage is a_folder_instead else team.refuge
@@ -261,28 +261,28 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
     remembered = json.loads(team.state.read_text())["records"]
     assert sorted(remembered) == [f"group.{name}" for name in team.names]
     assert team.plan_wants() == []
-    team.project.groups("".join(f"  {name}: {{name: {name} 2}}\n" for name in team.names))
-    assert team.project.against(team.server, *APPLY).exit == 0
+    team.project.write_groups("".join(f"  {name}: {{name: {name} 2}}\n" for name in team.names))
+    assert team.project.run_against(team.server, *APPLY).exit == 0
     assert team.made() == [f"{name} 2" for name in team.names], "renamed, since their ids are known"
 
 
 def test_a_log_of_events_that_is_full_stops_nothing(team: Team) -> None:
     log = team.project.folder / "log"
     for _ in range(12):
-        team.project.against(team.server, "plan", "--events", "log")
+        team.project.run_against(team.server, "plan", "--events", "log")
     with team.applying("--events", "log") as (process, gate):
         # Much larger than the state, so that only the log meets the limit.
         size = log.stat().st_size + 10
         assert size > 4 * team.journal.stat().st_size
         no_larger_files(process, size)
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 0
     assert ended.err.startswith("warning[events-lost]: the log `log` is incomplete, ")
     assert f"could not be written: {TOO_LARGE}" in ended.err
     assert team.made() == team.names
     assert team.plan_wants() == []
-    again = team.project.against(team.server, *APPLY, "--events", "log")
+    again = team.project.run_against(team.server, *APPLY, "--events", "log")
     assert again.exit == 0, "what is torn is left behind"
     ends = [json.loads(line) for line in log.read_text().splitlines() if '"event": "run-' in line]
     assert [each["event"] for each in ends[-3:]] == ["run-started", "run-abandoned", "run-finished"]
@@ -295,8 +295,8 @@ def test_whatever_is_written_is_for_its_owner_only(team: Team) -> None:
         with team.applying("--events", "log") as (process, gate):
             during = sorted(team.state.parent.iterdir())
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in during}
-            gate.opened.set()
-            assert process.end().code == 0
+            gate.released.set()
+            assert process.wait_for_exit().code == 0
     finally:
         os.umask(umask)
     assert modes == dict.fromkeys(
@@ -318,7 +318,7 @@ ODD = "l\u00fcneburg \x1b]8;;x\x07 \u202e \u2713"
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(form: str, team: Team) -> None:
-    team.project.groups(
+    team.project.write_groups(
         "  east:\n    name: 'd\u00fcsseldorf \u2713'\n"
         "    destination: {service: big_query, time_zone_offset: '0', config: {project_id: acme}}\n"
     )
@@ -330,14 +330,14 @@ def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(form: str,
         """Answers with half a character, which no JSON should hold and any may."""
         return [b"".join(team.server.app(environ, start_response)).replace(b"LONELY", b"\\ud800")]
 
-    with serving(lonely) as url:
-        ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", **credentials(url)}
+    with serve_in_thread(lonely) as url:
+        ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", **build_credentials(url)}
         ended = run(*APPLY, "--format", form, directory=team.project.folder, **ascii_only)
     assert ended.code == 0, ended.err
     assert ended.out.isascii()
     assert ended.err.isascii()
     assert "\x1b" not in ended.out
-    assert len(team.server.ids("destinations")) == 1
+    assert len(team.server.list_ids("destinations")) == 1
     if form == "json":
         document = json.loads(ended.out)
         assert document["exit"]["code"] == 0
@@ -348,19 +348,19 @@ def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(form: str,
 
 
 def test_a_reader_that_goes_away_stops_no_apply(team: Team) -> None:
-    with gated(team.server) as (gate, url):
+    with serve_blocking(team.server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, *APPLY],
             cwd=team.project.folder,
-            env=environment(**credentials(url)),
+            env=build_environment(**build_credentials(url)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         gate.await_arrivals(1)
         assert process.stdout is not None
         process.stdout.close()
-        gate.opened.set()
-        _, err = process.communicate(timeout=PATIENCE)
+        gate.released.set()
+        _, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert (process.returncode, err) == (0, b"")
     assert team.made() == team.names
     assert team.plan_wants() == []

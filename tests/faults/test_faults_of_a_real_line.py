@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from harness import Fivetran, Project
+from cli_harness import EmulatedFivetran, Project
 
-from reconciler.emulator.fault_kinds import Kind, Phase
+from reconciler.emulator.fault_kinds import FaultKind, Phase
 from reconciler.emulator.faults import Fault
 
 PASSWORD = {"ORDERS_PASSWORD": "canary-of-a-real-line-6b2d"}
@@ -29,11 +29,11 @@ ORDERS = """\
 PATHS = {"POST group": "/v1/groups", "POST destination": "/v1/destinations"}
 PLACES = tuple(PATHS)
 BREAKS = [
-    *((kind, phase) for kind in (Kind.RESET, Kind.CLOSE) for phase in Phase),
-    (Kind.TRUNCATE, Phase.MID_BODY),
+    *((kind, phase) for kind in (FaultKind.RESET, FaultKind.CLOSE) for phase in Phase),
+    (FaultKind.TRUNCATE, Phase.MID_BODY),
     *(
         (kind, phase)
-        for kind in (Kind.GARBAGE, Kind.TLS_GARBAGE)
+        for kind in (FaultKind.GARBAGE, FaultKind.TLS_GARBAGE)
         for phase in (Phase.AT_ACCEPT, Phase.BEFORE_EFFECT, Phase.AFTER_EFFECT)
     ),
 ]
@@ -42,43 +42,45 @@ CONNECTIONS = {"POST group": 2, "POST destination": 3}
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Project:
+def orders(project: Project, server: EmulatedFivetran) -> Project:
     """A project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    project.groups(ORDERS)
+    project.write_groups(ORDERS)
     return project
 
 
-def fault_at(place: str, kind: Kind, phase: Phase, argument: str = "") -> Fault:
+def fault_at(place: str, kind: FaultKind, phase: Phase, argument: str = "") -> Fault:
     if phase is Phase.AT_ACCEPT:
         return Fault(kind, phase=phase, first=CONNECTIONS[place], times=1)
     return Fault(kind, "POST", PATHS[place], phase, times=1, argument=argument)
 
 
-def check_settled(orders: Project, server: Fivetran) -> None:
+def check_settled(orders: Project, server: EmulatedFivetran) -> None:
     """O1 and O5."""
-    again = orders.against(server, "apply", "--auto-approve", environ=PASSWORD)
+    again = orders.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
     if again.exit == 6:  # a create waits, since its request may still take effect
-        orders.time_passes()
-        again = orders.against(server, "apply", "--auto-approve", environ=PASSWORD)
+        orders.advance_time()
+        again = orders.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
     assert again.exit == 0, again.stderr
-    assert orders.against(server, "plan", environ=PASSWORD).exit == 0
-    made = Counter((effect.kind, effect.verb) for each in server.app.history() for effect in each.effects)
+    assert orders.run_against(server, "plan", environ=PASSWORD).exit == 0
+    made = Counter(
+        (effect.kind, effect.verb) for each in server.app.read_history() for effect in each.effects
+    )
     assert made["group", "created"] == made["destination", "created"] == 1
-    assert len(server.ids("groups")) == len(server.ids("destinations")) == 1
+    assert len(server.list_ids("groups")) == len(server.list_ids("destinations")) == 1
 
 
 @pytest.mark.parametrize(("kind", "phase"), BREAKS)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_broken_connection_makes_nothing_twice(
-    orders: Project, server: Fivetran, place: str, kind: Kind, phase: Phase
+    orders: Project, server: EmulatedFivetran, place: str, kind: FaultKind, phase: Phase
 ) -> None:
     server.app.faults.add(fault_at(place, kind, phase))
-    result = orders.against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
-    assert server.app.faults.standing()[0].struck == 1
+    result = orders.run_against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    assert server.app.faults.active()[0].triggered == 1
     applied = result.document["applied"]
     statuses = [outcome["status"] for outcome in applied["outcomes"]]
     # Reads are allowed, so what has taken effect is found at once. What has not may still do so.
@@ -97,20 +99,20 @@ def test_a_broken_connection_makes_nothing_twice(
     if phase not in {Phase.AFTER_ANSWER, Phase.AT_ACCEPT}:
         assert [outcome["found"] for outcome in applied["outcomes"]] == [place == each for each in PLACES]
     ids = {outcome["id"] for outcome in applied["outcomes"]}
-    assert ids == set(server.ids("groups"))
+    assert ids == set(server.list_ids("groups"))
     check_settled(orders, server)
 
 
 @pytest.mark.parametrize("status", ["301", "302", "307", "308"])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_redirect_of_a_write_is_not_followed(
-    orders: Project, server: Fivetran, place: str, status: str
+    orders: Project, server: EmulatedFivetran, place: str, status: str
 ) -> None:
-    server.app.faults.add(fault_at(place, Kind.REDIRECT, Phase.BEFORE_EFFECT, status))
-    result = orders.against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    server.app.faults.add(fault_at(place, FaultKind.REDIRECT, Phase.BEFORE_EFFECT, status))
+    result = orders.run_against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
     outcomes = [outcome["status"] for outcome in result.document["applied"]["outcomes"]]
     assert outcomes == (["failed", "skipped"] if place == "POST group" else ["done", "failed"])
     assert result.exit == 6
-    struck = next(number for number, each in enumerate(server.app.history()) if each.fault)
+    struck = next(number for number, each in enumerate(server.app.read_history()) if each.fault)
     assert server.calls[struck + 1 :].count(server.calls[struck]) == 0
     check_settled(orders, server)

@@ -10,15 +10,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from faults.canonical_plans import BIG_QUERY, with_config
-from reconciliation import Reconciliation, actions, reconciliation
+from in_process_harness import InProcessProject, list_actions, open_project
+from scenarios import BIG_QUERY, with_config
 
-from reconciler.cli.exit import Exit, exit_for
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.switches import Behaviour
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Action
-from reconciler.operations.plan import Planned
+from reconciler.planning.pipeline import PlanResult
 
 KEYS = ("finance", "lake", "ops", "orders", "sales", "web")
 BARE = "ops"
@@ -33,7 +33,7 @@ WHOSE = {"user": "the API key of the user", "system": "the system key"}
 class Team:
     """Six applied entries, and the ids of their groups."""
 
-    account: Reconciliation
+    account: InProcessProject
     ids: dict[str, str]
     with_ids: bool
 
@@ -56,18 +56,18 @@ class Team:
     def refused(self, *, pending: set[str]) -> list[Diagnostic]:
         """The findings of a plan, and of an apply that sends nothing and remembers nothing. `pending` are keys of
         entries that the plan changes all the same."""
-        before, kept = self.account.history, self.account.kept
+        before, kept = self.account.history, self.account.state_text
         planned = self.account.plan()
         assert self.account.attempt() is None
-        assert [each for each in self.account.history[len(before) :] if each.mutating] == []
-        assert self.account.kept == kept
+        assert [each for each in self.account.history[len(before) :] if each.is_mutating] == []
+        assert self.account.state_text == kept
         assert {change.address.key for change in planned.plan.effective} == pending
         assert planned.plan.count(Action.CREATE) == 0
         assert {each.code for each in planned.plan.blockers} == {"gone-or-hidden"}
-        assert exit_for(planned.plan.blockers) is Exit.FAILED
+        assert get_exit_code(planned.plan.blockers) is ExitCode.FAILED
         return list(planned.plan.blockers)
 
-    def plan_of(self, **options: Any) -> Planned:
+    def plan_of(self, **options: Any) -> PlanResult:
         """A plan of a part."""
         self.account.options = options
         try:
@@ -78,15 +78,15 @@ class Team:
 
 @contextmanager
 def team(knowledge: str) -> Iterator[Team]:
-    with reconciliation() as account:
+    with open_project() as account:
         scene = Team(account, {}, with_ids=False)
         scene.declare()
         account.apply()
-        scene.ids = {key: account.app.dashboard.group_ids(key)[0] for key in KEYS}
+        scene.ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in KEYS}
         scene.with_ids = knowledge != "memory"
         scene.declare()
         if knowledge == "id":
-            account.forget()
+            account.lose_state()
         yield scene
 
 
@@ -172,7 +172,7 @@ def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
         if not listed:
             account.app.faults.add(parse_fault("GET /v1/destinations empty-list"))
         if knowledge == "id" and answer == "not-found":
-            assert actions(account.plan())["destination.lake"] is Action.CREATE
+            assert list_actions(account.plan())["destination.lake"] is Action.CREATE
             return
         [finding] = scene.refused(pending=set())
         assert str(finding.address) == "destination.lake"
@@ -188,14 +188,14 @@ def test_an_answer_403_about_what_no_entry_declares_still_ends_the_plan() -> Non
             with pytest.raises(ReconcilerError, match="forbidden: "):
                 scene.account.plan()
     with team("memory") as scene:
-        kept = scene.account.kept
+        kept = scene.account.state_text
         scene.sees(["lake"], hidden_answer="forbidden")
         scene.account.declare(
             {"lake": {"destination": BIG_QUERY}}, removed=[{"group": "web", "id": scene.ids["web"]}]
         )
         with pytest.raises(ReconcilerError):
             scene.account.attempt()
-        assert scene.account.kept == kept
+        assert scene.account.state_text == kept
 
 
 def test_looking_for_what_is_hidden_costs_no_more_than_before() -> None:

@@ -18,12 +18,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from canaries import watch
-from harness import SETTLED
-from troubled_account import ENDED, Account, Project, Run, judge
+from cli_harness import SETTLE_TIME
+from faulty_account import ENDED_STATUSES, ApplyRun, FaultyAccount, FaultyProject, check_run
+from secret_leak_detector import get_detector
 
-from reconciler.cli.exit import Exit
-from reconciler.emulator.fault_kinds import ON_LISTS, TRAITS, Kind, Phase
+from reconciler.cli.exit import ExitCode
+from reconciler.emulator.fault_kinds import FAULT_SPECS, LIST_FAULTS, FaultKind, Phase
 from reconciler.emulator.faults import Fault
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.outcome import Status
@@ -80,29 +80,29 @@ class Stage:
     """One account and one project for all cells."""
 
     def __init__(self, folder: Path) -> None:
-        self.account = Account()
-        self.project = Project(folder, self.account)
+        self.account = FaultyAccount()
+        self.project = FaultyProject(folder, self.account)
         self.beginning = self._begin()
 
     def _begin(self) -> Beginning:
-        self.account.renew()
+        self.account.reset()
         project, dashboard = self.project, self.account.app.dashboard
         project.secrets = dict(BEFORE)
         project.declare(OLD)
-        assert project.apply().exit is Exit.OK
+        assert project.apply().exit is ExitCode.OK
         for name in STRANGERS:
             dashboard.add_destination(dashboard.add_group(name), "big_query", config={"project_id": name})
         ids = {group["name"]: id for id, group in self.account.contents.items()}
         dashboard.add_connection(ids["gamma"], "fivetran_log", "fivetran_metadata")
-        seed = self.account.app.written_down(show_secrets=True)
-        kept = project.kept()
+        seed = self.account.app.dump(show_secrets=True)
+        kept = project.read_state_files()
         project.secrets = dict(SECRETS)
         self.declare(NEW, ids["gamma"])
-        self.account.renew(seed)
+        self.account.reset(seed)
         run = project.apply()
-        judge(run)
+        check_run(run)
         assert set(run.statuses.values()) == {Status.DONE}
-        assert run.exit is Exit.OK
+        assert run.exit is ExitCode.OK
         calls = tuple((each.method, each.path) for each in run.exchanges)
         return Beginning(seed, kept, ids, calls, _by_name(self.account))
 
@@ -113,17 +113,19 @@ class Stage:
 
     def take_alpha(self) -> None:
         """A user writes the id of the group that has the name of `alpha` into its entry."""
-        [id] = self.account.app.dashboard.group_ids("Alpha")
+        [id] = self.account.app.dashboard.find_group_ids("Alpha")
         self.declare({**NEW, "alpha": {"id": id, **NEW["alpha"]}}, self.beginning.ids["gamma"])
 
     def reset(self) -> None:
         """Everything as at the beginning. The autouse fixture watches one test, so it is told again."""
         self.declare(NEW, self.beginning.ids["gamma"])
-        self.account.renew(self.beginning.seed)
-        self.project.put_back(self.beginning.kept)
-        watch().folder(self.project.folder)
+        self.account.reset(self.beginning.seed)
+        self.project.restore_state_files(self.beginning.kept)
+        get_detector().add_folder(self.project.folder)
         for name in ("reconciler.yaml", "main.yaml"):
-            watch().wrote(self.project.folder / name, (self.project.folder / name).read_text())
+            get_detector().add_written_file(
+                self.project.folder / name, (self.project.folder / name).read_text()
+            )
 
 
 @cache
@@ -133,7 +135,7 @@ def stage() -> Stage:
     return Stage(Path(folder.name))
 
 
-def _by_name(account: Account) -> dict[str, Any]:
+def _by_name(account: FaultyAccount) -> dict[str, Any]:
     """The account as people see it: what is in which group, healthy or not, with every secret."""
     groups = list(account.contents.values())
     assert len({group["name"] for group in groups}) == len(groups)
@@ -164,17 +166,17 @@ RETRY_AFTER = {
 FOREIGN = "somebody_else"
 """The id that `other-id` tells of."""
 ARGUMENTS = {
-    Kind.HANG: [("600", {})],
-    Kind.DRIP: [("10", {}), ("0.1", {"seconds": "600"})],
-    Kind.REDIRECT: [(code, {}) for code in ("301", "302", "307", "308")],
-    Kind.STATUS: [
+    FaultKind.HANG: [("600", {})],
+    FaultKind.DRIP: [("10", {}), ("0.1", {"seconds": "600"})],
+    FaultKind.REDIRECT: [(code, {}) for code in ("301", "302", "307", "308")],
+    FaultKind.STATUS: [
         *((code, {}) for code in ["400", "401", "403", "404", "409", "500", "502", "503", "504", "524"]),
         ("404", {"code": "NotFound_Group"}),
         *(("429", options) for options in RETRY_AFTER.values()),
     ],
-    Kind.ERROR_CODE: [("", {}), ("NotFound_Destination", {})],
-    Kind.GZIP_BOMB: [("1", {})],
-    Kind.STALE: [("1", {}), ("5", {})],
+    FaultKind.ERROR_CODE: [("", {}), ("NotFound_Destination", {})],
+    FaultKind.GZIP_BOMB: [("1", {})],
+    FaultKind.STALE: [("1", {}), ("5", {})],
 }
 
 
@@ -182,7 +184,7 @@ ARGUMENTS = {
 class Trouble:
     """A fault without its place."""
 
-    kind: Kind
+    kind: FaultKind
     phase: Phase
     argument: str = ""
     options: tuple[tuple[str, str], ...] = ()
@@ -190,19 +192,19 @@ class Trouble:
     @property
     def is_lie(self) -> bool:
         """A refusal in answer to what was carried out. No client can tell it from a true one."""
-        refusal = self.kind is Kind.REDIRECT or (self.kind is Kind.STATUS and self.argument < "500")
+        refusal = self.kind is FaultKind.REDIRECT or (self.kind is FaultKind.STATUS and self.argument < "500")
         return refusal and self.phase is Phase.AFTER_EFFECT
 
     def __str__(self) -> str:
         words = [self.kind, self.argument, *(value for _, value in self.options)]
-        if (self.kind, self.argument) == (Kind.STATUS, "429"):
+        if (self.kind, self.argument) == (FaultKind.STATUS, "429"):
             words[2:] = [next(name for name, options in RETRY_AFTER.items() if options == dict(self.options))]
         return "-".join([*filter(None, words), self.phase])
 
 
 def troubles() -> Iterator[Trouble]:
     """Everything that the emulator can do to one request."""
-    for kind, traits in TRAITS.items():
+    for kind, traits in FAULT_SPECS.items():
         for phase in traits.phases:
             for argument, options in ARGUMENTS.get(kind, [("", {})]):
                 yield Trouble(kind, phase, argument, tuple(options.items()))
@@ -293,9 +295,9 @@ def cells() -> Iterator[Cell]:
     """Each trouble at each call where it can strike, of each length."""
     for trouble in troubles():
         for place in PLACES:
-            if trouble.kind in ON_LISTS and place not in LISTS:
+            if trouble.kind in LIST_FAULTS and place not in LISTS:
                 continue
-            if trouble.kind is Kind.STALE and place not in BEHIND_A_WRITE:
+            if trouble.kind is FaultKind.STALE and place not in BEHIND_A_WRITE:
                 continue
             # A 429 is a promise that nothing was done, and that is why it is repeated.
             if trouble.is_lie and trouble.argument == "429" and place in CREATIONS:
@@ -341,7 +343,7 @@ MOST_SECONDS = 6 * (PATIENCE + 120.0)
 """Five calls in a row that fail for as long as they may end the run; then it is looked once what is left."""
 
 
-def check_bounds(run: Run) -> None:
+def check_bounds(run: ApplyRun) -> None:
     """O9 and O10."""
     assert len(run.calls) <= MOST_CALLS
     limited = any("status 429" in each.fault for each in run.exchanges)
@@ -356,7 +358,7 @@ def check_bounds(run: Run) -> None:
     assert run.seconds <= sum(call.seconds for call in run.calls) + 2.0 * len(run.calls)
 
 
-def check_groups(runs: list[Run]) -> None:
+def check_groups(runs: list[ApplyRun]) -> None:
     """O1 and O3 over all runs of a cell."""
     effects = [effect for run in runs for effect in run.effects]
     made = [(effect.kind, effect.id) for effect in effects if effect.verb == "created"]
@@ -367,7 +369,7 @@ def check_groups(runs: list[Run]) -> None:
     assert {id for kind, id in gone if kind != "connection"} <= {gamma}, "O3"
 
 
-def check_targets(runs: list[Run], lied: set[str]) -> None:
+def check_targets(runs: list[ApplyRun], lied: set[str]) -> None:
     """O2: nothing is sent to an id that is not known from the account. `lied` are those that a creation answered."""
     known = {*stage().beginning.ids.values(), *lied}
     known |= {effect.id for run in runs for effect in run.effects if effect.verb == "created"}
@@ -379,39 +381,39 @@ def check_targets(runs: list[Run], lied: set[str]) -> None:
             assert (write.body or {}).get("group_id") in {None, *known}
 
 
-def carry_out(*faults: Fault, is_lie: bool = False) -> list[Run]:
+def carry_out(*faults: Fault, is_lie: bool = False) -> list[ApplyRun]:
     """The apply that is struck, and those that follow until nothing is left to do."""
     account, project = stage().account, stage().project
     stage().reset()
     account.app.faults.add(*faults)
     runs = [project.apply()]
-    assert account.app.faults.standing()[0].struck >= 1, "the fault never struck"
+    assert account.app.faults.active()[0].triggered >= 1, "the fault never struck"
     account.app.faults.clear()
-    assert project.memory is not None, "O8"
+    assert project.state is not None, "O8"
     by_a_creation = (faults[0].kind, faults[0].method, faults[0].path) == (
-        Kind.OTHER_ID,
+        FaultKind.OTHER_ID,
         "POST",
         "/v1/groups",
     )
-    while runs[-1].exit is not Exit.OK and len(runs) < 3 + any(run.waits for run in runs):
-        if runs[-1].waits:
-            account.clock.sleep(SETTLED.total_seconds())
+    while runs[-1].exit is not ExitCode.OK and len(runs) < 3 + any(run.has_held for run in runs):
+        if runs[-1].has_held:
+            account.clock.sleep(SETTLE_TIME.total_seconds())
         if by_a_creation and runs[-1].refused:
             assert {each.code for each in runs[-1].refused} == {"gone-or-hidden"}, "S-13"
             stage().take_alpha()
         runs.append(project.apply())
-        assert project.memory is not None, "O8"
+        assert project.state is not None, "O8"
     for run in runs:
-        judge(run, liars={str(faults[0])} if is_lie else ())
+        check_run(run, false_refusals={str(faults[0])} if is_lie else ())
         check_bounds(run)
     check_groups(runs)
     check_targets(runs, {FOREIGN} if by_a_creation else set())
     return runs
 
 
-def check_settled(runs: list[Run], untested: str | None = None) -> None:
+def check_settled(runs: list[ApplyRun], untested: str | None = None) -> None:
     """O5, and what an exit of 0 promises. One destination may be `untested`."""
-    assert runs[-1].exit is Exit.OK, [str(each) for each in runs[-1].refused] or runs[-1].statuses
+    assert runs[-1].exit is ExitCode.OK, [str(each) for each in runs[-1].refused] or runs[-1].statuses
     settled, now = stage().beginning.settled, _by_name(stage().account)
     if untested is not None:
         assert now[untested]["destination"].pop("setup_status", "incomplete") == "incomplete"
@@ -440,25 +442,25 @@ def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
     first = runs[0]
     if first.applied is None:
         assert first.writes == []
-        assert first.exit is not Exit.OK
+        assert first.exit is not ExitCode.OK
 
 
 # A lost answer is resolved by looking. What if looking fails as well, or does not show yet what is there?
 
 LOST = (
-    Trouble(Kind.RESET, Phase.AFTER_EFFECT),
-    Trouble(Kind.HANG, Phase.MID_HEADERS, "600"),
-    Trouble(Kind.STATUS, Phase.AFTER_EFFECT, "524"),
-    Trouble(Kind.NOT_JSON, Phase.AFTER_EFFECT),
-    Trouble(Kind.RESET, Phase.BEFORE_EFFECT),
+    Trouble(FaultKind.RESET, Phase.AFTER_EFFECT),
+    Trouble(FaultKind.HANG, Phase.MID_HEADERS, "600"),
+    Trouble(FaultKind.STATUS, Phase.AFTER_EFFECT, "524"),
+    Trouble(FaultKind.NOT_JSON, Phase.AFTER_EFFECT),
+    Trouble(FaultKind.RESET, Phase.BEFORE_EFFECT),
 )
 AWAY = {
-    "nothing answers": Fault(Kind.RESET, phase=Phase.BEFORE_EFFECT),
-    "everything hangs": Fault(Kind.HANG, phase=Phase.BEFORE_EFFECT, argument="600"),
-    "a page of maintenance": Fault(Kind.STATUS, argument="503", options={"body": "html"}),
-    "the key is revoked": Fault(Kind.STATUS, argument="401"),
-    "no reads": Fault(Kind.STATUS, "GET", argument="500"),
-    "a pause of years": Fault(Kind.STATUS, argument="429", options={"retry-after": "1000000000"}),
+    "nothing answers": Fault(FaultKind.RESET, phase=Phase.BEFORE_EFFECT),
+    "everything hangs": Fault(FaultKind.HANG, phase=Phase.BEFORE_EFFECT, argument="600"),
+    "a page of maintenance": Fault(FaultKind.STATUS, argument="503", options={"body": "html"}),
+    "the key is revoked": Fault(FaultKind.STATUS, argument="401"),
+    "no reads": Fault(FaultKind.STATUS, "GET", argument="500"),
+    "a pause of years": Fault(FaultKind.STATUS, argument="429", options={"retry-after": "1000000000"}),
 }
 
 
@@ -479,7 +481,7 @@ def test_an_answer_is_lost_and_then_fivetran_is_away(place: str, lost: Trouble, 
     fault = Cell(lost, place, "once").fault
     runs = carry_out(fault, replace(AWAY[away], first=len(concerned) + 1))
     check_settled(runs)
-    assert runs[0].exit is Exit.INCOMPLETE
+    assert runs[0].exit is ExitCode.INCOMPLETE
 
 
 @pytest.mark.parametrize("reads", range(1, 6))
@@ -489,18 +491,18 @@ def test_an_answer_is_lost_and_what_was_made_is_not_shown_for_some_reads(
     place: str, lost: Trouble, reads: int
 ) -> None:
     """S-06."""
-    stale = Fault(Kind.STALE, "GET", argument=str(reads))
+    stale = Fault(FaultKind.STALE, "GET", argument=str(reads))
     check_settled(carry_out(Cell(lost, place, "once").fault, stale))
 
 
 def test_without_a_fault_the_apply_is_what_the_matrix_believes() -> None:
     stage().reset()
     run = stage().project.apply()
-    judge(run)
+    check_run(run)
     check_bounds(run)
     assert [index_of(place) for place in PLACES] == sorted(index_of(place) for place in PLACES)
     assert len({index_of(place) for place in PLACES}) == len(PLACES)
-    assert {outcome.status for outcome in run.applied.outcomes} <= ENDED  # type: ignore[union-attr]
+    assert {outcome.status for outcome in run.applied.outcomes} <= ENDED_STATUSES  # type: ignore[union-attr]
     settled = stage().beginning.settled
     assert {"Alpha", "beta", "Delta renamed", *STRANGERS} == settled.keys()
     for name, secret in (("Alpha", "ALPHA_PASSWORD"), ("beta", "BETA_PASSWORD")):
@@ -510,5 +512,5 @@ def test_without_a_fault_the_apply_is_what_the_matrix_believes() -> None:
 
 def test_the_matrix_has_every_kind_in_every_phase() -> None:
     met = {(cell.trouble.kind, cell.trouble.phase) for cell in cells()}
-    assert met == {(kind, phase) for kind, traits in TRAITS.items() for phase in traits.phases}
+    assert met == {(kind, phase) for kind, traits in FAULT_SPECS.items() for phase in traits.phases}
     assert len(list(cells())) >= 800

@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
-from faults.canonical_plans import SITUATIONS, Situation
-from faults.mortal import ANY, ON_RECORD, Moment, Point
-from faults.theatre import Play, played, steps_in_files, undisturbed
+from kill_scenarios import ScenarioRun, get_undisturbed, list_file_steps, prepare_scenario
+from killable_run import ANY_CALL, RECORD_POINTS, KillPoint, KillTrigger
+from scenarios import SCENARIOS, Scenario
 
 from reconciler.emulator.fault_text import parse_fault
 
 SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 """Situations in which several workers have something to do at the same time."""
 
-THE_SAME_WITHOUT_A_MEMORY = frozenset({Point.BEFORE_SENDING, Point.MID_ANSWER, Point.BEFORE_RECORD})
+THE_SAME_WITHOUT_A_MEMORY = frozenset(
+    {KillPoint.BEFORE_SENDING, KillPoint.MID_ANSWER, KillPoint.BEFORE_RECORD}
+)
 """Points that differ from their neighbours in nothing but what is remembered."""
 
-NOTHING_WITHOUT_A_MEMORY = frozenset({Point.LATE_EFFECT})
+NOTHING_WITHOUT_A_MEMORY = frozenset({KillPoint.LATE_EFFECT})
 """Who does not know that something was sent cannot wait for it."""
 
 SHOWN_BY = {
@@ -33,12 +35,12 @@ SHOWN_BY = {
 class Cell:
     """One way to die: at which call, with how many workers, and whether the memory is lost with it."""
 
-    moment: Moment
+    moment: KillTrigger
     workers: int
     lost: bool
 
 
-def cells(situation: Situation, point: Point) -> Iterator[Cell]:
+def cells(situation: Scenario, point: KillPoint) -> Iterator[Cell]:
     """Every call of a situation, dying at this point of it."""
     for moment in moments(situation, point):
         yield Cell(moment, workers=1, lost=False)
@@ -48,78 +50,78 @@ def cells(situation: Situation, point: Point) -> Iterator[Cell]:
             yield Cell(moment, workers=4, lost=False)
 
 
-def moments(situation: Situation, point: Point) -> Iterator[Moment]:
+def moments(situation: Scenario, point: KillPoint) -> Iterator[KillTrigger]:
     """One for each call. Where nothing is remembered between a call and the next, nobody can die there."""
     for index, call in enumerate(situation.calls):
-        if point not in ON_RECORD or index not in situation.more_follow:
-            yield Moment(call, point, situation.occurrence(index))
+        if point not in RECORD_POINTS or index not in situation.incomplete_calls:
+            yield KillTrigger(call, point, situation.count_earlier(index))
 
 
 def test_there_are_enough_of_them_and_no_call_is_left_out() -> None:
-    assert sum(len(list(cells(situation, point))) for situation in SITUATIONS for point in Point) >= 600
-    for situation in SITUATIONS:
-        for point in set(Point) - set(ON_RECORD):
+    assert sum(len(list(cells(situation, point))) for situation in SCENARIOS for point in KillPoint) >= 600
+    for situation in SCENARIOS:
+        for point in set(KillPoint) - set(RECORD_POINTS):
             died = {(cell.moment.call, cell.moment.earlier) for cell in cells(situation, point)}
             assert len(died) == len(situation.calls)
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_undisturbed_the_calls_are_those_that_were_thought_out(situation: Situation) -> None:
-    assert undisturbed(situation, health=True)  # asserts them
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_undisturbed_the_calls_are_those_that_were_thought_out(situation: Scenario) -> None:
+    assert get_undisturbed(situation, with_health=True)  # asserts them
 
 
-@pytest.mark.parametrize("point", Point)
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_whoever_comes_after_finishes(situation: Situation, point: Point) -> None:
+@pytest.mark.parametrize("point", KillPoint)
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_whoever_comes_after_finishes(situation: Scenario, point: KillPoint) -> None:
     for cell in cells(situation, point):
         die_and_go_on(situation, cell)
 
 
 @pytest.mark.parametrize("late", [1.0, 60.0])
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_what_a_dead_run_has_sent_may_take_effect_soon_and_late(situation: Situation, late: float) -> None:
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_what_a_dead_run_has_sent_may_take_effect_soon_and_late(situation: Scenario, late: float) -> None:
     """S-18. Sooner than a run has looked at everything, and after some have ended."""
-    for moment in moments(situation, Point.LATE_EFFECT):
+    for moment in moments(situation, KillPoint.LATE_EFFECT):
         if moment.call.startswith("create"):
-            die_and_go_on(situation, Cell(replace(moment, late=late), workers=1, lost=False))
+            die_and_go_on(situation, Cell(replace(moment, effect_delay=late), workers=1, lost=False))
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_after_a_create_that_nobody_answered_the_next_run_waits(situation: Situation) -> None:
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_after_a_create_that_nobody_answered_the_next_run_waits(situation: Scenario) -> None:
     """S-05. Nothing tells a request that is still on its way from one that will never have an effect."""
-    for point in (Point.BEFORE_SENDING, Point.BEFORE_EFFECT):
+    for point in (KillPoint.BEFORE_SENDING, KillPoint.BEFORE_EFFECT):
         for moment in moments(situation, point):
-            with played(situation) as play:
+            with prepare_scenario(situation) as play:
                 play.run(moment)
                 again = play.run()
                 is_create = moment.call.startswith("create")
-                assert play.waits == is_create
+                assert play.has_held == is_create
                 assert not is_create or moment.call not in again.calls
-                play.go_on()
-                play.judge(lost=False)
+                play.converge()
+                play.check_invariants(state_lost=False)
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_a_run_may_die_at_every_step_in_its_own_files(situation: Situation) -> None:
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_a_run_may_die_at_every_step_in_its_own_files(situation: Scenario) -> None:
     """The key, the snapshot, the intents, each line, the snapshot at the end: before the step, or in the middle of
     what is written."""
-    steps = steps_in_files(situation)
+    steps = list_file_steps(situation)
     assert steps.count("os.rename") >= 2, "a snapshot at the beginning, and one at the end"
     assert steps.count("write") >= 2, "the intents, and what became of them"
     for number in range(1, len(steps) + 1):
-        with played(situation) as play:
-            dead = play.run(step=number)
+        with prepare_scenario(situation) as play:
+            dead = play.run(kill_step=number)
             if not dead.calls:
                 check_nothing_is_awaited(play)
-            play.go_on()
-            play.judge(lost=False)
+            play.converge()
+            play.check_invariants(state_lost=False)
 
 
-def check_nothing_is_awaited(play: Play) -> None:
+def check_nothing_is_awaited(play: ScenarioRun) -> None:
     """What was certainly not sent is not waited for, and not looked for."""
     before = len(play.history)
     play.run()
-    assert not play.waits
+    assert not play.has_held
     lists = [each for each in play.history[before:] if (each.method, each.path) == ("GET", "/v1/groups")]
     assert len(lists) <= 2, "one in the plan, and one in the check"
 
@@ -127,27 +129,27 @@ def check_nothing_is_awaited(play: Play) -> None:
 @pytest.mark.parametrize("name", ["group only", "completed group"])
 def test_a_run_that_waits_may_die_at_every_step_in_its_own_files(name: str) -> None:
     """It leaves what is known of the request that it waits for."""
-    [situation] = [each for each in SITUATIONS if each.name == name]
-    [moment, *_] = moments(situation, Point.BEFORE_EFFECT)
+    [situation] = [each for each in SCENARIOS if each.name == name]
+    [moment, *_] = moments(situation, KillPoint.BEFORE_EFFECT)
     number = 1
     while True:
-        with played(situation) as play:
+        with prepare_scenario(situation) as play:
             play.run(moment)
-            survived = not play.run(step=number, may_survive=True).dead
+            survived = not play.run(kill_step=number, may_survive=True).is_dead
             play.run()
-            assert play.waits, f"after the death at step {number} it is not known any more"
-            play.go_on()
-            play.judge(lost=False)
+            assert play.has_held, f"after the death at step {number} it is not known any more"
+            play.converge()
+            play.check_invariants(state_lost=False)
         if survived:
             break
         number += 1
     assert number > len(("snapshot", "journal", "snapshot"))
 
 
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_what_a_dead_run_has_done_may_be_shown_late(situation: Situation) -> None:
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_what_a_dead_run_has_done_may_be_shown_late(situation: Scenario) -> None:
     """S-06: five reads do not show yet what was done, and nobody is left who knows that it was."""
-    for moment in moments(situation, Point.AFTER_EFFECT):
+    for moment in moments(situation, KillPoint.AFTER_EFFECT):
         for shows in SHOWN_BY.get(moment.call.partition(" ")[0], ()):
             die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {shows} stale 5")
 
@@ -156,24 +158,24 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
     """S-03. Sampled over situations, calls, points and lost memories, always the same ones."""
     chance = Random(20260301)
     pairs = 0
-    for situation in SITUATIONS * 8:
+    for situation in SCENARIOS * 8:
         lost = chance.random() < 0.25
-        points = [each for each in Point if not (lost and each in NOTHING_WITHOUT_A_MEMORY)]
-        with played(situation) as play:
+        points = [each for each in KillPoint if not (lost and each in NOTHING_WITHOUT_A_MEMORY)]
+        with prepare_scenario(situation) as play:
             play.run(chance.choice(list(moments(situation, chance.choice(points)))))
             if lost:
-                play.account.forget()
-            second = Moment(ANY, chance.choice(list(Point)), chance.randrange(2))
-            pairs += play.run(second, may_survive=True).dead
-            play.go_on()
-            play.judge(lost=lost)
+                play.account.lose_state()
+            second = KillTrigger(ANY_CALL, chance.choice(list(KillPoint)), chance.randrange(2))
+            pairs += play.run(second, may_survive=True).is_dead
+            play.converge()
+            play.check_invariants(state_lost=lost)
     assert pairs >= 60
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("point", Point)
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_every_combination(situation: Situation, point: Point) -> None:
+@pytest.mark.parametrize("point", KillPoint)
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_every_combination(situation: Scenario, point: KillPoint) -> None:
     for moment in moments(situation, point):
         for workers in (1, 2, 4, 8):
             for lost in (False, True) if point not in NOTHING_WITHOUT_A_MEMORY else (False,):
@@ -183,22 +185,24 @@ def test_every_combination(situation: Situation, point: Point) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("reads", range(1, 6))
 @pytest.mark.parametrize("path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*"))
-@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_every_read_may_be_late(situation: Situation, path: str, reads: int) -> None:
-    for moment in moments(situation, Point.AFTER_EFFECT):
+@pytest.mark.parametrize("situation", SCENARIOS, ids=str)
+def test_every_read_may_be_late(situation: Scenario, path: str, reads: int) -> None:
+    for moment in moments(situation, KillPoint.AFTER_EFFECT):
         die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {path} stale {reads}")
 
 
-def die_and_go_on(situation: Situation, cell: Cell, *, late: str = "") -> None:
+def die_and_go_on(situation: Scenario, cell: Cell, *, late: str = "") -> None:
     """One cell, judged. `late` are reads that show too late what happened by then."""
-    with played(situation) as play:
+    with prepare_scenario(situation) as play:
         life = play.run(cell.moment, workers=cell.workers)
         assert (
-            life.calls[-1] == cell.moment.call or cell.workers > 1 or cell.moment.point is Point.BEFORE_RECORD
+            life.calls[-1] == cell.moment.call
+            or cell.workers > 1
+            or cell.moment.point is KillPoint.BEFORE_RECORD
         )
         if cell.lost:
-            play.account.forget()
+            play.account.lose_state()
         if late:
             play.account.app.faults.add(parse_fault(late))
-        play.go_on(workers=cell.workers)
-        play.judge(lost=cell.lost)
+        play.converge(workers=cell.workers)
+        play.check_invariants(state_lost=cell.lost)

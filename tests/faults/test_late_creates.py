@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from faults.canonical_plans import BIG_QUERY, LAKE, with_config
-from harness import SETTLED
-from reconciliation import Reconciliation, actions, reconciliation
+from cli_harness import SETTLE_TIME
+from in_process_harness import InProcessProject, list_actions, open_project
+from scenarios import BIG_QUERY, LAKE, with_config
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.fault_text import parse_fault
+from reconciler.emulator.switches import Behaviour
 from reconciler.model.diagnostic import Severity
-from reconciler.model.outcome import Applied, Status
+from reconciler.model.outcome import ApplyResult, Status
 from reconciler.model.plan import Action, Reason
-from reconciler.operations.plan import Planned
+from reconciler.planning.pipeline import PlanResult
 
 LOST = ("close", "reset", "status 500", "status 503", "status 504", "hang 30", "status 524 body=html")
 """What comes at once in place of an answer: a cut connection, a fault, a time-out of the way or of a gateway."""
@@ -27,7 +27,7 @@ PAIRS = 4
 """In one account. One more in a row without an answer, and the run would take it for an outage."""
 ACCOUNTS = 39
 PATHS = {"group": "/v1/groups", "destination": "/v1/destinations"}
-AGAIN = (0.0, 0.0, 5.0, SETTLED.total_seconds())
+AGAIN = (0.0, 0.0, 5.0, SETTLE_TIME.total_seconds())
 """Seconds before each run: at once, at once again, a little later, and when what was sent is settled."""
 
 
@@ -56,7 +56,7 @@ def pairs(count: int = PAIRS) -> dict[str, Any]:
     return {f"team_{number}": {"destination": BIG_QUERY} for number in range(count)}
 
 
-def made(account: Reconciliation) -> Counter[tuple[str, str]]:
+def made(account: InProcessProject) -> Counter[tuple[str, str]]:
     """How often each thing was made: by kind, and by name for groups, by id for destinations."""
     count: Counter[tuple[str, str]] = Counter()
     for exchange in account.history:
@@ -66,18 +66,18 @@ def made(account: Reconciliation) -> Counter[tuple[str, str]]:
     return count
 
 
-def posts(account: Reconciliation, kind: str = "") -> int:
+def posts(account: InProcessProject, kind: str = "") -> int:
     """How many creates were sent."""
     paths = {PATHS[kind]} if kind else {*PATHS.values()}
     own = (each for each in account.history if not each.effect_of)
     return sum(each.method == "POST" and each.path in paths for each in own)
 
 
-def passes(account: Reconciliation, seconds: float) -> None:
+def passes(account: InProcessProject, seconds: float) -> None:
     account.clock.sleep(seconds)
 
 
-def runs(account: Reconciliation) -> Iterator[Applied | None]:
+def runs(account: InProcessProject) -> Iterator[ApplyResult | None]:
     """Applies at once, 5 s later and once settled, and again, until nothing is left to do."""
     for seconds in AGAIN * 3:
         passes(account, seconds)
@@ -89,7 +89,7 @@ def runs(account: Reconciliation) -> Iterator[Applied | None]:
     raise AssertionError("it does not converge")
 
 
-def check_converges(account: Reconciliation, expected: int, *, set_back: float = 0.0) -> None:
+def check_converges(account: InProcessProject, expected: int, *, set_back: float = 0.0) -> None:
     """Nothing twice, each create unknown at most once over all runs, each sent once, and in the end an empty plan."""
     unknown: Counter[str] = Counter()
     for number, applied in enumerate(runs(account)):
@@ -101,7 +101,7 @@ def check_converges(account: Reconciliation, expected: int, *, set_back: float =
     assert {address: count for address, count in unknown.items() if count > 1} == {}
     assert set(made(account).values()) == {1}
     assert len(made(account)) == posts(account) == expected
-    assert set(actions(account.plan()).values()) == {Action.NO_OP}
+    assert set(list_actions(account.plan()).values()) == {Action.NO_OP}
 
 
 def test_there_are_enough_of_them() -> None:
@@ -114,7 +114,7 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize("number", range(ACCOUNTS))
 def test_creates_that_take_effect_late_are_made_once(number: int) -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         account.parallelism = (1, 8)[number % 2]
         account.declare(pairs())
         account.app.faults.add(*(parse_fault(str(late)) for late in late_creates(number)))
@@ -134,7 +134,7 @@ def test_creates_that_take_effect_late_are_made_once(number: int) -> None:
 )
 def test_whatever_clocks_say_nothing_is_made_twice(date: Mapping[str, Any], set_back: float) -> None:
     """The clock is set back after the first run."""
-    with reconciliation(**date) as account:
+    with open_project(**date) as account:
         account.declare(pairs())
         account.app.faults.add(*(parse_fault(str(late)) for late in late_creates(1)))
         check_converges(account, 2 * PAIRS, set_back=set_back)
@@ -142,7 +142,7 @@ def test_whatever_clocks_say_nothing_is_made_twice(date: Mapping[str, Any], set_
 
 @pytest.mark.parametrize("delay", [1.0, 60.0])
 def test_the_new_half_of_a_replacement_is_made_once(delay: float) -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         account.declare({"lake": {"destination": LAKE}})
         account.apply()
         replaced = {**with_config(LAKE, bucket="second"), "lifecycle": {"allow_replace": True}}
@@ -159,7 +159,7 @@ def test_the_new_half_of_a_replacement_is_made_once(delay: float) -> None:
         assert count == 2, "the old one and the new one"
 
 
-def open_create(account: Reconciliation, *, delay: float | None = None) -> None:
+def open_create(account: InProcessProject, *, delay: float | None = None) -> None:
     """One group whose create has no answer; its effect comes after `delay` seconds, or never."""
     late = "" if delay is None else f" effect-after={delay}"
     account.declare({"finance": {"name": "Finance", "destination": BIG_QUERY}})
@@ -170,7 +170,7 @@ def open_create(account: Reconciliation, *, delay: float | None = None) -> None:
     account.app.faults.clear()
 
 
-def is_held(planned: Planned) -> bool:
+def is_held(planned: PlanResult) -> bool:
     """Whether the create of the group waits; the plan has it all the same."""
     [change] = [each for each in planned.plan.changes if str(each.address) == "group.finance"]
     assert change.action is Action.CREATE
@@ -196,7 +196,7 @@ MINUTES: Mapping[str, tuple[float, float | None, bool]] = {
 
 @pytest.mark.parametrize(("own", "server", "waits"), MINUTES.values(), ids=MINUTES)
 def test_the_less_favourable_clock_decides(own: float, server: float | None, waits: bool) -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account)
         account.clock.seconds += own * 60
         date = {"date_header": "missing"} if server is None else {"date_skew": (server - own) * 60}
@@ -209,27 +209,27 @@ def test_the_less_favourable_clock_decides(own: float, server: float | None, wai
 
 @pytest.mark.parametrize("date", ["missing", "garbage"])
 def test_without_a_date_the_own_clock_decides_alone(date: str) -> None:
-    with reconciliation(date_header=date) as account:
+    with open_project(date_header=date) as account:
         open_create(account)
         assert is_held(account.plan())
-        passes(account, SETTLED.total_seconds())
+        passes(account, SETTLE_TIME.total_seconds())
         assert not is_held(account.plan())
         account.apply()
 
 
 def test_a_server_whose_clock_is_wrong_all_the_time_is_as_good_as_any() -> None:
-    with reconciliation(date_skew=-40_000.0) as account:
+    with open_project(date_skew=-40_000.0) as account:
         open_create(account)
         assert is_held(account.plan())
-        passes(account, SETTLED.total_seconds())
+        passes(account, SETTLE_TIME.total_seconds())
         account.apply()
 
 
 def test_what_waits_holds_up_nothing_but_deletions_and_itself() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         account.declare({"old": {"destination": BIG_QUERY}, "kept": {"destination": BIG_QUERY}})
         account.apply()
-        [old] = account.app.dashboard.group_ids("old")
+        [old] = account.app.dashboard.find_group_ids("old")
         entries = {
             "finance": {"destination": BIG_QUERY},
             "kept": {"destination": with_config(BIG_QUERY, project_id="other")},
@@ -260,12 +260,12 @@ def test_what_waits_holds_up_nothing_but_deletions_and_itself() -> None:
             "destination.old",
             "group.old",
         }
-        passes(account, SETTLED.total_seconds())
+        passes(account, SETTLE_TIME.total_seconds())
         account.apply()
 
 
 def test_a_run_that_waits_leaves_what_is_known_of_the_request_as_it_is() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account)
         kept = account.state
         assert kept is not None
@@ -278,7 +278,7 @@ def test_a_run_that_waits_leaves_what_is_known_of_the_request_as_it_is() -> None
 
 def test_what_a_run_decides_it_decides_when_it_gets_there() -> None:
     """The plan says that it waits; by the time that the run is there it need not any more."""
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account)
         entries = {
             "finance": {"name": "Finance", "destination": BIG_QUERY},
@@ -300,7 +300,7 @@ def test_what_a_run_decides_it_decides_when_it_gets_there() -> None:
 
 def test_creates_that_were_certainly_not_sent_wait_for_nothing() -> None:
     """The run ended before it came to them."""
-    with reconciliation() as account:
+    with open_project() as account:
         account.declare(pairs(8))
         account.parallelism = 1
         account.app.faults.add(parse_fault("POST /v1/groups before-effect close"))
@@ -313,7 +313,7 @@ def test_creates_that_were_certainly_not_sent_wait_for_nothing() -> None:
         assert statuses == {Status.HELD: 5, Status.DONE: 3}
 
 
-def twins(planned: Planned) -> list[tuple[str, str]]:
+def twins(planned: PlanResult) -> list[tuple[str, str]]:
     """The warnings about groups that are there twice: address, and both ids in one text."""
     found = [each for each in planned.plan.warnings if each.code == "late-twin"]
     assert all(each.severity is Severity.WARNING for each in found)
@@ -321,14 +321,14 @@ def twins(planned: Planned) -> list[tuple[str, str]]:
 
 
 def test_an_effect_that_comes_after_settle_is_told_at_last() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account, delay=2_000.0)
-        passes(account, SETTLED.total_seconds())
+        passes(account, SETTLE_TIME.total_seconds())
         account.apply()
-        [second] = account.app.dashboard.group_ids("Finance")
+        [second] = account.app.dashboard.find_group_ids("Finance")
         assert twins(account.plan()) == []
         passes(account, 2_000.0)
-        [first] = {*account.app.dashboard.group_ids("Finance")} - {second}
+        [first] = {*account.app.dashboard.find_group_ids("Finance")} - {second}
         for _ in range(2):
             [(address, told)] = twins(account.plan())
             assert address == "group.finance"
@@ -347,25 +347,25 @@ def test_an_effect_that_comes_after_settle_is_told_at_last() -> None:
 
 
 def test_an_effect_under_a_name_that_was_given_up_since_is_told() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account, delay=30.0)
         account.declare({"finance": {"name": "Finances", "destination": BIG_QUERY}})
         assert is_held(account.plan()), "another name is the same entry"
         passes(account, 30.0)
-        [first] = account.app.dashboard.group_ids("Finance")
+        [first] = account.app.dashboard.find_group_ids("Finance")
         [(_, told)] = twins(account.plan())
         assert "no group is managed under this key" in told
         assert f"under the name `Finance`, is `{first}`" in told
 
 
 def test_an_effect_for_an_entry_that_was_given_up_since_is_told() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account, delay=30.0)
         account.declare({"sales": {"destination": BIG_QUERY}})
         account.apply()
         assert twins(account.plan()) == []
         passes(account, 30.0)
-        [first] = account.app.dashboard.group_ids("Finance")
+        [first] = account.app.dashboard.find_group_ids("Finance")
         [(address, told)] = twins(account.plan())
         assert address == "group.finance"
         assert (
@@ -375,13 +375,13 @@ def test_an_effect_for_an_entry_that_was_given_up_since_is_told() -> None:
 
 
 def test_namesakes_that_others_make_meanwhile_are_no_reason_to_guess() -> None:
-    with reconciliation() as account:
+    with open_project() as account:
         open_create(account, delay=2_000.0)
         account.app.dashboard.add_group("finance")
         assert is_held(account.plan())
         passes(account, 2_000.0)
         account.apply()
-        assert len(account.app.dashboard.group_ids("Finance")) == 1, "the late one was found"
+        assert len(account.app.dashboard.find_group_ids("Finance")) == 1, "the late one was found"
 
 
 @pytest.mark.parametrize(
@@ -397,8 +397,8 @@ def test_namesakes_that_others_make_meanwhile_are_no_reason_to_guess() -> None:
     ],
 )
 def test_the_project_file_says_how_long(settle: str, seconds: float, waits: bool) -> None:
-    with reconciliation() as account:
-        account.set_up(settle=settle)
+    with open_project() as account:
+        account.write_project_file(settle=settle)
         open_create(account)
         account.clock.seconds += seconds
         assert is_held(account.plan()) == waits

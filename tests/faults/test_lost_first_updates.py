@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import SETTLED
-from troubled_account import Account, Line, Project, judge
+from cli_harness import SETTLE_TIME
+from faulty_account import FaultyAccount, FaultyConnection, FaultyProject, check_run
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.outcome import Status
 
@@ -44,20 +44,20 @@ def declared(destination: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Iterator[Project]:
+def orders(tmp_path: Path) -> Iterator[FaultyProject]:
     """A project that has never been applied."""
-    account = Account()
-    account.renew()
-    project = Project(tmp_path, account)
+    account = FaultyAccount()
+    account.reset()
+    project = FaultyProject(tmp_path, account)
     project.secrets["ORDERS_PASSWORD"] = "canary-of-the-first-9b4e"
     yield project
     account.app.close()
 
 
-def check_settled(orders: Project, most_secrets_sent: int) -> None:
+def check_settled(orders: FaultyProject, most_secrets_sent: int) -> None:
     run = orders.apply()
-    judge(run)
-    assert run.exit is Exit.OK
+    check_run(run)
+    assert run.exit is ExitCode.OK
     assert orders.plan().plan.effective == ()
     sent = [each.body["config"] for each in run.writes if each.method == "PATCH"]
     assert sum("password" in config for config in sent) <= most_secrets_sent
@@ -67,7 +67,7 @@ def check_settled(orders: Project, most_secrets_sent: int) -> None:
 
 
 @pytest.mark.parametrize("phase", ["before-effect", "after-effect"])
-def test_an_adopted_destination_whose_first_update_got_no_answer(orders: Project, phase: str) -> None:
+def test_an_adopted_destination_whose_first_update_got_no_answer(orders: FaultyProject, phase: str) -> None:
     """Its secret was there before, and nothing says that it is another one: it is not sent."""
     dashboard = orders.account.app.dashboard
     config = {**SNOWFLAKE["config"], "database": "OLD", "password": "canary-of-somebody-31d0"}
@@ -75,7 +75,7 @@ def test_an_adopted_destination_whose_first_update_got_no_answer(orders: Project
     orders.declare(declared(SNOWFLAKE))
     orders.account.app.faults.add(parse_fault(f"PATCH * {phase} reset"))
     run = orders.apply()
-    judge(run)
+    check_run(run)
     assert run.statuses == {"destination.orders": Status.UNKNOWN}
     orders.account.app.faults.clear()
     check_settled(orders, most_secrets_sent=0)
@@ -83,12 +83,14 @@ def test_an_adopted_destination_whose_first_update_got_no_answer(orders: Project
 
 @pytest.mark.parametrize("arrives", [False, True])
 @pytest.mark.parametrize("writes", [1, 2, 3])
-def test_a_replacement_in_which_the_process_was_killed(orders: Project, writes: int, arrives: bool) -> None:
+def test_a_replacement_in_which_the_process_was_killed(
+    orders: FaultyProject, writes: int, arrives: bool
+) -> None:
     """The old one is deleted, a new one is made, and it is tested: killed at each of them."""
     orders.declare(declared({**SNOWFLAKE, "config": {**SNOWFLAKE["config"], "database": "OLD"}}))
-    assert orders.apply().exit is Exit.OK
+    assert orders.apply().exit is ExitCode.OK
     orders.declare(declared(POSTGRES, lifecycle={"allow_replace": True}))
-    line = Line(
+    line = FaultyConnection(
         orders.account.app,
         orders.account.clock,
         dies_at=writes,
@@ -97,10 +99,10 @@ def test_a_replacement_in_which_the_process_was_killed(orders: Project, writes: 
     )
     run = orders.apply(line)
     assert run.killed
-    judge(run)
+    check_run(run)
     if (writes, arrives) == (2, False):  # the request for the new one may still arrive
         held = orders.apply()
-        assert held.waits
+        assert held.has_held
         assert held.writes == []
-        orders.account.clock.sleep(SETTLED.total_seconds())
+        orders.account.clock.sleep(SETTLE_TIME.total_seconds())
     check_settled(orders, most_secrets_sent=1)

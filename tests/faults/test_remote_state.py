@@ -17,21 +17,30 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-import harness
+import cli_harness
 import pytest
-from background import Background
-from command_line import COMMAND, PATIENCE, environment
-from gate import Gate, gated, is_write
-from git_folder import git
-from harness import SETTLED, Fivetran, HastyClock, Project, Result, credentials
-from shared_states import BRANCH, HOLDER, Bucket, Detour, Upstream, a_bucket, cloud, surroundings
+from background_process import BackgroundProcess
+from blocking_server import BlockingServer, is_write, serve_blocking
+from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, HastyClock, Project, build_credentials
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from git_repo import run_git
+from remote_backends import (
+    BRANCH,
+    HOLDER,
+    BareRepository,
+    S3Bucket,
+    S3Proxy,
+    build_context,
+    build_s3_environ,
+    open_bucket,
+)
 
 from reconciler.emulator.fault_text import parse_fault
-from reconciler.emulator.serve import serving
-from reconciler.model.place import GitPlace
+from reconciler.emulator.serve import serve_in_thread
+from reconciler.model.state_location import GitBranch
 from reconciler.state import lease, watch
-from reconciler.state.git import GitShelf
-from reconciler.state.lease import Tenancy
+from reconciler.state.git import GitBackend
+from reconciler.state.lease import RemoteLock
 
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 BARE = "  {0}: {{}}\n"
@@ -61,34 +70,34 @@ class Place(Protocol):
 class InGit:
     """A branch behind `origin`."""
 
-    upstream: Upstream
+    upstream: BareRepository
     text: str = f"git:origin/{BRANCH}"
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def files(self) -> dict[str, str]:
-        return self.upstream.files()
+        return self.upstream.read_files()
 
 
 @dataclass
 class InS3:
     """An object."""
 
-    bucket: Bucket
+    bucket: S3Bucket
     text: str = "s3://states/state.json"
     detour: str = ""
 
     @property
     def environ(self) -> Mapping[str, str]:
-        return cloud(self.detour) if self.detour else self.bucket.environ
+        return build_s3_environ(self.detour) if self.detour else self.bucket.environ
 
     def files(self) -> dict[str, str]:
-        return self.bucket.files()
+        return self.bucket.read_files()
 
 
 class Runner:
     """A checkout with the project, as every job of a CI system has one."""
 
-    def __init__(self, project: Project, server: Fivetran, place: Place) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran, place: Place) -> None:
         self.project, self.server, self.place = project, server, place
         self.folder = project.folder
         project.write(
@@ -96,28 +105,30 @@ class Runner:
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nstate: {place.text}\n",
         )
         if isinstance(place, InGit):
-            git(self.folder, "init", "-q")
-            git(self.folder, "remote", "add", "origin", str(place.upstream.path))
+            run_git(self.folder, "init", "-q")
+            run_git(self.folder, "remote", "add", "origin", str(place.upstream.path))
 
     def wants(self, *names: str, form: str = BARE) -> None:
-        self.project.groups("".join(form.format(name) for name in names))
+        self.project.write_groups("".join(form.format(name) for name in names))
 
-    def run(self, *arguments: str, **environ: str) -> Result:
+    def run(self, *arguments: str, **environ: str) -> CommandResult:
         """A command in this process."""
-        return self.project.against(self.server, *arguments, environ={**self.place.environ, **environ})
+        return self.project.run_against(self.server, *arguments, environ={**self.place.environ, **environ})
 
     @contextmanager
-    def running(self, url: str, *arguments: str) -> Iterator[Background]:
+    def running(self, url: str, *arguments: str) -> Iterator[BackgroundProcess]:
         """A command in a process of its own, which talks to the server at `url`."""
-        with Background(
-            *(arguments or APPLY), directory=self.folder, **credentials(url), **self.place.environ
+        with BackgroundProcess(
+            *(arguments or APPLY), directory=self.folder, **build_credentials(url), **self.place.environ
         ) as process:
             yield process
 
     @contextmanager
-    def waiting(self, holds: Callable[[str, str], bool] = is_write) -> Iterator[tuple[Background, Gate]]:
+    def waiting(
+        self, holds: Callable[[str, str], bool] = is_write
+    ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
         """An apply that waits for the answer to its first write."""
-        with gated(self.server, holds) as (gate, url), self.running(url) as process:
+        with serve_blocking(self.server, holds) as (gate, url), self.running(url) as process:
             gate.await_arrivals(1)
             yield process, gate
 
@@ -132,7 +143,7 @@ class Runner:
         held = self.run(*APPLY)
         assert held.exit == 6, held.stdout + held.stderr
         assert "may still take effect" in held.stdout
-        self.project.time_passes(timedelta(seconds=lease.LENGTH + lease.TOLERANCE) + SETTLED)
+        self.project.advance_time(timedelta(seconds=lease.LEASE_TTL + lease.CLOCK_SKEW) + SETTLE_TIME)
         again = self.run(*APPLY)
         assert again.exit == 0, again.stdout + again.stderr
 
@@ -140,32 +151,32 @@ class Runner:
         """A plan is empty, nothing is there twice, and nobody holds the lock."""
         plan = self.run("plan", "--detailed-exitcode")
         assert plan.exit == 0, plan.stdout + plan.stderr
-        names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.ids("groups")]
+        names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups")]
         assert sorted(names) == sorted(set(names))
         assert "state.json.lock" not in self.place.files()
 
 
 @pytest.fixture
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> BareRepository:
     """A bare repository."""
-    return Upstream(tmp_path_factory.mktemp("server") / "upstream.git")
+    return BareRepository(tmp_path_factory.mktemp("server") / "upstream.git")
 
 
 @pytest.fixture
-def in_git(project: Project, server: Fivetran, upstream: Upstream) -> Runner:
+def in_git(project: Project, server: EmulatedFivetran, upstream: BareRepository) -> Runner:
     """A project with its state in git."""
     return Runner(project, server, InGit(upstream))
 
 
 @pytest.fixture(params=["git", "s3"])
 def anywhere(
-    request: pytest.FixtureRequest, project: Project, server: Fivetran, upstream: Upstream
+    request: pytest.FixtureRequest, project: Project, server: EmulatedFivetran, upstream: BareRepository
 ) -> Iterator[Runner]:
     """A project with its state in git, and one with it in a bucket."""
     with ExitStack() as until_the_end:
         place: Place = InGit(upstream)
         if request.param == "s3":
-            place = InS3(until_the_end.enter_context(a_bucket()))
+            place = InS3(until_the_end.enter_context(open_bucket()))
         yield Runner(project, server, place)
 
 
@@ -182,17 +193,17 @@ def later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> Iterator[None]:
         yield
 
 
-def group_writes(server: Fivetran) -> list[str]:
+def group_writes(server: EmulatedFivetran) -> list[str]:
     """The groups that were made, and those that got a destination, in the order of the calls."""
     names: dict[str, str] = {}
     told = []
-    for each in server.app.history():
+    for each in server.app.read_history():
         if each.effect_of:
             continue
         if each.method == "POST" and each.path == "/v1/groups":
             told.append(f"group {each.body['name']}")
         elif each.method == "POST" and each.path == "/v1/destinations":
-            names = {id: server.get(f"/groups/{id}")["name"] for id in server.ids("groups")}
+            names = {id: server.get(f"/groups/{id}")["name"] for id in server.list_ids("groups")}
             told.append(f"destination {names[each.body['group_id']]}")
     return told
 
@@ -208,10 +219,10 @@ def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywh
         done = subprocess.run(
             [*COMMAND, *APPLY, "--target", name],
             cwd=anywhere.folder,
-            env=environment(**credentials(anywhere.server.url), **anywhere.place.environ),
+            env=build_environment(**build_credentials(anywhere.server.url), **anywhere.place.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=PROCESS_TIMEOUT,
             check=False,
         )
         assert done.returncode in (0, 5), (done.stdout, done.stderr)
@@ -220,7 +231,7 @@ def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywh
         return done.returncode
 
     def until_done(name: str) -> None:
-        start.wait(PATIENCE)
+        start.wait(PROCESS_TIMEOUT)
         ends[name].append(attempt(name))
         while ends[name][-1] != 0:
             with few:
@@ -228,7 +239,7 @@ def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywh
 
     with ThreadPoolExecutor(len(names)) as pool:
         for each in [pool.submit(until_done, name) for name in names]:
-            each.result(3 * PATIENCE)
+            each.result(3 * PROCESS_TIMEOUT)
     assert any(5 in codes for codes in ends.values()), "they did not meet"
     writes = group_writes(anywhere.server)
     assert sorted(writes) == sorted(f"{kind} {name}" for kind in ("group", "destination") for name in names)
@@ -241,11 +252,13 @@ def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywh
     anywhere.is_done()
 
 
-def test_the_history_of_the_branch_shows_one_run_after_the_other(in_git: Runner, upstream: Upstream) -> None:
+def test_the_history_of_the_branch_shows_one_run_after_the_other(
+    in_git: Runner, upstream: BareRepository
+) -> None:
     for names in (["a"], ["a", "b"]):
         in_git.wants(*names)
         assert in_git.run(*APPLY).exit == 0
-    told = [subject.partition("state.json, ")[2] for subject in upstream.subjects()]
+    told = [subject.partition("state.json, ")[2] for subject in upstream.list_subjects()]
     shapes = [each.split()[0].rstrip(";") for each in told]
     assert shapes == ["locked", "serial", "serial", "unlocked"] * 2
     assert told[6] == "serial 4, 2 records"
@@ -263,8 +276,8 @@ def test_whoever_has_to_wait_is_told_for_whom_and_until_when(anywhere: Runner) -
         assert anywhere.server.calls[before:] == []
         plan = anywhere.run("plan")
         assert plan.exit == 0, "whoever only looks needs no lock"
-        gate.opened.set()
-        assert process.end().code == 0
+        gate.released.set()
+        assert process.wait_for_exit().code == 0
     anywhere.is_done()
 
 
@@ -273,7 +286,7 @@ def test_a_killed_holder_is_recovered(anywhere: Runner, way: str) -> None:
     anywhere.wants("first", "second")
     with anywhere.waiting() as (process, _):
         process.signal(signal.SIGKILL)
-        process.end()
+        process.wait_for_exit()
     locked = anywhere.run(*APPLY)
     assert (locked.exit, the_codes(locked.stderr)) == (5, ["locked"])
     assert f"(process {process.pid})" in locked.stderr
@@ -285,11 +298,11 @@ def test_a_killed_holder_is_recovered(anywhere: Runner, way: str) -> None:
         broken = anywhere.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
     else:
-        anywhere.project.time_passes(timedelta(minutes=5, seconds=50))
+        anywhere.project.advance_time(timedelta(minutes=5, seconds=50))
         assert anywhere.run(*APPLY).exit == 5, "clocks may differ by a minute"
-        anywhere.project.time_passes(timedelta(seconds=20))
+        anywhere.project.advance_time(timedelta(seconds=20))
     anywhere.goes_on()
-    assert len(anywhere.server.ids("groups")) == 2
+    assert len(anywhere.server.list_ids("groups")) == 2
     anywhere.is_done()
 
 
@@ -299,7 +312,7 @@ def test_a_lock_that_ran_out_is_tidied_up_by_whoever_looks(
     anywhere.wants("first")
     with anywhere.waiting() as (process, _):
         process.signal(signal.SIGKILL)
-        process.end()
+        process.wait_for_exit()
     with later(monkeypatch, minutes=7):
         result = anywhere.run("state", "unlock")
     assert result.exit == 0
@@ -308,11 +321,11 @@ def test_a_lock_that_ran_out_is_tidied_up_by_whoever_looks(
     assert "state.json.lock" not in anywhere.place.files()
 
 
-def test_a_lock_that_never_ends_can_be_broken(in_git: Runner, upstream: Upstream) -> None:
+def test_a_lock_that_never_ends_can_be_broken(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
     holder = {"pid": 1, "host": "runner-7", "user": "ci", "since": "x", "doing": "reconciler apply"}
     content = {"holder": holder, "until": "9999-12-31T23:59:59+00:00", "mark": "m"}
-    shelf = GitShelf(GitPlace(str(upstream.path), BRANCH, is_remote=False), surroundings(in_git.folder))
+    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(in_git.folder))
     shelf.read("state.json.lock")
     shelf.write({"state.json.lock": json.dumps(content).encode()}, "for ever")
     locked = in_git.run(*APPLY)
@@ -327,8 +340,8 @@ def test_the_lock_of_a_process_that_runs_here_is_never_broken(anywhere: Runner) 
         result = anywhere.run("state", "unlock", "--auto-approve")
         assert (result.exit, the_codes(result.stderr)) == (5, ["locked"])
         assert f"stop process {process.pid}" in result.stderr
-        gate.opened.set()
-        assert process.end().code == 0
+        gate.released.set()
+        assert process.wait_for_exit().code == 0
 
 
 def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runner) -> None:
@@ -340,8 +353,8 @@ def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runn
         assert intents == dict.fromkeys(
             ("group.first", "destination.first", "group.second", "destination.second"), "create"
         )
-        gate.opened.set()
-        assert process.end().code == 0
+        gate.released.set()
+        assert process.wait_for_exit().code == 0
     assert all(record["intent"] is None for record in anywhere.state["records"].values())
 
 
@@ -352,9 +365,9 @@ def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere:
     with anywhere.waiting(holds=second) as (process, gate):
         assert all(record["id"] is None for record in anywhere.state["records"].values())
         process.signal(signal.SIGKILL)
-        process.end()
-        gate.opened.set()
-    anywhere.project.time_passes(timedelta(minutes=7))
+        process.wait_for_exit()
+        gate.released.set()
+    anywhere.project.advance_time(timedelta(minutes=7))
     anywhere.goes_on()
     assert anywhere.server.writes.count("POST /v1/groups") == 3
     assert all(record["id"] for record in anywhere.state["records"].values())
@@ -371,8 +384,8 @@ def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: in
         )
     assert anywhere.run(*APPLY).exit == 6
     assert anywhere.state["records"]["group.first"]["intent"]["sent"]
-    for seconds in (0, 5, late, 0, SETTLED.total_seconds()):
-        anywhere.project.time_passes(timedelta(seconds=seconds))
+    for seconds in (0, 5, late, 0, SETTLE_TIME.total_seconds()):
+        anywhere.project.advance_time(timedelta(seconds=seconds))
         last = anywhere.run(*APPLY)
         assert last.exit in {0, 6}
     assert last.exit == 0, last.stdout + last.stderr
@@ -395,22 +408,22 @@ def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: 
     with anywhere.running(anywhere.server.url) as process:
         eventually(lambda: anywhere.server.writes == ["POST /v1/groups"])
         process.signal(signal.SIGKILL)
-        process.end()
+        process.wait_for_exit()
     anywhere.server.app.faults.clear()
     assert anywhere.state["records"]["group.first"]["intent"]["sent"] is None
     assert anywhere.run("state", "unlock", "--auto-approve").exit == 0
     assert anywhere.run(*APPLY).exit == 6
-    anywhere.project.time_passes(SETTLED)  # settled it would be, if it had left when its run began
-    assert anywhere.run(*APPLY).exit == (6 if late > SETTLED.total_seconds() else 0)
-    anywhere.project.time_passes(timedelta(minutes=5))
+    anywhere.project.advance_time(SETTLE_TIME)  # settled it would be, if it had left when its run began
+    assert anywhere.run(*APPLY).exit == (6 if late > SETTLE_TIME.total_seconds() else 0)
+    anywhere.project.advance_time(timedelta(minutes=5))
     assert anywhere.run(*APPLY).exit == 0
-    assert len(anywhere.server.ids("groups")) == 1
+    assert len(anywhere.server.list_ids("groups")) == 1
     anywhere.is_done()
 
 
 @pytest.mark.parametrize("command", [APPLY, ("plan",), ("state", "list"), ("state", "unlock")], ids=" ".join)
 def test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent(
-    anywhere: Runner, upstream: Upstream, command: tuple[str, ...]
+    anywhere: Runner, upstream: BareRepository, command: tuple[str, ...]
 ) -> None:
     anywhere.wants("first")
     environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"} if isinstance(anywhere.place, InS3) else {}
@@ -422,9 +435,11 @@ def test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent(
     assert anywhere.server.calls == []
 
 
-def test_a_place_that_may_be_read_but_not_written_refuses_as_well(in_git: Runner, upstream: Upstream) -> None:
+def test_a_place_that_may_be_read_but_not_written_refuses_as_well(
+    in_git: Runner, upstream: BareRepository
+) -> None:
     in_git.wants("first")
-    upstream.hook("pre-receive", "exit 1")
+    upstream.add_hook("pre-receive", "exit 1")
     assert in_git.run("plan").exit == 0
     before = len(in_git.server.calls)
     result = in_git.run(*APPLY)
@@ -435,23 +450,23 @@ def test_a_place_that_may_be_read_but_not_written_refuses_as_well(in_git: Runner
 
 
 def test_intents_that_cannot_be_pushed_stop_a_run_before_its_first_write(
-    in_git: Runner, upstream: Upstream
+    in_git: Runner, upstream: BareRepository
 ) -> None:
     in_git.wants("first")
-    upstream.hook("pre-receive", "test -e locked && exit 1; touch locked")
+    upstream.add_hook("pre-receive", "test -e locked && exit 1; touch locked")
     result = in_git.run(*APPLY)
     assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
     assert in_git.server.writes == []
 
 
 def test_a_push_that_is_refused_half_way_stops_nothing_and_what_was_done_is_rescued(
-    in_git: Runner, upstream: Upstream
+    in_git: Runner, upstream: BareRepository
 ) -> None:
     in_git.wants("first", "second", "third")
     with in_git.waiting() as (process, gate):
-        upstream.hook("pre-receive", "exit 1")
-        gate.opened.set()
-        ended = process.end()
+        upstream.add_hook("pre-receive", "exit 1")
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert ended.code == 6
     assert "3 created" in ended.out
     assert the_codes(ended.err) == ["state-not-kept"]
@@ -468,34 +483,34 @@ def test_a_push_that_is_refused_half_way_stops_nothing_and_what_was_done_is_resc
 
 
 def test_a_push_that_failed_is_made_again_and_then_nothing_is_missing(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_git.wants("first", "second")
     refused = upstream.path / "refused"
 
     def interrupt(number: int) -> None:
         if number == 0:
-            upstream.hook("pre-receive", "touch refused; exit 1")
+            upstream.add_hook("pre-receive", "touch refused; exit 1")
             at_once(monkeypatch)
             eventually(refused.exists)
             (upstream.path / "hooks" / "pre-receive").unlink()
 
     with watched(in_git.server, interrupt) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
     in_git.is_done()
 
 
 def eventually(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + PROCESS_TIMEOUT
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
 @contextmanager
-def watched(server: Fivetran, on_write: Callable[[int], None]) -> Iterator[str]:
+def watched(server: EmulatedFivetran, on_write: Callable[[int], None]) -> Iterator[str]:
     """A server that does something before it answers a write, which is told how many were before."""
     count = iter(range(1000))
 
@@ -505,27 +520,27 @@ def watched(server: Fivetran, on_write: Callable[[int], None]) -> Iterator[str]:
         answer: Iterable[bytes] = server.app(environ, start_response)
         return answer
 
-    with serving(app) as url:
+    with serve_in_thread(app) as url:
         yield url
 
 
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everything be due all the time."""
-    monkeypatch.setattr(lease, "INTERVAL", 0.0)
-    monkeypatch.setattr(lease, "RENEWAL", 0.0)
+    monkeypatch.setattr(lease, "WRITE_INTERVAL", 0.0)
+    monkeypatch.setattr(lease, "RENEW_AFTER", 0.0)
 
 
-def another(runner: Runner, upstream: Upstream) -> Tenancy:
+def another(runner: Runner, upstream: BareRepository) -> RemoteLock:
     """The lock as another run sees it."""
-    around = surroundings(runner.folder)
-    shelf = GitShelf(GitPlace(str(upstream.path), BRANCH, is_remote=False), around)
+    around = build_context(runner.folder)
+    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), around)
     shelf.read("state.json.lock", "state.json")
-    return Tenancy(shelf, "state.json.lock", HOLDER, around)
+    return RemoteLock(shelf, "state.json.lock", HOLDER, around)
 
 
 @pytest.mark.parametrize("takes", ["the lock", "the state", "the branch"])
 def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, takes: str
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch, takes: str
 ) -> None:
     in_git.wants("first", "second", "third")
     stolen = {}
@@ -534,15 +549,15 @@ def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
         if number != 0:
             return
         if takes == "the branch":
-            git(upstream.path, "branch", "-D", BRANCH)
+            run_git(upstream.path, "branch", "-D", BRANCH)
         else:
             changes = {"state.json": b"{}\n"} if takes == "the state" else {}
             another(in_git, upstream).write(changes, "mine now")
-        stolen.update(upstream.files())
+        stolen.update(upstream.read_files())
         at_once(monkeypatch)
 
     with watched(in_git.server, steal) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 6, result.stdout + result.stderr
     assert the_codes(result.stderr) == ["lease-lost"]
     assert "another run's by now" in result.stderr
@@ -553,12 +568,12 @@ def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
         )
     assert in_git.server.writes == ["POST /v1/groups"]
     assert "2 cancelled" in result.stdout
-    assert upstream.files() == stolen
+    assert upstream.read_files() == stolen
     assert list((in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*"))
 
 
 def test_a_lock_that_was_taken_before_the_first_write_refuses(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_git.wants("first")
     taken = []
@@ -569,34 +584,34 @@ def test_a_lock_that_was_taken_before_the_first_write_refuses(
         answer: Iterable[bytes] = in_git.server.app(environ, start_response)
         return answer
 
-    with serving(app) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+    with serve_in_thread(app) as url:
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert (result.exit, the_codes(result.stderr)) == (5, ["lease-lost"])
     assert in_git.server.writes == []
-    assert "mine now" in upstream.subjects()[-1]
+    assert "mine now" in upstream.list_subjects()[-1]
 
 
 def test_a_lock_is_renewed_while_a_call_takes_its_time_and_results_go_out_meanwhile(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_git.wants("first", "second")
     at_once(monkeypatch)
     seen: list[Any] = []
 
     def wait(number: int) -> None:
-        before = len(upstream.subjects())
-        eventually(lambda: len(upstream.subjects()) > before + 2)
-        seen.append(json.loads(upstream.files()["state.json"])["records"])
+        before = len(upstream.list_subjects())
+        eventually(lambda: len(upstream.list_subjects()) > before + 2)
+        seen.append(json.loads(upstream.read_files()["state.json"])["records"])
 
     with watched(in_git.server, wait) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
-    assert any(subject.endswith("still at work") for subject in upstream.subjects())
-    assert [records["group.first"]["id"] for records in seen] == [None, in_git.server.ids("groups")[0]]
+    assert any(subject.endswith("still at work") for subject in upstream.list_subjects())
+    assert [records["group.first"]["id"] for records in seen] == [None, in_git.server.list_ids("groups")[0]]
 
 
 def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_git.wants("first")
     at_once(monkeypatch)
@@ -604,19 +619,19 @@ def test_a_lock_is_renewed_while_a_plan_waits_for_an_answer(
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not renewed and environ["PATH_INFO"].endswith("/groups"):
-            eventually(lambda: "still at work" in upstream.subjects()[-1])
-            renewed.extend(upstream.subjects())
+            eventually(lambda: "still at work" in upstream.list_subjects()[-1])
+            renewed.extend(upstream.list_subjects())
         answer: Iterable[bytes] = in_git.server.app(environ, start_response)
         return answer
 
-    with serving(app) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+    with serve_in_thread(app) as url:
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 0, result.stdout + result.stderr
     assert renewed
 
 
 def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_git.wants("first", "second")
 
@@ -624,14 +639,14 @@ def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
 
     def interrupt(number: int) -> None:
         if number == 0:
-            upstream.hook("pre-receive", "touch refused; exit 1")
-            monkeypatch.setattr(lease, "LENGTH", 0.0)
+            upstream.add_hook("pre-receive", "touch refused; exit 1")
+            monkeypatch.setattr(lease, "LEASE_TTL", 0.0)
             at_once(monkeypatch)
             eventually(refused.exists)
             (upstream.path / "hooks" / "pre-receive").unlink()
 
     with watched(in_git.server, interrupt) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 6, result.stdout + result.stderr
     assert the_codes(result.stderr) == ["lease-lost"]
     assert "it could not be renewed: git says: " in result.stderr
@@ -641,10 +656,10 @@ def test_a_lock_that_cannot_be_renewed_until_it_runs_out_stops_the_run(
 
 
 def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_writes(
-    anywhere: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    anywhere: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anywhere.wants(*(f"team_{number:02}" for number in range(40)))
-    monkeypatch.setattr(watch, "LOOK", 0.1)
+    monkeypatch.setattr(watch, "POLL_INTERVAL", 0.1)
     left: dict[str, str] = {}
 
     def break_it(number: int) -> None:
@@ -652,12 +667,12 @@ def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_w
             if isinstance(anywhere.place, InS3):
                 anywhere.place.bucket.put("state.json.lock", "")
             else:
-                another(anywhere, upstream).end()
+                another(anywhere, upstream).release()
             left.update(anywhere.place.files())
         time.sleep(0.1)
 
     with watched(anywhere.server, break_it) as url:
-        result = anywhere.project.run(*APPLY, environ={**credentials(url), **anywhere.place.environ})
+        result = anywhere.project.run(*APPLY, environ={**build_credentials(url), **anywhere.place.environ})
     assert result.exit == 6, result.stdout + result.stderr
     assert the_codes(result.stderr) == ["lease-lost"]
     assert "its lock was broken" in result.stderr
@@ -671,7 +686,7 @@ def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_w
 
 
 def test_a_run_that_lost_its_state_at_the_end_says_nothing_about_a_new_plan(
-    in_git: Runner, upstream: Upstream
+    in_git: Runner, upstream: BareRepository
 ) -> None:
     in_git.wants("first")
 
@@ -679,16 +694,16 @@ def test_a_run_that_lost_its_state_at_the_end_says_nothing_about_a_new_plan(
         another(in_git, upstream).write({}, "mine now")
 
     with watched(in_git.server, steal) as url:
-        result = in_git.project.run(*APPLY, environ=credentials(url))
+        result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert (result.exit, the_codes(result.stderr)) == (6, ["lease-lost"])
     assert "1 created" in result.stdout
     assert "hecked" not in result.stdout
     assert in_git.server.calls[-1] == "POST /v1/groups", "nobody looks any more"
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_a_warning(in_git: Runner, upstream: Upstream) -> None:
+def test_a_lock_that_cannot_be_let_go_of_is_a_warning(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
-    upstream.hook(
+    upstream.add_hook(
         "pre-receive",
         "number=$(cat count 2>/dev/null || echo 0); echo $((number + 1)) > count; test $number -lt 3",
     )
@@ -707,8 +722,8 @@ def test_a_plan_beside_an_apply_says_so_and_means_the_same(anywhere: Runner) -> 
         assert plan.exit == 2
         assert "warning[state-in-use]" in plan.stderr
         assert f"(process {process.pid}), since 20" in plan.stderr
-        gate.opened.set()
-        assert process.end().code == 0
+        gate.released.set()
+        assert process.wait_for_exit().code == 0
     assert "state-in-use" not in anywhere.run("plan").stderr
     anywhere.is_done()
 
@@ -717,27 +732,27 @@ HANGS = "touch hanging; exec sleep 60"
 
 
 def test_whoever_is_stopped_while_its_lock_is_pushed_to_a_server_that_hangs_leaves(
-    in_git: Runner, upstream: Upstream
+    in_git: Runner, upstream: BareRepository
 ) -> None:
     in_git.wants("first")
-    upstream.hook("pre-receive", HANGS)
+    upstream.add_hook("pre-receive", HANGS)
     with in_git.running(in_git.server.url) as process:
         eventually((upstream.path / "hanging").exists)
         process.signal(signal.SIGINT)
-        assert process.end().code == 130
+        assert process.wait_for_exit().code == 130
     assert process.seconds_since_signal < 7
     assert in_git.server.calls == []
 
 
 def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leaves_its_state_on_this_machine(
-    in_git: Runner, upstream: Upstream
+    in_git: Runner, upstream: BareRepository
 ) -> None:
     in_git.wants("first", "second")
     with in_git.waiting() as (process, gate):
-        upstream.hook("pre-receive", HANGS)
+        upstream.add_hook("pre-receive", HANGS)
         process.signal(signal.SIGTERM)
-        ended = process.end()
-        gate.opened.set()
+        ended = process.wait_for_exit()
+        gate.released.set()
     assert process.seconds_since_signal < 8, "what is in flight alone has five seconds"
     assert ended.code == 6
     assert the_codes(ended.err)[-1] == "state-not-kept"
@@ -752,7 +767,7 @@ def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leave
 
 
 def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for_it(
-    in_git: Runner, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The results so far are under way when the signal comes, and Fivetran answers in the meantime."""
     in_git.wants("first", "second")
@@ -761,15 +776,17 @@ def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for
         "from reconciler.state import lease\nlease.INTERVAL = lease.RENEWAL = 0.2\n"
         "from reconciler.cli.main import main\nmain()\n"
     )
-    with gated(in_git.server) as (gate, url):
+    with serve_blocking(in_git.server) as (gate, url):
         command = [COMMAND[0], str(script)]
-        with Background(*APPLY, directory=in_git.folder, command=command, **credentials(url)) as process:
+        with BackgroundProcess(
+            *APPLY, directory=in_git.folder, command=command, **build_credentials(url)
+        ) as process:
             gate.await_arrivals(1)
-            upstream.hook("pre-receive", HANGS)
+            upstream.add_hook("pre-receive", HANGS)
             eventually((upstream.path / "hanging").exists)
-            gate.opened.set()
+            gate.released.set()
             process.signal(signal.SIGTERM)
-            ended = process.end()
+            ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     [rescued] = (in_git.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
@@ -781,49 +798,49 @@ def test_whoever_is_stopped_and_can_still_write_leaves_nothing_on_this_machine(i
     with in_git.waiting() as (process, gate):
         process.signal(signal.SIGTERM)
         process.wait_for("Stopping: ")
-        gate.opened.set()
-        assert process.end().code == 6
+        gate.released.set()
+        assert process.wait_for_exit().code == 6
     assert not list((in_git.folder / "specs" / ".reconciler").glob("*rescued*"))
     assert list(in_git.place.files()) == ["state.json"]
 
 
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_whoever_is_stopped_while_a_bucket_is_silent_leaves(
-    project: Project, server: Fivetran, when: str
+    project: Project, server: EmulatedFivetran, when: str
 ) -> None:
-    with a_bucket() as bucket, Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+    with open_bucket() as bucket, S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
         runner = Runner(project, server, InS3(bucket, detour=way.url))
         runner.wants("first", "second")
         if when == "at once":
             way.silent.set()
             with runner.running(server.url) as process:
-                assert way.waiting.wait(PATIENCE)
+                assert way.waiting.wait(PROCESS_TIMEOUT)
                 process.signal(signal.SIGINT)
-                assert process.end().code == 130
+                assert process.wait_for_exit().code == 130
         else:
             with runner.waiting() as (process, gate):
                 way.silent.set()
                 process.signal(signal.SIGTERM)
                 process.wait_for("Stopping: ")
-                gate.opened.set()
-                assert process.end().code == 6
+                gate.released.set()
+                assert process.wait_for_exit().code == 6
             [rescued] = (project.folder / "specs" / ".reconciler").glob("state.json.rescued-*")
             assert json.loads(rescued.read_text())["records"]["group.first"]["id"]
         assert process.seconds_since_signal < 7
 
 
 def test_a_bucket_without_conditions_is_refused_before_anything_is_sent(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
-    with a_bucket() as bucket, Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
-        way.without = frozenset({"if-match", "if-none-match"})
+    with open_bucket() as bucket, S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+        way.dropped_headers = frozenset({"if-match", "if-none-match"})
         runner = Runner(project, server, InS3(bucket, detour=way.url))
         runner.wants("first")
         result = runner.run(*APPLY)
         assert (result.exit, the_codes(result.stderr)) == (1, ["state-unusable"])
         assert "ignores `If-Match` or `If-None-Match`" in " ".join(result.stderr.split())
         assert server.calls == []
-        assert bucket.files() == {}
+        assert bucket.read_files() == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -832,8 +849,8 @@ def test_whoever_is_stopped_writes_down_what_was_done_and_lets_go(in_git: Runner
     with in_git.waiting() as (process, gate):
         process.signal(number)
         process.wait_for("Stopping: ")
-        gate.opened.set()
-        ended = process.end()
+        gate.released.set()
+        ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     assert list(in_git.place.files()) == ["state.json"]
@@ -846,32 +863,35 @@ def test_whoever_is_stopped_while_it_plans_lets_go_too(in_git: Runner) -> None:
     in_git.wants("first")
     in_git.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
     with (
-        gated(in_git.server, lambda method, path: path.endswith("/groups"), is_open=True) as (gate, url),
+        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_open=True) as (
+            gate,
+            url,
+        ),
         in_git.running(url) as process,
     ):
         gate.await_arrivals(1)
         assert "state.json.lock" in in_git.place.files()
         process.signal(signal.SIGINT)
-        assert process.end().code == 130
+        assert process.wait_for_exit().code == 130
     assert in_git.place.files() == {}
 
 
-def test_nothing_secret_is_ever_in_the_branch(in_git: Runner, upstream: Upstream) -> None:
+def test_nothing_secret_is_ever_in_the_branch(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("orders", form=SECRET_PAIR)
     first, second = "the-first-secret-key", "the-second-secret-key"
     assert in_git.run(*APPLY, ORDERS_KEY=first).exit == 0
     plan = in_git.run("plan", "--detailed-exitcode", ORDERS_KEY=second)
     assert plan.exit == 0, "without a key nothing can be compared"
-    assert not any("HMAC" in name or name.endswith(".key") for name in upstream.files())
+    assert not any("HMAC" in name or name.endswith(".key") for name in upstream.read_files())
     assert not list(in_git.folder.rglob("*.key"))
-    everything = upstream.everything()
-    for hidden in (first, second, harness.KEY, harness.SECRET):
+    everything = upstream.read_log()
+    for hidden in (first, second, cli_harness.KEY, cli_harness.SECRET):
         assert hidden not in everything
     fingerprints = in_git.state["records"]["destination.orders"]["fingerprints"]
     assert not any(":" in str(each) for each in fingerprints["config"].values()), "none was made"
 
 
-def test_with_a_key_of_the_team_secrets_are_compared(in_git: Runner, upstream: Upstream) -> None:
+def test_with_a_key_of_the_team_secrets_are_compared(in_git: Runner, upstream: BareRepository) -> None:
     settings = in_git.folder / "specs" / "reconciler.yaml"
     in_git.project.write(
         "specs/reconciler.yaml", settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n'
@@ -881,18 +901,18 @@ def test_with_a_key_of_the_team_secrets_are_compared(in_git: Runner, upstream: U
     assert in_git.run(*APPLY, ORDERS_KEY="the-first-secret-key", **team).exit == 0
     for key, code in (("the-first-secret-key", 0), ("the-second-secret-key", 2)):
         assert in_git.run("plan", "--detailed-exitcode", ORDERS_KEY=key, **team).exit == code
-    assert "a-key-of-the-team" not in upstream.everything()
+    assert "a-key-of-the-team" not in upstream.read_log()
 
 
-def test_looking_takes_no_lock_and_pushes_nothing(in_git: Runner, upstream: Upstream) -> None:
+def test_looking_takes_no_lock_and_pushes_nothing(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
     assert in_git.run("plan").exit == 0
-    assert upstream.files() == {}
+    assert upstream.read_files() == {}
     assert in_git.run(*APPLY).exit == 0
-    before = upstream.subjects()
+    before = upstream.list_subjects()
     for command in (("plan",), ("drift",), ("state", "list"), ("state", "show", "first")):
         assert in_git.run(*command).exit == 0
-    assert upstream.subjects() == before
+    assert upstream.list_subjects() == before
 
 
 def test_the_state_is_corrected_by_hand_wherever_it_is(anywhere: Runner) -> None:
@@ -910,22 +930,22 @@ def test_the_state_is_corrected_by_hand_wherever_it_is(anywhere: Runner) -> None
     assert list(anywhere.place.files()) == ["state.json"]
 
 
-def test_project_files_share_a_branch(in_git: Runner, upstream: Upstream) -> None:
+def test_project_files_share_a_branch(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
     in_git.project.write("specs/other.yaml", (in_git.folder / "specs" / "reconciler.yaml").read_text())
     assert in_git.run(*APPLY).exit == 0
     assert in_git.run(*APPLY, "--project", "specs/other.yaml").exit == 0
-    assert list(upstream.files()) == ["other.state.json", "state.json"]
+    assert list(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
-def test_project_files_of_the_same_name_share_a_branch_too(in_git: Runner, upstream: Upstream) -> None:
+def test_project_files_of_the_same_name_share_a_branch_too(in_git: Runner, upstream: BareRepository) -> None:
     settings = (in_git.folder / "specs" / "reconciler.yaml").read_text()
     for name in ("prod", "dev"):
         in_git.project.write(f"envs/{name}/reconciler.yaml", settings)
         in_git.project.write(f"envs/{name}/groups/main.yaml", f"version: 1\ngroups:\n  {name}: {{}}\n")
         result = in_git.run(*APPLY, "--project", f"envs/{name}/reconciler.yaml")
         assert result.exit == 0, result.stdout + result.stderr
-    assert list(upstream.files()) == ["envs.dev.state.json", "envs.prod.state.json"]
+    assert list(upstream.read_files()) == ["envs.dev.state.json", "envs.prod.state.json"]
     for name in ("prod", "dev"):
         plan = in_git.run("plan", "--detailed-exitcode", "--project", f"envs/{name}/reconciler.yaml")
         assert plan.exit == 0, plan.stdout + plan.stderr
@@ -942,12 +962,12 @@ def test_a_secret_that_changed_after_a_run_was_killed_is_sent(
     team = {"TEAM_KEY": "a-key-of-the-team", "ORDERS_KEY": "the-first-secret-key"}
     last = lambda method, path: is_write(method, path) and path.endswith("destinations") and next(count) == 1  # noqa: E731
     count = iter(range(10))
-    with gated(in_git.server, last) as (gate, url):
-        with Background(*APPLY, directory=in_git.folder, **credentials(url), **team) as process:
+    with serve_blocking(in_git.server, last) as (gate, url):
+        with BackgroundProcess(*APPLY, directory=in_git.folder, **build_credentials(url), **team) as process:
             gate.await_arrivals(1)
             process.signal(signal.SIGKILL)
-            process.end()
-        gate.opened.set()
+            process.wait_for_exit()
+        gate.released.set()
     with later(monkeypatch, minutes=7):
         same = in_git.run("plan", **team)
         assert "cannot be compared" not in same.stdout + same.stderr
@@ -960,19 +980,19 @@ def test_a_secret_that_changed_after_a_run_was_killed_is_sent(
     assert all(":" in each for each in made["config"].values())
 
 
-def test_the_sandbox_has_a_state_of_its_own(in_git: Runner, upstream: Upstream) -> None:
+def test_the_sandbox_has_a_state_of_its_own(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
     assert in_git.run(*APPLY, "--sandbox").exit == 0
-    assert upstream.files() == {}
+    assert upstream.read_files() == {}
 
 
-def test_an_altered_state_is_named_before_anything_is_sent(in_git: Runner, upstream: Upstream) -> None:
+def test_an_altered_state_is_named_before_anything_is_sent(in_git: Runner, upstream: BareRepository) -> None:
     in_git.wants("first")
-    shelf = GitShelf(GitPlace(str(upstream.path), BRANCH, is_remote=False), surroundings(in_git.folder))
+    shelf = GitBackend(GitBranch(str(upstream.path), BRANCH, is_remote=False), build_context(in_git.folder))
     for content, code in ((b"no JSON", "state-damaged"), (b'{"format": 99}', "state-newer")):
         shelf.read("state.json")
         shelf.write({"state.json": content}, "by hand")
         result = in_git.run(*APPLY)
         assert (result.exit, the_codes(result.stderr)) == (1, [code])
     assert in_git.server.calls == []
-    assert list(upstream.files()) == ["state.json"]
+    assert list(upstream.read_files()) == ["state.json"]

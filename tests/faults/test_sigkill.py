@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import COMMAND, PATIENCE, environment
-from faults.canonical_plans import SITUATIONS, Scene, Situation
-from faults.mortal import Names, is_announced
-from faults.oracles import check_history, check_memory, picture
-from faults.theatre import MOST_APPLIES, undisturbed
-from faults.warden import Held, Warden
-from harness import Fivetran, Project, Result, credentials, fivetran
+from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials, serve_fivetran
+from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from hold_request import HoldPoint, RequestHolder
+from invariants import check_history, check_state, take_snapshot
+from kill_scenarios import MAX_APPLIES, get_undisturbed
+from killable_run import CallNames, is_announced
+from scenarios import SCENARIOS, Scenario, Scene
 
 from reconciler.emulator.app import Emulator
-from reconciler.emulator.serve import serving
+from reconciler.emulator.serve import serve_in_thread
 from reconciler.state.file import StateFile
 
 Kill = tuple[str, str]
@@ -44,8 +44,8 @@ WITH_THE_MEMORY: tuple[Kill, ...] = (
     ("replaced", "create destination.lake"),
     ("removed", "delete group.finance"),
 )
-MAY_STILL_COME = (Held.BEFORE_EFFECT, Held.LATE_EFFECT)
-AFTER_WHICH_IT_IS_LOST = (Held.AFTER_EFFECT, Held.AFTER_ANSWER)
+MAY_STILL_COME = (HoldPoint.BEFORE_EFFECT, HoldPoint.LATE_EFFECT)
+AFTER_WHICH_IT_IS_LOST = (HoldPoint.AFTER_EFFECT, HoldPoint.AFTER_ANSWER)
 TWICE: tuple[tuple[Kill, str], ...] = (
     (("one pair", "create group.finance"), "create destination.finance"),
     (("one pair", "create destination.finance"), "test destination.finance"),
@@ -58,7 +58,7 @@ TWICE: tuple[tuple[Kill, str], ...] = (
 class CommandLine:
     """A project whose applies are those of the command line: in this process, or in one of their own."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         self.secrets: dict[str, str] = {}
         project.write(
@@ -80,13 +80,13 @@ class CommandLine:
         """Write the specs. JSON is YAML too."""
         self.project.write("specs/groups/main.yaml", json.dumps({"version": 1, "groups": groups, **more}))
 
-    def attempt(self) -> Result:
+    def attempt(self) -> CommandResult:
         """Plan and apply, whatever comes of it."""
-        return self.project.against(self.server, "apply", "--auto-approve", environ=self.secrets)
+        return self.project.run_against(self.server, "apply", "--auto-approve", environ=self.secrets)
 
     def is_done(self) -> bool:
         """Whether a plan is empty."""
-        code = self.project.against(self.server, "plan", "--detailed-exitcode", environ=self.secrets).exit
+        code = self.project.run_against(self.server, "plan", "--detailed-exitcode", environ=self.secrets).exit
         assert code in (0, 2)
         return code == 0
 
@@ -96,7 +96,7 @@ class CommandLine:
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve"],
             cwd=self.project.folder,
-            env=environment(**credentials(url), **self.secrets),
+            env=build_environment(**build_credentials(url), **self.secrets),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -105,19 +105,21 @@ class CommandLine:
             yield process
         finally:
             process.kill()
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=PROCESS_TIMEOUT)
 
-    def killed(self, names: Names, call: str, at: Held) -> None:
+    def killed(self, names: CallNames, call: str, at: HoldPoint) -> None:
         """Kill an apply while a request of it is held at this moment."""
-        warden = Warden(self.app, names, call, at)
-        with serving(warden) as url:
+        warden = RequestHolder(self.app, names, call, at)
+        with serve_in_thread(warden) as url:
             with self.process(url) as process:
                 while not warden.reached.wait(0.05):
                     assert process.poll() is None, f"it ended by itself: {process.communicate()[1].decode()}"
                 state = StateFile(self.state, "the state").read()
-                assert at is Held.AFTER_ANSWER or (state is not None and is_announced(call, state))  # S-01
+                assert at is HoldPoint.AFTER_ANSWER or (
+                    state is not None and is_announced(call, state)
+                )  # S-01
                 process.kill()
-                assert process.wait(PATIENCE) == -9
+                assert process.wait(PROCESS_TIMEOUT) == -9
             warden.released.set()
         self.app.faults.clear()
 
@@ -125,11 +127,11 @@ class CommandLine:
 class Drama:
     """A situation that is played with real processes."""
 
-    def __init__(self, situation: Situation, stage: CommandLine) -> None:
+    def __init__(self, situation: Scenario, stage: CommandLine) -> None:
         self.situation, self.stage = situation, stage
         self.scene = Scene(stage)
         situation.prepare(self.scene)
-        self.names = Names(self.scene)
+        self.names = CallNames(self.scene)
 
     def lose_the_memory(self) -> None:
         """Without it nobody can tell a removal that was carried out from a slip in an id: a person can."""
@@ -144,8 +146,8 @@ class Drama:
         waited = self.stage.attempt().exit == 6
         if waited:
             assert self.stage.attempt().exit == 6, "a second one waits as well"
-            self.stage.project.time_passes()
-        for _ in range(MOST_APPLIES):
+            self.stage.project.advance_time()
+        for _ in range(MAX_APPLIES):
             if self.stage.is_done():
                 break
             assert self.stage.attempt().exit == 0
@@ -158,9 +160,11 @@ class Drama:
 
     def judge(self, *, lost: bool = False) -> None:
         """All oracles."""
-        check_history(self.situation, self.stage.app.history(self.names.before), self.names)
-        check_memory(self.stage.state, self.stage.app, settled=True)
-        assert picture(self.stage.app, health=not lost) == undisturbed(self.situation, health=not lost)
+        check_history(self.situation, self.stage.app.read_history(self.names.last_prepared), self.names)
+        check_state(self.stage.state, self.stage.app, is_settled=True)
+        assert take_snapshot(self.stage.app, with_health=not lost) == get_undisturbed(
+            self.situation, with_health=not lost
+        )
 
 
 @pytest.fixture
@@ -174,25 +178,25 @@ def played(
     def play(name: str) -> Iterator[Drama]:
         nonlocal number
         number += 1
-        [situation] = [each for each in SITUATIONS if each.name == name]
-        undisturbed(situation, health=True)  # before the account of this one: they share a process
+        [situation] = [each for each in SCENARIOS if each.name == name]
+        get_undisturbed(situation, with_health=True)  # before the account of this one: they share a process
         folder = tmp_path / str(number)
         folder.mkdir()
-        with fivetran() as server:
+        with serve_fivetran() as server:
             yield Drama(situation, CommandLine(Project(folder, monkeypatch, capfd), server))
 
     return play
 
 
 def test_there_are_enough_of_them() -> None:
-    kept, lost = len(KILLS) * len(Held), len(WITH_THE_MEMORY) * len(AFTER_WHICH_IT_IS_LOST)
+    kept, lost = len(KILLS) * len(HoldPoint), len(WITH_THE_MEMORY) * len(AFTER_WHICH_IT_IS_LOST)
     assert kept + lost + 2 * len(TWICE) >= 60
 
 
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
 def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) -> None:
     name, call = kill
-    for at in Held:
+    for at in HoldPoint:
         with played(name) as drama:
             drama.stage.killed(drama.names, call, at)
             waited = drama.go_on()
@@ -216,7 +220,7 @@ def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> No
 def test_a_recovery_may_be_killed_too(kill: Kill, again: str, played: Callable[[str], Any]) -> None:
     name, call = kill
     with played(name) as drama:
-        drama.stage.killed(drama.names, call, Held.AFTER_EFFECT)
-        drama.stage.killed(drama.names, again, Held.AFTER_EFFECT)
+        drama.stage.killed(drama.names, call, HoldPoint.AFTER_EFFECT)
+        drama.stage.killed(drama.names, again, HoldPoint.AFTER_EFFECT)
         drama.go_on()
         drama.judge()

@@ -13,20 +13,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from canaries import check, watch
-from harness import SETTLED
-from troubled_account import UNTRIED, Account, Project, Run, judge
+from cli_harness import SETTLE_TIME
+from faulty_account import UNTRIED_STATUSES, ApplyRun, FaultyAccount, FaultyProject, check_run
+from secret_leak_detector import check_findings, get_detector
 
-from reconciler.cli.exit import Exit
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.cli.exit import ExitCode
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.faults import Fault
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.switches import Behaviour
 from reconciler.model.event import ChangeFinished, ChangeStarted, SetupTestsStarted
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.report.apply_text import summary
-from reconciler.report.plan_json import plan_data
+from reconciler.report.apply_text import render_summary
+from reconciler.report.plan_json import serialize_plan
 
 HANDS = (1, 2, 4, 8)
 SEVERAL = pytest.mark.parametrize("workers", HANDS)
@@ -60,8 +60,8 @@ MADE = [f"a_made_{number}" for number in range(6)]
 class Scene:
     """A project with a plan of creates, updates, renames, tests and deletes."""
 
-    account: Account
-    project: Project
+    account: FaultyAccount
+    project: FaultyProject
     ids: dict[str, str]
     groups: dict[str, Any]
 
@@ -70,21 +70,21 @@ class Scene:
         removed = [{"group": key, "id": self.ids[key]} for key in REMOVED]
         self.project.declare(self.groups, removed=removed)
 
-    def apply(self, *faults: Fault) -> Run:
+    def apply(self, *faults: Fault) -> ApplyRun:
         self.account.app.faults.add(*faults)
         run = self.project.apply()
         self.account.app.faults.clear()
-        judge(run)
+        check_run(run)
         return run
 
     def settle(self) -> None:
         """O5: what is left is done by at most two further applies, once nothing has to wait any more."""
         for _ in range(2):
             run = self.project.apply()
-            if run.waits:
-                self.account.clock.sleep(SETTLED.total_seconds())
+            if run.has_held:
+                self.account.clock.sleep(SETTLE_TIME.total_seconds())
                 run = self.project.apply()
-            if run.exit is Exit.OK:
+            if run.exit is ExitCode.OK:
                 break
         assert self.project.plan().plan.effective == ()
         names = [group["name"] for group in self.account.contents.values()]
@@ -100,16 +100,16 @@ class Scene:
 
 
 @cache
-def beginning() -> tuple[Account, dict[str, Any], dict[str, bytes]]:
+def beginning() -> tuple[FaultyAccount, dict[str, Any], dict[str, bytes]]:
     """An account in which everything old is, what it is planted from, and the memory of it."""
-    account = Account()
-    account.renew()
+    account = FaultyAccount()
+    account.reset()
     with a_folder() as folder:
-        project = Project(folder, account)
+        project = FaultyProject(folder, account)
         project.secrets["PASSWORD"] = PASSWORD
         project.declare({key: {"destination": destination("OLD")} for key in (*UPDATED, *RENAMED, *REMOVED)})
-        assert project.apply().exit is Exit.OK
-        return account, account.app.written_down(show_secrets=True), project.kept()
+        assert project.apply().exit is ExitCode.OK
+        return account, account.app.dump(show_secrets=True), project.read_state_files()
 
 
 @contextmanager
@@ -121,10 +121,10 @@ def a_folder() -> Iterator[Path]:
 @contextmanager
 def scene(workers: int) -> Iterator[Scene]:
     account, seed, kept = beginning()
-    account.renew(seed)
+    account.reset(seed)
     with a_folder() as folder, hasty_threads():
-        project = Project(folder, account)
-        project.put_back(kept)
+        project = FaultyProject(folder, account)
+        project.restore_state_files(kept)
         project.secrets["PASSWORD"] = PASSWORD
         project.workers = workers
         ids = {group["name"]: id for id, group in account.contents.items()}
@@ -138,7 +138,7 @@ def scene(workers: int) -> Iterator[Scene]:
 
 def check_leaks_now() -> None:
     """S-40, while the folder is still there."""
-    check(watch().findings())
+    check_findings(get_detector().collect_findings())
 
 
 @contextmanager
@@ -156,11 +156,11 @@ def patch_of(there: Scene, key: str, what: str) -> Fault:
     return parse_fault(f"PATCH /v1/destinations/{there.ids[key]} {what}")
 
 
-def report(run: Run, there: Scene) -> tuple[Any, ...]:
+def report(run: ApplyRun, there: Scene) -> tuple[Any, ...]:
     """What a run tells, without ids and times."""
     assert run.applied is not None
     ids = {*there.account.contents, *there.ids.values()}
-    text = re.sub(r"\b\d+(\.\d+)? (s|min|requests?)\b", "…", summary(run.applied).plain)
+    text = re.sub(r"\b\d+(\.\d+)? (s|min|requests?)\b", "…", render_summary(run.applied).plain)
     text = re.sub("|".join(map(re.escape, sorted(ids, key=len, reverse=True))), "…", text)
     lines = [
         (
@@ -177,7 +177,7 @@ def report(run: Run, there: Scene) -> tuple[Any, ...]:
 
 def memory(there: Scene) -> dict[str, Any]:
     """What is remembered, without ids and times."""
-    state = there.project.memory
+    state = there.project.state
     assert state is not None
     return {
         str(address): replace(
@@ -203,7 +203,7 @@ def what_comes_of(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
                 patch_of(there, UPDATED[3], "before-effect status 400"),
                 patch_of(there, UPDATED[4], "before-effect reset"),
             ]
-        planned = plan_data(there.project.plan().plan)
+        planned = serialize_plan(there.project.plan().plan)
         run = there.apply(*faults)
         told, kept, account = report(run, there), memory(there), there.names()
         again = there.project.plan()
@@ -235,7 +235,7 @@ def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) ->
         statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
         assert statuses.pop(f"destination.{UPDATED[0]}") in {Status.FAILED, Status.UNKNOWN}
         assert set(statuses.values()) == {Status.DONE}
-        assert run.exit is Exit.INCOMPLETE
+        assert run.exit is ExitCode.INCOMPLETE
         there.settle()
 
 
@@ -255,7 +255,7 @@ def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, wha
         first = there.project.plan().plan.requests + 1
         run = there.apply(parse_fault(f"* * #{first}.. {what}"))
         outcomes = run.applied.outcomes  # type: ignore[union-attr]
-        tried = [outcome for outcome in outcomes if outcome.status not in UNTRIED]
+        tried = [outcome for outcome in outcomes if outcome.status not in UNTRIED_STATUSES]
         assert {outcome.status for outcome in tried} <= {Status.FAILED, Status.UNKNOWN}
         assert 5 <= len(tried) <= 5 + workers - 1  # who was at work when the fifth failed, fails as well
         assert {outcome.status for outcome in outcomes if outcome not in tried} == {
@@ -263,15 +263,15 @@ def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, wha
             Status.HELD,
         }
         assert {each.status for each in outcomes if each.action is Action.DELETE} == {Status.HELD}
-        assert run.exit is Exit.INCOMPLETE
+        assert run.exit is ExitCode.INCOMPLETE
         assert run.applied.remaining is None  # type: ignore[union-attr]
         ends = [event.outcome for event in run.events if isinstance(event, ChangeFinished)]
-        fifth = [outcome for outcome in ends if outcome.status not in UNTRIED][4]
+        fifth = [outcome for outcome in ends if outcome.status not in UNTRIED_STATUSES][4]
         assert not any(isinstance(event, ChangeStarted) for event in run.events[_place(run, fifth) :])
         there.settle()
 
 
-def _place(run: Run, outcome: Any) -> int:
+def _place(run: ApplyRun, outcome: Any) -> int:
     """Where the end of a change is among the events."""
     return next(
         number
@@ -280,7 +280,7 @@ def _place(run: Run, outcome: Any) -> int:
     )
 
 
-def _started_after_the_first_failure(run: Run) -> list[Any]:
+def _started_after_the_first_failure(run: ApplyRun) -> list[Any]:
     failed = next(
         number
         for number, event in enumerate(run.events)
@@ -312,9 +312,9 @@ def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
         if workers == 1:
             order = list(run.statuses)
             behind = order[order.index(f"destination.{UPDATED[2]}") + 1 :]
-            assert {run.statuses[address] for address in behind} <= UNTRIED
+            assert {run.statuses[address] for address in behind} <= UNTRIED_STATUSES
         assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
-        assert run.exit is Exit.INCOMPLETE
+        assert run.exit is ExitCode.INCOMPLETE
         there.settle()
 
 
@@ -331,7 +331,7 @@ def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int,
         assert len(refused) == len(failed)  # nobody tries again
         assert Status.UNKNOWN not in run.statuses.values()
         assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
-        assert run.exit is Exit.INCOMPLETE
+        assert run.exit is ExitCode.INCOMPLETE
         there.settle()
 
 
@@ -350,7 +350,7 @@ def test_failed_setup_tests_hold_deletions_as_their_policy_says(
         assert {run.statuses[f"{kind}.{key}"] for kind in ("destination", "group") for key in REMOVED} == {
             expected
         }
-        assert run.exit is (Exit.INCOMPLETE if held else Exit.OK)
+        assert run.exit is (ExitCode.INCOMPLETE if held else ExitCode.OK)
         assert (there.ids[REMOVED[0]] in there.account.contents) is held
 
 
@@ -361,7 +361,7 @@ def test_a_deletion_that_fails_holds_those_behind_it(workers: int) -> None:
             parse_fault(f"DELETE /v1/destinations/{there.ids[REMOVED[0]]} before-effect status 409")
         )
         assert run.statuses[f"destination.{REMOVED[0]}"] is Status.FAILED
-        assert run.statuses[f"group.{REMOVED[0]}"] in UNTRIED
+        assert run.statuses[f"group.{REMOVED[0]}"] in UNTRIED_STATUSES
         held = [address for address, status in run.statuses.items() if status is Status.HELD]
         if workers == 1:
             assert len(held) >= 2 * (len(REMOVED) - 1)

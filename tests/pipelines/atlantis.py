@@ -13,15 +13,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from canaries import watch
-from git_folder import git
-from pipelines.forge import Branch, Forge, run_script
-from pipelines.tools import tools
+from git_repo import run_git
+from pipelines.git_server import Branch, GitServer, run_script
+from pipelines.runner_tools import install_tools
 from ruamel.yaml import YAML
+from secret_leak_detector import get_detector
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProjectComment:
     """How one project fared, and what Atlantis writes below the pull request."""
 
     project: str
@@ -36,69 +36,78 @@ class Atlantis:
     def __init__(
         self,
         folder: Path,
-        forge: Forge,
+        git_server: GitServer,
         settings: Path,
         environ: Mapping[str, str],
-        machines: Mapping[str, Mapping[str, str]],
+        workspace_environ: Mapping[str, Mapping[str, str]],
     ) -> None:
         folder.mkdir()
-        self._folder, self._forge, self._environ, self._machines = folder, forge, environ, machines
+        self._folder, self._git_server, self._environ, self._workspace_environ = (
+            folder,
+            git_server,
+            environ,
+            workspace_environ,
+        )
         server = YAML(typ="safe").load(settings.read_text())
         (self._repo,) = server["repos"]
         self._workflow = server["workflows"][self._repo["workflow"]]
         assert not self._repo["allow_custom_workflows"]
         assert not self._repo["allowed_overrides"]
-        self._path = tools(folder / "tools")
+        self._path = install_tools(folder / "tools")
         self._locks: dict[str, int] = {}
         self.approved: set[int] = set()
-        watch().environment(environ)
+        get_detector().add_environment(environ)
 
-    def plan(self, number: int, branch: Branch) -> list[Answer]:
+    def plan(self, number: int, branch: Branch) -> list[ProjectComment]:
         """What happens by itself when a pull request is opened or pushed to."""
-        answers = []
-        for project in self._projects(branch):
+        comments = []
+        for project in self._list_projects(branch):
             holder = self._locks.setdefault(project["workspace"], number)
             if holder != number:
                 text = f"This project is currently locked by an unapplied plan from pull #{holder}."
-                answers.append(Answer(project["name"], None, text))
+                comments.append(ProjectComment(project["name"], None, text))
                 continue
             clone = self._folder / f"{number}-{project['workspace']}-{branch.head[:8]}" / "clone"
             clone.mkdir(parents=True)
-            git(clone, "clone", "-q", "--branch", "main", "--single-branch", self._forge.url, ".")
-            git(clone, "fetch", "-q", "origin", branch.head)
-            git(clone, "merge", "-q", "--no-ff", "-m", "atlantis-merge", "FETCH_HEAD")
-            answers.append(self._run("plan", number, branch, project, clone))
-        return answers
+            run_git(clone, "clone", "-q", "--branch", "main", "--single-branch", self._git_server.url, ".")
+            run_git(clone, "fetch", "-q", "origin", branch.head)
+            run_git(clone, "merge", "-q", "--no-ff", "-m", "atlantis-merge", "FETCH_HEAD")
+            comments.append(self._run("plan", number, branch, project, clone))
+        return comments
 
-    def apply(self, number: int, branch: Branch) -> list[Answer]:
+    def apply(self, number: int, branch: Branch) -> list[ProjectComment]:
         """Somebody comments `atlantis apply`: everything that was planned for this pull request."""
-        answers = []
-        for project in self._projects(branch):
+        comments = []
+        for project in self._list_projects(branch):
             clone = self._folder / f"{number}-{project['workspace']}-{branch.head[:8]}" / "clone"
-            missing = self._missing(number, clone)
+            missing = self._find_unmet_requirement(number, clone)
             if missing:
-                answers.append(Answer(project["name"], None, f"Apply Failed: {missing}"))
+                comments.append(ProjectComment(project["name"], None, f"Apply Failed: {missing}"))
             else:
-                answers.append(self._run("apply", number, branch, project, clone))
-        return answers
+                comments.append(self._run("apply", number, branch, project, clone))
+        return comments
 
     def merge(self, number: int, branch: Branch) -> None:
         """What `automerge` does when everything is applied; its locks end."""
-        self._forge.merge(branch)
+        self._git_server.merge(branch)
         self.unlock(number)
 
     def unlock(self, number: int) -> None:
         """What `atlantis unlock`, a merge or a closed pull request does."""
         self._locks = {name: holder for name, holder in self._locks.items() if holder != number}
 
-    def _projects(self, branch: Branch) -> list[Mapping[str, Any]]:
+    def _list_projects(self, branch: Branch) -> list[Mapping[str, Any]]:
         """The projects of the pull request's own atlantis.yaml that it touches."""
-        file = YAML(typ="safe").load(git(self._forge.server, "show", f"{branch.merge}:atlantis.yaml"))
-        changed = git(self._forge.server, "diff", "--name-only", branch.base, branch.merge).splitlines()
+        file = YAML(typ="safe").load(
+            run_git(self._git_server.bare_repo, "show", f"{branch.merge}:atlantis.yaml")
+        )
+        changed = run_git(
+            self._git_server.bare_repo, "diff", "--name-only", branch.base, branch.merge
+        ).splitlines()
         return [
             project
             for project in file["projects"]
-            if project["workspace"] in self._machines
+            if project["workspace"] in self._workspace_environ
             and any(
                 fnmatchcase(name, f"{project['dir']}/{pattern}")
                 for name in changed
@@ -106,21 +115,26 @@ class Atlantis:
             )
         ]
 
-    def _missing(self, number: int, clone: Path) -> str:
+    def _find_unmet_requirement(self, number: int, clone: Path) -> str:
         required = self._repo["apply_requirements"]
         assert set(required) <= {"approved", "mergeable", "undiverged"}
         if "approved" in required and number not in self.approved:
             return "Pull request must be approved according to the project's approval rules before running apply."
-        if "undiverged" in required and git(clone, "rev-parse", "origin/main") != self._forge.main:
+        if (
+            "undiverged" in required
+            and run_git(clone, "rev-parse", "origin/main") != self._git_server.main_commit
+        ):
             return "Default branch must be rebased onto pull request before running apply."
         return ""
 
-    def _run(self, what: str, number: int, branch: Branch, project: Mapping[str, Any], clone: Path) -> Answer:
+    def _run(
+        self, command: str, number: int, branch: Branch, project: Mapping[str, Any], clone: Path
+    ) -> ProjectComment:
         directory = clone / project["dir"]
         name, workspace = project["name"], project["workspace"]
         environ = {
             **self._environ,
-            **self._machines[workspace],
+            **self._workspace_environ[workspace],
             "PATH": self._path,
             "HOME": str(self._folder),
             "LANG": "C.UTF-8",
@@ -135,20 +149,20 @@ class Atlantis:
             "PULL_NUM": str(number),
         }
         text, code = "", 0
-        for step in self._workflow[what]["steps"]:
-            ((kind, told),) = step.items()
-            with self._forge.pushes(True):
-                code, said = run_script(told["command"], ["sh", "{0}"], directory, environ)
+        for step in self._workflow[command]["steps"]:
+            ((kind, settings),) = step.items()
+            with self._git_server.set_push_access(True):
+                code, output = run_script(settings["command"], ["sh", "{0}"], directory, environ)
             if kind == "env":
-                assert told.keys() == {"name", "command"}, step
-                assert code == 0, said
-                environ[told["name"]] = said.rstrip("\n")
+                assert settings.keys() == {"name", "command"}, step
+                assert code == 0, output
+                environ[settings["name"]] = output.rstrip("\n")
                 continue
             assert kind == "run", step
-            assert told.keys() == {"command", "output"}, step
-            text += said
+            assert settings.keys() == {"command", "output"}, step
+            text += output
             if code:
                 break
-        watch().artefact(f"the comment about {name}", text)
-        watch().folder(directory)
-        return Answer(name, code, text)
+        get_detector().add_artefact(f"the comment about {name}", text)
+        get_detector().add_folder(directory)
+        return ProjectComment(name, code, text)

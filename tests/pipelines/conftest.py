@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pipelines.account import Account, emulated
+from pipelines.account_process import AccountProcess, run_account
 from pipelines.github_team import ACCOUNTS
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccountProcess]:
     """The account that counts."""
-    with emulated(tmp_path_factory.mktemp("production"), ACCOUNTS["prod"]) as account:
+    with run_account(tmp_path_factory.mktemp("production"), ACCOUNTS["prod"]) as account:
         yield account

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_MARKED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_INTERPOLATION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<name>[A-Za-z_][\w.-]*)|(?P<sign>==|!=|&&|\|\||[!(),]))"
 )
@@ -25,123 +25,123 @@ class ExpressionError(Exception):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ExpressionScope:
     """What an expression may look at in one place of a workflow."""
 
     contexts: Mapping[str, Any]
     functions: Mapping[str, Function]
 
-    def only(self, *names: str) -> Surroundings:
+    def restrict(self, *names: str) -> ExpressionScope:
         """The same with these contexts alone: GitHub has others in other places of a file."""
-        return Surroundings({name: self.contexts[name] for name in names}, self.functions)
+        return ExpressionScope({name: self.contexts[name] for name in names}, self.functions)
 
 
-def filled(text: Any, surroundings: Surroundings) -> Any:
+def interpolate(text: Any, scope: ExpressionScope) -> Any:
     """A value of a workflow with its expressions replaced; one that is nothing but an expression keeps its type."""
     if not isinstance(text, str):
         return text
-    whole = _MARKED.fullmatch(text.strip())
+    whole = _INTERPOLATION.fullmatch(text.strip())
     if whole and "${{" not in whole[1]:
-        return evaluated(whole[1], surroundings)
-    return _MARKED.sub(lambda found: as_text(evaluated(found[1], surroundings)), text)
+        return evaluate(whole[1], scope)
+    return _INTERPOLATION.sub(lambda found: to_text(evaluate(found[1], scope)), text)
 
 
-def is_met(condition: Any, surroundings: Surroundings) -> bool:
+def is_met(condition: Any, scope: ExpressionScope) -> bool:
     """Whether an `if:` holds, with or without `${{ }}` around it."""
-    marked = _MARKED.fullmatch(str(condition).strip())
-    return bool(evaluated(marked[1] if marked else str(condition), surroundings))
+    match = _INTERPOLATION.fullmatch(str(condition).strip())
+    return bool(evaluate(match[1] if match else str(condition), scope))
 
 
-def as_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A value as it stands in a text."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def evaluated(expression: str, surroundings: Surroundings) -> Any:
+def evaluate(expression: str, scope: ExpressionScope) -> Any:
     """The value of one expression."""
-    reading = _Reading(_tokens(expression), surroundings)
-    value = reading.alternatives()
-    if reading.rest:
+    parser = _ExpressionParser(_tokenize(expression), scope)
+    value = parser.parse_or()
+    if parser.tokens:
         raise ExpressionError(f"not understood behind the end: {expression!r}")
     return value
 
 
-def _tokens(expression: str) -> list[tuple[str, str]]:
-    found, at = [], 0
+def _tokenize(expression: str) -> list[tuple[str, str]]:
+    tokens, position = [], 0
     text = expression.strip()
-    while at < len(text):
-        token = _TOKEN.match(text, at)
+    while position < len(text):
+        token = _TOKEN.match(text, position)
         if token is None:
-            raise ExpressionError(f"not understood: {text[at:]!r}")
-        at = token.end()
-        found.append((token.lastgroup or "", token[token.lastgroup or 0]))
-    return found
+            raise ExpressionError(f"not understood: {text[position:]!r}")
+        position = token.end()
+        tokens.append((token.lastgroup or "", token[token.lastgroup or 0]))
+    return tokens
 
 
 @dataclass
-class _Reading:
+class _ExpressionParser:
     """A recursive descent over the tokens that are left."""
 
-    rest: list[tuple[str, str]]
-    surroundings: Surroundings
+    tokens: list[tuple[str, str]]
+    scope: ExpressionScope
 
-    def alternatives(self) -> Any:
-        value = self._all()
-        while self._takes("||"):
-            other = self._all()
-            value = value or other
+    def parse_or(self) -> Any:
+        value = self._parse_and()
+        while self._accept("||"):
+            right = self._parse_and()
+            value = value or right
         return value
 
-    def _all(self) -> Any:
-        value = self._comparison()
-        while self._takes("&&"):
-            other = self._comparison()
-            value = other if value else value
+    def _parse_and(self) -> Any:
+        value = self._parse_comparison()
+        while self._accept("&&"):
+            right = self._parse_comparison()
+            value = right if value else value
         return value
 
-    def _comparison(self) -> Any:
-        value = self._single()
-        if self._takes("=="):
-            return _same(value, self._single())
-        if self._takes("!="):
-            return not _same(value, self._single())
+    def _parse_comparison(self) -> Any:
+        value = self._parse_unary()
+        if self._accept("=="):
+            return _is_equal(value, self._parse_unary())
+        if self._accept("!="):
+            return not _is_equal(value, self._parse_unary())
         return value
 
-    def _single(self) -> Any:
-        if self._takes("!"):
-            return not self._single()
-        if self._takes("("):
-            value = self.alternatives()
-            self._needs(")")
+    def _parse_unary(self) -> Any:
+        if self._accept("!"):
+            return not self._parse_unary()
+        if self._accept("("):
+            value = self.parse_or()
+            self._expect(")")
             return value
-        kind, token = self.rest.pop(0) if self.rest else ("", "")
+        kind, token = self.tokens.pop(0) if self.tokens else ("", "")
         if kind == "text":
             return token[1:-1].replace("''", "'")
         if kind != "name":
             raise ExpressionError(f"a value is missing before {token!r}")
-        return self._call(token) if self._takes("(") else self._looked_up(token)
+        return self._parse_call(token) if self._accept("(") else self._look_up(token)
 
-    def _call(self, name: str) -> Any:
+    def _parse_call(self, name: str) -> Any:
         arguments: list[Any] = []
-        while not self._takes(")"):
-            arguments.append(self.alternatives())
-            if not self._takes(","):
-                self._needs(")")
+        while not self._accept(")"):
+            arguments.append(self.parse_or())
+            if not self._accept(","):
+                self._expect(")")
                 break
-        if name not in self.surroundings.functions:
+        if name not in self.scope.functions:
             raise ExpressionError(f"unknown function `{name}`")
-        return self.surroundings.functions[name](*arguments)
+        return self.scope.functions[name](*arguments)
 
-    def _looked_up(self, name: str) -> Any:
+    def _look_up(self, name: str) -> Any:
         """GitHub answers nothing for a property that is not there; here that is so for what an event may lack."""
         root, *path = name.split(".")
         if root in ("true", "false") and not path:
             return root == "true"
-        if root not in self.surroundings.contexts:
+        if root not in self.scope.contexts:
             raise ExpressionError(f"there is no context `{root}` in this place, which has {name!r}")
-        value = self.surroundings.contexts[root]
+        value = self.scope.contexts[root]
         for number, part in enumerate(path):
             may_lack = root in ("secrets", "inputs", "steps", "needs") or path[0] == "event"
             if not isinstance(value, Mapping) or part not in value:
@@ -151,26 +151,26 @@ class _Reading:
             value = value[part]
         return value
 
-    def _takes(self, sign: str) -> bool:
-        if self.rest and self.rest[0] == ("sign", sign):
-            self.rest.pop(0)
+    def _accept(self, sign: str) -> bool:
+        if self.tokens and self.tokens[0] == ("sign", sign):
+            self.tokens.pop(0)
             return True
         return False
 
-    def _needs(self, sign: str) -> None:
-        if not self._takes(sign):
+    def _expect(self, sign: str) -> None:
+        if not self._accept(sign):
             raise ExpressionError(f"`{sign}` is missing")
 
 
-def _same(one: Any, other: Any) -> bool:
-    return as_text(one).lower() == as_text(other).lower()
+def _is_equal(left: Any, right: Any) -> bool:
+    return to_text(left).lower() == to_text(right).lower()
 
 
 def _format(text: str, *values: Any) -> str:
     for number, value in enumerate(values):
-        text = text.replace(f"{{{number}}}", as_text(value))
+        text = text.replace(f"{{{number}}}", to_text(value))
     return text
 
 
-PURE: Mapping[str, Function] = {"format": _format, "fromJSON": json.loads}
+BUILTIN_FUNCTIONS: Mapping[str, Function] = {"format": _format, "fromJSON": json.loads}
 """Functions that need to know nothing about a run."""

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import ROOT
-from pipelines.account import Account
-from pipelines.actions import REPOSITORY, Event, Run, Runner, Server
-from pipelines.first_day import by_hand
-from pipelines.forge import Branch, Edit, Forge, Pushed
-from pipelines.hub import BOT, EMPTY, new_id, opened
+from cli_harness import ROOT
+from pipelines.account_process import AccountProcess
+from pipelines.applied_example import run_manually
+from pipelines.git_server import Branch, Edit, GitServer, PushedCommits
+from pipelines.github_actions import REPOSITORY, Event, GitHubServer, Run, Runner
+from pipelines.github_store import BOT, EMPTY, new_id, open_store
 
 EXAMPLE = ROOT / "examples" / "03-github-actions"
 ACCOUNTS = {"dev": "intently_yarn_dev", "prod": "intently_yarn"}
 
 
 @dataclass(frozen=True)
-class Pull:
+class PullRequest:
     """A pull request."""
 
     number: int
@@ -51,9 +51,11 @@ class Pull:
 class Team:
     """People and machines, seen from outside."""
 
-    def __init__(self, folder: Path, accounts: Mapping[str, Account], forge: Forge, **only: str) -> None:
+    def __init__(
+        self, folder: Path, accounts: Mapping[str, AccountProcess], forge: GitServer, **only: str
+    ) -> None:
         self.accounts = accounts
-        self.secrets = secrets_of(accounts)
+        self.secrets = build_secrets(accounts)
         self.forge = forge
         self._folder = folder
         self._numbers = itertools.count(1)
@@ -64,19 +66,21 @@ class Team:
             for name, account in accounts.items()
             for environment in (name, f"{name}-plan", f"{name}-night")
         }
-        self.runner = Runner(folder / "runner", Server(self.forge, self._hub, self.secrets, settings, only))
+        self.runner = Runner(
+            folder / "runner", GitHubServer(self.forge, self._hub, self.secrets, settings, only)
+        )
 
     def hub(self) -> dict[str, Any]:
         """What GitHub keeps beside the repository."""
         content: dict[str, Any] = json.loads(self._hub.read_text())
         return content
 
-    def open_pull(self, name: str, edit: Edit, *, from_fork: bool = False) -> Pull:
+    def open_pull(self, name: str, edit: Edit, *, from_fork: bool = False) -> PullRequest:
         """Propose an edit."""
-        with opened(self._hub) as hub:
+        with open_store(self._hub) as hub:
             number = new_id(hub)
         branch = self.forge.propose(name, edit, merge_ref=f"refs/pull/{number}/merge")
-        with opened(self._hub) as hub:
+        with open_store(self._hub) as hub:
             hub["pulls"].append(
                 {
                     "number": number,
@@ -86,31 +90,31 @@ class Team:
                     "merge_commit_sha": branch.merge,
                 }
             )
-        return Pull(number, branch, from_fork)
+        return PullRequest(number, branch, from_fork)
 
-    def push_again(self, pull: Pull, edit: Edit) -> Pull:
+    def push_again(self, pull: PullRequest, edit: Edit) -> PullRequest:
         """One more commit for a pull request."""
         branch = self.forge.propose(pull.branch.name, edit, merge_ref=f"refs/pull/{pull.number}/merge")
-        return Pull(pull.number, branch, pull.from_fork)
+        return PullRequest(pull.number, branch, pull.from_fork)
 
-    def check(self, pull: Pull) -> Run:
+    def check(self, pull: PullRequest) -> Run:
         """What GitHub does with a pull request."""
         return self.runner.run("pull-request.yaml", pull.event)
 
-    def plan(self, pull: Pull) -> Run:
+    def plan(self, pull: PullRequest) -> Run:
         """The same without `validate`, for stories that are not about it."""
         return self.runner.run("pull-request.yaml", pull.event, jobs={"plan"})
 
-    def merge(self, pull: Pull) -> Event:
+    def merge(self, pull: PullRequest) -> Event:
         """Press the button. What happens then waits for `apply`."""
         pushed = self.forge.merge(pull.branch)
-        with opened(self._hub) as hub:
+        with open_store(self._hub) as hub:
             for each in hub["pulls"]:
                 if each["number"] == pull.number:
                     each |= {"merged_at": "2026-01-05T09:00:00Z", "merge_commit_sha": pushed.after}
         return self.pushed(pushed)
 
-    def pushed(self, pushed: Pushed) -> Event:
+    def pushed(self, pushed: PushedCommits) -> Event:
         """What GitHub tells a workflow about new commits on main."""
         return Event("push", "refs/heads/main", pushed.after, {"before": pushed.before})
 
@@ -121,21 +125,21 @@ class Team:
     def dispatched(self, project: str, digest: str, ref: str = "refs/heads/main", **more: str) -> Event:
         """Somebody starts `apply` by hand."""
         inputs = {"project": project, "digest": digest, **more}
-        return Event("workflow_dispatch", ref, self.forge.main, {"inputs": inputs}, inputs)
+        return Event("workflow_dispatch", ref, self.forge.main_commit, {"inputs": inputs}, inputs)
 
     def night(self) -> Run:
         """What happens at night."""
-        return self.runner.run("nightly.yaml", Event("schedule", "refs/heads/main", self.forge.main))
+        return self.runner.run("nightly.yaml", Event("schedule", "refs/heads/main", self.forge.main_commit))
 
     def is_converged(self) -> bool:
         """Whether a plan of everything is empty."""
         desk = self._folder / f"desk-{next(self._numbers)}"
         options = ("plan", "--detailed-exitcode", "--project", "specs/prod.yaml")
-        code, text = by_hand(self.forge, self.accounts["prod"], desk, self.secrets["prod"], *options)
+        code, text = run_manually(self.forge, self.accounts["prod"], desk, self.secrets["prod"], *options)
         assert code in (0, 2), text
         return code == 0
 
-    def comments(self, pull: Pull, project: str = "prod") -> list[str]:
+    def comments(self, pull: PullRequest, project: str = "prod") -> list[str]:
         """What the bot has written below a pull request about a project file."""
         marker = f"<!-- reconciler plan specs/{project}.yaml -->"
         return [
@@ -146,37 +150,37 @@ class Team:
             and each["body"].startswith(marker)
         ]
 
-    def say(self, pull: Pull, body: str) -> None:
+    def say(self, pull: PullRequest, body: str) -> None:
         """Somebody else writes a comment."""
-        with opened(self._hub) as hub:
+        with open_store(self._hub) as hub:
             user = {"login": "mallory"}
             hub["comments"].append({"id": new_id(hub), "issue": pull.number, "user": user, "body": body})
 
 
-def secrets_of(accounts: Mapping[str, Account]) -> dict[str, dict[str, str]]:
+def build_secrets(accounts: Mapping[str, AccountProcess]) -> dict[str, dict[str, str]]:
     """What the environments of the repository hold: each account has a key that only reads, and one that writes, and
     the environment of pull requests has nothing else."""
-    held: dict[str, dict[str, str]] = {}
+    secrets_by_environment: dict[str, dict[str, str]] = {}
     for name in accounts:
         specs = {
             "FINGERPRINT_KEY": f"fingerprint-key-of-{name}",
-            "SALES_PRIVATE_KEY": private_key(f"sales of {name}"),
+            "SALES_PRIVATE_KEY": make_private_key(f"sales of {name}"),
             "MARKETING_KEY": f'{{"private_key_id": "marketing of {name}"}}',
         }
-        held[name] = {**_keys(name, "writes"), **specs}
-        held[f"{name}-night"] = {**_keys(name, "reads"), **specs}
-        held[f"{name}-plan"] = _keys(name, "reads")
-    return held
+        secrets_by_environment[name] = {**_build_keys(name, "writes"), **specs}
+        secrets_by_environment[f"{name}-night"] = {**_build_keys(name, "reads"), **specs}
+        secrets_by_environment[f"{name}-plan"] = _build_keys(name, "reads")
+    return secrets_by_environment
 
 
-def _keys(name: str, right: str) -> dict[str, str]:
+def _build_keys(name: str, right: str) -> dict[str, str]:
     return {
         "FIVETRAN_APIKEY": f"key-that-{right}-{name}",
         "FIVETRAN_APISECRET": f"secret-that-{right}-{name}",
     }
 
 
-def private_key(name: str) -> str:
+def make_private_key(name: str) -> str:
     """Something that looks like a key."""
     body = f"made up for the {name} ".replace(" ", "+") * 4
     return f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"

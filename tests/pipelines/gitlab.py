@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from canaries import watch
-from pipelines.forge import Forge, run_script
-from pipelines.tools import tools
+from pipelines.git_server import GitServer, run_script
+from pipelines.runner_tools import install_tools
 from ruamel.yaml import YAML
+from secret_leak_detector import get_detector
 
 PROJECT_ID = "42"
 NOTES_TOKEN = "token-that-writes-notes"
@@ -48,7 +48,7 @@ class Pipeline:
     @property
     def variables(self) -> dict[str, str]:
         """What GitLab tells jobs about it."""
-        told = {
+        variables = {
             "CI": "true",
             "GITLAB_CI": "true",
             "CI_PIPELINE_SOURCE": self.source,
@@ -58,8 +58,8 @@ class Pipeline:
             "CI_PROJECT_ID": PROJECT_ID,
         }
         if self.merge_request is None:
-            return told | {"CI_COMMIT_BRANCH": "main"}
-        return told | {
+            return variables | {"CI_COMMIT_BRANCH": "main"}
+        return variables | {
             "CI_MERGE_REQUEST_IID": str(self.merge_request),
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
             "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": self.source_project,
@@ -79,24 +79,30 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Server:
+class GitLabServer:
     """GitLab's side. `variables` are those of environments; `protected` are seen on the default branch alone."""
 
-    forge: Forge
+    git_server: GitServer
     api: str
     variables: Mapping[str, Mapping[str, str]]
     protected: Mapping[str, str]
     machine: Mapping[str, str]
 
 
-class Running:
+class PipelineRun:
     """A pipeline with its jobs, but for those that are left out. Manual ones wait for `press`."""
 
     def __init__(
-        self, folder: Path, server: Server, path: str, pipeline: Pipeline, *, without: Collection[str] = ()
+        self,
+        folder: Path,
+        server: GitLabServer,
+        path: str,
+        pipeline: Pipeline,
+        *,
+        without: Collection[str] = (),
     ) -> None:
         folder.mkdir()
-        self._without = ("workflow", "stages", "variables", "default", *without)
+        self._skipped_keys = ("workflow", "stages", "variables", "default", *without)
         self._folder, self._server, self._path, self._pipeline = folder, server, path, pipeline
         self._attempts = itertools.count(1)
         self._check_out(folder / "files")
@@ -104,10 +110,10 @@ class Running:
         shared = {name: str(value) for name, value in self._file["variables"].items()}
         self._variables = {**pipeline.variables, **shared}
         self.jobs: dict[str, Job] = {}
-        if _rule(self._file["workflow"]["rules"], self._variables) is None:
+        if _find_rule(self._file["workflow"]["rules"], self._variables) is None:
             return
         for stage in self._file["stages"]:
-            self._stage(stage)
+            self._run_stage(stage)
 
     @property
     def log(self) -> str:
@@ -119,115 +125,115 @@ class Running:
         """Whether everything that ran went well."""
         return all(job.status in ("success", "manual", "skipped") for job in self.jobs.values())
 
-    def press(self, name: str) -> Job:
+    def start_manual(self, name: str) -> Job:
         """Start a manual job, or one that failed once more."""
         assert self.jobs[name].status in ("manual", "failed"), self.log
-        self.jobs[name] = self._job(name)
+        self.jobs[name] = self._run_job(name)
         return self.jobs[name]
 
-    def _stage(self, stage: str) -> None:
+    def _run_stage(self, stage: str) -> None:
         """Jobs of a stage run where all before went well, or where they say that they always run."""
-        went_well = all(
+        has_succeeded = all(
             job.status != "failed" or self._file[name].get("allow_failure") for name, job in self.jobs.items()
         )
         for name, job in self._file.items():
-            if name in self._without or job["stage"] != stage:
+            if name in self._skipped_keys or job["stage"] != stage:
                 continue
-            _only_known(job, _JOB, name)
-            rule = _rule(job.get("rules", [{}]), self._variables)
+            _check_keys(job, _JOB, name)
+            rule = _find_rule(job.get("rules", [{}]), self._variables)
             if rule is None:
                 continue
             when = rule.get("when", "on_success")
             assert when in ("on_success", "always", "manual"), when
             if when == "manual":
                 self.jobs[name] = Job(name)
-            elif when == "always" or went_well:
-                self.jobs[name] = self._job(name)
+            elif when == "always" or has_succeeded:
+                self.jobs[name] = self._run_job(name)
             else:
                 self.jobs[name] = Job(name, "skipped")
 
-    def _job(self, name: str) -> Job:
+    def _run_job(self, name: str) -> Job:
         job, default = self._file[name], self._file["default"]
-        where = self._folder / f"job-{next(self._attempts)}"
-        work = where / "builds"
-        own = {each: str(value) for each, value in job.get("variables", {}).items()}
-        if own.get("GIT_STRATEGY") == "none":
+        job_folder = self._folder / f"job-{next(self._attempts)}"
+        work = job_folder / "builds"
+        own_variables = {variable: str(value) for variable, value in job.get("variables", {}).items()}
+        if own_variables.get("GIT_STRATEGY") == "none":
             work.mkdir(parents=True)
         else:
             self._check_out(work)
         for needed in job.get("needs", []):
             assert needed in self.jobs, f"{name} needs {needed}, which is not in this pipeline"
-            kept = self.jobs[needed].artifacts
-            if kept is not None:
-                shutil.copytree(kept, work, dirs_exist_ok=True)
+            artifacts = self.jobs[needed].artifacts
+            if artifacts is not None:
+                shutil.copytree(artifacts, work, dirs_exist_ok=True)
         secrets = dict(self._server.variables.get(job.get("environment", {}).get("name", ""), {}))
         if self._pipeline.merge_request is None:
             secrets |= self._server.protected
-        watch().environment(secrets)
-        (where / "home").mkdir()
+        get_detector().add_environment(secrets)
+        (job_folder / "home").mkdir()
         environ = {
             "PATH": self._path,
-            "HOME": str(where / "home"),
+            "HOME": str(job_folder / "home"),
             "LANG": "C.UTF-8",
             "CI_API_V4_URL": self._server.api,
             "CI_PROJECT_DIR": str(work),
             **self._variables,
-            **own,
+            **own_variables,
             **secrets,
             **self._server.machine,
         }
         lines = ["set -eo pipefail", *job.get("before_script", default["before_script"]), *job["script"]]
-        with self._server.forge.pushes(self._pipeline.merge_request is None):
+        with self._server.git_server.set_push_access(self._pipeline.merge_request is None):
             code, log = run_script("\n".join(lines), ["bash", "{0}"], work, environ)
-        done = Job(name, "success" if code == 0 else "failed", code, log)
+        result = Job(name, "success" if code == 0 else "failed", code, log)
         if code == 0 or job.get("artifacts", {}).get("when") == "always":
-            self._keep(job.get("artifacts", {}), work, where / "artifacts", done)
-        watch().artefact(f"the log of {name}", log)
-        watch().folder(where / "artifacts")
-        return done
+            self._store_artifacts(job.get("artifacts", {}), work, job_folder / "artifacts", result)
+        get_detector().add_artefact(f"the log of {name}", log)
+        get_detector().add_folder(job_folder / "artifacts")
+        return result
 
     def _check_out(self, folder: Path) -> None:
         number = self._pipeline.merge_request
         ref = "refs/heads/main" if number is None else f"refs/merge-requests/{number}/head"
         # GitLab fetches the one commit's history, not the other branches, and leaves no branch checked out.
-        self._server.forge.check_out(folder, ref, self._pipeline.sha, depth=2147483647)
+        self._server.git_server.check_out(folder, ref, self._pipeline.sha, depth=2147483647)
 
-    def _keep(self, artifacts: Mapping[str, Any], work: Path, kept: Path, done: Job) -> None:
-        kept.mkdir()
+    def _store_artifacts(self, artifacts: Mapping[str, Any], work: Path, target: Path, result: Job) -> None:
+        target.mkdir()
         for path in artifacts.get("paths", []):
             if (work / path).exists():
-                shutil.copy(work / path, kept / path)
-        done.artifacts = kept
+                shutil.copy(work / path, target / path)
+        result.artifacts = target
         for kind, path in artifacts.get("reports", {}).items():
             if (work / path).exists():
-                done.reports[kind] = (work / path).read_text()
+                result.reports[kind] = (work / path).read_text()
 
 
 class Runner:
     """Runs pipelines."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: GitLabServer) -> None:
         folder.mkdir()
         self._folder, self._server = folder, server
-        self._path = tools(folder / "tools")
+        self._path = install_tools(folder / "tools")
         self._numbers = itertools.count(1)
 
-    def run(self, pipeline: Pipeline, *, without: Collection[str] = ()) -> Running:
+    def run(self, pipeline: Pipeline, *, without: Collection[str] = ()) -> PipelineRun:
         """Everything that runs without anybody."""
         folder = self._folder / f"pipeline-{next(self._numbers)}"
-        return Running(folder, self._server, self._path, pipeline, without=without)
+        return PipelineRun(folder, self._server, self._path, pipeline, without=without)
 
 
-def _rule(rules: list[Mapping[str, Any]], variables: Mapping[str, str]) -> Mapping[str, Any] | None:
+def _find_rule(rules: list[Mapping[str, Any]], variables: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The first rule that holds."""
     for rule in rules:
-        _only_known(rule, _RULE, "a rule")
-        if _holds(rule.get("if"), variables):
+        _check_keys(rule, _RULE, "a rule")
+        if _is_met(rule.get("if"), variables):
             return rule
     return None
 
 
-def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
+def _is_met(condition: str | None, variables: Mapping[str, str]) -> bool:
     if condition is None:
         return True
     terms = [_TERM.fullmatch(term.strip()) for term in condition.split("&&")]
@@ -239,33 +245,35 @@ def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
     )
 
 
-def _only_known(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    assert not given.keys() - known, f"{where} has {sorted(given.keys() - known)}, which is not known here"
+def _check_keys(given: Mapping[str, Any], known: Collection[str], owner: str) -> None:
+    assert not given.keys() - known, f"{owner} has {sorted(given.keys() - known)}, which is not known here"
 
 
 @dataclass
-class Notes:
+class NotesApi:
     """Notes of merge requests, and the user of the token."""
 
     url: str
     notes: list[dict[str, Any]] = field(default_factory=list)
-    me: int = 7
+    bot_id: int = 7
 
-    def say(self, number: int, body: str, author: int) -> dict[str, Any]:
+    def add_note(self, number: int, body: str, author: int) -> dict[str, Any]:
         """Somebody writes a note. The newest stands first."""
         note = {"id": 1000 + len(self.notes), "iid": number, "author": {"id": author}, "body": body}
         self.notes.insert(0, note)
         return note
 
-    def of(self, number: int) -> list[str]:
+    def list_notes(self, number: int) -> list[str]:
         """What the bot wrote, newest first."""
         return [
-            each["body"] for each in self.notes if (each["iid"], each["author"]["id"]) == (number, self.me)
+            note["body"]
+            for note in self.notes
+            if (note["iid"], note["author"]["id"]) == (number, self.bot_id)
         ]
 
 
 @contextmanager
-def notes_api() -> Iterator[Notes]:
+def serve_notes() -> Iterator[NotesApi]:
     """GitLab's API on a socket: who a token belongs to, and lists, creates and edits of notes."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -273,14 +281,16 @@ def notes_api() -> Iterator[Notes]:
             self._answer(self._get)
 
         def do_POST(self) -> None:
-            self._answer(lambda path, query: (201, notes.say(self._number(path), self._body(), notes.me)))
+            self._answer(
+                lambda path, query: (201, notes.add_note(self._number(path), self._body(), notes.bot_id))
+            )
 
         def do_PUT(self) -> None:
             self._answer(self._put)
 
         def _get(self, path: str, query: Mapping[str, list[str]]) -> tuple[int, Any]:
             if path == "/api/v4/user":
-                return 200, {"id": notes.me}
+                return 200, {"id": notes.bot_id}
             found = [each for each in notes.notes if each["iid"] == self._number(path)]
             size, page = (int(query[name][0]) for name in ("per_page", "page"))
             assert size <= 100
@@ -317,7 +327,7 @@ def notes_api() -> Iterator[Notes]:
             """Nothing on the terminal of the tests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        notes = Notes(f"http://127.0.0.1:{server.server_port}/api/v4")
+        notes = NotesApi(f"http://127.0.0.1:{server.server_port}/api/v4")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

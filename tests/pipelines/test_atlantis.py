@@ -6,21 +6,21 @@ import itertools
 from pathlib import Path
 
 import pytest
-from harness import ROOT
-from pipelines.account import Account, emulated
-from pipelines.atlantis import Answer, Atlantis
-from pipelines.first_day import FirstDay, first_day
-from pipelines.forge import Branch, Edit, Forge, both, replaced
-from pipelines.github_team import ACCOUNTS, private_key
-from pipelines.stories import A_DATABASE, EXTRA, MARKETING
+from cli_harness import ROOT
+from pipelines.account_process import AccountProcess, run_account
+from pipelines.applied_example import AppliedExample, apply_example
+from pipelines.atlantis import Atlantis, ProjectComment
+from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE
+from pipelines.git_server import Branch, Edit, GitServer, combine_edits, replace_text
+from pipelines.github_team import ACCOUNTS, make_private_key
 
 EXAMPLE = ROOT / "examples" / "05-atlantis"
 
 
 SHARED = {
     "FINGERPRINT_KEY": "fingerprint-key-of-both",
-    "SALES_PRIVATE_KEY": private_key("sales of prod"),
-    "SALES_PRIVATE_KEY_DEV": private_key("sales of dev"),
+    "SALES_PRIVATE_KEY": make_private_key("sales of prod"),
+    "SALES_PRIVATE_KEY_DEV": make_private_key("sales of dev"),
     "MARKETING_KEY": '{"private_key_id": "marketing"}',
 }
 
@@ -28,7 +28,7 @@ SHARED = {
 class Team:
     """People who work with the example."""
 
-    def __init__(self, folder: Path, forge: Forge, **accounts: Account) -> None:
+    def __init__(self, folder: Path, forge: GitServer, **accounts: AccountProcess) -> None:
         self.accounts, self.forge = accounts, forge
         environ = {
             **SHARED,
@@ -51,12 +51,12 @@ class Team:
         self.atlantis.approved.add(number)
         return number, self.forge.propose(name, edit, merge_ref=f"refs/pull/{number}/merge")
 
-    def planned(self, number: int, branch: Branch) -> Answer:
+    def planned(self, number: int, branch: Branch) -> ProjectComment:
         """The plan of the production account."""
         (answer,) = self.atlantis.plan(number, branch)
         return answer
 
-    def applied(self, number: int, branch: Branch) -> Answer:
+    def applied(self, number: int, branch: Branch) -> ProjectComment:
         """The same for an apply."""
         (answer,) = self.atlantis.apply(number, branch)
         return answer
@@ -70,26 +70,28 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: Account) -> FirstDay:
+def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
     """The example with its specs in effect."""
     folder = tmp_path_factory.mktemp("atlantis").resolve()
     environ = {**SHARED, "FIVETRAN_APIKEY": "key", "FIVETRAN_APISECRET": "the secret of it"}
-    return first_day(folder, production, EXAMPLE, "specs/prod.yaml", environ)
+    return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", environ)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: Account, day_one: FirstDay) -> Team:
+def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> Team:
     """The production account alone."""
     folder = tmp_path.resolve()
-    return Team(folder, day_one.again(folder, production), prod=production)
+    return Team(folder, day_one.restore(folder, production), prod=production)
 
 
-def test_from_a_pull_request_to_both_accounts_and_the_merge(tmp_path: Path, production: Account) -> None:
-    with emulated(tmp_path, ACCOUNTS["dev"]) as development:
-        production.begin()
+def test_from_a_pull_request_to_both_accounts_and_the_merge(
+    tmp_path: Path, production: AccountProcess
+) -> None:
+    with run_account(tmp_path, ACCOUNTS["dev"]) as development:
+        production.reset()
         folder = tmp_path.resolve()
-        team = Team(folder, Forge(folder / "forge", EXAMPLE), dev=development, prod=production)
-        number, branch = team.pull("marketing", MARKETING)
+        team = Team(folder, GitServer(folder / "forge", EXAMPLE), dev=development, prod=production)
+        number, branch = team.pull("marketing", ADD_MARKETING)
         team.atlantis.approved.clear()
         for answer in team.atlantis.plan(number, branch):
             assert answer.exit == 0, answer.text
@@ -101,16 +103,16 @@ def test_from_a_pull_request_to_both_accounts_and_the_merge(tmp_path: Path, prod
             assert answer.exit == 0, answer.text
         team.atlantis.merge(number, branch)
         for account in team.accounts.values():
-            assert set(account.groups()) == {"marketing"}
-        notes = replaced("specs/prod.yaml", "version: 1\n", "# both are in effect\nversion: 1\n")
+            assert set(account.get_groups()) == {"marketing"}
+        notes = replace_text("specs/prod.yaml", "version: 1\n", "# both are in effect\nversion: 1\n")
         number, branch = team.pull("again", notes)
         assert all("No changes." in answer.text for answer in team.atlantis.plan(number, branch))
 
 
 def test_a_pull_request_cannot_loosen_what_judges_it(team: Team) -> None:
-    elsewhere = replaced("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
-    looser = replaced("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
-    number, branch = team.pull("looser", both(elsewhere, looser))
+    elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
+    looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
+    number, branch = team.pull("looser", combine_edits(elsewhere, looser))
     before = team.accounts["prod"].writes
     assert team.planned(number, branch).exit == 3
     # There is a file of the plan, and Atlantis would apply it.
@@ -119,9 +121,9 @@ def test_a_pull_request_cannot_loosen_what_judges_it(team: Team) -> None:
 
 
 def test_who_changes_the_account_between_plan_and_apply_stops_the_apply(team: Team) -> None:
-    number, branch = team.pull("database", A_DATABASE)
+    number, branch = team.pull("database", RENAME_DATABASE)
     assert team.planned(number, branch).exit == 0
-    team.accounts["prod"].change("Sales", database="BY_HAND")
+    team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
     applied = team.applied(number, branch)
     assert applied.exit == 4, applied.text
@@ -130,27 +132,27 @@ def test_who_changes_the_account_between_plan_and_apply_stops_the_apply(team: Te
 
 
 def test_a_failed_apply_is_resumed_by_the_same_comment(team: Team) -> None:
-    number, branch = team.pull("friday", both(A_DATABASE, MARKETING))
+    number, branch = team.pull("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
     assert team.planned(number, branch).exit == 0
     account = team.accounts["prod"]
-    account.fault("POST /v1/destinations status 400")
+    account.add_fault("POST /v1/destinations status 400")
     assert team.applied(number, branch).exit == 6
-    account.heal()
+    account.clear_faults()
     # The lock of Atlantis keeps others away until this is finished.
-    other = team.pull("other", EXTRA)
+    other = team.pull("other", ADD_EXTRA)
     assert "locked by an unapplied plan from pull #1" in team.planned(*other).text
     resumed = team.applied(number, branch)
     assert resumed.exit == 0, resumed.text
     team.atlantis.merge(number, branch)
-    assert set(account.groups()) == {"Sales", "marketing"}
+    assert set(account.get_groups()) == {"Sales", "marketing"}
     assert "Plan: 1 to add" in team.planned(*other).text
 
 
 def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: Team) -> None:
-    number, branch = team.pull("extra", EXTRA)
+    number, branch = team.pull("extra", ADD_EXTRA)
     assert team.planned(number, branch).exit == 0
     team.atlantis.unlock(number)
-    team.done("marketing", MARKETING)
+    team.done("marketing", ADD_MARKETING)
     before = team.accounts["prod"].writes
     assert "must be rebased" in team.applied(number, branch).text
     assert team.accounts["prod"].writes == before

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import environment
-from harness import ROOT, Project
-from pipelines.expressions import PURE, ExpressionError, Surroundings, evaluated, filled
-from pipelines.workflow_laws import problems
+from cli_harness import ROOT, Project
+from command_line import build_environment
+from pipelines.expressions import BUILTIN_FUNCTIONS, ExpressionError, ExpressionScope, evaluate, interpolate
+from pipelines.workflow_checks import find_problems
 from ruamel.yaml import YAML
 
 EXAMPLES = ROOT / "examples"
@@ -35,7 +35,7 @@ def read(file: Path) -> Any:
 def schema_check(schema: str, *arguments: str | Path) -> tuple[int, str]:
     """The exit code and the output of check-jsonschema with one of the schemas that it brings along."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, arguments)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=build_environment(), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
@@ -59,7 +59,7 @@ def test_the_pipeline_is_one_for_gitlab(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 def test_a_workflow_keeps_the_laws(file: Path) -> None:
-    assert problems(read(file)) == []
+    assert find_problems(read(file)) == []
 
 
 SPOILED = [
@@ -125,7 +125,7 @@ def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, pr
     (file,) = (each for each in WORKFLOWS if each.stem == name)
     text = file.read_text()
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in it"
-    found = problems(YAML(typ="safe").load(text.replace(old, new)))
+    found = find_problems(YAML(typ="safe").load(text.replace(old, new)))
     assert any(problem in each for each in found), found
 
 
@@ -135,18 +135,18 @@ def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, pr
 )
 def test_an_expression_that_the_tests_do_not_know_is_an_error(expression: str) -> None:
     with pytest.raises(ExpressionError):
-        evaluated(expression, Surroundings({"github": {"ref": "main"}}, PURE))
+        evaluate(expression, ExpressionScope({"github": {"ref": "main"}}, BUILTIN_FUNCTIONS))
 
 
 def test_expressions_mean_what_they_mean_at_github() -> None:
-    around = Surroundings(
-        {"github": {"ref": "main", "event": {}}, "inputs": {"n": "prod"}, "steps": {}}, PURE
+    around = ExpressionScope(
+        {"github": {"ref": "main", "event": {}}, "inputs": {"n": "prod"}, "steps": {}}, BUILTIN_FUNCTIONS
     )
-    assert evaluated("""fromJSON(inputs.n && format('["{0}"]', inputs.n) || '["dev"]')""", around) == ["prod"]
-    assert evaluated("fromJSON(inputs.m && 'x' || '[1]')", around) == [1]
-    assert filled("a-${{ github.ref }}-${{ github.event.before }}-b", around) == "a-main--b"
-    assert evaluated("!(github.ref == 'MAIN') || 'it''s'", around) == "it's"
-    assert evaluated("steps.none.outputs.x != ''", around) is False
+    assert evaluate("""fromJSON(inputs.n && format('["{0}"]', inputs.n) || '["dev"]')""", around) == ["prod"]
+    assert evaluate("fromJSON(inputs.m && 'x' || '[1]')", around) == [1]
+    assert interpolate("a-${{ github.ref }}-${{ github.event.before }}-b", around) == "a-main--b"
+    assert evaluate("!(github.ref == 'MAIN') || 'it''s'", around) == "it's"
+    assert evaluate("steps.none.outputs.x != ''", around) is False
 
 
 def test_no_secret_of_a_job_of_gitlab_is_in_its_file() -> None:

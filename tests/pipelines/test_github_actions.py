@@ -7,36 +7,36 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from canaries import watch
-from pipelines.account import Account, emulated
-from pipelines.actions import Event
-from pipelines.first_day import FirstDay, first_day
-from pipelines.forge import Edit, Forge, both, replaced, written
-from pipelines.github_team import ACCOUNTS, EXAMPLE, Pull, Team, private_key, secrets_of
-from pipelines.stories import A_DATABASE, EXTRA, MARKETING, SALES
+from pipelines.account_process import AccountProcess, run_account
+from pipelines.applied_example import AppliedExample, apply_example
+from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE, SALES_FILE
+from pipelines.git_server import Edit, GitServer, combine_edits, replace_text, write_file
+from pipelines.github_actions import Event
+from pipelines.github_team import ACCOUNTS, EXAMPLE, PullRequest, Team, build_secrets, make_private_key
+from secret_leak_detector import get_detector
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: Account) -> FirstDay:
+def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
     """The example with its specs in effect."""
     folder = tmp_path_factory.mktemp("github").resolve()
-    secrets = secrets_of({"prod": production})["prod"]
-    return first_day(folder, production, EXAMPLE, "specs/prod.yaml", secrets)
+    secrets = build_secrets({"prod": production})["prod"]
+    return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", secrets)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: Account, day_one: FirstDay) -> Team:
+def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> Team:
     """The production account alone, with the specs in effect: most stories need no more."""
     folder = tmp_path.resolve()
-    return Team(folder, {"prod": production}, day_one.again(folder, production), project="prod")
+    return Team(folder, {"prod": production}, day_one.restore(folder, production), project="prod")
 
 
 @pytest.fixture
-def new_team(tmp_path: Path, production: Account) -> Team:
+def new_team(tmp_path: Path, production: AccountProcess) -> Team:
     """The same before anything was applied."""
-    production.begin()
+    production.reset()
     folder = tmp_path.resolve()
-    return Team(folder, {"prod": production}, Forge(folder / "forge", EXAMPLE), project="prod")
+    return Team(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
 
 
 def digest_in(text: str) -> str:
@@ -45,7 +45,7 @@ def digest_in(text: str) -> str:
     return found[1]
 
 
-def reviewed(team: Team, name: str, edit: Edit) -> Pull:
+def reviewed(team: Team, name: str, edit: Edit) -> PullRequest:
     """A pull request with a plan that went well."""
     pull = team.open_pull(name, edit)
     planned = team.plan(pull)
@@ -63,59 +63,61 @@ def after_the_night(team: Team) -> None:
 
 def database(team: Team) -> str:
     """What the pull requests of these stories change."""
-    return str(team.accounts["prod"].groups()["Sales"]["destination"]["config"]["database"])
+    return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
 
-def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: Account) -> None:
-    with emulated(tmp_path, ACCOUNTS["dev"]) as development:
-        production.begin()
+def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: AccountProcess) -> None:
+    with run_account(tmp_path, ACCOUNTS["dev"]) as development:
+        production.reset()
         accounts = {"dev": development, "prod": production}
-        team = Team(tmp_path.resolve(), accounts, Forge(tmp_path.resolve() / "forge", EXAMPLE))
-        pull = team.open_pull("marketing", MARKETING)
+        team = Team(tmp_path.resolve(), accounts, GitServer(tmp_path.resolve() / "forge", EXAMPLE))
+        pull = team.open_pull("marketing", ADD_MARKETING)
         checked = team.check(pull)
         assert checked.is_success, checked.log
         assert {account: len(each.writes) for account, each in team.accounts.items()} == {"dev": 0, "prod": 0}
         for project in ("dev", "prod"):
             (comment,) = team.comments(pull, project)
             assert "## Plan: 2 to add, 0 to change, 0 to destroy." in comment
-            assert comment.strip() in checked.job("plan", project=project).summary
+            assert comment.strip() in checked.get_job("plan", project=project).summary
         event = team.merge(pull)
         applied = team.apply(event)
         assert applied.is_success, applied.log
         for project in ("dev", "prod"):
-            assert set(team.accounts[project].groups()) == {"marketing"}
-            assert applied.job("apply", project=project).uploads == {f"events-{project}-1": ["events.jsonl"]}
-        assert {"dev.state.json", "prod.state.json"} <= set(team.forge.files("fivetran-state"))
-        watch().artefact("the history of the state", team.forge.content("fivetran-state"))
-        again = team.plan(team.open_pull("nothing", written("NOTES.md", "nothing that matters\n")))
+            assert set(team.accounts[project].get_groups()) == {"marketing"}
+            assert applied.get_job("apply", project=project).uploads == {
+                f"events-{project}-1": ["events.jsonl"]
+            }
+        assert {"dev.state.json", "prod.state.json"} <= set(team.forge.list_files("fivetran-state"))
+        get_detector().add_artefact("the history of the state", team.forge.read_log("fivetran-state"))
+        again = team.plan(team.open_pull("nothing", write_file("NOTES.md", "nothing that matters\n")))
         assert again.is_success
-        assert "No changes." in again.job("plan", project="prod").summary
+        assert "No changes." in again.get_job("plan", project="prod").summary
 
 
 def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: Team) -> None:
-    checked = team.check(team.open_pull("marketing", MARKETING, from_fork=True))
+    checked = team.check(team.open_pull("marketing", ADD_MARKETING, from_fork=True))
     assert checked.is_success
-    assert checked.job("validate").secrets == ()
-    assert checked.job("plan").conclusion == "skipped"
+    assert checked.get_job("validate").secrets == ()
+    assert checked.get_job("plan").conclusion == "skipped"
     assert team.accounts["prod"].calls == []
-    broken = team.open_pull("broken", replaced(SALES, "database:", "databse:"), from_fork=True)
-    validated = team.check(broken).job("validate")
+    broken = team.open_pull("broken", replace_text(SALES_FILE, "database:", "databse:"), from_fork=True)
+    validated = team.check(broken).get_job("validate")
     assert validated.exit == 1
     assert "::error file=specs/groups/sales.yaml,line=8" in validated.log
 
 
 def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(team: Team) -> None:
-    pull = team.open_pull("database", A_DATABASE)
+    pull = team.open_pull("database", RENAME_DATABASE)
     for number in range(3):  # more comments than fit on a page
         team.say(pull, f"comment {number}")
     assert team.plan(pull).is_success
     first = digest_in(team.comments(pull)[0])
-    pull = team.push_again(pull, replaced(SALES, "SALES_2027", "SALES_2028"))
+    pull = team.push_again(pull, replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     assert team.plan(pull).is_success
     (comment,) = team.comments(pull)
     assert digest_in(comment) != first
-    pull = team.push_again(pull, replaced(SALES, "database:", "databse:"))
-    assert team.plan(pull).job("plan").exit == 1
+    pull = team.push_again(pull, replace_text(SALES_FILE, "database:", "databse:"))
+    assert team.plan(pull).get_job("plan").exit == 1
     (comment,) = team.comments(pull)
     assert "## No plan: 1 error" in comment
     assert "Digest" not in comment
@@ -123,21 +125,21 @@ def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(t
 
 def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: Team) -> None:
     """Nobody can approve by writing what the bot would write; a push that is no merge has nothing to go by."""
-    pull = team.open_pull("database", A_DATABASE, from_fork=True)
+    pull = team.open_pull("database", RENAME_DATABASE, from_fork=True)
     assert team.check(pull).is_success
     team.say(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
-    applied = team.apply(team.merge(pull)).job("apply")
+    applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 1
     assert "has no whole plan of specs/prod.yaml that could have been reviewed" in applied.log
-    pushed = team.forge.push_directly(replaced(SALES, "SALES_2027", "SALES_2028"))
-    applied = team.apply(team.pushed(pushed)).job("apply")
+    pushed = team.forge.push_directly(replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
+    applied = team.apply(team.pushed(pushed)).get_job("apply")
     assert applied.exit == 1
     assert "is not the merge of one pull request" in applied.log
     assert team.accounts["prod"].calls == []
 
 
 def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: Team) -> None:
-    pull = reviewed(team, "comment", replaced(SALES, "groups:\n", "groups:\n  # the sales team's\n"))
+    pull = reviewed(team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n"))
     assert "Nothing would be sent to Fivetran." in team.comments(pull)[0]
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull))
@@ -147,13 +149,13 @@ def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: Team) -> N
 
 def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: Team) -> None:
     # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
-    team.accounts["prod"].change("Sales", database="SALES_2027")
-    pull = reviewed(team, "database", A_DATABASE)
+    team.accounts["prod"].change_destination("Sales", database="SALES_2027")
+    pull = reviewed(team, "database", RENAME_DATABASE)
     assert "Nothing would be sent to Fivetran." in team.comments(pull)[0]
     event = team.merge(pull)
-    team.accounts["prod"].change("Sales", database="BY_HAND")
+    team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
-    applied = team.apply(event).job("apply")
+    applied = team.apply(event).get_job("apply")
     assert applied.exit == 4
     assert "something would be sent now, and nothing was reviewed" in applied.log
     assert team.accounts["prod"].writes == before
@@ -163,43 +165,43 @@ def test_a_pull_request_cannot_loosen_what_judges_it(new_team: Team) -> None:
     """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
     by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
     team = new_team
-    elsewhere = replaced("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
-    looser = replaced("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
-    pull = team.open_pull("looser", both(elsewhere, looser))
-    planned = team.plan(pull).job("plan")
+    elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
+    looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
+    pull = team.open_pull("looser", combine_edits(elsewhere, looser))
+    planned = team.plan(pull).get_job("plan")
     assert planned.exit == 3, planned.log
     assert "**Apply refuses this plan:**" in team.comments(pull)[0]
-    applied = team.apply(team.merge(pull)).job("apply")
+    applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 3, applied.log
     assert team.accounts["prod"].writes == []
     after_the_night(team)
-    assert set(team.accounts["prod"].groups()) == {"Sales"}
+    assert set(team.accounts["prod"].get_groups()) == {"Sales"}
 
 
 def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: Team) -> None:
-    pull = reviewed(team, "database", A_DATABASE)
-    team.accounts["prod"].change("Sales", database="BY_HAND")
+    pull = reviewed(team, "database", RENAME_DATABASE)
+    team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
-    applied = team.apply(team.merge(pull)).job("apply")
+    applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 4, applied.log
     assert "error[plan-unlike]" in applied.log
     assert team.accounts["prod"].writes == before
 
 
-TWO = both(A_DATABASE, MARKETING)
+TWO = combine_edits(RENAME_DATABASE, ADD_MARKETING)
 
 
-def interrupted(team: Team, edit: Edit) -> tuple[Pull, Event]:
+def interrupted(team: Team, edit: Edit) -> tuple[PullRequest, Event]:
     """An apply on Friday that got half of its work done."""
     pull = reviewed(team, "friday", edit)
     event = team.merge(pull)
     account = team.accounts["prod"]
-    account.fault("POST /v1/destinations status 400")
-    failed = team.apply(event).job("apply")
+    account.add_fault("POST /v1/destinations status 400")
+    failed = team.apply(event).get_job("apply")
     assert failed.exit == 6, failed.log
     assert database(team) == "SALES_2027"
-    assert "destination" not in account.groups()["marketing"]
-    account.heal()
+    assert "destination" not in account.get_groups()["marketing"]
+    account.clear_faults()
     return pull, event
 
 
@@ -207,7 +209,7 @@ def test_a_failed_apply_is_resumed_by_running_the_job_again(team: Team) -> None:
     _, event = interrupted(team, TWO)
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
-    assert again.job("apply").uploads == {"events-prod-2": ["events.jsonl"]}
+    assert again.get_job("apply").uploads == {"events-prod-2": ["events.jsonl"]}
     assert team.is_converged()
 
 
@@ -221,73 +223,73 @@ def test_a_failed_apply_is_resumed_by_its_digest(team: Team) -> None:
 def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Team) -> None:
     """What was approved on Friday goes on, and what others made in between is left alone."""
     pull, event = interrupted(team, TWO)
-    applied = team.apply(team.merge(reviewed(team, "monday", EXTRA)))
+    applied = team.apply(team.merge(reviewed(team, "monday", ADD_EXTRA)))
     assert applied.is_success, applied.log
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
-    assert set(team.accounts["prod"].groups()) == {"Sales", "marketing", "extra"}
+    assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing", "extra"}
     assert team.is_converged()
     before = team.accounts["prod"].writes
-    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).job("apply").exit == 4
+    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).get_job("apply").exit == 4
     assert team.accounts["prod"].writes == before
 
 
 def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: Team) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
     pull, event = interrupted(team, TWO)
-    other = reviewed(team, "monday", replaced(SALES, "SALES_2027", "SALES_2028"))
+    other = reviewed(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     applied = team.apply(team.merge(other))
     assert applied.is_success, applied.log
     before = team.accounts["prod"].writes
-    assert team.apply(event, attempt=2).job("apply").exit == 4
-    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).job("apply").exit == 4
+    assert team.apply(event, attempt=2).get_job("apply").exit == 4
+    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).get_job("apply").exit == 4
     assert team.accounts["prod"].writes == before
     after_the_night(team)
-    assert set(team.accounts["prod"].groups()) == {"Sales", "marketing"}
+    assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing"}
     assert database(team) == "SALES_2028"
     assert team.is_converged()
 
 
 def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: Team) -> None:
-    reviewed(team, "marketing", MARKETING)
-    assert team.apply(team.dispatched("prod", "ec0ffee")).job("apply").exit == 1
+    reviewed(team, "marketing", ADD_MARKETING)
+    assert team.apply(team.dispatched("prod", "ec0ffee")).get_job("apply").exit == 1
     injected = f"{'0' * 64}\ndigest={'1' * 64}"
-    assert team.apply(team.dispatched("prod", injected)).job("apply").exit == 1
+    assert team.apply(team.dispatched("prod", injected)).get_job("apply").exit == 1
     elsewhere = team.dispatched("prod", "0" * 64, ref="refs/heads/marketing")
-    assert team.apply(elsewhere).job("apply").conclusion == "skipped"
+    assert team.apply(elsewhere).get_job("apply").conclusion == "skipped"
     assert team.accounts["prod"].writes == []
 
 
 def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: Team) -> None:
     groups = "".join(f"  region_{number}: {{}}\n" for number in range(6))
-    pull = team.open_pull("many", written("specs/groups/many.yaml", f"version: 1\ngroups:\n{groups}"))
-    assert team.plan(pull).job("plan").exit == 3
+    pull = team.open_pull("many", write_file("specs/groups/many.yaml", f"version: 1\ngroups:\n{groups}"))
+    assert team.plan(pull).get_job("plan").exit == 3
     team.merge(pull)
     assert team.night().is_success
     digest = digest_in(team.hub()["issues"][-1]["body"])
-    assert team.apply(team.dispatched("prod", digest)).job("apply").exit == 3
-    assert set(team.accounts["prod"].groups()) == {"Sales"}
+    assert team.apply(team.dispatched("prod", digest)).get_job("apply").exit == 3
+    assert set(team.accounts["prod"].get_groups()) == {"Sales"}
     agreed = team.dispatched(
         "prod", digest, override="small-changes", reason="one for each region, as planned"
     )
     done = team.apply(agreed)
     assert done.is_success, done.log
-    assert len(team.accounts["prod"].groups()) == 7
+    assert len(team.accounts["prod"].get_groups()) == 7
 
 
 def test_two_merges_at_once_write_one_after_the_other(team: Team) -> None:
     """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
-    one = reviewed(team, "database", A_DATABASE)
-    two = reviewed(team, "marketing", MARKETING)
+    one = reviewed(team, "database", RENAME_DATABASE)
+    two = reviewed(team, "marketing", ADD_MARKETING)
     first, second = team.merge(one), team.merge(two)
     account = team.accounts["prod"]
-    account.fault("PATCH * status 429 retry-after=1")  # "later", until the fault is gone
+    account.add_fault("PATCH * status 429 retry-after=1")  # "later", until the fault is gone
     with ThreadPoolExecutor() as threads:
         running = threads.submit(team.apply, first)
-        while not any("state.json.lock" in name for name in team.forge.files("fivetran-state")):
+        while not any("state.json.lock" in name for name in team.forge.list_files("fivetran-state")):
             assert not running.done(), running.result().log
-        waits = team.apply(second).job("apply")
-        account.heal()
+        waits = team.apply(second).get_job("apply")
+        account.clear_faults()
         assert running.result().is_success, running.result().log
     assert waits.exit == 5, waits.log
     again = team.apply(second, attempt=2)
@@ -296,15 +298,15 @@ def test_two_merges_at_once_write_one_after_the_other(team: Team) -> None:
 
 
 def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: Team) -> None:
-    event = team.merge(reviewed(team, "database", A_DATABASE))
-    team.accounts["prod"].fault("PATCH * status 429 retry-after=1")
+    event = team.merge(reviewed(team, "database", RENAME_DATABASE))
+    team.accounts["prod"].add_fault("PATCH * status 429 retry-after=1")
     with ThreadPoolExecutor() as threads:
         running = threads.submit(team.apply, event)
         while not any(call.startswith("PATCH") for call in team.accounts["prod"].calls):
             assert not running.done(), running.result().log
-        team.forge.close()  # the branch is protected by somebody, just now
-        team.accounts["prod"].heal()
-        failed = running.result().job("apply")
+        team.forge.revoke_push_access()  # the branch is protected by somebody, just now
+        team.accounts["prod"].clear_faults()
+        failed = running.result().get_job("apply")
     assert failed.exit == 6, failed.log
     (events, rescued) = failed.uploads["events-prod-1"]
     assert events == "events.jsonl"
@@ -313,7 +315,7 @@ def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: Team)
 
 
 def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
-    team.accounts["prod"].change("Sales", database="BY_HAND")
+    team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     assert team.night().is_success
     issue = team.hub()["issues"][-1]
     assert issue["state"] == "open"
@@ -321,13 +323,13 @@ def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
     assert team.night().is_success
     assert len(team.hub()["issues"]) == 1
     assert team.hub()["dispatches"] == []
-    team.accounts["prod"].change("Sales", database="SALES")
+    team.accounts["prod"].change_destination("Sales", database="SALES")
     assert team.night().is_success
     assert [issue["state"] for issue in team.hub()["issues"]] == ["closed"]
 
 
 def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team) -> None:
-    rotated = private_key("sales of prod, rotated")
+    rotated = make_private_key("sales of prod, rotated")
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = rotated
     looked = team.night()
@@ -340,13 +342,13 @@ def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team
     )
     applied = team.apply(team.dispatched(**dispatch["inputs"]))
     assert applied.is_success, applied.log
-    sent = team.accounts["prod"].groups()["Sales"]["destination"]["config"]["private_key"]
+    sent = team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["private_key"]
     assert sent.strip() == rotated.strip()
     assert team.is_converged()
     # With anything else beside it, a person has to look.
     for environment in ("prod", "prod-night"):
-        team.secrets[environment]["SALES_PRIVATE_KEY"] = private_key("sales of prod, rotated twice")
-    team.forge.push_directly(A_DATABASE)
+        team.secrets[environment]["SALES_PRIVATE_KEY"] = make_private_key("sales of prod, rotated twice")
+    team.forge.push_directly(RENAME_DATABASE)
     assert team.night().is_success
     assert len(team.hub()["dispatches"]) == 1
     assert [issue["state"] for issue in team.hub()["issues"]].count("open") == 1

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from client_switches import behaviours
+from destination_strategies import DestinationModel, destination_models, render_response, write_block
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import law
-from meant_destinations import Meant, in_an_answer, meant, spelled
-from reconciliation import Reconciliation, actions, reconciliation
-from switches_for_clients import behaviours
+from hypothesis_settings import fixed_examples
+from in_process_harness import InProcessProject, list_actions, open_project
 
-from reconciler.model.plan import SILENT, Action
+from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action
 
 
-def made_by_hand(draw: Any, account: Reconciliation, pairs: list[Meant]) -> None:
+def made_by_hand(draw: Any, account: InProcessProject, pairs: list[DestinationModel]) -> None:
     """The pairs in the account, without the REST API, and as entries of a spec."""
     groups: dict[str, Any] = {}
     for number, each in enumerate(pairs):
         key = f"pair_{number}"
         group = account.app.dashboard.add_group(key)
-        account.app.dashboard.add_destination(group, each.service, **in_an_answer(draw, each))
-        groups[key] = {"destination": spelled(draw, each, key, account.secrets)}
+        account.app.dashboard.add_destination(group, each.service, **render_response(draw, each))
+        groups[key] = {"destination": write_block(draw, each, key, account.secrets)}
     account.declare(groups)
 
 
-@law(100)
-@given(st.data(), behaviours, st.lists(meant(), min_size=1, max_size=3))
+@fixed_examples(100)
+@given(st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3))
 def test_what_was_made_by_hand_is_adopted_without_a_write(
-    data: st.DataObject, behaviour: dict[str, Any], pairs: list[Meant]
+    data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:
     # A tunnel that reads back as a direct connection can only be told by who remembers it.
-    with reconciliation(**{**behaviour, "tunnel_networking": "echoed"}) as account:
+    with open_project(**{**behaviour, "tunnel_networking": "echoed"}) as account:
         made_by_hand(data.draw, account, pairs)
-        assert set(actions(account.plan()).values()) == {Action.ADOPT}
+        assert set(list_actions(account.plan()).values()) == {Action.ADOPT}
         assert account.apply() == []
-        assert set(actions(account.plan()).values()) == {Action.NO_OP}
-        account.forget()
-        assert set(actions(account.plan()).values()) <= SILENT
+        assert set(list_actions(account.plan()).values()) == {Action.NO_OP}
+        account.lose_state()
+        assert set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS
         assert account.apply() == []

@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from canaries import check as check_for_leaks
-from canaries import watch
-from git_folder import git
-from troubled_account import Account, Line, Project, Run, judge
+from faulty_account import ApplyRun, FaultyAccount, FaultyConnection, FaultyProject, check_run
+from git_repo import run_git
+from secret_leak_detector import check_findings as check_for_leaks
+from secret_leak_detector import get_detector
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -352,13 +352,13 @@ def history(number: int) -> History:
 # One repository for all of them
 
 
-class Repository(Project):
+class Repository(FaultyProject):
     """A clone in which any of the histories can be checked out, and the memory that its runs share."""
 
-    def __init__(self, folder: Path, account: Account, histories: Collection[History]) -> None:
+    def __init__(self, folder: Path, account: FaultyAccount, histories: Collection[History]) -> None:
         super().__init__(folder, account)
         self.secrets = {f"KEY_{number}": f"canary-of-the-key-{number}" for number in (1, 2, 3)}
-        git(folder, "init", "-q")
+        run_git(folder, "init", "-q")
         stream = b"".join(_commits(number, each) for number, each in enumerate(histories))
         subprocess.run(["git", "fast-import", "--quiet"], cwd=folder, input=stream, check=True)
 
@@ -411,7 +411,7 @@ def seed(version: Version, random: Random) -> dict[str, Any]:
     return {"version": 1, "groups": groups}
 
 
-def trouble(random: Random, project: Repository, likely: float) -> Line | None:
+def trouble(random: Random, project: Repository, likely: float) -> FaultyConnection | None:
     """A process that dies, or calls that fail for as long as it runs; or nothing."""
     if random.random() > likely:
         return None
@@ -419,14 +419,14 @@ def trouble(random: Random, project: Repository, likely: float) -> Line | None:
     if fault:
         project.account.app.faults.add(parse_fault(fault))
         return None
-    return Line(project.account.app, project.account.clock, dies_at=random.randint(4, 14))
+    return FaultyConnection(project.account.app, project.account.clock, dies_at=random.randint(4, 14))
 
 
-def run(project: Repository, branch: str, version: Version, line: Line | None = None) -> Run:
+def run(project: Repository, branch: str, version: Version, line: FaultyConnection | None = None) -> ApplyRun:
     project.check_out(branch, version)
     done = project.apply(line)
     project.account.app.faults.clear()
-    judge(done)
+    check_run(done)
     return done
 
 
@@ -446,10 +446,10 @@ class Moment:
 
 
 def now(project: Repository) -> Moment:
-    return Moment(project.account.contents, project.memory.records if project.memory is not None else {})
+    return Moment(project.account.contents, project.state.records if project.state is not None else {})
 
 
-def all_diagnostics(done: Run) -> Iterator[Diagnostic]:
+def all_diagnostics(done: ApplyRun) -> Iterator[Diagnostic]:
     yield from done.refused
     if done.planned is not None:
         yield from (*done.planned.plan.warnings, *done.planned.plan.blockers)
@@ -464,7 +464,7 @@ REFUSALS_OF_ITS_OWN = {"vanished", "removal-needs-name", "removal-unknown-id"}
 """What is wrong with a version itself: an entry that lost its lines, a removal of what no run has made for certain."""
 
 
-def check_refusal(case: History, done: Run) -> None:
+def check_refusal(case: History, done: ApplyRun) -> None:
     """What both sides made something else of, and nothing else, is refused before any request."""
     codes = {each.code for each in done.refused}
     if case.contested:
@@ -481,7 +481,7 @@ def check_refusal(case: History, done: Run) -> None:
         assert not {key for _, key in keys} & case.theirs
 
 
-def check_nothing_undone(case: History, done: Run, before: Moment, after: Moment) -> None:
+def check_nothing_undone(case: History, done: ApplyRun, before: Moment, after: Moment) -> None:
     """What only `main` changed is neither planned nor touched, nor remembered otherwise, nor advised about."""
     left = case.undone_by_a_plan
     if done.planned is not None:
@@ -501,7 +501,7 @@ def check_nothing_undone(case: History, done: Run, before: Moment, after: Moment
             assert not [key for key in left if f"`{key}`" in text or f"group: {key}," in text]
 
 
-def check_warning(case: History, done: Run, known: Mapping[Any, Record]) -> None:
+def check_warning(case: History, done: ApplyRun, known: Mapping[Any, Record]) -> None:
     """The plan of a branch says that it is behind where that is of interest."""
     if done.planned is None:
         return
@@ -515,7 +515,7 @@ def check_warning(case: History, done: Run, known: Mapping[Any, Record]) -> None
     assert not managed & {group.id for group in done.planned.plan.unmanaged}
 
 
-def check_merge(project: Repository, branch: str, case: History, done: Run) -> bool:
+def check_merge(project: Repository, branch: str, case: History, done: ApplyRun) -> bool:
     """What was applied of the branch is what its merge wants."""
     if done.refused or done.killed or done.exit != 0:
         return False
@@ -536,8 +536,8 @@ def check_merge(project: Repository, branch: str, case: History, done: Run) -> b
 
 
 @pytest.fixture
-def account() -> Iterator[Account]:
-    account = Account()
+def account() -> Iterator[FaultyAccount]:
+    account = FaultyAccount()
     yield account
     account.app.close()
 
@@ -547,17 +547,17 @@ def folder() -> Iterator[Path]:
     """A folder in which there is nothing to sync, where there is such a place."""
     with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         yield Path(folder)
-        check_for_leaks(watch().findings())
+        check_for_leaks(get_detector().collect_findings())
 
 
-def test_no_branch_undoes_what_its_base_has(folder: Path, account: Account) -> None:
+def test_no_branch_undoes_what_its_base_has(folder: Path, account: FaultyAccount) -> None:
     histories = [history(number) for number in range(HISTORIES)]
     project = Repository(folder, account, histories)
     met: Counter[str] = Counter()
     for number, case in enumerate(histories):
         random = Random(HISTORIES + number)
-        project.account.renew(seed(case.base, random))
-        project.forget()
+        project.account.reset(seed(case.base, random))
+        project.lose_state()
         project.changed_since = None
         run(project, f"base-{number}", case.base, trouble(random, project, 0.6))
         if random.random() < 0.6:

@@ -6,16 +6,16 @@ from functools import cache
 from typing import Any
 
 import pytest
+from client_switches import SETTINGS
+from destination_strategies import DestinationModel, destination_models, edited_models, write_block
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import law
-from meant_destinations import Meant, changed, meant, spelled
-from reconciliation import actions, reconciliation
-from switches_for_clients import SETTINGS
+from hypothesis_settings import fixed_examples
+from in_process_harness import list_actions, open_project
 
-from reconciler.catalogue.load import service_names
-from reconciler.emulator.behaviour import AS_DOCUMENTED, Behaviour
-from reconciler.model.plan import SILENT
+from reconciler.catalogue.load import load_service_names
+from reconciler.emulator.switches import AS_DOCUMENTED, Behaviour
+from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS
 
 OTHERWISE = [
     (name, value)
@@ -30,7 +30,7 @@ Specs = dict[str, Any]
 def specs() -> tuple[Specs, Specs, dict[str, str]]:
     """A pair of every service, and the same after an edit, with what they refer to. Always the same."""
     before, after, environ = {}, {}, {}
-    for service in service_names():
+    for service in load_service_names():
         first, second, own = max(drawn(service), key=lambda each: len(each[0]["config"]))
         before[service], after[service] = {"destination": first}, {"destination": second}
         environ.update(own)
@@ -41,13 +41,13 @@ def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
     """A few destinations of a service, before and after an edit, with what they refer to."""
     found = []
 
-    @law(3)
+    @fixed_examples(3)
     @given(st.data())
     def collect(data: st.DataObject) -> None:
-        each: Meant = data.draw(meant(service, extra=False))
+        each: DestinationModel = data.draw(destination_models(service, extra=False))
         environ: dict[str, str] = {}
-        first = spelled(data.draw, each, service, environ)
-        second = spelled(data.draw, data.draw(changed(each)), f"{service}_later", environ)
+        first = write_block(data.draw, each, service, environ)
+        second = write_block(data.draw, data.draw(edited_models(each)), f"{service}_later", environ)
         found.append((first, second, environ))
 
     collect()
@@ -57,10 +57,10 @@ def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
 @pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHERWISE])
 def test_every_service_settles_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
     before, after, environ = specs()
-    with reconciliation(**{switch: setting}) as account:
+    with open_project(**{switch: setting}) as account:
         account.secrets.update(environ)
         account.declare(before)
         assert account.apply()
         account.declare(after)
         assert account.apply()
-        assert set(actions(account.plan()).values()) <= SILENT
+        assert set(list_actions(account.plan()).values()) <= ACTIONS_WITHOUT_REQUESTS

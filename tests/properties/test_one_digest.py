@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import run
-from harness import Fivetran, Project, credentials
+from destination_strategies import DestinationModel, destination_models, edited_models, write_block
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import law
-from meant_destinations import Meant, changed, meant, spelled
-from reconciliation import Reconciliation, reconciliation
+from hypothesis_settings import fixed_examples
+from in_process_harness import InProcessProject, open_project
 
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.emulator.switches import Behaviour
 
 WORLDS, RUNS = 20, 10
 ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati")
@@ -87,44 +87,50 @@ def surroundings(chosen: random.Random) -> Iterator[None]:
         time.tzset()
 
 
-@law(WORLDS)
-@given(st.data(), st.lists(meant(), min_size=2, max_size=4), st.integers(0, 2**32))
-def test_the_same_inputs_have_one_digest(data: st.DataObject, destinations: list[Meant], seed: int) -> None:
+@fixed_examples(WORLDS)
+@given(st.data(), st.lists(destination_models(), min_size=2, max_size=4), st.integers(0, 2**32))
+def test_the_same_inputs_have_one_digest(
+    data: st.DataObject, destinations: list[DestinationModel], seed: int
+) -> None:
     chosen = random.Random(seed)
-    with reconciliation() as account:
+    with open_project() as account:
         pairs = {f"pair_{number}": each for number, each in enumerate(destinations)}
         existing = dict(list(pairs.items())[: data.draw(st.integers(1, len(pairs)))])
         specs = Specs(spelled_all(account, data.draw, existing))
         specs.write(account.folder)
-        account.edited()
+        account.reload_specs()
         account.apply()
-        going = account.app.dashboard.group_ids("pair_0")[0]
+        going = account.app.dashboard.find_group_ids("pair_0")[0]
         wanted = {
-            key: data.draw(changed(each)) if key in existing else each
+            key: data.draw(edited_models(each)) if key in existing else each
             for key, each in pairs.items()
             if key != "pair_0"
         }
         specs = Specs(spelled_all(account, data.draw, wanted), [{"group": "pair_0", "id": going}])
         specs.write(account.folder)
-        account.edited()
+        account.reload_specs()
         planned = account.plan()
         digest = planned.plan.digest
         assert {str(change.action) for change in planned.plan.effective} >= {"delete"}
         for _ in range(RUNS):
             specs.write(account.folder, chosen)
-            account.edited()
+            account.reload_specs()
             account.app.behaviour = Behaviour(list_order=chosen.choice(LIST_ORDERS))
             account.parallelism = chosen.randrange(1, 17)
             with surroundings(chosen):
                 assert account.plan().plan.digest == digest
 
 
-def spelled_all(account: Reconciliation, draw: Any, pairs: Mapping[str, Meant]) -> dict[str, Any]:
-    return {key: {"destination": spelled(draw, each, key, account.secrets)} for key, each in pairs.items()}
+def spelled_all(
+    account: InProcessProject, draw: Any, pairs: Mapping[str, DestinationModel]
+) -> dict[str, Any]:
+    return {
+        key: {"destination": write_block(draw, each, key, account.secrets)} for key, each in pairs.items()
+    }
 
 
 def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     chosen = random.Random(50)
     destination = {
@@ -145,9 +151,9 @@ def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
     secrets = {"PASSWORD_OF_ALL": "nobody-sees-it"}
     Specs(groups, settings=settings).write(project.folder)
     options = ("--project", "reconciler.yaml")
-    assert project.against(server, "apply", "--auto-approve", *options, environ=secrets).exit == 0
+    assert project.run_against(server, "apply", "--auto-approve", *options, environ=secrets).exit == 0
     removed = [
-        {"group": f"pair_{number}", "id": server.app.dashboard.group_ids(f"pair_{number}")[0]}
+        {"group": f"pair_{number}", "id": server.app.dashboard.find_group_ids(f"pair_{number}")[0]}
         for number in (0, 1)
     ]
     for number in (0, 1):
@@ -173,7 +179,7 @@ def test_processes_have_one_digest_under_every_hash_seed_locale_and_zone(
             workers,
             *options,
             directory=project.folder,
-            **credentials(server.url),
+            **build_credentials(server.url),
             **secrets,
             **surroundings,
         )

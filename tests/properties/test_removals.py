@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from reconciliation import Reconciliation, actions, reconciliation
+from in_process_harness import InProcessProject, list_actions, open_project
 
 from reconciler.emulator.store import Kind
 from reconciler.model.diagnostic import ReconcilerError
@@ -60,7 +60,7 @@ class Account:
     """Four applied pairs, one of which was deleted outside and made again, a group that was never declared, and two
     groups of somebody else."""
 
-    def __init__(self, project: Reconciliation) -> None:
+    def __init__(self, project: InProcessProject) -> None:
         self.project = project
         self.dashboard = project.app.dashboard
         project.declare(self.entries())
@@ -78,7 +78,7 @@ class Account:
             self.dashboard.add_destination(id, "snowflake", config={"database": "THEIRS"})
 
     def id_of(self, key: str) -> str:
-        [id] = self.dashboard.group_ids(NAMES[key])
+        [id] = self.dashboard.find_group_ids(NAMES[key])
         return id
 
     def entries(self, *removed: Removal) -> dict[str, Any]:
@@ -144,10 +144,10 @@ class Account:
         self.declare(*removed)
         before = self.project.state
         for run in (self.project.plan, self.project.attempt):
-            self.project.news()
+            self.project.read_new_history()
             with pytest.raises(ReconcilerError) as error:
                 run()
-            assert {each.method for each in self.project.news()} == {"GET"}, removed
+            assert {each.method for each in self.project.read_new_history()} == {"GET"}, removed
             found = error.value.diagnostics
             told = sorted(each.span.line for each in found if each.span is not None)
             assert len(told) == len(found) == len(removed), (removed, found)
@@ -165,17 +165,17 @@ def slip_in(id: str, chosen: random.Random) -> str:
 @pytest.mark.parametrize("with_memory", [True, False])
 def test_five_hundred_wrong_removals_send_nothing_and_forget_nothing(with_memory: bool) -> None:
     chosen = random.Random(17)
-    with reconciliation() as project:
+    with open_project() as project:
         account = Account(project)
         if not with_memory:
-            project.forget()
+            project.lose_state()
         for removal in account.wrong(500, chosen):
             account.refused(removal)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     chosen = random.Random(17)
-    with reconciliation() as project:
+    with open_project() as project:
         account = Account(project)
         by_key: dict[str, Removal] = {each.key: each for each in account.wrong(60, chosen)}
         while len({each.id for each in by_key.values()}) < len(account.names):
@@ -187,12 +187,12 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("renamed", [False, True])
 @pytest.mark.parametrize("with_memory", [True, False])
 def test_the_right_ones_work_and_stay_done(extent: Extent, renamed: bool, with_memory: bool) -> None:
-    with reconciliation() as project:
+    with open_project() as project:
         account = Account(project)
         live = "Café crème (to be deleted)" if renamed else NAMES["remade"]
         account.dashboard.rename_group(account.ids["remade"], live)
         if not with_memory:
-            project.forget()
+            project.lose_state()
         removal = Removal("remade", extent, account.ids["remade"], None if with_memory else live, "right")
         account.declare(removal)
         entries = account.entries(removal)
@@ -212,4 +212,4 @@ def test_the_right_ones_work_and_stay_done(extent: Extent, renamed: bool, with_m
             assert again.effective == () and again.forgotten == ()
             assert [each.code for each in again.warnings] == ["removal-done"]
             assert project.apply() == []
-        assert Action.CREATE not in actions(project.plan()).values()
+        assert Action.CREATE not in list_actions(project.plan()).values()

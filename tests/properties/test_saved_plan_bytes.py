@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from harness import Project
-from saved_plans import World, prepared
+from cli_harness import Project
+from saved_plans import World, prepare_project
 
-from reconciler.engine.planfile import AlteredError, OtherFormatError, SignatureError, decoded_plan
 from reconciler.model.value import Secret
-from reconciler.secrets.fingerprint import signer
+from reconciler.secrets.fingerprint import make_signer
+from reconciler.workspace.planfile import AlteredError, SignatureError, UnsupportedFormatError, decode_plan
 
 CHANGES = 10_000
 THROUGH_THE_COMMAND = 30
@@ -22,7 +22,7 @@ THROUGH_THE_COMMAND = 30
 
 @pytest.fixture
 def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield from prepared(project, tmp_path_factory)
+    yield from prepare_project(project, tmp_path_factory)
 
 
 def altered(content: bytes, chosen: random.Random) -> Iterator[tuple[str, bytes]]:
@@ -67,14 +67,14 @@ def with_byte(content: bytes, place: int, value: int) -> bytes:
 def test_no_changed_byte_gets_through(world: World, options: tuple[str, ...]) -> None:
     world.plan(*options)
     content = world.file.read_bytes()
-    sign = signer(Secret(world.environ["PLAN_KEY"])) if options else None
-    assert decoded_plan(content, sign).expected
+    sign = make_signer(Secret(world.environ["PLAN_KEY"])) if options else None
+    assert decode_plan(content, sign).expected
     chosen, refused, kept = random.Random(51), Counter[str](), []
     for how, changed in altered(content, chosen):
         if changed == content:  # a line that is the same as the one before it was doubled, for example
             continue
         try:
-            decoded_plan(changed, sign)
+            decode_plan(changed, sign)
         except AlteredError:
             refused[how] += 1
         else:
@@ -106,7 +106,7 @@ def test_a_changed_byte_under_a_fresh_seal_is_stopped_by_the_signature(world: Wo
     """Without the key nobody can make the two fit; without a signature that is all that a seal is."""
     world.plan("--signature-key", "env:PLAN_KEY")
     content = world.file.read_bytes()
-    sign, chosen = signer(Secret(world.environ["PLAN_KEY"])), random.Random(52)
+    sign, chosen = make_signer(Secret(world.environ["PLAN_KEY"])), random.Random(52)
     behind = content.split(b"\n", 1)[1]
     start = behind.index(b'"content"')
     for number in range(1000):
@@ -114,6 +114,8 @@ def test_a_changed_byte_under_a_fresh_seal_is_stopped_by_the_signature(world: Wo
         changed = with_byte(behind, place, behind[place] ^ 1 << chosen.randrange(7))
         seal = hashlib.sha256(changed).hexdigest().encode()
         with pytest.raises((SignatureError, AlteredError)):
-            decoded_plan(b'{"seal": "%s",\n%s' % (seal, changed), sign)
-        with suppress(AlteredError, OtherFormatError):  # without a key it is a plan or none, and never a bug
-            decoded_plan(b'{"seal": "%s",\n%s' % (seal, changed))
+            decode_plan(b'{"seal": "%s",\n%s' % (seal, changed), sign)
+        with suppress(
+            AlteredError, UnsupportedFormatError
+        ):  # without a key it is a plan or none, and never a bug
+            decode_plan(b'{"seal": "%s",\n%s' % (seal, changed))

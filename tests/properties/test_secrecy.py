@@ -6,49 +6,49 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from client_switches import behaviours
+from destination_strategies import CANARY, DestinationModel, destination_models, edited_models, write_block
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import law
-from meant_destinations import CANARY, Meant, changed, meant, spelled
-from reconciliation import Reconciliation, reconciliation
-from switches_for_clients import behaviours
+from hypothesis_settings import fixed_examples
+from in_process_harness import InProcessProject, open_project
 
-from reconciler.report.apply_json import applied_data
-from reconciler.report.junit import plan_junit
-from reconciler.report.plan_json import plan_data
-from reconciler.report.plan_markdown import plan_markdown
-from reconciler.report.plan_text import Detail, plan_text
-from reconciler.report.terraform_json import terraform_plan
-from reconciler.report.terraform_text import terraform_text
+from reconciler.report.apply_json import serialize_apply_result
+from reconciler.report.junit import render_plan_junit
+from reconciler.report.plan_json import serialize_plan
+from reconciler.report.plan_markdown import render_plan_markdown
+from reconciler.report.plan_text import Detail, render_plan_text
+from reconciler.report.terraform_json import build_terraform_plan
+from reconciler.report.terraform_text import render_terraform_plan
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def told(account: Reconciliation) -> str:
+def told(account: InProcessProject) -> str:
     """All that a plan and the latest apply come to: data, documents, text, memory."""
     planned = account.plan()
-    texts = [repr(planned), account.kept, repr(account.applied)]
-    texts += [plan_text(planned.plan, detail, 100).plain for detail in Detail]
-    texts.append(json.dumps(plan_data(planned.plan), default=str))
-    texts.append(json.dumps(terraform_plan(planned.plan, WHEN, {}), default=str))
-    texts += [terraform_text(planned.plan), plan_junit(planned.plan, "specs/reconciler.yaml")]
-    texts.append(plan_markdown(planned.plan, "specs/reconciler.yaml", lambda path, line: None))
+    texts = [repr(planned), account.state_text, repr(account.applied)]
+    texts += [render_plan_text(planned.plan, detail, 100).plain for detail in Detail]
+    texts.append(json.dumps(serialize_plan(planned.plan), default=str))
+    texts.append(json.dumps(build_terraform_plan(planned.plan, WHEN, {}), default=str))
+    texts += [render_terraform_plan(planned.plan), render_plan_junit(planned.plan, "specs/reconciler.yaml")]
+    texts.append(render_plan_markdown(planned.plan, "specs/reconciler.yaml", lambda path, line: None))
     if account.applied is not None:
-        texts.append(json.dumps(applied_data(account.applied), default=str))
+        texts.append(json.dumps(serialize_apply_result(account.applied), default=str))
     return "\n".join(texts)
 
 
-@law(60)
-@given(st.data(), behaviours, st.lists(meant(), min_size=1, max_size=2))
+@fixed_examples(60)
+@given(st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=2))
 def test_no_secret_is_told_or_kept(
-    data: st.DataObject, behaviour: dict[str, Any], pairs: list[Meant]
+    data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:
-    with reconciliation(**behaviour) as account:
-        for each in (pairs, [data.draw(changed(one)) for one in pairs]):
+    with open_project(**behaviour) as account:
+        for each in (pairs, [data.draw(edited_models(one)) for one in pairs]):
             account.declare(
                 {
                     f"pair_{number}": {
-                        "destination": spelled(data.draw, one, f"pair_{number}", account.secrets)
+                        "destination": write_block(data.draw, one, f"pair_{number}", account.secrets)
                     }
                     for number, one in enumerate(each)
                 }

@@ -19,14 +19,14 @@ from tempfile import mkdtemp
 from typing import Any
 
 import pytest
-from canaries import watching
+from faulty_account import ApplyRun, FaultyAccount, FaultyConnection, FaultyProject, check_run
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from imagined_project import Entry, Expectation, Imagined, Tombstone, creations
-from troubled_account import Account, Line, Project, Run, judge
+from reference_model import ExpectedMatches, ModelEntry, ModelRemoval, ReferenceModel, find_group_creates
+from secret_leak_detector import detect_leaks
 
-from reconciler.cli.exit import Exit
+from reconciler.cli.exit import ExitCode
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.store import Kind
 from reconciler.model.diagnostic import ReconcilerError
@@ -101,18 +101,20 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.stack.enter_context(watching())
+        self.stack.enter_context(detect_leaks())
         self.account = the_account()
-        self.account.renew()
+        self.account.reset()
         self.folder = Path(mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.stack.callback(shutil.rmtree, self.folder)
-        self.projects = [Project(self.folder / name, self.account) for name in ("ours", "theirs")]
-        self.models = [Imagined(), Imagined()]
+        self.projects = [FaultyProject(self.folder / name, self.account) for name in ("ours", "theirs")]
+        self.models = [ReferenceModel(), ReferenceModel()]
         self.counter = itertools.count()
         self.counts: dict[str, int] = {}
         for actor in (0, 1):
-            self.models[actor].entries["anchor"] = Entry(f"Anchor {actor}", "ANCHOR", has_destination=False)
-            self.models[actor].entries[KEYS[actor]] = Entry(NAMES[actor], "FIRST_PASSWORD")
+            self.models[actor].entries["anchor"] = ModelEntry(
+                f"Anchor {actor}", "ANCHOR", has_destination=False
+            )
+            self.models[actor].entries[KEYS[actor]] = ModelEntry(NAMES[actor], "FIRST_PASSWORD")
             for variable in ("ANCHOR", "FIRST_PASSWORD"):
                 self._new_password(actor, variable)
             self._declare(actor)
@@ -159,7 +161,7 @@ class Machine(RuleBasedStateMachine):
         """A second apply sends nothing that could change anything."""
         next(STEPS)
         self._edit(actor, edits)
-        if self._apply(actor, workers).exit is Exit.OK and twice:
+        if self._apply(actor, workers).exit is ExitCode.OK and twice:
             assert self._apply(actor, workers).writes == []
 
     @rule(actor=actors, workers=hands, edits=st.lists(edits, min_size=1, max_size=3), trouble=troubles)
@@ -174,7 +176,12 @@ class Machine(RuleBasedStateMachine):
             self._apply(actor, workers, troubled=True)
             self.account.app.faults.clear()
         else:
-            self._apply(actor, workers, Line(self.account.app, self.account.clock, **trouble), troubled=True)
+            self._apply(
+                actor,
+                workers,
+                FaultyConnection(self.account.app, self.account.clock, **trouble),
+                troubled=True,
+            )
 
     @rule(actor=actors, workers=hands, number=numbers, lost=st.sampled_from(LOST))
     def rotate_in_vain_and_go_back(self, actor: int, workers: int, number: int, lost: str) -> None:
@@ -209,8 +216,8 @@ class Machine(RuleBasedStateMachine):
     def lose_the_memory_or_the_time(self, actor: int, what: str, seconds: float) -> None:
         next(STEPS)
         if what == "memory":
-            self.projects[actor].forget()
-            self.models[actor].forget()
+            self.projects[actor].lose_state()
+            self.models[actor].lose_state()
         self.account.clock.jump(seconds)
 
     # How specs are edited
@@ -236,15 +243,15 @@ class Machine(RuleBasedStateMachine):
                 case "a destination":
                     self._give_a_destination(model, number)
                 case "its id":
-                    expected = model.expectation(self.account.contents)
-                    for key in _pick([key for key in model.entries if key in expected.bound], number):
+                    expected = model.expect_matches(self.account.contents)
+                    for key in _pick([key for key in model.entries if key in expected.matched], number):
                         if not expected.problems:
-                            model.entries[key].id = expected.bound[key]
+                            model.entries[key].id = expected.matched[key]
                 case _:
                     self._remove(model, number, what)
         self._declare(actor)
 
-    def _free_names(self, model: Imagined) -> list[str]:
+    def _free_names(self, model: ReferenceModel) -> list[str]:
         return [each for each in NAMES if each not in {entry.name for entry in model.entries.values()}]
 
     def _add(self, actor: int, number: int, name: int, *, bare: bool) -> None:
@@ -252,19 +259,19 @@ class Machine(RuleBasedStateMachine):
         used = {each.was for each in model.entries.values()} | model.entries.keys()
         free = [key for key in KEYS if key not in used and self._is_settled_tombstone(model, key)]
         for key in _pick(free, number):
-            model.tombstones.pop(key, None)
+            model.removals.pop(key, None)
             variable = f"PASSWORD_{next(self.counter)}"
-            model.entries[key] = Entry(names[name % len(names)], variable, has_destination=not bare)
+            model.entries[key] = ModelEntry(names[name % len(names)], variable, has_destination=not bare)
             self._new_password(actor, variable)
 
-    def _remove(self, model: Imagined, number: int, extent: str) -> None:
+    def _remove(self, model: ReferenceModel, number: int, extent: str) -> None:
         """With a tombstone that names the live group."""
-        expected = model.expectation(self.account.contents)
-        given_up = {each.id for each in model.tombstones.values()}
+        expected = model.expect_matches(self.account.contents)
+        given_up = {each.id for each in model.removals.values()}
         bound = [
             key
             for key in model.entries
-            if key != "anchor" and expected.bound.get(key, "") not in {"", *given_up}
+            if key != "anchor" and expected.matched.get(key, "") not in {"", *given_up}
         ]
         for key in _pick(bound, number):
             entry = model.entries[key]
@@ -274,31 +281,31 @@ class Machine(RuleBasedStateMachine):
                 entry.has_destination = False
             else:
                 del model.entries[key]
-            model.tombstones[key] = Tombstone(expected.bound[key], extent)
+            model.removals[key] = ModelRemoval(expected.matched[key], extent)
 
-    def _move_key(self, model: Imagined, number: int) -> None:
+    def _move_key(self, model: ReferenceModel, number: int) -> None:
         """`was:`."""
-        used = {each.was for each in model.entries.values()} | model.entries.keys() | model.tombstones.keys()
-        free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.known}]
-        fixed = {"anchor", *model.tombstones}
+        used = {each.was for each in model.entries.values()} | model.entries.keys() | model.removals.keys()
+        free = [key for key in (*KEYS, "moved", "again") if key not in {*used, *model.records}]
+        fixed = {"anchor", *model.removals}
         movable = [key for key, entry in model.entries.items() if entry.was is None and key not in fixed]
         for key in _pick(movable if free else [], number):
             entry = model.entries.pop(key)
             entry.was = key
             model.entries[free[0]] = entry
 
-    def _give_a_destination(self, model: Imagined, number: int) -> None:
+    def _give_a_destination(self, model: ReferenceModel, number: int) -> None:
         bare = [key for key, entry in model.entries.items() if not entry.has_destination and key != "anchor"]
         for key in _pick([key for key in bare if self._is_settled_tombstone(model, key)], number):
             model.entries[key].has_destination = True
-            model.tombstones.pop(key, None)
+            model.removals.pop(key, None)
 
     # What is looked at
 
     def _plan(self, actor: int) -> None:
         """It writes nothing, and refuses what the model says that it must."""
         before = self.account.contents
-        expected = self.models[actor].expectation(before)
+        expected = self.models[actor].expect_matches(before)
         try:
             refused = {each.code for each in self.projects[actor].plan().plan.blockers}
         except ReconcilerError as error:
@@ -310,46 +317,46 @@ class Machine(RuleBasedStateMachine):
         self,
         actor: int,
         workers: int,
-        line: Line | None = None,
+        line: FaultyConnection | None = None,
         *,
         troubled: bool = False,
         recreate: tuple[str, ...] = (),
-    ) -> Run:
+    ) -> ApplyRun:
         model, project = self.models[actor], self.projects[actor]
         before = self.account.contents
-        expected = model.expectation(before, recreate)
-        sent = {key: model.is_sent(key) for key in model.entries}
+        expected = model.expect_matches(before, recreate)
+        sent = {key: model.must_send_password(key) for key in model.entries}
         project.workers, project.recreate = workers, recreate
         run = project.apply(line)
         project.recreate = ()
-        judge(run)
-        assert project.memory is None or project.memory.lineage  # O8: it can be read
+        check_run(run)
+        assert project.state is None or project.state.lineage  # O8: it can be read
         after = self.account.contents
         self._check_safe(model, run, expected, before, after)
-        if run.waits and not troubled:
-            model.learn(run, expected, before)
+        if run.has_held and not troubled:
+            model.record_run(run, expected, before)
             self._let_it_settle(run)
             return self._apply(actor, workers)
         if not troubled and not expected.problems:
-            assert run.exit is Exit.OK, self._story(actor, run)
+            assert run.exit is ExitCode.OK, self._story(actor, run)
         if not troubled and expected.problems:
             assert {each.code for each in run.refused} == expected.problems
             assert run.writes == []
-        model.learn(run, expected, before)
-        if run.exit is Exit.OK and not run.killed and not run.refused and run.planned is not None:
+        model.record_run(run, expected, before)
+        if run.exit is ExitCode.OK and not run.killed and not run.refused and run.planned is not None:
             self._check_settled(actor, expected, sent, before, after)
         elif not troubled:
             self._correct(actor, expected)
         return run
 
-    def _let_it_settle(self, run: Run) -> None:
+    def _let_it_settle(self, run: ApplyRun) -> None:
         """S-05: what had to wait for a request of an earlier run has not been sent. Time passes until it may be."""
         assert run.applied is not None
         times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
         clock = self.account.clock
         clock.jump((max(times) - clock.now()).total_seconds())
 
-    def _story(self, actor: int, run: Run) -> str:
+    def _story(self, actor: int, run: ApplyRun) -> str:
         """What to know where a run did not go well."""
         left = run.applied.remaining if run.applied else None
         planned = [(str(each.address), each.action, each.reasons, each.fields) for each in _effective(run)]
@@ -357,41 +364,46 @@ class Machine(RuleBasedStateMachine):
         return f"{run.refused} {run.statuses} left {left} planned {planned} again {again}"
 
     def _check_safe(
-        self, model: Imagined, run: Run, expected: Expectation, before: dict[str, Any], after: dict[str, Any]
+        self,
+        model: ReferenceModel,
+        run: ApplyRun,
+        expected: ExpectedMatches,
+        before: dict[str, Any],
+        after: dict[str, Any],
     ) -> None:
         """Of any run, however it ends: nothing twice, nothing lost, nobody else's touched."""
         new = after.keys() - before.keys()
         gone = before.keys() - after.keys()
         names = {entry.name: key for key, entry in model.entries.items()}
-        made = [names[each.body["name"]] for each in creations(run)]
+        made = [names[each.body["name"]] for each in find_group_creates(run)]
         assert len(made) == len(set(made)) == len(new), "O1"
         assert set(made) <= expected.new, "O1: it was there already"
-        given_up = {each.id for each in model.tombstones.values() if each.extent == "pair"}
+        given_up = {each.id for each in model.removals.values() if each.scope == "pair"}
         assert gone <= given_up, "O3"
-        ours = {*expected.bound.values(), *(each.id for each in model.tombstones.values())}
+        ours = {*expected.matched.values(), *(each.id for each in model.removals.values())}
         for id in before.keys() - gone - ours:
             assert before[id] == after[id], "O2: not ours"
         for id in before.keys() & after.keys():
             lost = "destination" in before[id] and "destination" not in after[id]
-            given_up = {each.id for each in model.tombstones.values() if each.extent != "forget"}
+            given_up = {each.id for each in model.removals.values() if each.scope != "forget"}
             assert not lost or id in given_up, "O3"
 
     def _check_settled(
         self,
         actor: int,
-        expected: Expectation,
+        expected: ExpectedMatches,
         sent: dict[str, bool],
         before: dict[str, Any],
         after: dict[str, Any],
     ) -> None:
         """Of a run that says that all is well: it is."""
         model = self.models[actor]
-        now = model.expectation(after)
+        now = model.expect_matches(after)
         assert now.problems == set()
         assert now.new == set()
         for key, entry in model.entries.items():
-            id = now.bound[key]
-            assert id == expected.bound.get(key, id), "the id is stable"
+            id = now.matched[key]
+            assert id == expected.matched.get(key, id), "the id is stable"
             assert after[id]["name"] == entry.name
             if not entry.has_destination:
                 continue
@@ -406,66 +418,66 @@ class Machine(RuleBasedStateMachine):
             assert role == (former or {"config": {}})["config"].get("role"), (
                 "what is not declared is left alone"
             )
-            assert config == entry.config()
+            assert config == entry.to_config()
             if id in model.must_be_healthy:
                 assert destination.get("setup_status") == "connected"
-        for each in model.tombstones.values():
-            assert each.extent == "forget" or "destination" not in after.get(each.id, {})
-            assert each.extent != "pair" or each.id not in after
+        for each in model.removals.values():
+            assert each.scope == "forget" or "destination" not in after.get(each.id, {})
+            assert each.scope != "pair" or each.id not in after
         assert self.projects[actor].plan().plan.effective == ()
         self._tidy(model)
         self._declare(actor)
 
-    def _tidy(self, model: Imagined) -> None:
+    def _tidy(self, model: ReferenceModel) -> None:
         """Lines that have done their work are deleted now and then."""
         for key, entry in model.entries.items():
-            if entry.was is not None and (key in model.known or entry.was not in model.known):
+            if entry.was is not None and (key in model.records or entry.was not in model.records):
                 entry.was = None
-        model.tombstones = {
-            key: each for key, each in model.tombstones.items() if not self._is_settled_tombstone(model, key)
+        model.removals = {
+            key: each for key, each in model.removals.items() if not self._is_settled_tombstone(model, key)
         }
 
-    def _is_settled_tombstone(self, model: Imagined, key: str) -> bool:
-        if key not in model.tombstones:
+    def _is_settled_tombstone(self, model: ReferenceModel, key: str) -> bool:
+        if key not in model.removals:
             return True
-        each, contents = model.tombstones[key], self.account.contents
-        if each.extent == "destination":
+        each, contents = model.removals[key], self.account.contents
+        if each.scope == "destination":
             return "destination" not in contents.get(each.id, {})
-        return key not in model.known if each.extent == "forget" else each.id not in contents
+        return key not in model.records if each.scope == "forget" else each.id not in contents
 
-    def _correct(self, actor: int, expected: Expectation) -> None:
+    def _correct(self, actor: int, expected: ExpectedMatches) -> None:
         """What a person does who reads the errors."""
         model, contents = self.models[actor], self.account.contents
         for key, entry in model.entries.items():
             if entry.id is not None and entry.id not in contents:
                 entry.id = None
-            if entry.id is None and key not in expected.bound:
-                taken = {*expected.bound.values(), *(each.id for each in model.entries.values())}
+            if entry.id is None and key not in expected.matched:
+                taken = {*expected.matched.values(), *(each.id for each in model.entries.values())}
                 namesakes = [
                     id for id, group in contents.items() if group["name"] == entry.name and id not in taken
                 ]
                 if len(namesakes) > 1 or (namesakes and f"group.{key}" in expected.missing):
                     entry.id = namesakes[0]
         if expected.problems & WRONG:
-            model.tombstones = dict(self._meant(model, expected))
+            model.removals = dict(self._meant(model, expected))
         if "vanished" in expected.problems:
-            for key, each in model.remembered().items():
-                if key not in model.entries and key not in model.tombstones and each.group in contents:
-                    model.tombstones[key] = Tombstone(each.group or "", "forget")
+            for key, each in model.get_records().items():
+                if key not in model.entries and key not in model.removals and each.group in contents:
+                    model.removals[key] = ModelRemoval(each.group or "", "forget")
                 elif key in model.entries and not model.entries[key].has_destination:
                     model.entries[key].has_destination = True
         self._declare(actor)
-        now = model.expectation(contents)
+        now = model.expect_matches(contents)
         if expected.problems == {"gone-or-hidden"} and now.problems <= expected.problems:
             self._apply(actor, 1, recreate=tuple(sorted(now.missing)))
 
-    def _meant(self, model: Imagined, expected: Expectation) -> Iterator[tuple[str, Tombstone]]:
+    def _meant(self, model: ReferenceModel, expected: ExpectedMatches) -> Iterator[tuple[str, ModelRemoval]]:
         """The tombstones of what is there, and of no other key than theirs."""
-        known = model.remembered()
-        for key, each in model.tombstones.items():
-            others = {id for other, id in expected.bound.items() if other != key}
-            others |= {model.group_of(other, known) or "" for other in known if other != key}
-            own = {expected.bound.get(key), model.group_of(key, known)} - {None}
+        known = model.get_records()
+        for key, each in model.removals.items():
+            others = {id for other, id in expected.matched.items() if other != key}
+            others |= {model.find_group_id(other, known) or "" for other in known if other != key}
+            own = {expected.matched.get(key), model.find_group_id(key, known)} - {None}
             if each.id in self.account.contents and each.id not in others and own <= {each.id}:
                 yield key, each
 
@@ -478,11 +490,11 @@ class Machine(RuleBasedStateMachine):
         self.projects[actor].secrets[variable] = model.passwords[variable]
 
     def _declare(self, actor: int) -> None:
-        groups, removed = self.models[actor].specs(self.account.contents)
+        groups, removed = self.models[actor].build_specs(self.account.contents)
         self.projects[actor].declare(groups, **({"removed": removed} if removed else {}))
 
 
-def _effective(run: Run) -> tuple[Change, ...]:
+def _effective(run: ApplyRun) -> tuple[Change, ...]:
     return run.planned.plan.effective if run.planned else ()
 
 
@@ -492,9 +504,9 @@ def _pick(items: Collection[Any], number: int) -> list[Any]:
 
 
 @cache
-def the_account() -> Account:
+def the_account() -> FaultyAccount:
     """One for all examples, since a new one costs more than an apply."""
-    account = Account()
+    account = FaultyAccount()
     atexit.register(account.app.close)
     return account
 

@@ -6,20 +6,22 @@ import json
 from typing import Any
 
 import pytest
-from harness import Fivetran, Project, fivetran
+from cli_harness import EmulatedFivetran, Project, serve_fivetran
 
-from reconciler.emulator.behaviour import Behaviour
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.switches import Behaviour
 from reconciler.model.plan import Action
 
 
 def declare(project: Project, service: str, config: dict[str, Any], **fields: Any) -> None:
     """One pair, `orders`."""
     destination = {"service": service, "time_zone_offset": "0", **fields, "config": config}
-    project.groups(f"  orders: {json.dumps({'destination': destination})}\n")
+    project.write_groups(f"  orders: {json.dumps({'destination': destination})}\n")
 
 
-def adopted(project: Project, server: Fivetran, service: str, config: dict[str, Any], **fields: Any) -> str:
+def adopted(
+    project: Project, server: EmulatedFivetran, service: str, config: dict[str, Any], **fields: Any
+) -> str:
     """The pair as somebody made it by hand, with values as the API keeps them."""
     project.write(
         "specs/reconciler.yaml",
@@ -30,18 +32,18 @@ def adopted(project: Project, server: Fivetran, service: str, config: dict[str, 
     return group
 
 
-def check_unchanged(project: Project, server: Fivetran) -> None:
+def check_unchanged(project: Project, server: EmulatedFivetran) -> None:
     """Planning finds nothing, applying sends nothing."""
-    plan = project.against(server, "plan", "--detailed-exitcode")
+    plan = project.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 0, plan.stdout + plan.stderr
     assert "No changes." in plan.stdout.splitlines()
-    assert project.against(server, "apply", "--auto-approve").exit == 0
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
     assert server.writes == []
 
 
-def changed_fields(project: Project, server: Fivetran) -> dict[str, tuple[Any, Any]]:
+def changed_fields(project: Project, server: EmulatedFivetran) -> dict[str, tuple[Any, Any]]:
     """Dotted paths of what the plan would change, with before and after."""
-    [change] = project.against(server, "plan", "--format", "json").document["changes"]
+    [change] = project.run_against(server, "plan", "--format", "json").document["changes"]
     assert change["action"] == Action.UPDATE
     return {".".join(field["path"]): (field["before"], field["after"]) for field in change["fields"]}
 
@@ -53,7 +55,7 @@ TUNNEL = {**POSTGRES, "tunnel_host": "t", "tunnel_port": 22, "tunnel_user": "u"}
 @pytest.mark.parametrize("spelling", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL", "ssh_tunnel"])
 @pytest.mark.parametrize("answered", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL"])
 def test_r02_spellings_of_a_choice_are_no_change(
-    project: Project, server: Fivetran, spelling: str, answered: str
+    project: Project, server: EmulatedFivetran, spelling: str, answered: str
 ) -> None:
     adopted(project, server, "postgres_warehouse", {**TUNNEL, "connection_type": answered})
     declare(project, "postgres_warehouse", {**TUNNEL, "connection_type": spelling})
@@ -71,7 +73,7 @@ def test_r02_a_choice_that_does_not_exist_is_an_error_with_the_nearest_one(proje
 @pytest.mark.parametrize("form", ["absent", "null"])
 @pytest.mark.parametrize("declared", [{}, {"networking_method": "Directly"}, {"networking_method": None}])
 def test_r03_a_null_networking_method_is_no_change(
-    project: Project, server: Fivetran, form: str, declared: dict[str, Any]
+    project: Project, server: EmulatedFivetran, form: str, declared: dict[str, Any]
 ) -> None:
     server.app.behaviour = Behaviour(optional_ids=form)
     group = adopted(project, server, "postgres_warehouse", POSTGRES, networking_method=None)
@@ -82,19 +84,19 @@ def test_r03_a_null_networking_method_is_no_change(
 
 @pytest.mark.parametrize("clearing", ["null", "empty"])
 def test_r03_a_networking_method_that_is_cleared_is_the_default_once_and_for_all(
-    project: Project, server: Fivetran, clearing: str
+    project: Project, server: EmulatedFivetran, clearing: str
 ) -> None:
     server.app.behaviour = Behaviour(clearing_ids=clearing)
     group = adopted(project, server, "postgres_warehouse", POSTGRES, networking_method="ProxyAgent")
     declare(project, "postgres_warehouse", POSTGRES, networking_method=None)
-    assert project.against(server, "apply", "--auto-approve").exit == 0
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
     assert server.get(f"/destinations/{group}")["networking_method"] == "Directly"
-    assert project.against(server, "plan", "--detailed-exitcode").exit == 0
+    assert project.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
 @pytest.mark.parametrize("form", ["renamed", "both", "kept"])
 def test_r05_a_dataset_location_may_be_answered_under_another_name(
-    project: Project, server: Fivetran, form: str
+    project: Project, server: EmulatedFivetran, form: str
 ) -> None:
     server.app.behaviour = Behaviour(renamed_fields=form)
     adopted(project, server, "big_query", {"project_id": "p", "data_set_location": "EU"})
@@ -106,7 +108,7 @@ def test_r05_a_dataset_location_may_be_answered_under_another_name(
 
 @pytest.mark.parametrize("form", ["renamed", "both", "kept"])
 def test_r05_a_dataset_location_in_another_spelling_is_no_change(
-    project: Project, server: Fivetran, form: str
+    project: Project, server: EmulatedFivetran, form: str
 ) -> None:
     server.app.behaviour = Behaviour(renamed_fields=form)
     location = {"project_id": "p", "data_set_location": "australia-southeast1"}
@@ -118,7 +120,7 @@ def test_r05_a_dataset_location_in_another_spelling_is_no_change(
 @pytest.mark.parametrize("form", ["echoed", "omitted"])
 @pytest.mark.parametrize("unset", ["absent", "null", "empty"])
 def test_r06_empty_values_that_the_api_leaves_out_are_no_change(
-    project: Project, server: Fivetran, form: str, unset: str
+    project: Project, server: EmulatedFivetran, form: str, unset: str
 ) -> None:
     server.app.behaviour = Behaviour(empty_config=form, unset_config=unset)
     project.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
@@ -131,7 +133,9 @@ def test_r06_empty_values_that_the_api_leaves_out_are_no_change(
 
 @pytest.mark.parametrize("declared", [5432, "5432"])
 @pytest.mark.parametrize("answered", [5432, "5432"])
-def test_r07_numbers_may_be_texts(project: Project, server: Fivetran, declared: Any, answered: Any) -> None:
+def test_r07_numbers_may_be_texts(
+    project: Project, server: EmulatedFivetran, declared: Any, answered: Any
+) -> None:
     adopted(project, server, "postgres_warehouse", {**POSTGRES, "port": answered})
     declare(project, "postgres_warehouse", {**POSTGRES, "port": declared})
     check_unchanged(project, server)
@@ -140,7 +144,7 @@ def test_r07_numbers_may_be_texts(project: Project, server: Fivetran, declared: 
 @pytest.mark.parametrize("declared", [True, "true", "True"])
 @pytest.mark.parametrize("answered", [True, "true"])
 def test_r07_truth_values_may_be_texts(
-    project: Project, server: Fivetran, declared: Any, answered: Any
+    project: Project, server: EmulatedFivetran, declared: Any, answered: Any
 ) -> None:
     adopted(project, server, "postgres_warehouse", {**POSTGRES, "always_encrypted": answered})
     declare(project, "postgres_warehouse", {**POSTGRES, "always_encrypted": declared})
@@ -151,7 +155,7 @@ def test_r07_truth_values_may_be_texts(
     ("written", "answered"), [("+8", "+8"), ("8", "+8"), (8, "+8"), (-8, "-8"), (0, "0"), ("+0", "0")]
 )
 def test_r07_time_zones_are_one_in_every_spelling(
-    project: Project, server: Fivetran, written: Any, answered: str
+    project: Project, server: EmulatedFivetran, written: Any, answered: str
 ) -> None:
     adopted(project, server, "postgres_warehouse", POSTGRES, time_zone_offset=answered)
     declare(project, "postgres_warehouse", POSTGRES, time_zone_offset=written)
@@ -166,47 +170,49 @@ def test_r07_a_time_zone_out_of_range_is_an_error(project: Project, offset: Any)
     assert "error[bad-time-zone]" in result.stderr
 
 
-def test_r08_a_set_in_another_order_is_no_change(project: Project, server: Fivetran) -> None:
+def test_r08_a_set_in_another_order_is_no_change(project: Project, server: EmulatedFivetran) -> None:
     adopted(project, server, "aiven_kafka_wh", {"bootstrap_servers": ["b:1", "a:1"]})
     declare(project, "aiven_kafka_wh", {"bootstrap_servers": ["a:1", "b:1"]})
     check_unchanged(project, server)
 
 
-def test_r08_a_list_in_another_order_is_a_change(project: Project, server: Fivetran) -> None:
+def test_r08_a_list_in_another_order_is_a_change(project: Project, server: EmulatedFivetran) -> None:
     adopted(project, server, "clickhouse", {"steps": ["b", "a"]})
     declare(project, "clickhouse", {"steps": ["a", "b"]})
     assert changed_fields(project, server) == {"config.steps": (None, "not in the catalogue")}
 
 
 @pytest.mark.parametrize("details", [None, "a text", ["a", {"b": 1}], {"a": [1]}, 7, True])
-def test_r10_details_of_setup_tests_may_be_anything(project: Project, server: Fivetran, details: Any) -> None:
+def test_r10_details_of_setup_tests_may_be_anything(
+    project: Project, server: EmulatedFivetran, details: Any
+) -> None:
     server.app.dashboard.script_setup_tests([SetupTest("Some Test", "PASSED", "fine", details)])
     declare(project, "postgres_warehouse", POSTGRES)
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
     )
-    result = project.against(server, "apply", "--auto-approve")
+    result = project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
 
 
-def test_r10_unknown_keys_of_an_answer_are_left_alone(project: Project, server: Fivetran) -> None:
+def test_r10_unknown_keys_of_an_answer_are_left_alone(project: Project, server: EmulatedFivetran) -> None:
     adopted(project, server, "clickhouse", {"brand_new": {"deep": [1, None]}, "host": "h"})
     declare(project, "clickhouse", {"host": "h"})
     check_unchanged(project, server)
 
 
 def test_r11_a_service_that_nobody_knows_is_a_warning_and_passed_through(
-    project: Project, server: Fivetran
+    project: Project, server: EmulatedFivetran
 ) -> None:
     adopted(project, server, "brand_new_warehouse", {"host": "h", "api_token": "t", "retries": 3})
     declare(project, "brand_new_warehouse", {"host": "h", "retries": 3})
-    plan = project.against(server, "plan", "--detailed-exitcode")
+    plan = project.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 0, plan.stderr
     assert "warning[unknown-service]" in plan.stderr
     declare(project, "brand_new_warehouse", {"host": "other", "retries": 3})
     assert changed_fields(project, server) == {"config.host": (None, "not in the catalogue")}
-    assert project.against(server, "apply", "--auto-approve").exit == 0
+    assert project.run_against(server, "apply", "--auto-approve").exit == 0
 
 
 def test_r11_what_is_near_a_known_service_is_a_slip(project: Project) -> None:
@@ -217,13 +223,13 @@ def test_r11_what_is_near_a_known_service_is_a_slip(project: Project) -> None:
 
 
 def test_r11_a_strict_server_refuses_the_service_without_a_crash(project: Project) -> None:
-    with fivetran() as server:
+    with serve_fivetran() as server:
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
         declare(project, "brand_new_warehouse", {"host": "h"})
-        result = project.against(server, "apply", "--auto-approve")
+        result = project.run_against(server, "apply", "--auto-approve")
         assert result.exit == 6
         assert "brand_new_warehouse" in result.stdout + result.stderr
         assert "Traceback" not in result.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
 
 PAIR = """\
   orders:
@@ -17,20 +17,20 @@ PAIR = """\
 class Orders:
     """A project with one applied pair, and a connection that loads into it."""
 
-    def __init__(self, project: Project, server: Fivetran, groups: str = PAIR) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran, groups: str = PAIR) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        project.groups(groups)
+        project.write_groups(groups)
         assert self.run("apply", "--auto-approve").exit == 0
-        [self.id] = server.ids("groups")
+        [self.id] = server.list_ids("groups")
 
-    def run(self, *arguments: str) -> Result:
-        return self.project.against(self.server, *arguments)
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments)
 
-    def writes_of(self, *arguments: str) -> tuple[Result, list[str]]:
+    def writes_of(self, *arguments: str) -> tuple[CommandResult, list[str]]:
         """How a run ended, and the writes that it sent."""
         before = len(self.server.writes)
         result = self.run(*arguments)
@@ -38,27 +38,27 @@ class Orders:
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Orders:
+def orders(project: Project, server: EmulatedFivetran) -> Orders:
     """One applied pair."""
     return Orders(project, server)
 
 
 def test_r12_a_new_name_is_one_patch_and_keeps_everything(orders: Orders) -> None:
     connection = orders.server.app.dashboard.add_connection(orders.id, "salesforce", "salesforce")
-    orders.project.groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    orders.project.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     plan = orders.run("plan")
     assert "Plan: 0 to add, 1 to change, 0 to destroy." in plan.stdout.splitlines()
     result, writes = orders.writes_of("apply", "--auto-approve")
     assert result.exit == 0
     assert writes == [f"PATCH /v1/groups/{orders.id}"]
-    assert orders.server.bodies("PATCH", f"/v1/groups/{orders.id}") == [{"name": "Orders of today"}]
-    assert orders.server.ids("groups") == orders.server.ids("destinations") == [orders.id]
+    assert orders.server.list_bodies("PATCH", f"/v1/groups/{orders.id}") == [{"name": "Orders of today"}]
+    assert orders.server.list_ids("groups") == orders.server.list_ids("destinations") == [orders.id]
     assert orders.server.get(f"/groups/{orders.id}/connections")["items"][0]["id"] == connection
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
 def test_r13_another_service_is_refused_and_names_the_field(orders: Orders, command: list[str]) -> None:
-    orders.project.groups(
+    orders.project.write_groups(
         PAIR.replace("big_query", "clickhouse").replace("{project_id: acme, data_set_location: US}", "{}")
     )
     result, writes = orders.writes_of(*command)
@@ -67,7 +67,9 @@ def test_r13_another_service_is_refused_and_names_the_field(orders: Orders, comm
     assert "destination.orders" in result.stderr
 
 
-def test_r13_a_field_that_cannot_change_is_refused_and_named(project: Project, server: Fivetran) -> None:
+def test_r13_a_field_that_cannot_change_is_refused_and_named(
+    project: Project, server: EmulatedFivetran
+) -> None:
     lake = PAIR.replace("big_query", "managed_data_lake").replace(
         "{project_id: acme, data_set_location: US}",
         "{storage_provider: AWS, bucket: acme-lake, prefix_path: raw}",
@@ -79,20 +81,20 @@ def test_r13_a_field_that_cannot_change_is_refused_and_named(project: Project, s
         config={"storage_provider": "AWS", "bucket": "acme-lake", "prefix_path": "raw"},
     )
     orders = Orders(project, server, lake)
-    project.groups(lake.replace("acme-lake", "acme-lake-2026"))
+    project.write_groups(lake.replace("acme-lake", "acme-lake-2026"))
     result, writes = orders.writes_of("apply", "--auto-approve")
     assert (result.exit, writes) == (3, [])
     assert "`config.bucket`" in result.stderr
 
 
-def test_r15_a_group_without_a_destination_is_completed(project: Project, server: Fivetran) -> None:
+def test_r15_a_group_without_a_destination_is_completed(project: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
     orders = Orders(project, server)
     assert orders.id == group
     assert server.writes == ["POST /v1/destinations", f"POST /v1/destinations/{group}/test"]
 
 
-def test_r15_a_pair_that_was_made_by_hand_is_adopted(project: Project, server: Fivetran) -> None:
+def test_r15_a_pair_that_was_made_by_hand_is_adopted(project: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
     server.app.dashboard.add_destination(
         group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
@@ -133,7 +135,7 @@ def test_r38_connections_of_users_are_in_the_way(orders: Orders) -> None:
 
 
 def test_r39_protection_survives_the_lines_that_declare_it(orders: Orders) -> None:
-    orders.project.groups(PAIR + "      lifecycle: {protected: true}\n")
+    orders.project.write_groups(PAIR + "      lifecycle: {protected: true}\n")
     assert orders.run("apply", "--auto-approve").exit == 0
     remove(orders)
     result, writes = orders.writes_of("apply", "--auto-approve")

@@ -10,14 +10,14 @@ from email.utils import format_datetime
 from functools import partial
 
 import pytest
-from command_line import PATIENCE, AtTerminal
-from gate import gated
-from harness import Fivetran, Project, Result, credentials, fivetran
+from blocking_server import serve_blocking
+from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials, serve_fivetran
+from command_line import PROCESS_TIMEOUT, TerminalProcess
 
-from reconciler.api.transport import Deadlines, Transport
-from reconciler.emulator.behaviour import Behaviour
+from reconciler.api.transport import Timeouts, Transport
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
+from reconciler.emulator.switches import Behaviour
 
 PAIR = """\
   orders:
@@ -34,17 +34,17 @@ PASSED = SetupTest("Permission Test", "PASSED")
 class Orders:
     """A project with one pair that is still to be made."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        project.groups(PAIR)
+        project.write_groups(PAIR)
 
     @property
     def id(self) -> str:
-        [id] = self.server.ids("groups")
+        [id] = self.server.list_ids("groups")
         return id
 
     def suffers(self, *faults: str) -> None:
@@ -54,10 +54,10 @@ class Orders:
     def tests_find(self, *runs: SetupTest, ever_after: SetupTest = PASSED) -> None:
         self.server.app.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[ever_after])
 
-    def run(self, *arguments: str) -> Result:
-        return self.project.against(self.server, *arguments)
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments)
 
-    def apply(self, *options: str) -> Result:
+    def apply(self, *options: str) -> CommandResult:
         return self.run("apply", "--auto-approve", *options)
 
     def made(self) -> list[str]:
@@ -73,12 +73,12 @@ class Orders:
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Orders:
+def orders(project: Project, server: EmulatedFivetran) -> Orders:
     """One pair that is still to be made."""
     return Orders(project, server)
 
 
-def outcome(result: Result, address: str) -> dict[str, object]:
+def outcome(result: CommandResult, address: str) -> dict[str, object]:
     """What a document says about one change."""
     [found] = [each for each in result.document["applied"]["outcomes"] if each["address"] == address]
     assert isinstance(found, dict)
@@ -117,16 +117,16 @@ def test_r16_the_next_run_finds_what_this_one_could_not_look_for(orders: Orders)
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Setup tests may take no longer than a moment."""
-    hasty = partial(Transport, deadlines=Deadlines(setup_tests=0.5))
-    monkeypatch.setattr("reconciler.operations.workspace.Transport", hasty)
+    hasty = partial(Transport, timeouts=Timeouts(setup_tests=0.5))
+    monkeypatch.setattr("reconciler.workspace.workspace.Transport", hasty)
 
 
 def test_r17_no_call_that_writes_asks_for_tests(orders: Orders) -> None:
     assert orders.apply().exit == 0
-    orders.project.groups(PAIR.replace('"0"', '"+1"'))
+    orders.project.write_groups(PAIR.replace('"0"', '"+1"'))
     assert orders.apply().exit == 0
-    bodies = orders.server.bodies("POST", "/v1/destinations")
-    bodies += orders.server.bodies("PATCH", f"/v1/destinations/{orders.id}")
+    bodies = orders.server.list_bodies("POST", "/v1/destinations")
+    bodies += orders.server.list_bodies("PATCH", f"/v1/destinations/{orders.id}")
     assert [body["run_setup_tests"] for body in bodies] == [False, False]
     assert orders.tests() == 2, "they are calls of their own"
 
@@ -152,7 +152,7 @@ def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(
 
 @pytest.mark.usefixtures("impatient")
 def test_r17_tests_that_passed_unheard_count_for_what_is_new(orders: Orders) -> None:
-    orders.server.app.dashboard.slow_setup_tests(3)
+    orders.server.app.dashboard.delay_setup_tests(3)
     result = orders.apply()
     assert result.exit == 0, result.stdout
     assert orders.tests() == 1
@@ -165,7 +165,7 @@ def test_r17_tests_that_passed_unheard_count_for_what_is_new(orders: Orders) -> 
 def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
     orders: Orders, policy: str, answer: str
 ) -> None:
-    orders.project.groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
+    orders.project.write_groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
     orders.suffers(f"POST /v1/destinations/*/test {answer}")
     result = orders.apply("--format", "json")
     assert result.exit == (6 if policy == "fail" else 0)
@@ -182,13 +182,13 @@ def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
 
 
 def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(orders: Orders) -> None:
-    orders.project.groups(
+    orders.project.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
         "      config: {host: orders.example, password: {secret: 'env:ORDERS_PASSWORD'}}\n"
         "      extra_config: {port: not-a-number}\n"
     )
     secret = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
-    result = orders.project.against(orders.server, "apply", "--auto-approve", environ=secret)
+    result = orders.project.run_against(orders.server, "apply", "--auto-approve", environ=secret)
     assert result.exit == 6
     shown = result.stdout
     assert "error[invalid-config]: destination.orders" in shown
@@ -201,7 +201,7 @@ def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(or
 def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(orders: Orders) -> None:
     orders.server.app.dashboard.present_certificate(group_name="orders")
     assert orders.apply().exit == 7
-    orders.project.groups(f"{PAIR}      trust: {{certificates: any}}\n")
+    orders.project.write_groups(f"{PAIR}      trust: {{certificates: any}}\n")
     before = len(orders.server.calls)
     assert orders.apply().exit == 0
     calls = orders.server.calls[before:]
@@ -210,7 +210,7 @@ def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(orders: 
     ]
     tested = calls.index(f"POST /v1/destinations/{orders.id}/test")
     assert calls[tested + 1] == f"GET /v1/destinations/{orders.id}"
-    [*_, body] = orders.server.bodies("POST", f"/v1/destinations/{orders.id}/test")
+    [*_, body] = orders.server.list_bodies("POST", f"/v1/destinations/{orders.id}/test")
     assert body == {"trust_certificates": True}
 
 
@@ -246,7 +246,7 @@ def test_r23_a_second_failure_is_the_last_word(orders: Orders) -> None:
 def test_r23_what_was_healthy_before_gets_one_run(orders: Orders) -> None:
     assert orders.apply().exit == 0
     orders.tests_find(FAILED)
-    orders.project.groups(PAIR.replace("acme", "acme-2"))
+    orders.project.write_groups(PAIR.replace("acme", "acme-2"))
     before = orders.tests()
     assert orders.apply().exit == 6
     assert orders.tests() - before == 1
@@ -291,9 +291,9 @@ CALLS = {
 
 def everything(orders: Orders) -> None:
     """A change of each kind: one pair is made, one is changed, one is deleted."""
-    orders.project.groups(PAIR + PAIR.replace("orders", "sales"))
+    orders.project.write_groups(PAIR + PAIR.replace("orders", "sales"))
     assert orders.apply().exit == 0
-    ids = {orders.server.get(f"/groups/{id}")["name"]: id for id in orders.server.ids("groups")}
+    ids = {orders.server.get(f"/groups/{id}")["name"]: id for id in orders.server.list_ids("groups")}
     orders.project.write(
         "specs/groups/main.yaml",
         "version: 1\ngroups:\n"
@@ -326,13 +326,13 @@ def test_r43_trouble_that_passes_is_repeated_safely(orders: Orders, method: str,
     result = orders.apply("--format", "json")
     is_open = method == "POST" and trouble.startswith("status 5")
     assert result.exit == (6 if is_open else 0), result.stdout + result.stderr
-    assert [each.struck for each in orders.server.app.faults.standing()] == [1]
+    assert [each.triggered for each in orders.server.app.faults.active()] == [1]
     if is_open:  # what may still take effect is sent once more only when enough time has passed
         assert orders.apply().exit == 6
         assert len(orders.made()) - before == 1
-        orders.project.time_passes()
+        orders.project.advance_time()
         assert orders.apply().exit == 0
-    assert len(orders.server.ids("groups")) == len(orders.server.ids("destinations")) == 2
+    assert len(orders.server.list_ids("groups")) == len(orders.server.list_ids("destinations")) == 2
     assert len(orders.made()) - before <= 3, "a POST without an effect is sent once more, and no other"
     assert orders.is_settled()
 
@@ -350,7 +350,7 @@ def test_r43_a_gateway_that_gave_up_may_still_be_at_work(orders: Orders, effect:
     if not found:
         assert orders.apply().exit == 6
         assert orders.made().count(f"POST /v1/{what}") == 1
-        orders.project.time_passes()
+        orders.project.advance_time()
     assert orders.apply().exit == 0
     assert orders.made().count(f"POST /v1/{what}") == (1 if found else 2)
     assert orders.is_settled()
@@ -369,7 +369,7 @@ def test_r43_trouble_that_stays_ends_in_time_with_one_document(
     result = orders.apply("--format", "json")
     assert result.exit == (1 if method == "GET" else 6)
     assert result.document["exit"]["code"] == result.exit
-    [strikes] = [each.struck for each in orders.server.app.faults.standing()]
+    [strikes] = [each.triggered for each in orders.server.app.faults.active()]
     assert 1 <= strikes <= (30 if trouble.endswith("=7") else 5), (
         "a pause is bounded by time, all else by number"
     )
@@ -382,7 +382,7 @@ def test_r43_trouble_that_stays_ends_in_time_with_one_document(
     orders.server.app.faults.clear()
     if method == "POST" and "429" not in trouble:
         assert orders.apply().exit == 6, "it may still take effect"
-        orders.project.time_passes()
+        orders.project.advance_time()
     assert orders.apply().exit == 0
     assert orders.is_settled()
 
@@ -390,16 +390,16 @@ def test_r43_trouble_that_stays_ends_in_time_with_one_document(
 @pytest.fixture
 def teeming(project: Project) -> Iterator[Orders]:
     """Everything that a plan can want at once."""
-    with fivetran(behaviour=Behaviour(platform_connection="created")) as server:
+    with serve_fivetran(behaviour=Behaviour(platform_connection="created")) as server:
         orders = Orders(project, server)
         names = ("changed", "renamed", "replaced", "gone", "untested", "untrusted", "vanished", "rotated")
         lake = "managed_big_query"
         entries = "".join(PAIR.replace("orders", name) for name in names)
         server.app.dashboard.script_setup_tests(group_name="untested", finally_always=[FAILED])
         server.app.dashboard.present_certificate(group_name="untrusted")
-        project.groups(entries)
+        project.write_groups(entries)
         assert orders.apply().exit == 6
-        ids = {server.get(f"/groups/{id}")["name"]: id for id in server.ids("groups")}
+        ids = {server.get(f"/groups/{id}")["name"]: id for id in server.list_ids("groups")}
         for kind in ("destination", "group"):
             server.app.dashboard.remove(kind, ids["vanished"])
         server.app.dashboard.change_destination(ids["rotated"], time_zone_offset="+5")
@@ -456,23 +456,25 @@ def test_r45_the_plan_of_everything_is_one(teeming: Orders) -> None:
 
 
 def test_r47_no_means_that_nothing_is_applied(orders: Orders) -> None:
-    with AtTerminal("apply", directory=orders.project.folder, **credentials(orders.server.url)) as terminal:
+    with TerminalProcess(
+        "apply", directory=orders.project.folder, **build_credentials(orders.server.url)
+    ) as terminal:
         terminal.wait_for('Only "yes" is accepted: ')
         terminal.type("no\n")
-        assert terminal.end() == 1
+        assert terminal.wait_for_exit() == 1
         assert terminal.text.endswith("Nothing was applied.\r\n")
     assert orders.server.writes == []
 
 
 def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(orders: Orders) -> None:
-    with gated(orders.server) as (gate, url):
+    with serve_blocking(orders.server) as (gate, url):
         command = ("apply", "--auto-approve", "--parallelism", "1")
-        with AtTerminal(*command, directory=orders.project.folder, **credentials(url)) as terminal:
-            assert gate.reached.wait(PATIENCE)
+        with TerminalProcess(*command, directory=orders.project.folder, **build_credentials(url)) as terminal:
+            assert gate.reached.wait(PROCESS_TIMEOUT)
             terminal.signal(signal.SIGINT)
             terminal.wait_for("Stopping: ")
-            gate.opened.set()
-            assert terminal.end() == 6
+            gate.released.set()
+            assert terminal.wait_for_exit() == 6
     shown = " ".join(terminal.text.split())
     assert "+ group.orders created" in shown
     assert "+ destination.orders cancelled" in shown

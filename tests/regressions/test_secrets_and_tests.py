@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import Fivetran, Project, Result
+from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.emulator.setup_tests import SetupTest
 
@@ -28,21 +28,23 @@ QUIET = PAIR + "      setup_tests: {run: false}\n"
 class Orders:
     """A project with one applied pair that has a password."""
 
-    def __init__(self, project: Project, server: Fivetran) -> None:
+    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
         project.write(
             "specs/reconciler.yaml",
             f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
         )
-        project.groups(PAIR)
+        project.write_groups(PAIR)
         assert self.run("apply", "--auto-approve").exit == 0
-        [self.id] = server.ids("groups")
+        [self.id] = server.list_ids("groups")
 
-    def run(self, *arguments: str, password: str = "first-password", **environ: str) -> Result:
-        return self.project.against(self.server, *arguments, environ={"ORDERS_PASSWORD": password, **environ})
+    def run(self, *arguments: str, password: str = "first-password", **environ: str) -> CommandResult:
+        return self.project.run_against(
+            self.server, *arguments, environ={"ORDERS_PASSWORD": password, **environ}
+        )
 
     def patches(self) -> list[object]:
-        return self.server.bodies("PATCH", f"/v1/destinations/{self.id}")
+        return self.server.list_bodies("PATCH", f"/v1/destinations/{self.id}")
 
     def writes_of(self, *arguments: str, password: str = "first-password") -> list[str]:
         """Apply, which must succeed; the writes that it sent."""
@@ -53,25 +55,25 @@ class Orders:
 
 
 @pytest.fixture
-def orders(project: Project, server: Fivetran) -> Orders:
+def orders(project: Project, server: EmulatedFivetran) -> Orders:
     """One applied pair with a password."""
     return Orders(project, server)
 
 
 def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(orders: Orders) -> None:
     orders.server.app.dashboard.present_certificate(destination=orders.id)
-    orders.project.groups(PAIR.replace('"0"', '"+2"'))
+    orders.project.write_groups(PAIR.replace('"0"', '"+2"'))
     assert orders.run("apply", "--auto-approve").exit == 7, "somebody must approve the certificate"
-    orders.project.groups(PAIR.replace('"0"', '"+2"') + "      trust: {certificates: any}\n")
+    orders.project.write_groups(PAIR.replace('"0"', '"+2"') + "      trust: {certificates: any}\n")
     assert orders.writes_of() == [f"POST /v1/destinations/{orders.id}/test"]
-    [*_, tests] = orders.server.bodies("POST", f"/v1/destinations/{orders.id}/test")
+    [*_, tests] = orders.server.list_bodies("POST", f"/v1/destinations/{orders.id}/test")
     assert tests == {"trust_certificates": True}
     assert orders.server.calls[-1] == f"GET /v1/destinations/{orders.id}"
     assert orders.writes_of() == []
 
 
 def test_r22_an_update_without_tests_asks_for_none(orders: Orders) -> None:
-    orders.project.groups(QUIET.replace('"0"', '"+2"'))
+    orders.project.write_groups(QUIET.replace('"0"', '"+2"'))
     assert orders.writes_of() == [f"PATCH /v1/destinations/{orders.id}"]
     assert orders.patches() == [{"time_zone_offset": "+2", "run_setup_tests": False}]
 
@@ -80,7 +82,9 @@ def test_r22_an_update_without_tests_asks_for_none(orders: Orders) -> None:
 def test_r24_a_failed_test_counts_as_its_policy_says(orders: Orders, policy: str, code: int) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
     orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
-    orders.project.groups(PAIR.replace('"0"', '"+2"') + f"      setup_tests: {{on_failure: {policy}}}\n")
+    orders.project.write_groups(
+        PAIR.replace('"0"', '"+2"') + f"      setup_tests: {{on_failure: {policy}}}\n"
+    )
     result = orders.run("apply", "--auto-approve")
     assert result.exit == code
     assert "role cannot write" in result.stdout
@@ -89,7 +93,7 @@ def test_r24_a_failed_test_counts_as_its_policy_says(orders: Orders, policy: str
 def test_r24_a_failed_test_is_a_warning_in_the_document_too(orders: Orders) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
     orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
-    orders.project.groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
+    orders.project.write_groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
     result = orders.run("apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert "setup-tests-failed" in json.dumps(result.document)
@@ -120,7 +124,7 @@ def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(orders: Orders)
 
 
 def test_r31_a_secret_that_is_declared_later_is_sent(orders: Orders) -> None:
-    orders.project.groups(
+    orders.project.write_groups(
         PAIR.replace(
             "        password:",
             '        aws_secret_access_key: {secret: "env:ORDERS_AWS"}\n        password:',
@@ -137,7 +141,9 @@ def test_r31_a_secret_that_is_declared_later_is_sent(orders: Orders) -> None:
     assert orders.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
 
 
-def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(project: Project, server: Fivetran) -> None:
+def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(
+    project: Project, server: EmulatedFivetran
+) -> None:
     group = server.app.dashboard.add_group("orders")
     config = {
         "host": "acme.snowflakecomputing.com",
@@ -153,15 +159,15 @@ def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(project: Project, s
 
 
 def test_r32_a_mask_is_no_difference_and_is_never_written_back(orders: Orders) -> None:
-    orders.project.groups(PAIR.replace("database: ORDERS", "database: SALES"))
+    orders.project.write_groups(PAIR.replace("database: ORDERS", "database: SALES"))
     orders.writes_of()
     assert orders.patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
-    assert orders.server.app.dashboard.destination(orders.id).config["password"] == "first-password"
+    assert orders.server.app.dashboard.get_destination(orders.id).config["password"] == "first-password"
 
 
 @pytest.mark.parametrize("before", [PEM, '{"type": "service_account", "k": "zxq81"}', "q", "ordinary"])
 def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
-    project: Project, server: Fivetran, before: str
+    project: Project, server: EmulatedFivetran, before: str
 ) -> None:
     orders = Orders(project, server)
     orders.writes_of(password=before)
@@ -181,9 +187,11 @@ def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
     assert f"new {before}" not in printed
 
 
-def test_r35_a_name_is_a_secret_only_where_the_service_says_so(project: Project, server: Fivetran) -> None:
+def test_r35_a_name_is_a_secret_only_where_the_service_says_so(
+    project: Project, server: EmulatedFivetran
+) -> None:
     project.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
-    project.groups(
+    project.write_groups(
         """\
   lake:
     destination:
@@ -210,7 +218,7 @@ def test_r35_a_name_is_a_secret_only_where_the_service_says_so(project: Project,
 
 
 def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) -> None:
-    project.groups(
+    project.write_groups(
         '  a:\n    destination:\n      service: clickhouse\n      time_zone_offset: "0"\n'
         "      config: {host: h, api_token: shown-nowhere}\n"
     )
@@ -224,7 +232,7 @@ def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) 
     "options", [[], ["--format", "json"], ["--secrets", "skip"], ["--detailed-exitcode"]]
 )
 def test_r45_a_plan_sends_nothing_but_get(orders: Orders, options: list[str]) -> None:
-    orders.project.groups(
+    orders.project.write_groups(
         PAIR.replace("ORDERS\n", "SALES\n") + "      trust: {certificates: any}\n  new: {}\n"
     )
     before = len(orders.server.writes)
@@ -236,6 +244,6 @@ def test_r45_a_plan_sends_nothing_but_get(orders: Orders, options: list[str]) ->
 @pytest.mark.parametrize("spec", [PAIR, "  orders: {destination: 7}\n", "  orders: [\n", "  Orders: {}\n"])
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"], ["validate"]])
 def test_r48_a_document_is_one_whatever_happens(orders: Orders, spec: str, command: list[str]) -> None:
-    orders.project.groups(spec)
+    orders.project.write_groups(spec)
     result = orders.run(*command, "--format", "json")
     assert result.document["exit"]["code"] == result.exit

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
-from canaries import found_in, watch, watching
-from reconciliation import reconciliation
+from in_process_harness import open_project
+from secret_leak_detector import detect_leaks, find_leaks, get_detector
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc", "user:"])
@@ -14,19 +14,19 @@ from reconciliation import reconciliation
 @pytest.mark.parametrize("secret", ["sixsix", "?>?>?>~~~", "a-key-of-mine"])
 def test_a_secret_is_found_wherever_it_stands_in_base64(before: str, after: str, secret: str) -> None:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        assert found_in(b"x" + encode(f"{before}{secret}{after}".encode()) + b"x", {"THE_KEY": secret})
-        assert not found_in(encode(f"{before}somebody else{after}".encode()), {"THE_KEY": secret})
+        assert find_leaks(b"x" + encode(f"{before}{secret}{after}".encode()) + b"x", {"THE_KEY": secret})
+        assert not find_leaks(encode(f"{before}somebody else{after}".encode()), {"THE_KEY": secret})
 
 
 def test_every_test_is_watched(request: pytest.FixtureRequest) -> None:
     assert "no_secret_leaks" in request.fixturenames
-    assert watch().secrets == {}, "each one begins anew"
+    assert get_detector().secrets == {}, "each one begins anew"
 
 
 def test_what_pytest_caught_is_an_artefact() -> None:
     sections = [("captured stdout", "it is a-key-of-mine")]
-    with pytest.raises(AssertionError, match="captured stdout: value 1 of THE_KEY"), watching(sections):
-        watch().secret("THE_KEY", "a-key-of-mine")
+    with pytest.raises(AssertionError, match="captured stdout: value 1 of THE_KEY"), detect_leaks(sections):
+        get_detector().add_secret("THE_KEY", "a-key-of-mine")
 
 
 def test_a_memory_that_leaks_is_found_without_any_process() -> None:
@@ -38,7 +38,7 @@ def test_a_memory_that_leaks_is_found_without_any_process() -> None:
         "config": config,
     }
     leak = r"secrets leaked:\n +state/notes: value 1 of ORDERS_KEY, raw"
-    with pytest.raises(AssertionError, match=leak), reconciliation() as account:
+    with pytest.raises(AssertionError, match=leak), open_project() as account:
         account.secrets["ORDERS_KEY"] = "a-key-of-mine"
         account.declare({"orders": {"destination": destination}})
         account.apply()

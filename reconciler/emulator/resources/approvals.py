@@ -8,11 +8,11 @@ from typing import Any
 
 from reconciler.emulator import approvals
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, not_found, required
-from reconciler.emulator.intake import required_text, text
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import Reply, missing_field, not_found
 from reconciler.emulator.key_material import HostKey, read_certificate
-from reconciler.emulator.paging import page
+from reconciler.emulator.paging import list_page
+from reconciler.emulator.request_parsing import parse_text, require_text
 from reconciler.emulator.resources import connections, destinations
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
@@ -42,15 +42,15 @@ class ApprovalResource:
             Route("POST", f"/v1/{self.kind}s", self.approve_anywhere),
         )
 
-    def list_of_destination(self, account: Account, call: Call) -> Reply:
+    def list_of_destination(self, account: Account, call: ApiRequest) -> Reply:
         """List all approvals of a destination."""
-        destinations.existing(account, call.id)
-        items, onward = page(account, call, self.kind, parent=call.id)
+        destinations.require(account, call.id)
+        items, onward = list_page(account, call, self.kind, parent=call.id)
         return Reply(200, f"Destination {self.kind}s retrieved successfully", {"items": items, **onward})
 
-    def approve(self, account: Account, call: Call) -> Reply:
+    def approve(self, account: Account, call: ApiRequest) -> Reply:
         """Trust a server. Neither the form of its certificate or key nor the hash is checked."""
-        destinations.existing(account, call.id)
+        destinations.require(account, call.id)
         approval = approvals.approve(account, self.kind, call.id, self._read(call))
         message = f"The {self.kind} has been approved."
         # Clients of Fivetran insist on 201, its documentation has 200.
@@ -58,7 +58,7 @@ class ApprovalResource:
             return Reply(201, message, approval, account.behaviour.created_code)
         return Reply(200, message, approval)
 
-    def approve_anywhere(self, account: Account, call: Call) -> Reply:
+    def approve_anywhere(self, account: Account, call: ApiRequest) -> Reply:
         """Approve in the old form, for a destination or a connection. The answer has no data."""
         document = self._read(call)
         destination_id = _find_destination(account, call)
@@ -66,55 +66,53 @@ class ApprovalResource:
             approvals.approve(account, self.kind, destination_id, document)
         return Reply(200, f"The {self.kind} has been approved")
 
-    def show(self, account: Account, call: Call) -> Reply:
+    def show(self, account: Account, call: ApiRequest) -> Reply:
         """Show one approval."""
         approval = self._existing(account, call)
         return Reply(200, f"Destination {self.kind} details retrieved successfully", approval)
 
-    def revoke(self, account: Account, call: Call) -> Reply:
+    def revoke(self, account: Account, call: ApiRequest) -> Reply:
         """Trust a server no longer."""
         approved_hash = self._existing(account, call)["hash"]
         approvals.revoke(account, self.kind, call.id, approved_hash)
         return Reply(200, self.revoked.format(hash=approved_hash, id=call.id))
 
-    def _read(self, call: Call) -> dict[str, Any]:
-        given_hash = required_text(call.body, "hash")
-        return self.document(required_text(call.body, self.field), given_hash)
+    def _read(self, call: ApiRequest) -> dict[str, Any]:
+        given_hash = require_text(call.body, "hash")
+        return self.document(require_text(call.body, self.field), given_hash)
 
-    def _existing(self, account: Account, call: Call) -> dict[str, Any]:
-        destinations.existing(account, call.id)
+    def _existing(self, account: Account, call: ApiRequest) -> dict[str, Any]:
+        destinations.require(account, call.id)
         approval = approvals.find(account, self.kind, call.id, call.arguments["hash"])
         if approval is None:
             raise not_found(self.kind.title(), call.arguments["hash"])
         return approval
 
 
-def _find_destination(account: Account, call: Call) -> str | None:
+def _find_destination(account: Account, call: ApiRequest) -> str | None:
     """The destination that a body of the old form names. None if it names a connection: nothing here ever tests a
     connection, so its approvals are not kept. 404 if neither exists."""
-    destination_id = text(call.body, "destination_id")
+    destination_id = parse_text(call.body, "destination_id")
     if destination_id:
-        destinations.existing(account, destination_id)
+        destinations.require(account, destination_id)
         return destination_id
-    connection_id = text(call.body, "connection_id")
+    connection_id = parse_text(call.body, "connection_id")
     if not connection_id:
-        raise required("destination_id")
-    connections.existing(account, connection_id)
+        raise missing_field("destination_id")
+    connections.require(account, connection_id)
     return None
 
 
 CERTIFICATES = ApprovalResource(
     kind=Kind.CERTIFICATE,
     field="encoded_cert",
-    document=lambda encoded, given_hash: approvals.certificate_document(
-        read_certificate(encoded), given_hash
-    ),
+    document=lambda encoded, given_hash: approvals.build_certificate(read_certificate(encoded), given_hash),
     revoked="Certificate '{hash}' has been revoked for destination '{id}'",
 )
 FINGERPRINTS = ApprovalResource(
     kind=Kind.FINGERPRINT,
     field="public_key",
-    document=lambda line, given_hash: approvals.fingerprint_document(HostKey(line), given_hash),
+    document=lambda line, given_hash: approvals.build_fingerprint(HostKey(line), given_hash),
     revoked="Fingerprint with hash = '{hash}' has been revoked for destination id = '{id}'",
 )
 

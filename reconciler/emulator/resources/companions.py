@@ -8,17 +8,17 @@ from typing import Any
 from reconciler.emulator.account import Account
 from reconciler.emulator.resources import hybrid_agents, private_links, proxy_agents, secrets_managers
 
-_EXISTING = {
-    hybrid_agents.REFERENCE: hybrid_agents.existing,
-    "private_link_id": private_links.existing,
-    proxy_agents.REFERENCE: proxy_agents.existing,
-    secrets_managers.REFERENCE: secrets_managers.existing,
+_LOOKUPS = {
+    hybrid_agents.REFERENCE: hybrid_agents.require,
+    "private_link_id": private_links.require,
+    proxy_agents.REFERENCE: proxy_agents.require,
+    secrets_managers.REFERENCE: secrets_managers.require,
 }
 
 
 def check_references(account: Account, settings: Mapping[str, Any]) -> None:
     """404 where the settings of a destination name something that does not exist, as far as it is checked."""
     if account.behaviour.companion_references == "checked":
-        for name, existing in _EXISTING.items():
+        for name, require in _LOOKUPS.items():
             if settings.get(name) is not None:
-                existing(account, settings[name])
+                require(account, settings[name])

@@ -5,48 +5,48 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply, not_found
-from reconciler.emulator.paging import page
+from reconciler.emulator.paging import list_page
 from reconciler.emulator.resources import groups
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
 
-def list_of_group(account: Account, call: Call) -> Reply:
+def list_for_group(account: Account, request: ApiRequest) -> Reply:
     """The connections of one group, those of one schema where the query names it."""
-    groups.existing(account, call.id)
-    items, onward = page(
-        account, call, Kind.CONNECTION, parent=call.id, label=call.query.get("schema") or None
+    groups.require(account, request.id)
+    items, next_cursor = list_page(
+        account, request, Kind.CONNECTION, parent=request.id, label=request.query.get("schema") or None
     )
-    return Reply(200, "Group connections retrieved successfully", {"items": items, **onward})
+    return Reply(200, "Group connections retrieved successfully", {"items": items, **next_cursor})
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """The connections of the account, those of one group or one schema where the query names them."""
-    items, onward = page(
+    items, next_cursor = list_page(
         account,
-        call,
+        request,
         Kind.CONNECTION,
-        parent=call.query.get("group_id") or None,
-        label=call.query.get("schema") or None,
+        parent=request.query.get("group_id") or None,
+        label=request.query.get("schema") or None,
     )
-    return Reply(200, "Connections retrieved successfully", {"items": items, **onward})
+    return Reply(200, "Connections retrieved successfully", {"items": items, **next_cursor})
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One connection."""
-    return Reply(200, "Connection details retrieved successfully", existing(account, call.id))
+    return Reply(200, "Connection details retrieved successfully", require(account, request.id))
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove a connection. What it has loaded stays in the destination."""
-    existing(account, call.id)
-    account.forget(Kind.CONNECTION, call.id)
-    return Reply(200, f"Connection with id '{call.id}' has been deleted")
+    require(account, request.id)
+    account.delete(Kind.CONNECTION, request.id)
+    return Reply(200, f"Connection with id '{request.id}' has been deleted")
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """A connection that must be there, 404 otherwise."""
     connection = account.store.find(Kind.CONNECTION, identifier)
     if connection is None:
@@ -82,13 +82,13 @@ def add(account: Account, group_id: str, service: str, schema: str, **fields: An
         **fields,
     }
     account.store.add(Kind.CONNECTION, identifier, connection, parent=group_id, label=schema)
-    account.note("created", Kind.CONNECTION, identifier)
+    account.record_effect("created", Kind.CONNECTION, identifier)
     return connection
 
 
 ROUTES = (
-    Route("GET", "/v1/groups/<id>/connections", list_of_group),
-    Route("GET", "/v1/groups/<id>/connectors", list_of_group),
+    Route("GET", "/v1/groups/<id>/connections", list_for_group),
+    Route("GET", "/v1/groups/<id>/connectors", list_for_group),
     Route("GET", "/v1/connections", list_all),
     Route("GET", "/v1/connections/<id>", show),
     Route("DELETE", "/v1/connections/<id>", delete),

@@ -5,129 +5,137 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.catalogue.load import destination_facts, load_service, service_names
-from reconciler.catalogue.model import Service, Stage
-from reconciler.emulator import answers, approvals, intake, setup_tests
+from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
+from reconciler.catalogue.model import Service, ServiceStage
+from reconciler.emulator import approvals, request_parsing, response_bodies, setup_tests
 from reconciler.emulator.account import Account
-from reconciler.emulator.behaviour import Behaviour
-from reconciler.emulator.call import Call
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.destination import Destination
-from reconciler.emulator.envelope import Refusal, Reply, conflict, invalid_input, not_found, refusal
-from reconciler.emulator.paging import page
+from reconciler.emulator.envelope import ErrorReply, Reply, conflict, error_reply, invalid_input, not_found
+from reconciler.emulator.paging import list_page
 from reconciler.emulator.resources import companions, connections
 from reconciler.emulator.routes import Route
-from reconciler.emulator.setup_tests import Tested
+from reconciler.emulator.setup_tests import RunOutcome
 from reconciler.emulator.store import Kind
-from reconciler.emulator.trust import Accepted
+from reconciler.emulator.switches import Behaviour
+from reconciler.emulator.trust import TrustFlags
 
 PLATFORM_SERVICE = "fivetran_log"
 PLATFORM_SCHEMA = "fivetran_metadata"
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All destinations, oldest first, without their config."""
-    documents, onward = page(account, call, Kind.DESTINATION)
-    items = [answers.listed(Destination(**document), account.behaviour) for document in documents]
-    return Reply(200, "Destinations list retrieved successfully", {"items": items, **onward})
+    documents, next_cursor = list_page(account, request, Kind.DESTINATION)
+    items = [
+        response_bodies.render_list_item(Destination(**document), account.behaviour) for document in documents
+    ]
+    return Reply(200, "Destinations list retrieved successfully", {"items": items, **next_cursor})
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """A destination in a group that has none, and its setup tests unless they are declined."""
-    group_id = intake.required_text(call.body, "group_id")
-    service = _creatable(intake.required_text(call.body, "service"), account.behaviour)
-    intake.required_text(call.body, "time_zone_offset")
-    found = intake.settings(call.body, account.behaviour)
-    config = intake.new_config(call.body, service, account.behaviour, call.version)
-    wanted = _tests_wanted(call)
+    group_id = request_parsing.require_text(request.body, "group_id")
+    service = _require_creatable(request_parsing.require_text(request.body, "service"), account.behaviour)
+    request_parsing.require_text(request.body, "time_zone_offset")
+    settings = request_parsing.parse_settings(request.body, account.behaviour)
+    config = request_parsing.build_config(request.body, service, account.behaviour, request.version)
+    trust_flags = _parse_test_request(request)
     _check_group(account, group_id)
-    companions.check_references(account, found)
+    companions.check_references(account, settings)
     if account.behaviour.unchosen_networking == "left-out":
-        found.setdefault("networking_method", None)
-    region = found.pop("region", destination_facts().fields["region"].default)
-    destination = Destination(id=group_id, service=service.name, region=region, config=config, **found)
+        settings.setdefault("networking_method", None)
+    region = settings.pop("region", load_destination_facts().fields["region"].default)
+    destination = Destination(id=group_id, service=service.name, region=region, config=config, **settings)
     add(account, destination)
-    destination, results, seconds = _tested_if(wanted, account, destination, service)
-    answer = answers.detailed(destination, service, account.behaviour, call.version, results)
+    destination, results, seconds = _run_if_requested(trust_flags, account, destination, service)
+    body = response_bodies.render_details(destination, service, account.behaviour, request.version, results)
     code = account.behaviour.created_code
-    return Reply(201, "Destination has been created", answer, code, seconds=seconds)
+    return Reply(201, "Destination has been created", body, code, seconds=seconds)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One destination with its config."""
-    destination, service = existing(account, call.id)
-    answer = answers.detailed(destination, service, account.behaviour, call.version)
-    return Reply(200, "Destination details retrieved successfully", answer)
+    destination, service = require(account, request.id)
+    body = response_bodies.render_details(destination, service, account.behaviour, request.version)
+    return Reply(200, "Destination details retrieved successfully", body)
 
 
-def update(account: Account, call: Call) -> Reply:
+def update(account: Account, request: ApiRequest) -> Reply:
     """Merge what is sent into a destination, and test it unless that is declined."""
-    destination, service = existing(account, call.id)
+    destination, service = require(account, request.id)
     if account.behaviour.identity_change == "refused":
         for name, current in (("service", destination.service), ("group_id", destination.id)):
-            if call.body.get(name, current) != current:
+            if request.body.get(name, current) != current:
                 raise invalid_input(f"Field '{name}' is immutable")
-    found = intake.settings(call.body, account.behaviour)
-    config = intake.merged_config(
-        call.body, destination, service or _undescribed(destination), account.behaviour, call.version
+    settings = request_parsing.parse_settings(request.body, account.behaviour)
+    config = request_parsing.merge_config(
+        request.body,
+        destination,
+        service or _build_generic_service(destination),
+        account.behaviour,
+        request.version,
     )
-    wanted = _tests_wanted(call)
-    companions.check_references(account, found)
-    destination = replace(destination, config=config, patched=True, **found)
+    trust_flags = _parse_test_request(request)
+    companions.check_references(account, settings)
+    destination = replace(destination, config=config, patched=True, **settings)
     _save(account, destination)
-    account.note("updated", Kind.DESTINATION, destination.id)
-    destination, results, seconds = _tested_if(wanted, account, destination, service)
-    answer = answers.detailed(destination, service, account.behaviour, call.version, results)
-    return Reply(200, "Destination has been updated", answer, seconds=seconds)
+    account.record_effect("updated", Kind.DESTINATION, destination.id)
+    destination, results, seconds = _run_if_requested(trust_flags, account, destination, service)
+    body = response_bodies.render_details(destination, service, account.behaviour, request.version, results)
+    return Reply(200, "Destination has been updated", body, seconds=seconds)
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove a destination whose group has no connections. The group stays."""
-    existing(account, call.id)
-    if account.store.has(Kind.CONNECTION, parent=call.id):
+    require(account, request.id)
+    if account.store.has(Kind.CONNECTION, parent=request.id):
         raise conflict("Destination has connections")
-    account.forget(Kind.DESTINATION, call.id)
-    approvals.forget_all(account, call.id)
-    return Reply(200, f"Destination with id '{call.id}' has been deleted")
+    account.delete(Kind.DESTINATION, request.id)
+    approvals.remove_all(account, request.id)
+    return Reply(200, f"Destination with id '{request.id}' has been deleted")
 
 
-def run_setup_tests(account: Account, call: Call) -> Reply:
+def run_setup_tests(account: Account, request: ApiRequest) -> Reply:
     """Test a destination as it is."""
-    destination, service = existing(account, call.id)
-    tested = _run(account, destination, service, _accepted(call))
-    answer = answers.tested(tested.destination, service, account.behaviour, call.version, tested.results)
-    return Reply(200, "Setup tests have been completed", answer, seconds=tested.seconds)
+    destination, service = require(account, request.id)
+    outcome = _run_and_save(account, destination, service, _parse_trust_flags(request))
+    body = response_bodies.render_test_run(
+        outcome.destination, service, account.behaviour, request.version, outcome.results
+    )
+    return Reply(200, "Setup tests have been completed", body, seconds=outcome.seconds)
 
 
-def existing(account: Account, identifier: str) -> tuple[Destination, Service | None]:
+def require(account: Account, identifier: str) -> tuple[Destination, Service | None]:
     """A destination that must be there, with what the catalogue knows of its service. 404 otherwise."""
     document = account.store.find(Kind.DESTINATION, identifier)
     if document is None:
         raise not_found("Destination", identifier)
-    return Destination(**document), known_service(document["service"])
+    return Destination(**document), find_service(document["service"])
 
 
 def add(account: Account, destination: Destination) -> None:
     """Put a new destination into its group, with Fivetran's own connection where that is switched on."""
     account.store.add(Kind.DESTINATION, destination.id, destination.document(), parent=destination.id)
-    account.note("created", Kind.DESTINATION, destination.id)
+    account.record_effect("created", Kind.DESTINATION, destination.id)
     if account.behaviour.platform_connection == "created":
         connections.add(account, destination.id, PLATFORM_SERVICE, PLATFORM_SCHEMA)
 
 
-def known_service(name: str) -> Service | None:
+def find_service(name: str) -> Service | None:
     """A service of the catalogue, or None."""
-    return load_service(name) if name in service_names() else None
+    return load_service(name) if name in load_service_names() else None
 
 
-def _creatable(name: str, behaviour: Behaviour) -> Service:
-    service = known_service(name)
-    outdated = service is not None and service.stage is not Stage.CURRENT
+def _require_creatable(name: str, behaviour: Behaviour) -> Service:
+    service = find_service(name)
+    outdated = service is not None and service.stage is not ServiceStage.CURRENT
     if service is None or (outdated and behaviour.outdated_services == "refused"):
         raise invalid_input(f"Unsupported service '{name}'")
     return service
 
 
-def _undescribed(destination: Destination) -> Service:
+def _build_generic_service(destination: Destination) -> Service:
     """A service that only the account knows: its config takes everything."""
     return Service(name=destination.service, title=destination.service, free_form=True)
 
@@ -143,40 +151,42 @@ def _check_group(account: Account, group_id: str) -> None:
         raise invalid_input(message)
 
 
-def _missing_group(group_id: str, behaviour: Behaviour) -> Refusal:
+def _missing_group(group_id: str, behaviour: Behaviour) -> ErrorReply:
     if behaviour.missing_group == "group-code":
         return not_found("Group", group_id)
-    return refusal(404, "NotFound", f"Destination with id {group_id} not found")
+    return error_reply(404, "NotFound", f"Destination with id {group_id} not found")
 
 
-def _accepted(call: Call) -> Accepted:
+def _parse_trust_flags(request: ApiRequest) -> TrustFlags:
     """The trust flags. They are parameters of a run and have no meaning without one."""
-    return Accepted(
-        certificates=intake.flag(call.body, "trust_certificates", False),
-        fingerprints=intake.flag(call.body, "trust_fingerprints", False),
+    return TrustFlags(
+        certificates=request_parsing.parse_flag(request.body, "trust_certificates", False),
+        fingerprints=request_parsing.parse_flag(request.body, "trust_fingerprints", False),
     )
 
 
-def _tests_wanted(call: Call) -> Accepted | None:
+def _parse_test_request(request: ApiRequest) -> TrustFlags | None:
     """Setup tests run unless they are declined: what they may approve, or None for no tests."""
-    accepted = _accepted(call)
-    return accepted if intake.flag(call.body, "run_setup_tests", True) else None
+    trust_flags = _parse_trust_flags(request)
+    return trust_flags if request_parsing.parse_flag(request.body, "run_setup_tests", True) else None
 
 
-def _tested_if(
-    wanted: Accepted | None, account: Account, destination: Destination, service: Service | None
+def _run_if_requested(
+    trust_flags: TrustFlags | None, account: Account, destination: Destination, service: Service | None
 ) -> tuple[Destination, list[dict[str, Any]] | None, float]:
-    if wanted is not None:
-        tested = _run(account, destination, service, wanted)
-        return tested.destination, tested.results, tested.seconds
+    if trust_flags is not None:
+        outcome = _run_and_save(account, destination, service, trust_flags)
+        return outcome.destination, outcome.results, outcome.seconds
     return destination, [] if account.behaviour.tests_not_run == "empty" else None, 0.0
 
 
-def _run(account: Account, destination: Destination, service: Service | None, accepted: Accepted) -> Tested:
-    tested = setup_tests.run(account, destination, service, accepted)
-    _save(account, tested.destination)
-    account.note("tested", Kind.DESTINATION, destination.id)
-    return tested
+def _run_and_save(
+    account: Account, destination: Destination, service: Service | None, trust_flags: TrustFlags
+) -> RunOutcome:
+    outcome = setup_tests.run(account, destination, service, trust_flags)
+    _save(account, outcome.destination)
+    account.record_effect("tested", Kind.DESTINATION, destination.id)
+    return outcome
 
 
 def _save(account: Account, destination: Destination) -> None:

@@ -8,72 +8,79 @@ from typing import Any
 
 from reconciler.emulator import approvals, visibility
 from reconciler.emulator.account import ADMINISTRATOR, Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, conflict, invalid_input, not_found, required, unusable
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import (
+    Reply,
+    conflict,
+    invalid_field,
+    invalid_input,
+    missing_field,
+    not_found,
+)
 from reconciler.emulator.key_material import group_public_key
-from reconciler.emulator.paging import page
+from reconciler.emulator.paging import list_page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All groups, oldest first."""
-    items, onward = page(account, call, Kind.GROUP)
-    return Reply(200, "Groups retrieved successfully", {"items": items, **onward})
+    items, next_cursor = list_page(account, request, Kind.GROUP)
+    return Reply(200, "Groups retrieved successfully", {"items": items, **next_cursor})
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """A group from its name. Not idempotent: the same call again makes another one."""
-    group = add(account, _name(account, call.body))
-    visibility.show_to_its_maker(account, group["id"])
+    group = add(account, _parse_name(account, request.body))
+    visibility.grant_to_creator(account, group["id"])
     return Reply(201, "Group has been created", group, account.behaviour.created_code)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One group."""
-    return Reply(200, "Group details retrieved successfully", existing(account, call.id))
+    return Reply(200, "Group details retrieved successfully", require(account, request.id))
 
 
-def rename(account: Account, call: Call) -> Reply:
+def rename(account: Account, request: ApiRequest) -> Reply:
     """Another name in place; id and creation time stay. Without a name nothing changes."""
-    group = existing(account, call.id)
-    if call.body.get("name") is not None:
-        group["name"] = _name(account, call.body, current=group["name"])
-        account.store.replace(Kind.GROUP, call.id, group, label=group["name"])
-        account.note("renamed", Kind.GROUP, call.id)
+    group = require(account, request.id)
+    if request.body.get("name") is not None:
+        group["name"] = _parse_name(account, request.body, current=group["name"])
+        account.store.replace(Kind.GROUP, request.id, group, label=group["name"])
+        account.record_effect("renamed", Kind.GROUP, request.id)
     return Reply(200, "Group has been updated", group)
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove a group that has no connections, and by default no destination either."""
-    existing(account, call.id)
-    if account.store.has(Kind.CONNECTION, parent=call.id):
+    require(account, request.id)
+    if account.store.has(Kind.CONNECTION, parent=request.id):
         raise conflict("Group has connections")
-    if account.store.find(Kind.DESTINATION, call.id) is not None:
+    if account.store.find(Kind.DESTINATION, request.id) is not None:
         if account.behaviour.group_with_destination == "conflict":
             raise conflict("Group has a destination")
-        account.forget(Kind.DESTINATION, call.id)
-        approvals.forget_all(account, call.id)
-    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.SIGHT):
-        account.store.remove_children(kind, call.id)
-    account.forget(Kind.GROUP, call.id)
-    return Reply(200, f"Group with id '{call.id}' has been deleted")
+        account.delete(Kind.DESTINATION, request.id)
+        approvals.remove_all(account, request.id)
+    for kind in (Kind.MEMBERSHIP, Kind.HYBRID_AGENT, Kind.VISIBILITY):
+        account.store.remove_children(kind, request.id)
+    account.delete(Kind.GROUP, request.id)
+    return Reply(200, f"Group with id '{request.id}' has been deleted")
 
 
-def public_key(account: Account, call: Call) -> Reply:
+def show_public_key(account: Account, request: ApiRequest) -> Reply:
     """What a bastion host has to let in for the connections of the group."""
-    existing(account, call.id)
+    require(account, request.id)
     ending = "\n" if account.behaviour.public_key_ending == "newline" else ""
-    data = {"public_key": group_public_key(call.id) + ending}
+    data = {"public_key": group_public_key(request.id) + ending}
     return Reply(200, "Group SSH public key retrieved successfully", data)
 
 
-def service_account(account: Account, call: Call) -> Reply:
+def show_service_account(account: Account, request: ApiRequest) -> Reply:
     """The Google account that works for the group."""
-    existing(account, call.id)
-    address = f"g-{call.id.replace('_', '-')}@fivetran-production.iam.gserviceaccount.com"
+    require(account, request.id)
+    address = f"g-{request.id.replace('_', '-')}@fivetran-production.iam.gserviceaccount.com"
     return Reply(200, "Group service account retrieved successfully", {"service_account": address})
 
 
@@ -81,7 +88,7 @@ def add(account: Account, name: str, identifier: str | None = None) -> dict[str,
     """Put a new group into the account, under an id of its own unless one is given."""
     group = {"id": identifier or account.new_id(Kind.GROUP), "name": name, "created_at": account.now()}
     account.store.add(Kind.GROUP, group["id"], group, label=name)
-    account.note("created", Kind.GROUP, group["id"])
+    account.record_effect("created", Kind.GROUP, group["id"])
     add_member(account, group["id"], account.identity.user_id, ADMINISTRATOR)
     return group
 
@@ -101,7 +108,7 @@ def membership_id(group_id: str, user_id: str) -> str:
     return f"{group_id}/{user_id}"
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """A group that must be there, 404 otherwise."""
     group = account.store.find(Kind.GROUP, identifier)
     if group is None:
@@ -109,13 +116,13 @@ def existing(account: Account, identifier: str) -> dict[str, Any]:
     return group
 
 
-def _name(account: Account, body: Mapping[str, Any], current: str | None = None) -> str:
+def _parse_name(account: Account, body: Mapping[str, Any], current: str | None = None) -> str:
     """The name in a body, checked. `current` is the name that the group has already."""
     name = body.get("name")
     if name is None or name == "":
-        raise required("name")
+        raise missing_field("name")
     if not isinstance(name, str):
-        raise unusable("name")
+        raise invalid_field("name")
     if account.behaviour.group_names == "identifier" and not _IDENTIFIER.fullmatch(name):
         raise invalid_input(f"Group name '{name}' is invalid")
     if name != current and account.store.has(Kind.GROUP, label=name):
@@ -133,6 +140,6 @@ ROUTES = (
     Route("GET", "/v1/groups/<id>", show),
     Route("PATCH", "/v1/groups/<id>", rename),
     Route("DELETE", "/v1/groups/<id>", delete),
-    Route("GET", "/v1/groups/<id>/public-key", public_key),
-    Route("GET", "/v1/groups/<id>/service-account", service_account),
+    Route("GET", "/v1/groups/<id>/public-key", show_public_key),
+    Route("GET", "/v1/groups/<id>/service-account", show_service_account),
 )

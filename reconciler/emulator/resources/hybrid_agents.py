@@ -7,12 +7,12 @@ from base64 import b64encode
 from typing import Any
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, invalid_input, not_found, unusable
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import Reply, invalid_field, invalid_input, not_found
 from reconciler.emulator.ids import digest
-from reconciler.emulator.intake import flag, required_text, text
-from reconciler.emulator.paging import page
-from reconciler.emulator.references import Users, users, users_of
+from reconciler.emulator.paging import list_page
+from reconciler.emulator.references import Usage, find_usage, get_usage
+from reconciler.emulator.request_parsing import parse_flag, parse_text, require_text
 from reconciler.emulator.resources import groups
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
@@ -23,65 +23,69 @@ _ENVIRONMENTS = frozenset({"DOCKER", "PODMAN", "KUBERNETES", "SNOWPARK"})
 _AUTHENTICATIONS = frozenset({"AUTO", "MANUAL"})
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All agents, those of one group where the query names it."""
-    agents, onward = page(account, call, Kind.HYBRID_AGENT, parent=call.query.get("groupId") or None)
-    found = users(account, REFERENCE)
-    items = [{**agent, "usage": found.get(agent["id"], Users()).usage()} for agent in agents]
-    return Reply(200, "Hybrid deployment agents retrieved successfully", {"items": items, **onward})
+    agents, next_cursor = list_page(
+        account, request, Kind.HYBRID_AGENT, parent=request.query.get("groupId") or None
+    )
+    usage = find_usage(account, REFERENCE)
+    items = [{**agent, "usage": usage.get(agent["id"], Usage()).list_items()} for agent in agents]
+    return Reply(200, "Hybrid deployment agents retrieved successfully", {"items": items, **next_cursor})
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """An agent with the secrets that it starts with; they are not shown again."""
-    display_name = required_text(call.body, "display_name")
-    environment = required_text(call.body, "env_type")
+    display_name = require_text(request.body, "display_name")
+    environment = require_text(request.body, "env_type")
     if environment not in _ENVIRONMENTS:
-        raise unusable("env_type")
-    if not flag(call.body, "accept_terms", False):
+        raise invalid_field("env_type")
+    if not parse_flag(request.body, "accept_terms", False):
         raise invalid_input("The terms must be accepted")
-    _check_authentication(call)
-    group_id = text(call.body, "group_id") or None
+    _check_authentication(request)
+    group_id = parse_text(request.body, "group_id") or None
     if group_id is not None:
-        groups.existing(account, group_id)
+        groups.require(account, group_id)
     agent = add(account, group_id, display_name, environment)
-    data = {**agent, **_secrets(account, agent)}
+    data = {**agent, **_generate_secrets(account, agent)}
     return Reply(201, "Hybrid deployment agent has been created", data, account.behaviour.created_code)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One agent and what it works for."""
-    data = {**existing(account, call.id), "usage": users_of(account, REFERENCE, call.id).usage()}
+    data = {**require(account, request.id), "usage": get_usage(account, REFERENCE, request.id).list_items()}
     return Reply(200, "Hybrid deployment agent details retrieved successfully", data)
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove an agent, whoever still names it."""
-    existing(account, call.id)
-    account.forget(Kind.HYBRID_AGENT, call.id)
-    return Reply(200, f"Hybrid deployment agent with id = {call.id} has been deleted.")
+    require(account, request.id)
+    account.delete(Kind.HYBRID_AGENT, request.id)
+    return Reply(200, f"Hybrid deployment agent with id = {request.id} has been deleted.")
 
 
-def authenticate_again(account: Account, call: Call) -> Reply:
+def reauthenticate(account: Account, request: ApiRequest) -> Reply:
     """The agent with new secrets."""
-    agent = existing(account, call.id)
-    _check_authentication(call)
+    agent = require(account, request.id)
+    _check_authentication(request)
     agent["updated_at"] = account.now()
-    account.store.replace(Kind.HYBRID_AGENT, call.id, agent)
-    account.note("updated", Kind.HYBRID_AGENT, call.id)
-    data = {**agent, **_secrets(account, agent)}
+    account.store.replace(Kind.HYBRID_AGENT, request.id, agent)
+    account.record_effect("updated", Kind.HYBRID_AGENT, request.id)
+    data = {**agent, **_generate_secrets(account, agent)}
     return Reply(200, "Hybrid deployment agent re-authentication successful", data)
 
 
-def reset_credentials(account: Account, call: Call) -> Reply:
+def reset_credentials(account: Account, request: ApiRequest) -> Reply:
     """New secrets and nothing else."""
-    agent = existing(account, call.id)
-    account.note("updated", Kind.HYBRID_AGENT, call.id)
+    agent = require(account, request.id)
+    account.record_effect("updated", Kind.HYBRID_AGENT, request.id)
     return Reply(
-        200, f"Successfully reset credentials the agent with id = {call.id}", _secrets(account, agent)
+        200,
+        f"Successfully reset credentials the agent with id = {request.id}",
+        _generate_secrets(account, agent),
     )
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """An agent that must be there. 404 otherwise, under the name that Fivetran uses inside."""
     agent = account.store.find(Kind.HYBRID_AGENT, identifier)
     if agent is None:
@@ -107,18 +111,18 @@ def add(account: Account, group_id: str | None, display_name: str, environment: 
         "last_used_at": None,
     }
     account.store.add(Kind.HYBRID_AGENT, identifier, agent, parent=group_id or "")
-    account.note("created", Kind.HYBRID_AGENT, identifier)
+    account.record_effect("created", Kind.HYBRID_AGENT, identifier)
     return agent
 
 
-def _check_authentication(call: Call) -> None:
-    if text(call.body, "auth_type") not in {None, *_AUTHENTICATIONS}:
-        raise unusable("auth_type")
+def _check_authentication(request: ApiRequest) -> None:
+    if parse_text(request.body, "auth_type") not in {None, *_AUTHENTICATIONS}:
+        raise invalid_field("auth_type")
 
 
-def _secrets(account: Account, agent: dict[str, Any]) -> dict[str, Any]:
+def _generate_secrets(account: Account, agent: dict[str, Any]) -> dict[str, Any]:
     """Files and token that no earlier call had."""
-    number = account.store.next_number(f"agent-secrets/{agent['id']}")
+    number = account.store.increment(f"agent-secrets/{agent['id']}")
     token = b64encode(digest(agent["id"], "token", number, size=32)).decode()
     files = {
         "config_json": json.dumps({"controller_id": agent["id"], "token": token}),
@@ -134,6 +138,6 @@ ROUTES = (
     Route("POST", "/v1/hybrid-deployment-agents", create),
     Route("GET", "/v1/hybrid-deployment-agents/<id>", show),
     Route("DELETE", "/v1/hybrid-deployment-agents/<id>", delete),
-    Route("PATCH", "/v1/hybrid-deployment-agents/<id>/re-auth", authenticate_again),
+    Route("PATCH", "/v1/hybrid-deployment-agents/<id>/re-auth", reauthenticate),
     Route("POST", "/v1/hybrid-deployment-agents/<id>/reset-credentials", reset_credentials),
 )

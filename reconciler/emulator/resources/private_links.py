@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.load import load_destination_facts
 from reconciler.emulator.account import Account
-from reconciler.emulator.answers import link_host
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, invalid_input, not_found, refusal, required, unusable
-from reconciler.emulator.intake import required_text
-from reconciler.emulator.paging import page
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import (
+    Reply,
+    error_reply,
+    invalid_field,
+    invalid_input,
+    missing_field,
+    not_found,
+)
+from reconciler.emulator.paging import list_page
+from reconciler.emulator.request_parsing import require_text
+from reconciler.emulator.response_bodies import build_link_host
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
@@ -31,62 +38,66 @@ _SUMMARIES = {
 }
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All links, without their config."""
-    _settle(account)
-    links, onward = page(account, call, Kind.PRIVATE_LINK)
-    items = [{name: value for name, value in _answer(link).items() if name != "config"} for link in links]
-    return Reply(200, "Private links retrieved successfully", {"items": items, **onward})
+    _finish_due(account)
+    links, next_cursor = list_page(account, request, Kind.PRIVATE_LINK)
+    items = [
+        {name: value for name, value in _render_link(link).items() if name != "config"} for link in links
+    ]
+    return Reply(200, "Private links retrieved successfully", {"items": items, **next_cursor})
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """A link that is in creation for a while."""
-    name = required_text(call.body, "name")
-    region = required_text(call.body, "region")
-    service = required_text(call.body, "service")
+    name = require_text(request.body, "name")
+    region = require_text(request.body, "region")
+    service = require_text(request.body, "service")
     if not _NAME.fullmatch(name):
         raise invalid_input(f"Private link name '{name}' is invalid")
-    if region not in destination_facts().regions:
-        raise unusable("region")
+    if region not in load_destination_facts().regions:
+        raise invalid_field("region")
     if service not in _SERVICES:
-        raise unusable("service")
-    link = add(account, name, region, service, _config(call) or {})
-    return Reply(201, "Private link has been created", _answer(link), account.behaviour.created_code)
+        raise invalid_field("service")
+    link = add(account, name, region, service, _parse_config(request) or {})
+    return Reply(201, "Private link has been created", _render_link(link), account.behaviour.created_code)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One link."""
-    link = existing(account, call.id)
-    return Reply(200, "Private link details retrieved successfully", _answer(link))
+    link = require(account, request.id)
+    return Reply(200, "Private link details retrieved successfully", _render_link(link))
 
 
-def update(account: Account, call: Call) -> Reply:
+def update(account: Account, request: ApiRequest) -> Reply:
     """Change the config of a link. 409 while Fivetran itself is still at work on it."""
-    link = existing(account, call.id)
-    config = _config(call)
+    link = require(account, request.id)
+    config = _parse_config(request)
     if config is None:
-        raise required("config")
+        raise missing_field("config")
     if link["until"] is not None:
-        raise refusal(409, "IllegalState", f"Private link with id '{call.id}' is in state {link['state']}")
-    link |= {"config": {**link["config"], **config}, **_transition(account, "UPDATING")}
-    account.store.replace(Kind.PRIVATE_LINK, call.id, link)
-    account.note("updated", Kind.PRIVATE_LINK, call.id)
-    return Reply(200, "Private link has been updated", _answer(link))
+        raise error_reply(
+            409, "IllegalState", f"Private link with id '{request.id}' is in state {link['state']}"
+        )
+    link |= {"config": {**link["config"], **config}, **_start_transition(account, "UPDATING")}
+    account.store.replace(Kind.PRIVATE_LINK, request.id, link)
+    account.record_effect("updated", Kind.PRIVATE_LINK, request.id)
+    return Reply(200, "Private link has been updated", _render_link(link))
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Begin to remove a link, in whatever state it is."""
-    link = existing(account, call.id)
+    link = require(account, request.id)
     if link["state"] != "DESTROYING":
-        link |= _transition(account, "DESTROYING")
-        account.store.replace(Kind.PRIVATE_LINK, call.id, link)
-        account.note("deleted", Kind.PRIVATE_LINK, call.id)
-    return Reply(200, f"Private link with id '{call.id}' is marked for deletion")
+        link |= _start_transition(account, "DESTROYING")
+        account.store.replace(Kind.PRIVATE_LINK, request.id, link)
+        account.record_effect("deleted", Kind.PRIVATE_LINK, request.id)
+    return Reply(200, f"Private link with id '{request.id}' is marked for deletion")
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """A link that must be there, 404 otherwise. One that is being removed is still there."""
-    _settle(account)
+    _finish_due(account)
     link = account.store.find(Kind.PRIVATE_LINK, identifier)
     if link is None:
         raise not_found("PrivateLink", identifier)
@@ -106,27 +117,27 @@ def add(account: Account, name: str, region: str, service: str, config: dict[str
         "created_at": account.now(),
         "created_by": account.identity.user_id,
         "config": config,
-        **_transition(account, "CREATING"),
+        **_start_transition(account, "CREATING"),
     }
     account.store.add(Kind.PRIVATE_LINK, identifier, link)
-    account.note("created", Kind.PRIVATE_LINK, identifier)
+    account.record_effect("created", Kind.PRIVATE_LINK, identifier)
     return link
 
 
 def finish(account: Account, identifier: str, state: str) -> None:
     """End what Fivetran is doing with a link, at once and with the given outcome."""
-    link = existing(account, identifier)
+    link = require(account, identifier)
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
 
-def _transition(account: Account, state: str) -> dict[str, Any]:
+def _start_transition(account: Account, state: str) -> dict[str, Any]:
     return {"state": state, "until": account.now(after=account.behaviour.private_link_seconds)}
 
 
-def _settle(account: Account) -> None:
+def _finish_due(account: Account) -> None:
     """Let the time that has passed take effect."""
     now = account.now()
-    for link in account.store.listed(Kind.PRIVATE_LINK):
+    for link in account.store.list_documents(Kind.PRIVATE_LINK):
         if link["until"] is None or link["until"] > now:
             continue
         if link["state"] == "DESTROYING":
@@ -135,22 +146,22 @@ def _settle(account: Account) -> None:
             account.store.replace(Kind.PRIVATE_LINK, link["id"], {**link, "state": "OK", "until": None})
 
 
-def _answer(link: dict[str, Any]) -> dict[str, Any]:
+def _render_link(link: dict[str, Any]) -> dict[str, Any]:
     """A link as it is shown: it has a host once it was made."""
-    ready = link["state"] not in {"CREATING", "FAIL"}
-    shown = {name: value for name, value in link.items() if name != "until"}
+    is_ready = link["state"] not in {"CREATING", "FAIL"}
+    fields = {name: value for name, value in link.items() if name != "until"}
     return {
-        **shown,
-        "host": link_host(link["id"]) if ready else None,
+        **fields,
+        "host": build_link_host(link["id"]) if is_ready else None,
         "state_summary": _SUMMARIES[link["state"]],
         "resource_upstream_status": "IDLE" if link["state"] == "OK" else None,
     }
 
 
-def _config(call: Call) -> dict[str, Any] | None:
-    config = call.body.get("config")
+def _parse_config(request: ApiRequest) -> dict[str, Any] | None:
+    config = request.body.get("config")
     if config is not None and not isinstance(config, dict):
-        raise unusable("config")
+        raise invalid_field("config")
     return config
 
 

@@ -5,84 +5,86 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-from reconciler.catalogue.load import destination_facts
+from reconciler.catalogue.load import load_destination_facts
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Reply, conflict, invalid_input, refusal
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import Reply, conflict, error_reply, invalid_input
 from reconciler.emulator.ids import digest
-from reconciler.emulator.intake import required_text
 from reconciler.emulator.key_material import generate_chain
-from reconciler.emulator.paging import page, page_of
-from reconciler.emulator.references import Users, users, users_of
+from reconciler.emulator.paging import list_page, slice_page
+from reconciler.emulator.references import Usage, find_usage, get_usage
+from reconciler.emulator.request_parsing import require_text
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
 REFERENCE = "proxy_agent_id"
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All agents with the numbers of their users."""
-    agents, onward = page(account, call, Kind.PROXY_AGENT)
-    found = users(account, REFERENCE)
+    agents, next_cursor = list_page(account, request, Kind.PROXY_AGENT)
+    usage_by_agent = find_usage(account, REFERENCE)
     items = []
     for agent in agents:
-        used_by = found.get(agent["id"], Users())
+        usage = usage_by_agent.get(agent["id"], Usage())
         counts = {
-            "connector_count": len(used_by.connections),
-            "destination_count": len(used_by.destinations),
+            "connector_count": len(usage.connections),
+            "destination_count": len(usage.destinations),
         }
         items.append({**agent, **counts})
-    return Reply(200, "Proxy agent retrieved successfully", {"items": items, **onward})
+    return Reply(200, "Proxy agent retrieved successfully", {"items": items, **next_cursor})
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """An agent under a name of its own. The answer is its secrets and not itself."""
-    display_name = required_text(call.body, "display_name")
-    region = required_text(call.body, "group_region")
-    if region not in destination_facts().regions:
+    display_name = require_text(request.body, "display_name")
+    region = require_text(request.body, "group_region")
+    if region not in load_destination_facts().regions:
         raise invalid_input("Group region not supported.")
     if account.store.has(Kind.PROXY_AGENT, label=display_name):
         raise conflict("Proxy agent with same name already exists.")
     identifier = add(account, display_name, region)
-    data = _secrets(account, identifier)
+    data = _generate_secrets(account, identifier)
     return Reply(201, "Proxy agent has been created", data, account.behaviour.created_code)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One agent and who uses it."""
-    data = {**existing(account, call.id), "usage": users_of(account, REFERENCE, call.id).usage()}
+    data = {**require(account, request.id), "usage": get_usage(account, REFERENCE, request.id).list_items()}
     return Reply(200, data=data)
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove an agent that nobody uses."""
-    existing(account, call.id)
-    if users_of(account, REFERENCE, call.id).usage():
+    require(account, request.id)
+    if get_usage(account, REFERENCE, request.id).list_items():
         raise conflict("Proxy agent have attached connections.")
-    account.forget(Kind.PROXY_AGENT, call.id)
-    return Reply(200, f"Agent {call.id} successfully deleted.")
+    account.delete(Kind.PROXY_AGENT, request.id)
+    return Reply(200, f"Agent {request.id} successfully deleted.")
 
 
-def connections(account: Account, call: Call) -> Reply:
+def list_connections(account: Account, request: ApiRequest) -> Reply:
     """The ids of the connections that use an agent."""
-    existing(account, call.id)
-    found = users_of(account, REFERENCE, call.id).connections
-    items, onward = page_of(account, call, [{"connection_id": each["id"]} for each in found])
-    return Reply(200, "Proxy agent connections retrieved successfully", {"items": items, **onward})
+    require(account, request.id)
+    using = get_usage(account, REFERENCE, request.id).connections
+    items, next_cursor = slice_page(
+        account, request, [{"connection_id": connection["id"]} for connection in using]
+    )
+    return Reply(200, "Proxy agent connections retrieved successfully", {"items": items, **next_cursor})
 
 
-def regenerate_secrets(account: Account, call: Call) -> Reply:
+def regenerate_secrets(account: Account, request: ApiRequest) -> Reply:
     """New secrets. The old ones are void."""
-    existing(account, call.id)
-    account.note("updated", Kind.PROXY_AGENT, call.id)
-    return Reply(200, "Proxy agent secrets have been regenerated", _secrets(account, call.id))
+    require(account, request.id)
+    account.record_effect("updated", Kind.PROXY_AGENT, request.id)
+    return Reply(200, "Proxy agent secrets have been regenerated", _generate_secrets(account, request.id))
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """An agent that must be there. 404 otherwise, without a code of its own."""
     agent = account.store.find(Kind.PROXY_AGENT, identifier)
     if agent is None:
-        raise refusal(404, "NotFound", "Proxy Agent not found.")
+        raise error_reply(404, "NotFound", "Proxy Agent not found.")
     return agent
 
 
@@ -100,13 +102,13 @@ def add(account: Account, display_name: str, region: str) -> str:
         "status": "NOT_CONNECTED",
     }
     account.store.add(Kind.PROXY_AGENT, identifier, agent, label=display_name)
-    account.note("created", Kind.PROXY_AGENT, identifier)
+    account.record_effect("created", Kind.PROXY_AGENT, identifier)
     return identifier
 
 
-def _secrets(account: Account, identifier: str) -> dict[str, Any]:
+def _generate_secrets(account: Account, identifier: str) -> dict[str, Any]:
     """What an agent signs in with; no earlier call had the same."""
-    number = account.store.next_number(f"proxy-secrets/{identifier}")
+    number = account.store.increment(f"proxy-secrets/{identifier}")
     certificate, _ = generate_chain(identifier, number)
     return {
         "agent_id": identifier,
@@ -123,6 +125,6 @@ ROUTES = (
     Route("POST", "/v1/proxy", create),
     Route("GET", "/v1/proxy/<id>", show),
     Route("DELETE", "/v1/proxy/<id>", delete),
-    Route("GET", "/v1/proxy/<id>/connections", connections),
+    Route("GET", "/v1/proxy/<id>/connections", list_connections),
     Route("POST", "/v1/proxy/<id>/regenerate-secrets", regenerate_secrets),
 )

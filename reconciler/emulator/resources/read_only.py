@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.emulator.account import Account, new_user
-from reconciler.emulator.call import Call
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.envelope import Reply, not_found
-from reconciler.emulator.paging import page
+from reconciler.emulator.paging import list_page
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
@@ -27,12 +27,12 @@ class ReadOnlyResource:
             Route("GET", f"/v1/{self.kind}s/<id>", self.show),
         )
 
-    def list_all(self, account: Account, call: Call) -> Reply:
+    def list_all(self, account: Account, call: ApiRequest) -> Reply:
         """List all objects, oldest first."""
-        items, onward = page(account, call, self.kind)
+        items, onward = list_page(account, call, self.kind)
         return Reply(200, f"{self.kind.title()}s retrieved successfully", {"items": items, **onward})
 
-    def show(self, account: Account, call: Call) -> Reply:
+    def show(self, account: Account, call: ApiRequest) -> Reply:
         """Show one object."""
         shown = self.existing(account, call.id)
         return Reply(200, f"{self.kind.title()} details retrieved successfully", shown)
@@ -54,7 +54,7 @@ ROUTES = (*USERS.routes(), *TEAMS.routes(), *WEBHOOKS.routes())
 
 def find_user(account: Account, email: str) -> dict[str, Any] | None:
     """The user of an address, whatever its capitals."""
-    found = account.store.listed(Kind.USER, limit=1, label=email.lower())
+    found = account.store.list_documents(Kind.USER, limit=1, label=email.lower())
     return found[0] if found else None
 
 

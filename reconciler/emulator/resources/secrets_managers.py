@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.call import Call
-from reconciler.emulator.envelope import Refusal, Reply, refusal
-from reconciler.emulator.intake import flag, text
-from reconciler.emulator.masking import masked
-from reconciler.emulator.paging import page
-from reconciler.emulator.references import users_of
+from reconciler.emulator.api_request import ApiRequest
+from reconciler.emulator.envelope import ErrorReply, Reply, error_reply
+from reconciler.emulator.masking import mask_secrets
+from reconciler.emulator.paging import list_page
+from reconciler.emulator.references import get_usage
+from reconciler.emulator.request_parsing import parse_flag, parse_text
 from reconciler.emulator.routes import Route
 from reconciler.emulator.store import Kind
 
@@ -22,57 +22,57 @@ REFERENCE = "external_secrets_manager_id"
 _TYPES = frozenset({"AWS_SECRET_MANAGER", "AZURE_KEY_VAULT", "HASHICORP_VAULT"})
 
 
-def list_all(account: Account, call: Call) -> Reply:
+def list_all(account: Account, request: ApiRequest) -> Reply:
     """All managers."""
-    managers, onward = page(account, call, Kind.SECRETS_MANAGER)
-    data = {"items": [_answer(manager) for manager in managers], **onward}
+    managers, next_cursor = list_page(account, request, Kind.SECRETS_MANAGER)
+    data = {"items": [_render_manager(manager) for manager in managers], **next_cursor}
     return Reply(200, "Operation performed successfully", data)
 
 
-def create(account: Account, call: Call) -> Reply:
+def create(account: Account, request: ApiRequest) -> Reply:
     """A manager of one of three types."""
-    kind, name = _required(call, "type"), _required(call, "name")
+    kind, name = _require_text(request, "type"), _require_text(request, "name")
     if kind not in _TYPES:
         raise _bad_request("ESM type is not supported.")
-    hybrid = flag(call.body, "is_hybrid_deployment", False)
-    manager = add(account, kind, name, _config(call), hybrid)
+    hybrid = parse_flag(request.body, "is_hybrid_deployment", False)
+    manager = add(account, kind, name, _parse_config(request), hybrid)
     message, code = "External Secrets Manager has been created", account.behaviour.created_code
-    return Reply(201, message, _answer(manager), code)
+    return Reply(201, message, _render_manager(manager), code)
 
 
-def show(account: Account, call: Call) -> Reply:
+def show(account: Account, request: ApiRequest) -> Reply:
     """One manager, its own secrets masked."""
-    return Reply(200, "Operation performed successfully", _answer(existing(account, call.id)))
+    return Reply(200, "Operation performed successfully", _render_manager(require(account, request.id)))
 
 
-def update(account: Account, call: Call) -> Reply:
+def update(account: Account, request: ApiRequest) -> Reply:
     """Merge what is sent into the config."""
-    manager = existing(account, call.id)
-    manager |= {"config": {**manager["config"], **_config(call)}, "updated_at": account.now()}
-    account.store.replace(Kind.SECRETS_MANAGER, call.id, manager)
-    account.note("updated", Kind.SECRETS_MANAGER, call.id)
-    return Reply(200, "Resource updated successfully", _answer(manager))
+    manager = require(account, request.id)
+    manager |= {"config": {**manager["config"], **_parse_config(request)}, "updated_at": account.now()}
+    account.store.replace(Kind.SECRETS_MANAGER, request.id, manager)
+    account.record_effect("updated", Kind.SECRETS_MANAGER, request.id)
+    return Reply(200, "Resource updated successfully", _render_manager(manager))
 
 
-def delete(account: Account, call: Call) -> Reply:
+def delete(account: Account, request: ApiRequest) -> Reply:
     """Remove a manager that nobody uses. 400 and not 409 where somebody does."""
-    existing(account, call.id)
-    used_by = users_of(account, REFERENCE, call.id)
-    if used_by.usage():
+    require(account, request.id)
+    usage = get_usage(account, REFERENCE, request.id)
+    if usage.list_items():
         raise _bad_request(
-            f"Failed to delete External Secrets Manager with '{call.id}' id, because it is used by "
-            f"{len(used_by.connections)} connection(s) and {len(used_by.destinations)} destination(s)."
+            f"Failed to delete External Secrets Manager with '{request.id}' id, because it is used by "
+            f"{len(usage.connections)} connection(s) and {len(usage.destinations)} destination(s)."
         )
-    account.forget(Kind.SECRETS_MANAGER, call.id)
-    return Reply(200, f"External Secrets Manager '{call.id}' has been deleted.")
+    account.delete(Kind.SECRETS_MANAGER, request.id)
+    return Reply(200, f"External Secrets Manager '{request.id}' has been deleted.")
 
 
-def existing(account: Account, identifier: str) -> dict[str, Any]:
+def require(account: Account, identifier: str) -> dict[str, Any]:
     """A manager that must be there. 404 otherwise, without a code of its own."""
     manager = account.store.find(Kind.SECRETS_MANAGER, identifier)
     if manager is None:
         message = f"External Secrets Manager with '{identifier}' id is not found."
-        raise refusal(404, "NotFound", message)
+        raise error_reply(404, "NotFound", message)
     return manager
 
 
@@ -90,23 +90,23 @@ def add(account: Account, kind: str, name: str, config: dict[str, Any], hybrid: 
         "updated_at": now,
     }
     account.store.add(Kind.SECRETS_MANAGER, identifier, manager)
-    account.note("created", Kind.SECRETS_MANAGER, identifier)
+    account.record_effect("created", Kind.SECRETS_MANAGER, identifier)
     return manager
 
 
-def _answer(manager: dict[str, Any]) -> dict[str, Any]:
-    return {**manager, "config": masked(manager["config"])}
+def _render_manager(manager: dict[str, Any]) -> dict[str, Any]:
+    return {**manager, "config": mask_secrets(manager["config"])}
 
 
-def _required(call: Call, name: str) -> str:
-    value = text(call.body, name)
+def _require_text(request: ApiRequest, name: str) -> str:
+    value = parse_text(request.body, name)
     if not value:
         raise _bad_request(f"ESM {name} is required.")
     return value
 
 
-def _config(call: Call) -> dict[str, Any]:
-    config = call.body.get("config")
+def _parse_config(request: ApiRequest) -> dict[str, Any]:
+    config = request.body.get("config")
     if config is None:
         raise _bad_request("ESM config is required.")
     if not isinstance(config, dict):
@@ -114,8 +114,8 @@ def _config(call: Call) -> dict[str, Any]:
     return config
 
 
-def _bad_request(message: str) -> Refusal:
-    return refusal(400, "BadRequest", message)
+def _bad_request(message: str) -> ErrorReply:
+    return error_reply(400, "BadRequest", message)
 
 
 ROUTES = (

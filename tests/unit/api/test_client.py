@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from scripted_server import WallClock, envelope
+from scripted_server import WallClock, build_envelope
 
 from reconciler.api.client import Client
-from reconciler.api.errors import NotFound, Unintelligible, Unsendable
-from reconciler.api.inprocess import WsgiAdapter
+from reconciler.api.errors import InvalidRequestError, InvalidResponseError, NotFound
 from reconciler.api.transport import Transport
+from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.value import Secret
 
 DESTINATION = {
@@ -39,7 +39,7 @@ class Account:
         self.asked.append((environ["REQUEST_METHOD"], target, environ["HTTP_ACCEPT"], sent))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         start(self.status, [("Content-Type", "application/json")])
-        return [answer if isinstance(answer, bytes) else envelope(answer)]
+        return [answer if isinstance(answer, bytes) else build_envelope(answer)]
 
 
 def client(account: Account) -> Client:
@@ -60,19 +60,19 @@ VERSION_2 = "application/json;version=2"
 def test_every_call_has_its_method_path_version_and_body() -> None:
     account = Account(DESTINATION | {"name": "n", "items": [], "account_id": "a"})
     caller = client(account)
-    caller.account()
-    caller.group("g1")
+    caller.get_account()
+    caller.get_group("g1")
     caller.create_group("n")
     caller.rename_group("g1", "m")
     caller.delete_group("g1")
-    caller.destination("g1")
+    caller.get_destination("g1")
     caller.create_destination({"group_id": "g1", "config": {"password": Secret("p")}})
     caller.update_destination("g1", {"region": "AWS_US_EAST_1"})
     caller.delete_destination("g1")
     caller.test_destination("g1")
     caller.test_destination("g1", trust_certificates=True)
     caller.test_destination("g1", trust_fingerprints=True)
-    caller.group_connections("g1")
+    caller.list_group_connections("g1")
     assert account.asked == [
         ("GET", "/v1/account/info", PLAIN, None),
         ("GET", "/v1/groups/g1", PLAIN, None),
@@ -91,7 +91,7 @@ def test_every_call_has_its_method_path_version_and_body() -> None:
 
 
 def test_deletes_need_no_data() -> None:
-    client(Account(envelope(message="Group with id 'g1' has been deleted"))).delete_group("g1")
+    client(Account(build_envelope(message="Group with id 'g1' has been deleted"))).delete_group("g1")
 
 
 def group(number: int) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def group(number: int) -> dict[str, Any]:
 @pytest.mark.parametrize("end", [{}, {"next_cursor": None}, {"next_cursor": ""}])
 def test_lists_follow_cursors_to_the_end(end: dict[str, Any]) -> None:
     account = Account({"items": [group(1)], "next_cursor": "a b"}, {"items": [group(2)]} | end)
-    assert [each.name for each in client(account).groups()] == ["n1", "n2"]
+    assert [each.name for each in client(account).list_groups()] == ["n1", "n2"]
     assert [target for _, target, _, _ in account.asked] == [
         "/v1/groups?limit=1000",
         "/v1/groups?limit=1000&cursor=a+b",
@@ -110,26 +110,26 @@ def test_lists_follow_cursors_to_the_end(end: dict[str, Any]) -> None:
 
 def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
     pages = [{"items": [], "next_cursor": "x"}, {"items": [group(1)]}]
-    assert len(client(Account(*pages)).groups()) == 1
+    assert len(client(Account(*pages)).list_groups()) == 1
 
 
 def test_an_item_that_comes_on_two_pages_counts_once() -> None:
     pages = [{"items": [group(1), group(2)], "next_cursor": "x"}, {"items": [group(2), group(3)]}]
-    assert [each.id for each in client(Account(*pages)).groups()] == ["g1", "g2", "g3"]
+    assert [each.id for each in client(Account(*pages)).list_groups()] == ["g1", "g2", "g3"]
 
 
 @pytest.mark.parametrize("cursors", [["a", "a"], ["a", "b", "a"]])
 def test_a_cursor_loop_is_an_error(cursors: list[str]) -> None:
     account = Account(*({"items": [group(1)], "next_cursor": cursor} for cursor in cursors))
-    with pytest.raises(Unintelligible, match="never ends"):
-        client(account).groups()
+    with pytest.raises(InvalidResponseError, match="never ends"):
+        client(account).list_groups()
     assert len(account.asked) == len(cursors)
 
 
 def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
     account = Account(*({"items": [], "next_cursor": str(number)} for number in range(1_100)))
-    with pytest.raises(Unintelligible, match="never ends"):
-        client(account).destinations()
+    with pytest.raises(InvalidResponseError, match="never ends"):
+        client(account).list_destinations()
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
     ids=repr,
 )
 def test_a_list_of_wrong_types_is_not_understood(data: Any) -> None:
-    with pytest.raises(Unintelligible):
-        client(Account(data)).groups()
+    with pytest.raises(InvalidResponseError):
+        client(Account(data)).list_groups()
 
 
 @pytest.mark.parametrize(
@@ -164,17 +164,17 @@ def test_an_id_that_cannot_be_one_is_never_put_into_a_path(bad: str) -> None:
     account = Account(DESTINATION)
     caller = client(account)
     calls: list[Callable[[], object]] = [
-        lambda: caller.group(bad),
+        lambda: caller.get_group(bad),
         lambda: caller.rename_group(bad, "n"),
         lambda: caller.delete_group(bad),
-        lambda: caller.group_connections(bad),
-        lambda: caller.destination(bad),
+        lambda: caller.list_group_connections(bad),
+        lambda: caller.get_destination(bad),
         lambda: caller.update_destination(bad, {}),
         lambda: caller.delete_destination(bad),
         lambda: caller.test_destination(bad),
     ]
     for call in calls:
-        with pytest.raises(Unsendable):
+        with pytest.raises(InvalidRequestError):
             call()
     assert account.asked == []
 
@@ -182,29 +182,29 @@ def test_an_id_that_cannot_be_one_is_never_put_into_a_path(bad: str) -> None:
 def test_an_answer_about_another_object_is_not_understood() -> None:
     caller = client(Account(DESTINATION | {"id": "other", "group_id": "other"}))
     calls: list[Callable[[], object]] = [
-        lambda: caller.group("g1"),
+        lambda: caller.get_group("g1"),
         lambda: caller.rename_group("g1", "n"),
-        lambda: caller.destination("g1"),
+        lambda: caller.get_destination("g1"),
         lambda: caller.update_destination("g1", {}),
         lambda: caller.create_destination({"group_id": "g1"}),
         lambda: caller.test_destination("g1"),
     ]
     for call in calls:
-        with pytest.raises(Unintelligible, match="`other`"):
+        with pytest.raises(InvalidResponseError, match="`other`"):
             call()
 
 
 def test_a_missing_object_is_told_by_type() -> None:
-    account = Account(envelope(code="NotFound_Group", message="Cannot find it"), status="404 Not Found")
+    account = Account(build_envelope(code="NotFound_Group", message="Cannot find it"), status="404 Not Found")
     with pytest.raises(NotFound) as caught:
-        client(account).group("g1")
+        client(account).get_group("g1")
     assert str(caught.value) == "GET /v1/groups/g1: 404 NotFound_Group: Cannot find it"
 
 
 def test_a_destination_keeps_everything_that_was_answered() -> None:
     config = {"host": None, "port": "443", "password": "******", "nested": {"a": [1]}}
     answer = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
-    destination = client(Account(answer)).destination("g1")
+    destination = client(Account(answer)).get_destination("g1")
     assert destination.config == config
     assert destination.raw == answer
 
@@ -213,7 +213,7 @@ def test_a_destination_keeps_everything_that_was_answered() -> None:
     "absent", [{}, {"config": None, "setup_tests": None, "setup_status": None, "group_id": None}]
 )
 def test_null_counts_as_absent(absent: dict[str, Any]) -> None:
-    destination = client(Account({"id": "g1", "service": "big_query"} | absent)).destination("g1")
+    destination = client(Account({"id": "g1", "service": "big_query"} | absent)).get_destination("g1")
     assert (destination.config, destination.setup_tests, destination.setup_status) == ({}, (), "")
     assert destination.group_id == "g1"
 
@@ -236,8 +236,8 @@ def test_only_status_and_tests_of_a_test_run_count() -> None:
 
 def test_a_wrong_answer_is_told_by_its_place_and_never_by_its_value() -> None:
     answer = DESTINATION | {"config": "canary-value"}
-    with pytest.raises(Unintelligible) as caught:
-        client(Account(answer)).destination("g1")
+    with pytest.raises(InvalidResponseError) as caught:
+        client(Account(answer)).get_destination("g1")
     assert "`config`" in caught.value.message
     assert "canary" not in str(caught.value)
     assert caught.value.__context__ is None
@@ -245,10 +245,10 @@ def test_a_wrong_answer_is_told_by_its_place_and_never_by_its_value() -> None:
 
 def test_connections_have_their_service_and_schema() -> None:
     item = {"id": "c1", "service": "fivetran_log", "schema": "fivetran_metadata", "status": {}}
-    found = client(Account({"items": [item]})).group_connections("g1")
+    found = client(Account({"items": [item]})).list_group_connections("g1")
     assert [(each.service, each.schema_name) for each in found] == [("fivetran_log", "fivetran_metadata")]
 
 
 def test_the_account_is_named() -> None:
-    account = client(Account({"account_id": "intently_yarn", "account_name": None})).account()
+    account = client(Account({"account_id": "intently_yarn", "account_name": None})).get_account()
     assert (account.account_id, account.account_name) == ("intently_yarn", "")

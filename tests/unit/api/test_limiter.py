@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from swift_clocks import SwiftClock
 
-from reconciler.api.limiter import HOUR, MINUTE, Admission, Budget, Limiter
-from reconciler.model.event import Event, Paused
+from reconciler.api.limiter import HOUR, MINUTE, AcquireResult, Budget, Limiter
+from reconciler.model.event import Event, Throttled
 
 FEW = Budget(requests_per_hour=3, setup_tests_per_minute=2, setup_tests_per_hour=3)
 
@@ -19,7 +19,7 @@ def limiter(
     clock: SwiftClock, budget: Budget = FEW, cancelled: threading.Event | None = None
 ) -> tuple[Limiter, list[Event]]:
     told: list[Event] = []
-    return Limiter(clock, cancelled=cancelled or threading.Event(), budget=budget, told=told.append), told
+    return Limiter(clock, cancelled=cancelled or threading.Event(), budget=budget, listener=told.append), told
 
 
 def in_threads(work: Callable[[], None], count: int = 8) -> None:
@@ -37,7 +37,7 @@ def test_the_budget_of_requests_is_a_rolling_hour() -> None:
     gate, _ = limiter(clock)
     admitted = []
     for _ in range(7):
-        assert gate.admit(is_test=False) is Admission.GRANTED
+        assert gate.acquire(is_test=False) is AcquireResult.GRANTED
         admitted.append(clock.seconds)
         clock.seconds += 10
     assert admitted == [0, 10, 20, HOUR, HOUR + 10, HOUR + 20, 2 * HOUR]
@@ -48,7 +48,7 @@ def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None
     gate, _ = limiter(clock, Budget(100, 2, 3))
     admitted = []
     for _ in range(7):
-        gate.admit(is_test=True)
+        gate.acquire(is_test=True)
         admitted.append(clock.seconds)
     assert admitted == [0, 0, MINUTE, HOUR, HOUR, HOUR + MINUTE, 2 * HOUR]
 
@@ -56,11 +56,11 @@ def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None
 def test_requests_do_not_wait_for_the_budget_of_tests_but_tests_are_requests() -> None:
     clock = SwiftClock()
     gate, _ = limiter(clock, Budget(4, 1, 1))
-    gate.admit(is_test=True)
+    gate.acquire(is_test=True)
     for _ in range(3):
-        gate.admit(is_test=False)
+        gate.acquire(is_test=False)
     assert clock.seconds == 0
-    gate.admit(is_test=False)
+    gate.acquire(is_test=False)
     assert clock.seconds == HOUR
 
 
@@ -68,9 +68,9 @@ def test_a_test_that_waits_for_its_own_budget_takes_nothing_of_the_other() -> No
     cancelled = threading.Event()
     clock = SwiftClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, Budget(3, 1, 1), cancelled)
-    gate.admit(is_test=True)
-    assert gate.admit(is_test=True) is Admission.CANCELLED
-    assert (gate.remaining_requests(), gate.remaining_tests()) == (2, 0)
+    gate.acquire(is_test=True)
+    assert gate.acquire(is_test=True) is AcquireResult.CANCELLED
+    assert (gate.count_remaining_requests(), gate.count_remaining_tests()) == (2, 0)
 
 
 def test_threads_do_not_overtake_a_budget() -> None:
@@ -82,9 +82,9 @@ def test_threads_do_not_overtake_a_budget() -> None:
             cancelled = threading.Event()
             clock = SwiftClock(on_wait=lambda seconds, cancelled=cancelled: cancelled.set())
             gate, _ = limiter(clock, Budget(requests_per_hour=100), cancelled)
-            ends: list[Admission] = []
-            in_threads(lambda: ends.extend(gate.admit(is_test=False) for _ in range(50)))  # noqa: B023
-            assert ends.count(Admission.GRANTED) == 100
+            ends: list[AcquireResult] = []
+            in_threads(lambda: ends.extend(gate.acquire(is_test=False) for _ in range(50)))  # noqa: B023
+            assert ends.count(AcquireResult.GRANTED) == 100
     finally:
         sys.setswitchinterval(often)
 
@@ -97,20 +97,20 @@ def test_a_pause_holds_for_all_threads() -> None:
     left = []
 
     def work() -> None:
-        assert gate.admit(is_test=False) is Admission.GRANTED
-        left.append(gate.pause_left)
+        assert gate.acquire(is_test=False) is AcquireResult.GRANTED
+        left.append(gate.pause_remaining)
 
     in_threads(work)
     assert clock.seconds >= 30
     assert left == [0] * 8
-    assert told == [Paused("requests", 30)]
+    assert told == [Throttled("requests", 30)]
 
 
 def test_a_pause_that_is_made_longer_meanwhile_is_waited_for_to_its_end() -> None:
     clock = SwiftClock(on_wait=lambda seconds: gate.pause(25) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(10)
-    gate.admit(is_test=False)
+    gate.acquire(is_test=False)
     assert clock.seconds == 25
 
 
@@ -118,19 +118,19 @@ def test_a_pause_beyond_all_patience_ends_the_wait_at_once() -> None:
     clock = SwiftClock()
     gate, told = limiter(clock)
     gate.pause(61)
-    assert gate.admit(is_test=False, patience=60) is Admission.PAUSED_TOO_LONG
-    assert (clock.seconds, told, gate.remaining_requests()) == (0, [], 3)
-    assert gate.admit(is_test=False, patience=61) is Admission.GRANTED
+    assert gate.acquire(is_test=False, max_pause=60) is AcquireResult.PAUSED_TOO_LONG
+    assert (clock.seconds, told, gate.count_remaining_requests()) == (0, [], 3)
+    assert gate.acquire(is_test=False, max_pause=61) is AcquireResult.GRANTED
 
 
 def test_patience_is_spent_by_pauses_and_not_by_budgets() -> None:
     clock = SwiftClock(on_wait=lambda seconds: gate.pause(50) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(40)
-    assert gate.admit(is_test=False, patience=49) is Admission.PAUSED_TOO_LONG  # 40, and then 10 more
+    assert gate.acquire(is_test=False, max_pause=49) is AcquireResult.PAUSED_TOO_LONG  # 40, and then 10 more
     clock.seconds = 50
     for _ in range(4):
-        assert gate.admit(is_test=False, patience=1) is Admission.GRANTED
+        assert gate.acquire(is_test=False, max_pause=1) is AcquireResult.GRANTED
     assert clock.seconds == 50 + HOUR
 
 
@@ -138,43 +138,43 @@ def test_long_waits_are_told_once_for_each_moment_and_short_ones_never() -> None
     clock = SwiftClock()
     gate, told = limiter(clock, Budget(1, 1, 1))
     gate.pause(4.75)
-    gate.admit(is_test=False)
+    gate.acquire(is_test=False)
     assert told == []
     clock.seconds += 600
-    in_threads(lambda: gate.admit(is_test=False) and None, 1)
-    assert told == [Paused("requests", 3000)]
-    gate.admit(is_test=False)
-    assert told == [Paused("requests", 3000), Paused("requests", 3600)]
+    in_threads(lambda: gate.acquire(is_test=False) and None, 1)
+    assert told == [Throttled("requests", 3000)]
+    gate.acquire(is_test=False)
+    assert told == [Throttled("requests", 3000), Throttled("requests", 3600)]
 
 
 def test_who_waits_for_the_same_moment_as_somebody_else_tells_nothing() -> None:
-    others = [lambda: gate.admit(is_test=False)]
+    others = [lambda: gate.acquire(is_test=False)]
     clock = SwiftClock(on_wait=lambda seconds: others.pop()() and None if others else None)
     gate, told = limiter(clock)
     gate.pause(30)
-    gate.admit(is_test=False)
+    gate.acquire(is_test=False)
     assert clock.waits == [30, 30]
-    assert told == [Paused("requests", 30)]
+    assert told == [Throttled("requests", 30)]
 
 
 def test_what_is_waited_for_is_named() -> None:
     gate, told = limiter(SwiftClock(), Budget(100, 1, 100))
-    gate.admit(is_test=True)
-    gate.admit(is_test=True)
-    assert told == [Paused("setup tests", 60)]
+    gate.acquire(is_test=True)
+    gate.acquire(is_test=True)
+    assert told == [Throttled("setup tests", 60)]
 
 
 def test_nobody_is_locked_out_while_somebody_waits_or_listens() -> None:
     seen = []
-    clock = SwiftClock(on_wait=lambda seconds: seen.append(gate.remaining_requests()))
+    clock = SwiftClock(on_wait=lambda seconds: seen.append(gate.count_remaining_requests()))
     gate = Limiter(
         clock,
         cancelled=threading.Event(),
         budget=Budget(requests_per_hour=1),
-        told=lambda event: seen.append(gate.remaining_requests()),
+        listener=lambda event: seen.append(gate.count_remaining_requests()),
     )
     # In a thread, since a lock that is held would never come free.
-    in_threads(lambda: [gate.admit(is_test=False) for _ in range(2)] and None, 1)
+    in_threads(lambda: [gate.acquire(is_test=False) for _ in range(2)] and None, 1)
     assert seen == [0, 0]
 
 
@@ -183,32 +183,32 @@ def test_cancelled_before_or_while_waiting() -> None:
     clock = SwiftClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, cancelled=cancelled)
     for _ in range(3):
-        gate.admit(is_test=False)
-    assert gate.admit(is_test=False) is Admission.CANCELLED
+        gate.acquire(is_test=False)
+    assert gate.acquire(is_test=False) is AcquireResult.CANCELLED
     assert clock.seconds == 0
     clock.seconds = 2 * HOUR
-    assert gate.admit(is_test=False) is Admission.CANCELLED
-    assert gate.remaining_requests() == 3
+    assert gate.acquire(is_test=False) is AcquireResult.CANCELLED
+    assert gate.count_remaining_requests() == 3
 
 
 def test_what_is_left_is_the_less_of_our_count_and_fivetrans_word() -> None:
     clock = SwiftClock()
     gate, _ = limiter(clock, Budget(100, 10, 20))
     for _ in range(4):
-        gate.admit(is_test=True)
-    assert (gate.remaining_requests(), gate.remaining_tests()) == (96, 16)
-    gate.hear(500)
-    assert gate.remaining_requests() == 96
-    gate.hear(7)
-    gate.hear(None)
-    assert gate.remaining_requests() == 7
-    gate.hear(90)  # the newest counts
-    assert gate.remaining_requests() == 90
-    gate.hear(0)
+        gate.acquire(is_test=True)
+    assert (gate.count_remaining_requests(), gate.count_remaining_tests()) == (96, 16)
+    gate.observe_remaining(500)
+    assert gate.count_remaining_requests() == 96
+    gate.observe_remaining(7)
+    gate.observe_remaining(None)
+    assert gate.count_remaining_requests() == 7
+    gate.observe_remaining(90)  # the newest counts
+    assert gate.count_remaining_requests() == 90
+    gate.observe_remaining(0)
     clock.seconds += HOUR - 1
-    assert gate.remaining_requests() == 0
+    assert gate.count_remaining_requests() == 0
     clock.seconds += 1
-    assert (gate.remaining_requests(), gate.remaining_tests()) == (100, 20)
+    assert (gate.count_remaining_requests(), gate.count_remaining_tests()) == (100, 20)
 
 
 @pytest.mark.parametrize("begin", [0.1, 1e5 / 3, 1e9 + 0.3])
@@ -217,7 +217,7 @@ def test_rounding_never_keeps_a_call_waiting_for_ever(begin: float) -> None:
     gate, _ = limiter(clock, Budget(1, 1, 1))
     for _ in range(20):
         gate.pause(0.1 / 3)
-        gate.admit(is_test=True)
+        gate.acquire(is_test=True)
     assert len(clock.waits) < 200
 
 

@@ -7,23 +7,32 @@ import pytest
 from reconciler.api.errors import (
     ApiError,
     BadRequest,
+    Cancelled,
     Conflict,
     Exchange,
     Forbidden,
+    InvalidRequestError,
+    InvalidResponseError,
     NotFound,
     RateLimited,
     Redirected,
-    Rejected,
-    ServerFault,
-    TimedOut,
+    RejectedError,
+    ServerError,
+    ServerUnverified,
+    Timeout,
     Unauthorized,
-    Unidentified,
-    Unintelligible,
     Unreachable,
-    Unsendable,
-    Withdrawn,
 )
-from reconciler.api.retry import MATRIX, Call, Failure, Persistence, Verdict, is_outage, reason, verdict
+from reconciler.api.retry import (
+    RETRY_MATRIX,
+    FailureKind,
+    RequestKind,
+    RetryDecision,
+    RetryPolicy,
+    decide_retry,
+    get_diagnostic_code,
+    is_outage,
+)
 from reconciler.api.transport import Request
 from reconciler.model.codes import EXPLANATIONS
 
@@ -48,24 +57,24 @@ def answered(status: int) -> Exchange:
 ERRORS: dict[str, ApiError] = {
     "429": RateLimited(answered(429)),
     "not sent": Unreachable(_NONE, sent=False),
-    "connecting took too long": TimedOut(_NONE, sent=False),
-    "unknown name": Unidentified(_NONE, sent=False),
+    "connecting took too long": Timeout(_NONE, sent=False),
+    "unknown name": ServerUnverified(_NONE, sent=False),
     "cut after sending": Unreachable(_NONE, sent=True),
-    "no answer in time": TimedOut(_NONE, sent=True),
-    "500": ServerFault(answered(500)),
-    "502 with HTML": ServerFault(answered(502)),
-    "524": ServerFault(answered(524)),
-    "200 of nobody knows what": Unintelligible(answered(200)),
+    "no answer in time": Timeout(_NONE, sent=True),
+    "500": ServerError(answered(500)),
+    "502 with HTML": ServerError(answered(502)),
+    "524": ServerError(answered(524)),
+    "200 of nobody knows what": InvalidResponseError(answered(200)),
     "302": Redirected(answered(302)),
     "400": BadRequest(answered(400)),
     "401": Unauthorized(answered(401)),
     "403": Forbidden(answered(403)),
     "404": NotFound(answered(404)),
-    "404 of a gateway": Rejected(answered(404)),
-    "405": Rejected(answered(405)),
+    "404 of a gateway": RejectedError(answered(404)),
+    "405": RejectedError(answered(405)),
     "409": Conflict(answered(409)),
-    "cannot be sent": Unsendable(_NONE),
-    "the run is ending": Withdrawn(_NONE),
+    "cannot be sent": InvalidRequestError(_NONE),
+    "the run is ending": Cancelled(_NONE),
 }
 
 # "+" as often as the time allows, "5" and "3" until so many attempts have failed, "." never.
@@ -92,10 +101,15 @@ no answer in time            5    5     5      5       .     .          .       
 cannot be sent               .    .     .      .       .     .          .              .
 the run is ending            .    .     .      .       .     .          .              .
 """
-MARKS = {"+": Verdict.REPEAT_ON, "5": Verdict.REPEAT, "3": Verdict.REPEAT_FEW, ".": Verdict.GIVE_UP}
+MARKS = {
+    "+": RetryDecision.UNTIL_DEADLINE,
+    "5": RetryDecision.LIMITED,
+    "3": RetryDecision.RETRY_FEW,
+    ".": RetryDecision.NEVER,
+}
 
 
-def cells() -> list[tuple[str, str, Verdict]]:
+def cells() -> list[tuple[str, str, RetryDecision]]:
     found = []
     for line in EXPECTED.splitlines()[2:]:
         outcome = line[:28].strip()
@@ -106,19 +120,23 @@ def cells() -> list[tuple[str, str, Verdict]]:
 
 
 @pytest.mark.parametrize(("outcome", "name", "expected"), cells())
-def test_the_matrix(outcome: str, name: str, expected: Verdict) -> None:
-    assert verdict(ERRORS[outcome], REQUESTS[name]) is expected
+def test_the_matrix(outcome: str, name: str, expected: RetryDecision) -> None:
+    assert decide_retry(ERRORS[outcome], REQUESTS[name]) is expected
 
 
 def test_the_table_of_this_test_has_every_outcome_and_the_matrix_every_cell() -> None:
     assert [outcome for outcome, name, _ in cells() if name == "GET"] == list(ERRORS)
-    assert set(MATRIX) == set(Failure)
-    assert all(set(row) == set(Call) for row in MATRIX.values())
+    assert set(RETRY_MATRIX) == set(FailureKind)
+    assert all(set(row) == set(RequestKind) for row in RETRY_MATRIX.values())
 
 
 def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_not() -> None:
-    creation = {failure for failure in Failure if MATRIX[failure][Call.CREATION] is not Verdict.GIVE_UP}
-    assert creation == {Failure.RATE_LIMITED, Failure.NOT_SENT, Failure.UNIDENTIFIED}
+    creation = {
+        failure
+        for failure in FailureKind
+        if RETRY_MATRIX[failure][RequestKind.CREATE] is not RetryDecision.NEVER
+    }
+    assert creation == {FailureKind.RATE_LIMITED, FailureKind.NOT_SENT, FailureKind.SERVER_UNVERIFIED}
 
 
 def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
@@ -138,9 +156,9 @@ def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
 
 def test_every_repeat_has_a_reason_that_is_explained() -> None:
     reasons = {
-        outcome: reason(error)
+        outcome: get_diagnostic_code(error)
         for outcome, error in ERRORS.items()
-        if verdict(error, REQUESTS["GET"]) is not Verdict.GIVE_UP
+        if decide_retry(error, REQUESTS["GET"]) is not RetryDecision.NEVER
     }
     assert reasons == {
         "429": "rate-limited",
@@ -159,6 +177,6 @@ def test_every_repeat_has_a_reason_that_is_explained() -> None:
 
 @pytest.mark.parametrize(("attempts", "few"), [(5, 3), (2, 2)])
 def test_few_attempts_are_never_more_than_all(attempts: int, few: int) -> None:
-    persistence = Persistence(attempts=attempts)
-    assert persistence.attempts_after(Verdict.REPEAT) == attempts
-    assert persistence.attempts_after(Verdict.REPEAT_FEW) == few
+    persistence = RetryPolicy(max_attempts=attempts)
+    assert persistence.get_max_attempts(RetryDecision.LIMITED) == attempts
+    assert persistence.get_max_attempts(RetryDecision.RETRY_FEW) == few

@@ -16,10 +16,10 @@ def test_it_goes_on_from_the_newest_date() -> None:
     clock = SwiftClock()
     server = ServerClock(clock)
     assert server.now() is None
-    server.hear("Sun, 01 Mar 2026 12:00:00 GMT")
+    server.observe("Sun, 01 Mar 2026 12:00:00 GMT")
     clock.seconds += 90.5
     assert server.now() == NOON + timedelta(seconds=90.5)
-    server.hear("Sun, 01 Mar 2026 11:00:00 GMT")
+    server.observe("Sun, 01 Mar 2026 11:00:00 GMT")
     assert server.now() == NOON - timedelta(hours=1), "also where it went back"
 
 
@@ -41,15 +41,15 @@ def test_it_goes_on_from_the_newest_date() -> None:
 )
 def test_what_is_no_date_says_nothing(date: str | None) -> None:
     server = ServerClock(SwiftClock())
-    server.hear(date)
+    server.observe(date)
     assert server.now() is None
-    server.hear("Sun, 01 Mar 2026 12:00:00 GMT")
-    server.hear(date)
+    server.observe("Sun, 01 Mar 2026 12:00:00 GMT")
+    server.observe(date)
     assert server.now() == NOON
 
 
 @pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", "UT"])
 def test_the_zone_is_utc_however_it_is_written(zone: str) -> None:
     server = ServerClock(SwiftClock())
-    server.hear(f"Sun, 01 Mar 2026 12:00:00 {zone}")
+    server.observe(f"Sun, 01 Mar 2026 12:00:00 {zone}")
     assert server.now() == NOON

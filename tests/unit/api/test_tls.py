@@ -7,11 +7,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from scripted_server import Script, ScriptedServer, Seen, WallClock, Wire, envelope, response, serving
-from self_signed import server_context
+from scripted_server import (
+    ReceivedRequest,
+    Script,
+    ScriptedServer,
+    ServerConnection,
+    WallClock,
+    build_envelope,
+    build_response,
+    serve_script,
+)
+from self_signed_cert import make_server_context
 
-from reconciler.api.errors import TimedOut, Unreachable
-from reconciler.api.transport import Deadlines, Request, Transport
+from reconciler.api.errors import Timeout, Unreachable
+from reconciler.api.transport import Request, Timeouts, Transport
 from reconciler.model.value import Secret
 
 HOST = "api.example.test"
@@ -24,10 +33,10 @@ WRITES = [
 
 
 @contextmanager
-def tunnel(script: Script, folder: Path, **options: Deadlines) -> Iterator[tuple[ScriptedServer, Transport]]:
+def tunnel(script: Script, folder: Path, **options: Timeouts) -> Iterator[tuple[ScriptedServer, Transport]]:
     """A proxy that is itself the server at the far end, and a transport that trusts it."""
-    context, certificate = server_context(HOST, folder)
-    with serving(script, tls=context, tunnel=True) as server:
+    context, certificate = make_server_context(HOST, folder)
+    with serve_script(script, tls=context, tunnel=True) as server:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}", "REQUESTS_CA_BUNDLE": str(certificate)}
         credentials = (Secret("the-key"), Secret("the-secret"))
         with Transport(
@@ -36,25 +45,25 @@ def tunnel(script: Script, folder: Path, **options: Deadlines) -> Iterator[tuple
             yield server, line
 
 
-def broken_record(wire: Wire, _: Seen) -> None:
+def broken_record(wire: ServerConnection, _: ReceivedRequest) -> None:
     """What a middlebox that inserts bytes does: not a TLS record, in the middle of the stream."""
-    raw = wire.raw()
+    raw = wire.unwrap_tls()
     raw.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def drip_records(wire: Wire, _: Seen) -> None:
-    wire.drip(response(envelope({"id": "y" * 200})))
+def drip_records(wire: ServerConnection, _: ReceivedRequest) -> None:
+    wire.drip(build_response(build_envelope({"id": "y" * 200})))
 
 
 def test_the_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_credentials(tmp_path: Path) -> None:
-    def script(wire: Wire, _: Seen) -> None:
-        wire.keep = True
-        wire.send(response(envelope({"id": "g1"})))
+    def script(wire: ServerConnection, _: ReceivedRequest) -> None:
+        wire.keep_alive = True
+        wire.send(build_response(build_envelope({"id": "g1"})))
 
     with tunnel(script, tmp_path) as (server, line):
         for request in (GET, GET, *WRITES):
             assert line.send(request).data == {"id": "g1"}
-        assert server.methods() == [
+        assert server.list_methods() == [
             "CONNECT",
             "GET",
             "GET",
@@ -65,13 +74,15 @@ def test_the_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_credenti
             "CONNECT",
             "DELETE",
         ]
-        assert all("authorization" not in seen.headers for seen in server.seen if seen.method == "CONNECT")
+        assert all(
+            "authorization" not in seen.headers for seen in server.requests if seen.method == "CONNECT"
+        )
         assert line.requests_sent == 5
 
 
 def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    context, _ = server_context(HOST, tmp_path)
-    with serving(broken_record, tls=context, tunnel=True) as server:
+    context, _ = make_server_context(HOST, tmp_path)
+    with serve_script(broken_record, tls=context, tunnel=True) as server:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}"}
         with (
             Transport(
@@ -80,7 +91,7 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path)
             pytest.raises(Unreachable) as caught,
         ):
             line.send(WRITES[0])
-        assert server.methods() == ["CONNECT"]
+        assert server.list_methods() == ["CONNECT"]
     assert not caught.value.sent
     assert "certificate is not trusted" in caught.value.message
 
@@ -90,13 +101,13 @@ def test_a_broken_tls_record_never_makes_a_write_go_out_again(request_: Request,
     with tunnel(broken_record, tmp_path) as (server, line):
         with pytest.raises(Unreachable) as caught:
             line.send(request_)
-        assert server.methods() == ["CONNECT", request_.method]
+        assert server.list_methods() == ["CONNECT", request_.method]
     assert caught.value.sent
     assert caught.value.message.startswith("TLS failed")
 
 
 def test_the_total_deadline_holds_below_tls(tmp_path: Path) -> None:
-    deadlines = Deadlines(connect=5, read=5, total=0.4)
-    with tunnel(drip_records, tmp_path, deadlines=deadlines) as (_, line), pytest.raises(TimedOut) as caught:
+    timeouts = Timeouts(connect=5, read=5, total=0.4)
+    with tunnel(drip_records, tmp_path, timeouts=timeouts) as (_, line), pytest.raises(Timeout) as caught:
         line.send(GET)
     assert caught.value.sent

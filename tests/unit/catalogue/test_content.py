@@ -9,14 +9,14 @@ from importlib.resources import files
 
 import pytest
 
-from reconciler.catalogue.canonical import canonical_value, is_mask
-from reconciler.catalogue.load import destination_facts, load_service, service_names
-from reconciler.catalogue.model import Field, FieldType, Service, Stage
-from reconciler.catalogue.secrecy import sounds_secret
+from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
+from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
+from reconciler.catalogue.normalize import is_mask, normalize_value
+from reconciler.catalogue.secret_detection import is_secret_name
 
-SERVICES = tuple(service for name in service_names() if (service := load_service(name)))
+SERVICES = tuple(service for name in load_service_names() if (service := load_service(name)))
 TABLES = [
-    pytest.param(destination_facts().fields, id="destination"),
+    pytest.param(load_destination_facts().fields, id="destination"),
     *(pytest.param(service.fields, id=service.name) for service in SERVICES if service.fields),
 ]
 each_table = pytest.mark.parametrize("fields", TABLES)
@@ -51,7 +51,7 @@ DOCUMENTED_IMMUTABLES = {
 
 
 def test_there_are_42_services() -> None:
-    assert len(service_names()) == 42 == len(SERVICES)
+    assert len(load_service_names()) == 42 == len(SERVICES)
 
 
 def test_exactly_the_33_documented_fields_are_immutable() -> None:
@@ -67,9 +67,9 @@ def test_exactly_the_33_documented_fields_are_immutable() -> None:
 @each_table
 def test_a_field_whose_name_sounds_secret_is_sensitive_or_says_why_not(fields: Mapping[str, Field]) -> None:
     assert not names(
-        fields, lambda it: sounds_secret(it.name) and it.sensitive == bool(it.not_secret_because)
+        fields, lambda it: is_secret_name(it.name) and it.sensitive == bool(it.not_secret_because)
     )
-    assert not names(fields, lambda it: bool(it.not_secret_because) and not sounds_secret(it.name))
+    assert not names(fields, lambda it: bool(it.not_secret_because) and not is_secret_name(it.name))
 
 
 @each_table
@@ -79,7 +79,7 @@ def test_a_field_is_described_in_one_line(fields: Mapping[str, Field]) -> None:
 
 @each_table
 def test_a_default_is_already_in_normal_form(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: canonical_value(it, it.default) != it.default)
+    assert not names(fields, lambda it: normalize_value(it, it.default) != it.default)
     assert not names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
 
 
@@ -119,7 +119,9 @@ def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> 
 def test_names_of_other_fields_exist(service: Service) -> None:
     for field in service.fields.values():
         assert field.reads_as is None or service.fields[field.reads_as].read_only
-        assert field.mirrors is None or set(field.enum) <= set(destination_facts().fields[field.mirrors].enum)
+        assert field.mirrors is None or set(field.enum) <= set(
+            load_destination_facts().fields[field.mirrors].enum
+        )
 
 
 @each_service
@@ -127,20 +129,20 @@ def test_a_service_is_consistent(service: Service) -> None:
     assert service.title
     assert service.free_form == (not service.fields)
     assert service.external_secrets <= service.fields.keys()
-    assert service.successor is None or service.successor in service_names()
-    assert service.stage is not Stage.CURRENT or service.successor is None
+    assert service.successor is None or service.successor in load_service_names()
+    assert service.stage is not ServiceStage.CURRENT or service.successor is None
 
 
 def test_superseded_services_name_their_successor() -> None:
     outdated = {
-        each.name: (each.stage, each.successor) for each in SERVICES if each.stage is not Stage.CURRENT
+        each.name: (each.stage, each.successor) for each in SERVICES if each.stage is not ServiceStage.CURRENT
     }
     assert outdated == {
-        "adls": (Stage.LEGACY, "managed_data_lake"),
-        "new_s3_datalake": (Stage.LEGACY, "managed_data_lake"),
-        "onelake": (Stage.RETIRED, "managed_data_lake"),
-        "panoply": (Stage.LEGACY, None),
-        "periscope_warehouse": (Stage.LEGACY, None),
+        "adls": (ServiceStage.LEGACY, "managed_data_lake"),
+        "new_s3_datalake": (ServiceStage.LEGACY, "managed_data_lake"),
+        "onelake": (ServiceStage.RETIRED, "managed_data_lake"),
+        "panoply": (ServiceStage.LEGACY, None),
+        "periscope_warehouse": (ServiceStage.LEGACY, None),
     }
 
 
@@ -157,7 +159,7 @@ def test_the_external_id_of_postgres_services_is_an_optional_input() -> None:
 
 
 def test_the_closed_lists_have_their_documented_sizes() -> None:
-    facts = destination_facts()
+    facts = load_destination_facts()
     assert sum(region.listed for region in facts.regions.values()) == 34
     assert sum(not region.listed for region in facts.regions.values()) == 8
     assert len(facts.time_zone_offsets) == 24
@@ -167,7 +169,7 @@ def test_the_closed_lists_have_their_documented_sizes() -> None:
 
 
 def test_companions_are_fields_that_exist() -> None:
-    facts = destination_facts()
+    facts = load_destination_facts()
     config_names = {name for service in SERVICES for name in service.fields}
     for companion in (each for companions in facts.companions.values() for each in companions):
         assert companion in facts.fields or companion.removeprefix("config.") in config_names
@@ -176,7 +178,7 @@ def test_companions_are_fields_that_exist() -> None:
 def test_every_part_is_used_by_more_than_one_service() -> None:
     folder = files("reconciler.catalogue")
     uses: dict[str, int] = {}
-    for name in service_names():
+    for name in load_service_names():
         for part in tomllib.loads((folder / "services" / f"{name}.toml").read_text()).get("parts", ()):
             uses[part] = uses.get(part, 0) + 1
     parts = {each.name.removesuffix(".toml") for each in (folder / "parts").iterdir()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.catalogue.check import Problem, check_destination
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.model.value import Reference
 
 KEY = Reference("esm", "warehouse-password")
@@ -18,7 +18,9 @@ def problems(service: str, top: dict[tuple[str, ...], object], **config: object)
 
 
 def test_seven_services_have_fields_that_fivetran_fetches() -> None:
-    fields = {name: service.external_secrets for name in service_names() if (service := load_service(name))}
+    fields = {
+        name: service.external_secrets for name in load_service_names() if (service := load_service(name))
+    }
     assert sum(len(each) for each in fields.values()) == 17
     assert len([name for name, each in fields.items() if each]) == 7
 

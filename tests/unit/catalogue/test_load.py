@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from reconciler.catalogue.load import load_service, service_names
+from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import WireForm
-from reconciler.catalogue.rows import FieldRow, ServiceFile
+from reconciler.catalogue.toml_schema import FieldRow, ServiceFile
 
 
 def test_service_names_are_sorted() -> None:
-    assert list(service_names()) == sorted(service_names())
+    assert list(load_service_names()) == sorted(load_service_names())
 
 
 def test_an_unknown_service_is_none_and_no_path() -> None:

@@ -10,7 +10,7 @@ from reconciler.emulator.store import Kind
 
 def test_drift_shows_in_answers() -> None:
     account = EmulatedAccount()
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.dashboard.change_destination(
         identifier, region="AWS_US_EAST_1", config={"role": "R", "user": None}
     )
@@ -22,10 +22,10 @@ def test_drift_shows_in_answers() -> None:
 
 def test_a_renamed_group_is_found_by_its_new_name() -> None:
     account = EmulatedAccount()
-    identifier = account.group("old")
+    identifier = account.create_group("old")
     account.dashboard.rename_group(identifier, "new")
-    assert account.dashboard.group_ids("new") == [identifier]
-    assert account.dashboard.group_ids("old") == []
+    assert account.dashboard.find_group_ids("new") == [identifier]
+    assert account.dashboard.find_group_ids("old") == []
     assert account.get(f"/v1/groups/{identifier}").data["name"] == "new"
 
 
@@ -37,9 +37,9 @@ def test_an_id_may_be_chosen() -> None:
 
 def test_anything_can_be_taken_away() -> None:
     account = EmulatedAccount()
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     connection = account.dashboard.add_connection(identifier, "salesforce", "crm")
     account.dashboard.remove(Kind.CONNECTION, connection)
     assert account.delete(f"/v1/destinations/{identifier}").status == 200
     with pytest.raises(KeyError):
-        account.dashboard.destination(identifier)
+        account.dashboard.get_destination(identifier)

@@ -8,24 +8,24 @@ from typing import Any
 from emulated_account import POSTGRES, TickingClock
 
 from reconciler.emulator.account import Account
-from reconciler.emulator.behaviour import AS_DOCUMENTED
-from reconciler.emulator.call import Call
+from reconciler.emulator.api_request import ApiRequest
 from reconciler.emulator.dashboard import Dashboard
 from reconciler.emulator.envelope import Reply
 from reconciler.emulator.resources import destinations
 from reconciler.emulator.store import Store
+from reconciler.emulator.switches import AS_DOCUMENTED
 
 
 def test_only_answers_with_a_run_take_long() -> None:
     account = Account(Store(":memory:"), behaviour=AS_DOCUMENTED, clock=TickingClock(), seed=0)
     dashboard = Dashboard(account)
-    dashboard.slow_setup_tests(10.0)
-    dashboard.slow_setup_tests(90.0, group_name="orders")
+    dashboard.delay_setup_tests(10.0)
+    dashboard.delay_setup_tests(90.0, group_name="orders")
     for name in ("orders", "billing"):
         dashboard.add_destination(dashboard.add_group(name, name), "postgres_warehouse", config=POSTGRES)
 
-    def seconds(handler: Callable[[Account, Call], Reply], name: str, body: Mapping[str, Any]) -> float:
-        return handler(account, Call({"id": name}, {}, body, 2)).seconds
+    def seconds(handler: Callable[[Account, ApiRequest], Reply], name: str, body: Mapping[str, Any]) -> float:
+        return handler(account, ApiRequest({"id": name}, {}, body, 2)).seconds
 
     assert seconds(destinations.run_setup_tests, "orders", {}) == 90.0
     assert seconds(destinations.run_setup_tests, "billing", {}) == 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.emulator.fault_kinds import PHASE_MEANINGS, TRAITS, FaultError, Kind, Phase
+from reconciler.emulator.fault_kinds import FAULT_SPECS, PHASE_MEANINGS, FaultError, FaultKind, Phase
 from reconciler.emulator.fault_text import parse_fault, parse_faults
 from reconciler.emulator.faults import Fault, Faults
 
@@ -15,7 +15,7 @@ from reconciler.emulator.faults import Fault, Faults
         (
             "POST /v1/destinations #2 after-effect reset",
             Fault(
-                Kind.RESET,
+                FaultKind.RESET,
                 method="POST",
                 path="/v1/destinations",
                 first=2,
@@ -25,21 +25,21 @@ from reconciler.emulator.faults import Fault, Faults
         ),
         (
             "GET * every 10 status 503",
-            Fault(Kind.STATUS, method="GET", every=10, argument="503", phase=Phase.BEFORE_EFFECT),
+            Fault(FaultKind.STATUS, method="GET", every=10, argument="503", phase=Phase.BEFORE_EFFECT),
         ),
         (
             "* /v1/groups times 3 status 429 retry-after=7",
-            Fault(Kind.STATUS, path="/v1/groups", times=3, argument="429", options={"retry-after": "7"}),
+            Fault(FaultKind.STATUS, path="/v1/groups", times=3, argument="429", options={"retry-after": "7"}),
         ),
-        ("get * #3.. hang 2.5", Fault(Kind.HANG, method="GET", first=3, argument="2.5")),
+        ("get * #3.. hang 2.5", Fault(FaultKind.HANG, method="GET", first=3, argument="2.5")),
         (
             "POST * close effect-after=6",
-            Fault(Kind.CLOSE, method="POST", phase=Phase.BEFORE_EFFECT, options={"effect-after": "6"}),
+            Fault(FaultKind.CLOSE, method="POST", phase=Phase.BEFORE_EFFECT, options={"effect-after": "6"}),
         ),
-        ("* * #3..5 at-accept close", Fault(Kind.CLOSE, first=3, last=5, phase=Phase.AT_ACCEPT)),
+        ("* * #3..5 at-accept close", Fault(FaultKind.CLOSE, first=3, last=5, phase=Phase.AT_ACCEPT)),
         (
             '* * status 429 retry-after="Wed, 21 Oct 2026 07:28:00 GMT"',
-            Fault(Kind.STATUS, argument="429", options={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+            Fault(FaultKind.STATUS, argument="429", options={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
         ),
     ],
 )
@@ -48,17 +48,17 @@ def test_a_fault_is_read_and_written_in_the_same_words(text: str, fault: Fault) 
     assert parse_fault(str(fault)) == fault
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_can_be_written_at_each_of_its_phases(kind: Kind) -> None:
-    argument = "500" if kind is Kind.STATUS else ""
-    for phase in TRAITS[kind].phases:
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_kind_can_be_written_at_each_of_its_phases(kind: FaultKind) -> None:
+    argument = "500" if kind is FaultKind.STATUS else ""
+    for phase in FAULT_SPECS[kind].phases:
         fault = Fault(kind, phase=phase, argument=argument)
         assert parse_fault(str(fault)) == fault
 
 
 def test_every_phase_has_a_meaning_and_a_kind_that_strikes_at_it() -> None:
     assert set(PHASE_MEANINGS) == set(Phase)
-    assert {phase for traits in TRAITS.values() for phase in traits.phases} == set(Phase)
+    assert {phase for traits in FAULT_SPECS.values() for phase in traits.phases} == set(Phase)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_a_file_of_faults_has_comments_and_empty_lines() -> None:
     ],
 )
 def test_a_path_may_leave_segments_open(pattern: str, path: str, concerned: bool) -> None:
-    assert Fault(Kind.RESET, path=pattern).concerns("GET", path) is concerned
+    assert Fault(FaultKind.RESET, path=pattern).matches("GET", path) is concerned
 
 
 def struck(text: str, calls: int) -> list[int]:
     faults = Faults([parse_fault(text)])
-    return [number for number in range(1, calls + 1) if faults.at_request("GET", "/v1/groups", 0)]
+    return [number for number in range(1, calls + 1) if faults.trigger_at_request("GET", "/v1/groups", 0)]
 
 
 @pytest.mark.parametrize(
@@ -156,13 +156,18 @@ def test_requests_count_per_rule_and_the_first_rule_that_strikes_wins() -> None:
         ("POST", "/v1/groups"),
         ("GET", "/v1/groups"),
     ]
-    assert [faults.at_request(method, path, 0) for method, path in calls] == [None, None, first, second]
-    assert [(each.seen, each.struck) for each in faults.standing()] == [(2, 1), (3, 1)]
+    assert [faults.trigger_at_request(method, path, 0) for method, path in calls] == [
+        None,
+        None,
+        first,
+        second,
+    ]
+    assert [(each.seen, each.triggered) for each in faults.active()] == [(2, 1), (3, 1)]
 
 
 def test_a_stale_read_is_one_of_the_first_behind_each_write() -> None:
     faults = Faults([parse_fault("GET * stale 2")])
     writes = [0, 1, 1, 1, 2, 2, 2]
-    struck = [faults.at_request("GET", "/v1/groups", number) is not None for number in writes]
+    struck = [faults.trigger_at_request("GET", "/v1/groups", number) is not None for number in writes]
     assert struck == [False, True, True, False, True, True, False]
-    assert faults.at_request("POST", "/v1/groups", 3) is None
+    assert faults.trigger_at_request("POST", "/v1/groups", 3) is None

@@ -12,11 +12,11 @@ from reconciler.emulator.store import Store
 
 def test_every_request_is_in_the_history_with_what_it_did() -> None:
     account = EmulatedAccount()
-    identifier = account.group("a")
+    identifier = account.create_group("a")
     account.get("/v1/groups?limit=3&limit=4")
-    account.raw("GET", "/v1/groups")
+    account.send_raw("GET", "/v1/groups")
     account.delete(f"/v1/groups/{identifier}")
-    made, listed, refused, deleted = account.emulator.history()
+    made, listed, refused, deleted = account.emulator.read_history()
     assert (made.sequence, made.method, made.path, made.status, made.code) == (
         1,
         "POST",
@@ -30,21 +30,21 @@ def test_every_request_is_in_the_history_with_what_it_did() -> None:
     assert listed.accept == "application/json;version=2"
     assert (refused.status, refused.code) == (401, "AuthFailed")
     assert str(deleted.effects[0]) == f"deleted group {identifier}"
-    assert [exchange.mutating for exchange in (made, listed, deleted)] == [True, False, True]
+    assert [exchange.is_mutating for exchange in (made, listed, deleted)] == [True, False, True]
 
 
 def test_bodies_keep_their_secrets_so_that_tests_can_compare_them() -> None:
     account = EmulatedAccount()
-    account.created("snowflake", SNOWFLAKE)
-    assert account.emulator.history()[-1].body["config"]["password"] == SNOWFLAKE["password"]
+    account.must_create("snowflake", SNOWFLAKE)
+    assert account.emulator.read_history()[-1].body["config"]["password"] == SNOWFLAKE["password"]
 
 
 def test_a_refused_request_has_no_effects() -> None:
     account = EmulatedAccount()
-    identifier = account.created("snowflake", SNOWFLAKE)
+    identifier = account.must_create("snowflake", SNOWFLAKE)
     account.patch(f"/v1/destinations/{identifier}", {"config": {"port": "x"}})
     account.delete(f"/v1/groups/{identifier}")
-    assert [exchange.effects for exchange in account.emulator.history()[-2:]] == [(), ()]
+    assert [exchange.effects for exchange in account.emulator.read_history()[-2:]] == [(), ()]
 
 
 def test_the_dashboard_leaves_no_trace() -> None:
@@ -55,20 +55,20 @@ def test_the_dashboard_leaves_no_trace() -> None:
     account.dashboard.change_destination(identifier, region="AWS_US_EAST_1", config={"host": "h"})
     account.dashboard.rename_group(identifier, "b")
     account.get("/v1/groups")
-    (exchange,) = account.emulator.history()
+    (exchange,) = account.emulator.read_history()
     assert exchange.effects == ()
 
 
 def test_the_history_can_be_read_from_a_point_on() -> None:
     account = EmulatedAccount()
     for name in "abc":
-        account.group(name)
-    assert [exchange.body["name"] for exchange in account.emulator.history(since=1)] == ["b", "c"]
+        account.create_group(name)
+    assert [exchange.body["name"] for exchange in account.emulator.read_history(since=1)] == ["b", "c"]
 
 
 def test_a_long_history_forgets_its_beginning() -> None:
     store = Store(":memory:")
-    history = History(store, kept=10)
+    history = History(store, max_entries=10)
     for _ in range(2_000):
         history.record(
             at="",
@@ -82,7 +82,7 @@ def test_a_long_history_forgets_its_beginning() -> None:
             effects=(),
             failure="",
         )
-    assert [exchange.sequence for exchange in history.since()] == list(range(1_991, 2_001))
+    assert [exchange.sequence for exchange in history.list_since()] == list(range(1_991, 2_001))
     store.close()
 
 
@@ -93,11 +93,11 @@ def test_a_bug_is_answered_500_undone_and_found_in_the_history(monkeypatch: pyte
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(groups, "Reply", fail_late)
-    response = account.raw("POST", "/v1/groups", headers=BASIC, json={"name": "half made"})
+    response = account.send_raw("POST", "/v1/groups", headers=BASIC, json={"name": "half made"})
     assert response.status_code == 500
     assert response.json == {"code": "InternalServerError", "message": "The emulator failed; see its history"}
     monkeypatch.undo()
-    exchange = account.emulator.history()[-1]
+    exchange = account.emulator.read_history()[-1]
     assert "ZeroDivisionError: a bug" in exchange.failure
     assert exchange.effects == ()
     assert account.get("/v1/groups").data["items"] == []

@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from reconciler.emulator import account as account_module
 from reconciler.emulator.app import create_app
-from reconciler.emulator.ids import WORDS, two_words
+from reconciler.emulator.ids import WORDS, generate_id
 
 
 def noon() -> datetime:
@@ -24,12 +24,12 @@ def test_words_are_plain_and_unique() -> None:
 
 
 def test_an_id_depends_on_its_source_alone() -> None:
-    assert two_words(1, "a") == two_words(1, "a")
-    assert len({two_words(seed, "a") for seed in range(1_000)}) > 950
+    assert generate_id(1, "a") == generate_id(1, "a")
+    assert len({generate_id(seed, "a") for seed in range(1_000)}) > 950
 
 
 def test_an_id_never_repeats_a_word() -> None:
-    assert all(len(set(two_words(number).split("_"))) == 2 for number in range(5_000))
+    assert all(len(set(generate_id(number).split("_"))) == 2 for number in range(5_000))
 
 
 def test_ten_thousand_groups_have_ten_thousand_ids() -> None:
@@ -44,7 +44,7 @@ def test_another_seed_gives_other_ids() -> None:
 
 def test_an_account_without_free_ids_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     dashboard = create_app(clock=noon).dashboard
-    monkeypatch.setattr(account_module, "two_words", lambda *_: "same_pair")
+    monkeypatch.setattr(account_module, "generate_id", lambda *_: "same_pair")
     dashboard.add_group("a")
     with pytest.raises(RuntimeError, match="no two words are left"):
         dashboard.add_group("b")

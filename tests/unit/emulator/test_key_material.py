@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
-from self_signed import server_context
+from self_signed_cert import make_server_context
 
 from reconciler.emulator.key_material import (
     Certificate,
@@ -112,7 +112,7 @@ def test_an_rsa_key_is_told_by_its_numbers() -> None:
 
 
 def test_a_real_certificate_with_an_elliptic_key_is_read(tmp_path: Path) -> None:
-    _, file = server_context("db.acme.example", tmp_path)
+    _, file = make_server_context("db.acme.example", tmp_path)
     certificate = read_certificate(b64encode(ssl.PEM_cert_to_DER_cert(file.read_text())).decode())
     assert certificate.name == "CN=db.acme.example"
     assert certificate.public_key.startswith("Sun EC public key, 256 bits\n  public x coord: ")

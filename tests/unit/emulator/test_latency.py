@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.emulator.latency import Latencies, Latency, LatencyError, parse_latency
+from reconciler.emulator.latency import Latency, LatencyError, LatencyRules, parse_latency
 
 
 @pytest.mark.parametrize(
@@ -13,21 +13,21 @@ from reconciler.emulator.latency import Latencies, Latency, LatencyError, parse_
 )
 def test_a_rule_is_a_distribution(text: str, low: float, middle: float, high: float) -> None:
     rule = parse_latency(text)
-    assert [rule.seconds(chance) for chance in (0.01, 0.5, 0.99)] == pytest.approx([low, middle, high])
+    assert [rule.sample(chance) for chance in (0.01, 0.5, 0.99)] == pytest.approx([low, middle, high])
 
 
 def test_the_last_rule_that_concerns_a_request_holds() -> None:
-    latencies = Latencies(
+    latencies = LatencyRules(
         [parse_latency("10ms"), parse_latency("POST /v1/destinations/* 2s"), parse_latency("DELETE * 1m")]
     )
     asked = [("GET", "/v1/groups"), ("POST", "/v1/destinations/a"), ("DELETE", "/v1/groups/a")]
-    assert [latencies.seconds(method, path, 1) for method, path in asked] == [0.01, 2.0, 60.0]
+    assert [latencies.sample(method, path, 1) for method, path in asked] == [0.01, 2.0, 60.0]
 
 
 def test_the_same_seed_gives_the_same_durations() -> None:
     rules = [Latency(0.0, 1.0)]
     durations = [
-        [Latencies(rules, seed=seed).seconds("GET", "/", number) for number in range(1, 100)]
+        [LatencyRules(rules, seed=seed).sample("GET", "/", number) for number in range(1, 100)]
         for seed in (1, 1, 2)
     ]
     assert durations[0] == durations[1] != durations[2]
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_durations() -> None:
 
 
 def test_without_rules_nothing_takes_time() -> None:
-    assert Latencies().seconds("GET", "/", 1) == 0.0
+    assert LatencyRules().sample("GET", "/", 1) == 0.0
 
 
 @pytest.mark.parametrize(

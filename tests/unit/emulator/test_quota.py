@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from reconciler.emulator.envelope import Refusal, Reply
+from reconciler.emulator.envelope import ErrorReply, Reply
 from reconciler.emulator.history import Effect
-from reconciler.emulator.quota import OFF, PROFILES, Profile, Quota, RetryAfter, Window
+from reconciler.emulator.quota import PROFILES, UNLIMITED, Quota, QuotaProfile, RetryAfter, RollingWindow
 
 TESTED = Effect("tested", "destination", "decent_dropsy")
 
@@ -35,42 +35,45 @@ def clock() -> Clock:
 
 
 def refused(work: Callable[[], object]) -> Reply:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ErrorReply) as caught:
         work()
     assert (caught.value.reply.status, caught.value.reply.code) == (429, "TooManyRequests")
     return caught.value.reply
 
 
 def request(quota: Quota) -> str:
-    quota.admit("seconds")
-    return quota.headers()["X-Rate-Limit-Remaining"]
+    quota.check_requests("seconds")
+    return quota.count_request()["X-Rate-Limit-Remaining"]
 
 
 def test_what_is_left_rolls_with_the_hour(clock: Clock) -> None:
-    quota = Quota(clock, Profile(hourly=3))
+    quota = Quota(clock, QuotaProfile(hourly=3))
     assert request(quota) == "2"
     clock.advance(minutes=30)
     assert [request(quota), request(quota)] == ["1", "0"]
-    assert refused(lambda: quota.admit("seconds")).headers["Retry-After"] == "1800"
+    assert refused(lambda: quota.check_requests("seconds")).headers["Retry-After"] == "1800"
     clock.advance(minutes=30)
     assert request(quota) == "0"
 
 
 def test_a_refused_request_costs_nothing(clock: Clock) -> None:
-    quota = Quota(clock, Profile(hourly=1))
+    quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
     clock.advance(minutes=59)
     for _ in range(5):
-        refused(lambda: quota.admit("seconds"))
-        assert quota.headers()["X-Rate-Limit-Remaining"] == "0"
+        refused(lambda: quota.check_requests("seconds"))
+        assert quota.count_request()["X-Rate-Limit-Remaining"] == "0"
     clock.advance(minutes=1)
     assert request(quota) == "0"
 
 
 def test_an_account_without_limits_still_tells_what_is_left(clock: Clock) -> None:
-    quota = Quota(clock, Profile(hourly=2, enforced=False))
+    quota = Quota(clock, QuotaProfile(hourly=2, enforced=False))
     assert [request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
-    assert Quota(clock, OFF).headers() == {"X-Rate-Limit": "20000", "X-Rate-Limit-Remaining": "19999"}
+    assert Quota(clock, UNLIMITED).count_request() == {
+        "X-Rate-Limit": "20000",
+        "X-Rate-Limit-Remaining": "19999",
+    }
 
 
 @pytest.mark.parametrize(("profile", "per_minute", "per_hour"), [("paid", 250, 2_500), ("trial", 25, 50)])
@@ -101,7 +104,7 @@ def test_users_and_private_links_are_limited_by_the_hour(
 
 
 def test_what_is_refused_is_not_counted_in_any_window(clock: Clock) -> None:
-    quota = Quota(clock, Profile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
+    quota = Quota(clock, QuotaProfile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
     quota.charge([TESTED], "seconds")
     for _ in range(3):
         refused(lambda: quota.charge([TESTED], "seconds"))
@@ -110,7 +113,7 @@ def test_what_is_refused_is_not_counted_in_any_window(clock: Clock) -> None:
 
 
 def test_a_plan_can_limit_what_is_created(clock: Clock) -> None:
-    quota = Quota(clock, PROFILES["paid"].with_creations("group", 2))
+    quota = Quota(clock, PROFILES["paid"].with_creation_limit("group", 2))
     group = Effect("created", "group", "x")
     quota.charge([group, group], "seconds")
     refused(lambda: quota.charge([group], "seconds"))
@@ -119,21 +122,21 @@ def test_a_plan_can_limit_what_is_created(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
 def test_the_waiting_time_has_several_forms(clock: Clock, form: RetryAfter, header: str | None) -> None:
-    quota = Quota(clock, Profile(hourly=1))
+    quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
-    assert refused(lambda: quota.admit(form)).headers.get("Retry-After") == header
+    assert refused(lambda: quota.check_requests(form)).headers.get("Retry-After") == header
 
 
 def test_the_waiting_time_can_be_a_date(clock: Clock) -> None:
-    quota = Quota(clock, Profile(hourly=1))
+    quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
-    written = refused(lambda: quota.admit("http-date")).headers["Retry-After"]
+    written = refused(lambda: quota.check_requests("http-date")).headers["Retry-After"]
     assert parsedate_to_datetime(written) == clock.time + timedelta(hours=1)
 
 
 def test_a_window_keeps_no_more_times_than_it_admits(clock: Clock) -> None:
-    window = Window(limit=10, seconds=60.0)
+    window = RollingWindow(limit=10, seconds=60.0)
     for second in range(1_000):
-        window.take(float(second) / 100)
-    assert window.left(10.0) == 0
-    assert window.wait(10.0) == pytest.approx(59.9)
+        window.consume(float(second) / 100)
+    assert window.count_remaining(10.0) == 0
+    assert window.get_wait(10.0) == pytest.approx(59.9)

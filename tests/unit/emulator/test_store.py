@@ -23,8 +23,8 @@ def test_documents_come_in_the_order_in_which_they_were_added(store: Store) -> N
     for name in ("zebra", "ant", "mule"):
         store.add(Kind.GROUP, name, {"id": name})
     store.replace(Kind.GROUP, "zebra", {"id": "zebra", "new": True})
-    assert [body["id"] for body in store.listed(Kind.GROUP)] == ["zebra", "ant", "mule"]
-    assert [body["id"] for body in store.listed(Kind.GROUP, skip=1, limit=1)] == ["ant"]
+    assert [body["id"] for body in store.list_documents(Kind.GROUP)] == ["zebra", "ant", "mule"]
+    assert [body["id"] for body in store.list_documents(Kind.GROUP, skip=1, limit=1)] == ["ant"]
 
 
 def test_kinds_do_not_mix(store: Store) -> None:
@@ -39,7 +39,7 @@ def test_kinds_do_not_mix(store: Store) -> None:
 def test_documents_are_found_by_parent_and_label(store: Store) -> None:
     store.add(Kind.CONNECTION, "a", {"id": "a"}, parent="g", label="crm")
     store.add(Kind.CONNECTION, "b", {"id": "b"}, parent="g", label="shop")
-    assert [body["id"] for body in store.listed(Kind.CONNECTION, parent="g", label="shop")] == ["b"]
+    assert [body["id"] for body in store.list_documents(Kind.CONNECTION, parent="g", label="shop")] == ["b"]
     assert store.has(Kind.CONNECTION, parent="g")
     assert not store.has(Kind.CONNECTION, parent="other")
 
@@ -47,10 +47,10 @@ def test_documents_are_found_by_parent_and_label(store: Store) -> None:
 def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.transaction():
         store.add(Kind.GROUP, "a", {})
-        assert store.next_number("n") == 1
+        assert store.increment("n") == 1
         raise ZeroDivisionError
     assert store.find(Kind.GROUP, "a") is None
-    assert store.next_number("n") == 1
+    assert store.increment("n") == 1
 
 
 def test_a_part_of_a_transaction_can_fail_alone(store: Store) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.operations.store import shared_name
 from reconciler.spec.project import read_project
+from reconciler.workspace.store import build_shared_name
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_state_is_called_as_its_project_file(tmp_path: Path, project: str, nam
     file = tmp_path / project
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("version: 1\nspecs: ['*.yaml']\nstate: git:https://git.example.invalid/x.git/states\n")
-    assert shared_name(read_project(file, tmp_path)) == name
+    assert build_shared_name(read_project(file, tmp_path)) == name

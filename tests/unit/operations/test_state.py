@@ -7,7 +7,7 @@ import pytest
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.record import Record
-from reconciler.operations.state import Move, hidden_fields, moves_between, record_at, to_forget
+from reconciler.operations.state import Move, find_hidden_fields, find_records, plan_moves, select_records
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 OTHER_GROUP, OTHER_DESTINATION = Address("group", "sales"), Address("destination", "sales")
@@ -20,19 +20,19 @@ def codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
 
 def test_a_pair_that_was_torn_apart_can_be_brought_together() -> None:
     torn = {GROUP: RECORD, OTHER_DESTINATION: RECORD}
-    assert moves_between(torn, "sales", "orders") == (Move(OTHER_DESTINATION, DESTINATION),)
+    assert plan_moves(torn, "sales", "orders") == (Move(OTHER_DESTINATION, DESTINATION),)
 
 
 def test_a_half_that_is_in_the_way_stops_the_whole_pair() -> None:
     records = {GROUP: RECORD, DESTINATION: RECORD, OTHER_DESTINATION: RECORD}
     with pytest.raises(ReconcilerError) as error:
-        moves_between(records, "orders", "sales")
+        plan_moves(records, "orders", "sales")
     assert codes(error) == ["address-taken"]
 
 
 def test_nothing_moves_onto_itself() -> None:
     with pytest.raises(ReconcilerError) as error:
-        moves_between({GROUP: RECORD, DESTINATION: RECORD}, "orders", "orders")
+        plan_moves({GROUP: RECORD, DESTINATION: RECORD}, "orders", "orders")
     assert codes(error) == ["address-taken", "address-taken"]
 
 
@@ -47,13 +47,13 @@ def test_nothing_moves_onto_itself() -> None:
 )
 def test_a_group_takes_its_destination_along(texts: list[str], chosen: list[Address]) -> None:
     records = {OTHER_GROUP: RECORD, DESTINATION: RECORD, GROUP: RECORD}
-    assert list(to_forget(records, texts)) == chosen
+    assert list(select_records(records, texts)) == chosen
 
 
 def test_an_address_is_itself_only_and_a_key_is_both() -> None:
     records = {DESTINATION: RECORD, GROUP: RECORD}
-    assert list(record_at(records, "group.orders")) == [GROUP]
-    assert list(record_at(records, "orders")) == [GROUP, DESTINATION]
+    assert list(find_records(records, "group.orders")) == [GROUP]
+    assert list(find_records(records, "orders")) == [GROUP, DESTINATION]
 
 
 @pytest.mark.parametrize("service", ["snowflake", "brand_new_service", None])
@@ -65,11 +65,11 @@ def test_what_is_sensitive_or_unknown_is_hidden(service: str | None) -> None:
         ("config", "x"): 1,
     }
     record = Record(applied={**fields, ("service",): service} if service else fields)
-    hidden = hidden_fields(DESTINATION, record)
+    hidden = find_hidden_fields(DESTINATION, record)
     assert {("config", "password"), ("config", "x")} <= hidden
     assert not hidden & {("service",), ("region",)}
     assert (("config", "host") in hidden) is (service != "snowflake")
 
 
 def test_nothing_of_a_group_is_hidden() -> None:
-    assert hidden_fields(GROUP, Record(applied={("name",): "Orders"})) == frozenset()
+    assert find_hidden_fields(GROUP, Record(applied={("name",): "Orders"})) == frozenset()

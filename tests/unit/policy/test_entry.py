@@ -10,7 +10,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
 from reconciler.model.value import Reference
-from reconciler.policy.entry import as_it_is, as_planned, entry_of, gone
+from reconciler.policy.entry import after, before, build_entry, removed_entry
 
 PLACE = Span("specs/sales.yaml", 3, 3, 3, 8)
 GROUP_OF = Desired(Address(GROUP, "sales"), "Sales", PLACE, {("name",): "Sales"})
@@ -31,7 +31,7 @@ DESTINATION_OF = Desired(
 
 
 def test_values_are_in_normal_form_and_secrets_are_where_they_come_from() -> None:
-    entry = entry_of(GROUP_OF, DESTINATION_OF)
+    entry = build_entry(GROUP_OF, DESTINATION_OF)
     assert entry.declared == {
         "name": "Sales",
         "service": "snowflake",
@@ -48,13 +48,13 @@ def test_values_are_in_normal_form_and_secrets_are_where_they_come_from() -> Non
         "config.role": None,
     }
     assert entry.confidential == {"config.password"}
-    assert entry.undecided == {"region"}
+    assert entry.unknown == {"region"}
 
 
 def test_what_a_plan_resolved_is_decided() -> None:
-    entry = entry_of(GROUP_OF, DESTINATION_OF, ("s*",), {("region",): "AWS_US_EAST_1"})
+    entry = build_entry(GROUP_OF, DESTINATION_OF, ("s*",), {("region",): "AWS_US_EAST_1"})
     assert entry.value("region") == "AWS_US_EAST_1"
-    assert not entry.undecided
+    assert not entry.unknown
     assert entry.value("lifecycle.protected") is True
 
 
@@ -66,51 +66,51 @@ def observed(**config: str) -> Observed:
 
 
 def test_a_secret_that_fivetran_hides_is_not_known() -> None:
-    entry = as_planned(
-        entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(password="******", role="LOADER")
+    entry = after(
+        build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(password="******", role="LOADER")
     )
     assert entry.live == {"service": "snowflake", "region": "AWS_US_EAST_1", "config.role": "LOADER"}
     assert entry.exists
 
 
 def test_what_is_not_there_yet_will_be_as_fivetran_makes_it() -> None:
-    entry = as_planned(entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, None)
+    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, None)
     assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
     assert not entry.exists
-    alone = entry_of(GROUP_OF, None)
-    assert as_planned(alone, None, None) == alone
+    alone = build_entry(GROUP_OF, None)
+    assert after(alone, None, None) == alone
 
 
 def test_what_is_ignored_counts_as_it_is() -> None:
     """It is declared, and never sent."""
     ignored = frozenset({("config", "host"), ("config", "password"), ("region",)})
     fields = {**DESTINATION_OF.fields, ("config", "host"): "declared.example"}
-    destination = replace(DESTINATION_OF, fields=fields, ignored=ignored)
-    entry = as_planned(entry_of(GROUP_OF, destination), destination, observed(host="live.example"))
-    assert entry.value("config.host") == entry.wanted("config.host") == "live.example"
+    destination = replace(DESTINATION_OF, fields=fields, ignore_changes=ignored)
+    entry = after(build_entry(GROUP_OF, destination), destination, observed(host="live.example"))
+    assert entry.value("config.host") == entry.declared_value("config.host") == "live.example"
     assert entry.value("config.password") is None
     assert entry.value("region") == "AWS_US_EAST_1"
-    assert not entry.is_undecided("region")
+    assert not entry.is_unknown("region")
     assert "config.password" not in entry.confidential
-    new = as_planned(entry_of(GROUP_OF, destination), destination, None)
+    new = after(build_entry(GROUP_OF, destination), destination, None)
     assert new.value("config.host") == "declared.example"
 
 
 def test_what_is_made_again_is_sent_whole_and_keeps_nothing() -> None:
     """A replacement sends what is ignored otherwise; what is not declared becomes what Fivetran takes by default."""
-    destination = replace(DESTINATION_OF, ignored=frozenset({("config", "port")}))
+    destination = replace(DESTINATION_OF, ignore_changes=frozenset({("config", "port")}))
     seen = observed(port="5432", role="LOADER")
-    entry = as_planned(entry_of(GROUP_OF, destination), destination, seen, made_again=True)
+    entry = after(build_entry(GROUP_OF, destination), destination, seen, is_replaced=True)
     assert entry.value("config.port") == 443
     assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
-    assert as_it_is(entry).value("config.port") == 5432
+    assert before(entry).value("config.port") == 5432
     assert entry.exists
 
 
 def test_before_the_plan_it_is_as_fivetran_shows_it() -> None:
-    entry = as_planned(entry_of(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
-    assert as_it_is(entry).value("config.port") == 5432
-    assert as_it_is(entry).value("name") == "Sales"
+    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
+    assert before(entry).value("config.port") == 5432
+    assert before(entry).value("name") == "Sales"
 
 
 def test_what_the_catalogue_does_not_know_is_not_shown() -> None:
@@ -119,7 +119,7 @@ def test_what_the_catalogue_does_not_know_is_not_shown() -> None:
         fields={**DESTINATION_OF.fields, ("config", "new_thing"): {"a": "b"}},
         unchecked=frozenset({("config", "new_thing")}),
     )
-    entry = as_planned(entry_of(GROUP_OF, unchecked), unchecked, observed(other_thing="x", role="LOADER"))
+    entry = after(build_entry(GROUP_OF, unchecked), unchecked, observed(other_thing="x", role="LOADER"))
     assert entry.is_hidden("config.new_thing")
     assert entry.is_hidden("config.new_thing.a")
     assert entry.is_hidden("config.other_thing")
@@ -127,13 +127,13 @@ def test_what_the_catalogue_does_not_know_is_not_shown() -> None:
 
 
 def test_nobody_can_change_an_entry_for_the_others() -> None:
-    entry = entry_of(GROUP_OF, DESTINATION_OF)
+    entry = build_entry(GROUP_OF, DESTINATION_OF)
     with pytest.raises(TypeError):
         entry.declared["name"] = "another"  # type: ignore[index]
 
 
 def test_of_what_is_gone_only_the_key_is_known() -> None:
-    entry = gone("sales")
-    assert (entry.value("key"), entry.is_undecided("key")) == ("sales", False)
-    assert entry.is_undecided("region")
-    assert entry.is_undecided("config.database")
+    entry = removed_entry("sales")
+    assert (entry.value("key"), entry.is_unknown("key")) == ("sales", False)
+    assert entry.is_unknown("region")
+    assert entry.is_unknown("config.database")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.model.source import Span
-from reconciler.policy.base import Entry
-from reconciler.policy.matching import Wanted, judged, listed, matches, meets
+from reconciler.policy.base import EntryView
+from reconciler.policy.matching import AllowedValues, evaluate, format_values, matches, meets
 
 NOWHERE = Span("x.yaml", 1, 1, 1, 2)
 
@@ -33,7 +33,7 @@ NOWHERE = Span("x.yaml", 1, 1, 1, 2)
         (("a", "b"), ["a", "b"]),
     ],
 )
-def test_one_of_the_values_will_do(wanted: Wanted, value: Any) -> None:
+def test_one_of_the_values_will_do(wanted: AllowedValues, value: Any) -> None:
     assert matches(wanted, value)
 
 
@@ -52,12 +52,12 @@ def test_one_of_the_values_will_do(wanted: Wanted, value: Any) -> None:
         ((), "a"),
     ],
 )
-def test_anything_else_will_not(wanted: Wanted, value: Any) -> None:
+def test_anything_else_will_not(wanted: AllowedValues, value: Any) -> None:
     assert not matches(wanted, value)
 
 
-def entry(**declared: Any) -> Entry:
-    return Entry("sales_prod", NOWHERE, True, declared, undecided=frozenset({"time_zone_offset"}))
+def entry(**declared: Any) -> EntryView:
+    return EntryView("sales_prod", NOWHERE, True, declared, unknown=frozenset({"time_zone_offset"}))
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def entry(**declared: Any) -> Entry:
         ({"time_zone_offset": ("0",), "region": ("GCP_*",)}, False),
     ],
 )
-def test_all_conditions_have_to_be_met(condition: dict[str, Wanted], answer: bool | None) -> None:
+def test_all_conditions_have_to_be_met(condition: dict[str, AllowedValues], answer: bool | None) -> None:
     assert meets(condition, entry(region="AWS_US_EAST_1")) is answer
 
 
 def test_what_is_live_counts_where_nothing_is_declared() -> None:
-    made = Entry(
+    made = EntryView(
         "a", NOWHERE, True, {"region": "AWS_1"}, live={"region": "GCP_1", "networking_method": "Directly"}
     )
     assert meets({"region": ("AWS_1",), "networking_method": ("Directly",)}, made)
@@ -87,8 +87,8 @@ def test_what_is_live_counts_where_nothing_is_declared() -> None:
 
 
 def test_values_are_listed_as_a_spec_spells_them() -> None:
-    assert listed(("a", 2, True)) == "`a`, `2` or `true`"
-    assert listed((False,)) == "`false`"
+    assert format_values(("a", 2, True)) == "`a`, `2` or `true`"
+    assert format_values((False,)) == "`false`"
 
 
 def test_of_a_list_one_item_is_enough_where_any_counts() -> None:
@@ -109,23 +109,23 @@ def test_of_a_list_one_item_is_enough_where_any_counts() -> None:
         (("vault:*", "ACCOUNTADMIN"), True),
     ],
 )
-def test_a_secret_is_told_by_its_place_alone(wanted: Wanted, answer: bool | None) -> None:
-    secret = Entry(
+def test_a_secret_is_told_by_its_place_alone(wanted: AllowedValues, answer: bool | None) -> None:
+    secret = EntryView(
         "a", NOWHERE, True, {"config.role": "vault:kv/roles#sales"}, confidential=frozenset({"config.role"})
     )
     for items in (all, any):
-        assert judged(secret, "config.role", wanted, items=items) is answer
+        assert evaluate(secret, "config.role", wanted, items=items) is answer
     assert meets({"config.role": wanted}, secret) is answer
 
 
 def test_a_path_may_lead_into_a_mapping() -> None:
-    nested = Entry("a", NOWHERE, True, {"config.a": {"b": {"c": "bad"}}}, live={"config.x": {"y": 1}})
+    nested = EntryView("a", NOWHERE, True, {"config.a": {"b": {"c": "bad"}}}, live={"config.x": {"y": 1}})
     assert nested.value("config.a.b.c") == "bad"
     assert nested.value("config.x.y") == 1
     assert nested.value("config.a.z") is None
-    assert nested.wanted("config.x.y") is None
+    assert nested.declared_value("config.x.y") is None
 
 
 def test_what_is_cleared_has_no_value_whatever_is_live() -> None:
-    cleared = Entry("a", NOWHERE, True, {"config.role": None}, live={"config.role": "ACCOUNTADMIN"})
+    cleared = EntryView("a", NOWHERE, True, {"config.role": None}, live={"config.role": "ACCOUNTADMIN"})
     assert cleared.value("config.role") is None

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from packages import install
+from plugin_packages import install_package
 
-from reconciler.policy.load import policies_of
-from reconciler.policy.plugin import installed
+from reconciler.policy.load import parse_policies
+from reconciler.policy.plugin import entry_points_by_name
+from reconciler.spec.nodes import MappingNode, Sequence
 from reconciler.spec.source import parse
-from reconciler.spec.tree import Sequence, Table
 
 GROUP = "reconciler.policies"
 
 
-def tables(text: str) -> list[Table]:
+def tables(text: str) -> list[MappingNode]:
     found = parse(f"policies:\n{text}", "specs/reconciler.yaml").get("policies")
     assert isinstance(found, Sequence)
-    return [each for each in found.items if isinstance(each, Table)]
+    return [each for each in found.items if isinstance(each, MappingNode)]
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def tables(text: str) -> list[Table]:
 def test_a_rule_that_cannot_be_made_is_an_error_at_its_settings(
     code: str, target: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, monkeypatch, "acme", GROUP, f"freeze = {target}", code=code)
-    policies, findings = policies_of(tables("  - freeze: {weeks: 3}\n"))
+    install_package(tmp_path, monkeypatch, "acme", GROUP, f"freeze = {target}", code=code)
+    policies, findings = parse_policies(tables("  - freeze: {weeks: 3}\n"))
     assert policies == ()
     [finding] = findings
     assert finding.code == "bad-policy"
@@ -57,15 +57,17 @@ def test_two_packages_that_offer_the_same_rule_are_at_odds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("acme", "ajax"):
-        install(tmp_path / name, monkeypatch, name, GROUP, "freeze = make", code="make = None")
-    _, [finding] = policies_of(tables("  - freeze: 1\n"))
+        install_package(tmp_path / name, monkeypatch, name, GROUP, "freeze = make", code="make = None")
+    _, [finding] = parse_policies(tables("  - freeze: 1\n"))
     assert "more than one package offers it: `acme`, `ajax`" in finding.message
 
 
 def test_a_rule_that_no_policy_uses_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="raise RuntimeError('canary')")
-    assert list(installed()) == ["freeze"]
-    policies, findings = policies_of(tables("  - key-pattern: '[a-z]+'\n"))
+    install_package(
+        tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="raise RuntimeError('canary')"
+    )
+    assert list(entry_points_by_name()) == ["freeze"]
+    policies, findings = parse_policies(tables("  - key-pattern: '[a-z]+'\n"))
     assert [policy.name for policy in policies] == ["key-pattern"]
     assert findings == []
 
@@ -73,8 +75,8 @@ def test_a_rule_that_no_policy_uses_is_not_loaded(tmp_path: Path, monkeypatch: p
 def test_a_slip_in_the_name_of_an_installed_rule_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="make = None")
-    _, [finding] = policies_of(tables("  - freze: 1\n"))
+    install_package(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="make = None")
+    _, [finding] = parse_policies(tables("  - freze: 1\n"))
     assert finding.help == "did you mean `freeze`?"
 
 
@@ -86,9 +88,9 @@ def test_its_settings_arrive_as_plain_data(tmp_path: Path, monkeypatch: pytest.M
             def __init__(self, settings):
                 self.settings = settings
         """
-    install(tmp_path, monkeypatch, "acme", GROUP, "freeze = Freeze", code=code)
+    install_package(tmp_path, monkeypatch, "acme", GROUP, "freeze = Freeze", code=code)
     written = "  - freeze: {weeks: 3, keys: [a, b]}\n    name: at-year-end\n    level: soft\n"
-    [policy], findings = policies_of(tables(written))
+    [policy], findings = parse_policies(tables(written))
     assert findings == []
     assert vars(policy.rule) == {"settings": {"weeks": 3, "keys": ["a", "b"]}}
     assert (policy.name, policy.kind, policy.level) == ("at-year-end", "freeze", "soft")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from reconciler.report.account_text import account_text, switches_text
+from reconciler.report.account_text import render_account, render_switches
 
 
 def test_an_account_without_groups_is_empty() -> None:
-    assert account_text({"account": {"id": "a_b", "name": "A B"}}) == "account a_b (A B): empty"
+    assert render_account({"account": {"id": "a_b", "name": "A B"}}) == "account a_b (A B): empty"
 
 
 def test_what_is_in_an_account_cannot_move_the_cursor() -> None:
     group = {"id": "a_b", "name": "red\x1b[31m\nnext"}
-    text = account_text({"account": {"id": "a_b", "name": "A"}, "groups": [group]})
+    text = render_account({"account": {"id": "a_b", "name": "A"}, "groups": [group]})
     assert "\x1b" not in text
     assert len(text.splitlines()) == 4
 
 
 def test_a_switch_is_told_with_its_default_first() -> None:
-    text = switches_text([("last_page", ("missing", "null"), "null", "What ends a list.")])
+    text = render_switches([("last_page", ("missing", "null"), "null", "What ends a list.")])
     assert text == "last_page: null (default) | missing\n    What ends a list."

@@ -3,18 +3,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_values import CREATED, SKIPPED, TESTED, applied, at, destination, group
+from report_values import (
+    CREATED,
+    SKIPPED,
+    TESTED,
+    build_apply_result,
+    destination_address,
+    group_address,
+    make_span,
+)
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.outcome import Applied, Check, Outcome, Status
+from reconciler.model.outcome import ApplyResult, Check, Outcome, Status
 from reconciler.model.plan import Action
-from reconciler.report.apply_text import address_width, result, summary
+from reconciler.report.apply_text import measure_addresses, render_outcome, render_summary
 
-WIDTH = address_width([CREATED.address, TESTED.address])
+WIDTH = measure_addresses([CREATED.address, TESTED.address])
 
 
 def shown(outcome: Outcome) -> list[str]:
-    return result(outcome, WIDTH).plain.splitlines()
+    return render_outcome(outcome, WIDTH).plain.splitlines()
 
 
 def test_a_finished_change_is_one_line() -> None:
@@ -46,7 +54,7 @@ def test_a_skipped_change_took_no_time() -> None:
 )
 def test_why_something_was_not_tried_stands_in_its_line(status: Status, message: str, line: str) -> None:
     untried = replace(
-        SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=at("a", 1, 1)),)
+        SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=make_span("a", 1, 1)),)
     )
     assert shown(untried) == [f"  ~ destination.analytics_prod  {line}"]
 
@@ -55,7 +63,7 @@ def test_a_failure_says_why_and_what_to_do() -> None:
     reason = Diagnostic(
         "api-refused",
         "refused",
-        span=at("specs/a.yaml", 7, 3),
+        span=make_span("specs/a.yaml", 7, 3),
         notes=("POST /v1/groups",),
         help="correct the spec",
     )
@@ -99,7 +107,7 @@ def test_a_test_word_that_nobody_knows_is_shown_as_it_is() -> None:
 
 def test_a_complete_run_is_summed_up_in_two_lines() -> None:
     updated = replace(SKIPPED, status=Status.DONE)
-    assert summary(applied(CREATED, TESTED, updated)).plain.splitlines() == [
+    assert render_summary(build_apply_result(CREATED, TESTED, updated)).plain.splitlines() == [
         "Applied: 2 created, 1 updated in 11.8 s, 19 requests.",
         "Checked: a new plan is empty.",
     ]
@@ -108,8 +116,8 @@ def test_a_complete_run_is_summed_up_in_two_lines() -> None:
 def test_what_was_written_and_waits_is_counted_as_done_and_as_not_finished() -> None:
     waiting = replace(TESTED, status=Status.AWAITING_APPROVAL)
     untested = replace(TESTED, diagnostics=(Diagnostic("setup-tests-failed", "it has not passed"),))
-    run = applied(CREATED, waiting, untested, remaining=(TESTED.address,))
-    assert summary(run).plain.splitlines() == [
+    run = build_apply_result(CREATED, waiting, untested, remaining=(TESTED.address,))
+    assert render_summary(run).plain.splitlines() == [
         "Applied: 3 created in 11.8 s, 19 requests.",
         "Not finished: 1 awaiting approval, 1 without passed setup tests.",
         "Checked: a new plan still wants destination.finance_prod.",
@@ -119,7 +127,9 @@ def test_what_was_written_and_waits_is_counted_as_done_and_as_not_finished() -> 
 
 def test_an_incomplete_run_says_what_was_not_done_and_what_to_do() -> None:
     failed = replace(CREATED, status=Status.FAILED)
-    lines = summary(applied(failed, SKIPPED, remaining=(failed.address, SKIPPED.address))).plain.splitlines()
+    lines = render_summary(
+        build_apply_result(failed, SKIPPED, remaining=(failed.address, SKIPPED.address))
+    ).plain.splitlines()
     assert lines[:3] == [
         "Applied: nothing in 11.8 s, 19 requests.",
         "Not applied: 1 failed, 1 skipped.",
@@ -131,25 +141,31 @@ def test_an_incomplete_run_says_what_was_not_done_and_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("run", "advice"),
     [
-        (applied(replace(CREATED, status=Status.UNKNOWN), remaining=None), "makes nothing twice"),
-        (applied(replace(CREATED, status=Status.AWAITING_APPROVAL)), "must approve"),
-        (applied(CREATED, remaining=None), "Run plan to see whether anything is left."),
-        (applied(CREATED, remaining=(group("finance_prod"),)), "Run plan to see what is left."),
-        (applied(CREATED, interrupted=True, remaining=None), "Interrupted. All of it was applied"),
-        (applied(CREATED, SKIPPED, interrupted=True, remaining=None), "Interrupted. Run apply again"),
+        (build_apply_result(replace(CREATED, status=Status.UNKNOWN), remaining=None), "makes nothing twice"),
+        (build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)), "must approve"),
+        (build_apply_result(CREATED, remaining=None), "Run plan to see whether anything is left."),
+        (
+            build_apply_result(CREATED, remaining=(group_address("finance_prod"),)),
+            "Run plan to see what is left.",
+        ),
+        (build_apply_result(CREATED, interrupted=True, remaining=None), "Interrupted. All of it was applied"),
+        (
+            build_apply_result(CREATED, SKIPPED, interrupted=True, remaining=None),
+            "Interrupted. Run apply again",
+        ),
     ],
 )
-def test_every_unfinished_run_ends_with_one_thing_to_do(run: Applied, advice: str) -> None:
-    assert advice in summary(run).plain.splitlines()[-1]
+def test_every_unfinished_run_ends_with_one_thing_to_do(run: ApplyResult, advice: str) -> None:
+    assert advice in render_summary(run).plain.splitlines()[-1]
 
 
 def test_an_interrupted_run_does_not_claim_that_the_account_was_read_again() -> None:
-    assert "hecked" not in summary(applied(CREATED, interrupted=True, remaining=None)).plain
+    assert "hecked" not in render_summary(build_apply_result(CREATED, interrupted=True, remaining=None)).plain
 
 
 def test_many_addresses_that_remain_are_summed_up() -> None:
-    left = tuple(destination(f"d{number}") for number in range(9))
-    assert "destination.d4 and 4 more." in summary(applied(CREATED, remaining=left)).plain
+    left = tuple(destination_address(f"d{number}") for number in range(9))
+    assert "destination.d4 and 4 more." in render_summary(build_apply_result(CREATED, remaining=left)).plain
 
 
 def test_long_runs_are_told_in_minutes() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
-from reconciler.report.diagnostics import as_data, concise, full
+from reconciler.report.diagnostics import render_concise, render_full, serialize_diagnostics
 
 SPEC = {
     ("analytics.yaml", 9): "        databse: ANALYTICS",
@@ -44,7 +44,7 @@ LITERAL = Diagnostic(
 
 
 def shown(*diagnostics: Diagnostic) -> str:
-    return full(diagnostics, read_line).plain
+    return render_full(diagnostics, read_line).plain
 
 
 def test_two_diagnostics_look_as_designed() -> None:
@@ -93,7 +93,7 @@ def excerpt_of(line: str, column: int, width: int, end_line: int = 7) -> str:
     """The excerpt alone of a secret diagnostic about line 7."""
     place = Span("s.yaml", 7, column, end_line, column + width)
     found = Diagnostic("yaml-syntax", "wrong", span=place, secret=True)
-    return full([found], lambda _path, _number: line).plain.split("\n", 2)[2]
+    return render_full([found], lambda _path, _number: line).plain.split("\n", 2)[2]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_canary_never_shows_wherever_it_stands(
 def test_an_excerpt_at_the_end_of_a_long_line_uses_the_whole_width() -> None:
     line = "  key: " + "word " * 60 + "WRONG"
     found = Diagnostic("wrong-type", "wrong", span=span("end.yaml", 1, line.index("WRONG") + 1, 5))
-    excerpt, caret = full([found], lambda _path, _number: line).plain.splitlines()[3:5]
+    excerpt, caret = render_full([found], lambda _path, _number: line).plain.splitlines()[3:5]
     assert len(excerpt) > 110
     assert excerpt[caret.index("^") :] == "WRONG"
 
@@ -201,7 +201,7 @@ def test_warnings_are_counted_apart() -> None:
 
 
 def test_concise_is_one_line_each() -> None:
-    assert concise([LITERAL, UNKNOWN_FIELD]).plain.splitlines() == [
+    assert render_concise([LITERAL, UNKNOWN_FIELD]).plain.splitlines() == [
         "analytics.yaml:9:9: error[unknown-field]: service `snowflake` has no config field `databse`",
         "analytics.yaml:12:22: error[literal-secret]: `config.private_key` is sensitive and must not be"
         " written in a spec",
@@ -209,7 +209,7 @@ def test_concise_is_one_line_each() -> None:
 
 
 def test_data_has_the_place_and_no_excerpt() -> None:
-    (found,) = as_data([UNKNOWN_FIELD])
+    (found,) = serialize_diagnostics([UNKNOWN_FIELD])
     assert found["code"] == "unknown-field"
     assert found["span"] == {
         "path": "analytics.yaml",

@@ -2,17 +2,25 @@ from __future__ import annotations
 
 import json
 
-from report_values import CREATED, FULL_PLAN, SKIPPED, TESTED, applied, destination, plan_of
+from report_values import (
+    CREATED,
+    FULL_PLAN,
+    SKIPPED,
+    TESTED,
+    build_apply_result,
+    build_plan,
+    destination_address,
+)
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Unmanaged
-from reconciler.report.apply_json import applied_data
-from reconciler.report.document import document, dumped, failure
-from reconciler.report.plan_json import plan_data
+from reconciler.model.plan import UnmanagedGroup
+from reconciler.report.apply_json import serialize_apply_result
+from reconciler.report.document import build_document, build_failure_document, dump_document
+from reconciler.report.plan_json import serialize_plan
 
 
 def test_a_plan_document_says_everything_that_the_text_says() -> None:
-    data = json.loads(dumped(document(2, "changes", plan_data(FULL_PLAN))))
+    data = json.loads(dump_document(build_document(2, "changes", serialize_plan(FULL_PLAN))))
     assert data["format"] == 1
     assert data["tool"]["name"] == "reconciler"
     assert data["exit"] == {"code": 2, "reason": "changes"}
@@ -44,7 +52,7 @@ def test_a_plan_document_says_everything_that_the_text_says() -> None:
 
 
 def test_a_change_carries_its_fields_risk_and_place() -> None:
-    change = plan_data(FULL_PLAN)["changes"][2]
+    change = serialize_plan(FULL_PLAN)["changes"][2]
     assert change["risk"] == "interrupts-syncs"
     assert change["reasons"] == ["fields-differ"]
     assert change["id"] == "decent_dropsy"
@@ -61,7 +69,9 @@ def test_a_change_carries_its_fields_risk_and_place() -> None:
 
 
 def test_an_apply_document_has_one_outcome_for_each_change() -> None:
-    data = applied_data(applied(CREATED, TESTED, SKIPPED, remaining=(destination("analytics_prod"),)))
+    data = serialize_apply_result(
+        build_apply_result(CREATED, TESTED, SKIPPED, remaining=(destination_address("analytics_prod"),))
+    )
     assert [outcome["status"] for outcome in data["outcomes"]] == ["done", "done", "skipped"]
     assert data["outcomes"][0]["setup_tests"] is None
     assert data["outcomes"][1]["setup_tests"][0] == {"title": "Connect", "status": "PASSED", "message": ""}
@@ -70,18 +80,20 @@ def test_an_apply_document_has_one_outcome_for_each_change() -> None:
 
 
 def test_a_plan_that_could_not_be_made_again_is_null() -> None:
-    assert applied_data(applied(CREATED, remaining=None))["remaining"] is None
+    assert serialize_apply_result(build_apply_result(CREATED, remaining=None))["remaining"] is None
 
 
 def test_a_failure_is_a_document_too() -> None:
-    data = json.loads(dumped(failure(1, "failed", [Diagnostic("unreachable", "no answer")])))
+    data = json.loads(
+        dump_document(build_failure_document(1, "failed", [Diagnostic("unreachable", "no answer")]))
+    )
     assert data["diagnostics"][0]["message"] == "no answer"
     assert data["exit"] == {"code": 1, "reason": "failed"}
 
 
 def test_a_document_is_ascii_and_holds_no_runner_command() -> None:
     hostile = "\x1b[2J \u202e \ud800 ##[error]x ##vso[y]"
-    text = dumped(plan_data(plan_of(unmanaged=(Unmanaged("x", hostile),))))
+    text = dump_document(serialize_plan(build_plan(unmanaged=(UnmanagedGroup("x", hostile),))))
     assert text.isascii()
     assert text.replace("\n", "").isprintable()
     assert "##" not in text

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
-from reconciler.report.github import LONGEST, PER_STEP, github_annotations
+from reconciler.report.github import MAX_MESSAGE_LENGTH, MAX_PER_STEP, render_github_annotations
 
 SPAN = Span("specs/a.yaml", 3, 5, 3, 9)
 
@@ -23,26 +23,26 @@ def unescaped(line: str) -> str:
 
 def test_a_finding_is_one_line_with_its_place() -> None:
     found = Diagnostic("unknown-field", "no `databse`", SPAN, notes=("a fact",), help="write it right")
-    assert github_annotations([found], same) == [
+    assert render_github_annotations([found], same) == [
         "::error file=specs/a.yaml,line=3,col=5,title=unknown-field"
         "::no `databse`%0Anote: a fact%0Ahelp: write it right"
     ]
 
 
 def test_what_has_no_place_has_no_file() -> None:
-    assert github_annotations([Diagnostic("unreachable", "gone")], same) == [
+    assert render_github_annotations([Diagnostic("unreachable", "gone")], same) == [
         "::error title=unreachable::gone"
     ]
 
 
 def test_a_span_of_several_lines_has_no_column() -> None:
-    [line] = github_annotations([Diagnostic("wrong-shape", "no", Span("a.yaml", 1, 2, 4, 1))], same)
+    [line] = render_github_annotations([Diagnostic("wrong-shape", "no", Span("a.yaml", 1, 2, 4, 1))], same)
     assert line.startswith("::error file=a.yaml,line=1,endLine=4,title=")
 
 
 def test_nothing_in_a_path_or_message_can_end_the_command() -> None:
     span = Span("a,b:c%\n::error::x.yaml", 1, 1, 1, 2)
-    [line] = github_annotations([Diagnostic("wrong-shape", "100%\n::warning::\rgotcha", span)], same)
+    [line] = render_github_annotations([Diagnostic("wrong-shape", "100%\n::warning::\rgotcha", span)], same)
     assert "\n" not in line
     assert "\r" not in line
     properties = line.removeprefix("::error ").split("::")[0]
@@ -51,15 +51,20 @@ def test_nothing_in_a_path_or_message_can_end_the_command() -> None:
 
 
 def test_paths_are_told_from_the_root_of_the_repository() -> None:
-    [line] = github_annotations([Diagnostic("wrong-shape", "no", SPAN)], lambda path: f"infra/{path}")
+    [line] = render_github_annotations([Diagnostic("wrong-shape", "no", SPAN)], lambda path: f"infra/{path}")
     assert "file=infra/specs/a.yaml," in line
 
 
 @pytest.mark.parametrize(
-    ("length", "kept"), [(LONGEST - 1, LONGEST - 1), (LONGEST, LONGEST), (LONGEST + 1, LONGEST)]
+    ("length", "kept"),
+    [
+        (MAX_MESSAGE_LENGTH - 1, MAX_MESSAGE_LENGTH - 1),
+        (MAX_MESSAGE_LENGTH, MAX_MESSAGE_LENGTH),
+        (MAX_MESSAGE_LENGTH + 1, MAX_MESSAGE_LENGTH),
+    ],
 )
 def test_a_message_is_never_longer_than_the_runner_takes(length: int, kept: int) -> None:
-    [line] = github_annotations([Diagnostic("wrong-shape", "%" * length)], same)
+    [line] = render_github_annotations([Diagnostic("wrong-shape", "%" * length)], same)
     assert len(unescaped(line)) == kept
     assert unescaped(line).endswith("…") is (length > kept)
 
@@ -71,14 +76,16 @@ def many(number: int, severity: Severity) -> list[Diagnostic]:
     ]
 
 
-@pytest.mark.parametrize(("number", "left_out"), [(PER_STEP - 1, 0), (PER_STEP, 0), (PER_STEP + 1, 2)])
+@pytest.mark.parametrize(
+    ("number", "left_out"), [(MAX_PER_STEP - 1, 0), (MAX_PER_STEP, 0), (MAX_PER_STEP + 1, 2)]
+)
 def test_there_are_at_most_ten_of_a_severity_and_the_last_says_what_is_left_out(
     number: int, left_out: int
 ) -> None:
-    lines = github_annotations([*many(number, Severity.WARNING), *many(number, Severity.ERROR)], same)
+    lines = render_github_annotations([*many(number, Severity.WARNING), *many(number, Severity.ERROR)], same)
     for severity in ("error", "warning"):
         mine = [line for line in lines if line.startswith(f"::{severity}")]
-        assert len(mine) == min(number, PER_STEP)
+        assert len(mine) == min(number, MAX_PER_STEP)
         assert (" more; " in mine[-1]) is (left_out > 0)
         assert mine[-1].startswith(f"::{severity}::{left_out} more; ") or not left_out
     assert lines[0].startswith("::error ")

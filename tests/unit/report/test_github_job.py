@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_values import FULL_PLAN, KEPT_GROUP, UNTESTED_DESTINATION, plan_of
+from report_values import FULL_PLAN, UNCHANGED_GROUP, UNTESTED_DESTINATION, build_plan
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.report.github_job import (
-    output_lines,
-    outputs_of_drift,
-    outputs_of_failure,
-    outputs_of_plan,
+    build_drift_outputs,
+    build_failure_outputs,
+    build_plan_outputs,
+    render_outputs,
 )
 
 
 def test_a_plan_says_what_later_steps_decide_by() -> None:
-    assert outputs_of_plan(replace(FULL_PLAN, digest="7f3a")) == {
+    assert build_plan_outputs(replace(FULL_PLAN, digest="7f3a")) == {
         "digest": "7f3a",
         "has-changes": "true",
         "refused": "false",
@@ -28,28 +28,28 @@ def test_a_plan_says_what_later_steps_decide_by() -> None:
 
 
 def test_tests_that_are_to_be_run_are_changes_and_what_stays_is_none() -> None:
-    assert outputs_of_plan(plan_of(UNTESTED_DESTINATION))["has-changes"] == "true"
-    assert outputs_of_plan(plan_of(KEPT_GROUP))["has-changes"] == "false"
+    assert build_plan_outputs(build_plan(UNTESTED_DESTINATION))["has-changes"] == "true"
+    assert build_plan_outputs(build_plan(UNCHANGED_GROUP))["has-changes"] == "false"
 
 
 def test_a_plan_that_is_not_applied_is_refused() -> None:
     blocked = replace(FULL_PLAN, blockers=(Diagnostic("limit-exceeded", "too much"),))
-    assert outputs_of_plan(blocked)["refused"] == "true"
+    assert build_plan_outputs(blocked)["refused"] == "true"
 
 
 @pytest.mark.parametrize("refused", [True, False])
 def test_a_failure_has_the_same_names_and_knows_nothing_of_changes(refused: bool) -> None:
-    failed = outputs_of_failure(refused=refused)
-    assert failed.keys() == outputs_of_plan(FULL_PLAN).keys()
+    failed = build_failure_outputs(refused=refused)
+    assert failed.keys() == build_plan_outputs(FULL_PLAN).keys()
     assert failed.pop("refused") == ("true" if refused else "false")
     assert set(failed.values()) == {""}
 
 
 def test_drift_alone_says_whether_there_is_some() -> None:
-    assert outputs_of_drift(FULL_PLAN)["has-changes"] == "false"
-    assert outputs_of_drift(FULL_PLAN)["digest"] == ""
+    assert build_drift_outputs(FULL_PLAN)["has-changes"] == "false"
+    assert build_drift_outputs(FULL_PLAN)["digest"] == ""
 
 
 def test_no_value_can_set_another_output() -> None:
-    lines = output_lines({"digest": "x\nrefused=false\r\u2028y", "add": "1"})
+    lines = render_outputs({"digest": "x\nrefused=false\r\u2028y", "add": "1"})
     assert lines.splitlines() == ["digest=x\\nrefused=false\\r\\u2028y", "add=1"]

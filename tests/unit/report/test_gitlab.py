@@ -10,28 +10,31 @@ from report_values import (
     FULL_PLAN,
     NEW_GROUP,
     UNTESTED_DESTINATION,
-    destination,
-    plan_of,
+    build_plan,
+    destination_address,
 )
 
 from reconciler.model.plan import Action
-from reconciler.report.gitlab import MOST, gitlab_counts
+from reconciler.report.gitlab import MAX_COUNT, render_gitlab_counts
 
 
 def test_the_three_counts_are_those_of_the_plan() -> None:
-    assert json.loads(gitlab_counts(FULL_PLAN)) == {"create": 2, "update": 1, "delete": 0}
+    assert json.loads(render_gitlab_counts(FULL_PLAN)) == {"create": 2, "update": 1, "delete": 0}
 
 
 def test_a_replacement_counts_twice_and_a_run_of_tests_not_at_all() -> None:
     replaced = replace(CHANGED_DESTINATION, action=Action.REPLACE)
-    deleted = replace(CHANGED_DESTINATION, action=Action.DELETE, address=destination("old"))
-    counted = json.loads(gitlab_counts(plan_of(replaced, deleted, UNTESTED_DESTINATION)))
+    deleted = replace(CHANGED_DESTINATION, action=Action.DELETE, address=destination_address("old"))
+    counted = json.loads(render_gitlab_counts(build_plan(replaced, deleted, UNTESTED_DESTINATION)))
     assert counted == {"create": 1, "update": 0, "delete": 2}
 
 
 def test_no_number_has_more_digits_than_gitlab_takes() -> None:
-    assert MOST == 999_999
-    for number in (MOST, MOST + 1):
-        plan = plan_of(*[NEW_GROUP] * number)
-        assert json.loads(gitlab_counts(plan))["create"] == MOST
-    assert json.loads(gitlab_counts(plan_of(*[NEW_GROUP] * (MOST - 1))))["create"] == MOST - 1
+    assert MAX_COUNT == 999_999
+    for number in (MAX_COUNT, MAX_COUNT + 1):
+        plan = build_plan(*[NEW_GROUP] * number)
+        assert json.loads(render_gitlab_counts(plan))["create"] == MAX_COUNT
+    assert (
+        json.loads(render_gitlab_counts(build_plan(*[NEW_GROUP] * (MAX_COUNT - 1))))["create"]
+        == MAX_COUNT - 1
+    )

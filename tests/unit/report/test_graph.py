@@ -7,14 +7,14 @@ import re
 import pytest
 
 from reconciler.model.address import Address
-from reconciler.model.graph import Node
+from reconciler.model.graph import GraphNode
 from reconciler.model.plan import Action
-from reconciler.report.graph import graph_data, mermaid
+from reconciler.report.graph import render_mermaid, serialize_graph
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 PAIR = (
-    Node(GROUP, "Orders of today", (), Action.NO_OP),
-    Node(DESTINATION, "big_query", (GROUP,), Action.CREATE),
+    GraphNode(GROUP, "Orders of today", (), Action.NO_OP),
+    GraphNode(DESTINATION, "big_query", (GROUP,), Action.CREATE),
 )
 
 
@@ -24,24 +24,24 @@ def decoded(label: str) -> str:
 
 
 def test_boxes_arrows_and_classes() -> None:
-    assert [line for line in mermaid(PAIR).splitlines() if "classDef" not in line] == [
+    assert [line for line in render_mermaid(PAIR).splitlines() if "classDef" not in line] == [
         "flowchart LR",
         '  group_orders["group.orders<br/>Orders of today"]:::no_op',
         '  destination_orders["destination.orders<br/>big_query"]:::create',
         "  group_orders --> destination_orders",
     ]
-    assert re.findall(r"classDef (\w+) ", mermaid(PAIR)) == ["create", "no_op"]
+    assert re.findall(r"classDef (\w+) ", render_mermaid(PAIR)) == ["create", "no_op"]
 
 
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_look(action: Action) -> None:
-    drawn = mermaid([Node(GROUP, "", (), action)])
+    drawn = render_mermaid([GraphNode(GROUP, "", (), action)])
     [used] = re.findall(r":::(\w+)", drawn)
     assert f"  classDef {used} " in drawn
 
 
 def test_without_actions_there_are_no_classes() -> None:
-    assert mermaid([Node(GROUP, "", ())]) == 'flowchart LR\n  group_orders["group.orders"]'
+    assert render_mermaid([GraphNode(GROUP, "", ())]) == 'flowchart LR\n  group_orders["group.orders"]'
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_without_actions_there_are_no_classes() -> None:
     ],
 )
 def test_a_title_never_leaves_its_label(title: str) -> None:
-    drawn = mermaid([Node(GROUP, title, ())])
+    drawn = render_mermaid([GraphNode(GROUP, title, ())])
     first, box = drawn.splitlines()
     assert first == "flowchart LR"
     label = re.fullmatch(r'  group_orders\["group\.orders<br/>([^"]*)"\]', box)
@@ -67,13 +67,13 @@ def test_a_title_never_leaves_its_label(title: str) -> None:
 
 def test_entities_say_the_same_as_the_text() -> None:
     text = 'a "b" [c] #1; `d`'
-    [_, box] = mermaid([Node(GROUP, text, ())]).splitlines()
+    [_, box] = render_mermaid([GraphNode(GROUP, text, ())]).splitlines()
     label = box.partition("<br/>")[2].removesuffix('"]')
     assert decoded(label) == text
 
 
 def test_as_data() -> None:
-    assert graph_data(PAIR, [])["nodes"][1] == {
+    assert serialize_graph(PAIR, [])["nodes"][1] == {
         "address": "destination.orders",
         "title": "big_query",
         "action": "create",

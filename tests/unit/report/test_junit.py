@@ -8,17 +8,32 @@ from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
-from report_values import CHANGED_DESTINATION, NEW_DESTINATION, NEW_GROUP, at, destination, plan_of
+from report_values import (
+    CHANGED_DESTINATION,
+    NEW_DESTINATION,
+    NEW_GROUP,
+    build_plan,
+    destination_address,
+    make_span,
+)
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.policy import Judgement, Level, Standing
-from reconciler.report.junit import failure_junit, plan_junit, validated_junit
+from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
+from reconciler.report.junit import render_failure_junit, render_plan_junit, render_validation_junit
 
 ERROR = Diagnostic(
-    "unknown-field", "no `databse`", at("a.yaml", 3), help="write it right", address=destination("a")
+    "unknown-field",
+    "no `databse`",
+    make_span("a.yaml", 3),
+    help="write it right",
+    address=destination_address("a"),
 )
-WARNING = Diagnostic("legacy-service", "old", at("a.yaml", 4), Severity.WARNING, address=destination("a"))
-VIOLATION = Diagnostic("limit-exceeded", "not there", at("a.yaml", 5), address=destination("a"))
+WARNING = Diagnostic(
+    "legacy-service", "old", make_span("a.yaml", 4), Severity.WARNING, address=destination_address("a")
+)
+VIOLATION = Diagnostic(
+    "limit-exceeded", "not there", make_span("a.yaml", 5), address=destination_address("a")
+)
 ENTRIES = {"group.a": "a.yaml", "destination.a": "a.yaml", "group.b": "b.yaml"}
 COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 IN_A_CASE = {"failure", "error", "skipped", "system-out"}
@@ -63,14 +78,14 @@ def texts(element: ElementTree.Element) -> dict[str, str]:
 
 
 def test_every_entry_is_a_test_of_its_file() -> None:
-    root = parsed(validated_junit(ENTRIES, [], [], "p.yaml"))
+    root = parsed(render_validation_junit(ENTRIES, [], [], "p.yaml"))
     assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [*ENTRIES.items()]
     assert root.get("failures") == "0"
 
 
 def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> None:
-    again = replace(ERROR, message="no `rol`", span=at("a.yaml", 9))
-    root = parsed(validated_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
+    again = replace(ERROR, message="no `rol`", span=make_span("a.yaml", 9))
+    root = parsed(render_validation_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
     told = case(root, "destination.a")
     assert told.find("failure").get("message") == "2 errors"  # type: ignore[union-attr]
     assert told.find("failure").get("type") == "unknown-field"  # type: ignore[union-attr]
@@ -84,14 +99,14 @@ def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> N
 
 
 def test_one_error_is_its_own_message() -> None:
-    root = parsed(validated_junit(ENTRIES, [ERROR], [], "p.yaml"))
+    root = parsed(render_validation_junit(ENTRIES, [ERROR], [], "p.yaml"))
     assert case(root, "destination.a").find("failure").get("message") == "no `databse`"  # type: ignore[union-attr]
 
 
 def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> None:
-    syntax = Diagnostic("yaml-syntax", "no colon", at("c.yaml", 1))
+    syntax = Diagnostic("yaml-syntax", "no colon", make_span("c.yaml", 1))
     nowhere = Diagnostic("unreachable", "gone")
-    root = parsed(failure_junit([syntax, nowhere], "p.yaml"))
+    root = parsed(render_failure_junit([syntax, nowhere], "p.yaml"))
     assert [(each.get("name"), each.get("classname")) for each in root.iter("testcase")] == [
         ("c.yaml", "c.yaml"),
         ("p.yaml", "p.yaml"),
@@ -100,16 +115,22 @@ def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> N
 
 def test_policies_are_tests_of_their_own() -> None:
     judgements = [
-        Judgement("passes", "r", Level.HARD, Standing.PASSED),
-        Judgement("refuses", "r", Level.HARD, Standing.VIOLATED, (VIOLATION,)),
-        Judgement("breaks", "r", Level.SOFT, Standing.FAILED, (replace(VIOLATION, message="broken"),)),
-        Judgement(
-            "warns", "r", Level.ADVISORY, Standing.VIOLATED, (replace(VIOLATION, severity=Severity.WARNING),)
+        PolicyResult("passes", "r", EnforcementLevel.HARD, PolicyStatus.PASSED),
+        PolicyResult("refuses", "r", EnforcementLevel.HARD, PolicyStatus.VIOLATED, (VIOLATION,)),
+        PolicyResult(
+            "breaks", "r", EnforcementLevel.SOFT, PolicyStatus.FAILED, (replace(VIOLATION, message="broken"),)
         ),
-        Judgement("waived", "r", Level.SOFT, Standing.OVERRIDDEN, (VIOLATION,)),
+        PolicyResult(
+            "warns",
+            "r",
+            EnforcementLevel.ADVISORY,
+            PolicyStatus.VIOLATED,
+            (replace(VIOLATION, severity=Severity.WARNING),),
+        ),
+        PolicyResult("waived", "r", EnforcementLevel.SOFT, PolicyStatus.OVERRIDDEN, (VIOLATION,)),
     ]
     noted = replace(VIOLATION, notes=("the policies are those of main",))
-    root = parsed(validated_junit(ENTRIES, [noted], judgements, "p.yaml"))
+    root = parsed(render_validation_junit(ENTRIES, [noted], judgements, "p.yaml"))
     assert [(each.get("name"), each.get("tests")) for each in root] == [("validate", "3"), ("policies", "5")]
     found = {each.policy: set(texts(case(root, each.policy))) for each in judgements}
     assert found == {
@@ -126,8 +147,8 @@ def test_policies_are_tests_of_their_own() -> None:
 def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it() -> None:
     refusal = Diagnostic("protected", "is protected", address=CHANGED_DESTINATION.address)
     limit = Diagnostic("limit-exceeded", "too many")
-    plan = replace(plan_of(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION), blockers=(refusal, limit))
-    root = parsed(plan_junit(plan, "p.yaml"))
+    plan = replace(build_plan(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION), blockers=(refusal, limit))
+    root = parsed(render_plan_junit(plan, "p.yaml"))
     assert set(texts(case(root, "destination.analytics_prod"))) == {"failure"}
     assert case(root, "destination.analytics_prod").get("classname") == "specs/groups/analytics.yaml"
     assert set(texts(case(root, "p.yaml"))) == {"failure"}
@@ -136,17 +157,21 @@ def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it(
 
 
 def test_even_nothing_is_one_test() -> None:
-    assert parsed(validated_junit({}, [], [], "p.yaml")).get("tests") == "1"
+    assert parsed(render_validation_junit({}, [], [], "p.yaml")).get("tests") == "1"
 
 
 @given(st.text(), st.text(), st.text())
 def test_any_text_is_well_formed(message: str, path: str, name: str) -> None:
     finding = Diagnostic(
-        "unknown-field", message, replace(at("x", 1), path=path), notes=(message,), help=name
+        "unknown-field", message, replace(make_span("x", 1), path=path), notes=(message,), help=name
     )
-    judgement = Judgement(
-        name or "p", "r", Level.HARD, Standing.VIOLATED, (replace(finding, code="limit-exceeded"),)
+    judgement = PolicyResult(
+        name or "p",
+        "r",
+        EnforcementLevel.HARD,
+        PolicyStatus.VIOLATED,
+        (replace(finding, code="limit-exceeded"),),
     )
-    text = validated_junit({"group.a": path}, [finding], [judgement], "p.yaml")
+    text = render_validation_junit({"group.a": path}, [finding], [judgement], "p.yaml")
     assert ElementTree.fromstring(text).get("failures") == "2"
     assert "##[" not in text

@@ -11,13 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from report_values import at, destination, group, plan_of
+from report_values import build_plan, destination_address, group_address, make_span
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, FieldChange, Origin, Plan, Risk, Secrets, Shown, Unmanaged
-from reconciler.report.markdown import LIMIT
-from reconciler.report.plan_markdown import failure_markdown, plan_markdown
+from reconciler.model.plan import (
+    Action,
+    Change,
+    FieldChange,
+    Origin,
+    Plan,
+    Risk,
+    SecretComparison,
+    UnmanagedGroup,
+    Visibility,
+)
+from reconciler.report.markdown import MAX_COMMENT_BYTES
+from reconciler.report.plan_markdown import render_failure_markdown, render_plan_markdown
 
 GFM = MarkdownIt("gfm-like")
 PROJECT = "specs/reconciler.yaml"
@@ -73,15 +83,15 @@ HOSTILE = {
 
 def plan_with(data: str, number: int = 1) -> Plan:
     """A plan of so many changes of every kind, with this text wherever others may put one."""
-    place = at(f"specs/{data}", 3)
+    place = make_span(f"specs/{data}", 3)
     changes: list[Change] = []
     for each in range(number):
         action, risk = KINDS[each % len(KINDS)]
         fields = (
             FieldChange(("config", data), data, [data, {data: data}], span=place),
             FieldChange(("config", "host"), data, None, origin=Origin.DRIFT, forces_replace=True),
-            FieldChange(("config", "x"), None, data, Shown.SECRET),
-            FieldChange(("id",), None, data, Shown.KNOWN_AFTER_APPLY),
+            FieldChange(("config", "x"), None, data, Visibility.SECRET),
+            FieldChange(("id",), None, data, Visibility.KNOWN_AFTER_APPLY),
         )
         changes.append(
             Change(
@@ -91,7 +101,7 @@ def plan_with(data: str, number: int = 1) -> Plan:
                 id=data,
                 span=place,
                 risk=risk,
-                secrets=Secrets(changed=(("config", "x"),)),
+                secrets=SecretComparison(changed=(("config", "x"),)),
             )
         )
     finding = Diagnostic("protected", data, place, notes=(data,), help=data, label=data)
@@ -99,7 +109,7 @@ def plan_with(data: str, number: int = 1) -> Plan:
         account_id=data,
         account_name=data,
         changes=tuple(changes),
-        unmanaged=tuple(Unmanaged(data, data) for _ in range(min(number, 500))),
+        unmanaged=tuple(UnmanagedGroup(data, data) for _ in range(min(number, 500))),
         warnings=(replace(finding, severity=Severity.WARNING),),
         blockers=(finding,),
         digest=DIGEST,
@@ -117,8 +127,10 @@ KINDS = (
 )
 
 
-def comment(plan: Plan, project: str = PROJECT, line: str | None = None, limit: int = LIMIT) -> str:
-    return plan_markdown(plan, project, lambda path, number: line, limit)
+def comment(
+    plan: Plan, project: str = PROJECT, line: str | None = None, limit: int = MAX_COMMENT_BYTES
+) -> str:
+    return render_plan_markdown(plan, project, lambda path, number: line, limit)
 
 
 class Html(HTMLParser):
@@ -172,7 +184,7 @@ NEVER = {
 
 def check(text: str) -> None:
     """What holds for every comment: nothing of it is made by data, and all that it opens is closed."""
-    assert len(text.encode()) <= LIMIT == 60_000
+    assert len(text.encode()) <= MAX_COMMENT_BYTES == 60_000
     marker, _, rest = text.partition("\n")
     assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
     assert text.replace("\n", "").isprintable()
@@ -235,8 +247,8 @@ def test_no_data_makes_anything(name: str, number: int) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_data_makes_anything_of_a_failure(name: str) -> None:
     data = HOSTILE[name]
-    findings = [Diagnostic("protected", data, at(data, 3), notes=(data,), help=data, label=data)] * 40
-    text = failure_markdown(findings, data, lambda path, number: data.replace("\n", " "))
+    findings = [Diagnostic("protected", data, make_span(data, 3), notes=(data,), help=data, label=data)] * 40
+    text = render_failure_markdown(findings, data, lambda path, number: data.replace("\n", " "))
     rest = text.partition("\n")[2]
     check(f"{text}\n\nDigest `{DIGEST}`" if NOT_VALID not in text else text)
     assert rest.startswith("## No plan: 40 errors")
@@ -263,22 +275,22 @@ def wide(length: int, limit: int) -> Plan:
     fields, deletions, findings, groups = many
     creations = [
         Change(
-            destination(f"d{each}"),
+            destination_address(f"d{each}"),
             Action.CREATE,
             fields=tuple(FieldChange(("config", f"f{n}"), None, data) for n in range(1 + each % 9)),
-            span=at("specs/groups/main.yaml", each + 1),
+            span=make_span("specs/groups/main.yaml", each + 1),
         )
         for each in range(3 + fields // 5)
     ]
     deleted = [
-        Change(group(f"g{each}"), Action.DELETE, id=f"id_{each}", risk=Risk.DESTROYS)
+        Change(group_address(f"g{each}"), Action.DELETE, id=f"id_{each}", risk=Risk.DESTROYS)
         for each in range(deletions)
     ]
     found = tuple(
         Diagnostic("protected", f"{each} {data}", help="```", notes=(data,)) for each in range(findings)
     )
-    unmanaged = tuple(Unmanaged(f"id_{each}", data) for each in range(groups))
-    plan = plan_of(*creations, *deleted, unmanaged=unmanaged)
+    unmanaged = tuple(UnmanagedGroup(f"id_{each}", data) for each in range(groups))
+    plan = build_plan(*creations, *deleted, unmanaged=unmanaged)
     return replace(
         plan, digest=DIGEST, blockers=found, warnings=(replace(found[0], severity=Severity.WARNING),)
     )
@@ -292,7 +304,7 @@ SECTIONS = {
 }
 
 
-@pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (LIMIT, range(0, 300, 9))])
+@pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (MAX_COMMENT_BYTES, range(0, 300, 9))])
 def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> None:
     """A lower limit finds as many places to cut in less time."""
     cuts = Counter[str]()
@@ -312,15 +324,17 @@ def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> N
 
 def test_one_byte_decides_whether_a_comment_is_whole() -> None:
     def sized(rows: int, more: int) -> str:
-        groups = (*(Unmanaged("x", "y" * 150) for _ in range(rows)), Unmanaged("x", "z" * more))
-        deleted = Change(destination("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)
-        return comment(replace(plan_of(deleted, unmanaged=groups), digest=DIGEST))
+        groups = (*(UnmanagedGroup("x", "y" * 150) for _ in range(rows)), UnmanagedGroup("x", "z" * more))
+        deleted = Change(destination_address("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)
+        return comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
 
     rows = 300
-    while (room := LIMIT - len(sized(rows, 1).encode())) > 150:  # rows are cropped at 200 characters
+    while (
+        room := MAX_COMMENT_BYTES - len(sized(rows, 1).encode())
+    ) > 150:  # rows are cropped at 200 characters
         rows += 1
     for more in range(-3, 4):
         text = sized(rows, 1 + room + more)
         assert (DIGEST in text) is (more <= 0)
-        assert len(text.encode()) == LIMIT + more or more > 0
+        assert len(text.encode()) == MAX_COMMENT_BYTES + more or more > 0
         check(text)

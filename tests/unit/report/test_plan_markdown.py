@@ -12,19 +12,28 @@ from markdown_it.token import Token
 from report_values import (
     CHANGED_DESTINATION,
     FULL_PLAN,
-    KEPT_GROUP,
     NEW_DESTINATION,
+    UNCHANGED_GROUP,
     UNTESTED_DESTINATION,
-    at,
-    destination,
-    plan_of,
+    build_plan,
+    destination_address,
+    make_span,
 )
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, Shown, Unmanaged
-from reconciler.report.markdown import LIMIT, code, cut_page, fenced, folded, page, paragraph, size
-from reconciler.report.plan_markdown import failure_markdown, plan_markdown
+from reconciler.model.plan import Action, Change, FieldChange, Plan, Risk, UnmanagedGroup, Visibility
+from reconciler.report.markdown import (
+    MAX_COMMENT_BYTES,
+    count_bytes,
+    format_code,
+    join_sections,
+    make_code_block,
+    make_details,
+    make_paragraph,
+    truncate_page,
+)
+from reconciler.report.plan_markdown import render_failure_markdown, render_plan_markdown
 
 PROJECT = "specs/reconciler.yaml"
 DIGEST = "7f3a19c2" * 8
@@ -33,16 +42,16 @@ NOT_VALID = "not valid for approval"
 
 
 def shown(plan: Plan, project: str = PROJECT) -> str:
-    return plan_markdown(replace(plan, digest=DIGEST), project, lambda path, line: None)
+    return render_plan_markdown(replace(plan, digest=DIGEST), project, lambda path, line: None)
 
 
 def hostile_plan(data: str) -> Plan:
     """A plan with this text wherever others may put one."""
-    place = at(data, 3)
+    place = make_span(data, 3)
     finding = Diagnostic("protected", data, place, notes=(data,), help=data, label=data)
     fields = (
         FieldChange(("config", data), data, [data], span=place),
-        FieldChange(("config", "x"), None, data, Shown.SECRET),
+        FieldChange(("config", "x"), None, data, Visibility.SECRET),
     )
     changes = [
         Change(Address("destination", data), action, fields=fields, id=data, span=place, risk=risk)
@@ -59,7 +68,7 @@ def hostile_plan(data: str) -> Plan:
         account_id=data,
         account_name=data,
         changes=tuple(changes),
-        unmanaged=(Unmanaged(data, data),),
+        unmanaged=(UnmanagedGroup(data, data),),
         warnings=(replace(finding, severity=Severity.WARNING),),
         blockers=(finding,),
     )
@@ -116,8 +125,8 @@ def test_no_path_ends_the_marker(data: str) -> None:
 @given(DATA | NAKED)
 def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
     def failure(text: str) -> str:
-        findings = [Diagnostic("protected", text, at(text, 3), notes=(text,), help=text, label=text)]
-        return failure_markdown(findings, text, lambda path, line: text.replace("\n", " ") or None)
+        findings = [Diagnostic("protected", text, make_span(text, 3), notes=(text,), help=text, label=text)]
+        return render_failure_markdown(findings, text, lambda path, line: text.replace("\n", " ") or None)
 
     assert shape(failure(data)) == shape(failure("harmless"))
     assert CANARY not in outside_of_code(failure(data).partition("\n")[2])
@@ -125,21 +134,25 @@ def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
 
 @given(NAKED | st.just(""))
 def test_a_code_span_shows_what_it_was_given(data: str) -> None:
-    [token] = PARSER.parseInline(f"a {code(data)} b")[0].children[1:-1]  # type: ignore[index]
+    [token] = PARSER.parseInline(f"a {format_code(data)} b")[0].children[1:-1]  # type: ignore[index]
     assert token.type == "code_inline"
     if data.isprintable() and "##" not in data:
         assert token.content == (data or '""')
 
 
 def test_the_same_project_has_the_same_marker_whatever_is_told() -> None:
-    comments = [shown(FULL_PLAN), shown(plan_of(KEPT_GROUP)), failure_markdown([], PROJECT, lambda *_: None)]
+    comments = [
+        shown(FULL_PLAN),
+        shown(build_plan(UNCHANGED_GROUP)),
+        render_failure_markdown([], PROJECT, lambda *_: None),
+    ]
     assert {comment.splitlines()[0] for comment in comments} == {f"<!-- reconciler plan {PROJECT} -->"}
     assert shown(FULL_PLAN, "prod.yaml").splitlines()[0] not in shown(FULL_PLAN)
 
 
 def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what_folds() -> None:
-    deleted = Change(destination("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
-    plan = plan_of(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
+    deleted = Change(destination_address("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
+    plan = build_plan(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
     plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
     above, _, _ = shown(plan).partition("<details>")
     assert "## Plan: 1 to add, 1 to change, 1 to destroy." in above.splitlines()
@@ -150,7 +163,7 @@ def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what
 
 
 def test_without_a_change_there_is_nothing_to_approve() -> None:
-    text = shown(plan_of(KEPT_GROUP))
+    text = shown(build_plan(UNCHANGED_GROUP))
     assert "## No changes." in text.splitlines()
     assert DIGEST not in text
 
@@ -161,46 +174,53 @@ def plan_of_size(wanted: int) -> Plan:
 
     def with_names(more: int) -> Plan:
         lengths = [100 + more // rows + (row < more % rows) for row in range(rows)]
-        return plan_of(NEW_DESTINATION, unmanaged=tuple(Unmanaged("x", "y" * length) for length in lengths))
+        return build_plan(
+            NEW_DESTINATION, unmanaged=tuple(UnmanagedGroup("x", "y" * length) for length in lengths)
+        )
 
     small = with_names(0)
-    missing = wanted - size(shown(small))
+    missing = wanted - count_bytes(shown(small))
     assert 0 <= missing < 99 * rows, "rows are cropped at 200 characters"
     return with_names(missing)
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_a_comment_is_whole_up_to_the_limit_and_worth_nothing_beyond(more: int) -> None:
-    text = shown(plan_of_size(LIMIT + more))
+    text = shown(plan_of_size(MAX_COMMENT_BYTES + more))
     assert (DIGEST in text) is (more <= 0)
     assert (NOT_VALID in text) is (more > 0)
-    assert size(text) == LIMIT + more if more <= 0 else size(text) <= LIMIT
+    assert (
+        count_bytes(text) == MAX_COMMENT_BYTES + more if more <= 0 else count_bytes(text) <= MAX_COMMENT_BYTES
+    )
 
 
 HUGE = {
-    "changes": plan_of(*(replace(NEW_DESTINATION, address=destination(f"d{each}")) for each in range(2000))),
-    "fields of one change": plan_of(
+    "changes": build_plan(
+        *(replace(NEW_DESTINATION, address=destination_address(f"d{each}")) for each in range(2000))
+    ),
+    "fields of one change": build_plan(
         replace(
             NEW_DESTINATION,
             fields=tuple(FieldChange(("config", f"f{n}"), None, "é`" * 60) for n in range(3000)),
         )
     ),
-    "deletions": plan_of(
+    "deletions": build_plan(
         *(
-            Change(destination(f"d{each}"), Action.DELETE, id="i" * 80, risk=Risk.DESTROYS)
+            Change(destination_address(f"d{each}"), Action.DELETE, id="i" * 80, risk=Risk.DESTROYS)
             for each in range(2000)
         )
     ),
     "blockers": replace(
-        plan_of(NEW_DESTINATION),
+        build_plan(NEW_DESTINATION),
         blockers=tuple(Diagnostic("protected", f"{n} is " + "```é" * 999) for n in range(900)),
     ),
     "warnings": replace(
-        plan_of(NEW_DESTINATION),
+        build_plan(NEW_DESTINATION),
         warnings=tuple(Diagnostic("unknown-field", f"{n}", severity=Severity.WARNING) for n in range(9000)),
     ),
     "unmanaged groups": replace(
-        plan_of(NEW_DESTINATION), unmanaged=tuple(Unmanaged(f"id{n}", "\u202e" * 99) for n in range(3000))
+        build_plan(NEW_DESTINATION),
+        unmanaged=tuple(UnmanagedGroup(f"id{n}", "\u202e" * 99) for n in range(3000)),
     ),
 }
 
@@ -214,7 +234,7 @@ def is_closed(text: str) -> bool:
 @pytest.mark.parametrize("plan", HUGE.values(), ids=HUGE.keys())
 def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opened(plan: Plan) -> None:
     text = shown(plan)
-    assert LIMIT - 3000 < size(text) <= LIMIT
+    assert MAX_COMMENT_BYTES - 3000 < count_bytes(text) <= MAX_COMMENT_BYTES
     assert is_closed(text)
     assert DIGEST not in text
     assert NOT_VALID in text.partition("<details>")[0]
@@ -225,17 +245,19 @@ def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opene
 
 def test_a_page_can_be_cut_anywhere() -> None:
     sections = [
-        paragraph("Head"),
-        fenced(["one", "````two"]),
-        folded("a <b>summary</b>", fenced([f"+ line {number}" for number in range(30)], "diff")),
-        folded("another", paragraph("- é", "- b")),
-        paragraph("the end"),
+        make_paragraph("Head"),
+        make_code_block(["one", "````two"]),
+        make_details(
+            "a <b>summary</b>", make_code_block([f"+ line {number}" for number in range(30)], "diff")
+        ),
+        make_details("another", make_paragraph("- é", "- b")),
+        make_paragraph("the end"),
     ]
-    whole = page(sections)
-    assert cut_page(sections, size(whole) + 2) == whole
-    for room in range(size(whole) + 2):
-        text = cut_page(sections, room)
-        assert size(text) <= room
+    whole = join_sections(sections)
+    assert truncate_page(sections, count_bytes(whole) + 2) == whole
+    for room in range(count_bytes(whole) + 2):
+        text = truncate_page(sections, room)
+        assert count_bytes(text) <= room
         assert is_closed(text)
         end = PARSER.parse(f"{text}\n\nEND")[-2].content
         assert end == "END", text
@@ -243,6 +265,6 @@ def test_a_page_can_be_cut_anywhere() -> None:
 
 @given(st.lists(DATA | NAKED, min_size=1))
 def test_no_line_ends_the_block_of_code_it_stands_in(lines: list[str]) -> None:
-    [token] = PARSER.parse(fenced(lines).text())
+    [token] = PARSER.parse(make_code_block(lines).render())
     assert token.type == "fence"
     assert token.content.count("\n") == len(lines)

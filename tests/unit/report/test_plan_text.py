@@ -6,20 +6,20 @@ import pytest
 from report_values import (
     CHANGED_DESTINATION,
     FULL_PLAN,
-    KEPT_DESTINATION,
-    KEPT_GROUP,
     NEW_GROUP,
+    UNCHANGED_DESTINATION,
+    UNCHANGED_GROUP,
     UNTESTED_DESTINATION,
-    plan_of,
+    build_plan,
 )
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.model.plan import Action, FieldChange, Plan, Secrets, Shown, Unmanaged
-from reconciler.report.plan_text import Detail, plan_text
+from reconciler.model.plan import Action, FieldChange, Plan, SecretComparison, UnmanagedGroup, Visibility
+from reconciler.report.plan_text import Detail, render_plan_text
 
 
 def shown(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> str:
-    return plan_text(plan, detail, width).plain
+    return render_plan_text(plan, detail, width).plain
 
 
 def test_a_plan_looks_as_designed() -> None:
@@ -54,17 +54,17 @@ def test_a_plan_looks_as_designed() -> None:
 
 
 def test_nothing_to_do_says_so_alone_on_a_line() -> None:
-    lines = shown(plan_of(KEPT_GROUP)).splitlines()
+    lines = shown(build_plan(UNCHANGED_GROUP)).splitlines()
     assert lines[-2:] == ["No changes.", "1 unchanged"]
     assert not any(line.startswith("Plan:") for line in lines)
 
 
 def test_an_outstanding_test_is_never_no_changes() -> None:
-    assert "No changes." not in shown(plan_of(UNTESTED_DESTINATION))
+    assert "No changes." not in shown(build_plan(UNTESTED_DESTINATION))
 
 
 def test_only_the_detailed_plan_lists_what_stays() -> None:
-    plan = plan_of(KEPT_GROUP, KEPT_DESTINATION)
+    plan = build_plan(UNCHANGED_GROUP, UNCHANGED_DESTINATION)
     assert "group.analytics_prod" not in shown(plan)
     detailed = shown(plan, Detail.EVERYTHING)
     assert "\n  group.analytics_prod  decent_dropsy\n" in detailed
@@ -75,38 +75,38 @@ def test_only_the_detailed_plan_lists_what_stays() -> None:
 
 
 def test_a_plan_without_anything_to_keep_ends_with_its_counts() -> None:
-    assert shown(plan_of(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
+    assert shown(build_plan(NEW_GROUP)).endswith("Plan: 1 to add, 0 to change, 0 to destroy.")
 
 
 def test_on_a_narrow_terminal_places_stand_in_no_column() -> None:
     place = "specs/groups/finance.yaml:5"
     narrow = "\n+ group.finance_prod  " + place + "\n"
     column = "\n+ group.finance_prod" + " " * 42 + place + "\n"
-    assert narrow in shown(plan_of(NEW_GROUP), width=70)
+    assert narrow in shown(build_plan(NEW_GROUP), width=70)
     for wide in (None, 120):
-        assert column in shown(plan_of(NEW_GROUP), width=wide)
+        assert column in shown(build_plan(NEW_GROUP), width=wide)
 
 
 def test_warnings_are_no_part_of_the_results() -> None:
     warning = Diagnostic("unknown-service", "nobody knows `nova`", severity=Severity.WARNING)
-    assert "nova" not in shown(replace(plan_of(KEPT_GROUP), warnings=(warning,)))
+    assert "nova" not in shown(replace(build_plan(UNCHANGED_GROUP), warnings=(warning,)))
 
 
 def test_many_unmanaged_groups_are_summed_up() -> None:
-    others = tuple(Unmanaged(f"id_{number}", f"g{number}") for number in range(1200))
-    text = shown(plan_of(KEPT_GROUP, unmanaged=others))
+    others = tuple(UnmanagedGroup(f"id_{number}", f"g{number}") for number in range(1200))
+    text = shown(build_plan(UNCHANGED_GROUP, unmanaged=others))
     assert 'Not managed: 1,200 groups ("g0", "g1", "g2", "g3", "g4" and 1,195 more). Left alone.' in text
 
 
 def test_a_hidden_value_is_not_told_as_a_secret() -> None:
-    hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Shown.SECRET),))
-    assert "    config.x                (hidden)\n" in shown(plan_of(hidden))
+    hidden = replace(NEW_GROUP, fields=(FieldChange(("config", "x"), None, None, Visibility.SECRET),))
+    assert "    config.x                (hidden)\n" in shown(build_plan(hidden))
 
 
 def test_long_texts_are_shown_where_they_begin_to_differ() -> None:
     before, after = "a" * 500 + "OLD" + "c" * 500, "a" * 500 + "NEW" + "c" * 500
     changed = replace(CHANGED_DESTINATION, fields=(FieldChange(("config", "pem"), before, after),))
-    line = next(line for line in shown(plan_of(changed)).splitlines() if "config.pem" in line)
+    line = next(line for line in shown(build_plan(changed)).splitlines() if "config.pem" in line)
     assert "aaaOLDccc" in line
     assert "aaaNEWccc" in line
     assert "(1,003 characters)" in line
@@ -130,14 +130,16 @@ def test_user_text_neither_starts_a_line_nor_reaches_the_terminal(hostile: str) 
         CHANGED_DESTINATION,
         fields=(
             FieldChange((f"c{hostile}",), hostile, [hostile]),
-            FieldChange(("id",), None, hostile, Shown.SECRET),
+            FieldChange(("id",), None, hostile, Visibility.SECRET),
         ),
     )
     plan = replace(
-        plan_of(change, unmanaged=(Unmanaged("x", hostile),)), account_name=hostile, account_id=hostile
+        build_plan(change, unmanaged=(UnmanagedGroup("x", hostile),)),
+        account_name=hostile,
+        account_id=hostile,
     )
     text = shown(plan)
-    harmless = shown(plan_of(change, unmanaged=(Unmanaged("x", "y"),)))
+    harmless = shown(build_plan(change, unmanaged=(UnmanagedGroup("x", "y"),)))
     assert len(text.splitlines()) == len(harmless.splitlines())
     assert all(character.isprintable() or character == "\n" for character in text)
     assert not any(line.lstrip().startswith(("::", "Error: ")) for line in text.splitlines())
@@ -150,30 +152,30 @@ SECRET = ("config", "key")
 @pytest.mark.parametrize(
     ("secrets", "told"),
     [
-        (Secrets(changed=(SECRET,)), "(secret env:KEY, changed)"),
-        (Secrets(unchanged=(SECRET,)), "(secret env:KEY, unchanged, sent anyway)"),
-        (Secrets(uncomparable=(SECRET,)), "(secret env:KEY, cannot be compared, sent anyway)"),
+        (SecretComparison(changed=(SECRET,)), "(secret env:KEY, changed)"),
+        (SecretComparison(unchanged=(SECRET,)), "(secret env:KEY, unchanged, sent anyway)"),
+        (SecretComparison(uncomparable=(SECRET,)), "(secret env:KEY, cannot be compared, sent anyway)"),
     ],
 )
-def test_of_a_secret_that_is_sent_it_is_told_whether_it_changed(secrets: Secrets, told: str) -> None:
-    sent = FieldChange(SECRET, None, "env:KEY", Shown.SECRET)
-    assert f" {told}\n" in shown(plan_of(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
+def test_of_a_secret_that_is_sent_it_is_told_whether_it_changed(secrets: SecretComparison, told: str) -> None:
+    sent = FieldChange(SECRET, None, "env:KEY", Visibility.SECRET)
+    assert f" {told}\n" in shown(build_plan(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets)))
 
 
 def test_a_hidden_value_that_is_sent_has_changed() -> None:
-    sent = FieldChange(("config", "x"), None, None, Shown.SECRET)
-    assert " (hidden, changed)\n" in shown(plan_of(replace(CHANGED_DESTINATION, fields=(sent,))))
+    sent = FieldChange(("config", "x"), None, None, Visibility.SECRET)
+    assert " (hidden, changed)\n" in shown(build_plan(replace(CHANGED_DESTINATION, fields=(sent,))))
 
 
 def test_the_digest_is_told_only_where_there_is_something_to_approve() -> None:
     digest = "7f3a19c2" + "0" * 56
-    assert shown(replace(plan_of(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
-    assert "digest" not in shown(replace(plan_of(KEPT_GROUP), digest=digest))
+    assert shown(replace(build_plan(NEW_GROUP), digest=digest)).endswith("\ndigest 7f3a19c2…")
+    assert "digest" not in shown(replace(build_plan(UNCHANGED_GROUP), digest=digest))
 
 
 def test_a_plan_that_is_refused_says_so_behind_its_counts() -> None:
     refused = replace(
-        plan_of(NEW_GROUP), blockers=(Diagnostic("protected", "x"), Diagnostic("limit-exceeded", "y"))
+        build_plan(NEW_GROUP), blockers=(Diagnostic("protected", "x"), Diagnostic("limit-exceeded", "y"))
     )
     assert shown(refused).endswith("destroy.\nApply refuses this plan: limit-exceeded, protected.")
 
@@ -181,5 +183,5 @@ def test_a_plan_that_is_refused_says_so_behind_its_counts() -> None:
 def test_what_goes_does_not_count_as_declared() -> None:
     going = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
     assert " · 1 group, 0 destinations in 4 files · read 2 groups, 0 destinations in " in shown(
-        plan_of(KEPT_GROUP, going)
+        build_plan(UNCHANGED_GROUP, going)
     )

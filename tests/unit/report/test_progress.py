@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import io
 
-from report_values import CREATED, Terminal, console_on
+from report_values import CREATED, FakeTerminal, make_test_console
 
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.event import (
     ChangeFinished,
     ChangeStarted,
-    Checking,
+    ConvergenceCheck,
     Event,
     ReadingAccount,
     SetupTestsStarted,
-    Warned,
+    WarningIssued,
 )
 from reconciler.model.plan import Action
 from reconciler.report.progress import Progress
@@ -25,14 +25,14 @@ RUN: list[Event] = [
     ChangeStarted(CREATED.address, Action.CREATE),
     SetupTestsStarted(CREATED.address),
     ChangeFinished(CREATED),
-    Checking(1),
+    ConvergenceCheck(1),
 ]
 RESULT = "  + group.finance_prod  created    yawning_sponge        0.4 s\n"
 
 
 def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
     results = io.StringIO()
-    with Progress(console_on(live), console_on(results), verbosity, moving) as progress:
+    with Progress(make_test_console(live), make_test_console(results), verbosity, moving) as progress:
         progress.expect((CREATED.address,))
         for event in RUN:
             progress(event)
@@ -47,7 +47,7 @@ def test_without_a_terminal_nothing_stands_between_the_results() -> None:
 
 def test_without_a_terminal_many_reads_are_announced_once() -> None:
     live = io.StringIO()
-    with Progress(console_on(live)) as progress:
+    with Progress(make_test_console(live)) as progress:
         for done in (0, 1, 99, 100):
             progress(ReadingAccount(done, 100))
     assert live.getvalue() == "reading 100 destinations\n"
@@ -66,13 +66,13 @@ def test_verbose_tells_every_step() -> None:
 
 
 def test_quiet_shows_results_only() -> None:
-    for live in (io.StringIO(), Terminal()):
+    for live in (io.StringIO(), FakeTerminal()):
         assert watched(live, Verbosity.QUIET) == RESULT
         assert live.getvalue() == ""
 
 
 def test_a_terminal_gets_a_live_line_that_goes_away() -> None:
-    live = Terminal()
+    live = FakeTerminal()
     assert watched(live) == RESULT
     text = live.getvalue()
     assert "reading destinations 3/12" in text
@@ -81,14 +81,14 @@ def test_a_terminal_gets_a_live_line_that_goes_away() -> None:
 
 
 def test_a_terminal_that_cannot_move_gets_plain_lines() -> None:
-    live = Terminal()
+    live = FakeTerminal()
     watched(live, moving=False)
     assert "\x1b" not in live.getvalue()
 
 
 def test_the_live_line_is_gone_before_a_result_is_printed() -> None:
-    shared = Terminal()
-    console = console_on(shared)
+    shared = FakeTerminal()
+    console = make_test_console(shared)
     with Progress(console, console) as progress:
         progress(ChangeStarted(CREATED.address, Action.CREATE))
         progress(ChangeFinished(CREATED))
@@ -98,13 +98,15 @@ def test_the_live_line_is_gone_before_a_result_is_printed() -> None:
 
 def test_without_results_nothing_goes_to_them() -> None:
     live = io.StringIO()
-    with Progress(console_on(live)) as progress:
+    with Progress(make_test_console(live)) as progress:
         progress(ChangeFinished(CREATED))
     assert live.getvalue() == ""
 
 
 def test_a_warning_beside_the_work_is_shown_however_quiet_a_run_is() -> None:
     live = io.StringIO()
-    with Progress(console_on(live), verbosity=Verbosity.QUIET, moving=False) as progress:
-        progress(Warned(Diagnostic("lock-left", "it is left", severity=Severity.WARNING, help="free it")))
+    with Progress(make_test_console(live), verbosity=Verbosity.QUIET, is_animated=False) as progress:
+        progress(
+            WarningIssued(Diagnostic("lock-left", "it is left", severity=Severity.WARNING, help="free it"))
+        )
     assert live.getvalue() == "warning[lock-left]: it is left\n   = help: free it\n"

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
-from reconciler.report.document import dumped
-from reconciler.report.sarif import MOST_RESULTS, sarif_log
+from reconciler.report.document import dump_document
+from reconciler.report.sarif import MAX_RESULTS, build_sarif_log
 
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 REGION = {
@@ -123,7 +123,7 @@ LOG = Draft202012Validator(
                                 "additionalProperties": False,
                             },
                         },
-                        "results": {"type": "array", "maxItems": MOST_RESULTS, "items": RESULT},
+                        "results": {"type": "array", "maxItems": MAX_RESULTS, "items": RESULT},
                     },
                     "additionalProperties": False,
                 },
@@ -135,8 +135,8 @@ LOG = Draft202012Validator(
 
 
 def run_of(*diagnostics: Diagnostic) -> Any:
-    log = sarif_log(diagnostics, lambda path: path, elsewhere="specs/reconciler.yaml", exit_code=1)
-    LOG.validate(json.loads(dumped(log)))
+    log = build_sarif_log(diagnostics, lambda path: path, default_file="specs/reconciler.yaml", exit_code=1)
+    LOG.validate(json.loads(dump_document(log)))
     return log["runs"][0]
 
 
@@ -198,9 +198,9 @@ def test_a_fingerprint_survives_moved_lines_and_tells_twins_apart() -> None:
 
 
 def test_more_results_than_are_kept_lose_warnings_first_and_say_so() -> None:
-    found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MOST_RESULTS + 1)]
-    run = run_of(*found, at(MOST_RESULTS + 2))
-    assert len(run["results"]) == MOST_RESULTS
+    found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MAX_RESULTS + 1)]
+    run = run_of(*found, at(MAX_RESULTS + 2))
+    assert len(run["results"]) == MAX_RESULTS
     assert run["results"][0]["level"] == "error"
     [notification] = run["invocations"][0]["toolExecutionNotifications"]
     assert notification["message"]["text"] == "1 more findings are left out"

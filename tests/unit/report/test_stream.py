@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from report_values import Terminal
+from report_values import FakeTerminal
 from rich.text import Text
 
-from reconciler.report.style import Colour, failure_of, make_console, write_plain
+from reconciler.report.style import Colour, get_stream_failure, make_console, write_plain
 
 
 class Full(io.StringIO):
@@ -38,8 +38,8 @@ def test_a_lone_surrogate_never_raises() -> None:
 def test_colours_appear_only_on_a_terminal() -> None:
     text = Text("x", "red")
     for stream, colour, expected in (
-        (Terminal(), Colour.AUTO, "\x1b[31mx\x1b[0m\n"),
-        (Terminal(), Colour.NEVER, "x\n"),
+        (FakeTerminal(), Colour.AUTO, "\x1b[31mx\x1b[0m\n"),
+        (FakeTerminal(), Colour.NEVER, "x\n"),
         (io.StringIO(), Colour.AUTO, "x\n"),
     ):
         make_console(stream, colour).print(text)
@@ -57,7 +57,7 @@ def test_a_full_disk_is_remembered_and_never_raised() -> None:
     console = make_console(Full())
     write_plain(console, "one")
     console.print("two")
-    failure = failure_of(console)
+    failure = get_stream_failure(console)
     assert failure is not None
     assert failure.errno == errno.ENOSPC
 
@@ -68,7 +68,7 @@ def test_a_closed_pipe_is_left_behind_quietly() -> None:
     with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor, not a path
         console = make_console(stream)
         console.print("nobody reads this")
-        failure = failure_of(console)
+        failure = get_stream_failure(console)
         assert isinstance(failure, BrokenPipeError)
         stream.write("what the interpreter would still flush at its end")
 
@@ -79,4 +79,4 @@ def test_a_closed_stream_is_no_terminal(colour: Colour, tmp_path: Path) -> None:
     stream.close()
     console = make_console(stream, colour)
     console.print("lost")
-    assert failure_of(console) is not None
+    assert get_stream_failure(console) is not None

@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_values import (
     CHANGED_DESTINATION,
-    KEPT_DESTINATION,
-    KEPT_GROUP,
     NEW_DESTINATION,
     NEW_GROUP,
+    UNCHANGED_DESTINATION,
+    UNCHANGED_GROUP,
     UNTESTED_DESTINATION,
-    destination,
-    group,
-    plan_of,
+    build_plan,
+    destination_address,
+    group_address,
 )
-from terraform_plan_schema import own, violations
+from terraform_plan_schema import find_violations, get_own_data
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import (
@@ -28,25 +28,25 @@ from reconciler.model.plan import (
     Change,
     FieldChange,
     FieldValue,
-    Narrowing,
     Origin,
     Plan,
     Reason,
-    Secrets,
-    Shown,
+    ScopeSummary,
+    SecretComparison,
+    Visibility,
 )
-from reconciler.model.policy import Judgement, Level, Standing
-from reconciler.report.gitlab import gitlab_counts
-from reconciler.report.plan_words import counts_text
-from reconciler.report.terraform_json import failed_terraform_plan, terraform_plan
+from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
+from reconciler.report.gitlab import render_gitlab_counts
+from reconciler.report.plan_summary import format_counts
+from reconciler.report.terraform_json import build_failed_terraform_plan, build_terraform_plan
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 890, tzinfo=timezone(timedelta(hours=2)))
 KEY = ("config", "private_key")
 
 
 def document(plan: Plan, **extra: Any) -> dict[str, Any]:
-    found = terraform_plan(plan, NOW, extra)
-    assert violations(found) == []
+    found = build_terraform_plan(plan, NOW, extra)
+    assert find_violations(found) == []
     return found
 
 
@@ -54,14 +54,14 @@ def change_of(change: Change, *others: Change) -> dict[str, Any]:
     """The resource change that this change comes to, beside others."""
     [found] = [
         each
-        for each in document(plan_of(change, *others))["resource_changes"]
+        for each in document(build_plan(change, *others))["resource_changes"]
         if each["address"] == f"fivetran_{change.address}"
     ]
     return dict(found)
 
 
 def test_what_a_reader_insists_on_is_always_there() -> None:
-    found = document(plan_of())
+    found = document(build_plan())
     assert found["format_version"] == "1.2"
     assert found["terraform_version"] == "0.0.0-reconciler"
     assert found["timestamp"] == "2026-03-04T03:06:07Z"
@@ -91,7 +91,7 @@ def test_a_new_pair_has_ids_that_are_not_known_yet() -> None:
 
 
 def test_a_destination_of_a_group_that_exists_has_its_id() -> None:
-    there = Change(group("finance_prod"), Action.NO_OP, id="yawning_sponge")
+    there = Change(group_address("finance_prod"), Action.NO_OP, id="yawning_sponge")
     made = change_of(NEW_DESTINATION, there)["change"]
     assert (made["after"]["id"], made["after"]["group_id"]) == ("yawning_sponge", "yawning_sponge")
     assert made["after_unknown"] == {}
@@ -103,7 +103,7 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
         other_values=(
             FieldValue(("service",), "snowflake"),
             FieldValue(("config", "host"), "acme"),
-            FieldValue(KEY, "vault:a#b", Shown.SECRET),
+            FieldValue(KEY, "vault:a#b", Visibility.SECRET),
             FieldValue(("config", "role"), "not what is planned"),
         ),
     )
@@ -129,15 +129,15 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
 @pytest.mark.parametrize(
     ("secrets", "before"),
     [
-        (Secrets(changed=(KEY,)), None),
-        (Secrets(unchanged=(KEY,)), "(sensitive value)"),
-        (Secrets(uncomparable=(KEY,)), None),
+        (SecretComparison(changed=(KEY,)), None),
+        (SecretComparison(unchanged=(KEY,)), "(sensitive value)"),
+        (SecretComparison(uncomparable=(KEY,)), None),
     ],
 )
 def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
-    secrets: Secrets, before: str | None
+    secrets: SecretComparison, before: str | None
 ) -> None:
-    sent = FieldChange(KEY, None, "env:KEY", Shown.SECRET)
+    sent = FieldChange(KEY, None, "env:KEY", Visibility.SECRET)
     told = change_of(replace(CHANGED_DESTINATION, fields=(sent,), secrets=secrets))["change"]
     assert told["before"]["config"] == {"private_key": before}
     assert told["after"]["config"] == {"private_key": "(sensitive value)"}
@@ -145,7 +145,9 @@ def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
 
 
 def test_what_must_not_be_shown_is_null_under_its_mask() -> None:
-    hidden = replace(KEPT_DESTINATION, other_values=(FieldValue(("config", "x"), None, Shown.SECRET),))
+    hidden = replace(
+        UNCHANGED_DESTINATION, other_values=(FieldValue(("config", "x"), None, Visibility.SECRET),)
+    )
     told = change_of(hidden)["change"]
     assert told["after"]["config"] == {"x": None}
     assert told["after_sensitive"] == {"config": {"x": True}}
@@ -167,7 +169,7 @@ def test_a_replacement_names_the_fields_that_force_it() -> None:
 @pytest.mark.parametrize(("action", "word"), [(Action.DELETE, "delete"), (Action.FORGET, "forget")])
 def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, word: str) -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("service",), "snowflake"))
-    given_up = Change(destination("old"), action, (Reason.REMOVED,), id="old_mole", applied=applied)
+    given_up = Change(destination_address("old"), action, (Reason.REMOVED,), id="old_mole", applied=applied)
     told = change_of(given_up)
     assert told["action_reason"] == "delete_because_no_resource_config"
     assert told["change"] == {
@@ -178,7 +180,7 @@ def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, w
         "before_sensitive": {},
         "after_sensitive": False,
     }
-    found = document(plan_of(given_up))
+    found = document(build_plan(given_up))
     assert found["planned_values"]["root_module"]["resources"] == []
     assert found["configuration"]["root_module"]["resources"] == []
     [prior] = found["prior_state"]["values"]["root_module"]["resources"]
@@ -186,11 +188,11 @@ def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, w
 
 
 def test_what_is_adopted_is_imported_without_a_change() -> None:
-    told = change_of(replace(KEPT_GROUP, action=Action.ADOPT))["change"]
+    told = change_of(replace(UNCHANGED_GROUP, action=Action.ADOPT))["change"]
     assert told["actions"] == ["no-op"]
     assert told["importing"] == {"id": "decent_dropsy"}
-    assert "importing" not in change_of(KEPT_GROUP)["change"]
-    assert document(plan_of(replace(KEPT_GROUP, action=Action.ADOPT)))["applyable"] is True
+    assert "importing" not in change_of(UNCHANGED_GROUP)["change"]
+    assert document(build_plan(replace(UNCHANGED_GROUP, action=Action.ADOPT)))["applyable"] is True
 
 
 def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
@@ -202,17 +204,17 @@ def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
 
 
 def test_a_run_of_tests_changes_nothing_and_is_noted_beside() -> None:
-    found = document(plan_of(UNTESTED_DESTINATION))
+    found = document(build_plan(UNTESTED_DESTINATION))
     [told] = found["resource_changes"]
     assert told["change"]["actions"] == ["no-op"]
-    about = own(found)["changes"]["fivetran_destination.lake"]
+    about = get_own_data(found)["changes"]["fivetran_destination.lake"]
     assert (about["action"], about["reasons"]) == ("verify", ["tests-outstanding"])
     assert about["note"] == "setup tests have not passed; apply runs them"
     assert found["applyable"] is True
 
 
 def test_every_object_stands_in_both_places_also_what_stays() -> None:
-    found = document(plan_of(NEW_GROUP, KEPT_GROUP, NEW_DESTINATION, KEPT_DESTINATION))
+    found = document(build_plan(NEW_GROUP, UNCHANGED_GROUP, NEW_DESTINATION, UNCHANGED_DESTINATION))
     planned = [each["address"] for each in found["planned_values"]["root_module"]["resources"]]
     assert planned == [each["address"] for each in found["resource_changes"]]
     assert len(planned) == 4
@@ -230,7 +232,7 @@ def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
         FieldChange(("config", "host"), "old", "new"),
     )
     applied = (FieldValue(("config", "role"), "what was"),)
-    [drift] = document(plan_of(replace(CHANGED_DESTINATION, fields=fields, applied=applied)))[
+    [drift] = document(build_plan(replace(CHANGED_DESTINATION, fields=fields, applied=applied)))[
         "resource_drift"
     ]
     assert drift["change"]["actions"] == ["update"]
@@ -242,14 +244,14 @@ def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
 
 def test_a_conflict_whose_last_value_is_not_known_has_none() -> None:
     moved = FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT)
-    [drift] = document(plan_of(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
+    [drift] = document(build_plan(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
     assert "config" not in drift["change"]["before"]
 
 
 def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("name",), "finance"))
     gone = replace(NEW_GROUP, reasons=(Reason.MISSING_REMOTELY,), applied=applied)
-    found = document(plan_of(gone))
+    found = document(build_plan(gone))
     [drift] = found["resource_drift"]
     assert drift["change"]["actions"] == ["delete"]
     assert drift["change"]["before"] == {"id": "old_mole", "name": "finance"}
@@ -257,25 +259,25 @@ def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
 
 
 def test_a_plan_that_is_refused_is_not_applyable() -> None:
-    blocked = replace(plan_of(NEW_GROUP), blockers=(Diagnostic("limit-exceeded", "too much"),))
+    blocked = replace(build_plan(NEW_GROUP), blockers=(Diagnostic("limit-exceeded", "too much"),))
     found = document(blocked)
     assert (found["applyable"], found["errored"]) == (False, False)
-    assert own(found)["blockers"][0]["code"] == "limit-exceeded"
+    assert get_own_data(found)["blockers"][0]["code"] == "limit-exceeded"
 
 
 def test_a_plan_of_a_part_is_not_complete() -> None:
-    found = document(replace(plan_of(NEW_GROUP), narrowing=Narrowing(1, 9, "main", 1)))
+    found = document(replace(build_plan(NEW_GROUP), narrowing=ScopeSummary(1, 9, "main", 1)))
     assert found["complete"] is False
-    assert own(found)["narrowed_to"]["since"] == "main"
+    assert get_own_data(found)["narrowed_to"]["since"] == "main"
 
 
 def test_policies_are_checks() -> None:
     finding = Diagnostic("limit-exceeded", "not\nthere")
     judgements = tuple(
-        Judgement(f"rule_{standing}", "allowed-regions", Level.SOFT, standing, findings)
-        for standing, findings in zip(Standing, ((), (finding,), (finding,), (finding,)), strict=True)
+        PolicyResult(f"rule_{standing}", "allowed-regions", EnforcementLevel.SOFT, standing, findings)
+        for standing, findings in zip(PolicyStatus, ((), (finding,), (finding,), (finding,)), strict=True)
     )
-    found = document(replace(plan_of(), judgements=judgements))
+    found = document(replace(build_plan(), judgements=judgements))
     assert [(each["address"]["name"], each["status"]) for each in found["checks"]] == [
         ("rule_passed", "pass"),
         ("rule_violated", "fail"),
@@ -283,13 +285,15 @@ def test_policies_are_checks() -> None:
         ("rule_overridden", "fail"),
     ]
     assert found["checks"][1]["instances"][0]["problems"] == [{"message": "not there"}]
-    assert [each["standing"] for each in own(found)["policies"]] == [*Standing]
+    assert [each["standing"] for each in get_own_data(found)["policies"]] == [*PolicyStatus]
 
 
 def test_what_the_format_has_no_place_for_stands_beside() -> None:
-    secret = FieldValue(KEY, "vault:a#b", Shown.SECRET)
+    secret = FieldValue(KEY, "vault:a#b", Visibility.SECRET)
     found = document(
-        replace(plan_of(replace(CHANGED_DESTINATION, other_values=(secret,)), KEPT_GROUP), digest="d1"),
+        replace(
+            build_plan(replace(CHANGED_DESTINATION, other_values=(secret,)), UNCHANGED_GROUP), digest="d1"
+        ),
         more=1,
     )["variables"]["x_reconciler"]["value"]
     assert (found["digest"], found["account"]["id"], found["more"]) == ("d1", "intently_yarn", 1)
@@ -301,11 +305,11 @@ def test_what_the_format_has_no_place_for_stands_beside() -> None:
 
 
 def test_a_failure_is_no_plan_without_changes() -> None:
-    found = failed_terraform_plan([Diagnostic("unreachable", "gone")], NOW, {})
-    assert violations(found) == []
+    found = build_failed_terraform_plan([Diagnostic("unreachable", "gone")], NOW, {})
+    assert find_violations(found) == []
     assert (found["errored"], found["applyable"], found["complete"]) == (True, False, False)
     assert {"resource_changes", "planned_values"}.isdisjoint(found)
-    assert own(found)["diagnostics"][0]["code"] == "unreachable"
+    assert get_own_data(found)["diagnostics"][0]["code"] == "unreachable"
 
 
 LEAVES = st.sampled_from([("service",), ("region",), ("config", "host"), ("config", "x"), KEY])
@@ -320,15 +324,15 @@ def changes(draw: st.DrawFn, key: str) -> Change:
     paths = draw(st.lists(LEAVES, unique=True))
     cut = draw(st.integers(0, len(paths)))
 
-    def shown(path: tuple[str, ...]) -> tuple[Any, Shown]:
+    def shown(path: tuple[str, ...]) -> tuple[Any, Visibility]:
         if draw(st.booleans()):
-            return draw(st.sampled_from([None, f"env:{CANARY}"])), Shown.SECRET
-        return draw(VALUES), Shown.CLEAR
+            return draw(st.sampled_from([None, f"env:{CANARY}"])), Visibility.SECRET
+        return draw(VALUES), Visibility.CLEAR
 
     fields = tuple(
         FieldChange(
             path,
-            draw(VALUES) if how is Shown.CLEAR else None,
+            draw(VALUES) if how is Visibility.CLEAR else None,
             after,
             how,
             origin=draw(st.sampled_from(Origin)),
@@ -340,14 +344,14 @@ def changes(draw: st.DrawFn, key: str) -> Change:
     others = tuple(FieldValue(path, *shown(path)) for path in draw(st.lists(LEAVES, unique=True)))
     missing = action is Action.CREATE and draw(st.booleans())
     return Change(
-        destination(key) if draw(st.booleans()) else group(key),
+        destination_address(key) if draw(st.booleans()) else group_address(key),
         action,
         (Reason.MISSING_REMOTELY,) if missing else (),
         fields,
         id=None if action is Action.CREATE else f"id_{key}",
         other_values=others,
         applied=tuple(FieldValue(path, *shown(path)) for path in draw(st.lists(LEAVES, unique=True))),
-        secrets=Secrets(unchanged=tuple(field.path for field in fields if draw(st.booleans()))),
+        secrets=SecretComparison(unchanged=tuple(field.path for field in fields if draw(st.booleans()))),
     )
 
 
@@ -356,7 +360,7 @@ SILENT_HERE = {Action.NO_OP, Action.ADOPT, Action.FORGET, Action.VERIFY, Action.
 
 @given(st.data(), st.integers(0, 5))
 def test_any_plan_is_a_valid_document_and_counts_as_its_line_says(data: st.DataObject, number: int) -> None:
-    plan = plan_of(*(data.draw(changes(f"k{each}")) for each in range(number)))
+    plan = build_plan(*(data.draw(changes(f"k{each}")) for each in range(number)))
     found = document(plan)
     shown = {key: value for key, value in found.items() if key != "variables"}
     assert CANARY not in repr(shown)
@@ -364,5 +368,5 @@ def test_any_plan_is_a_valid_document_and_counts_as_its_line_says(data: st.DataO
     assert len(actions) == number
     counts = [sum(word in each for each in actions) for word in ("create", "update", "delete")]
     if plan.effective:
-        assert counts_text(plan) == "Plan: {} to add, {} to change, {} to destroy.".format(*counts)
-    assert gitlab_counts(plan) == '{{"create": {}, "update": {}, "delete": {}}}'.format(*counts)
+        assert format_counts(plan) == "Plan: {} to add, {} to change, {} to destroy.".format(*counts)
+    assert render_gitlab_counts(plan) == '{{"create": {}, "update": {}, "delete": {}}}'.format(*counts)

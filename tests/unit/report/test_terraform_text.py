@@ -10,14 +10,14 @@ import tfcmt
 from report_values import (
     CHANGED_DESTINATION,
     FULL_PLAN,
-    KEPT_DESTINATION,
-    KEPT_GROUP,
     NEW_DESTINATION,
     NEW_GROUP,
+    UNCHANGED_DESTINATION,
+    UNCHANGED_GROUP,
     UNTESTED_DESTINATION,
-    at,
-    destination,
-    plan_of,
+    build_plan,
+    destination_address,
+    make_span,
 )
 
 from reconciler.model.diagnostic import Diagnostic, Severity
@@ -29,14 +29,14 @@ from reconciler.model.plan import (
     Origin,
     Reason,
     Risk,
-    Secrets,
-    Shown,
-    Unmanaged,
+    SecretComparison,
+    UnmanagedGroup,
+    Visibility,
 )
-from reconciler.report.terraform_text import terraform_diagnostics, terraform_text
+from reconciler.report.terraform_text import render_terraform_diagnostics, render_terraform_plan
 
 DELETED = Change(
-    destination("old"),
+    destination_address("old"),
     Action.DELETE,
     (Reason.REMOVED,),
     id="old_mole",
@@ -45,22 +45,24 @@ DELETED = Change(
 )
 REPLACED = replace(
     CHANGED_DESTINATION,
-    address=destination("lake"),
+    address=destination_address("lake"),
     action=Action.REPLACE,
     fields=(FieldChange(("config", "bucket"), "a", "b", forces_replace=True),),
 )
-ADOPTED = replace(KEPT_GROUP, action=Action.ADOPT)
+ADOPTED = replace(UNCHANGED_GROUP, action=Action.ADOPT)
 FORGOTTEN = replace(DELETED, action=Action.FORGET, risk=Risk.IN_PLACE)
 HOSTILE = 'x"\n# y will be created\nError: \x1b[31m\u202e##[error]'
 
 
 def blocks(text: str) -> str:
-    return tfcmt.read(text).diff
+    return tfcmt.parse_log(text).diff
 
 
 def test_tfcmt_lists_every_resource_by_what_happens_to_it() -> None:
-    read = tfcmt.read(
-        terraform_text(plan_of(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION, DELETED, REPLACED, ADOPTED))
+    read = tfcmt.parse_log(
+        render_terraform_plan(
+            build_plan(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION, DELETED, REPLACED, ADOPTED)
+        )
     )
     assert read.resources == {
         "created": ["fivetran_group.finance_prod", "fivetran_destination.finance_prod"],
@@ -75,20 +77,20 @@ def test_tfcmt_lists_every_resource_by_what_happens_to_it() -> None:
 
 def test_what_is_adopted_and_changed_at_once_is_in_both_lists() -> None:
     changed = replace(CHANGED_DESTINATION, reasons=(Reason.NOT_REMEMBERED,))
-    read = tfcmt.read(terraform_text(plan_of(changed)))
+    read = tfcmt.parse_log(render_terraform_plan(build_plan(changed)))
     assert read.resources["updated"] == read.resources["imported"] == ["fivetran_destination.analytics_prod"]
     assert read.result == "Plan: 1 to import, 0 to add, 1 to change, 0 to destroy."
-    assert '  # (imported from "decent_dropsy")' in terraform_text(plan_of(changed))
+    assert '  # (imported from "decent_dropsy")' in render_terraform_plan(build_plan(changed))
 
 
 def test_the_block_of_changes_ends_with_the_counts() -> None:
-    lines = blocks(terraform_text(FULL_PLAN)).strip().splitlines()
+    lines = blocks(render_terraform_plan(FULL_PLAN)).strip().splitlines()
     assert lines[0] == "# fivetran_group.finance_prod will be created"
     assert lines[-1] == "Plan: 2 to add, 1 to change, 0 to destroy."
 
 
 def test_a_creation_shows_what_it_gets_and_what_is_not_known_yet() -> None:
-    assert blocks(terraform_text(plan_of(NEW_DESTINATION))).strip().splitlines()[:-2] == [
+    assert blocks(render_terraform_plan(build_plan(NEW_DESTINATION))).strip().splitlines()[:-2] == [
         "# fivetran_destination.finance_prod will be created",
         '  + resource "fivetran_destination" "finance_prod" {',
         "      + id       = (known after apply)",
@@ -104,10 +106,10 @@ def test_a_creation_shows_what_it_gets_and_what_is_not_known_yet() -> None:
 
 
 def test_an_update_shows_what_changes_and_counts_what_does_not() -> None:
-    secret = FieldChange(("config", "key"), None, "env:KEY", Shown.SECRET)
+    secret = FieldChange(("config", "key"), None, "env:KEY", Visibility.SECRET)
     others = (FieldValue(("service",), "snowflake"), FieldValue(("config", "host"), "acme"))
     changed = replace(CHANGED_DESTINATION, fields=(*CHANGED_DESTINATION.fields, secret), other_values=others)
-    assert blocks(terraform_text(plan_of(changed))).strip().splitlines()[:-2] == [
+    assert blocks(render_terraform_plan(build_plan(changed))).strip().splitlines()[:-2] == [
         "# fivetran_destination.analytics_prod will be updated in-place",
         '  ~ resource "fivetran_destination" "analytics_prod" {',
         '        id              = "decent_dropsy"',
@@ -125,20 +127,22 @@ def test_an_update_shows_what_changes_and_counts_what_does_not() -> None:
 
 
 def test_a_secret_that_is_sent_again_is_a_change_although_it_is_the_same() -> None:
-    secret = FieldChange(("config", "key"), None, "env:KEY", Shown.SECRET)
-    again = replace(CHANGED_DESTINATION, fields=(secret,), secrets=Secrets(unchanged=(("config", "key"),)))
-    assert "          ~ key = (sensitive value)" in terraform_text(plan_of(again))
+    secret = FieldChange(("config", "key"), None, "env:KEY", Visibility.SECRET)
+    again = replace(
+        CHANGED_DESTINATION, fields=(secret,), secrets=SecretComparison(unchanged=(("config", "key"),))
+    )
+    assert "          ~ key = (sensitive value)" in render_terraform_plan(build_plan(again))
 
 
 def test_a_replacement_says_what_forces_it() -> None:
-    text = terraform_text(plan_of(REPLACED))
+    text = render_terraform_plan(build_plan(REPLACED))
     assert '-/+ resource "fivetran_destination" "lake" {' in text
     assert '~ bucket = "a" -> "b" # forces replacement' in text
     assert "-/+ destroy and then create replacement" in text
 
 
 def test_a_deletion_shows_what_is_lost() -> None:
-    text = terraform_text(plan_of(DELETED))
+    text = render_terraform_plan(build_plan(DELETED))
     assert '      - id       = "old_mole" -> null' in text
     assert '          - host = "acme" -> null' in text
     assert "(because fivetran_destination.old is not in configuration)" in text
@@ -146,25 +150,25 @@ def test_a_deletion_shows_what_is_lost() -> None:
 
 
 def test_what_is_forgotten_is_neither_created_nor_destroyed() -> None:
-    text = terraform_text(plan_of(FORGOTTEN))
+    text = render_terraform_plan(build_plan(FORGOTTEN))
     assert (
         "# fivetran_destination.old will no longer be managed by Terraform, but will not be destroyed" in text
     )
     assert '            host = "acme"' in text
-    read = tfcmt.read(text)
+    read = tfcmt.parse_log(text)
     assert not any(read.resources.values())
     assert read.result == "Plan: 0 to add, 0 to change, 0 to destroy."
 
 
 def test_without_changes_it_says_so_in_the_words_that_are_looked_for() -> None:
-    read = tfcmt.read(terraform_text(plan_of(KEPT_GROUP, KEPT_DESTINATION)))
+    read = tfcmt.parse_log(render_terraform_plan(build_plan(UNCHANGED_GROUP, UNCHANGED_DESTINATION)))
     assert read.result == "No changes. Your infrastructure matches the configuration."
     assert (read.without_changes, read.diff) == (True, "")
 
 
 def test_tests_that_are_to_be_run_are_told_although_nothing_changes() -> None:
-    text = terraform_text(plan_of(UNTESTED_DESTINATION))
-    assert tfcmt.read(text).result == "Plan: 0 to add, 0 to change, 0 to destroy."
+    text = render_terraform_plan(build_plan(UNTESTED_DESTINATION))
+    assert tfcmt.parse_log(text).result == "Plan: 0 to add, 0 to change, 0 to destroy."
     assert "  destination.lake: setup tests have not passed; apply runs them" in text
     assert tfcmt.START not in text
 
@@ -176,12 +180,14 @@ def test_what_changed_outside_stands_in_its_own_part() -> None:
         reasons=(Reason.MISSING_REMOTELY,),
         applied=(FieldValue(("id",), "x"), FieldValue(("name",), "n")),
     )
-    read = tfcmt.read(terraform_text(plan_of(replace(CHANGED_DESTINATION, fields=(moved,)), gone)))
-    assert "# fivetran_destination.analytics_prod has changed" in read.outside
-    assert '~ region = "declared" -> "moved"' in read.outside
-    assert "# fivetran_group.finance_prod has been deleted" in read.outside
-    assert '- name = "n" -> null' in read.outside
-    assert tfcmt.OUTSIDE not in terraform_text(FULL_PLAN)
+    read = tfcmt.parse_log(
+        render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(moved,)), gone))
+    )
+    assert "# fivetran_destination.analytics_prod has changed" in read.drift
+    assert '~ region = "declared" -> "moved"' in read.drift
+    assert "# fivetran_group.finance_prod has been deleted" in read.drift
+    assert '- name = "n" -> null' in read.drift
+    assert tfcmt.DRIFT_START not in render_terraform_plan(FULL_PLAN)
 
 
 def test_remarks_stand_behind_the_rule() -> None:
@@ -189,9 +195,9 @@ def test_remarks_stand_behind_the_rule() -> None:
         FULL_PLAN,
         digest="d" * 64,
         blockers=(Diagnostic("limit-exceeded", "x"),),
-        unmanaged=(Unmanaged("a", "b"),),
+        unmanaged=(UnmanagedGroup("a", "b"),),
     )
-    _, _, remarks = terraform_text(plan).partition("─" * 77)
+    _, _, remarks = render_terraform_plan(plan).partition("─" * 77)
     assert "account Acme (intently_yarn)" in remarks
     assert "  1 group not managed, left alone" in remarks
     assert "  apply refuses this plan: limit-exceeded" in remarks
@@ -217,41 +223,41 @@ def test_no_text_of_a_user_begins_a_line_or_ends_one_of_ours() -> None:
         applied=(FieldValue(("config", HOSTILE), HOSTILE),),
     )
     plan = replace(
-        plan_of(hostile, replace(DELETED, id=HOSTILE, applied=(FieldValue((HOSTILE,), HOSTILE),))),
+        build_plan(hostile, replace(DELETED, id=HOSTILE, applied=(FieldValue((HOSTILE,), HOSTILE),))),
         account_name=HOSTILE,
         account_id=HOSTILE,
         digest=HOSTILE,
     )
-    text = terraform_text(plan)
+    text = render_terraform_plan(plan)
     assert all(OURS.match(line) for line in text.split("\n"))
     assert text.replace("\n", "").isprintable()
     assert "##[" not in text
-    assert tfcmt.read(text).resources["created"] == []
+    assert tfcmt.parse_log(text).resources["created"] == []
     assert tfcmt.FAIL.search(text) is None
 
 
 def test_findings_are_told_as_terraform_does() -> None:
     found = [
         Diagnostic(
-            "unknown-field", f"no {HOSTILE}", at("a.yaml", 7), notes=("a fact",), help="write it right"
+            "unknown-field", f"no {HOSTILE}", make_span("a.yaml", 7), notes=("a fact",), help="write it right"
         ),
         Diagnostic("unfinished", "left out", severity=Severity.WARNING),
     ]
-    text = terraform_diagnostics(found)
+    text = render_terraform_diagnostics(found)
     assert text.split("\n")[0] == "╷"
     assert "│   on a.yaml line 7" in text
     assert "│   a fact\n│   write it right\n╵" in text
     assert "│ Warning: left out [unfinished]" in text
     assert {line[0] for line in text.split("\n")} == set("╷│╵")
-    read = tfcmt.read(text)
+    read = tfcmt.parse_log(text)
     assert read.failed
     assert read.warns
     assert read.result.startswith("│ Error: no x")
 
 
 def test_warnings_alone_do_not_fail_a_plan() -> None:
-    warning = terraform_diagnostics([Diagnostic("unfinished", "left out", severity=Severity.WARNING)])
-    read = tfcmt.read(f"{warning}\n\n{terraform_text(FULL_PLAN)}")
+    warning = render_terraform_diagnostics([Diagnostic("unfinished", "left out", severity=Severity.WARNING)])
+    read = tfcmt.parse_log(f"{warning}\n\n{render_terraform_plan(FULL_PLAN)}")
     assert not read.failed
     assert read.warns
 
@@ -259,5 +265,5 @@ def test_warnings_alone_do_not_fail_a_plan() -> None:
 @pytest.mark.parametrize("value", ["a" * 200, {"b": [1, None]}, True, 0, "é"])
 def test_any_value_is_one_line(value: object) -> None:
     field = FieldChange(("region",), None, value)
-    block = blocks(terraform_text(plan_of(replace(CHANGED_DESTINATION, fields=(field,)))))
+    block = blocks(render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(field,)))))
     assert len([line for line in block.splitlines() if "region" in line]) == 1

@@ -5,17 +5,17 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_values import Terminal
+from report_values import FakeTerminal
 from rich.cells import cell_len
 from rich.text import Text
 
 from reconciler.report.style import make_console
-from reconciler.report.wrap import wrapped
+from reconciler.report.wrap import wrap_text
 
 
 def test_a_long_line_breaks_between_words_and_hangs() -> None:
     text = Text("Plan\n  = help: put the whole value in quotes if it is one\n\nend")
-    assert wrapped(text, 30).plain.splitlines() == [
+    assert wrap_text(text, 30).plain.splitlines() == [
         "Plan",
         "  = help: put the whole value",
         "      in quotes if it is one",
@@ -26,20 +26,20 @@ def test_a_long_line_breaks_between_words_and_hangs() -> None:
 
 def test_colours_stay_on_their_words() -> None:
     text = Text.assemble("one two ", ("three four", "red"))
-    assert [part.plain for part in wrapped(text, 14).split("\n")] == ["one two three", "    four"]
-    red = [span for span in wrapped(text, 14).spans if span.style == "red"]
-    assert "".join(wrapped(text, 14).plain[span.start : span.end] for span in red) == "threefour"
+    assert [part.plain for part in wrap_text(text, 14).split("\n")] == ["one two three", "    four"]
+    red = [span for span in wrap_text(text, 14).spans if span.style == "red"]
+    assert "".join(wrap_text(text, 14).plain[span.start : span.end] for span in red) == "threefour"
 
 
 @given(st.text(alphabet="ab 漢\n", max_size=80), st.integers(1, 40))
 def test_nothing_is_lost_and_only_single_words_are_too_long(text: str, width: int) -> None:
-    shown = wrapped(Text(text), width).plain
+    shown = wrap_text(Text(text), width).plain
     assert shown.split() == text.split()
     assert all(cell_len(line) <= width or len(line.split()) <= 1 for line in shown.split("\n"))
 
 
-@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+@pytest.mark.parametrize("stream", [FakeTerminal(), io.StringIO()])
 def test_only_a_terminal_gets_broken_lines(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     make_console(stream).print("word " * 8 + "end")
-    assert len(stream.getvalue().splitlines()) == (3 if isinstance(stream, Terminal) else 1)
+    assert len(stream.getvalue().splitlines()) == (3 if isinstance(stream, FakeTerminal) else 1)

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from scripted_server import WallClock
 
-from reconciler.secrets.base import Surroundings
+from reconciler.secrets.base import StoreContext
 
-Around = Callable[..., Surroundings]
+MakeContext = Callable[..., StoreContext]
 
 
 @pytest.fixture
-def around(tmp_path: Path) -> Around:
+def around(tmp_path: Path) -> MakeContext:
     """Makes surroundings: the test's own folder, and an environment with nothing but what is named."""
 
-    def make(timeout: float = 10, **environ: str) -> Surroundings:
-        return Surroundings(tmp_path, environ, WallClock(), timeout)
+    def make(timeout: float = 10, **environ: str) -> StoreContext:
+        return StoreContext(tmp_path, environ, WallClock(), timeout)
 
     return make

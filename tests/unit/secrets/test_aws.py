@@ -11,10 +11,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from reconciler.model.value import Reference
-from reconciler.secrets.aws import SecretsManager, flaw
-from reconciler.secrets.base import Documents, Registry, SecretUnavailable, Surroundings
+from reconciler.secrets.aws import SecretsManager, validate_reference
+from reconciler.secrets.base import CachedDocuments, Registry, SecretUnavailable, StoreContext
 
-Around = Callable[..., Surroundings]
+Around = Callable[..., StoreContext]
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 NOWHERE = "http://127.0.0.1:9"
@@ -53,11 +53,11 @@ def arns(endpoint: str) -> dict[str, str]:
     return found
 
 
-def read(surroundings: Surroundings, locator: str, part: str = "") -> str:
-    return Documents(SecretsManager(surroundings).read).resolve(Reference("aws", locator, part))
+def read(surroundings: StoreContext, locator: str, part: str = "") -> str:
+    return CachedDocuments(SecretsManager(surroundings).read).resolve(Reference("aws", locator, part))
 
 
-def reason(surroundings: Surroundings, locator: str) -> str:
+def reason(surroundings: StoreContext, locator: str) -> str:
     with pytest.raises(SecretUnavailable) as raised:
         read(surroundings, locator)
     assert "canary" not in repr(raised.value)
@@ -94,7 +94,7 @@ def test_what_aws_does_not_give_out_is_told(
 
 
 def test_a_store_is_asked_once_for_all_parts(around: Around, endpoint: str, arns: dict[str, str]) -> None:
-    store = Documents(
+    store = CachedDocuments(
         SecretsManager(around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)).read
     )
     registry = Registry({"aws": store})
@@ -153,4 +153,4 @@ def test_without_the_library_the_way_to_install_it_is_told(
     ],
 )
 def test_a_reference_holds_a_name_or_an_arn(locator: str, is_fine: bool) -> None:
-    assert (flaw(Reference("aws", locator)) is None) == is_fine
+    assert (validate_reference(Reference("aws", locator)) is None) == is_fine

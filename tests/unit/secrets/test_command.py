@@ -10,26 +10,32 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.value import Reference, Secret
-from reconciler.secrets.base import Documents, Registry, SecretUnavailable, Surroundings, without_own
-from reconciler.secrets.command import MAX_BYTES, Commands, flaw
+from reconciler.secrets.base import (
+    CachedDocuments,
+    Registry,
+    SecretUnavailable,
+    StoreContext,
+    strip_own_variables,
+)
+from reconciler.secrets.command import MAX_BYTES, Commands, validate_reference
 
-Around = Callable[..., Surroundings]
+Around = Callable[..., StoreContext]
 
 
-def registry(surroundings: Surroundings, program: str) -> Registry:
+def registry(surroundings: StoreContext, program: str) -> Registry:
     """A registry whose only command runs a Python program."""
     return Registry(
-        {"command": Documents(Commands({"it": (sys.executable, "-c", program)}, surroundings).read)}
+        {"command": CachedDocuments(Commands({"it": (sys.executable, "-c", program)}, surroundings).read)}
     )
 
 
-def value(surroundings: Surroundings, program: str, part: str = "") -> object:
+def value(surroundings: StoreContext, program: str, part: str = "") -> object:
     secret = registry(surroundings, program).resolve(Reference("command", "it", part))
     assert isinstance(secret, Secret)
     return secret.reveal()
 
 
-def reason(surroundings: Surroundings, program: str) -> str:
+def reason(surroundings: StoreContext, program: str) -> str:
     with pytest.raises(SecretUnavailable) as raised:
         registry(surroundings, program).resolve(Reference("command", "it"))
     assert "canary" not in repr(raised.value) + str(raised.value.__cause__)
@@ -62,7 +68,7 @@ def test_a_command_has_the_environment_that_is_handed_in_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("OF_THIS_PROCESS", "canary")
     environ = {"FIVETRAN_APISECRET": "canary", "reconciler_project": "canary", "KEPT": "yes"}
-    told = value(around(**without_own(environ)), "import os; print(' '.join(os.environ))")
+    told = value(around(**strip_own_variables(environ)), "import os; print(' '.join(os.environ))")
     assert isinstance(told, str)
     assert "KEPT" in told.split()
     assert {"FIVETRAN_APISECRET", "reconciler_project", "OF_THIS_PROCESS"}.isdisjoint(told.split())
@@ -169,11 +175,11 @@ def test_a_command_that_the_project_does_not_name_never_runs(around: Around) -> 
     ],
 )
 def test_an_unnamed_command_is_a_flaw_with_its_near_miss(names: tuple[str, ...], advice: str) -> None:
-    assert flaw(Reference("command", "vault-login2"), names) == (
+    assert validate_reference(Reference("command", "vault-login2"), names) == (
         "the project file names no such command",
         advice,
     )
 
 
 def test_a_named_command_is_none() -> None:
-    assert flaw(Reference("command", "op"), ("op",)) is None
+    assert validate_reference(Reference("command", "op"), ("op",)) is None

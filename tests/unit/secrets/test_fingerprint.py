@@ -10,19 +10,21 @@ PLACE = "destination.orders:config.größe:x"
 
 
 def test_a_fingerprint_matches_its_secret_and_no_other() -> None:
-    kept = OURS.of(PLACE, Secret("pass:word"))
+    kept = OURS.fingerprint(PLACE, Secret("pass:word"))
     assert OURS.matches(kept, Secret("pass:word"))
     assert not OURS.matches(kept, Secret("pass:wort"))
     assert not OURS.matches(kept, Secret(["pass:word"]))
 
 
 def test_one_secret_in_two_places_does_not_show_as_such() -> None:
-    one, other = (OURS.of(place, Secret("x")).split(":")[1] for place in (PLACE, "destination.sales:y"))
+    one, other = (
+        OURS.fingerprint(place, Secret("x")).split(":")[1] for place in (PLACE, "destination.sales:y")
+    )
     assert one != other
 
 
 def test_the_key_decides_who_can_compare() -> None:
-    kept = OURS.of(PLACE, Secret("x"))
-    assert OURS.made(kept)
-    assert not THEIRS.made(kept)
+    kept = OURS.fingerprint(PLACE, Secret("x"))
+    assert OURS.is_own(kept)
+    assert not THEIRS.is_own(kept)
     assert not THEIRS.matches(kept, Secret("x"))

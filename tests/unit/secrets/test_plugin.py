@@ -11,11 +11,11 @@ import pytest
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.value import Reference
-from reconciler.secrets.base import Registry, SecretUnavailable, Surroundings
-from reconciler.secrets.plugin import installed
-from reconciler.secrets.stores import open_registry, rules
+from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext
+from reconciler.secrets.plugin import entry_points_by_name
+from reconciler.secrets.stores import build_validators, open_registry
 
-Around = Callable[..., Surroundings]
+Around = Callable[..., StoreContext]
 Install = Callable[..., None]
 
 
@@ -36,11 +36,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return put
 
 
-def opened(surroundings: Surroundings, *used: str) -> Registry:
+def opened(surroundings: StoreContext, *used: str) -> Registry:
     return open_registry(used or ("acme",), {}, surroundings)
 
 
-def finding(surroundings: Surroundings, *used: str) -> Diagnostic:
+def finding(surroundings: StoreContext, *used: str) -> Diagnostic:
     with pytest.raises(ReconcilerError) as raised:
         opened(surroundings, *used)
     [only] = raised.value.diagnostics
@@ -70,8 +70,8 @@ def test_a_package_brings_a_scheme_of_its_own(install: Install, around: Around) 
 
 def test_a_package_is_known_without_being_loaded(install: Install) -> None:
     install("acme_two", "raise RuntimeError('canary')")
-    assert list(installed()) == ["acme"]
-    assert rules(())["acme"](Reference("acme", "anything")) is None
+    assert list(entry_points_by_name()) == ["acme"]
+    assert build_validators(())["acme"](Reference("acme", "anything")) is None
 
 
 def test_a_package_that_no_reference_needs_is_not_loaded(install: Install, around: Around) -> None:

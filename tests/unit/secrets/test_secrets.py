@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.value import Reference, Secret
 from reconciler.secrets.base import Registry, SecretUnavailable
-from reconciler.secrets.demo import Demo
+from reconciler.secrets.demo import DemoResolver
 from reconciler.secrets.env import Environment
 from reconciler.secrets.file import MAX_BYTES, Files
 
@@ -181,7 +181,7 @@ def test_a_path_that_no_file_can_have_is_unavailable(tmp_path: Path) -> None:
 
 def test_demo_values_are_made_up_the_same_way_every_time() -> None:
     def store() -> Registry:
-        return Registry({}, otherwise=Demo())
+        return Registry({}, fallback=DemoResolver())
 
     first, other = Reference("env", "X"), Reference("vault", "kv/x", "y")
     assert clear(store(), first) == clear(store(), first)

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.value import Reference
-from reconciler.secrets.base import Form, SecretUnavailable, Surroundings, without_own
-from reconciler.secrets.demo import Demo
-from reconciler.secrets.stores import BUILT_IN, open_registry, rules
+from reconciler.secrets.base import SecretUnavailable, StoreContext, ValueShape, strip_own_variables
+from reconciler.secrets.demo import DemoResolver
+from reconciler.secrets.stores import BUILT_IN_SCHEMES, build_validators, open_registry
 
-Around = Callable[..., Surroundings]
+Around = Callable[..., StoreContext]
 
 
 def test_every_built_in_scheme_has_a_rule() -> None:
-    assert tuple(sorted(rules(()))) == BUILT_IN
+    assert tuple(sorted(build_validators(()))) == BUILT_IN_SCHEMES
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_every_built_in_scheme_has_a_rule() -> None:
 def test_the_text_of_a_reference_is_judged_without_asking_a_store(
     reference: Reference, is_fine: bool
 ) -> None:
-    found = rules({"op"})[reference.scheme](reference)
+    found = build_validators({"op"})[reference.scheme](reference)
     assert (found is None) == is_fine
     assert found is None or all(found)
 
@@ -48,7 +48,7 @@ def test_the_text_of_a_reference_is_judged_without_asking_a_store(
 def test_each_scheme_has_its_store(around: Around, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("of a file\n")
     registry = open_registry(
-        BUILT_IN, {"it": ("echo", "of a command")}, around(X="of the environment", PATH="/bin")
+        BUILT_IN_SCHEMES, {"it": ("echo", "of a command")}, around(X="of the environment", PATH="/bin")
     )
     for scheme, locator in (("env", "X"), ("file", "key"), ("command", "it")):
         assert str(registry.resolve(Reference(scheme, locator, confidential=False))).startswith("of ")
@@ -59,7 +59,7 @@ def test_each_scheme_has_its_store(around: Around, tmp_path: Path) -> None:
 
 def test_fivetrans_own_secrets_manager_is_never_asked(around: Around) -> None:
     with pytest.raises(SecretUnavailable, match="no store"):
-        open_registry(BUILT_IN, {}, around()).resolve(Reference("esm", "key"))
+        open_registry(BUILT_IN_SCHEMES, {}, around()).resolve(Reference("esm", "key"))
 
 
 def test_surroundings_show_no_environment(around: Around) -> None:
@@ -68,28 +68,28 @@ def test_surroundings_show_no_environment(around: Around) -> None:
 
 def test_stores_never_see_the_credentials_of_this_program() -> None:
     given = {"FIVETRAN_APIKEY": "1", "fivetran_apisecret": "2", "RECONCILER_PROJECT": "3", "VAULT_TOKEN": "4"}
-    assert without_own(given) == {"VAULT_TOKEN": "4"}
+    assert strip_own_variables(given) == {"VAULT_TOKEN": "4"}
 
 
 @pytest.mark.parametrize(
     ("form", "text", "expected"),
     [
-        (Form.TEXT, "[1]", "[1]"),
-        (Form.LIST, '["a", "b"]', ["a", "b"]),
-        (Form.OBJECT, '{"a": 1}', {"a": 1}),
+        (ValueShape.TEXT, "[1]", "[1]"),
+        (ValueShape.LIST, '["a", "b"]', ["a", "b"]),
+        (ValueShape.OBJECT, '{"a": 1}', {"a": 1}),
     ],
 )
 def test_a_value_has_the_form_that_its_field_wants(
-    form: Form, text: str, expected: object, around: Around
+    form: ValueShape, text: str, expected: object, around: Around
 ) -> None:
     registry = open_registry(("env",), {}, around(X=text))
     assert registry.resolve(Reference("env", "X", confidential=False), form) == expected
     assert registry.resolve(Reference("env", "X"), form).reveal() == expected
 
 
-@pytest.mark.parametrize("form", [Form.LIST, Form.OBJECT])
+@pytest.mark.parametrize("form", [ValueShape.LIST, ValueShape.OBJECT])
 @pytest.mark.parametrize("text", ["canary", '"canary"', "5", "[" * 100_000])
-def test_a_value_of_another_form_is_unavailable(form: Form, text: str, around: Around) -> None:
+def test_a_value_of_another_form_is_unavailable(form: ValueShape, text: str, around: Around) -> None:
     with pytest.raises(SecretUnavailable, match="the field wants a JSON") as raised:
         open_registry(("env",), {}, around(X=text)).resolve(Reference("env", "X"), form)
     assert "canary" not in repr(raised.value)
@@ -102,6 +102,6 @@ def test_the_kernels_own_files_are_no_secrets(around: Around) -> None:
 
 
 def test_a_demo_value_fits_where_just_any_text_would_not_do() -> None:
-    demo = Demo({"env:PORT": "1234"})
+    demo = DemoResolver({"env:PORT": "1234"})
     assert demo.resolve(Reference("env", "PORT")) == "1234"
     assert demo.resolve(Reference("env", "HOST")).startswith("demo-")

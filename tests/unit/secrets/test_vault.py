@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import Script, ScriptedServer, Seen, Wire, free_port, response, serving
-from self_signed import server_context
+from scripted_server import (
+    ReceivedRequest,
+    Script,
+    ScriptedServer,
+    ServerConnection,
+    build_response,
+    find_free_port,
+    serve_script,
+)
+from self_signed_cert import make_server_context
 
 from reconciler.model.value import Reference
-from reconciler.secrets.base import Documents, SecretUnavailable, Surroundings
-from reconciler.secrets.http import MAX_BYTES, Server, server
-from reconciler.secrets.vault import Vault, flaw
+from reconciler.secrets.base import CachedDocuments, SecretUnavailable, StoreContext
+from reconciler.secrets.http import MAX_BYTES, Server, parse_server
+from reconciler.secrets.vault import Vault, validate_reference
 
-Around = Callable[..., Surroundings]
+Around = Callable[..., StoreContext]
 
 ENTRY = {"user": "loader", "password": "canary", "port": 5432, "nested": {"a": "canary"}}
 
@@ -27,18 +35,18 @@ def kept(entry: Any = ENTRY, **metadata: Any) -> bytes:
 
 
 def answering(body: bytes = kept(), status: str = "200 OK", *headers: str) -> Script:
-    return lambda wire, _: wire.send(response(body, status, *headers))
+    return lambda wire, _: wire.send(build_response(body, status, *headers))
 
 
 def address(running: ScriptedServer) -> str:
     return f"http://127.0.0.1:{running.port}"
 
 
-def read(surroundings: Surroundings, locator: str = "kv/team/db", part: str = "password") -> str:
-    return Documents(Vault(surroundings).read).resolve(Reference("vault", locator, part))
+def read(surroundings: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
+    return CachedDocuments(Vault(surroundings).read).resolve(Reference("vault", locator, part))
 
 
-def reason(surroundings: Surroundings, locator: str = "kv/team/db", part: str = "password") -> str:
+def reason(surroundings: StoreContext, locator: str = "kv/team/db", part: str = "password") -> str:
     with pytest.raises(SecretUnavailable) as raised:
         read(surroundings, locator, part)
     assert "canary" not in repr(raised.value) + repr(raised.value.__cause__)
@@ -48,7 +56,7 @@ def reason(surroundings: Surroundings, locator: str = "kv/team/db", part: str = 
 
 def refused(around: Around, script: Script, timeout: float = 10) -> str:
     """Why there is no value, from a server with this script."""
-    with serving(script) as running:
+    with serve_script(script) as running:
         return reason(around(timeout, VAULT_ADDR=address(running), VAULT_TOKEN="the-token"))
 
 
@@ -65,29 +73,29 @@ def refused(around: Around, script: Script, timeout: float = 10) -> str:
 def test_the_path_is_read_as_people_and_as_the_api_write_it(
     locator: str, target: str, around: Around
 ) -> None:
-    with serving(answering()) as running:
+    with serve_script(answering()) as running:
         here = around(
             VAULT_ADDR=address(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
         )
         assert read(here, locator) == "canary"
-    [seen] = running.seen
+    [seen] = running.requests
     assert (seen.method, seen.target) == ("GET", target)
     assert seen.headers["x-vault-token"] == "the-token"
     assert seen.headers["x-vault-namespace"] == "eu/data"
 
 
 def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
-    with serving(answering()) as running:
-        store = Documents(Vault(around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")).read)
+    with serve_script(answering()) as running:
+        store = CachedDocuments(Vault(around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")).read)
         values = [store.resolve(Reference("vault", "kv/db", key)) for key in ("user", "password", "port")]
     assert values == ["loader", "canary", "5432"]
-    assert len(running.seen) == 1
-    assert "x-vault-namespace" not in running.seen[0].headers
+    assert len(running.requests) == 1
+    assert "x-vault-namespace" not in running.requests[0].headers
 
 
 @pytest.mark.parametrize(("key", "words"), [("absent", "no member `absent`"), ("nested", "neither text")])
 def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -> None:
-    with serving(answering()) as running:
+    with serve_script(answering()) as running:
         here = around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
         assert words in reason(here, part=key)
 
@@ -126,10 +134,10 @@ def test_what_vault_refuses_is_told_by_its_status(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
 )
 def test_a_redirect_is_not_followed(status: str, around: Around) -> None:
-    with serving(answering()) as elsewhere:
+    with serve_script(answering()) as elsewhere:
         told = refused(around, answering(b"", status, f"Location: {address(elsewhere)}/v1/kv/data/team/db"))
     assert "not followed" in told
-    assert elsewhere.seen == []
+    assert elsewhere.requests == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +164,7 @@ def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Aro
 def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around: Around) -> None:
     ended = []
 
-    def script(wire: Wire, _: Seen) -> None:
+    def script(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.send(head)
         wire.drip(b"x" * 200)
         ended.append(not wire.closing.is_set())
@@ -180,12 +188,12 @@ def test_a_connection_that_breaks_is_told(script: Script, around: Around) -> Non
 
 
 def test_a_body_that_breaks_off_is_no_entry(around: Around) -> None:
-    body = response(kept())
+    body = build_response(kept())
     assert "not an entry" in refused(around, lambda wire, _: wire.send(body[:-20]))
 
 
 def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
-    here = around(VAULT_ADDR=f"http://127.0.0.1:{free_port()}", VAULT_TOKEN="the-token")
+    here = around(VAULT_ADDR=f"http://127.0.0.1:{find_free_port()}", VAULT_TOKEN="the-token")
     assert "the connection failed (ConnectionRefusedError)" in reason(here)
 
 
@@ -230,10 +238,10 @@ def through_a_proxy(running: ScriptedServer, **more: str) -> dict[str, str]:
 def test_tls_through_a_proxy_shows_the_token_to_vault_only(
     variable: str, around: Around, tmp_path: Path
 ) -> None:
-    context, certificate = server_context(HOST, tmp_path)
-    with serving(answering(), tls=context, tunnel=True) as running:
+    context, certificate = make_server_context(HOST, tmp_path)
+    with serve_script(answering(), tls=context, tunnel=True) as running:
         assert read(around(**through_a_proxy(running, **{variable: str(certificate)}))) == "canary"
-    connect, request = running.seen
+    connect, request = running.requests
     assert (connect.method, connect.target) == ("CONNECT", f"{HOST}:443")
     assert connect.headers["proxy-authorization"] == "Basic bWU6aXRAcHJveHk="
     assert "x-vault-token" not in connect.headers
@@ -245,40 +253,40 @@ def test_tls_through_a_proxy_shows_the_token_to_vault_only(
 def test_a_certificate_that_nobody_vouches_for_gets_no_token(
     presented: str, around: Around, tmp_path: Path
 ) -> None:
-    context, certificate = server_context(presented, tmp_path)
+    context, certificate = make_server_context(presented, tmp_path)
     trusted = {} if presented == HOST else {"VAULT_CACERT": str(certificate)}
-    with serving(answering(), tls=context, tunnel=True) as running:
+    with serve_script(answering(), tls=context, tunnel=True) as running:
         assert "certificate cannot be verified" in reason(around(**through_a_proxy(running, **trusted)))
-    assert [each.method for each in running.seen] == ["CONNECT"]
+    assert [each.method for each in running.requests] == ["CONNECT"]
 
 
 def test_a_tls_handshake_that_drips_is_given_up(around: Around) -> None:
-    def drip(wire: Wire, _: Seen) -> None:
+    def drip(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
         wire.drip(b"\x16\x03\x03\x40\x00" + b"x" * 500)
 
-    with serving(drip) as running:
+    with serve_script(drip) as running:
         assert "no answer within 0.5 s" in reason(around(0.5, **through_a_proxy(running)))
 
 
 def test_authorities_that_cannot_be_read_are_told(around: Around, tmp_path: Path) -> None:
-    context, _ = server_context(HOST, tmp_path)
-    with serving(answering(), tls=context, tunnel=True) as running:
+    context, _ = make_server_context(HOST, tmp_path)
+    with serve_script(answering(), tls=context, tunnel=True) as running:
         here = around(**through_a_proxy(running, VAULT_CACERT=str(tmp_path / "absent.pem")))
         assert "certificate authorities" in reason(here)
 
 
 def test_loopback_and_excluded_hosts_are_asked_without_the_proxy() -> None:
     proxy = {"https_proxy": "proxy.example:3128", "no_proxy": ".internal"}
-    assert server("http://127.0.0.1:8200", proxy).proxy is None
-    assert server("https://vault.internal", proxy).proxy is None
-    way = server("https://vault.example", proxy)
+    assert parse_server("http://127.0.0.1:8200", proxy).proxy is None
+    assert parse_server("https://vault.internal", proxy).proxy is None
+    way = parse_server("https://vault.example", proxy)
     assert way.proxy is not None
     assert way.proxy.hostname == "proxy.example"
 
 
 def test_a_server_shows_no_password_of_its_proxy() -> None:
-    way = server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
+    way = parse_server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
     assert isinstance(way, Server)
     assert "canary" not in repr(way)
 
@@ -301,6 +309,6 @@ def test_a_server_shows_no_password_of_its_proxy() -> None:
     ],
 )
 def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
-    found = flaw(Reference("vault", locator, part))
+    found = validate_reference(Reference("vault", locator, part))
     assert (found is None) == is_fine
     assert found is None or all(found)

@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.spec.errors import diagnostics_of
+from reconciler.spec.errors import to_diagnostics
+from reconciler.spec.nodes import to_plain
 from reconciler.spec.source import parse
-from reconciler.spec.tree import plain
 
 
 class Mood(StrEnum):
@@ -33,8 +33,8 @@ class Outer(BaseModel):
 def finding(text: str) -> Diagnostic:
     root = parse(text, "a.yaml")
     with pytest.raises(ValidationError) as raised:
-        Outer.model_validate(plain(root))
-    [only] = diagnostics_of(raised.value, root, Outer)
+        Outer.model_validate(to_plain(root))
+    [only] = to_diagnostics(raised.value, root, Outer)
     return only
 
 

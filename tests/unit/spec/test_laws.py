@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.source import Span
-from reconciler.spec.load import load
+from reconciler.spec.load import load_strictly
+from reconciler.spec.nodes import MappingNode, Node, Sequence
 from reconciler.spec.source import parse
-from reconciler.spec.tree import Node, Sequence, Table
 
 SPEC = """\
 version: 1
@@ -115,7 +115,7 @@ def test_a_mutated_file_loads_or_fails_with_findings(edits: list[tuple[int, int,
         mutated = edited(SPEC, edits).encode("utf-8", "surrogatepass")
         (project.parent / "a.yaml").write_bytes(mutated)
         try:
-            load(project, project.parent)
+            load_strictly(project, project.parent)
         except ReconcilerError as error:
             assert error.diagnostics
 
@@ -144,7 +144,7 @@ def written(value: object, indent: int) -> str:
 
 def check_keys(node: Node, lines: list[str]) -> int:
     match node:
-        case Table():
+        case MappingNode():
             for key, entry in node.entries.items():
                 span = entry.key.span
                 assert lines[span.line - 1][span.column - 1 : span.end_column - 1] == key
@@ -164,7 +164,10 @@ def test_the_span_of_every_plain_key_covers_the_key(document: dict[str, object])
 def test_the_unmutated_text_loads(tmp_path: Path) -> None:
     (tmp_path / "reconciler.yaml").write_text("version: 1\nspecs: [a.yaml]\n", encoding="utf-8")
     (tmp_path / "a.yaml").write_text(SPEC, encoding="utf-8")
-    assert [each.key for each in load(tmp_path / "reconciler.yaml", tmp_path).groups] == ["alpha_1", "beta"]
+    assert [each.key for each in load_strictly(tmp_path / "reconciler.yaml", tmp_path).groups] == [
+        "alpha_1",
+        "beta",
+    ]
 
 
 def test_the_keys_of_an_ordinary_spec_are_covered() -> None:

@@ -8,8 +8,8 @@ from textwrap import dedent
 import pytest
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.load import GroupSpec, Loaded, load
-from reconciler.spec.tree import plain, span_at
+from reconciler.spec.load import GroupSpec, LoadedProject, load_strictly
+from reconciler.spec.nodes import find_span, to_plain
 
 PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
 GROUP = "version: 1\ngroups:\n  alpha: {}\n"
@@ -24,8 +24,8 @@ def write(directory: Path, **files: str) -> Path:
     return directory / "reconciler.yaml"
 
 
-def loaded(directory: Path, **files: str) -> Loaded:
-    return load(write(directory, **files), directory)
+def loaded(directory: Path, **files: str) -> LoadedProject:
+    return load_strictly(write(directory, **files), directory)
 
 
 def only_group(directory: Path, **files: str) -> GroupSpec:
@@ -36,7 +36,7 @@ def only_group(directory: Path, **files: str) -> GroupSpec:
 def findings(directory: Path, **files: str) -> list[Diagnostic]:
     project = write(directory, **files)
     with pytest.raises(ReconcilerError) as raised:
-        load(project, directory)
+        load_strictly(project, directory)
     return list(raised.value.diagnostics)
 
 
@@ -86,14 +86,14 @@ def test_a_destination_is_merged_from_defaults_profile_entry_and_overrides(tmp_p
     )
     assert group.name == "Alpha"
     assert group.destination is not None
-    assert plain(group.destination) == {
+    assert to_plain(group.destination) == {
         "region": "GCP_US_EAST4",
         "service": "snowflake",
         "trust": {"fingerprints": "any"},
         "config": {"port": 443, "role": "B", "host": "p2", "user": "u"},
     }
     paths = {
-        key: span_at(group.destination, ("config", key)).path for key in ("port", "role", "user", "host")
+        key: find_span(group.destination, ("config", key)).path for key in ("port", "role", "user", "host")
     }
     assert paths == {
         "port": "profiles.yaml",
@@ -112,7 +112,7 @@ def test_an_override_can_name_another_profile(tmp_path: Path) -> None:
         b="version: 1\ngroups:\n  alpha: {destination: {profile: y}}\n",
     )
     assert group.destination is not None
-    assert plain(group.destination) == {"region": "Y"}
+    assert to_plain(group.destination) == {"region": "Y"}
 
 
 def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
 def test_paths_outside_the_working_directory_are_shown_whole(tmp_path: Path) -> None:
     project = write(tmp_path / "specs", reconciler=PROJECT, groups__a=GROUP)
     (tmp_path / "elsewhere").mkdir()
-    assert load(project, tmp_path / "elsewhere").files == (str(tmp_path / "specs/groups/a.yaml"),)
-    assert load(project, tmp_path).files == ("specs/groups/a.yaml",)
+    assert load_strictly(project, tmp_path / "elsewhere").files == (str(tmp_path / "specs/groups/a.yaml"),)
+    assert load_strictly(project, tmp_path).files == ("specs/groups/a.yaml",)
 
 
 def test_an_unset_without_effect_is_a_warning(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_an_unset_without_effect_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError) as raised:
-        load(Path("specs/reconciler.yaml"), tmp_path)
+        load_strictly(Path("specs/reconciler.yaml"), tmp_path)
     [problem] = raised.value.diagnostics
     assert problem.code == "file-unreadable"
     assert "`specs/reconciler.yaml`" in problem.message
@@ -328,7 +328,7 @@ def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directori
 def test_an_absolute_path_outside_the_project_is_taken_as_intended(tmp_path: Path) -> None:
     write(tmp_path / "shared", groups=GROUP)
     project = f"version: 1\nspecs: ['{tmp_path}/shared/*.yaml']\n"
-    got = load(write(tmp_path / "specs", reconciler=project), tmp_path)
+    got = load_strictly(write(tmp_path / "specs", reconciler=project), tmp_path)
     assert got.files == ("shared/groups.yaml",)
 
 
@@ -340,7 +340,7 @@ def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path:
     (inside / "link.yaml").symlink_to(tmp_path / "outside/groups.yaml")
     (inside / "dir").symlink_to(tmp_path / "outside")
     with pytest.raises(ReconcilerError) as raised:
-        load(project, tmp_path)
+        load_strictly(project, tmp_path)
     assert [each.code for each in raised.value.diagnostics] == ["outside-project"]
 
 
@@ -393,7 +393,7 @@ def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler=f"version: 1\nspecs: [{'x' * 5000}]\n", a=GROUP)
     assert problem.code == "no-match"
     with pytest.raises(ReconcilerError) as raised:
-        load(tmp_path / ("x" * 5000), tmp_path)
+        load_strictly(tmp_path / ("x" * 5000), tmp_path)
     assert [each.code for each in raised.value.diagnostics] == ["file-unreadable"]
 
 

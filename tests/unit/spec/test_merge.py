@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from reconciler.model.diagnostic import Severity
-from reconciler.spec.merge import merge, unset_findings
+from reconciler.spec.merge import check_unset, merge
+from reconciler.spec.nodes import MappingNode, find_span, to_plain
 from reconciler.spec.source import parse
-from reconciler.spec.tree import Table, plain, span_at
 
 
-def table(text: str, path: str = "a.yaml") -> Table:
+def table(text: str, path: str = "a.yaml") -> MappingNode:
     return parse(f"{text}\n", path) if text != "{}" else parse("{}\n", path)
 
 
@@ -34,23 +34,23 @@ def table(text: str, path: str = "a.yaml") -> Table:
     ],
 )
 def test_merging(base: str, over: str, merged: dict[str, Any]) -> None:
-    assert plain(merge(table(base), table(over))) == merged
+    assert to_plain(merge(table(base), table(over))) == merged
 
 
 def test_each_leaf_keeps_its_own_place() -> None:
     merged = merge(table("a: {b: 1, c: 2}", "base.yaml"), table("a: {c: 3}", "over.yaml"))
-    assert span_at(merged, ("a", "b")).path == "base.yaml"
-    assert span_at(merged, ("a", "c")).path == "over.yaml"
+    assert find_span(merged, ("a", "b")).path == "base.yaml"
+    assert find_span(merged, ("a", "c")).path == "over.yaml"
 
 
 def test_merging_changes_neither_side() -> None:
     base, over = table("a: {b: 1}"), table("a: {c: 2}")
     merge(base, over)
-    assert (plain(base), plain(over)) == ({"a": {"b": 1}}, {"a": {"c": 2}})
+    assert (to_plain(base), to_plain(over)) == ({"a": {"b": 1}}, {"a": {"c": 2}})
 
 
 def test_unsetting_what_nobody_set_is_a_warning() -> None:
-    [found] = unset_findings(table("a: {b: 1}"), table("a: {c: {unset: true}, b: {unset: true}}"))
+    [found] = check_unset(table("a: {b: 1}"), table("a: {c: {unset: true}, b: {unset: true}}"))
     assert (found.code, found.severity) == ("unset-nothing", Severity.WARNING)
     assert "`c`" in found.message
 
@@ -59,5 +59,5 @@ def test_unsetting_what_nobody_set_is_a_warning() -> None:
     "written", ["{unset: false}", "{unset: 1}", "{unset: true, b: 1}", "{unset: 'true'}"]
 )
 def test_a_malformed_unset_is_an_error(written: str) -> None:
-    [found] = unset_findings(table("a: 1"), table(f"a: {written}"))
+    [found] = check_unset(table("a: 1"), table(f"a: {written}"))
     assert (found.code, found.severity) == ("wrong-shape", Severity.ERROR)

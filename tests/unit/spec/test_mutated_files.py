@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.kinds.destination_spec import desired_destination
+from reconciler.kinds.destination_spec import build_desired_destination
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.secrets.stores import rules
-from reconciler.spec.load import gather
-from reconciler.spec.reference import Sources
+from reconciler.secrets.stores import build_validators
+from reconciler.spec.load import load
+from reconciler.spec.reference import AllowedSources
 from reconciler.spec.source import parse
 
 ROOT = Path(__file__).parents[3]
@@ -184,13 +184,13 @@ def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> N
 def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Path) -> None:
     project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
     project.write_text("version: 1\nspecs: [a.yaml]\n")
-    sources, refused = Sources(rules(())), 0
+    sources, refused = AllowedSources(build_validators(())), 0
     for data in mutated(batch):
         file.write_bytes(data)
-        loaded = gather(project, tmp_path)
+        loaded = load(project, tmp_path)
         found = [each for each in loaded.findings if each.span and each.span.path == "a.yaml"]
         for group in loaded.groups:
-            found += desired_destination(group, sources)[1]
+            found += build_desired_destination(group, sources)[1]
         check(found, data)
         check([each for each in loaded.findings if each.span is None], data)
         refused += bool(found)

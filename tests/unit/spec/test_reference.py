@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.value import Reference
-from reconciler.spec.reference import Sources, reference_of
+from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.source import parse
 
 
@@ -15,12 +15,12 @@ def of_a_store(reference: Reference) -> tuple[str, str] | None:
     return ("this name is bad", "choose a good one") if reference.locator == "bad" else None
 
 
-SOURCES = Sources({"env": of_a_store, "file": of_a_store, "vault": of_a_store})
+SOURCES = AllowedSources({"env": of_a_store, "file": of_a_store, "vault": of_a_store})
 
 
 def read_reference(written: str, *allow: str) -> Reference | Diagnostic | None:
-    sources = Sources(SOURCES.schemes, allow) if allow else SOURCES
-    return reference_of(parse(f"a: {written}\n", "a.yaml").entries["a"].node, sources)
+    sources = AllowedSources(SOURCES.schemes, allow) if allow else SOURCES
+    return parse_reference(parse(f"a: {written}\n", "a.yaml").entries["a"].node, sources)
 
 
 def test_a_secret_is_confidential_and_a_value_is_not() -> None:
@@ -118,4 +118,4 @@ def test_a_reference_outside_of_all_globs_is_an_error_that_hides_it(written: str
 
 def test_an_empty_list_allows_nothing() -> None:
     node = parse("a: {secret: 'env:X'}\n", "a.yaml").entries["a"].node
-    assert isinstance(reference_of(node, Sources(SOURCES.schemes, ())), Diagnostic)
+    assert isinstance(parse_reference(node, AllowedSources(SOURCES.schemes, ())), Diagnostic)

@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.model.removal import Extent
-from reconciler.report.neutral import one_line
-from reconciler.spec.characters import forbidden_in_value
-from reconciler.spec.removal import removal_line, tombstones_in
-from reconciler.spec.schema import SPEC_LEVELS, SpecFile, validated
+from reconciler.model.sanitize import to_one_line
+from reconciler.spec.characters import find_forbidden_in_value
+from reconciler.spec.removal import parse_removals, render_removal
+from reconciler.spec.schema import SPEC_LEVELS, SpecFile, validate_model
 from reconciler.spec.source import parse
 
 EXTENTS = st.sampled_from([*Extent])
@@ -18,8 +18,8 @@ EXTENTS = st.sampled_from([*Extent])
 
 def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
     """What comes of a line that was printed and pasted."""
-    root = parse(f"version: 1\nremoved:\n  {one_line(line)}\n", "main.yaml")
-    [each] = tombstones_in(root, validated(SpecFile, root, SPEC_LEVELS).removed)
+    root = parse(f"version: 1\nremoved:\n  {to_one_line(line)}\n", "main.yaml")
+    [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
     return each.key, each.id, each.name, each.extent, each.with_platform_connection
 
 
@@ -31,10 +31,10 @@ def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
 @example("no", Extent.MANAGEMENT)
 @example("", Extent.PAIR)
 def test_a_pasted_line_means_what_was_offered(name: str | None, extent: Extent) -> None:
-    if name is not None and forbidden_in_value(name):
+    if name is not None and find_forbidden_in_value(name):
         return  # is not offered
     platform = extent is not Extent.MANAGEMENT
-    line = removal_line("web_prod", "good_id", name, extent, with_platform_connection=platform)
+    line = render_removal("web_prod", "good_id", name, extent, with_platform_connection=platform)
     assert "\n" not in line
     assert "`" not in line
     assert pasted(line) == ("web_prod", "good_id", name, extent, platform)
@@ -43,4 +43,4 @@ def test_a_pasted_line_means_what_was_offered(name: str | None, extent: Extent) 
 @pytest.mark.parametrize("id", ["123", "1e5", "true", "null", "-abc", "decent_dropsy", "0x1f", "0"])
 @pytest.mark.parametrize("key", ["true", "null", "web_prod"])
 def test_keys_and_ids_stay_text(key: str, id: str) -> None:
-    assert pasted(removal_line(key, id))[:2] == (key, id)
+    assert pasted(render_removal(key, id))[:2] == (key, id)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.spec.source import MAX_BYTES, parse, read
-from reconciler.spec.tree import Scalar, Sequence, Table, plain
+from reconciler.spec.nodes import MappingNode, Scalar, Sequence, to_plain
+from reconciler.spec.source import MAX_BYTES, parse, read_text
 
 
 def findings(text: str) -> list[Diagnostic]:
@@ -30,7 +30,7 @@ def place(diagnostic: Diagnostic) -> tuple[int, int]:
     return diagnostic.span.line, diagnostic.span.column
 
 
-def covered(text: str, node: Scalar | Sequence | Table) -> str:
+def covered(text: str, node: Scalar | Sequence | MappingNode) -> str:
     lines = text.split("\n")
     span = node.span
     if span.line == span.end_line:
@@ -78,7 +78,7 @@ def test_scalars_have_the_types_of_yaml_1_2(written: str, value: object) -> None
     if written == "-":
         written = "[-x]"
         value = ["-x"]
-    got = plain(parse(f"a: {written}\n", "a.yaml"))["a"]
+    got = to_plain(parse(f"a: {written}\n", "a.yaml"))["a"]
     assert got == value
     assert type(got) is type(value)
 
@@ -115,19 +115,19 @@ def test_an_anchored_value_has_the_span_of_its_text() -> None:
 
 def test_a_value_behind_an_alias_keeps_the_place_where_it_was_written() -> None:
     root = parse("a: &x {k: 1}\nb: *x\n", "a.yaml")
-    assert plain(root) == {"a": {"k": 1}, "b": {"k": 1}}
+    assert to_plain(root) == {"a": {"k": 1}, "b": {"k": 1}}
     assert root.entries["b"].node.span.line == 1
 
 
 def test_merge_keys_bring_in_what_is_not_written() -> None:
     root = parse("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  a: 0\n  <<: [*x, *y]\n  c: 3\n", "a.yaml")
-    assert plain(root)["z"] == {"a": 0, "b": 1, "c": 3}
-    assert isinstance(root.entries["z"].node, Table)
+    assert to_plain(root)["z"] == {"a": 0, "b": 1, "c": 3}
+    assert isinstance(root.entries["z"].node, MappingNode)
     assert root.entries["z"].node.entries["b"].key.span.line == 1
 
 
 def test_a_quoted_merge_key_is_an_ordinary_key() -> None:
-    assert plain(parse('a: {"<<": 1}\n', "a.yaml")) == {"a": {"<<": 1}}
+    assert to_plain(parse('a: {"<<": 1}\n', "a.yaml")) == {"a": {"<<": 1}}
 
 
 def test_merging_what_is_no_mapping_is_refused() -> None:
@@ -215,7 +215,7 @@ def test_the_root_must_be_a_mapping(text: str) -> None:
 
 def test_another_yaml_version_is_refused() -> None:
     assert finding("%YAML 1.1\n---\na: no\n").code == "yaml-syntax"
-    assert plain(parse("%YAML 1.2\n---\na: no\n", "a.yaml")) == {"a": "no"}
+    assert to_plain(parse("%YAML 1.2\n---\na: no\n", "a.yaml")) == {"a": "no"}
 
 
 @pytest.mark.parametrize(
@@ -306,13 +306,13 @@ def test_invisible_characters_are_refused_as_escapes_too() -> None:
 
 
 def test_line_ends_and_tabs_are_fine_as_escapes_and_windows_line_ends_everywhere() -> None:
-    assert plain(parse('a: "1\\n2\\t3"\r\nb: x\r\n', "a.yaml")) == {"a": "1\n2\t3", "b": "x"}
+    assert to_plain(parse('a: "1\\n2\\t3"\r\nb: x\r\n', "a.yaml")) == {"a": "1\n2\t3", "b": "x"}
 
 
 def test_a_byte_order_mark_counts_for_no_column(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes(b"\xef\xbb\xbfkey: 1\n")
-    root = parse(read(file, "a.yaml"), "a.yaml")
+    root = parse(read_text(file, "a.yaml"), "a.yaml")
     assert root.entries["key"].key.span.column == 1
     assert parse("\ufeffkey: 1\n", "a.yaml").entries["key"].key.span.column == 1
 
@@ -364,7 +364,7 @@ def test_what_is_not_utf8_is_refused_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes("a: 1\nž: ".encode() + b"\xff\n")
     with pytest.raises(ReconcilerError) as raised:
-        read(file, "a.yaml")
+        read_text(file, "a.yaml")
     [problem] = raised.value.diagnostics
     assert (problem.code, place(problem)) == ("not-utf8", (2, 4))
 
@@ -381,7 +381,7 @@ def test_only_regular_files_are_read(kind: str, tmp_path: Path) -> None:
     elif kind == "link to nothing":
         file.symlink_to(tmp_path / "b.yaml")
     with pytest.raises(ReconcilerError) as raised:
-        read(file, "a.yaml")
+        read_text(file, "a.yaml")
     assert [each.code for each in raised.value.diagnostics] == ["file-unreadable"]
 
 
@@ -389,5 +389,5 @@ def test_a_large_file_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes(b"\xff" * (MAX_BYTES + 1))
     with pytest.raises(ReconcilerError) as raised:
-        read(file, "a.yaml")
+        read_text(file, "a.yaml")
     assert [each.code for each in raised.value.diagnostics] == ["too-large"]

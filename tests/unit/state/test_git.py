@@ -10,40 +10,40 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from git_folder import git
-from shared_states import BRANCH, HOLDER, StillClock, Upstream, surroundings
+from git_repo import run_git
+from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
 
-from reconciler.model.place import GitPlace, parse_place
-from reconciler.state import git_commands
-from reconciler.state.git import GitShelf
-from reconciler.state.git_commands import Done
-from reconciler.state.patience import Patience
-from reconciler.state.shelf import ChangedError, RemoteError, UnusableError
+from reconciler.model.state_location import GitBranch, parse_state_location
+from reconciler.runtime.deadline import ShutdownDeadline
+from reconciler.state import git_runner
+from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
+from reconciler.state.git import GitBackend
+from reconciler.state.git_runner import Result
 
 
 @pytest.fixture
-def upstream(tmp_path: Path) -> Upstream:
+def upstream(tmp_path: Path) -> BareRepository:
     """A bare repository."""
-    return Upstream(tmp_path / "upstream.git")
+    return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
-def clone(upstream: Upstream, tmp_path: Path) -> Path:
+def clone(upstream: BareRepository, tmp_path: Path) -> Path:
     """Somebody's repository, in which the project is."""
     return upstream.clone(tmp_path / "clone")
 
 
-def place(text: str = f"git:origin/{BRANCH}") -> GitPlace:
-    found = parse_place(text)
-    assert isinstance(found, GitPlace)
+def place(text: str = f"git:origin/{BRANCH}") -> GitBranch:
+    found = parse_state_location(text)
+    assert isinstance(found, GitBranch)
     return found
 
 
-def shelf(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: str) -> GitShelf:
-    return GitShelf(place(text), surroundings(folder, **environ))
+def shelf(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: str) -> GitBackend:
+    return GitBackend(place(text), build_context(folder, **environ))
 
 
-def written(one: GitShelf, **contents: str) -> None:
+def written(one: GitBackend, **contents: str) -> None:
     """Write files by their names without `.json`, having looked at them."""
     names = [f"{name}.json" for name in contents]
     one.read(*names)
@@ -51,40 +51,44 @@ def written(one: GitShelf, **contents: str) -> None:
 
 
 def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
-    upstream: Upstream, clone: Path
+    upstream: BareRepository, clone: Path
 ) -> None:
     one = shelf(clone)
     assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
     one.write({"state.json.lock": b"mine\n"}, "locked")
     one.write({"state.json.lock": None, "state.json": b"{}\n"}, "serial 1")
-    assert upstream.files() == {"state.json": "{}"}
+    assert upstream.read_files() == {"state.json": "{}"}
     assert shelf(clone).read("state.json") == {"state.json": b"{}\n"}
-    assert upstream.subjects() == [
+    assert upstream.list_subjects() == [
         "reconciler apply: state.json, locked",
         "reconciler apply: state.json, serial 1",
     ]
-    last = git(upstream.path, "log", "-1", "--format=%an <%ae> %cn|%B", BRANCH)
+    last = run_git(upstream.path, "log", "-1", "--format=%an <%ae> %cn|%B", BRANCH)
     assert last.startswith("ci <ci@runner-7> ci|")
     assert "By ci on runner-7, process 4711, since 2026-11-26T10:00:00+00:00" in last
-    assert git(upstream.path, "rev-list", "--max-parents=0", BRANCH, "main").count("\n") == 1, "an orphan"
+    assert run_git(upstream.path, "rev-list", "--max-parents=0", BRANCH, "main").count("\n") == 1, "an orphan"
 
 
-def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(upstream: Upstream, clone: Path) -> None:
+def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(
+    upstream: BareRepository, clone: Path
+) -> None:
     first, second = shelf(clone), shelf(clone)
     for each in (first, second):
         each.read("state.json")
     first.write({"state.json": b"first"}, "first")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         second.write({"state.json": b"second"}, "second")
-    assert upstream.files() == {"state.json": "first"}
+    assert upstream.read_files() == {"state.json": "first"}
     second.read("state.json")
     second.write({"state.json": b"second"}, "second")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         first.write({"state.json": None}, "away with it")
-    assert upstream.files() == {"state.json": "second"}
+    assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_of_many_who_write_at_the_same_moment_one_comes_through(upstream: Upstream, clone: Path) -> None:
+def test_of_many_who_write_at_the_same_moment_one_comes_through(
+    upstream: BareRepository, clone: Path
+) -> None:
     count = 6
     ready, won = threading.Barrier(count), []
 
@@ -92,7 +96,7 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(upstream: Upstre
         one = shelf(clone)
         one.read("state.json")
         ready.wait(60)
-        with suppress(ChangedError):
+        with suppress(ConflictError):
             one.write({"state.json": f"{number}".encode()}, "me first")
             won.append(number)
 
@@ -102,21 +106,25 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(upstream: Upstre
     for each in threads:
         each.join()
     [winner] = won
-    assert upstream.files() == {"state.json": f"{winner}"}
+    assert upstream.read_files() == {"state.json": f"{winner}"}
 
 
-def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(upstream: Upstream, clone: Path) -> None:
+def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(
+    upstream: BareRepository, clone: Path
+) -> None:
     one = shelf(clone)
     written(one, state="first")
-    git(upstream.path, "branch", "-D", BRANCH)
-    with pytest.raises(ChangedError):
+    run_git(upstream.path, "branch", "-D", BRANCH)
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"second"}, "second")
     assert one.read("state.json") == {"state.json": None}
     one.write({"state.json": b"second"}, "second")
-    assert upstream.files() == {"state.json": "second"}
+    assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_projects_that_share_a_branch_do_not_lose_each_others_writes(upstream: Upstream, clone: Path) -> None:
+def test_projects_that_share_a_branch_do_not_lose_each_others_writes(
+    upstream: BareRepository, clone: Path
+) -> None:
     names = [f"team{number}.state" for number in range(4)]
     failures: list[BaseException] = []
 
@@ -134,8 +142,8 @@ def test_projects_that_share_a_branch_do_not_lose_each_others_writes(upstream: U
     for each in threads:
         each.join()
     assert failures == []
-    assert upstream.files() == {f"{name}.json": f"{name} 2" for name in names}
-    assert len(upstream.subjects()) == 12
+    assert upstream.read_files() == {f"{name}.json": f"{name} 2" for name in names}
+    assert len(upstream.list_subjects()) == 12
 
 
 def forgetful(folder: Path, once: Path, *commands: str) -> str:
@@ -156,32 +164,32 @@ exec '{real}' "$@"
 
 
 def test_a_push_whose_answer_was_lost_counts_as_what_it_was(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
     one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push"))
     one.read("state.json")
     once.touch()
     one.write({"state.json": b"first"}, "first")
-    assert upstream.subjects() == ["reconciler apply: state.json, first"]
+    assert upstream.list_subjects() == ["reconciler apply: state.json, first"]
 
 
 def test_after_a_push_of_which_nothing_is_known_the_next_one_goes_on(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
     one = shelf(clone, PATH=forgetful(tmp_path / "bin", once, "push", "ls-remote"))
     one.read("state.json")
     once.touch()
-    with pytest.raises(RemoteError, match="the line is dead") as caught:
+    with pytest.raises(BackendError, match="the line is dead") as caught:
         one.write({"state.json": b"first"}, "first")
-    assert not isinstance(caught.value, ChangedError)
+    assert not isinstance(caught.value, ConflictError)
     once.unlink()
     one.write({"state.json": b"second"}, "second")
-    assert upstream.files() == {"state.json": "second"}
+    assert upstream.read_files() == {"state.json": "second"}
     stranger = shelf(clone)
     written(stranger, state="third")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"fourth"}, "fourth")
 
 
@@ -192,23 +200,25 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("form", ["as it is", "shallow", "detached", "bare", "in a folder of it"])
 def test_the_users_repository_is_left_as_it_is(
-    upstream: Upstream, clone: Path, tmp_path: Path, form: str
+    upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
-    git(clone, "commit", "-q", "--allow-empty", "-m", "more")
-    git(clone, "push", "-q", "origin", "HEAD:refs/heads/main")
+    run_git(clone, "commit", "-q", "--allow-empty", "-m", "more")
+    run_git(clone, "push", "-q", "origin", "HEAD:refs/heads/main")
     (clone / "work.txt").write_text("changed\n")
-    git(clone, "add", "work.txt")
+    run_git(clone, "add", "work.txt")
     (clone / "new.txt").write_text("new\n")
     folder = clone
     match form:
         case "shallow":
             folder = tmp_path / "shallow"
-            git(tmp_path, "clone", "-q", "--depth=1", "--branch=main", f"file://{upstream.path}", str(folder))
+            run_git(
+                tmp_path, "clone", "-q", "--depth=1", "--branch=main", f"file://{upstream.path}", str(folder)
+            )
         case "detached":
-            git(clone, "checkout", "-q", "--detach", "HEAD")
+            run_git(clone, "checkout", "-q", "--detach", "HEAD")
         case "bare":
             folder = tmp_path / "bare"
-            git(tmp_path, "clone", "-q", "--bare", str(upstream.path), str(folder))
+            run_git(tmp_path, "clone", "-q", "--bare", str(upstream.path), str(folder))
         case "in a folder of it":
             folder = clone / "specs"
             folder.mkdir()
@@ -217,12 +227,12 @@ def test_the_users_repository_is_left_as_it_is(
     again = shelf(folder)
     written(again, state="second")
     assert snapshot(folder) == before
-    assert upstream.files() == {"state.json": "second"}
-    assert not git(folder, "branch", "--all", "--list", f"*{BRANCH}*")
+    assert upstream.read_files() == {"state.json": "second"}
+    assert not run_git(folder, "branch", "--all", "--list", f"*{BRANCH}*")
 
 
 def test_nobodys_identity_hooks_and_signatures_play_a_part(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     (home / "hooks").mkdir(parents=True)
@@ -235,16 +245,18 @@ def test_nobodys_identity_hooks_and_signatures_play_a_part(
         f"[core]\n\thooksPath = {home / 'hooks'}\n[commit]\n\tgpgsign = true\n[push]\n\tgpgSign = true\n"
         "[user]\n\tuseConfigOnly = true\n[push]\n\tfollowTags = true\n"
     )
-    git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is a machine of its own
+    run_git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is a machine of its own
     odd = replace(HOLDER, user="<root>\n", host="")
-    one = GitShelf(place(), surroundings(clone, odd, HOME=str(home)))
+    one = GitBackend(place(), build_context(clone, odd, HOME=str(home)))
     written(one, state="first")
-    again = GitShelf(place(), surroundings(clone, odd, HOME=str(home)))
+    again = GitBackend(place(), build_context(clone, odd, HOME=str(home)))
     assert again.read("state.json") == {"state.json": b"first"}
-    assert git(upstream.path, "log", "-1", "--format=%an <%ae>", BRANCH) == "root <root@reconciler>"
+    assert run_git(upstream.path, "log", "-1", "--format=%an <%ae>", BRANCH) == "root <root@reconciler>"
 
 
-def test_variables_that_lead_git_elsewhere_do_not(upstream: Upstream, clone: Path, tmp_path: Path) -> None:
+def test_variables_that_lead_git_elsewhere_do_not(
+    upstream: BareRepository, clone: Path, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     trace = tmp_path / "trace"
     environ = {
@@ -253,17 +265,17 @@ def test_variables_that_lead_git_elsewhere_do_not(upstream: Upstream, clone: Pat
     }
     one = shelf(clone, **environ, GIT_TRACE=str(trace), GIT_AUTHOR_DATE="no date", GIT_NAMESPACE="other")
     written(one, state="first")
-    assert upstream.files() == {"state.json": "first"}
+    assert upstream.read_files() == {"state.json": "first"}
     assert not elsewhere.exists()
     assert not trace.exists()
 
 
 def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
-    upstream: Upstream, clone: Path
+    upstream: BareRepository, clone: Path
 ) -> None:
     """As actions/checkout leaves the credentials of a job there."""
-    git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
-    git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
+    run_git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
+    run_git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
     written(shelf(clone), state="first")
     given = {
         "GIT_CONFIG_COUNT": "1",
@@ -277,7 +289,9 @@ def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
 @pytest.mark.parametrize(
     "form", ["an absolute path", "a relative path", "a file URL", "a remote with a relative path"]
 )
-def test_a_repository_has_many_addresses(upstream: Upstream, clone: Path, tmp_path: Path, form: str) -> None:
+def test_a_repository_has_many_addresses(
+    upstream: BareRepository, clone: Path, tmp_path: Path, form: str
+) -> None:
     written(shelf(clone), state="first")
     folder = tmp_path / "outside"
     folder.mkdir()
@@ -288,31 +302,31 @@ def test_a_repository_has_many_addresses(upstream: Upstream, clone: Path, tmp_pa
         "a remote with a relative path": f"git:origin/{BRANCH}",
     }[form]
     if "remote" in form:
-        git(clone, "remote", "set-url", "origin", "../upstream.git")
+        run_git(clone, "remote", "set-url", "origin", "../upstream.git")
         folder = clone / "deep"
         folder.mkdir()
     assert shelf(folder, text).read("state.json") == {"state.json": b"first"}
 
 
-def test_branches_may_have_slashes(upstream: Upstream, clone: Path) -> None:
+def test_branches_may_have_slashes(upstream: BareRepository, clone: Path) -> None:
     written(shelf(clone, "git:origin/fivetran/state"), state="first")
-    assert upstream.files("fivetran/state") == {"state.json": "first"}
+    assert upstream.read_files("fivetran/state") == {"state.json": "first"}
     assert shelf(clone, f"git:{upstream.path}/fivetran/state").read("state.json") == {"state.json": b"first"}
 
 
-def test_a_branch_with_other_files_is_left_alone(upstream: Upstream, clone: Path) -> None:
-    with pytest.raises(UnusableError, match=r"other files, such as `work\.txt`"):
+def test_a_branch_with_other_files_is_left_alone(upstream: BareRepository, clone: Path) -> None:
+    with pytest.raises(UnusableBackendError, match=r"other files, such as `work\.txt`"):
         shelf(clone, "git:origin/main").read("state.json")
 
 
-def test_a_server_that_refuses_is_quoted(upstream: Upstream, clone: Path) -> None:
+def test_a_server_that_refuses_is_quoted(upstream: BareRepository, clone: Path) -> None:
     one = shelf(clone)
     one.read("state.json")
-    upstream.hook("pre-receive", "exit 1")
-    with pytest.raises(RemoteError, match="pre-receive hook declined") as caught:
+    upstream.add_hook("pre-receive", "exit 1")
+    with pytest.raises(BackendError, match="pre-receive hook declined") as caught:
         one.write({"state.json": b"first"}, "first")
     assert BRANCH in caught.value.advice
-    assert upstream.files() == {}
+    assert upstream.read_files() == {}
 
 
 @pytest.mark.parametrize(
@@ -324,13 +338,13 @@ def test_a_server_that_refuses_is_quoted(upstream: Upstream, clone: Path) -> Non
     ],
 )
 def test_what_cannot_be_reached_is_said(clone: Path, text: str, said: str) -> None:
-    with pytest.raises(RemoteError, match=said):
+    with pytest.raises(BackendError, match=said):
         shelf(clone, text).read("state.json")
 
 
 def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
-    git(clone, "remote", "set-url", "origin", "http://ci:hunter2-hunter2@127.0.0.1:9/infra.git")
-    with pytest.raises(RemoteError) as caught:
+    run_git(clone, "remote", "set-url", "origin", "http://ci:hunter2-hunter2@127.0.0.1:9/infra.git")
+    with pytest.raises(BackendError) as caught:
         shelf(clone).read("state.json")
     assert "127.0.0.1:9/infra.git" in str(caught.value)
     assert "hunter2" not in str(caught.value)
@@ -338,28 +352,28 @@ def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
 
 def test_credentials_in_what_git_says_are_left_out() -> None:
     said = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
-    assert Done(128, b"", said).complaint == (
+    assert Result(128, b"", said).error_line == (
         "git says: fatal: unable to access 'https://git.example.com/x.git/': no"
     )
-    assert Done(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", said).complaint == (
+    assert Result(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", said).error_line == (
         "git says: [remote rejected] (declined)"
     )
-    assert Done(3, b"", b"").complaint == "git says: nothing (it ended with 3)"
+    assert Result(3, b"", b"").error_line == "git says: nothing (it ended with 3)"
 
 
 def test_a_machine_without_git_is_told_so(clone: Path) -> None:
-    with pytest.raises(RemoteError, match="git is not installed") as caught:
+    with pytest.raises(BackendError, match="git is not installed") as caught:
         shelf(clone, PATH="/nowhere").read("state.json")
     assert "2.31" in caught.value.advice
 
 
 def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_commands, "_PATIENCE", 0.2)
+    monkeypatch.setattr(git_runner, "_TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
     program.chmod(0o755)
-    with pytest.raises(RemoteError, match=r"did not come to an end within 0\.2 s"):
+    with pytest.raises(BackendError, match=r"did not come to an end within 0\.2 s"):
         shelf(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
 
 
@@ -407,40 +421,40 @@ def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
                 "GIT_CONFIG_VALUE_0": str(program),
             }
         case "the repository":
-            git(clone, "config", "core.sshCommand", str(program))
-    with pytest.raises(RemoteError):
+            run_git(clone, "config", "core.sshCommand", str(program))
+    with pytest.raises(BackendError):
         shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", HOME=str(home), **given).read("a.json")
     assert "git-upload-pack" in called.read_text()
 
 
 def test_what_the_user_includes_for_this_folder_counts(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
     address = "https://git.example.invalid/infra.git"
-    git(clone, "remote", "set-url", "origin", address)
+    run_git(clone, "remote", "set-url", "origin", address)
     (home / "work").write_text(f'[url "{upstream.path}"]\n\tinsteadOf = {address}\n')
     (home / ".gitconfig").write_text(f'[includeIf "gitdir:{clone}/"]\n\tpath = work\n')
     written(shelf(clone, HOME=str(home)), state="first")
-    assert upstream.files() == {"state.json": "first"}
+    assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_a_remote_may_be_one_of_the_user(upstream: Upstream, clone: Path, tmp_path: Path) -> None:
+def test_a_remote_may_be_one_of_the_user(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(f'[remote "states"]\n\turl = {upstream.path}\n')
     written(shelf(clone, f"git:states/{BRANCH}", HOME=str(home)), state="first")
-    assert upstream.files() == {"state.json": "first"}
+    assert upstream.read_files() == {"state.json": "first"}
 
 
 def test_settings_that_count_as_often_as_they_stand_there_stand_there_once(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home, told = tmp_path / "home", tmp_path / "told"
     home.mkdir()
     (home / ".gitconfig").write_text("[http]\n\textraHeader = of the user\n")
-    git(clone, "config", "http.extraHeader", "of the repository")
+    run_git(clone, "config", "http.extraHeader", "of the repository")
     (tmp_path / "bin").mkdir()
     real, program = shutil.which("git"), tmp_path / "bin" / "git"
     program.write_text(
@@ -466,7 +480,7 @@ exec '{real}' "$@"
 
 
 def test_settings_for_other_pushes_and_commits_play_no_part(
-    upstream: Upstream, clone: Path, tmp_path: Path
+    upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -474,13 +488,13 @@ def test_settings_for_other_pushes_and_commits_play_no_part(
         "[push]\n\tpushOption = ci.skip\n[i18n]\n\tcommitEncoding = ISO-8859-1\n"
     )
     written(shelf(clone, HOME=str(home)), state="first")
-    assert "encoding" not in git(upstream.path, "cat-file", "commit", BRANCH)
+    assert "encoding" not in run_git(upstream.path, "cat-file", "commit", BRANCH)
 
 
 def test_a_folder_that_is_no_repository_is_called_so(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
-    with pytest.raises(RemoteError, match="git says: fatal: not a git repository") as caught:
+    with pytest.raises(BackendError, match="git says: fatal: not a git repository") as caught:
         shelf(folder, GIT_CEILING_DIRECTORIES=str(tmp_path)).read("state.json")
     assert "URL" in caught.value.advice
 
@@ -489,19 +503,21 @@ def test_a_folder_that_is_no_repository_is_called_so(tmp_path: Path) -> None:
 def test_a_repository_of_somebody_else_is_called_so(clone: Path) -> None:
     for each in (clone, clone / ".git"):
         os.chown(each, 65534, 65534)
-    with pytest.raises(RemoteError, match="git says: fatal: detected dubious ownership") as caught:
+    with pytest.raises(BackendError, match="git says: fatal: detected dubious ownership") as caught:
         shelf(clone).read("state.json")
     assert "safe.directory" in caught.value.advice
 
 
-def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(upstream: Upstream, clone: Path) -> None:
+def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
+    upstream: BareRepository, clone: Path
+) -> None:
     one = shelf(clone)
     one.read("state.json")
-    upstream.hook(
+    upstream.add_hook(
         "pre-receive",
         "printf 'pushes are \\033[31mfrozen\\033[0m\\n' >&2; for i in 1 2 3 4 5 6; do echo line $i >&2; done; exit 1",
     )
-    with pytest.raises(RemoteError, match="pre-receive hook declined") as caught:
+    with pytest.raises(BackendError, match="pre-receive hook declined") as caught:
         one.write({"state.json": b"first"}, "first")
     assert caught.value.notes == (
         "the server says: pushes are  [31mfrozen [0m",
@@ -513,18 +529,20 @@ def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(upstream: Upst
 
 
 def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced(
-    upstream: Upstream, clone: Path
+    upstream: BareRepository, clone: Path
 ) -> None:
     one, other = shelf(clone), shelf(clone)
     written(one, state="first")
-    assert one.is_as_seen("state.json")
+    assert one.is_unchanged("state.json")
     written(other, state="second")
-    assert one.stamp("state.json", Patience(StillClock(), threading.Event())) != one.known_stamp("state.json")
-    assert not one.is_as_seen("state.json")
+    assert one.version("state.json", ShutdownDeadline(StillClock(), threading.Event())) != one.known_version(
+        "state.json"
+    )
+    assert not one.is_unchanged("state.json")
     assert one.peek("state.json") == b"second"
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"third"}, "third")
-    assert upstream.files() == {"state.json": "second"}
+    assert upstream.read_files() == {"state.json": "second"}
 
 
 def test_what_killed_runs_left_is_removed_once_it_is_old(
@@ -549,6 +567,6 @@ def test_what_killed_runs_left_is_removed_once_it_is_old(
 def test_no_temporary_files_are_made_in_the_work_tree(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone)
     monkeypatch.setattr("tempfile.tempdir", str(clone))
-    with pytest.raises(RemoteError, match="no folder for temporary files") as caught:
+    with pytest.raises(BackendError, match="no folder for temporary files") as caught:
         shelf(clone).read("state.json")
     assert "`TMPDIR`" in caught.value.advice

@@ -9,127 +9,139 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from shared_states import BRANCH, HOLDER, StillClock, Upstream, surroundings
+from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
 
-from reconciler.model.holder import Holder
-from reconciler.model.place import GitPlace
-from reconciler.state.git import GitShelf
-from reconciler.state.lease import INTERVAL, LENGTH, RENEWAL, TOLERANCE, HeldError, Tenancy, hold_in
-from reconciler.state.lock import Grip
-from reconciler.state.shelf import ChangedError, RemoteError
+from reconciler.model.lock_info import LockInfo
+from reconciler.model.state_location import GitBranch
+from reconciler.state.backend import BackendError, ConflictError
+from reconciler.state.git import GitBackend
+from reconciler.state.lease import (
+    CLOCK_SKEW,
+    LEASE_TTL,
+    RENEW_AFTER,
+    WRITE_INTERVAL,
+    LockHeldError,
+    RemoteLock,
+    parse_lock_status,
+)
+from reconciler.state.lock import LockHolderState
 
 LOCK = "state.json.lock"
 OTHER = replace(HOLDER, pid=12, host="runner-8")
 
 
 @pytest.fixture
-def upstream(tmp_path: Path) -> Upstream:
+def upstream(tmp_path: Path) -> BareRepository:
     """A bare repository."""
-    return Upstream(tmp_path / "upstream.git")
+    return BareRepository(tmp_path / "upstream.git")
 
 
-def shelf_of(upstream: Upstream, clock: StillClock) -> GitShelf:
-    place = GitPlace(str(upstream.path), BRANCH, is_remote=False)
-    return GitShelf(place, surroundings(upstream.path.parent, clock=clock))
+def shelf_of(upstream: BareRepository, clock: StillClock) -> GitBackend:
+    place = GitBranch(str(upstream.path), BRANCH, is_remote=False)
+    return GitBackend(place, build_context(upstream.path.parent, clock=clock))
 
 
-def tenancy(upstream: Upstream, clock: StillClock, holder: Holder = HOLDER) -> Tenancy:
-    around = surroundings(upstream.path.parent, holder, clock)
-    return Tenancy(shelf_of(upstream, clock), LOCK, holder, around)
+def tenancy(upstream: BareRepository, clock: StillClock, holder: LockInfo = HOLDER) -> RemoteLock:
+    around = build_context(upstream.path.parent, holder, clock)
+    return RemoteLock(shelf_of(upstream, clock), LOCK, holder, around)
 
 
-def until(upstream: Upstream) -> str:
-    return str(json.loads(upstream.files()[LOCK])["until"])
+def until(upstream: BareRepository) -> str:
+    return str(json.loads(upstream.read_files()[LOCK])["until"])
 
 
-def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: Upstream) -> None:
+def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepository) -> None:
     clock = StillClock()
     first = tenancy(upstream, clock)
-    first.begin()
-    with pytest.raises(HeldError) as caught:
-        tenancy(upstream, clock, OTHER).begin()
-    assert caught.value.hold.holder == HOLDER
-    assert caught.value.hold.until == "2026-11-26T10:05:00+00:00"
-    assert caught.value.hold.grip is Grip.ELSEWHERE
-    first.end()
-    assert upstream.files() == {}
-    tenancy(upstream, clock, OTHER).begin()
+    first.acquire()
+    with pytest.raises(LockHeldError) as caught:
+        tenancy(upstream, clock, OTHER).acquire()
+    assert caught.value.status.holder == HOLDER
+    assert caught.value.status.expires_at == "2026-11-26T10:05:00+00:00"
+    assert caught.value.status.state is LockHolderState.REMOTE
+    first.release()
+    assert upstream.read_files() == {}
+    tenancy(upstream, clock, OTHER).acquire()
 
 
-@pytest.mark.parametrize(("later", "is_free"), [(LENGTH + TOLERANCE, False), (LENGTH + TOLERANCE + 1, True)])
+@pytest.mark.parametrize(
+    ("later", "is_free"), [(LEASE_TTL + CLOCK_SKEW, False), (LEASE_TTL + CLOCK_SKEW + 1, True)]
+)
 def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
-    upstream: Upstream, later: float, is_free: bool
+    upstream: BareRepository, later: float, is_free: bool
 ) -> None:
     clock = StillClock()
     shelf = shelf_of(upstream, clock)
-    first = Tenancy(shelf, LOCK, HOLDER, surroundings(upstream.path.parent, clock=clock))
+    first = RemoteLock(shelf, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
     shelf.read("state.json")
-    first.begin()
+    first.acquire()
     clock.seconds += later
     second = tenancy(upstream, clock, OTHER)
     if not is_free:
-        with pytest.raises(HeldError):
-            second.begin()
+        with pytest.raises(LockHeldError):
+            second.acquire()
         return
-    second.begin()
+    second.acquire()
     for _ in range(2):  # once is for good
-        with pytest.raises(ChangedError):
+        with pytest.raises(ConflictError):
             first.write({"state.json": b"too late"}, "too late")
-    first.end()
-    assert json.loads(upstream.files()[LOCK])["holder"]["host"] == "runner-8", "it is the other one's"
-    assert "state.json" not in upstream.files()
+    first.release()
+    assert json.loads(upstream.read_files()[LOCK])["holder"]["host"] == "runner-8", "it is the other one's"
+    assert "state.json" not in upstream.read_files()
 
 
-def test_whatever_is_written_renews_it(upstream: Upstream) -> None:
+def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
     clock = StillClock()
     one = tenancy(upstream, clock)
-    one.begin()
-    clock.seconds += LENGTH - 1
-    assert not one.has_run_out
+    one.acquire()
+    clock.seconds += LEASE_TTL - 1
+    assert not one.has_expired
     one.write({}, "still at work")
     assert until(upstream) == "2026-11-26T10:09:59+00:00"
-    clock.seconds += LENGTH - 1
-    assert not one.has_run_out
+    clock.seconds += LEASE_TTL - 1
+    assert not one.has_expired
     clock.seconds += 1
-    assert one.has_run_out
+    assert one.has_expired
 
 
-def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: Upstream) -> None:
+def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareRepository) -> None:
     clock = StillClock()
     one = tenancy(upstream, clock)
-    one.begin()
-    assert not one.is_due(with_news=True)
-    clock.seconds = INTERVAL
-    assert one.is_due(with_news=True)
-    assert not one.is_due(with_news=False)
-    clock.seconds = RENEWAL
-    assert one.is_due(with_news=False)
-    assert RENEWAL + 2 * INTERVAL < LENGTH, "it can be tried more than once"
+    one.acquire()
+    assert not one.is_due(has_changes=True)
+    clock.seconds = WRITE_INTERVAL
+    assert one.is_due(has_changes=True)
+    assert not one.is_due(has_changes=False)
+    clock.seconds = RENEW_AFTER
+    assert one.is_due(has_changes=False)
+    assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "it can be tried more than once"
 
 
-def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(upstream: Upstream) -> None:
+def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
+    upstream: BareRepository,
+) -> None:
     clock = StillClock()
     one = tenancy(upstream, clock)
-    one.begin()
+    one.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
-    clock.seconds = RENEWAL
-    with pytest.raises(RemoteError):
+    clock.seconds = RENEW_AFTER
+    with pytest.raises(BackendError):
         one.write({}, "still at work")
-    assert not one.is_due(with_news=True)
-    clock.seconds += INTERVAL
-    assert one.is_due(with_news=False)
-    clock.seconds = LENGTH
-    assert one.has_run_out
+    assert not one.is_due(has_changes=True)
+    clock.seconds += WRITE_INTERVAL
+    assert one.is_due(has_changes=False)
+    clock.seconds = LEASE_TTL
+    assert one.has_expired
     there.rename(upstream.path)
     one.write({}, "still at work")
-    assert not one.has_run_out, "nobody took it"
+    assert not one.has_expired, "nobody took it"
 
 
 @pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
-def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: Upstream, way: str) -> None:
+def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepository, way: str) -> None:
     clock = StillClock()
     one = tenancy(upstream, clock)
-    one.begin()
+    one.acquire()
 
     def pass_by(seconds: float) -> None:
         if way == "its machine was asleep":
@@ -138,30 +150,30 @@ def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: Upstream
             clock.seconds += seconds
             clock.asleep -= seconds
 
-    pass_by(INTERVAL)
-    assert not one.is_due(with_news=False)
-    assert one.is_due(with_news=True)
-    pass_by(RENEWAL - INTERVAL)
-    assert one.is_due(with_news=False)
-    pass_by(LENGTH - RENEWAL - 1)
-    assert not one.has_run_out
+    pass_by(WRITE_INTERVAL)
+    assert not one.is_due(has_changes=False)
+    assert one.is_due(has_changes=True)
+    pass_by(RENEW_AFTER - WRITE_INTERVAL)
+    assert one.is_due(has_changes=False)
+    pass_by(LEASE_TTL - RENEW_AFTER - 1)
+    assert not one.has_expired
     pass_by(1)
-    assert one.has_run_out
+    assert one.has_expired
     one.write({}, "still at work")
-    assert not one.has_run_out
+    assert not one.has_expired
 
 
-def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: Upstream) -> None:
+def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRepository) -> None:
     clock = StillClock()
     one = tenancy(upstream, clock)
-    one.begin()
+    one.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
-    clock.seconds = LENGTH - 1
-    with pytest.raises(RemoteError):
+    clock.seconds = LEASE_TTL - 1
+    with pytest.raises(BackendError):
         one.write({}, "still at work")
-    assert not one.is_due(with_news=True)
+    assert not one.is_due(has_changes=True)
     clock.asleep = 1
-    assert one.is_due(with_news=False)
+    assert one.is_due(has_changes=False)
     there.rename(upstream.path)
 
 
@@ -169,38 +181,38 @@ def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: Upstrea
 def test_a_time_beyond_all_calendars_is_later_than_now(until: str) -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": until}).encode()
-    assert hold_in(content, StillClock().now(), "here").grip is Grip.ELSEWHERE
+    assert parse_lock_status(content, StillClock().now(), "here").state is LockHolderState.REMOTE
 
 
 def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
     clock = StillClock()
 
-    def grip(pid: int, host: str) -> Grip:
+    def grip(pid: int, host: str) -> LockHolderState:
         holder = {"pid": pid, "host": host, "user": "ci", "since": "x", "doing": "y"}
         content = json.dumps({"holder": holder, "mark": "m", "until": clock.now().isoformat()}).encode()
-        return hold_in(content, clock.now(), "here").grip
+        return parse_lock_status(content, clock.now(), "here").state
 
-    assert grip(os.getppid(), "here") is Grip.RUNNING
-    assert grip(os.getpid(), "here") is Grip.LOST, "it is this process, which holds none"
-    assert grip(2**22 + 1, "here") is Grip.LOST
-    assert grip(os.getpid(), "there") is Grip.ELSEWHERE
+    assert grip(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
+    assert grip(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, "it is this process, which holds none"
+    assert grip(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
+    assert grip(os.getpid(), "there") is LockHolderState.REMOTE
 
 
 @pytest.mark.parametrize(
     "content", [b"{}", b"\xff", b"[" * 100_000, b'{"holder": {}, "until": "x", "mark": ""}']
 )
 def test_a_lock_that_nobody_can_read_is_held_by_somebody_without_a_name(content: bytes) -> None:
-    assert hold_in(content, StillClock().now(), "here").grip is Grip.UNNAMED
+    assert parse_lock_status(content, StillClock().now(), "here").state is LockHolderState.UNKNOWN
 
 
 def test_a_time_without_a_zone_is_none() -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": "2026-11-26T10:00:00"}).encode()
     late = StillClock().now() + timedelta(days=1)
-    assert hold_in(content, late, "here").grip is Grip.UNNAMED
+    assert parse_lock_status(content, late, "here").state is LockHolderState.UNKNOWN
 
 
 def test_nothing_and_an_empty_object_are_free() -> None:
     for content in (None, b""):
-        hold = hold_in(content, StillClock().now(), "here")
-        assert (hold.grip, hold.holder) == (Grip.FREE, None)
+        hold = parse_lock_status(content, StillClock().now(), "here")
+        assert (hold.state, hold.holder) == (LockHolderState.FREE, None)

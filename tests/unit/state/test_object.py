@@ -11,25 +11,25 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from shared_states import LOCK, Bucket, Detour, StillClock, a_bucket, surroundings
+from remote_backends import LOCK, S3Bucket, S3Proxy, StillClock, build_context, open_bucket
 
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.model.place import ObjectPlace, parse_place
-from reconciler.state.lease import Tenancy
-from reconciler.state.object import ObjectShelf
-from reconciler.state.patience import LEAVING, SHORTEST, Patience
-from reconciler.state.shelf import ChangedError, RemoteError, UnusableError
+from reconciler.model.state_location import ObjectKey, parse_state_location
+from reconciler.runtime.deadline import MIN_CALL_TIMEOUT, SHUTDOWN_TIMEOUT, ShutdownDeadline
+from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
+from reconciler.state.lease import RemoteLock
+from reconciler.state.object import ObjectBackend
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Bucket]:
+def server() -> Iterator[S3Bucket]:
     """An emulated S3."""
-    with a_bucket() as made:
+    with open_bucket() as made:
         yield made
 
 
 @pytest.fixture
-def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def bucket(server: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
     """An empty bucket, to which the environment leads."""
     for name, value in server.environ.items():
         monkeypatch.setenv(name, value)
@@ -38,38 +38,38 @@ def bucket(server: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     return server
 
 
-def shelf(text: str = "s3://states/state.json", **environ: str) -> ObjectShelf:
-    place = parse_place(text)
-    assert isinstance(place, ObjectPlace)
-    return ObjectShelf(place, surroundings(Path.cwd(), **environ))
+def shelf(text: str = "s3://states/state.json", **environ: str) -> ObjectBackend:
+    place = parse_state_location(text)
+    assert isinstance(place, ObjectKey)
+    return ObjectBackend(place, build_context(Path.cwd(), **environ))
 
 
-def test_what_is_written_is_there(bucket: Bucket) -> None:
+def test_what_is_written_is_there(bucket: S3Bucket) -> None:
     one = shelf()
     assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
     one.write({"state.json.lock": b"mine", "state.json": b"1"}, "because")
     one.write({"state.json": b"2"}, "because")
-    assert bucket.files() == {"state.json.lock": "mine", "state.json": "2"}
+    assert bucket.read_files() == {"state.json.lock": "mine", "state.json": "2"}
     one.write({"state.json.lock": None}, "because")
-    assert bucket.files() == {"state.json": "2"}
+    assert bucket.read_files() == {"state.json": "2"}
     assert shelf().read("state.json", "state.json.lock") == {"state.json": b"2", "state.json.lock": None}
 
 
-def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(bucket: Bucket) -> None:
+def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(bucket: S3Bucket) -> None:
     first, second, third = shelf(), shelf(), shelf()
     for each in (first, second):
         each.read("state.json")
     first.write({"state.json": b"first"}, "first")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         second.write({"state.json": b"second"}, "made at the same time")
     third.read("state.json")
     first.write({"state.json": b"first again"}, "first")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         third.write({"state.json": b"third"}, "replaced at the same time")
-    assert bucket.files() == {"state.json": "first again"}
+    assert bucket.read_files() == {"state.json": "first again"}
 
 
-def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: Bucket) -> None:
+def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: S3Bucket) -> None:
     count = 10
     ready, won = threading.Barrier(count), []
 
@@ -77,7 +77,7 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: Bucket) 
         one = shelf()
         one.read("state.json")
         ready.wait(60)
-        with suppress(ChangedError):
+        with suppress(ConflictError):
             one.write({"state.json": f"{number}".encode()}, "me first")
             won.append(number)
 
@@ -87,57 +87,57 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: Bucket) 
     for each in threads:
         each.join()
     [winner] = won
-    assert bucket.files() == {"state.json": f"{winner}"}
+    assert bucket.read_files() == {"state.json": f"{winner}"}
 
 
-def test_one_that_was_deleted_under_a_writer_is_not_made_again(bucket: Bucket) -> None:
+def test_one_that_was_deleted_under_a_writer_is_not_made_again(bucket: S3Bucket) -> None:
     one = shelf()
     one.read("state.json")
     one.write({"state.json": b"first"}, "first")
     bucket.remove("state.json")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"second"}, "second")
-    assert bucket.files() == {}
+    assert bucket.read_files() == {}
 
 
 def test_a_write_of_which_nothing_is_known_may_have_come_through(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = shelf()
     one.read("state.json")
     really = one._put
 
     def lost(name: str, content: bytes) -> None:
-        seen = one._seen[name]
+        seen = one._known[name]
         really(name, content)
-        one._seen[name] = seen
+        one._known[name] = seen
         raise OSError("the line is dead")
 
     with monkeypatch.context() as patch:
         patch.setattr(one, "_put", lost)
-        with pytest.raises(RemoteError) as caught:
+        with pytest.raises(BackendError) as caught:
             one.write({"state.json": b"first"}, "first")
-        assert not isinstance(caught.value, ChangedError)
+        assert not isinstance(caught.value, ConflictError)
     one.write({"state.json": b"first"}, "the same again")
     with monkeypatch.context() as patch:
         patch.setattr(one, "_put", lost)
-        with pytest.raises(RemoteError):
+        with pytest.raises(BackendError):
             one.write({"state.json": b"second"}, "second")
     one.write({"state.json": b"third"}, "another one")
-    assert bucket.files() == {"state.json": "third"}
+    assert bucket.read_files() == {"state.json": "third"}
     bucket.put("state.json", "somebody else's")
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"fourth"}, "fourth")
 
 
-def test_a_bucket_that_is_not_there_is_no_empty_one(bucket: Bucket) -> None:
-    with pytest.raises(RemoteError, match="there is no such bucket"):
+def test_a_bucket_that_is_not_there_is_no_empty_one(bucket: S3Bucket) -> None:
+    with pytest.raises(BackendError, match="there is no such bucket"):
         shelf("s3://nowhere/state.json").read("state.json")
 
 
-def test_an_endpoint_that_does_not_answer_is_said(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_does_not_answer_is_said(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(RemoteError, match="S3 did not answer") as caught:
+    with pytest.raises(BackendError, match="S3 did not answer") as caught:
         shelf().read("state.json")
     assert "127.0.0.1" not in str(caught.value)
 
@@ -164,62 +164,62 @@ def test_a_cloud_that_is_not_set_up_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def detour(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Detour]:
+def detour(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
     """A way to the bucket that can be spoilt, and that the environment leads to."""
-    with Detour(bucket.environ["AWS_ENDPOINT_URL"]) as way:
+    with S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
         monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
         yield way
 
 
-def test_a_store_that_knows_no_conditions_gives_no_lock(detour: Detour, bucket: Bucket) -> None:
-    around = surroundings(Path.cwd())
+def test_a_store_that_knows_no_conditions_gives_no_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
+    around = build_context(Path.cwd())
 
     def take() -> None:
-        Tenancy(shelf(), LOCK, around.holder, around).begin()
+        RemoteLock(shelf(), LOCK, around.holder, around).acquire()
 
-    detour.without = frozenset({"if-none-match"})
-    with pytest.raises(UnusableError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
+    detour.dropped_headers = frozenset({"if-none-match"})
+    with pytest.raises(UnusableBackendError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
         take()
     assert "or in git" in caught.value.advice
-    assert bucket.files() == {}, "it is let go of"
-    detour.without = frozenset({"if-match"})
-    with pytest.raises(UnusableError, match="several runs could have its lock at once"):
+    assert bucket.read_files() == {}, "it is let go of"
+    detour.dropped_headers = frozenset({"if-match"})
+    with pytest.raises(UnusableBackendError, match="several runs could have its lock at once"):
         take()
-    detour.without = frozenset()
+    detour.dropped_headers = frozenset()
     take()
-    assert list(bucket.files()) == [LOCK]
+    assert list(bucket.read_files()) == [LOCK]
 
 
-def test_a_look_asks_for_the_version_alone(bucket: Bucket) -> None:
-    one, patience = shelf(), Patience(StillClock(), threading.Event())
+def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
+    one, patience = shelf(), ShutdownDeadline(StillClock(), threading.Event())
     one.read("state.json")
-    assert one.stamp("state.json", patience) == one.known_stamp("state.json")
+    assert one.version("state.json", patience) == one.known_version("state.json")
     one.write({"state.json": b"first"}, "first")
-    assert one.stamp("state.json", patience) == one.known_stamp("state.json")
-    assert one.is_as_seen("state.json")
+    assert one.version("state.json", patience) == one.known_version("state.json")
+    assert one.is_unchanged("state.json")
     bucket.put("state.json", "second")
-    assert one.stamp("state.json", patience) != one.known_stamp("state.json")
-    assert not one.is_as_seen("state.json")
+    assert one.version("state.json", patience) != one.known_version("state.json")
+    assert not one.is_unchanged("state.json")
     assert one.peek("state.json") == b"second"
-    with pytest.raises(ChangedError):
+    with pytest.raises(ConflictError):
         one.write({"state.json": b"third"}, "third")
 
 
-def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: Detour) -> None:
+def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: S3Proxy) -> None:
     detour.silent.set()
     clock = StillClock()
-    around = surroundings(Path.cwd(), clock=clock)
-    around.patience.leave()
-    clock.seconds = LEAVING
-    place = parse_place("s3://states/state.json")
-    assert isinstance(place, ObjectPlace)
+    around = build_context(Path.cwd(), clock=clock)
+    around.deadline.begin_shutdown()
+    clock.seconds = SHUTDOWN_TIMEOUT
+    place = parse_state_location("s3://states/state.json")
+    assert isinstance(place, ObjectKey)
     began = time.monotonic()
-    with pytest.raises(RemoteError, match="S3 did not answer"):
-        ObjectShelf(place, around).read("state.json")
-    assert SHORTEST <= time.monotonic() - began < SHORTEST + 1
+    with pytest.raises(BackendError, match="S3 did not answer"):
+        ObjectBackend(place, around).read("state.json")
+    assert MIN_CALL_TIMEOUT <= time.monotonic() - began < MIN_CALL_TIMEOUT + 1
 
 
-def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: Detour) -> None:
+def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: S3Proxy) -> None:
     detour.silent.set()
 
     def interrupt() -> None:
@@ -246,13 +246,13 @@ def test_plain_http_is_named_before_it_is_tried() -> None:
 
 
 def test_without_keys_it_is_said_where_they_are_looked_for(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(RemoteError) as caught:
+    with pytest.raises(BackendError) as caught:
         shelf().read("state.json")
     assert "`AWS_ACCESS_KEY_ID`" in caught.value.advice
     assert "`AWS_PROFILE` and `~/.aws` are not read" in caught.value.advice
-    with pytest.raises(RemoteError) as caught:
+    with pytest.raises(BackendError) as caught:
         shelf(AWS_ACCESS_KEY_ID="x").read("state.json")
     assert caught.value.advice == "see that its endpoint can be reached from here"

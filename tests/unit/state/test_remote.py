@@ -13,22 +13,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from git_folder import git
-from shared_states import BRANCH, HOLDER, StillClock, Upstream, surroundings
+from git_repo import run_git
+from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.model.holder import Holder
 from reconciler.model.instant import Instant
-from reconciler.model.place import parse_place
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
-from reconciler.model.removal import Extent, Removed
-from reconciler.state.lease import INTERVAL, LENGTH, RENEWAL, TOLERANCE
-from reconciler.state.lock import Grip
-from reconciler.state.patience import SHORTEST
-from reconciler.state.store import Store, remote_store
-from reconciler.state.watch import LOOK
+from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.state_location import parse_state_location
+from reconciler.runtime.deadline import MIN_CALL_TIMEOUT
+from reconciler.state.lease import CLOCK_SKEW, LEASE_TTL, RENEW_AFTER, WRITE_INTERVAL
+from reconciler.state.lock import LockHolderState
+from reconciler.state.store import Store, build_remote_store
+from reconciler.state.watch import POLL_INTERVAL
 
 OTHER = replace(HOLDER, pid=12, host="runner-8")
 EMPTY = State("a-lineage", 0, "an_account")
@@ -37,9 +37,9 @@ LOCK = "state.json.lock"
 
 
 @pytest.fixture
-def upstream(tmp_path: Path) -> Upstream:
+def upstream(tmp_path: Path) -> BareRepository:
     """A bare repository."""
-    return Upstream(tmp_path / "upstream.git")
+    return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def clock() -> StillClock:
     return StillClock()
 
 
-def store(upstream: Upstream, clock: StillClock, holder: Holder = HOLDER, **environ: str) -> Store:
-    place = parse_place(f"git:{upstream.path}/{BRANCH}")
-    around = surroundings(upstream.path.parent, holder, clock, **environ)
-    return remote_store(place, "state.json", around)  # type: ignore[arg-type]
+def store(upstream: BareRepository, clock: StillClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
+    place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
+    around = build_context(upstream.path.parent, holder, clock, **environ)
+    return build_remote_store(place, "state.json", around)  # type: ignore[arg-type]
 
 
 def code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
@@ -59,106 +59,110 @@ def code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
     return told.code
 
 
-def records(upstream: Upstream) -> list[str]:
-    return list(json.loads(upstream.files()["state.json"])["records"])
+def records(upstream: BareRepository) -> list[str]:
+    return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
-def test_a_removal_goes_out_with_what_it_forgets(upstream: Upstream, clock: StillClock) -> None:
+def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: StillClock) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         assert one.read() is None
         session = one.open(EMPTY)
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
-        session.remember([(ORDERS, Removed("decent_dropsy", Extent.PAIR))])
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
+        session.stage([(ORDERS, CompletedRemoval("decent_dropsy", Extent.PAIR))])
         session.close()
         state = one.read()
     assert state is not None
-    assert (state.records, state.removals) == ({}, {"orders": Removed("decent_dropsy", Extent.PAIR)})
+    assert (state.records, state.removals) == ({}, {"orders": CompletedRemoval("decent_dropsy", Extent.PAIR)})
 
 
 def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         assert one.read() is None
         session = one.open(EMPTY)
-        assert list(upstream.files()) == [LOCK], "nothing is written yet"
+        assert list(upstream.read_files()) == [LOCK], "nothing is written yet"
         session.sync()
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
-        assert one.tend()
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
+        assert one.renew_and_flush()
         assert records(upstream) == []
-        clock.seconds += INTERVAL
-        assert one.tend()
+        clock.seconds += WRITE_INTERVAL
+        assert one.renew_and_flush()
         assert records(upstream) == ["group.orders"]
-        clock.seconds += INTERVAL
-        before = upstream.subjects()
-        assert one.tend()
-        assert upstream.subjects() == before, "there is no news"
-        session.remember([(ORDERS, None)])
+        clock.seconds += WRITE_INTERVAL
+        before = upstream.list_subjects()
+        assert one.renew_and_flush()
+        assert upstream.list_subjects() == before, "there is no news"
+        session.stage([(ORDERS, None)])
         session.close()
         assert records(upstream) == []
-    assert list(upstream.files()) == ["state.json"]
+    assert list(upstream.read_files()) == ["state.json"]
     found = store(upstream, clock).read()
     assert found is not None
     assert found.serial == 2
 
 
 def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     """A mark that has not been written yet may be of a request that left as late as that."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
     one, other = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
-        session.remember([(ORDERS, Record(intent=intent))])
+        session.stage([(ORDERS, Record(intent=intent))])
         session.sync()
         for _ in range(5):
-            clock.seconds += RENEWAL
-            assert one.tend()
+            clock.seconds += RENEW_AFTER
+            assert one.renew_and_flush()
             seen = other.read()
             assert seen is not None
             found = seen.records[ORDERS].intent
             assert found is not None
-            assert found.sent == Instant(clock.now() + timedelta(seconds=LENGTH))
+            assert found.sent == Instant(clock.now() + timedelta(seconds=LEASE_TTL))
         session.close()
 
 
-def test_a_write_that_fails_is_made_again_after_an_interval(upstream: Upstream, clock: StillClock) -> None:
+def test_a_write_that_fails_is_made_again_after_an_interval(
+    upstream: BareRepository, clock: StillClock
+) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
-        upstream.hook("pre-receive", "exit 1")
-        clock.seconds += INTERVAL
-        assert one.tend()
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
+        upstream.add_hook("pre-receive", "exit 1")
+        clock.seconds += WRITE_INTERVAL
+        assert one.renew_and_flush()
         (upstream.path / "hooks" / "pre-receive").unlink()
-        assert one.tend()
+        assert one.renew_and_flush()
         assert records(upstream) == [], "not before its time"
-        clock.seconds += INTERVAL
-        assert one.tend()
+        clock.seconds += WRITE_INTERVAL
+        assert one.renew_and_flush()
         assert records(upstream) == ["group.orders"]
         session.close()
 
 
 def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
-        upstream.hook("pre-receive", "test -e once && exit 0; touch once; exit 1")
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
+        upstream.add_hook("pre-receive", "test -e once && exit 0; touch once; exit 1")
         session.close()
         assert records(upstream) == ["group.orders"]
 
 
-def test_a_lock_of_which_nothing_is_known_is_not_left_behind(upstream: Upstream, clock: StillClock) -> None:
+def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
+    upstream: BareRepository, clock: StillClock
+) -> None:
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
     (folder / "once").touch()
@@ -173,73 +177,76 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(upstream: Upstream,
         """)
     program.chmod(0o755)
     one = store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
-    with pytest.raises(ReconcilerError) as caught, one.locked(HOLDER):
+    with pytest.raises(ReconcilerError) as caught, one.hold_lock(HOLDER):
         pass
     assert code(caught) == "state-unreachable"
-    assert [each.partition(", ")[2].split(";")[0] for each in upstream.subjects()] == ["locked", "unlocked"]
-    assert upstream.files() == {}
+    assert [each.partition(", ")[2].split(";")[0] for each in upstream.list_subjects()] == [
+        "locked",
+        "unlocked",
+    ]
+    assert upstream.read_files() == {}
 
 
 @pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
 def test_only_a_lock_that_is_as_it_was_seen_is_broken(
-    upstream: Upstream, clock: StillClock, happens: str
+    upstream: BareRepository, clock: StillClock, happens: str
 ) -> None:
     holder, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with ExitStack() as until_the_end, holder.locked(HOLDER):
+    with ExitStack() as until_the_end, holder.hold_lock(HOLDER):
         holder.read()
         holder.open(EMPTY).sync()
-        seen = person.tidied("here")
-        assert (seen.grip, seen.holder) == (Grip.ELSEWHERE, HOLDER)
+        seen = person.clear_stale_lock("here")
+        assert (seen.state, seen.holder) == (LockHolderState.REMOTE, HOLDER)
         if happens == "renewed":
-            clock.seconds += LENGTH - 1
-            assert holder.tend()
+            clock.seconds += LEASE_TTL - 1
+            assert holder.renew_and_flush()
         elif happens == "taken over":
-            clock.seconds += LENGTH + TOLERANCE + 1
-            until_the_end.enter_context(store(upstream, clock, OTHER).locked(OTHER))
+            clock.seconds += LEASE_TTL + CLOCK_SKEW + 1
+            until_the_end.enter_context(store(upstream, clock, OTHER).hold_lock(OTHER))
         if happens == "nothing":
             person.break_lock(seen, "here")
-            assert LOCK not in upstream.files()
-            assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.subjects()[-1]
-            clock.seconds += INTERVAL
+            assert LOCK not in upstream.read_files()
+            assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.list_subjects()[-1]
+            clock.seconds += WRITE_INTERVAL
             holder.open(EMPTY)
-            assert not holder.tend()
-            assert holder.stopped_by is not None
-            assert holder.stopped_by.code == "lease-lost"
+            assert not holder.renew_and_flush()
+            assert holder.stop_reason is not None
+            assert holder.stop_reason.code == "lease-lost"
             return
         with pytest.raises(ReconcilerError) as caught:
             person.break_lock(seen, "here")
         assert code(caught) == "locked"
-        assert LOCK in upstream.files()
+        assert LOCK in upstream.read_files()
 
 
-def test_breaking_what_is_free_by_now_does_nothing(upstream: Upstream, clock: StillClock) -> None:
+def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: StillClock) -> None:
     person = store(upstream, clock, OTHER)
-    with store(upstream, clock).locked(HOLDER):
-        seen = person.tidied("here")
-    before = upstream.subjects()
+    with store(upstream, clock).hold_lock(HOLDER):
+        seen = person.clear_stale_lock("here")
+    before = upstream.list_subjects()
     person.break_lock(seen, "here")
-    assert upstream.subjects() == before
+    assert upstream.list_subjects() == before
 
 
 def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
-    upstream: Upstream, clock: StillClock, tmp_path: Path
+    upstream: BareRepository, clock: StillClock, tmp_path: Path
 ) -> None:
     one = store(upstream, clock)
-    assert one.rescue(EMPTY, None) == tmp_path / ".reconciler" / "state.json.rescued-0"
+    assert one.write_backup(EMPTY, None) == tmp_path / ".reconciler" / "state.json.rescued-0"
     (tmp_path / ".reconciler" / "state.json.rescued-0").unlink()
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
-    assert one.rescue(EMPTY, None) is None
+    assert one.write_backup(EMPTY, None) is None
     refuge = tmp_path / "refuge"
-    assert one.rescue(EMPTY, refuge) == refuge / "state.json.rescued-0"
+    assert one.write_backup(EMPTY, refuge) == refuge / "state.json.rescued-0"
 
 
-def test_no_key_is_kept(upstream: Upstream, clock: StillClock) -> None:
+def test_no_key_is_kept(upstream: BareRepository, clock: StillClock) -> None:
     one = store(upstream, clock)
-    assert not one.keeps_key
-    assert one.key() is None
+    assert not one.can_store_key
+    assert one.read_key() is None
     with pytest.raises(RuntimeError, match="keeps no key"):
-        one.keep_key(b"key")
+        one.write_key(b"key")
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -250,7 +257,7 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def slow(upstream: Upstream, command: str, seconds: float) -> str:
+def slow(upstream: BareRepository, command: str, seconds: float) -> str:
     """A PATH with a git that takes its time for one command while there is a file `slow`."""
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
@@ -265,175 +272,185 @@ def slow(upstream: Upstream, command: str, seconds: float) -> str:
 
 
 def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_next_write(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     one, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         one.open(EMPTY).sync()
-        person.break_lock(person.tidied("here"), "here")
-        assert one.tend()
-        clock.seconds += LOOK
-        eventually(lambda: not one.tend())
-        assert clock.seconds < INTERVAL
-        assert one.stopped_by is not None
-        assert one.stopped_by.code == "lease-lost"
-    assert upstream.subjects()[-1].startswith("reconciler apply: state.json, broke the lock"), "nothing since"
+        person.break_lock(person.clear_stale_lock("here"), "here")
+        assert one.renew_and_flush()
+        clock.seconds += POLL_INTERVAL
+        eventually(lambda: not one.renew_and_flush())
+        assert clock.seconds < WRITE_INTERVAL
+        assert one.stop_reason is not None
+        assert one.stop_reason.code == "lease-lost"
+    assert upstream.list_subjects()[-1].startswith("reconciler apply: state.json, broke the lock"), (
+        "nothing since"
+    )
 
 
-def test_what_others_write_beside_a_state_is_no_reason_to_stop(upstream: Upstream, clock: StillClock) -> None:
-    place = parse_place(f"git:{upstream.path}/{BRANCH}")
-    around = surroundings(upstream.path.parent, OTHER, clock)
-    one, neighbour = store(upstream, clock), remote_store(place, "other.state.json", around)  # type: ignore[arg-type]
-    with one.locked(HOLDER), neighbour.locked(OTHER):
+def test_what_others_write_beside_a_state_is_no_reason_to_stop(
+    upstream: BareRepository, clock: StillClock
+) -> None:
+    place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
+    around = build_context(upstream.path.parent, OTHER, clock)
+    one, neighbour = store(upstream, clock), build_remote_store(place, "other.state.json", around)  # type: ignore[arg-type]
+    with one.hold_lock(HOLDER), neighbour.hold_lock(OTHER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
         neighbour.read()
         neighbour.open(EMPTY).sync()
         before = threading.active_count()
-        clock.seconds += LOOK
-        assert one.tend()
+        clock.seconds += POLL_INTERVAL
+        assert one.renew_and_flush()
         eventually(lambda: threading.active_count() == before)
-        assert one.tend()
+        assert one.renew_and_flush()
         session.close()
-    assert sorted(upstream.files()) == ["other.state.json", "state.json"]
+    assert sorted(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
 def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
         (upstream.path.parent / "bin" / "slow").touch()
-        clock.seconds += LOOK
+        clock.seconds += POLL_INTERVAL
         began = time.monotonic()
-        assert one.tend()
+        assert one.renew_and_flush()
         eventually((upstream.path.parent / "bin" / "began").exists)
-        assert one.tend()
+        assert one.renew_and_flush()
         session.close()
         assert time.monotonic() - began < 5
-    assert list(upstream.files()) == ["state.json"]
+    assert list(upstream.read_files()) == ["state.json"]
 
 
-def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: Upstream, clock: StillClock) -> None:
+def test_a_look_that_fails_is_made_again_and_stops_nobody(
+    upstream: BareRepository, clock: StillClock
+) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         one.open(EMPTY).sync()
         there = upstream.path.rename(upstream.path.with_name("away.git"))
         for _ in range(3):
-            clock.seconds += LOOK
+            clock.seconds += POLL_INTERVAL
             before = threading.active_count()
-            assert one.tend()
+            assert one.renew_and_flush()
             eventually(lambda before=before: threading.active_count() == before)  # type: ignore[misc]
-            assert one.tend()
+            assert one.renew_and_flush()
         there.rename(upstream.path)
 
 
 @pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
 def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it_goes_on(
-    upstream: Upstream, clock: StillClock, happened: str
+    upstream: BareRepository, clock: StillClock, happened: str
 ) -> None:
     one = store(upstream, clock)
-    with ExitStack() as until_the_end, one.locked(HOLDER):
+    with ExitStack() as until_the_end, one.hold_lock(HOLDER):
         one.read()
         one.open(EMPTY).sync()
-        clock.asleep = LENGTH + TOLERANCE + 1
+        clock.asleep = LEASE_TTL + CLOCK_SKEW + 1
         if happened == "taken over":
-            until_the_end.enter_context(store(upstream, clock, OTHER).locked(OTHER))
+            until_the_end.enter_context(store(upstream, clock, OTHER).hold_lock(OTHER))
         if happened == "cut off":
             upstream.path.rename(upstream.path.with_name("away.git"))
-        assert one.tend() is (happened == "nothing")
-        told = one.stopped_by
+        assert one.renew_and_flush() is (happened == "nothing")
+        told = one.stop_reason
         assert (told.code if told else "") == ("" if happened == "nothing" else "lease-lost")
 
 
-def test_a_branch_that_was_set_back_is_not_called_another_runs(upstream: Upstream, clock: StillClock) -> None:
+def test_a_branch_that_was_set_back_is_not_called_another_runs(
+    upstream: BareRepository, clock: StillClock
+) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
+    with one.hold_lock(HOLDER):
         one.read()
         one.open(EMPTY).sync()
-        git(upstream.path, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
-        clock.seconds += INTERVAL
+        run_git(upstream.path, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
+        clock.seconds += WRITE_INTERVAL
         one.open(EMPTY)
-        assert not one.tend()
-    assert one.stopped_by is not None
-    [note] = one.stopped_by.notes
+        assert not one.renew_and_flush()
+    assert one.stop_reason is not None
+    [note] = one.stop_reason.notes
     assert note.startswith("somebody put back an older version of it")
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: Upstream, clock: StillClock) -> None:
+def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: StillClock) -> None:
     one = store(upstream, clock)
-    with one.locked(HOLDER):
-        assert one.left_behind is None
-        upstream.hook("pre-receive", "echo 'Monday is no day for that' >&2; exit 1")
-    assert one.left_behind is not None
-    assert one.left_behind.code == "lock-left"
-    assert one.left_behind.notes == (
+    with one.hold_lock(HOLDER):
+        assert one.release_failure is None
+        upstream.add_hook("pre-receive", "echo 'Monday is no day for that' >&2; exit 1")
+    assert one.release_failure is not None
+    assert one.release_failure.code == "lock-left"
+    assert one.release_failure.notes == (
         "the server says: Monday is no day for that",
         "others have to wait until it is free by itself, at 2026-11-26T10:06:00+00:00",
     )
 
 
-def test_whoever_only_reads_knows_who_writes(upstream: Upstream, clock: StillClock) -> None:
+def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: StillClock) -> None:
     reader = store(upstream, clock, OTHER)
-    with store(upstream, clock).locked(HOLDER):
+    with store(upstream, clock).hold_lock(HOLDER):
         reader.read()
-        hold = reader.writer(OTHER)
+        hold = reader.current_owner(OTHER)
         assert hold is not None
         assert hold.holder == HOLDER
-        assert reader.writer(HOLDER) is None
+        assert reader.current_owner(HOLDER) is None
     reader.read()
-    assert reader.writer(OTHER) is None
+    assert reader.current_owner(OTHER) is None
 
 
 def test_whoever_wants_to_leave_writes_once_and_lets_go_in_the_same_write(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
-    around = surroundings(upstream.path.parent, HOLDER, clock)
-    one = remote_store(parse_place(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.locked(HOLDER):
+    around = build_context(upstream.path.parent, HOLDER, clock)
+    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
-        assert not one.rescues_first
-        around.leaving.set()
-        clock.seconds += INTERVAL
-        assert one.tend()
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
+        assert not one.backup_first
+        around.shutdown.set()
+        clock.seconds += WRITE_INTERVAL
+        assert one.renew_and_flush()
         assert records_in(upstream) == {}, "that is left to the end"
-        assert one.rescues_first
+        assert one.backup_first
         session.close()
-        assert list(upstream.files()) == ["state.json"]
-    assert upstream.subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
+        assert list(upstream.read_files()) == ["state.json"]
+    assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
 
-def records_in(upstream: Upstream) -> dict[str, object]:
-    found: dict[str, object] = json.loads(upstream.files().get("state.json", '{"records": {}}'))["records"]
+def records_in(upstream: BareRepository) -> dict[str, object]:
+    found: dict[str, object] = json.loads(upstream.read_files().get("state.json", '{"records": {}}'))[
+        "records"
+    ]
     return found
 
 
 def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
-    upstream: Upstream, clock: StillClock
+    upstream: BareRepository, clock: StillClock
 ) -> None:
     environ = {"PATH": slow(upstream, "push", 20)}
-    around = surroundings(upstream.path.parent, HOLDER, clock, **environ)
-    one = remote_store(parse_place(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.locked(HOLDER):
+    around = build_context(upstream.path.parent, HOLDER, clock, **environ)
+    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
+    with one.hold_lock(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
-        session.remember([(ORDERS, Record(id="decent_dropsy"))])
+        session.stage([(ORDERS, Record(id="decent_dropsy"))])
         (upstream.path.parent / "bin" / "slow").touch()
-        clock.seconds += INTERVAL
-        threading.Timer(0.3, around.leaving.set).start()
+        clock.seconds += WRITE_INTERVAL
+        threading.Timer(0.3, around.shutdown.set).start()
         began = time.monotonic()
-        assert one.tend()
+        assert one.renew_and_flush()
         assert time.monotonic() - began < 1, "it is not waited for at all, since it comes again"
         clock.seconds += 60
-        with pytest.raises(OSError, match=f"did not come to an end within {SHORTEST:g} s"):
+        with pytest.raises(OSError, match=f"did not come to an end within {MIN_CALL_TIMEOUT:g} s"):
             session.close()
-    assert time.monotonic() - began < 1 + 2 * SHORTEST
+    assert time.monotonic() - began < 1 + 2 * MIN_CALL_TIMEOUT

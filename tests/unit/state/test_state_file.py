@@ -12,16 +12,16 @@ import pytest
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
-from reconciler.model.holder import Holder
 from reconciler.model.instant import Instant
+from reconciler.model.lock_info import LockInfo
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
-from reconciler.model.removal import Extent, Removed
+from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.state.file import StateFile, write_atomically
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 EMPTY = State("a-lineage", 0, "an_account")
-HOLDER = Holder(4711, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+HOLDER = LockInfo(4711, "runner-7", "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
 NOON = Instant(datetime(2026, 11, 23, 12, tzinfo=UTC), datetime(2026, 11, 23, 12, 0, 3, tzinfo=UTC))
 FULL = Record(
     id="decent_dropsy",
@@ -29,7 +29,7 @@ FULL = Record(
     fingerprints={("config", "password"): "00ff"},
     protected=True,
     unverified=True,
-    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), NOON, NOON.later(timedelta(seconds=7))),
+    intent=Intent(Action.CREATE, "Orders", ("a_b", "c_d"), NOON, NOON.add(timedelta(seconds=7))),
     applied_at="2026-11-23T10:00:01Z",
     earlier=(Intent(Action.CREATE, "Former", ("e_f",), Instant(NOON.own)),),
 )
@@ -62,7 +62,7 @@ def test_there_is_no_state_before_the_first_write(file: StateFile) -> None:
 
 def test_what_was_remembered_is_read_back_whole(file: StateFile) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, FULL), (DESTINATION, Record())])
+    session.stage([(GROUP, FULL), (DESTINATION, Record())])
     session.close()
     state = file.read()
     assert state is not None
@@ -72,8 +72,8 @@ def test_what_was_remembered_is_read_back_whole(file: StateFile) -> None:
 
 def test_a_session_that_never_closed_lost_nothing(file: StateFile) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, Record(id="first"))])
-    session.remember([(GROUP, Record(id="second")), (DESTINATION, FULL)])
+    session.stage([(GROUP, Record(id="first"))])
+    session.stage([(GROUP, Record(id="second")), (DESTINATION, FULL)])
     session.release()
     state = file.read()
     assert state is not None
@@ -82,8 +82,8 @@ def test_a_session_that_never_closed_lost_nothing(file: StateFile) -> None:
 
 def test_forgetting_is_remembered_too(file: StateFile) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
-    session.remember([(DESTINATION, None)])
+    session.stage([(GROUP, FULL), (DESTINATION, FULL)])
+    session.stage([(DESTINATION, None)])
     session.release()
     state = file.read()
     assert state is not None
@@ -93,24 +93,24 @@ def test_forgetting_is_remembered_too(file: StateFile) -> None:
 @pytest.mark.parametrize("closes", [True, False])
 def test_a_removal_and_what_it_forgets_are_one_line(file: StateFile, tmp_path: Path, closes: bool) -> None:
     """No crash can leave an address forgotten whose removal nobody knows of."""
-    removed = Removed("decent_dropsy", Extent.PAIR)
-    session = file.open(replace(EMPTY, removals={"other": Removed("old_id", Extent.MANAGEMENT)}))
-    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
-    session.remember([(DESTINATION, removed)])
-    session.remember([(GROUP, removed)])
+    removed = CompletedRemoval("decent_dropsy", Extent.PAIR)
+    session = file.open(replace(EMPTY, removals={"other": CompletedRemoval("old_id", Extent.MANAGEMENT)}))
+    session.stage([(GROUP, FULL), (DESTINATION, FULL)])
+    session.stage([(DESTINATION, removed)])
+    session.stage([(GROUP, removed)])
     assert len(journal(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
     session.close() if closes else session.release()
     state = file.read()
     assert state is not None
     assert state.records == {}
-    assert state.removals == {"other": Removed("old_id", Extent.MANAGEMENT), "orders": removed}
+    assert state.removals == {"other": CompletedRemoval("old_id", Extent.MANAGEMENT), "orders": removed}
 
 
 def test_a_state_of_the_format_before_removals_is_read_with_its_journal(
     file: StateFile, tmp_path: Path
 ) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, FULL)])
+    session.stage([(GROUP, FULL)])
     session.release()
     for path in (snapshot(tmp_path), journal(tmp_path)):
         path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
@@ -130,8 +130,8 @@ def test_a_line_that_was_being_written_when_the_process_died_does_not_count(
     file: StateFile, tmp_path: Path, lost: int
 ) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, Record(id="first"))])
-    session.remember([(DESTINATION, Record(id="second"))])
+    session.stage([(GROUP, Record(id="first"))])
+    session.stage([(DESTINATION, Record(id="second"))])
     session.release()
     content = journal(tmp_path).read_bytes()
     journal(tmp_path).write_bytes(content[:-lost])
@@ -142,9 +142,9 @@ def test_a_line_that_was_being_written_when_the_process_died_does_not_count(
 
 def test_a_journal_of_an_older_snapshot_is_left_over_and_ignored(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, Record(id="first"))])
+    session.stage([(GROUP, Record(id="first"))])
     older = journal(tmp_path).read_bytes()
-    session.remember([(GROUP, None)])
+    session.stage([(GROUP, None)])
     session.close()
     journal(tmp_path).write_bytes(older)
     state = file.read()
@@ -204,7 +204,7 @@ def test_a_damaged_snapshot_is_named_and_never_guessed_at(
 
 def test_a_damaged_line_in_the_middle_of_the_journal_is_named(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
-    session.remember([(GROUP, FULL), (DESTINATION, FULL)])
+    session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.release()
     lines = journal(tmp_path).read_bytes().splitlines(keepends=True)
     journal(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
@@ -261,23 +261,23 @@ def test_what_a_killed_process_left_of_an_atomic_write_goes_with_the_next_one(
 
 
 def test_nothing_is_written_after_somebody_broke_the_lock(file: StateFile, tmp_path: Path) -> None:
-    with file.locked(HOLDER):
+    with file.hold_lock(HOLDER):
         session = file.open(EMPTY)
-        session.remember([(GROUP, FULL)])
-        assert file.tend()
-        file.lock.unlink()
+        session.stage([(GROUP, FULL)])
+        assert file.renew_and_flush()
+        file.lock_path.unlink()
         other = StateFile(snapshot(tmp_path), "state.json")
-        with other.locked(HOLDER):
-            assert not file.tend()
-            assert file.stopped_by is not None
-            assert file.stopped_by.code == "lease-lost"
+        with other.hold_lock(HOLDER):
+            assert not file.renew_and_flush()
+            assert file.stop_reason is not None
+            assert file.stop_reason.code == "lease-lost"
             theirs = other.open(EMPTY)
             before = {each.name: each.read_bytes() for each in (tmp_path / "deep").iterdir()}
             with pytest.raises(OSError, match="somebody broke its lock"):
-                session.remember([(GROUP, None)])
+                session.stage([(GROUP, None)])
             with pytest.raises(OSError, match="somebody broke its lock"):
                 session.close()
             assert {each.name: each.read_bytes() for each in (tmp_path / "deep").iterdir()} == before
-            assert other.tend()
+            assert other.renew_and_flush()
             theirs.close()
-    assert file.tend() is False
+    assert file.renew_and_flush() is False

@@ -1,0 +1,116 @@
+"""Calls that keep to the budgets and are repeated where that is safe: the sender of real runs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.api.errors import ApiError, Cancelled, Exchange, RateLimited
+from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Budget, Limiter
+from reconciler.api.retry import DEFAULT, RetryPolicy, RetryState, get_diagnostic_code
+from reconciler.api.transport import Request, Response, TimeoutClass, Transport
+from reconciler.model.clock import Clock
+from reconciler.model.event import Listener, RequestRetried, ignore_event
+
+
+class RetryingSender:
+    """A `Sender` over a transport. One for all threads of a run, and safe to share between them.
+
+    Once `cancelled` is set, nothing is sent any more: a call that waits, for its turn or for another attempt,
+    ends at once. One that is on its way is waited for. `told` is called from whichever thread sends, so it
+    must be safe for that.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        *,
+        cancelled: threading.Event,
+        listener: Listener = ignore_event,
+        budget: Budget = PAID_ACCOUNT,
+        retry_policy: RetryPolicy = DEFAULT,
+    ) -> None:
+        self.limiter = Limiter(clock, cancelled=cancelled, budget=budget, listener=listener)
+        self._transport = transport
+        self._clock = clock
+        self._cancelled = cancelled
+        self._listener = listener
+        self._retry_policy = retry_policy
+        self._lock = threading.Lock()
+        self._retry_count = 0
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests left, whatever became of them."""
+        return self._transport.requests_sent
+
+    @property
+    def retry_count(self) -> int:
+        """How many of them were repeats."""
+        with self._lock:
+            return self._retry_count
+
+    def get_server_time(self) -> datetime | None:
+        """The time at the server; None where no answer has told it."""
+        return self._transport.server_clock.now()
+
+    def send(self, request: Request) -> Response:
+        """Send a request, again and again where the retry matrix allows it, and return its answer.
+
+        Raises the `ApiError` of the last attempt; it may have taken effect if any attempt may. Raises
+        `Withdrawn` where the run ended before the first attempt, and `RateLimited` where Fivetran has asked
+        for a pause that is too long to sit out.
+        """
+        retry_state = RetryState(request, self._retry_policy, self._clock)
+        return retry_state.run(
+            lambda: self._attempt(retry_state), before_wait=self._announce_retry, wait=self._wait
+        )
+
+    def _attempt(self, retry_state: RetryState) -> Response:
+        """Send once, when it is this call's turn."""
+        self._await_turn(retry_state)
+        retry_state.begin_attempt()
+        if retry_state.last_error is not None:
+            with self._lock:
+                self._retry_count += 1
+        try:
+            response = self._transport.send(retry_state.request)
+        except ApiError as error:
+            self.limiter.observe_remaining(error.exchange.remaining)
+            if isinstance(error, RateLimited):
+                self.limiter.pause(error.retry_after or 0.0)
+            retry_state.record_failure(error)
+            if self._cancelled.is_set():
+                retry_state.stop()
+            raise
+        self.limiter.observe_remaining(response.exchange.remaining)
+        return response
+
+    def _await_turn(self, retry_state: RetryState) -> None:
+        """Return when the call may leave. Raises what it ends in where that will not be."""
+        is_test = retry_state.request.timeout_class is TimeoutClass.SETUP_TESTS
+        result = self.limiter.acquire(is_test=is_test, max_pause=retry_state.remaining_seconds)
+        if result is AcquireResult.GRANTED:
+            return
+        retry_state.stop()
+        if retry_state.last_error is not None:
+            raise retry_state.last_error
+        raise self._build_unsent_error(retry_state.request, result)
+
+    def _build_unsent_error(self, request: Request, result: AcquireResult) -> ApiError:
+        exchange = Exchange(request.method, request.path)
+        if result is AcquireResult.CANCELLED:
+            return Cancelled(replace(exchange, message="the run is ending"))
+        seconds = self.limiter.pause_remaining
+        message = f"it asked for a pause that goes on for {seconds:.0f} s"
+        return RateLimited(replace(exchange, message=message, retry_after=seconds))
+
+    def _announce_retry(self, error: ApiError, attempt: int, seconds: float) -> None:
+        if isinstance(error, RateLimited):
+            self.limiter.pause(seconds)  # also where Fivetran did not say for how long
+        self._listener(RequestRetried(error.method, error.path, get_diagnostic_code(error), attempt, seconds))
+
+    def _wait(self, seconds: float) -> None:
+        self._clock.wait(self._cancelled, seconds)

@@ -1,0 +1,53 @@
+"""Why a call got no answer, in plain words: the libraries wrap the one thing that matters several times."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+
+from urllib3.exceptions import IncompleteRead
+
+from reconciler.api.errors import sanitize
+from reconciler.runtime.http import CallDeadline, HeadersTooLarge
+
+MAX_CHAIN_DEPTH = 20
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The innermost error, the one that the system raised."""
+    for _ in range(MAX_CHAIN_DEPTH):
+        # urllib3 keeps some errors as an argument of its own ones only.
+        wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
+        error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
+    return error
+
+
+def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911 - a table
+    """One phrase for people. Texts of the libraries are left out where they quote URLs."""
+    match error:
+        case TimeoutError() if deadline.is_expired:
+            return "the call took longer than its deadline"
+        case TimeoutError() if deadline.sent:
+            return "no answer in time"
+        case TimeoutError():
+            return "connecting took too long"
+        case ssl.SSLCertVerificationError():
+            return f"the server's certificate is not trusted: {sanitize(error.verify_message)}"
+        case ssl.SSLError():
+            return f"TLS failed: {sanitize(error.reason or 'broken connection')}"
+        case socket.gaierror():
+            return "the host name cannot be resolved"
+        case ConnectionRefusedError():
+            return "the connection was refused"
+        case http.client.RemoteDisconnected() | ConnectionResetError() | BrokenPipeError():
+            return "the connection was cut before an answer came"
+        case IncompleteRead() | http.client.IncompleteRead():
+            return "the answer was cut short"
+        case HeadersTooLarge():
+            return str(error)
+        case http.client.HTTPException():
+            return "what came back is not HTTP"
+        case OSError():
+            return sanitize(error.strerror or str(error))
+    return f"the connection failed ({type(error).__name__})"

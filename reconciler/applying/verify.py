@@ -1,0 +1,140 @@
+"""Setup tests of what was written, and what their results mean for the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from reconciler.api.client import Client
+from reconciler.api.errors import ApiError, Timeout
+from reconciler.kinds.base import PendingApproval, Verification
+from reconciler.kinds.destination import HEALTHY_STATUS
+from reconciler.kinds.registry import KINDS
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.outcome import Check
+from reconciler.model.plan import Action
+from reconciler.model.resource import OnFailure
+from reconciler.planning.errors import explain_operation
+from reconciler.planning.planner import PlannedOperation
+from reconciler.runtime.polling import MAX_POLLS, Poller
+
+SECOND_RUN_AFTER = 2.0
+"""Seconds before new permissions are tried again: they reach a cloud's services one after the other (R23)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupTestRun:
+    """Everything that a worker needs to test one resource."""
+
+    client: Client
+    operation: PlannedOperation
+    id: str
+    poller: Poller
+
+    def execute(self) -> tuple[Verification, ...]:
+        """One or two runs of the tests, the last one counts. Raises `ApiError`.
+
+        What has never been healthy gets a second run, since the first one after a creation is known to fail while
+        permissions still spread; and so does a run whose answer was lost.
+        """
+        try:
+            first_run = self._run_tests()
+        except ApiError as error:
+            if not error.is_ambiguous or self.poller.cancelled.is_set():
+                raise
+            return (self._resolve_lost_response(error),)
+        if self._is_final(first_run):
+            return (first_run,)
+        self.poller.clock.wait(self.poller.cancelled, SECOND_RUN_AFTER)
+        if self.poller.cancelled.is_set():
+            return (first_run,)
+        try:
+            return (first_run, self._run_tests())
+        except ApiError:
+            return (first_run,)  # the first run has an answer; the next plan tests again
+
+    def _run_tests(self) -> Verification:
+        """Run the tests. S-06: the read behind them may still show what was before, so where they passed and it
+        does not say so, it is repeated."""
+        desired = self.operation.desired
+        run = KINDS[desired.address.kind].verify(self.client, self.id, desired)
+        if run.healthy or run.pending or any(check.has_failed for check in run.checks):
+            return run
+        became_healthy = self.poller.poll_until(lambda: self._is_healthy() or None, MAX_POLLS - 1)
+        return replace(run, healthy=True, untried=False) if became_healthy else run
+
+    def _is_healthy(self) -> bool:
+        observed = KINDS[self.operation.desired.address.kind].observe(self.client, self.id)
+        return observed is not None and observed.status == HEALTHY_STATUS
+
+    def _is_final(self, run: Verification) -> bool:
+        return bool(run.pending) or not run.untried or not any(check.has_failed for check in run.checks)
+
+    def _resolve_lost_response(self, error: ApiError) -> Verification:
+        """R17: a new destination that reads as healthy has passed its tests, whatever became of their answer."""
+        if self._is_healthy() and self.operation.change.action in _CREATING_ACTIONS:
+            return Verification(checks=(), pending=(), healthy=True)
+        if isinstance(error, Timeout):
+            raise error  # another run would take as long again; the next plan shows that tests are outstanding
+        return self._run_tests()
+
+
+_CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
+
+
+def explain_verification(verification: Verification, operation: PlannedOperation) -> tuple[Diagnostic, ...]:
+    """What the last run of the tests found, as its policy judges it."""
+    if verification.pending:
+        return tuple(_explain_pending_approval(approval, operation) for approval in verification.pending)
+    failed = [check for check in verification.checks if check.has_failed]
+    if verification.healthy and not failed:
+        return ()
+    if operation.desired.setup_tests.on_failure is OnFailure.IGNORE:
+        return ()
+    return (
+        Diagnostic(
+            "setup-tests-failed",
+            f"{operation.change.address} exists, but has not passed its setup tests",
+            span=operation.desired.span,
+            severity=_choose_severity(operation),
+            address=operation.change.address,
+            notes=tuple(_format_check(check) for check in failed),
+            help="correct what the tests complain about, then apply again: what exists is kept and tested again",
+        ),
+    )
+
+
+def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -> Diagnostic:
+    """Tests that could not be run to their end; `error` is None where the run itself had to end first."""
+    cause = explain_operation(error, operation) if error is not None else None
+    reason = cause.message if cause is not None else "the run was stopped"
+    return Diagnostic(
+        "setup-tests-not-run",
+        f"{operation.change.address} is written, but its setup tests could not be run: {reason}",
+        span=operation.desired.span,
+        severity=_choose_severity(operation),
+        address=operation.change.address,
+        notes=cause.notes if cause is not None else (),
+        help="apply again: what exists is kept, and its tests are run",
+    )
+
+
+def _explain_pending_approval(approval: PendingApproval, operation: PlannedOperation) -> Diagnostic:
+    return Diagnostic(
+        "approval-needed",
+        f"{operation.change.address} waits for somebody to approve a {approval.subject}",
+        span=operation.desired.span,
+        address=operation.change.address,
+        notes=(f"{approval.subject} {approval.hash} {approval.name}".rstrip(),),
+        help=(
+            "approve it in Fivetran if it is the right one, "
+            f"or set `trust: {{{approval.subject}s: any}}`, then apply again"
+        ),
+    )
+
+
+def _choose_severity(operation: PlannedOperation) -> Severity:
+    return Severity.ERROR if operation.desired.setup_tests.on_failure is OnFailure.FAIL else Severity.WARNING
+
+
+def _format_check(check: Check) -> str:
+    return f"{check.title}: {check.message or check.status}"

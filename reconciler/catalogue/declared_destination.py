@@ -1,0 +1,87 @@
+"""The destination that is being checked, with the questions that rules ask about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.catalogue.load import load_destination_facts
+from reconciler.catalogue.model import Condition, Field, Service
+from reconciler.catalogue.normalize import CONFIG, normalize_value
+from reconciler.model.value import FieldPath, Reference
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeclaredDestination:
+    """What a spec declares for one destination. `service` is None where the catalogue does not know it.
+    `written` is how the file spells numbers and truth values."""
+
+    service: Service | None
+    fields: Mapping[FieldPath, Any]
+    spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
+
+    def find_field(self, path: FieldPath) -> Field | None:
+        """The catalogue's row for a leaf, or None where it has none."""
+        match path:
+            case (name,):
+                return load_destination_facts().fields.get(name)
+            case ("config", name):
+                return self.service.fields.get(name) if self.service else None
+        return None
+
+    def iter_fields(self) -> Iterator[tuple[FieldPath, Field]]:
+        """Every field that this destination can have, declared or not."""
+        for name, field in load_destination_facts().fields.items():
+            yield (name,), field
+        for name, field in self.service.fields.items() if self.service else ():
+            yield (CONFIG, name), field
+
+    def has_value(self, path: FieldPath) -> bool:
+        """Whether a field is declared with a value, be it one that is still to be fetched."""
+        return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
+
+    def satisfies(self, condition: Condition) -> bool | None:
+        """Whether other fields of `config` are as a condition wants them; None: that cannot be told."""
+        results = [self._has_one_of(name, allowed) for name, allowed in condition.items()]
+        if False in results:
+            return False
+        return None if None in results else True
+
+    def find_selector(self, condition: Condition) -> tuple[FieldPath, Any] | None:
+        """The first declared field, with its value, that fulfils part of a condition; None: defaults do."""
+        candidates = (
+            (path, value)
+            for name, allowed in condition.items()
+            for path, value in self._iter_settings(name)
+            if self._is_allowed(name, value, allowed)
+        )
+        return next(candidates, None)
+
+    def _has_one_of(self, name: str, allowed: tuple[Any, ...]) -> bool | None:
+        field = self.find_field((CONFIG, name))
+        values = [value for _, value in self._iter_settings(name)]
+        if not values and field and field.default is not None:
+            values = [field.default]
+        if any(self._is_allowed(name, value, allowed) for value in values):
+            return True
+        return False if values and all(_is_definite(field, value) for value in values) else None
+
+    def _is_allowed(self, name: str, value: Any, allowed: tuple[Any, ...]) -> bool:
+        field = self.find_field((CONFIG, name))
+        return any(value == normalize_value(field, allowed_value) for allowed_value in allowed)
+
+    def _iter_settings(self, name: str) -> Iterator[tuple[FieldPath, Any]]:
+        """A field of `config` and the top-level field that says the same, as far as they are declared."""
+        field = self.find_field((CONFIG, name))
+        for path in ((CONFIG, name), (field.mirrors,) if field and field.mirrors else None):
+            if path is not None and self.has_value(path):
+                yield path, normalize_value(field, self.fields[path])
+
+
+def _is_definite(field: Field | None, value: Any) -> bool:
+    """Whether a value says something: not one that is still to be fetched, and not a misspelt one, which
+    is a finding of its own and would only draw others after it."""
+    if isinstance(value, Reference):
+        return False
+    return field is None or not field.enum or value in field.enum

@@ -1,0 +1,364 @@
+"""Rules about single leaves: is there such a field, may it be declared, can it have this value."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.catalogue.declared_destination import DeclaredDestination
+from reconciler.catalogue.load import load_destination_facts
+from reconciler.catalogue.model import Field, FieldType
+from reconciler.catalogue.normalize import (
+    CONFIG,
+    is_mask,
+    match_enum,
+    normalize_time_zone_offset,
+    normalize_value,
+)
+from reconciler.catalogue.problem import Problem
+from reconciler.catalogue.secret_detection import (
+    detect_secret,
+    find_literal_secrets,
+    is_secret_name,
+    is_sensitive,
+)
+from reconciler.model.diagnostic import Severity
+from reconciler.model.suggestions import find_nearest
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, format_path
+
+MAX_LISTED = 12
+"""Longer lists of allowed values are not printed."""
+
+_TYPE_NAMES = {
+    FieldType.STRING: "a text",
+    FieldType.INTEGER: "a whole number",
+    FieldType.BOOLEAN: "true or false",
+    FieldType.STRINGS: "a list of texts",
+    FieldType.OBJECT: "a mapping",
+}
+
+
+def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
+    """What is wrong with one declared leaf. The first finding that explains it all is the only one."""
+    field = destination.find_field(path)
+    if not is_sensitive(path[-1], field) and (kind := detect_secret(value)):
+        yield _disguised_secret_problem(path, kind)  # first of all: other findings may quote a value
+    elif field is None and (secrets := tuple(check_literals(destination, path, value))):
+        yield from secrets
+    elif field is None and _is_closed_schema(destination, path):
+        yield _unknown_field_problem(destination, path)
+    elif field is not None and field.read_only:
+        yield _read_only_problem(destination, path, field)
+    elif value is None:
+        if field is not None and not field.clearable and not field.required:
+            yield _not_clearable_problem(path, field)
+    elif isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME:
+        yield from _check_external_secret(destination, path)
+    elif is_mask(value):
+        yield _mask_problem(path, is_sensitive(path[-1], field))
+    elif field is not None and field.sensitive:
+        yield from _check_exposure(path, field, value)
+    elif field is not None and not isinstance(value, Reference):
+        yield from _check_value(path, field, value, destination.spellings.get(path, ""))
+
+
+def check_literals(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
+    """Secrets that stand in the spec, going by the names of fields; asked also where nothing else is checked."""
+    field = destination.find_field(path)
+    if field is None:
+        yield from (
+            _literal_secret_problem(field, (*path[:-1], *secret_path))
+            for secret_path in find_literal_secrets(path[-1], value)
+        )
+    elif field.sensitive and value is not None and not isinstance(value, Reference):
+        yield _literal_secret_problem(field, path)
+
+
+def _is_closed_schema(destination: DeclaredDestination, path: FieldPath) -> bool:
+    """Whether the catalogue lists every field that may stand here."""
+    if path[0] != CONFIG:
+        return True
+    return destination.service is not None and not destination.service.free_form
+
+
+def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) -> Problem:
+    fields = {known[-1]: field for known, field in destination.iter_fields() if known[:-1] == path[:-1]}
+    name = path[-1]
+    suggestion = find_nearest(name, fields)
+    if path[0] == CONFIG and destination.service:
+        message = f"service `{destination.service.name}` has no config field `{name}`"
+    else:
+        message = f"a destination has no field `{format_path(path)}`"
+    if path[0] == CONFIG and (name,) in dict(destination.iter_fields()):
+        return Problem(
+            "unknown-field",
+            path,
+            message,
+            help="it is a setting of the destination: write it beside `config:`",
+            on_key=True,
+        )
+    if suggestion:
+        return Problem(
+            "unknown-field",
+            path,
+            message,
+            help=f"did you mean `{suggestion}`?",
+            notes=("if Fivetran does have this field, write it below `extra_config:`",)
+            if path[0] == CONFIG
+            else (),
+            on_key=True,
+            secret=fields[suggestion].sensitive or is_secret_name(name),
+        )
+    return Problem(
+        "unknown-field",
+        path,
+        f"{message} that the catalogue knows",
+        notes=("it is passed on as it is, and its value is hidden",),
+        help="check the spelling; if the field is new at Fivetran, write it below `extra_config:`",
+        on_key=True,
+        secret=True,  # S-41: it may be anything
+        severity=Severity.WARNING,
+    )
+
+
+def _read_only_problem(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem:
+    writable_fields = (other for _, other in destination.iter_fields() if other.reads_as == field.name)
+    writable_field = next(writable_fields, None)
+    return Problem(
+        "read-only-field",
+        path,
+        f"`{format_path(path)}` is set by Fivetran and cannot be declared",
+        help=f"declare `{writable_field.name}` instead" if writable_field else "remove it",
+        on_key=True,
+    )
+
+
+def _not_clearable_problem(path: FieldPath, field: Field) -> Problem:
+    advice = "write `false`" if field.type is FieldType.BOOLEAN else "write another value"
+    return Problem(
+        "not-clearable",
+        path,
+        f"`{format_path(path)}` cannot be cleared",
+        notes=("Fivetran keeps some value in this field once it has one",),
+        help=f"{advice}, or remove the line to leave the field as it is",
+    )
+
+
+def _mask_problem(path: FieldPath, sensitive: bool) -> Problem:
+    return Problem(
+        "mask-literal",
+        path,
+        f"`{format_path(path)}` is the row of stars that Fivetran shows instead of a secret",
+        help=_advise_reference(path) if sensitive else "write the value itself, or remove the line",
+    )
+
+
+def _check_exposure(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
+    """A secret that stands in the spec, or that a visible reference would show."""
+    if not isinstance(value, Reference):
+        yield _literal_secret_problem(field, path)
+    elif not value.confidential:
+        yield Problem(
+            "visible-secret",
+            path,
+            f"`{format_path(path)}` is sensitive, but what `value:` refers to is shown in plans",
+            help=f'write `{path[-1]}: {{secret: "{value}"}}`',
+        )
+
+
+def _literal_secret_problem(field: Field | None, path: FieldPath) -> Problem:
+    notes = () if field else ("the catalogue does not describe this field, but its name sounds secret",)
+    suffix = "" if field else "; if it is none, write `value:` instead of `secret:`"
+    return Problem(
+        "literal-secret",
+        path,
+        f"`{format_path(path)}` is sensitive and must not be written in a spec",
+        notes=(*notes, "this file may already be in version control: replace the secret"),
+        help=f"{_advise_reference(path)}{suffix}",
+        secret=True,
+    )
+
+
+def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
+    return Problem(
+        "literal-secret",
+        path,
+        f"the value of `{format_path(path)}` looks like {kind}",
+        notes=("if it is a secret, this file may already be in version control: replace it",),
+        help=f"{_advise_reference(path)}; if it is none, write `value:` instead of `secret:`",
+        secret=True,
+    )
+
+
+def _check_external_secret(destination: DeclaredDestination, path: FieldPath) -> Iterator[Problem]:
+    """A reference to what Fivetran fetches by itself, which it does for a few fields of some services."""
+    service = destination.service
+    if service is None and path[0] == CONFIG:
+        return  # said of the service already
+    known = sorted(service.external_secrets) if service else []
+    if path[0] == CONFIG and path[-1] in known:
+        return
+    listed = ", ".join(f"`{name}`" for name in known)
+    owner = f"service `{service.name}`" if service else "a destination"
+    yield Problem(
+        "external-secret-unsupported",
+        path,
+        f"Fivetran cannot fetch `{format_path(path)}` of {owner} from a secrets manager by itself",
+        notes=(f"it can for {listed}" if listed else "it can for no field of this service",),
+        help="refer to a place that this program can read, such as `env:` or `vault:`",
+    )
+
+
+def _advise_reference(path: FieldPath) -> str:
+    return f'refer to it instead: `{path[-1]}: {{secret: "env:{path[-1].upper()}"}}`'
+
+
+def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> Iterator[Problem]:
+    match path:
+        case ("time_zone_offset",):
+            yield from _check_time_zone(path, value)
+        case _ if not _has_type(field.type, normalize_value(field, value)):
+            yield _wrong_type_problem(path, field, value, spelling)
+        case ("region",):
+            yield from _check_region(path, value)
+        case _ if field.type is FieldType.INTEGER:
+            yield from _check_bounds(path, field, normalize_value(field, value))
+        case _ if field.enum:
+            for item in value if isinstance(value, list) else [value]:
+                if match_enum(field.enum, item) not in field.enum:
+                    yield _unknown_value_problem(path, field, item)
+
+
+def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Problem]:
+    least, most = field.minimum, field.maximum
+    if (least is None or number >= least) and (most is None or number <= most):
+        return
+    allowed = (
+        f"from {least} to {most}"
+        if least is not None and most is not None
+        else f"{least} or more"
+        if most is None
+        else f"{most} or less"
+    )
+    yield Problem(
+        "out-of-range",
+        path,
+        f"`{format_path(path)}` cannot be `{number}`",
+        notes=(f"it is a number {allowed}",),
+        help=f"for example `{path[-1]}: {field.example}`"
+        if field.example is not None
+        else "write a number in this range",
+    )
+
+
+def _has_type(expected: FieldType, value: Any) -> bool:
+    """Whether a canonical value is of a type. Nothing at all is a text, a list, a mapping, and no number."""
+    match expected:
+        case FieldType.STRING:
+            return value is None or isinstance(value, str)
+        case FieldType.INTEGER:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case FieldType.BOOLEAN:
+            return isinstance(value, bool)
+        case FieldType.STRINGS:
+            return value is None or (
+                isinstance(value, list) and all(isinstance(item, str | Reference) for item in value)
+            )
+        case FieldType.OBJECT:
+            return value is None or isinstance(value, Mapping)
+
+
+def _wrong_type_problem(path: FieldPath, field: Field, value: Any, spelling: str) -> Problem:
+    name = path[-1]
+    match field.type:
+        case FieldType.STRING if field.enum and len(field.enum) <= MAX_LISTED:
+            advice = f"write one of {', '.join(f'`{member}`' for member in field.enum)}"
+        case FieldType.STRING if path == ("region",):
+            advice = f"for example `{name}: {field.example}`"
+        case FieldType.STRING if isinstance(value, int | float):
+            literal = spelling or (str(value).lower() if isinstance(value, bool) else value)
+            advice = f'put it in quotes: `{name}: "{literal}"`'
+        case FieldType.STRINGS if isinstance(value, str):
+            advice = f"write a list: `{name}: [{value}]`"
+        case FieldType.BOOLEAN:
+            advice = f"write `{name}: true` or `{name}: false`"
+        case _ if field.example is not None:
+            advice = f"for example `{name}: {_render_example(field.example)}`"
+        case _:
+            advice = f"write {_TYPE_NAMES[field.type]}"
+    return Problem(
+        "wrong-type", path, f"`{format_path(path)}` must be {_TYPE_NAMES[field.type]}", help=advice
+    )
+
+
+def _render_example(example: Any) -> Any:
+    return json.dumps(example) if isinstance(example, list) else example
+
+
+def _unknown_value_problem(path: FieldPath, field: Field, value: str) -> Problem:
+    suggestion = find_nearest(value, field.enum)
+    allowed = ", ".join(f"`{member}`" for member in field.enum)
+    listed = (f"allowed values: {allowed}",) if len(field.enum) <= MAX_LISTED else ()
+    return Problem(
+        "unknown-value",
+        path,
+        f"`{format_path(path)}` cannot be `{value}`",
+        notes=listed,
+        help=f"did you mean `{suggestion}`?" if suggestion else "write one of the values that Fivetran takes",
+    )
+
+
+def _check_region(path: FieldPath, value: str) -> Iterator[Problem]:
+    facts = load_destination_facts()
+    region = match_enum((*facts.regions, *facts.region_aliases), value)
+    if region in facts.region_aliases:
+        current_name = facts.region_aliases[region]
+        yield Problem(
+            "old-region-name",
+            path,
+            f"`{value}` is a region name from before regions had clouds",
+            notes=(f"it is taken for `{current_name}`",) if current_name else ("it is passed on as it is",),
+            help=f"write `{current_name}`"
+            if current_name
+            else "write the present name, for example `AWS_EU_CENTRAL_1`",
+            severity=Severity.WARNING,
+        )
+    elif region not in facts.regions:
+        suggestion = find_nearest(value, facts.regions)
+        yield Problem(
+            "unlisted-region",
+            path,
+            f"region `{value}` is not in the catalogue",
+            notes=("it is passed on as it is",),
+            help=f"did you mean `{suggestion}`?"
+            if suggestion
+            else "a region is written like `AWS_EU_CENTRAL_1`",
+            severity=Severity.WARNING,
+        )
+    elif not facts.regions[region].listed:
+        yield Problem(
+            "unlisted-region",
+            path,
+            f"region `{region}` is documented for proxy agents, but not for destinations",
+            help="it may work; if Fivetran refuses it, choose a neighbouring region",
+            severity=Severity.WARNING,
+        )
+
+
+def _check_time_zone(path: FieldPath, value: Any) -> Iterator[Problem]:
+    offsets = load_destination_facts().time_zone_offsets
+    if normalize_time_zone_offset(value) in offsets:
+        return
+    hours = re.search(r"[+-]?\d{1,3}", str(value))
+    nearest_offset = normalize_time_zone_offset(min(max(int(hours[0]), -11), 12)) if hours else None
+    yield Problem(
+        "bad-time-zone",
+        path,
+        f"`time_zone_offset` cannot be `{value}`",
+        notes=(f"offsets are whole hours, from `{offsets[0]}` to `{offsets[-1]}`",),
+        help=f'the nearest is `time_zone_offset: "{nearest_offset}"`'
+        if nearest_offset
+        else 'write hours, for example `"+1"`',
+    )

@@ -1,0 +1,78 @@
+"""Config fields where no service is named yet, as in a profile: what would be wrong for every service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+
+from reconciler.catalogue import field_checks
+from reconciler.catalogue.declared_destination import DeclaredDestination
+from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.catalogue.model import Field, Service
+from reconciler.catalogue.problem import Problem
+from reconciler.catalogue.secret_detection import is_secret_name, is_sensitive
+from reconciler.model.suggestions import find_nearest
+from reconciler.model.value import FieldPath
+
+
+def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -> list[Problem]:
+    """What is wrong with one declared config field: a literal where any service has a secret, a name that is
+    near to what some service has, or a value that no service takes of those with the field."""
+    services = [service for name in load_service_names() if (service := load_service(name))]
+    owners = [service for service in services if path[-1] in service.fields]
+    if not owners:
+        return _check_for_service(None, destination, path) or _check_near_misses(path, services)
+    problems_by_owner = [_check_for_service(owner, destination, path) for owner in owners]
+    secrets = [
+        problem
+        for owner_problems in problems_by_owner
+        for problem in owner_problems
+        if problem.code == "literal-secret"
+    ]
+    return secrets[:1] or (problems_by_owner[0] if all(problems_by_owner) else [])
+
+
+@cache
+def is_public_field(name: str) -> bool:
+    """Whether a config field, or the one that a mistyped name was meant for, is a secret of no service."""
+    fields = _index_config_fields()
+    return not fields.get(find_nearest(name, fields) or "", True)
+
+
+def list_config_fields() -> Collection[str]:
+    """Names of the config fields of all services."""
+    return _index_config_fields().keys()
+
+
+@cache
+def _index_config_fields() -> Mapping[str, bool]:
+    """All config fields with whether any service has a secret in them."""
+    services = [service for name in load_service_names() if (service := load_service(name))]
+    fields = [field for service in services for field in service.fields.values()]
+    secret = {field.name for field in fields if field.sensitive}
+    return {field.name: field.name in secret for field in fields}
+
+
+def _check_for_service(
+    service: Service | None, destination: DeclaredDestination, path: FieldPath
+) -> list[Problem]:
+    owned_destination = DeclaredDestination(service, destination.fields, destination.spellings)
+    return list(field_checks.check_field(owned_destination, path, destination.fields[path]))
+
+
+def _check_near_misses(path: FieldPath, services: Iterable[Service]) -> list[Problem]:
+    known: dict[str, Field] = {name: field for service in services for name, field in service.fields.items()}
+    suggestion = find_nearest(path[-1], known)
+    if suggestion is None:
+        return []
+    return [
+        Problem(
+            "unknown-field",
+            path,
+            f"no service has a config field `{path[-1]}`",
+            help=f"did you mean `{suggestion}`?",
+            notes=("if Fivetran does have this field, write it below `extra_config:`",),
+            on_key=True,
+            secret=is_sensitive(suggestion, known[suggestion]) or is_secret_name(path[-1]),
+        )
+    ]

@@ -1,0 +1,44 @@
+"""What a destination finds where it connects to: the identity of the servers, and their speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.emulator import targets
+from reconciler.emulator.account import Account
+from reconciler.emulator.destination import Destination
+from reconciler.emulator.key_material import Certificate, HostKey, read_certificate
+from reconciler.emulator.store import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """The certificates that the database presents (none: one that everybody trusts), the key of the
+    SSH host (None: one that everybody trusts), and the seconds that a run of setup tests takes."""
+
+    chain: tuple[Certificate, ...] = ()
+    host_key: HostKey | None = None
+    seconds: float = 0.0
+
+
+def set_facts(account: Account, target: str, **facts: Any) -> None:
+    """Set `chain` (base64 texts), `host_key` (a line) or `seconds` for a target; the others stay."""
+    stored = account.store.find(Kind.NETWORK, target)
+    if stored is None:
+        account.store.add(Kind.NETWORK, target, facts)
+    else:
+        account.store.replace(Kind.NETWORK, target, {**stored, **facts})
+
+
+def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
+    """What holds for a destination: of each fact the most particular one."""
+    facts: dict[str, Any] = {}
+    for target in reversed(targets.list_matching(account, destination.id)):
+        facts |= account.store.find(Kind.NETWORK, target) or {}
+    host_key = facts.get("host_key")
+    return NetworkFacts(
+        chain=tuple(read_certificate(encoded) for encoded in facts.get("chain", ())),
+        host_key=None if host_key is None else HostKey(host_key),
+        seconds=facts.get("seconds", 0.0),
+    )

@@ -1,0 +1,213 @@
+"""Destinations as the API shows them: masked, respelled and filled up as each service does it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from reconciler.catalogue.model import Field, FieldType, Service, WireForm
+from reconciler.emulator.conditions import is_applicable
+from reconciler.emulator.destination import Destination
+from reconciler.emulator.ids import digest
+from reconciler.emulator.key_material import group_public_key
+from reconciler.emulator.switches import Behaviour
+
+_MASK = "******"
+_SECRET_NAME = re.compile(r"secret|password|passphrase|_key$|token|credential")
+_CAMEL_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def render_list_item(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
+    """An item of the list: no config, no setup tests."""
+    body = _render_base(_align_networking(destination, None, behaviour), behaviour)
+    if behaviour.listed_daylight_saving == "always-false":
+        body["daylight_saving_time_enabled"] = False
+    return body
+
+
+def render_details(
+    destination: Destination,
+    service: Service | None,
+    behaviour: Behaviour,
+    version: int,
+    setup_tests: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """One destination with its config, and with setup tests where a run has just taken place."""
+    destination = _align_networking(destination, service, behaviour)
+    body = _render_base(destination, behaviour)
+    if setup_tests is not None:
+        body["setup_tests"] = setup_tests
+    body["config"] = render_config(destination, service, behaviour, version)
+    return body
+
+
+def render_test_run(
+    destination: Destination,
+    service: Service | None,
+    behaviour: Behaviour,
+    version: int,
+    setup_tests: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The answer of a test run; its partial form knows nothing of links, agents and the connection type."""
+    body = render_details(destination, service, behaviour, version, setup_tests)
+    if behaviour.test_answer == "partial":
+        for name in ("networking_method", *_OPTIONAL_IDS):
+            body.pop(name, None)
+        for name in {"connection_type", "connection_method"} & body["config"].keys():
+            body["config"][name] = "Directly"
+    return body
+
+
+_OPTIONAL_IDS = (
+    "private_link_id",
+    "local_processing_agent_id",
+    "hybrid_deployment_agent_id",
+    "proxy_agent_id",
+    "external_secrets_manager_id",
+)
+
+
+def build_link_host(link_id: str) -> str:
+    """Where a private link ends on Fivetran's side."""
+    return f"{link_id.replace('_', '-')}.privatelink.fivetran.example"
+
+
+def _align_networking(destination: Destination, service: Service | None, behaviour: Behaviour) -> Destination:
+    """The two fields that say how a destination is reached, one following the other where that is so."""
+    if behaviour.networking_and_connection_type == "independent":
+        return destination
+    method, connection_type = destination.networking_method, destination.config.get("connection_type")
+    if connection_type and method in (None, "Directly"):
+        return replace(destination, networking_method=connection_type)
+    if method and not connection_type and service and "connection_type" in service.fields:
+        return replace(destination, config={**destination.config, "connection_type": method})
+    return destination
+
+
+def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "id": destination.id,
+        "service": destination.service,
+        "region": destination.region,
+        "networking_method": destination.networking_method,
+        "setup_status": destination.setup_status,
+        "daylight_saving_time_enabled": destination.daylight_saving_time_enabled,
+        "group_id": destination.id,
+        "time_zone_offset": destination.time_zone_offset,
+    }
+    if destination.is_tunnelled and behaviour.tunnel_networking == "directly":
+        body["networking_method"] = "Directly"
+    agent_id = destination.hybrid_deployment_agent_id
+    if destination.patched and behaviour.agent_id_after_update == "null":
+        agent_id = None
+    ids = {
+        "private_link_id": destination.private_link_id,
+        "local_processing_agent_id": agent_id,
+        "hybrid_deployment_agent_id": agent_id,
+        "proxy_agent_id": destination.proxy_agent_id,
+        "external_secrets_manager_id": destination.external_secrets_manager_id,
+    }
+    if destination.networking_method is None and behaviour.optional_ids == "absent":
+        del body["networking_method"]  # seen on destinations for which nobody ever chose one
+    for name in _OPTIONAL_IDS:
+        if ids[name] is not None or behaviour.optional_ids == "null":
+            body[name] = ids[name]
+    if destination.hybrid_deployment_agent_id is not None:
+        del body["region"]  # a hybrid deployment runs where its agent is
+    return body
+
+
+def render_config(
+    destination: Destination, service: Service | None, behaviour: Behaviour, version: int
+) -> dict[str, Any]:
+    """The `config` of an answer, from what is stored and what the server adds by itself."""
+    config: dict[str, Any] = {}
+    for name, value in destination.config.items():
+        if behaviour.empty_config == "omitted" and value in ("", []):
+            continue
+        field = service.fields.get(name) if service else None
+        if field is None:
+            config[name] = _MASK if value and _SECRET_NAME.search(name) else value
+        else:
+            rewritten = _rewrite_value(field, value, destination, behaviour)
+            config |= _map_names(field, _format_value(field, rewritten), behaviour)
+    if service is not None:
+        for name, field in service.fields.items():
+            if name not in destination.config:
+                config |= _render_unset(name, field, destination, service, behaviour)
+    # Version 1 of the API calls the field `connection_method`.
+    if version < 2 and service and "connection_type" in service.fields.keys() & config.keys():
+        config["connection_method"] = config.pop("connection_type")
+    return config
+
+
+def _rewrite_value(field: Field, value: Any, destination: Destination, behaviour: Behaviour) -> Any:
+    """What the server makes of some values that were sent."""
+    if field.rewritten and field.name == "server_host_name":
+        link = destination.private_link_id
+        if link and destination.is_behind_private_link and behaviour.private_link_host == "rewritten":
+            return build_link_host(link)
+    if field.rewritten and field.name == "cloud_provider" and behaviour.cloud_provider == "always-aws":
+        return "AWS"
+    if field.may_be_omitted and field.name == "cluster_id" and behaviour.cluster_id_after_update == "null":
+        return None if destination.patched and destination.config.get("auth_type") == "IAM" else value
+    return value
+
+
+def _format_value(field: Field, value: Any) -> Any:
+    """A stored value in the spelling of answers."""
+    if value is None or value == "":
+        return value
+    if field.sensitive:
+        return field.mask
+    match field.answers:
+        case WireForm.STRING if isinstance(value, bool):
+            return "true" if value else "false"
+        case WireForm.STRING if isinstance(value, int):
+            return str(value)
+        case WireForm.UPPER_SNAKE if isinstance(value, str):
+            return _CAMEL_BOUNDARY.sub("_", value).upper()
+    return value
+
+
+def _map_names(field: Field, value: Any, behaviour: Behaviour) -> dict[str, Any]:
+    if field.reads_as is None or behaviour.renamed_fields == "kept":
+        return {field.name: value}
+    if behaviour.renamed_fields == "both":
+        return {field.name: value, field.reads_as: value}
+    return {field.reads_as: value}
+
+
+def _render_unset(
+    name: str, field: Field, destination: Destination, service: Service, behaviour: Behaviour
+) -> dict[str, Any]:
+    """What an answer has for a field that nobody has set: a value of the server, a default, or nothing."""
+    if field.read_only:
+        value = _compute_read_only(name, field, destination)
+        return {} if value is None else {name: value}
+    if field.default is not None and is_applicable(service, name, destination.config):
+        return _map_names(field, _format_value(field, field.default), behaviour)
+    if field.type is FieldType.STRING and not field.enum and not field.sensitive:
+        if behaviour.unset_config == "null":
+            return _map_names(field, None, behaviour)
+        if behaviour.unset_config == "empty":
+            return _map_names(field, "", behaviour)
+    return {}
+
+
+def _compute_read_only(name: str, field: Field, destination: Destination) -> Any:
+    """Read-only keys: the public key of tunnels, the external id, the catalogue of managed lakes."""
+    if name == "public_key":
+        return group_public_key(destination.id) if destination.is_tunnelled else None
+    if name == "external_id":
+        on_aws = destination.config.get("storage_provider", "AWS") == "AWS"
+        return destination.id if on_aws else ""
+    if name == "polaris_catalog_configuration":
+        return {
+            "polarisServerEndpoint": f"https://{destination.id}.polaris.fivetran.com/api/catalog",
+            "polarisCatalog": destination.id,
+            "clientId": digest(destination.id, "polaris", size=8).hex(),
+            "clientSecret": "*" * 8,
+        }
+    return None

@@ -1,0 +1,43 @@
+"""Parts of a plan and of its outcome as JSON objects, shared by reports and by the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Change, LiveConnection, LiveObject
+
+
+def serialize_live_object(live: LiveObject | None) -> dict[str, Any] | None:
+    """The object as JSON; None where nothing is known of it."""
+    if live is None:
+        return None
+    return {
+        "name": live.name,
+        "last_name": live.last_name,
+        "service": live.service,
+        "region": live.region,
+        "connections": [
+            {**serialize_connection(connection), "deleted_first": connection.deleted_first}
+            for connection in live.connections
+        ],
+    }
+
+
+def serialize_connection(connection: LiveConnection) -> dict[str, str]:
+    """A connection as JSON."""
+    return {"id": connection.id, "service": connection.service}
+
+
+def serialize_held_until(outcome: Outcome) -> dict[str, str]:
+    """When a create can be made that has to wait; nothing for all other outcomes."""
+    return {} if outcome.held_until is None else {"held_until": outcome.held_until.isoformat()}
+
+
+def serialize_unsettled(change: Change) -> dict[str, Any]:
+    """When an earlier request for the same object was sent that may still take effect, and until when the change has to
+    wait for that, null where another request is sent all the same. Nothing for all other changes."""
+    if change.unsettled is None:
+        return {}
+    held_until = None if change.held_until is None else change.held_until.isoformat()
+    return {"request_sent_at": change.unsettled.sent_at.isoformat(), "held_until": held_until}

@@ -1,0 +1,29 @@
+"""Strings from the API and from specs, made harmless for terminals and CI logs."""
+
+from __future__ import annotations
+
+import re
+
+# Azure and older GitHub runners act on these anywhere in a line of a log.
+_RUNNER_COMMAND = re.compile(r"##(?=\[|vso\[)")
+
+
+def escape(text: str) -> str:
+    """The text with every character that does not print written as an escape.
+
+    That covers ESC and with it OSC sequences, C0, C1, line breaks, bidi marks, zero-width
+    characters and lone surrogates. Backslashes of the text itself are left alone.
+    """
+    if not text.isprintable():
+        text = "".join(map(escape_character, text))
+    return _RUNNER_COMMAND.sub("# #", text)
+
+
+def escape_character(character: str) -> str:
+    """One character, or its escape (`\\x1b`, `\\u202e`) where it does not print."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def to_one_line(text: str) -> str:
+    """Prose on one line: runs of white space become one space, the rest is made neutral."""
+    return escape(" ".join(text.split()))

@@ -1,0 +1,425 @@
+"""Deletions and their conditions: written down by a person, blocked by users' connections and by protection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from reconciler.api import responses
+from reconciler.api.errors import Forbidden, NotFound
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.registry import KINDS
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, Reason, Risk
+from reconciler.model.record import Record
+from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.resource import Observed
+from reconciler.model.value import FieldPath
+from reconciler.planning.fields import applied_values
+from reconciler.planning.removal_identity import RemovalIdentity
+from reconciler.spec.removal import RemovalEntry, render_removal
+
+PLATFORM_CONNECTION = "fivetran_metadata"
+PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_platform"})
+"""Fivetran's own connection, which it may put beside a destination by itself. People know it by its schema, the
+API by its service, which has been called differently over time."""
+
+
+REGION: FieldPath = ("region",)
+
+_MAX_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDeletion:
+    """One object to give up, and what is remembered of that once it is done."""
+
+    change: Change
+    removed: CompletedRemoval
+
+    @property
+    def connections(self) -> tuple[LiveConnection, ...]:
+        """Fivetran's own connections, which have to go before it."""
+        return self.change.live.connections_deleted_first if self.change.live is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveTarget:
+    """What there is of what a tombstone deletes, as people see it and with all that loads into it."""
+
+    live: LiveObject
+    connections: tuple[responses.Connection, ...]
+    has_destination: bool
+
+
+def format_connections(connections: Sequence[responses.Connection | LiveConnection]) -> str:
+    """Connections by id and service, the first few by name."""
+    shown = ", ".join(f"`{connection.id}` ({connection.service})" for connection in connections[:_MAX_LISTED])
+    return shown + (f" and {len(connections) - _MAX_LISTED} more" if len(connections) > _MAX_LISTED else "")
+
+
+def find_replacement_blockers(change: Change, protected: bool) -> Iterator[Diagnostic]:
+    """What refuses to delete and create again: protection, and any connection, since Fivetran deletes nothing
+    that has one."""
+    connections = change.live.connections if change.live is not None else ()
+    if protected:
+        yield Diagnostic(
+            "protected",
+            f"{change.address} is protected and is not replaced",
+            change.span,
+            address=change.address,
+            notes=("a replacement deletes the destination and makes it again",),
+            help="put the old value back, or first lift the protection in a change of its own",
+        )
+    if connections:
+        yield Diagnostic(
+            "has-connections",
+            f"{change.address} cannot be replaced: {len(connections)} of its connections would lose it",
+            change.span,
+            address=change.address,
+            notes=(format_connections(connections),),
+            help="move or delete these connections in Fivetran first",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPlan:
+    """What tombstones come to. With `problems` there is no plan, `blockers` refuse the apply, `notes` do neither.
+    `done` are those that are in effect already and not remembered so, by key."""
+
+    deletions: tuple[PlannedDeletion, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
+    blockers: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+    completed_removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPlanner:
+    """Turns tombstones into removals, each of which means the object that its `identity` says.
+
+    `destinations` are service and region by id. `connections` asks the API for those of a group, and raises `NotFound`
+    where it is gone; `observe` asks for one object by its kind and id, `is_gone` as often as a read may be late. All
+    may raise other `ApiError`s.
+    """
+
+    identity: RemovalIdentity
+    destinations: Mapping[str, tuple[str, str]]
+    protected: tuple[str, ...]
+    list_connections: Callable[[str], list[responses.Connection]]
+    observe: Callable[[str, str], Observed | None]
+    is_gone: Callable[[str, str], bool]
+
+    def plan_deletions(self, entries: Iterable[RemovalEntry]) -> DeletionPlan:
+        """The removals in the order in which they must happen: a destination before its group."""
+        parts = [self._plan_removal(each) for each in entries]
+        return DeletionPlan(
+            tuple(each for part in parts for each in part.deletions),
+            tuple(each for part in parts for each in part.problems),
+            tuple(each for part in parts for each in part.blockers),
+            tuple(each for part in parts for each in part.notes),
+            {key: done for part in parts for key, done in part.completed_removals.items()},
+        )
+
+    def _plan_removal(self, entry: RemovalEntry) -> DeletionPlan:
+        try:
+            problem = self.identity.find_problem(entry)
+            if problem is None:
+                return self._plan_identified(entry)
+            is_obsolete = self._is_obsolete(entry)
+        except Forbidden as error:
+            return DeletionPlan(problems=(_explain_forbidden(entry, error),))
+        return (
+            DeletionPlan(notes=(_explain_done(entry),)) if is_obsolete else DeletionPlan(problems=(problem,))
+        )
+
+    def _plan_identified(self, entry: RemovalEntry) -> DeletionPlan:
+        if entry.extent is Extent.MANAGEMENT:
+            deletions = tuple(self._forget(entry))
+            return DeletionPlan(deletions, notes=() if deletions else (_explain_done(entry),))
+        target = self._find_live(entry)
+        if target is not None:
+            return DeletionPlan(
+                tuple(self._delete(entry, target)), blockers=tuple(self._find_blockers(entry, target))
+            )
+        done = {entry.key: CompletedRemoval(entry.id, entry.extent)}
+        if self.identity.is_remembered(entry):
+            return DeletionPlan(
+                tuple(self._forget(entry)),
+                notes=(_explain_done(entry),),
+                completed_removals={} if self.identity.is_completed(entry) else done,
+            )
+        # The group is there, and has the name that the entry says.
+        if entry.extent is Extent.DESTINATION:
+            return DeletionPlan(notes=(_explain_done(entry),), completed_removals=done)
+        return DeletionPlan(problems=(self.identity.explain_unknown_id(entry),))
+
+    def _is_obsolete(self, entry: RemovalEntry) -> bool:
+        """Whether nothing is left to do of an entry that was carried out, whatever its key or its id stands for now."""
+        if not self.identity.is_obsolete(entry):
+            return False
+        match entry.extent:
+            case Extent.MANAGEMENT:
+                return True
+            case Extent.DESTINATION:
+                is_listed, kind = entry.id in self.destinations, DESTINATION
+            case Extent.PAIR:
+                is_listed, kind = entry.id in self.identity.groups, GROUP
+        return not is_listed and self.observe(kind, entry.id) is None
+
+    def describe_replaced(self, id: str) -> LiveObject:
+        """What a replacement of the destination `id` deletes."""
+        connections = tuple(
+            LiveConnection(connection.id, connection.service) for connection in self.list_connections(id)
+        )
+        return LiveObject(self.identity.groups.get(id, ""), None, *self._get_placement(id), connections)
+
+    def _forget(self, entry: RemovalEntry) -> Iterator[PlannedDeletion]:
+        """Only what an earlier run remembers can be forgotten."""
+        live = None
+        if entry.id in self.identity.groups:
+            live = self._build_live_object(entry, self.identity.groups[entry.id])
+        for address in removed_addresses(entry):
+            record = self.identity.records.get(address)
+            if record is not None:
+                yield _build_deletion(entry, address, Action.FORGET, record, live)
+
+    def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
+        """What there is of an entry; None where all that it deletes is gone.
+
+        A list is no proof, neither of what it leaves out nor of what it shows: one may still show a group that was
+        deleted a moment ago. Whether something is gone is asked by its id.
+        """
+        id = entry.id
+        kind = DESTINATION if entry.extent is Extent.DESTINATION else GROUP
+        name = self._find_name(id) if kind == GROUP else ""
+        if name is None:
+            return None
+        destination = None if id in self.destinations else self.observe(DESTINATION, id)
+        has_destination = id in self.destinations or destination is not None
+        if kind == DESTINATION and not has_destination:
+            return None
+        try:
+            connections = self.list_connections(id)
+        except NotFound:
+            # Of two reads that say different things one is late.
+            if self.is_gone(kind, id):
+                return None
+            raise
+        live = self._build_live_object(entry, name or self._find_name(id) or "", destination, connections)
+        return _LiveTarget(live, tuple(connections), has_destination)
+
+    def _find_name(self, id: str) -> str | None:
+        """The name of a group; None where it is gone."""
+        if id in self.identity.groups:
+            return self.identity.groups[id]
+        group = self.observe(GROUP, id)
+        return group.name if group is not None else None
+
+    def _build_live_object(
+        self,
+        entry: RemovalEntry,
+        name: str,
+        destination: Observed | None = None,
+        connections: Iterable[responses.Connection] = (),
+    ) -> LiveObject:
+        last_name = self.identity.get_last_name(entry.key)
+        return LiveObject(
+            name,
+            last_name if last_name != name else None,
+            *(read_placement(destination) if destination is not None else self._get_placement(entry.id)),
+            tuple(
+                LiveConnection(
+                    connection.id,
+                    connection.service,
+                    entry.with_platform_connection and _is_platform_connection(connection),
+                )
+                for connection in connections
+            ),
+        )
+
+    def _get_placement(self, id: str) -> tuple[str, str]:
+        return self.destinations.get(id, ("", ""))
+
+    def _delete(self, entry: RemovalEntry, target: _LiveTarget) -> Iterator[PlannedDeletion]:
+        live = target.live
+        for address in removed_addresses(entry):
+            if address.kind == DESTINATION and not target.has_destination:
+                continue
+            record = self.identity.records.get(address)
+            known = record if record is not None and record.id == entry.id else None
+            yield _build_deletion(entry, address, Action.DELETE, known, live)
+            live = replace(live, connections=())  # they go with the first of the two
+
+    def _find_blockers(self, entry: RemovalEntry, target: _LiveTarget) -> Iterator[Diagnostic]:
+        """What refuses a deletion."""
+        names = (entry.key, target.live.name)
+        if any(self.is_protected(name) for name in names if name):
+            yield _explain_protected(entry, target.live)
+        user_connections = [
+            connection for connection in target.connections if not _is_platform_connection(connection)
+        ]
+        if user_connections:
+            yield _explain_in_use(entry, target.live, user_connections)
+        elif target.connections and not entry.with_platform_connection:
+            yield _explain_platform_connection(entry, target.live)
+
+    def is_protected(self, key: str) -> bool:
+        """Whether the project file or an earlier run protects an entry. For what somebody removes under another key
+        than it had, the name of its group is asked about too."""
+        records = (self.identity.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
+        by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
+        return by_key or any(record.protected for record in records if record is not None)
+
+
+def orphaned(
+    records: Mapping[Address, Record],
+    declared: Collection[Address],
+    entries: tuple[RemovalEntry, ...],
+    existing: Mapping[str, Collection[str]],
+) -> list[Diagnostic]:
+    """Managed objects that no spec declares any more and that nobody gave up. `existing` has the live ids by kind.
+
+    An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
+    """
+    removed = {address for entry in entries for address in removed_addresses(entry)}
+    return [
+        _explain_orphaned(address, record.id)
+        for address, record in sorted(records.items())
+        if record.id is not None
+        and address not in declared
+        and address not in removed
+        and record.id in existing.get(address.kind, ())
+        and not (address.kind == DESTINATION and _is_covered_by_group(address, records, declared, removed))
+    ]
+
+
+def _is_covered_by_group(
+    address: Address,
+    records: Mapping[Address, Record],
+    declared: Collection[Address],
+    removed: Collection[Address],
+) -> bool:
+    """One finding for a pair that vanished as a whole is enough."""
+    group = Address(GROUP, address.key)
+    return group in records and group not in declared and group not in removed
+
+
+def removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
+    """What goes, in the order in which it must go."""
+    destination, group = Address(DESTINATION, entry.key), Address(GROUP, entry.key)
+    return (destination,) if entry.extent is Extent.DESTINATION else (destination, group)
+
+
+def _is_platform_connection(connection: responses.Connection) -> bool:
+    return connection.service in PLATFORM_SERVICES
+
+
+def read_placement(destination: Observed) -> tuple[str, str]:
+    """Service and region of a destination."""
+    return str(destination.fields.get(SERVICE) or ""), str(destination.fields.get(REGION) or "")
+
+
+def _build_deletion(
+    entry: RemovalEntry,
+    address: Address,
+    action: Action,
+    record: Record | None,
+    live: LiveObject | None,
+) -> PlannedDeletion:
+    id = record.id if record is not None else entry.id
+    change = Change(
+        address=address,
+        action=action,
+        reasons=(Reason.REMOVED,),
+        id=id,
+        span=entry.span,
+        risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
+        applied=applied_values(KINDS[address.kind], record),
+        live=live,
+    )
+    return PlannedDeletion(change, CompletedRemoval(entry.id, entry.extent))
+
+
+def _explain_done(entry: RemovalEntry) -> Diagnostic:
+    is_kept = entry.extent is Extent.MANAGEMENT
+    return Diagnostic(
+        "removal-done",
+        f"`{entry.key}` (id `{entry.id}`) is {'not managed any more' if is_kept else 'gone already'}",
+        entry.span,
+        Severity.WARNING,
+        help="delete this entry below `removed:`",
+    )
+
+
+def _explain_forbidden(entry: RemovalEntry, error: Forbidden) -> Diagnostic:
+    return Diagnostic(
+        "forbidden",
+        f"these credentials may not see `{entry.id}`, so that nobody can say what is there of `{entry.key}`",
+        entry.id_span,
+        address=Address(GROUP, entry.key),
+        notes=(f"{error.method} {error.address} answered {error.status}: {error.message}",),
+        help="use a key whose role may manage this group",
+    )
+
+
+def _explain_protected(entry: RemovalEntry, live: LiveObject) -> Diagnostic:
+    return Diagnostic(
+        "protected",
+        f"`{entry.key}` is protected and is not deleted",
+        entry.key_span,
+        address=Address(GROUP, entry.key),
+        notes=(
+            _describe_live(entry, live),
+            "protection is remembered, so deleting the lines that declare it does not lift it",
+        ),
+        help="first lift the protection in a change of its own, and apply that",
+    )
+
+
+def _describe_live(entry: RemovalEntry, live: LiveObject) -> str:
+    """How people know it in the dashboard."""
+    service = f", {live.service}" if live.service else ""
+    return f"at Fivetran it is `{live.name}` (`{entry.id}`{service})"
+
+
+def _explain_in_use(
+    entry: RemovalEntry, live: LiveObject, connections: list[responses.Connection]
+) -> Diagnostic:
+    number = "1 connection loads" if len(connections) == 1 else f"{len(connections)} connections load"
+    return Diagnostic(
+        "has-connections",
+        f"`{entry.key}` is in use: {number} into it",
+        entry.key_span,
+        address=Address(DESTINATION, entry.key),
+        notes=(_describe_live(entry, live), format_connections(connections)),
+        help="move or delete these connections in Fivetran first",
+    )
+
+
+def _explain_platform_connection(entry: RemovalEntry, live: LiveObject) -> Diagnostic:
+    return Diagnostic(
+        "platform-connection",
+        f"Fivetran's own `{PLATFORM_CONNECTION}` connection blocks the removal of `{entry.key}`",
+        entry.key_span,
+        address=Address(DESTINATION, entry.key),
+        notes=(_describe_live(entry, live), "it holds logs of the account, which are lost with it"),
+        help="add `with_platform_connection: true` to this entry to delete it too",
+    )
+
+
+def _explain_orphaned(address: Address, id: str) -> Diagnostic:
+    extent = Extent.DESTINATION if address.kind == DESTINATION else Extent.PAIR
+    return Diagnostic(
+        "vanished",
+        f"{address} is managed, and no spec declares it any more",
+        address=address,
+        notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
+        help=(
+            f"if it has another key now, write `was: {address.key}` there; to delete it, write"
+            f" `{render_removal(address.key, id, extent=extent)}` below `removed:`;"
+            " `forget: true` there only lets it go"
+        ),
+    )

@@ -1,0 +1,234 @@
+"""What a failed call means to a person, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from reconciler.api.errors import (
+    ApiError,
+    BadRequest,
+    Cancelled,
+    Conflict,
+    Forbidden,
+    InvalidRequestError,
+    InvalidResponseError,
+    NotFound,
+    RateLimited,
+    Redirected,
+    RejectedError,
+    ServerError,
+    Unauthorized,
+    Unreachable,
+)
+from reconciler.kinds.destination import SERVICE
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.instant import format_utc
+from reconciler.model.plan import Action, Change, UnsettledRequest
+from reconciler.model.value import format_path
+
+if TYPE_CHECKING:
+    from reconciler.planning.planner import PlannedOperation
+
+INVALID_CONFIG = "Invalid 'config' object"
+
+
+def explain_read(error: ApiError) -> Diagnostic:
+    """A diagnostic for a call that only read: nothing can have changed.
+
+    An object that is gone is no error for the verbs that read, so a 404 that ends here is about the address.
+    """
+    code, message, help_text = (
+        _describe_wrong_address(error) if isinstance(error, NotFound) else _describe_error(error)
+    )
+    return Diagnostic(code, message, notes=_format_request(error), help=help_text)
+
+
+def explain_operation(error: ApiError, operation: PlannedOperation) -> Diagnostic:
+    """A diagnostic for a call that belonged to a step. Says so where it is unknown what became of it."""
+    address = operation.change.address
+    code, message, help_text = _describe_error(error)
+    notes = _format_request(error)
+    if isinstance(error, BadRequest) and operation.change.fields:
+        notes = (*_format_sent_fields(operation), *notes)
+    if error.is_ambiguous:
+        code, help_text = "outcome-unknown", f"plan again: {_describe_recovery(operation.change)}"
+        notes = ("the request was sent, so Fivetran may have carried it out", *notes)
+    return Diagnostic(
+        code,
+        f"{address}: {message}",
+        span=operation.desired.span,
+        address=address,
+        notes=notes,
+        help=help_text,
+    )
+
+
+def explain_ambiguous_create(ids: Iterable[str], operation: PlannedOperation) -> Diagnostic:
+    """Looking for what a creation has made gave more than one answer."""
+    address = operation.change.address
+    return Diagnostic(
+        "ambiguous-name",
+        f"{address}: the answer was lost, and more than one new group has the name `{operation.desired.name}`",
+        span=operation.desired.span,
+        address=address,
+        notes=(f"their ids are {', '.join(f'`{id}`' for id in ids)}",),
+        help="say which one is meant with `id:`, and delete the other one in Fivetran",
+    )
+
+
+def explain_held_create(change: Change, unsettled: UnsettledRequest) -> Diagnostic:
+    """A create that has to wait, since an earlier request may still make the same object."""
+    sent, until = format_utc(unsettled.sent_at), format_utc(unsettled.until, reference=unsettled.sent_at)
+    return Diagnostic(
+        "create-unsettled",
+        f"{change.address} was not created before {until}, since a request of {sent} may still take effect",
+        span=change.span,
+        address=change.address,
+        help=f"apply again after {until}, or, having looked at Fivetran,"
+        f" `reconciler apply --resend-create {change.address} --reason TEXT`",
+    )
+
+
+def abandoned(change: Change) -> Diagnostic:
+    """A call that was still under way when the run had to end."""
+    return Diagnostic(
+        "outcome-unknown",
+        f"{change.address}: the run was stopped before an answer came",
+        span=change.span,
+        address=change.address,
+        notes=("the request was sent, so Fivetran may have carried it out",),
+        help=f"apply again: {_describe_recovery(change)}",
+    )
+
+
+def _describe_recovery(change: Change) -> str:
+    """What the next run does about a call of which nobody knows what became of it."""
+    if change.action in {Action.CREATE, Action.REPLACE}:
+        return "what exists by then is found, and what does not is created once `settle` has passed"
+    return "what exists by then is found and not made twice"
+
+
+def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
+    """A diagnostic for a deletion that did not work."""
+    code, message, help_text = _describe_error(error)
+    notes = _format_request(error)
+    if error.is_ambiguous:
+        code, help_text = "outcome-unknown", "plan again: what is gone by then needs no deletion"
+    return Diagnostic(
+        code,
+        f"{change.address}: {message}",
+        span=change.span,
+        address=change.address,
+        notes=notes,
+        help=help_text,
+    )
+
+
+def _describe_error(error: ApiError) -> tuple[str, str, str]:
+    """Code, message and help by the type of the error; the first row that fits decides."""
+    describe = next(describe for error_type, describe in _BY_TYPE if isinstance(error, error_type))
+    return describe(error)
+
+
+def _describe_wrong_address(error: ApiError) -> tuple[str, str, str]:
+    return (
+        "api-refused",
+        f"the API answered HTTP {error.status}: {error.message}".rstrip(": "),
+        "check that `FIVETRAN_API_URL` ends in /v1 and belongs to Fivetran",
+    )
+
+
+def _describe_bad_request(error: ApiError) -> tuple[str, str, str]:
+    if error.message == INVALID_CONFIG:
+        return (
+            "invalid-config",
+            "Fivetran could not read `config` and does not say why",
+            "look at the fields named above; usually a value has the wrong type or an enum another spelling",
+        )
+    return "api-refused", f"Fivetran refused the request: {error.message}", "correct the spec and plan again"
+
+
+def _describe_unreachable(error: ApiError) -> tuple[str, str, str]:
+    return (
+        "unreachable",
+        f"Fivetran cannot be reached: {error.message}",
+        "check the network, `HTTPS_PROXY` and `FIVETRAN_API_URL`",
+    )
+
+
+def _describe_rate_limited(error: ApiError) -> tuple[str, str, str]:
+    wait = f"in {error.retry_after:.0f} s" if error.retry_after is not None else "later"
+    return "rate-limited", f"Fivetran takes no more requests for now: {error.message}", f"try again {wait}"
+
+
+_BY_TYPE: tuple[tuple[type[ApiError], Callable[[ApiError], tuple[str, str, str]]], ...] = (
+    (
+        Unauthorized,
+        lambda error: (
+            "unauthorized",
+            "Fivetran does not accept these credentials",
+            "check `FIVETRAN_APIKEY` and `FIVETRAN_APISECRET`; a key may have been revoked",
+        ),
+    ),
+    (
+        Forbidden,
+        lambda error: (
+            "forbidden",
+            f"these credentials may not do this: {error.message}",
+            "use a key whose role may manage groups and destinations",
+        ),
+    ),
+    (NotFound, lambda error: ("not-found", f"it does not exist (any more): {error.message}", "plan again")),
+    (
+        Conflict,
+        lambda error: ("conflict", f"Fivetran refused because of what exists: {error.message}", "plan again"),
+    ),
+    (RateLimited, _describe_rate_limited),
+    (BadRequest, _describe_bad_request),
+    (
+        Redirected,
+        lambda error: (
+            "redirected",
+            f"the API address redirects elsewhere (HTTP {error.status}), and redirects are never followed",
+            "correct `FIVETRAN_API_URL`; the default is https://api.fivetran.com/v1",
+        ),
+    ),
+    (
+        ServerError,
+        lambda error: (
+            "server-fault",
+            f"Fivetran has a fault: HTTP {error.status} {error.message}".rstrip(),
+            "try again later",
+        ),
+    ),
+    (Unreachable, _describe_unreachable),
+    (
+        InvalidResponseError,
+        lambda error: (
+            "unintelligible-answer",
+            f"the answer cannot be understood: {error.message}",
+            "check that `FIVETRAN_API_URL` is the API and not a proxy or a login page",
+        ),
+    ),
+    (
+        InvalidRequestError,
+        lambda error: ("unsendable", f"the request cannot be sent: {error.message}", "correct the spec"),
+    ),
+    (Cancelled, lambda error: ("withdrawn", f"a call was not sent: {error.message}", "run it again")),
+    (RejectedError, _describe_wrong_address),
+)
+
+
+def _format_request(error: ApiError) -> tuple[str, ...]:
+    answered = f" answered {error.status}" if error.status else ""
+    code = f" {error.code}" if error.code else ""
+    request = f" (request {error.request_id})" if error.request_id else ""
+    return (f"{error.method} {error.address}{answered}{code}{request}",)
+
+
+def _format_sent_fields(operation: PlannedOperation) -> tuple[str, ...]:
+    """R20: the API names no field, so name the service and everything that was sent, without values."""
+    service = operation.desired.fields.get(SERVICE)
+    sent = ", ".join(f"`{format_path(path)}`" for path in operation.values)
+    return (f"service `{service}`, sent were {sent}",) if service else (f"sent were {sent}",)

@@ -1,0 +1,138 @@
+"""Pairing spec entries with live groups: by `id:`, else by what is remembered, else by exact name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.plan import Action
+from reconciler.model.record import Record
+from reconciler.model.resource import Desired, Observed
+from reconciler.model.suggestions import find_nearest
+from reconciler.planning.missing import is_missing
+
+
+def match_groups(
+    desired: Iterable[Desired],
+    live: Mapping[str, Observed],
+    records: Mapping[Address, Record],
+    scope: Collection[Address],
+) -> dict[str, str]:
+    """Key of each entry that exists → id of its live group.
+
+    An entry without a live group is absent from the result: it is to be created, or missing. Memory is no
+    authority: a remembered group that an `id:` gives to another entry does not count. One that is not to be seen
+    does: no namesake takes its place (S-13).
+    Raises `ReconcilerError` for an `id:` in scope that is a slip of another one, and for a name in scope that two
+    live groups have; what is out of scope is no reason to refuse a plan that does not touch it.
+    """
+    entries = list(desired)
+    group_ids = {
+        entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
+    }
+    problems = [problem for entry in entries if (problem := _check_mistyped_id(entry, live, records))]
+    claimed = set(group_ids.values())
+    for entry in entries:
+        id = records[entry.address].id if entry.address in records else None
+        if entry.id is None and id is not None and id in live and id not in claimed:
+            group_ids[entry.address.key] = id
+            claimed.add(id)
+    by_name: dict[str, list[Observed]] = defaultdict(list)
+    for group in live.values():
+        if group.id not in claimed:
+            by_name[group.name].append(group)
+    for entry in entries:
+        if entry.id is not None or entry.address.key in group_ids:
+            continue
+        if is_missing(records.get(entry.address), live):
+            continue
+        match _find_candidates(entry, by_name.get(entry.name, []), records.get(entry.address)):
+            case []:
+                pass
+            case [candidate]:
+                group_ids[entry.address.key] = candidate.id
+            case candidates:
+                problems.append(_explain_ambiguous_name(entry, candidates))
+    scoped_problems = [problem for problem in problems if problem.address in scope]
+    if scoped_problems:
+        raise ReconcilerError(scoped_problems)
+    return group_ids
+
+
+def apply_moves(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
+    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it.
+
+    Of a run that was killed while it wrote down such a move, both records may be left: they are one.
+    """
+    moved_records = dict(records)
+    for entry in entries:
+        former = moved_records.get(entry.moved_from) if entry.moved_from is not None else None
+        if former is None or entry.moved_from is None:
+            continue
+        if moved_records.setdefault(entry.address, former).id == former.id:
+            del moved_records[entry.moved_from]
+    return moved_records
+
+
+def pending_creates(
+    desired: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
+) -> list[Desired]:
+    """Groups that an interrupted run may have made, and that are not to be seen (yet)."""
+    return [
+        entry
+        for entry in desired
+        if entry.id is None
+        and create_outcome_unknown(records.get(entry.address))
+        and not _find_candidates(
+            entry,
+            [group for group in live.values() if group.name == entry.name],
+            records.get(entry.address),
+        )
+    ]
+
+
+def create_outcome_unknown(record: Record | None) -> bool:
+    """Whether a run has sent a request that creates something, and nothing says what came of it."""
+    return record is not None and record.id is None and record.open_request is not None
+
+
+def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
+    """The groups that an entry may be. S-05: after a create whose answer was lost, those that had the name
+    before are others."""
+    intent = record.intent if record is not None else None
+    if intent is None or intent.action is not Action.CREATE or intent.name != entry.name:
+        return namesakes
+    return [group for group in namesakes if group.id not in intent.namesakes]
+
+
+def _check_mistyped_id(
+    entry: Desired, live: Mapping[str, Observed], records: Mapping[Address, Record]
+) -> Diagnostic | None:
+    """An `id:` that names nothing, that no run has known, and that is near to one that exists."""
+    if entry.id is None or entry.id in live or any(entry.id == record.id for record in records.values()):
+        return None
+    suggestion = find_nearest(entry.id, live)
+    if suggestion is None:
+        return None
+    return Diagnostic(
+        "unknown-id",
+        f"no group of this account has the id `{entry.id}`",
+        span=entry.id_span or entry.span,
+        address=entry.address,
+        notes=("a group that was deleted at Fivetran never comes back under its old id",),
+        help=f"did you mean `{suggestion}`?",
+    )
+
+
+def _explain_ambiguous_name(entry: Desired, candidates: list[Observed]) -> Diagnostic:
+    ids = ", ".join(f"`{group.id}`" for group in sorted(candidates, key=lambda group: group.id))
+    return Diagnostic(
+        "ambiguous-name",
+        f"{len(candidates)} groups of this account have the name `{entry.name}`",
+        span=entry.span,
+        address=entry.address,
+        notes=(f"their ids are {ids}",),
+        help="say which one is meant with `id:`",
+    )

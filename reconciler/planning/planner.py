@@ -1,0 +1,488 @@
+"""From desired and observed to changes. Pure: reads nothing, sends nothing.
+
+Each entry is looked at on its own:
+1. references that are needed are resolved;
+2. what does not exist is created with all its declared fields;
+3. what exists is compared, and gets the fields that differ;
+4. what cannot be changed in place is refused;
+5. what is as declared, but has not passed the setup tests it should pass, is verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.catalogue.model import Field, FieldType
+from reconciler.kinds.base import Kind
+from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
+from reconciler.kinds.registry import KINDS
+from reconciler.kinds.visibility import Masking
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, is_fingerprint
+from reconciler.model.resource import Desired, Observed, OnFailure
+from reconciler.model.value import (
+    ExternalKey,
+    FieldPath,
+    Reference,
+    Secret,
+    Structure,
+    UnresolvedSecret,
+    format_path,
+    is_external_secret,
+    is_secret,
+)
+from reconciler.planning.diff import Comparison, compare
+from reconciler.planning.fields import (
+    applied_values,
+    changed_fields,
+    computed_fields,
+    conflicting_applied_values,
+    created_fields,
+    live_value_label,
+    unchanged_values,
+)
+from reconciler.planning.last_applied import LastApplied
+from reconciler.planning.secret_fields import dependent_secrets, is_resolved_locally
+from reconciler.secrets.base import SecretUnavailable, ValueShape
+from reconciler.secrets.fingerprint import Fingerprinter
+
+Resolve = Callable[[Reference, ValueShape], Any]
+
+_SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJECT}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOperation:
+    """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process.
+
+    `values` are what is sent; `declared` is all that will be in effect then, in normal form and without secrets.
+    `applied` is what may be remembered of that, and `fingerprints` stand for the rest: secrets and hidden literals.
+    """
+
+    desired: Desired
+    change: Change
+    values: Mapping[FieldPath, Any]
+    declared: Mapping[FieldPath, Any]
+    applied: Mapping[FieldPath, Any]
+    fingerprints: Mapping[FieldPath, str]
+    protected: bool
+
+    def get_hashable_value(self, path: FieldPath) -> Any:
+        """A value that is sent, to be hashed: a hidden literal as it stands in the specs."""
+        value = self.values[path]
+        return self.declared.get(path, value) if isinstance(value, Secret) else value
+
+
+@dataclass(slots=True)
+class Planner:
+    """Plans one resource after the other and collects everything that is wrong on the way.
+
+    `resend` are secrets to be sent whatever is known about them.
+    """
+
+    resolve: Resolve
+    fingerprinter: Fingerprinter | None
+    compares_secrets: bool = True
+    resend: Collection[tuple[Address, FieldPath]] = ()
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def plan_resource(
+        self, desired: Desired, observed: Observed | None, record: Record | None
+    ) -> PlannedOperation:
+        """What would happen to one resource. `record` is what is remembered of it."""
+        kind = KINDS[desired.address.kind]
+        if observed is None:
+            return self._plan_create(kind, desired, record)
+        return self._plan_update(kind, desired, observed, record)
+
+    def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
+        declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        # Normal form knows a field by one name; a deprecated twin that is declared beside it is sent too.
+        values = {**declared, **kind.normalize(declared)}
+        masking = _build_masking(desired, declared.get(SERVICE))
+        change = Change(
+            address=desired.address,
+            action=Action.CREATE,
+            reasons=(Reason.MISSING_REMOTELY if record is not None and record.id else Reason.NEW,),
+            fields=(*created_fields(desired, masking, values), *computed_fields(desired)),
+            depends_on=desired.depends_on,
+            span=desired.span,
+            applied=applied_values(kind, record, desired) if record is not None and record.id else (),
+        )
+        return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
+
+    def _plan_update(
+        self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
+    ) -> PlannedOperation:
+        service = observed.fields.get(SERVICE)
+        resolved_paths = (
+            path
+            for path, value in desired.fields.items()
+            if not is_secret(value) or is_external_secret(value)
+        )
+        declared = {**desired.fields, **self._resolve_fields(kind, desired, resolved_paths, service)}
+        compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
+        comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
+        masking, live_masking = (
+            _build_masking(desired, declared.get(SERVICE, service)),
+            _build_masking(desired, service),
+        )
+        immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
+        if immutable and desired.allow_replace:
+            return self._plan_replace(kind, desired, observed, comparison, immutable)
+        self._refuse_replacement(desired, live_masking, comparison, immutable)
+        dependents = dependent_secrets(kind, service, desired.fields, comparison)
+        stored = record.fingerprints if record else {}
+        rotated = self._find_rotated(kind, desired, service, stored)
+        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
+        resent = [
+            path
+            for path in desired.fields
+            if (desired.address, path) in self.resend and path not in comparison.changed
+        ]
+        sent_secrets = (
+            self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service) | rotated
+        )
+        values = {path: difference.after for path, difference in comparison.changed.items()} | sent_secrets
+        fields = changed_fields(desired, masking, live_masking, comparison, sent_secrets)
+        change = Change(
+            address=desired.address,
+            action=_choose_action(desired, values, record),
+            reasons=_collect_reasons(desired, comparison, sent_secrets, record),
+            fields=fields,
+            id=observed.id,
+            depends_on=desired.depends_on,
+            span=desired.span,
+            risk=_assess_risk(desired, observed, values),
+            uncomparable=tuple(
+                path
+                for path in comparison.uncomparable
+                if path not in sent_secrets and not self._can_compare(path, stored)
+            ),
+            secrets=self._classify_secrets(desired, comparison, rotated, stored, resent),
+            applied=conflicting_applied_values(kind, record, desired, fields),
+        )
+        return self._build_operation(
+            desired, masking, change, declared=declared, values=values, record=record
+        )
+
+    def _build_operation(
+        self,
+        desired: Desired,
+        masking: Masking,
+        change: Change,
+        *,
+        declared: Mapping[FieldPath, Any],
+        values: Mapping[FieldPath, Any],
+        record: Record | None,
+    ) -> PlannedOperation:
+        """A step with what is to be remembered of it. What is hidden is sent as a secret, so that no answer of the
+        API shows it either."""
+        declared = KINDS[desired.address.kind].normalize(declared)
+        literals = _find_hidden_literals(masking, declared)
+        stored = record.fingerprints if record is not None else {}
+        fingerprints = self._fingerprint_secrets(desired, values, stored, record) | {
+            path: self._fingerprint_literal(desired, change, path, literal, stored, is_sent=path in values)
+            for path, literal in literals.items()
+        }
+        return PlannedOperation(
+            desired,
+            replace(change, other_values=unchanged_values(desired, masking, declared, change)),
+            values=_wrap_hidden(masking, values),
+            declared=_strip_secrets(declared),
+            applied={path: value for path, value in _strip_secrets(declared).items() if path not in literals},
+            fingerprints=fingerprints,
+            protected=_is_protected(desired, record, values),
+        )
+
+    def _fingerprint_secrets(
+        self,
+        desired: Desired,
+        values: Mapping[FieldPath, Any],
+        stored: Mapping[FieldPath, str],
+        record: Record | None,
+    ) -> dict[FieldPath, str]:
+        """Fingerprints of secrets that stay declared, and new ones of those that are sent."""
+        kept = {path: stored[path] for path in stored if is_secret(desired.fields.get(path))}
+        if record is None or not _has_tracked_secrets(record):
+            kept = {
+                path: NO_FINGERPRINT for path in desired.fields if is_resolved_locally(desired, path)
+            } | kept
+        sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
+        return kept | {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+
+    def _fingerprint_literal(
+        self,
+        desired: Desired,
+        change: Change,
+        path: FieldPath,
+        literal: Secret,
+        stored: Mapping[FieldPath, str],
+        *,
+        is_sent: bool,
+    ) -> str:
+        """What is kept of a hidden literal: nothing new where it cannot be known that it is the one in effect."""
+        kept = stored.get(path, HIDDEN_LITERAL)
+        if not is_sent and (self.fingerprinter is None or path in change.uncomparable):
+            return kept if is_fingerprint(kept) else HIDDEN_LITERAL
+        if self.fingerprinter is None:
+            return HIDDEN_LITERAL
+        if self.fingerprinter.is_own(kept) and self.fingerprinter.matches(kept, literal):
+            return kept  # it may be of an address before a move
+        return self._fingerprint(desired, path, literal)
+
+    def _find_rotated(
+        self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
+    ) -> dict[FieldPath, Any]:
+        """Secrets that are no longer those that were sent last. One that cannot be compared is not resolved."""
+        fingerprinter = self.fingerprinter
+        if fingerprinter is None:
+            return {}
+        paths = [
+            path
+            for path in stored
+            if self._can_compare(path, stored)
+            and is_secret(desired.fields.get(path))
+            and path not in desired.ignore_changes
+        ]
+        secrets = self._resolve_fields(kind, desired, paths, service)
+        return {
+            path: secret
+            for path, secret in secrets.items()
+            if secret is not None and not fingerprinter.matches(stored[path], secret)
+        }
+
+    def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
+        """Secrets that the spec declares since what is remembered, also in place of a literal, and those of an
+        interrupted call: nobody has sent them for certain."""
+        if record is None or not _has_tracked_secrets(record) or not self.compares_secrets:
+            return []
+        return [
+            path
+            for path in desired.fields
+            if is_resolved_locally(desired, path)
+            and record.fingerprints.get(path, HIDDEN_LITERAL) == HIDDEN_LITERAL
+            and path not in desired.ignore_changes
+        ]
+
+    def _classify_secrets(
+        self,
+        desired: Desired,
+        comparison: Comparison,
+        rotated: Mapping[FieldPath, Any],
+        stored: Mapping[FieldPath, str],
+        resent: Collection[FieldPath],
+    ) -> SecretComparison:
+        """The answer about each declared secret, sent or not, and about literals that are sent `again`. What is ignored
+        is not asked about."""
+        checked = [
+            path
+            for path, value in desired.fields.items()
+            if (is_secret(value) or path in resent) and path not in desired.ignore_changes
+        ]
+        changed = [path for path in checked if path in rotated or path in comparison.changed]
+        # A name in a secrets manager is remembered in clear, and compared as any other field.
+        compared = [
+            path for path in checked if self._can_compare(path, stored) or path not in comparison.uncomparable
+        ]
+        return SecretComparison(
+            changed=tuple(changed),
+            unchanged=tuple(path for path in compared if path not in changed),
+            uncomparable=tuple(path for path in checked if path not in {*changed, *compared}),
+        )
+
+    def _can_compare(self, path: FieldPath, stored: Mapping[FieldPath, str]) -> bool:
+        """Whether what was sent last can be told from what would be sent now."""
+        if path not in stored or self.fingerprinter is None:
+            return False
+        return self.compares_secrets and self.fingerprinter.is_own(stored[path])
+
+    def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
+        """The fingerprint of a secret that is sent. Without a key there is none, nor of a secret that was not read:
+        what was known of the one before says nothing about it."""
+        if self.fingerprinter is None or isinstance(secret, UnresolvedSecret):
+            return NO_FINGERPRINT
+        return self.fingerprinter.fingerprint_field(desired.address, path, secret)
+
+    def _resolve_fields(
+        self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
+    ) -> dict[FieldPath, Any]:
+        """Values of these fields with references replaced by what they refer to."""
+        service_name = service if isinstance(service, str) else None
+        return {
+            path: self._resolve_value(desired, path, kind.get_field(path, service_name)) for path in paths
+        }
+
+    def _resolve_value(self, desired: Desired, path: FieldPath, field: Field | None) -> Any:
+        value = desired.fields[path]
+        if is_external_secret(value):
+            return ExternalKey(str(value).partition(":")[2])
+        if isinstance(value, Reference):
+            shape = _SHAPES.get(field.type, ValueShape.TEXT) if field else ValueShape.TEXT
+            return self._resolve_reference(desired, path, value, shape)
+        if isinstance(value, Structure):
+            content = self._resolve_structure(desired, path, value.content)
+            return Secret.wrap(content) if value.confidential else content
+        return value
+
+    def _resolve_structure(self, desired: Desired, path: FieldPath, content: Any) -> Any:
+        """A mapping or list with its references replaced by what they refer to."""
+        match content:
+            case Reference():
+                return self._resolve_reference(desired, path, content, ValueShape.TEXT)
+            case Mapping():
+                return {key: self._resolve_structure(desired, path, item) for key, item in content.items()}
+            case list():
+                return [self._resolve_structure(desired, path, item) for item in content]
+        return content
+
+    def _resolve_reference(
+        self, desired: Desired, path: FieldPath, value: Reference, shape: ValueShape
+    ) -> Any:
+        try:
+            return self.resolve(value, shape)
+        except SecretUnavailable as error:
+            self.diagnostics.append(
+                Diagnostic(
+                    "secret-unavailable",
+                    f"`{format_path(path)}` needs `{value}`, which cannot be had: {error.reason}",
+                    span=desired.spans.get(path),
+                    address=desired.address,
+                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
+                )
+            )
+            return None
+
+    def _plan_replace(
+        self,
+        kind: Kind,
+        desired: Desired,
+        observed: Observed,
+        comparison: Comparison,
+        immutable: list[FieldPath],
+    ) -> PlannedOperation:
+        """Delete and create again in the same group: everything declared is sent, secrets too."""
+        declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
+        masking, live_masking = (
+            _build_masking(desired, each.get(SERVICE)) for each in (declared, observed.fields)
+        )
+        changed = changed_fields(desired, masking, live_masking, comparison, ())
+        change = Change(
+            address=desired.address,
+            action=Action.REPLACE,
+            reasons=(Reason.IMMUTABLE_FIELD,),
+            fields=tuple(replace(each, forces_replace=each.path in immutable) for each in changed),
+            id=observed.id,
+            depends_on=desired.depends_on,
+            span=desired.span,
+            risk=Risk.REPLACES,
+        )
+        values = {**declared, **kind.normalize(declared)}
+        return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
+
+    def _refuse_replacement(
+        self, desired: Desired, live_masking: Masking, comparison: Comparison, immutable: Iterable[FieldPath]
+    ) -> None:
+        for path in immutable:
+            hidden = live_masking.hides(path)
+            self.diagnostics.append(
+                Diagnostic(
+                    "replace-refused",
+                    f"changing `{format_path(path)}` would destroy and recreate {desired.address}",
+                    span=desired.spans.get(path),
+                    label=live_value_label(comparison.changed[path].before, hidden=hidden),
+                    address=desired.address,
+                    notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
+                    help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
+                )
+            )
+
+
+def _build_masking(desired: Desired, service: Any) -> Masking:
+    return Masking(desired.address.kind, service, desired.unchecked)
+
+
+def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -> dict[FieldPath, Secret]:
+    """Declared values in clear that must be neither shown nor kept."""
+    return {
+        path: Secret(value)
+        for path, value in declared.items()
+        if value is not None
+        and not isinstance(value, Secret | Reference | Structure | ExternalKey)
+        and masking.hides(path)
+    }
+
+
+def _wrap_hidden(masking: Masking, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """What is sent, with everything that is hidden as a secret."""
+    return {**values, **_find_hidden_literals(masking, values)}
+
+
+def _has_applied_fields(record: Record) -> bool:
+    """Whether it is known what was declared of this object before; not so where a creation got no answer."""
+    return record.id is not None and bool(record.applied)
+
+
+def _has_tracked_secrets(record: Record) -> bool:
+    """Whether a secret without a fingerprint is one that was not sent by us, or not for certain. Of what was adopted
+    nothing like that is known."""
+    is_unanswered_create = record.intent is not None and record.intent.action in {
+        Action.CREATE,
+        Action.REPLACE,
+    }
+    return is_unanswered_create or _has_applied_fields(record)
+
+
+def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
+    catalogue_field = kind.get_field(path, service)
+    return catalogue_field is not None and catalogue_field.immutable
+
+
+def _is_protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:
+    """Protection ends only with a change that does nothing else to the entry."""
+    return desired.protected or (record is not None and record.protected and bool(values))
+
+
+def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
+    if values:
+        return Action.UPDATE
+    if has_outstanding_tests(desired, record):
+        return Action.VERIFY
+    return Action.NO_OP if record is not None and record.id is not None else Action.ADOPT
+
+
+def _collect_reasons(
+    desired: Desired, comparison: Comparison, secrets: Mapping[FieldPath, Any], record: Record | None
+) -> tuple[Reason, ...]:
+    reasons = {
+        Reason.FIELDS_DIFFER: bool(comparison.changed),
+        Reason.SECRETS_SENT: bool(secrets),
+        Reason.NOT_REMEMBERED: record is None,
+        Reason.INTERRUPTED: record is not None and record.intent is not None,
+        Reason.TESTS_OUTSTANDING: has_outstanding_tests(desired, record),
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def _assess_risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> Risk:
+    is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
+    return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
+
+
+def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
+    """Unfinished work stays visible: what was written here and has not passed the tests that it must."""
+    tests = desired.setup_tests
+    return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
+
+
+def _strip_secrets(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    """What may be remembered of declared fields. The name of a key in a secrets manager is no secret."""
+    return {
+        path: value.name if isinstance(value, ExternalKey) else value
+        for path, value in fields.items()
+        if not isinstance(value, Secret | Reference | Structure)
+    }

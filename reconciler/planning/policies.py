@@ -1,0 +1,91 @@
+"""The policies of a project, held against its specs and against a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Plan
+from reconciler.model.policy import PolicyResult
+from reconciler.model.resource import Desired, Observed
+from reconciler.planning.planner import PlannedOperation
+from reconciler.policy.base import EntryView, PlanView
+from reconciler.policy.entry import after, build_entry, removed_entry
+from reconciler.policy.evaluate import evaluate_plan, evaluate_specs
+from reconciler.workspace.specs import Specs
+
+
+def evaluate_spec_policies(specs: Specs) -> tuple[PolicyResult, ...]:
+    """What policies say of the specs alone."""
+    if not specs.policies:
+        return ()
+    return evaluate_specs(specs.policies, _build_entries(specs, {}).values())
+
+
+def evaluate_plan_policies(
+    specs: Specs,
+    plan: Plan,
+    *,
+    operations: Mapping[Address, PlannedOperation],
+    observed: Mapping[str, Observed],
+    existing: Iterable[Address],
+    overridden: Collection[str],
+    has_real_values: bool,
+) -> tuple[PolicyResult, ...]:
+    """What policies say of a plan. `observed` are the destinations that were read, by id; `existing` what is managed
+    and exists, whatever the plan is about. Where nothing `resolves` references truly, what they stand for is not known.
+    Raises `ReconcilerError` for an override of what is no soft policy."""
+    if not (specs.policies or overridden):
+        return ()
+    entries = _build_entries(specs, operations if has_real_values else {})
+    destinations = {destination.address.key: destination for destination in specs.destinations}
+    planned = {
+        key: _build_planned_entry(
+            entry, destinations.get(key), operations.get(Address(DESTINATION, key)), observed
+        )
+        for key, entry in entries.items()
+        if Address(GROUP, key) in operations or Address(DESTINATION, key) in operations
+    }
+    keys = {address.key for address in existing}
+    managed = {key: planned.get(key) or entries.get(key) or removed_entry(key) for key in sorted(keys)}
+    return evaluate_plan(specs.policies, PlanView(plan, planned, managed), overridden)
+
+
+def split_by_severity(
+    judgements: Iterable[PolicyResult],
+) -> tuple[tuple[Diagnostic, ...], tuple[Diagnostic, ...]]:
+    """What they found: first what does not stop a run, then what does."""
+    findings = [finding for each in judgements for finding in each.findings]
+    return (
+        tuple(each for each in findings if each.severity is Severity.WARNING),
+        tuple(each for each in findings if each.severity is Severity.ERROR),
+    )
+
+
+def _build_entries(specs: Specs, operations: Mapping[Address, PlannedOperation]) -> dict[str, EntryView]:
+    """All entries by key; what a plan knows of their values is in `steps`."""
+    destinations = {destination.address.key: destination for destination in specs.destinations}
+    return {
+        group.address.key: build_entry(
+            group,
+            destinations.get(group.address.key),
+            specs.project.protected,
+            operation.declared
+            if (operation := operations.get(Address(DESTINATION, group.address.key)))
+            else {},
+        )
+        for group in specs.groups
+    }
+
+
+def _build_planned_entry(
+    entry: EntryView,
+    destination: Desired | None,
+    operation: PlannedOperation | None,
+    observed: Mapping[str, Observed],
+) -> EntryView:
+    if operation is None:
+        return after(entry, destination, None)
+    is_replaced = operation.change.action is Action.REPLACE
+    return after(entry, destination, observed.get(operation.change.id or ""), is_replaced=is_replaced)

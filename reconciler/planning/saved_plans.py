@@ -1,0 +1,327 @@
+"""Plans that somebody reviewed: writing one down, and making it again to carry it out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from reconciler import __version__
+from reconciler.api.errors import ApiError
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.effect import ReviewedEffect
+from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change, FieldChange, Reason, Visibility
+from reconciler.model.removal import Extent
+from reconciler.model.value import format_path
+from reconciler.planning.deletions import removed_addresses
+from reconciler.planning.effects import (
+    CurrentFacts,
+    Staleness,
+    StaleReason,
+    build_effect,
+    compare,
+    hash_declared,
+    spec_changes,
+)
+from reconciler.planning.errors import explain_read
+from reconciler.planning.pipeline import PlanResult, make_plan
+from reconciler.workspace.planfile import (
+    FORMAT,
+    AlteredError,
+    SavedPlan,
+    UnsupportedFormatError,
+    decode_plan,
+    encode_plan,
+)
+from reconciler.workspace.project_state import ApprovedPlan
+from reconciler.workspace.workspace import Workspace
+
+VALID_FOR = timedelta(days=7)
+
+DONE_HELP = "`reconciler plan` shows whether anything else is left"
+NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still displays this one"
+
+
+def build_saved_plan(
+    workspace: Workspace, planned: PlanResult, valid_for: timedelta = VALID_FOR
+) -> SavedPlan:
+    """A plan as it is written down. It holds no secret: fingerprints tell whether one is still the same."""
+    now = workspace.settings.clock.now()
+    touched = {change.address for change in planned.plan.changes if change.action in _REVIEWED_ACTIONS}
+    removed = {change.address.key for change in planned.plan.changes if change.action in _REMOVING_ACTIONS}
+    # A removal is one thing, also where only its group is left.
+    scope = touched | {Address(GROUP, address.key) for address in touched}
+    scope |= {Address(DESTINATION, key) for key in removed}
+    return SavedPlan(
+        format=FORMAT,
+        tool=__version__,
+        created_at=now,
+        expires_at=now + valid_for,
+        scope=tuple(sorted(map(str, scope))),
+        compare_secrets=workspace.settings.compare_secrets,
+        resend=workspace.settings.resend,
+        complete=not planned.plan.gone_or_hidden,
+        expected=tuple(build_effects(planned, planned.plan.effective).values()),
+        plan=planned.plan,
+    )
+
+
+def build_effects(planned: PlanResult, changes: Iterable[Change]) -> dict[str, ReviewedEffect]:
+    """What a plan says about these of its changes, by address."""
+    return {
+        str(change.address): build_effect(
+            change,
+            planned.operations.get(change.address),
+            planned.ids,
+            planned.find_namesakes(planned.operations[change.address].desired.name)
+            if change.address in planned.operations
+            else (),
+        )
+        for change in changes
+    }
+
+
+def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
+    """Raise `ReconcilerError` for a plan that is too old, not whole, or of another account. One request."""
+    now = workspace.settings.clock.now()
+    if now >= saved.expires_at:
+        raise _build_error("plan-expired", f"this plan was valid until {saved.expires_at:%Y-%m-%d %H:%M} UTC")
+    if not saved.complete:
+        raise _build_error(
+            "plan-incomplete", "not everything that this plan is about could be read when it was made"
+        )
+    try:
+        account = workspace.client.get_account().account_id
+    except ApiError as error:
+        raise ReconcilerError([explain_read(error)]) from error
+    if account != saved.plan.account_id:
+        message = f"this plan is for account `{saved.plan.account_id}`, these credentials are for `{account}`"
+        raise _build_error(
+            "plan-other-account", message, "use credentials of the account that the plan was made for"
+        )
+
+
+def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
+    """The reviewed plan, made again from the specs and the account as they are now.
+
+    What is in effect already is left out, so that a plan that stopped part-way can go on; what was not reviewed is
+    left out as well. Raises `ReconcilerError` with everything that is not as it was reviewed.
+    """
+    refuse_outdated(saved, workspace)
+    recreate = tuple(map(str, saved.plan.recreated))
+    workspace = replace(workspace, settings=replace(workspace.settings, recreate=recreate))
+    try:
+        planned = make_plan(workspace, scope=frozenset(_parse_address(text) for text in saved.scope))
+        if planned.plan.gone_or_hidden:
+            raise ReconcilerError(planned.plan.gone_or_hidden)
+    except ReconcilerError as error:
+        raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
+    with workspace.specs.masking_excerpts():
+        return _restrict_to_reviewed(workspace, planned, saved)
+
+
+def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: SavedPlan) -> PlanResult:
+    changes = planned.plan.changes
+    effects = build_effects(planned, changes)
+    interrupted = {str(change.address) for change in changes if Reason.INTERRUPTED in change.reasons}
+    known_ids = {str(address): record.id for address, record in planned.records.items()}
+    comparison = compare(
+        saved.expected, CurrentFacts(*_hash_specs(workspace), effects, known_ids, interrupted)
+    )
+    if comparison.stale:
+        raise ReconcilerError(
+            _explain_staleness(staleness, saved.plan.changes, changes) for staleness in comparison.stale
+        )
+    if saved.expected and not comparison.pending:
+        raise _build_error("plan-applied", "everything in this plan is in effect already", DONE_HELP)
+    return _restrict(planned, comparison.pending)
+
+
+def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dict[str, str]]:
+    """What the specs declare, and the ids of what they want deleted, by address."""
+    specs = workspace.specs
+    return (
+        {str(entry.address): hash_declared(entry) for entry in (*specs.groups, *specs.destinations)},
+        {
+            str(address): entry.id
+            for entry in specs.removed
+            if entry.extent is not Extent.MANAGEMENT
+            for address in removed_addresses(entry)
+        },
+    )
+
+
+def _explain_plan_error(
+    error: ReconcilerError, workspace: Workspace, saved: SavedPlan
+) -> Iterator[Diagnostic]:
+    """Why there is no plan any more, said of the reviewed one: because somebody edited the specs of what it touches,
+    or made something else of it at Fivetran."""
+    facts = CurrentFacts(*_hash_specs(workspace), {}, {}, ())
+    stale = [staleness for each in saved.expected if (staleness := spec_changes(each, facts)) is not None]
+    if stale:
+        yield from (_explain_staleness(each, saved.plan.changes, ()) for each in stale)
+        return
+    touched = {_parse_address(each.address).key for each in saved.expected}
+    for each in error.diagnostics:
+        is_about_it = each.address is not None and each.address.key in touched
+        if is_about_it and each.code in _STALE_EXPLANATIONS:
+            message = f"{each.address} is not as it was reviewed: {_STALE_EXPLANATIONS[each.code]}"
+            yield replace(each, code="plan-stale", message=message, notes=(each.message,), help=NEW_PLAN_HELP)
+        else:
+            yield each
+
+
+_STALE_EXPLANATIONS = {
+    "ambiguous-name": "several groups have its name now",
+    "gone-or-hidden": "it is gone from Fivetran, or hidden from these credentials",
+    "removal-other-name": "its group has another name now",
+    "removal-unknown-id": "it is gone from Fivetran",
+    "replace-refused": "something else is in its place now",
+    "unknown-id": "it is gone from Fivetran",
+}
+"""What it means for a reviewed plan that no plan can be made, although the specs are the same."""
+
+
+def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:
+    """The plan without what nobody reviewed."""
+    kept = {
+        change.address
+        for change in planned.plan.changes
+        if change.action in ACTIONS_WITHOUT_REQUESTS or str(change.address) in pending
+    }
+    return replace(
+        planned,
+        plan=replace(
+            planned.plan, changes=tuple(each for each in planned.plan.changes if each.address in kept)
+        ),
+        operations={
+            address: operation for address, operation in planned.operations.items() if address in kept
+        },
+        deletions=tuple(each for each in planned.deletions if each.change.address in kept),
+    )
+
+
+def _explain_staleness(
+    staleness: Staleness, reviewed_changes: Iterable[Change], current_changes: Iterable[Change]
+) -> Diagnostic:
+    before, after = (
+        next((change for change in changes if str(change.address) == staleness.address), None)
+        for changes in (reviewed_changes, current_changes)
+    )
+    change = after or before
+    return Diagnostic(
+        _CODES[staleness.reason],
+        f"{staleness.address} is not as it was reviewed: {staleness.message}",
+        span=after.span if after is not None else None,
+        address=change.address if change is not None else None,
+        notes=tuple(_describe_field(staleness.reason, path, before, after) for path in staleness.paths),
+        help=NEW_PLAN_HELP,
+    )
+
+
+_CODES: Mapping[StaleReason, str] = {
+    StaleReason.SPEC: "plan-spec-changed",
+    StaleReason.OBJECT: "plan-stale",
+    StaleReason.SECRET: "plan-secret-changed",
+}
+
+
+def _describe_field(reason: StaleReason, path: str, before: Change | None, now: Change | None) -> str:
+    reviewed, current = _find_field(path, before), _find_field(path, now)
+    known = current or reviewed
+    if reason is StaleReason.SECRET:
+        place = f"`{known.after}`" if known is not None else "it"
+        return f"`{path}`: behind {place} is another value than when this was reviewed"
+    if known is None:
+        return f"`{path}`: edited since this was reviewed"
+    return f"`{path}`: reviewed {_describe_change(before, reviewed)}, now {_describe_change(now, current)}"
+
+
+def _find_field(path: str, change: Change | None) -> FieldChange | None:
+    fields = change.fields if change is not None else ()
+    return next((field for field in fields if format_path(field.path) == path), None)
+
+
+def _describe_change(change: Change | None, field: FieldChange | None) -> str:
+    match field:
+        case None:
+            return "no change"
+        case FieldChange(shown=Visibility.CLEAR):
+            is_new = change is not None and change.action is Action.CREATE
+            return (
+                _format_value(field.after)
+                if is_new
+                else f"{_format_value(field.before)} -> {_format_value(field.after)}"
+            )
+        case FieldChange(shown=Visibility.SECRET):
+            return f"the secret `{field.after}`"
+        case FieldChange(shown=Visibility.HIDDEN):
+            return "a value that is not shown" if field.after else "cleared"
+    return str(field.after)
+
+
+def _format_value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_REVIEWED_ACTIONS = frozenset(Action) - {Action.NO_OP}
+_REMOVING_ACTIONS = frozenset({Action.DELETE, Action.FORGET})
+
+
+def _parse_address(text: str) -> Address:
+    kind, _, key = text.partition(".")
+    return Address(kind, key)
+
+
+def _build_error(code: str, message: str, advice: str = NEW_PLAN_HELP) -> ReconcilerError:
+    return ReconcilerError([Diagnostic(code, message, help=advice)])
+
+
+def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, ApprovedPlan]:
+    """The plan that was approved by its digest, and what is to be remembered of it.
+
+    Where an earlier run was told to carry out the same one and stopped part-way, what that run was told is what
+    counts. Raises `ReconcilerError` where the plan is another one.
+    """
+    planned = make_plan(workspace)
+    if planned.plan.digest == digest:
+        saved = encode_plan(_trim_for_state(build_saved_plan(workspace, planned))).decode()
+        return planned, ApprovedPlan(digest, saved)
+    stored = workspace.state.approved_plans.get(digest)
+    stopped_plan = _decode_stored(stored) if stored is not None else None
+    if stored is not None and stopped_plan is not None and stopped_plan.plan.digest == digest:
+        return replan(workspace, stopped_plan), ApprovedPlan(digest, stored)
+    if not planned.plan.effective and not planned.plan.gone_or_hidden:
+        raise _build_error(
+            "plan-applied", "nothing is left to do: what was approved is in effect already", DONE_HELP
+        )
+    raise ReconcilerError(
+        [
+            Diagnostic(
+                "plan-unlike",
+                f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
+                notes=(
+                    "the specs or the account have changed since the approval, or the scope is another one",
+                    *(diagnostic.message for diagnostic in planned.plan.gone_or_hidden),
+                ),
+                help="look at what `reconciler plan` shows now, and have it approved",
+            )
+        ]
+    )
+
+
+def _trim_for_state(saved: SavedPlan) -> SavedPlan:
+    """A state keeps what a plan does, and not the whole objects that people are shown with it."""
+    changes = tuple(replace(change, other_values=(), applied=()) for change in saved.plan.changes)
+    return replace(saved, plan=replace(saved.plan, changes=changes))
+
+
+def _decode_stored(stored: str) -> SavedPlan | None:
+    """The plan that a state remembers. One that cannot be read is none: memory is no authority."""
+    try:
+        return decode_plan(stored.encode())
+    except (AlteredError, UnsupportedFormatError):
+        return None

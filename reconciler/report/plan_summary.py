@@ -1,0 +1,156 @@
+"""What all plans for people say in the same words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.instant import format_utc
+from reconciler.model.plan import Action, Change, Plan, Risk, ScopeSummary, UnsettledRequest
+from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
+from reconciler.model.sanitize import escape
+from reconciler.report.style import format_count, format_duration
+
+SHORT_DIGEST_LENGTH = 8
+NO_CHANGES = "No changes."
+UNTESTED = "setup tests have not passed; apply runs them"
+RISK_TEXTS = {
+    Risk.IN_PLACE: "",
+    Risk.INTERRUPTS_SYNCS: "interrupts syncs while setup tests run",
+    Risk.REPLACES: "deletes the destination and makes it again in the same group",
+    Risk.DESTROYS: "deletes it at Fivetran for good",
+}
+
+
+def format_unsettled(unsettled: UnsettledRequest) -> str:
+    """What a create waits for, and until when."""
+    open_request = f"a request of {format_utc(unsettled.sent_at)} may still take effect"
+    if unsettled.resent:
+        return f"{open_request}; created all the same, as --resend-create says"
+    return f"{open_request}; not created before {format_utc(unsettled.until, reference=unsettled.sent_at)}"
+
+
+def format_counts(plan: Plan) -> str:
+    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
+
+    Nobody knows that of a plan without what it could not see."""
+    if not plan.effective and not plan.gone_or_hidden:
+        return NO_CHANGES
+    add, change, destroy = count_changes(plan)
+    return f"Plan: {add} to add, {change} to change, {destroy} to destroy."
+
+
+def count_changes(plan: Plan) -> tuple[int, int, int]:
+    """The three numbers as Terraform counts: a replacement is one to add and one to destroy. A run of setup tests
+    changes nothing and is in none of them."""
+    replaced = plan.count(Action.REPLACE)
+    return (
+        plan.count(Action.CREATE) + replaced,
+        plan.count(Action.UPDATE),
+        plan.count(Action.DELETE) + replaced,
+    )
+
+
+def format_account(plan: Plan) -> str:
+    """`NAME (id)`, or the id alone where the account has no name."""
+    if not plan.account_name:
+        return escape(plan.account_id)
+    return f"{escape(plan.account_name)} ({escape(plan.account_id)})"
+
+
+def format_coverage(plan: Plan) -> str:
+    """How much is declared, or what the plan was narrowed to, and how much was read."""
+    groups = [change for change in plan.changes if change.address.kind == GROUP]
+    destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
+    objects = _format_object_counts(_count_declared(groups), _count_declared(destinations))
+    declared = f"{objects} in {format_count(plan.files, 'file')}"
+    if plan.narrowing is not None:
+        declared = format_scope(plan.narrowing)
+    found = _format_object_counts(
+        _count_existing(groups) + len(plan.unmanaged), _count_existing(destinations)
+    )
+    return f"{declared} · read {found} in {format_duration(plan.seconds)}"
+
+
+def format_scope(scope: ScopeSummary) -> str:
+    """`3 of 2,000 groups changed since main, 1 more unfinished`, and what other options leave of these.
+
+    Of a branch that is behind it says where it left: `3 of 2,000 groups changed since main at 1a2b3c4d5e6f`.
+    """
+    total = f"of {format_count(scope.of, 'group')}"
+    if not scope.since:
+        return f"{scope.entries:,} {total} in scope"
+    text = f"{scope.changed:,} {total} changed since {escape(scope.since)}"
+    text += f" at {' and '.join(scope.merge_bases)}" if scope.is_behind else ""
+    text += f", {scope.left_alone:,} left alone" if scope.left_alone else ""
+    text += f", {scope.unfinished:,} more unfinished" if scope.unfinished else ""
+    left_out = scope.changed + scope.unfinished - scope.entries
+    return f"{text}, {scope.entries:,} in scope" if left_out else text
+
+
+def list_remarks(plan: Plan) -> list[str]:
+    """What else there is to know: tests to run, what stays, what is known about secrets, what policies say."""
+    verify, unchanged = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
+    remarks = [_explain_empty_scope(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
+    remarks += [f"{format_count(verify, 'destination')} to test"] if verify else []
+    remarks += [f"{len(plan.held):,} to be created later"] if plan.held else []
+    remarks += [f"{unchanged:,} unchanged"] if unchanged else []
+    return [*remarks, *_summarize_secrets(plan.changes), *_summarize_policies(plan.judgements)]
+
+
+def _explain_empty_scope(scope: ScopeSummary) -> str:
+    """An empty plan of nothing must not look as if all were as declared."""
+    if scope.changed or scope.unfinished:
+        return "nothing that changed is in scope, so nothing was compared with the account"
+    return f"{format_scope(scope)}, so none was compared with the account"
+
+
+def _summarize_policies(policy_results: Iterable[PolicyResult]) -> Iterator[str]:
+    """`policies: 4 passed, 1 warning`, if there are any."""
+    counts = Counter(_describe_policy_result(policy_result) for policy_result in policy_results)
+    parts = [f"{counts[standing]:,} {standing}" for standing in PolicyStatus if counts[standing]]
+    parts += [format_count(counts["warning"], "warning")] if counts["warning"] else []
+    parts += [f"{counts[_PREEXISTING]:,} {_PREEXISTING}"] if counts[_PREEXISTING] else []
+    if parts:
+        yield f"policies: {', '.join(parts)}"
+
+
+_PREEXISTING = "violated by what stood before (see `validate`)"
+
+
+def _describe_policy_result(policy_result: PolicyResult) -> str:
+    if policy_result.standing is PolicyStatus.VIOLATED and not policy_result.findings:
+        return _PREEXISTING
+    is_warning = (
+        policy_result.standing is PolicyStatus.VIOLATED and policy_result.level is EnforcementLevel.ADVISORY
+    )
+    return "warning" if is_warning else str(policy_result.standing)
+
+
+def _format_object_counts(groups: int, destinations: int) -> str:
+    return f"{format_count(groups, 'group')}, {format_count(destinations, 'destination')}"
+
+
+def _count_declared(changes: Iterable[Change]) -> int:
+    return sum(change.action not in {Action.DELETE, Action.FORGET} for change in changes)
+
+
+def _count_existing(changes: Iterable[Change]) -> int:
+    return sum(change.action is not Action.CREATE for change in changes)
+
+
+def _summarize_secrets(changes: Iterable[Change]) -> Iterator[str]:
+    """The three answers about secrets, and about what Fivetran does not show truly, where there are any."""
+    counts = Counter[str]()
+    rewritten = 0
+    for change in changes:
+        secrets = change.secrets
+        counts.update(changed=len(secrets.changed), unchanged=len(secrets.unchanged))
+        counts["cannot be compared"] += len(secrets.uncomparable)
+        rewritten += len({*change.uncomparable} - {*secrets.uncomparable})
+    parts = [f"{number:,} {label}" for label, number in counts.items() if number]
+    if parts:
+        yield f"secrets: {', '.join(parts)}"
+    if rewritten:
+        yield f"{format_count(rewritten, 'value')} that Fivetran rewrites cannot be compared"

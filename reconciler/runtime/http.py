@@ -1,0 +1,230 @@
+"""Connections that keep one deadline for a whole call, and know whether the request left.
+
+The timeouts of requests and urllib3 hold for one read each, so a server that sends a byte now and
+then holds a call for ever. Here every operation on the socket gets what is left of the call, and
+headers get a size. This works below TLS and through proxies, without a second thread.
+
+urllib3 has no way to hand a value to a connection, so the current call is a context variable.
+
+Nothing is sent twice: urllib3's retries are off, and http.client only reconnects before the first
+byte of a request. A write does not use a kept-alive connection at all: one that the server gives
+up at that moment would leave it open whether the write was carried out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from reconciler.model.clock import Clock
+
+MAX_HEADER_BYTES = 64 * 1024
+_CHUNK_SIZE = 16 * 1024
+
+
+@dataclass(slots=True)
+class CallDeadline:
+    """One call while it runs. Seconds; `ends_at` is on the clock's monotonic scale.
+
+    `sent` turns true just before the first byte of the request (not of a proxy's CONNECT or of a
+    TLS handshake) is handed to the system.
+    """
+
+    clock: Clock
+    connect: float
+    read: float
+    ends_at: float
+    needs_fresh_connection: bool
+    sent: bool = False
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the deadline of the call as a whole has passed."""
+        return self.clock.monotonic() >= self.ends_at
+
+    def clamp(self, seconds: float) -> float:
+        """`seconds`, or what is left of the call if that is less. Raises TimeoutError when nothing is."""
+        remaining = self.ends_at - self.clock.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        return min(seconds, remaining)
+
+
+_current_deadline: ContextVar[CallDeadline] = ContextVar("call")
+
+
+@contextmanager
+def use_deadline(deadline: CallDeadline) -> Iterator[None]:
+    """Let connections used inside obey `call`."""
+    token = _current_deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _current_deadline.reset(token)
+
+
+class HeadersTooLarge(http.client.HTTPException):
+    """The headers of an answer, interim answers included, are beyond all measure."""
+
+
+class _DeadlineReader(io.RawIOBase):
+    """The bytes of one answer, each read within what is left of the call."""
+
+    def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._raw_stream = sock.makefile("rb", buffering=0)
+        self._header_bytes = 0
+        self.in_headers = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.in_headers and self._header_bytes >= MAX_HEADER_BYTES:
+            raise HeadersTooLarge("the headers of the answer are too large")
+        self._sock.settimeout(self._deadline.clamp(self._deadline.read))
+        count = self._raw_stream.readinto(buffer)
+        if count == 0 and self.in_headers:
+            # http.client takes headers that break off for complete ones.
+            raise http.client.RemoteDisconnected("the connection ended within the headers")
+        self._header_bytes += count or 0
+        return count
+
+    def close(self) -> None:
+        self._raw_stream.close()
+        super().close()
+
+
+class _ReadOnlySocket:
+    """As much of a socket as `http.client.HTTPResponse` wants: something to make a file of."""
+
+    def __init__(self, reader: _DeadlineReader) -> None:
+        self._reader = reader
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._reader, _CHUNK_SIZE)
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer read through `_Incoming`."""
+
+    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
+        self._reader = _DeadlineReader(sock, _current_deadline.get())
+        super().__init__(_ReadOnlySocket(self._reader), debuglevel, method)  # type: ignore[arg-type]
+
+    def begin(self) -> None:
+        super().begin()
+        self._reader.in_headers = False
+
+
+class _DeadlineConnection(HTTPConnection):
+    """What plain and TLS connections have in common."""
+
+    response_class = _Response
+    _is_connecting = False
+
+    def connect(self) -> None:
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers, all of them within the call's deadline."""
+        deadline = _current_deadline.get()
+        try:
+            addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
+        last_error: OSError | None = None
+        for *_, address in addresses:
+            try:
+                return create_connection(
+                    (str(address[0]), self.port),
+                    deadline.clamp(deadline.connect),
+                    socket_options=self.socket_options,
+                )
+            except OSError as error:
+                last_error = error
+        if isinstance(last_error, TimeoutError):
+            raise ConnectTimeoutError(self, "connecting took too long") from last_error
+        raise NewConnectionError(self, "no connection") from last_error
+
+    def send(self, data: Any) -> None:
+        """Send bytes. A receiver that does not take them is waited for no longer than for an answer."""
+        deadline = _current_deadline.get()
+        if self.sock is None:
+            self.connect()
+        for start in range(0, len(data), _CHUNK_SIZE):
+            self.sock.settimeout(deadline.clamp(deadline.connect if self._is_connecting else deadline.read))
+            deadline.sent = deadline.sent or not self._is_connecting
+            super().send(data[start : start + _CHUNK_SIZE])
+
+
+class _PlainConnection(_DeadlineConnection):
+    """`http://`, for loopback."""
+
+
+class _TlsConnection(_DeadlineConnection, HTTPSConnection):
+    """`https://`."""
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        return _reset_if_needed(super()._get_conn(timeout))
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        return _reset_if_needed(super()._get_conn(timeout))
+
+
+def _reset_if_needed(connection: Any) -> Any:
+    """The connection; closed first, so that it connects anew, where the call must not use an old one."""
+    if _current_deadline.get().needs_fresh_connection:
+        connection.close()
+    return connection
+
+
+_POOLS = {"http": _PlainPool, "https": _TlsPool}
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """A requests adapter for one thread. Every `send` must happen `under` a `Call`."""
+
+    def __init__(self) -> None:
+        no_retries = Retry(
+            0, connect=0, read=False, redirect=0, status=0, other=0, respect_retry_after_header=False
+        )
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=no_retries)
+
+    def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
+        super().init_poolmanager(*arguments, **keywords)
+        _install_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **keywords)
+        _install_pools(manager)
+        return manager
+
+
+def _install_pools(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = dict(_POOLS)

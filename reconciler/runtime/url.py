@@ -1,0 +1,43 @@
+"""Web addresses: their parts, whether they stay on this machine, and the proxy on the way to them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # missing in typeshed
+
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def split_url(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it has none, or holds characters that no URL has."""
+    text = url.strip()
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def find_proxy(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
+    """The proxy for an https address, with `http://` put before a bare `host:port`; None where `NO_PROXY` or nothing
+    names one. The lower-case spellings of the variables count first, as they do everywhere."""
+    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if excluded and proxy_bypass_environment(parts.netloc, {"no": excluded}):
+        return None
+    proxy = next((environ[name] for name in _PROXY_VARIABLES if environ.get(name)), None)
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

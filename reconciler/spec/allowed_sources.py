@@ -1,0 +1,127 @@
+"""What the references of one project may name: the `secrets` block of the project file."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.suggestions import did_you_mean
+from reconciler.model.value import Reference
+from reconciler.spec.nodes import MappingNode, Scalar, Sequence, find_node
+from reconciler.spec.reference import AllowedSources
+from reconciler.spec.schema import StrictModel
+
+DEFAULT_TIMEOUT = 30
+"""How long one look-up may take where the project does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRules:
+    """The `secrets` block. `allow` narrows what specs may refer to, `visible` what they may refer to with `value`
+    (None: not at all), each glob with its place; `commands` are argument lists by name; `timeout` is in seconds, for
+    one look-up in a store."""
+
+    allow: tuple[Scalar, ...] | None = None
+    visible: tuple[Scalar, ...] | None = None
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    timeout: int = DEFAULT_TIMEOUT
+
+
+def _check_command_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
+        raise PydanticCustomError(
+            "wrong-shape",
+            "the name of a command has letters, digits, `_`, `.` and `-` only, a letter first",
+            {"help": "rename it; references name it as `command:NAME`"},
+        )
+    return name
+
+
+def _check_arguments(arguments: list[str]) -> list[str]:
+    if not arguments or not arguments[0].strip():
+        raise PydanticCustomError(
+            "wrong-shape",
+            "a command is a list: a program, then its arguments",
+            {"help": "write for example `[pass, show, warehouse]`; no shell takes part"},
+        )
+    return arguments
+
+
+CommandName: TypeAlias = Annotated[str, AfterValidator(_check_command_name)]
+CommandArguments: TypeAlias = Annotated[list[str], AfterValidator(_check_arguments)]
+
+
+class SecretsBlock(StrictModel):
+    """`secrets` in a project file."""
+
+    allow: list[str] | None = Field(
+        None, description="Globs of the references that specs may use; left out, they may use all."
+    )
+    visible: list[str] | None = Field(
+        None,
+        description="Globs of the references that `{value: …}` may use, which plans show; left out, all of `allow`.",
+    )
+    commands: dict[CommandName, CommandArguments] = Field(
+        default_factory=dict,
+        description="Programs with their arguments, by the name that `command:` references give.",
+    )
+    timeout: int = Field(
+        DEFAULT_TIMEOUT,
+        ge=1,
+        le=600,
+        description="Seconds that one look-up in a store or one command may take.",
+    )
+
+
+def build_secret_rules(root: MappingNode, block: SecretsBlock) -> SecretRules:
+    """A block that was read from the project file `root`, its globs with their places."""
+    commands = {name: tuple(arguments) for name, arguments in block.commands.items()}
+    allow = _read_globs(root, "allow") if block.allow is not None else None
+    visible = _read_globs(root, "visible") if block.visible is not None else None
+    return SecretRules(allow, visible, commands, block.timeout)
+
+
+def _read_globs(root: MappingNode, name: str) -> tuple[Scalar, ...]:
+    node = find_node(root, ("secrets", name))
+    items = node.items if isinstance(node, Sequence) else ()
+    return tuple(item for item in items if isinstance(item, Scalar))
+
+
+def build_allowed_sources(
+    rules: SecretRules, schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
+) -> tuple[AllowedSources, list[Diagnostic]]:
+    """The known schemes, narrowed as the project file wants it, with everything wrong in its globs."""
+    globs = (*(rules.allow or ()), *(rules.visible or ()))
+    findings = [finding for glob in globs if (finding := _check_glob(glob, schemes))]
+    return AllowedSources(schemes, _normalize_globs(rules.allow), _normalize_globs(rules.visible)), findings
+
+
+def _normalize_globs(globs: tuple[Scalar, ...] | None) -> tuple[str, ...] | None:
+    return None if globs is None else tuple(_normalize_glob(glob.as_written) for glob in globs)
+
+
+def _check_glob(glob: Scalar, schemes: Mapping[str, object]) -> Diagnostic | None:
+    scheme, _, rest = glob.as_written.partition(":")
+    if rest and scheme in schemes:
+        return None
+    known = ", ".join(f"`{known_scheme}`" for known_scheme in sorted(schemes))
+    return Diagnostic(
+        "bad-allow",
+        "a glob of references starts with a known scheme and a colon",
+        glob.span,
+        notes=(f"known schemes are {known}",),
+        help=did_you_mean(scheme, schemes) or "write for example `env:MARKETING_*`",
+    )
+
+
+def _normalize_glob(glob: str) -> str:
+    """A glob of paths without `./` and `..`, as the paths that it is compared with."""
+    scheme, _, path = glob.partition(":")
+    return f"file:{posixpath.normpath(path)}" if scheme == "file" else glob

@@ -1,0 +1,338 @@
+"""From YAML events to a tree, in one pass and within bounds.
+
+Nothing is composed by the parser library: a composer recurses on its own terms, and the one in C
+dies of deep nesting. Here every event is looked at before anything is built of it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any, NoReturn
+
+from ruamel.yaml import CParser
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.source import Span
+from reconciler.model.suggestions import did_you_mean
+from reconciler.spec.characters import describe_character, find_forbidden_in_value
+from reconciler.spec.guard import MAX_DEPTH
+from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
+from reconciler.spec.scalars import parse_scalar
+from reconciler.spec.syntax_errors import (
+    SECRET_WORDS,
+    Position,
+    explain_syntax_error,
+    is_below_secret,
+    may_hold_secret,
+    to_span,
+)
+
+MAX_EXPANDED_NODES = 500_000
+MAX_FINDINGS = 100
+
+_MERGE_KEY = "<<"
+_ALIAS_POSITION = re.compile(
+    r"\b(?:groups|profiles|defaults|destination|config|extra_config|trust|setup_tests):\s+$|<<:\s+$"
+)
+_SECRET_KEY = re.compile(SECRET_WORDS, re.IGNORECASE)
+_ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
+
+
+class Composer:
+    """Builds the tree of one file. Findings are collected; what makes going on senseless is raised."""
+
+    def __init__(self, text: str, path: str) -> None:
+        self._text = text
+        self._path = path
+        self._next_event = CParser(text).get_event
+        self._findings: list[Diagnostic] = []
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._open_anchors: set[str] = set()
+        self._open_brackets: list[Position] = []
+        self._expanded = 0
+        self._depth = 0
+        self._config_depth = 0
+        self._secret_depth = 0
+
+    def compose(self) -> Node | None:
+        """The root of the only document, or None where there is none. Raises ReconcilerError."""
+        try:
+            self._next_event()  # stream start
+            root = self._compose_document()
+        except YAMLError as error:
+            open_bracket = self._open_brackets[-1] if self._open_brackets else None
+            problem = explain_syntax_error(error, self._text, self._path, open_bracket)
+            self._abandon(problem)
+        if self._findings:
+            raise ReconcilerError(self._findings)
+        return root
+
+    def _compose_document(self) -> Node | None:
+        start = self._next_event()
+        if isinstance(start, StreamEndEvent):
+            return None
+        if start.version not in {None, (1, 2)}:
+            self._report(
+                "yaml-syntax",
+                "this file asks for a YAML version other than 1.2",
+                Span(self._path, 1, 1, 1, 2),
+                "remove the `%YAML` line",
+            )
+        root = self._compose_node(self._next_event())
+        self._next_event()  # document end
+        next_event = self._next_event()
+        if not isinstance(next_event, StreamEndEvent):
+            position = (next_event.start_mark.line, next_event.start_mark.column)
+            self._abandon(
+                Diagnostic(
+                    "multiple-documents",
+                    "a second document starts here",
+                    to_span(position, self._lines, self._path),
+                    help="keep one document per file: remove the `---`, or move the rest elsewhere",
+                    secret=may_hold_secret(self._lines, position[0]),
+                )
+            )
+        return root
+
+    def _compose_node(self, event: Any) -> Node:
+        self._expanded += 1
+        event_type = type(event)
+        if event_type is AliasEvent:
+            return self._resolve_alias(event)
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if event_type is ScalarEvent:
+            scalar = self._compose_scalar(event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = (scalar, 1)
+            return scalar
+        start_count = self._expanded
+        self._enter_collection(event)
+        node: Node = (
+            self._compose_mapping(event) if event_type is MappingStartEvent else self._compose_sequence(event)
+        )
+        self._depth -= 1
+        if event.flow_style:
+            self._open_brackets.pop()
+        if event.anchor is not None:
+            self._open_anchors.discard(event.anchor)
+            self._anchors[event.anchor] = (node, self._expanded - start_count + 1)
+        return node
+
+    def _enter_collection(self, event: Any) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._abandon(
+                Diagnostic(
+                    "too-deep",
+                    f"more than {MAX_DEPTH} mappings and lists are nested here",
+                    self._locate(event),
+                    help="no spec needs that: look for brackets that are not closed",
+                    secret=self._may_hold_secret(self._locate(event)),
+                )
+            )
+        if event.flow_style:
+            self._open_brackets.append((event.start_mark.line, event.start_mark.column))
+        if event.anchor is not None:
+            self._open_anchors.add(event.anchor)
+
+    def _compose_scalar(self, event: Any) -> Scalar:
+        text = event.value
+        span = self._locate_scalar(event)
+        if event.implicit[0]:
+            value = parse_scalar(text)
+            return Scalar(text, span) if value is text else Scalar(value, span, text)
+        if event.style == '"' and (character := find_forbidden_in_value(text)) is not None:
+            self._report(
+                "forbidden-character",
+                f"this text holds the invisible character {describe_character(character)}",
+                span,
+                "remove the escape",
+                notes=("it cannot be seen in a review",),
+            )
+        return Scalar(text, span)
+
+    def _compose_sequence(self, event: Any) -> Sequence:
+        items = []
+        while type(next_event := self._next_event()) is not SequenceEndEvent:
+            items.append(self._compose_node(next_event))
+        return Sequence(
+            tuple(items), self._locate_collection(event, next_event, items[-1].span if items else None)
+        )
+
+    def _compose_mapping(self, event: Any) -> MappingNode:
+        entries: dict[str, KeyValue] = {}
+        own_keys: dict[str, Scalar] = {}
+        last_span: Span | None = None
+        while type(key_event := self._next_event()) is not MappingEndEvent:
+            key = self._compose_node(key_event)
+            key_span = key.span
+            if type(key_event) is AliasEvent:
+                key_span = self._locate(key_event)
+                key = Scalar(key.value, key_span, key.text) if isinstance(key, Scalar) else key
+            name = key.value if isinstance(key, Scalar) else None
+            in_config = isinstance(name, str) and "config" in name
+            in_secret = isinstance(name, str) and _SECRET_KEY.search(name) is not None
+            self._config_depth += in_config
+            self._secret_depth += in_secret
+            value_event = self._next_event()
+            node = self._compose_node(value_event)
+            self._config_depth -= in_config
+            self._secret_depth -= in_secret
+            last_span = node.span if type(value_event) is not AliasEvent else self._locate(value_event)
+            if not isinstance(name, str) or not isinstance(key, Scalar):
+                self._refuse_key(key, key_span)
+            elif name in own_keys:
+                self._refuse_duplicate(name, key_span, own_keys[name].span)
+            elif name == _MERGE_KEY and _is_plain_scalar(key_event):
+                own_keys[name] = key
+                self._merge_keys(entries, node, last_span)
+            else:
+                own_keys[name] = key
+                entries[name] = KeyValue(key, node)
+        return MappingNode(entries, self._locate_collection(event, key_event, last_span))
+
+    def _merge_keys(self, entries: dict[str, KeyValue], node: Node, span: Span) -> None:
+        """Put in the keys of `<<`. Own keys win, then the earlier of several sources."""
+        sources = node.items if isinstance(node, Sequence) else (node,)
+        for source in sources:
+            if not isinstance(source, MappingNode):
+                self._report(
+                    "wrong-shape",
+                    "`<<` takes a mapping or a list of mappings",
+                    span,
+                    "refer to a mapping, for example `<<: *name`",
+                )
+                return
+            for name, entry in source.entries.items():
+                entries.setdefault(name, entry)
+
+    def _resolve_alias(self, event: Any) -> Node:
+        name = event.anchor
+        if name in self._open_anchors:
+            self._report(
+                "alias-bomb",
+                "this alias refers to what it is part of",
+                self._locate(event),
+                "write the value out",
+            )
+        elif name not in self._anchors:
+            span = self._locate(event)
+            self._report(
+                "yaml-syntax",
+                f"no anchor {self._describe_anchor(name, span)} stands before this",
+                span,
+                did_you_mean(name, self._anchors)
+                or "put the value in quotes if the `*` belongs to it, or define the anchor above",
+            )
+        else:
+            node, weight = self._anchors[name]
+            self._expanded += weight
+            if self._expanded > MAX_EXPANDED_NODES:
+                self._abandon(
+                    Diagnostic(
+                        "alias-bomb",
+                        f"the aliases of this file stand for more than {MAX_EXPANDED_NODES:,} keys and values",
+                        self._locate(event),
+                        help="write less by aliases; a profile can hold what many destinations share",
+                    )
+                )
+            return node
+        return MappingNode({}, self._locate(event))  # what `<<` takes too
+
+    def _describe_anchor(self, name: str, span: Span) -> str:
+        """The name, unless it may be a password that starts with a star."""
+        prefix = self._lines[span.line - 1][: span.column - 1]
+        can_show = _ALIAS_POSITION.search(prefix) or not self._may_hold_secret(span)
+        return f"`{name}`" if can_show else "of this name"
+
+    def _refuse_key(self, key: Node, key_span: Span) -> None:
+        text = key.text if isinstance(key, Scalar) and not self._secret_depth else ""
+        self._report(
+            "bad-key",
+            f"a key must be text, and {f'`{text}`' if text else 'this'} is not",
+            key_span,
+            f'put the key in quotes: `"{text}":`'
+            if text.isalpha()
+            else "give it a name that starts with a letter",
+        )
+
+    def _refuse_duplicate(self, name: str, key_span: Span, first: Span) -> None:
+        self._report(
+            "duplicate-key",
+            f"{'this key' if self._secret_depth else f'`{name}`'} stands twice in one mapping",
+            key_span,
+            "keep one of them",
+            notes=(f"first written at {first}",),
+        )
+
+    def _refuse_tag(self, event: Any) -> None:
+        self._report(
+            "yaml-tag",
+            "`!` starts a YAML tag, and specs have none",
+            self._locate(event),
+            "remove the tag, or put the value in quotes if the `!` belongs to it",
+        )
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._text.split("\n")
+
+    def _report(self, code: str, message: str, span: Span, advice: str, notes: tuple[str, ...] = ()) -> None:
+        secret = self._may_hold_secret(span)
+        secret_line = secret and is_below_secret(self._lines, span.line - 1)
+        self._findings.append(
+            Diagnostic(code, message, span, notes=notes, help=advice, secret=secret, secret_line=secret_line)
+        )
+        if len(self._findings) >= MAX_FINDINGS:
+            raise ReconcilerError(self._findings)
+
+    def _may_hold_secret(self, span: Span) -> bool:
+        return self._config_depth > 0 or may_hold_secret(self._lines, span.line - 1)
+
+    def _abandon(self, problem: Diagnostic) -> NoReturn:
+        raise ReconcilerError([*self._findings, problem])
+
+    def _locate(self, event: Any) -> Span:
+        start, end = event.start_mark, event.end_mark
+        return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+    def _locate_scalar(self, event: Any) -> Span:
+        """The place of the text itself: without its anchor, and without the blank lines after a block."""
+        start, end = event.start_mark, event.end_mark
+        if event.anchor is None and event.style not in {"|", ">"}:
+            return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+        source = self._text[start.index : end.index].rstrip()
+        anchor = _ANCHOR.match(source) if event.anchor is not None else None
+        line, column = _advance(start.line + 1, start.column + 1, anchor.group() if anchor else "")
+        end_line, end_column = _advance(start.line + 1, start.column + 1, source)
+        return Span(self._path, line, column, end_line, end_column)
+
+    def _locate_collection(self, event: Any, end: Any, last_span: Span | None) -> Span:
+        """From the first token to the last. A block ends with its last value, not with the next token."""
+        start, stop = event.start_mark, end.end_mark
+        if event.flow_style or last_span is None:
+            return Span(self._path, start.line + 1, start.column + 1, stop.line + 1, stop.column + 1)
+        return Span(self._path, start.line + 1, start.column + 1, last_span.end_line, last_span.end_column)
+
+
+def _is_plain_scalar(event: Any) -> bool:
+    return type(event) is ScalarEvent and bool(event.implicit[0])
+
+
+def _advance(line: int, column: int, text: str) -> tuple[int, int]:
+    """Line and column after some text."""
+    breaks = text.count("\n")
+    if breaks:
+        return line + breaks, len(text) - text.rfind("\n")
+    return line, column + len(text)

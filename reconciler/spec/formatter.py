@@ -1,0 +1,242 @@
+"""The normal form of a spec file, reached by edits of single lines.
+
+Nothing is parsed and written anew, so that comments, quotes, anchors and flow style stay as they
+are. What is changed:
+
+1. lines end with LF, a byte order mark goes;
+2. no blanks at the end of a line, no line that is only blanks;
+3. no empty line at the top, at most one in a row, one line end at the end of the file;
+4. block mappings are indented by two spaces for each level;
+5. `id`, `name`, `was` and `destination` of a group stand in this order.
+
+Lines inside a text that spans several lines are left alone, but for their common indentation. Each
+step is checked: if the file would mean anything else afterwards, or lost a comment, the step is not
+taken.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+
+from ruamel.yaml import CParser
+from ruamel.yaml.events import ScalarEvent, StreamEndEvent
+
+from reconciler.model.diagnostic import ReconcilerError
+from reconciler.spec.nodes import KeyValue, MappingNode, to_plain
+from reconciler.spec.source import parse
+
+KEY_ORDER = ("id", "name", "was", "destination")
+_INDENT = 2
+_BYTE_ORDER_MARK = "\ufeff"
+_MERGE = re.compile(r" *(?=<<\s*:)")
+_FLOW_MAPPING = re.compile(r"(?:&\S+\s+)?\{")
+
+
+def format_spec(text: str, path: str) -> str:
+    """`text` in normal form, which may be `text` itself. Raises ReconcilerError where it cannot be read."""
+    meaning = _parse_meaning(text, path)
+    steps: tuple[Callable[[str, str], str], ...] = (
+        _normalize_line_ends,
+        _ensure_final_newline,
+        _reorder_groups,
+        _indent_mappings,
+        _trim_blanks,
+        _collapse_final_newlines,
+    )
+    for step in steps:
+        changed = step(text, path)
+        if (
+            changed != text
+            and _try_parse_meaning(changed, path) == meaning
+            and _list_comments(changed) == _list_comments(text)
+        ):
+            text = changed
+    return text
+
+
+def _parse_meaning(text: str, path: str) -> str:
+    return json.dumps(to_plain(parse(text, path)), sort_keys=True)
+
+
+def _try_parse_meaning(text: str, path: str) -> str | None:
+    try:
+        return _parse_meaning(text, path)
+    except ReconcilerError:
+        return None
+
+
+def _list_comments(text: str) -> list[str]:
+    """All comments of a file, sorted, since entries may change places."""
+    inner_lines = _find_inner_lines(text)
+    comments = []
+    for number, line in enumerate(text.split("\n")):
+        start = _find_comment(line)
+        if number not in inner_lines and start is not None:
+            comments.append(line[start:].strip())
+    return sorted(comments)
+
+
+def _find_comment(line: str) -> int | None:
+    """Where a comment starts in a line of YAML. A `#` in quotes that comes first may be taken for one: it is
+    compared with itself then, which does no harm."""
+    if line.lstrip().startswith("#"):
+        return line.index("#")
+    start = line.find(" #")
+    return start + 1 if start >= 0 else None
+
+
+def _normalize_line_ends(text: str, path: str) -> str:
+    return text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n")
+
+
+def _ensure_final_newline(text: str, path: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _trim_blanks(text: str, path: str) -> str:
+    inner_lines = _find_inner_lines(text)
+    lines: list[str] = []
+    for number, line in enumerate(text.split("\n")):
+        trimmed = line if number in inner_lines else line.rstrip(" \t")
+        if trimmed or number in inner_lines or (lines and lines[-1]):
+            lines.append(trimmed)
+    return "\n".join(lines)
+
+
+def _collapse_final_newlines(text: str, path: str) -> str:
+    """One line end at the end. A `|+` text there keeps its own, since without them it would be another."""
+    return text.rstrip("\n") + "\n"
+
+
+def _reorder_groups(text: str, path: str) -> str:
+    """Entries of groups in one order, each with the comments above it."""
+    groups = parse(text, path).get("groups")
+    if not isinstance(groups, MappingNode):
+        return text
+    lines = text.split("\n")
+    for entry in groups.entries.values():
+        if isinstance(entry.node, MappingNode):
+            lines = _reorder_entries(lines, entry.node)
+    return "\n".join(lines)
+
+
+def _reorder_entries(lines: list[str], group: MappingNode) -> list[str]:
+    entries = list(group.entries.values())
+    rank = {key: position for position, key in enumerate(KEY_ORDER)}
+    ordered = sorted(entries, key=lambda each: rank.get(str(each.key.value), len(rank)))
+    if ordered == entries or not _has_own_lines(lines, entries):
+        return lines
+    starts = [_find_block_start(lines, each.key.span.line - 1) for each in entries]
+    end = max(each.node.span.end_line for each in entries)
+    blocks = {
+        id(each): lines[start:stop]
+        for each, start, stop in zip(entries, starts, [*starts[1:], end], strict=True)
+    }
+    reordered = list(chain.from_iterable(blocks[id(each)] for each in ordered))
+    return [*lines[: starts[0]], *reordered, *lines[end:]]
+
+
+def _has_own_lines(lines: list[str], entries: list[KeyValue]) -> bool:
+    """Whether every entry starts a line and none comes from elsewhere through an alias."""
+    spans = [entry.key.span for entry in entries]
+    if any(lines[span.line - 1][: span.column - 1].strip() for span in spans):
+        return False
+    return all(earlier.line < later.line for earlier, later in pairwise(spans))
+
+
+def _find_block_start(lines: list[str], number: int) -> int:
+    column = len(lines[number]) - len(lines[number].lstrip())
+    while number > 0 and lines[number - 1].startswith(" " * column + "#"):
+        number -= 1
+    return number
+
+
+def _indent_mappings(text: str, path: str) -> str:
+    """Every line moved by as much as the key that it belongs to."""
+    lines = text.split("\n")
+    shifts = _compute_shifts(parse(text, path), lines)
+    inner_lines = _find_inner_lines(text)
+    shift, shifted = 0, []
+    by_column: dict[int, int] = {}
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("#") and number - 1 not in inner_lines:
+            above = by_column.get(_get_indent(line), shift)
+            shifted.append(_shift_line(line, _compute_comment_shift(lines, shifts, number, above)))
+            continue
+        if number in shifts:
+            shift = by_column[_get_indent(line)] = shifts[number]
+        shifted.append(_shift_line(line, shift))
+    return "\n".join(shifted)
+
+
+def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
+    """For each line on which a key of a block mapping stands first, by how much it has to move.
+
+    A line that belongs to no other key moves with the last one before it.
+    """
+    shifts: dict[int, int] = {}
+    pending: list[tuple[MappingNode, int]] = [(root, 0)]
+    while pending:
+        table, column = pending.pop()
+        own_lines = range(table.span.line, table.span.end_line + 1)
+        columns: set[int] = set()
+        for entry in table.entries.values():
+            key_span = entry.key.span
+            # Keys that came through `<<` stand elsewhere, and so does a value that came through an alias.
+            if key_span.line not in own_lines or lines[key_span.line - 1][: key_span.column - 1].strip():
+                continue
+            columns.add(key_span.column - 1)
+            shifts[key_span.line - 1] = column - (key_span.column - 1)
+            if (
+                isinstance(entry.node, MappingNode)
+                and _is_block_below(entry, lines)
+                and entry.node.span.line in own_lines
+            ):
+                pending.append((entry.node, column + _INDENT))
+        for number in own_lines:
+            merge_match = _MERGE.match(lines[number - 1])
+            if merge_match and merge_match.end() in columns and number - 1 not in shifts:
+                shifts[number - 1] = column - merge_match.end()
+    return shifts
+
+
+def _is_block_below(entry: KeyValue, lines: list[str]) -> bool:
+    """Whether the value of a key is a block mapping that starts below it."""
+    span = entry.node.span
+    return span.line >= entry.key.span.line and not _FLOW_MAPPING.match(lines[span.line - 1], span.column - 1)
+
+
+def _compute_comment_shift(lines: list[str], shifts: dict[int, int], number: int, above: int) -> int:
+    """A comment moves with the key below it where it stands in the same column, else as the last key above it
+    in this column did."""
+    column = _get_indent(lines[number])
+    for next_number in range(number + 1, len(lines)):
+        if lines[next_number].strip() and not lines[next_number].lstrip().startswith("#"):
+            is_aligned = _get_indent(lines[next_number]) == column
+            return shifts.get(next_number, above) if is_aligned else above
+    return above
+
+
+def _get_indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _shift_line(line: str, shift: int) -> str:
+    if not line.strip() or shift == 0:
+        return line
+    return " " * shift + line if shift > 0 else line[min(-shift, _get_indent(line)) :]
+
+
+def _find_inner_lines(text: str) -> set[int]:
+    """Numbers of the lines (from 0) whose end lies within a text of several lines."""
+    return set(chain.from_iterable(range(first, last) for first, last in _find_multiline_scalars(text)))
+
+
+def _find_multiline_scalars(text: str) -> Iterator[tuple[int, int]]:
+    next_event = CParser(text).get_event
+    while type(event := next_event()) is not StreamEndEvent:
+        if type(event) is ScalarEvent and event.end_mark.line > event.start_mark.line:
+            yield event.start_mark.line, event.end_mark.line

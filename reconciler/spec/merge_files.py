@@ -1,0 +1,301 @@
+"""From spec files that are in order, each for itself, to groups that are in order together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.diagnostic import Diagnostic, select_errors
+from reconciler.model.source import Span
+from reconciler.model.suggestions import did_you_mean
+from reconciler.spec.merge import check_unset, merge
+from reconciler.spec.nodes import KeyValue, MappingNode, Scalar, find_key_span, find_span
+from reconciler.spec.removal import RemovalEntry, check_removals, parse_removals
+from reconciler.spec.schema import GroupEntry, OverrideFile, SpecFile
+
+PROFILE = "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """One group entry. `destination` is merged from defaults, profile, entry and overrides, in this
+    order, without the `profile` key; None where the group has no destination. `name_span` is that
+    of the key where no name is written, `destination_span` that of the key `destination`. `complete`
+    is false where an error may have kept a part of the destination away. `was` is the key that the entry had
+    before; without a `name` of its own it keeps the one that it had under that key."""
+
+    key: str
+    key_span: Span
+    id: str | None
+    id_span: Span | None
+    name: str
+    name_span: Span
+    destination: MappingNode | None
+    destination_span: Span
+    complete: bool = True
+    was: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """A spec or override file: its tree, and its skeleton."""
+
+    root: MappingNode
+    content: SpecFile | OverrideFile
+
+
+@dataclass(slots=True)
+class _GroupLayers:
+    """What the files say about one group, the description first, overrides after it."""
+
+    key: str
+    key_span: Span
+    layers: list[tuple[ParsedFile, GroupEntry]] = field(default_factory=list)
+
+    def find_last(self, name: str) -> tuple[str, Span] | None:
+        """The last text written under `id` or `name`, with its place."""
+        for document, entry in reversed(self.layers):
+            if text := getattr(entry, name):
+                return text, find_span(document.root, ("groups", self.key, name))
+        return None
+
+    @property
+    def destination_span(self) -> Span:
+        """The place of the first `destination` key; that of the group where there is none."""
+        spans = (
+            find_key_span(document.root, ("groups", self.key, "destination"))
+            for document, entry in self.layers
+            if entry.destination is not None
+        )
+        return next(spans, self.key_span)
+
+    @property
+    def destinations(self) -> list[MappingNode]:
+        return [entry.destination for _, entry in self.layers if entry.destination is not None]
+
+
+class ProjectMerger:
+    """Merges the files of a project. `findings` collects errors and warnings."""
+
+    def __init__(
+        self, defaults: MappingNode | None, *, complete: bool = True, overrides_complete: bool = True
+    ) -> None:
+        """With `complete` false something of some file could not be read, so what is missing may stand there
+        and is no finding; `overrides_complete` says the same of override files."""
+        self.findings: list[Diagnostic] = []
+        self._complete = complete and overrides_complete
+        self._overrides_complete = overrides_complete
+        self._profiles: dict[str, tuple[Span, MappingNode]] = {}
+        self._invalid_bases: set[str | None] = set()
+        self._bases: dict[str | None, MappingNode] = {}
+        self._suggestions: dict[str, str] = {}
+        self._layers_by_key: dict[str, _GroupLayers] = {}
+        self._removals: list[RemovalEntry] = []
+        self._defaults = defaults
+        self._empty = MappingNode({}, defaults.span if defaults else Span("", 1, 1, 1, 1))
+        if defaults is not None:
+            self._refuse_profile(defaults, "the defaults")
+        self._bases[None] = self._empty
+        if defaults is not None:
+            self._add_base(None, defaults)
+
+    def add(self, document: ParsedFile) -> None:
+        """Take in a spec file."""
+        content = document.content
+        if isinstance(content, SpecFile):
+            self._add_profiles(document, content.profiles)
+            self._removals += parse_removals(document.root, content.removed)
+        for key, entry in content.groups.items():
+            span = find_key_span(document.root, ("groups", key))
+            if key in self._layers_by_key:
+                self._refuse_duplicate(
+                    "duplicate-group", f"group `{key}`", span, self._layers_by_key[key].key_span
+                )
+            else:
+                self._layers_by_key[key] = _GroupLayers(key, span, [(document, entry)])
+
+    def override(self, document: ParsedFile) -> None:
+        """Take in an override file; after all spec files, in the order of the project file."""
+        for key, entry in document.content.groups.items():
+            if key in self._layers_by_key:
+                self._layers_by_key[key].layers.append((document, entry))
+            elif self._complete:
+                self._report(
+                    "unknown-override-target",
+                    f"no spec file describes a group `{key}`",
+                    find_key_span(document.root, ("groups", key)),
+                    did_you_mean(key, self._layers_by_key)
+                    or "describe the group in a file under `specs` first",
+                )
+
+    def merge_removals(self) -> tuple[RemovalEntry, ...]:
+        """All removals, sorted by key. What contradicts a declaration is a finding."""
+        removals = sorted(self._removals, key=lambda each: (each.key, each.key_span))
+        groups = {key: entries.key_span for key, entries in self._layers_by_key.items()}
+        destinations = {
+            key: entries.destination_span
+            for key, entries in self._layers_by_key.items()
+            if entries.destinations
+        }
+        self.findings += check_removals(removals, groups, destinations)
+        return tuple(removals)
+
+    def merge_groups(self) -> tuple[GroupSpec, ...]:
+        """All groups, merged and sorted by key."""
+        groups = tuple(self._merge_group(self._layers_by_key[key]) for key in sorted(self._layers_by_key))
+        self._refuse_same_value(groups, "duplicate-name", lambda each: (each.name, each.name_span))
+        groups_with_id = [each for each in groups if each.id]
+        self._refuse_same_value(
+            groups_with_id, "duplicate-id", lambda each: (each.id or "", each.id_span or each.key_span)
+        )
+        return groups
+
+    def merge_shared(self) -> tuple[MappingNode, ...]:
+        """The defaults and all profiles, each for itself and without what it only drops. After `groups`, so that
+        what is wrong with a profile is found once, used or not."""
+        for name, (_, profile) in self._profiles.items():
+            if name not in self._bases:
+                self._add_base(name, profile)
+        mappings = [self._defaults, *(profile for _, profile in self._profiles.values())]
+        return tuple(self._without_inherited(each) for each in mappings if each is not None)
+
+    def _without_inherited(self, mapping: MappingNode) -> MappingNode:
+        table = merge(self._empty, mapping)
+        return MappingNode({key: entry for key, entry in table.entries.items() if key != PROFILE}, table.span)
+
+    def _add_profiles(self, document: ParsedFile, profiles: Mapping[str, MappingNode]) -> None:
+        for name, profile in profiles.items():
+            span = find_key_span(document.root, ("profiles", name))
+            if name in self._profiles:
+                self._refuse_duplicate("duplicate-key", f"profile `{name}`", span, self._profiles[name][0])
+            else:
+                self._profiles[name] = (span, profile)
+                self._refuse_profile(profile, "a profile")
+
+    def _merge_group(self, layers: _GroupLayers) -> GroupSpec:
+        identifier, id_span = layers.find_last("id") or (None, None)
+        was, was_span = layers.find_last("was") or (None, layers.key_span)
+        name, name_span = layers.find_last("name") or (was or layers.key, was_span)
+        if was is not None and was in self._layers_by_key:
+            self._report(
+                "was-in-use",
+                f"`{was}` is a key of today" if was != layers.key else f"`{was}` is the key itself",
+                was_span,
+                "name the key that this entry had before, or remove `was:`",
+            )
+        error_count = len(self.findings)
+        destination = self._merge_destination(layers.destinations)
+        return GroupSpec(
+            layers.key,
+            layers.key_span,
+            identifier,
+            id_span,
+            name,
+            name_span,
+            destination,
+            layers.destination_span,
+            complete=self._overrides_complete
+            and self._has_profile(layers.destinations)
+            and not select_errors(self.findings[error_count:]),
+            was=was,
+        )
+
+    def _merge_destination(self, layers: list[MappingNode]) -> MappingNode | None:
+        if not layers:
+            return None
+        merged = self._get_base(self._find_profile(layers))
+        for layer in layers:
+            merged = self._merge(merged, layer)
+        if PROFILE not in merged:
+            return merged
+        return MappingNode(
+            {key: entry for key, entry in merged.entries.items() if key != PROFILE}, merged.span
+        )
+
+    def _find_profile(self, layers: list[MappingNode]) -> Scalar | None:
+        """The last profile that is named; None where there is none or it is not text."""
+        entry = _find_profile_entry(layers)
+        if entry is None:
+            return None
+        if isinstance(entry.node, Scalar) and isinstance(entry.node.value, str):
+            return entry.node
+        self._report(
+            "wrong-shape",
+            "`profile` must be text",
+            entry.node.span,
+            "write the name of a profile, or remove the key",
+        )
+        return None
+
+    def _get_base(self, profile: Scalar | None) -> MappingNode:
+        """Defaults and profile, merged once for all groups that share them."""
+        name = str(profile.value) if profile else None
+        if name is not None and name not in self._bases and name in self._profiles:
+            self._add_base(name, self._profiles[name][1])
+        if profile is not None and name is not None and name not in self._bases and self._complete:
+            if name not in self._suggestions:
+                self._suggestions[name] = did_you_mean(name, self._profiles)
+            self._report(
+                "unknown-profile",
+                f"no spec file defines a profile `{name}`",
+                profile.span,
+                self._suggestions[name] or "define it under `profiles` in a file under `specs`",
+            )
+        return self._bases.get(name, self._bases[None])
+
+    def _add_base(self, name: str | None, mapping: MappingNode) -> None:
+        error_count = len(self.findings)
+        self._bases[name] = self._merge(self._bases[None], mapping)
+        if select_errors(self.findings[error_count:]):
+            self._invalid_bases.add(name)
+
+    def _has_profile(self, layers: list[MappingNode]) -> bool:
+        """Whether all is known that a destination starts from."""
+        name = _find_profile_name(layers)
+        return name in self._bases and not self._invalid_bases & {name, None}
+
+    def _merge(self, base: MappingNode, over: MappingNode) -> MappingNode:
+        self.findings += check_unset(base, over)
+        return merge(base, over)
+
+    def _refuse_profile(self, destination: MappingNode, owner: str) -> None:
+        if PROFILE in destination:
+            span = destination.entries[PROFILE].key.span
+            self._report(
+                "unknown-key", f"{owner} cannot name a profile", span, "name it in the destination of a group"
+            )
+
+    def _refuse_duplicate(self, code: str, subject: str, span: Span, first: Span) -> None:
+        self._report(
+            code, f"{subject} is described twice", span, "keep one of them", f"first described at {first}"
+        )
+
+    def _refuse_same_value(
+        self, groups: Iterable[GroupSpec], code: str, get_value: Callable[[GroupSpec], tuple[str, Span]]
+    ) -> None:
+        first: dict[str, tuple[GroupSpec, Span]] = {}
+        for group in groups:
+            text, span = get_value(group)
+            other, other_span = first.setdefault(text, (group, span))
+            if other is not group:
+                attribute = "name" if code == "duplicate-name" else "id"
+                self._report(
+                    code,
+                    f"groups `{other.key}` and `{group.key}` have the same {attribute} `{text}`",
+                    span,
+                    f"give one of them another `{attribute}`",
+                    f"the other one stands at {other_span}",
+                )
+
+    def _report(self, code: str, message: str, span: Span, advice: str, *notes: str) -> None:
+        self.findings.append(Diagnostic(code, message, span, notes=notes, help=advice))
+
+
+def _find_profile_entry(layers: list[MappingNode]) -> KeyValue | None:
+    """The last `profile` of several layers."""
+    return next((layer.entries[PROFILE] for layer in reversed(layers) if PROFILE in layer), None)
+
+
+def _find_profile_name(layers: list[MappingNode]) -> str | None:
+    entry = _find_profile_entry(layers)
+    return str(entry.node.value) if entry and isinstance(entry.node, Scalar) else None

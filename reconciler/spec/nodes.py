@@ -1,0 +1,106 @@
+"""YAML data whose every key and value carries its span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from reconciler.model.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A string, integer, float, boolean or None.
+
+    `text` keeps what was written where YAML made something other than a string of it, so that
+    `+1` and `1.10` can still be read as a person meant them. It is empty for strings.
+    """
+
+    value: str | int | float | bool | None
+    span: Span
+    text: str = ""
+
+    @property
+    def as_written(self) -> str:
+        """The value as the file spells it."""
+        return self.value if isinstance(self.value, str) else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A YAML list."""
+
+    items: tuple[Node, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """One key of a mapping with the place of the key itself."""
+
+    key: Scalar
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class MappingNode:
+    """A YAML mapping with string keys, in the order in which they were written."""
+
+    entries: Mapping[str, KeyValue]
+    span: Span
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.entries
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, or None where the key is absent."""
+        entry = self.entries.get(key)
+        return entry.node if entry else None
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """Keys with their values."""
+        return ((key, entry.node) for key, entry in self.entries.items())
+
+
+Node: TypeAlias = Scalar | Sequence | MappingNode
+
+
+def to_plain(node: Node) -> Any:
+    """The data without its spans."""
+    match node:
+        case Scalar(value=value):
+            return value
+        case Sequence(items=items):
+            return [to_plain(item) for item in items]
+        case MappingNode():
+            return {key: to_plain(value) for key, value in node.items()}
+
+
+def find_node(root: Node, location: tuple[str | int, ...]) -> Node:
+    """A value by its path of keys and indexes; the nearest parent where it is absent."""
+    node = root
+    for step in location:
+        match node:
+            case MappingNode() if isinstance(step, str) and step in node:
+                node = node.entries[step].node
+            case Sequence() if isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+            case _:
+                break
+    return node
+
+
+def find_span(root: Node, location: tuple[str | int, ...]) -> Span:
+    """The place of a value by its path; that of the nearest parent where it is absent."""
+    return find_node(root, location).span
+
+
+def find_key_span(root: Node, location: tuple[str | int, ...]) -> Span:
+    """The place of the last key of a path; that of its value where the last step is an index."""
+    if not location:
+        return root.span
+    parent, last = find_node(root, location[:-1]), location[-1]
+    if isinstance(parent, MappingNode) and isinstance(last, str) and last in parent:
+        return parent.entries[last].key.span
+    return find_span(root, location)

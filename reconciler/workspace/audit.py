@@ -1,0 +1,221 @@
+"""`--events`: what runs did, one JSON object per line, for programs that follow and for whoever asks later.
+
+The file is the audit log of a project: who ran what, which plan was carried out, how each change ended. Lines are
+only ever added. A run that is killed cannot write its end; the next one that writes to the same state does it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler import __version__
+from reconciler.model.clock import Clock
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
+from reconciler.model.event import ChangeFinished, ChangeWritten, Event, Listener
+from reconciler.model.lock_info import LockInfo
+from reconciler.model.outcome import ApplyResult, Status
+from reconciler.model.plan import Plan
+from reconciler.runtime.process import is_running
+from reconciler.workspace.event_json import (
+    serialize_apply_end,
+    serialize_event,
+    serialize_findings,
+    serialize_plan_event,
+)
+from reconciler.workspace.log_file import ForeignFileError, LogFile
+from reconciler.workspace.unfinished_runs import UnfinishedRun, find_unfinished_runs
+
+WRITE_COMMANDS = frozenset({"apply"})
+"""Commands that change something, and hold the lock of the state meanwhile."""
+
+
+class EventLog:
+    """The log of one run, and a listener. Call it from one thread only, in the order started, planned, finished.
+
+    Only opening and `started` raise. Whatever cannot be written later is told by `losses`, at the end.
+    """
+
+    def __init__(self, path: Path | None, clock: Clock, run_id: str, display_name: str = "") -> None:
+        """Open the file, with `run` as the id of this run. Without a path nothing is kept.
+
+        Raises ReconcilerError for a file that cannot be written, or is no such log.
+        """
+        self._clock = clock
+        self._run_id = run_id
+        self._display_name = display_name or str(path)
+        self._run_info: dict[str, Any] = {}
+        self._counts: Counter[Status] = Counter()
+        self._is_finished = False
+        try:
+            self._file = None if path is None else LogFile(path)
+        except (OSError, ForeignFileError) as error:
+            raise ReconcilerError([self._describe_unusable(error)]) from error
+
+    def log_start(
+        self, holder: LockInfo, command: str, project: Path, commit: str | None, *, sandbox: bool
+    ) -> None:
+        """Say who runs which command, on which project file (absolute) at which commit.
+
+        Raises ReconcilerError where that cannot be written: a run without its log does not begin.
+        """
+        self._run_info = {
+            "command": command,
+            "project": project.as_posix(),
+            "sandbox": sandbox,
+            "user": holder.user,
+            "host": holder.host,
+            "pid": holder.pid,
+            "commit": commit,
+            "version": __version__,
+        }
+        self._write_entry("run-started", self._run_info, durable=True)
+        if self._file is not None and self._file.failure is not None:
+            raise ReconcilerError([self._describe_unusable(self._file.failure)])
+
+    def log_abandoned_runs(self) -> None:
+        """Write down the end of earlier runs that could not do it themselves.
+
+        To be called while this run holds the lock of the state: whoever held it before has let go of it.
+        """
+        if self._file is None:
+            return
+        try:
+            runs = find_unfinished_runs(self._file.read_entries())
+        except OSError as error:
+            self._file.failure = error
+            return
+        for run_id, unfinished in runs.items():
+            if run_id != self._run_id and self._is_abandoned(unfinished):
+                self._log_abandoned(run_id, unfinished)
+
+    def log_plan(self, plan: Plan, allowed: Mapping[str, float], reason: str | None = None) -> None:
+        """Say what the run is going to do. `allowed` are limits that were raised, for this `reason`."""
+        self._write_entry("planned", serialize_plan_event(plan, allowed, reason))
+
+    def __call__(self, event: Event) -> None:
+        content = serialize_event(event)
+        if content is not None:
+            self._write_entry(
+                content.pop("event"), content, durable=isinstance(event, ChangeWritten | ChangeFinished)
+            )
+        if isinstance(event, ChangeFinished):
+            self._counts[event.outcome.status] += 1
+
+    def log_finish(
+        self,
+        code: int,
+        reason: str,
+        applied: ApplyResult | None = None,
+        diagnostics: Iterable[Diagnostic] = (),
+    ) -> None:
+        """Say how the run ends: exit code and its reason in one word, and what belongs to no single change.
+
+        Only the first call counts.
+        """
+        if self._is_finished:
+            return
+        self._is_finished = True
+        problems = applied.problems if applied is not None else ()
+        content = {
+            "exit": {"code": code, "reason": reason},
+            "counts": {str(status): self._counts[status] for status in Status},
+            "diagnostics": serialize_findings([*problems, *diagnostics]),
+            **serialize_apply_end(applied),
+            "lost": self._file.lost_lines if self._file is not None else 0,
+        }
+        self._write_entry("run-finished", content, durable=True)
+
+    @property
+    def loss_warning(self) -> Diagnostic | None:
+        """A warning that lines are missing, or may be; None where all is well."""
+        if self._file is None or self._file.failure is None:
+            return None
+        failure, lost_lines = self._file.failure, self._file.lost_lines
+        missing = (
+            f"{lost_lines:,} line{'' if lost_lines == 1 else 's'} could not be written"
+            if lost_lines
+            else "its last lines may not be on disk"
+        )
+        return Diagnostic(
+            "events-lost",
+            f"the log `{self._display_name}` is incomplete, {missing}: {failure.strerror or failure}",
+            severity=Severity.WARNING,
+            notes=("the run itself is not affected",),
+            help="make room for it, or correct its disk, before the next run",
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _is_abandoned(self, unfinished: UnfinishedRun) -> bool:
+        """Whether an unfinished run of this project was one that writes, and cannot go on any more.
+
+        One that had the lock has lost it, or this run would not hold it. One that was not so far may be about to
+        write that somebody else has it.
+        """
+        if unfinished.start_entry.get("command") not in WRITE_COMMANDS or not self._is_same_project(
+            unfinished
+        ):
+            return False
+        return unfinished.is_planned or not self._is_running_here(unfinished)
+
+    def _is_same_project(self, unfinished: UnfinishedRun) -> bool:
+        return all(
+            unfinished.start_entry.get(name) == self._run_info[name] for name in ("project", "sandbox")
+        )
+
+    def _is_running_here(self, unfinished: UnfinishedRun) -> bool:
+        """Whether its process is still there, as far as this host can tell. This process is another run."""
+        host, pid = unfinished.start_entry.get("host"), unfinished.start_entry.get("pid")
+        return (
+            host == self._run_info["host"]
+            and isinstance(pid, int)
+            and pid != self._run_info["pid"]
+            and is_running(pid)
+        )
+
+    def _log_abandoned(self, run_id: str, unfinished: UnfinishedRun) -> None:
+        content = {
+            "found_by": self._run_id,
+            "started_at": unfinished.start_entry.get("at"),
+            **{
+                name: unfinished.start_entry.get(name)
+                for name in ("command", "project", "user", "host", "pid")
+            },
+            "unknown": unfinished.unknown,
+            "written": unfinished.written,
+        }
+        self._write_entry("run-abandoned", content, run_id=run_id, durable=True)
+
+    def _write_entry(
+        self, event: str, content: Mapping[str, Any], *, run_id: str | None = None, durable: bool = False
+    ) -> None:
+        if self._file is not None:
+            at = self._clock.now().isoformat(timespec="milliseconds")
+            self._file.append(
+                {"at": at, "run": run_id or self._run_id, "event": event, **content}, durable=durable
+            )
+
+    def _describe_unusable(self, error: OSError | ForeignFileError) -> Diagnostic:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Diagnostic(
+            "events-unusable",
+            f"`{self._display_name}` cannot be the log of events: {reason}",
+            notes=("nothing was sent to Fivetran",),
+            help="name a new file in a folder that exists, or one that an earlier run wrote",
+        )
+
+
+def combine_listeners(first: Listener, second: Listener) -> Listener:
+    """A listener that passes every event on to two others, in this order."""
+
+    def listener(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return listener

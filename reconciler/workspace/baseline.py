@@ -1,0 +1,209 @@
+"""`--changed-since`: what the specs say at a revision, and at the merge base that the branch has with it.
+
+A branch that is behind the revision is planned as the merge of the two would be: what only the revision changed since
+is as it is there, so that none of it is missed, made twice or undone, and the plan is about what the branch changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from reconciler.model.address import GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, sort_diagnostics
+from reconciler.model.resource import Desired
+from reconciler.model.source import Span
+from reconciler.spec.at_revision import invalid_specs_error, load_at_revision, read_merge_base
+from reconciler.workspace.changed_entries import (
+    Divergence,
+    MergeConflict,
+    RevisionEntries,
+    collect_versions,
+    find_divergence,
+)
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.specs import Specs, compile_specs
+
+_HASH_LENGTH = 12
+_MAX_LISTED = 5
+_CONFLICT_REASONS = {"key": "both stand for the key", "id": "both have the id", "name": "both have the name"}
+_Entry = TypeVar("_Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the specs of a run are compared with. `since` is the revision as the user calls it, and `tip` its specs;
+    `bases` are those of the merge bases, whose short hashes are `merge_bases`."""
+
+    revision: str
+    tip: Specs
+    merge_bases: tuple[str, ...]
+    bases: tuple[Specs, ...]
+    is_behind: bool
+    divergence: Divergence
+
+    @property
+    def left_alone(self) -> frozenset[str]:
+        """Keys that are as the revision has them."""
+        return self.divergence.theirs | self.divergence.dropped_removals
+
+
+def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
+    """The revision that `--changed-since` names, if it does, compared with the specs of the work tree.
+
+    Raises `ReconcilerError` where git does not find it or a merge base, or where their specs are not in order.
+    """
+    revision = settings.changed_since
+    if revision is None:
+        return None
+    found = read_merge_base(settings.project, settings.directory, revision, settings.environ)
+    names = tuple(commit[:_HASH_LENGTH] for commit in found.commits)
+    tip = _load_specs_at(settings, revision)
+    bases = (
+        tuple(_load_specs_at_merge_base(settings, name, revision) for name in names)
+        if found.is_behind
+        else (tip,)
+    )
+    divergence = find_divergence(
+        [_read_versions(specs_side) for specs_side in bases], _read_versions(tip), _read_versions(specs)
+    )
+    return Baseline(revision, tip, names, bases, found.is_behind, divergence)
+
+
+def merge_specs(specs: Specs, baseline: Baseline | None) -> Specs:
+    """The specs of the work tree, with what only the revision changed as it is there. What the revision protects
+    since the branch left it is protected."""
+    if baseline is None:
+        return specs
+    tip, keys = baseline.tip, baseline.left_alone
+    known = {glob for base in baseline.bases for glob in base.project.protected}
+    protected = (glob for glob in tip.project.protected if glob not in known)
+    return replace(
+        specs,
+        project=replace(specs.project, protected=(*specs.project.protected, *protected)),
+        groups=_merge_entries(specs.groups, tip.groups, keys, _get_key),
+        destinations=_merge_entries(specs.destinations, tip.destinations, keys, _get_key),
+        removed=_merge_entries(specs.removed, tip.removed, keys, lambda each: each.key),
+    )
+
+
+def refuse_merge_conflicts(specs: Specs, baseline: Baseline, keys: Collection[str]) -> None:
+    """Raise `ReconcilerError` with each of these entries that was changed on both sides. `specs` are those of the work
+    tree or the merged ones."""
+    conflicts = [conflict for conflict in baseline.divergence.conflicts if conflict.key in keys]
+    if conflicts:
+        raise ReconcilerError(
+            sort_diagnostics(_explain_conflict(specs, baseline, conflict) for conflict in conflicts)
+        )
+
+
+def warn_if_behind(
+    baseline: Baseline, keys: Collection[str], unfinished: Collection[str]
+) -> Iterator[Diagnostic]:
+    """The warning about those of these entries that only the revision changed, if there are any. Of `unfinished` ones
+    an earlier run left something to do."""
+    waiting = sorted(baseline.left_alone & {*keys} & {*unfinished})
+    left = sorted(baseline.divergence.theirs & {*keys} | {*waiting})
+    if not left:
+        return
+    number = (
+        "1 entry changed there and is" if len(left) == 1 else f"{len(left):,} entries changed there and are"
+    )
+    notes = [f"it left `{baseline.revision}` at {' and '.join(baseline.merge_bases)}"]
+    notes += [f"unfinished there: {_format_keys(waiting)}"] if waiting else []
+    yield Diagnostic(
+        "branch-behind",
+        f"this branch is behind `{baseline.revision}`: {number} left alone: {_format_keys(left)}",
+        severity=Severity.WARNING,
+        notes=tuple(notes),
+        help=f"merge `{baseline.revision}` into this branch, or rebase it, to plan with what is there",
+    )
+
+
+def _load_specs_at(settings: Settings, revision: str) -> Specs:
+    loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
+    try:
+        # A secret that was written out must not keep the change that takes it out from being planned.
+        return compile_specs(loaded, strict=False, tolerated={"literal-secret"})
+    except ReconcilerError as error:
+        raise invalid_specs_error(revision, error.diagnostics) from None
+
+
+def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) -> Specs:
+    try:
+        return _load_specs_at(settings, commit)
+    except ReconcilerError as error:
+        note = f"{commit} is where this branch left `{revision}`"
+        advice = f"merge `{revision}` into this branch, or rebase it, so that a newer commit takes its place"
+        raise ReconcilerError(
+            replace(diagnostic, notes=(note, *diagnostic.notes), help=advice)
+            for diagnostic in error.diagnostics
+        ) from None
+
+
+def _read_versions(specs: Specs) -> RevisionEntries:
+    return collect_versions((*specs.groups, *specs.destinations), specs.removed)
+
+
+def _merge_entries(
+    ours: Iterable[_Entry], theirs: Iterable[_Entry], keys: Collection[str], key: Callable[[_Entry], str]
+) -> tuple[_Entry, ...]:
+    """Ours, but of these keys theirs."""
+    kept = [entry for entry in ours if key(entry) not in keys]
+    return tuple(sorted([*kept, *(entry for entry in theirs if key(entry) in keys)], key=key))
+
+
+def _get_key(desired: Desired) -> str:
+    return desired.address.key
+
+
+def _explain_conflict(specs: Specs, baseline: Baseline, conflict: MergeConflict) -> Diagnostic:
+    revision, (kind, name) = baseline.revision, conflict.claim
+    if conflict.key == conflict.other_key:
+        message = f"`{conflict.key}` was changed here and on `{revision}`, each time to something else"
+    else:
+        message = (
+            f"`{conflict.key}` was changed here and `{conflict.other_key}` on `{revision}`,"
+            f" and {_CONFLICT_REASONS[kind]} `{name}`"
+        )
+    return Diagnostic(
+        "both-changed",
+        message,
+        span=_find_span(specs, conflict.key),
+        address=Address(GROUP, conflict.key),
+        notes=(_describe_theirs(baseline, conflict.other_key),),
+        help=f"merge `{revision}` into this branch, or rebase it, and plan again",
+    )
+
+
+def _describe_theirs(baseline: Baseline, key: str) -> str:
+    """What became of an entry on the other side."""
+    revision, tip = baseline.revision, baseline.tip
+    moved = next((entry for entry in tip.groups if entry.moved_from == Address(GROUP, key)), None)
+    if moved is not None:
+        return f"`{revision}` has it as `{moved.address.key}`{_format_span(moved.span, revision)}"
+    removal = next((entry for entry in tip.removed if entry.key == key), None)
+    if removal is not None:
+        return f"`{revision}` removes it{_format_span(removal.span, revision)}"
+    group = next((entry for entry in tip.groups if entry.address.key == key), None)
+    return (
+        f"`{revision}` has it{_format_span(group.span, revision)}"
+        if group is not None
+        else f"`{revision}` has it no more"
+    )
+
+
+def _format_span(span: Span, revision: str) -> str:
+    return f" at {span.path}@{revision}:{span.line}:{span.column}"
+
+
+def _find_span(specs: Specs, key: str) -> Span | None:
+    places = [entry.span for entry in specs.groups if entry.address.key == key]
+    return next(iter([*places, *(entry.key_span for entry in specs.removed if entry.key == key)]), None)
+
+
+def _format_keys(keys: Collection[str]) -> str:
+    """The first few of them."""
+    shown = ", ".join(f"`{key}`" for key in sorted(keys)[:_MAX_LISTED])
+    return shown + (f" and {len(keys) - _MAX_LISTED:,} more" if len(keys) > _MAX_LISTED else "")

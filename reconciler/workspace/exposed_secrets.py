@@ -1,0 +1,65 @@
+"""Secrets that a spec would show: what one entry refers to as a secret, another one as a value that plans print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.resource import Desired
+from reconciler.model.value import FieldPath, Reference, find_references
+
+
+def find_exposed_secrets(destinations: Iterable[Desired], key: Reference | None) -> Iterator[Diagnostic]:
+    """References of `{value: …}` to what is a secret elsewhere, and any reference to the `key` of fingerprints."""
+    references = list(_list_references(destinations))
+    secrets: dict[tuple[str, str], list[Reference]] = {}
+    for _, _, reference in references:
+        if reference.confidential:
+            secrets.setdefault((reference.scheme, reference.locator), []).append(reference)
+    for desired, path, reference in references:
+        if key is not None and _is_key_reference(reference, key):
+            yield _explain_key_reference(desired, path)
+        elif not reference.confidential:
+            alike = secrets.get((reference.scheme, reference.locator), ())
+            if any(_is_exposing(reference, secret) for secret in alike):
+                yield _explain_exposed(desired, path, reference)
+
+
+def _list_references(destinations: Iterable[Desired]) -> Iterator[tuple[Desired, FieldPath, Reference]]:
+    for desired in destinations:
+        for path, value in desired.fields.items():
+            for reference in find_references(value):
+                if reference.scheme:
+                    yield desired, path, reference
+
+
+def _is_key_reference(reference: Reference, key: Reference) -> bool:
+    """Whether it names the key, a part of it, or what the key is a part of."""
+    same = (reference.scheme, reference.locator) == (key.scheme, key.locator)
+    return same and (reference.part == key.part or not reference.part or not key.part)
+
+
+def _is_exposing(reference: Reference, secret: Reference) -> bool:
+    """Whether it names a secret of the same place or what that is a part of. A part of a secret document may be shown,
+    such as the project in a service account's key."""
+    return not reference.part or reference.part == secret.part
+
+
+def _explain_key_reference(desired: Desired, path: FieldPath) -> Diagnostic:
+    return Diagnostic(
+        "reference-not-allowed",
+        "this is the key of the fingerprints, which no spec may refer to",
+        desired.spans.get(path),
+        address=desired.address,
+        help="refer to something else; whoever has that key can try out what secrets are",
+    )
+
+
+def _explain_exposed(desired: Desired, path: FieldPath, reference: Reference) -> Diagnostic:
+    return Diagnostic(
+        "secret-shown",
+        f"`{reference}` is a secret elsewhere, and `value` would show it in every plan",
+        desired.spans.get(path),
+        address=desired.address,
+        help="write `secret` instead of `value`, or refer to something that is no secret",
+    )

@@ -1,0 +1,144 @@
+"""A plan as a file: canonical JSON under a seal, to be reviewed by people and held against a new plan by apply.
+
+    {"seal": "<SHA-256 of everything behind this line>",
+     "signature": "<HMAC-SHA256 of everything behind this line>" or null,
+     "content": {…}}
+
+The seal tells that a byte was changed, the signature that somebody with the key wrote it. Neither makes the file an
+instruction: apply plans again and executes its own result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from reconciler.model.address import Address
+from reconciler.model.effect import ReviewedEffect, hash_planned_fields, is_effect_of
+from reconciler.model.plan import Plan
+from reconciler.model.signature import Sign
+from reconciler.model.value import FieldPath
+from reconciler.workspace.masked_plans import Services, mask_plan
+
+FORMAT: Final = 1
+MAX_BYTES = 256 * 1024 * 1024
+
+_LAYOUT = re.compile(
+    rb'\{"seal": "(?P<seal>[0-9a-f]{64})",\n'
+    rb'(?P<sealed> "signature": (?:null|"(?P<signature>[0-9a-f]{64})"),\n'
+    rb'(?P<signed> "content": .*))',
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan with what it takes to make it again: `scope` are the addresses that it is about, `compare_secrets` and
+    `resend` the way in which secrets were treated. `complete` means that all in its scope was read."""
+
+    format: int
+    tool: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    scope: tuple[str, ...]
+    compare_secrets: bool
+    resend: tuple[str, ...]
+    complete: bool
+    expected: tuple[ReviewedEffect, ...]
+    plan: Plan
+
+
+class AlteredError(Exception):
+    """The bytes are not those that were written. The text says how that shows."""
+
+
+class UnsupportedFormatError(Exception):
+    """A plan of a format that this version does not read."""
+
+
+class SignatureError(Exception):
+    """The signature is missing, or was not made with this key."""
+
+
+_NO_SERVICES: Services = {}
+_ADAPTER: TypeAdapter[SavedPlan] = TypeAdapter(SavedPlan)
+
+
+def encode_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
+    """The file's bytes. The same plan gives the same bytes."""
+    data = _ADAPTER.dump_python(saved, mode="json")
+    text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=True)
+    signed = f' "content": {text}}}\n'.encode()
+    signature = f'"{sign(signed)}"' if sign is not None else "null"
+    sealed = f' "signature": {signature},\n'.encode() + signed
+    return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed).hexdigest().encode(), sealed)
+
+
+def decode_plan(content: bytes, sign: Sign | None = None, services: Services = _NO_SERVICES) -> SavedPlan:
+    """The plan in a file, as it may be shown; with `sign` its signature has to be the one that `sign` makes. Where the
+    plan does not say which service a destination has, `services` do.
+
+    Raises AlteredError, SignatureError and OtherFormatError, in this order.
+    """
+    return _mask_saved_plan(_unseal(content, sign), services)[0]
+
+
+def strip_clear_values(
+    content: bytes, services: Services = _NO_SERVICES
+) -> tuple[bytes, Mapping[Address, tuple[FieldPath, ...]]]:
+    """An unsigned plan with nothing in it that is hidden, and the fields of which it was rid. Raises as above."""
+    saved, found = _mask_saved_plan(_unseal(content), services)
+    return (encode_plan(saved), found) if found else (content, found)
+
+
+def _mask_saved_plan(
+    saved: SavedPlan, services: Services
+) -> tuple[SavedPlan, Mapping[Address, tuple[FieldPath, ...]]]:
+    """A plan without values that are hidden, and their fields. It is held to the same effects as before."""
+    masked = mask_plan(saved.plan, services)
+    expected = tuple(
+        replace(effect, fields=hash_planned_fields(change))
+        for effect, change in zip(saved.expected, masked.plan.effective, strict=True)
+    )
+    return replace(saved, plan=masked.plan, expected=expected), masked.masked_fields
+
+
+def _unseal(content: bytes, sign: Sign | None = None) -> SavedPlan:
+    match = _LAYOUT.fullmatch(content)
+    if match is None:
+        raise AlteredError("it is not a plan that `reconciler plan --out` wrote")
+    if hashlib.sha256(match["sealed"]).hexdigest().encode() != match["seal"]:
+        raise AlteredError("its content does not match its seal")
+    if sign is not None:
+        if match["signature"] is None:
+            raise SignatureError("it is not signed")
+        if not hmac.compare_digest(sign(match["signed"]).encode(), match["signature"]):
+            raise SignatureError("it was signed with another key")
+    return _parse_plan(content)
+
+
+def _parse_plan(content: bytes) -> SavedPlan:
+    try:
+        data: Any = json.loads(content)["content"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise AlteredError("it is not valid JSON") from None
+    if isinstance(data, dict) and data.get("format") != FORMAT:
+        raise UnsupportedFormatError(
+            f"it has format `{str(data.get('format'))[:20]}`, and this version reads {FORMAT}"
+        )
+    try:
+        saved = _ADAPTER.validate_python(data)
+    except (ValidationError, ValueError):
+        raise AlteredError("it has not the shape of a plan") from None
+    if len(saved.expected) != len(saved.plan.effective) or not all(
+        map(is_effect_of, saved.expected, saved.plan.effective)
+    ):
+        raise AlteredError("what it shows is not what it is held to")
+    return saved

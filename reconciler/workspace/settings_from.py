@@ -1,0 +1,47 @@
+"""`--settings-from`: a run that is judged by the project file of an earlier revision, so that a change of the specs
+cannot loosen its own gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.spec.at_revision import read_project_at_revision
+from reconciler.spec.load import LoadedProject
+from reconciler.spec.project import Project, with_settings_of
+from reconciler.workspace.settings import Settings
+
+_NOTES_BY_CODE = {
+    "bad-reference": "what references may name is what `{}` says",
+    "limit-exceeded": "the limits are those of `{}`",
+    "policy-failed": "the policies are those of `{}`",
+    "cannot-override": "the policies are those of `{}`",
+    "policy-violated": "the policies are those of `{}`",
+    "protected": "the protected keys are those of `{}`",
+    "reference-not-allowed": "what references may name is what `{}` says",
+}
+
+
+def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
+    """What was loaded, under the settings of the revision that was asked for, if one was. Raises `ReconcilerError`."""
+    if settings.settings_from is None:
+        return loaded
+    source_project = read_project_at_revision(
+        settings.project, settings.directory, settings.settings_from, settings.environ
+    )
+    return replace(
+        loaded,
+        project=with_settings_of(loaded.project, source_project),
+        roots={**loaded.roots, source_project.shown: source_project.root},
+    )
+
+
+def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
+    """Findings that follow from settings say where those stand, if not in the project file as it is now."""
+    for diagnostic in diagnostics:
+        if project.settings_shown and diagnostic.code in _NOTES_BY_CODE:
+            note = _NOTES_BY_CODE[diagnostic.code].format(project.settings_shown)
+            yield replace(diagnostic, notes=(*diagnostic.notes, note))
+        else:
+            yield diagnostic

@@ -1,0 +1,183 @@
+"""Specs as the engine wants them: loaded, merged, checked against the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from reconciler.catalogue.normalize import CONFIG
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block, is_public_line
+from reconciler.kinds.group import build_desired_group
+from reconciler.kinds.visibility import Masking, is_misspelled_field
+from reconciler.model.address import DESTINATION
+from reconciler.model.diagnostic import (
+    Diagnostic,
+    ReconcilerError,
+    Severity,
+    select_errors,
+    sort_diagnostics,
+)
+from reconciler.model.resource import Desired
+from reconciler.model.source import Span
+from reconciler.model.value import Reference
+from reconciler.policy.load import Policy, parse_policies
+from reconciler.secrets.stores import build_validators
+from reconciler.spec.allowed_sources import build_allowed_sources
+from reconciler.spec.excerpt_masking import mask_lines
+from reconciler.spec.load import LoadedProject, load
+from reconciler.spec.nodes import MappingNode
+from reconciler.spec.project import Project
+from reconciler.spec.reference import AllowedSources, parse_reference
+from reconciler.spec.removal import RemovalEntry
+from reconciler.workspace.exposed_secrets import find_exposed_secrets
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.settings_from import apply_settings_from, note_settings_source
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """All entries of a project: groups and, where they have one, their destinations, by entry key. `roots` are the
+    files as trees, by path, and `hidden` are the places of values that are never shown."""
+
+    project: Project
+    groups: tuple[Desired, ...]
+    destinations: tuple[Desired, ...]
+    removed: tuple[RemovalEntry, ...]
+    files: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
+    fingerprint_key: Reference | None = None
+    policies: tuple[Policy, ...] = ()
+    roots: Mapping[str, MappingNode] = field(default_factory=dict)
+    hidden: frozenset[Span] = frozenset()
+
+    def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Findings about these specs, of which no excerpt shows a value that is hidden."""
+        return tuple(mask_lines(diagnostics, self.roots, is_public_line, self.hidden))
+
+    @contextmanager
+    def masking_excerpts(self) -> Iterator[None]:
+        """Shade findings that are raised."""
+        try:
+            yield
+        except ReconcilerError as error:
+            raise ReconcilerError(self.mask_excerpts(error.diagnostics)) from error
+
+
+UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
+"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
+
+
+def load_specs(settings: Settings) -> Specs:
+    """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
+    loaded = apply_settings_from(load(settings.project, settings.directory), settings)
+    try:
+        return compile_specs(loaded, strict=settings.strict)
+    except ReconcilerError as error:
+        raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
+
+
+def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
+    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
+
+    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
+    """
+    groups = tuple(build_desired_group(spec) for spec in loaded.groups)
+    destinations: list[Desired] = []
+    secrets = loaded.project.secrets
+    sources, findings = build_allowed_sources(secrets, build_validators(secrets.commands))
+    key = _resolve_key_reference(
+        loaded.project, AllowedSources(sources.schemes)
+    )  # which the project file itself names
+    policies, policy_findings = parse_policies(loaded.project.policies)
+    diagnostics = [
+        *loaded.findings,
+        *findings,
+        *([key] if isinstance(key, Diagnostic) else []),
+        *policy_findings,
+    ]
+    for spec in loaded.groups:
+        desired, findings = build_desired_destination(spec, sources)
+        diagnostics += findings
+        if desired is not None:
+            destinations.append(desired)
+    diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
+    checked = {span for desired in destinations for span in desired.spans.values()}
+    diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
+    hidden = frozenset(chain.from_iterable(map(_find_hidden_spans, destinations)))
+    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, is_public_line, hidden)
+    if strict:
+        diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
+    if any(diagnostic.code not in tolerated for diagnostic in select_errors(diagnostics)):
+        raise ReconcilerError(sort_diagnostics(diagnostics))
+    protected = {desired.address.key for desired in destinations if desired.protected}
+    return Specs(
+        loaded.project,
+        tuple(replace(group, protected=group.address.key in protected) for group in groups),
+        tuple(destinations),
+        loaded.removed,
+        loaded.files,
+        tuple(sort_diagnostics(diagnostics)),
+        key if isinstance(key, Reference) else None,
+        policies,
+        loaded.roots,
+        hidden,
+    )
+
+
+def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
+    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
+    service = desired.fields.get(SERVICE)
+    masking = Masking(DESTINATION, service, desired.unchecked)
+    for path, span in desired.spans.items():
+        leaf = path[:2] if path[0] == CONFIG else path[:1]
+        is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
+        if (
+            is_literal
+            and masking.hides(leaf)
+            and not (leaf not in desired.unchecked and is_misspelled_field(service, leaf))
+        ):
+            yield span
+
+
+def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
+    """Where the key of the fingerprints comes from. It is a secret itself, so only a secret reference will do."""
+    node = project.fingerprint_key
+    found = parse_reference(node, sources) if node is not None else None
+    if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
+        return found
+    return Diagnostic(
+        "bad-reference",
+        "`fingerprint_key` must refer to a secret",
+        node.span,
+        help='write for example `fingerprint_key: {secret: "env:FINGERPRINT_KEY"}`',
+        secret=True,
+    )
+
+
+def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What is wrong with something that many share, once; an outdated service once per project."""
+    findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        span = None if diagnostic.code == "legacy-service" else diagnostic.span
+        findings.setdefault((diagnostic.code, diagnostic.message, span), []).append(diagnostic)
+    return [_count_alike(alike) for alike in findings.values()]
+
+
+def _count_alike(alike: list[Diagnostic]) -> Diagnostic:
+    first, destination_count = (
+        alike[0],
+        len({diagnostic.address for diagnostic in alike if diagnostic.address}),
+    )
+    if first.code != "legacy-service" or destination_count < 2:
+        return first
+    return replace(first, notes=(*first.notes, f"{destination_count} destinations are of this service"))
+
+
+def _to_strict(diagnostic: Diagnostic) -> Diagnostic:
+    if diagnostic.severity is Severity.ERROR or diagnostic.code not in UNCHECKED_CODES:
+        return diagnostic
+    notes = (*diagnostic.notes, "without `--strict` this is a warning")
+    return replace(diagnostic, severity=Severity.ERROR, notes=notes)

@@ -1,0 +1,51 @@
+"""Where the state of a project is: a file of this machine, or a place that runners share."""
+
+from __future__ import annotations
+
+import threading
+
+from reconciler.model.state_location import LocalFile
+from reconciler.secrets.base import strip_own_variables
+from reconciler.spec.files import display_path
+from reconciler.spec.project import Project
+from reconciler.state.backend import BackendContext
+from reconciler.state.file import StateFile
+from reconciler.state.store import Store, build_remote_store
+from reconciler.workspace.project_state import STATE, file_name_for, path_for
+from reconciler.workspace.settings import Settings
+
+
+def build_store(project: Project, settings: Settings, cancelled: threading.Event | None = None) -> Store:
+    """What `state:` says, or else a file beside the project file. The sandbox always has a file of its own. Once
+    `leaving` is set, remote places are not waited for any longer than a few seconds.
+
+    Nothing is read or reached yet. Raises `ReconcilerError` where a library is missing.
+    """
+    place = project.state
+    if settings.sandbox or place is None or isinstance(place, LocalFile):
+        path = path_for(project, STATE, sandbox=settings.sandbox)
+        return StateFile(path, display_path(path, settings.directory))
+    context = BackendContext(
+        project.directory,
+        strip_own_variables(settings.environ),
+        settings.clock,
+        settings.entropy,
+        settings.holder,
+        cancelled or threading.Event(),
+    )
+    return build_remote_store(place, build_shared_name(project), context)
+
+
+def build_shared_name(project: Project) -> str:
+    """The name of a project's state where those of others may stand beside it: the path of the project file from the
+    top of its repository, with dots for slashes. What most repositories have is left out: `specs/`, and
+    `reconciler.yaml`.
+
+        specs/reconciler.yaml · reconciler.yaml      state.json
+        specs/prod.yaml                              prod.state.json
+        envs/prod/reconciler.yaml                    envs.prod.state.json
+    """
+    folder = project.path.absolute().parent
+    top = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+    parts = folder.relative_to(top).parts
+    return ".".join([*(() if parts == ("specs",) else parts), file_name_for(project, STATE)])

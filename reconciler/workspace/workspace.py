@@ -1,0 +1,246 @@
+"""Everything an operation works with: the loaded specs, a client of one account, a source of secrets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TypeVar
+
+from reconciler.api.client import Client
+from reconciler.api.limiter import Budget
+from reconciler.api.retrying import RetryingSender
+from reconciler.api.transport import Credentials, Transport
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
+from reconciler.model.event import Listener, WarningIssued, ignore_event
+from reconciler.model.instant import Instant
+from reconciler.model.lock_info import LockInfo
+from reconciler.model.value import Secret, find_references
+from reconciler.runtime.endpoint import DEFAULT_BASE_URL
+from reconciler.runtime.events import EventQueue
+from reconciler.runtime.workers import ShutdownGrace, run_interruptible
+from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext, strip_own_variables
+from reconciler.secrets.stores import open_registry
+from reconciler.spec.files import display_path
+from reconciler.spec.project import Project
+from reconciler.state.store import Store
+from reconciler.workspace.baseline import Baseline, load_baseline, merge_specs
+from reconciler.workspace.demo_secrets import build_demo_registry
+from reconciler.workspace.project_state import (
+    KEY_WITH_STATE,
+    UNKNOWN_KEY,
+    FingerprintKey,
+    ProjectState,
+    path_for,
+)
+from reconciler.workspace.sandbox import open_sandbox
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.specs import Specs, load_specs
+from reconciler.workspace.store import build_store
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
+
+    `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
+    `baseline` is the revision that the run is narrowed by; what only that one changed is in `specs` as it is there.
+    """
+
+    settings: Settings
+    specs: Specs
+    sender: RetryingSender
+    client: Client
+    registry: Registry
+    state: ProjectState
+    events: EventQueue
+    listener: Listener
+    cancelled: threading.Event
+    baseline: Baseline | None = None
+
+    def now(self) -> Instant:
+        """The time, by the own clock and by Fivetran's."""
+        return Instant(self.settings.clock.now(), self.sender.get_server_time())
+
+    @property
+    def is_account_confirmed(self) -> bool:
+        """Whether it is certain that this is the account the specs are for."""
+        is_named = self.specs.project.account_id is not None
+        return self.settings.sandbox or is_named or self.state.exists
+
+
+def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
+    """The result of work that only reads, with the lock renewed and events told meanwhile: a pause that Fivetran asks
+    for may be longer than the lock lasts. What the work raises is raised here."""
+    worker_view = replace(workspace, listener=workspace.events.put)
+    grace = ShutdownGrace(workspace.settings.clock, workspace.cancelled)
+    result = run_interruptible(lambda: (work(worker_view),), grace, workspace.events)
+    if result is None:
+        raise KeyboardInterrupt
+    return result[0]
+
+
+class Access(Enum):
+    """What a run is allowed to do with the memory of a project."""
+
+    READ = auto()
+    WRITE = auto()  # one run at a time
+
+
+@contextmanager
+def open_workspace(
+    settings: Settings,
+    listener: Listener = ignore_event,
+    access: Access = Access.READ,
+    cancelled: threading.Event | None = None,
+) -> Iterator[Workspace]:
+    """Load the specs, then prepare the client. Nothing is sent yet.
+
+    Raises `ReconcilerError` for anything wrong with specs, credentials, address or memory, and where
+    another run is writing.
+    """
+    specs = load_specs(settings)
+    baseline = load_baseline(settings, specs)
+    cancel_event = cancelled or threading.Event()
+    store = build_store(specs.project, settings, cancel_event)
+    with ExitStack() as stack:
+        if access is Access.WRITE:
+            stack.callback(_warn_leftover_lock, store, listener)
+            stack.enter_context(store.hold_lock(settings.holder))
+        transport = stack.enter_context(_open_transport(settings, specs.project))
+        # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
+        withholds = access is Access.READ and not settings.compare_secrets
+        registry = _build_registry(settings, specs, withholds=withholds)
+        key = _resolve_fingerprint_key(settings, specs, registry, store)
+        state = ProjectState(store, settings.entropy, key, settings.fallback_dir, specs.destinations)
+        if access is Access.WRITE:
+            state.ensure_key()
+        else:
+            warnings = (*_warn_in_use(store, settings.holder), *_warn_clear_values(state))
+            specs = replace(specs, warnings=(*specs.warnings, *warnings))
+        events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
+        sender = RetryingSender(
+            transport,
+            settings.clock,
+            cancelled=cancel_event,
+            listener=events.put,
+            budget=_build_budget(specs.project),
+        )
+        yield Workspace(
+            settings=settings,
+            specs=merge_specs(specs, baseline),
+            sender=sender,
+            client=Client(sender),
+            registry=registry,
+            state=state,
+            events=events,
+            listener=events,
+            cancelled=cancel_event,
+            baseline=baseline,
+        )
+
+
+def _warn_leftover_lock(store: Store, listener: Listener) -> None:
+    if store.release_failure is not None:
+        listener(WarningIssued(store.release_failure))
+
+
+def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
+    if state.clear_values_warning is not None:
+        yield state.clear_values_warning
+
+
+def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
+    """A plan that is made while another run changes things is right about neither before nor after."""
+    lock_status = store.current_owner(holder)
+    if lock_status is not None:
+        yield Diagnostic(
+            "state-in-use",
+            f"another run is writing to the state `{store.display_name}`, so this may change at any moment",
+            severity=Severity.WARNING,
+            notes=(f"it is held by {lock_status.holder}",),
+            help="wait for that run to end, and plan again",
+        )
+
+
+@contextmanager
+def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]:
+    if settings.sandbox:
+        file = path_for(project, "account.sqlite", sandbox=True)
+        with open_sandbox(file, display_path(file, settings.directory), settings.clock) as transport:
+            yield transport
+        return
+    address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
+    with Transport(
+        address, _read_credentials(settings.environ), clock=settings.clock, environ=settings.environ
+    ) as transport:
+        yield transport
+
+
+def _build_budget(project: Project) -> Budget:
+    budget = project.budget
+    return Budget(budget.requests_per_hour, budget.setup_tests_per_minute, budget.setup_tests_per_hour)
+
+
+def _read_credentials(environ: Mapping[str, str]) -> Credentials:
+    missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
+    if missing:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "missing-credentials",
+                    f"{' and '.join(f'`{name}`' for name in missing)} {'is' if len(missing) == 1 else 'are'} not set",
+                    notes=("an API key and its secret are made in Fivetran under your user, API Config",),
+                    help="export them, or add `--sandbox` to try this on an embedded Fivetran without any account",
+                )
+            ]
+        )
+    return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
+
+
+def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
+    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret. With
+    `withholds` only what plans show is looked up."""
+    if settings.sandbox:
+        return build_demo_registry(specs.destinations)
+    project = specs.project
+    values = (value for desired in specs.destinations for value in desired.fields.values())
+    schemes = {
+        reference.scheme
+        for value in (*values, specs.fingerprint_key)
+        for reference in find_references(value)
+        if not (withholds and reference.confidential)
+    }
+    context = StoreContext(
+        project.directory, strip_own_variables(settings.environ), settings.clock, project.secrets.timeout
+    )
+    return open_registry(schemes, project.secrets.commands, context, skip_secrets=withholds)
+
+
+def _resolve_fingerprint_key(
+    settings: Settings, specs: Specs, registry: Registry, store: Store
+) -> FingerprintKey:
+    """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
+    reference = specs.fingerprint_key
+    if settings.sandbox or reference is None:
+        return KEY_WITH_STATE if store.can_store_key else UNKNOWN_KEY
+    if not settings.compare_secrets:
+        return UNKNOWN_KEY
+    try:
+        key = registry.resolve(reference)
+    except SecretUnavailable as problem:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "secret-unavailable",
+                    f"`fingerprint_key` needs `{reference}`, which cannot be had: {problem.reason}",
+                    span=specs.project.fingerprint_key.span if specs.project.fingerprint_key else None,
+                    help="provide it where the reference points; or run with `--secrets skip`, which compares none",
+                )
+            ]
+        ) from None
+    return key if isinstance(key, Secret) else Secret(key)

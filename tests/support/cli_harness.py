@@ -1,0 +1,189 @@
+"""The other side and the command line, for tests that run the whole product.
+
+`Fivetran` is an emulator on a loopback socket with a history; `run` calls the real command line in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from secret_leak_detector import get_detector, track_product_run
+
+from reconciler.cli.main import run as run_command_line
+from reconciler.emulator.app import Emulator, create_app
+from reconciler.emulator.serve import serve_in_thread
+from reconciler.runtime.clock import SystemClock
+
+ROOT = Path(__file__).parents[2]
+KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
+SETTLE_TIME = timedelta(minutes=16)
+"""After so long a request without an answer counts as one that will have no effect."""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command printed and how it ended."""
+
+    exit: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as the one JSON document that it must be."""
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class EmulatedFivetran:
+    """A running emulator. `app` gives the history, `url` is what clients call."""
+
+    app: Emulator
+    url: str
+
+    @property
+    def calls(self) -> list[str]:
+        """Every request so far as `METHOD path`, oldest first."""
+        return [f"{entry.method} {entry.path}" for entry in self.app.read_history()]
+
+    @property
+    def writes(self) -> list[str]:
+        """The requests that may change something."""
+        return [call for call in self.calls if not call.startswith("GET ")]
+
+    @property
+    def account_id(self) -> str:
+        """The id of the account."""
+        return self.app.dashboard.identity.account_id
+
+    def list_ids(self, collection: str) -> list[str]:
+        """Ids in `groups` or `destinations`, as any client would list them."""
+        return [item["id"] for item in self.get(f"/{collection}?limit=1000")["items"]]
+
+    def get(self, path: str) -> Any:
+        """The data that a GET of this path answers."""
+        request = urllib.request.Request(
+            self.url + path,
+            headers={
+                "Authorization": "Basic " + b64encode(f"{KEY}:{SECRET}".encode()).decode(),
+                "Accept": "application/json;version=2",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)["data"]
+
+    def list_bodies(self, method: str, path: str) -> list[Any]:
+        """Parsed bodies of all requests to exactly this path."""
+        return [
+            entry.body for entry in self.app.read_history() if (entry.method, entry.path) == (method, path)
+        ]
+
+
+@contextmanager
+def serve_fivetran(**options: Any) -> Iterator[EmulatedFivetran]:
+    """An empty account on a free loopback port, with the credentials of the tests. Its clock goes with that of the
+    command line."""
+    app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC) + HastyClock.ahead, **options)
+    try:
+        with serve_in_thread(app) as url:
+            yield EmulatedFivetran(app, url)
+    finally:
+        app.close()
+
+
+class HastyClock(SystemClock):
+    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken.
+
+    It is `ahead` of the real time, for tests of what happens another day.
+    """
+
+    ahead = timedelta(0)
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        self._skipped += seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self._skipped += seconds
+        return event.is_set()
+
+
+class Project:
+    """A folder with specs, and the command line run in it."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+        self.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
+
+    def write(self, name: str, text: str) -> Path:
+        """Put a file into the project."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        get_detector().add_written_file(file, text)
+        return file
+
+    def write_groups(self, text: str, file: str = "main") -> None:
+        """Put a spec file with these group entries into the project (two spaces of indent)."""
+        self.write(f"specs/groups/{file}.yaml", f"version: 1\ngroups:\n{text}")
+
+    def advance_time(self, span: timedelta = SETTLE_TIME) -> None:
+        """Let it be so much later for all that follows in this test."""
+        self._monkeypatch.setattr(HastyClock, "ahead", HastyClock.ahead + span)
+
+    def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> CommandResult:
+        """Run a command line in the project's folder. Only `environ` is in its environment for Fivetran and secrets."""
+        get_detector().add_environment(environ or {})
+        get_detector().add_folder(self.folder)
+        with self._monkeypatch.context() as patch, track_product_run():
+            patch.chdir(self.folder)
+            patch.setattr("reconciler.cli.context.SystemClock", HastyClock)
+            for name in (
+                "FIVETRAN_APIKEY",
+                "FIVETRAN_APISECRET",
+                "FIVETRAN_API_URL",
+                "RECONCILER_PROJECT",
+                "HTTPS_PROXY",
+            ):
+                patch.delenv(name, raising=False)
+            for name, value in (environ or {}).items():
+                patch.setenv(name, value)
+            self._capfd.readouterr()
+            code = run_command_line(list(arguments))
+        captured = self._capfd.readouterr()
+        for name, text in (("stdout", captured.out), ("stderr", captured.err)):
+            get_detector().add_artefact(f"{name} of `{' '.join(arguments)}`", text)
+        return CommandResult(code, captured.out, captured.err)
+
+    def run_against(
+        self, server: EmulatedFivetran, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> CommandResult:
+        """Run a command line against a running emulator."""
+        return self.run(*arguments, environ={**build_credentials(server.url), **(environ or {})})
+
+
+def build_credentials(url: str) -> dict[str, str]:
+    """The environment that points a client at an emulator of `fivetran()`."""
+    return {"FIVETRAN_APIKEY": KEY, "FIVETRAN_APISECRET": SECRET, "FIVETRAN_API_URL": url}

@@ -1,0 +1,31 @@
+"""Switches of the emulated Fivetran that can make a difference to somebody who plans and applies."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+
+from reconciler.emulator.switches import Behaviour
+
+IRRELEVANT_SWITCHES = frozenset(
+    {
+        "date_skew",  # see the tests of late effects
+        "private_link_seconds", "approval_status", "approver", "repeated_approval",  # other resources
+        "companion_references",  # needs companions that exist
+        "limit_out_of_range", "retry_after", "public_key_ending",  # calls that are not made
+        "visible_groups", "hidden_answer",  # what is hidden does not converge; see `test_hidden_groups`
+        "outdated_services", "unknown_config",  # what is refused or dropped cannot converge
+        "clearing_ids",  # see the regression about it
+    }
+)  # fmt: skip
+
+SETTINGS: dict[str, tuple[Any, ...]] = {
+    name: get_args(field.annotation)
+    for name, field in Behaviour.model_fields.items()
+    if name not in IRRELEVANT_SWITCHES
+}
+
+behaviours = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from(values) for name, values in SETTINGS.items()}
+)

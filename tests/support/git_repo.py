@@ -1,0 +1,37 @@
+"""A folder that is a git repository, for tests of what reads earlier revisions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+_SETTINGS = {
+    "user.name": "test",
+    "user.email": "test@example.invalid",
+    "commit.gpgsign": "false",
+    "init.defaultBranch": "main",
+    "core.autocrlf": "false",
+    "protocol.file.allow": "always",
+}
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, without the settings of whoever runs the tests; what it prints. It must succeed."""
+    options = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    completed = subprocess.run(
+        ["git", *options, *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.strip()
+
+
+def commit(folder: Path, tag: str) -> None:
+    """Make everything in a folder a commit with a tag; the first one makes the repository."""
+    if not (folder / ".git").exists():
+        run_git(folder, "init", "-q")
+        (folder / ".git" / "info" / "exclude").write_text(".reconciler/\n*.sqlite*\n")
+    run_git(folder, "add", "-A")
+    run_git(folder, "commit", "-q", "--allow-empty", "-m", tag)
+    run_git(folder, "tag", tag)

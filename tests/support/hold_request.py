@@ -1,0 +1,101 @@
+"""A Fivetran that holds one request at a chosen moment of it, until whoever has sent it is dead."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from command_line import PROCESS_TIMEOUT
+from killable_run import CallNames
+
+from reconciler.emulator.app import Emulator
+from reconciler.emulator.connection_faults import CLIENT_SOCKET_KEY
+from reconciler.emulator.fault_kinds import EFFECT_AFTER, FaultKind, Phase
+from reconciler.emulator.faults import Fault
+
+EFFECT_DELAY = 60.0
+"""Seconds until an effect that comes later."""
+
+
+class HoldPoint(StrEnum):
+    """The moment of a request at which it is held."""
+
+    BEFORE_EFFECT = "before its effect"
+    LATE_EFFECT = "before its effect, which comes later"
+    AFTER_EFFECT = "after its effect"
+    MID_HEADERS = "in the middle of the headers"
+    MID_BODY = "in the middle of the body"
+    AFTER_ANSWER = "behind the answer"
+
+
+_CONNECTION_PHASES = {
+    HoldPoint.MID_HEADERS: Phase.MID_HEADERS,
+    HoldPoint.MID_BODY: Phase.MID_BODY,
+    HoldPoint.AFTER_ANSWER: Phase.AFTER_ANSWER,
+}
+
+
+@dataclass
+class RequestHolder:
+    """Stands before an account. `reached` is set when the request that comes after `earlier` others of the same name
+    is where it shall be held; it is let go once it is `released`, and nobody answers it any more. Behind an answer
+    everything that comes next is held too, so that whoever got it does not come to its end."""
+
+    app: Emulator
+    names: CallNames
+    call: str
+    hold_point: HoldPoint
+    earlier: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+    calls: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self.hold_point is HoldPoint.AFTER_ANSWER and self.reached.is_set():
+            self._hold()
+            raise ConnectionAbortedError
+        if environ["REQUEST_METHOD"] == "GET" or not self._is_target(environ):
+            return self.app(environ, start_response)
+        if self.hold_point in _CONNECTION_PHASES:
+            path = environ["PATH_INFO"]
+            fault = Fault(
+                FaultKind.HANG, environ["REQUEST_METHOD"], path, _CONNECTION_PHASES[self.hold_point], last=1
+            )
+            environ[CLIENT_SOCKET_KEY].wait = lambda seconds: self._hold()  # called when the bytes are out
+            with self._lock:
+                self.app.faults.add(fault)
+                return self.app(environ, start_response)
+        if self.hold_point is HoldPoint.LATE_EFFECT:
+            self._forward_with_delay(environ, start_response)
+        if self.hold_point is HoldPoint.AFTER_EFFECT:
+            self.app(environ, start_response)
+        self._hold()
+        raise ConnectionAbortedError
+
+    def _forward_with_delay(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        options = {EFFECT_AFTER: str(EFFECT_DELAY)}
+        with self._lock:
+            self.app.faults.add(
+                Fault(FaultKind.CLOSE, method, path, Phase.BEFORE_EFFECT, last=1, options=options)
+            )
+            self.app(environ, start_response)
+
+    def _is_target(self, environ: dict[str, Any]) -> bool:
+        content = environ["wsgi.input"].read()
+        environ["wsgi.input"] = io.BytesIO(content)
+        body = json.loads(content) if content else None
+        call = self.names.name_request(environ["REQUEST_METHOD"], environ["PATH_INFO"], body)
+        with self._lock:
+            self.calls.append(call)
+            return call == self.call and self.calls.count(call) == self.earlier + 1
+
+    def _hold(self) -> None:
+        self.reached.set()
+        assert self.released.wait(PROCESS_TIMEOUT)

@@ -1,0 +1,314 @@
+"""Specs and an emulated account in one process, without a socket: thousands of plans and applies in a minute.
+
+Everything else is the real thing: specs are files, the transport encodes and decodes, the memory is a file.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from requests.adapters import BaseAdapter
+from secret_leak_detector import LeakDetector
+from secret_leak_detector import check_findings as check_for_leaks
+from werkzeug.test import Client as Caller
+
+from reconciler.api.client import Client
+from reconciler.api.retrying import RetryingSender
+from reconciler.api.transport import Transport
+from reconciler.api.wsgi_adapter import WsgiAdapter
+from reconciler.applying.pipeline import adopt_only, apply_plan
+from reconciler.emulator.app import Emulator, create_app
+from reconciler.emulator.history import HistoryEntry
+from reconciler.emulator.switches import Behaviour
+from reconciler.model.diagnostic import select_errors
+from reconciler.model.event import ignore_event
+from reconciler.model.lock_info import LockInfo
+from reconciler.model.outcome import ApplyResult, Status
+from reconciler.model.plan import Action
+from reconciler.model.record import State
+from reconciler.model.value import Secret
+from reconciler.planning.pipeline import PlanResult, make_plan
+from reconciler.planning.saved_plans import build_saved_plan, replan
+from reconciler.runtime.events import EventQueue
+from reconciler.secrets.base import Registry
+from reconciler.secrets.env import Environment
+from reconciler.state.file import StateFile
+from reconciler.workspace.planfile import decode_plan, encode_plan
+from reconciler.workspace.project_state import ProjectState
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.specs import Specs, load_specs
+from reconciler.workspace.workspace import Workspace
+
+_IN_MEMORY = Path("/dev/shm")  # nothing to sync there
+SPECS: Mapping[str, Any] = {"version": 1, "specs": ["main.yaml"]}
+
+
+class PatientClock:
+    """A clock that is as late as it was told to be, for the client and for Fivetran."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.seconds += 0 if event.is_set() else seconds
+        return event.is_set()
+
+
+class _CurrentClock:
+    """The clock of the account that is being worked on."""
+
+    def __init__(self) -> None:
+        self.clock = PatientClock()
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+
+_current = _CurrentClock()
+
+
+@cache
+def _get_emulator() -> Emulator:
+    """One for all, since a new one costs more than a plan."""
+    return create_app(clock=_current.now)
+
+
+class InProcessProject:
+    """A project in `folder` and an account that behaves as told.
+
+    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `options` are those of the
+    command line, by their names in `Settings`. `planned` and `applied` are
+    what the last apply has come to so far.
+    """
+
+    adapter_factory: Callable[[Emulator], BaseAdapter] = WsgiAdapter
+    state_file_factory: Callable[[Path, str], StateFile] = StateFile
+    parallelism = 8
+    has_key = True
+
+    def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.clock = _current.clock = PatientClock()
+        self.app = _get_emulator()
+        assert Caller(self.app).post("/_emulator/reset").status_code == 200
+        self.app.behaviour = Behaviour(**behaviour)
+        self.secrets: dict[str, str] = {}
+        self.options: dict[str, Any] = {}
+        self._secret_variables: set[str] = set()
+        self.planned: PlanResult | None = None
+        self.applied: ApplyResult | None = None
+        self._last_sequence = 0
+        self._specs: Specs | None = None
+        self._state = folder / "state" / "state.json"
+        self.leak_detector = LeakDetector()
+        self.leak_detector.add_folder(folder)
+        self.write_project_file()
+
+    def write_project_file(self, **more: Any) -> None:
+        """Another project file, with these settings."""
+        self._write("reconciler.yaml", json.dumps({**SPECS, **more}))
+        self._specs = None
+
+    def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
+        """Specs with these group entries. JSON is YAML too."""
+        text = json.dumps({"version": 1, "groups": groups, **more}, ensure_ascii=False)
+        self._write("main.yaml", text)
+        self._specs = None
+        self._secret_variables = set(_list_secret_variables(groups))
+
+    def plan(self) -> PlanResult:
+        """A plan, which must not write anything, neither here nor there."""
+        self.read_new_history()
+        files = sorted(self.folder.rglob("*"))
+        with self._open() as workspace:
+            planned = make_plan(workspace)
+        assert {entry.method for entry in self.read_new_history()} <= {"GET"}
+        assert sorted(self.folder.rglob("*")) == files
+        return planned
+
+    def apply(self) -> list[HistoryEntry]:
+        """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
+        after it must be empty."""
+        self.read_new_history()
+        applied = self.attempt()
+        assert self.planned is not None
+        assert self.planned.plan.blockers == ()
+        if applied is not None:
+            check_applied(applied)
+        return [entry for entry in self.read_new_history() if entry.method != "GET"]
+
+    def attempt(self) -> ApplyResult | None:
+        """Plan and apply, as the command does, whatever comes of it: None where nothing was to be done, or where
+        the plan is refused."""
+        self.planned, self.applied = None, None
+        with self._open() as workspace:
+            self._prepare(workspace)
+            self.planned = make_plan(workspace)
+            if self.planned.plan.blockers:
+                return None
+            if self.planned.plan.effective:
+                self.applied = apply_plan(workspace, self.planned)
+            else:
+                adopt_only(workspace, self.planned)
+        return self.applied
+
+    def reload_specs(self) -> None:
+        """The test has written specs by itself: they are read again."""
+        self._specs = None
+
+    def save_plan(self) -> bytes:
+        """A saved plan, as `plan --out` writes it."""
+        with self._open() as workspace:
+            workspace.state.ensure_key()
+            self.planned = make_plan(workspace)
+            content = encode_plan(build_saved_plan(workspace, self.planned))
+        (self.folder / "plan.json").write_bytes(content)
+        return content
+
+    def apply_saved(self, content: bytes) -> list[HistoryEntry]:
+        """Apply a saved plan, as the command does; the writes that were sent. Everything must work."""
+        self.read_new_history()
+        with self._open() as workspace:
+            workspace.state.ensure_key()
+            self.planned = replan(workspace, decode_plan(content))
+            assert self.planned.plan.blockers == ()
+            if self.planned.plan.effective:
+                self.applied = apply_plan(workspace, self.planned)
+                check_applied(self.applied)
+            else:
+                adopt_only(workspace, self.planned)
+        return [entry for entry in self.read_new_history() if entry.method != "GET"]
+
+    def lose_state(self) -> None:
+        """Lose the memory, but not the key of the fingerprints."""
+        self._state.unlink(missing_ok=True)
+        self._state.with_name("state.json.journal").unlink(missing_ok=True)
+
+    def lose_key(self) -> None:
+        """Lose the key of the fingerprints. Nothing makes another one."""
+        self._state.with_name("state.json.key").unlink()
+        self.has_key = False
+
+    @property
+    def state(self) -> State | None:
+        """What is remembered."""
+        return StateFile(self._state, "state.json").read()
+
+    @property
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Every request so far."""
+        return tuple(self.app.read_history())
+
+    def read_new_history(self) -> list[HistoryEntry]:
+        """The requests since this was asked last. A long history is not read again and again."""
+        entries = self.app.read_history(self._last_sequence)
+        self._last_sequence = entries[-1].sequence if entries else self._last_sequence
+        return entries
+
+    @property
+    def state_text(self) -> str:
+        """Everything that lies in the memory's folder, the key apart."""
+        files = sorted(self._state.parent.glob("state.json*"))
+        return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
+
+    def _prepare(self, workspace: Workspace) -> None:
+        if self.has_key:
+            workspace.state.ensure_key()
+
+    def _write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+        self.leak_detector.add_written_file(self.folder / name, text)
+
+    @contextmanager
+    def _open(self) -> Iterator[Workspace]:
+        for name in self._secret_variables & self.secrets.keys():
+            self.leak_detector.add_secret(name, self.secrets[name])
+        settings = Settings(
+            project=self.folder / "reconciler.yaml",
+            directory=self.folder,
+            environ={},
+            clock=self.clock,
+            entropy=lambda count: bytes(range(count)),
+            holder=LockInfo(1, "host", "user", "", "test"),
+            allowed={"changed_fraction": 1.0},
+            parallelism=self.parallelism,
+            **self.options,
+        )
+        if self._specs is None:
+            self._specs = load_specs(settings)
+        with Transport(
+            "https://in-process.invalid/v1",
+            (Secret("key"), Secret("secret")),
+            clock=self.clock,
+            environ={},
+            adapter=self.adapter_factory(self.app),
+        ) as transport:
+            cancelled, relay = threading.Event(), EventQueue(ignore_event)
+            courier = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
+            yield Workspace(
+                settings=settings,
+                specs=self._specs,
+                sender=courier,
+                client=Client(courier),
+                registry=Registry({"env": Environment(self.secrets)}),
+                state=ProjectState(
+                    self.state_file_factory(self._state, "state.json"),
+                    settings.entropy,
+                    destinations=self._specs.destinations,
+                ),
+                events=relay,
+                listener=relay,
+                cancelled=cancelled,
+            )
+
+
+@contextmanager
+def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
+    """An empty project, and an empty account with these switches."""
+    with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+        project = InProcessProject(Path(folder), behaviour)
+        yield project
+        check_for_leaks(project.leak_detector.collect_findings())
+
+
+def _list_secret_variables(declared: Any) -> Iterator[str]:
+    """Variables that specs refer to by `{secret: …}`, and not by its visible twin."""
+    match declared:
+        case {"secret": str(reference)}:
+            yield reference.removeprefix("env:")
+        case {}:
+            for children in declared.values():
+                yield from _list_secret_variables(children)
+        case [*children]:
+            for child in children:
+                yield from _list_secret_variables(child)
+
+
+def check_applied(applied: ApplyResult) -> None:
+    """An apply in which everything worked, and after which nothing is left to do."""
+    diagnostics = [diagnostic for outcome in applied.outcomes for diagnostic in outcome.diagnostics]
+    assert select_errors([*diagnostics, *applied.problems]) == [], diagnostics
+    assert {outcome.status for outcome in applied.outcomes} <= {Status.DONE}
+    assert applied.remaining == ()
+
+
+def list_actions(planned: PlanResult) -> dict[str, Action]:
+    """What a plan would do, by address."""
+    return {str(change.address): change.action for change in planned.plan.changes}

@@ -1,0 +1,207 @@
+"""What must be true of every account and every memory, whatever was done to the run that worked on them.
+
+The judges look at Fivetran's own history of effects, never at what the program says of itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from killable_run import CallNames, parse_address
+from scenarios import Scenario
+
+from reconciler.emulator.app import Emulator
+from reconciler.emulator.history import HistoryEntry
+from reconciler.model.address import DESTINATION, GROUP
+from reconciler.model.plan import Action, Change
+from reconciler.planning.pipeline import PlanResult
+from reconciler.runtime.polling import MAX_POLLS
+from reconciler.state.file import StateFile
+
+Effects = Sequence[tuple[str, str]]
+"""Calls by name with what they did, in the order of the account: `("create group.finance", "created group")`."""
+
+
+def list_effects(entries: Iterable[HistoryEntry], names: CallNames) -> list[tuple[str, str]]:
+    """Everything that happened to groups and destinations."""
+    return [
+        (names.name_entry(entry), f"{effect.verb} {effect.kind}")
+        for entry in entries
+        for effect in entry.effects
+    ]
+
+
+def list_writes(entries: Iterable[HistoryEntry], names: CallNames) -> list[str]:
+    """The names of all requests that write, with an effect or without."""
+    return [names.name_entry(entry) for entry in entries if entry.is_mutating]
+
+
+def check_history(scenario: Scenario, history: Sequence[HistoryEntry], names: CallNames) -> None:
+    """O1 to O4 over everything that all runs have done since the situation was set up."""
+    observed_effects = list_effects(history, names)
+    check_no_duplicates(observed_effects, _find_late_deletions(history, names))
+    check_nothing_unplanned(scenario, list_writes(history, names))
+    check_deletions(scenario, observed_effects)
+    check_order(observed_effects)
+    assert [entry.failure for entry in history if entry.failure] == []
+
+
+def _find_late_deletions(history: Iterable[HistoryEntry], names: CallNames) -> Counter[str]:
+    """The calls that made what a deletion took that came late: nobody can stop that, and it is to be made again."""
+    late_entries = [entry for entry in history if entry.effect_of]
+    return Counter(
+        f"create {parse_address(call)}"
+        for call, effect in list_effects(late_entries, names)
+        if effect in {"deleted group", "deleted destination"}
+    )
+
+
+def check_no_duplicates(observed_effects: Effects, deleted_late: Counter[str] | None = None) -> None:
+    """O1: no second group and no second destination for one entry, those apart that were `taken`."""
+    created = Counter(
+        call for call, effect in observed_effects if effect in {"created group", "created destination"}
+    )
+    created -= deleted_late or Counter()
+    assert [call for call, count in created.items() if count > 1] == [], "made twice"
+
+
+def check_nothing_unplanned(scenario: Scenario, sent: Iterable[str]) -> None:
+    """O2: nothing was written but what the situation is about."""
+    assert set(sent) - set(scenario.calls) == set(), "written without a plan"
+
+
+def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
+    """O3: nothing was deleted but what a person gave up."""
+    deleted = [(call, effect) for call, effect in observed_effects if effect.startswith("deleted ")]
+    allowed = {call for call in scenario.calls if call.startswith("delete ")}
+    for call, effect in deleted:
+        assert call in allowed, f"{effect} by {call}"
+        assert effect == f"deleted {call.partition(' ')[2].partition('.')[0]}", "took something else along"
+
+
+def check_order(observed_effects: Effects) -> None:
+    """O4: a group before its destination, and a destination before its group where they go."""
+    positions = {call: number for number, (call, _) in reversed(list(enumerate(observed_effects)))}
+    for call, position in positions.items():
+        verb, _, address = call.partition(" ")
+        kind, _, key = address.partition(".")
+        if kind != "destination":
+            continue
+        if verb in {"create", "test"} and f"create group.{key}" in positions:
+            assert positions[f"create group.{key}"] < position
+        if verb == "delete" and f"delete group.{key}" in positions:
+            assert position < positions[f"delete group.{key}"]
+        if verb == "test" and f"create {address}" in positions:
+            assert positions[f"create {address}"] < position
+
+
+@dataclass(frozen=True)
+class AppliedRun:
+    """One apply: its plan, and what it sent."""
+
+    planned: PlanResult
+    history: tuple[HistoryEntry, ...]
+
+
+def check_run(run: AppliedRun, names: CallNames, *, is_recovering: bool) -> None:
+    """O2 and O9 for one run: it sent only what its own plan has, and no more requests than that may cost."""
+    planned = {
+        f"{verb} {change.address}" for change in run.planned.plan.effective for verb in _VERBS[change.action]
+    }
+    planned |= {
+        f"delete connection.{removal.change.address.key}"
+        for removal in run.planned.deletions
+        if removal.connections
+    }
+    assert set(list_writes(run.history, names)) <= planned
+    assert len(run.history) <= count_max_requests(run.planned, is_recovering=is_recovering)
+
+
+_VERBS = {
+    Action.CREATE: ("create", "test"),
+    Action.UPDATE: ("update", "test"),
+    Action.REPLACE: ("delete", "create", "test"),
+    Action.DELETE: ("delete",),
+    Action.VERIFY: ("test",),
+}
+
+
+def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
+    """O9: the most requests of one apply.
+
+    A plan is one account call, two lists, one read per destination, one list of connections per deletion or
+    replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
+    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second way, and a
+    read to see that the first did not work. A run that follows a broken one may look for what it finds half done: the
+    list of groups five times more, and each destination six times in place of once.
+    """
+    changes = planned.plan.changes
+    destinations = sum(change.address.kind == DESTINATION for change in changes)
+    deleted_keys = {
+        change.address.key for change in changes if change.action in {Action.DELETE, Action.REPLACE}
+    }
+    already_removed = sum(warning.code == "removal-done" for warning in planned.plan.warnings)
+    plan = 3 + destinations + len(deleted_keys) + already_removed
+    if is_recovering:
+        plan += (MAX_POLLS - 1) * (1 + destinations)
+    work = sum(
+        _COST[change.action] + _count_test_requests(change) + _count_clear_requests(change)
+        for change in planned.plan.effective
+    )
+    work += sum(len(removal.connections) for removal in planned.deletions)
+    return plan + (plan + work if planned.plan.effective else 0)
+
+
+_COST = {
+    Action.CREATE: 1,
+    Action.UPDATE: 1,
+    Action.REPLACE: 2,
+    Action.DELETE: 1,
+    Action.VERIFY: 0,
+}
+
+
+def _count_test_requests(change: Change) -> int:
+    return 0 if change.address.kind == GROUP or change.action is Action.DELETE else 2
+
+
+def _count_clear_requests(change: Change) -> int:
+    return 2 if any(field.after is None for field in change.fields) else 0
+
+
+def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
+    """O8: the state can be read. Once everything is `settled`, it says what is: ids that exist, and nothing open."""
+    state = StateFile(file, "the state").read()
+    if not is_settled:
+        return
+    assert state is not None
+    json.loads(file.read_text())
+    groups = {group["id"]: group for group in app.dump().get("groups", [])}
+    for address, record in state.records.items():
+        assert record.intent is None, f"{address} has an open intent"
+        assert record.id in groups, f"{address} is remembered under an id that does not exist"
+        assert address.kind == GROUP or "destination" in groups[record.id]
+        assert not record.unverified, f"{address} still waits for its tests"
+
+
+def take_snapshot(app: Emulator, *, with_health: bool) -> list[dict[str, Any]]:
+    """The account as it would be told to somebody who does not care for ids: names and destinations, with secrets
+    in clear, and with their status where `health` counts."""
+    groups = app.dump(show_secrets=True).get("groups", [])
+    snapshot = [
+        {name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups
+    ]
+    for group in snapshot:
+        if not with_health and "destination" in group:
+            group["destination"].pop("setup_status", None)
+    return sorted(snapshot, key=lambda group: json.dumps(group, sort_keys=True))
+
+
+def list_addresses(scenario: Scenario) -> set[str]:
+    """Everything that a situation is about."""
+    return {parse_address(call) for call in scenario.calls}

@@ -1,0 +1,223 @@
+"""Places where runners share a state: a bare git repository, and a bucket of an emulated S3."""
+
+from __future__ import annotations
+
+import os
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from git_repo import run_git
+
+from reconciler.model.lock_info import LockInfo
+from reconciler.state.backend import BackendContext
+
+BRANCH = "fivetran-state"
+LOCK = "state.json.lock"
+HOLDER = LockInfo(4711, "runner-7", "ci", "2026-11-26T10:00:00+00:00", "reconciler apply")
+
+
+class StillClock:
+    """A clock that stands still, unless somebody sleeps or moves it on. While its machine was `asleep` only the time of
+    day went on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.asleep = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 26, 10, tzinfo=UTC) + timedelta(seconds=self.seconds + self.asleep)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def wait(self, event: Event, seconds: float) -> bool:
+        self.seconds += seconds
+        return event.is_set()
+
+
+def build_context(
+    folder: Path, holder: LockInfo = HOLDER, clock: StillClock | None = None, **environ: str
+) -> BackendContext:
+    """What a run in a folder knows, with nothing in its environment but what git needs."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
+    return BackendContext(folder, variables, clock or StillClock(), os.urandom, holder)
+
+
+class BareRepository:
+    """A bare repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        run_git(path, "init", "-q", "--bare")
+
+    def clone(self, folder: Path) -> Path:
+        """A repository with one commit of somebody's work, and this one as its `origin`."""
+        folder.mkdir(exist_ok=True)
+        run_git(folder, "init", "-q")
+        (folder / "work.txt").write_text("work\n")
+        run_git(folder, "add", "work.txt")
+        run_git(folder, "commit", "-q", "-m", "work")
+        run_git(folder, "remote", "add", "origin", str(self.path))
+        run_git(folder, "push", "-q", "origin", "HEAD:refs/heads/main")
+        return folder
+
+    def read_files(self, branch: str = BRANCH) -> dict[str, str]:
+        """All files of a branch; none where there is no branch."""
+        if not run_git(self.path, "branch", "--list", branch):
+            return {}
+        names = run_git(self.path, "ls-tree", "--name-only", branch).splitlines()
+        return {name: run_git(self.path, "show", f"{branch}:{name}") for name in names}
+
+    def list_subjects(self, branch: str = BRANCH) -> list[str]:
+        """The first lines of all commits, oldest first."""
+        return run_git(self.path, "log", "--reverse", "--format=%s", branch).splitlines()
+
+    def read_log(self) -> str:
+        """All that was ever written, with who and why."""
+        return run_git(self.path, "log", "-p", "--all", "--format=fuller")
+
+    def add_hook(self, name: str, script: str) -> None:
+        """Let the server run a script."""
+        file = self.path / "hooks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
+
+def build_s3_environ(endpoint: str) -> dict[str, str]:
+    """The environment that leads to an emulated S3."""
+    return {
+        "AWS_ACCESS_KEY_ID": "testing-id",
+        "AWS_SECRET_ACCESS_KEY": "testing-secret",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true",
+    }
+
+
+class S3Bucket:
+    """A bucket of an emulated S3. `environ` leads there."""
+
+    name = "states"
+
+    def __init__(self, endpoint: str) -> None:
+        import boto3
+
+        self.environ: Mapping[str, str] = build_s3_environ(endpoint)
+        self._client: Any = boto3.client(
+            "s3",
+            region_name="eu-west-1",
+            endpoint_url=endpoint,
+            aws_access_key_id="testing-id",
+            aws_secret_access_key="testing-secret",
+        )
+        self._client.create_bucket(
+            Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+
+    def read_files(self) -> dict[str, str]:
+        """All objects that hold anything."""
+        objects = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        contents = {item["Key"]: self._read_object(item["Key"]) for item in objects}
+        return {key: content for key, content in contents.items() if content}
+
+    def put(self, key: str, content: str) -> None:
+        """Write an object without asking."""
+        self._client.put_object(Bucket=self.name, Key=key, Body=content.encode())
+
+    def remove(self, key: str) -> None:
+        """Delete an object."""
+        self._client.delete_object(Bucket=self.name, Key=key)
+
+    def _read_object(self, key: str) -> str:
+        body = self._client.get_object(Bucket=self.name, Key=key)["Body"]
+        with body:
+            return str(body.read().decode())
+
+
+class S3Proxy:
+    """A way to an S3 that can be spoilt: it may take the conditions off what is sent, or be `silent`, so that nobody
+    ever gets an answer."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.dropped_headers: frozenset[str] = frozenset()
+        self.silent = threading.Event()
+        self.waiting = threading.Event()
+        self.stopped = threading.Event()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def go(self) -> None:
+                proxy._forward(self)
+
+            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - what the library looks for
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> S3Proxy:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _forward(self, handler: BaseHTTPRequestHandler) -> None:
+        request_body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+        if self.silent.is_set():
+            self.waiting.set()
+            self.stopped.wait(60)
+            handler.close_connection = True
+            return
+        connection = HTTPConnection(self.endpoint.removeprefix("http://"), timeout=30)
+        headers = {
+            name: value for name, value in handler.headers.items() if name.lower() not in self.dropped_headers
+        }
+        connection.request(handler.command, handler.path, request_body, headers)
+        response = connection.getresponse()
+        body = response.read()
+        handler.send_response(response.status)
+        for name, value in response.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                handler.send_header(name, value)
+        handler.send_header("content-length", str(response.getheader("content-length") or len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+        connection.close()
+
+
+@contextmanager
+def open_bucket() -> Iterator[S3Bucket]:
+    """An emulated S3 on a loopback socket, with an empty bucket."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        endpoint = f"http://{host}:{port}"
+        # All servers of a process have one memory.
+        with urllib.request.urlopen(f"{endpoint}/moto-api/reset", data=b"", timeout=30):
+            yield S3Bucket(endpoint)
+    finally:
+        server.stop()

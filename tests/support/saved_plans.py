@@ -1,0 +1,274 @@
+"""A project with what a first apply has made, and a saved plan of everything that can be wanted of it since."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
+from secret_leak_detector import allow_values
+
+from reconciler.emulator.store import Kind
+
+PROJECT = """\
+version: 1
+account_id: fjord_zephyr
+specs: [profiles.yaml, 'groups/*.yaml']
+defaults:
+  destination: {time_zone_offset: "0"}
+limits: {changed_fraction: 1.0}
+"""
+PROFILES = """\
+version: 1
+profiles:
+  postgres:
+    service: postgres_rds_warehouse
+    region: AWS_US_EAST_1
+    config: {port: 5432, database: warehouse}
+"""
+OTHER_GROUP = """\
+version: 1
+groups:
+  other:
+    destination:
+      profile: postgres
+      config: {host: other.example, password: {secret: "env:OTHER_PASSWORD"}}
+"""
+SPECS_BEFORE = """\
+version: 1
+groups:
+  half: {}
+  old:
+    destination: {service: big_query, region: GCP_US_EAST4, config: {project_id: old, data_set_location: US}}
+  orders:
+    destination:
+      profile: postgres
+      config:
+        host: orders.example
+        user: {value: "env:ORDERS_USER"}
+        password: {secret: "env:ORDERS_PASSWORD"}
+  sales:
+    destination:
+      profile: postgres
+      config: {host: sales.example, password: {secret: "env:SALES_PASSWORD"}}
+"""
+SPECS_AFTER = """\
+version: 1
+groups:
+  fresh:
+    destination:
+      profile: postgres
+      config: {host: fresh.example, password: {secret: "env:FRESH_PASSWORD"}}
+  half:
+    destination:
+      profile: postgres
+      config: {host: half.example}
+  orders:
+    destination:
+      profile: postgres
+      region: AWS_US_WEST_2
+      config:
+        host: orders.example
+        user: {value: "env:ORDERS_USER"}
+        password: {secret: "env:ORDERS_PASSWORD"}
+  sales:
+    destination:
+      profile: postgres
+      config: {host: sales.example, password: {secret: "env:SALES_PASSWORD"}}
+removed:
+  - {group: old, id: OLD, with_platform_connection: true}
+"""
+ENVIRON = {
+    "ORDERS_USER": "loader_of_orders",
+    "ORDERS_PASSWORD": "nobody-sees-orders",
+    "SALES_PASSWORD": "nobody-sees-sales",
+    "FRESH_PASSWORD": "nobody-sees-fresh",
+    "OTHER_PASSWORD": "nobody-sees-other",
+    "PLAN_KEY": "a-key-that-signs-plans",
+    "ANOTHER_KEY": "a-key-of-somebody-else",
+}
+MAIN_FILE, OTHER_FILE, PROFILES_FILE, PROJECT_FILE = (
+    "specs/groups/main.yaml",
+    "specs/groups/other.yaml",
+    "specs/profiles.yaml",
+    "specs/reconciler.yaml",
+)
+REVIEWED_CALLS = [
+    "create group.fresh",
+    "create destination.fresh",
+    "create destination.half",
+    "update destination.orders",
+    "update destination.sales",
+    "delete destination.old",
+    "delete group.old",
+]
+
+
+@dataclass
+class World:
+    """A project with what its first apply has made, and specs that want something of every kind since: `fresh` is
+    new, `half` gets its destination, `orders` another region, `sales` a rotated secret, `old` goes. Nothing is wanted
+    of `other`."""
+
+    project: Project
+    server: EmulatedFivetran
+    stack: ExitStack
+    old: str = ""
+    orders: str = ""
+    environ: dict[str, str] = field(default_factory=lambda: dict(ENVIRON))
+
+    def run(self, *arguments: str) -> CommandResult:
+        return self.project.run_against(self.server, *arguments, environ=self.environ)
+
+    def plan(self, *options: str) -> CommandResult:
+        """Save a plan as `plan.json`."""
+        return self.run("plan", "--out", "plan.json", *options)
+
+    def apply(self, *options: str) -> CommandResult:
+        return self.run("apply", "plan.json", *options)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Edit a spec: one text for another, which is there."""
+        text = (self.project.folder / file).read_text()
+        assert old in text
+        self.project.write(file, text.replace(old, new))
+
+    def id(self, name: str) -> str:
+        [id] = self.server.app.dashboard.find_group_ids(name)
+        return id
+
+    @property
+    def file(self) -> Path:
+        return self.project.folder / "plan.json"
+
+    @property
+    def content(self) -> Any:
+        return json.loads(self.file.read_bytes())["content"]
+
+    def forge(self, change: Callable[[Any], None]) -> None:
+        """Somebody edits the plan, and seals it again as if it were fresh."""
+        content = self.content
+        change(content)
+        self.file.write_bytes(seal_content(content))
+
+
+def seal_content(content: Any) -> bytes:
+    """A plan file, written by somebody who has read how that is done."""
+    text = json.dumps(content, sort_keys=True, indent=1)
+    sealed_part = f' "signature": null,\n "content": {text}}}\n'.encode()
+    return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed_part).hexdigest().encode(), sealed_part)
+
+
+def prepare_project(project: Project, factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The first apply is made once in a process and copied: specs, memory and account."""
+    allow_values(ENVIRON["ORDERS_USER"], "another_loader")  # by `{value: …}`
+    template = factory.getbasetemp() / "saved-plans"
+    account = template / "account.sqlite"
+    if not account.exists():
+        template.mkdir()
+        project.write(PROJECT_FILE, PROJECT)
+        project.write(PROFILES_FILE, PROFILES)
+        project.write(OTHER_FILE, OTHER_GROUP)
+        project.write(MAIN_FILE, SPECS_BEFORE)
+        with serve_fivetran(database=account) as server:
+            environ = {**ENVIRON, "SALES_PASSWORD": "nobody-sees-older-sales"}
+            assert project.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
+        shutil.copytree(project.folder, template / "project")
+    shutil.copytree(template / "project", project.folder, dirs_exist_ok=True)
+    copy = project.folder / "account.sqlite"
+    shutil.copy(account, copy)
+    with ExitStack() as stack:
+        world = World(project, stack.enter_context(serve_fivetran(database=copy)), stack)
+        world.old, world.orders = world.id("old"), world.id("orders")
+        project.write(MAIN_FILE, SPECS_AFTER.replace("OLD", world.old))
+        yield world
+
+
+def add_postgres(world: World, id: str, host: str, **config: Any) -> None:
+    """Somebody makes a destination as the profile says."""
+    config = {"port": 5432, "database": "warehouse", "host": host, **config}
+    world.server.app.dashboard.add_destination(
+        id, "postgres_rds_warehouse", region="AWS_US_EAST_1", config=config
+    )
+
+
+def remove_objects(world: World, name: str, *kinds: Kind) -> None:
+    id = world.id(name)
+    for kind in kinds:
+        world.server.app.dashboard.remove(kind, id)
+
+
+def recreate_orders(world: World, region: str) -> None:
+    """Somebody deletes `orders` and makes it again, under another id."""
+    remove_objects(world, "orders", Kind.DESTINATION, Kind.GROUP)
+    id = world.server.app.dashboard.add_group("orders")
+    add_postgres(world, id, "orders.example", user="loader_of_orders")
+    world.server.app.dashboard.change_destination(id, region=region)
+
+
+def forget_pair(world: World, key: str) -> None:
+    """Somebody makes the state forget a pair."""
+    assert world.run("state", "forget", f"group.{key}", "--auto-approve").exit == 0
+
+
+def change_live(world: World, name: str, **fields: Any) -> None:
+    world.server.app.dashboard.change_destination(world.id(name), **fields)
+
+
+NEW_DESTINATION = {
+    "region": "AWS_US_EAST_1",
+    "run_setup_tests": False,
+    "service": "postgres_rds_warehouse",
+    "time_zone_offset": "0",
+    "trust_certificates": False,
+    "trust_fingerprints": False,
+}
+EXPECTED_WRITES: dict[str, Any] = {
+    "DELETE /v1/destinations/old": None,
+    "DELETE /v1/groups/old": None,
+    "PATCH /v1/destinations/orders": {"region": "AWS_US_WEST_2", "run_setup_tests": False},
+    "PATCH /v1/destinations/sales": {
+        "config": {"password": "nobody-sees-sales"},
+        "run_setup_tests": False,
+    },
+    "POST /v1/destinations fresh": NEW_DESTINATION
+    | {
+        "config": {
+            "database": "warehouse",
+            "host": "fresh.example",
+            "password": "nobody-sees-fresh",
+            "port": 5432,
+        }
+    },
+    "POST /v1/destinations half": NEW_DESTINATION
+    | {"config": {"database": "warehouse", "host": "half.example", "port": 5432}},
+    "POST /v1/destinations/fresh/test": {},
+    "POST /v1/destinations/half/test": {},
+    "POST /v1/destinations/orders/test": {},
+    "POST /v1/destinations/sales/test": {},
+    "POST /v1/groups fresh": {"name": "fresh"},
+}
+"""All that the reviewed plan sends, with names for ids."""
+
+
+def list_sent(world: World, before: int) -> dict[str, Any]:
+    """The writes since, with names for ids; no two are the same."""
+    names = {group["id"]: group["name"] for group in world.server.app.dump()["groups"]}
+    names |= {world.old: "old", world.orders: "orders"}
+    sent: dict[str, Any] = {}
+    for entry in [entry for entry in world.server.app.read_history() if entry.method != "GET"][before:]:
+        path = "/".join(names.get(part, part) for part in entry.path.split("/"))
+        body = dict(entry.body) if entry.body is not None else None
+        is_new = path in {"/v1/groups", "/v1/destinations"}
+        name = (body.get("name") or names[body.pop("group_id")]) if is_new and body else ""
+        call = f"{entry.method} {path} {name}".strip()
+        assert call not in sent
+        sent[call] = body
+    return sent

@@ -1,0 +1,201 @@
+"""Whatever a test gives to the product as a secret must not turn up in anything that the product leaves behind.
+
+The harness tells what is secret and what was produced; a fixture looks at all of it when the test is over. Nothing
+here ever prints a secret: a finding names the artefact, the variable and the disguise.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+MIN_LENGTH = 6
+"""Characters of the shortest value that is looked for: shorter ones turn up by accident."""
+MIN_LINE_LENGTH = 12
+"""The same for single lines of a value that has several."""
+
+_PUBLIC_VARIABLES = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|NO_COLOR|PYTHON\w*|TZ|TMPDIR"
+    r"|RECONCILER_PROJECT|FIVETRAN_API_URL|GITHUB_WORKSPACE|VAULT_ADDR|VAULT_NAMESPACE"
+    r"|\w*_PROXY|AWS_(DEFAULT_)?REGION|AWS_ENDPOINT_URL\w*|AWS_PROFILE|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
+    r"|_\w*COMPLETE|COMP_\w+"
+)
+"""Environment variables that hold no secret."""
+
+_IGNORED_FILES = re.compile(r".*\.sqlite.*|.*\.key|__pycache__")
+"""Fivetran's side of a sandbox, and the key of the fingerprints, which is a secret that has to be kept."""
+
+
+def is_secret(variable: str) -> bool:
+    """Whether the value of an environment variable is one that nobody may see."""
+    return _PUBLIC_VARIABLES.fullmatch(variable) is None
+
+
+@lru_cache(maxsize=4096)
+def list_encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
+    """Names of the forms in which a value could slip through, with the bytes to look for."""
+    found: dict[bytes, str] = {}
+    for part in dict.fromkeys((secret, *_split_long_lines(secret))):
+        for form, text in _encode_as_text(part):
+            found.setdefault(text.encode("utf-8", "surrogatepass"), form)
+        for form, needle in _encode_as_bytes(part.encode("utf-8", "surrogatepass")):
+            found.setdefault(needle, form)
+    return tuple((form, needle) for needle, form in found.items())
+
+
+def _split_long_lines(secret: str) -> list[str]:
+    """The lines of a value that has several, without those that say where a key begins and ends."""
+    lines = [line.strip() for line in secret.splitlines()]
+    return [line for line in lines if len(line) >= MIN_LINE_LENGTH and not line.startswith("-----")]
+
+
+def _encode_as_text(text: str) -> Iterator[tuple[str, str]]:
+    yield "raw", text
+    yield "JSON", json.dumps(text)[1:-1]
+    yield "JSON with all letters", json.dumps(text, ensure_ascii=False)[1:-1]
+    yield "repr", repr(text)[1:-1]
+    yield "HTML", html.escape(text)
+    data = text.encode("utf-8", "surrogatepass")
+    yield "URL", quote(data, safe="")
+    yield "URL path", quote(data)
+    yield "URL form", quote_plus(data)
+
+
+def _encode_as_bytes(data: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "hex", data.hex().encode()
+    yield "HEX", data.hex().upper().encode()
+    for offset in range(3):
+        # Only the characters that no neighbour has a bit in.
+        first, last = -(-8 * offset // 6), 8 * (offset + len(data)) // 6
+        for form, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
+            yield f"{form} after {offset}", encode(b"\0" * offset + data)[first:last]
+
+
+def find_leaks(content: bytes, secrets: Mapping[str, str]) -> list[str]:
+    """What leaked: a variable and a form for each, never the value. `secrets` are values by variable."""
+    return [
+        f"{name}, {form}"
+        for name, secret in secrets.items()
+        for form, needle in list_encodings(secret)
+        if needle in content
+    ]
+
+
+@dataclass
+class LeakDetector:
+    """What one test has told and what was produced in it."""
+
+    secrets: dict[str, str] = field(default_factory=dict)  # by value: the variable
+    allowed: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)  # by text: what it is
+    folders: list[Path] = field(default_factory=list)
+    written_files: dict[Path, bytes] = field(default_factory=dict)
+    is_running: bool = False  # the product, in this process
+
+    def add_secret(self, name: str, value: str) -> None:
+        """Look for this value from now on, if it is long enough."""
+        if len(value) >= MIN_LENGTH:
+            self.secrets.setdefault(value, name)
+
+    def add_environment(self, environ: Mapping[str, str]) -> None:
+        """Look for all values of an environment that may be secrets."""
+        for name, value in environ.items():
+            if is_secret(name):
+                self.add_secret(name, value)
+
+    def add_artefact(self, name: str, text: str) -> None:
+        """Something that the product has printed."""
+        self.texts.setdefault(text, name)
+
+    def add_folder(self, folder: Path) -> None:
+        """A folder in which the product works."""
+        if folder not in self.folders:
+            self.folders.append(folder)
+
+    def add_written_file(self, file: Path, content: str) -> None:
+        """A file of the test itself. It is looked at as soon as it holds anything else."""
+        self.written_files[file] = content.encode("utf-8", "surrogatepass")
+
+    def collect_findings(self) -> list[str]:
+        """What leaked where."""
+        hidden = [(value, name) for value, name in self.secrets.items() if value not in self.allowed]
+        if not hidden:
+            return []
+        secrets = {f"value {number} of {name}": value for number, (value, name) in enumerate(hidden, 1)}
+        artefacts = self._iter_artefacts()
+        return [f"{name}: {leak}" for name, content in artefacts for leak in find_leaks(content, secrets)]
+
+    def _iter_artefacts(self) -> Iterator[tuple[str, bytes]]:
+        for text, name in self.texts.items():
+            yield name, text.encode("utf-8", "surrogatepass")
+        for folder in self.folders:
+            yield from self._iter_files(folder)
+
+    def _iter_files(self, folder: Path) -> Iterator[tuple[str, bytes]]:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and not any(map(_IGNORED_FILES.fullmatch, file.relative_to(folder).parts)):
+                content = file.read_bytes()
+                if self.written_files.get(file) != content:
+                    yield str(file.relative_to(folder)), content
+
+
+_detector = LeakDetector()
+
+
+def get_detector() -> LeakDetector:
+    """What is known about the test that is running now."""
+    return _detector
+
+
+def allow_values(*values: str) -> None:
+    """Say of values that the product shall show them: those of `{value: …}`. Say why, where this is called."""
+    _detector.allowed.update(values)
+
+
+@contextmanager
+def detect_leaks(sections: Iterable[tuple[str, str]] = ()) -> Iterator[LeakDetector]:
+    """Watch one test. Raises AssertionError at its end if a secret is in anything that the product made.
+
+    `sections` are texts with their names, read at the end.
+    """
+    global _detector  # noqa: PLW0603 - one test at a time runs in a process
+    before, _detector = _detector, LeakDetector()
+    try:
+        yield _detector
+        for name, text in sections:
+            _detector.add_artefact(name, text)
+        check_findings(_detector.collect_findings())
+    finally:
+        _detector = before
+
+
+def check_findings(findings: list[str]) -> None:
+    """Fail for what leaked."""
+    assert not findings, "secrets leaked:\n" + "\n".join(f"  {finding}" for finding in findings)
+
+
+@contextmanager
+def track_product_run() -> Iterator[None]:
+    """While the product runs in this process, the command lines that it starts are its artefacts too."""
+    _detector.is_running = True
+    try:
+        yield
+    finally:
+        _detector.is_running = False
+
+
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and _detector.is_running:
+        _detector.add_artefact("a command line", repr(arguments[1]))
+
+
+sys.addaudithook(_audit)

@@ -1,0 +1,94 @@
+"""A WSGI app behind the adapter looks like a server behind a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from scripted_server import WallClock, build_envelope
+
+from reconciler.api.errors import Unreachable
+from reconciler.api.transport import Request, Transport
+from reconciler.api.wsgi_adapter import WsgiAdapter
+from reconciler.model.value import Secret
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def transport(app: App) -> Transport:
+    return Transport(
+        "https://sandbox.invalid/v1",
+        (Secret("key"), Secret("secret")),
+        clock=WallClock(),
+        environ={},
+        adapter=WsgiAdapter(app),
+    )
+
+
+def test_the_app_sees_a_proper_request() -> None:
+    seen: dict[str, Any] = {}
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        seen.update(environ, content=environ["wsgi.input"].read())
+        start("200 OK", [])
+        return [build_envelope()]
+
+    transport(app).send(Request("POST", "/a%20%C3%BC", query={"limit": "7"}, body={"name": "ü"}))
+    assert seen["REQUEST_METHOD"] == "POST"
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/v1/a ü"
+    assert seen["QUERY_STRING"] == "limit=7"
+    assert seen["CONTENT_TYPE"] == "application/json"
+    assert int(seen["CONTENT_LENGTH"]) == len(seen["content"])
+    assert seen["content"].decode() == '{"name": "ü"}'
+    assert seen["HTTP_AUTHORIZATION"].startswith("Basic ")
+    assert (seen["wsgi.url_scheme"], seen["SERVER_PORT"]) == ("https", "443")
+
+
+def test_bytes_may_be_written_or_given_and_the_app_is_closed() -> None:
+    closed = []
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b'cess"'
+            yield b"}"
+
+        def close(self) -> None:
+            closed.append(True)
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> Body:
+        write = start("200 OK", [("X-Request-Id", "r-1")])
+        write(b'{"code": "Suc')
+        return Body()
+
+    answer = transport(app).send(Request("GET", "/x"))
+    assert answer.exchange.request_id == "r-1"
+    assert closed == [True]
+
+
+def raises_at_once(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    raise RuntimeError("boom")
+
+
+def raises_in_the_body(environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+    start("200 OK", [])
+    yield b"{"
+    raise RuntimeError("boom")
+
+
+def never_starts(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    return []
+
+
+def ends_early(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    start("200 OK", [("Content-Length", "1000")])
+    return [build_envelope()]
+
+
+@pytest.mark.parametrize("app", [raises_at_once, raises_in_the_body, never_starts, ends_early])
+def test_an_app_that_gives_no_answer_is_a_cut_connection(app: App) -> None:
+    line = transport(app)
+    with pytest.raises(Unreachable) as caught:
+        line.send(Request("POST", "/x", body={}))
+    assert caught.value.is_ambiguous
+    assert line.requests_sent == 1

@@ -1,0 +1,44 @@
+"""Switches as values that can be told, set and refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.emulator.switches import (
+    AS_DOCUMENTED,
+    Behaviour,
+    BehaviourError,
+    change_switches,
+    list_switches,
+)
+
+
+def test_every_switch_says_what_it_means_and_has_its_default_among_its_values() -> None:
+    assert [switch.name for switch in list_switches()] == list(Behaviour.model_fields)
+    for switch in list_switches():
+        assert len(switch.meaning.split()) >= 3, switch.name
+        assert not switch.values or switch.default in switch.values
+
+
+def test_a_switch_can_be_set_and_the_others_stay() -> None:
+    first = change_switches(AS_DOCUMENTED, {"last_page": "null"})
+    both = change_switches(first, {"created_code": "Created"})
+    assert (both.last_page, both.created_code) == ("null", "Created")
+    assert AS_DOCUMENTED.last_page == "missing"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"last_pge": "null"}, "there is no switch `last_pge`; did you mean `last_page`?"),
+        ({"colour": "red"}, "there is no switch `colour`; `reconciler emulate --switches` lists all"),
+        ({"last_page": "nul"}, "`last_page` cannot be `nul`; did you mean `null`?"),
+        ({"visible_groups": "150%"}, "`visible_groups` cannot be `150%`; it can be for example `all`"),
+        ({"visible_groups": ""}, "`visible_groups` cannot be ``; it can be for example `all`"),
+        ({"last_page": 7}, "`last_page` cannot be `7`; it can be `missing`, `null`"),
+    ],
+)
+def test_a_slip_is_named_with_what_was_meant(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(BehaviourError) as caught:
+        change_switches(AS_DOCUMENTED, changes)
+    assert str(caught.value) == told

@@ -1,0 +1,267 @@
+"""One plan, one digest: whatever decides about what is sent goes into it, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, LiveConnection, LiveObject, Plan, UnmanagedGroup
+from reconciler.model.record import Record
+from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, Trust
+from reconciler.model.source import Span
+from reconciler.model.value import Reference, Secret
+from reconciler.planning.deletions import PlannedDeletion
+from reconciler.planning.digest import compute_digest
+from reconciler.planning.planner import PlannedOperation, Planner
+from reconciler.secrets.fingerprint import Fingerprinter
+
+GROUP_OF_ORDERS = Desired(
+    Address(GROUP, "orders"), "orders", Span("a.yaml", 3, 3, 3, 9), {("name",): "orders"}
+)
+ORDERS = Desired(
+    Address(DESTINATION, "orders"),
+    "orders",
+    Span("a.yaml", 4, 5, 4, 9),
+    {
+        ("service",): "big_query",
+        ("region",): "GCP_US_EAST4",
+        ("time_zone_offset",): "0",
+        ("config", "project_id"): "acme",
+        ("config", "secret_key"): Reference("env", "ORDERS_KEY"),
+        ("config", "brand_new"): 1,
+    },
+    depends_on=(Address(GROUP, "orders"),),
+    unchecked=frozenset({("config", "brand_new")}),
+)
+GROUP_OF_SALES = replace(
+    GROUP_OF_ORDERS, address=Address(GROUP, "sales"), name="sales", fields={("name",): "sales"}
+)
+SALES = replace(
+    ORDERS, address=Address(DESTINATION, "sales"), name="sales", depends_on=(Address(GROUP, "sales"),)
+)
+THERE = {
+    ("service",): "big_query",
+    ("region",): "GCP_US_EAST4",
+    ("time_zone_offset",): "-5",
+    ("config", "project_id"): "theirs",
+    ("config", "secret_key"): "******",
+    ("config", "brand_new"): 1,
+}
+LIVE = LiveObject("Old", service="big_query", connections=(LiveConnection("own_log", "fivetran_log", True),))
+GOING = PlannedDeletion(
+    Change(
+        Address(DESTINATION, "old"), Action.DELETE, id="old_mole", span=Span("r.yaml", 9, 1, 9, 2), live=LIVE
+    ),
+    CompletedRemoval("old_mole", Extent.PAIR),
+)
+
+
+@dataclass
+class World:
+    """Everything that a plan is made of: `orders` is new, `sales` exists and differs, `old` is deleted."""
+
+    desired: dict[str, Desired] = field(
+        default_factory=lambda: {
+            str(each.address): each for each in (GROUP_OF_ORDERS, ORDERS, GROUP_OF_SALES, SALES)
+        }
+    )
+    sales: Mapping[tuple[str, ...], Any] = field(default_factory=lambda: dict(THERE))
+    secret: str = "first"
+    removal: PlannedDeletion = GOING
+    live: dict[str, str] = field(default_factory=lambda: {"sold_out": "sales", "old_mole": "old"})
+    scope: tuple[str, ...] = ()
+    shuffled: random.Random | None = None
+    altered: Callable[[Plan], Plan] = lambda plan: plan
+
+    def order(self, values: Any) -> Any:
+        values = list(values)
+        if self.shuffled is not None:
+            self.shuffled.shuffle(values)
+        return values
+
+    def steps(self) -> dict[Address, PlannedOperation]:
+        fingerprinter = Fingerprinter(b"k" * 32)
+        planner = Planner(lambda reference, form: Secret(self.secret), fingerprinter)
+        sent = fingerprinter.fingerprint("destination.sales:config.secret_key", Secret("long ago"))
+        observed = {
+            "group.sales": Observed(GROUP, "sold_out", "sales", {("name",): "sales"}),
+            "destination.sales": Observed(DESTINATION, "sold_out", "sales", self.sales, "connected"),
+        }
+        record = Record(id="sold_out", fingerprints={("config", "secret_key"): sent})
+        steps = {}
+        for name in self.order(self.desired):
+            desired = self.desired[name]
+            desired = replace(desired, fields=dict(self.order(desired.fields.items())))
+            there = observed.get(name)
+            step = planner.plan_resource(desired, there, record if there else None)
+            steps[desired.address] = step
+        assert planner.diagnostics == []
+        return steps
+
+    def digest(self) -> str:
+        steps = self.steps()
+        changes = tuple(self.order([*(step.change for step in steps.values()), self.removal.change]))
+        plan = Plan("intently_yarn", "Acme", changes)
+        live = {id: Observed(GROUP, id, name, {}) for id, name in self.order(self.live.items())}
+        return compute_digest(
+            self.altered(plan), steps, self.order([self.removal]), live, self.order(self.scope)
+        )
+
+
+def test_a_digest_is_that_of_sha256() -> None:
+    assert len(World().digest()) == 64
+    assert set(World().digest()) <= set("0123456789abcdef")
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_files_keys_and_answers_does_not_matter(shuffled: random.Random) -> None:
+    scope = ("orders", "sales", "old")
+    assert World(shuffled=shuffled, scope=scope).digest() == World(scope=scope).digest()
+
+
+@given(st.integers(1, 999), st.integers(1, 99), st.text("abc/.", min_size=1))
+def test_where_lines_stand_does_not_matter(line: int, column: int, path: str) -> None:
+    world = World()
+    moved = Span(path, line, column, line, column + 1)
+    world.desired = {
+        name: replace(desired, span=moved, spans=dict.fromkeys(desired.fields, moved))
+        for name, desired in world.desired.items()
+    }
+    world.removal = replace(GOING, change=replace(GOING.change, span=moved))
+    assert world.digest() == World().digest()
+
+
+@given(st.text(min_size=1))
+def test_two_secrets_behind_one_reference_give_one_digest(secret: str) -> None:
+    assert World(secret=secret).digest() == World().digest()
+
+
+ASIDES: dict[str, Callable[[Plan], Plan]] = {
+    "time": lambda plan: replace(plan, seconds=9.9),
+    "requests": lambda plan: replace(plan, requests=77),
+    "files": lambda plan: replace(plan, files=77),
+    "name of the account": lambda plan: replace(plan, account_name="Other"),
+    "unmanaged": lambda plan: replace(plan, unmanaged=(UnmanagedGroup("x", "y"),)),
+    "warnings": lambda plan: replace(
+        plan, warnings=(Diagnostic("unknown-field", "x", severity=Severity.WARNING),)
+    ),
+    "blockers": lambda plan: replace(plan, blockers=(Diagnostic("protected", "x"),)),
+    "unchanged": lambda plan: replace(
+        plan, changes=(*plan.changes, Change(Address(GROUP, "same"), Action.NO_OP, id="same_old"))
+    ),
+    "adopted": lambda plan: replace(
+        plan, changes=(*plan.changes, Change(Address(GROUP, "same"), Action.ADOPT, id="same_old"))
+    ),
+}
+
+
+@pytest.mark.parametrize("aside", ASIDES)
+def test_what_decides_nothing_does_not_matter(aside: str) -> None:
+    assert World(altered=ASIDES[aside]).digest() == World().digest()
+
+
+def with_orders(**changes: Any) -> Callable[[World], None]:
+    def alter(world: World) -> None:
+        world.desired["destination.orders"] = replace(ORDERS, **changes)
+
+    return alter
+
+
+def with_sales(**changes: Any) -> Callable[[World], None]:
+    def alter(world: World) -> None:
+        world.desired["destination.sales"] = replace(SALES, **changes)
+
+    return alter
+
+
+def with_world(**changes: Any) -> Callable[[World], None]:
+    def alter(world: World) -> None:
+        for name, value in changes.items():
+            setattr(world, name, value)
+
+    return alter
+
+
+def with_live(**changes: Any) -> Callable[[World], None]:
+    change = replace(GOING.change, live=replace(LIVE, **changes))
+    return with_world(removal=replace(GOING, change=change))
+
+
+EFFECTS: dict[str, Callable[[World], None]] = {
+    "account": with_world(altered=lambda plan: replace(plan, account_id="other")),
+    "scope": with_world(scope=("orders",)),
+    "value of a new field": with_orders(fields={**ORDERS.fields, ("region",): "AWS_US_EAST_1"}),
+    "one field more": with_sales(fields={**SALES.fields, ("config", "data_set_location"): "EU"}),
+    "value of a changed field": with_sales(fields={**SALES.fields, ("config", "project_id"): "ours"}),
+    "value before": with_world(sales={**THERE, ("config", "project_id"): "of somebody else"}),
+    "a drifted field": with_world(sales={**THERE, ("region",): "AWS_US_EAST_1"}),
+    "reference of a secret": with_orders(
+        fields={**ORDERS.fields, ("config", "secret_key"): Reference("env", "B")}
+    ),
+    "reference of a rotated secret": with_sales(
+        fields={**SALES.fields, ("config", "secret_key"): Reference("env", "B")}
+    ),
+    "a secret made visible": with_orders(
+        fields={
+            **ORDERS.fields,
+            ("config", "secret_key"): Reference("env", "ORDERS_KEY", confidential=False),
+        },
+        unchecked=frozenset({("config", "secret_key"), ("config", "brand_new")}),
+    ),
+    "a hidden literal": with_orders(fields={**ORDERS.fields, ("config", "brand_new"): 2}),
+    "type of a hidden literal": with_orders(fields={**ORDERS.fields, ("config", "brand_new"): "1"}),
+    "trust": with_orders(trust=Trust(certificates=True)),
+    "setup tests": with_sales(setup_tests=SetupTests(run=False)),
+    "what a failed test means": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
+    "a namesake": with_world(live={"sold_out": "sales", "old_mole": "old", "late_comer": "orders"}),
+    "another object of that name": with_world(
+        altered=lambda plan: replace(
+            plan,
+            changes=tuple(
+                replace(change, id="other") if change.id == "sold_out" else change for change in plan.changes
+            ),
+        )
+    ),
+    "id of a deletion": with_world(removal=replace(GOING, change=replace(GOING.change, id="other"))),
+    "a connection that goes with it": with_live(connections=()),
+    "name of what is deleted": with_live(name="Payroll"),
+    "service of what is deleted": with_live(service="snowflake"),
+}
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> None:
+    world = World()
+    EFFECTS[effect](world)
+    assert world.digest() != World().digest()
+
+
+def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
+    digests = set()
+    for alter in EFFECTS.values():
+        world = World()
+        alter(world)
+        digests.add(world.digest())
+    assert len(digests) == len(EFFECTS)
+
+
+def test_a_replacement_sends_everything_so_everything_matters() -> None:
+    def digest(**changes: Any) -> str:
+        world = World(sales={**THERE, ("service",): "snowflake"})
+        fields = {**SALES.fields, **changes.pop("fields", {})}
+        world.desired["destination.sales"] = replace(SALES, allow_replace=True, fields=fields)
+        assert world.steps()[SALES.address].change.action is Action.REPLACE
+        return world.digest()
+
+    assert digest() != digest(fields={("config", "secret_key"): Reference("env", "B")})
+    assert digest() != digest(fields={("config", "brand_new"): 2})
+    assert digest() == digest()

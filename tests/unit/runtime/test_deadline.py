@@ -1,0 +1,76 @@
+"""How long a remote place is waited for."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from remote_backends import StillClock
+
+from reconciler.runtime.deadline import (
+    MAX_CALL_TIMEOUT,
+    MIN_CALL_TIMEOUT,
+    SHUTDOWN_TIMEOUT,
+    SIGNAL_POLL_INTERVAL,
+    ShutdownDeadline,
+)
+
+
+def patience() -> tuple[ShutdownDeadline, StillClock, threading.Event]:
+    clock, leaving = StillClock(), threading.Event()
+    return ShutdownDeadline(clock, leaving), clock, leaving
+
+
+def test_a_call_may_take_its_time_while_nobody_wants_to_leave() -> None:
+    one, _, _ = patience()
+    slices = list(one.intervals(30.0))
+    assert sum(slices) == pytest.approx(30.0)
+    assert max(slices) == SIGNAL_POLL_INTERVAL
+
+
+@pytest.mark.parametrize(
+    ("since", "left"),
+    [
+        (0.0, MAX_CALL_TIMEOUT),
+        (SHUTDOWN_TIMEOUT - 2.0, 2.0),
+        (SHUTDOWN_TIMEOUT - 1.0, MIN_CALL_TIMEOUT),
+        (60.0, MIN_CALL_TIMEOUT),
+    ],
+)
+def test_whoever_wants_to_leave_waits_as_long_as_there_is_time(since: float, left: float) -> None:
+    one, clock, leaving = patience()
+    leaving.set()
+    assert one.shutting_down
+    clock.seconds += since
+    assert sum(one.intervals(30.0)) == pytest.approx(left)
+    assert sum(one.intervals(1.0)) == pytest.approx(1.0)
+
+
+def test_a_call_that_is_under_way_is_cut_short_too() -> None:
+    one, _, leaving = patience()
+    waited = 0.0
+    for seconds in one.intervals(30.0):
+        waited += seconds
+        if waited > 1.0:
+            leaving.set()
+    assert waited == pytest.approx(1.0 + MAX_CALL_TIMEOUT, abs=2 * SIGNAL_POLL_INTERVAL)
+
+
+def test_what_can_be_done_later_is_not_waited_for_by_whoever_wants_to_leave() -> None:
+    one, _, _ = patience()
+    with one.best_effort():
+        assert sum(one.intervals(30.0)) == pytest.approx(30.0)
+        with one.best_effort(5.0):
+            assert sum(one.intervals(30.0)) == pytest.approx(5.0)
+        one.begin_shutdown()
+        assert list(one.intervals(30.0)) == []
+    assert sum(one.intervals(30.0)) == pytest.approx(MAX_CALL_TIMEOUT)
+
+
+def test_a_pause_ends_where_somebody_wants_to_leave() -> None:
+    one, clock, leaving = patience()
+    assert not one.pause(2.0)
+    assert clock.seconds == 2.0
+    leaving.set()
+    assert one.pause(2.0)
+    assert clock.seconds == 2.0

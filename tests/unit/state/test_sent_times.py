@@ -1,0 +1,133 @@
+"""When a request was sent that a state tells of: what each kind of state proves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.address import Address
+from reconciler.model.instant import Instant
+from reconciler.model.plan import Action
+from reconciler.model.record import Intent, Record, State
+from reconciler.state.file import StateFile
+from reconciler.state.lease import LEASE_TTL
+from reconciler.state.sent_times import bound_sent_times
+
+ORDERS, SALES = Address("group", "orders"), Address("group", "sales")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BEGUN = Instant(NOON, NOON + timedelta(seconds=40))
+LEASE = timedelta(seconds=LEASE_TTL)
+
+
+def state(intent: Intent, id: str | None = None, **more: Any) -> State:
+    return State("a-lineage", 1, "an_account", {ORDERS: Record(id=id, intent=intent)}, **more)
+
+
+def sent(state: State) -> Instant | None:
+    intent = bound_sent_times(state).records[ORDERS].intent
+    assert intent is not None
+    return intent.sent
+
+
+CREATE = Intent(Action.CREATE, "orders", begun=BEGUN)
+
+
+def test_a_local_state_has_the_mark_before_the_request_leaves() -> None:
+    assert sent(state(CREATE)) is None
+    marked = replace(CREATE, sent=BEGUN.add(timedelta(seconds=3)))
+    assert sent(state(marked)) == marked.sent
+
+
+def test_at_a_remote_place_a_request_may_have_left_as_long_as_the_lease_ran() -> None:
+    written = NOON + timedelta(minutes=10)
+    remote = state(CREATE, written_at=written)
+    assert sent(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
+    assert sent(state(replace(CREATE, begun=Instant(NOON)), written_at=written)) == Instant(written + LEASE)
+    assert sent(state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, "that one is marked"
+    bounded = bound_sent_times(remote)
+    assert bound_sent_times(bounded) == bounded, "what was found out once stays"
+    assert bounded.written_at is None
+
+
+@pytest.mark.parametrize(
+    ("action", "id", "may_have_been_sent"),
+    [
+        (Action.CREATE, None, True),
+        (Action.REPLACE, "decent_dropsy", True),
+        (Action.UPDATE, "decent_dropsy", False),
+        (Action.VERIFY, "decent_dropsy", False),
+        (Action.DELETE, "decent_dropsy", False),
+    ],
+)
+def test_only_what_makes_something_can_make_it_twice(
+    action: Action, id: str | None, may_have_been_sent: bool
+) -> None:
+    found = sent(state(replace(CREATE, action=action), id, written_at=NOON))
+    assert (found is not None) == may_have_been_sent
+
+
+OLD = """\
+{"format": 1, "lineage": "a-lineage", "serial": 3, "account_id": "an_account", "records": {
+  "group.orders": {"intent": {"action": "create", "name": "orders", "namesakes": ["a"], "at": "%s"}},
+  "group.sales": {"id": "decent_dropsy", "applied_at": "%s"}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "applied_at", "latest"),
+    [
+        ("2026-03-01T12:00:00+00:00", "2026-03-01T11:00:00+00:00", NOON),
+        ("2026-03-01T11:00:00+00:00", "2026-03-01T12:00:00Z", NOON),
+        ("2026-03-01T12:00:00+00:00", "", NOON),
+        ("long ago", "2026-03-01T12:00:00+00:00", NOON),
+        ("2026-03-01T12:00:00+00:00", "2026-03-01T13:00:00", NOON),
+        ("2026-03-01T12:00:00+00:00", "9999-12-31T23:59:59+00:00", NOON),
+    ],
+)
+def test_of_a_state_of_the_first_format_the_last_sign_of_life_counts(
+    tmp_path: Path, at: str, applied_at: str, latest: datetime
+) -> None:
+    (tmp_path / "state.json").write_text(OLD % (at, applied_at))
+    file = StateFile(tmp_path / "state.json", "state.json")
+    found = file.read()
+    assert found is not None
+    intent = found.records[ORDERS].intent
+    assert intent is not None
+    assert intent.namesakes == ("a",)
+    assert intent.sent == Instant(latest + LEASE)
+    file.open(found).close()
+    assert json.loads((tmp_path / "state.json").read_text())["format"] == 2
+    again = file.read()
+    assert again is not None
+    assert again.records == found.records, "written in the second format it says the same"
+
+
+def test_what_the_journal_of_the_first_format_adds_is_a_sign_of_life_too(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(OLD % ("2026-03-01T10:00:00+00:00", "2026-03-01T11:00:00+00:00"))
+    head = {"format": 1, "lineage": "a-lineage", "serial": 3}
+    line = {
+        "address": "group.ops",
+        "record": {"id": "brave_otter", "applied_at": "2026-03-01T12:00:00+00:00"},
+    }
+    journal = "".join(json.dumps(each) + "\n" for each in (head, line))
+    (tmp_path / "state.json.journal").write_text(journal)
+    found = StateFile(tmp_path / "state.json", "state.json").read()
+    assert found is not None
+    intent = found.records[ORDERS].intent
+    assert intent is not None
+    assert intent.sent == Instant(NOON + LEASE)
+
+
+def test_without_any_sign_of_life_it_was_long_ago(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(OLD % ("", ""))
+    found = StateFile(tmp_path / "state.json", "state.json").read()
+    assert found is not None
+    intent = found.records[ORDERS].intent
+    assert intent is not None
+    assert intent.sent is not None
+    assert Instant(NOON).elapsed_since(intent.sent) > timedelta(days=365)

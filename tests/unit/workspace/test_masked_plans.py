@@ -1,0 +1,98 @@
+"""Plans of an earlier release: what they say in clear of hidden fields goes, wherever it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Plan, Visibility
+from reconciler.model.policy import EnforcementLevel, PolicyResult, PolicyStatus
+from reconciler.workspace.masked_plans import MaskedPlan, mask_plan
+
+CANARY = "canary-of-a-plan"
+ORDERS = Address(DESTINATION, "orders")
+NEW, HOST, SERVICE = ("config", "new"), ("config", "host"), ("service",)
+
+
+def told(text: str) -> Diagnostic:
+    return Diagnostic(
+        "policy-violated",
+        f"`config.new` is {text}",
+        severity=Severity.WARNING,
+        label=f"{text} in Fivetran",
+        notes=(f"not {text}",),
+        help=f"no {text}",
+    )
+
+
+def plan(change: Change, *findings: Diagnostic) -> Plan:
+    judgement = PolicyResult(
+        "p", "forbid", EnforcementLevel.HARD, PolicyStatus.VIOLATED, findings, older=findings
+    )
+    return Plan(
+        "a", "A", (change,), warnings=findings, blockers=findings, judgements=(judgement,) if findings else ()
+    )
+
+
+UPDATE = Change(
+    ORDERS,
+    Action.UPDATE,
+    fields=(
+        FieldChange(NEW, f"{CANARY} before", {"a": [CANARY, 7]}),
+        FieldChange(HOST, "h", "i"),
+        FieldChange(("config", "below"), None, None, Visibility.SECRET),
+        FieldChange(("config", "password"), None, None, Visibility.SECRET),
+        FieldChange(("config", "password"), None, "env:PASSWORD", Visibility.SECRET),
+    ),
+    other_values=(FieldValue(SERVICE, "snowflake"), FieldValue(("config", "same"), CANARY)),
+    applied=(FieldValue(NEW, f"{CANARY} applied"), FieldValue(("config", "cleared"), None)),
+)
+
+
+def test_values_of_hidden_fields_go_and_are_named() -> None:
+    finding = told(f"`{CANARY}`, {CANARY} before and `7`")
+    found = mask_plan(plan(UPDATE, finding), {})
+    assert CANARY not in repr(found)
+    assert found.masked_fields == {ORDERS: (NEW, ("config", "same"))}
+    [change] = found.plan.changes
+    assert [(each.path[-1], each.before, each.after, each.shown) for each in change.fields] == [
+        ("new", None, "not in the catalogue", Visibility.HIDDEN),
+        ("host", "h", "i", Visibility.CLEAR),
+        ("below", None, "not in the catalogue", Visibility.HIDDEN),
+        ("password", None, None, Visibility.SECRET),
+        ("password", None, "env:PASSWORD", Visibility.SECRET),
+    ]
+    assert change.applied[1] == FieldValue(("config", "cleared"), None)
+    assert found.plan.warnings[0].message == "`config.new` is `••••••••`, •••••••• and `••••••••`"
+
+
+@pytest.mark.parametrize(
+    ("change", "service", "hidden"),
+    [
+        # Where the plan does not say which service it is about, somebody else may; else nothing is public.
+        (replace(UPDATE, other_values=(), applied=()), "snowflake", {NEW}),
+        (replace(UPDATE, other_values=(), applied=()), "clickhouse", {NEW, HOST}),
+        (replace(UPDATE, other_values=(), applied=()), None, {NEW, HOST}),
+        # What a replacement replaces is of another service.
+        (
+            replace(
+                UPDATE, fields=(FieldChange(SERVICE, "clickhouse", "snowflake"), FieldChange(HOST, "h", "i"))
+            ),
+            None,
+            {HOST},
+        ),
+    ],
+)
+def test_the_service_decides(change: Change, service: str | None, hidden: set[tuple[str, ...]]) -> None:
+    found = mask_plan(plan(replace(change, other_values=(), applied=())), {ORDERS: service})
+    assert set(found.masked_fields[ORDERS]) == hidden
+
+
+def test_a_plan_of_today_stays_as_it_is() -> None:
+    group = Change(Address(GROUP, "orders"), Action.CREATE, fields=(FieldChange(("name",), None, "x"),))
+    today = mask_plan(plan(UPDATE), {}).plan
+    assert mask_plan(today, {}) == MaskedPlan(today, {})
+    assert mask_plan(plan(group, told("`x`")), {}).plan == plan(group, told("`x`"))
