@@ -26,7 +26,7 @@ from reconciler.planning.deletions import (
 )
 from reconciler.planning.digest import compute_digest
 from reconciler.planning.errors import explain_read
-from reconciler.planning.limits import Limits, limit_violations
+from reconciler.planning.limits import Limits, RemainingQuota, estimate_cost, limit_violations, quota_warnings
 from reconciler.planning.match import apply_moves, create_outcome_unknown, match_groups, pending_creates
 from reconciler.planning.missing import (
     AccountView,
@@ -37,12 +37,10 @@ from reconciler.planning.missing import (
 )
 from reconciler.planning.planner import PlannedOperation, Planner, has_outstanding_tests
 from reconciler.planning.policies import evaluate_plan_policies, split_by_severity
-from reconciler.planning.quota import RemainingQuota, estimate_cost, quota_warnings
 from reconciler.planning.refresh import AccountListing, Observer, ReadResult
 from reconciler.planning.removal_identity import build_removal_identity
-from reconciler.planning.resend import select_creates, select_secrets
 from reconciler.planning.settling import find_late_duplicates, find_unsettled
-from reconciler.planning.target_options import Scope, resolve_scope
+from reconciler.planning.targets import Scope, resolve_scope, select_creates, select_secrets
 from reconciler.runtime.polling import Poller
 from reconciler.spec.removal import RemovalEntry
 from reconciler.workspace.settings_from import note_settings_source

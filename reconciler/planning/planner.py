@@ -42,11 +42,12 @@ from reconciler.planning.fields import (
     computed_fields,
     conflicting_applied_values,
     created_fields,
+    dependent_secrets,
+    is_resolved_locally,
     live_value_label,
     unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
-from reconciler.planning.secret_fields import dependent_secrets, is_resolved_locally
 from reconciler.secrets.base import SecretUnavailable, ValueShape
 from reconciler.secrets.fingerprint import Fingerprinter
 
