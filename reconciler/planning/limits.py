@@ -112,7 +112,7 @@ class RemainingQuota:
 
 
 def quota_warnings(cost: Cost, remaining: RemainingQuota) -> list[Diagnostic]:
-    """Warn of costs above the remaining quota. Blocks nothing: an apply pauses for quota, and a stopped apply resumes."""
+    """Warn of costs above the remaining quota. Blocks nothing: an apply pauses for quota and can be resumed."""
     needs = (
         ("requests", cost.requests, remaining.requests),
         ("runs of setup tests", cost.tests, remaining.tests),

@@ -24,7 +24,7 @@ from reconciler.planning.deletions import (
     read_placement,
     removed_addresses,
 )
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
 from reconciler.planning.limits import Limits, RemainingQuota, estimate_cost, limit_violations, quota_warnings
 from reconciler.planning.match import apply_moves, create_outcome_unknown, match_groups, pending_creates
@@ -60,6 +60,7 @@ class PlanResult:
     live_groups: Mapping[str, Observed]
     records: Mapping[Address, Record]
     ids: Mapping[Address, str]
+    effects: Mapping[Address, Effect]
     completed_removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
 
     def find_namesakes(self, name: str) -> tuple[str, ...]:
@@ -176,13 +177,8 @@ def _compute_plan(
         plan = _evaluate_policies(workspace, plan, operations, details, managed)
         violations = _check_limits(workspace, plan, len(managed))
     is_narrowed = only is not None or run_scope.summary is not None
-    digest = compute_digest(
-        plan,
-        operations,
-        deletion_plan.deletions,
-        listing.groups,
-        sorted(map(str, scope)) if is_narrowed else (),
-    )
+    effects = build_effects(plan.changes, operations, listing.groups)
+    digest = compute_digest(plan.account_id, effects.values(), sorted(map(str, scope)) if is_narrowed else ())
     blockers = tuple(note_settings_source((*plan.blockers, *violations), specs.project))
     plan = replace(plan, blockers=blockers, digest=digest)
     ids = {
@@ -199,6 +195,7 @@ def _compute_plan(
         listing.groups,
         kept_records,
         ids,
+        effects,
         deletion_plan.completed_removals,
     )
 

@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, 
 from reconciler.model.source import Span
 from reconciler.model.value import Reference, Secret
 from reconciler.planning.deletions import PlannedDeletion
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import build_effects, compute_digest
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -112,9 +112,9 @@ class World:
         changes = tuple(self.order([*(step.change for step in steps.values()), self.removal.change]))
         plan = Plan("intently_yarn", "Acme", changes)
         live = {id: Observed(GROUP, id, name, {}) for id, name in self.order(self.live.items())}
-        return compute_digest(
-            self.altered(plan), steps, self.order([self.removal]), live, self.order(self.scope)
-        )
+        altered = self.altered(plan)
+        effects = build_effects(altered.changes, steps, live)
+        return compute_digest(altered.account_id, self.order(effects.values()), self.order(self.scope))
 
 
 def test_a_digest_is_that_of_sha256() -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Change, FieldValue, Plan, Visibility
+from reconciler.model.plan import Action, Change, FieldValue, Visibility
 from reconciler.model.record import Record
 from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired, Observed, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath, Reference, Secret
 from reconciler.planning.deletions import DeletionPlanner
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import build_effects, compute_digest
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.removal_identity import RemovalIdentity
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -174,8 +174,8 @@ def test_nothing_of_it_is_in_the_digest() -> None:
     step = stepped(there={**THERE, ROLE: "OTHER"})
 
     def digest(change: Change) -> str:
-        plan = Plan("intently_yarn", "Acme", (change,))
-        return compute_digest(plan, {change.address: replace(step, change=change)}, [], {})
+        effects = build_effects((change,), {change.address: replace(step, change=change)}, {})
+        return compute_digest("intently_yarn", effects.values())
 
     bare = replace(step.change, other_values=(), applied=(FieldValue(("x",), 1),))
     assert digest(bare) == digest(step.change)
