@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from reconciler.api import responses
+from reconciler.api.client import Client
 from reconciler.api.errors import Forbidden, NotFound
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
@@ -18,8 +19,10 @@ from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
 from reconciler.model.value import FieldPath
 from reconciler.planning.fields import applied_values
+from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import RemovalIdentity
-from reconciler.spec.removal import RemovalEntry, render_removal
+from reconciler.runtime.polling import Poller
+from reconciler.spec.removal import RemovalEntry
 
 PLATFORM_CONNECTION = "fivetran_metadata"
 PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_platform"})
@@ -58,30 +61,6 @@ def format_connections(connections: Sequence[responses.Connection | LiveConnecti
     """Connections by id and service, the first few by name."""
     shown = ", ".join(f"`{connection.id}` ({connection.service})" for connection in connections[:_MAX_LISTED])
     return shown + (f" and {len(connections) - _MAX_LISTED} more" if len(connections) > _MAX_LISTED else "")
-
-
-def find_replacement_blockers(change: Change, protected: bool) -> Iterator[Diagnostic]:
-    """What refuses to delete and create again: protection, and any connection, since Fivetran deletes nothing
-    that has one."""
-    connections = change.live.connections if change.live is not None else ()
-    if protected:
-        yield Diagnostic(
-            "protected",
-            f"{change.address} is protected and is not replaced",
-            change.span,
-            address=change.address,
-            notes=("a replacement deletes the destination and makes it again",),
-            help="put the old value back, or first lift the protection in a change of its own",
-        )
-    if connections:
-        yield Diagnostic(
-            "has-connections",
-            f"{change.address} cannot be replaced: {len(connections)} of its connections would lose it",
-            change.span,
-            address=change.address,
-            notes=(format_connections(connections),),
-            help="move or delete these connections in Fivetran first",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,37 +253,32 @@ class DeletionPlanner:
         return by_key or any(record.protected for record in records if record is not None)
 
 
-def orphaned(
-    records: Mapping[Address, Record],
-    declared: Collection[Address],
-    entries: tuple[RemovalEntry, ...],
-    existing: Mapping[str, Collection[str]],
-) -> list[Diagnostic]:
-    """Managed objects that no spec declares any more and that nobody gave up. `existing` has the live ids by kind.
+def build_deletion_planner(
+    client: Client,
+    poller: Poller,
+    identity: RemovalIdentity,
+    view: AccountView,
+    protected: tuple[str, ...],
+) -> DeletionPlanner:
+    """Build the planner for one account. `protected` are globs of keys."""
+    placements = {id: read_placement(destination) for id, destination in view.details.found.items()}
+    # Only destinations of entries are read by id; the list adds those of removed entries.
+    placements |= {
+        id: (destination.service, str(destination.raw.get("region") or ""))
+        for id, destination in view.listing.summaries.items()
+    }
 
-    An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
-    """
-    removed = {address for entry in entries for address in removed_addresses(entry)}
-    return [
-        _explain_orphaned(address, record.id)
-        for address, record in sorted(records.items())
-        if record.id is not None
-        and address not in declared
-        and address not in removed
-        and record.id in existing.get(address.kind, ())
-        and not (address.kind == DESTINATION and _is_covered_by_group(address, records, declared, removed))
-    ]
+    def observe(kind: str, id: str) -> Observed | None:
+        return KINDS[kind].observe(client, id)
 
-
-def _is_covered_by_group(
-    address: Address,
-    records: Mapping[Address, Record],
-    declared: Collection[Address],
-    removed: Collection[Address],
-) -> bool:
-    """One finding for a pair that vanished as a whole is enough."""
-    group = Address(GROUP, address.key)
-    return group in records and group not in declared and group not in removed
+    return DeletionPlanner(
+        identity,
+        placements,
+        protected,
+        list_connections=client.list_group_connections,
+        observe=observe,
+        is_gone=lambda kind, id: poller.poll_until(lambda: observe(kind, id) is None or None) is not None,
+    )
 
 
 def removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
@@ -407,19 +381,4 @@ def _explain_platform_connection(entry: RemovalEntry, live: LiveObject) -> Diagn
         address=Address(DESTINATION, entry.key),
         notes=(_describe_live(entry, live), "it holds logs of the account, which are lost with it"),
         help="add `with_platform_connection: true` to this entry to delete it too",
-    )
-
-
-def _explain_orphaned(address: Address, id: str) -> Diagnostic:
-    extent = Extent.DESTINATION if address.kind == DESTINATION else Extent.PAIR
-    return Diagnostic(
-        "vanished",
-        f"{address} is managed, and no spec declares it any more",
-        address=address,
-        notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
-        help=(
-            f"if it has another key now, write `was: {address.key}` there; to delete it, write"
-            f" `{render_removal(address.key, id, extent=extent)}` below `removed:`;"
-            " `forget: true` there only lets it go"
-        ),
     )

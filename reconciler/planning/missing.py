@@ -17,7 +17,7 @@ from reconciler.model.plan import Action
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
-from reconciler.planning.refresh import AccountListing, ReadResult
+from reconciler.planning.refresh import AccountView
 from reconciler.planning.targets import match_selector
 
 
@@ -39,15 +39,6 @@ class MissingObject:
     def address(self) -> Address:
         """The address of the entry."""
         return self.desired.address
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """What a run has seen of an account. `bound` has the ids of live groups by key."""
-
-    listing: AccountListing
-    details: ReadResult
-    group_ids: Mapping[str, str]
 
 
 def is_missing(record: Record | None, existing: Collection[str]) -> bool:

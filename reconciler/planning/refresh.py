@@ -44,6 +44,22 @@ class ReadResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountView:
+    """Everything that a run has read of an account. `group_ids` are the ids of matched live groups by key."""
+
+    account: responses.Account
+    listing: AccountListing
+    details: ReadResult
+    group_ids: Mapping[str, str]
+
+    @property
+    def existing_ids(self) -> Mapping[str, Collection[str]]:
+        """The ids of existing objects by kind. A read by id counts beside the list, which may leave an object out."""
+        destinations = self.listing.destinations | self.details.found.keys()
+        return {GROUP: self.listing.groups.keys(), DESTINATION: destinations}
+
+
+@dataclass(frozen=True, slots=True)
 class Observer:
     """Reads one account with `readers` calls at a time. Raises `ApiError`."""
 
