@@ -69,10 +69,8 @@ def _round_up_to_second(moment: datetime) -> datetime:
 
 
 def unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
-    """List the intents of a record whose requests may still create an object beside that of the next request.
-
-    Of each name only the first intent: its namesakes are the fewest, so that it recognises every later group.
-    """
+    """The intents of a record whose requests may still make something beside the next one; of each name the first one,
+    which knows most of what is not its own."""
     if record is None:
         return ()
     request = record.open_request
