@@ -147,9 +147,9 @@ def removed(extent: Extent, record: Record | None) -> list[Change]:
     records = {} if record is None else {Address(DESTINATION, "orders"): record}
     identity = RemovalIdentity({"old_mole": "Orders"}, records)
     placed = {"old_mole": ("snowflake", "")}
-    undertaker = DeletionPlanner(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
-    tombstone = RemovalEntry("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
-    return [each.change for each in undertaker.plan_deletions((tombstone,)).deletions]
+    planner = DeletionPlanner(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
+    entry = RemovalEntry("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
+    return [each.change for each in planner.plan_deletions((entry,)).deletions]
 
 
 def test_of_what_is_removed_nothing_is_shown_that_the_catalogue_does_not_know() -> None:
