@@ -108,7 +108,7 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
+class _PlanInput:
     """The part of the specs that a plan is about, with all records by the addresses of today.
 
     Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
@@ -153,17 +153,17 @@ def _compute_plan(
 ) -> PlanResult:
     clock, sender = workspace.settings.clock, workspace.sender
     started, requests_before = clock.monotonic(), sender.requests_sent
-    subject = _select_subject(workspace, only, scope)  # 1
-    records = subject.records
+    inputs = _select_inputs(workspace, only, scope)  # 1
+    records = inputs.records
     try:
         account = check_account(workspace)  # 2
         view = view_account(  # 3, 4, 5
-            workspace, account, subject.entries, records, subject.scope.addresses
+            workspace, account, inputs.entries, records, inputs.scope.addresses
         )
-        missing = _resolve_missing(workspace, subject, view)  # 6
+        missing = _resolve_missing(workspace, inputs, view)  # 6
         deletion_planner = _build_deletion_planner(workspace, view, records)
-        deletion_plan = _plan_deletions(workspace, deletion_planner, subject, view)  # 7
-        operations = _plan_operations(workspace, subject, view, missing.unplanned)  # 8
+        deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
+        operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
         operations = hold_unsettled_creates(  # 9
             operations,
             records,
@@ -175,7 +175,7 @@ def _compute_plan(
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(  # 11
-        _build_plan(workspace, subject, view, operations, deletion_plan),
+        _build_plan(workspace, inputs, view, operations, deletion_plan),
         blockers=(
             *missing.findings,
             *deletion_plan.blockers,
@@ -185,10 +185,10 @@ def _compute_plan(
         requests=sender.requests_sent - requests_before,
         seconds=clock.monotonic() - started,
     )
-    if not subject.is_recheck:
+    if not inputs.is_recheck:
         plan = _judge_plan(workspace, plan, operations, view)  # 12
     effects = build_effects(plan.changes, operations, view.listing.groups)  # 13
-    digest = compute_digest(plan.account_id, effects.values(), subject.digest_scope)
+    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope)
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
         plan=replace(plan, blockers=blockers, digest=digest),
@@ -196,7 +196,7 @@ def _compute_plan(
         deletions=deletion_plan.deletions,
         live_groups=view.listing.groups,
         # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
-        records=apply_moves(workspace.state.records, subject.entries),
+        records=apply_moves(workspace.state.records, inputs.entries),
         ids={
             address: operation.change.id
             for address, operation in operations.items()
@@ -207,9 +207,9 @@ def _compute_plan(
     )
 
 
-def _select_subject(
+def _select_inputs(
     workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
-) -> _Subject:
+) -> _PlanInput:
     specs = workspace.specs
     declared = (*specs.groups, *specs.destinations)
     records = apply_moves(workspace.state.records, declared)
@@ -219,7 +219,7 @@ def _select_subject(
         if given is not None
         else resolve_scope(workspace.settings, specs, workspace.baseline, records)
     )
-    return _Subject(
+    return _PlanInput(
         run_scope,
         tuple(entry for entry in declared if entry.address in run_scope.addresses),
         records,
@@ -228,12 +228,12 @@ def _select_subject(
     )
 
 
-def _resolve_missing(workspace: Workspace, subject: _Subject, view: AccountView) -> MissingResolution:
-    selectors, entries, records = workspace.settings.recreate, subject.entries, subject.records
+def _resolve_missing(workspace: Workspace, inputs: _PlanInput, view: AccountView) -> MissingResolution:
+    selectors, entries, records = workspace.settings.recreate, inputs.entries, inputs.records
     missing = find_missing(entries, records, view)
     resolution = resolve_missing(missing, selectors, [entry.address for entry in entries], view.account)
     # An earlier apply of a plan that is made again may have created the object: then its selector names nothing.
-    if not subject.is_new:
+    if not inputs.is_new:
         return resolution
     unused = explain_unused_selectors(selectors, entries, missing, records, view)
     return replace(resolution, findings=(*resolution.findings, *unused))
@@ -254,17 +254,17 @@ def _build_deletion_planner(
 
 
 def _plan_deletions(
-    workspace: Workspace, planner: DeletionPlanner, subject: _Subject, view: AccountView
+    workspace: Workspace, planner: DeletionPlanner, inputs: _PlanInput, view: AccountView
 ) -> DeletionPlan:
     """Plan the removals in scope. Raises `ReconcilerError` for conflicts about which objects exist."""
-    specs, scope = workspace.specs, subject.scope
+    specs, scope = workspace.specs, inputs.scope
     # A removal of a pair is in scope as a whole or not at all: its two objects are deleted together.
     deletion_plan = planner.plan_deletions(
         entry for entry in specs.removed if Address(DESTINATION, entry.key) in scope.addresses
     )
     candidates = {
         address: record
-        for address, record in subject.records.items()
+        for address, record in inputs.records.items()
         if scope.orphan_candidates is None or address in scope.orphan_candidates
     }
     declared = {entry.address for entry in (*specs.groups, *specs.destinations)}
@@ -278,22 +278,22 @@ def _plan_deletions(
 
 
 def _plan_operations(
-    workspace: Workspace, subject: _Subject, view: AccountView, unplanned: Collection[Address]
+    workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
 ) -> dict[Address, PlannedOperation]:
     """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
     planner = Planner(
         workspace.registry.resolve,
         workspace.state.build_fingerprinter(),
         workspace.settings.compare_secrets,
-        select_secrets(workspace.settings.resend, subject.entries),
+        select_secrets(workspace.settings.resend, inputs.entries),
     )
     live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
     operations = {}
-    for desired in subject.entries:
+    for desired in inputs.entries:
         address = desired.address
         if address not in unplanned:
             observed = live[address.kind].get(view.group_ids.get(address.key, ""))
-            operations[address] = planner.plan_resource(desired, observed, subject.records.get(address))
+            operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
     if planner.diagnostics:
         list_connections = workspace.client.list_group_connections
         raise ReconcilerError(
@@ -307,7 +307,7 @@ def _plan_operations(
 
 def _build_plan(
     workspace: Workspace,
-    subject: _Subject,
+    inputs: _PlanInput,
     view: AccountView,
     operations: Mapping[Address, PlannedOperation],
     deletion_plan: DeletionPlan,
@@ -324,13 +324,13 @@ def _build_plan(
             *specs.warnings,
             *deletion_plan.notes,
             *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
-            *subject.scope.warnings,
-            *warn_unfinished(specs.destinations, subject.records, subject.scope),
-            *find_late_duplicates(specs.groups, subject.records, groups, view.group_ids),
+            *inputs.scope.warnings,
+            *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
+            *find_late_duplicates(specs.groups, inputs.records, groups, view.group_ids),
             *_warn_quota(workspace, operations, deletion_plan),
         ),
         files=len(specs.files),
-        narrowing=subject.scope.summary,
+        narrowing=inputs.scope.summary,
     )
 
 
