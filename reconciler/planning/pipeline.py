@@ -123,7 +123,8 @@ class _PlanInput:
 
     @property
     def digest_scope(self) -> tuple[str, ...]:
-        """The scope as a digest has it; empty for a plan of everything, so that a new entry alone leaves it."""
+        """The scope that a digest covers: empty for a plan of everything, whose digest must not change only because an
+        unchanged entry joins the specs."""
         is_narrowed = self.is_recheck or self.scope.summary is not None
         return tuple(map(str, self.scope.addresses)) if is_narrowed else ()
 
