@@ -68,7 +68,9 @@ class ObjectBackend:
         self._last_write: dict[
             str, tuple[UpdateVersion | None, bytes]
         ] = {}  # on which condition what was written
-        self._possibly_written: dict[str, set[bytes]] = {}  # written, as far as anybody knows
+        self._possibly_written: dict[
+            str, set[bytes]
+        ] = {}  # our last write, and all after it without an answer
 
     def read(self, *names: str) -> dict[str, bytes | None]:
         """What the objects hold now. Raises RemoteError."""
@@ -109,7 +111,13 @@ class ObjectBackend:
 
     def verify_conditional_writes(self, name: str) -> None:
         """Write an object once more on the conditions that no longer hold: that it is new, and that it is as it was
-        before. A store that knows no conditions takes that. It would give its lock to any number of runs."""
+        before. A store that ignores conditions takes that write, and would give its lock to any number of runs.
+
+        Then read it back. A store that checks a condition and writes in two steps takes two writes that meet between
+        these steps, and answers both with success; the later write is the one that counts.
+
+        Raises UnusableBackendError, ConflictError if the object holds the write of another run, and BackendError.
+        """
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         condition, content = self._last_write[name]
@@ -125,6 +133,8 @@ class ObjectBackend:
                 " several runs could have its lock at once",
                 "keep the state in a store with conditional writes, or in git",
             )
+        if self._fetch(name)[0] != content:
+            raise ConflictError("another run wrote to it at the same moment")
 
     def _read(self, name: str) -> bytes:
         content, self._known[name] = self._fetch(name)
@@ -155,7 +165,9 @@ class ObjectBackend:
         try:
             self._put(name, content)
         except (AlreadyExistsError, PreconditionError):
-            # An earlier write of ours may have come through without an answer.
+            # An earlier write of ours may have come through without an answer. A version may also change while the
+            # content stays, as when a store encrypts its objects anew. No other run writes the same content: a lease
+            # holds a random mark, a state its serial.
             current = self._read(name)
             if current not in possibly_written:
                 raise ConflictError("somebody else wrote to it in the meantime") from None
@@ -163,7 +175,7 @@ class ObjectBackend:
                 self._put_again(name, content)
         except (BaseError, OSError) as error:
             raise self._to_backend_error(error) from None
-        possibly_written.clear()
+        self._possibly_written[name] = {content}
 
     def _put_again(self, name: str, content: bytes) -> None:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
