@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -18,7 +17,6 @@ from reconciler.model.state_location import LocalFile
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
-from reconciler.state.file import write_state
 from reconciler.state.journal import JournalEntry
 from reconciler.state.store import StateWriter, Store
 from reconciler.workspace.clear_values import (
@@ -85,17 +83,15 @@ class ProjectState:
         store: Store,
         entropy: Callable[[int], bytes],
         key: FingerprintKey = KEY_WITH_STATE,
-        fallback_dir: Path | None = None,
         destinations: Iterable[Desired] = (),
     ) -> None:
-        """Read what is there. `refuge` is a folder for what cannot be kept in its place; `destinations` of the specs
-        tell what of the state may be kept. Raises ReconcilerError."""
+        """Read the state. By the `destinations` of the specs it is known which values a state may hold. Raises
+        ReconcilerError."""
         self._store = store
         self._entropy = entropy
-        self._fallback_dir = fallback_dir
         state = store.read()
         self._key_source = key
-        self._key = store.read_key() if key is KEY_WITH_STATE else None
+        self._key = store.key_file.read() if key is KEY_WITH_STATE and store.key_file is not None else None
         self._session: StateWriter | None = None
         self._cleaner = replace(
             StateCleaner.for_destinations(destinations), fingerprinter=self.build_fingerprinter()
@@ -106,9 +102,9 @@ class ProjectState:
 
     def ensure_key(self) -> None:
         """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
-        if self._key is None and self._key_source is KEY_WITH_STATE:
+        if self._key is None and self._key_source is KEY_WITH_STATE and self._store.key_file is not None:
             self._key = self._entropy(KEY_BYTES)
-            self._store.write_key(self._key)
+            self._store.key_file.write(self._key)
 
     def build_fingerprinter(self) -> Fingerprinter | None:
         """What fingerprints are made with; None where there is no key, and nothing can be compared."""
@@ -200,7 +196,7 @@ class ProjectState:
             if self._session is not None:
                 self._session.sync()
         except OSError as error:
-            raise ReconcilerError([self._store.unavailable("written", error)]) from error
+            raise ReconcilerError([self._store.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
         """Write what is due, and keep the lock. To be called often, by the thread that writes. Whether the run may
@@ -208,40 +204,28 @@ class ProjectState:
         return self._store.renew_and_flush()
 
     def end(self) -> Diagnostic | None:
-        """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
-        where the run was not to go on. Where there may be no time, the other one comes first, and goes again.
+        """Write the final state. On failure a backup is written, and ReconcilerError is raised; it is raised too if the
+        run had to stop.
 
-        A warning says of which values the state is rid by that."""
+        The returned warning names the values of which the state is rid by that."""
         if self._session is None:
             return None
         session, self._session = self._session, None
         self._state = session.state
-        early_backup = (
-            self._store.write_backup(session.state, self._fallback_dir) if self._store.backup_first else None
-        )
-        try:
-            session.close()
-        except OSError as error:
-            backup = early_backup or self._store.write_backup(session.state, self._fallback_dir)
-            raise ReconcilerError([self._store.write_failed(error, backup)]) from error
-        if early_backup is not None:
-            with suppress(OSError):
-                early_backup.unlink()
-        if self._store.stop_reason is not None:
-            raise ReconcilerError([self._store.stop_reason])
+        self._store.finish(session)
         return self._clear_old_values()
 
     def _clear_old_values(self) -> Diagnostic | None:
         """What is to be said of values that were in the state before, and may be in states that were rescued."""
         found, unwritable = dict(self._clear_fields), list[Path]()
         self._clear_fields = {}
-        for path, state in self._store.read_backups(self._fallback_dir):
+        for path, state in self._store.backups.read():
             cleaned = self._cleaner.clean(state)
             if self._state is None or state.lineage != self._state.lineage or not cleaned.cleared_fields:
                 continue
             found |= cleaned.cleared_fields
             try:
-                write_state(path, cleaned.state)
+                self._store.backups.replace(path, cleaned.state)
             except OSError:
                 unwritable.append(path)
         return warn_state_cleaned(self._store.display_name, found, unwritable) if found else None

@@ -10,7 +10,8 @@ from reconciler.spec.files import display_path
 from reconciler.spec.project import Project
 from reconciler.state.backend import BackendContext
 from reconciler.state.file import StateFile
-from reconciler.state.store import Store, build_remote_store
+from reconciler.state.remote import build_remote_store
+from reconciler.state.store import Store
 from reconciler.workspace.project_state import STATE, file_name_for, path_for
 from reconciler.workspace.settings import Settings
 
@@ -24,7 +25,7 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
     place = project.state
     if settings.sandbox or place is None or isinstance(place, LocalFile):
         path = path_for(project, STATE, sandbox=settings.sandbox)
-        return StateFile(path, display_path(path, settings.directory))
+        return StateFile(path, display_path(path, settings.directory), settings.fallback_dir)
     context = BackendContext(
         project.directory,
         strip_own_variables(settings.environ),
@@ -33,7 +34,7 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
         settings.holder,
         cancelled or threading.Event(),
     )
-    return build_remote_store(place, build_shared_name(project), context)
+    return build_remote_store(place, build_shared_name(project), context, settings.fallback_dir)
 
 
 def build_shared_name(project: Project) -> str:

@@ -20,7 +20,7 @@ from reconciler.runtime.deadline import MIN_CALL_TIMEOUT, SHUTDOWN_TIMEOUT, Shut
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.lease import RemoteLock
 from reconciler.state.object import ObjectBackend
-from reconciler.state.store import build_remote_store
+from reconciler.state.remote import build_remote_store
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_of_two_writes_that_a_store_took_at_once_the_later_one_has_the_lock(
     assert isinstance(place, ObjectKey)
     store = build_remote_store(place, "state.json", context)
     detour.after_write = lambda: bucket.put(LOCK, lease)
-    with pytest.raises(ReconcilerError) as caught, store.hold_lock(context.holder):
+    with pytest.raises(ReconcilerError) as caught, store.lock.hold(context.holder):
         pass
     [problem] = caught.value.diagnostics
     assert problem.code == "locked"
