@@ -1,4 +1,4 @@
-"""What earlier runs remember about a project, and what this one adds to it."""
+"""The state of a project: the records of earlier runs, and the changes of this run."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ STATE = "state.json"
 
 
 def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
-    """Where a project keeps a file of its own: in `.reconciler/` beside the project file.
+    """The path of a file that a project keeps in `.reconciler/` beside the project file, or of its state.
 
-    A project file of another name than `reconciler.yaml` has files of its own, so that two project files
-    over the same specs do not share a memory.
+    A project file of another name than `reconciler.yaml` has files of its own, so that two project files over the same
+    specs do not share a state.
     """
     if name == STATE and isinstance(project.state, LocalFile) and not sandbox:
         return project.directory / project.state.path
@@ -43,7 +43,7 @@ def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
 
 
 def file_name_for(project: Project, name: str) -> str:
-    """The name of a file of a project where those of others may stand beside it."""
+    """The name of a file of a project, beside which files of other projects may stand."""
     stem = project.path.stem
     return name if stem == "reconciler" else f"{stem}.{name}"
 
@@ -55,20 +55,20 @@ class _KeySource(Enum):
 
 KEY_WITH_STATE, UNKNOWN_KEY = _KeySource.WITH_STATE, _KeySource.UNKNOWN
 FingerprintKey: TypeAlias = Secret | _KeySource
-"""The key of the fingerprints: one that the project refers to, one that is kept beside the state, or one that was not
-looked up, so that nothing can be compared."""
+"""The key of the fingerprints: a secret that the project refers to, the key beside the state, or a key that was not
+looked up, so that no secret can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """A plan that was approved by its digest, in saved form."""
+    """A plan in saved form that was approved by its digest."""
 
     digest: str
     saved: str
 
 
 def _add_approved(saved_plans: Mapping[str, str], approved: ApprovedPlan | None) -> dict[str, str]:
-    """The plans that can be resumed, the last one last."""
+    """The plans that can be resumed, the newest last."""
     if approved is None:
         return dict(saved_plans)
     other_plans = {digest: saved for digest, saved in saved_plans.items() if digest != approved.digest}
@@ -76,7 +76,7 @@ def _add_approved(saved_plans: Mapping[str, str], approved: ApprovedPlan | None)
 
 
 class ProjectState:
-    """The state of a project: read when a run starts, written only between `begin` and `end`."""
+    """The state of a project: read when a run starts, and written only between `begin` and `end`."""
 
     def __init__(
         self,
@@ -101,25 +101,25 @@ class ProjectState:
         self._clear_fields: FieldsByAddress = cleaned.cleared_fields if cleaned is not None else {}
 
     def ensure_key(self) -> None:
-        """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
+        """Generate the key of the fingerprints, unless there is one. Raises ReconcilerError."""
         if self._key is None and self._key_source is KEY_WITH_STATE and self._store.key_file is not None:
             self._key = self._entropy(KEY_BYTES)
             self._store.key_file.write(self._key)
 
     def build_fingerprinter(self) -> Fingerprinter | None:
-        """What fingerprints are made with; None where there is no key, and nothing can be compared."""
+        """The maker of fingerprints; None if there is no key, so that no secret can be compared."""
         if isinstance(self._key_source, Secret):
             return Fingerprinter.from_secret(self._key_source)
         return None if self._key is None else Fingerprinter(self._key)
 
     @property
     def exists(self) -> bool:
-        """Whether an earlier run left anything."""
+        """Whether an earlier run wrote a state."""
         return self._state is not None
 
     @property
     def clear_values_warning(self) -> Diagnostic | None:
-        """A warning where the place of the state holds values that an earlier release kept, and that are hidden."""
+        """A warning if the stored state holds hidden values in clear, which an earlier release wrote."""
         return (
             warn_values_in_state(self._store.display_name, self._clear_fields) if self._clear_fields else None
         )
@@ -133,12 +133,12 @@ class ProjectState:
 
     @property
     def removals(self) -> Mapping[str, CompletedRemoval]:
-        """The removals that were carried out and that specs still asked for then, by key."""
+        """Completed removals that the specs still asked for at that time, by key."""
         state = self._session.state if self._session is not None else self._state
         return state.removals if state is not None else {}
 
     def check_account(self, account_id: str) -> None:
-        """Raise ReconcilerError where this is the memory of another account."""
+        """Raise ReconcilerError if this is the state of another account."""
         if self._state is None or self._state.account_id == account_id:
             return
         raise ReconcilerError(
@@ -154,7 +154,7 @@ class ProjectState:
 
     @property
     def approved_plans(self) -> Mapping[str, str]:
-        """Plans that earlier runs were told to carry out and have not carried out to their ends, by digest."""
+        """Approved plans that earlier runs have not applied completely, by digest."""
         return self._state.reviewed if self._state is not None else {}
 
     def begin(
@@ -164,8 +164,8 @@ class ProjectState:
         approved: ApprovedPlan | None = None,
         exemptions: Iterable[Exemption] = (),
     ) -> None:
-        """Start to write. Of the removals that were carried out only `removals` are kept, `reviewed` is until `settle`,
-        `exemptions` for good. Raises ReconcilerError."""
+        """Start to write. Of the completed removals only `removals` are kept. The `approved` plan is kept until
+        `mark_applied`, and `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept_exemptions = (*state.exemptions, *exemptions)[-MAX_EXEMPTIONS:]
         self._session = self._store.open(
@@ -178,19 +178,19 @@ class ProjectState:
         )
 
     def mark_applied(self, digests: Collection[str]) -> None:
-        """Reviewed plans are in effect."""
+        """Drop approved plans that are in effect."""
         if self._session is not None:
             self._session.mark_applied(digests)
 
     def stage(self, entries: Iterable[JournalEntry]) -> None:
-        """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.
-        Raises OSError."""
+        """Set or drop records: durable in a local file at once, and at a remote place with the next write of
+        `renew_and_flush` or `end`. Raises OSError."""
         if self._session is None:
             raise RuntimeError("the memory is not open for writing")
         self._session.stage(entries)
 
     def persist(self, entries: Iterable[JournalEntry]) -> None:
-        """`remember` before anything was sent, and durably wherever the state is: raises ReconcilerError."""
+        """Stage entries and make them durable, before the first request. Raises ReconcilerError."""
         try:
             self.stage(entries)
             if self._session is not None:
@@ -199,8 +199,8 @@ class ProjectState:
             raise ReconcilerError([self._store.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
-        """Write what is due, and keep the lock. To be called often, by the thread that writes. Whether the run may
-        go on."""
+        """Renew the lock and write what is due. Whether the run may go on. To be called often, by the thread that
+        writes."""
         return self._store.renew_and_flush()
 
     def end(self) -> Diagnostic | None:
@@ -216,7 +216,7 @@ class ProjectState:
         return self._clear_old_values()
 
     def _clear_old_values(self) -> Diagnostic | None:
-        """What is to be said of values that were in the state before, and may be in states that were rescued."""
+        """Clear hidden values from backups of this state. A warning names them, and those that the last write cleared."""
         found, unwritable = dict(self._clear_fields), list[Path]()
         self._clear_fields = {}
         for path, state in self._store.backups.read():

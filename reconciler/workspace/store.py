@@ -1,4 +1,4 @@
-"""Where the state of a project is: a file of this machine, or a place that runners share."""
+"""Choose the store of a project: a file of this machine, or a place that runners share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from reconciler.workspace.settings import Settings
 
 
 def build_store(project: Project, settings: Settings, cancelled: threading.Event | None = None) -> Store:
-    """What `state:` says, or else a file beside the project file. The sandbox always has a file of its own. Once
-    `leaving` is set, remote places are not waited for any longer than a few seconds.
+    """The store that `state:` names, or else a file beside the project file. The sandbox always has a file of its own.
+    Once `cancelled` is set, requests to a remote place get a few seconds at most.
 
-    Nothing is read or reached yet. Raises `ReconcilerError` where a library is missing.
+    Nothing is read or reached yet. Raises `ReconcilerError` if a library is missing.
     """
     place = project.state
     if settings.sandbox or place is None or isinstance(place, LocalFile):
@@ -38,9 +38,8 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
 
 
 def build_shared_name(project: Project) -> str:
-    """The name of a project's state where those of others may stand beside it: the path of the project file from the
-    top of its repository, with dots for slashes. What most repositories have is left out: `specs/`, and
-    `reconciler.yaml`.
+    """The name of a project's state in a place that several projects share: the path of the project file from the top
+    of its repository, with dots for slashes. The usual parts are left out: `specs/` and `reconciler.yaml`.
 
         specs/reconciler.yaml · reconciler.yaml      state.json
         specs/prod.yaml                              prod.state.json
