@@ -25,7 +25,7 @@ class StateFile(Store):
     """A state in the snapshot `path`. The journal, the lock and the key of the fingerprints stand beside it, with
     `.journal`, `.lock` and `.key` behind its name."""
 
-    restore_advice = "restore it from a backup, or delete it and its `.journal` and plan again"
+    _restore_advice = "restore it from a backup, or delete it and its `.journal` and plan again"
     lock: LocalLock
 
     def __init__(self, path: Path, display_name: str, fallback_dir: Path | None = None) -> None:

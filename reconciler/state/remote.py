@@ -45,7 +45,7 @@ class RemoteState(Store):
     No key of fingerprints is ever kept there: every reader of the state could try out secrets with it.
     """
 
-    restore_advice = "restore an earlier version of it, or delete it and plan again"
+    _restore_advice = "restore an earlier version of it, or delete it and plan again"
     lock: LeaseLock
 
     def __init__(

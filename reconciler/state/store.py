@@ -99,7 +99,7 @@ class Store(ABC):
     state. `stop_reason` is why the run may not go on, once `renew_and_flush` has returned False.
     """
 
-    restore_advice: ClassVar[str]
+    _restore_advice: ClassVar[str]
 
     def __init__(
         self, display_name: str, lock: Lock, backups: BackupFolders, key_file: KeyFile | None = None
@@ -160,7 +160,7 @@ class Store(ABC):
             "state-damaged",
             f"the state `{self.display_name}` is damaged: {error}",
             notes=("a state is memory only: without it, entries are found again by their ids or names",),
-            help=self.restore_advice,
+            help=self._restore_advice,
         )
 
     def _explain_newer(self, error: NewerStateError) -> Diagnostic:

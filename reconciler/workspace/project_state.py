@@ -216,7 +216,7 @@ class ProjectState:
         return self._clear_old_values()
 
     def _clear_old_values(self) -> Diagnostic | None:
-        """Clear hidden values from backups of this state. A warning names them, and those that the last write cleared."""
+        """Clear hidden values from backups of this state. The warning names all values that were cleared."""
         found, unwritable = dict(self._clear_fields), list[Path]()
         self._clear_fields = {}
         for path, state in self._store.backups.read():
