@@ -863,7 +863,7 @@ def test_whoever_is_stopped_while_it_plans_lets_go_too(in_git: Runner) -> None:
     in_git.wants("first")
     in_git.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
     with (
-        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_open=True) as (
+        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_released=True) as (
             gate,
             url,
         ),
