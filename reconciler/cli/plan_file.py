@@ -86,7 +86,7 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
 
     What a link leads to is written; a device or a pipe, which would be replaced by a file, is not.
     """
-    from reconciler.state.file import write_atomically
+    from reconciler.state.atomic_file import write_atomically
     from reconciler.workspace.planfile import encode_plan
 
     try:

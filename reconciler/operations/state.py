@@ -94,9 +94,9 @@ def _open_store(settings: Settings) -> tuple[Store, StateCleaner]:
     project = read_project(settings.project, settings.directory)
     store = build_store(project, settings)
     key = None
-    if store.can_store_key and (settings.sandbox or project.fingerprint_key is None):
+    if store.key_file is not None and (settings.sandbox or project.fingerprint_key is None):
         with suppress(ReconcilerError):
-            key = store.read_key()
+            key = store.key_file.read()
     fingerprinter = Fingerprinter(key) if key is not None else None
     return store, replace(
         StateCleaner.for_destinations(_load_destinations(settings)), fingerprinter=fingerprinter
@@ -235,7 +235,7 @@ def _lock_state(settings: Settings) -> Iterator[tuple[Store, StateView]]:
     """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
     store, cleaner = _open_store(settings)
     _read_store(store, cleaner)
-    with store.hold_lock(settings.holder):
+    with store.lock.hold(settings.holder):
         yield store, _read_store(store, cleaner)
 
 
@@ -247,7 +247,7 @@ def _write(store: Store, view: StateView, entries: Iterable[JournalEntry]) -> tu
         session.stage(entries)
         session.close()
     except OSError as error:
-        raise ReconcilerError([store.unavailable("written", error)]) from error
+        raise ReconcilerError([store.explain_unavailable("written", error)]) from error
     return (warn_state_cleaned(view.place, view.clear_fields),) if view.clear_fields else ()
 
 

@@ -55,10 +55,10 @@ def inspect_lock(settings: Settings) -> ProjectLock:
     on another host, in another container, or nameless: then a person has to know whether it is still at work.
     """
     store, host = find_store(settings), settings.holder.host
-    status = store.clear_stale_lock(host)
+    status = store.lock.clear_stale(host)
     if status.state is LockHolderState.LOCAL_ALIVE and status.holder is not None:
         raise ReconcilerError([_explain_locked(status.holder, status.expires_at, store.display_name)])
-    return ProjectLock(store.display_name, status, lambda: store.break_lock(status, host))
+    return ProjectLock(store.display_name, status, lambda: store.lock.force_unlock(status, host))
 
 
 def _explain_locked(holder: LockInfo, until: str, place: str) -> Diagnostic:

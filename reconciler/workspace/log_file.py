@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.state.file import sync_directory
+from reconciler.state.atomic_file import sync_directory
 
 LINE_PREFIX = b'{"at": "'
 """How every line of ours begins. Each has the id of its run under `run`."""

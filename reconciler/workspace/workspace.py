@@ -110,13 +110,13 @@ def open_workspace(
     with ExitStack() as stack:
         if access is Access.WRITE:
             stack.callback(_warn_leftover_lock, store, listener)
-            stack.enter_context(store.hold_lock(settings.holder))
+            stack.enter_context(store.lock.hold(settings.holder))
         transport = stack.enter_context(_open_transport(settings, specs.project))
         # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
         withholds = access is Access.READ and not settings.compare_secrets
         registry = _build_registry(settings, specs, withholds=withholds)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
-        state = ProjectState(store, settings.entropy, key, settings.fallback_dir, specs.destinations)
+        state = ProjectState(store, settings.entropy, key, specs.destinations)
         if access is Access.WRITE:
             state.ensure_key()
         else:
@@ -145,8 +145,8 @@ def open_workspace(
 
 
 def _warn_leftover_lock(store: Store, listener: Listener) -> None:
-    if store.release_failure is not None:
-        listener(WarningIssued(store.release_failure))
+    if store.lock.release_failure is not None:
+        listener(WarningIssued(store.lock.release_failure))
 
 
 def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
@@ -156,7 +156,7 @@ def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
 
 def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
     """A plan that is made while another run changes things is right about neither before nor after."""
-    lock_status = store.current_owner(holder)
+    lock_status = store.lock.current_owner(holder)
     if lock_status is not None:
         yield Diagnostic(
             "state-in-use",
@@ -227,7 +227,7 @@ def _resolve_fingerprint_key(
     """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
     reference = specs.fingerprint_key
     if settings.sandbox or reference is None:
-        return KEY_WITH_STATE if store.can_store_key else UNKNOWN_KEY
+        return KEY_WITH_STATE if store.key_file is not None else UNKNOWN_KEY
     if not settings.compare_secrets:
         return UNKNOWN_KEY
     try:

@@ -26,11 +26,11 @@ HOLD = """\
 import sys
 from pathlib import Path
 from reconciler.model.lock_info import LockInfo
-from reconciler.state.lock import hold_lock
+from reconciler.state.lock import LocalLock
 path, host, pid = sys.argv[1:]
 import os
 holder = LockInfo(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
-with hold_lock(Path(path), holder, "the state"):
+with LocalLock(Path(path), "the state").hold(holder):
     print("held", flush=True)
     sys.stdin.read()
 """

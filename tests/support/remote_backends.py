@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_repo import run_git
 
 from reconciler.model.lock_info import LockInfo
 from reconciler.state.backend import BackendContext
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 BRANCH = "fivetran-state"
 LOCK = "state.json.lock"
@@ -148,12 +151,15 @@ class S3Bucket:
 
 
 class S3Proxy:
-    """A way to an S3 that can be spoilt: it may take the conditions off what is sent, or be `silent`, so that nobody
-    ever gets an answer."""
+    """A way to an S3 that can be spoilt: it may take the conditions off a request, answer the next write with a
+    `wrong_tag`, do something `after_write` before the next write is answered, or be `silent`, so that no request is
+    ever answered."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.dropped_headers: frozenset[str] = frozenset()
+        self.wrong_tag = ""
+        self.after_write: Callable[[], None] | None = None
         self.silent = threading.Event()
         self.waiting = threading.Event()
         self.stopped = threading.Event()
@@ -196,14 +202,36 @@ class S3Proxy:
         connection.request(handler.command, handler.path, request_body, headers)
         response = connection.getresponse()
         body = response.read()
+        response_headers = response.getheaders()
+        if handler.command == "PUT" and self.after_write is not None:
+            callback, self.after_write = self.after_write, None
+            callback()
+        if handler.command == "PUT" and self.wrong_tag:
+            response_headers = [
+                (name, self.wrong_tag if name.lower() == "etag" else value)
+                for name, value in response_headers
+            ]
+            self.wrong_tag = ""
         handler.send_response(response.status)
-        for name, value in response.getheaders():
+        for name, value in response_headers:
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                 handler.send_header(name, value)
         handler.send_header("content-length", str(response.getheader("content-length") or len(body)))
         handler.end_headers()
         handler.wfile.write(body)
         connection.close()
+
+
+def _serialize(app: WSGIApplication) -> WSGIApplication:
+    """An application that handles one request at a time. S3 checks a condition and writes in one step; the emulated S3
+    does so in two, and two writes that meet there both succeed."""
+    lock = threading.Lock()
+
+    def handle(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with lock:
+            return app(environ, start_response)
+
+    return handle
 
 
 @contextmanager
@@ -213,6 +241,8 @@ def open_bucket() -> Iterator[S3Bucket]:
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    assert server._server is not None
+    server._server.app = _serialize(server._server.app)
     host, port = server.get_host_and_port()
     try:
         endpoint = f"http://{host}:{port}"
