@@ -1,4 +1,4 @@
-"""Destinations: one per group, with the group's id."""
+"""The destination kind: one destination per group, with the group's id."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_desti
 
 EXTERNAL_KEYS = "external_secrets_keys_config"
 
-# Answered beside the fields, but no fields of the destination itself.
+# Keys of a response that are no fields of the destination.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 HEALTHY_STATUS = "connected"
@@ -33,11 +33,11 @@ UNTESTED_STATUS = "incomplete"
 
 
 def build_observed_destination(destination: responses.Destination) -> Observed:
-    """A destination as the API answered it, flattened leaf by leaf."""
+    """Build the observed destination from a response, one field per leaf."""
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
     fields |= {(CONFIG, key): value for key, value in destination.config.items()}
-    keys = raw.get(EXTERNAL_KEYS)  # never seen in an answer yet; what it would show can be compared
+    keys = raw.get(EXTERNAL_KEYS)  # no response has shown it yet; if one does, it is compared
     for key, name in keys.items() if isinstance(keys, Mapping) else ():
         fields[(CONFIG, key)] = ExternalKey(str(name))
     return Observed(
@@ -45,17 +45,17 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
         id=destination.id,
         name=destination.id,
         fields=fields,
-        status=destination.setup_status.lower(),  # live answers are lower case, the definition says upper
+        status=destination.setup_status.lower(),  # live responses are lower case, the API's definition says upper case
     )
 
 
 class DestinationKind:
-    """The verbs of a destination."""
+    """Verbs of destinations."""
 
     name = DESTINATION
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """The catalogue's row for a top-level or config field."""
+        """Get the catalogue's row of a top-level or config field."""
         if path == SERVICE:
             return Field(name="service", immutable=True)
         if path[0] == CONFIG:
@@ -64,12 +64,12 @@ class DestinationKind:
         return load_destination_facts().fields.get(path[0])
 
     def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """The one normal form in which desired and observed fields are compared."""
+        """Normalise fields. Desired and observed fields are compared in this form."""
         service = fields.get(SERVICE)
         return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one destination with its config; None where it does not exist."""
+        """Read a destination with its config. None if it does not exist."""
         try:
             return build_observed_destination(client.get_destination(id))
         except NotFound:
@@ -78,8 +78,11 @@ class DestinationKind:
     def create(
         self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
-        """Make the destination of a group. The API would run setup tests by default; they are a call of their own
-        here, because they take minutes and a lost answer would lose the destination."""
+        """Create the destination of a group without setup tests, which the API would run by default.
+
+        Setup tests take minutes, and a lost response would lose the destination: they are a request of their
+        own.
+        """
         body = {
             "group_id": parent_id,
             **_build_body({path: value for path, value in values.items() if value is not None}),
@@ -92,15 +95,15 @@ class DestinationKind:
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """The destination of the group, if there is one: its id is known before it exists."""
+        """Find the destination of the group, whose id is known before it exists."""
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Send the changed fields only; config is merged by the API key by key.
+        """Update the changed fields. The API merges config key by key.
 
-        What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
-        sends; where it changes nothing, null is tried.
+        The way to remove an agent or a link is not documented. Fivetran's own provider sends the empty
+        string; if that changes nothing, null follows.
         """
         client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
         cleared_keys = [
@@ -114,13 +117,15 @@ class DestinationKind:
             client.update_destination(id, {**still_set, "run_setup_tests": False})
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove the destination; its group stays."""
+        """Delete the destination. Its group stays."""
         with suppress(NotFound):
             client.delete_destination(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests with the trust that the spec grants. Nothing of that answer but the results is used, since
-        the rest of it is known to be partial; the status is read afterwards (R21)."""
+        """Run setup tests with the trust that the spec grants, then read the status.
+
+        Only the results of the response are used: its other fields are known to be incomplete.
+        """
         response = client.test_destination(
             id,
             trust_certificates=desired.trust.certificates,
@@ -140,7 +145,7 @@ class DestinationKind:
 
 
 def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
-    """Leaves by path as the JSON body that the API takes."""
+    """Build the JSON body of a request from leaves by path."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         if path[0] == CONFIG and isinstance(value, ExternalKey):
@@ -153,8 +158,11 @@ def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
 
 
 def _fill_cleared_fields(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
-    string, as Fivetran's own provider does."""
+    """Replace None by the value that clears a field.
+
+    A config field is cleared by null, a top-level field by its default or else by the empty string, as in
+    Fivetran's own provider.
+    """
     return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
 
 
@@ -166,8 +174,11 @@ def _get_cleared_value(path: FieldPath) -> Any:
 
 
 def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
-    """The approvals that a failed test waits for. Its details are a list for certificates, an object for a host
-    key, and anything else for other tests."""
+    """List the approvals that a failed test waits for.
+
+    The details of a test are a list for certificates, an object for a host key, and any value for other
+    tests.
+    """
     details = test.details if isinstance(test.details, list) else [test.details]
     approvable = [
         detail for detail in details if isinstance(detail, dict) and isinstance(detail.get("hash"), str)
