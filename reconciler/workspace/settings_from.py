@@ -1,5 +1,7 @@
-"""`--settings-from`: a run that is judged by the project file of an earlier revision, so that a change of the specs
-cannot loosen its own gate."""
+"""`--settings-from`: settings of the project file at an earlier revision.
+
+A change of the specs must not be able to loosen the checks that it has to pass.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ _NOTES_BY_CODE = {
 
 
 def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
-    """What was loaded, under the settings of the revision that was asked for, if one was. Raises `ReconcilerError`."""
+    """Apply the settings of the requested revision to a loaded project, if there is one.
+
+    Raises ReconcilerError.
+    """
     if settings.settings_from is None:
         return loaded
     source_project = read_project_at_revision(
@@ -38,7 +43,7 @@ def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProj
 
 
 def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
-    """Findings that follow from settings say where those stand, if not in the project file as it is now."""
+    """Note the revision of the settings in findings that follow from settings."""
     for diagnostic in diagnostics:
         if project.settings_shown and diagnostic.code in _NOTES_BY_CODE:
             note = _NOTES_BY_CODE[diagnostic.code].format(project.settings_shown)

@@ -1,4 +1,4 @@
-"""Specs as the engine wants them: loaded, merged, checked against the catalogue."""
+"""Specs of a project: loaded, merged and checked against the catalogue."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ from reconciler.workspace.settings_from import apply_settings_from, note_setting
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """All entries of a project: groups and, where they have one, their destinations, by entry key. `roots` are the
-    files as trees, by path, and `hidden` are the places of values that are never shown."""
+    """All entries of a project: groups and their destinations, sorted by key.
+
+    `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
+    """
 
     project: Project
     groups: tuple[Desired, ...]
@@ -54,12 +56,12 @@ class Specs:
     hidden: frozenset[Span] = frozenset()
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """Findings about these specs, of which no excerpt shows a value that is hidden."""
+        """Mask hidden values in the source excerpts of findings."""
         return tuple(mask_lines(diagnostics, self.roots, is_public_line, self.hidden))
 
     @contextmanager
     def masking_excerpts(self) -> Iterator[None]:
-        """Shade findings that are raised."""
+        """Mask the excerpts of findings that are raised inside the block."""
         try:
             yield
         except ReconcilerError as error:
@@ -67,11 +69,14 @@ class Specs:
 
 
 UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
-"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
+"""Codes of warnings about values that the catalogue does not know and that are sent unchecked."""
 
 
 def load_specs(settings: Settings) -> Specs:
-    """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
+    """Load a project file and all files that it names.
+
+    Raises ReconcilerError with all errors; warnings are returned.
+    """
     loaded = apply_settings_from(load(settings.project, settings.directory), settings)
     try:
         return compile_specs(loaded, strict=settings.strict)
@@ -80,9 +85,10 @@ def load_specs(settings: Settings) -> Specs:
 
 
 def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
-    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
+    """Check a loaded project against the catalogue and compile its specs.
 
-    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
+    With `strict` values that the catalogue cannot check are errors. Errors of `tolerated` codes are ignored.
+    Raises ReconcilerError with all errors; warnings are returned.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
@@ -128,7 +134,10 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[
 
 
 def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
-    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
+    """Find the source positions of values that must not be shown.
+
+    References may be shown, and so may the value of a misspelled public field.
+    """
     service = desired.fields.get(SERVICE)
     masking = Masking(DESTINATION, service, desired.unchecked)
     for path, span in desired.spans.items():
@@ -143,7 +152,10 @@ def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
 
 
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
-    """Where the key of the fingerprints comes from. It is a secret itself, so only a secret reference will do."""
+    """Resolve the reference of the fingerprint key.
+
+    The key is a secret, so the reference must be a secret one.
+    """
     node = project.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None
     if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
@@ -158,7 +170,7 @@ def _resolve_key_reference(project: Project, sources: AllowedSources) -> Referen
 
 
 def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """What is wrong with something that many share, once; an outdated service once per project."""
+    """Deduplicate findings: a shared block once, an outdated service once per project."""
     findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
         span = None if diagnostic.code == "legacy-service" else diagnostic.span

@@ -1,4 +1,4 @@
-"""Everything an operation works with: the loaded specs, a client of one account, a source of secrets."""
+"""The workspace of an operation: specs, client of one account, secrets and state."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
+    """An open account with its specs. Setting `cancelled` ends the run: no new request is sent.
 
-    `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
-    `baseline` is the revision that the run is narrowed by; what only that one changed is in `specs` as it is there.
+    `listener` is for the thread that uses the workspace. On the main thread it is `events`, which also emits
+    the events of other threads. `baseline` is the revision of `--changed-since`; `specs` already has its
+    entries merged.
     """
 
     settings: Settings
@@ -63,19 +64,21 @@ class Workspace:
     baseline: Baseline | None = None
 
     def now(self) -> Instant:
-        """The time, by the own clock and by Fivetran's."""
+        """Return the time of the own clock and of Fivetran's."""
         return Instant(self.settings.clock.now(), self.sender.get_server_time())
 
     @property
     def is_account_confirmed(self) -> bool:
-        """Whether it is certain that this is the account the specs are for."""
+        """Whether it is certain that the specs belong to this account."""
         is_named = self.specs.project.account_id is not None
         return self.settings.sandbox or is_named or self.state.exists
 
 
 def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
-    """The result of work that only reads, with the lock renewed and events told meanwhile: a pause that Fivetran asks
-    for may be longer than the lock lasts. What the work raises is raised here."""
+    """Run read-only work while the lock is renewed and events are emitted, and return its result.
+
+    A pause that Fivetran demands may outlast the lock. Errors of the work are raised here.
+    """
     worker_view = replace(workspace, listener=workspace.events.put)
     grace = ShutdownGrace(workspace.settings.clock, workspace.cancelled)
     result = run_interruptible(lambda: (work(worker_view),), grace, workspace.events)
@@ -85,7 +88,7 @@ def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]
 
 
 class Access(Enum):
-    """What a run is allowed to do with the memory of a project."""
+    """Access of a run to a project's state."""
 
     READ = auto()
     WRITE = auto()  # one run at a time
@@ -98,10 +101,10 @@ def open_workspace(
     access: Access = Access.READ,
     cancelled: threading.Event | None = None,
 ) -> Iterator[Workspace]:
-    """Load the specs, then prepare the client. Nothing is sent yet.
+    """Load the specs and prepare the client. Sends nothing.
 
-    Raises `ReconcilerError` for anything wrong with specs, credentials, address or memory, and where
-    another run is writing.
+    Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the
+    lock.
     """
     specs = load_specs(settings)
     baseline = load_baseline(settings, specs)
@@ -112,7 +115,7 @@ def open_workspace(
             stack.callback(_warn_leftover_lock, store, listener)
             stack.enter_context(store.hold_lock(settings.holder))
         transport = stack.enter_context(_open_transport(settings, specs.project))
-        # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
+        # A run that only reads sends no secrets, so users without access to secrets can still plan.
         withholds = access is Access.READ and not settings.compare_secrets
         registry = _build_registry(settings, specs, withholds=withholds)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
@@ -155,7 +158,8 @@ def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
 
 
 def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
-    """A plan that is made while another run changes things is right about neither before nor after."""
+    """Warn that another run holds the lock: a plan made meanwhile is right neither before nor after that
+    run."""
     lock_status = store.current_owner(holder)
     if lock_status is not None:
         yield Diagnostic(
@@ -203,8 +207,10 @@ def _read_credentials(environ: Mapping[str, str]) -> Credentials:
 
 
 def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
-    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret. With
-    `withholds` only what plans show is looked up."""
+    """Build the registry of references. With `withholds` secrets are not looked up.
+
+    In the sandbox all values are generated: it needs no set-up and reads no secret.
+    """
     if settings.sandbox:
         return build_demo_registry(specs.destinations)
     project = specs.project
@@ -224,7 +230,7 @@ def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Reg
 def _resolve_fingerprint_key(
     settings: Settings, specs: Specs, registry: Registry, store: Store
 ) -> FingerprintKey:
-    """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
+    """Resolve the fingerprint key of the project, if secrets are compared. Raises ReconcilerError."""
     reference = specs.fingerprint_key
     if settings.sandbox or reference is None:
         return KEY_WITH_STATE if store.can_store_key else UNKNOWN_KEY
