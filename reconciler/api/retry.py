@@ -68,11 +68,11 @@ class RetryDecision(Enum):
 
     NEVER = auto()
     RETRY_FEW = auto()
-    """Until `FEW_ATTEMPTS` attempts have failed."""
+    """Until `FEW` attempts have failed."""
     LIMITED = auto()
-    """Until `RetryPolicy.max_attempts` attempts have failed."""
+    """Until `Persistence.attempts` attempts have failed."""
     UNTIL_DEADLINE = auto()
-    """As often as `RetryPolicy.max_seconds` allows."""
+    """As often as `Persistence.total` allows."""
 
 
 FEW_ATTEMPTS = 3

@@ -42,7 +42,7 @@ PHASE_MEANINGS: Mapping[Phase, str] = MappingProxyType(
 
 
 class FaultKind(StrEnum):
-    """What goes wrong when a fault strikes."""
+    """Kind of failure when a fault strikes."""
 
     RESET = "reset"
     CLOSE = "close"

@@ -55,7 +55,7 @@ class _Masker:
     def _is_hidden(self, service: object, item: FieldChange | FieldValue) -> bool:
         """Return whether a field must be hidden.
 
-        A field that an earlier release hid without a reason is masked again, to tell hidden fields and
+        A field that an earlier release hid without a reason is masked again, to keep hidden fields and
         secrets apart. Only fields of the config were ever sent unchecked.
         """
         if item.path[:1] != (CONFIG,):
