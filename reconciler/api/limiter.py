@@ -23,7 +23,7 @@ SETUP_TESTS = "setup tests"
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Allowance of the account within any hour or minute. The defaults are Fivetran's for a paid account."""
+    """What the account may use within any hour or minute. The defaults are Fivetran's for a paid account."""
 
     requests_per_hour: int = 20_000
     setup_tests_per_minute: int = 250

@@ -260,7 +260,7 @@ def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> Mappin
 
 
 def is_public_line(keys: tuple[str, ...], text: str) -> bool:
-    """Return whether a value in a spec file is no secret, judged by its keys and its text."""
+    """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
     if keys[0] == POLICIES:
         return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
     if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:

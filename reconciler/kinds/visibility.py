@@ -1,4 +1,4 @@
-"""Visibility of field values: the one decision for plans, states, policies and messages."""
+"""Whether the value of a field may be shown or kept: the one answer for plans, states, policies and messages."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ UNCHECKED_FIELD = "below extra_config"
 
 
 class Sensitivity(Enum):
-    """Sensitivity of a field in the catalogue."""
+    """What the catalogue says about showing a field."""
 
     PUBLIC = auto()
     SENSITIVE = auto()
-    UNKNOWN = auto()  # the catalogue does not describe the field, so it may hold a secret
+    UNKNOWN = auto()  # the catalogue does not describe the field, so it may hold anything (S-45)
 
 
 def classify_sensitivity(kind: str, service: object, path: FieldPath) -> Sensitivity:
-    """Classify the sensitivity of a field. Below `config` the name of the config field decides.
+    """Whether values of a field may be shown. Of a field below `config` its name counts, whatever lies below it.
 
-    `service` is the name of the destination's service; any other value counts as an unknown service.
+    `service` is the name of the destination's service; any other value is that of a service nobody knows.
     """
     if kind != DESTINATION:
         return Sensitivity.PUBLIC
@@ -39,15 +39,13 @@ def classify_sensitivity(kind: str, service: object, path: FieldPath) -> Sensiti
     )
     if field is None:
         return Sensitivity.UNKNOWN
-    # The catalogue does not know all members of an object, and some members are secrets.
+    # The members of an object are not all known, and some are secrets.
     return Sensitivity.SENSITIVE if field.sensitive or field.type is FieldType.OBJECT else Sensitivity.PUBLIC
 
 
 def is_misspelled_field(service: object, path: FieldPath) -> bool:
-    """Return whether a field that its service lacks is a misspelled or misplaced public field.
-
-    Its value is then checked and shown as the value of the public field.
-    """
+    """Whether a field that its service lacks is taken for a public one: mistyped, or written in a wrong place. The
+    value is then judged, and shown, as one of that field."""
     known_service = load_service(service) if isinstance(service, str) else None
     if known_service is None or known_service.free_form or path[-1] in known_service.fields:
         return False
@@ -63,19 +61,18 @@ def _to_service_name(service: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """Masking of one resource's fields. `unchecked` fields are hidden, whatever the catalogue says."""
+    """Which fields of one resource are hidden. `unchecked` fields are, whatever the catalogue says."""
 
     kind: str
     service: object
     unchecked: Collection[FieldPath] = ()
 
     def hides(self, path: FieldPath) -> bool:
-        """Return whether values of a field must not be shown."""
+        """Whether values of a field must not be shown."""
         return path in self.unchecked or self._classify(path) is not Sensitivity.PUBLIC
 
     def get_reason(self, path: FieldPath) -> str | None:
-        """Return the reason why a literal value is hidden; None for public fields and for secrets of the
-        catalogue."""
+        """Why a literal value of a field is hidden; None for a public field and for a secret of the catalogue."""
         sensitivity = self._classify(path)
         if sensitivity is Sensitivity.UNKNOWN:
             return UNKNOWN_FIELD

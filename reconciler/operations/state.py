@@ -126,10 +126,7 @@ def find_records(records: Records, text: str) -> Records:
 
 
 def find_hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Find the fields whose values are hidden.
-
-    Hidden literals have fingerprints; all other hidden fields are secrets.
-    """
+    """Fields that are not shown. Those among the fingerprints are hidden literals, all others secrets."""
     masking = Masking(address.kind, record.applied.get(SERVICE))
     hidden = {path for path in record.applied if masking.hides(path)}
     return frozenset(hidden | {path for path in record.fingerprints if masking.get_reason(path) is not None})

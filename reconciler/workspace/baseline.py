@@ -135,7 +135,7 @@ def warn_if_behind(
 def _load_specs_at(settings: Settings, revision: str) -> Specs:
     loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
     try:
-        # A literal secret at the revision must not block the plan of the change that removes it.
+        # A secret that was written out must not keep the change that takes it out from being planned.
         return compile_specs(loaded, strict=False, tolerated={"literal-secret"})
     except ReconcilerError as error:
         raise invalid_specs_error(revision, error.diagnostics) from None

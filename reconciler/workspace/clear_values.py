@@ -74,7 +74,7 @@ class StateCleaner:
                 continue
             if declared is not None:
                 is_name = is_external_secret(declared.fields.get(path))
-            else:  # of a secret, a state holds only the name in a secrets manager
+            else:  # what else would be known of a secret?
                 is_name = classify_sensitivity(address.kind, service, path) is Sensitivity.SENSITIVE
             if not is_name:
                 yield path

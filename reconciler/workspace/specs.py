@@ -56,7 +56,7 @@ class Specs:
     hidden: frozenset[Span] = frozenset()
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """Mask hidden values in the source excerpts of findings."""
+        """Findings about these specs, of which no excerpt shows a value that is hidden."""
         return tuple(mask_lines(diagnostics, self.roots, is_public_line, self.hidden))
 
     @contextmanager
@@ -69,7 +69,7 @@ class Specs:
 
 
 UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
-"""Codes of warnings about values that the catalogue does not know and that are sent unchecked."""
+"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
 
 
 def load_specs(settings: Settings) -> Specs:
@@ -85,10 +85,9 @@ def load_specs(settings: Settings) -> Specs:
 
 
 def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
-    """Check a loaded project against the catalogue and compile its specs.
+    """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
-    With `strict` values that the catalogue cannot check are errors. Errors of `tolerated` codes are ignored.
-    Raises ReconcilerError with all errors; warnings are returned.
+    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
@@ -134,10 +133,7 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[
 
 
 def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
-    """Find the source positions of values that must not be shown.
-
-    References may be shown, and so may the value of a misspelled public field.
-    """
+    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
     service = desired.fields.get(SERVICE)
     masking = Masking(DESTINATION, service, desired.unchecked)
     for path, span in desired.spans.items():
