@@ -15,9 +15,9 @@ MAX_CHAIN_DEPTH = 20
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Find the innermost error, which the operating system raised."""
+    """The innermost error, the one that the system raised."""
     for _ in range(MAX_CHAIN_DEPTH):
-        # urllib3 keeps some causes only as arguments of its own errors.
+        # urllib3 keeps some errors as an argument of its own ones only.
         wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
         error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
     return error
