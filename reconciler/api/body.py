@@ -123,7 +123,7 @@ def decode(body: bytes) -> Any:
         data = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
     except RecursionError:
         raise DecodeError("nested too deep") from None
-    except DecodeError:
+    except DecodeError:  # is a ValueError too, but its text names the problem
         raise
     except ValueError:
         raise DecodeError("not JSON") from None

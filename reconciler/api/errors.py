@@ -241,6 +241,7 @@ def sanitize(text: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
     """
     if not isinstance(text, str):
         return ""
+    # Cut before splitting, so that a text of megabytes is not scanned as a whole.
     line = " ".join(text[: max_length * 4].split())
     printable = "".join(character if character.isprintable() else "\ufffd" for character in line)
     return printable if len(printable) <= max_length else printable[: max_length - 1] + "…"

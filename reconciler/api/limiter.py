@@ -84,6 +84,7 @@ class Limiter:
             if wait.is_pause:
                 if wait.seconds > max_pause:
                     return AcquireResult.PAUSED_TOO_LONG
+                # Pauses add up: several short pauses must not exceed the bound either.
                 max_pause -= wait.seconds
             if wait.is_unreported:
                 self._listener(Throttled(wait.quota, wait.seconds))
@@ -139,6 +140,7 @@ class Limiter:
             now = self._clock.monotonic()
             if now < self._paused_until:
                 return self._build_wait(REQUESTS, now, self._paused_until, is_pause=True)
+            # The window that opens last decides, since the request must fit into all windows.
             fullest = max(windows, key=lambda window: window.find_opening(now))
             if fullest.find_opening(now) > now:
                 return self._build_wait(fullest.quota, now, fullest.find_opening(now), is_pause=False)

@@ -203,6 +203,7 @@ class Transport:
     def _build_authorization(self) -> str:
         key, secret = self._credentials
         pair = f"{key.reveal()}:{secret.reveal()}"
+        # surrogateescape restores bytes of environment variables that are not UTF-8.
         return "Basic " + b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
 
     def _create_deadline(self, request: Request) -> CallDeadline:
@@ -281,6 +282,8 @@ class Transport:
         except (DecodeError, ValidationError, requests.exceptions.ContentDecodingError) as error:
             envelope, problem = None, _describe_decode_failure(error)
         except (requests.RequestException, HTTPError, OSError) as error:
+            # A success whose body is cut off has an unknown outcome. An error stays the same error without
+            # its body.
             if is_success:
                 return _build_unreachable_error(error, deadline, exchange)
             envelope, problem = None, "the answer was cut short"

@@ -132,6 +132,7 @@ class Account:
     def new_id(self, kind: Kind) -> str:
         """Generate an id that no document of the kind has. RuntimeError if a thousand candidates are
         taken."""
+        # The counter keeps ids unique after deletions; further attempts avoid ids that a seed has chosen.
         number = self.store.increment(f"id/{kind}")
         for attempt in range(1_000):
             candidate = generate_id(self._seed, kind, number, attempt)

@@ -74,6 +74,7 @@ def negotiate_version(accept: str | None) -> int:
         media_type, options = parse_options_header(part.strip())
         version = options.get("version", "1")
         if media_type.lower() in {"*/*", "application/*", JSON} and version.isascii() and version.isdigit():
+            # Bounded, since int() refuses texts of thousands of digits.
             return int(version[:9])
     raise error_reply(406, "NotAcceptable", f"Accept must be '{JSON}', with or without a version")
 
@@ -87,6 +88,7 @@ def parse_body(raw: bytes) -> Any:
         _check_depth(value)
     except (ValueError, RecursionError) as error:
         raise invalid_input("The request body is not valid JSON") from error
+    # Only an escape can hold half a surrogate pair, so other bodies need no copy.
     return _replace_surrogates(value) if b"\\ud" in raw.lower() else value
 
 

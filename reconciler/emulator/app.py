@@ -151,6 +151,8 @@ class Emulator:
         request = Request(environ)
         request.max_content_length = MAX_BODY_BYTES
         self._execute_due()
+        # Control requests bypass faults, quota and history: they must work however broken the emulated API
+        # is.
         if request.path.startswith(PREFIX):
             return _send(self._control.handle(request), request, start_response)
         client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
@@ -163,6 +165,7 @@ class Emulator:
         if result.connection_fault is None:
             return _send(result.response, request, start_response)
         if client_socket is not None:
+            # Only the server holds the socket, so it gets the whole response and breaks it while sending.
             client_socket.break_off(result.connection_fault)
             return _send(result.response, request, start_response)
         body = deliver_in_process(result.connection_fault, result.response, wait)
@@ -266,6 +269,7 @@ class Emulator:
         """Execute all late requests that are due, each at its own time. Their responses go nowhere."""
         while self._late_requests:
             with self._store.transaction():
+                # One transaction each: a late request sees the effects of the late requests before it.
                 late = self._late_requests.pop_due(self._account.read_clock())
                 if late is None:
                     return
@@ -336,11 +340,14 @@ class Emulator:
                     raw.code or 400, "InvalidInput", raw.description or "The body cannot be read"
                 )
             with self._store.transaction():
+                # A stale read sees the account before its last write. Reads have no effects to charge or to
+                # record.
                 if fault is not None and fault.kind is FaultKind.STALE:
                     with self._store.rewind_last_write():
                         return self._dispatch(request, raw), (), ""
                 reply = self._dispatch(request, raw)
                 effects = self._account.take_effects()
+                # Charged inside the transaction, so that a refusal rolls the effects back.
                 self._quota.charge(effects, self._account.behaviour.retry_after)
             return reply, effects, ""
         except ErrorReply as error:

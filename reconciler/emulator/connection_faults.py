@@ -53,8 +53,10 @@ def break_delivery(fault: Fault, head: bytes, body: bytes) -> BrokenDelivery:
     message = head + body
     if fault.kind is FaultKind.DRIP:
         seconds = float(fault.options.get("seconds", DRIP_SECONDS))
+        # A drip of the body sends the headers at once.
         drip_start = len(head) if fault.phase is Phase.MID_BODY else 0
         data = message[: drip_start + int(seconds * fault.number)]
+        # A drip that is cut off ends with a closed connection.
         kind = FaultKind.DRIP if data == message else FaultKind.CLOSE
         return BrokenDelivery(data, kind, rate=fault.number, drip_start=drip_start)
     match fault.phase:

@@ -239,6 +239,8 @@ def _check_number(prefix: str, value: str, bounds: tuple[float, float], *, is_in
     try:
         number = float(value)
     except ValueError:
+        # NaN fails every comparison below, so a text that is no number is refused like a number out of
+        # bounds.
         number = math.nan
     if not minimum <= number <= maximum or (is_integer and not number.is_integer()):
         noun = "a whole number" if is_integer else "a number"

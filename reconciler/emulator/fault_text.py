@@ -24,6 +24,7 @@ def parse_fault(text: str) -> Fault:
     Raises FaultError, which names the wrong word and a likely correction.
     """
     try:
+        # As in a shell, so that values with spaces can be quoted.
         words = shlex.split(text)
     except ValueError:
         raise FaultError("a quotation mark is not closed", f"write `{FAULT_SYNTAX}`") from None

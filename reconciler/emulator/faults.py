@@ -49,6 +49,7 @@ class Fault:
         if self.phase is None:
             is_late = EFFECT_AFTER in self.options and Phase.BEFORE_EFFECT in spec.phases
             default_phase = Phase.BEFORE_EFFECT if is_late else spec.phases[0]
+            # The dataclass is frozen, and this default depends on kind and options.
             object.__setattr__(self, "phase", default_phase)
         elif self.phase not in spec.phases:
             possible = ", ".join(f"`{phase}`" for phase in spec.phases)
@@ -196,6 +197,8 @@ class Faults:
     def _trigger(self, matching: Iterable[ActiveFault], writes: int = 0) -> Fault | None:
         triggered: Fault | None = None
         with self._lock:
+            # Every matching rule counts the request, but only one strikes: rules must not shift each other's
+            # counts.
             for active_fault in matching:
                 active_fault.seen += 1
                 triggers = active_fault.fault.should_trigger(active_fault.seen, active_fault.triggered)

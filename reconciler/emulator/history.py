@@ -99,6 +99,7 @@ class History:
                 "effect_of": effect_of,
             }
         )
+        # Pruned in batches, since a deletion per request would double the writes.
         if sequence % _PRUNE_INTERVAL == 0:
             self._store.drop_entries(sequence - self._max_entries + 1)
         return sequence

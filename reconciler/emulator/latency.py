@@ -44,6 +44,8 @@ class Latency:
         """Compute the duration at a quantile in (0, 1) of the distribution."""
         if not self.median:
             return self.low + (self.high - self.low) * quantile
+        # The 99th percentile of a log-normal is median · exp(sigma · z), with the z of a normal: solved for
+        # sigma.
         sigma = math.log(self.p99 / self.median) / _NORMAL.inv_cdf(0.99)
         return min(self.median * math.exp(sigma * _NORMAL.inv_cdf(quantile)), MAX_SECONDS)
 
@@ -67,6 +69,7 @@ class LatencyRules:
         for rule in reversed(self.rules):
             if rule.matches(method, path):
                 number = int.from_bytes(digest(self._seed, "latency", sequence, size=8), "big")
+                # Half a step keeps the quantile inside (0, 1), where the inverse distribution is finite.
                 return rule.sample((number + 0.5) / 2**64)
         return 0.0
 

@@ -39,6 +39,7 @@ def _mask_member(name: str, value: Any) -> Any:
 
 
 def _is_secret(name: str) -> bool:
+    # These names match the pattern of secrets, but hold public keys and ids.
     if name in ("public_key", "external_secrets_manager_id"):
         return False
     return _load_sensitive_fields().get(name, False) or bool(_SECRET_NAME.search(name))

@@ -38,6 +38,7 @@ def set_facts(account: Account, target: str, **facts: Any) -> None:
 def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
     """Resolve the facts of a destination. For each fact the most specific target wins."""
     facts: dict[str, Any] = {}
+    # From general to specific targets: later facts overwrite earlier facts.
     for target in reversed(targets.list_matching(account, destination.id)):
         facts |= account.store.find(Kind.NETWORK, target) or {}
     host_key = facts.get("host_key")

@@ -155,6 +155,7 @@ class Quota:
 
     def _rate_limit_error(self, message: str, wait: float, retry_after_form: RetryAfter) -> ErrorReply:
         headers = {}
+        # Rounded up: a client that waits exactly this long must be admitted.
         seconds = max(int(-(-wait // 1)), 1)
         match retry_after_form:
             case "seconds":

@@ -115,6 +115,7 @@ def merge_config(
         field = service.fields.get(name)
         if field is None or not field.immutable:
             continue
+        # The present value sent again is no change, and neither is the default of an unset field.
         if changes.get(name) != _apply_default(field, current.config.get(name)):
             if behaviour.immutable_change == "refused":
                 raise invalid_input(f"Field 'config.{name}' is immutable")

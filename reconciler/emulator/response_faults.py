@@ -70,6 +70,7 @@ def corrupted(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpRespo
 @lru_cache(maxsize=2)
 def build_gzip_bomb(mebibytes: int) -> bytes:
     """Compress a JSON text of so many MiB to about a thousandth of its size."""
+    # 31 selects the gzip format with the largest window.
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(b'{"code":"Success","data":"')]
     parts += [packer.compress(b"A" * 2**20) for _ in range(mebibytes)]
@@ -170,6 +171,7 @@ def _render_html(status: int, message: str) -> bytes:
 def _encode_duplicate_keys(reply: Reply) -> bytes:
     """Encode the envelope, or the object in it, with every key repeated at the end with a wrong value."""
     members = {"code": reply.code, "message": reply.message}
+    # No JSON encoder repeats a key, so the pairs are encoded one by one.
     pairs = [_encode_pair(name, json.dumps(value)) for name, value in members.items()]
     duplicates = [_encode_pair("message", '"Duplicate"')]
     if isinstance(reply.data, dict):

@@ -115,6 +115,7 @@ def load_seed(account: Account, seed: Seed) -> None:
         for script in seed.setup_tests:
             target = targets.build_target(group_name=script.group or None)
             setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
+        # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
 
 
@@ -125,6 +126,7 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         stored["created_at"] = group.created_at
         account.store.replace(Kind.GROUP, identifier, stored, label=group.name)
     if group.destination is not None:
+        # A broken destination was connected once, or it would be incomplete.
         was_healthy = group.destination.setup_status != "incomplete"
         settings = group.destination.document()
         destination = Destination(id=identifier, **settings, connected_once=was_healthy)

@@ -105,6 +105,7 @@ class _Server(ThreadedWSGIServer):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in remaining.values():
+            # Bounded: a connection that is stuck must not keep the server from ending.
             thread.join(5.0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -75,6 +75,7 @@ def run(
     identity_tests = [
         SetupTest(*check) for check in trust.run_checks(account, destination, facts, trust_flags)
     ]
+    # Fivetran does not talk to an untrusted server, so a scripted run waits for a trusted server.
     if all(test.status == "PASSED" for test in identity_tests):
         scripted = _take_scripted_run(account, destination)
         results = _to_json(build_passing_run(service, destination)) if scripted is None else scripted

@@ -132,6 +132,7 @@ class Store:
             else:
                 yield from self._run_bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
                 if self._pending_writes:
+                    # Only an outermost transaction that was committed is a write which others have seen.
                     self._last_write, self._pending_writes = tuple(self._pending_writes), []
                     self.write_count += 1
 
@@ -143,6 +144,7 @@ class Store:
         """
         self._database.execute("SAVEPOINT past")
         try:
+            # Newest first, so that a document that was written twice ends in its oldest state.
             for kind, identifier, row in reversed(self._last_write):
                 self._database.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier))
                 if row is not None:
@@ -218,6 +220,7 @@ class Store:
     def clear(self) -> None:
         """Delete every document, counter and history entry."""
         with self._lock:
+            # sqlite_sequence too: positions and sequence numbers start at 1 again, as in a new database.
             for table in ("documents", "counters", "exchanges", "sqlite_sequence"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608
 

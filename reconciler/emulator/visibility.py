@@ -69,10 +69,12 @@ def _list_requested(
 
 def _is_visible(account: Account, group_id: str) -> bool:
     group = account.store.find(Kind.GROUP, group_id)
+    # A missing group is not hidden: its handler responds with the usual 404.
     if group is None or account.store.find(Kind.VISIBILITY, group_id) is not None:
         return True
     selection = account.behaviour.visible_groups
     if selection.endswith("%"):
+        # A hash of the id decides, so a group stays visible or hidden whatever else is created.
         return int.from_bytes(digest("visible", group_id), "big") % 100 < int(selection.removesuffix("%"))
     return selection == _ALL or any(
         fnmatchcase(text, glob.strip()) for glob in selection.split(",") for text in (group_id, group["name"])

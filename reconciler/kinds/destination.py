@@ -111,6 +111,7 @@ class DestinationKind:
         ]
         if not cleared_keys:
             return
+        # Read back, since an empty string that changed nothing is no error to the API.
         live = client.get_destination(id).raw
         still_set = {key: None for key in cleared_keys if live.get(key)}
         if still_set:

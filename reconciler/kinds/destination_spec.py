@@ -136,6 +136,7 @@ class _DestinationFields:
 
     def check(self, completeness: Completeness) -> list[Problem]:
         """Check the fields against the catalogue."""
+        # An unreadable config must not lead to findings about missing fields.
         if completeness is Completeness.WHOLE and not self.config_is_readable:
             completeness = Completeness.WITHOUT_CONFIG
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
@@ -287,6 +288,7 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
                 and suggestion not in block
                 and suggestion not in (CONFIG, *_OPTIONS)
             ):
+                # A misspelled key counts as declared, so that it is not reported as missing too.
                 collected.fields[(suggestion,)] = _INVALID_REFERENCE
             elif suggestion == CONFIG:
                 collected.config_is_readable = False

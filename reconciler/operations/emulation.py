@@ -84,6 +84,7 @@ def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulatio
         )
     except UnusableDatabaseError as error:
         raise ReconcilerError([_explain_unusable(error)]) from error
+    # An account from an earlier run keeps its content: a seed is for new accounts only.
     is_seeded = seed is not None and not app.has_groups
     if is_seeded and seed is not None:
         app.load_seed(seed)

@@ -59,6 +59,7 @@ def format_specs(settings: Settings, paths: Sequence[Path], mode: Mode) -> Forma
             changed.append((path, ReformattedFile(path.shown, before, after)))
     if findings:
         raise ReconcilerError(sort_diagnostics(findings))
+    # Written after every file was formatted, so that an error leaves all files as they were.
     if mode is Mode.WRITE:
         for file, reformatted in changed:
             rewrite(file, reformatted.after)

@@ -43,6 +43,7 @@ def parse_policies(tables: Iterable[MappingNode]) -> tuple[tuple[Policy, ...], l
     findings: list[Diagnostic] = []
     plugins: Mapping[str, tuple[EntryPoint, ...]] | None = None
     for table in tables:
+        # The search for packages is slow, so only an unknown key starts it.
         if plugins is None and not table.entries.keys() <= {*RULES, *OPTIONS}:
             plugins = entry_points_by_name()
         parsed = _parse_policy(table, plugins or {})

@@ -40,6 +40,7 @@ def evaluate(
     reference_patterns = [pattern for pattern in allowed if is_reference_pattern(pattern)]
     if any(_matches_value(pattern, value) for pattern in reference_patterns):
         return True
+    # Plain values in the policy may equal the secret's value, which is unknown here.
     return False if len(reference_patterns) == len(allowed) else None
 
 

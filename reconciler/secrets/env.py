@@ -46,6 +46,7 @@ class Environment:
             raise SecretUnavailable(reference, f"environment variable `{name}` is not set")
         if not value.strip():
             raise SecretUnavailable(reference, f"environment variable `{name}` is empty")
+        # Bytes that are not UTF-8 arrive as halves of surrogate pairs, which no request can carry.
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise SecretUnavailable(reference, f"environment variable `{name}` is not valid text")
         return select_member(value, reference)

@@ -48,6 +48,7 @@ class Files:
     def _resolve_path(self, reference: Reference) -> Path:
         path = Path(reference.locator)
         try:
+            # Resolved before the check: neither `..` nor a symbolic link may lead out of the project.
             resolved = (self._directory / path).resolve()
             is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):

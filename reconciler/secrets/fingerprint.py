@@ -69,4 +69,5 @@ class Fingerprinter:
 
     @property
     def _key_name(self) -> str:
+        # A hash under another prefix: the name distinguishes keys and reveals nothing about the key.
         return hashlib.sha256(b"name of a key" + self.key).hexdigest()[:8]

@@ -66,6 +66,7 @@ def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
     names = tuple(commit[:_HASH_LENGTH] for commit in found.commits)
     tip = _load_specs_at(settings, revision)
     bases = (
+        # A branch that is not behind has the revision itself as its merge base.
         tuple(_load_specs_at_merge_base(settings, name, revision) for name in names)
         if found.is_behind
         else (tip,)

@@ -77,6 +77,7 @@ _ADAPTER: TypeAdapter[SavedPlan] = TypeAdapter(SavedPlan)
 def encode_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
     """Encode a plan as bytes. The same plan has the same bytes."""
     data = _ADAPTER.dump_python(saved, mode="json")
+    # Sorted and ASCII, so that the same plan has the same bytes everywhere.
     text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=True)
     signed = f' "content": {text}}}\n'.encode()
     signature = f'"{sign(signed)}"' if sign is not None else "null"
@@ -143,6 +144,7 @@ def _parse_plan(content: bytes) -> SavedPlan:
         saved = _ADAPTER.validate_python(data)
     except (ValidationError, ValueError):
         raise AlteredError("it has not the shape of a plan") from None
+    # People review the plan, apply compares the effects: both must describe the same changes.
     if len(saved.expected) != len(saved.plan.effective) or not all(
         map(is_effect_of, saved.expected, saved.plan.effective)
     ):

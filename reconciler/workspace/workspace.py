@@ -112,6 +112,8 @@ def open_workspace(
     store = build_store(specs.project, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
+            # Registered before the lock: callbacks run in reverse order, so this one sees how the release
+            # went.
             stack.callback(_warn_leftover_lock, store, listener)
             stack.enter_context(store.hold_lock(settings.holder))
         transport = stack.enter_context(_open_transport(settings, specs.project))
@@ -125,6 +127,7 @@ def open_workspace(
         else:
             warnings = (*_warn_in_use(store, settings.holder), *_warn_clear_values(state))
             specs = replace(specs, warnings=(*specs.warnings, *warnings))
+        # The thread that emits events also renews the lock; a lost lock cancels the run.
         events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
         sender = RetryingSender(
             transport,
