@@ -32,8 +32,8 @@ def list_page(
     if visibility.is_restricted(account, kind):
         all_documents = account.store.list_documents(kind, parent=parent, label=label, order=order)
         return slice_page(account, request, visibility.filter_visible(account, kind, all_documents))
+    # One document more than the page: it shows whether another page follows.
     documents = account.store.list_documents(
-        # One document more than the page: it shows whether another page follows.
         kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order
     )
     return documents[:limit], _build_next_cursor(account, skip + limit, more=len(documents) > limit)
