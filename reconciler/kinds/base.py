@@ -51,7 +51,7 @@ class Kind(Protocol):
         """Get the catalogue's facts about a field, None if it has none."""
 
     def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """Normalise fields. Desired and observed fields are compared in this form."""
+        """The one normal form in which desired and observed fields are compared."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read a resource. None if it does not exist."""
@@ -59,7 +59,7 @@ class Kind(Protocol):
     def create(
         self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
-        """Create the resource and return its id. Not idempotent: after a lost response, use `find` first."""
+        """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
@@ -70,7 +70,7 @@ class Kind(Protocol):
         """
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Update exactly these fields. None clears a field."""
+        """Send exactly these fields. A None clears a field."""
 
     def delete(self, client: Client, id: str) -> None:
         """Delete the resource. A missing resource counts as deleted."""

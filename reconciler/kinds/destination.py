@@ -64,7 +64,7 @@ class DestinationKind:
         return load_destination_facts().fields.get(path[0])
 
     def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """Normalise fields. Desired and observed fields are compared in this form."""
+        """The one normal form in which desired and observed fields are compared."""
         service = fields.get(SERVICE)
         return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
 
@@ -78,11 +78,8 @@ class DestinationKind:
     def create(
         self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
-        """Create the destination of a group without setup tests, which the API would run by default.
-
-        Setup tests take minutes, and a lost response would lose the destination: they are a request of their
-        own.
-        """
+        """Make the destination of a group. The API would run setup tests by default; they are a call of their own
+        here, because they take minutes and a lost answer would lose the destination."""
         body = {
             "group_id": parent_id,
             **_build_body({path: value for path, value in values.items() if value is not None}),
@@ -100,10 +97,10 @@ class DestinationKind:
         return () if observed is None else (observed.id,)
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Update the changed fields. The API merges config key by key.
+        """Send the changed fields only; config is merged by the API key by key.
 
-        The way to remove an agent or a link is not documented. Fivetran's own provider sends the empty
-        string; if that changes nothing, null follows.
+        What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
+        sends; where it changes nothing, null is tried.
         """
         client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
         cleared_keys = [
@@ -146,7 +143,7 @@ class DestinationKind:
 
 
 def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
-    """Build the JSON body of a request from leaves by path."""
+    """Leaves by path as the JSON body that the API takes."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         if path[0] == CONFIG and isinstance(value, ExternalKey):
@@ -159,11 +156,8 @@ def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
 
 
 def _fill_cleared_fields(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """Replace None by the value that clears a field.
-
-    A config field is cleared by null, a top-level field by its default or else by the empty string, as in
-    Fivetran's own provider.
-    """
+    """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
+    string, as Fivetran's own provider does."""
     return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
 
 

@@ -142,7 +142,7 @@ class _DestinationFields:
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
-        """Build the diagnostic of a problem. A problem without a source position gets `fallback_span`."""
+        """A problem with its place: `otherwise`, where it is about something that is not there."""
         places = self.key_spans if problem.on_key else self.spans
         return Diagnostic(
             problem.code,

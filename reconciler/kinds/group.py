@@ -51,7 +51,7 @@ class GroupKind:
         return None
 
     def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """Return the fields unchanged: names that differ in case or spaces are different names."""
+        """Names are compared as they are: case and spaces make another name."""
         return dict(fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
@@ -64,13 +64,13 @@ class GroupKind:
     def create(
         self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
     ) -> str:
-        """Create a group. Fivetran chooses its id."""
+        """Make a group; Fivetran chooses its id."""
         return client.create_group(values[NAME]).id
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Find the groups of exactly this name without `existing_ids`. Case and spaces matter."""
+        """Groups of exactly this name that are none of `others`. S-05: case and spaces make another name."""
         return tuple(
             group.id
             for group in client.list_groups()
@@ -78,7 +78,7 @@ class GroupKind:
         )
 
     def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Rename the group in place."""
+        """Rename in place."""
         client.rename_group(id, values[NAME])
 
     def delete(self, client: Client, id: str) -> None:

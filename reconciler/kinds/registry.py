@@ -1,4 +1,4 @@
-"""Registry of resource kinds. A new kind is a module with the verbs and a line here."""
+"""The kinds that exist. A new kind is a module with the verbs and a line here."""
 
 from __future__ import annotations
 

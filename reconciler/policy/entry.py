@@ -117,7 +117,7 @@ def _read_live_values(observed: Observed) -> dict[str, Any]:
 
 
 def _find_hidden_fields(destination: Desired, values: Mapping[FieldPath, Any]) -> frozenset[str]:
-    """Find the fields whose values a finding must not show. A secret is shown as its reference."""
+    """Fields of which a finding must not show the value. A secret is told by its reference."""
     masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
     return frozenset(
         format_path(path) for path in values if masking.hides(path) and not _is_reference(values[path])

@@ -26,10 +26,7 @@ _NOTES_BY_CODE = {
 
 
 def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
-    """Apply the settings of the requested revision to a loaded project, if there is one.
-
-    Raises ReconcilerError.
-    """
+    """What was loaded, under the settings of the revision that was asked for, if one was. Raises `ReconcilerError`."""
     if settings.settings_from is None:
         return loaded
     source_project = read_project_at_revision(
@@ -43,7 +40,7 @@ def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProj
 
 
 def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
-    """Note the revision of the settings in findings that follow from settings."""
+    """Findings that follow from settings say where those stand, if not in the project file as it is now."""
     for diagnostic in diagnostics:
         if project.settings_shown and diagnostic.code in _NOTES_BY_CODE:
             note = _NOTES_BY_CODE[diagnostic.code].format(project.settings_shown)
