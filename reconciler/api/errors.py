@@ -96,8 +96,7 @@ class ApiError(Exception):
 
     @property
     def message(self) -> str:
-        """The API's message, or the client's description of the problem: one line without control
-        characters."""
+        """The API's message, or the client's description of the problem, in one printable line."""
         return self.exchange.message
 
     @property

@@ -69,8 +69,10 @@ class Account:
         self.identity = self._load_identity()
 
     def _load_identity(self) -> Identity:
-        """Load the identity from the database. A new database gets an identity that depends on the seed
-        alone."""
+        """Load the identity from the database.
+
+        A new database gets an identity that depends on the seed alone.
+        """
         with self.store.transaction():
             stored = self.store.find(Kind.ACCOUNT, _ACCOUNT_KEY)
             if stored is None:
@@ -130,8 +132,10 @@ class Account:
             self._frozen_time = None
 
     def new_id(self, kind: Kind) -> str:
-        """Generate an id that no document of the kind has. RuntimeError if a thousand candidates are
-        taken."""
+        """Generate an id that no document of the kind has.
+
+        Raises RuntimeError if a thousand candidates are taken.
+        """
         # The counter keeps ids unique after deletions; further attempts avoid ids that a seed has chosen.
         number = self.store.increment(f"id/{kind}")
         for attempt in range(1_000):

@@ -206,8 +206,10 @@ class Emulator:
         load_seed(self._account, seed)
 
     def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """Dump the account as a document that `load_seed` accepts. Secrets are masked unless
-        `show_secrets`."""
+        """Dump the account as a document that `load_seed` accepts.
+
+        Secrets are masked unless `show_secrets`.
+        """
         self._execute_due()
         return dump(self._account, show_secrets=show_secrets)
 

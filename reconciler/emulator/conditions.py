@@ -39,8 +39,10 @@ def find_misplaced(service: Service, sent: Iterable[str], config: Mapping[str, A
 
 
 def is_met(service: Service, condition: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:
-    """Check whether every setting of a condition has one of its values. Unset settings count with their
-    defaults."""
+    """Check whether every setting of a condition has one of its values.
+
+    Unset settings count with their defaults.
+    """
     return all(_get_setting(service, setting, config) in allowed for setting, allowed in condition.items())
 
 

@@ -40,8 +40,10 @@ class _ControlError(Exception):
 
 
 class Control:
-    """Control of a running emulator: read its history, change its behaviour. For this machine only, never for
-    browsers."""
+    """Control of a running emulator, for programs on this machine only.
+
+    It reads the history and the account, and changes faults and behaviour. Web pages in browsers are refused.
+    """
 
     def __init__(
         self, account: Account, history: History, faults: Faults, quota: Quota, late: LateRequests

@@ -60,8 +60,10 @@ class Dashboard:
         role: str | None = None,
         active: bool = True,
     ) -> str:
-        """Add a user beside the owner of the account and return the id. Without a role, only groups admit the
-        user."""
+        """Add a user beside the owner of the account and return the id.
+
+        Without a role, only groups admit the user.
+        """
         with self._account.store.transaction():
             return read_only.add_user(self._account, email, names, role, active)
 
@@ -83,8 +85,10 @@ class Dashboard:
     def change_destination(
         self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
     ) -> None:
-        """Create drift: set fields of a destination and keys of its config. None removes a key of the
-        config."""
+        """Create drift: set fields of a destination and keys of its config.
+
+        None removes a key of the config. Raises KeyError if there is no such destination.
+        """
         with self._account.store.transaction():
             destination = self.get_destination(identifier)
             merged = {**destination.config, **(config or {})}
@@ -137,8 +141,10 @@ class Dashboard:
     def delay_setup_tests(
         self, seconds: float, *, destination: str | None = None, group_name: str | None = None
     ) -> None:
-        """Delay every run of setup tests by `seconds`. Destinations are selected as in
-        `script_setup_tests`."""
+        """Delay every run of setup tests by `seconds`.
+
+        Destinations are selected as in `script_setup_tests`.
+        """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
             network.set_facts(self._account, target, seconds=seconds)

@@ -198,8 +198,10 @@ LIST_FAULTS = frozenset(
 
 
 def resolve_argument(kind: FaultKind, text: str) -> str:
-    """Resolve the argument of a kind: the text, or the kind's default if the text is empty. Raises
-    FaultError."""
+    """Resolve the argument of a kind: the text, or the kind's default for an empty text.
+
+    Raises FaultError.
+    """
     spec = FAULT_SPECS[kind]
     if not spec.argument:
         if text:

@@ -68,8 +68,10 @@ class HostKey:
 
     @property
     def hash(self) -> str:
-        """Base64 of the SHA-256 of the key without type and comment; of the whole text if the text is no
-        key."""
+        """Base64 of the SHA-256 of the key without type and comment.
+
+        A text that is no key is hashed as a whole.
+        """
         _, _, rest = self.public_key.partition(" ")
         try:
             raw = b64decode(rest.split(" ")[0], validate=True)

@@ -40,8 +40,10 @@ RunResults = Sequence[SetupTest]
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """Outcome of a run: the destination with its new status, the results in JSON form, and the duration in
-    seconds."""
+    """Outcome of a run: the destination with its new status, and the results.
+
+    `results` are in JSON form. `seconds` is the duration of the run.
+    """
 
     destination: Destination
     results: list[dict[str, Any]]

@@ -181,10 +181,9 @@ def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
 def build_desired_destination(
     spec: GroupSpec, sources: AllowedSources
 ) -> tuple[Desired | None, list[Diagnostic]]:
-    """Build the desired destination of a spec entry, with all findings. None if there is none or it is
-    unreadable.
+    """Build the desired destination of a spec entry, with all findings.
 
-    `sources` are the allowed sources of references.
+    None if the entry has no destination. `sources` are the allowed sources of references.
     """
     if spec.destination is None:
         return None, []

@@ -39,8 +39,11 @@ _KEYED_SECTIONS = ("profiles", "groups")
 
 @dataclass(frozen=True, slots=True)
 class WrittenSchemas:
-    """Paths of the written schemas: `files` by the kind of file, and `modelines` by folder of the project's
-    files."""
+    """Paths of the written schemas.
+
+    `files` has the path by kind of file. `modelines` has the editor's modeline by pattern of the project's
+    files.
+    """
 
     files: Mapping[str, Path]
     modelines: Mapping[str, str]
@@ -68,8 +71,10 @@ def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
 
 
 def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
-    """Build the modelines of the project file and of each folder of spec files, with paths relative to
-    them."""
+    """Build the modelines of the project file and of each folder of spec files.
+
+    Paths of schemas are relative to the folder.
+    """
     project = settings.directory / settings.project
     lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
     for file in _list_spec_files(settings):

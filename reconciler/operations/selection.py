@@ -14,8 +14,7 @@ from reconciler.workspace.settings import Settings
 
 
 def select_files(settings: Settings, paths: Sequence[Path]) -> list[SpecPath]:
-    """Select the files of a project: all files without `paths`, else the named files and the files below
-    named folders.
+    """Select the named files of a project and the files below named folders, all files without `paths`.
 
     The project file is one of the files. Raises ReconcilerError with a finding for each path without any file
     of the project: a result about no files would look like success.

@@ -73,8 +73,7 @@ class EntryView:
         )
 
     def is_masked(self, path: str) -> bool:
-        """Return whether no value of a field may be shown: neither the entry's value nor a value in a
-        policy."""
+        """Return whether no value of a field may be shown, neither the entry's value nor a policy's."""
         service = self.value("service")
         return path.startswith("config.") and (
             classify_sensitivity(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC

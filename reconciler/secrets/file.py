@@ -23,11 +23,10 @@ class Files:
         self._directory = directory
 
     def resolve(self, reference: Reference) -> str:
-        """Resolve a reference to the text of a file without its last line end, or to one member of a JSON
-        object.
+        """Resolve a reference to the text of a file, or to one member of its JSON object.
 
-        Raises SecretUnavailable if the file is missing, unreadable, larger than 1 MiB, no regular file, not
-        UTF-8 or outside the project.
+        The last line end of a text is dropped. Raises SecretUnavailable if the file is missing, unreadable,
+        larger than 1 MiB, no regular file, not UTF-8 or outside the project.
         """
         path = self._resolve_path(reference)
         try:

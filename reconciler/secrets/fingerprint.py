@@ -55,8 +55,7 @@ class Fingerprinter:
         return self.fingerprint(f"{address}:{format_path(path)}", secret)
 
     def matches(self, fingerprint: str, secret: Secret) -> bool:
-        """Return whether a fingerprint belongs to this secret, also if its entry has moved to another
-        address."""
+        """Return whether a fingerprint belongs to this secret, whatever the entry's address is today."""
         location = fingerprint.partition(":")[2].partition(":")[2]
         return hmac.compare_digest(self.fingerprint(location, secret).encode(), fingerprint.encode())
 

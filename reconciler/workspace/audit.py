@@ -111,8 +111,7 @@ class EventLog:
         applied: ApplyResult | None = None,
         diagnostics: Iterable[Diagnostic] = (),
     ) -> None:
-        """Log the end of the run: exit code, its reason in one word, and diagnostics that belong to no single
-        change.
+        """Log the end of the run: exit code, reason in one word, and diagnostics of no single change.
 
         Only the first call counts.
         """

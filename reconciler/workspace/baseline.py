@@ -54,10 +54,10 @@ class Baseline:
 
 
 def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
-    """Load the revision of `--changed-since` and compare it with the specs of the work tree. None without the
-    option.
+    """Load the revision of `--changed-since` and compare it with the specs of the work tree.
 
-    Raises ReconcilerError if git finds no revision or no merge base, or if their specs are invalid.
+    None without the option. Raises ReconcilerError if git finds no revision or no merge base, or if their
+    specs are invalid.
     """
     revision = settings.changed_since
     if revision is None:

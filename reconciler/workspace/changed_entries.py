@@ -40,8 +40,10 @@ _NO_VERSION = EntryVersion()
 
 @dataclass(frozen=True, slots=True)
 class MergeConflict:
-    """A conflict between an entry of the branch and the base's entry `other_key`: the same entry, or the same
-    `claim`."""
+    """A conflict between a changed entry of the branch and the base's entry `other_key`.
+
+    Both are the same entry, or both have the same `claim`.
+    """
 
     key: str
     other_key: str

@@ -130,8 +130,7 @@ def _add_paths(
 
 
 def warn_values_in_state(place: str, found: FieldsByAddress) -> Diagnostic:
-    """Build the warning of a run that only reads: the stored state keeps clear values until its next
-    write."""
+    """Build the warning of a run that only reads: the stored state keeps clear values for now."""
     return Diagnostic(
         "values-in-state",
         f"the state `{place}` holds values in clear that are hidden now",

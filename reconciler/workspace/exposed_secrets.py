@@ -1,5 +1,4 @@
-"""Exposed secrets: references that are a secret in one entry and a plain value, which plans show, in
-another."""
+"""Exposed secrets: references that one entry declares secret and another entry shows."""
 
 from __future__ import annotations
 
@@ -11,8 +10,7 @@ from reconciler.model.value import FieldPath, Reference, find_references
 
 
 def find_exposed_secrets(destinations: Iterable[Desired], key: Reference | None) -> Iterator[Diagnostic]:
-    """Find `{value: …}` references to secrets of other entries, and any reference to the fingerprint
-    `key`."""
+    """Find `{value: …}` references to secrets of other entries, and references to the fingerprint `key`."""
     references = list(_list_references(destinations))
     secrets: dict[tuple[str, str], list[Reference]] = {}
     for _, _, reference in references:

@@ -90,8 +90,7 @@ class ApprovalResource:
 
 
 def _find_destination(account: Account, call: ApiRequest) -> str | None:
-    """Find the destination of a request in the old form. Raises a 404 for an unknown destination or
-    connection.
+    """Find the destination of a request in the old form. Raises a 404 if it does not exist.
 
     None if the request names a connection: the emulator tests no connections, so it stores no approvals of
     them.
