@@ -1,4 +1,4 @@
-"""Why a call got no answer, in plain words: the libraries wrap the one thing that matters several times."""
+"""Causes of missing responses, as phrases for users. HTTP libraries wrap the cause several times."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911 - a table
-    """One phrase for people. Texts of the libraries are left out where they quote URLs."""
+    """Describe a cause in one phrase. Texts of libraries are left out if they quote URLs."""
     match error:
         case TimeoutError() if deadline.is_expired:
             return "the call took longer than its deadline"

@@ -1,4 +1,4 @@
-"""Destinations: one per group, with the group's id."""
+"""The destination kind: one destination per group, with the group's id."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_desti
 
 EXTERNAL_KEYS = "external_secrets_keys_config"
 
-# Answered beside the fields, but no fields of the destination itself.
+# Keys of a response that are no fields of the destination.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 HEALTHY_STATUS = "connected"
@@ -33,11 +33,11 @@ UNTESTED_STATUS = "incomplete"
 
 
 def build_observed_destination(destination: responses.Destination) -> Observed:
-    """A destination as the API answered it, flattened leaf by leaf."""
+    """Build the observed destination from a response, one field per leaf."""
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
     fields |= {(CONFIG, key): value for key, value in destination.config.items()}
-    keys = raw.get(EXTERNAL_KEYS)  # never seen in an answer yet; what it would show can be compared
+    keys = raw.get(EXTERNAL_KEYS)  # no response has shown it yet; if one does, it is compared
     for key, name in keys.items() if isinstance(keys, Mapping) else ():
         fields[(CONFIG, key)] = ExternalKey(str(name))
     return Observed(
@@ -45,17 +45,17 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
         id=destination.id,
         name=destination.id,
         fields=fields,
-        status=destination.setup_status.lower(),  # live answers are lower case, the definition says upper
+        status=destination.setup_status.lower(),  # live responses are lower case, the API's definition says upper case
     )
 
 
 class DestinationKind:
-    """The verbs of a destination."""
+    """Verbs of destinations."""
 
     name = DESTINATION
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """The catalogue's row for a top-level or config field."""
+        """Get the catalogue's row of a top-level or config field."""
         if path == SERVICE:
             return Field(name="service", immutable=True)
         if path[0] == CONFIG:
@@ -69,7 +69,7 @@ class DestinationKind:
         return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one destination with its config; None where it does not exist."""
+        """Read a destination with its config. None if it does not exist."""
         try:
             return build_observed_destination(client.get_destination(id))
         except NotFound:
@@ -92,7 +92,7 @@ class DestinationKind:
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """The destination of the group, if there is one: its id is known before it exists."""
+        """Find the destination of the group, whose id is known before it exists."""
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
@@ -108,19 +108,22 @@ class DestinationKind:
         ]
         if not cleared_keys:
             return
+        # Read back, since an empty string that changed nothing is no error to the API.
         live = client.get_destination(id).raw
         still_set = {key: None for key in cleared_keys if live.get(key)}
         if still_set:
             client.update_destination(id, {**still_set, "run_setup_tests": False})
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove the destination; its group stays."""
+        """Delete the destination. Its group stays."""
         with suppress(NotFound):
             client.delete_destination(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests with the trust that the spec grants. Nothing of that answer but the results is used, since
-        the rest of it is known to be partial; the status is read afterwards (R21)."""
+        """Run setup tests with the trust that the spec grants, then read the status.
+
+        Only the results of the response are used: its other fields are known to be incomplete.
+        """
         response = client.test_destination(
             id,
             trust_certificates=desired.trust.certificates,
@@ -166,8 +169,11 @@ def _get_cleared_value(path: FieldPath) -> Any:
 
 
 def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
-    """The approvals that a failed test waits for. Its details are a list for certificates, an object for a host
-    key, and anything else for other tests."""
+    """List the approvals that a failed test waits for.
+
+    The details of a test are a list for certificates, an object for a host key, and any value for other
+    tests.
+    """
     details = test.details if isinstance(test.details, list) else [test.details]
     approvable = [
         detail for detail in details if isinstance(detail, dict) and isinstance(detail.get("hash"), str)

@@ -1,4 +1,4 @@
-"""Groups: a name, and the id that everything inside refers to."""
+"""The group kind: a name, and the id that everything inside refers to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME: FieldPath = ("name",)
 
 
 def build_desired_group(spec: GroupSpec) -> Desired:
-    """The group that a spec entry declares. Its only field is the name that Fivetran shows."""
+    """Build the desired group of a spec entry. Its only field is the name that Fivetran shows."""
     return Desired(
         address=Address(GROUP, spec.key),
         name=spec.name,
@@ -37,17 +37,17 @@ def build_desired_group(spec: GroupSpec) -> Desired:
 
 
 def build_observed_group(group: responses.Group) -> Observed:
-    """A group as the API answered it."""
+    """Build the observed group from a response."""
     return Observed(kind=GROUP, id=group.id, name=group.name, fields={NAME: group.name})
 
 
 class GroupKind:
-    """The verbs of a group. R12: a rename is one PATCH, and the id stays."""
+    """Verbs of groups. A rename is one PATCH, and the id stays."""
 
     name = GROUP
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """A group has nothing in the catalogue."""
+        """Return None: the catalogue has no facts about groups."""
         return None
 
     def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
@@ -55,7 +55,7 @@ class GroupKind:
         return dict(fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one group; None where it does not exist."""
+        """Read a group. None if it does not exist."""
         try:
             return build_observed_group(client.get_group(id))
         except NotFound:
@@ -82,10 +82,10 @@ class GroupKind:
         client.rename_group(id, values[NAME])
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove an empty group."""
+        """Delete an empty group."""
         with suppress(NotFound):
             client.delete_group(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """A group has no setup tests."""
+        """Return a passed verification: a group has no setup tests."""
         return Verification(checks=(), pending=(), healthy=True)

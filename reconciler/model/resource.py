@@ -43,8 +43,8 @@ class Desired:
     `fields` holds only what a spec declares, each leaf by its path; a leaf is a plain YAML
     value, `None` (clear it at Fivetran), a `Reference`, or a `Structure` with references inside. `spans` says where
     each leaf stands with all that is inside it, and where options do; `unchecked` are leaves that the catalogue has
-    no say about, and that are never shown. `formerly` is the
-    address before a move, `ignored` are leaves that matter for a creation only.
+    no say about, and that are never shown. `moved_from` is the
+    address before a move, `ignore_changes` are leaves that matter for a creation only.
     """
 
     address: Address

@@ -71,7 +71,7 @@ StateLocation: TypeAlias = LocalFile | GitBranch | ObjectKey
 
 
 def parse_state_location(text: str) -> StateLocation:
-    """The place that a text names. Raises PlaceError, whose message repeats nothing of it."""
+    """The place that a text names. Raises StateLocationError, whose message repeats nothing of it."""
     if _PASSWORD.search(text):
         raise StateLocationError(
             "a password does not belong here",

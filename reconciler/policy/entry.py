@@ -1,4 +1,4 @@
-"""Entries of the specs as rules see them."""
+"""Construction of entry views from specs and live values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def build_entry(
     protected: Collection[str] = (),
     resolved: Mapping[FieldPath, Any] = _NO_VALUES,
 ) -> EntryView:
-    """One entry. `protected` are globs of keys; `resolved` are values in clear of references that are no secrets."""
+    """Build the view of an entry.
+
+    `protected` are globs of keys. `resolved` has the clear values of references that are no secrets.
+    """
     declared: dict[str, Any] = {"name": group.name}
     spans: dict[str, Span] = {"key": group.span, **_collect_spans(group)}
     if group.id is not None:
@@ -61,18 +64,18 @@ def build_entry(
 
 
 def removed_entry(key: str) -> EntryView:
-    """An entry that the specs do not declare any more: nothing but its key is known."""
+    """Build the view of an entry that was removed from the specs: only its key is known."""
     return EntryView(key, _NO_SPAN, False, {}, exists=True, is_removed=True)
 
 
 def after(
     entry: EntryView, destination: Desired | None, observed: Observed | None, *, is_replaced: bool = False
 ) -> EntryView:
-    """An entry with what is at Fivetran, or will be there by default, as of something new or `made_again`."""
+    """Complete an entry with its live values, or with defaults if its destination is new or `is_replaced`."""
     if destination is None:
         return entry
     live_before = {} if observed is None else _read_live_values(observed)
-    # What is declared and never sent says nothing about what is there.
+    # A declared value that is never sent says nothing about the live value, so rules judge the live value.
     unsent = {format_path(path) for path in destination.ignore_changes} & (
         entry.declared.keys() | entry.unknown
     )
@@ -93,7 +96,7 @@ def after(
 
 
 def before(entry: EntryView) -> EntryView:
-    """An entry before the plan: with what is at Fivetran in place of what the specs want."""
+    """Rebuild an entry as it is before the apply: live values in place of declared values."""
     return replace(
         entry,
         declared=MappingProxyType({**entry.declared, **entry.before}),
@@ -108,7 +111,7 @@ def _list_defaults() -> dict[str, Any]:
 
 
 def _read_live_values(observed: Observed) -> dict[str, Any]:
-    """What Fivetran shows, in normal form. A mask shows nothing."""
+    """Read the live values in normal form. Masked values are left out."""
     values = normalize_destination(_find_service(observed.fields), observed.fields)
     return {format_path(path): value for path, value in values.items() if value not in (None, MASKED)}
 
@@ -136,7 +139,7 @@ def _is_reference(value: Any) -> bool:
 
 
 def _render_value(value: Any) -> Any:
-    """A value, or where a secret comes from."""
+    """Render a value, or the reference of a secret."""
     if isinstance(value, _REFERENCE_TYPES):
         return str(value)
     if isinstance(value, ExternalKey):

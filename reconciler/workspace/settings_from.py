@@ -1,5 +1,7 @@
-"""`--settings-from`: a run that is judged by the project file of an earlier revision, so that a change of the specs
-cannot loosen its own gate."""
+"""`--settings-from`: settings of the project file at an earlier revision.
+
+A change of the specs must not be able to loosen the checks that it has to pass.
+"""
 
 from __future__ import annotations
 

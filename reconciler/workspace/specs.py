@@ -1,4 +1,4 @@
-"""Specs as the engine wants them: loaded, merged, checked against the catalogue."""
+"""Specs of a project: loaded, merged and checked against the catalogue."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ from reconciler.workspace.settings_from import apply_settings_from, note_setting
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """All entries of a project: groups and, where they have one, their destinations, by entry key. `roots` are the
-    files as trees, by path, and `hidden` are the places of values that are never shown."""
+    """All entries of a project: groups and their destinations, sorted by key.
+
+    `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
+    """
 
     project: Project
     groups: tuple[Desired, ...]
@@ -59,7 +61,7 @@ class Specs:
 
     @contextmanager
     def masking_excerpts(self) -> Iterator[None]:
-        """Shade findings that are raised."""
+        """Mask the excerpts of findings that are raised inside the block."""
         try:
             yield
         except ReconcilerError as error:
@@ -71,7 +73,10 @@ UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-regio
 
 
 def load_specs(settings: Settings) -> Specs:
-    """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
+    """Load a project file and all files that it names.
+
+    Raises ReconcilerError with all errors; warnings are returned.
+    """
     loaded = apply_settings_from(load(settings.project, settings.directory), settings)
     try:
         return compile_specs(loaded, strict=settings.strict)
@@ -143,7 +148,10 @@ def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
 
 
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
-    """Where the key of the fingerprints comes from. It is a secret itself, so only a secret reference will do."""
+    """Resolve the reference of the fingerprint key.
+
+    The key is a secret, so the reference must be a secret one.
+    """
     node = project.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None
     if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
@@ -158,7 +166,7 @@ def _resolve_key_reference(project: Project, sources: AllowedSources) -> Referen
 
 
 def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """What is wrong with something that many share, once; an outdated service once per project."""
+    """Deduplicate findings: a shared block once, an outdated service once per project."""
     findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
         span = None if diagnostic.code == "legacy-service" else diagnostic.span

@@ -1,4 +1,4 @@
-"""Everything an operation works with: the loaded specs, a client of one account, a source of secrets."""
+"""The workspace of an operation: specs, client of one account, secrets and state."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
+    """An open account with its specs. Setting `cancelled` ends the run: no new request is sent.
 
-    `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
-    `baseline` is the revision that the run is narrowed by; what only that one changed is in `specs` as it is there.
+    `listener` is for the thread that uses the workspace. On the main thread it is `events`, which also emits
+    the events of other threads. `baseline` is the revision of `--changed-since`; `specs` already has its
+    entries merged.
     """
 
     settings: Settings
@@ -63,19 +64,21 @@ class Workspace:
     baseline: Baseline | None = None
 
     def now(self) -> Instant:
-        """The time, by the own clock and by Fivetran's."""
+        """Return the time of the own clock and of Fivetran's."""
         return Instant(self.settings.clock.now(), self.sender.get_server_time())
 
     @property
     def is_account_confirmed(self) -> bool:
-        """Whether it is certain that this is the account the specs are for."""
+        """Whether it is certain that the specs belong to this account."""
         is_named = self.specs.project.account_id is not None
         return self.settings.sandbox or is_named or self.state.exists
 
 
 def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
-    """The result of work that only reads, with the lock renewed and events told meanwhile: a pause that Fivetran asks
-    for may be longer than the lock lasts. What the work raises is raised here."""
+    """Run read-only work while the lock is renewed and events are emitted, and return its result.
+
+    A pause that Fivetran demands may outlast the lock. Errors of the work are raised here.
+    """
     worker_view = replace(workspace, listener=workspace.events.put)
     grace = ShutdownGrace(workspace.settings.clock, workspace.cancelled)
     result = run_interruptible(lambda: (work(worker_view),), grace, workspace.events)
@@ -85,7 +88,7 @@ def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]
 
 
 class Access(Enum):
-    """What a run is allowed to do with the memory of a project."""
+    """Access of a run to a project's state."""
 
     READ = auto()
     WRITE = auto()  # one run at a time
@@ -98,10 +101,10 @@ def open_workspace(
     access: Access = Access.READ,
     cancelled: threading.Event | None = None,
 ) -> Iterator[Workspace]:
-    """Load the specs, then prepare the client. Nothing is sent yet.
+    """Load the specs and prepare the client. Sends nothing.
 
-    Raises `ReconcilerError` for anything wrong with specs, credentials, address or memory, and where
-    another run is writing.
+    Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the
+    lock.
     """
     specs = load_specs(settings)
     baseline = load_baseline(settings, specs)
@@ -109,10 +112,12 @@ def open_workspace(
     store = build_store(specs.project, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
+            # Registered before the lock: callbacks run in reverse order, so this one sees how the release
+            # went.
             stack.callback(_warn_leftover_lock, store, listener)
             stack.enter_context(store.lock.hold(settings.holder))
         transport = stack.enter_context(_open_transport(settings, specs.project))
-        # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
+        # A run that only reads sends no secrets, so users without access to secrets can still plan.
         withholds = access is Access.READ and not settings.compare_secrets
         registry = _build_registry(settings, specs, withholds=withholds)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
@@ -122,6 +127,7 @@ def open_workspace(
         else:
             warnings = (*_warn_in_use(store, settings.holder), *_warn_clear_values(state))
             specs = replace(specs, warnings=(*specs.warnings, *warnings))
+        # The thread that emits events also renews the lock; a lost lock cancels the run.
         events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
         sender = RetryingSender(
             transport,
@@ -203,8 +209,10 @@ def _read_credentials(environ: Mapping[str, str]) -> Credentials:
 
 
 def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
-    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret. With
-    `withholds` only what plans show is looked up."""
+    """Build the registry of references. With `withholds` secrets are not looked up.
+
+    In the sandbox all values are generated: it needs no set-up and reads no secret.
+    """
     if settings.sandbox:
         return build_demo_registry(specs.destinations)
     project = specs.project
@@ -224,7 +232,7 @@ def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Reg
 def _resolve_fingerprint_key(
     settings: Settings, specs: Specs, registry: Registry, store: Store
 ) -> FingerprintKey:
-    """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
+    """Resolve the fingerprint key of the project, if secrets are compared. Raises ReconcilerError."""
     reference = specs.fingerprint_key
     if settings.sandbox or reference is None:
         return KEY_WITH_STATE if store.key_file is not None else UNKNOWN_KEY
