@@ -11,6 +11,7 @@ from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import Field, Service
 from reconciler.catalogue.problem import Problem
 from reconciler.catalogue.secret_detection import is_secret_name, is_sensitive
+from reconciler.model.codes import load_codes
 from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import FieldPath
 
@@ -27,7 +28,7 @@ def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -
         problem
         for owner_problems in problems_by_owner
         for problem in owner_problems
-        if problem.code == "literal-secret"
+        if load_codes()[problem.code].exposes_secret
     ]
     return secrets[:1] or (problems_by_owner[0] if all(problems_by_owner) else [])
 

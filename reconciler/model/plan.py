@@ -248,7 +248,7 @@ class Plan:
     def gone_or_hidden(self) -> tuple[Diagnostic, ...]:
         """The findings about entries that are known and that the account does not show. The plan is incomplete
         without them."""
-        return tuple(finding for finding in self.blockers if finding.code == "gone-or-hidden")
+        return tuple(finding for finding in self.blockers if finding.code_facts.hides_resource)
 
     @property
     def effective(self) -> tuple[Change, ...]:

@@ -107,7 +107,7 @@ def _load_destinations(settings: Settings) -> tuple[Desired, ...]:
     """Destinations of the specs, which say what is below `extra_config`. A state can be corrected without them too."""
     with suppress(ReconcilerError):
         loaded = load(settings.project, settings.directory)
-        return compile_specs(loaded, strict=False, tolerated={"literal-secret"}).destinations
+        return compile_specs(loaded, strict=False, tolerate_secrets=True).destinations
     return ()
 
 

@@ -499,7 +499,7 @@ def _add_unsettled(
 
 def _add_connections(workspace: Workspace, problem: Diagnostic, group_ids: Mapping[str, str]) -> Diagnostic:
     """R13: whoever wants a replacement should know at once what stands in its way."""
-    if problem.code != "replace-refused" or problem.address is None:
+    if not problem.code_facts.needs_connections or problem.address is None:
         return problem
     connections = workspace.client.list_group_connections(group_ids[problem.address.key])
     note = (

@@ -21,6 +21,7 @@ from reconciler.spec.project import Project, read_project
 from reconciler.spec.repository import (
     MergeBase,
     Repository,
+    UnusableRevisionError,
     find_merge_base,
     open_repository,
     unusable_revision_error,
@@ -42,6 +43,8 @@ def load_at_revision(
             project = read_project(checkout.project_file, checkout.shown_from)
             checkout.write_files_of(project)
             loaded = load(checkout.project_file, checkout.shown_from)
+        except UnusableRevisionError:
+            raise
         except ReconcilerError as error:
             raise invalid_specs_error(revision, error.diagnostics) from None
     if select_errors(loaded.findings):
@@ -74,8 +77,6 @@ def read_merge_base(
 
 def invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
     """The one error for all that is wrong with the specs of a revision. It tells the first few problems."""
-    if any(diagnostic.code == "unusable-revision" for diagnostic in diagnostics):
-        return ReconcilerError(diagnostics)
     errors = select_errors(diagnostics)
     notes = [_render_problem(diagnostic, revision) for diagnostic in errors[:_MAX_REPORTED]]
     notes += [f"and {len(errors) - _MAX_REPORTED} more"] if len(errors) > _MAX_REPORTED else []

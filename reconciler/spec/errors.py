@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span, find_node, find_span
@@ -72,7 +72,7 @@ def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseMod
             find_span(root, location),
             help="write `version: 1`, or use a release that knows this format",
         )
-    if kind in EXPLANATIONS:
+    if kind in load_codes():
         return _from_custom_error(finding, root, location)
     return _wrong_shape_error(_describe_expected(finding), root, location)
 

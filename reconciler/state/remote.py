@@ -63,13 +63,9 @@ class RemoteState:
         except BackendError as error:
             raise ReconcilerError([self.unavailable("read", error)]) from error
         except NewerStateError as error:
-            raise ReconcilerError(
-                [self._invalid_state_error("state-newer", "was written by a newer version", error)]
-            ) from error
+            raise ReconcilerError([self._newer_state_error(error)]) from error
         except DamagedStateError as error:
-            raise ReconcilerError(
-                [self._invalid_state_error("state-damaged", "is damaged", error)]
-            ) from error
+            raise ReconcilerError([self._damaged_state_error(error)]) from error
 
     def read_key(self) -> bytes | None:
         """None: see above."""
@@ -304,16 +300,17 @@ class RemoteState:
             help="`reconciler state unlock` frees it before",
         )
 
-    def _invalid_state_error(self, code: str, problem: str, error: Exception) -> Diagnostic:
-        if code == "state-newer":
-            return Diagnostic(
-                code,
-                f"the state `{self._display_name}` was written by a newer version of this program: {error}",
-                help="use that version, here and wherever else this state is used",
-            )
+    def _newer_state_error(self, error: NewerStateError) -> Diagnostic:
         return Diagnostic(
-            code,
-            f"the state `{self._display_name}` {problem}: {error}",
+            "state-newer",
+            f"the state `{self._display_name}` was written by a newer version of this program: {error}",
+            help="use that version, here and wherever else this state is used",
+        )
+
+    def _damaged_state_error(self, error: DamagedStateError) -> Diagnostic:
+        return Diagnostic(
+            "state-damaged",
+            f"the state `{self._display_name}` is damaged: {error}",
             notes=("a state is memory only: without it, entries are found again by their ids or names",),
             help="restore an earlier version of it, or delete it and plan again",
         )

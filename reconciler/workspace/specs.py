@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -66,10 +66,6 @@ class Specs:
             raise ReconcilerError(self.mask_excerpts(error.diagnostics)) from error
 
 
-UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
-"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
-
-
 def load_specs(settings: Settings) -> Specs:
     """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
     loaded = apply_settings_from(load(settings.project, settings.directory), settings)
@@ -79,10 +75,11 @@ def load_specs(settings: Settings) -> Specs:
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
-def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
+def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False) -> Specs:
     """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
-    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
+    With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
+    is written in a spec stops nothing.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
@@ -110,7 +107,8 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[
     diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, is_public_line, hidden)
     if strict:
         diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
-    if any(diagnostic.code not in tolerated for diagnostic in select_errors(diagnostics)):
+    errors = select_errors(diagnostics)
+    if any(not (tolerate_secrets and error.code_facts.exposes_secret) for error in errors):
         raise ReconcilerError(sort_diagnostics(diagnostics))
     protected = {desired.address.key for desired in destinations if desired.protected}
     return Specs(
@@ -161,7 +159,7 @@ def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """What is wrong with something that many share, once; an outdated service once per project."""
     findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
-        span = None if diagnostic.code == "legacy-service" else diagnostic.span
+        span = None if diagnostic.code_facts.once_per_project else diagnostic.span
         findings.setdefault((diagnostic.code, diagnostic.message, span), []).append(diagnostic)
     return [_count_alike(alike) for alike in findings.values()]
 
@@ -171,13 +169,14 @@ def _count_alike(alike: list[Diagnostic]) -> Diagnostic:
         alike[0],
         len({diagnostic.address for diagnostic in alike if diagnostic.address}),
     )
-    if first.code != "legacy-service" or destination_count < 2:
+    if not first.code_facts.once_per_project or destination_count < 2:
         return first
     return replace(first, notes=(*first.notes, f"{destination_count} destinations are of this service"))
 
 
 def _to_strict(diagnostic: Diagnostic) -> Diagnostic:
-    if diagnostic.severity is Severity.ERROR or diagnostic.code not in UNCHECKED_CODES:
+    severity = diagnostic.code_facts.severity_if_strict
+    if severity is None or diagnostic.severity == severity:
         return diagnostic
     notes = (*diagnostic.notes, "without `--strict` this is a warning")
-    return replace(diagnostic, severity=Severity.ERROR, notes=notes)
+    return replace(diagnostic, severity=Severity(severity), notes=notes)
