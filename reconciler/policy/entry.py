@@ -116,14 +116,13 @@ def _read_live_values(observed: Observed) -> dict[str, Any]:
 def _find_hidden_fields(destination: Desired, values: Mapping[FieldPath, Any]) -> frozenset[str]:
     """Fields of which a finding must not show the value. A secret is told by its reference."""
     masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
-    return frozenset(
-        format_path(path) for path in values if masking.hides(path) and not _is_reference(values[path])
-    )
+    literals = (path for path, value in values.items() if not _is_reference(value))
+    return frozenset(map(format_path, masking.list_hidden(literals)))
 
 
 def _find_hidden_live_fields(observed: Observed) -> frozenset[str]:
     masking = Masking(DESTINATION, observed.fields.get(SERVICE))
-    return frozenset(format_path(path) for path in observed.fields if masking.hides(path))
+    return frozenset(map(format_path, masking.list_hidden(observed.fields)))
 
 
 def _find_service(fields: Mapping[FieldPath, Any]) -> Any:

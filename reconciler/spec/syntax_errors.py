@@ -13,20 +13,11 @@ from typing import Any, TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.source import Span
+from reconciler.spec.excerpt_masking import is_below_secret, may_hold_secret
 
 Position: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as the parser counts them."""
 
-# From the first such word on, a line of a broken file may be part of a destination.
-SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, not one of them a password
-_DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
-_SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
-_SAFE_LINE = re.compile(
-    r"""\s*(?:-\s*)?(?:#.*|---|
-    (?:version|specs|overrides|account_id|groups|profiles|destination|config|extra_config):\s*(?:\#.*)?|
-    (?:version|id|name|profile|service|region|time_zone_offset):\s+[^\s{}\[\]:]?[\w\s@`"'+*&!%.-]*)?\r?""",
-    re.VERBOSE,
-)
 _BARE_REFERENCE = re.compile(r"\{\s*(?P<key>secret|value)\s*:\s+(?P<text>\w+:[^\s{},\[\]\"']*)")
 _VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
 
@@ -96,35 +87,6 @@ def explain_syntax_error(error: Any, text: str, path: str, open_bracket: Positio
         secret=may_hold_secret(lines, explanation.position[0]),
         secret_line=is_below_secret(lines, explanation.position[0]),
     )
-
-
-def may_hold_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
-
-    In a file that no parser understands neither indentation nor brackets say where a `config` ends: a
-    line can be shown where it stands before every destination, or has a key that is known to be harmless.
-    """
-    number = min(number, len(lines) - 1)
-    if _SAFE_LINE.fullmatch(lines[number]):
-        return False
-    return any(_DESTINATION_WORDS.search(line) for line in lines[: number + 1])
-
-
-def is_below_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) belongs to a key that sounds secret, so that its own key is none: what stands
-    there may be a password with a colon in it."""
-    number = min(number, len(lines) - 1)
-    depth = _get_indent(lines[number])
-    for line in reversed(lines[:number]):
-        if line.strip() and _get_indent(line) < depth:
-            depth = _get_indent(line)
-            if _SECRET_KEY.match(line):
-                return True
-    return False
-
-
-def _get_indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
 
 
 def to_span(position: Position, lines: list[str], path: str) -> Span:

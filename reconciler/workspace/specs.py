@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from reconciler.catalogue.normalize import CONFIG
-from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block, is_public_line
+from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block
 from reconciler.kinds.group import build_desired_group
-from reconciler.kinds.visibility import Masking, is_misspelled_field
-from reconciler.model.address import DESTINATION
+from reconciler.kinds.visibility import find_hidden_spans, line_is_public
 from reconciler.model.diagnostic import (
     Diagnostic,
     ReconcilerError,
@@ -55,7 +52,7 @@ class Specs:
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         """Findings about these specs, of which no excerpt shows a value that is hidden."""
-        return tuple(mask_lines(diagnostics, self.roots, is_public_line, self.hidden))
+        return tuple(mask_lines(diagnostics, self.roots, line_is_public, self.hidden))
 
     @contextmanager
     def masking_excerpts(self) -> Iterator[None]:
@@ -103,8 +100,8 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
-    hidden = frozenset(chain.from_iterable(map(_find_hidden_spans, destinations)))
-    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, is_public_line, hidden)
+    hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
+    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
     errors = select_errors(diagnostics)
@@ -123,21 +120,6 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
         loaded.roots,
         hidden,
     )
-
-
-def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
-    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
-    service = desired.fields.get(SERVICE)
-    masking = Masking(DESTINATION, service, desired.unchecked)
-    for path, span in desired.spans.items():
-        leaf = path[:2] if path[0] == CONFIG else path[:1]
-        is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
-        if (
-            is_literal
-            and masking.hides(leaf)
-            and not (leaf not in desired.unchecked and is_misspelled_field(service, leaf))
-        ):
-            yield span
 
 
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
