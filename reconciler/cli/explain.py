@@ -11,8 +11,9 @@ import click
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.output import print_text
-from reconciler.cli.usage import MisuseError, did_you_mean
+from reconciler.cli.usage import MisuseError
 from reconciler.model.codes import load_codes, load_explanations
+from reconciler.model.suggestions import did_you_mean
 from reconciler.report.explanation import render_code_list, render_explanation
 
 _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")

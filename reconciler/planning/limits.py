@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Plan
+from reconciler.spec.project import Limits
 
 MIN_MANAGED = 10
 """Managed objects from which on a fraction of them means something."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Entries that may be deleted or replaced, and the part of all managed objects that may change."""
-
-    deletes: int = 1
-    replacements: int = 1
-    changed_fraction: float = 0.3
 
 
 def limit_violations(

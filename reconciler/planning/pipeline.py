@@ -26,7 +26,7 @@ from reconciler.planning.deletions import (
 )
 from reconciler.planning.digest import compute_digest
 from reconciler.planning.errors import explain_read
-from reconciler.planning.limits import Limits, limit_violations
+from reconciler.planning.limits import limit_violations
 from reconciler.planning.match import apply_moves, create_outcome_unknown, match_groups, pending_creates
 from reconciler.planning.missing import (
     AccountView,
@@ -303,9 +303,7 @@ def _refuse_conflicts(*problems: Iterable[Diagnostic]) -> None:
 
 
 def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
-    block = workspace.specs.project.limits
-    limits = Limits(block.deletes, block.replacements, block.changed_fraction)
-    return limit_violations(plan, managed, limits, workspace.settings.allowed)
+    return limit_violations(plan, managed, workspace.specs.project.limits, workspace.settings.allowed)
 
 
 def _evaluate_policies(
