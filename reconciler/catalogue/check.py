@@ -89,8 +89,8 @@ def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> 
         case None | "":
             yield Problem(
                 "missing-field",
-                SERVICE,
                 "a destination needs a `service`",
+                path=SERVICE,
                 help="say what kind of warehouse it is, for example `service: snowflake`",
             )
         case str(name) if service is None:
@@ -101,19 +101,22 @@ def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> 
             return
         case _:
             yield Problem(
-                "wrong-type", SERVICE, "`service` must be a text", help="write the name of a service"
+                "wrong-type", "`service` must be a text", path=SERVICE, help="write the name of a service"
             )
 
 
 def _unknown_service_problem(name: str) -> Problem:
     if suggestion := _suggest_service(name):
         return Problem(
-            "unknown-service", SERVICE, f"there is no service `{name}`", help=f"did you mean `{suggestion}`?"
+            "unknown-service",
+            f"there is no service `{name}`",
+            path=SERVICE,
+            help=f"did you mean `{suggestion}`?",
         )
     return Problem(
         "unknown-service",
-        SERVICE,
         f"service `{name}` is not in the catalogue",
+        path=SERVICE,
         notes=("nothing below `config` can be checked; it is passed on as it is, and values are hidden",),
         help="compare the name with Fivetran's documentation",
         severity=Severity.WARNING,
@@ -135,8 +138,8 @@ def _legacy_service_problem(service: Service) -> Problem:
     )
     return Problem(
         "legacy-service",
-        SERVICE,
         f"service `{service.name}` {state}",
+        path=SERVICE,
         help=f"use `{service.successor}` for new destinations"
         if service.successor
         else "choose another service for new destinations",

@@ -130,19 +130,9 @@ class _DestinationFields:
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
-        """A problem with its place: `otherwise`, where it is about something that is not there."""
+        """Locate a problem: at its field, or at `fallback_span` if it is about a field that is not there."""
         places = self.key_spans if problem.on_key else self.spans
-        return Diagnostic(
-            problem.code,
-            problem.message,
-            span=places.get(problem.path) or fallback_span,
-            severity=problem.severity,
-            label=problem.label,
-            notes=problem.notes,
-            help=problem.help,
-            address=address,
-            secret=problem.secret,
-        )
+        return problem.locate(places.get(problem.path) or fallback_span, address)
 
 
 def _diagnose_nested_external(span: Span) -> Diagnostic:
