@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
 from reconciler.catalogue.declared_destination import DeclaredDestination
@@ -15,7 +14,7 @@ from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.problem import Problem
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 __all__ = ["Completeness", "Problem", "check_destination"]
 
@@ -34,7 +33,7 @@ _NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 
 
 def check_destination(
-    fields: Mapping[FieldPath, Any],
+    fields: Fields,
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.WHOLE,
@@ -82,7 +81,7 @@ def _check_leaf(
     return field_checks.check_field(destination, path, destination.fields[path])
 
 
-def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:
+def _check_service(fields: Fields, service: Service | None) -> Iterator[Problem]:
     match fields.get(SERVICE):
         case Reference():
             return

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Condition, Field, Service
 from reconciler.catalogue.normalize import CONFIG, normalize_value
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DeclaredDestination:
     `written` is how the file spells numbers and truth values."""
 
     service: Service | None
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
 
     def find_field(self, path: FieldPath) -> Field | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.catalogue.model import Field
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 if TYPE_CHECKING:
     from reconciler.api.client import Client
@@ -47,15 +47,13 @@ class Kind(Protocol):
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
         """What the catalogue knows about a field, None where it knows nothing."""
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
         """The one normal form in which desired and observed fields are compared."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read one resource; None where it does not exist."""
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
         """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
 
     def find(
@@ -63,7 +61,7 @@ class Kind(Protocol):
     ) -> tuple[str, ...]:
         """Ids of everything that a creation whose answer was lost may have made. `others` were there before it."""
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+    def update(self, client: Client, id: str, values: Fields) -> None:
         """Send exactly these fields. A None clears a field."""
 
     def delete(self, client: Client, id: str) -> None:

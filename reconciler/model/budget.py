@@ -12,16 +12,20 @@ from pydantic import ConfigDict, Field
 class Budget:
     """How many calls the account may make. The defaults are those of a paid account."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     requests_per_hour: Annotated[
-        int, Field(ge=1, description="Calls within any hour. A trial account has 500.")
+        int, Field(strict=True, ge=1, description="Calls within any hour. A trial account has 500.")
     ] = 20_000
     setup_tests_per_minute: Annotated[
-        int, Field(ge=1, description="Runs of setup tests within any minute. A trial account has 25.")
+        int,
+        Field(
+            strict=True, ge=1, description="Runs of setup tests within any minute. A trial account has 25."
+        ),
     ] = 250
     setup_tests_per_hour: Annotated[
-        int, Field(ge=1, description="Runs of setup tests within any hour. A trial account has 50.")
+        int,
+        Field(strict=True, ge=1, description="Runs of setup tests within any hour. A trial account has 50."),
     ] = 2_500
 
     def __post_init__(self) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 NO_FINGERPRINT = ""
 """In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
@@ -54,7 +53,7 @@ class Record:
     """
 
     id: str | None = None
-    applied: Mapping[FieldPath, Any] = field(default_factory=dict)
+    applied: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     protected: bool = False
     unverified: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -153,3 +153,14 @@ def is_secret(value: Any) -> bool:
 def is_external_secret(value: Any) -> bool:
     """Whether Fivetran fetches the value by itself, from the customer's secrets manager."""
     return isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME
+
+
+Plain: TypeAlias = str | int | float | bool | Sequence[Any] | Mapping[str, Any]
+"""A value of YAML or JSON that stands for itself."""
+
+Leaf: TypeAlias = Plain | Reference | Structure | Secret | ExternalKey | None
+"""The value of one field on its way from a spec to a request body: None clears the field, a `Reference` or `Structure`
+is not resolved yet, a `Secret` or `ExternalKey` is."""
+
+Fields: TypeAlias = Mapping[FieldPath, Leaf]
+"""The fields of one resource, leaf by leaf."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
-from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
+from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
@@ -118,7 +118,7 @@ class Planner:
     def _plan_update(
         self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
     ) -> PlannedOperation:
-        service = observed.fields.get(SERVICE)
+        service = read_service(observed.fields)
         resolved_paths = (
             path
             for path, value in desired.fields.items()

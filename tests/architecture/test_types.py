@@ -85,9 +85,8 @@ def test_no_two_types_have_five_equal_fields(side: str) -> None:
 def test_twins_and_namesakes_would_be_found(tmp_path: Path) -> None:
     fields = [f"    {name}: int" for name in "abcde"]
     (tmp_path / "one.py").write_text("\n".join(["class Row:", *fields, "    kept: str"]))
-    (tmp_path / "other.py").write_text(
-        "\n".join(["class _Row:", *fields, "    kept: bytes", "class Part:", *fields[1:]])
-    )
+    (tmp_path / "other.py").write_text("\n".join(["class _Row:", *fields, "    kept: bytes"]))
+    (tmp_path / "part.py").write_text("\n".join(["class Part:", *fields[1:], "    e: str"]))
     classes = [each for file in ("one", "other", "part") for each in parse_classes(tmp_path / f"{file}.py")]
     assert list(find_namesakes(classes)) == ["Row"]
     assert [twin.rpartition(": ")[2] for twin in find_twins(classes)] == ["5 equal fields"]
