@@ -214,7 +214,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
 
 
 def _advise_addition(path: FieldPath, field: Field) -> str:
-    """The line to write, as far as it can be told."""
+    """Render the line to write, as far as it is known."""
     name = path[-1]
     place = " below `config:`" if path[0] == CONFIG else ""
     if field.sensitive:

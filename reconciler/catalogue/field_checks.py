@@ -118,7 +118,7 @@ def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) ->
         notes=("it is passed on as it is, and its value is hidden",),
         help="check the spelling; if the field is new at Fivetran, write it below `extra_config:`",
         on_key=True,
-        secret=True,  # S-41: it may be anything
+        secret=True,  # it may be anything
         severity=Severity.WARNING,
     )
 

@@ -110,8 +110,8 @@ class Service:
     """One destination service. `free_form`: its config takes any field, none is described.
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
-    manager by itself. `starter` names those that a first spec of this service should have beside
-    the required ones.
+    manager by itself. `starter` names the fields that a first spec of this service should have beside
+    the required fields.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE

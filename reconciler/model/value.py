@@ -38,7 +38,7 @@ class Secret:
 
     @classmethod
     def wrap(cls, content: Any) -> Secret:
-        """A mapping or list with secrets inside, as one secret; one that was not read withholds the whole."""
+        """Wrap a mapping or list with secrets inside as one secret. An unresolved secret inside withholds the whole."""
         is_unresolved = any(isinstance(nested, UnresolvedSecret) for nested in walk(content))
         return UnresolvedSecret() if is_unresolved else cls(_reveal_nested(content))
 
@@ -63,7 +63,7 @@ class UnresolvedSecret(Secret):
         super().__init__(None)
 
     def reveal(self) -> Any:
-        """Raises RuntimeError: nobody looked it up."""
+        """Raises RuntimeError: the run did not look the secret up."""
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 

@@ -51,7 +51,7 @@ def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseMo
     """One diagnostic per finding of pydantic about `root`, which was validated as `model`.
 
     A validator that raises PydanticCustomError with a diagnostic code as its type speaks for
-    itself; `help` in its context is the help line. Everything else is told by its type and place.
+    itself; `help` in its context is the help line. The type and the place of any other finding make its message.
     """
     findings = error.errors(include_url=False, include_input=False)
     return [_to_diagnostic(finding, root, model) for finding in findings]

@@ -22,7 +22,7 @@ class GroupSpec:
     order, without the `profile` key; None where the group has no destination. `name_span` is that
     of the key where no name is written, `destination_span` that of the key `destination`. `complete`
     is false where an error may have kept a part of the destination away. `was` is the key that the entry had
-    before; without a `name` of its own it keeps the one that it had under that key."""
+    before; without a `name` of its own it keeps the name that it had under that key."""
 
     key: str
     key_span: Span

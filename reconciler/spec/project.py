@@ -1,4 +1,4 @@
-"""The project file: which account, which specs, what they share."""
+"""Read the project file: which account, which specs, what they share."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _NOTES_BY_SETTING = {
 
 
 def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
-    """What was loaded, under the settings of the revision that was asked for, if one was. Raises `ReconcilerError`."""
+    """Put a project under the settings of the `--settings-from` revision, if one is given. Raises `ReconcilerError`."""
     if settings.settings_from is None:
         return loaded
     source_project = read_project_at_revision(
@@ -35,7 +35,7 @@ def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProj
 
 
 def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
-    """Findings that follow from settings say where those stand, if not in the project file as it is now."""
+    """Add to findings that follow from a setting where it stands, if not in the project file as it is now."""
     for diagnostic in diagnostics:
         setting = diagnostic.code_facts.setting
         if project.settings_shown and setting is not None:
