@@ -6,7 +6,6 @@ quickly as without it. Its texts are literal strings of TOML, which the parser c
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,6 +49,8 @@ def load_codes() -> Mapping[str, Code]:
 
     Raises `TypeError` or `ValueError` for a row that is incomplete or has an unknown key: that is a bug of ours.
     """
+    import tomllib  # which the start of most commands need not wait for
+
     rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     return MappingProxyType(
         {

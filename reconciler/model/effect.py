@@ -25,8 +25,8 @@ class ReviewedEffect:
     `fields` are the planned changes with the values before and after; `sent` is what goes out; `declared` is what
     the specs say of the entry, changed or not, its name, tests, trust and lifecycle too; `found` are values that the
     specs refer to and that every reader of a plan may see. `secrets` are fingerprints of the secrets that will be in
-    effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and service of
-    what is deleted or replaced; an earlier version of this program left them out.
+    effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and
+    service of an object that is deleted or replaced; an earlier version of this program left them out.
     """
 
     address: str
