@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-
-_FILE = Path(__file__).with_name("codes.toml")
 
 
 class ExitClass(StrEnum):
@@ -49,9 +46,10 @@ def load_codes() -> Mapping[str, Code]:
 
     Raises `TypeError` or `ValueError` for a row that is incomplete or has an unknown key: that is a bug of ours.
     """
-    import tomllib  # which the start of most commands need not wait for
+    import tomllib  # here, because most commands end without a diagnostic and `--help` must feel instant
+    from pathlib import Path
 
-    rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    rows = tomllib.loads(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
     return MappingProxyType(
         {
             code: Code(**row | {"exit": ExitClass(row.get("exit")), "text": " ".join(row["text"].split())})
