@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from reconciler.model.budget import Budget
 from reconciler.model.clock import Clock
 from reconciler.model.event import Listener, Throttled, ignore_event
 
@@ -19,19 +20,6 @@ NOTIFY_AFTER = 5.0
 
 REQUESTS = "requests"
 SETUP_TESTS = "setup tests"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What the account may use within any hour or minute. The defaults are Fivetran's for a paid account."""
-
-    requests_per_hour: int = 20_000
-    setup_tests_per_minute: int = 250
-    setup_tests_per_hour: int = 2_500
-
-    def __post_init__(self) -> None:
-        if min(self.requests_per_hour, self.setup_tests_per_minute, self.setup_tests_per_hour) < 1:
-            raise ValueError("a budget of nothing lets nothing through, ever")
 
 
 PAID_ACCOUNT = Budget()

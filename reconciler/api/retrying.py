@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.api.errors import ApiError, Cancelled, Exchange, RateLimited
-from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Budget, Limiter
+from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Limiter
 from reconciler.api.retry import DEFAULT, RetryPolicy, RetryState, get_diagnostic_code
 from reconciler.api.transport import Request, Response, TimeoutClass, Transport
+from reconciler.model.budget import Budget
 from reconciler.model.clock import Clock
 from reconciler.model.event import Listener, RequestRetried, ignore_event
 

@@ -77,7 +77,7 @@ def apply_plan(
 
 def has_lost_state(problems: Iterable[Diagnostic]) -> bool:
     """Whether another run has the state by now."""
-    return any(diagnostic.code == "lease-lost" for diagnostic in problems)
+    return any(diagnostic.code_facts.loses_state for diagnostic in problems)
 
 
 def adopt_only(workspace: Workspace, planned: PlanResult) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
 from reconciler.catalogue.declared_destination import DeclaredDestination
@@ -15,7 +14,7 @@ from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.problem import Problem
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 __all__ = ["Completeness", "Problem", "check_destination"]
 
@@ -34,7 +33,7 @@ _NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 
 
 def check_destination(
-    fields: Mapping[FieldPath, Any],
+    fields: Fields,
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.WHOLE,
@@ -82,15 +81,15 @@ def _check_leaf(
     return field_checks.check_field(destination, path, destination.fields[path])
 
 
-def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:
+def _check_service(fields: Fields, service: Service | None) -> Iterator[Problem]:
     match fields.get(SERVICE):
         case Reference():
             return
         case None | "":
             yield Problem(
                 "missing-field",
-                SERVICE,
                 "a destination needs a `service`",
+                path=SERVICE,
                 help="say what kind of warehouse it is, for example `service: snowflake`",
             )
         case str(name) if service is None:
@@ -101,19 +100,22 @@ def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> 
             return
         case _:
             yield Problem(
-                "wrong-type", SERVICE, "`service` must be a text", help="write the name of a service"
+                "wrong-type", "`service` must be a text", path=SERVICE, help="write the name of a service"
             )
 
 
 def _unknown_service_problem(name: str) -> Problem:
     if suggestion := _suggest_service(name):
         return Problem(
-            "unknown-service", SERVICE, f"there is no service `{name}`", help=f"did you mean `{suggestion}`?"
+            "unknown-service",
+            f"there is no service `{name}`",
+            path=SERVICE,
+            help=f"did you mean `{suggestion}`?",
         )
     return Problem(
         "unknown-service",
-        SERVICE,
         f"service `{name}` is not in the catalogue",
+        path=SERVICE,
         notes=("nothing below `config` can be checked; it is passed on as it is, and values are hidden",),
         help="compare the name with Fivetran's documentation",
         severity=Severity.WARNING,
@@ -135,8 +137,8 @@ def _legacy_service_problem(service: Service) -> Problem:
     )
     return Problem(
         "legacy-service",
-        SERVICE,
         f"service `{service.name}` {state}",
+        path=SERVICE,
         help=f"use `{service.successor}` for new destinations"
         if service.successor
         else "choose another service for new destinations",

@@ -45,15 +45,18 @@ def _check_missing(destination: DeclaredDestination, path: FieldPath, field: Fie
             else "a destination"
         )
         return Problem(
-            "missing-field", path, f"{owner} needs `{format_path(path)}`", help=_advise_addition(path, field)
+            "missing-field",
+            f"{owner} needs `{format_path(path)}`",
+            path=path,
+            help=_advise_addition(path, field),
         )
     if field.required_when is None or not destination.satisfies(field.required_when):
         return None
     selector = destination.find_selector(field.required_when)
     return Problem(
         "missing-field",
-        selector[0] if selector else path,
         f"`{format_path(path)}` is needed while {_describe_condition(destination, field)}",
+        path=selector[0] if selector else path,
         help=_advise_addition(path, field),
         label=f"needs `{path[-1]}`" if selector else "",
     )
@@ -95,8 +98,8 @@ def _check_allowed(destination: DeclaredDestination, path: FieldPath, field: Fie
     )
     yield Problem(
         "field-not-allowed",
-        path,
         f"`{format_path(path)}` can only be used while {condition_text}",
+        path=path,
         notes=("Fivetran refuses the whole destination otherwise",),
         help=f"remove `{path[-1]}`, or change the other setting",
         on_key=True,
@@ -111,8 +114,8 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
     if successor not in destination.fields:
         yield Problem(
             "deprecated-field",
-            path,
             f"`{format_path(path)}` is an old name",
+            path=path,
             help=f"call it `{field.deprecated_for}`",
             on_key=True,
             severity=Severity.WARNING,
@@ -124,8 +127,8 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
     if old != new and isinstance(old, Reference) == isinstance(new, Reference):
         yield Problem(
             "conflicting-fields",
-            path,
             f"`{format_path(path)}` and `{format_path(successor)}` differ, but they are one setting",
+            path=path,
             help=f"keep `{format_path(successor)}` only",
         )
 
@@ -138,8 +141,8 @@ def _check_networking(destination: DeclaredDestination, field: Field) -> Iterato
     if method in load_destination_facts().networking_methods and method not in field.enum:
         yield Problem(
             "unsupported-networking",
-            (field.mirrors,),
             f"service `{destination.service.name}` is not known to work with `{method}`",
+            path=(field.mirrors,),
             notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in field.enum)}",),
             help="choose one of these, or make sure that Fivetran offers it by now",
             severity=Severity.WARNING,
@@ -159,8 +162,8 @@ def _check_required_companions(
         if field and not destination.has_value(path) and path not in missing:
             yield Problem(
                 "missing-field",
-                NETWORKING_METHOD,
                 f"`{format_path(path)}` is needed while `networking_method` is `{method}`",
+                path=NETWORKING_METHOD,
                 help=_advise_addition(path, field),
                 label=f"needs `{format_path(path)}`",
             )
@@ -179,9 +182,9 @@ def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem
     if external_paths and field and not destination.has_value(SECRETS_MANAGER):
         yield Problem(
             "missing-field",
-            external_paths[0],
             f"`{format_path(SECRETS_MANAGER)}` is needed"
             f" while `{format_path(external_paths[0])}` comes from a secrets manager",
+            path=external_paths[0],
             help=_advise_addition(SECRETS_MANAGER, field),
             label="fetched by Fivetran itself",
         )
@@ -201,8 +204,8 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
             ):
                 yield Problem(
                     "field-not-allowed",
-                    second_path,
                     f"`{format_path(first_path)}` and `{format_path(second_path)}` cannot be used together",
+                    path=second_path,
                     notes=(f"they belong to different values of `{CONFIG}.{name}`",),
                     help=f"declare `{CONFIG}.{name}` and keep what goes with it",
                     on_key=True,
@@ -211,7 +214,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
 
 
 def _advise_addition(path: FieldPath, field: Field) -> str:
-    """The line to write, as far as it can be told."""
+    """Render the line to write, as far as it is known."""
     name = path[-1]
     place = " below `config:`" if path[0] == CONFIG else ""
     if field.sensitive:

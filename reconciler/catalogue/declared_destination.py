@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Condition, Field, Service
 from reconciler.catalogue.normalize import CONFIG, normalize_value
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class DeclaredDestination:
     `written` is how the file spells numbers and truth values."""
 
     service: Service | None
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
 
     def find_field(self, path: FieldPath) -> Field | None:
@@ -38,11 +38,11 @@ class DeclaredDestination:
             yield (CONFIG, name), field
 
     def has_value(self, path: FieldPath) -> bool:
-        """Whether a field is declared with a value, be it one that is still to be fetched."""
+        """Whether a field is declared with a value, or with a reference to a value."""
         return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
 
     def satisfies(self, condition: Condition) -> bool | None:
-        """Whether other fields of `config` are as a condition wants them; None: that cannot be told."""
+        """Whether other fields of `config` are as a condition wants them; None if a value is not known yet."""
         results = [self._has_one_of(name, allowed) for name, allowed in condition.items()]
         if False in results:
             return False

@@ -1,11 +1,17 @@
-"""Shape of the catalogue. Its content is in `services/*.toml`, `parts/*.toml` and `destination.toml`."""
+"""Shape of the catalogue. Its content is in `services/*.toml`, `parts/*.toml` and `destination.toml`.
+
+The keys of a TOML table are the fields of its class here: pydantic checks a table as it builds the instance, and an
+unknown key is an error, so that a mistyped key cannot silently lose a fact.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 
 class FieldType(StrEnum):
@@ -34,9 +40,22 @@ class ServiceStage(StrEnum):
     RETIRED = "retired"
 
 
-Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
+def _to_tuple(value: Any) -> Any:
+    """`auth = "IAM"` is short for `auth = ["IAM"]`."""
+    return value if isinstance(value, list) else (value,)
+
+
+def _empty_to_none(condition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """`{}` drops the condition that a part has set."""
+    return condition or None
+
+
+Condition: TypeAlias = Mapping[str, Annotated[tuple[str | bool | int, ...], BeforeValidator(_to_tuple)]]
 """Other fields with the values that they must have; all of them must hold. An absent field counts
 with its default."""
+
+_OptionalCondition: TypeAlias = Annotated[Condition, AfterValidator(_empty_to_none)] | None
+_STRICT_TABLE = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class Field:
     clear.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
+
     name: str
     type: FieldType = FieldType.STRING
     description: str = ""
@@ -64,9 +85,9 @@ class Field:
     read_only: bool = False
     clearable: bool = False
     required: bool = False
-    required_when: Condition | None = None
-    only_when: Condition | None = None
-    default: Any = None
+    required_when: _OptionalCondition = None
+    only_when: _OptionalCondition = None
+    default: str | bool | int | None = None
     enum: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
@@ -80,7 +101,7 @@ class Field:
     deprecated_for: str | None = None
     mirrors: str | None = None
     not_secret_because: str = ""
-    example: Any = None
+    example: str | bool | int | list[str] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 
@@ -89,9 +110,11 @@ class Service:
     """One destination service. `free_form`: its config takes any field, none is described.
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
-    manager by itself. `starter` names those that a first spec of this service should have beside
-    the required ones.
+    manager by itself. `starter` names the fields that a first spec of this service should have beside
+    the required fields.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
 
     name: str
     title: str
@@ -119,6 +142,8 @@ class DestinationFacts:
     `companions` says which field each networking method needs beside it, as a field path in
     dotted form (`private_link_id`, `config.tunnel_host`, …).
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
 
     fields: Mapping[str, Field]
     regions: Mapping[str, Region]

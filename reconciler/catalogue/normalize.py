@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Field, FieldType, Service
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 CONFIG = "config"
 
@@ -33,7 +33,7 @@ def is_mask(value: object) -> bool:
     return isinstance(value, str) and _MASK.fullmatch(value) is not None
 
 
-def normalize_destination(service: Service | None, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+def normalize_destination(service: Service | None, fields: Fields) -> dict[FieldPath, Any]:
     """All leaves of a destination in normal form, with each fact under one name only.
 
     A deprecated field never survives: its value counts as that of its successor where that has

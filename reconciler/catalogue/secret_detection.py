@@ -24,7 +24,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_sensitive(name: str, field: Field | None) -> bool:
-    """Whether values of a field are secrets. `field` is None for one that the catalogue lacks (R35): then its name
+    """Whether values of a field are secrets. `field` is None if the catalogue lacks it: then its name
     decides, unless the catalogue says of a field of another service why it is no secret under that name."""
     if field is not None:
         return field.sensitive
@@ -57,7 +57,7 @@ def find_literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
 
 
 def _is_literal(value: Any) -> bool:
-    """Whether a value is one that somebody wrote down and that says something."""
+    """Whether a value is written in the spec and is not empty."""
     if isinstance(value, Mapping | list | bool | Reference | Structure):
         return False
     return value not in {None, ""} and not is_mask(value)

@@ -27,7 +27,7 @@ def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -
         problem
         for owner_problems in problems_by_owner
         for problem in owner_problems
-        if problem.code == "literal-secret"
+        if problem.code_facts.exposes_secret
     ]
     return secrets[:1] or (problems_by_owner[0] if all(problems_by_owner) else [])
 
@@ -68,8 +68,8 @@ def _check_near_misses(path: FieldPath, services: Iterable[Service]) -> list[Pro
     return [
         Problem(
             "unknown-field",
-            path,
             f"no service has a config field `{path[-1]}`",
+            path=path,
             help=f"did you mean `{suggestion}`?",
             notes=("if Fivetran does have this field, write it below `extra_config:`",),
             on_key=True,

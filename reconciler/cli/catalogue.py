@@ -11,7 +11,8 @@ from reconciler.cli.completion_items import complete_from, list_service_names
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import format_option
 from reconciler.cli.output import print_text
-from reconciler.cli.usage import MisuseError, did_you_mean
+from reconciler.cli.usage import MisuseError
+from reconciler.model.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.catalogue.model import Service

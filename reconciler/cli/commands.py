@@ -58,7 +58,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is meant; a slip gets the nearest name."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
-            from reconciler.cli.usage import MisuseError, did_you_mean
+            from reconciler.cli.usage import MisuseError
+            from reconciler.model.suggestions import did_you_mean
 
             raise MisuseError(f"there is no command `{args[0]}`", did_you_mean(args[0], SUMMARIES))
         return super().resolve_command(ctx, args)

@@ -30,41 +30,14 @@ class ExitCode(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-_BY_CODE = {
-    "account-unconfirmed": ExitCode.REFUSED,
-    "cannot-override": ExitCode.REFUSED,
-    "lease-lost": ExitCode.LOCKED,
-    "locked": ExitCode.LOCKED,
-    "has-connections": ExitCode.REFUSED,
-    "limit-exceeded": ExitCode.REFUSED,
-    "plan-altered": ExitCode.PLAN_REFUSED,
-    "plan-applied": ExitCode.PLAN_REFUSED,
-    "plan-expired": ExitCode.PLAN_REFUSED,
-    "plan-format": ExitCode.PLAN_REFUSED,
-    "plan-incomplete": ExitCode.PLAN_REFUSED,
-    "plan-other-account": ExitCode.PLAN_REFUSED,
-    "plan-secret-changed": ExitCode.PLAN_REFUSED,
-    "plan-signature": ExitCode.PLAN_REFUSED,
-    "plan-spec-changed": ExitCode.PLAN_REFUSED,
-    "plan-stale": ExitCode.PLAN_REFUSED,
-    "plan-unlike": ExitCode.PLAN_REFUSED,
-    "platform-connection": ExitCode.REFUSED,
-    "policy-failed": ExitCode.REFUSED,
-    "policy-violated": ExitCode.REFUSED,
-    "protected": ExitCode.REFUSED,
-    "replace-refused": ExitCode.REFUSED,
-    "no-terminal": ExitCode.USAGE,
-    "nothing-selected": ExitCode.USAGE,
-}
-
 _NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}
 _COMPLETE = {Status.DONE, Status.AWAITING_APPROVAL}
 
 
 def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
-    """The exit code of a run that stopped for these reasons. Where they differ it is the general one."""
-    codes = {_BY_CODE.get(diagnostic.code, ExitCode.FAILED) for diagnostic in select_errors(diagnostics)}
-    return codes.pop() if len(codes) == 1 else ExitCode.FAILED
+    """Choose the exit code of a run that stopped for these reasons: FAILED, unless all have the same exit class."""
+    classes = {diagnostic.code_facts.exit for diagnostic in select_errors(diagnostics)}
+    return ExitCode[classes.pop().name] if len(classes) == 1 else ExitCode.FAILED
 
 
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:

@@ -13,7 +13,8 @@ from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import no_color_option
 from reconciler.cli.output import print_text, report_lost_output
-from reconciler.cli.usage import MisuseError, did_you_mean
+from reconciler.cli.usage import MisuseError
+from reconciler.model.suggestions import did_you_mean
 from reconciler.operations.guides import guide_summaries, guide_topics, read_guide
 
 

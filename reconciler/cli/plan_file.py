@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.usage import MisuseError
+from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import parse_duration
 
@@ -101,13 +102,4 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
 
 
 def _make_error(code: str, path: Path, problem: str) -> ReconcilerError:
-    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {problem}", help=_ADVICE[code])])
-
-
-_ADVICE: dict[str, Any] = {
-    "plan-unreadable": "name a file that `reconciler plan --out FILE` wrote",
-    "plan-altered": "make a new plan; nothing of this one is carried out",
-    "plan-signature": "have a plan made with this key, or name the one that this plan was signed with",
-    "plan-format": "make a new plan with this version",
-    "plan-not-saved": "name a file in a folder that exists and can be written",
-}
+    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {problem}", help=load_codes()[code].help)])

@@ -63,7 +63,8 @@ def show_record(shared: Shared, form: str, address: str) -> ExitCode:
 
 
 def _show(context: CommandContext, text: str) -> ExitCode:
-    from reconciler.operations.state import find_hidden_fields, find_records, read_state
+    from reconciler.kinds.visibility import find_hidden_fields
+    from reconciler.operations.state import find_records, read_state
     from reconciler.report.state_json import serialize_records
     from reconciler.report.state_text import render_records
 

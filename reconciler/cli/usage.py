@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import click
 
 from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.suggestions import find_nearest
+from reconciler.model.suggestions import did_you_mean
 
 _NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
 _EXTRA_ARGUMENTS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
@@ -25,12 +25,6 @@ class MisuseError(click.UsageError):
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message, click.get_current_context(silent=True))
         self.advice = advice
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`did you mean …?` where something is near, else nothing."""
-    suggestion = find_nearest(given, known)
-    return f"did you mean `{suggestion}`?" if suggestion else ""
 
 
 def render_usage_error(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.catalogue.model import Field
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 if TYPE_CHECKING:
     from reconciler.api.client import Client
@@ -50,15 +50,13 @@ class Kind(Protocol):
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
         """Get the catalogue's facts about a field, None if it has none."""
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
         """The one normal form in which desired and observed fields are compared."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read a resource. None if it does not exist."""
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
         """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
 
     def find(
@@ -69,7 +67,7 @@ class Kind(Protocol):
         Objects with `existing_ids` existed before the creation.
         """
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+    def update(self, client: Client, id: str, values: Fields) -> None:
         """Send exactly these fields. A None clears a field."""
 
     def delete(self, client: Client, id: str) -> None:

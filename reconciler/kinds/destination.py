@@ -15,7 +15,7 @@ from reconciler.kinds.base import PendingApproval, Verification
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import ExternalKey, FieldPath
+from reconciler.model.value import ExternalKey, FieldPath, Fields
 
 if TYPE_CHECKING:
     from reconciler.api import responses
@@ -49,6 +49,12 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
     )
 
 
+def read_service(fields: Fields) -> str | None:
+    """Name of the service that fields are about; None for a group, and for a service that is not a plain name."""
+    service = fields.get(SERVICE)
+    return service if isinstance(service, str) else None
+
+
 class DestinationKind:
     """Verbs of destinations."""
 
@@ -63,10 +69,10 @@ class DestinationKind:
             return known_service.fields.get(path[1]) if known_service else None
         return load_destination_facts().fields.get(path[0])
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
         """The one normal form in which desired and observed fields are compared."""
-        service = fields.get(SERVICE)
-        return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
+        service = read_service(fields)
+        return normalize_destination(load_service(service) if service else None, fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read a destination with its config. None if it does not exist."""
@@ -75,9 +81,7 @@ class DestinationKind:
         except NotFound:
             return None
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
         """Make the destination of a group. The API would run setup tests by default; they are a call of their own
         here, because they take minutes and a lost answer would lose the destination."""
         body = {
@@ -96,7 +100,7 @@ class DestinationKind:
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+    def update(self, client: Client, id: str, values: Fields) -> None:
         """Send the changed fields only; config is merged by the API key by key.
 
         What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
@@ -142,7 +146,7 @@ class DestinationKind:
         )
 
 
-def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
+def _build_body(values: Fields) -> dict[str, Any]:
     """Leaves by path as the JSON body that the API takes."""
     body: dict[str, Any] = {}
     for path, value in values.items():
@@ -155,7 +159,7 @@ def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
     return body
 
 
-def _fill_cleared_fields(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+def _fill_cleared_fields(values: Fields) -> dict[FieldPath, Any]:
     """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
     string, as Fivetran's own provider does."""
     return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}

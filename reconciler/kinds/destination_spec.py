@@ -11,30 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.normalize import CONFIG
-from reconciler.catalogue.secret_detection import is_secret_name
-from reconciler.catalogue.serviceless_checks import is_public_field
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean, find_nearest
 from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
-from reconciler.secrets.stores import BUILT_IN_SCHEMES
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
-from reconciler.spec.merge import UNSET
-from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_node, to_plain
-from reconciler.spec.reference import SECRET, VALUE, AllowedSources, is_reference, parse_reference
+from reconciler.spec.reference import AllowedSources, is_reference, parse_reference
 
 EXTRA_CONFIG = "extra_config"
-POLICIES = "policies"
 _OPTIONS = ("trust", "setup_tests", "lifecycle")
-_PUBLIC_KEYS = frozenset(
-    {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
-    | {"certificates", "fingerprints", "run", "on_failure"}
-    | {"group", "only"}  # of a removal
-)
 _INVALID_REFERENCE = Reference("", "")
 """Placeholder of an invalid reference whose error is reported elsewhere."""
 
@@ -142,19 +131,9 @@ class _DestinationFields:
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
-        """A problem with its place: `otherwise`, where it is about something that is not there."""
+        """Locate a problem: at its field, or at `fallback_span` if it is about a field that is not there."""
         places = self.key_spans if problem.on_key else self.spans
-        return Diagnostic(
-            problem.code,
-            problem.message,
-            span=places.get(problem.path) or fallback_span,
-            severity=problem.severity,
-            label=problem.label,
-            notes=problem.notes,
-            help=problem.help,
-            address=address,
-            secret=problem.secret,
-        )
+        return problem.locate(places.get(problem.path) or fallback_span, address)
 
 
 def _diagnose_nested_external(span: Span) -> Diagnostic:
@@ -257,19 +236,6 @@ def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> Mappin
         elif key in (SERVICE[0], *_OPTIONS) or entry.node.span not in checked_spans:
             entries[key] = entry
     return MappingNode(entries, block.span)
-
-
-def is_public_line(keys: tuple[str, ...], text: str) -> bool:
-    """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
-    if keys[0] == POLICIES:
-        return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
-    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
-        return True  # plans show references too
-    if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
-        return is_public_field(keys[-1])
-    if keys[-1] in _PUBLIC_KEYS or keys[-1] in load_destination_facts().fields:
-        return True
-    return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None
 
 
 def _collect_fields(block: MappingNode, sources: AllowedSources) -> _DestinationFields:

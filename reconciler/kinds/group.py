@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from reconciler.catalogue.model import Field
 from reconciler.kinds.base import Verification
 from reconciler.model.address import GROUP, Address
 from reconciler.model.resource import Desired, Observed, SetupTests
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 from reconciler.spec.load import GroupSpec
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class GroupKind:
         """Return None: the catalogue has no facts about groups."""
         return None
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
         """Names are compared as they are: case and spaces make another name."""
         return dict(fields)
 
@@ -61,25 +61,23 @@ class GroupKind:
         except NotFound:
             return None
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
         """Make a group; Fivetran chooses its id."""
-        return client.create_group(values[NAME]).id
+        return client.create_group(_read_name(values)).id
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Groups of exactly this name that are none of `others`. S-05: case and spaces make another name."""
+        """Groups of exactly this name that are not among `existing_ids`. Case and spaces make another name."""
         return tuple(
             group.id
             for group in client.list_groups()
             if group.name == desired.name and group.id not in existing_ids
         )
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
+    def update(self, client: Client, id: str, values: Fields) -> None:
         """Rename in place."""
-        client.rename_group(id, values[NAME])
+        client.rename_group(id, _read_name(values))
 
     def delete(self, client: Client, id: str) -> None:
         """Delete an empty group."""
@@ -89,3 +87,11 @@ class GroupKind:
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
         """Return a passed verification: a group has no setup tests."""
         return Verification(checks=(), pending=(), healthy=True)
+
+
+def _read_name(values: Fields) -> str:
+    """The name to send. Raises `TypeError` for any other value than text, which no spec can declare as a name."""
+    name = values[NAME]
+    if not isinstance(name, str):
+        raise TypeError("the name of a group is a text")
+    return name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.address import Address
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import Code, load_codes
 from reconciler.model.source import Span
 
 
@@ -25,7 +25,7 @@ class Diagnostic:
     `message` starts in lower case and puts names in backticks; `label` is the text under
     the caret; `notes` are facts; `help` is one action. With `secret` the excerpt of the
     span is never shown, and with `secret_line` not even the key that the line starts with.
-    `code` must have a row in `codes.EXPLANATIONS`.
+    `code` must have a row in `codes.toml`.
     """
 
     code: str
@@ -40,8 +40,13 @@ class Diagnostic:
     secret_line: bool = False
 
     def __post_init__(self) -> None:
-        if self.code not in EXPLANATIONS:
+        if self.code not in load_codes():
             raise ValueError(f"diagnostic code without an explanation: {self.code}")
+
+    @property
+    def code_facts(self) -> Code:
+        """Facts about the code, which commands act on instead of the code itself."""
+        return load_codes()[self.code]
 
 
 class ReconcilerError(Exception):

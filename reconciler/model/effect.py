@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.model.plan import Action, Change, FieldChange
 from reconciler.model.value import format_path
 
-_HASH_LENGTH = 16  # hex digits: enough to tell values apart; forging a plan gains nothing by a collision
+_HASH_LENGTH = 16  # hex digits: enough to keep values apart; forging a plan gains nothing by a collision
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class ReviewedEffect:
 
     `fields` are the planned changes with the values before and after; `sent` is what goes out; `declared` is what
     the specs say of the entry, changed or not, its name, tests, trust and lifecycle too; `found` are values that the
-    specs refer to and that everybody may see. `secrets` are fingerprints of those that will be in effect. `parents`
-    have the ids that were known; `namesakes` and `connections` are ids. `recognised_by` are live name and service of
-    what is deleted or replaced; an earlier version of this program left them out.
+    specs refer to and that every reader of a plan may see. `secrets` are fingerprints of the secrets that will be in
+    effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and
+    service of an object that is deleted or replaced; an earlier version of this program left them out.
     """
 
     address: str
@@ -44,8 +44,8 @@ class ReviewedEffect:
 
 
 def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
-    """Whether an expectation is that of this change, as far as a change can tell. What people are shown of a plan
-    and what it is held to are two parts of one file, and must not say different things."""
+    """Whether an effect is that of a change, as far as the change shows. The shown plan and the effects that an apply
+    is held to are two parts of one file, and must not contradict each other."""
     same = (effect.address, effect.action, effect.id) == (str(change.address), change.action, change.id)
     is_of_earlier_version = change.live is None  # which showed nothing of this
     return (

@@ -1,4 +1,4 @@
-"""What happens while an operation runs, for whoever wants to show or log it."""
+"""Events of a running operation, which listeners show or log."""
 
 from __future__ import annotations
 
@@ -107,4 +107,4 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 def ignore_event(event: Event) -> None:
-    """A listener for whoever wants no events."""
+    """Ignore every event: the listener of a run without output."""

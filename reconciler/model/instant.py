@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """`own` is by the clock of this machine, `server` by that of Fivetran; None where no answer has told it."""
+    """`own` is by the clock of this machine, `server` by that of Fivetran; None before the first answer that has it."""
 
     own: datetime
     server: datetime | None = None

@@ -46,10 +46,10 @@ class Reason(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who moved a field away from what was last applied."""
+    """Side that moved a field away from the last applied value."""
 
     SPEC = "spec"
-    DRIFT = "drift"  # somebody changed it at Fivetran
+    DRIFT = "drift"  # it was changed at Fivetran
     CONFLICT = "conflict"  # both did, to different values
 
 
@@ -63,7 +63,7 @@ class Risk(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How a field value may be told to people."""
+    """How plans show the value of a field."""
 
     CLEAR = "clear"
     SECRET = "secret"  # noqa: S105 - a way of showing, not a password
@@ -87,7 +87,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
-    """One field with its value, as it may be told. With `shown` not CLEAR, `value` is a text that says where the value
+    """One field with its value, as plans show it. With `shown` not CLEAR, `value` is a text that says where the value
     comes from or why it is hidden, or None."""
 
     path: FieldPath
@@ -127,7 +127,7 @@ class LiveConnection:
 class LiveObject:
     """What Fivetran shows of an object that a change deletes, replaces or gives up, for people who must recognise it.
 
-    `name` is that of the group; `last_name` is the one last applied, where somebody has renamed it since. `service` and
+    `name` is that of the group; `last_name` is the one last applied, if it was renamed since. `service` and
     `region` are those of the destination. Of what is only given up, no `connections` are known.
     """
 
@@ -248,7 +248,7 @@ class Plan:
     def gone_or_hidden(self) -> tuple[Diagnostic, ...]:
         """The findings about entries that are known and that the account does not show. The plan is incomplete
         without them."""
-        return tuple(finding for finding in self.blockers if finding.code == "gone-or-hidden")
+        return tuple(finding for finding in self.blockers if finding.code_facts.hides_resource)
 
     @property
     def effective(self) -> tuple[Change, ...]:
@@ -269,7 +269,7 @@ class Plan:
 
     @property
     def drifted(self) -> tuple[Change, ...]:
-        """The changes that undo what somebody did outside the specs: fields that moved, and what is gone."""
+        """Changes that undo edits outside the specs: fields that moved, and deleted objects."""
         return tuple(
             change
             for change in self.effective

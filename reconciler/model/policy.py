@@ -1,4 +1,4 @@
-"""What a policy said about a plan. Policies are rules that a team writes into its project file."""
+"""Results of policies about a plan. Policies are rules that a team writes into its project file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class EnforcementLevel(StrEnum):
     """How much a policy weighs."""
 
     ADVISORY = "advisory"  # it warns
-    SOFT = "soft"  # it refuses, unless whoever applies overrides it and says why
+    SOFT = "soft"  # it refuses, unless the operator overrides it with a reason
     HARD = "hard"  # it refuses
 
 
@@ -21,7 +21,7 @@ class PolicyStatus(StrEnum):
 
     PASSED = "passed"
     VIOLATED = "violated"
-    FAILED = "failed"  # the policy itself could not judge; that refuses as well
+    FAILED = "failed"  # the policy itself could not judge; such a plan is refused as well
     OVERRIDDEN = "overridden"  # violated or failed, and overridden for this run
 
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 NO_FINGERPRINT = ""
 """In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
 resource was adopted, or was sent without a key of fingerprints."""
 HIDDEN_LITERAL = "hidden"
-"""In place of a fingerprint: the same of a literal that is hidden. The two are told apart, so that a reference in place
-of a literal is sent."""
+"""In place of a fingerprint: a hidden literal is in effect and cannot be compared. The two marks differ, so that a
+reference in place of a literal is sent."""
 
 
 def is_fingerprint(stored: str) -> bool:
-    """Whether what is kept of a value tells it from others."""
+    """Whether the kept text distinguishes the value from other values."""
     return stored not in {NO_FINGERPRINT, HIDDEN_LITERAL}
 
 
@@ -54,7 +53,7 @@ class Record:
     """
 
     id: str | None = None
-    applied: Mapping[FieldPath, Any] = field(default_factory=dict)
+    applied: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     protected: bool = False
     unverified: bool = False
@@ -76,10 +75,10 @@ _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """What somebody let one run do beyond the limits and the soft policies of its project, and why.
+    """Leave that an operator gave one run to exceed the limits and the soft policies of its project, and why.
 
-    `by` is who, `at` when it was (ISO 8601, UTC), `what` limits as `deletes=3` and policies by name, `digest` that of
-    the plan.
+    `by` names the operator, `at` is the time (ISO 8601, UTC), `what` lists limits as `deletes=3` and policies by name,
+    `digest` is that of the plan.
     """
 
     by: str

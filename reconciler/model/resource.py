@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 
 class OnFailure(StrEnum):
@@ -50,7 +49,7 @@ class Desired:
     address: Address
     name: str
     span: Span
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     spans: Mapping[FieldPath, Span] = field(default_factory=dict)
     id: str | None = None
     id_span: Span | None = None
@@ -71,5 +70,5 @@ class Observed:
     kind: str
     id: str
     name: str
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     status: str = ""

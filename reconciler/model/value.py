@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -38,7 +38,7 @@ class Secret:
 
     @classmethod
     def wrap(cls, content: Any) -> Secret:
-        """A mapping or list with secrets inside, as one secret; one that was not read withholds the whole."""
+        """Wrap a mapping or list with secrets inside as one secret. An unresolved secret inside withholds the whole."""
         is_unresolved = any(isinstance(nested, UnresolvedSecret) for nested in walk(content))
         return UnresolvedSecret() if is_unresolved else cls(_reveal_nested(content))
 
@@ -63,7 +63,7 @@ class UnresolvedSecret(Secret):
         super().__init__(None)
 
     def reveal(self) -> Any:
-        """Raises RuntimeError: nobody looked it up."""
+        """Raises RuntimeError: the run did not look the secret up."""
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 
@@ -153,3 +153,14 @@ def is_secret(value: Any) -> bool:
 def is_external_secret(value: Any) -> bool:
     """Whether Fivetran fetches the value by itself, from the customer's secrets manager."""
     return isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME
+
+
+Plain: TypeAlias = str | int | float | bool | Sequence[Any] | Mapping[str, Any]
+"""A value of YAML or JSON that stands for itself."""
+
+Leaf: TypeAlias = Plain | Reference | Structure | Secret | ExternalKey | None
+"""The value of one field on its way from a spec to a request body: None clears the field, a `Reference` or `Structure`
+is not resolved yet, a `Secret` or `ExternalKey` is."""
+
+Fields: TypeAlias = Mapping[FieldPath, Leaf]
+"""The fields of one resource, leaf by leaf."""

@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
-from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record, State
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
-from reconciler.model.value import FieldPath
 from reconciler.secrets.fingerprint import Fingerprinter
 from reconciler.spec.load import load
 from reconciler.spec.project import read_project
@@ -113,7 +110,7 @@ def _load_destinations(settings: Settings) -> tuple[Desired, ...]:
     """
     with suppress(ReconcilerError):
         loaded = load(settings.project, settings.directory)
-        return compile_specs(loaded, strict=False, tolerated={"literal-secret"}).destinations
+        return compile_specs(loaded, strict=False, tolerate_secrets=True).destinations
     return ()
 
 
@@ -123,13 +120,6 @@ def find_records(records: Records, text: str) -> Records:
     Raises ReconcilerError for an unknown address.
     """
     return {address: records[address] for address in _match_addresses(records, text)}
-
-
-def find_hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Fields that are not shown. Those among the fingerprints are hidden literals, all others secrets."""
-    masking = Masking(address.kind, record.applied.get(SERVICE))
-    hidden = {path for path in record.applied if masking.hides(path)}
-    return frozenset(hidden | {path for path in record.fingerprints if masking.get_reason(path) is not None})
 
 
 def move_entry(settings: Settings, source: str, target: str) -> MoveResult:

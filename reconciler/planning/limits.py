@@ -14,6 +14,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Plan
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.planner import PlannedOperation
+from reconciler.spec.project import Limits
 
 MIN_MANAGED = 10
 """Fewest managed objects for which the limit on the changed fraction holds: one of three is no mass change."""
@@ -27,15 +28,6 @@ _REQUESTS_BY_ACTION = {
     Action.VERIFY: 0,
     Action.DELETE: 1,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Most entries that one apply may delete or replace, and the largest fraction of managed objects it may change."""
-
-    deletes: int = 1
-    replacements: int = 1
-    changed_fraction: float = 0.3
 
 
 def limit_violations(

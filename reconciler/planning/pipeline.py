@@ -51,7 +51,6 @@ from reconciler.planning.deletions import (
 from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
 from reconciler.planning.limits import (
-    Limits,
     RemainingQuota,
     estimate_cost,
     limit_violations,
@@ -365,9 +364,7 @@ def _judge_plan(
 
 
 def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
-    block = workspace.specs.project.limits
-    limits = Limits(block.deletes, block.replacements, block.changed_fraction)
-    return limit_violations(plan, managed, limits, workspace.settings.allowed)
+    return limit_violations(plan, managed, workspace.specs.project.limits, workspace.settings.allowed)
 
 
 def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:

@@ -16,7 +16,7 @@ from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
-from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
+from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
@@ -121,7 +121,7 @@ class Planner:
     ) -> PlannedOperation:
         # The live service decides how fields are read and compared, also if the specs declare another one: a change of
         # service is an immutable difference, which the plan of a replacement takes over below.
-        service = observed.fields.get(SERVICE)
+        service = read_service(observed.fields)
         # Secrets stay references here. Answers show no secret, so a comparison needs fingerprints and no value.
         resolved_paths = (
             path

@@ -68,7 +68,7 @@ def note_connections(
     group_ids: Mapping[str, str],
 ) -> Diagnostic:
     """Add the connections of the destination to a refused replacement: the user has to move them before any retry."""
-    if diagnostic.code != "replace-refused" or diagnostic.address is None:
+    if not diagnostic.code_facts.needs_connections or diagnostic.address is None:
         return diagnostic
     connections = list_connections(group_ids[diagnostic.address.key])
     note = (

@@ -146,22 +146,11 @@ def _explain_plan_error(
     touched = {_parse_address(each.address).key for each in saved.expected}
     for each in error.diagnostics:
         is_about_it = each.address is not None and each.address.key in touched
-        if is_about_it and each.code in _STALE_EXPLANATIONS:
-            message = f"{each.address} is not as it was reviewed: {_STALE_EXPLANATIONS[each.code]}"
+        if is_about_it and each.code_facts.stale is not None:
+            message = f"{each.address} is not as it was reviewed: {each.code_facts.stale}"
             yield replace(each, code="plan-stale", message=message, notes=(each.message,), help=NEW_PLAN_HELP)
         else:
             yield each
-
-
-_STALE_EXPLANATIONS = {
-    "ambiguous-name": "several groups have its name now",
-    "gone-or-hidden": "it is gone from Fivetran, or hidden from these credentials",
-    "removal-other-name": "its group has another name now",
-    "removal-unknown-id": "it is gone from Fivetran",
-    "replace-refused": "something else is in its place now",
-    "unknown-id": "it is gone from Fivetran",
-}
-"""Meaning of a planning error for a reviewed plan whose specs are the same."""
 
 
 def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.kinds.visibility import Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Sensitivity, visibility
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
@@ -76,7 +76,7 @@ class EntryView:
         """Return whether no value of a field may be shown, neither the entry's value nor a policy's."""
         service = self.value("service")
         return path.startswith("config.") and (
-            classify_sensitivity(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC
+            visibility(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC
         )
 
     def get_address(self, path: str) -> Address:

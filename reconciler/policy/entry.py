@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -10,15 +10,15 @@ from typing import Any
 
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.normalize import MASKED, normalize_destination
-from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination import SERVICE, read_service
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Structure, format_path
+from reconciler.model.value import ExternalKey, Fields, Reference, Structure, format_path
 from reconciler.policy.base import EntryView
 
-_NO_VALUES: Mapping[FieldPath, Any] = {}
+_NO_VALUES: Fields = {}
 _REFERENCE_TYPES = (Reference, Structure)
 _NO_SPAN = Span("", 0, 0, 0, 0)
 
@@ -27,7 +27,7 @@ def build_entry(
     group: Desired,
     destination: Desired | None,
     protected: Collection[str] = (),
-    resolved: Mapping[FieldPath, Any] = _NO_VALUES,
+    resolved: Fields = _NO_VALUES,
 ) -> EntryView:
     """Build the view of an entry.
 
@@ -116,22 +116,21 @@ def _read_live_values(observed: Observed) -> dict[str, Any]:
     return {format_path(path): value for path, value in values.items() if value not in (None, MASKED)}
 
 
-def _find_hidden_fields(destination: Desired, values: Mapping[FieldPath, Any]) -> frozenset[str]:
+def _find_hidden_fields(destination: Desired, values: Fields) -> frozenset[str]:
     """Fields of which a finding must not show the value. A secret is told by its reference."""
     masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
-    return frozenset(
-        format_path(path) for path in values if masking.hides(path) and not _is_reference(values[path])
-    )
+    literals = (path for path, value in values.items() if not _is_reference(value))
+    return frozenset(map(format_path, masking.list_hidden(literals)))
 
 
 def _find_hidden_live_fields(observed: Observed) -> frozenset[str]:
     masking = Masking(DESTINATION, observed.fields.get(SERVICE))
-    return frozenset(format_path(path) for path in observed.fields if masking.hides(path))
+    return frozenset(map(format_path, masking.list_hidden(observed.fields)))
 
 
-def _find_service(fields: Mapping[FieldPath, Any]) -> Any:
-    service = fields.get(SERVICE)
-    return load_service(service) if isinstance(service, str) else None
+def _find_service(fields: Fields) -> Any:
+    service = read_service(fields)
+    return load_service(service) if service is not None else None
 
 
 def _is_reference(value: Any) -> bool:

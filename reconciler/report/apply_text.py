@@ -131,7 +131,7 @@ def render_summary(applied: ApplyResult) -> Text:
     unfinished = _count_unfinished(applied.outcomes)
     if unfinished:
         parts.append(Text(f"Not finished: {unfinished}.", WARN))
-    if not applied.interrupted and not any(problem.code == "lease-lost" for problem in applied.problems):
+    if not applied.interrupted and not any(problem.code_facts.loses_state for problem in applied.problems):
         parts.append(_render_convergence(applied))
     advice = _suggest_next_step(applied)
     if advice:

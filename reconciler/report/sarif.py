@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
@@ -79,7 +78,7 @@ def _build_driver(findings: Iterable[_SarifFinding]) -> dict[str, Any]:
 
 
 def _build_rule(finding: _SarifFinding) -> dict[str, Any]:
-    text, policy_result = EXPLANATIONS[finding.diagnostic.code], finding.policy_result
+    text, policy_result = finding.diagnostic.code_facts.text, finding.policy_result
     if policy_result is None:
         short, properties = extract_first_sentence(text), {}
     else:

@@ -21,6 +21,7 @@ from reconciler.spec.project import Project, read_project
 from reconciler.spec.repository import (
     MergeBase,
     Repository,
+    UnusableRevisionError,
     find_merge_base,
     open_repository,
     unusable_revision_error,
@@ -42,6 +43,8 @@ def load_at_revision(
             project = read_project(checkout.project_file, checkout.shown_from)
             checkout.write_files_of(project)
             loaded = load(checkout.project_file, checkout.shown_from)
+        except UnusableRevisionError:
+            raise
         except ReconcilerError as error:
             raise invalid_specs_error(revision, error.diagnostics) from None
     if select_errors(loaded.findings):
@@ -52,7 +55,7 @@ def load_at_revision(
 def read_project_at_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Project:
-    """Only the project file as it was at a revision. Its spans show `PATH@REVISION`. Raises as `loaded_at`."""
+    """Only the project file as it was at a revision. Its spans show `PATH@REVISION`. Raises as `load_at_revision`."""
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         shown = f"{display_path(checkout.project_file, checkout.shown_from)}@{revision}"
         try:
@@ -64,18 +67,16 @@ def read_project_at_revision(
 def read_merge_base(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> MergeBase:
-    """Where the branch that the project file is on left a revision.
+    """Find the commit where the branch of the project file left a revision.
 
-    Raises ReconcilerError: `unknown-revision` as `loaded_at`, `no-merge-base` where the two have nothing in common.
+    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if the two have nothing in common.
     """
     path = _resolve(project_file, shown_from)
     return find_merge_base(path, display_path(path, shown_from), revision, environ)
 
 
 def invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
-    """The one error for all that is wrong with the specs of a revision. It tells the first few problems."""
-    if any(diagnostic.code == "unusable-revision" for diagnostic in diagnostics):
-        return ReconcilerError(diagnostics)
+    """Build one error for all problems with the specs of a revision. It lists the first few."""
     errors = select_errors(diagnostics)
     notes = [_render_problem(diagnostic, revision) for diagnostic in errors[:_MAX_REPORTED]]
     notes += [f"and {len(errors) - _MAX_REPORTED} more"] if len(errors) > _MAX_REPORTED else []

@@ -25,17 +25,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
+from reconciler.spec.excerpt_masking import SECRET_WORDS, is_below_secret, may_hold_secret
 from reconciler.spec.guard import MAX_DEPTH
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
 from reconciler.spec.scalars import parse_scalar
-from reconciler.spec.syntax_errors import (
-    SECRET_WORDS,
-    Position,
-    explain_syntax_error,
-    is_below_secret,
-    may_hold_secret,
-    to_span,
-)
+from reconciler.spec.syntax_errors import Position, explain_syntax_error, to_span
 
 MAX_EXPANDED_NODES = 500_000
 MAX_FINDINGS = 100

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span, find_node, find_span
@@ -51,7 +51,7 @@ def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseMo
     """One diagnostic per finding of pydantic about `root`, which was validated as `model`.
 
     A validator that raises PydanticCustomError with a diagnostic code as its type speaks for
-    itself; `help` in its context is the help line. Everything else is told by its type and place.
+    itself; `help` in its context is the help line. The type and the place of any other finding make its message.
     """
     findings = error.errors(include_url=False, include_input=False)
     return [_to_diagnostic(finding, root, model) for finding in findings]
@@ -72,7 +72,7 @@ def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseMod
             find_span(root, location),
             help="write `version: 1`, or use a release that knows this format",
         )
-    if kind in EXPLANATIONS:
+    if kind in load_codes():
         return _from_custom_error(finding, root, location)
     return _wrong_shape_error(_describe_expected(finding), root, location)
 

@@ -19,7 +19,7 @@ def merge(base: MappingNode, over: MappingNode) -> MappingNode:
     entries = dict(base.entries)
     for key, entry in over.entries.items():
         if isinstance(entry.node, MappingNode) and UNSET in entry.node:
-            entries.pop(key, None)  # malformed ones too: that is told by `unset_findings`
+            entries.pop(key, None)  # malformed entries too, which `unset_findings` reports
             continue
         inherited = entries[key].node if key in entries else None
         entries[key] = KeyValue(entry.key, _merge_node(inherited, entry.node))

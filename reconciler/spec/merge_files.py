@@ -22,7 +22,7 @@ class GroupSpec:
     order, without the `profile` key; None where the group has no destination. `name_span` is that
     of the key where no name is written, `destination_span` that of the key `destination`. `complete`
     is false where an error may have kept a part of the destination away. `was` is the key that the entry had
-    before; without a `name` of its own it keeps the one that it had under that key."""
+    before; without a `name` of its own it keeps the name that it had under that key."""
 
     key: str
     key_span: Span
@@ -143,10 +143,10 @@ class ProjectMerger:
     def merge_groups(self) -> tuple[GroupSpec, ...]:
         """All groups, merged and sorted by key."""
         groups = tuple(self._merge_group(self._layers_by_key[key]) for key in sorted(self._layers_by_key))
-        self._refuse_same_value(groups, "duplicate-name", lambda each: (each.name, each.name_span))
+        self._refuse_same_value(groups, "duplicate-name", "name", lambda each: (each.name, each.name_span))
         groups_with_id = [each for each in groups if each.id]
         self._refuse_same_value(
-            groups_with_id, "duplicate-id", lambda each: (each.id or "", each.id_span or each.key_span)
+            groups_with_id, "duplicate-id", "id", lambda each: (each.id or "", each.id_span or each.key_span)
         )
         return groups
 
@@ -271,14 +271,17 @@ class ProjectMerger:
         )
 
     def _refuse_same_value(
-        self, groups: Iterable[GroupSpec], code: str, get_value: Callable[[GroupSpec], tuple[str, Span]]
+        self,
+        groups: Iterable[GroupSpec],
+        code: str,
+        attribute: str,
+        get_value: Callable[[GroupSpec], tuple[str, Span]],
     ) -> None:
         first: dict[str, tuple[GroupSpec, Span]] = {}
         for group in groups:
             text, span = get_value(group)
             other, other_span = first.setdefault(text, (group, span))
             if other is not group:
-                attribute = "name" if code == "duplicate-name" else "id"
                 self._report(
                     code,
                     f"groups `{other.key}` and `{group.key}` have the same {attribute} `{text}`",

@@ -1,4 +1,4 @@
-"""The project file: which account, which specs, what they share."""
+"""Read the project file: which account, which specs, what they share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from reconciler.model.budget import Budget
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
 from reconciler.model.source import Span
@@ -68,8 +69,8 @@ SettleDuration: TypeAlias = Annotated[
 ]
 
 
-class LimitsBlock(StrictModel):
-    """How much one apply may do, unless whoever applies allows more."""
+class Limits(StrictModel):
+    """How much one apply may do, unless the operator allows more."""
 
     deletes: int = Field(
         1, ge=0, description="Destinations and groups that one apply may delete, pairs as one."
@@ -80,21 +81,7 @@ class LimitsBlock(StrictModel):
     )
 
 
-class BudgetBlock(StrictModel):
-    """How many calls the account may make. The defaults are those of a paid account."""
-
-    requests_per_hour: int = Field(
-        20_000, ge=1, description="Calls within any hour. A trial account has 500."
-    )
-    setup_tests_per_minute: int = Field(
-        250, ge=1, description="Runs of setup tests within any minute. A trial account has 25."
-    )
-    setup_tests_per_hour: int = Field(
-        2_500, ge=1, description="Runs of setup tests within any hour. A trial account has 50."
-    )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project file that was read and found in order.
 
@@ -119,8 +106,8 @@ class Project:
     fingerprint_key: MappingNode | None = None
     protected: tuple[str, ...] = ()
     policies: tuple[MappingNode, ...] = ()
-    limits: LimitsBlock = field(default_factory=LimitsBlock)
-    budget: BudgetBlock = field(default_factory=BudgetBlock)
+    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
     settle: timedelta = timedelta(minutes=15)
     settings_shown: str = ""
 
@@ -165,8 +152,8 @@ class ProjectFile(StrictModel):
     policies: list[MappingValue] = Field(
         default_factory=list, description="What specs may say and what one apply may do: rules of the team."
     )
-    limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
-    budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
+    limits: Limits = Field(Limits(), description="How much one apply may do.")
+    budget: Budget = Field(Budget(), description="How many calls the account may make.")
     settle: SettleDuration = Field(
         "15m",
         description="How long a request to create something may take effect after its answer was lost. Until then no"
@@ -201,23 +188,23 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
     root = parse(read_text(path, shown), shown)
     content = validate_model(ProjectFile, root, PROJECT_LEVELS)
     return Project(
-        path,
-        path.parent,
-        shown,
-        root,
-        _read_texts(root, "specs"),
-        _read_texts(root, "overrides"),
-        content.account_id or None,
-        root.entries["account_id"].node.span if "account_id" in root else None,
-        content.defaults.destination,
-        build_secret_rules(root, content.secrets),
-        parse_state_location(content.state) if content.state else None,
-        content.fingerprint_key,
-        tuple(content.protected),
-        tuple(content.policies),
-        content.limits,
-        content.budget,
-        parse_duration(content.settle),
+        path=path,
+        directory=path.parent,
+        shown=shown,
+        root=root,
+        specs=_read_texts(root, "specs"),
+        overrides=_read_texts(root, "overrides"),
+        account_id=content.account_id or None,
+        account_id_span=root.entries["account_id"].node.span if "account_id" in root else None,
+        defaults=content.defaults.destination,
+        secrets=build_secret_rules(root, content.secrets),
+        state=parse_state_location(content.state) if content.state else None,
+        fingerprint_key=content.fingerprint_key,
+        protected=tuple(content.protected),
+        policies=tuple(content.policies),
+        limits=content.limits,
+        budget=content.budget,
+        settle=parse_duration(content.settle),
     )
 
 

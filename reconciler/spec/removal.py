@@ -16,7 +16,7 @@ from reconciler.spec.schema import RemovedEntry
 
 @dataclass(frozen=True, slots=True)
 class RemovalEntry:
-    """One removal. `id` is that of the live group, `name` the one that it has at Fivetran, where the entry says it;
+    """One removal. `id` is that of the live group, `name` its name at Fivetran, if the entry says it;
     the spans say where the entry, its key and its id stand."""
 
     key: str

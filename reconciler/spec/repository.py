@@ -157,9 +157,13 @@ def _resolve_revision(
     return _ResolvedCommit(git, Path(root).resolve(), commit, is_shallow)
 
 
-def unusable_revision_error(revision: str, message: str, *notes: str) -> ReconcilerError:
-    """The error for a revision that exists, and whose specs are of no use."""
-    return ReconcilerError(
+class UnusableRevisionError(ReconcilerError):
+    """A revision exists, and its specs cannot be used."""
+
+
+def unusable_revision_error(revision: str, message: str, *notes: str) -> UnusableRevisionError:
+    """Build the error for a revision that exists, and whose specs cannot be used."""
+    return UnusableRevisionError(
         [
             Diagnostic(
                 "unusable-revision",

@@ -1,4 +1,4 @@
-"""The skeleton of spec files. What a destination holds is judged elsewhere; here it is a mapping."""
+"""Models of spec files. A destination is a mapping here; `kinds.destination_spec` judges its content."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[st
 def validate_partially(
     model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]
 ) -> tuple[_AnyModel | None, list[Diagnostic]]:
-    """As `validated`, but without the entries in which something is wrong, next to everything that is wrong.
+    """As `validate_model`, but without the entries in which something is wrong, next to everything that is wrong.
     None where something is wrong outside of entries."""
     outline = {key: _build_outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:

@@ -12,9 +12,9 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.characters import describe_character, find_forbidden_in_file
 from reconciler.spec.composer import MAX_FINDINGS, Composer
+from reconciler.spec.excerpt_masking import may_hold_secret
 from reconciler.spec.guard import refuse_too_many
 from reconciler.spec.nodes import MappingNode, Scalar
-from reconciler.spec.syntax_errors import may_hold_secret
 
 MAX_BYTES = 4 * 1024 * 1024
 

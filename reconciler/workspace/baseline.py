@@ -137,7 +137,7 @@ def _load_specs_at(settings: Settings, revision: str) -> Specs:
     loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
     try:
         # A secret that was written out must not keep the change that takes it out from being planned.
-        return compile_specs(loaded, strict=False, tolerated={"literal-secret"})
+        return compile_specs(loaded, strict=False, tolerate_secrets=True)
     except ReconcilerError as error:
         raise invalid_specs_error(revision, error.diagnostics) from None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.visibility import Masking, Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Masking, Sensitivity, visibility
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.record import HIDDEN_LITERAL, Record, State
@@ -75,7 +75,7 @@ class StateCleaner:
             if declared is not None:
                 is_name = is_external_secret(declared.fields.get(path))
             else:  # what else would be known of a secret?
-                is_name = classify_sensitivity(address.kind, service, path) is Sensitivity.SENSITIVE
+                is_name = visibility(address.kind, service, path) is Sensitivity.SENSITIVE
             if not is_name:
                 yield path
 

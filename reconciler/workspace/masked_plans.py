@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.visibility import Masking, Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Sensitivity, visibility
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Change, FieldChange, FieldValue, Plan, Visibility
@@ -62,17 +62,14 @@ class _Masker:
             return False
         match item.shown:
             case Visibility.CLEAR:
-                return Masking(self.kind, service).hides(item.path)
+                return visibility(self.kind, service, item.path) is not Sensitivity.PUBLIC
             case Visibility.SECRET:
                 is_named = (item.after if isinstance(item, FieldChange) else item.value) is not None
-                return (
-                    not is_named
-                    and classify_sensitivity(self.kind, service, item.path) is not Sensitivity.SENSITIVE
-                )
+                return not is_named and visibility(self.kind, service, item.path) is not Sensitivity.SENSITIVE
         return False
 
     def _mask(self, path: FieldPath) -> FieldValue:
-        reason = Masking(self.kind, self.service_after, (path,)).get_reason(path)
+        reason = visibility(self.kind, self.service_after, path, (path,)).reason
         return FieldValue(path, reason, Visibility.HIDDEN if reason else Visibility.SECRET)
 
     def _collect(self, item: FieldChange | FieldValue, *values: Any) -> None:

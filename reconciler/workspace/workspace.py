@@ -10,7 +10,6 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from reconciler.api.client import Client
-from reconciler.api.limiter import Budget
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Credentials, Transport
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
@@ -134,7 +133,7 @@ def open_workspace(
             settings.clock,
             cancelled=cancel_event,
             listener=events.put,
-            budget=_build_budget(specs.project),
+            budget=specs.project.budget,
         )
         yield Workspace(
             settings=settings,
@@ -185,11 +184,6 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         address, _read_credentials(settings.environ), clock=settings.clock, environ=settings.environ
     ) as transport:
         yield transport
-
-
-def _build_budget(project: Project) -> Budget:
-    budget = project.budget
-    return Budget(budget.requests_per_hour, budget.setup_tests_per_minute, budget.setup_tests_per_hour)
 
 
 def _read_credentials(environ: Mapping[str, str]) -> Credentials:

@@ -11,7 +11,7 @@ from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, build_enviro
 
 from reconciler import __version__
 from reconciler.cli.commands import SUMMARIES
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_explanations
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug", "cryptography"}
 
@@ -163,12 +163,12 @@ def test_explain_prints_the_long_text(tmp_path: Path) -> None:
     done = run("explain", "no-terminal", directory=tmp_path)
     assert done.code == 0
     assert done.out.startswith("no-terminal\n\n  ")
-    assert " ".join(done.out.split()) == f"no-terminal {EXPLANATIONS['no-terminal']}"
+    assert " ".join(done.out.split()) == f"no-terminal {load_explanations()['no-terminal']}"
 
 
 def test_explain_lists_every_code(tmp_path: Path) -> None:
     listed = run("explain", directory=tmp_path).out.splitlines()
-    assert [line.split()[0] for line in listed] == sorted(EXPLANATIONS)
+    assert [line.split()[0] for line in listed] == sorted(load_explanations())
 
 
 def test_explain_suggests_the_nearest_code(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_at_a_terminal_the_list_of_codes_fits_into_it(tmp_path: Path) -> None:
         lines = terminal.text.splitlines()
     assert max(map(len, lines)) <= 70
     first = [line.split()[0] for line in lines if not line.startswith(" ")]
-    assert first == sorted(EXPLANATIONS)
+    assert first == sorted(load_explanations())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["explain"], ["plan", "--help"]])

@@ -298,7 +298,12 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
     team.wants("first")
     team.suffers("GET /v1/groups hang 60")
     with team.running(
-        "--format", form, "--events", "log", command=command, should_block=lambda method, path: "groups" in path
+        "--format",
+        form,
+        "--events",
+        "log",
+        command=command,
+        should_block=lambda method, path: "groups" in path,
     ) as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)

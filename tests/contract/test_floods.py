@@ -23,7 +23,7 @@ from reconciler.api.errors import (
     Timeout,
     Unreachable,
 )
-from reconciler.api.limiter import PAID_ACCOUNT, Budget
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retry import DEFAULT, RetryPolicy
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Request, Timeouts, Transport
@@ -31,6 +31,7 @@ from reconciler.emulator.app import create_app
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.quota import PROFILES, QuotaProfile
 from reconciler.emulator.serve import serve_in_thread
+from reconciler.model.budget import Budget
 from reconciler.model.value import Secret
 
 SHORT = Timeouts(connect=5, read=5, total=0.25, setup_tests=0.25)

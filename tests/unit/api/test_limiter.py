@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from swift_clocks import SwiftClock
 
-from reconciler.api.limiter import HOUR, MINUTE, AcquireResult, Budget, Limiter
+from reconciler.api.limiter import HOUR, MINUTE, AcquireResult, Limiter
+from reconciler.model.budget import Budget
 from reconciler.model.event import Event, Throttled
 
 FEW = Budget(requests_per_hour=3, setup_tests_per_minute=2, setup_tests_per_hour=3)

@@ -35,11 +35,12 @@ from reconciler.api.errors import (
     Unauthorized,
     Unreachable,
 )
-from reconciler.api.limiter import PAID_ACCOUNT, Budget
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retry import DEFAULT, RetryPolicy, get_diagnostic_code
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Request, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
+from reconciler.model.budget import Budget
 from reconciler.model.event import Event, RequestRetried, Throttled
 from reconciler.model.value import Secret
 from reconciler.planning.errors import explain_read

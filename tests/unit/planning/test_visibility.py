@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
-from reconciler.kinds.visibility import Masking, Sensitivity, classify_sensitivity, is_misspelled_field
+from reconciler.kinds.visibility import Masking, Sensitivity, is_misspelled_field, visibility
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.value import FieldPath, Reference
 
@@ -34,26 +34,19 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
     ],
 )
 def test_the_catalogue_decides(service: object, path: FieldPath, answer: Sensitivity) -> None:
-    assert classify_sensitivity(DESTINATION, service, path) is answer
-    assert classify_sensitivity(GROUP, service, path) is PUBLIC
+    assert visibility(DESTINATION, service, path) is answer
+    assert visibility(GROUP, service, path) is PUBLIC
 
 
 @pytest.mark.parametrize("name", load_service_names())
 def test_every_field_of_a_service_that_is_no_secret_is_public(name: str) -> None:
     service = load_service(name)
     assert service is not None
-    public = {
-        field
-        for field in service.fields
-        if classify_sensitivity(DESTINATION, name, ("config", field)) is PUBLIC
-    }
+    public = {field for field in service.fields if visibility(DESTINATION, name, ("config", field)) is PUBLIC}
     assert public == {
         field.name for field in service.fields.values() if not field.sensitive and field.type != "object"
     }
-    assert all(
-        classify_sensitivity(DESTINATION, name, (field,)) is PUBLIC
-        for field in load_destination_facts().fields
-    )
+    assert all(visibility(DESTINATION, name, (field,)) is PUBLIC for field in load_destination_facts().fields)
 
 
 def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_explanations
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
 from reconciler.report.document import dump_document
@@ -157,7 +157,7 @@ def test_a_result_has_place_rule_and_text() -> None:
     rules = run["tool"]["driver"]["rules"]
     for result in (first, second):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-    assert rules[0]["help"]["text"] == EXPLANATIONS[rules[0]["id"]]
+    assert rules[0]["help"]["text"] == load_explanations()[rules[0]["id"]]
 
 
 def test_nothing_found_is_a_run_without_results() -> None:
