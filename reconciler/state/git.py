@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
+from reconciler.runtime.git import Result
 from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
-from reconciler.state.git_runner import GitRunner, Result
+from reconciler.state.scratch_repository import ScratchRepository
 
 _MAX_ATTEMPTS = 12
 _RETRY_PAUSE = 0.2
@@ -27,7 +28,7 @@ class GitBackend:
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._branch = f"refs/heads/{location.branch}"
         self._context = context
-        self._git = GitRunner(location, context)
+        self._git = ScratchRepository(location, context)
         self._tip = ""  # the commit of the branch; empty where there is no branch
         self._files: dict[str, str] = {}  # all of that commit: hash by name
         self._known: dict[str, str | None] = {}  # those that were asked for

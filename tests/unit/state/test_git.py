@@ -15,10 +15,10 @@ from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_co
 
 from reconciler.model.state_location import GitBranch, parse_state_location
 from reconciler.runtime.deadline import ShutdownDeadline
-from reconciler.state import git_runner
+from reconciler.runtime.git import Result
+from reconciler.state import scratch_repository
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.git import GitBackend
-from reconciler.state.git_runner import Result
 
 
 @pytest.fixture
@@ -368,7 +368,7 @@ def test_a_machine_without_git_is_told_so(clone: Path) -> None:
 
 
 def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_runner, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(scratch_repository, "TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
