@@ -35,7 +35,7 @@ class ShutdownDeadline:
         self._max_seconds = math.inf
 
     def begin_shutdown(self) -> None:
-        """Be short from now on: for a caller that an exception told to stop."""
+        """Be short from now on: for a caller that is stopped by an exception."""
         if self._shutdown_began is None:
             self._shutdown_began = self._clock.monotonic()
 

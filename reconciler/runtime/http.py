@@ -7,8 +7,8 @@ works below TLS and through proxies, without a second thread.
 urllib3 has no way to hand a value to a connection, so the deadline of the current call is a context variable.
 
 Nothing is sent twice: urllib3's retries are off, and http.client only reconnects before the first byte of a request. A
-write does not use a kept-alive connection at all: if the server gave up the connection at that moment, nobody would
-know whether the write was carried out.
+write does not use a kept-alive connection at all: if the server gave up the connection at that moment, it would stay
+unknown whether the write was carried out.
 """
 
 from __future__ import annotations

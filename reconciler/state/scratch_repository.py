@@ -199,7 +199,7 @@ def _remove_stale_folders(new: Path) -> None:
 
 
 def _build_identity(holder: LockInfo) -> dict[str, str]:
-    """Author and committer: the holder of the lock, whoever the machine's settings name."""
+    """Author and committer: the holder of the lock, whatever the settings of the machine say."""
     user, host = _sanitize_name(holder.user), _sanitize_name(holder.host)
     return {
         **{f"GIT_{role}_NAME": user for role in ("AUTHOR", "COMMITTER")},
