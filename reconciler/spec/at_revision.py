@@ -67,7 +67,7 @@ def read_merge_base(
 ) -> MergeBase:
     """The commit at which the branch of the work tree left a revision.
 
-    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if the two have no commit in common.
+    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if they have no commit in common.
     """
     path = _resolve(project_file, shown_from)
     return find_merge_base(path, display_path(path, shown_from), revision, environ)
