@@ -83,7 +83,7 @@ LED_ELSEWHERE = (
     "FIVETRAN_APISECRET",
     "RECONCILER_SIGNING_KEY",
 )
-BY_COUNT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
+PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
 """Variables that git itself counts as local to a repository, and passes on to commands in submodules all the same."""
 
 
@@ -92,7 +92,7 @@ def test_a_variable_that_says_how_to_trust_or_reach_is_obeyed(name: str) -> None
     assert build_environ({name: "given"})[name] == "given"
 
 
-@pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - BY_COUNT))
+@pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - PASSED_ON_BY_GIT))
 def test_a_variable_that_leads_elsewhere_or_holds_our_credentials_is_not_passed_on(name: str) -> None:
     assert name not in build_environ({name: "given", "PATH": "/bin"})
 
