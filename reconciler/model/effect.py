@@ -75,6 +75,10 @@ def list_deleted_connections(change: Change) -> tuple[str, ...]:
 
 
 def hash_value(value: Any) -> str:
-    """The hash of a JSON-like value, as hex."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+    """Hash a JSON-like value. Returns the first hex digits of its SHA-256."""
+    return hashlib.sha256(encode_canonical(value).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def encode_canonical(value: Any) -> str:
+    """Encode a JSON-like value; equal values give one text: keys sorted, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)

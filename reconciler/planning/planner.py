@@ -1,11 +1,11 @@
-"""From desired and observed to changes. Pure: reads nothing, sends nothing.
+"""Planner of one resource: from desired and observed to a change. Sends nothing.
 
-Each entry is looked at on its own:
-1. references that are needed are resolved;
-2. what does not exist is created with all its declared fields;
-3. what exists is compared, and gets the fields that differ;
-4. what cannot be changed in place is refused;
-5. what is as declared, but has not passed the setup tests it should pass, is verified.
+1. A resource that does not exist is created with all its declared fields.
+2. An existing resource is compared, and gets the fields that differ.
+3. A field that cannot be changed in place replaces its destination, or is refused without that permission.
+4. An unchanged resource that has not passed its required setup tests is verified.
+
+References are resolved only if their values decide about the change or are sent: a plan reads no secret in vain.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ from reconciler.planning.fields import (
     computed_fields,
     conflicting_applied_values,
     created_fields,
+    dependent_secrets,
+    is_resolved_locally,
     live_value_label,
     unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
-from reconciler.planning.secret_fields import dependent_secrets, is_resolved_locally
 from reconciler.secrets.base import SecretUnavailable, ValueShape
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -79,9 +80,9 @@ class PlannedOperation:
 
 @dataclass(slots=True)
 class Planner:
-    """Plans one resource after the other and collects everything that is wrong on the way.
+    """Plans one resource after the other and collects all refusals.
 
-    `resend` are secrets to be sent whatever is known about them.
+    `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
     """
 
     resolve: Resolve
@@ -93,7 +94,7 @@ class Planner:
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
     ) -> PlannedOperation:
-        """What would happen to one resource. `record` is what is remembered of it."""
+        """Plan the change of one resource. `record` is its record in the state, None without one."""
         kind = KINDS[desired.address.kind]
         if observed is None:
             return self._plan_create(kind, desired, record)
@@ -101,7 +102,7 @@ class Planner:
 
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
-        # Normal form knows a field by one name; a deprecated twin that is declared beside it is sent too.
+        # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
         masking = _build_masking(desired, declared.get(SERVICE))
         change = Change(
@@ -118,7 +119,10 @@ class Planner:
     def _plan_update(
         self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
     ) -> PlannedOperation:
+        # The live service decides how fields are read and compared, also if the specs declare another one: a change of
+        # service is an immutable difference, which the plan of a replacement takes over below.
         service = observed.fields.get(SERVICE)
+        # Secrets stay references here. Answers show no secret, so a comparison needs fingerprints and no value.
         resolved_paths = (
             path
             for path, value in desired.fields.items()
@@ -135,6 +139,8 @@ class Planner:
         if immutable and desired.allow_replace:
             return self._plan_replace(kind, desired, observed, comparison, immutable)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
+        # Four reasons send a secret: a field that it depends on changes, its value rotated, no apply has sent it for
+        # certain, or the user asks for it. Each reason resolves only its own secrets.
         dependents = dependent_secrets(kind, service, desired.fields, comparison)
         stored = record.fingerprints if record else {}
         rotated = self._find_rotated(kind, desired, service, stored)
@@ -238,7 +244,7 @@ class Planner:
     def _find_rotated(
         self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
     ) -> dict[FieldPath, Any]:
-        """Secrets that are no longer those that were sent last. One that cannot be compared is not resolved."""
+        """Find the secrets whose value is not the last sent one. A secret that cannot be compared is not resolved."""
         fingerprinter = self.fingerprinter
         if fingerprinter is None:
             return {}
@@ -277,15 +283,14 @@ class Planner:
         stored: Mapping[FieldPath, str],
         resent: Collection[FieldPath],
     ) -> SecretComparison:
-        """The answer about each declared secret, sent or not, and about literals that are sent `again`. What is ignored
-        is not asked about."""
+        """Classify each declared secret, sent or not, and each resent literal. Ignored fields are left out."""
         checked = [
             path
             for path, value in desired.fields.items()
             if (is_secret(value) or path in resent) and path not in desired.ignore_changes
         ]
         changed = [path for path in checked if path in rotated or path in comparison.changed]
-        # A name in a secrets manager is remembered in clear, and compared as any other field.
+        # The record has the name of a key in a secrets manager in clear, so it is compared like any other field.
         compared = [
             path for path in checked if self._can_compare(path, stored) or path not in comparison.uncomparable
         ]
@@ -296,7 +301,7 @@ class Planner:
         )
 
     def _can_compare(self, path: FieldPath, stored: Mapping[FieldPath, str]) -> bool:
-        """Whether what was sent last can be told from what would be sent now."""
+        """Whether the last sent value of a secret can be compared with the present one."""
         if path not in stored or self.fingerprinter is None:
             return False
         return self.compares_secrets and self.fingerprinter.is_own(stored[path])
@@ -311,7 +316,7 @@ class Planner:
     def _resolve_fields(
         self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
     ) -> dict[FieldPath, Any]:
-        """Values of these fields with references replaced by what they refer to."""
+        """Resolve the references in these fields. Returns the values by path."""
         service_name = service if isinstance(service, str) else None
         return {
             path: self._resolve_value(desired, path, kind.get_field(path, service_name)) for path in paths
@@ -330,7 +335,7 @@ class Planner:
         return value
 
     def _resolve_structure(self, desired: Desired, path: FieldPath, content: Any) -> Any:
-        """A mapping or list with its references replaced by what they refer to."""
+        """Resolve the references inside a mapping or list."""
         match content:
             case Reference():
                 return self._resolve_reference(desired, path, content, ValueShape.TEXT)
@@ -365,7 +370,7 @@ class Planner:
         comparison: Comparison,
         immutable: list[FieldPath],
     ) -> PlannedOperation:
-        """Delete and create again in the same group: everything declared is sent, secrets too."""
+        """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         masking, live_masking = (
             _build_masking(desired, each.get(SERVICE)) for each in (declared, observed.fields)
@@ -407,7 +412,7 @@ def _build_masking(desired: Desired, service: Any) -> Masking:
 
 
 def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -> dict[FieldPath, Secret]:
-    """Declared values in clear that must be neither shown nor kept."""
+    """Find the declared literals that must be neither shown nor stored in clear."""
     return {
         path: Secret(value)
         for path, value in declared.items()
@@ -418,7 +423,7 @@ def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -
 
 
 def _wrap_hidden(masking: Masking, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """What is sent, with everything that is hidden as a secret."""
+    """Wrap the hidden literals among sent values as secrets."""
     return {**values, **_find_hidden_literals(masking, values)}
 
 
@@ -474,7 +479,7 @@ def _assess_risk(desired: Desired, observed: Observed, values: Mapping[FieldPath
 
 
 def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
-    """Unfinished work stays visible: what was written here and has not passed the tests that it must."""
+    """Whether a resource that an earlier run wrote has not passed its required setup tests yet."""
     tests = desired.setup_tests
     return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 

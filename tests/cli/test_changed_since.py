@@ -123,7 +123,7 @@ NOTHING_MEANT = {
     ),
     "where an entry stands": lambda project: (
         in_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "")(project),
-        project.groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"),
+        project.write_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"),
     ),
     "a default that is written out": in_groups(
         "{profile: eu, config: {project_id: shop}}",

@@ -15,7 +15,7 @@ from saved_plans import EXPECTED_WRITES, World, list_sent, prepare_project
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.effect import ReviewedEffect
 from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Risk
-from reconciler.planning.effects import build_effect
+from reconciler.planning.effects import build_effect, hash_effect
 from reconciler.workspace.planfile import SavedPlan, decode_plan, encode_plan
 
 
@@ -35,7 +35,7 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
     [changed] = [each for each in changes if str(each.address) == address]
-    shown = build_effect(changed, None, {}, ())
+    shown = hash_effect(build_effect(changed, None, {}, {}))
     expected = tuple(
         replace(
             each,
@@ -59,7 +59,8 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     effective = {each.address: each for each in saved.expected}
     plan = replace(saved.plan, changes=(*kept, *more))
     expected = tuple(
-        effective.get(str(each.address)) or build_effect(each, None, {}, ()) for each in plan.effective
+        effective.get(str(each.address)) or hash_effect(build_effect(each, None, {}, {}))
+        for each in plan.effective
     )
     scope = {*saved.scope, *(str(each.address) for each in more)}
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))

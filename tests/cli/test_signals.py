@@ -52,13 +52,13 @@ class Team:
     def running(
         self,
         *options: str,
-        holds: Callable[[str, str], bool] = lambda method, path: method != "GET",
-        is_open: bool = True,
+        should_block: Callable[[str, str], bool] = lambda method, path: method != "GET",
+        is_released: bool = True,
         command: tuple[str, ...] = APPLY,
     ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
         """A command that works, behind a gate that tells what arrives."""
         with (
-            serve_blocking(self.server, holds, is_open=is_open) as (gate, url),
+            serve_blocking(self.server, should_block, is_released=is_released) as (gate, url),
             BackgroundProcess(
                 *command, *options, directory=self.project.folder, **build_credentials(url)
             ) as process,
@@ -143,7 +143,7 @@ def test_a_write_that_hangs_is_given_up_in_time_and_told_as_unknown(
 @SIGNALS
 def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team: Team) -> None:
     team.wants("east", "north", "south", "west")
-    with team.running("--parallelism", "2", is_open=False) as (process, gate):
+    with team.running("--parallelism", "2", is_released=False) as (process, gate):
         gate.await_arrivals(2)
         process.signal(number)
         process.wait_for("Stopping: ")
@@ -164,7 +164,7 @@ def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team:
 
 def test_a_document_tells_the_same(team: Team) -> None:
     team.wants("first", "second")
-    with team.running("--parallelism", "1", "--format", "json", is_open=False) as (process, gate):
+    with team.running("--parallelism", "1", "--format", "json", is_released=False) as (process, gate):
         gate.await_arrivals(1)
         process.signal(signal.SIGTERM)
         process.wait_for("Stopping: ")
@@ -181,7 +181,7 @@ def test_a_document_tells_the_same(team: Team) -> None:
 def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team: Team) -> None:
     team.wants("first", form=PAIR)
     team.suffers("POST /v1/destinations/*/test #1 hang 60")
-    with team.running(holds=lambda method, path: path.endswith("/test")) as (process, gate):
+    with team.running(should_block=lambda method, path: path.endswith("/test")) as (process, gate):
         gate.await_arrivals(1)
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
@@ -204,7 +204,7 @@ def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team:
 def test_a_check_that_hangs_keeps_nobody(team: Team) -> None:
     team.wants("first")
     team.suffers("GET /v1/account/info #2 hang 60")
-    with team.running(holds=lambda method, path: path.endswith("/info")) as (process, gate):
+    with team.running(should_block=lambda method, path: path.endswith("/info")) as (process, gate):
         gate.await_arrivals(2)
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()
@@ -298,7 +298,7 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
     team.wants("first")
     team.suffers("GET /v1/groups hang 60")
     with team.running(
-        "--format", form, "--events", "log", command=command, holds=lambda method, path: "groups" in path
+        "--format", form, "--events", "log", command=command, should_block=lambda method, path: "groups" in path
     ) as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)

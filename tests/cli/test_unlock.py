@@ -25,12 +25,12 @@ HERE = platform.node()
 HOLD = """\
 import sys
 from pathlib import Path
-from reconciler.model.lock_info import Holder
-from reconciler.state.lock import locked
+from reconciler.model.lock_info import LockInfo
+from reconciler.state.lock import hold_lock
 path, host, pid = sys.argv[1:]
 import os
-holder = Holder(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
-with locked(Path(path), holder, "the state"):
+holder = LockInfo(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+with hold_lock(Path(path), holder, "the state"):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -773,7 +773,7 @@ def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for
     in_git.wants("first", "second")
     script = in_git.folder / "impatient.py"
     script.write_text(
-        "from reconciler.state import lease\nlease.INTERVAL = lease.RENEWAL = 0.2\n"
+        "from reconciler.state import lease\nlease.WRITE_INTERVAL = lease.RENEW_AFTER = 0.2\n"
         "from reconciler.cli.main import main\nmain()\n"
     )
     with serve_blocking(in_git.server) as (gate, url):
@@ -863,7 +863,7 @@ def test_whoever_is_stopped_while_it_plans_lets_go_too(in_git: Runner) -> None:
     in_git.wants("first")
     in_git.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
     with (
-        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_open=True) as (
+        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_released=True) as (
             gate,
             url,
         ),

@@ -128,7 +128,7 @@ class Drama:
     """A situation that is played with real processes."""
 
     def __init__(self, situation: Scenario, stage: CommandLine) -> None:
-        self.situation, self.stage = situation, stage
+        self.scenario, self.stage = situation, stage
         self.scene = Scene(stage)
         situation.prepare(self.scene)
         self.names = CallNames(self.scene)
@@ -160,10 +160,10 @@ class Drama:
 
     def judge(self, *, lost: bool = False) -> None:
         """All oracles."""
-        check_history(self.situation, self.stage.app.read_history(self.names.last_prepared), self.names)
+        check_history(self.scenario, self.stage.app.read_history(self.names.last_prepared), self.names)
         check_state(self.stage.state, self.stage.app, is_settled=True)
         assert take_snapshot(self.stage.app, with_health=not lost) == get_undisturbed(
-            self.situation, with_health=not lost
+            self.scenario, with_health=not lost
         )
 
 

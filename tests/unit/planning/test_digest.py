@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, 
 from reconciler.model.source import Span
 from reconciler.model.value import Reference, Secret
 from reconciler.planning.deletions import PlannedDeletion
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import Effect, build_effects, compute_digest, hash_effect
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -107,14 +107,20 @@ class World:
         assert planner.diagnostics == []
         return steps
 
+    def effects(self) -> dict[Address, Effect]:
+        return self.plan_effects()[1]
+
     def digest(self) -> str:
+        plan, effects = self.plan_effects()
+        return compute_digest(plan.account_id, self.order(effects.values()), self.order(self.scope))
+
+    def plan_effects(self) -> tuple[Plan, dict[Address, Effect]]:
         steps = self.steps()
         changes = tuple(self.order([*(step.change for step in steps.values()), self.removal.change]))
         plan = Plan("intently_yarn", "Acme", changes)
         live = {id: Observed(GROUP, id, name, {}) for id, name in self.order(self.live.items())}
-        return compute_digest(
-            self.altered(plan), steps, self.order([self.removal]), live, self.order(self.scope)
-        )
+        altered = self.altered(plan)
+        return altered, build_effects(altered.changes, steps, live)
 
 
 def test_a_digest_is_that_of_sha256() -> None:
@@ -243,6 +249,23 @@ def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> N
     world = World()
     EFFECTS[effect](world)
     assert world.digest() != World().digest()
+
+
+@pytest.mark.parametrize("effect", sorted(EFFECTS.keys() - {"account", "scope"}))
+def test_an_expectation_covers_every_effect_that_the_digest_covers(effect: str) -> None:
+    """Account and scope are no effect on an address: a saved plan holds them by themselves."""
+    world = World()
+    EFFECTS[effect](world)
+    assert [*map(hash_effect, world.effects().values())] != [*map(hash_effect, World().effects().values())]
+
+
+def test_an_expectation_holds_no_value() -> None:
+    world = World(secret="the-value-of-a-secret")
+    with_orders(fields={**ORDERS.fields, ("config", "brand_new"): "a-hidden-literal"})(world)
+    text = repr([*map(hash_effect, world.effects().values())])
+    assert "destination.orders" in text
+    for value in ("the-value-of-a-secret", "a-hidden-literal", "acme", "GCP_US_EAST4"):
+        assert value not in text
 
 
 def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
