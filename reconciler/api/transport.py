@@ -41,11 +41,11 @@ from reconciler.api.errors import (
 )
 from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
-from reconciler.api.transport_errors import describe, root_cause
+from reconciler.api.transport_errors import describe
 from reconciler.model.clock import Clock
 from reconciler.model.value import Secret
 from reconciler.runtime.endpoint import resolve_endpoint
-from reconciler.runtime.http import CallDeadline, DeadlineAdapter, use_deadline
+from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, use_deadline
 
 JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")

@@ -11,17 +11,6 @@ from urllib3.exceptions import IncompleteRead
 from reconciler.api.errors import sanitize
 from reconciler.runtime.http import CallDeadline, HeadersTooLarge
 
-MAX_CHAIN_DEPTH = 20
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The innermost error, the one that the system raised."""
-    for _ in range(MAX_CHAIN_DEPTH):
-        # urllib3 keeps some errors as an argument of its own ones only.
-        wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
-        error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
-    return error
-
 
 def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911 - a table
     """Describe a cause in one phrase. Texts of libraries are left out if they quote URLs."""

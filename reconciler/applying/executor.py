@@ -41,9 +41,10 @@ from reconciler.planning.errors import (
     explain_operation,
 )
 from reconciler.planning.planner import PlannedOperation
+from reconciler.runtime.deadline import SIGNAL_POLL_INTERVAL, ShutdownDeadline
 from reconciler.runtime.events import EventQueue
 from reconciler.runtime.polling import Poller
-from reconciler.runtime.workers import POLL, ShutdownGrace, WorkerPool, WorkResult
+from reconciler.runtime.workers import WorkerPool, WorkResult
 
 MAX_OUTAGES = 5
 """So many calls in a row without an answer, each after its repeats, end the run."""
@@ -108,11 +109,11 @@ class PlanExecutor:
     _outcomes: dict[Address, Outcome] = field(default_factory=dict)
     _stopped_by: str = ""
     _outages: int = 0
-    _grace: ShutdownGrace = field(init=False)
+    _deadline: ShutdownDeadline = field(init=False)
     _first_failure: Outcome | None = None
 
     def __post_init__(self) -> None:
-        self._grace = ShutdownGrace(self.clock, self.cancelled)
+        self._deadline = ShutdownDeadline(self.clock, self.cancelled)
 
     def run(
         self, operations: Mapping[Address, PlannedOperation], deletions: Iterable[PlannedDeletion]
@@ -127,20 +128,20 @@ class PlanExecutor:
             self._execute_tasks(pool, deletes)
         return tuple(self._outcomes[task.address] for task in (*writes, *deletes))
 
-    def _execute_tasks(self, pool: WorkerPool, tasks: list[Task]) -> None:
+    def _execute_tasks(self, pool: WorkerPool[Address], tasks: list[Task]) -> None:
         ready = ReadyQueue(tasks)
         while True:
             self._start_ready(pool, ready)
             if not self._in_flight:
                 return
-            work_result = pool.next_result(POLL)
+            work_result = pool.next_result(SIGNAL_POLL_INTERVAL)
             self.events.flush()
-            if work_result is not None and work_result.address in self._in_flight:
+            if work_result is not None and work_result.key in self._in_flight:
                 self._handle_result(work_result, ready)
-            elif self._grace.is_over:
+            elif self._deadline.is_over:
                 self._abandon(ready)
 
-    def _start_ready(self, pool: WorkerPool, ready: ReadyQueue) -> None:
+    def _start_ready(self, pool: WorkerPool[Address], ready: ReadyQueue) -> None:
         """Start what can start; what will not be tried gets its outcome."""
         while (task := ready.pop()) is not None:
             outcome = self._skip_reason(task)
@@ -159,7 +160,7 @@ class PlanExecutor:
                 self.events(ChangeStarted(task.address, task.change.action))
                 pool.start(task.address, self._build_call(flight, pool))
 
-    def _start_tests(self, pool: WorkerPool, flight: _InFlight) -> None:
+    def _start_tests(self, pool: WorkerPool[Address], flight: _InFlight) -> None:
         operation = flight.task.operation
         assert isinstance(operation, PlannedOperation)  # noqa: S101 - only what is made is tested
         flight.is_testing = True
@@ -216,7 +217,7 @@ class PlanExecutor:
         diagnostic = Diagnostic(code, message, span=task.change.span, address=task.address)
         return replace(_new_outcome(task, status), diagnostics=(diagnostic,))
 
-    def _build_call(self, flight: _InFlight, pool: WorkerPool) -> Callable[[], Any]:
+    def _build_call(self, flight: _InFlight, pool: WorkerPool[Address]) -> Callable[[], Any]:
         """The work of one verb, with everything that it needs: workers look at nothing of ours."""
         task = flight.task
         if isinstance(task.operation, PlannedDeletion):
@@ -255,9 +256,9 @@ class PlanExecutor:
             address, sent_record, f"{address} was not sent, since", "correct the cause and apply again"
         )
 
-    def _handle_result(self, work_result: WorkResult, ready: ReadyQueue) -> None:
+    def _handle_result(self, work_result: WorkResult[Address], ready: ReadyQueue) -> None:
         """Remember what became of a task, and decide how it goes on."""
-        flight = self._in_flight.pop(work_result.address)
+        flight = self._in_flight.pop(work_result.key)
         self._count_outages(work_result.error)
         if work_result.error is not None and not isinstance(
             work_result.error, ApiError | AmbiguousCreateError
@@ -269,7 +270,7 @@ class PlanExecutor:
             self._finish(self._build_failed_outcome(flight, work_result.error), ready)
         elif isinstance(flight.task.operation, PlannedDeletion):
             removed = flight.task.operation.removed
-            self._persist(work_result.address, removed, f"{work_result.address} is deleted, but")
+            self._persist(work_result.key, removed, f"{work_result.key} is deleted, but")
             self._finish(self._build_outcome(flight, Status.DONE), ready)
         else:
             self._handle_written(flight, flight.task.operation, work_result.result, ready)
@@ -291,7 +292,7 @@ class PlanExecutor:
         else:
             self._finish(self._build_outcome(flight, Status.DONE), ready)
 
-    def _build_tested_outcome(self, flight: _InFlight, work_result: WorkResult) -> Outcome:
+    def _build_tested_outcome(self, flight: _InFlight, work_result: WorkResult[Address]) -> Outcome:
         operation = flight.task.operation
         assert isinstance(operation, PlannedOperation)  # noqa: S101 - only what is made is tested
         if isinstance(work_result.error, ApiError):
@@ -443,7 +444,7 @@ def _delete_and_create(creation: RecoverableCreate, id: str) -> CreateResult:
     return creation.execute()
 
 
-def _require_permission(pool: WorkerPool, address: Address) -> None:
+def _require_permission(pool: WorkerPool[Address], address: Address) -> None:
     """Return once it is written down that a request leaves now. Raises `Withdrawn` where it must not leave."""
     if not pool.request_permission(address):
         raise Cancelled(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))

@@ -20,8 +20,9 @@ from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.settling import find_unsettled, unanswered_intents
+from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.polling import MAX_POLLS, Poller
-from reconciler.runtime.workers import ShutdownGrace, run_interruptible
+from reconciler.runtime.workers import run_interruptible
 from reconciler.state.codec import JournalValue
 from reconciler.workspace.project_state import ApprovedPlan
 from reconciler.workspace.workspace import Workspace
@@ -344,7 +345,7 @@ def _find_remaining(
     work = partial(_plan_remaining, check_workspace, touched, max_polls)
     try:
         remaining = run_interruptible(
-            work, ShutdownGrace(workspace.settings.clock, workspace.cancelled), workspace.events
+            work, ShutdownDeadline(workspace.settings.clock, workspace.cancelled), workspace.events
         )
     except ReconcilerError as error:
         return None, list(error.diagnostics)

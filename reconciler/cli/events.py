@@ -1,4 +1,4 @@
-"""`--events`: the log of a run, from who started it to the exit code."""
+"""`--events`: the log of a run, from the user who started it to the exit code."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
     """The log of this run, opened before anything is sent; one that keeps nothing without `--events`.
 
-    An end by an exception is logged here; any other one has to be told by `finished`. What could not be written
-    is told on stderr at the very end, and changes no exit code. Raises ReconcilerError for an unusable file.
+    An end by an exception is logged here; any other end has to be logged by `log_finish`. Entries that could not be
+    written are reported on stderr at the very end, and change no exit code. Raises ReconcilerError for an unusable
+    file.
     """
     events_path = context.shared.events
     path = context.directory / events_path if events_path is not None else None

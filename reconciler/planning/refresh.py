@@ -18,8 +18,8 @@ from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.model.resource import Observed
-from reconciler.runtime.parallel import map_parallel
 from reconciler.runtime.polling import MAX_POLLS, Poller
+from reconciler.runtime.workers import map_parallel
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""What the specs said at an earlier revision of the git repository that they are in.
+"""Reading the specs at an earlier revision of their git repository.
 
-They are read as those of today are, from a temporary folder that holds no more than what the project file names.
+They are read by the same code as the specs of today, from a temporary folder that holds only the files that the project
+file names.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def load_at_revision(
 ) -> LoadedProject:
     """The project as it was at a revision, with everything that it names.
 
-    Raises ReconcilerError: `unknown-revision` where git cannot find it, `unusable-revision` where its specs cannot be
-    read. What the catalogue says of them is not asked here.
+    Raises ReconcilerError: `unknown-revision` if git cannot find it, `unusable-revision` if its specs cannot be read.
+    They are not checked against the catalogue here.
     """
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         try:
@@ -106,7 +107,7 @@ class _Checkout:
         return self.folder / self.name
 
     def write_files(self, names: Collection[str]) -> None:
-        """Write these files, and what symbolic links among them lead to. Raises OSError and ReconcilerError."""
+        """Write these files, and the targets of symbolic links among them. Raises OSError and ReconcilerError."""
         contents = self.repository.read_contents(names)
         links = {name for name in contents if self.repository.files[name].is_link}
         for name in (*sorted(contents.keys() - links), *sorted(links)):  # nothing is written through a link
@@ -118,7 +119,7 @@ class _Checkout:
                 file.symlink_to(os.fsdecode(contents[name]))
 
     def write_files_of(self, project: Project) -> None:
-        """Write all that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
+        """Write every file that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
         texts = [str(pattern.value) for pattern in (*project.specs, *project.overrides)]
         self._refuse_absolute(texts)
         start = posixpath.dirname(self.name)
@@ -128,7 +129,7 @@ class _Checkout:
         )
 
     def _refuse_absolute(self, patterns: Collection[str]) -> None:
-        """A file that is named by an absolute path is part of no revision: the one of today would be read."""
+        """A file that is named by an absolute path is part of no revision: the file of today would be read."""
         revision = self.repository.revision
         for pattern in patterns:
             if Path(pattern).is_absolute():
@@ -143,7 +144,7 @@ class _Checkout:
 def _unpack_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Iterator[_Checkout]:
-    """A revision with nothing of it but the project file. Raises ReconcilerError where it has none."""
+    """A checkout with the project file only. Raises ReconcilerError if the revision has no project file."""
     path = _resolve(project_file, shown_from)
     repository = open_repository(path, display_path(path, shown_from), revision, environ)
     folder, start = path.parent.resolve(), shown_from.resolve()

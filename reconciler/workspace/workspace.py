@@ -17,9 +17,10 @@ from reconciler.model.event import Listener, WarningIssued, ignore_event
 from reconciler.model.instant import Instant
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.value import Secret, find_references
+from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.endpoint import DEFAULT_BASE_URL
 from reconciler.runtime.events import EventQueue
-from reconciler.runtime.workers import ShutdownGrace, run_interruptible
+from reconciler.runtime.workers import run_interruptible
 from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext, strip_own_variables
 from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import display_path
@@ -79,8 +80,8 @@ def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]
     A pause that Fivetran demands may outlast the lock. Errors of the work are raised here.
     """
     worker_view = replace(workspace, listener=workspace.events.put)
-    grace = ShutdownGrace(workspace.settings.clock, workspace.cancelled)
-    result = run_interruptible(lambda: (work(worker_view),), grace, workspace.events)
+    deadline = ShutdownDeadline(workspace.settings.clock, workspace.cancelled)
+    result = run_interruptible(lambda: (work(worker_view),), deadline, workspace.events)
     if result is None:
         raise KeyboardInterrupt
     return result[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from bench.plan_many import create_account, write_project
 from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
-from git_repo import commit, run_git
+from git_repo import commit, give_to_other_user, run_git
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -436,6 +437,47 @@ def test_the_repository_is_found_without_the_environment(
         environ={"GIT_DIR": str(other / ".git"), "GIT_WORK_TREE": str(other)},
     )
     assert "0 of 4 groups changed since base" in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
+    shop: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = give_to_other_user(shop.folder)
+    refused = plan(shop, server)
+    assert refused.exit == 1
+    assert (
+        "error[unknown-revision]: git does not trust the repository of `specs/reconciler.yaml`, "
+        "so it reads no revision `base` of it"
+    ) in refused.stderr
+    assert "= note: git says: fatal: detected dubious ownership in repository at" in refused.stderr
+    assert "= help: let git trust that folder: `git config --global --add safe.directory" in refused.stderr
+    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    for name, value in trust.items():
+        monkeypatch.setenv(name, value)
+    trusted = plan(shop, server)
+    assert "1 of 4 groups changed since base" in trusted.stdout, trusted.stderr
+
+
+def test_the_reason_for_files_that_a_partial_clone_cannot_fetch_is_git_s_own(
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
+) -> None:
+    run_git(shop.folder, "config", "uploadpack.allowFilter", "true")
+    clone = ("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{shop.folder}", "clone")
+    run_git(shop.folder, *clone)
+    run_git(shop.folder / "clone", "remote", "set-url", "origin", "ssh://git@git.example.invalid/shop.git")
+    shutil.copytree(shop.folder / "specs", shop.folder / "clone" / "specs")
+    ssh = tmp_path / "refusing-ssh"
+    ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
+    ssh.chmod(0o755)
+    result = shop.run_against(
+        server,
+        *("plan", "--changed-since", "base", "--project", "clone/specs/reconciler.yaml"),
+        environ={"GIT_SSH_COMMAND": str(ssh)},
+    )
+    assert result.exit == 1
+    assert "git cannot read `specs/reconciler.yaml` of revision `base`" in result.stderr
+    assert "= note: git says: Host key verification failed." in result.stderr
 
 
 # What is wrong with the revision

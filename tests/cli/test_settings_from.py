@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
-from git_repo import commit
+from git_repo import commit, give_to_other_user
 
 from reconciler.spec.project import read_project, with_settings_of
 
@@ -180,6 +181,22 @@ def test_a_revision_that_git_does_not_have(gate: Gate, revision: str) -> None:
     assert result.exit == 1
     assert "error[unknown-revision]" in result.stderr
     assert gate.server.calls[before:] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_judged_if_the_environment_trusts_it(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.settings("limits: {deletes: 9, changed_fraction: 1}\n")
+    gate.declare(KEYS, project="other")
+    assert gate.own().exit == 0, "its own project file allows the change"
+    trust = give_to_other_user(gate.project.folder)
+    unread = gate.judged()
+    assert (unread.exit, unread.stdout) == (1, "")
+    assert "= note: git says: fatal: detected dubious ownership in repository at" in unread.stderr
+    for name, value in trust.items():
+        monkeypatch.setenv(name, value)
+    refused(gate.judged(), "limit-exceeded", "the limits are those of `specs/reconciler.yaml@base`")
 
 
 def test_a_revision_without_the_project_file(gate: Gate) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+_OTHER_USER = 65534
 _SETTINGS = {
     "user.name": "test",
     "user.email": "test@example.invalid",
@@ -35,3 +36,15 @@ def commit(folder: Path, tag: str) -> None:
     run_git(folder, "add", "-A")
     run_git(folder, "commit", "-q", "--allow-empty", "-m", tag)
     run_git(folder, "tag", tag)
+
+
+def give_to_other_user(folder: Path) -> dict[str, str]:
+    """Let another user own a checkout, so that git does not trust it; the variables by which git trusts it again. Needs
+    root."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, _OTHER_USER, _OTHER_USER, follow_symlinks=False)
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": str(folder),
+    }

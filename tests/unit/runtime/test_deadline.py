@@ -8,6 +8,7 @@ import pytest
 from remote_backends import StillClock
 
 from reconciler.runtime.deadline import (
+    GRACE_PERIOD,
     MAX_CALL_TIMEOUT,
     MIN_CALL_TIMEOUT,
     SHUTDOWN_TIMEOUT,
@@ -74,3 +75,15 @@ def test_a_pause_ends_where_somebody_wants_to_leave() -> None:
     leaving.set()
     assert one.pause(2.0)
     assert clock.seconds == 2.0
+
+
+def test_calls_in_flight_are_abandoned_when_the_grace_period_ends() -> None:
+    one, clock, leaving = patience()
+    clock.seconds += 2 * GRACE_PERIOD
+    assert not one.is_over, "the run works"
+    leaving.set()
+    assert not one.is_over, "the time runs from here on"
+    clock.seconds += GRACE_PERIOD - 0.1
+    assert not one.is_over
+    clock.seconds += 0.1
+    assert one.is_over

@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from git_repo import run_git
+from git_repo import give_to_other_user, run_git
 from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
 
 from reconciler.model.state_location import GitBranch, parse_state_location
 from reconciler.runtime.deadline import ShutdownDeadline
-from reconciler.state import git_runner
+from reconciler.runtime.git import Result
+from reconciler.state import scratch_repository
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.git import GitBackend
-from reconciler.state.git_runner import Result
 
 
 @pytest.fixture
@@ -368,7 +368,7 @@ def test_a_machine_without_git_is_told_so(clone: Path) -> None:
 
 
 def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_runner, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(scratch_repository, "TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
@@ -506,6 +506,22 @@ def test_a_repository_of_somebody_else_is_called_so(clone: Path) -> None:
     with pytest.raises(BackendError, match="git says: fatal: detected dubious ownership") as caught:
         shelf(clone).read("state.json")
     assert "safe.directory" in caught.value.advice
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_user_is_used_if_the_environment_trusts_it(
+    upstream: BareRepository, clone: Path
+) -> None:
+    written(shelf(clone, **give_to_other_user(clone)), state="first")
+    assert upstream.read_files() == {"state.json": "first"}
+
+
+def test_the_reason_that_ssh_gives_is_quoted(clone: Path, tmp_path: Path) -> None:
+    ssh = tmp_path / "refusing-ssh"
+    ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
+    ssh.chmod(0o755)
+    with pytest.raises(BackendError, match=r"^git says: Host key verification failed\.$"):
+        shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", GIT_SSH_COMMAND=str(ssh)).read("a.json")
 
 
 def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
