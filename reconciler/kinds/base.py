@@ -51,13 +51,13 @@ class Kind(Protocol):
         """Get the catalogue's facts about a field, None if it has none."""
 
     def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
-        """The one normal form in which desired and observed fields are compared."""
+        """Normalise fields. Desired and observed fields are compared in this form."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
         """Read a resource. None if it does not exist."""
 
     def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
-        """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
+        """Create the resource and return its id. Not idempotent: after a lost response, use `find` first."""
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
@@ -68,7 +68,7 @@ class Kind(Protocol):
         """
 
     def update(self, client: Client, id: str, values: Fields) -> None:
-        """Send exactly these fields. A None clears a field."""
+        """Update exactly these fields. None clears a field."""
 
     def delete(self, client: Client, id: str) -> None:
         """Delete the resource. A missing resource counts as deleted."""

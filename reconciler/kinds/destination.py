@@ -70,7 +70,7 @@ class DestinationKind:
         return load_destination_facts().fields.get(path[0])
 
     def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
-        """The one normal form in which desired and observed fields are compared."""
+        """Normalise fields. Desired and observed fields are compared in this form."""
         service = read_service(fields)
         return normalize_destination(load_service(service) if service else None, fields)
 
@@ -82,8 +82,11 @@ class DestinationKind:
             return None
 
     def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
-        """Make the destination of a group. The API would run setup tests by default; they are a call of their own
-        here, because they take minutes and a lost answer would lose the destination."""
+        """Create the destination of a group without setup tests, which the API would run by default.
+
+        Setup tests take minutes, and a lost response would lose the destination: they are a request of their
+        own.
+        """
         body = {
             "group_id": parent_id,
             **_build_body({path: value for path, value in values.items() if value is not None}),
@@ -101,10 +104,10 @@ class DestinationKind:
         return () if observed is None else (observed.id,)
 
     def update(self, client: Client, id: str, values: Fields) -> None:
-        """Send the changed fields only; config is merged by the API key by key.
+        """Update the changed fields. The API merges config key by key.
 
-        What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
-        sends; where it changes nothing, null is tried.
+        The way to remove an agent or a link is not documented. Fivetran's own provider sends the empty
+        string; if that changes nothing, null follows.
         """
         client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
         cleared_keys = [
@@ -147,7 +150,7 @@ class DestinationKind:
 
 
 def _build_body(values: Fields) -> dict[str, Any]:
-    """Leaves by path as the JSON body that the API takes."""
+    """Build the JSON body of a request from leaves by path."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         if path[0] == CONFIG and isinstance(value, ExternalKey):
@@ -160,8 +163,11 @@ def _build_body(values: Fields) -> dict[str, Any]:
 
 
 def _fill_cleared_fields(values: Fields) -> dict[FieldPath, Any]:
-    """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
-    string, as Fivetran's own provider does."""
+    """Replace None by the value that clears a field.
+
+    A config field is cleared by null, a top-level field by its default or else by the empty string, as in
+    Fivetran's own provider.
+    """
     return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
 
 

@@ -51,7 +51,7 @@ class GroupKind:
         return None
 
     def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
-        """Names are compared as they are: case and spaces make another name."""
+        """Return the fields unchanged: names that differ in case or spaces are different names."""
         return dict(fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
@@ -62,13 +62,13 @@ class GroupKind:
             return None
 
     def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
-        """Make a group; Fivetran chooses its id."""
+        """Create a group. Fivetran chooses its id."""
         return client.create_group(_read_name(values)).id
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Groups of exactly this name that are not among `existing_ids`. Case and spaces make another name."""
+        """Find the groups of exactly this name without `existing_ids`. Case and spaces matter."""
         return tuple(
             group.id
             for group in client.list_groups()
@@ -76,7 +76,7 @@ class GroupKind:
         )
 
     def update(self, client: Client, id: str, values: Fields) -> None:
-        """Rename in place."""
+        """Rename the group in place."""
         client.rename_group(id, _read_name(values))
 
     def delete(self, client: Client, id: str) -> None:

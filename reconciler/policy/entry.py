@@ -117,7 +117,7 @@ def _read_live_values(observed: Observed) -> dict[str, Any]:
 
 
 def _find_hidden_fields(destination: Desired, values: Fields) -> frozenset[str]:
-    """Fields of which a finding must not show the value. A secret is told by its reference."""
+    """Find the fields whose values a finding must not show. A secret is shown as its reference."""
     masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
     literals = (path for path, value in values.items() if not _is_reference(value))
     return frozenset(map(format_path, masking.list_hidden(literals)))

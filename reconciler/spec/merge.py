@@ -19,7 +19,7 @@ def merge(base: MappingNode, over: MappingNode) -> MappingNode:
     entries = dict(base.entries)
     for key, entry in over.entries.items():
         if isinstance(entry.node, MappingNode) and UNSET in entry.node:
-            entries.pop(key, None)  # malformed entries too, which `unset_findings` reports
+            entries.pop(key, None)  # malformed entries too, which `check_unset` reports
             continue
         inherited = entries[key].node if key in entries else None
         entries[key] = KeyValue(entry.key, _merge_node(inherited, entry.node))

@@ -53,7 +53,7 @@ class Specs:
     hidden: frozenset[Span] = frozenset()
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """Findings about these specs, of which no excerpt shows a value that is hidden."""
+        """Mask hidden values in the source excerpts of findings."""
         return tuple(mask_lines(diagnostics, self.roots, line_is_public, self.hidden))
 
     @contextmanager

@@ -161,7 +161,8 @@ def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
 
 
 def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
-    """A plan that is made while another run changes things is right about neither before nor after."""
+    """Warn that another run holds the lock: a plan made meanwhile is right neither before nor after that
+    run."""
     lock_status = store.lock.current_owner(holder)
     if lock_status is not None:
         yield Diagnostic(
