@@ -266,7 +266,7 @@ def _make_plan(
 
 
 def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -> None:
-    from reconciler.report.saved_text import render_still_current
+    from reconciler.report.plan_text import render_still_current
 
     if saved is None or not plan.effective:
         context.render_plan(plan)
@@ -303,8 +303,7 @@ def _finish(
 ) -> ExitCode:
     """Log and print the end of a run, in the form that was asked for."""
     from reconciler.cli.plan_output import write_github_apply
-    from reconciler.report.apply_json import serialize_apply_result
-    from reconciler.report.apply_text import render_summary
+    from reconciler.report.apply import render_summary, serialize_apply_result
     from reconciler.report.plan_json import serialize_plan
 
     log.log_finish(code, code.reason, applied)

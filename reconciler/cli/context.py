@@ -23,9 +23,9 @@ from reconciler.model.lock_info import LockInfo
 from reconciler.model.plan import Plan
 from reconciler.model.policy import PolicyResult
 from reconciler.report import diagnostics as report
-from reconciler.report.document import build_document, build_failure_document, dump_document
-from reconciler.report.github import render_github_annotations
-from reconciler.report.github_job import build_failure_outputs, build_plan_outputs
+from reconciler.report.formats import Verbosity
+from reconciler.report.github import build_failure_outputs, build_plan_outputs, render_github_annotations
+from reconciler.report.json_document import build_document, build_failure_document, dump_document
 from reconciler.report.plan_markdown import render_failure_markdown, render_plan_markdown
 from reconciler.report.plan_text import Detail, render_plan_text
 from reconciler.report.progress import Progress
@@ -39,7 +39,6 @@ from reconciler.report.style import (
     make_console,
     write_plain,
 )
-from reconciler.report.verbosity import Verbosity
 from reconciler.runtime.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from reconciler.cli.options import (
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
     from reconciler.model.plan import Plan
-    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.report.drift import UnmanagedGroups
 
 
 @click.command("drift")
@@ -49,7 +49,7 @@ def command(shared: Shared, form: str, detailed_exitcode: bool) -> ExitCode:
 def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
-    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 
@@ -70,9 +70,8 @@ def render_drift(
 ) -> ExitCode:
     """Print only what drifted of a plan, and what it could not see. What else keeps it from being applied is of no
     interest here."""
-    from reconciler.report.drift_json import serialize_drift
-    from reconciler.report.drift_text import render_drift_text
-    from reconciler.report.github_job import build_drift_outputs
+    from reconciler.report.drift import render_drift_text, serialize_drift
+    from reconciler.report.github import build_drift_outputs
     from reconciler.report.style import get_terminal_width
 
     code = changes_exit if plan.drifted else ExitCode.OK

@@ -18,7 +18,7 @@ from reconciler.cli.interrupt import TerminatedError
 from reconciler.cli.options import Shared
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.formats import Verbosity
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -207,7 +207,7 @@ def _format_usage(kind: Any) -> str:
 def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bool) -> ExitCode:
     from reconciler.operations.emulation import open_emulation
     from reconciler.report.account_text import render_account
-    from reconciler.report.document import dump_document
+    from reconciler.report.json_document import dump_document
     from reconciler.report.style import write_plain
 
     database = emulation.database

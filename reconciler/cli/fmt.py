@@ -36,7 +36,7 @@ def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool)
 
 def _format(context: CommandContext, paths: tuple[Path, ...], check: bool, verbose: bool) -> ExitCode:
     from reconciler.operations.fmt import Mode, format_specs
-    from reconciler.report.fmt_text import render_changed_files, render_diff, render_summary
+    from reconciler.report.spec_files import render_changed_files, render_diff, render_summary
 
     formatted = format_specs(context.settings, paths, Mode.CHECK if check else Mode.WRITE)
     if verbose:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from reconciler.cli.usage import MisuseError
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.formats import Verbosity
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
 

@@ -105,8 +105,8 @@ def _plan(
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import build_saved_plan
-    from reconciler.report.drift_text import UnmanagedGroups
-    from reconciler.report.saved_text import render_save_notice
+    from reconciler.report.drift import UnmanagedGroups
+    from reconciler.report.plan_text import render_save_notice
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 

@@ -60,8 +60,8 @@ def write_github_apply(
 ) -> None:
     """What a step of GitHub Actions keeps of an apply: what went wrong as annotations, what was done as its summary,
     and the outputs of the plan with the exit code of the run. Without anything to do it is the plan that is kept."""
-    from reconciler.report.apply_markdown import render_apply_markdown
-    from reconciler.report.github_job import build_plan_outputs
+    from reconciler.report.apply import render_apply_markdown
+    from reconciler.report.github import build_plan_outputs
 
     if applied is None:
         context.write_github_plan(plan, code)

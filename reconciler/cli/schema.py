@@ -43,7 +43,7 @@ def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
 
 def _print(context: CommandContext, kind: str) -> ExitCode:
     from reconciler.operations.schema import build_schema
-    from reconciler.report.schema_text import render_schema
+    from reconciler.report.spec_files import render_schema
     from reconciler.report.style import write_plain
 
     write_plain(context.out, render_schema(build_schema(kind)))
@@ -52,7 +52,7 @@ def _print(context: CommandContext, kind: str) -> ExitCode:
 
 def _write(context: CommandContext, folder: str) -> ExitCode:
     from reconciler.operations.schema import write_schemas
-    from reconciler.report.schema_text import render_written_files
+    from reconciler.report.spec_files import render_written_files
 
     result = write_schemas(context.settings, Path(folder) if folder != _BESIDE_PROJECT else None)
     context.print_result(render_written_files(result.files.values(), result.modelines))

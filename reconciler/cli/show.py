@@ -34,7 +34,7 @@ def command(*, shared: Shared, form: str, plan: Path, signature_key: str | None)
 
 def _show(context: CommandContext, path: Path, key: str | None) -> ExitCode:
     from reconciler.report.plan_json import serialize_validity
-    from reconciler.report.saved_text import render_validity
+    from reconciler.report.plan_text import render_validity
 
     saved = read_plan(context, path, make_signer(context, key))
     times = (saved.created_at, saved.expires_at, context.clock.now())

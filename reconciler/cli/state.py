@@ -41,8 +41,7 @@ def list_records(shared: Shared, form: str) -> ExitCode:
 
 def _list(context: CommandContext) -> ExitCode:
     from reconciler.operations.state import read_state
-    from reconciler.report.state_json import serialize_state
-    from reconciler.report.state_text import render_state
+    from reconciler.report.state import render_state, serialize_state
 
     view = read_state(context.settings)
     context.render_warnings(view.warnings)
@@ -64,8 +63,7 @@ def show_record(shared: Shared, form: str, address: str) -> ExitCode:
 
 def _show(context: CommandContext, text: str) -> ExitCode:
     from reconciler.operations.state import find_hidden_fields, find_records, read_state
-    from reconciler.report.state_json import serialize_records
-    from reconciler.report.state_text import render_records
+    from reconciler.report.state import render_records, serialize_records
 
     view = read_state(context.settings)
     records = find_records(view.state.records, text)
@@ -93,8 +91,7 @@ def move_records(shared: Shared, form: str, source: str, target: str) -> ExitCod
 
 def _move(context: CommandContext, source: str, target: str) -> ExitCode:
     from reconciler.operations.state import move_entry
-    from reconciler.report.state_json import serialize_moves
-    from reconciler.report.state_text import render_moves
+    from reconciler.report.state import render_moves, serialize_moves
 
     moved = move_entry(context.settings, source, target)
     pairs = [(entry.source, entry.target) for entry in moved.moves]
@@ -122,8 +119,7 @@ def forget_records(shared: Shared, form: str, addresses: tuple[str, ...], auto_a
 
 def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> ExitCode:
     from reconciler.operations.state import prepare_forget
-    from reconciler.report.state_json import serialize_forgotten
-    from reconciler.report.state_text import render_forget_prompt, render_forgotten
+    from reconciler.report.state import render_forget_prompt, render_forgotten, serialize_forgotten
 
     if must_ask and not can_prompt():
         raise ReconcilerError([_NO_TERMINAL])
@@ -157,8 +153,12 @@ def unlock(shared: Shared, form: str, auto_approve: bool) -> ExitCode:
 
 def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
     from reconciler.operations.unlock import inspect_lock
-    from reconciler.report.state_json import serialize_lock
-    from reconciler.report.state_text import render_lock_broken, render_unlock_prompt, render_unlocked
+    from reconciler.report.state import (
+        render_lock_broken,
+        render_unlock_prompt,
+        render_unlocked,
+        serialize_lock,
+    )
 
     lock = inspect_lock(context.settings)
     if lock.is_free:

@@ -41,7 +41,7 @@ def render_usage_error(
     `commands` are the names of all commands.
     """
     from reconciler.report.diagnostics import render_short
-    from reconciler.report.document import build_failure_document, dump_document
+    from reconciler.report.json_document import build_failure_document, dump_document
     from reconciler.report.style import Colour, make_console, write_plain
 
     diagnostic = _build_diagnostic(error, arguments, commands)

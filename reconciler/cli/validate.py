@@ -40,7 +40,7 @@ def command(shared: Shared, form: str, paths: tuple[Path, ...]) -> ExitCode:
 
 def _validate(context: CommandContext, paths: tuple[Path, ...]) -> ExitCode:
     from reconciler.operations.validate import validate
-    from reconciler.report.validate_text import render_other_findings
+    from reconciler.report.validation import render_other_findings
 
     validated = validate(context.settings, paths)
     if validated.refusals:
@@ -70,14 +70,14 @@ def _render_refusal(context: CommandContext, validated: ValidationResult) -> Exi
 
 
 def _serialize_findings(validated: ValidationResult, findings: Sequence[Diagnostic]) -> dict[str, Any]:
-    from reconciler.report.validate_text import serialize_validation
+    from reconciler.report.validation import serialize_validation
 
     counts = (validated.groups, validated.destinations, validated.files)
     return serialize_validation(*counts, findings, validated.judgements)
 
 
 def _format_headline(validated: ValidationResult) -> str:
-    from reconciler.report.validate_text import render_validation
+    from reconciler.report.validation import render_validation
 
     return render_validation(validated.groups, validated.destinations, validated.files)
 

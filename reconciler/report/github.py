@@ -1,11 +1,13 @@
-"""Diagnostics as annotations of GitHub Actions: the `::error …::` lines that its runner looks for."""
+"""Annotations and outputs for GitHub Actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.plan import Plan
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.plan_summary import count_changes
 
 MAX_PER_STEP = 10
 """So many errors, and so many warnings, are kept of one step; the runner drops the others silently."""
@@ -61,3 +63,49 @@ def _escape_data(text: str) -> str:
 
 def _escape_property(text: str) -> str:
     return _escape_data(escape(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+MAX_SUMMARY_BYTES = 1_048_576
+"""Bytes of the summary of one step; a larger one is not shown at all."""
+
+_PLAN_OUTPUTS = ("digest", "has-changes", "add", "change", "destroy")
+
+
+def build_plan_outputs(plan: Plan) -> dict[str, str]:
+    """What later steps decide by. Of a plan without what it could not see, nobody knows that it has no changes."""
+    add, change, destroy = count_changes(plan)
+    return {
+        "digest": plan.digest,
+        "has-changes": _format_known_bool(plan, bool(plan.effective)),
+        "refused": _format_bool(bool(plan.blockers)),
+        "add": str(add),
+        "change": str(change),
+        "destroy": str(destroy),
+    }
+
+
+def build_drift_outputs(plan: Plan) -> dict[str, str]:
+    """The same of a run that asks only for what was changed outside the specs, and applies nothing."""
+    return {
+        **build_failure_outputs(refused=False),
+        "has-changes": _format_known_bool(plan, bool(plan.drifted)),
+    }
+
+
+def build_failure_outputs(*, refused: bool) -> dict[str, str]:
+    """Nothing is known of a plan that could not be made: `has-changes` is neither true nor false, but empty. Each has
+    its line, so that none stays as an earlier command of the step has set it."""
+    return {**dict.fromkeys(_PLAN_OUTPUTS, ""), "refused": _format_bool(refused)}
+
+
+def render_outputs(outputs: Mapping[str, str]) -> str:
+    """`NAME=value` lines. No value can begin a line of its own."""
+    return "".join(f"{name}={escape(value)}\n" for name, value in outputs.items())
+
+
+def _format_known_bool(plan: Plan, value: bool) -> str:
+    return "" if plan.gone_or_hidden and not value else _format_bool(value)
+
+
+def _format_bool(value: bool) -> str:
+    return "true" if value else "false"

@@ -12,8 +12,8 @@ from reconciler.cli.context import CommandContext, run_command
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.report.github_job import MAX_SUMMARY_BYTES
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.formats import Verbosity
+from reconciler.report.github import MAX_SUMMARY_BYTES
 
 ENTRY = """\
   orders:

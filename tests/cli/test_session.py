@@ -13,7 +13,7 @@ from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import Shared
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.formats import Verbosity
 
 SHARED = Shared(Path("specs/reconciler.yaml"), sandbox=True, no_color=True, verbosity=Verbosity.NORMAL)
 

@@ -1,4 +1,4 @@
-"""How much is told about work that is still going on."""
+"""Formats of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all JSON documents have in common. Stdout is one of them, also when a run fails."""
+"""JSON documents. Stdout is one document, also if the run fails."""
 
 from __future__ import annotations
 
