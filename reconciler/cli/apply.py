@@ -13,7 +13,7 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
-    Shared,
+    OutputOptions,
     format_option,
     recreate_option,
     run_options,
@@ -29,6 +29,8 @@ from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.suggestions import did_you_mean
+from reconciler.report.formats import Document, list_formats
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from reconciler.workspace.audit import EventLog
     from reconciler.workspace.planfile import SavedPlan
     from reconciler.workspace.project_state import ApprovedPlan
-    from reconciler.workspace.settings import Settings
     from reconciler.workspace.workspace import Workspace
 
 
@@ -76,7 +77,7 @@ class Approval:
 
 @click.command("apply")
 @click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
-@format_option("text", "json", "github")
+@format_option(*list_formats(Document.APPLY))
 @click.option(
     "--allow",
     metavar="LIMIT=N",
@@ -123,7 +124,8 @@ class Approval:
 @click.option("--fail-fast", is_flag=True, help="Start nothing more after the first failure.")
 def command(
     *,
-    shared: Shared,
+    settings: Settings,
+    output: OutputOptions,
     form: str,
     plan: Path | None,
     expect: str | None,
@@ -145,7 +147,7 @@ def command(
     from reconciler.cli.context import run_command
 
     if plan is not None:
-        _reject_options_with_saved_plan(shared, expect)
+        _reject_options_with_saved_plan(settings, expect)
     if signature_key is not None and plan is None:
         raise MisuseError("`--signature-key` is for a saved plan", "name its file")
     if require_signature and signature_key is None:
@@ -155,8 +157,8 @@ def command(
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
     exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
     _require_reason([name for name, values in exceptions.items() if values], reason)
-    options = replace(
-        shared,
+    updated = replace(
+        settings,
         allowed=allow,
         overridden=overridden,
         resent_creates=resent_creates,
@@ -164,7 +166,7 @@ def command(
         fail_fast=fail_fast,
     )
     approval = Approval(plan, signature_key, expect, must_ask)
-    return run_command(options, form, partial(_apply, approval=approval), failure_headline="Not applied")
+    return run_command(updated, output, form, partial(_apply, approval=approval), command="apply")
 
 
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
@@ -179,15 +181,15 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
         )
 
 
-def _reject_options_with_saved_plan(shared: Shared, expect: str | None) -> None:
+def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> None:
     """A saved plan says itself what it is about."""
     given = {
-        "--target": shared.targets,
-        "--exclude": shared.excludes,
-        "--changed-since": shared.changed_since,
-        "--resend-secret": shared.resend,
-        "--recreate": shared.recreate,
-        "--secrets": not shared.compare_secrets,
+        "--target": settings.targets,
+        "--exclude": settings.excludes,
+        "--changed-since": settings.changed_since,
+        "--resend-secret": settings.resend,
+        "--recreate": settings.recreate,
+        "--secrets": not settings.compare_secrets,
         "--expect": expect,
     }
     for name, value in given.items():
@@ -221,11 +223,11 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
-        log.log_plan(planned.plan, context.shared.allowed, context.shared.reason)
-        context.render_warnings(planned.plan.warnings)
+        log.log_plan(planned.plan, context.settings.allowed, context.settings.reason)
+        context.show(context.renderer.warnings(planned.plan.warnings))
         _render_plan(context, planned.plan, saved)
         if planned.plan.blockers:
-            context.render_blockers(planned.plan.blockers)
+            context.show(context.renderer.blockers(planned.plan.blockers))
             return finish(get_exit_code(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
@@ -234,7 +236,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
             context.print_result("Nothing was applied.")
             return finish(ExitCode.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
-        # Until all is put away: a signal behind the last change is none before the first.
+        # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
         exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
         context.print_result("")
         applied = apply_plan(workspace, planned, approved)
@@ -269,7 +271,7 @@ def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -
     from reconciler.report.plan_text import render_still_current
 
     if saved is None or not plan.effective:
-        context.render_plan(plan)
+        context.show(context.renderer.changes(plan))
     else:
         context.print_result(render_still_current(saved.plan, plan))
 
@@ -301,24 +303,9 @@ def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
 def _finish(
     context: CommandContext, log: EventLog, code: ExitCode, plan: Plan, applied: ApplyResult | None
 ) -> ExitCode:
-    """Log and print the end of a run, in the form that was asked for."""
-    from reconciler.cli.plan_output import write_github_apply
-    from reconciler.report.apply import render_summary, serialize_apply_result
-    from reconciler.report.plan_json import serialize_plan
+    """Log and print the end of a run."""
+    from reconciler.report.renderer import ApplyReport
 
     log.log_finish(code, code.reason, applied)
-    if applied is not None:
-        context.print_result("")
-        context.print_result(render_summary(applied))
-        if applied.problems and not context.is_document_format:
-            context.render_diagnostics(applied.problems)
-    if context.form == "github":
-        write_github_apply(context, plan, code, applied)
-    context.render_document(
-        code,
-        {
-            "plan": serialize_plan(plan),
-            "applied": None if applied is None else serialize_apply_result(applied),
-        },
-    )
+    context.show(context.renderer.applied(ApplyReport(plan, code, applied)))
     return code

@@ -66,7 +66,7 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
     )
 
     try:
-        with (context.directory / path).open("rb") as file:
+        with (context.settings.directory / path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AlteredError("it is too large to be one")
@@ -90,7 +90,7 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
     from reconciler.workspace.planfile import encode_plan
 
     try:
-        file = (context.directory / path).resolve()
+        file = (context.settings.directory / path).resolve()
         if file.is_symlink() or (file.exists() and not file.is_file()):
             raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
         write_atomically(file, encode_plan(saved, sign))

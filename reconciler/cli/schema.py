@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared, offline_options
+from reconciler.cli.options import OutputOptions, offline_options
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -28,7 +29,7 @@ _BESIDE_PROJECT = ""
     help="Write both schemas into DIR, by default `.reconciler/schema` beside the project file.",
 )
 @offline_options
-def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
+def command(settings: Settings, output: OutputOptions, kind: str, folder: str | None) -> ExitCode:
     """Print the JSON Schema of a spec file, or of the project file.
 
     With it editors complete services, fields and values while you type, explain them, and underline
@@ -37,7 +38,10 @@ def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
     from reconciler.cli.context import run_command
 
     return run_command(
-        shared, "text", partial(_print, kind=kind) if folder is None else partial(_write, folder=folder)
+        settings,
+        output,
+        "text",
+        partial(_print, kind=kind) if folder is None else partial(_write, folder=folder),
     )
 
 

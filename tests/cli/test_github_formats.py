@@ -10,9 +10,8 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.cli.context import CommandContext, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared
+from reconciler.cli.options import OutputOptions, make_settings
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.report.formats import Verbosity
 from reconciler.report.github import MAX_SUMMARY_BYTES
 
 ENTRY = """\
@@ -152,8 +151,8 @@ def test_whatever_happens_the_outputs_say_it(
 
     for name, value in step.environ.items():
         monkeypatch.setenv(name, value)
-    shared = Shared(Path("specs/reconciler.yaml"), True, True, Verbosity.NORMAL)
-    assert run_command(shared, "github", raises) == int(code)
+    settings = make_settings(Path("specs/reconciler.yaml"), sandbox=True)
+    assert run_command(settings, OutputOptions(no_color=True), "github", raises) == int(code)
     assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
     assert step.outputs["has-changes"] == ""
     assert "## No plan: 1 error" in step.summary

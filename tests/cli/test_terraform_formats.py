@@ -13,7 +13,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 from saved_plans import seal_content
 from terraform_plan_schema import find_violations, get_own_data
 
-from reconciler.cli.plan_output import PLAN_FORMATS
+from reconciler.report.formats import Document, list_formats
 
 ENTRY = """\
   orders:
@@ -67,7 +67,7 @@ def timeless(form: str, text: str) -> Any:
     return text
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_a_saved_plan_shows_what_the_plan_has_shown(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_saved_plan_shows_what_the_plan_has_shown(
     assert timeless(form, shown.stdout) == timeless(form, made.stdout)
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: EmulatedFivetran) -> None:
     def told() -> str:
         made = plan(orders, server, form, "--out", "plan.json")
@@ -157,7 +157,7 @@ STRANGE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
