@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +18,9 @@ from reconciler.cli.github_job import write_github_outputs, write_github_summary
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output import choose_colour, describe_lost_output
 from reconciler.cli.source_lines import SourceLines
+from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.lock_info import LockInfo
 from reconciler.report.diagnostics import render_short
 from reconciler.report.formats import Verbosity, make_renderer
 from reconciler.report.progress import Progress
@@ -27,6 +33,7 @@ from reconciler.report.style import (
     make_console,
     write_plain,
 )
+from reconciler.runtime.clock import SystemClock
 from reconciler.workspace.settings import Settings
 
 
@@ -69,6 +76,32 @@ class CommandContext:
         warnings = write_github_summary(environ, files.summary) if files.summary is not None else []
         for warning in [*warnings, *write_github_outputs(environ, files.outputs)]:
             self.err.print(render_short(warning))
+
+
+def make_settings(project: Path, *, sandbox: bool = False) -> Settings:
+    """Settings of this process: its directory, its environment, the system clock."""
+    clock = SystemClock()
+    return Settings(
+        project=project,
+        directory=Path.cwd(),
+        environ=dict(os.environ),
+        clock=clock,
+        entropy=os.urandom,
+        holder=_make_lock_info(clock),
+        sandbox=sandbox,
+        fallback_dir=Path(tempfile.gettempdir()),
+    )
+
+
+def _make_lock_info(clock: Clock) -> LockInfo:
+    """This process, as other runs see it that wait for its lock."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = str(os.getuid())
+    since = clock.now().isoformat(timespec="seconds")
+    command = f"reconciler {' '.join(sys.argv[1:2])}".strip()
+    return LockInfo(os.getpid(), platform.node(), user, since, command)
 
 
 def run_command(

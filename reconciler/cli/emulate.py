@@ -15,7 +15,7 @@ import click
 
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
-from reconciler.cli.options import OutputOptions, make_settings
+from reconciler.cli.options import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
 
@@ -104,7 +104,7 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     Else it prints the settings that make reconciler (or anything else) talk to it. Ctrl-C ends it. What was asked and
     what it did is told at /_emulator/history beside the API.
     """
-    from reconciler.cli.context import run_command
+    from reconciler.cli.context import make_settings, run_command
 
     list_switches, list_faults = options.pop("list_switches"), options.pop("list_faults")
     if list_switches:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
-import os
-import platform
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +11,7 @@ from typing import Any
 import click
 
 from reconciler.cli.usage import MisuseError
-from reconciler.model.clock import Clock
-from reconciler.model.lock_info import LockInfo
 from reconciler.report.formats import Verbosity
-from reconciler.runtime.clock import SystemClock
 from reconciler.workspace.settings import Settings
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
@@ -34,30 +26,10 @@ class OutputOptions:
     events: Path | None = None
 
 
-def make_settings(project: Path, *, sandbox: bool = False) -> Settings:
-    """Settings of this process: its directory, its environment, the system clock."""
-    clock = SystemClock()
-    return Settings(
-        project=project,
-        directory=Path.cwd(),
-        environ=dict(os.environ),
-        clock=clock,
-        entropy=os.urandom,
-        holder=_make_lock_info(clock),
-        sandbox=sandbox,
-        fallback_dir=Path(tempfile.gettempdir()),
-    )
+def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:
+    from reconciler.cli.context import make_settings  # heavy, and `--help` does not need it
 
-
-def _make_lock_info(clock: Clock) -> LockInfo:
-    """This process, as other runs see it that wait for its lock."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
-        user = str(os.getuid())
-    since = clock.now().isoformat(timespec="seconds")
-    command = f"reconciler {' '.join(sys.argv[1:2])}".strip()
-    return LockInfo(os.getpid(), platform.node(), user, since, command)
+    return make_settings(project, sandbox=sandbox)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -101,7 +73,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if quiet and verbose:
             raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
         verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-        settings = make_settings(project, sandbox=sandbox)
+        settings = _make_settings(project, sandbox=sandbox)
         return command(settings=settings, output=OutputOptions(no_color, verbosity), **options)
 
     return with_shared
@@ -114,7 +86,7 @@ def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_NO_COLOR
     @functools.wraps(command)
     def with_shared(*, project: Path, no_color: bool, **options: Any) -> Any:
-        return command(settings=make_settings(project), output=OutputOptions(no_color), **options)
+        return command(settings=_make_settings(project), output=OutputOptions(no_color), **options)
 
     return with_shared
 
@@ -127,7 +99,7 @@ def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_NO_COLOR
     @functools.wraps(command)
     def with_shared(*, project: Path, sandbox: bool, no_color: bool, **options: Any) -> Any:
-        settings = make_settings(project, sandbox=sandbox)
+        settings = _make_settings(project, sandbox=sandbox)
         return command(settings=settings, output=OutputOptions(no_color), **options)
 
     return with_shared

@@ -327,7 +327,7 @@ _RULE_FACTORIES: dict[str, Callable[[Any], Rule]] = {
     "require": RequiredFields,
     "forbid": ForbiddenValues,
     "forbid_blanket_trust": lambda kinds: NoBlanketTrust(tuple(map(TrustTarget, dict.fromkeys(kinds)))),
-    "at_most": lambda limits: AtMost(limits.given()),
+    "at_most": lambda limits: AtMost(limits.get_limits()),
 }
 RULES = tuple(PolicyEntry.model_fields[field].alias or field for field in _RULE_FACTORIES)
 """The rules that come with the program, as project files call them."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.context import CommandContext, run_command
+from reconciler.cli.context import CommandContext, make_settings, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions, make_settings
+from reconciler.cli.options import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 
