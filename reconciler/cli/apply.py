@@ -66,8 +66,8 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What a person has agreed to before the run: a saved plan, or the digest of one; else somebody is asked, unless
-    that is not wanted either."""
+    """Approval given before the run: a saved plan, or the digest of a plan. Else the user is asked, unless `must_ask`
+    is false."""
 
     path: Path | None = None
     key: str | None = None
@@ -90,30 +90,28 @@ class Approval:
     "overridden",
     metavar="POLICY",
     multiple=True,
-    help="Go on although this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
+    help="Apply even if this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
 @click.option(
     "--resend-create",
     "resent_creates",
     metavar="ADDRESS",
     multiple=True,
-    help="Create this now although an earlier request for it may still take effect: an address or a key, `*` for any"
-    " text. For users who have looked at Fivetran. Needs --reason. Repeatable.",
+    help="Create this entry now even if an earlier request for it may still take effect: an address or a key, `*` for"
+    " any text. Look at Fivetran first. Needs --reason. Repeatable.",
 )
 @click.option(
-    "--reason", metavar="TEXT", help="Why a limit is raised, a policy overridden or a create sent again."
+    "--reason", metavar="TEXT", help="Reason to raise a limit, override a policy or send a create again."
 )
 @click.option(
     "--expect",
     metavar="DIGEST",
     callback=check_digest,
-    help="Apply only if the plan has this digest, and then without asking.",
+    help="Apply without asking, but only a plan with this digest.",
 )
 @signature_option
-@click.option(
-    "--require-signature", is_flag=True, help="Refuse a saved plan that is not signed with the key."
-)
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--require-signature", is_flag=True, help="Refuse a saved plan without a signature of the key.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @shared_options
 @strict_option
 @secrets_option
@@ -121,7 +119,7 @@ class Approval:
 @scope_options
 @settings_option
 @run_options
-@click.option("--fail-fast", is_flag=True, help="Start nothing more after the first failure.")
+@click.option("--fail-fast", is_flag=True, help="Start no further change after the first failure.")
 def command(
     *,
     settings: Settings,
@@ -138,11 +136,11 @@ def command(
     reason: str | None,
     fail_fast: bool,
 ) -> ExitCode:
-    """Make a plan, show it, ask, and carry it out; or carry out exactly the saved PLAN, without asking.
+    """Make a plan, show it, ask, and apply it; or apply exactly the saved PLAN, without asking.
 
-    A saved plan is made again first: it is carried out only if specs, secrets and account still give what was
-    reviewed. Changes that do not depend on a failed one go on. Applying again after any failure goes on where
-    it stopped: what exists is found and not made twice.
+    A saved plan is planned again first, and applied only if specs, secrets and account still give the reviewed
+    plan. Changes that do not depend on a failed change continue. After a failure, apply again: existing objects
+    are found and not created twice.
     """
     from reconciler.cli.context import run_command
 
@@ -182,7 +180,7 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
 
 
 def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> None:
-    """A saved plan says itself what it is about."""
+    """A saved plan has its own scope and secrets."""
     given = {
         "--target": settings.targets,
         "--exclude": settings.excludes,
@@ -245,7 +243,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
 
 
 def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[SavedPlan | None, Settings]:
-    """The saved plan, if there is one, and the settings under which it was made."""
+    """Load the saved plan, if there is one, and the settings that it was made with."""
     if approval.path is None:
         return None, context.settings
     saved = read_plan(context, approval.path, make_signer(context, approval.key))
@@ -255,8 +253,8 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
 def _make_plan(
     workspace: Workspace, approval: Approval, saved: SavedPlan | None
 ) -> tuple[PlanResult, ApprovedPlan | None]:
-    """The plan that is carried out: always a new one, and the approved one where there is one. With a digest also
-    the form in which it is remembered until all of it is in effect."""
+    """Make the plan to apply: always a new plan, compared with the approved plan if there is one. With a digest also
+    returns the approved plan as the state records it until all of it is in effect."""
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import load_approved_plan, replan
 

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 @scope_options
 @run_options
 def command(settings: Settings, output: OutputOptions, form: str, detailed_exitcode: bool) -> ExitCode:
-    """Show what was changed or deleted outside the specs, and which groups no spec is about.
+    """Show changes and deletions made outside the specs, and groups without a spec.
 
-    Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
-    shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit. What an
-    earlier run knows and these credentials do not see is an error, beside everything else that drifted.
+    Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
+    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. A recorded object
+    that these credentials cannot see is an error, beside the rest of the drift.
     """
     from reconciler.cli.context import run_command
 

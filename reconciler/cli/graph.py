@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 @click.command("graph")
 @format_option("mermaid", "json")
-@click.option("--offline", is_flag=True, help="Draw what the specs declare, without a look at the account.")
+@click.option("--offline", is_flag=True, help="Draw the declared entries without reading the account.")
 @shared_options
 @secrets_option
 @scope_options
 def command(settings: Settings, output: OutputOptions, form: str, offline: bool) -> ExitCode:
-    """Draw groups and destinations, and what apply would do with each.
+    """Draw groups and destinations with their planned changes.
 
-    Prints a Mermaid flowchart, which GitHub and GitLab draw in a ```mermaid block. Arrows lead from what
-    has to be there first. Only reads.
+    Prints a Mermaid flowchart, which GitHub and GitLab draw in a ```mermaid block. Arrows lead from an entry to
+    the entries that need it. Only reads.
     """
     from reconciler.cli.context import run_command
 

@@ -45,9 +45,9 @@ class SaveOptions:
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 2 if apply would do something; with --drift-only, if anything drifted.",
+    help="Exit with 2 if apply would change something; with --drift-only, if anything drifted.",
 )
-@click.option("--drift-only", is_flag=True, help="Show only what was changed or deleted outside the specs.")
+@click.option("--drift-only", is_flag=True, help="Show only changes and deletions made outside the specs.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `apply FILE`."
 )
@@ -79,10 +79,10 @@ def command(
     valid_for: timedelta,
     signature_key: str | None,
 ) -> ExitCode:
-    """Show what apply would change, and change nothing.
+    """Show the changes that apply would make. Only reads.
 
-    Compares the specs with the account. Only fields that a spec declares are looked at. With --out the plan is
-    also saved, so that exactly what was reviewed can be applied.
+    Compares the specs with the account, field by field as the specs declare them. --out saves the plan, so that
+    apply can carry out exactly the reviewed plan.
     """
     from reconciler.cli.context import run_command
 

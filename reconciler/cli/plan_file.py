@@ -1,4 +1,4 @@
-"""Saved plans as files: reading them with care, and writing them so that nobody else can read them."""
+"""Files of saved plans: bounded reads, and writes that only the owner can read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 signature_option = click.option(
     "--signature-key",
     metavar="REF",
-    help="Key of 16 characters or more that the plan is signed with: env:NAME or file:PATH.",
+    help="Key that signs the plan, 16 characters or more: env:NAME or file:PATH.",
 )
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def command(
     *, settings: Settings, output: OutputOptions, form: str, plan: Path, signature_key: str | None
 ) -> ExitCode:
-    """Show a plan that `plan --out` saved. Needs no network; also shows one that is not valid any more.
+    """Show a plan that `plan --out` saved, also an expired plan. Needs no network.
 
-    In every form that `plan` has, so that one plan is made and many tools get theirs.
+    Has every format of `plan`, so that many tools can read the same plan.
     """
     from reconciler.cli.context import run_command
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group("state")
 def command() -> None:
-    """Look at what earlier runs remember, and correct it.
+    """Show and correct the recorded state.
 
     Nothing here talks to Fivetran. ADDR is an address as plans show it (`group.KEY`, `destination.KEY`),
     or the KEY alone for both.
@@ -58,7 +58,7 @@ def _list(context: CommandContext) -> ExitCode:
 @format_option("text", "json")
 @state_options
 def show_record(settings: Settings, output: OutputOptions, form: str, address: str) -> ExitCode:
-    """Show everything that is remembered of ADDR. Secrets are only told to be there."""
+    """Show the whole record of ADDR. A secret is shown only as present."""
     return _run_command(settings, output, form, partial(_show, text=address))
 
 
@@ -83,7 +83,7 @@ def _show(context: CommandContext, text: str) -> ExitCode:
 @format_option("text", "json")
 @state_options
 def move_records(settings: Settings, output: OutputOptions, form: str, source: str, target: str) -> ExitCode:
-    """Remember an entry by another key. A group and its destination move together.
+    """Move a record to another key. A group and its destination move together.
 
     The specs have to use the new key as well. `was:` in a spec does the same with the next apply.
     """
@@ -105,15 +105,15 @@ def _move(context: CommandContext, source: str, target: str) -> ExitCode:
 @command.command("forget")
 @click.argument("addresses", metavar="ADDR...", nargs=-1, required=True)
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
 def forget_records(
     settings: Settings, output: OutputOptions, form: str, addresses: tuple[str, ...], auto_approve: bool
 ) -> ExitCode:
-    """Drop what is remembered of ADDR, after asking. A group takes its destination along.
+    """Drop the record of ADDR, after asking. A group includes its destination.
 
-    Nothing changes at Fivetran. What the specs still declare is found again by its `id:` or its name, and
-    adopted. To stop managing something, write it below `removed:` with `forget: true` instead.
+    Nothing changes at Fivetran. The next apply finds declared entries again by `id:` or name and adopts them. To
+    stop managing an entry, write it below `removed:` with `forget: true` instead.
     """
     if form == "json" and not auto_approve:
         raise MisuseError("`--format json` shows nothing to approve", "add `--auto-approve`")
@@ -142,14 +142,14 @@ def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> 
 
 @command.command("unlock")
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
 def unlock(settings: Settings, output: OutputOptions, form: str, auto_approve: bool) -> ExitCode:
-    """Break the lock of a run that is gone, after asking.
+    """Break the lock of a dead run, after asking.
 
-    Seldom needed: a lock dies with its process. It takes a person where the state is on a shared disk and the
-    other host died. In git and in buckets a lock runs out a few minutes after its holder was last heard of, and
-    this frees it before. A lock whose process runs on this host is not broken; stop that process instead.
+    Seldom needed: a lock ends with its process. It is needed if the state is on a shared disk and the other host
+    died. In git and in buckets a lock expires a few minutes after the last sign of its holder; this breaks it
+    earlier. A lock whose process runs on this host is not broken; stop that process instead.
     """
     return _run_command(settings, output, form, partial(_unlock, must_ask=not auto_approve))
 

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 def command(settings: Settings, output: OutputOptions, form: str, paths: tuple[Path, ...]) -> ExitCode:
     """Check the project file and every spec that it names.
 
-    With PATH (files, or folders with files of the project) everything is read as well, but only
-    findings there are told. Needs no network, no credentials and no secrets.
+    PATH (a file, or a folder with files of the project) limits the findings, not the files that are read.
+    Needs no network, no credentials and no secrets.
 
-    Findings go to stderr; with `--format json`, `sarif` or `junit` stdout is one document, with `github` it
-    has annotations, and the step a summary.
+    Findings go to stderr; with `--format json`, `sarif` or `junit` stdout is one document, with `github` stdout
+    has annotations and the step gets a summary.
     """
     from reconciler.cli.context import run_command
 
