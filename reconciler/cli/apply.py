@@ -13,7 +13,6 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
-    OutputOptions,
     format_option,
     recreate_option,
     run_options,
@@ -23,6 +22,7 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import check_digest, make_signer, read_plan, signature_option
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError

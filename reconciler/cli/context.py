@@ -15,8 +15,7 @@ from typing import Any
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.github_job import write_github_outputs, write_github_summary
-from reconciler.cli.options import OutputOptions
-from reconciler.cli.output import choose_colour, describe_lost_output
+from reconciler.cli.output import OutputOptions, choose_colour, describe_lost_output
 from reconciler.cli.source_lines import SourceLines
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError

@@ -10,13 +10,13 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
-    OutputOptions,
     format_option,
     run_options,
     scope_options,
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 

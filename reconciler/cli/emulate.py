@@ -15,7 +15,7 @@ import click
 
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
-from reconciler.cli.options import OutputOptions
+from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
-from reconciler.cli.options import OutputOptions, format_option, scope_options, secrets_option, shared_options
+from reconciler.cli.options import format_option, scope_options, secrets_option, shared_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import select_errors
 from reconciler.workspace.settings import Settings

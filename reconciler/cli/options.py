@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Verbosity
 from reconciler.workspace.settings import Settings
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """How a run reports. `events` is the file of its event log."""
-
-    no_color: bool = False
-    verbosity: Verbosity = Verbosity.NORMAL
-    events: Path | None = None
 
 
 def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:

@@ -1,4 +1,4 @@
-"""Plain text on standard output for commands without a context, colours, and lost output."""
+"""Output of a command: its options, its colours, plain text without a context, and lost output."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.report.formats import Verbosity
 from reconciler.report.stream import ClosedStream, SafeStream
 
 if TYPE_CHECKING:
     from reconciler.report.style import Colour
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How a run reports. `events` is the file of its event log."""
+
+    no_color: bool = False
+    verbosity: Verbosity = Verbosity.NORMAL
+    events: Path | None = None
 
 
 def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:

@@ -12,7 +12,6 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
-    OutputOptions,
     format_option,
     recreate_option,
     run_options,
@@ -22,6 +21,7 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import make_signer, parse_expiry, signature_option, write_plan
 from reconciler.cli.usage import MisuseError
 from reconciler.report.formats import Document, list_formats

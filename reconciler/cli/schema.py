@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions, offline_options
+from reconciler.cli.options import offline_options
+from reconciler.cli.output import OutputOptions
 from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions, format_option, offline_options
+from reconciler.cli.options import format_option, offline_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import make_signer, read_plan, signature_option
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings

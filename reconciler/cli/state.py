@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions, format_option, state_options
+from reconciler.cli.options import format_option, state_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError

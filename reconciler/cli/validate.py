@@ -10,12 +10,12 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
-    OutputOptions,
     format_option,
     offline_options,
     settings_option,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.report.formats import Document, list_formats
 from reconciler.workspace.settings import Settings
 

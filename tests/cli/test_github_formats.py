@@ -10,7 +10,7 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.cli.context import CommandContext, make_settings, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions
+from reconciler.cli.output import OutputOptions
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.report.github import MAX_SUMMARY_BYTES
 

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cli.context import CommandContext, make_settings, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import OutputOptions
+from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 
