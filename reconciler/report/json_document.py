@@ -49,7 +49,7 @@ def dump_document(document: Mapping[str, Any]) -> str:
     Values of types that JSON lacks are written as their text.
     """
     text = json.dumps(document, indent=2, default=str)
-    # S-44: `##[x]` in a log is a command for some runners; `#` occurs only inside strings.
+    # `##[x]` in a log is a command for some runners; `#` occurs only inside strings.
     return text.replace("##", "\\u0023\\u0023")
 
 
