@@ -25,9 +25,9 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
     written are reported on stderr at the very end, and change no exit code. Raises ReconcilerError for an unusable
     file.
     """
-    events_path = context.shared.events
-    path = context.directory / events_path if events_path is not None else None
-    log = EventLog(path, context.clock, os.urandom(8).hex(), str(events_path))
+    events_path = context.output.events
+    path = context.settings.directory / events_path if events_path is not None else None
+    log = EventLog(path, context.settings.clock, os.urandom(8).hex(), str(events_path))
     try:
         if path is not None:
             _log_start(log, context, command)
@@ -53,9 +53,9 @@ def log_abandoned_runs(log: EventLog) -> Iterator[None]:
 
 
 def _log_start(log: EventLog, context: CommandContext, command: str) -> None:
-    project = (context.directory / context.shared.project).resolve()
-    commit = find_commit(project.parent, context.environ)
-    log.log_start(context.settings.holder, command, project, commit, sandbox=context.shared.sandbox)
+    project = (context.settings.directory / context.settings.project).resolve()
+    commit = find_commit(project.parent, context.settings.environ)
+    log.log_start(context.settings.holder, command, project, commit, sandbox=context.settings.sandbox)
 
 
 @contextmanager

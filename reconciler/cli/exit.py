@@ -25,6 +25,11 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether a rule of the project, or of a saved plan, forbids the changes."""
+        return self in {ExitCode.REFUSED, ExitCode.PLAN_REFUSED}
+
+    @property
     def reason(self) -> str:
         """The name as machines read it, for example `awaiting-approval`."""
         return self.name.lower().replace("_", "-")

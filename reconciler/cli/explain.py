@@ -22,7 +22,7 @@ _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 @click.command("explain")
 @click.argument("code", required=False, shell_complete=complete_from(load_codes))
 def command(code: str | None) -> ExitCode:
-    """Say what a diagnostic CODE means, why it is checked and what to do.
+    """Explain a diagnostic CODE: its meaning, its reason and the remedy.
 
     CODE may be pasted as it was printed: `error[bad-key]`. Without it all codes are listed.
     """

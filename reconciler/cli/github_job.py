@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.report.github_job import MAX_SUMMARY_BYTES, render_outputs
+from reconciler.report.github import MAX_SUMMARY_BYTES, render_outputs
 from reconciler.report.markdown import count_bytes
 
 SUMMARY = "GITHUB_STEP_SUMMARY"

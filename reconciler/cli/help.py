@@ -12,7 +12,7 @@ from reconciler.cli.commands import SUMMARIES
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import no_color_option
-from reconciler.cli.output import print_text, report_lost_output
+from reconciler.cli.output import choose_colour, print_text, report_lost_output
 from reconciler.cli.usage import MisuseError
 from reconciler.model.suggestions import did_you_mean
 from reconciler.operations.guides import guide_summaries, guide_topics, read_guide
@@ -48,10 +48,9 @@ def _show(text: str, no_color: bool) -> ExitCode:
     if not sys.stdout.isatty():
         return print_text(text.rstrip("\n"))
     from reconciler.report.guide_text import print_guide
-    from reconciler.report.style import Colour, get_stream_failure, make_console
+    from reconciler.report.style import get_stream_failure, make_console
 
-    plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    console = make_console(sys.stdout, Colour.NEVER if plain else Colour.AUTO)
+    console = make_console(sys.stdout, choose_colour(os.environ, no_color=no_color))
     print_guide(console, text)
     return report_lost_output(get_stream_failure(console))
 

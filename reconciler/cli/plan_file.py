@@ -1,4 +1,4 @@
-"""Saved plans as files: reading them with care, and writing them so that nobody else can read them."""
+"""Files of saved plans: bounded reads, and writes that only the owner can read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 signature_option = click.option(
     "--signature-key",
     metavar="REF",
-    help="Key of 16 characters or more that the plan is signed with: env:NAME or file:PATH.",
+    help="Key that signs the plan, 16 characters or more: env:NAME or file:PATH.",
 )
 
 
@@ -67,7 +67,7 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
     )
 
     try:
-        with (context.directory / path).open("rb") as file:
+        with (context.settings.directory / path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AlteredError("it is too large to be one")
@@ -91,7 +91,7 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
     from reconciler.workspace.planfile import encode_plan
 
     try:
-        file = (context.directory / path).resolve()
+        file = (context.settings.directory / path).resolve()
         if file.is_symlink() or (file.exists() and not file.is_file()):
             raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
         write_atomically(file, encode_plan(saved, sign))

@@ -34,9 +34,10 @@ def render_usage_error(
 
     `commands` are the names of all commands.
     """
+    from reconciler.cli.output import choose_colour
     from reconciler.report.diagnostics import render_short
-    from reconciler.report.document import build_failure_document, dump_document
-    from reconciler.report.style import Colour, make_console, write_plain
+    from reconciler.report.json_document import build_failure_document, dump_document
+    from reconciler.report.style import make_console, write_plain
 
     diagnostic = _build_diagnostic(error, arguments, commands)
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
@@ -45,8 +46,8 @@ def render_usage_error(
             dump_document(build_failure_document(ExitCode.USAGE, ExitCode.USAGE.reason, [diagnostic])),
         )
     else:
-        plain = "--no-color" in arguments or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        make_console(sys.stderr, Colour.NEVER if plain else Colour.AUTO).print(render_short(diagnostic))
+        colour = choose_colour(os.environ, no_color="--no-color" in arguments)
+        make_console(sys.stderr, colour).print(render_short(diagnostic))
     return ExitCode.USAGE
 
 

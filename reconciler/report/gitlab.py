@@ -6,6 +6,8 @@ import json
 
 from reconciler.model.plan import Plan
 from reconciler.report.plan_summary import count_changes
+from reconciler.report.renderer import Parts, PlanReport, Renderer, verbatim
+from reconciler.report.style import StyledText
 
 MAX_COUNT = 999_999
 """GitLab refuses numbers of more digits."""
@@ -15,3 +17,24 @@ def render_gitlab_counts(plan: Plan) -> str:
     """Exactly the three keys that it wants, with the numbers of the `Plan:` line."""
     counts = zip(("create", "update", "delete"), count_changes(plan), strict=True)
     return json.dumps({name: min(number, MAX_COUNT) for name, number in counts})
+
+
+class GitlabRenderer(Renderer):
+    """The counts of a plan. The widget has no room for diagnostics, which go to stderr."""
+
+    is_document = True
+    shows_outcomes_live = False
+
+    def result(self, text: StyledText | str) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def changes(self, plan: Plan) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def plan(self, report: PlanReport) -> Parts:
+        """The counts. Counts of a plan with unseen objects would be wrong, so there is no document of it."""
+        yield from super().plan(report)
+        if not report.plan.gone_or_hidden:
+            yield verbatim(render_gitlab_counts(report.plan))

@@ -6,7 +6,7 @@ characters that XML cannot hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -22,6 +22,14 @@ from reconciler.report.diagnostics import (
 )
 from reconciler.report.live_objects import format_identified_object
 from reconciler.report.plan_summary import RISK_TEXTS
+from reconciler.report.renderer import (
+    DocumentRenderer,
+    ExitStatus,
+    Parts,
+    PlanReport,
+    ValidationReport,
+    verbatim,
+)
 
 _POLICIES = "policies"
 
@@ -165,3 +173,31 @@ def _render_finding(finding: Diagnostic) -> Iterator[str]:
         yield f"  --> {escape(str(finding.span))}"
     for remark in render_notes(finding, "  "):
         yield remark.plain
+
+
+class JunitRenderer(DocumentRenderer):
+    """Findings as tests. Errors also go to stderr, since the report is read elsewhere."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """One test for each entry of a plan."""
+        yield verbatim(render_plan_junit(report.plan, self.run.project_file))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """One test for each checked entry."""
+        if report.refusals:
+            yield from self.diagnostics(report.findings)
+        yield verbatim(
+            render_validation_junit(
+                report.entries, report.findings, report.policy_results, self.run.project_file
+            )
+        )
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """One test for each entry or file with an error."""
+        yield from self.diagnostics(diagnostics)
+        yield verbatim(render_failure_junit(diagnostics, self.run.project_file, policy_results))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
+from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import ReadLine, format_severity_counts, render_full
@@ -32,6 +33,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
 from reconciler.report.style import format_count
 from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
@@ -235,3 +237,25 @@ def _render_list(title: str, changes: Iterable[Change]) -> Section:
         for change in changes
     )
     return make_details(f"{len(rows):,} {title}", Section(rows))
+
+
+class MarkdownRenderer(DocumentRenderer):
+    """A plan as a comment. Diagnostics of a failure also go to stderr, since the comment is read elsewhere."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """The comment of a plan."""
+        yield verbatim(render_plan_markdown(report.plan, self.run.project, self.run.read_line))
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """The comment of a failure."""
+        yield from self.diagnostics(diagnostics)
+        yield verbatim(
+            render_failure_markdown(
+                list(diagnostics), self.run.project, self.run.read_line, self.run.failure_headline
+            )
+        )

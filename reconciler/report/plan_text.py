@@ -1,8 +1,9 @@
-"""A plan as people read it. Lines that begin at column 0 are ours alone: no text of a user stands there."""
+"""A plan as text for people, also a saved one. Only our own words begin a line at column 0, no text of a user."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from rich.text import Text
@@ -187,3 +188,35 @@ def _render_summary(plan: Plan) -> Text:
         codes = ", ".join(sorted({blocker.code for blocker in plan.blockers}))
         parts.append(Text(f"Apply refuses this plan: {codes}.", BAD))
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
+
+
+def render_validity(created_at: datetime, expires_at: datetime, now: datetime, version: str) -> Text:
+    """When a plan was made, and until when it may be applied."""
+    made = f"Saved {_format_time(created_at)} by version {escape(version)}"
+    if now >= expires_at:
+        return Text.assemble((f"{made}, ", QUIET), (f"expired since {_format_time(expires_at)}.", BAD))
+    return Text(f"{made}, valid until {_format_time(expires_at)}.", QUIET)
+
+
+def render_save_notice(path: str, *, sandbox: bool) -> Text:
+    """The last line of a plan that was saved."""
+    option = " --sandbox" if sandbox else ""
+    name = escape(path)
+    return Text(f"Saved to {name}. Apply exactly this plan with: reconciler apply {name}{option}")
+
+
+def render_still_current(reviewed: Plan, current: Plan) -> Text:
+    """That a new plan is the reviewed one, and how much of it was in effect before."""
+    applied = len(reviewed.effective) - len(current.effective)
+    suffix = f", {format_count(applied, 'change')} in effect already" if applied else ""
+    text = Text.assemble(
+        ("Plan ", STRONG),
+        (f"{reviewed.digest[:SHORT_DIGEST_LENGTH]}…", STRONG),
+        f" · account {format_account(current)} · still current",
+        (f" ({format_count(len(current.effective), 'change')} planned again{suffix})", QUIET),
+    )
+    return join_lines([text])
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

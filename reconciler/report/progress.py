@@ -24,11 +24,11 @@ from reconciler.model.event import (
 )
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
-from reconciler.report import apply_text
+from reconciler.report import apply as apply_report
 from reconciler.report.diagnostics import render_short
+from reconciler.report.formats import Verbosity
 from reconciler.report.style import format_count, get_stream_failure
 from reconciler.report.style import format_duration as duration
-from reconciler.report.verbosity import Verbosity
 
 _PROGRESS_WORDS = {
     Action.CREATE: "creating",
@@ -83,7 +83,7 @@ class Progress:
 
     def expect(self, addresses: tuple[Address, ...]) -> None:
         """Say which addresses will have results, so that their lines stand in columns and in this order."""
-        self._address_width = apply_text.measure_addresses(addresses)
+        self._address_width = apply_report.measure_addresses(addresses)
         self._pending = deque(addresses)
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class Progress:
 
     def _print(self, outcome: Outcome) -> None:
         if self._results is not None:
-            self._results.print(apply_text.render_outcome(outcome, self._address_width))
+            self._results.print(apply_report.render_outcome(outcome, self._address_width))
 
     def _show_delay(self, activity: str, seconds: float) -> None:
         """A wait that a person would notice is a line also where nothing moves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +16,16 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
 from reconciler.report.diagnostics import identify_finding
 from reconciler.report.explanation import extract_first_sentence
+from reconciler.report.json_document import dump_document
+from reconciler.report.renderer import (
+    DocumentRenderer,
+    DriftReport,
+    ExitStatus,
+    Parts,
+    PlanReport,
+    ValidationReport,
+    verbatim,
+)
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
@@ -176,3 +186,36 @@ def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) 
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1
     return f"{digest}:{seen[digest]}"
+
+
+class SarifRenderer(DocumentRenderer):
+    """Findings as a SARIF log. SARIF has no room for the changes of a plan."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Warnings and blockers of a plan."""
+        plan = report.plan
+        return self.failure(report.exit, (*plan.warnings, *plan.blockers), plan.judgements)
+
+    def drift(self, report: DriftReport) -> Parts:
+        """Warnings of a plan, and objects that these credentials cannot see."""
+        return self.failure(report.exit, (*report.plan.warnings, *report.plan.gone_or_hidden))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """All findings."""
+        return self.failure(report.exit, report.findings, report.policy_results)
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """The log of these findings. The exit code tells a failure from a run with findings."""
+        log = build_sarif_log(
+            diagnostics,
+            self.run.to_repo_path,
+            policy_results,
+            default_file=self.run.project_file,
+            exit_code=int(exit_code),
+        )
+        yield verbatim(dump_document(log))

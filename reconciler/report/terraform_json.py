@@ -7,7 +7,7 @@ document. Readers refuse no variable that they do not know, whereas the format h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,12 +20,14 @@ from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.model.sanitize import to_one_line
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.json_document import dump_document
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_policy_results,
     serialize_scope,
 )
 from reconciler.report.plan_summary import UNTESTED
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
 from reconciler.report.terraform_values import (
     ResourceView,
     is_imported,
@@ -276,3 +278,28 @@ def _build_change_details(change: Change) -> dict[str, Any]:
         "secret_references": {format_path(field.path): field.value for field in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),
     }
+
+
+class TerraformJsonRenderer(DocumentRenderer):
+    """A plan as Terraform's plan JSON. Diagnostics of a failure also go to stderr, since tools read the document."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """The plan. Our own data has the exit code, and facts about the file of a saved plan."""
+        saved = {} if report.saved is None else {"saved": report.saved}
+        extra = {**saved, **_serialize_exit(report.exit)}
+        yield verbatim(dump_document(build_terraform_plan(report.plan, report.created_at, extra)))
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """A plan that no reader applies, with the diagnostics in our own data."""
+        yield from self.diagnostics(diagnostics)
+        document = build_failed_terraform_plan(diagnostics, self.run.get_time(), _serialize_exit(exit_code))
+        yield verbatim(dump_document(document))
+
+
+def _serialize_exit(exit_code: ExitStatus) -> dict[str, Any]:
+    return {"exit": {"code": int(exit_code), "reason": exit_code.reason}}

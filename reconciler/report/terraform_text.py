@@ -7,14 +7,16 @@ that begin with `  # `.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.apply import render_summary
 from reconciler.report.live_objects import format_identified_object
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
@@ -24,6 +26,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
+from reconciler.report.renderer import ApplyReport, ExitStatus, Parts, Printed, Renderer, verbatim
 from reconciler.report.style import format_count
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -70,6 +73,25 @@ _LEGEND = {
     Action.DELETE: "destroy",
 }
 
+_NOUNS = {
+    Action.CREATE: "Creation",
+    Action.UPDATE: "Modifications",
+    Action.REPLACE: "Replacement",
+    Action.DELETE: "Destruction",
+    Action.VERIFY: "Setup tests",
+    Action.ADOPT: "Import",
+    Action.FORGET: "Removal from state",
+    Action.NO_OP: "Refresh",
+}
+_STATUS_PHRASES = {
+    Status.FAILED: "failed",
+    Status.SKIPPED: "skipped",
+    Status.HELD: "held back",
+    Status.CANCELLED: "cancelled",
+    Status.UNKNOWN: "ended unknown",
+}
+_IN_EFFECT = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
+
 
 def render_terraform_plan(plan: Plan) -> str:
     """The plan: what somebody changed outside the specs, each change with its fields, the counts, and our remarks."""
@@ -86,8 +108,10 @@ def render_terraform_plan(plan: Plan) -> str:
     return "\n\n".join(parts)
 
 
-def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
-    """Findings as Terraform prints them: a line `Error: ` or `Warning: ` behind a bar, then where and why."""
+def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic], *, has_bars: bool = True) -> str:
+    """Findings as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons."""
+    if not has_bars:
+        return "\n".join("\n".join([*_render_diagnostic(each), ""]) for each in sort_diagnostics(diagnostics))
     return "\n".join(
         "\n".join(["╷", *(f"│ {line}".rstrip() for line in _render_diagnostic(diagnostic)), "╵"])
         for diagnostic in sort_diagnostics(diagnostics)
@@ -288,3 +312,63 @@ def _is_sensitive(view: ResourceView, path: str) -> bool:
     for step in path.split(".", 1):
         mask = mask.get(step, {}) if isinstance(mask, dict) else mask
     return mask is True
+
+
+class TerraformRenderer(Renderer):
+    """Texts in the words of Terraform."""
+
+    shows_outcomes_live = False
+
+    def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
+        """Findings as Terraform prints them."""
+        # tfcmt finds an error of a plan also behind a bar, and an error of an apply only at the start of a line.
+        has_bars = self.run.command != "apply"
+        yield Printed(
+            render_terraform_diagnostics(diagnostics, has_bars=has_bars), to_stderr=True, is_verbatim=True
+        )
+
+    def changes(self, plan: Plan) -> Parts:
+        """The plan."""
+        yield verbatim(render_terraform_plan(plan))
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """The end of each change, the counts, and the errors. Readers look for either the counts or an error."""
+        if report.applied is None:
+            yield _render_end(report.exit, ())
+            return
+        outcomes = report.applied.outcomes
+        lines = [render_terraform_outcome(outcome) for outcome in outcomes]
+        yield verbatim("\n".join(["", *lines, ""]))
+        problems = [
+            *(found for outcome in outcomes for found in outcome.diagnostics),
+            *report.applied.problems,
+        ]
+        if problems:
+            yield from self.diagnostics(problems)
+        yield _render_end(report.exit, outcomes)
+        yield verbatim(f"\n{render_summary(report.applied).plain}")
+
+
+def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:
+    """The line by which readers tell a complete apply from any other."""
+    if int(exit_code):
+        return Printed(f"Error: the apply ended as `{exit_code.reason}`", to_stderr=True, is_verbatim=True)
+    return verbatim(format_apply_counts(outcomes))
+
+
+def render_terraform_outcome(outcome: Outcome) -> str:
+    """One line: `fivetran_group.orders: Creation complete after 1s [id=…]`."""
+    address = escape(to_terraform_address(outcome.address))
+    suffix = f" [id={escape(outcome.id)}]" if outcome.id else ""
+    if outcome.status not in _IN_EFFECT:
+        return f"{address}: {_NOUNS[outcome.action]} {_STATUS_PHRASES[outcome.status]}{suffix}"
+    return f"{address}: {_NOUNS[outcome.action]} complete after {outcome.seconds:.0f}s{suffix}"
+
+
+def format_apply_counts(outcomes: Iterable[Outcome]) -> str:
+    """`Apply complete! Resources: 1 added, 0 changed, 0 destroyed.` A replacement counts as added and destroyed."""
+    actions = [outcome.action for outcome in outcomes if outcome.status in _IN_EFFECT]
+    replaced = actions.count(Action.REPLACE)
+    added, destroyed = actions.count(Action.CREATE) + replaced, actions.count(Action.DELETE) + replaced
+    changed = actions.count(Action.UPDATE)
+    return f"Apply complete! Resources: {added} added, {changed} changed, {destroyed} destroyed."

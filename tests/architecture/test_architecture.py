@@ -138,3 +138,17 @@ def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> Non
         if source.relative_to(PACKAGE).parts[0] != "cli" and forbidden.search(source.read_text())
     }
     assert offenders == {"runtime/clock.py"}
+
+
+def test_reports_return_texts_and_touch_no_file_no_process_and_no_socket() -> None:
+    """Only the stream below a console knows the operating system."""
+    outside = re.compile(
+        r"(?<![.\w])open\(|\.(read|write)_(text|bytes)\(|\.open\(|^\s*(import|from) (os|subprocess|socket)\b",
+        re.M,
+    )
+    offenders = {
+        source.name
+        for source in SOURCES
+        if source.parent.name == "report" and outside.search(source.read_text())
+    }
+    assert offenders == {"stream.py"}

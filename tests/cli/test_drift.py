@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
+from reconciler.report.formats import Document, list_formats
+
 PAIR = """\
   {key}:
     destination:
@@ -132,11 +134,12 @@ def test_what_is_to_be_made_again_is_drift(team: Team) -> None:
     assert "config.project_id" not in result.stdout
 
 
-def test_other_formats_of_a_drift_name_what_is_not_to_be_seen(team: Team) -> None:
+@BOTH
+def test_other_formats_of_a_drift_name_what_is_not_to_be_seen(team: Team, command: tuple[str, ...]) -> None:
     team.server.app.dashboard.remove("destination", team.ids["orders"])
-    sarif = team.run("plan", "--drift-only", "--format", "sarif").document
+    sarif = team.run(*command, "--format", "sarif").document
     assert [each["ruleId"] for each in sarif["runs"][0]["results"]] == ["gone-or-hidden"]
-    annotated = team.run("plan", "--drift-only", "--format", "github")
+    annotated = team.run(*command, "--format", "github")
     assert "gone-or-hidden" in annotated.stdout
 
 
@@ -149,8 +152,11 @@ def test_without_memory_nobody_claims_that_nothing_drifted(team: Team, command: 
     assert team.run(*command, "--format", "json").document["undecided"] == ["destination.orders"]
 
 
-def test_a_drift_has_no_markdown(team: Team) -> None:
-    assert team.run("plan", "--drift-only", "--format", "markdown").exit == 64
+@BOTH
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
+def test_both_commands_have_the_same_formats(team: Team, command: tuple[str, ...], form: str) -> None:
+    wanted = 0 if form in list_formats(Document.DRIFT) else 64
+    assert team.run(*command, "--format", form).exit == wanted
 
 
 def test_part_of_an_account_is_looked_at(team: Team) -> None:

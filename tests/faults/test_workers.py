@@ -25,7 +25,7 @@ from reconciler.emulator.switches import Behaviour
 from reconciler.model.event import ChangeFinished, ChangeStarted, SetupTestsStarted
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.report.apply_text import render_summary
+from reconciler.report.apply import render_summary
 from reconciler.report.plan_json import serialize_plan
 
 HANDS = (1, 2, 4, 8)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis_settings import fixed_examples
 from in_process_harness import InProcessProject, open_project
 
-from reconciler.report.apply_json import serialize_apply_result
+from reconciler.report.apply import serialize_apply_result
 from reconciler.report.junit import render_plan_junit
 from reconciler.report.plan_json import serialize_plan
 from reconciler.report.plan_markdown import render_plan_markdown

@@ -38,8 +38,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import State
 from reconciler.model.value import FieldPath, Secret
 from reconciler.planning.pipeline import PlanResult, make_plan
-from reconciler.report.apply_json import serialize_apply_result
-from reconciler.report.apply_text import render_summary
+from reconciler.report.apply import render_summary, serialize_apply_result
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.plan_json import serialize_plan
 from reconciler.runtime.events import EventQueue

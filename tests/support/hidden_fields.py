@@ -13,7 +13,7 @@ from typing import Any
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from secret_leak_detector import get_detector
 
-from reconciler.cli.plan_output import PLAN_FORMATS
+from reconciler.report.formats import Document, list_formats
 
 PLAIN, NESTED, LISTED, ROWS = "zz_plain", "zz_nested", "zz_listed", "zz_rows"
 LAKE_FIELDS = [
@@ -24,12 +24,12 @@ LAKE_FIELDS = [
 CLICKHOUSE_FIELDS = ["config.host", *(f"config.{name}" for name in (PLAIN, NESTED, LISTED, ROWS))]
 
 READ_COMMANDS = [
-    *(("plan", "--format", form) for form in PLAN_FORMATS),
+    *(("plan", "--format", form) for form in list_formats(Document.PLAN)),
     ("plan", "--verbose"),
     ("plan", "--secrets", "skip"),
     ("plan", "--drift-only", "--format", "json"),
     ("plan", "--out", "saved", "--events", "plan-events.jsonl"),
-    *(("show", "saved", "--format", form) for form in PLAN_FORMATS),
+    *(("show", "saved", "--format", form) for form in list_formats(Document.PLAN)),
     *(("drift", "--format", form) for form in ("text", "json")),
     *(("graph", "--format", form) for form in ("mermaid", "json")),
     *(("validate", "--format", form) for form in ("full", "concise", "json", "github", "junit", "sarif")),

@@ -79,3 +79,26 @@ def _extract_diff(lines: list[str]) -> str:
     start = lines.index(START) + 1
     rules = (number for number, line in enumerate(lines) if line.startswith("─────") and number > start)
     return "\n".join(lines[start : next(rules, len(lines)) - 1])
+
+
+APPLY_PASS = re.compile(r"^(Apply complete!)", re.MULTILINE)
+APPLY_FAIL = re.compile(r"^(Error: )", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ParsedApply:
+    """What tfcmt understands of an apply: the line of success, or everything from the first error on."""
+
+    result: str
+    failed: bool
+
+
+def parse_apply_log(text: str) -> ParsedApply:
+    """Everything from a log of standard output and error. Raises ValueError if tfcmt gives up."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if APPLY_FAIL.match(line):
+            return ParsedApply("\n".join(lines[number:]).strip(), True)
+        if APPLY_PASS.match(line):
+            return ParsedApply(line, APPLY_FAIL.search(text) is not None)
+    raise ValueError("cannot parse the apply result")

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from reconciler.model.codes import load_explanations
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
-from reconciler.report.document import dump_document
+from reconciler.report.json_document import dump_document
 from reconciler.report.sarif import MAX_RESULTS, build_sarif_log
 
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}

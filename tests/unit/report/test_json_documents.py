@@ -14,8 +14,8 @@ from report_values import (
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import UnmanagedGroup
-from reconciler.report.apply_json import serialize_apply_result
-from reconciler.report.document import build_document, build_failure_document, dump_document
+from reconciler.report.apply import serialize_apply_result
+from reconciler.report.json_document import build_document, build_failure_document, dump_document
 from reconciler.report.plan_json import serialize_plan
 
 

@@ -1,9 +1,12 @@
-"""What `fmt` did, or would do."""
+"""Files of a project: formatted specs and written JSON Schemas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from difflib import unified_diff
+from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -34,3 +37,22 @@ def render_summary(changed: int, files: int, *, written: bool) -> str:
 
 def _choose_style(line: str) -> str:
     return {"+": GOOD, "-": BAD, "@": QUIET}.get(line[:1], "")
+
+
+def render_schema(schema: Mapping[str, Any]) -> str:
+    """A schema as JSON in ASCII."""
+    return json.dumps(schema, indent=2)
+
+
+def render_written_files(files: Iterable[Path], modelines: Mapping[str, str]) -> str:
+    """Which files were written, and the first line that each spec needs."""
+    width = max(map(len, modelines))
+    return "\n".join(
+        [
+            *(f"Wrote {escape(str(file))}" for file in files),
+            "",
+            "Start your files with the line that belongs to their folder:",
+            "",
+            *(f"  {escape(folder):<{width}}  {escape(modeline)}" for folder, modeline in modelines.items()),
+        ]
+    )

@@ -16,7 +16,7 @@ from report_values import (
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.outcome import ApplyResult, Check, Outcome, Status
 from reconciler.model.plan import Action
-from reconciler.report.apply_text import measure_addresses, render_outcome, render_summary
+from reconciler.report.apply import measure_addresses, render_outcome, render_summary
 
 WIDTH = measure_addresses([CREATED.address, TESTED.address])
 

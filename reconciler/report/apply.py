@@ -1,20 +1,23 @@
-"""What an apply did, line by line while it happens and summed up at the end."""
+"""Results of an apply: lines for people while it runs, its summary, JSON and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rich.text import Text
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import format_utc
+from reconciler.model.json_parts import serialize_connection, serialize_held_until, serialize_live_object
 from reconciler.model.outcome import ApplyResult, Check, CheckStatus, Outcome, Status
 from reconciler.model.plan import Action
 from reconciler.model.sanitize import escape, to_one_line
-from reconciler.report.diagnostics import render_headline, render_notes
+from reconciler.report.diagnostics import render_headline, render_notes, serialize_diagnostics
 from reconciler.report.live_objects import format_connections, format_name
+from reconciler.report.markdown import make_code_block, make_paragraph, truncate_page
 from reconciler.report.style import (
     ACTION_STYLES,
     BAD,
@@ -245,3 +248,58 @@ def _suggest_waiting(outcomes: Iterable[Outcome]) -> str:
         f"Requests of an earlier run may still take effect. Run apply again after {format_utc(until)}: it looks first,"
         " and makes nothing twice."
     )
+
+
+def serialize_apply_result(applied: ApplyResult) -> dict[str, Any]:
+    """The run as JSON objects: one outcome for each change of the plan, in the plan's order.
+
+    `remaining` is null where the account was not read again afterwards.
+    """
+    return {
+        "outcomes": [_serialize_outcome(outcome) for outcome in applied.outcomes],
+        "counts": {
+            str(status): sum(outcome.status is status for outcome in applied.outcomes) for status in Status
+        },
+        "remaining": None if applied.remaining is None else [str(address) for address in applied.remaining],
+        "problems": serialize_diagnostics(applied.problems),
+        "interrupted": applied.interrupted,
+        "requests": applied.requests,
+        "repeated": applied.retry_count,
+        "seconds": round(applied.seconds, 3),
+    }
+
+
+def _serialize_outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "address": str(outcome.address),
+        "action": str(outcome.action),
+        "status": str(outcome.status),
+        "id": outcome.id,
+        "seconds": round(outcome.seconds, 3),
+        "found": outcome.recovered,
+        **serialize_held_until(outcome),
+        "live": serialize_live_object(outcome.live),
+        "deleted_first": [serialize_connection(connection) for connection in outcome.deleted_first],
+        "setup_tests": None if outcome.checks is None else _serialize_checks(outcome.checks),
+        "earlier_setup_tests": [_serialize_checks(checks) for checks in outcome.earlier_checks],
+        "diagnostics": serialize_diagnostics(outcome.diagnostics),
+    }
+
+
+def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, str]]:
+    return [{"title": check.title, "status": check.status, "message": check.message} for check in checks]
+
+
+def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
+    """How each change ended, then the counts, in at most `limit` bytes; what does not fit is counted."""
+    outcomes = applied.outcomes
+    is_incomplete = applied.interrupted or any(outcome.is_unsuccessful for outcome in outcomes)
+    width = measure_addresses(outcome.address for outcome in outcomes)
+    texts = [
+        *(render_outcome(outcome, width).plain for outcome in outcomes),
+        "",
+        render_summary(applied).plain,
+    ]
+    lines = [line for text in texts for line in text.split("\n")]
+    headline = "Not everything was applied" if is_incomplete or applied.problems else "Applied"
+    return truncate_page([make_paragraph(f"## {headline}"), make_code_block(lines)], limit)

@@ -1,14 +1,17 @@
-"""What happened outside the specs, as people read it."""
+"""Drift: changes outside the specs, for people and as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 from rich.text import Text
 
 from reconciler.model.plan import Plan, UnmanagedGroup
 from reconciler.model.sanitize import escape
+from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.plan_json import serialize_change, serialize_scope
 from reconciler.report.plan_text import choose_location_column, render_change_block, render_heading
 from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
 from reconciler.report.values import format_value
@@ -61,3 +64,20 @@ def _render_summary(plan: Plan) -> Text:
         )
         parts.append(Text(warning, WARN))
     return join_lines(parts)
+
+
+def serialize_drift(plan: Plan) -> dict[str, Any]:
+    """The changes that would undo a drift, as in a plan, how many others it has, which of those may be drift, and
+    findings about what could not be seen."""
+    return {
+        "account": {"id": plan.account_id, "name": plan.account_name},
+        "narrowed_to": serialize_scope(plan.narrowing),
+        "changes": [serialize_change(change) for change in plan.drifted],
+        "other_changes": len(plan.effective) - len(plan.drifted),
+        "undecided": [str(change.address) for change in plan.possibly_drifted],
+        "unmanaged": [{"id": group.id, "name": group.name} for group in plan.unmanaged],
+        "unseen": serialize_diagnostics(plan.gone_or_hidden),
+        "warnings": serialize_diagnostics(plan.warnings),
+        "requests": plan.requests,
+        "seconds": round(plan.seconds, 3),
+    }

@@ -1,4 +1,4 @@
-"""What `validate` found to be in order."""
+"""Result of a validation, for people and as JSON."""
 
 from __future__ import annotations
 
