@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def _count_all_workers() -> int:
 def pytest_xdist_auto_num_workers() -> int:
     """Workers of `-n auto`."""
     return _count_all_workers()
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of the selection by `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave one case in so many of a `sampled` test to the usual run, and the others to the long run."""
+    cases = Counter[str]()
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled and not item.get_closest_marker("long"):
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % sampled.kwargs["every"]:
+                item.add_marker(pytest.mark.long)
+            cases[test] += 1
 
 
 @pytest.fixture(autouse=True)

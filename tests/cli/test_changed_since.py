@@ -193,6 +193,7 @@ MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
 def test_what_comes_to_something_else_is_in_scope(
     shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]

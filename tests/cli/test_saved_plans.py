@@ -489,6 +489,7 @@ drift(
 )
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_plan_is_void(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""

@@ -226,6 +226,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(("name", "number"), SIZES)
 def test_no_data_makes_anything(name: str, number: int) -> None:
     data = HOSTILE[name]
