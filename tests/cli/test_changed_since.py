@@ -134,6 +134,7 @@ NOTHING_MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
 def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
     edit(shop)

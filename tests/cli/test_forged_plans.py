@@ -160,6 +160,7 @@ VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
 }
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", VOID)
 def test_a_forged_plan_changes_nothing(name: str, world: World) -> None:
     assert world.plan().exit == 0

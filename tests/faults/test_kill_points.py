@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from kill_scenarios import ScenarioRun, get_undisturbed, list_file_steps, prepare_scenario
 from killable_run import ANY_CALL, RECORD_POINTS, KillPoint, KillTrigger
+from long_runs import small_and_large
 from scenarios import SCENARIOS, Scenario
 
 from reconciler.emulator.fault_text import parse_fault
@@ -159,11 +160,12 @@ def test_what_a_dead_run_has_done_may_be_shown_late(situation: Scenario) -> None
             die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {shows} stale 5")
 
 
-def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
+@small_and_large(("rounds", "least"), (1, 5), (8, 60))
+def test_a_run_may_die_while_it_recovers_from_a_death(rounds: int, least: int) -> None:
     """S-03. Sampled over situations, calls, points and lost memories, always the same ones."""
     chance = Random(20260301)
     pairs = 0
-    for situation in SCENARIOS * 8:
+    for situation in SCENARIOS * rounds:
         lost = chance.random() < 0.25
         points = [each for each in KillPoint if not (lost and each in NOTHING_WITHOUT_A_MEMORY)]
         with prepare_scenario(situation) as play:
@@ -174,7 +176,7 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
             pairs += play.run(second, may_survive=True).is_dead
             play.converge()
             play.check_invariants(state_lost=lost)
-    assert pairs >= 60
+    assert pairs >= least
 
 
 @pytest.mark.long

@@ -18,11 +18,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import pytest
 from faulty_account import ApplyRun, FaultyAccount, FaultyConnection, FaultyProject, check_run
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from long_runs import small_and_large
 from reference_model import ExpectedMatches, ModelEntry, ModelRemoval, ReferenceModel, find_group_creates
 from secret_leak_detector import detect_leaks
 
@@ -529,10 +529,6 @@ def run_machine(examples: int, steps: int) -> int:
     return next(STEPS) - before - 1
 
 
-def test_everything_stays_in_its_place() -> None:
-    assert run_machine(30, 50) >= 1_000
-
-
-@pytest.mark.long
-def test_everything_stays_in_its_place_for_ten_thousand_steps() -> None:
-    assert run_machine(220, 50) >= 10_000
+@small_and_large(("examples", "steps"), (8, 200), (220, 10_000))
+def test_everything_stays_in_its_place(examples: int, steps: int) -> None:
+    assert run_machine(examples, 50) >= steps

@@ -424,6 +424,7 @@ def teeming(project: Project) -> Iterator[Orders]:
         yield orders
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(
     "arguments",
     [

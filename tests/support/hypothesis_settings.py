@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
+from long_runs import small_and_large
 
 
 def disable_deadlines() -> None:
@@ -40,7 +40,7 @@ def check_examples(
     """
 
     def decorate(check: Callable[..., None]) -> Callable[[int], None]:
-        @pytest.mark.parametrize("examples", [few, pytest.param(many, marks=pytest.mark.long)])
+        @small_and_large("examples", few, many)
         def test(examples: int) -> None:
             fixed_examples(examples)(given(*strategies, **named)(check))()
 
