@@ -100,6 +100,11 @@ def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
     assert revealing == {"api/body.py", "api/transport.py", "secrets/fingerprint.py"}
 
 
+def test_every_wait_can_be_interrupted_but_the_pause_between_two_pushes() -> None:
+    sleeping = {str(source.relative_to(PACKAGE)) for source in SOURCES if ".sleep(" in source.read_text()}
+    assert sleeping == {"runtime/clock.py", "state/git.py"}
+
+
 def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> None:
     """Only the system clock, which the command line hands down, asks the computer for the time."""
     forbidden = re.compile(

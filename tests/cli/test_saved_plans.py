@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cli_harness import HastyClock, Project, serve_fivetran
+from cli_harness import Project, serve_fivetran
+from fake_clock import HastyClock
 from saved_plans import (
     EXPECTED_WRITES,
     MAIN_FILE,

@@ -21,8 +21,9 @@ import cli_harness
 import pytest
 from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
-from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, HastyClock, Project, build_credentials
+from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from fake_clock import HastyClock
 from git_repo import run_git
 from long_runs import small_and_large
 from remote_backends import (

@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         if what == "memory":
             self.projects[actor].lose_state()
             self.models[actor].lose_state()
-        self.account.clock.jump(seconds)
+        self.account.clock.advance(seconds)
 
     # How specs are edited
 
@@ -354,7 +354,7 @@ class Machine(RuleBasedStateMachine):
         assert run.applied is not None
         times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
         clock = self.account.clock
-        clock.jump((max(times) - clock.now()).total_seconds())
+        clock.advance((max(times) - clock.now()).total_seconds())
 
     def _story(self, actor: int, run: ApplyRun) -> str:
         """What to know where a run did not go well."""
