@@ -116,3 +116,13 @@ def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> Non
         if source.relative_to(PACKAGE).parts[0] != "cli" and forbidden.search(source.read_text())
     }
     assert offenders == {"runtime/clock.py"}
+
+
+def test_no_property_has_a_deadline_of_its_own() -> None:
+    """The profile of all tests has none; a busy machine would fail the property."""
+    setting = {
+        str(source.relative_to(ROOT))
+        for source in (ROOT / "tests").rglob("*.py")
+        if re.search(r"\bdeadline=(None|\d|timedelta)", source.read_text())
+    }
+    assert setting == {"tests/support/hypothesis_settings.py"}

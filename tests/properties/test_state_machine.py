@@ -519,7 +519,6 @@ def run_machine(examples: int, steps: int) -> int:
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.explicit, Phase.generate],
