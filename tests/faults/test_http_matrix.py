@@ -429,7 +429,7 @@ def check_settled(runs: list[ApplyRun], untested: str | None = None) -> None:
     assert stage().project.plan().plan.effective == ()
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("cell", list(marked()))
 def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
     runs = carry_out(cell.fault, is_lie=cell.trouble.is_lie)

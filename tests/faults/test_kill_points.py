@@ -71,7 +71,7 @@ def test_undisturbed_the_calls_are_those_that_were_thought_out(situation: Scenar
     assert get_undisturbed(situation, with_health=True)  # asserts them
 
 
-@pytest.mark.sampled(every=7)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("point", KillPoint)
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_whoever_comes_after_finishes(situation: Scenario, point: KillPoint) -> None:

@@ -193,7 +193,7 @@ def test_there_are_enough_of_them() -> None:
     assert kept + lost + 2 * len(TWICE) >= 60
 
 
-@pytest.mark.sampled(every=6)
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
 def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) -> None:
     name, call = kill
