@@ -127,6 +127,11 @@ def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
     assert revealing == {"api/body.py", "api/transport.py", "secrets/fingerprint.py"}
 
 
+def test_every_wait_can_be_interrupted_but_the_pause_between_two_pushes() -> None:
+    sleeping = {str(source.relative_to(PACKAGE)) for source in SOURCES if ".sleep(" in source.read_text()}
+    assert sleeping == {"runtime/clock.py", "state/git.py"}
+
+
 def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> None:
     """Only the system clock, which the command line hands down, asks the computer for the time."""
     forbidden = re.compile(
@@ -152,3 +157,13 @@ def test_reports_return_texts_and_touch_no_file_no_process_and_no_socket() -> No
         if source.parent.name == "report" and outside.search(source.read_text())
     }
     assert offenders == {"stream.py"}
+
+
+def test_no_property_has_a_deadline_of_its_own() -> None:
+    """The profile of all tests has none; a busy machine would fail the property."""
+    setting = {
+        str(source.relative_to(ROOT))
+        for source in (ROOT / "tests").rglob("*.py")
+        if re.search(r"\bdeadline=(None|\d|timedelta)", source.read_text())
+    }
+    assert setting == {"tests/support/hypothesis_settings.py"}

@@ -202,6 +202,7 @@ def _stone(team: Team, key: str, more: str) -> str:
     return f"  - {{group: {key}, id: {team.ids[key]}{more}}}\n"
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(
     ("case", "is_applied"),
     [
@@ -369,6 +370,7 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("theirs", "ours", "places"), BOTH.values(), ids=BOTH)
 def test_what_both_changed_is_an_error_at_its_place(
     team: Team, theirs: Edit, ours: Edit, places: dict[str, str]
@@ -410,6 +412,7 @@ SAID = {
 }
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("case", SAID)
 def test_the_error_says_what_became_of_it_there(team: Team, case: str) -> None:
     theirs, ours, _ = BOTH[case]

@@ -137,6 +137,7 @@ NOTHING_MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
 def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
     edit(shop)
@@ -196,6 +197,7 @@ MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
 def test_what_comes_to_something_else_is_in_scope(
     shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]

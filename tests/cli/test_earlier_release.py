@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, HastyClock, Project
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from fake_clock import HastyClock
 from git_repo import run_git
 from hidden_fields import READ_COMMANDS, HiddenFieldsProject, build_unknown_fields, expect_hidden, make_canary
 from remote_backends import BRANCH, BareRepository

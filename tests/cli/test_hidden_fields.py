@@ -165,6 +165,7 @@ def test_what_is_gone_and_is_made_again(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("status", [400, 409, 500])
 @pytest.mark.parametrize("update", [False, True])
 def test_a_call_that_fails_and_quotes_what_was_sent(
@@ -188,6 +189,7 @@ def test_a_call_that_fails_and_quotes_what_was_sent(
     hidden.check_requests()
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("fault", ["after-effect reset", "before-effect reset", "after-effect status 503"])
 def test_an_answer_that_is_lost(fault: str, applied: HiddenFieldsProject) -> None:
     applied.server.app.faults.add(parse_fault(f"PATCH /v1/destinations/* times 20 {fault}"))
@@ -278,6 +280,7 @@ def test_a_saved_plan_is_held_to_what_it_hides(applied: HiddenFieldsProject) -> 
     assert applied.is_converged()
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     "rule",
     [

@@ -78,6 +78,7 @@ def test_wrong_usage_is_64(arguments: list[str], tmp_path: Path) -> None:
 LISTS = "lists what there is"
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(
     ("arguments", "message", "advice"),
     [
@@ -220,6 +221,7 @@ def test_results_that_do_not_get_through_are_a_failure(
     assert applied is ("apply" in arguments), "an apply goes on"
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
 def test_a_closed_stderr_matters_only_when_there_is_something_to_say(stream: str, tmp_path: Path) -> None:
     a_project(tmp_path)

@@ -385,6 +385,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Em
     assert [record["intent"] for record in records.values()] == [None, None]
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     "behaviour",
     [

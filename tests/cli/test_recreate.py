@@ -120,6 +120,7 @@ def test_what_is_gone_is_an_error_that_names_the_key(team: Team, lost: str, whos
     assert document["changes"] == []
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("selector", ["ADDRESS", "orders", "*", "*.ord*"])
 @BOTH
 def test_it_is_made_again_for_the_asking(team: Team, lost: str, selector: str) -> None:

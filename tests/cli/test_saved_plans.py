@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cli_harness import HastyClock, Project, serve_fivetran
+from cli_harness import Project, serve_fivetran
+from fake_clock import HastyClock
 from saved_plans import (
     EXPECTED_WRITES,
     MAIN_FILE,
@@ -489,6 +490,7 @@ drift(
 )
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_plan_is_void(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""

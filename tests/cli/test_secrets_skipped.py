@@ -129,6 +129,7 @@ KNOWN_AGAIN = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
 """Where a rotated secret that nobody looked at is noticed by the next run that does."""
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_every_command_ends_as_it_should(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path

@@ -149,6 +149,7 @@ def test_tests_that_failed_are_run_again_and_nothing_else(world: World) -> None:
     assert set(list_sent(world, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
 def test_a_run_that_was_killed_goes_on(world: World, call: str, tests: str) -> None:

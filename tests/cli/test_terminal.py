@@ -132,6 +132,7 @@ def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
     return Destruction(folder, server)
 
 
+@pytest.mark.long
 def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> None:
     """A group and its destination are one."""
     destruction.declare("a", replaced=False)

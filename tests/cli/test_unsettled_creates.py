@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, HastyClock, Project
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from fake_clock import HastyClock
 from git_repo import commit
 
 from reconciler.emulator.fault_text import parse_fault

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cli_harness import KEY, SECRET, EmulatedFivetran, serve_fivetran
-from swift_clocks import HastyClock, SwiftClock
+from fake_clock import FakeClock, HastyClock
 
 from reconciler.api.client import Client
 from reconciler.api.errors import (
@@ -43,7 +43,7 @@ THREADS = 8
 @contextmanager
 def courier(
     url: str,
-    clock: SwiftClock | None = None,
+    clock: FakeClock | None = None,
     *,
     budget: Budget = PAID_ACCOUNT,
     persistence: RetryPolicy = DEFAULT,
@@ -126,7 +126,7 @@ def test_a_pause_of_an_hour_stops_everybody_after_the_calls_that_were_under_way(
 
 
 def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=QuotaProfile(hourly=20))
     with (
         serve_in_thread(app) as url,
@@ -141,7 +141,7 @@ def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
 
 
 def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     quota = QuotaProfile(hourly=500, limits=PROFILES["trial"].limits)
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=quota)
     with serve_in_thread(app) as url, courier(url, clock) as line:

@@ -90,6 +90,7 @@ def team(knowledge: str) -> Iterator[Team]:
         yield scene
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("whose", WHOSE)
 @pytest.mark.parametrize("answer", STATUS)
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)

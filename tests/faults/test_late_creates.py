@@ -112,6 +112,7 @@ def test_there_are_enough_of_them() -> None:
         assert len(met) == len(LOST) * len(DELAYS), "every loss with every delay"
 
 
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("number", range(ACCOUNTS))
 def test_creates_that_take_effect_late_are_made_once(number: int) -> None:
     with open_project() as account:

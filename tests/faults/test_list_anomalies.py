@@ -32,6 +32,7 @@ def lied_to(play: ScenarioRun, lie: str) -> set[str]:
     return {each.code for each in play.account.planned.plan.blockers}
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_a_list_that_lies_makes_and_deletes_nothing_that_is_known(
@@ -47,6 +48,7 @@ def test_a_list_that_lies_makes_and_deletes_nothing_that_is_known(
                 play.check_invariants(state_lost=False)
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_where_nothing_is_to_be_done_nothing_is_done(situation: Scenario, kind: FaultKind) -> None:

@@ -21,9 +21,11 @@ import cli_harness
 import pytest
 from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
-from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, HastyClock, Project, build_credentials
+from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from fake_clock import HastyClock
 from git_repo import run_git
+from long_runs import small_and_large
 from remote_backends import (
     BRANCH,
     HOLDER,
@@ -208,12 +210,15 @@ def group_writes(server: EmulatedFivetran) -> list[str]:
     return told
 
 
-def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywhere: Runner) -> None:
-    names = [f"team_{number:02}" for number in range(20)]
+@small_and_large("count", 4, 20)
+def test_of_many_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(
+    anywhere: Runner, count: int
+) -> None:
+    names = [f"team_{number:02}" for number in range(count)]
     anywhere.wants(*names, form=PAIR)
     ends: dict[str, list[int]] = {name: [] for name in names}
     start = threading.Barrier(len(names))
-    few = threading.Semaphore(2)  # two processors cannot try again twenty times at once
+    few = threading.Semaphore(2)  # two processors cannot try again many times at once
 
     def attempt(name: str) -> int:
         done = subprocess.run(
@@ -358,6 +363,7 @@ def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runn
     assert all(record["intent"] is None for record in anywhere.state["records"].values())
 
 
+@pytest.mark.sampled(every=2)
 def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere: Runner) -> None:
     anywhere.wants("first", "second", "third")
     arrived = iter(range(10))
@@ -398,6 +404,7 @@ def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: in
     anywhere.is_done()
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("late", [60, 1_000])
 def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
     """Nothing at the place of the state tells whether the request had left."""

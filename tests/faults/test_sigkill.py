@@ -193,6 +193,7 @@ def test_there_are_enough_of_them() -> None:
     assert kept + lost + 2 * len(TWICE) >= 60
 
 
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
 def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) -> None:
     name, call = kill
@@ -205,6 +206,7 @@ def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) 
             drama.judge()
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("kill", WITH_THE_MEMORY, ids=": ".join)
 def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> None:
     name, call = kill
@@ -216,6 +218,7 @@ def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> No
             drama.judge(lost=True)
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("kill", "again"), TWICE, ids=str)
 def test_a_recovery_may_be_killed_too(kill: Kill, again: str, played: Callable[[str], Any]) -> None:
     name, call = kill

@@ -224,6 +224,7 @@ def test_any_number_of_hands_comes_to_the_same(with_failures: bool) -> None:
             assert other == one
 
 
+@pytest.mark.sampled(every=7)
 @SEVERAL
 @pytest.mark.parametrize(
     "what",
@@ -239,6 +240,7 @@ def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) ->
         there.settle()
 
 
+@pytest.mark.sampled(every=7)
 @SEVERAL
 @pytest.mark.parametrize(
     "what",
@@ -301,6 +303,7 @@ def test_five_outages_with_something_that_works_between_them_end_nothing() -> No
         there.settle()
 
 
+@pytest.mark.sampled(every=5)
 @SEVERAL
 @pytest.mark.parametrize("what", ["before-effect status 400", "status 500", "before-effect reset"])
 def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
@@ -335,6 +338,7 @@ def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int,
         there.settle()
 
 
+@pytest.mark.sampled(every=5)
 @SEVERAL
 @pytest.mark.parametrize(("policy", "held"), [("fail", True), ("warn", False), ("ignore", False)])
 def test_failed_setup_tests_hold_deletions_as_their_policy_says(

@@ -131,6 +131,7 @@ def test_who_changes_the_account_between_plan_and_apply_stops_the_apply(team: Te
     assert team.accounts["prod"].writes == before
 
 
+@pytest.mark.long
 def test_a_failed_apply_is_resumed_by_the_same_comment(team: Team) -> None:
     number, branch = team.pull("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
     assert team.planned(number, branch).exit == 0
@@ -148,6 +149,7 @@ def test_a_failed_apply_is_resumed_by_the_same_comment(team: Team) -> None:
     assert "Plan: 1 to add" in team.planned(*other).text
 
 
+@pytest.mark.long
 def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: Team) -> None:
     number, branch = team.pull("extra", ADD_EXTRA)
     assert team.planned(number, branch).exit == 0

@@ -147,6 +147,7 @@ def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: Team) -> N
     assert team.accounts["prod"].writes == before
 
 
+@pytest.mark.long
 def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: Team) -> None:
     # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
@@ -161,6 +162,7 @@ def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: Team) -> None:
     assert team.accounts["prod"].writes == before
 
 
+@pytest.mark.long
 def test_a_pull_request_cannot_loosen_what_judges_it(new_team: Team) -> None:
     """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
     by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
@@ -234,6 +236,7 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Tea
     assert team.accounts["prod"].writes == before
 
 
+@pytest.mark.long
 def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: Team) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
     pull, event = interrupted(team, TWO)
@@ -277,6 +280,7 @@ def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: Team) -> N
     assert len(team.accounts["prod"].get_groups()) == 7
 
 
+@pytest.mark.long
 def test_two_merges_at_once_write_one_after_the_other(team: Team) -> None:
     """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
     one = reviewed(team, "database", RENAME_DATABASE)
@@ -314,6 +318,7 @@ def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: Team)
     assert database(team) == "SALES_2027"
 
 
+@pytest.mark.long
 def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     assert team.night().is_success
@@ -328,6 +333,7 @@ def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
     assert [issue["state"] for issue in team.hub()["issues"]] == ["closed"]
 
 
+@pytest.mark.long
 def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team) -> None:
     rotated = make_private_key("sales of prod, rotated")
     for environment in ("prod", "prod-night"):

@@ -148,6 +148,7 @@ def test_a_request_that_lags_behind_is_planned_as_its_merge(team: Team) -> None:
     assert json.loads(checked.jobs["plan"].reports["terraform"]) == {"create": 0, "update": 1, "delete": 0}
 
 
+@pytest.mark.long
 def test_a_request_cannot_loosen_what_judges_it(team: Team) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text(
@@ -174,6 +175,7 @@ def test_who_changes_the_account_before_the_button_is_pressed_stops_the_apply(te
     assert team.account.writes == before
 
 
+@pytest.mark.long
 def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Team) -> None:
     _, branch = team.request("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
     friday = team.merge(branch)
@@ -188,6 +190,7 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Tea
     assert set(team.account.get_groups()) == {"Sales", "marketing", "extra"}
 
 
+@pytest.mark.long
 def test_a_plan_that_nobody_signed_is_not_applied(team: Team) -> None:
     """Who can put another file into the pipeline, and make its seal again, still lacks the key."""
     _, branch = team.request("database", RENAME_DATABASE)
@@ -204,6 +207,7 @@ def test_a_plan_that_nobody_signed_is_not_applied(team: Team) -> None:
     assert team.account.writes == before
 
 
+@pytest.mark.long
 def test_drift_is_told_by_night(team: Team) -> None:
     team.account.change_destination("Sales", database="BY_HAND")
     night = team.night()

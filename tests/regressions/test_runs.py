@@ -303,6 +303,7 @@ def everything(orders: Orders) -> None:
     )
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize(
     "trouble",
@@ -356,6 +357,7 @@ def test_r43_a_gateway_that_gave_up_may_still_be_at_work(orders: Orders, effect:
     assert orders.is_settled()
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize(
     "trouble",
@@ -422,6 +424,7 @@ def teeming(project: Project) -> Iterator[Orders]:
         yield orders
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(
     "arguments",
     [

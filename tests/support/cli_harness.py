@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_clock import HastyClock
 from secret_leak_detector import get_detector, track_product_run
 
 from reconciler.cli.main import run as run_command_line
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.serve import serve_in_thread
-from reconciler.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
@@ -99,31 +98,6 @@ def serve_fivetran(**options: Any) -> Iterator[EmulatedFivetran]:
             yield EmulatedFivetran(app, url)
     finally:
         app.close()
-
-
-class HastyClock(SystemClock):
-    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken.
-
-    It is `ahead` of the real time, for tests of what happens another day.
-    """
-
-    ahead = timedelta(0)
-
-    def __init__(self) -> None:
-        self._skipped = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._skipped
-
-    def sleep(self, seconds: float) -> None:
-        self._skipped += seconds
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self._skipped += seconds
-        return event.is_set()
 
 
 class Project:

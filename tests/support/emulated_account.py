@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fake_clock import TickingClock
 from response_shapes import check_response
 from werkzeug.test import Client, TestResponse
 
@@ -41,17 +41,6 @@ POSTGRES = {
     "connection_type": "Directly",
 }
 BIG_QUERY = {"project_id": "acme-prod", "data_set_location": "EU", "secret_key": "{}"}
-
-
-class TickingClock:
-    """A clock that moves by a millisecond each time somebody looks at it."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 1, 12, 30, 15, 250_001, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.time += timedelta(milliseconds=1)
-        return self.time
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ and engine are the real ones. `Run` is what one apply came to; `judge` holds the
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from in_process_harness import PatientClock
+from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
 from secret_leak_detector import get_detector
 from werkzeug.test import Client as Caller
@@ -59,31 +60,6 @@ ENDED_STATUSES = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
 UNTRIED_STATUSES = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
-class CommonClock(PatientClock):
-    """A clock for many threads: those who wait at the same time wait together."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-
-    def sleep(self, seconds: float) -> None:
-        self._pass(self.seconds + seconds)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        if not event.is_set():
-            self._pass(self.seconds + seconds)
-        return event.is_set()
-
-    def jump(self, seconds: float) -> None:
-        """What the real world does to clocks, backwards too."""
-        with self._lock:
-            self.seconds += seconds
-
-    def _pass(self, until: float) -> None:
-        with self._lock:
-            self.seconds = max(self.seconds, until)
-
-
 class ProcessKilled(BaseException):
     """The process was killed: nothing of ours runs any more."""
 
@@ -99,7 +75,7 @@ class FaultyConnection(BaseAdapter):
     def __init__(
         self,
         app: Emulator,
-        clock: CommonClock,
+        clock: FakeClock,
         *,
         dies_at: int = 0,
         arrives: bool = True,
@@ -131,7 +107,7 @@ class FaultyConnection(BaseAdapter):
         with self._lock:
             self._sent += 1
             if self._sent == self._jump[0]:
-                self._clock.jump(self._jump[1])
+                self._clock.advance(self._jump[1])
             if self._is_dead:
                 raise ProcessKilled
             self._counted += request.method in self._counts
@@ -202,7 +178,7 @@ class MeasuringSender:
     """A sender that measures what goes through it. Attempts are only right where one thread sends."""
 
     sender: RetryingSender
-    clock: PatientClock
+    clock: FakeClock
     calls: list[ClientCall] = field(default_factory=list)
 
     def send(self, request: Request) -> Response:
@@ -259,7 +235,7 @@ class FaultyAccount:
     """An emulated account on a clock of its own."""
 
     def __init__(self) -> None:
-        self.clock = CommonClock()
+        self.clock = FakeClock(max_waits=math.inf)
         self.app = create_app(clock=self.clock.now, wait=self.clock.sleep)
         self._last_sequence = 0
 

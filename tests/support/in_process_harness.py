@@ -9,12 +9,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
 from secret_leak_detector import LeakDetector
 from secret_leak_detector import check_findings as check_for_leaks
@@ -51,31 +52,11 @@ _IN_MEMORY = Path("/dev/shm")  # nothing to sync there
 SPECS: Mapping[str, Any] = {"version": 1, "specs": ["main.yaml"]}
 
 
-class PatientClock:
-    """A clock that is as late as it was told to be, for the client and for Fivetran."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.seconds += 0 if event.is_set() else seconds
-        return event.is_set()
-
-
 class _CurrentClock:
     """The clock of the account that is being worked on."""
 
     def __init__(self) -> None:
-        self.clock = PatientClock()
+        self.clock = FakeClock()
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -105,7 +86,7 @@ class InProcessProject:
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.clock = _current.clock = PatientClock()
+        self.clock = _current.clock = FakeClock()
         self.app = _get_emulator()
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)

@@ -7,13 +7,13 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from fake_clock import FakeClock
 from git_repo import run_git
 
 from reconciler.model.lock_info import LockInfo
@@ -27,34 +27,17 @@ LOCK = "state.json.lock"
 HOLDER = LockInfo(4711, "runner-7", "ci", "2026-11-26T10:00:00+00:00", "reconciler apply")
 
 
-class StillClock:
-    """A clock that stands still, unless somebody sleeps or moves it on. While its machine was `asleep` only the time of
-    day went on."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.asleep = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 26, 10, tzinfo=UTC) + timedelta(seconds=self.seconds + self.asleep)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def wait(self, event: Event, seconds: float) -> bool:
-        self.seconds += seconds
-        return event.is_set()
+def build_clock() -> FakeClock:
+    """A clock at the time at which `HOLDER` began."""
+    return FakeClock(start=datetime(2026, 11, 26, 10, tzinfo=UTC))
 
 
 def build_context(
-    folder: Path, holder: LockInfo = HOLDER, clock: StillClock | None = None, **environ: str
+    folder: Path, holder: LockInfo = HOLDER, clock: FakeClock | None = None, **environ: str
 ) -> BackendContext:
     """What a run in a folder knows, with nothing in its environment but what git needs."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
-    return BackendContext(folder, variables, clock or StillClock(), os.urandom, holder)
+    return BackendContext(folder, variables, clock or build_clock(), os.urandom, holder)
 
 
 class BareRepository:

@@ -6,25 +6,10 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
-
-
-class WallClock:
-    """The real clock, for deadlines that real sockets have to keep."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing in this layer sleeps")
 
 
 @dataclass

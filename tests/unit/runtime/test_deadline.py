@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from remote_backends import StillClock
+from fake_clock import FakeClock
+from remote_backends import build_clock
 
 from reconciler.runtime.deadline import (
     GRACE_PERIOD,
@@ -17,8 +18,8 @@ from reconciler.runtime.deadline import (
 )
 
 
-def patience() -> tuple[ShutdownDeadline, StillClock, threading.Event]:
-    clock, leaving = StillClock(), threading.Event()
+def patience() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+    clock, leaving = build_clock(), threading.Event()
     return ShutdownDeadline(clock, leaving), clock, leaving
 
 

@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from remote_backends import StillClock
+from fake_clock import FakeClock
+from remote_backends import build_clock
 
 from reconciler.model.address import Address
 from reconciler.runtime.deadline import GRACE_PERIOD, ShutdownDeadline
@@ -146,8 +147,8 @@ def test_after_the_first_exception_no_item_is_started() -> None:
     assert started in ([0], [0, 1]), "the second item may have been under way"
 
 
-def stopping() -> tuple[ShutdownDeadline, StillClock, threading.Event]:
-    clock, shutdown = StillClock(), threading.Event()
+def stopping() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+    clock, shutdown = build_clock(), threading.Event()
     return ShutdownDeadline(clock, shutdown), clock, shutdown
 
 

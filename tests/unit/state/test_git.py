@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from git_repo import give_to_other_user, run_git
-from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
+from remote_backends import BRANCH, HOLDER, BareRepository, build_clock, build_context
 
 from reconciler.model.state_location import GitBranch, parse_state_location
 from reconciler.runtime.deadline import ShutdownDeadline
@@ -551,7 +551,7 @@ def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced
     written(one, state="first")
     assert one.is_unchanged("state.json")
     written(other, state="second")
-    assert one.version("state.json", ShutdownDeadline(StillClock(), threading.Event())) != one.known_version(
+    assert one.version("state.json", ShutdownDeadline(build_clock(), threading.Event())) != one.known_version(
         "state.json"
     )
     assert not one.is_unchanged("state.json")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from remote_backends import LOCK, S3Bucket, S3Proxy, StillClock, build_context, open_bucket
+from remote_backends import LOCK, S3Bucket, S3Proxy, build_clock, build_context, open_bucket
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.state_location import ObjectKey, parse_state_location
@@ -228,7 +228,7 @@ def test_a_version_that_changes_without_a_write_is_no_other_run(detour: S3Proxy,
 
 
 def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
-    one, patience = shelf(), ShutdownDeadline(StillClock(), threading.Event())
+    one, patience = shelf(), ShutdownDeadline(build_clock(), threading.Event())
     one.read("state.json")
     assert one.version("state.json", patience) == one.known_version("state.json")
     one.write({"state.json": b"first"}, "first")
@@ -244,7 +244,7 @@ def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
 
 def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: S3Proxy) -> None:
     detour.silent.set()
-    clock = StillClock()
+    clock = build_clock()
     around = build_context(Path.cwd(), clock=clock)
     around.deadline.begin_shutdown()
     clock.seconds = SHUTDOWN_TIMEOUT

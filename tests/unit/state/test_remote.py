@@ -13,8 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fake_clock import FakeClock
 from git_repo import run_git
-from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
+from remote_backends import BRANCH, HOLDER, BareRepository, build_clock, build_context
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
@@ -44,12 +45,12 @@ def upstream(tmp_path: Path) -> BareRepository:
 
 
 @pytest.fixture
-def clock() -> StillClock:
+def clock() -> FakeClock:
     """A clock that only tests move on."""
-    return StillClock()
+    return build_clock()
 
 
-def store(upstream: BareRepository, clock: StillClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
+def store(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
     around = build_context(upstream.path.parent, holder, clock, **environ)
     return build_remote_store(place, "state.json", around)  # type: ignore[arg-type]
@@ -64,7 +65,7 @@ def records(upstream: BareRepository) -> list[str]:
     return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
-def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: StillClock) -> None:
+def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         assert one.read() is None
@@ -78,7 +79,7 @@ def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock
 
 
 def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
@@ -106,7 +107,7 @@ def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
 
 
 def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     """A mark that has not been written yet may be of a request that left as late as that."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
@@ -128,7 +129,7 @@ def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
 
 
 def test_a_write_that_fails_is_made_again_after_an_interval(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
@@ -149,7 +150,7 @@ def test_a_write_that_fails_is_made_again_after_an_interval(
 
 
 def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
@@ -162,7 +163,7 @@ def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
 
 
 def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
@@ -190,7 +191,7 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
 
 @pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
 def test_only_a_lock_that_is_as_it_was_seen_is_broken(
-    upstream: BareRepository, clock: StillClock, happens: str
+    upstream: BareRepository, clock: FakeClock, happens: str
 ) -> None:
     holder, person = store(upstream, clock), store(upstream, clock, OTHER)
     with ExitStack() as until_the_end, holder.lock.hold(HOLDER):
@@ -220,7 +221,7 @@ def test_only_a_lock_that_is_as_it_was_seen_is_broken(
         assert LOCK in upstream.read_files()
 
 
-def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: StillClock) -> None:
+def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
     person = store(upstream, clock, OTHER)
     with store(upstream, clock).lock.hold(HOLDER):
         seen = person.lock.clear_stale("here")
@@ -230,7 +231,7 @@ def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clo
 
 
 def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
-    upstream: BareRepository, clock: StillClock, tmp_path: Path
+    upstream: BareRepository, clock: FakeClock, tmp_path: Path
 ) -> None:
     one = store(upstream, clock)
     assert one.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
@@ -248,7 +249,7 @@ def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
     assert with_refuge.backups.write(EMPTY) == refuge / "state.json.rescued-0"
 
 
-def test_no_key_is_kept(upstream: BareRepository, clock: StillClock) -> None:
+def test_no_key_is_kept(upstream: BareRepository, clock: FakeClock) -> None:
     assert store(upstream, clock).key_file is None
 
 
@@ -275,7 +276,7 @@ def slow(upstream: BareRepository, command: str, seconds: float) -> str:
 
 
 def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_next_write(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one, person = store(upstream, clock), store(upstream, clock, OTHER)
     with one.lock.hold(HOLDER):
@@ -294,7 +295,7 @@ def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_ne
 
 
 def test_what_others_write_beside_a_state_is_no_reason_to_stop(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
     around = build_context(upstream.path.parent, OTHER, clock)
@@ -315,7 +316,7 @@ def test_what_others_write_beside_a_state_is_no_reason_to_stop(
 
 
 def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
     with one.lock.hold(HOLDER):
@@ -333,9 +334,7 @@ def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
     assert list(upstream.read_files()) == ["state.json"]
 
 
-def test_a_look_that_fails_is_made_again_and_stops_nobody(
-    upstream: BareRepository, clock: StillClock
-) -> None:
+def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         one.read()
@@ -352,7 +351,7 @@ def test_a_look_that_fails_is_made_again_and_stops_nobody(
 
 @pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
 def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it_goes_on(
-    upstream: BareRepository, clock: StillClock, happened: str
+    upstream: BareRepository, clock: FakeClock, happened: str
 ) -> None:
     one = store(upstream, clock)
     with ExitStack() as until_the_end, one.lock.hold(HOLDER):
@@ -369,7 +368,7 @@ def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it
 
 
 def test_a_branch_that_was_set_back_is_not_called_another_runs(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
@@ -384,7 +383,7 @@ def test_a_branch_that_was_set_back_is_not_called_another_runs(
     assert note.startswith("somebody put back an older version of it")
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: StillClock) -> None:
+def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         assert one.lock.release_failure is None
@@ -397,7 +396,7 @@ def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock
     )
 
 
-def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: StillClock) -> None:
+def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: FakeClock) -> None:
     reader = store(upstream, clock, OTHER)
     with store(upstream, clock).lock.hold(HOLDER):
         reader.read()
@@ -410,7 +409,7 @@ def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: St
 
 
 def test_whoever_wants_to_leave_writes_once_and_lets_go_in_the_same_write(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     around = build_context(upstream.path.parent, HOLDER, clock)
     one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
@@ -440,7 +439,7 @@ def records_in(upstream: BareRepository) -> dict[str, object]:
 
 
 def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     environ = {"PATH": slow(upstream, "push", 20)}
     around = build_context(upstream.path.parent, HOLDER, clock, **environ)
