@@ -31,6 +31,7 @@ from reconciler.model.instant import Instant
 from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, LiveConnection, UnsettledRequest
 from reconciler.model.record import Record
+from reconciler.model.record_transitions import after_passed_tests, after_success, before_send
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.errors import (
@@ -189,7 +190,7 @@ class PlanExecutor:
             return self._skip(task, Status.HELD, "held", f"{task.address} was not deleted, because {reason}")
         for parent in task.depends_on:
             parent_outcome = self._outcomes[parent]
-            if parent_outcome.status not in _SUCCEEDED:
+            if not parent_outcome.status.is_in_effect:
                 message = f"{task.address} was not tried, because {parent} did not come about"
                 return self._skip(task, Status.SKIPPED, "skipped", message)
         return self._skip_after_stop(task) if self._stopped_by else None
@@ -250,9 +251,11 @@ class PlanExecutor:
         record = self.intents[address]
         if self.cancelled.is_set() or address not in self._in_flight or record.intent is None:
             return False
-        sent_record = replace(record, intent=replace(record.intent, sent=self.now()))
         return self._persist(
-            address, sent_record, f"{address} was not sent, since", "correct the cause and apply again"
+            address,
+            before_send(record, self.now()),
+            f"{address} was not sent, since",
+            "correct the cause and apply again",
         )
 
     def _handle_result(self, work_result: WorkResult, ready: ReadyQueue) -> None:
@@ -283,7 +286,7 @@ class PlanExecutor:
             self.ids[address], flight.recovered = result.id, result.recovered
         flight.id = self.ids[address]
         has_tests = operation.desired.setup_tests.run
-        self._save_written(operation, flight.id, unverified=has_tests)
+        self._save_written(operation, flight.id)
         self.events(ChangeWritten(address, operation.change.action, flight.id))
         if has_tests:
             self._awaiting_tests[address] = flight
@@ -299,7 +302,7 @@ class PlanExecutor:
         runs: tuple[Verification, ...] = work_result.result
         diagnostics = explain_verification(runs[-1], operation)
         if not diagnostics:
-            self._save_written(operation, flight.id or "", unverified=False)
+            self._save_written(operation, flight.id or "", has_passed=True)
         return replace(
             self._build_outcome(flight, Status.AWAITING_APPROVAL if runs[-1].pending else Status.DONE),
             checks=runs[-1].checks,
@@ -357,7 +360,7 @@ class PlanExecutor:
 
     def _finish(self, outcome: Outcome, ready: ReadyQueue) -> None:
         self._outcomes[outcome.address] = outcome
-        if outcome.is_unsuccessful and outcome.status not in _UNTRIED:
+        if outcome.is_unsuccessful and not outcome.status.is_untried:
             if self.fail_fast and not self._stopped_by:
                 self._stopped_by = outcome.diagnostics[0].code if outcome.diagnostics else outcome.status
             if outcome.action is Action.DELETE:
@@ -386,18 +389,12 @@ class PlanExecutor:
             del self._in_flight[flight.task.address]
             self._finish(outcome, ready)
 
-    def _save_written(self, operation: PlannedOperation, id: str, *, unverified: bool) -> None:
-        """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
+    def _save_written(self, operation: PlannedOperation, id: str, *, has_passed: bool = False) -> None:
+        """Record what is in effect. A state that cannot be written must not make a written object look unwritten."""
         address = operation.change.address
-        record = Record(
-            id=id,
-            applied=operation.applied,
-            fingerprints=operation.fingerprints,
-            protected=operation.protected,
-            unverified=unverified,
-            applied_at=self.clock.now().isoformat(timespec="seconds"),
-            earlier=self.intents[address].earlier if address in self.intents else (),
-        )
+        build = after_passed_tests if has_passed else after_success
+        at = self.clock.now().isoformat(timespec="seconds")
+        record = build(self.intents.get(address), id, operation.record_update, at)
         self._persist(address, record, f"{address} is written (id `{id}`), but")
 
     def _persist(
@@ -422,10 +419,6 @@ class PlanExecutor:
             )
             return False
         return True
-
-
-_SUCCEEDED = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
-_UNTRIED = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
 def _do_nothing() -> None:

@@ -11,15 +11,24 @@ from reconciler.applying.executor import PlanExecutor
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.event import ConvergenceCheck, WarningIssued
-from reconciler.model.outcome import ApplyResult, Outcome, Status
+from reconciler.model.instant import Instant
+from reconciler.model.outcome import ApplyResult, Outcome
 from reconciler.model.plan import Action, Change, Plan, UnsettledRequest
 from reconciler.model.policy import PolicyStatus
 from reconciler.model.record import Exemption, Intent, Record
+from reconciler.model.record_transitions import (
+    adopt,
+    after_run,
+    before_change,
+    before_create,
+    hides_open_request,
+    is_adopted,
+    list_moves,
+)
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.value import FieldPath
 from reconciler.planning.pipeline import PlanResult, make_plan
 from reconciler.planning.planner import PlannedOperation
-from reconciler.planning.settling import find_unsettled, unanswered_intents
+from reconciler.planning.settling import find_unsettled
 from reconciler.runtime.polling import MAX_POLLS, Poller
 from reconciler.runtime.workers import ShutdownGrace, run_interruptible
 from reconciler.state.codec import JournalValue
@@ -41,7 +50,7 @@ def apply_plan(
     started, requests_before, retries_before = clock.monotonic(), sender.requests_sent, sender.retry_count
     _adopt(workspace, planned, approved, _collect_exemptions(workspace, planned.plan))
     intents = _build_intents(workspace, planned)
-    workspace.state.persist(_filter_new_intents(intents, planned.records).items())
+    workspace.state.persist(_select_writable_intents(intents, planned.records).items())
     executor = PlanExecutor(
         client=workspace.client,
         clock=clock,
@@ -57,7 +66,7 @@ def apply_plan(
         ids=dict(planned.ids),
     )
     outcomes = executor.run(planned.operations, planned.deletions)
-    _revert_intents(workspace, planned, outcomes, approved)
+    _settle_records(workspace, planned, outcomes, approved)
     problems = [*executor.save_errors, *_close_state(workspace)]
     remaining: tuple[Address, ...] | None = None
     # Whoever lost the state looks at an account that another run works on.
@@ -117,19 +126,17 @@ def _adopt(
     exemptions: Iterable[Exemption] = (),
 ) -> None:
     """Open the memory and keep what is in effect already. Raises `ReconcilerError`."""
-    in_effect = _build_adopted_records(workspace, planned)
+    adopted = _build_adopted_records(workspace, planned)
     removals = {**_find_requested_removals(workspace), **planned.completed_removals}
     workspace.state.begin(planned.plan.account_id, removals, approved, exemptions)
-    dropped = {address: None for address in workspace.state.records if address not in planned.records}
     forgotten = {
         deletion.change.address: deletion.removed
         for deletion in planned.deletions
         if deletion.change.action is Action.FORGET
     }
     entries: dict[Address, JournalValue] = {
-        **_find_moved_records(workspace, planned),
-        **in_effect,
-        **dropped,
+        **list_moves(workspace.state.records, planned.records),
+        **adopted,
         **forgotten,
     }
     if entries:
@@ -144,77 +151,55 @@ def _find_requested_removals(workspace: Workspace) -> dict[str, CompletedRemoval
 
 
 def _build_adopted_records(workspace: Workspace, planned: PlanResult) -> dict[Address, Record]:
-    """Records of what is as declared and not remembered so: adopted objects, and fields declared since."""
+    """Records of objects that are as declared and not recorded so: adopted objects, and newly declared fields."""
     at = workspace.settings.clock.now().isoformat(timespec="seconds")
-    records = planned.records
-    return {
-        operation.change.address: replace(
-            records.get(operation.change.address, Record()),
-            id=operation.change.id,
-            applied=operation.applied,
-            fingerprints=operation.fingerprints,
-            protected=operation.protected,
-            intent=None,
-            applied_at=at,
-        )
-        for operation in planned.operations.values()
-        if operation.change.action in {Action.ADOPT, Action.NO_OP}
-        and not _is_recorded(operation, records.get(operation.change.address))
-    }
+    adopted: dict[Address, Record] = {}
+    for operation in planned.operations.values():
+        change, update = operation.change, operation.record_update
+        record = planned.records.get(change.address)
+        if change.action in {Action.ADOPT, Action.NO_OP} and not is_adopted(record, change.id, update):
+            adopted[change.address] = adopt(record, change.id, update, at)
+    return adopted
 
 
 def _build_intents(workspace: Workspace, planned: PlanResult) -> dict[Address, Record]:
-    """What is about to be sent, to be remembered before the first call (S-01).
+    """The record of each change before its call.
 
-    After a lost answer or a killed process, the next plan knows from it what to look for, and that tests of
-    what it finds are outstanding. What a call may or may not have changed counts as not known until it is answered:
-    the values and fingerprints that it sends are forgotten here, and all values of what is replaced: those of another
-    service mean nothing without it. Not so the fingerprints of a creation: where the object is found, all of it was
-    sent.
+    They are written before the first call. After a lost response or a killed process the next plan reads from them what
+    to look for, and that setup tests of a found object are outstanding.
     """
     begun = workspace.now()
-    intents: dict[Address, Record] = {}
-    for change in planned.plan.effective:
-        operation = planned.operations.get(change.address)
-        record = planned.records.get(change.address, Record())
-        if change.action is Action.CREATE:
-            earlier = planned.records.get(change.address)
-            record = Record(
-                fingerprints=_filter_certain_fingerprints(earlier, operation),
-                earlier=unanswered_intents(earlier) if change.address.kind == GROUP else (),
-            )
-        elif record.id is None:
-            record = _build_first_record(record, change, operation)
-        live = planned.live_groups.get(change.id or "")
-        name = live.name if live is not None else change.address.key
-        if operation is not None:
-            name = operation.desired.name
-            fingerprints = record.fingerprints
-            if change.action is not Action.CREATE:
-                fingerprints = {
-                    path: value for path, value in fingerprints.items() if path not in operation.values
-                }
-            applied = {path: value for path, value in record.applied.items() if path not in operation.values}
-            record = replace(
-                record,
-                applied={} if change.action is Action.REPLACE else applied,
-                fingerprints=fingerprints,
-                unverified=record.unverified or operation.desired.setup_tests.run,
-            )
-        intent = Intent(change.action, name, planned.find_namesakes(name), begun)
-        intents[change.address] = replace(record, intent=intent)
-    return intents
+    return {change.address: _build_intent(planned, change, begun) for change in planned.plan.effective}
 
 
-def _filter_new_intents(
+def _build_intent(planned: PlanResult, change: Change, begun: Instant) -> Record:
+    record = planned.records.get(change.address)
+    operation = planned.operations.get(change.address)
+    name = _get_name(planned, change, operation)
+    intent = Intent(change.action, name, planned.find_namesakes(name), begun)
+    if operation is not None and change.action is Action.CREATE:
+        return before_create(record, change.address.kind, intent, operation.record_update)
+    return before_change(
+        record, change.id, intent, operation.record_update if operation is not None else None
+    )
+
+
+def _get_name(planned: PlanResult, change: Change, operation: PlannedOperation | None) -> str:
+    """The name of the object: as declared; of an object that is to be deleted, as it is at Fivetran."""
+    if operation is not None:
+        return operation.desired.name
+    live = planned.live_groups.get(change.id or "")
+    return live.name if live is not None else change.address.key
+
+
+def _select_writable_intents(
     intents: Mapping[Address, Record], records: Mapping[Address, Record]
 ) -> dict[Address, Record]:
-    """The intents to be written down at the beginning. What is known of an open earlier request stays until a new one
-    leaves, which may have to wait, or may never be sent."""
+    """The records that can be written before the first call. The executor writes the other records when it sends."""
     return {
         address: record
         for address, record in intents.items()
-        if address not in records or records[address].open_request is None or record.id is not None
+        if not hides_open_request(records.get(address), record)
     }
 
 
@@ -228,39 +213,24 @@ def _find_unsettled_create(
     return find_unsettled(planned.records.get(address), workspace.now(), workspace.specs.project.settle)
 
 
-def _filter_certain_fingerprints(
-    record: Record | None, operation: PlannedOperation | None
-) -> Mapping[FieldPath, str]:
-    """Fingerprints of the secrets with which an object was made, whichever run turns out to have made it."""
-    fingerprints = operation.fingerprints if operation is not None else {}
-    if record is None or record.intent is None:
-        return fingerprints
-    return {path: value for path, value in fingerprints.items() if record.fingerprints.get(path) == value}
-
-
-def _build_first_record(record: Record, change: Change, operation: PlannedOperation | None) -> Record:
-    """What exists, and is remembered for the first time: its other fields are as declared already."""
-    record = replace(record, id=change.id)
-    if operation is None:
-        return record
-    return replace(record, applied=operation.applied, fingerprints=operation.fingerprints)
-
-
-def _revert_intents(
+def _settle_records(
     workspace: Workspace, planned: PlanResult, outcomes: Collection[Outcome], approved: ApprovedPlan | None
 ) -> None:
-    """Take back the intents of what was certainly not done, so that nobody looks for it."""
-    entries = {
-        outcome.address: _revert_intent(
-            outcome, planned.records.get(outcome.address), workspace.state.records
+    """Take back the intents of changes that had no effect, so that no plan looks for what they were to make."""
+    current = workspace.state.records
+    settled = {
+        outcome.address: after_run(
+            outcome.status,
+            outcome.action,
+            planned.records.get(outcome.address),
+            current.get(outcome.address),
         )
         for outcome in outcomes
-        if outcome.status in _NOT_DONE
     }
-    with suppress(
-        OSError
-    ):  # an intent that stays only makes the next plan look; a broken memory is told at its end
-        workspace.state.stage(entries.items())
+    changed = {address: record for address, record in settled.items() if record is not current.get(address)}
+    # An intent that stays only makes the next plan look; a state that cannot be written is reported when it is closed.
+    with suppress(OSError):
+        workspace.state.stage(changed.items())
     if any(outcome.is_unsuccessful for outcome in outcomes):
         return
     if _is_complete_plan(workspace, planned):
@@ -269,48 +239,11 @@ def _revert_intents(
         workspace.state.mark_applied({approved.digest})
 
 
-def _revert_intent(
-    outcome: Outcome, record: Record | None, records: Mapping[Address, Record]
-) -> Record | None:
-    """The record from before a call that was not carried out. A replacement that failed keeps its intent: its deletion
-    may have worked, and the next plan must know why the object is gone (S-13). Its creation was refused, so no request
-    is left to wait for."""
-    intent = records[outcome.address].intent if outcome.address in records else None
-    if record is None or intent is None or outcome.action is not Action.REPLACE:
-        return record
-    return replace(record, intent=replace(intent, sent=None)) if outcome.status is Status.FAILED else record
-
-
 def _is_complete_plan(workspace: Workspace, planned: PlanResult) -> bool:
     """Whether all that the specs declare is in effect now, so that nothing of earlier plans can be left."""
     specs = workspace.specs
     planned_for = {change.address for change in planned.plan.changes}
     return all(entry.address in planned_for for entry in (*specs.groups, *specs.destinations))
-
-
-_NOT_DONE = frozenset({Status.FAILED, Status.SKIPPED, Status.HELD, Status.CANCELLED})
-
-
-def _is_recorded(operation: PlannedOperation, record: Record | None) -> bool:
-    return record is not None and (
-        record.id,
-        record.applied,
-        record.fingerprints,
-        record.protected,
-        record.intent,
-    ) == (
-        operation.change.id,
-        operation.applied,
-        operation.fingerprints,
-        operation.protected,
-        None,  # a deletion that was stopped and taken back must not explain a later absence
-    )
-
-
-def _find_moved_records(workspace: Workspace, planned: PlanResult) -> dict[Address, Record | None]:
-    """Records under the addresses of today that are still kept under those of yesterday."""
-    records = workspace.state.records
-    return {address: record for address, record in planned.records.items() if address not in records}
 
 
 def _build_record_saver(workspace: Workspace) -> Callable[[Address, Record | CompletedRemoval], None]:

@@ -297,7 +297,7 @@ def _collect_fingerprints(operation: PlannedOperation) -> dict[str, str]:
     """Those of the secrets that will be in effect, as far as they are known."""
     return {
         format_path(path): fingerprint
-        for path, fingerprint in operation.fingerprints.items()
+        for path, fingerprint in operation.record_update.fingerprints.items()
         if is_fingerprint(fingerprint) and is_secret(operation.desired.fields.get(path))
     }
 

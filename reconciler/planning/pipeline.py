@@ -12,6 +12,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, sort_diagnostics
 from reconciler.model.plan import Action, Change, Plan, Reason, UnmanagedGroup
 from reconciler.model.record import Record
+from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.deletions import (
@@ -27,7 +28,7 @@ from reconciler.planning.deletions import (
 from reconciler.planning.digest import compute_digest
 from reconciler.planning.errors import explain_read
 from reconciler.planning.limits import Limits, limit_violations
-from reconciler.planning.match import apply_moves, create_outcome_unknown, match_groups, pending_creates
+from reconciler.planning.match import create_outcome_unknown, match_groups, pending_creates
 from reconciler.planning.missing import (
     AccountView,
     MissingResolution,

@@ -14,6 +14,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.instant import Instant, format_utc
 from reconciler.model.plan import UnsettledRequest
 from reconciler.model.record import Intent, Record
+from reconciler.model.record_transitions import unanswered_intents
 from reconciler.model.resource import Desired, Observed
 
 
@@ -31,16 +32,6 @@ def find_unsettled(record: Record | None, now: Instant, settle: timedelta) -> Un
 def _round_up_to_second(moment: datetime) -> datetime:
     """The first one that is not before this moment: what is told in seconds must not be too early."""
     return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
-
-
-def unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
-    """The intents of a record whose requests may still make something beside the next one; of each name the first one,
-    which knows most of what is not its own."""
-    if record is None:
-        return ()
-    request = record.open_request
-    names = {intent.name for intent in record.earlier}
-    return record.earlier if request is None or request.name in names else (*record.earlier, request)
 
 
 def find_late_duplicates(

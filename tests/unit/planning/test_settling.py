@@ -9,7 +9,8 @@ import pytest
 from reconciler.model.instant import Instant, format_utc
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record
-from reconciler.planning.settling import find_unsettled, unanswered_intents
+from reconciler.model.record_transitions import unanswered_intents
+from reconciler.planning.settling import find_unsettled
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)
