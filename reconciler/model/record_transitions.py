@@ -4,8 +4,8 @@ The record of an address changes at these moments, and at no other:
 
     moment                      next record
     --------------------------  ------------------------------------------------------------------------------------
-    read, open request unmarked the same; the intent was sent at the latest possible time
-    read, hidden value in clear the same; a fingerprint takes the place of the value
+    read, request unmarked      the same; the intent was sent at the latest possible time
+    read, value in clear        the same; a fingerprint takes the place of the value
     moved (`was:`)              the same, under the address of today; two records of one object become one
     adopted                     id, values and protection in effect; no intent; outstanding tests stay outstanding
     before a create             intent; only fingerprints that every open request sends; open requests of a group
