@@ -7,8 +7,7 @@ Workers make one call each and know only the API. The main thread owns everythin
 3. it starts the setup tests of a write that has worked;
 4. it gives each task exactly one outcome, and reports it.
 
-A failure takes only its dependants with it, and holds all deletions. What stops the whole run is the circuit breaker's
-business.
+A failure skips only its dependants, and holds all deletions. The circuit breaker says when no further call starts.
 """
 
 from __future__ import annotations
