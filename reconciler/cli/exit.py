@@ -35,10 +35,6 @@ class ExitCode(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-_NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}
-_COMPLETE = {Status.DONE, Status.AWAITING_APPROVAL}
-
-
 def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
     """Choose the exit code of a run that stopped for these reasons: FAILED, unless all have the same exit class."""
     classes = {diagnostic.code_facts.exit for diagnostic in select_errors(diagnostics)}
@@ -48,11 +44,12 @@ def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
     """The exit code of an apply: an incomplete run outranks one that waits for an approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
-    if applied.interrupted and statuses <= _NOTHING_SENT and not select_errors(applied.problems):
+    is_untried = all(status.is_untried for status in statuses)
+    if applied.interrupted and is_untried and not select_errors(applied.problems):
         return ExitCode.INTERRUPTED
     if (
         applied.interrupted
-        or not statuses <= _COMPLETE
+        or not all(status.is_in_effect for status in statuses)
         or any(outcome.has_failed_tests for outcome in applied.outcomes)
     ):
         return ExitCode.INCOMPLETE

@@ -22,6 +22,21 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     AWAITING_APPROVAL = "awaiting-approval"
 
+    @property
+    def is_in_effect(self) -> bool:
+        """Whether the change is in effect, perhaps with an approval outstanding."""
+        return self in {Status.DONE, Status.AWAITING_APPROVAL}
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether no request of the change was sent."""
+        return self in {Status.SKIPPED, Status.HELD, Status.CANCELLED}
+
+    @property
+    def may_have_taken_effect(self) -> bool:
+        """Whether the change is in effect, or may be."""
+        return self.is_in_effect or self is Status.UNKNOWN
+
 
 class CheckStatus(StrEnum):
     """Result of one setup test, as Fivetran names it."""

@@ -215,7 +215,7 @@ def _collect_fingerprints(operation: PlannedOperation) -> dict[str, str]:
     """Collect the known fingerprints of the secrets that will be in effect."""
     return {
         format_path(path): fingerprint
-        for path, fingerprint in operation.fingerprints.items()
+        for path, fingerprint in operation.record_update.fingerprints.items()
         if is_fingerprint(fingerprint) and is_secret(operation.desired.fields.get(path))
     }
 

@@ -62,21 +62,6 @@ def match_groups(
     return group_ids
 
 
-def apply_moves(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
-    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it.
-
-    Of a run that was killed while it wrote down such a move, both records may be left: they are one.
-    """
-    moved_records = dict(records)
-    for entry in entries:
-        former = moved_records.get(entry.moved_from) if entry.moved_from is not None else None
-        if former is None or entry.moved_from is None:
-            continue
-        if moved_records.setdefault(entry.address, former).id == former.id:
-            del moved_records[entry.moved_from]
-    return moved_records
-
-
 def pending_creates(
     desired: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> list[Desired]:

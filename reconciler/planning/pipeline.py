@@ -39,6 +39,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, sort_diagnostics
 from reconciler.model.plan import Plan
 from reconciler.model.record import Record
+from reconciler.model.record_transitions import apply_moves
 from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.account import check_account, view_account
@@ -57,7 +58,6 @@ from reconciler.planning.limits import (
     quota_warnings,
 )
 from reconciler.planning.managed import find_managed, find_unmanaged
-from reconciler.planning.match import apply_moves
 from reconciler.planning.missing import (
     MissingResolution,
     explain_unused_selectors,

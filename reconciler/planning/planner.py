@@ -22,7 +22,14 @@ from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, is_fingerprint
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
+from reconciler.model.record_transitions import (
+    RecordUpdate,
+    keeps_protection,
+    tracks_secrets,
+    update_literal_fingerprint,
+    update_secret_fingerprints,
+)
 from reconciler.model.resource import Desired, Observed, OnFailure
 from reconciler.model.value import (
     ExternalKey,
@@ -61,16 +68,14 @@ class PlannedOperation:
     """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process.
 
     `values` are what is sent; `declared` is all that will be in effect then, in normal form and without secrets.
-    `applied` is what may be remembered of that, and `fingerprints` stand for the rest: secrets and hidden literals.
+    `record_update` is what the record holds once the change is in effect.
     """
 
     desired: Desired
     change: Change
     values: Mapping[FieldPath, Any]
     declared: Mapping[FieldPath, Any]
-    applied: Mapping[FieldPath, Any]
-    fingerprints: Mapping[FieldPath, str]
-    protected: bool
+    record_update: RecordUpdate
 
     def get_hashable_value(self, path: FieldPath) -> Any:
         """A value that is sent, to be hashed: a hidden literal as it stands in the specs."""
@@ -191,8 +196,14 @@ class Planner:
         declared = KINDS[desired.address.kind].normalize(declared)
         literals = _find_hidden_literals(masking, declared)
         stored = record.fingerprints if record is not None else {}
-        fingerprints = self._fingerprint_secrets(desired, values, stored, record) | {
-            path: self._fingerprint_literal(desired, change, path, literal, stored, is_sent=path in values)
+        # Without a key a stored fingerprint cannot be compared, so only a sent literal is in effect for certain.
+        fingerprints = self._fingerprint_secrets(desired, values, record) | {
+            path: update_literal_fingerprint(
+                stored.get(path),
+                self._fingerprint_literal(desired, path, literal, stored.get(path)),
+                is_in_effect=path in values
+                or (self.fingerprinter is not None and path not in change.uncomparable),
+            )
             for path, literal in literals.items()
         }
         return PlannedOperation(
@@ -200,45 +211,45 @@ class Planner:
             replace(change, other_values=unchanged_values(desired, masking, declared, change)),
             values=_wrap_hidden(masking, values),
             declared=_strip_secrets(declared),
-            applied={path: value for path, value in _strip_secrets(declared).items() if path not in literals},
-            fingerprints=fingerprints,
-            protected=_is_protected(desired, record, values),
+            record_update=RecordUpdate(
+                applied={
+                    path: value for path, value in _strip_secrets(declared).items() if path not in literals
+                },
+                fingerprints=fingerprints,
+                protected=keeps_protection(record, is_declared=desired.protected, sends_values=bool(values)),
+                sent=frozenset(values),
+                has_tests=desired.setup_tests.run,
+            ),
         )
 
     def _fingerprint_secrets(
-        self,
-        desired: Desired,
-        values: Mapping[FieldPath, Any],
-        stored: Mapping[FieldPath, str],
-        record: Record | None,
+        self, desired: Desired, values: Mapping[FieldPath, Any], record: Record | None
     ) -> dict[FieldPath, str]:
         """Fingerprints of secrets that stay declared, and new ones of those that are sent."""
-        kept = {path: stored[path] for path in stored if is_secret(desired.fields.get(path))}
-        if record is None or not _has_tracked_secrets(record):
-            kept = {
-                path: NO_FINGERPRINT for path in desired.fields if is_resolved_locally(desired, path)
-            } | kept
-        sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
-        return kept | {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+        return update_secret_fingerprints(
+            record,
+            secrets=[path for path, value in desired.fields.items() if is_secret(value)],
+            resolved_here=[path for path in desired.fields if is_resolved_locally(desired, path)],
+            sent={
+                path: self._fingerprint(desired, path, value)
+                for path, value in values.items()
+                if isinstance(value, Secret)
+            },
+        )
 
     def _fingerprint_literal(
-        self,
-        desired: Desired,
-        change: Change,
-        path: FieldPath,
-        literal: Secret,
-        stored: Mapping[FieldPath, str],
-        *,
-        is_sent: bool,
-    ) -> str:
-        """What is kept of a hidden literal: nothing new where it cannot be known that it is the one in effect."""
-        kept = stored.get(path, HIDDEN_LITERAL)
-        if not is_sent and (self.fingerprinter is None or path in change.uncomparable):
-            return kept if is_fingerprint(kept) else HIDDEN_LITERAL
+        self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
+    ) -> str | None:
+        """The fingerprint of a hidden literal; None without a key. One that still matches stays, since it may be of
+        the address before a move."""
         if self.fingerprinter is None:
-            return HIDDEN_LITERAL
-        if self.fingerprinter.is_own(kept) and self.fingerprinter.matches(kept, literal):
-            return kept  # it may be of an address before a move
+            return None
+        if (
+            stored is not None
+            and self.fingerprinter.is_own(stored)
+            and self.fingerprinter.matches(stored, literal)
+        ):
+            return stored
         return self._fingerprint(desired, path, literal)
 
     def _find_rotated(
@@ -265,7 +276,7 @@ class Planner:
     def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
         """Secrets that the spec declares since what is remembered, also in place of a literal, and those of an
         interrupted call: nobody has sent them for certain."""
-        if record is None or not _has_tracked_secrets(record) or not self.compares_secrets:
+        if record is None or not tracks_secrets(record) or not self.compares_secrets:
             return []
         return [
             path
@@ -427,29 +438,9 @@ def _wrap_hidden(masking: Masking, values: Mapping[FieldPath, Any]) -> dict[Fiel
     return {**values, **_find_hidden_literals(masking, values)}
 
 
-def _has_applied_fields(record: Record) -> bool:
-    """Whether it is known what was declared of this object before; not so where a creation got no answer."""
-    return record.id is not None and bool(record.applied)
-
-
-def _has_tracked_secrets(record: Record) -> bool:
-    """Whether a secret without a fingerprint is one that was not sent by us, or not for certain. Of what was adopted
-    nothing like that is known."""
-    is_unanswered_create = record.intent is not None and record.intent.action in {
-        Action.CREATE,
-        Action.REPLACE,
-    }
-    return is_unanswered_create or _has_applied_fields(record)
-
-
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     catalogue_field = kind.get_field(path, service)
     return catalogue_field is not None and catalogue_field.immutable
-
-
-def _is_protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:
-    """Protection ends only with a change that does nothing else to the entry."""
-    return desired.protected or (record is not None and record.protected and bool(values))
 
 
 def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:

@@ -16,6 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.instant import Instant, format_utc
 from reconciler.model.plan import Action, Reason, UnsettledRequest
 from reconciler.model.record import Intent, Record
+from reconciler.model.record_transitions import unanswered_intents
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.targets import select_creates
@@ -66,16 +67,6 @@ def _hold(operation: PlannedOperation, request: UnsettledRequest) -> PlannedOper
 def _round_up_to_second(moment: datetime) -> datetime:
     """Round up to whole seconds: a time that is shown in seconds must not be too early."""
     return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
-
-
-def unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
-    """The intents of a record whose requests may still make something beside the next one; of each name the first one,
-    which knows most of what is not its own."""
-    if record is None:
-        return ()
-    request = record.open_request
-    names = {intent.name for intent in record.earlier}
-    return record.earlier if request is None or request.name in names else (*record.earlier, request)
 
 
 def find_late_duplicates(

@@ -50,8 +50,6 @@ _NOT_DONE_WORDS = {
     Status.CANCELLED: "cancelled",
     Status.UNKNOWN: "unknown",
 }
-_IN_EFFECT = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
-_NOT_ATTEMPTED = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 _WORD_WIDTH = max(map(len, [*_DONE_WORDS.values(), *_NOT_DONE_WORDS.values()]))
 _CHECK_WORDS: dict[str, str] = {
     CheckStatus.PASSED: "passed",
@@ -78,7 +76,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
         f" {outcome.address!s:<{width}}  ",
         (f"{word:<{_WORD_WIDTH}}", STATUS_STYLES[outcome.status]),
     )
-    if outcome.status in _NOT_ATTEMPTED:
+    if outcome.status.is_untried:
         return _render_not_attempted(line, outcome)
     line.append(f"  {escape(outcome.id or ''):<{_ID_WIDTH}}  ")
     line.append(format_duration(outcome.seconds), QUIET)
@@ -166,7 +164,7 @@ def _rank_check(check: Check) -> int:
 
 
 def _render_applied_counts(applied: ApplyResult) -> Text:
-    done = [outcome.action for outcome in applied.outcomes if outcome.status in _IN_EFFECT]
+    done = [outcome.action for outcome in applied.outcomes if outcome.status.is_in_effect]
     counts = ", ".join(
         f"{done.count(action)} {word}" for action, word in _DONE_WORDS.items() if action in done
     )

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from reconciler.model.instant import Instant
-from reconciler.model.plan import Action
-from reconciler.model.record import Intent, Record, State
+from reconciler.model.record import State
+from reconciler.model.record_transitions import bound_sent_time
 from reconciler.state.codec import parse_time
 from reconciler.state.lease import LEASE_TTL
 
@@ -31,21 +30,8 @@ def bound_sent_times(state: State) -> State:
         latest = state.written_at + _LEASE
     else:
         return state
-    records = {address: _bound_record(record, latest) for address, record in state.records.items()}
+    records = {address: bound_sent_time(record, latest) for address, record in state.records.items()}
     return replace(state, records=records, written_at=None, marks_requests=True)
-
-
-def _bound_record(record: Record, latest: datetime) -> Record:
-    intent = record.intent
-    if intent is None or intent.sent is not None or not _may_have_been_sent(record, intent):
-        return record
-    # How far the two clocks were apart is known from the beginning of the run.
-    begun = intent.begun or Instant(latest)
-    return replace(record, intent=replace(intent, sent=begun.add(latest - begun.own)))
-
-
-def _may_have_been_sent(record: Record, intent: Intent) -> bool:
-    return intent.action is Action.REPLACE or (intent.action is Action.CREATE and record.id is None)
 
 
 def _find_last_activity(state: State) -> datetime:

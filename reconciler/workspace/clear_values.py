@@ -15,6 +15,7 @@ from reconciler.kinds.visibility import Masking, Sensitivity, visibility
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.record import HIDDEN_LITERAL, Record, State
+from reconciler.model.record_transitions import hide_values
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Secret, format_path, is_external_secret
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -80,12 +81,10 @@ class StateCleaner:
                 yield path
 
     def _remove_values(self, address: Address, record: Record, hidden: tuple[FieldPath, ...]) -> Record:
-        kept = {path: self._fingerprint(address, path, Secret(record.applied[path])) for path in hidden}
-        return replace(
-            record,
-            applied={path: value for path, value in record.applied.items() if path not in kept},
-            fingerprints={**kept, **record.fingerprints},
-        )
+        fingerprints = {
+            path: self._fingerprint(address, path, Secret(record.applied[path])) for path in hidden
+        }
+        return hide_values(record, fingerprints)
 
     def _fingerprint(self, address: Address, path: FieldPath, value: Secret) -> str:
         fingerprinter = self.fingerprinter

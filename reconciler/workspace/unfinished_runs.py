@@ -8,8 +8,6 @@ from typing import Any
 
 from reconciler.model.outcome import Status
 
-_IN_EFFECT = {Status.DONE, Status.AWAITING_APPROVAL}
-
 
 @dataclass(slots=True)
 class UnfinishedRun:
@@ -25,7 +23,9 @@ class UnfinishedRun:
     @property
     def written(self) -> list[str]:
         """Addresses of changes that are in effect."""
-        return [address for address, status in self._changes.items() if status in _IN_EFFECT]
+        return [
+            address for address, status in self._changes.items() if status is not None and status.is_in_effect
+        ]
 
     @property
     def unknown(self) -> list[str]:
