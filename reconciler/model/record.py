@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.instant import Instant
 from reconciler.model.plan import Action
 from reconciler.model.removal import CompletedRemoval
-from reconciler.model.value import FieldPath, Fields
+from reconciler.model.value import FieldPath
 
 NO_FINGERPRINT = ""
 """In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
@@ -53,7 +54,7 @@ class Record:
     """
 
     id: str | None = None
-    applied: Fields = field(default_factory=dict)
+    applied: Mapping[FieldPath, Any] = field(default_factory=dict)  # as JSON holds them
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     protected: bool = False
     unverified: bool = False
