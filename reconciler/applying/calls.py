@@ -6,10 +6,9 @@ makes an object may leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from reconciler.api.client import Client
@@ -17,11 +16,8 @@ from reconciler.api.errors import Cancelled, Exchange, NotFound
 from reconciler.applying.create import CreateResult, RecoverableCreate
 from reconciler.kinds.registry import KINDS
 from reconciler.model.address import Address
-from reconciler.model.event import Event
 from reconciler.model.plan import Action, LiveConnection
 from reconciler.planning.deletions import PlannedDeletion
-from reconciler.planning.planner import PlannedOperation
-from reconciler.runtime.polling import Poller
 
 
 @dataclass(slots=True)
@@ -45,27 +41,16 @@ class DeletionCall:
 
 @dataclass(frozen=True, slots=True)
 class WriteCall:
-    """Writes one object. `id` is the object's id, None for a create; `parent` is the id of its group, None for a group.
+    """Writes one object: creates it, replaces the object with this `id`, or updates it."""
 
-    `known_ids` are ids of other objects, which a create must not take for its own. `request_permission` returns whether
-    a request that makes an object may leave now, once it is recorded that it leaves. `listener` takes events from any
-    thread.
-    """
-
-    client: Client
-    operation: PlannedOperation
+    creation: RecoverableCreate
     id: str | None
-    parent: str | None
-    known_ids: Collection[str]
-    poller: Poller
-    listener: Callable[[Event], None]
-    request_permission: Callable[[Address], bool]
 
     def build(self) -> Callable[[], Any]:
         """Return the call of the action. A create and a replacement return a `CreateResult`."""
-        match self.operation.change.action:
+        match self.creation.operation.change.action:
             case Action.CREATE:
-                return self._build_create(self.parent, self.known_ids).execute
+                return self.creation.execute
             case Action.REPLACE:
                 return self._replace
             case Action.UPDATE:
@@ -73,26 +58,19 @@ class WriteCall:
         return _send_nothing
 
     def _update(self) -> None:
-        kind = KINDS[self.operation.change.address.kind]
-        kind.update(self.client, self.id or "", self.operation.values)
+        operation = self.creation.operation
+        KINDS[operation.change.address.kind].update(self.creation.client, self.id or "", operation.values)
 
     def _replace(self) -> CreateResult:
-        """Delete the object, and create it again in the same group: a destination has the id of its group."""
-        KINDS[self.operation.change.address.kind].delete(self.client, self.id or "")
-        return self._build_create(self.id, ()).execute()
-
-    def _build_create(self, parent: str | None, known_ids: Collection[str]) -> RecoverableCreate:
-        before_send = partial(_require_permission, self.request_permission, self.operation.change.address)
-        return RecoverableCreate(
-            self.client, self.operation, parent, known_ids, self.poller, self.listener, before_send
-        )
+        KINDS[self.creation.operation.change.address.kind].delete(self.creation.client, self.id or "")
+        return self.creation.execute()
 
 
 def _send_nothing() -> None:
     """A change that is only tested needs no write."""
 
 
-def _require_permission(request_permission: Callable[[Address], bool], address: Address) -> None:
+def require_permission(request_permission: Callable[[Address], bool], address: Address) -> None:
     """Return once it is recorded that the request leaves now. Raises `Cancelled` if the request must not leave."""
     if not request_permission(address):
         raise Cancelled(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))

@@ -15,13 +15,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from reconciler.api.client import Client
 from reconciler.api.errors import ApiError, Cancelled, Forbidden, Unauthorized
-from reconciler.applying.calls import DeletionCall, WriteCall
+from reconciler.applying.calls import DeletionCall, WriteCall, require_permission
 from reconciler.applying.circuit_breaker import CircuitBreaker
-from reconciler.applying.create import AmbiguousCreateError, CreateResult
+from reconciler.applying.create import AmbiguousCreateError, CreateResult, RecoverableCreate
 from reconciler.applying.outcomes import (
     InFlight,
     abandon,
@@ -165,21 +166,27 @@ class PlanExecutor:
         if isinstance(operation, PlannedDeletion):
             flight.deletion_call = DeletionCall(self.client, operation)
             return flight.deletion_call.execute
-        change = operation.change
-        is_create = change.action is Action.CREATE
-        parents = (
-            (self.ids[parent] for parent in change.depends_on if parent.kind == GROUP) if is_create else ()
-        )
         return WriteCall(
-            client=self.client,
-            operation=operation,
-            id=None if is_create else self.ids[change.address],
-            parent=next(iter(parents), None),
-            known_ids={*self.find_namesakes(operation.desired.name), *self.ids.values()} if is_create else (),
-            poller=self._poller,
-            listener=self.events.put,
-            request_permission=pool.request_permission,
+            self._prepare_create(operation, pool), id=self.ids.get(operation.change.address)
         ).build()
+
+    def _prepare_create(self, operation: PlannedOperation, pool: WorkerPool[Address]) -> RecoverableCreate:
+        change = operation.change
+        if change.action is Action.CREATE:
+            groups = (self.ids[parent] for parent in change.depends_on if parent.kind == GROUP)
+            parent = next(groups, None)
+            known_ids = {*self.find_namesakes(operation.desired.name), *self.ids.values()}
+        else:  # a replacement stays in its group, and a destination has the id of its group
+            parent, known_ids = self.ids[change.address], set()
+        return RecoverableCreate(
+            self.client,
+            operation,
+            parent,
+            known_ids,
+            self._poller,
+            self.events.put,
+            before_send=partial(require_permission, pool.request_permission, change.address),
+        )
 
     @property
     def _poller(self) -> Poller:

@@ -33,7 +33,7 @@ class Status(StrEnum):
         return self in {Status.SKIPPED, Status.HELD, Status.CANCELLED}
 
     @property
-    def may_have_taken_effect(self) -> bool:
+    def may_be_in_effect(self) -> bool:
         """Whether the change is in effect, or may be."""
         return self.is_in_effect or self is Status.UNKNOWN
 

@@ -277,7 +277,7 @@ def after_run(status: Status, action: Action, before: Record | None, current: Re
     exception: its deletion may have worked, and the next plan must know why the object is gone. Its create was refused,
     so no request is left to wait for.
     """
-    if status.may_have_taken_effect:
+    if status.may_be_in_effect:
         return current
     intent = current.intent if current is not None else None
     is_failed_replacement = status is Status.FAILED and action is Action.REPLACE

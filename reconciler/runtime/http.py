@@ -122,7 +122,7 @@ class _ReadOnlySocket:
         return io.BufferedReader(self._reader, _CHUNK_SIZE)
 
 
-class _Response(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     """An answer that is read through `_DeadlineReader`."""
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
@@ -137,7 +137,7 @@ class _Response(http.client.HTTPResponse):
 class _DeadlineConnection(HTTPConnection):
     """The deadline of plain and of TLS connections."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse
     _is_connecting = False
 
     def connect(self) -> None:

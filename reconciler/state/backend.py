@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from reconciler.model.clock import Clock
-from reconciler.model.lock_info import LockInfo
+from reconciler.model.run_environment import RunEnvironment
 from reconciler.runtime.deadline import ShutdownDeadline
 
 
@@ -38,16 +36,10 @@ class ConflictError(BackendError):
 
 
 @dataclass(frozen=True, slots=True)
-class BackendContext:
-    """The surroundings of a run that remote places need. `environ` must lack the settings and credentials of this
-    program; relative paths start in `directory`; `entropy` returns the given number of random bytes. Once `shutdown` is
-    set, the `deadline` of all requests is short."""
+class BackendContext(RunEnvironment):
+    """The environment that remote places work in. Its `environ` must lack the settings and credentials of this program.
+    Once `shutdown` is set, the `deadline` of all requests is short."""
 
-    directory: Path
-    environ: Mapping[str, str] = field(repr=False)  # full of secrets
-    clock: Clock
-    entropy: Callable[[int], bytes]
-    holder: LockInfo
     shutdown: threading.Event = field(default_factory=threading.Event)
     deadline: ShutdownDeadline = field(init=False)
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.model.clock import Clock
-from reconciler.model.lock_info import LockInfo
+from reconciler.model.run_environment import RunEnvironment
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(RunEnvironment):
     """Settings of one run.
 
-    Relative paths start in `directory`. `entropy` returns so many random bytes. `holder` identifies this run
-    to other runs that wait for the lock. With `strict` values that the catalogue cannot check are errors.
+    With `strict` values that the catalogue cannot check are errors.
 
     `resend` are globs of secrets that are sent without evidence of a change. `recreate` are selectors of
     missing objects that are created again. `allowed` are raised limits, `overridden` names of soft policies
@@ -28,11 +26,6 @@ class Settings:
     """
 
     project: Path
-    directory: Path
-    environ: Mapping[str, str]
-    clock: Clock
-    entropy: Callable[[int], bytes]
-    holder: LockInfo
     sandbox: bool = False
     strict: bool = False
     compare_secrets: bool = True
