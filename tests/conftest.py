@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from applied_project import AppliedProject, apply_pairs
 from cli_harness import EmulatedFivetran, Project, serve_fivetran
 from hypothesis_settings import disable_deadlines
 from secret_leak_detector import detect_leaks
@@ -90,3 +91,9 @@ def server() -> Iterator[EmulatedFivetran]:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Project:
     """An empty project folder."""
     return Project(tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def applied_project(project: Project, server: EmulatedFivetran) -> AppliedProject:
+    """A project with two applied pairs, `orders` and `sales`."""
+    return apply_pairs(project, server)
