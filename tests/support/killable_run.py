@@ -21,7 +21,7 @@ from typing import IO, Any
 import requests
 from in_process_harness import InProcessProject
 from requests.adapters import BaseAdapter
-from scenarios import Scene
+from scenarios import ScenarioSetup
 from urllib3 import HTTPResponse
 
 from reconciler.api.wsgi_adapter import WsgiAdapter
@@ -78,16 +78,16 @@ class CallNames:
     `before` is the sequence number of the last request of the preparation.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self._app = scene.stage.app
-        self._keys = {entry.get("name", key): key for key, entry in scene.groups.items()}
-        self._addresses = dict(scene.belongs)
+    def __init__(self, setup: ScenarioSetup) -> None:
+        self._app = setup.host.app
+        self._keys = {entry.get("name", key): key for key, entry in setup.groups.items()}
+        self._addresses = dict(setup.connections)
         self._ids: dict[str, str] = {}
         for group in self._app.dump().get("groups", []):
             if group["name"] in self._keys:
                 self._ids[group["id"]] = self._keys[group["name"]]
-        self._ids |= {entry["id"]: key for key, entry in scene.groups.items() if "id" in entry}
-        self._ids |= {tombstone["id"]: tombstone["group"] for tombstone in scene.removed}
+        self._ids |= {entry["id"]: key for key, entry in setup.groups.items() if "id" in entry}
+        self._ids |= {removal["id"]: removal["group"] for removal in setup.removed}
         self.last_prepared = self._last_sequence = max(
             (past_entry.sequence for past_entry in self._app.read_history()), default=0
         )
