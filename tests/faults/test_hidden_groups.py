@@ -31,7 +31,8 @@ WHOSE = {"user": "the API key of the user", "system": "the system key"}
 
 @dataclass
 class PartlyVisibleProject:
-    """Six applied entries in the process of the test, whose key sees some of them. `ids` are the ids of their groups."""
+    """Six applied entries, in the process of the test, with a key that sees some of them. `ids` are the ids of their
+    groups by key."""
 
     account: InProcessProject
     ids: dict[str, str]

@@ -144,7 +144,7 @@ class GitHubTeam:
         marker = f"<!-- reconciler plan specs/{project}.yaml -->"
         return [
             each["body"]
-            for each in self.hub()["comments"]
+            for each in self.read_hub()["comments"]
             if each["issue"] == pull.number
             and each["user"]["login"] == BOT
             and each["body"].startswith(marker)
