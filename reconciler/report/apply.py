@@ -1,4 +1,4 @@
-"""Results of an apply: lines for people while it runs, its summary, JSON and Markdown."""
+"""Results of an apply: live lines for people, the summary, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ _MAX_ADDRESSES = 5
 
 
 def measure_addresses(addresses: Iterable[Address]) -> int:
-    """The column width that result lines need to stand in line."""
+    """Compute the width in characters of the column of addresses in result lines."""
     return max((len(str(address)) for address in addresses), default=0)
 
 
 def render_outcome(outcome: Outcome, width: int) -> Text:
-    """One change that came to its end: the line, its setup tests, and what went wrong."""
+    """Render one ended change: its line, its setup tests, and the diagnostic of a failure."""
     word = _NOT_DONE_WORDS.get(outcome.status) or _DONE_WORDS[outcome.action]
     line = Text.assemble(
         ("  " + SYMBOLS[outcome.action], ACTION_STYLES[outcome.action]),
@@ -103,7 +103,7 @@ def render_outcome(outcome: Outcome, width: int) -> Text:
 
 
 def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
-    """One line for what was not even tried: there may be hundreds, and what is to be mended stands elsewhere."""
+    """Add one line for a change that was not attempted. There may be hundreds, and the failure behind all is above."""
     reasons = (
         escape(diagnostic.message).removeprefix(f"{outcome.address} was ")
         for diagnostic in outcome.diagnostics
@@ -114,7 +114,8 @@ def _render_not_attempted(line: Text, outcome: Outcome) -> Text:
 
 
 def _render_diagnostic(diagnostic: Diagnostic, checks: Sequence[Check]) -> Iterable[Text]:
-    """What went wrong, and where it was written. Notes that repeat a setup test are left out: it stands above."""
+    """Render the diagnostic of a failure with its place in the specs. Notes that repeat a setup test above are left
+    out."""
     yield Text("      ").append_text(render_headline(diagnostic))
     if diagnostic.span:
         yield Text.assemble(("        --> ", LINK), escape(str(diagnostic.span)))
@@ -124,7 +125,7 @@ def _render_diagnostic(diagnostic: Diagnostic, checks: Sequence[Check]) -> Itera
 
 
 def render_summary(applied: ApplyResult) -> Text:
-    """The last lines: what was done, what was not, whether a new plan is empty, and what to do next."""
+    """Render the last lines: done and open changes, whether a new plan is empty, and the next step."""
     parts = [_render_applied_counts(applied)]
     not_applied = _count_not_applied(applied.outcomes)
     if not_applied:
@@ -181,7 +182,7 @@ def _count_not_applied(outcomes: Iterable[Outcome]) -> str:
 
 
 def _count_unfinished(outcomes: Sequence[Outcome]) -> str:
-    """What was written and still has something before it."""
+    """Count written changes that still wait for setup tests or an approval."""
     waiting = sum(outcome.status is Status.AWAITING_APPROVAL for outcome in outcomes)
     failing = sum(outcome.has_failed_tests for outcome in outcomes)
     parts = [f"{waiting:,} awaiting approval"] if waiting else []
@@ -201,7 +202,7 @@ def _render_convergence(applied: ApplyResult) -> Text:
 
 
 def _suggest_next_step(applied: ApplyResult) -> str:
-    """One thing to do next: that for the first thing that is left, the most uncertain first."""
+    """Suggest one next step: for the most uncertain kind of unfinished change."""
     statuses = {outcome.status for outcome in applied.outcomes}
     undone = {Status.FAILED, Status.SKIPPED, Status.CANCELLED}
     waiting = "" if statuses & {Status.FAILED, Status.CANCELLED} else _suggest_waiting(applied.outcomes)
@@ -238,7 +239,7 @@ def _suggest_next_step(applied: ApplyResult) -> str:
 
 
 def _suggest_waiting(outcomes: Iterable[Outcome]) -> str:
-    """What to do where creates have to wait for earlier requests."""
+    """Suggest how to go on if creates have to wait for earlier requests."""
     until = max((outcome.held_until for outcome in outcomes if outcome.held_until is not None), default=None)
     if until is None:
         return ""
@@ -249,9 +250,9 @@ def _suggest_waiting(outcomes: Iterable[Outcome]) -> str:
 
 
 def serialize_apply_result(applied: ApplyResult) -> dict[str, Any]:
-    """The run as JSON objects: one outcome for each change of the plan, in the plan's order.
+    """Serialize a run as JSON objects: one outcome for each change, in the order of the plan.
 
-    `remaining` is null where the account was not read again afterwards.
+    `remaining` is null if the account was not read again after the run.
     """
     return {
         "outcomes": [_serialize_outcome(outcome) for outcome in applied.outcomes],
@@ -289,7 +290,8 @@ def _serialize_checks(checks: Iterable[Check]) -> list[dict[str, str]]:
 
 
 def render_apply_markdown(applied: ApplyResult, limit: int) -> str:
-    """How each change ended, then the counts, in at most `limit` bytes; what does not fit is counted."""
+    """Render the end of each change and the counts in at most `limit` bytes of UTF-8. Changes beyond that are
+    counted."""
     outcomes = applied.outcomes
     is_incomplete = applied.interrupted or any(outcome.is_unsuccessful for outcome in outcomes)
     width = measure_addresses(outcome.address for outcome in outcomes)

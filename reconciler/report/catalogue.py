@@ -22,7 +22,7 @@ TYPE_NAMES: Mapping[FieldType, str] = {
 
 
 def render_service_list(services: Iterable[Service]) -> str:
-    """One line for each service: name, title, and what to take instead of one that is not current."""
+    """Render each service on a line: name, title, and the replacement of a service that is not current."""
     services = list(services)
     name_width = max(len(service.name) for service in services)
     title_width = max(len(service.title) for service in services)
@@ -34,7 +34,7 @@ def render_service_list(services: Iterable[Service]) -> str:
 
 
 def render_service(service: Service) -> str:
-    """One service with all its config fields, in the catalogue's order."""
+    """Render a service with all its config fields, in the catalogue's order."""
     parts = [f"{service.name}: {service.title}"]
     parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
     parts += [textwrap.fill(service.description, _WIDTH)] if service.description else []
@@ -99,12 +99,12 @@ def _format_value(value: Any) -> str:
 
 
 def serialize_services(services: Iterable[Service]) -> dict[str, Any]:
-    """All services without their fields, below `services`."""
+    """Serialize all services without their fields, below `services`."""
     return {"services": [_serialize_header(service) for service in services]}
 
 
 def serialize_service(service: Service) -> dict[str, Any]:
-    """One service below `service`; its `fields` are a list in the catalogue's order."""
+    """Serialize a service below `service`; its `fields` are a list in the catalogue's order."""
     fields = [_serialize_field(field) for field in service.fields.values()]
     return {"service": {**_serialize_header(service), "free_form": service.free_form, "fields": fields}}
 

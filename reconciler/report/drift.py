@@ -18,17 +18,17 @@ from reconciler.report.values import format_value
 
 
 class UnmanagedGroups(StrEnum):
-    """Whether groups that no spec is about are listed."""
+    """Whether groups without a spec are listed."""
 
     LISTED = "listed"
     OMITTED = "left-out"
 
 
 def render_drift_text(plan: Plan, unmanaged_groups: UnmanagedGroups, width: int | None = None) -> Text:
-    """Header, one block for each object that drifted, the groups that are not managed, and a count.
+    """Render a header, one block for each drifted object, the unmanaged groups, and a count.
 
-    What is gone is told without the fields that it would be made with. `width` is that of the terminal,
-    where there is one.
+    A deleted object is rendered without the fields that a create would send. `width` is the number of cells of the
+    terminal, or None.
     """
     column = choose_location_column(plan.drifted, width)
     blocks = [render_heading(plan)]
@@ -67,8 +67,10 @@ def _render_summary(plan: Plan) -> Text:
 
 
 def serialize_drift(plan: Plan) -> dict[str, Any]:
-    """The changes that would undo a drift, as in a plan, how many others it has, which of those may be drift, and
-    findings about what could not be seen."""
+    """Serialize the changes that would undo a drift as in a plan, with the number of other changes, the changes that
+    may be
+    drift, and findings about objects that these credentials cannot see.
+    """
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": serialize_scope(plan.narrowing),

@@ -36,9 +36,10 @@ PathMapper = Callable[[str], str]
 
 
 def render_github_annotations(diagnostics: Iterable[Diagnostic], to_repo_path: PathMapper) -> list[str]:
-    """One line for each diagnostic, errors first. Where there are too many, the last one says how many are left out.
+    """Render each diagnostic on a line, errors first. If there are too many, the last line counts the omitted
+    diagnostics.
 
-    `as_path` turns the path of a span into one from the root of the repository.
+    `to_repo_path` turns the path of a span into a path from the root of the repository.
     """
     ordered = sort_diagnostics(diagnostics)
     rendered: list[str] = []
@@ -58,7 +59,7 @@ def _render_annotation(diagnostic: Diagnostic, to_repo_path: PathMapper) -> str:
     properties: dict[str, object] = {}
     if span is not None:
         properties = {"file": to_repo_path(span.path), "line": span.line}
-        # A column is refused for what spans several lines.
+        # GitHub refuses a column for a span of several lines.
         properties |= {"col": span.column} if span.end_line == span.line else {"endLine": span.end_line}
     properties["title"] = diagnostic.code
     parameters = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
@@ -75,7 +76,7 @@ def _render_message(diagnostic: Diagnostic) -> str:
 
 
 def _escape_data(text: str) -> str:
-    """Text after the second `::`. The runner takes back exactly these escapes."""
+    """Escape text after the second `::`. The runner reverses exactly these escapes."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -90,7 +91,7 @@ _PLAN_OUTPUTS = ("digest", "has-changes", "add", "change", "destroy")
 
 
 def build_plan_outputs(plan: Plan) -> dict[str, str]:
-    """What later steps decide by. Of a plan without what it could not see, nobody knows that it has no changes."""
+    """Build the outputs that later steps decide by. A plan with unseen objects is not known to have no changes."""
     add, change, destroy = count_changes(plan)
     return {
         "digest": plan.digest,
@@ -103,7 +104,7 @@ def build_plan_outputs(plan: Plan) -> dict[str, str]:
 
 
 def build_drift_outputs(plan: Plan) -> dict[str, str]:
-    """The same of a run that asks only for what was changed outside the specs, and applies nothing."""
+    """Build the outputs of a run that looks for changes made outside the specs, and applies nothing."""
     return {
         **build_failure_outputs(refused=False),
         "has-changes": _format_known_bool(plan, bool(plan.drifted)),
@@ -111,13 +112,15 @@ def build_drift_outputs(plan: Plan) -> dict[str, str]:
 
 
 def build_failure_outputs(*, refused: bool) -> dict[str, str]:
-    """Nothing is known of a plan that could not be made: `has-changes` is neither true nor false, but empty. Each has
-    its line, so that none stays as an earlier command of the step has set it."""
+    """Build the outputs of a run without a plan: `has-changes` is neither true nor false, but empty. Each output has
+    its
+    line, so that no output keeps the value of an earlier command of the step.
+    """
     return {**dict.fromkeys(_PLAN_OUTPUTS, ""), "refused": _format_bool(refused)}
 
 
 def render_outputs(outputs: Mapping[str, str]) -> str:
-    """`NAME=value` lines. No value can begin a line of its own."""
+    """Render `NAME=value` lines. No value can begin a line of its own."""
     return "".join(f"{name}={escape(value)}\n" for name, value in outputs.items())
 
 

@@ -14,7 +14,7 @@ MAX_COUNT = 999_999
 
 
 def render_gitlab_counts(plan: Plan) -> str:
-    """Exactly the three keys that it wants, with the numbers of the `Plan:` line."""
+    """Render exactly the three keys that the widget reads, with the numbers of the `Plan:` line."""
     counts = zip(("create", "update", "delete"), count_changes(plan), strict=True)
     return json.dumps({name: min(number, MAX_COUNT) for name, number in counts})
 
@@ -26,15 +26,15 @@ class GitlabRenderer(Renderer):
     shows_outcomes_live = False
 
     def result(self, text: StyledText | str) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def changes(self, plan: Plan) -> Parts:
-        """Nothing."""
+        """Render nothing."""
         return iter(())
 
     def plan(self, report: PlanReport) -> Parts:
-        """The counts. Counts of a plan with unseen objects would be wrong, so there is no document of it."""
+        """Render the counts. Counts of a plan with unseen objects would be wrong, so such a plan has no document."""
         yield from super().plan(report)
         if not report.plan.gone_or_hidden:
             yield verbatim(render_gitlab_counts(report.plan))

@@ -29,7 +29,7 @@ FORMAT = 1
 
 
 def build_document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A document: format version, tool, content, and the exit code with its reason in one word."""
+    """Build a document: format version, tool, content, and the exit code with its reason in one word."""
     return {
         "format": FORMAT,
         "tool": {"name": "reconciler", "version": __version__},
@@ -39,12 +39,12 @@ def build_document(code: int, reason: str, content: Mapping[str, Any]) -> dict[s
 
 
 def build_failure_document(code: int, reason: str, diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
-    """The document of a run that could not do what was asked."""
+    """Build the document of a run that could not do its work."""
     return build_document(code, reason, {"diagnostics": serialize_diagnostics(diagnostics)})
 
 
 def dump_document(document: Mapping[str, Any]) -> str:
-    """The document as ASCII, so that no terminal and no CI runner finds anything to act on.
+    """Write a document as ASCII, so that no terminal and no CI runner finds a sequence to act on.
 
     Values of types that JSON lacks are written as their text.
     """
@@ -57,27 +57,27 @@ class JsonRenderer(DocumentRenderer):
     """Every report as one JSON document."""
 
     def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
-        """A result with the common frame."""
+        """Render a result with the common frame."""
         yield verbatim(dump_document(build_document(int(exit_code), exit_code.reason, content)))
 
     def plan(self, report: PlanReport) -> Parts:
-        """A plan, and facts about its file below `saved` if there is a file."""
+        """Render a plan, and facts about its file below `saved` if there is a file."""
         saved = {} if report.saved is None else {"saved": report.saved}
         return self.document(report.exit, {**saved, **serialize_plan(report.plan)})
 
     def drift(self, report: DriftReport) -> Parts:
-        """The drift of a plan."""
+        """Render the drift of a plan."""
         return self.document(report.exit, serialize_drift(report.plan))
 
     def validation(self, report: ValidationReport) -> Parts:
-        """Checked specs with all findings."""
+        """Render checked specs with all findings."""
         content = serialize_validation(
             report.groups, report.destinations, report.files, report.findings, report.policy_results
         )
         return self.document(report.exit, content)
 
     def applied(self, report: ApplyReport) -> Parts:
-        """The plan, and the end of each change below `applied`; null if nothing was changed."""
+        """Render the plan, and the end of each change below `applied`; null if nothing was changed."""
         applied = None if report.applied is None else serialize_apply_result(report.applied)
         return self.document(report.exit, {"plan": serialize_plan(report.plan), "applied": applied})
 
@@ -87,5 +87,5 @@ class JsonRenderer(DocumentRenderer):
         diagnostics: Collection[Diagnostic],
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
-        """The diagnostics alone."""
+        """Render the diagnostics alone."""
         yield verbatim(dump_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics)))

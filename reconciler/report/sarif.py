@@ -42,11 +42,12 @@ def build_sarif_log(
     default_file: str,
     exit_code: int,
 ) -> dict[str, Any]:
-    """A log with one run, errors first, at most 5,000 results.
+    """Build a log with one run, errors first, at most 5,000 results.
 
-    `as_path` turns the path of a span into one from the root of the repository; what has no place
-    is reported at the top of the file `elsewhere`, since readers refuse results without one. Findings of
-    `judgements` count as of a rule of their own for each policy, so that readers can tell policies apart.
+    `to_repo_path` turns the path of a span into a path from the root of the repository. A finding without a place
+    stands at
+    the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results` gets a
+    rule of its own, so that readers can tell policies apart.
     """
     ordered = sorted(sort_diagnostics(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
     kept = ordered[:MAX_RESULTS]
@@ -67,7 +68,7 @@ def build_sarif_log(
 
 @dataclass(frozen=True, slots=True)
 class _SarifFinding:
-    """One finding, and the policy that it comes from, if it comes from one."""
+    """A finding, and its policy if a policy found it."""
 
     diagnostic: Diagnostic
     policy_result: PolicyResult | None
@@ -167,7 +168,7 @@ def _build_artifact(path: str) -> Mapping[str, str]:
 
 
 def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
-    """Lines and columns count from 1 and the end is exclusive, as in a span."""
+    """Build a region. Lines and columns count from 1 and the end is exclusive, as in a span."""
     span = diagnostic.span
     if span is None:
         return {"startLine": 1}
@@ -180,8 +181,10 @@ def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
 
 
 def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
-    """The same finding keeps its fingerprint when lines move: what it says and in which file, and the how
-    manieth of its kind it is."""
+    """Compute a fingerprint that stays when lines move: from the message, the file, and the number of equal findings
+    before
+    this finding.
+    """
     key = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1
@@ -192,16 +195,16 @@ class SarifRenderer(DocumentRenderer):
     """Findings as a SARIF log. SARIF has no room for the changes of a plan."""
 
     def plan(self, report: PlanReport) -> Parts:
-        """Warnings and blockers of a plan."""
+        """Render warnings and blockers of a plan."""
         plan = report.plan
         return self.failure(report.exit, (*plan.warnings, *plan.blockers), plan.judgements)
 
     def drift(self, report: DriftReport) -> Parts:
-        """Warnings of a plan, and objects that these credentials cannot see."""
+        """Render warnings of a plan, and objects that these credentials cannot see."""
         return self.failure(report.exit, (*report.plan.warnings, *report.plan.gone_or_hidden))
 
     def validation(self, report: ValidationReport) -> Parts:
-        """All findings."""
+        """Render all findings."""
         return self.failure(report.exit, report.findings, report.policy_results)
 
     def failure(
@@ -210,7 +213,7 @@ class SarifRenderer(DocumentRenderer):
         diagnostics: Collection[Diagnostic],
         policy_results: Collection[PolicyResult] = (),
     ) -> Parts:
-        """The log of these findings. The exit code tells a failure from a run with findings."""
+        """Render the log of these findings. The exit code distinguishes a failure from a run with findings."""
         log = build_sarif_log(
             diagnostics,
             self.run.to_repo_path,

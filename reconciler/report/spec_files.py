@@ -15,12 +15,12 @@ from reconciler.report.style import BAD, GOOD, QUIET, StyledText, format_count, 
 
 
 def render_changed_files(paths: Iterable[str]) -> StyledText:
-    """One line for each file."""
+    """Render each changed file on a line."""
     return join_lines([Text(escape(path)) for path in paths])
 
 
 def render_diff(path: str, before: str, after: str) -> StyledText:
-    """A unified diff of one file. Blanks at line ends are made visible by being there."""
+    """Render a unified diff of a file. Blanks at line ends stand in the output as they stand in the file."""
     diff = unified_diff(
         before.split("\n"), after.split("\n"), f"{path} (as it is)", f"{path} (normal form)", lineterm=""
     )
@@ -28,7 +28,7 @@ def render_diff(path: str, before: str, after: str) -> StyledText:
 
 
 def render_summary(changed: int, files: int, *, written: bool) -> str:
-    """`2 files changed, 6 left as they are.`"""
+    """Render the counts: `2 files changed, 6 left as they are.`"""
     verb = "changed" if written else "to change"
     unchanged = files - changed
     phrase = "left as it is" if unchanged == 1 else "left as they are"
@@ -40,12 +40,12 @@ def _choose_style(line: str) -> str:
 
 
 def render_schema(schema: Mapping[str, Any]) -> str:
-    """A schema as JSON in ASCII."""
+    """Render a schema as JSON in ASCII."""
     return json.dumps(schema, indent=2)
 
 
 def render_written_files(files: Iterable[Path], modelines: Mapping[str, str]) -> str:
-    """Which files were written, and the first line that each spec needs."""
+    """Render the written files, and the first line that each spec needs."""
     width = max(map(len, modelines))
     return "\n".join(
         [

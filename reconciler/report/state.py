@@ -23,7 +23,7 @@ _MAX_EXEMPTIONS = 10
 
 
 def render_state(location: str, state: State) -> Text:
-    """A heading, and one line for each address: id, when it was applied, marks."""
+    """Render a heading, and each address on a line: id, time of the last apply, marks."""
     heading = Text.assemble(
         ("state ", ""),
         (escape(location), STRONG),
@@ -39,7 +39,7 @@ def render_state(location: str, state: State) -> Text:
 
 
 def _render_removals(removals: Mapping[str, CompletedRemoval]) -> Iterator[Text]:
-    """What was removed, as long as the specs have a line for it."""
+    """Render completed removals that the specs still list."""
     if removals:
         rows = [
             (f"  {key}", escape(removal.id), str(removal.extent)) for key, removal in sorted(removals.items())
@@ -48,7 +48,7 @@ def _render_removals(removals: Mapping[str, CompletedRemoval]) -> Iterator[Text]
 
 
 def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
-    """What runs were let do beyond limits, policies and waiting, the last one first."""
+    """Render the exemptions from limits, policies and waits that runs had, the latest first."""
     if exemptions:
         shown = [*reversed(exemptions)][:_MAX_EXEMPTIONS]
         suffix = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
@@ -66,7 +66,7 @@ def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
 def render_records(
     records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
 ) -> Text:
-    """Everything about some addresses, one block for each. `hidden` fields are not shown."""
+    """Render all facts about some addresses, one block each. `hidden` fields are not shown."""
     return Text("\n\n").join(
         [
             _render_record(address, records[address], hidden[address])
@@ -76,7 +76,7 @@ def render_records(
 
 
 def render_moves(pairs: Iterable[tuple[Address, Address]]) -> Text:
-    """What has another address now."""
+    """Render records that have another address now."""
     parts = [Text(f"{source} is remembered as {target} now.") for source, target in pairs]
     return join_lines(
         [*parts, Text("Nothing was changed at Fivetran. The specs must use the new key too.", QUIET)]
@@ -84,7 +84,7 @@ def render_moves(pairs: Iterable[tuple[Address, Address]]) -> Text:
 
 
 def render_forget_prompt(location: str, records: Mapping[Address, Record]) -> Text:
-    """What is about to be forgotten, and what that means."""
+    """Render the records that are about to be forgotten, and the consequences."""
     rows = [
         ("." + " " + str(address), *_render_row(address, records[address])[1:])
         for address in sorted(records, key=get_entry_sort_key)
@@ -101,12 +101,12 @@ def render_forget_prompt(location: str, records: Mapping[Address, Record]) -> Te
 
 
 def render_forgotten(count: int) -> Text:
-    """How a forgetting ended."""
+    """Render the number of forgotten records."""
     return Text(f"Forgot {format_count(count, 'record')}. Nothing was changed at Fivetran.", STRONG)
 
 
 def render_unlocked(location: str, last_holder: LockInfo | None) -> Text:
-    """A lock that nobody holds, and who left something there."""
+    """Render that a lock is free, and the run that held it last."""
     parts = [Text(f"Nobody holds the lock of {escape(location)}.", STRONG)]
     if last_holder is not None:
         parts.append(Text(f"The last holder ended without letting go: {escape(str(last_holder))}.", QUIET))
@@ -115,7 +115,7 @@ def render_unlocked(location: str, last_holder: LockInfo | None) -> Text:
 
 
 def render_unlock_prompt(location: str, holder: LockInfo | None, doubt: str) -> Text:
-    """A lock that is about to be broken, and why nobody but a person can know whether it may be."""
+    """Render a lock that is about to be broken, and the reason why only a person can know whether its run is dead."""
     holder_text = escape(str(holder)) if holder is not None else "somebody who does not say who it is"
     return join_lines(
         [
@@ -133,7 +133,7 @@ _CONCURRENT_RUNS_WARNING = (
 
 
 def render_lock_broken(location: str) -> Text:
-    """How the breaking of a lock ended."""
+    """Render that a lock was broken."""
     return join_lines(
         [
             Text(f"The lock of {escape(location)} is broken.", STRONG),
@@ -143,7 +143,7 @@ def render_lock_broken(location: str) -> Text:
 
 
 def list_marks(record: Record) -> list[str]:
-    """What is special about a record, in one word each."""
+    """List the marks of a record, one word each."""
     flags = {
         "protected": record.protected,
         "unverified": record.unverified,
@@ -204,7 +204,7 @@ def _describe_intent(intent: Intent) -> str:
 
 
 def serialize_state(location: str, state: State) -> dict[str, Any]:
-    """The state without the fields of its records."""
+    """Serialize the state without the fields of its records."""
     return {
         "state": {
             "place": location,
@@ -227,7 +227,7 @@ def serialize_state(location: str, state: State) -> dict[str, Any]:
 def serialize_records(
     records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
 ) -> dict[str, Any]:
-    """Some records with all they hold. A field that is `hidden` has no value."""
+    """Serialize records with all their fields. A field that is `hidden` has no value."""
     return {
         "records": [
             _serialize_record(address, records[address], hidden[address])
@@ -237,12 +237,12 @@ def serialize_records(
 
 
 def serialize_moves(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
-    """Addresses of yesterday and of today."""
+    """Serialize former and new addresses."""
     return {"moved": [{"from": str(source), "to": str(target)} for source, target in pairs]}
 
 
 def serialize_forgotten(records: Mapping[Address, Record]) -> dict[str, Any]:
-    """What is not remembered any more."""
+    """Serialize the forgotten records."""
     return {
         "forgotten": [
             serialize_record_header(address, records[address])
@@ -252,13 +252,14 @@ def serialize_forgotten(records: Mapping[Address, Record]) -> dict[str, Any]:
 
 
 def serialize_lock(location: str, holder: LockInfo | None, *, broken: bool) -> dict[str, Any]:
-    """A lock that is free now, and whether it had to be broken for that; `holder` is who had it last."""
+    """Serialize a lock that is free now, and whether it was broken for that; `holder` is the last run that held the
+    lock."""
     holder_data = None if holder is None else asdict(holder)
     return {"lock": {"place": location, "broken": broken, "holder": holder_data}}
 
 
 def serialize_record_header(address: Address, record: Record) -> dict[str, Any]:
-    """A record without its fields."""
+    """Serialize a record without its fields."""
     return {
         "address": str(address),
         "id": record.id,

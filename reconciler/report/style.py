@@ -21,9 +21,9 @@ _HANGING_INDENT = 4
 
 
 def wrap_text(text: Text, width: int) -> Text:
-    """The text with no line longer than `width` cells, as far as its words allow.
+    """Fold a text into lines of at most `width` cells, as far as its words allow.
 
-    Lines break between words; what follows hangs a little deeper than the line began.
+    Lines break between words; the following lines are indented a little deeper than the first.
     """
     return Text("\n", end=text.end).join(
         [part for line in text.split("\n", allow_blank=True) for part in _split_line(line, width)]
@@ -42,7 +42,7 @@ def _split_line(line: Text, width: int) -> Iterator[Text]:
 
 
 def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
-    """Where new lines begin: before each word that would not end in time."""
+    """Find the starts of new lines: before each word that would not fit."""
     breaks: list[int] = []
     start, available = 0, width
     for word in _WORD.finditer(line):
@@ -59,7 +59,7 @@ StyledText: TypeAlias = Text
 
 
 class Colour(StrEnum):
-    """Whether colours may be used where the stream is a terminal."""
+    """Whether colours may be used on a terminal."""
 
     AUTO = "auto"
     NEVER = "never"
@@ -103,7 +103,7 @@ class _WordWrapHook(RenderHook):
         self._console = console
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """Called by rich with everything that is about to be shown."""
+        """Fold all texts that rich is about to show."""
         width = self._console.width
         return [
             wrap_text(renderable, width) if isinstance(renderable, Text) else renderable
@@ -112,9 +112,9 @@ class _WordWrapHook(RenderHook):
 
 
 def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
-    """A console on `stream` that never guesses at markup and never raises.
+    """Make a console on `stream` that interprets no markup and never raises.
 
-    Colours appear only on a terminal and only when `colour` allows them; only there long lines are broken.
+    Colours and folded lines appear only on a terminal; colours only if `colour` allows them.
     """
     safe = SafeStream(stream)
     terminal = safe.isatty()
@@ -135,12 +135,12 @@ def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
 
 
 def get_terminal_width(console: Console) -> int | None:
-    """The cells of a terminal's line; None for a console that is none."""
+    """Return the cells of a terminal's line; None for a console without a terminal."""
     return console.width if console.is_terminal else None
 
 
 def get_stream_failure(console: Console) -> OSError | None:
-    """Why the stream of a console made here stopped taking output, or None."""
+    """Return the error with which the stream of a console made here stopped taking output, or None."""
     return cast("SafeStream", console.file).failure
 
 
@@ -151,17 +151,17 @@ def write_plain(console: Console, text: str) -> None:
 
 
 def join_lines(parts: list[Text]) -> Text:
-    """Several lines as one text."""
+    """Join several lines to one text."""
     return Text("\n").join(parts)
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 group`, `12 groups`, `3,000 groups`."""
+    """Format a number: `1 group`, `12 groups`, `3,000 groups`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def format_duration(duration: float) -> str:
-    """`0.4 s`, `3.1 s`, `2 min 5 s`."""
+    """Format seconds: `0.4 s`, `3.1 s`, `2 min 5 s`."""
     if duration < 60:
         return f"{duration:.1f} s"
     total = round(duration)

@@ -13,7 +13,7 @@ from reconciler.report.style import format_count
 
 
 def render_validation(groups: int, destinations: int, files: int) -> str:
-    """`Valid: 3 groups, 2 destinations in 4 files.`"""
+    """Render the counts: `Valid: 3 groups, 2 destinations in 4 files.`"""
     objects = f"{format_count(groups, 'group')}, {format_count(destinations, 'destination')}"
     return f"Valid: {objects} in {format_count(files, 'file')}."
 
@@ -25,7 +25,7 @@ def serialize_validation(
     warnings: Iterable[Diagnostic],
     policy_results: Iterable[PolicyResult] = (),
 ) -> dict[str, Any]:
-    """The same as JSON objects, with all warnings as `diagnostics`, and what policies say."""
+    """Serialize the counts as JSON objects, all warnings as `diagnostics`, and the results of policies."""
     return {
         "diagnostics": serialize_diagnostics(warnings),
         "policies": serialize_policy_results(policy_results),
@@ -36,5 +36,5 @@ def serialize_validation(
 
 
 def render_other_findings(findings: int) -> str:
-    """What is left out where only some files were asked about."""
+    """Render the number of findings that are left out because the user named only some files."""
     return f"{format_count(findings, 'finding')} in other files not shown."
