@@ -18,10 +18,8 @@ _MAX_ENTRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Confirmation that a user gives before objects are destroyed: a text about the objects (`what`), the `prompt`, and
-    the
-    `answer` that permits the apply.
-    """
+    """Confirmation that a user gives before objects are destroyed: a `summary` of the objects, the `prompt`, and the
+    `answer` that permits the apply."""
 
     summary: str
     prompt: str
@@ -30,9 +28,7 @@ class Confirmation:
 
 def build_confirmation(plan: Plan) -> Confirmation | None:
     """Build the confirmation of a plan; None if the plan destroys nothing. The answer is the key of the only entry that
-    is
-    deleted or replaced, or the number of such entries. A group and its destination are one entry.
-    """
+    is deleted or replaced, or the number of such entries. A group and its destination are one entry."""
     entries: dict[str, list[Change]] = {}
     for change in plan.effective:
         if change.action in _DESTRUCTIVE_ACTIONS:

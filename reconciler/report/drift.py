@@ -68,9 +68,7 @@ def _render_summary(plan: Plan) -> Text:
 
 def serialize_drift(plan: Plan) -> dict[str, Any]:
     """Serialize the changes that would undo a drift as in a plan, with the number of other changes, the changes that
-    may be
-    drift, and findings about objects that these credentials cannot see.
-    """
+    may be drift, and findings about objects that these credentials cannot see."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "narrowed_to": serialize_scope(plan.narrowing),

@@ -113,9 +113,7 @@ def build_drift_outputs(plan: Plan) -> dict[str, str]:
 
 def build_failure_outputs(*, refused: bool) -> dict[str, str]:
     """Build the outputs of a run without a plan: `has-changes` is neither true nor false, but empty. Each output has
-    its
-    line, so that no output keeps the value of an earlier command of the step.
-    """
+    its line, so that no output keeps the value of an earlier command of the step."""
     return {**dict.fromkeys(_PLAN_OUTPUTS, ""), "refused": _format_bool(refused)}
 
 

@@ -36,7 +36,7 @@ _POLICIES = "policies"
 
 @dataclass(slots=True)
 class _TestCase:
-    """A test. `place` is the file of its entry, or another name that groups tests."""
+    """A test. `classname` is the file of its entry, or another name that groups tests."""
 
     name: str
     classname: str

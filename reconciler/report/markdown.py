@@ -1,7 +1,7 @@
 """GitHub-flavoured Markdown in which data of other systems is inert, and which observes a limit in bytes.
 
-Data stands only inside code spans, fences and `<code>` elements: nothing in there is a link, a mention, a reference
-to an issue or HTML. It never has a line break and never begins a line.
+Data stands only inside code spans, fences and `<code>` elements: nothing in there is a link, a mention, a reference to
+an issue or HTML. It never has a line break and never begins a line.
 """
 
 from __future__ import annotations

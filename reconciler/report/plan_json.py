@@ -147,9 +147,7 @@ def _serialize_paths(paths: Iterable[FieldPath]) -> list[list[str]]:
 
 def _serialize_secrets(secrets: SecretComparison) -> dict[str, list[list[str]]]:
     """Serialize the paths of declared secrets by the result of the comparison with the last sent value. A created
-    object
-    has no such result.
-    """
+    object has no such result."""
     return {
         "changed": _serialize_paths(secrets.changed),
         "unchanged": _serialize_paths(secrets.unchanged),

@@ -52,8 +52,8 @@ def render_plan_markdown(
 ) -> str:
     """Render the comment, at most `limit` bytes of UTF-8 long.
 
-    Its first line is a marker that is the same for every plan of this project file, so that a later comment can
-    replace this comment. Only a comment that is whole has the digest of the plan.
+    Its first line is a marker that is the same for every plan of this project file, so that a later comment can replace
+    this comment. Only a comment that is whole has the digest of the plan.
     """
     title = f"{_render_marker(project)}\n## {format_counts(plan)}"
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]

@@ -44,8 +44,7 @@ def format_counts(plan: Plan) -> str:
 
 def count_changes(plan: Plan) -> tuple[int, int, int]:
     """Count changes as Terraform does (add, change, destroy): a replacement is one to add and one to destroy. A run of
-    setup tests changes nothing and is in none of the numbers.
-    """
+    setup tests changes nothing and is in none of the numbers."""
     replaced = plan.count(Action.REPLACE)
     return (
         plan.count(Action.CREATE) + replaced,

@@ -41,8 +41,8 @@ class Detail(StrEnum):
 def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> Text:
     """Render the whole plan: header, one block for each change, unmanaged groups, and the counts.
 
-    The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line.
-    `width` is the number of cells of the terminal, or None: on a narrow terminal places stand in no column.
+    The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line. `width` is the
+    number of cells of the terminal, or None: on a narrow terminal places stand in no column.
     """
     column = choose_location_column(plan.effective, width)
     blocks = [render_heading(plan)]

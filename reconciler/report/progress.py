@@ -48,8 +48,8 @@ _NOTICEABLE_DELAY = 10.0  # seconds
 class Progress:
     """Listener that shows events. A context manager that leaves nothing on the screen.
 
-    Results go to `results` (None: a document follows, so they are not shown), everything else to
-    `live`. The live line is taken away before a result is printed. Call it from one thread only.
+    Results go to `results` (None: a document follows, so they are not shown), everything else to `live`. The live line
+    is taken away before a result is printed. Call it from one thread only.
     """
 
     def __init__(

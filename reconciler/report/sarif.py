@@ -45,9 +45,8 @@ def build_sarif_log(
     """Build a log with one run, errors first, at most 5,000 results.
 
     `to_repo_path` turns the path of a span into a path from the root of the repository. A finding without a place
-    stands at
-    the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results` gets a
-    rule of its own, so that readers can tell policies apart.
+    stands at the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results`
+    gets a rule of its own, so that readers can tell policies apart.
     """
     ordered = sorted(sort_diagnostics(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
     kept = ordered[:MAX_RESULTS]
@@ -182,9 +181,7 @@ def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
 
 def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
     """Compute a fingerprint that stays when lines move: from the message, the file, and the number of equal findings
-    before
-    this finding.
-    """
+    before this finding."""
     key = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1

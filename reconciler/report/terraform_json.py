@@ -73,8 +73,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
     """Build the whole document. `at` is the time of the plan; `extra` stands in our own data beside the fixed keys.
 
     `complete` has Terraform's meaning, nothing is left out: so a plan with targets is incomplete, and a plan with
-    unseen
-    objects too.
+    unseen objects too.
     """
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]

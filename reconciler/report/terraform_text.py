@@ -219,7 +219,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _AttributeDiff:
-    """Diff of the attributes of an object. `sent` are attributes that change although both sides look the same."""
+    """Diff of attributes. `sent_paths` are attributes that change although both sides look the same."""
 
     before_view: ResourceView
     after_view: ResourceView

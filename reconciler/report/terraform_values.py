@@ -1,7 +1,7 @@
 """Objects as Fivetran's Terraform provider has them: whole, before and after, with masks for hidden values.
 
-Attributes have the names of the provider (release 1), which are the names of the API. `config` is a single nested
-block there, and so one object, not a list of one. A mask is a tree of the same shape with `true` at its leaves.
+Attributes have the names of the provider (release 1), which are the names of the API. `config` is a single nested block
+there, and so one object, not a list of one. A mask is a tree of the same shape with `true` at its leaves.
 """
 
 from __future__ import annotations
