@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def _parse_allowances(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, float]:
-    """`LIMIT=N` options as numbers by limit."""
+    """Parse `LIMIT=N` options to numbers by limit."""
     allowed: dict[str, float] = {}
     for text in values:
         name, _, number = text.partition("=")
@@ -168,7 +168,7 @@ def command(
 
 
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
-    """`exceptions` are the options that need a reason, as far as they are given."""
+    """Refuse exceptions without a reason. `exceptions` are the given options that need one."""
     has_reason = bool(reason and reason.strip())
     if exceptions and not has_reason:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
@@ -180,7 +180,7 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
 
 
 def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> None:
-    """A saved plan has its own scope and secrets."""
+    """Refuse options that contradict a saved plan, which has its own scope and secrets."""
     given = {
         "--target": settings.targets,
         "--exclude": settings.excludes,

@@ -56,7 +56,7 @@ def show_service(service: str, form: str, example: bool) -> ExitCode:
 
 
 def _find_service(name: str) -> Service:
-    """A service by its name; a slip gets the nearest one."""
+    """Find a service by its name. Raises MisuseError with the nearest name for a slip."""
     from reconciler.catalogue.load import load_service, load_service_names
 
     if found := load_service(name):

@@ -73,7 +73,8 @@ def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
 def render_drift(
     context: CommandContext, plan: Plan, unmanaged_groups: UnmanagedGroups, changes_exit: ExitCode
 ) -> ExitCode:
-    """Print the drift of a plan. Returns the exit code: what these credentials cannot see may have drifted as well."""
+    """Print the drift of a plan. Returns the exit code: an object that these credentials cannot see may have drifted as
+    well."""
     from reconciler.report.renderer import DriftReport
 
     code = changes_exit if plan.drifted else ExitCode.OK

@@ -144,7 +144,7 @@ def _build_emulation(
     latencies: tuple[str, ...],
     **files: Path | None,
 ) -> EmulationOptions:
-    """What the options ask for. Raises click.UsageError for the first one that makes no sense."""
+    """Parse the options. Raises click.UsageError for the first option that is invalid or contradicts another."""
     if (apikey is None) is not (apisecret is None):
         raise click.UsageError("`--apikey` and `--apisecret` belong together")
     from reconciler.emulator.fault_kinds import FaultError
@@ -251,7 +251,7 @@ def _run_with_emulator(
     words: tuple[str, ...],
     exit_codes: list[int],
 ) -> ExitCode:
-    """Serve one command. Its exit code goes into `ended`."""
+    """Serve one command. Its exit code is appended to `exit_codes`."""
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
@@ -269,8 +269,8 @@ def _run_with_emulator(
 
 
 def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a command as a shell tells it. Ctrl-C reaches the command as well, and SIGTERM is passed on to
-    it: the command decides."""
+    """Wait for a command. Returns its exit code as a shell does. Ctrl-C reaches the command as well, and SIGTERM is
+    passed on to the command, which decides about its end."""
     while True:
         try:
             code = process.wait()
@@ -288,8 +288,8 @@ def _build_environment(emulation: EmulationOptions, url: str) -> dict[str, str]:
 
 
 def _check_port(port: int) -> None:
-    """Raise `ReconcilerError` where nobody can listen on the port."""
-    # Asked first, because a seed would be planted for nothing.
+    """Check that this machine can listen on the port. Raises `ReconcilerError`."""
+    # Checked first, or a seed would be loaded for nothing.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -301,7 +301,7 @@ def _check_port(port: int) -> None:
 def _announce(
     context: CommandContext, emulation: EmulationOptions, opened: RunningEmulation, url: str
 ) -> None:
-    """Settings go to stdout, so that `eval` and scripts can take them."""
+    """Print the settings to stdout, so that `eval` and scripts can read them."""
     from reconciler.report.style import write_plain
 
     storage = f"kept in {escape(str(emulation.database))}" if emulation.database else "forgotten at the end"
@@ -317,7 +317,7 @@ def _announce(
 
 
 def _describe_faults(app: Emulator) -> str:
-    """What is out of the ordinary: a line for each fault that waits."""
+    """Describe the active faults, one line each."""
     faults = [f"  {escape(str(active.fault))}" for active in app.faults.active()]
     return "\n".join(["Faults:", *faults]) if faults else "Nothing will go wrong; `--fault` changes that."
 

@@ -43,9 +43,9 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
 
 @contextmanager
 def log_abandoned_runs(log: EventLog) -> Iterator[None]:
-    """To be entered last, with the lock of the state held: log the end of runs that were killed before.
+    """Log the end of runs that were killed before. Enter it last, while the run holds the lock of the state.
 
-    An end by an exception is logged before the lock is free, or the next run would take this one for a dead one.
+    An end by an exception is logged before the lock is free, or the next run would take this run for a dead run.
     """
     with _log_exceptions(log):
         log.log_abandoned_runs()

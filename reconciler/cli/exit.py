@@ -1,4 +1,4 @@
-"""Exit codes, and which one a failure leads to."""
+"""Exit codes, and the exit code of each failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.outcome import ApplyResult, Status
 
 
 class ExitCode(IntEnum):
-    """What a run says to the shell that started it. `reason` is the same in one word."""
+    """Exit code of a run. `reason` is the same in one word."""
 
     OK = 0
     FAILED = 1
@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
 
     @property
     def reason(self) -> str:
-        """The name as machines read it, for example `awaiting-approval`."""
+        """The name in JSON documents, for example `awaiting-approval`."""
         return self.name.lower().replace("_", "-")
 
 
@@ -42,7 +42,7 @@ def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
 
 
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
-    """The exit code of an apply: an incomplete run outranks one that waits for an approval."""
+    """Choose the exit code of an apply: an incomplete run outranks a run that waits for an approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
     is_untried = all(status.is_untried for status in statuses)
     if applied.interrupted and is_untried and not select_errors(applied.problems):

@@ -118,7 +118,7 @@ def _plan(
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
             if save_options is not None:
-                workspace.state.ensure_key()  # by fingerprints `apply` finds secrets that changed since the review
+                workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
             planned = make_plan(workspace)
             plan = planned.plan
             if save_options is not None:

@@ -29,7 +29,7 @@ signature_option = click.option(
 
 
 def parse_expiry(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
-    """`90m`, `12h` or `7d`."""
+    """Parse `90m`, `12h` or `7d`."""
     try:
         valid_for = parse_duration(value)
     except ValueError:
@@ -40,7 +40,7 @@ def parse_expiry(context: click.Context, parameter: click.Parameter, value: str)
 
 
 def check_digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A whole digest: a part of one could belong to another plan."""
+    """Check that a digest is whole: a part of a digest could belong to another plan."""
     if value is not None and not _DIGEST.fullmatch(value):
         advice = "take all 64 digits from the Markdown comment or from `--format json`"
         raise MisuseError("`--expect` needs the whole digest of a plan", advice)
@@ -48,7 +48,8 @@ def check_digest(context: click.Context, parameter: click.Parameter, value: str 
 
 
 def make_signer(context: CommandContext, reference: str | None) -> Sign | None:
-    """What makes signatures with the key that was named, if one was. Raises ReconcilerError."""
+    """Build the function that signs with the key behind `reference`; None without a reference. Raises
+    ReconcilerError."""
     if reference is None:
         return None
     from reconciler.workspace.signing import load_signer
@@ -57,7 +58,7 @@ def make_signer(context: CommandContext, reference: str | None) -> Sign | None:
 
 
 def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> SavedPlan:
-    """The plan in a file, whose signature must fit `sign`. Raises ReconcilerError."""
+    """Read the plan in a file. Its signature must fit `sign`. Raises ReconcilerError."""
     from reconciler.workspace.planfile import (
         MAX_BYTES,
         AlteredError,
@@ -83,9 +84,9 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
 
 
 def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign | None) -> None:
-    """Write a plan, for its owner only, whole or not at all. Raises ReconcilerError.
+    """Write a plan whole or not at all, readable by its owner only. Raises ReconcilerError.
 
-    What a link leads to is written; a device or a pipe, which would be replaced by a file, is not.
+    The target of a link is written. A device or a pipe is refused, since a file would replace it.
     """
     from reconciler.state.atomic_file import write_atomically
     from reconciler.workspace.planfile import encode_plan
@@ -95,7 +96,7 @@ def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign
         if file.is_symlink() or (file.exists() and not file.is_file()):
             raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
         write_atomically(file, encode_plan(saved, sign))
-    except RuntimeError:  # until Python 3.12: links that go round in a circle
+    except RuntimeError:  # until Python 3.12: links that form a circle
         raise _make_error("plan-not-saved", path, "cannot be written: it is no file") from None
     except OSError as error:
         raise _make_error("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Wrong usage of the command line, said in the words of all other findings."""
+"""Wrong usage of the command line, reported like all other findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 
 class MisuseError(click.UsageError):
-    """A command line that makes no sense, with one thing to do about it."""
+    """A command line that is invalid, with one remedy."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message, click.get_current_context(silent=True))
@@ -30,7 +30,7 @@ class MisuseError(click.UsageError):
 def render_usage_error(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
 ) -> ExitCode:
-    """Say it like any other diagnostic; whoever asked for JSON gets a document instead.
+    """Report a wrong command line like any other diagnostic; with `--format json` as a document.
 
     `commands` are the names of all commands.
     """
@@ -54,7 +54,7 @@ def render_usage_error(
 def _build_diagnostic(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
 ) -> Diagnostic:
-    """What is wrong with a command line; the help line names a better one, or where to look."""
+    """Build the diagnostic of a wrong command line; the help line names a better command line, or a help page."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = next((word for word in arguments if word in commands), "")
     message, advice = _describe_error(error, command, arguments)
@@ -63,7 +63,7 @@ def _build_diagnostic(
 
 
 def _describe_error(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
-    """Message and advice; without advice the help page is what is left."""
+    """Return message and advice. If the advice is empty, the help page is the advice."""
     match error:
         case MisuseError():
             return error.message, error.advice
@@ -94,7 +94,7 @@ def _describe_other_error(error: click.ClickException) -> tuple[str, str]:
 
 
 def _suggest_option(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
-    """The option that is meant, or its right place."""
+    """Suggest the nearest option, or the right place of the option."""
     if command and arguments.index(command) > 0 and error.ctx and error.ctx.parent is None:
         return f"options stand after the command: `reconciler {command} {error.option_name}`"
     options = error.ctx.command.params if error.ctx else []
