@@ -1,4 +1,4 @@
-"""Budget of requests: how many an account may make."""
+"""Budget of requests of an account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many calls the account may make. The defaults are those of a paid account."""
+    """Numbers of calls that the account may make. The defaults are the limits of a paid account."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -12,8 +12,8 @@ from reconciler.model.lock_info import LockInfo
 
 @dataclass(frozen=True, slots=True)
 class RunEnvironment:
-    """What a run gets from the computer. Relative paths start in `directory`; `entropy` returns so many random bytes;
-    `holder` identifies the run to other runs that wait for the lock."""
+    """Facts that a run gets from the computer. Relative paths start in `directory`; `entropy` returns so many random
+    bytes; `holder` identifies the run to other runs that wait for the lock."""
 
     directory: Path
     environ: Mapping[str, str] = field(repr=False)  # full of secrets
