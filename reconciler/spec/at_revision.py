@@ -34,10 +34,10 @@ _MAX_REPORTED = 3
 def load_at_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> LoadedProject:
-    """The project as it was at a revision, with everything that it names.
+    """Load the project at a revision, with all files that it names.
 
-    Raises ReconcilerError: `unknown-revision` if git cannot find it, `unusable-revision` if its specs cannot be read.
-    They are not checked against the catalogue here.
+    Raises ReconcilerError: `unknown-revision` if git cannot find the revision, `unusable-revision` if its specs cannot
+    be read. They are not checked against the catalogue here.
     """
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         try:
@@ -56,7 +56,7 @@ def load_at_revision(
 def read_project_at_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Project:
-    """Only the project file as it was at a revision. Its spans show `PATH@REVISION`. Raises as `load_at_revision`."""
+    """Read only the project file at a revision. Its spans show `PATH@REVISION`. Raises as `load_at_revision`."""
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         shown = f"{display_path(checkout.project_file, checkout.shown_from)}@{revision}"
         try:
@@ -93,8 +93,8 @@ def _render_problem(problem: Diagnostic, revision: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Checkout:
-    """A part of a revision in a temporary folder. `name` is the path of the project file from the root of the
-    repository, and from `folder`; `shown_from` stands for the folder that paths are shown from."""
+    """Part of a revision in a temporary folder. `name` is the path of the project file from the root of the repository,
+    and from `folder`; `shown_from` stands for the folder that paths are shown from."""
 
     repository: Repository
     folder: Path
@@ -129,7 +129,7 @@ class _Checkout:
         )
 
     def _refuse_absolute(self, patterns: Collection[str]) -> None:
-        """A file that is named by an absolute path is part of no revision: the file of today would be read."""
+        """Refuse absolute paths, which are part of no revision: the file of today would be read."""
         revision = self.repository.revision
         for pattern in patterns:
             if Path(pattern).is_absolute():
@@ -144,7 +144,7 @@ class _Checkout:
 def _unpack_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Iterator[_Checkout]:
-    """A checkout with the project file only. Raises ReconcilerError if the revision has no project file."""
+    """Check out only the project file. Raises ReconcilerError if the revision has no project file."""
     path = _resolve(project_file, shown_from)
     repository = open_repository(path, display_path(path, shown_from), revision, environ)
     folder, start = path.parent.resolve(), shown_from.resolve()
@@ -169,7 +169,7 @@ def _resolve(project_file: Path, shown_from: Path) -> Path:
 
 
 def _may_match(name: str, pattern: PurePosixPath) -> bool:
-    """Whether a glob may find a file. One too many does no harm: the glob itself is tried on the copies."""
+    """Whether a glob may find a file. A wrong yes does no harm: the glob itself is tried on the copies."""
     path = PurePosixPath(name)
     globs = (position for position, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
     first_glob = next(globs, None)

@@ -19,7 +19,7 @@ def has_content(file: Path, text: str) -> bool:
 def rewrite(spec: SpecPath, text: str) -> None:
     """Replace the content of a file in one step, so that no reader ever sees half of it. Raises ReconcilerError.
 
-    Permissions stay; a symbolic link goes on pointing where it does.
+    Permissions stay; a symbolic link keeps its target, whose content is replaced.
     """
     file = spec.file.resolve()
     temporary = None

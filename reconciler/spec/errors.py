@@ -1,4 +1,4 @@
-"""What pydantic finds, as diagnostics that point at the spec. Values are never repeated."""
+"""Turn findings of pydantic into diagnostics with places in the spec. Values are never repeated."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _ENTRY_EXAMPLES = {
 
 
 def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseModel]) -> list[Diagnostic]:
-    """One diagnostic per finding of pydantic about `root`, which was validated as `model`.
+    """Build a diagnostic for each finding of pydantic about `root`, which was validated as `model`.
 
-    A validator that raises PydanticCustomError with a diagnostic code as its type speaks for
-    itself; `help` in its context is the help line. The type and the place of any other finding make its message.
+    A validator that raises PydanticCustomError with a diagnostic code as its type brings its own message; `help` in its
+    context is the help line. The message of any other finding follows from its type and its place.
     """
     findings = error.errors(include_url=False, include_input=False)
     return [_to_diagnostic(finding, root, model) for finding in findings]
@@ -78,7 +78,7 @@ def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseMod
 
 
 def _describe_expected(finding: ErrorDetails) -> str:
-    """What belongs there, in words."""
+    """Describe the expected value in words."""
     match finding.get("ctx", {}):
         case {"ge": least}:
             return f"{least} or more"
@@ -183,7 +183,7 @@ def _describe_location(location: Location) -> str:
 
 
 def _list_keys(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys that are known at a place below a model."""
+    """List the known keys at a place below a model."""
     kind: Any = model
     for step in location:
         kind = _descend(kind, step)
@@ -199,7 +199,7 @@ def _descend(kind: Any, step: int | str) -> Any:
 
 
 def _fields_of(kind: Any) -> dict[str, Any]:
-    """The types of a model or dataclass by the keys of its file; empty for any other type."""
+    """Return the types of a model or dataclass by the keys of its file; empty for any other type."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     if is_dataclass(kind):
@@ -209,7 +209,7 @@ def _fields_of(kind: Any) -> dict[str, Any]:
 
 
 def _unwrap_type(annotation: Any) -> Any:
-    """The type without its `| None`, and without what is noted about it."""
+    """Return the type without its `| None`, and without its annotations."""
     if get_origin(annotation) in {Union, types.UnionType}:
         return _unwrap_type(
             next((argument for argument in get_args(annotation) if argument is not type(None)), None)

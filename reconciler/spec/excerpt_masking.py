@@ -93,8 +93,8 @@ def _walk_scalars(node: Node, keys: Keys) -> Iterator[tuple[Keys, Scalar]]:
 def may_hold_secret(lines: list[str], number: int) -> bool:
     """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
 
-    In a file that no parser understands neither indentation nor brackets say where a `config` ends: a
-    line can be shown where it stands before every destination, or has a key that is known to be harmless.
+    In a file that no parser understands neither indentation nor brackets show the end of a `config`: a line can be
+    shown if it stands before every destination, or has a key that is known to be harmless.
     """
     number = min(number, len(lines) - 1)
     if _SAFE_LINE.fullmatch(lines[number]):
@@ -103,8 +103,8 @@ def may_hold_secret(lines: list[str], number: int) -> bool:
 
 
 def is_below_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) belongs to a key that sounds secret, so that its own key is none: what stands
-    there may be a password with a colon in it."""
+    """Whether a line (from 0) belongs to a key that sounds secret. Its own key is none then: the line may be a password
+    with a colon in it."""
     number = min(number, len(lines) - 1)
     depth = _get_indent(lines[number])
     for line in reversed(lines[:number]):

@@ -1,4 +1,4 @@
-"""Bounds that hold before anything is built of a file."""
+"""Bounds that a file has to keep before a tree is built."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_NODES = 250_000
 
 
 def refuse_too_many(text: str, path: str) -> None:
-    """Count keys and values before anything is built of them. Raises ReconcilerError beyond 250,000.
+    """Count keys and values before a tree is built. Raises ReconcilerError beyond 250,000.
 
-    Syntax errors and deep nesting end the count; building meets them again and explains them.
+    Syntax errors and deep nesting end the count; the composer meets them again and explains them.
     """
-    if len(text) < MAX_NODES:  # no node takes less than a character
+    if len(text) < MAX_NODES:  # no node has less than a character
         return
     next_event = CParser(text).get_event
     nodes = depth = 0

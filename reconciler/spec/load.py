@@ -1,4 +1,4 @@
-"""From a project file to the groups that it describes."""
+"""Load a project: from the project file to the groups that it describes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
-    """Everything that a project says, groups sorted by key. `files` are the spec and override files
-    as shown to people; the project file itself is not among them. `shared` are the defaults and the
-    profiles, each for itself; `roots` the trees of all files that could be read, by path as shown."""
+    """Content of a project, groups sorted by key. `files` are the spec and override files as shown to people, without
+    the project file. `shared` are the defaults and the profiles, each by itself; `roots` the trees of all readable
+    files, by path as shown."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -38,15 +38,15 @@ class LoadedProject:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """The findings that stop nothing."""
+        """The findings that are no errors."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
 
 def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
     """Read a project and all its spec files.
 
-    Raises ReconcilerError with the findings of all files together, in reading order. A project
-    without any group is an error. Spans show paths relative to `shown_from` where they are below it.
+    Raises ReconcilerError with the findings of all files together, in reading order. A project without any group is an
+    error. Spans show paths relative to `shown_from` if they are below it.
     """
     loaded = load(project_file, shown_from)
     if select_errors(loaded.findings):
@@ -55,10 +55,11 @@ def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def load(project_file: Path, shown_from: Path) -> LoadedProject:
-    """As `load`, but errors are in `findings`, so that what could be assembled can be checked as well.
+    """Read a project as `load_strictly` does, but with errors in `findings`, so that the readable part can be checked
+    too.
 
-    A group that is not `complete` is without something that an error kept away. Raises ReconcilerError
-    only where it is not known which files belong to the project.
+    A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the files of the
+    project are not known.
     """
     with _gc_paused():
         return _load(project_file, shown_from)
@@ -99,16 +100,16 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
-    """The spec and override files that a project names, unread. Raises ReconcilerError."""
+    """Find the spec and override files that a project names, unread. Raises ReconcilerError."""
     return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
 
 
 @contextmanager
 def _gc_paused() -> Iterator[None]:
-    """Without garbage collection, which would walk a growing tree again and again.
+    """Pause garbage collection, which would walk a growing tree again and again.
 
-    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. What
-    was loaded stays for the whole run, so later collections need not walk it either.
+    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. Loaded trees
+    stay for the whole run, so later collections need not walk them either.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -121,7 +122,7 @@ def _gc_paused() -> Iterator[None]:
 
 
 def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
-    """Spec files sorted by path; override files in the order in which the project names them."""
+    """Find the spec files, sorted by path, and the override files in the order in which the project names them."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
@@ -141,7 +142,7 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
 def _read_files(
     files: list[SpecPath], model: type[SpecFile] | type[OverrideFile], findings: list[Diagnostic]
 ) -> list[ParsedFile]:
-    """The files that are in order; what is wrong with the others goes to `findings`."""
+    """Read the files without errors; the errors of the others go to `findings`."""
     parsed_files = []
     levels: Mapping[str, int] = SPEC_LEVELS
     for file in files:
@@ -162,7 +163,7 @@ def _read_files(
 
 
 def _with_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
-    """What is wrong with a file as a whole is wrong where the project file names it."""
+    """Locate a problem of a whole file at the place in the project file that names the file."""
     return problem if problem.span else replace(problem, span=file.declared_at)
 
 

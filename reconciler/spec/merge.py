@@ -1,4 +1,4 @@
-"""Merging mappings leaf by leaf: defaults, profile, entry, overrides."""
+"""Merge mappings leaf by leaf: defaults, profile, entry, overrides."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ UNSET = "unset"
 
 
 def merge(base: MappingNode, over: MappingNode) -> MappingNode:
-    """`over` laid on `base`; every leaf keeps the span of where it was written.
+    """Lay `over` on `base`; every leaf keeps its span.
 
-    Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and
-    references as a whole. `{unset: true}` drops what `base` has. The result holds no `unset`
-    provided that `base` holds none.
+    Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and references as a whole.
+    `{unset: true}` drops the value of `base`. The result holds no `unset` provided that `base` holds none.
     """
     entries = dict(base.entries)
     for key, entry in over.entries.items():
@@ -27,7 +26,7 @@ def merge(base: MappingNode, over: MappingNode) -> MappingNode:
 
 
 def check_unset(base: MappingNode, over: MappingNode) -> list[Diagnostic]:
-    """What is odd about the `{unset: true}` in `over`: malformed ones (errors), idle ones (warnings)."""
+    """Check every `{unset: true}` in `over`: malformed (errors) or without effect (warnings)."""
     findings = []
     for key, entry in over.entries.items():
         node = entry.node

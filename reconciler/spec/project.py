@@ -1,4 +1,4 @@
-"""Read the project file: which account, which specs, what they share."""
+"""Read the project file: the account, the specs, and the defaults that specs share."""
 
 from __future__ import annotations
 
@@ -177,9 +177,9 @@ PROJECT_LEVELS = {
 
 
 def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
-    """The project that a file describes, its spans with the path `shown` (default: as seen from `shown_from`).
+    """Read the project file. Its spans have the path `shown` (default: the path as seen from `shown_from`).
 
-    Raises ReconcilerError, also where the file does not exist.
+    Raises ReconcilerError, also if the file does not exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
@@ -209,7 +209,7 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:
-    """A project under the settings of another. It keeps only what says which entries there are, and where."""
+    """Put a project under the settings of another. It keeps only the facts about its entries and their places."""
     return replace(
         settings,
         path=project.path,

@@ -1,4 +1,4 @@
-"""References: where a value comes from, written in its place."""
+"""References: sources of values, written in place of the values."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _EXAMPLE = 'write for example `{secret: "env:DB_PASSWORD"}` or `{secret: "file:k
 
 @dataclass(frozen=True, slots=True)
 class AllowedSources:
-    """What the references of a project may name.
+    """Sources that the references of a project may name.
 
-    `schemes` maps each known scheme to a rule that says what is wrong with a reference and what to
-    do, or None. `allow` are globs that narrow the references, `visible` those whose values are shown; None allows all.
+    `schemes` maps each known scheme to a rule that returns the flaw of a reference with a remedy, or None. `allow` are
+    globs that narrow the references, `visible` the references whose values are shown; None allows all.
     """
 
     schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
@@ -34,7 +34,7 @@ class AllowedSources:
     visible: tuple[str, ...] | None = None
 
     def allows(self, reference: Reference) -> bool:
-        """Whether a reference is one of those that the project lets specs use, with its part or without."""
+        """Whether the project permits a reference, with its part or without."""
         may_be_visible = reference.confidential or _matches_globs(reference, self.visible)
         return may_be_visible and _matches_globs(reference, self.allow)
 
@@ -56,11 +56,11 @@ def is_reference(node: Node) -> bool:
 
 
 def parse_reference(node: Node, sources: AllowedSources) -> Reference | Diagnostic | None:
-    """The reference that a value is; a diagnostic where it was meant as one; None for everything else.
+    """Parse a reference; a diagnostic for a malformed reference; None for every other value.
 
-    A mapping whose only key is `secret` or `value` is a reference unless it holds another mapping.
-    One with other keys, or with a misspelt key, counts as meant when its text starts with a known
-    scheme. Diagnostics never repeat the text, which may be a secret in the wrong place.
+    A mapping whose only key is `secret` or `value` is a reference unless it holds another mapping. A mapping with other
+    keys, or with a misspelt key, counts as a reference if its text starts with a known scheme. Diagnostics never repeat
+    the text, which may be a secret in the wrong place.
     """
     if not isinstance(node, MappingNode):
         return None

@@ -1,7 +1,7 @@
 """Commits of the git repository that a project file is in: their files with names and contents.
 
-Names come from `git ls-tree` and contents from `git cat-file`, byte for byte: `git archive` would leave out or rewrite
-what `.gitattributes` says, and take no more names than fit on a command line.
+Names come from `git ls-tree` and contents from `git cat-file`, byte for byte: `git archive` would omit or rewrite files
+as `.gitattributes` demands, and take no more names than fit on a command line.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class CommittedFile:
 @dataclass(frozen=True, slots=True)
 class Repository:
     """One commit, which the user calls `revision`. `root` is the folder of the work tree without symbolic links;
-    `files` are by path from there."""
+    `files` are by path from there.
+    """
 
     git: RevisionReader
     root: Path
@@ -57,7 +58,7 @@ class Repository:
         return self.git.revision
 
     def read_contents(self, names: Collection[str]) -> dict[str, bytes]:
-        """The contents of files, and of the files that symbolic links lead to; a link contains the path of its target.
+        """Read the contents of files, and of the targets of symbolic links; a link contains the path of its target.
 
         A link that leads out of the repository, or to no file, is left out. Raises ReconcilerError.
         """
@@ -71,7 +72,7 @@ class Repository:
         return contents
 
     def _resolve_link(self, name: str, content: bytes) -> str:
-        """Where a link leads; a file leads to itself."""
+        """Resolve a link to its target; a file to itself."""
         if not self.files[name].is_link:
             return name
         return posixpath.normpath(posixpath.join(posixpath.dirname(name), os.fsdecode(content)))
@@ -92,7 +93,7 @@ class Repository:
 
 
 def open_repository(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> Repository:
-    """The repository of a project file at a revision; messages call the file `shown`. Raises ReconcilerError."""
+    """Open the repository of a project file at a revision; messages call the file `shown`. Raises ReconcilerError."""
     resolved = _resolve_revision(project_file, shown, revision, environ)
     result = resolved.git.run("ls-tree", "-r", "-z", "--full-tree", resolved.commit)
     if result.code != 0:
@@ -103,9 +104,8 @@ def open_repository(project_file: Path, shown: str, revision: str, environ: Mapp
 
 @dataclass(frozen=True, slots=True)
 class MergeBase:
-    """Where the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are the best
-    ones that both have: several where the two were merged crosswise, and `tip` itself where the branch has all of it.
-    """
+    """Commits at which the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are
+    the best common commits: several if the two were merged crosswise, and `tip` itself if the branch has all of it."""
 
     tip: str
     commits: tuple[str, ...]
@@ -117,9 +117,9 @@ class MergeBase:
 
 
 def find_merge_base(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> MergeBase:
-    """Where the branch of the work tree left a revision. Raises ReconcilerError."""
+    """Find the commits at which the branch of the work tree left a revision. Raises ReconcilerError."""
     resolved = _resolve_revision(project_file, shown, revision, environ)
-    # While a merge waits for its commit, the work tree has what is merged in as well.
+    # While a merge waits for its commit, the work tree has the merged branch as well.
     heads = [name for name in ("HEAD", "MERGE_HEAD") if resolved.git.find_commit(name) is not None]
     if "HEAD" not in heads:
         raise _no_merge_base_error("the branch of this work tree has no commit yet", "commit the specs first")
@@ -186,18 +186,19 @@ class RevisionReader:
     revision: str
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Result:
-        """The result of a command, whatever its exit code. Raises ReconcilerError if git cannot be run."""
+        """Run a command of git. Returns its result, whatever its exit code. Raises ReconcilerError if git cannot be
+        run."""
         try:
             return self.runner.run(*arguments, stdin=stdin)
         except GitError as error:
             raise self._to_reconciler_error(error) from None
 
     def parse(self, name: str) -> Result:
-        """The result of looking up the commit that a name stands for: its hash, or a failure."""
+        """Look up the commit that a name stands for: its hash, or a failure."""
         return self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
 
     def find_commit(self, name: str) -> str | None:
-        """The hash of the commit that a name stands for; None if there is no such commit."""
+        """Find the hash of the commit that a name stands for; None if there is no such commit."""
         result = self.parse(name)
         return _decode_hash(result) if result.code == 0 else None
 
@@ -222,7 +223,8 @@ def _decode_hash(result: Result) -> str:
 
 
 def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
-    """Files and symbolic links in the output of `git ls-tree -z`. A name that no checkout could have is left out."""
+    """Parse files and symbolic links in the output of `git ls-tree -z`. A name that no checkout could have is left
+    out."""
     for line in output.split(b"\0"):
         attributes, _, name = line.partition(b"\t")
         mode, _, blob = _split_words(attributes, 3)
@@ -232,13 +234,13 @@ def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
 
 
 def _split_words(line: bytes, count: int) -> list[str]:
-    """The first words of a line, filled up with empty ones."""
+    """Split off the first words of a line, filled up with empty words."""
     words = line.decode("ascii", "replace").split()
     return (words + [""] * count)[:count]
 
 
 def _no_work_tree_error(result: Result, shown: str, revision: str) -> ReconcilerError:
-    """A folder that is in no repository, or in one that git refuses to read because another user owns it."""
+    """Build the error for a folder in no repository, or in a repository of another user that git refuses to read."""
     if result.is_untrusted:
         return _unknown_revision_error(
             f"git does not trust the repository of `{shown}`, so it reads no revision `{revision}` of it",
@@ -255,7 +257,8 @@ def _no_work_tree_error(result: Result, shown: str, revision: str) -> Reconciler
 def _missing_commit_error(
     git: RevisionReader, shown: str, result: Result, *, is_shallow: bool
 ) -> ReconcilerError:
-    """A revision that the clone does not have. A fresh clone has the branches of other users below `origin/` only."""
+    """Build the error for a revision that the clone lacks. A fresh clone has the branches of other users only below
+    `origin/`."""
     name = git.revision
     if git.find_commit(f"origin/{name}") is not None:
         advice = f"did you mean `origin/{name}`?"

@@ -37,7 +37,7 @@ def _check_key(key: str) -> str:
 
 
 def _suggest_key(text: str) -> str:
-    """The key that is most like a text."""
+    """Suggest the key that is most like a text."""
     folded = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return folded if KEY_PATTERN.fullmatch(folded) else f"group_{folded}".rstrip("_")
 
@@ -152,8 +152,8 @@ _AnyModel = TypeVar("_AnyModel", bound=StrictModel)
 
 
 def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]) -> _AnyModel:
-    """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
-    stays a tree with spans. Raises ReconcilerError."""
+    """Validate `root` as `model`. `levels` are the depths below each top key that the model checks; deeper values stay
+    trees with spans. Raises ReconcilerError."""
     instance, findings = validate_partially(model, root, levels)
     if findings or instance is None:
         raise ReconcilerError(findings)
@@ -163,8 +163,8 @@ def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[st
 def validate_partially(
     model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]
 ) -> tuple[_AnyModel | None, list[Diagnostic]]:
-    """As `validate_model`, but without the entries in which something is wrong, next to everything that is wrong.
-    None where something is wrong outside of entries."""
+    """Validate as `validate_model` does, but drop the entries with errors. Also returns all errors. None if an error is
+    outside of entries."""
     outline = {key: _build_outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:
         return model.model_validate(outline), []

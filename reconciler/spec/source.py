@@ -1,4 +1,4 @@
-"""YAML files as trees with spans: read within bounds, parsed within bounds."""
+"""Read and parse YAML files within bounds, as trees with spans."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(text: str, path: str) -> MappingNode:
-    """The tree of one YAML 1.2 document whose root is a mapping. `path` is what spans show.
+    """Parse one YAML 1.2 document whose root is a mapping. `path` is the path that spans show.
 
-    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of
-    where it was written. Tags, several documents, duplicate keys, keys that are not text and
-    invisible characters are refused, and so is what is too large or too deep. A byte order mark
-    at the start is skipped and counts for no column. Raises ReconcilerError with all findings.
+    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of its own place. Tags,
+    several documents, duplicate keys, keys that are not text and invisible characters are refused, and so is a file
+    that is too large or too deep. A byte order mark at the start is skipped and counts for no column. Raises
+    ReconcilerError with all findings.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
@@ -63,7 +63,7 @@ def parse(text: str, path: str) -> MappingNode:
 
 
 def read_text(file: Path, display_path: str) -> str:
-    """The text of a file. Only regular files of at most 4 MiB in UTF-8. Raises ReconcilerError."""
+    """Read the text of a regular file of at most 4 MiB in UTF-8. Raises ReconcilerError."""
     try:
         data = _read_bytes(file)
     except OSError as error:
@@ -102,9 +102,9 @@ def read_text(file: Path, display_path: str) -> str:
 
 
 def _read_bytes(file: Path) -> bytes | None:
-    """The bytes of a regular file, one more than allowed at most; None for anything else.
+    """Read the bytes of a regular file, one more than allowed at most; None for anything else.
 
-    Looks before it opens, since opening a FIFO or a device can block or do something.
+    Looks before it opens, since opening a FIFO or a device can block or have effects.
     """
     if not stat.S_ISREG(file.stat().st_mode):
         return None
@@ -137,7 +137,7 @@ def _forbidden_character_error(character: str, span: Span, lines: list[str]) -> 
 
 
 def _is_plain_word(text: str) -> bool:
-    """Whether a file without a mapping at its top is of words only, and so no key file in the wrong place."""
+    """Whether a file without a mapping at its top has words only, and so is no key file in the wrong place."""
     return re.fullmatch(r"(?:-\s+)?[a-z]{1,12}\s*", text) is not None
 
 

@@ -74,14 +74,14 @@ class _ParserFinding:
 
     @property
     def bare_reference(self) -> re.Match[str] | None:
-        """A reference without quotes around the position: `{secret: env:FOO}`, which YAML allows and the parser does
+        """Reference without quotes around the position: `{secret: env:FOO}`, which YAML allows and the parser does
         not."""
         references = _BARE_REFERENCE.finditer(self.line)
         return next((each for each in references if each.start() < self.position[1] <= each.end()), None)
 
     @property
     def quoted_reference(self) -> str:
-        """The same reference as it should stand, with its text only if it is a name of a variable."""
+        """The same reference with quotes, with its text only if it is a name of a variable."""
         match = self.bare_reference
         if match is None:
             return ""
@@ -101,7 +101,7 @@ class _ParserFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
-    """Row of the table: when it applies, and what it says then about which place.
+    """Row of the table: the condition of an explanation, its texts, and its place.
 
     `applies` judges the finding. `message` and `help` are formats with the finding as `it`. `position` names the
     attribute of the finding that is the place to look at.
