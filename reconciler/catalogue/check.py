@@ -1,4 +1,4 @@
-"""Everything that can be said about a declared destination without asking Fivetran."""
+"""Check a declared destination without a request to Fivetran."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Completeness", "Problem", "check_destination"]
 
 
 class Completeness(StrEnum):
-    """How much of a destination is declared in what is checked."""
+    """Extent of the destination that is checked."""
 
     WHOLE = "whole"
     WITHOUT_CONFIG = "without-config"  # its config could not be read
-    PART = "part"  # a profile, or what an error left of a destination: other parts may complete it
+    PART = "part"  # a profile, or the rest of a destination with errors: other parts may complete it
 
 
 SERVICE: FieldPath = ("service",)
@@ -38,13 +38,12 @@ def check_destination(
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.WHOLE,
 ) -> list[Problem]:
-    """All findings about what is declared: of the service, then leaf by leaf, then between leaves.
+    """Check a declaration: the service, then leaf by leaf, then between leaves. Returns all findings.
 
-    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside.
-    Leaves in `unchecked` are taken as they are, unless their names say that they are secrets, but they
-    count as declared where another field asks for them. `written` is how the
-    file spells numbers and truth values. Nothing is missing from a part, and nothing contradicts
-    what it holds; without a service a config field is wrong where it is for every service.
+    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside. Leaves in
+    `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if another
+    field requires them. `spellings` are the numbers and truth values as the file spells them. Nothing is missing from a
+    part, and nothing contradicts a part; without a service a config field is wrong if it is wrong for every service.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
@@ -123,7 +122,7 @@ def _unknown_service_problem(name: str) -> Problem:
 
 
 def _suggest_service(name: str) -> str | None:
-    """The service that was probably meant. What half of all names end with does not make two of them alike."""
+    """Suggest a similar service. An ending that half of all names share does not make two names similar."""
     suggestion = find_nearest(name, load_service_names())
     if suggestion is None or not (name.endswith(_COMMON_SUFFIX) and suggestion.endswith(_COMMON_SUFFIX)):
         return suggestion

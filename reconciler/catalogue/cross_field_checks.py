@@ -1,4 +1,4 @@
-"""Rules between fields: what one setting demands, refuses or contradicts."""
+"""Rules between fields: requirements, refusals and contradictions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
-    """What is wrong between the declared leaves, field by field in the catalogue's order."""
+    """Check the declared leaves against each other, field by field in the catalogue's order."""
     missing: set[FieldPath] = set()
     for path, field in destination.iter_fields():
         problem = _check_missing(destination, path, field)
@@ -63,7 +63,7 @@ def _check_missing(destination: DeclaredDestination, path: FieldPath, field: Fie
 
 
 def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether a field is there under a name that is a slip of its own, which is a finding already."""
+    """Whether a field is declared under a misspelled name, which is a finding already."""
     siblings = [known[-1] for known, _ in destination.iter_fields() if known[:-1] == path[:-1]]
     return any(
         find_nearest(other[-1], siblings) == path[-1]
@@ -73,7 +73,7 @@ def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
 
 
 def _describe_condition(destination: DeclaredDestination, field: Field) -> str:
-    """The settings that demand a field, in words."""
+    """Describe the settings that require a field."""
     condition = field.required_when or {}
     return " and ".join(_describe_setting(destination, name, allowed) for name, allowed in condition.items())
 
@@ -134,7 +134,7 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
 
 
 def _check_networking(destination: DeclaredDestination, field: Field) -> Iterator[Problem]:
-    """A networking method that the service's own list of connection types does not have."""
+    """Check a networking method against the service's own list of connection types."""
     if field.mirrors is None or destination.service is None:
         return
     method = normalize_value(field, destination.fields.get((field.mirrors,)))
@@ -170,7 +170,7 @@ def _check_required_companions(
 
 
 def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem]:
-    """References to a secrets manager without the manager: Fivetran would not know where to look."""
+    """Check for references to a secrets manager without the manager: Fivetran could not fetch their values."""
     external_paths = [
         path
         for path, value in destination.fields.items()
@@ -191,7 +191,7 @@ def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem
 
 
 def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Credentials of two methods where nothing says which it is: the API refuses both kinds at once."""
+    """Check for credentials of two methods without a choice between them: the API refuses both kinds at once."""
     undecided = [
         (path, field.only_when)
         for path, field in destination.iter_fields()

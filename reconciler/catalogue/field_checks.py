@@ -1,4 +1,4 @@
-"""Rules about single leaves: is there such a field, may it be declared, can it have this value."""
+"""Rules about single leaves: whether the field exists, may be declared, and can have this value."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TYPE_NAMES = {
 
 
 def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """What is wrong with one declared leaf. The first finding that explains it all is the only one."""
+    """Check one declared leaf. If one finding explains all others, it is the only one."""
     field = destination.find_field(path)
     if not is_sensitive(path[-1], field) and (kind := detect_secret(value)):
         yield _disguised_secret_problem(path, kind)  # first of all: other findings may quote a value
@@ -65,7 +65,7 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
 
 
 def check_literals(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """Secrets that stand in the spec, going by the names of fields; asked also where nothing else is checked."""
+    """Check for secrets in the spec, by the names of fields; also for leaves that are not checked otherwise."""
     field = destination.find_field(path)
     if field is None:
         yield from (
@@ -156,7 +156,7 @@ def _mask_problem(path: FieldPath, sensitive: bool) -> Problem:
 
 
 def _check_exposure(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
-    """A secret that stands in the spec, or that a visible reference would show."""
+    """Check for a secret in the spec, or behind a visible reference."""
     if not isinstance(value, Reference):
         yield _literal_secret_problem(field, path)
     elif not value.confidential:
@@ -193,10 +193,10 @@ def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
 
 
 def _check_external_secret(destination: DeclaredDestination, path: FieldPath) -> Iterator[Problem]:
-    """A reference to what Fivetran fetches by itself, which it does for a few fields of some services."""
+    """Check a reference to a value that Fivetran fetches by itself, which it does for a few fields of some services."""
     service = destination.service
     if service is None and path[0] == CONFIG:
-        return  # said of the service already
+        return  # the service has this finding already
     known = sorted(service.external_secrets) if service else []
     if path[0] == CONFIG and path[-1] in known:
         return
@@ -254,7 +254,7 @@ def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Proble
 
 
 def _has_type(expected: FieldType, value: Any) -> bool:
-    """Whether a canonical value is of a type. Nothing at all is a text, a list, a mapping, and no number."""
+    """Whether a normalized value is of a type. None is a valid text, list and mapping, and no number."""
     match expected:
         case FieldType.STRING:
             return value is None or isinstance(value, str)
