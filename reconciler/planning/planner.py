@@ -65,10 +65,10 @@ _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJE
 
 @dataclass(frozen=True, slots=True)
 class PlannedOperation:
-    """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process.
+    """Change with the data to carry it out. Holds secrets, so it never leaves the process.
 
-    `values` are what is sent; `declared` is all that will be in effect then, in normal form and without secrets.
-    `record_update` is what the record holds once the change is in effect.
+    `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
+    secrets. `record_update` is the content of the record once the change is in effect.
     """
 
     desired: Desired
@@ -78,14 +78,14 @@ class PlannedOperation:
     record_update: RecordUpdate
 
     def get_hashable_value(self, path: FieldPath) -> Any:
-        """A value that is sent, to be hashed: a hidden literal as it stands in the specs."""
+        """Return a sent value for a hash: a hidden literal as the specs spell it."""
         value = self.values[path]
         return self.declared.get(path, value) if isinstance(value, Secret) else value
 
 
 @dataclass(slots=True)
 class Planner:
-    """Plans one resource after the other and collects all refusals.
+    """Planner of one resource after the other; collects all refusals.
 
     `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
     """
@@ -191,8 +191,8 @@ class Planner:
         values: Mapping[FieldPath, Any],
         record: Record | None,
     ) -> PlannedOperation:
-        """A step with what is to be remembered of it. What is hidden is sent as a secret, so that no answer of the
-        API shows it either."""
+        """Build the operation of a change, with the update of the record. Hidden literals are sent as secrets, so that
+        they stay hidden in answers of the API too."""
         declared = KINDS[desired.address.kind].normalize(declared)
         literals = _find_hidden_literals(masking, declared)
         stored = record.fingerprints if record is not None else {}
@@ -225,7 +225,7 @@ class Planner:
     def _fingerprint_secrets(
         self, desired: Desired, values: Mapping[FieldPath, Any], record: Record | None
     ) -> dict[FieldPath, str]:
-        """Fingerprints of secrets that stay declared, and new ones of those that are sent."""
+        """Compute the fingerprints of all declared secrets: stored ones that stay, and new ones of sent secrets."""
         return update_secret_fingerprints(
             record,
             secrets=[path for path, value in desired.fields.items() if is_secret(value)],
@@ -240,8 +240,8 @@ class Planner:
     def _fingerprint_literal(
         self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
     ) -> str | None:
-        """The fingerprint of a hidden literal; None without a key. One that still matches stays, since it may be of
-        the address before a move."""
+        """Compute the fingerprint of a hidden literal; None without a key. A stored fingerprint that still matches
+        stays, since it may be of the address before a move."""
         if self.fingerprinter is None:
             return None
         if (
@@ -274,8 +274,8 @@ class Planner:
         }
 
     def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
-        """Secrets that the spec declares since what is remembered, also in place of a literal, and those of an
-        interrupted call: nobody has sent them for certain."""
+        """Find the secrets that the spec declares since the last record, also in place of a literal, and the secrets of
+        an interrupted call: it is unknown whether they were sent."""
         if record is None or not tracks_secrets(record) or not self.compares_secrets:
             return []
         return [
@@ -318,8 +318,8 @@ class Planner:
         return self.compares_secrets and self.fingerprinter.is_own(stored[path])
 
     def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
-        """The fingerprint of a secret that is sent. Without a key there is none, nor of a secret that was not read:
-        what was known of the one before says nothing about it."""
+        """Compute the fingerprint of a sent secret; empty without a key, and for a secret that this run may not read:
+        the fingerprint of the former value would be wrong."""
         if self.fingerprinter is None or isinstance(secret, UnresolvedSecret):
             return NO_FINGERPRINT
         return self.fingerprinter.fingerprint_field(desired.address, path, secret)
@@ -476,7 +476,7 @@ def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
 
 
 def _strip_secrets(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """What may be remembered of declared fields. The name of a key in a secrets manager is no secret."""
+    """Strip secrets from declared fields, for the record. The name of a key in a secrets manager is no secret."""
     return {
         path: value.name if isinstance(value, ExternalKey) else value
         for path, value in fields.items()
