@@ -11,11 +11,11 @@ class SystemClock:
     """Reads the time of this machine."""
 
     def now(self) -> datetime:
-        """The current time in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards."""
+        """Return seconds that never go backwards."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -23,5 +23,5 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let seconds pass, or fewer if `event` is set meanwhile; whether it is set."""
+        """Let seconds pass, or fewer if `event` is set meanwhile. Returns whether it is set."""
         return event.wait(seconds)

@@ -35,7 +35,7 @@ class ShutdownDeadline:
         self._max_seconds = math.inf
 
     def begin_shutdown(self) -> None:
-        """Be short from now on: for a caller that is stopped by an exception."""
+        """Shorten all waits from now on: for a caller that an exception stops."""
         if self._shutdown_began is None:
             self._shutdown_began = self._clock.monotonic()
 
@@ -63,8 +63,8 @@ class ShutdownDeadline:
             self._is_best_effort, self._max_seconds = previous
 
     def intervals(self, timeout: float) -> Iterator[float]:
-        """Seconds to wait before each next look at a call. They add up to `timeout`, or to less if the run is to stop
-        meanwhile."""
+        """Iterate over the seconds to wait before each next look at a call. They add up to `timeout`, or to less if the
+        run is to stop meanwhile."""
         remaining, is_shortened = min(timeout, self._max_seconds), False
         while remaining > 0.001:
             if self.shutting_down and not is_shortened:
@@ -75,7 +75,7 @@ class ShutdownDeadline:
             remaining -= interval
 
     def pause(self, seconds: float) -> bool:
-        """Let seconds pass, or fewer if the run is to stop; whether it is to stop."""
+        """Let seconds pass, or fewer if the run is to stop. Returns whether it is to stop."""
         return self.shutting_down or self._clock.wait(self._shutdown, seconds)
 
     def _elapsed_seconds(self) -> float:

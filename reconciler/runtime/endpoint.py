@@ -62,7 +62,7 @@ def resolve_endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
 
 
 def _check_base_url(base_url: str) -> list[Diagnostic]:
-    """The flaws of a base URL. It is not quoted, since people paste credentials into URLs."""
+    """Find the flaws of a base URL. It is not quoted, since users paste credentials into URLs."""
     parts = split_url(base_url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return [_diagnose_bad_url("`FIVETRAN_API_URL` is not a web address")]

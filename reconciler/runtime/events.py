@@ -1,4 +1,4 @@
-"""Events of many threads, reported by one."""
+"""Events of many threads, reported by the main thread."""
 
 from __future__ import annotations
 

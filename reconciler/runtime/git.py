@@ -52,7 +52,7 @@ _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _ERROR_PREFIXES = ("fatal:", "error:", "ssh:", "remote: error")
 _UNREADABLE_REMOTE = "fatal: could not read from remote repository"
-_UNTRUSTED = (b"dubious ownership", b"unsafe repository")  # the second is what git before 2.38 says
+_UNTRUSTED = (b"dubious ownership", b"unsafe repository")  # git before 2.38 prints the second phrase
 _MAX_ERROR_LENGTH = 300
 _MAX_MESSAGES, _MAX_MESSAGE_LENGTH = 4, 160
 
@@ -92,7 +92,7 @@ class Result:
 
     @property
     def error_line(self) -> str:
-        """The line of the output that explains a failure, without credentials, behind `git says: `."""
+        """Return the line of the output that explains a failure, without credentials, behind `git says: `."""
         rejected_refs = [line.rpartition("\t")[2] for line in _split_lines(self.out) if line.startswith("!")]
         lines = _split_lines(self.err)
         message = next(
@@ -102,12 +102,12 @@ class Result:
 
     @property
     def error_notes(self) -> tuple[str, ...]:
-        """The error line; empty if git printed no error."""
+        """Return the error line; empty if git printed no error."""
         return (self.error_line,) if self.err.strip() else ()
 
     @property
     def server_messages(self) -> tuple[str, ...]:
-        """The other messages of the server, for example of its hooks: the first lines, without credentials."""
+        """Return the other messages of the server, for example of its hooks: the first lines, without credentials."""
         lines = (
             line.removeprefix("remote:").strip()
             for line in _split_lines(self.err)
@@ -141,8 +141,9 @@ class GitRunner:
         variables: Mapping[str, str] | None = None,
         deadline: ShutdownDeadline | None = None,
     ) -> Result:
-        """The result of a command, whatever its exit code. `settings` count for it as if a file of the user had them,
-        and yield to those of the environment. Raises GitError if git cannot be run or does not end."""
+        """Run a command. Returns its result, whatever its exit code. `settings` count for the command as if a file of
+        the user had them, and yield to settings of the environment. Raises GitError if git cannot be run or does not
+        end."""
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
@@ -173,15 +174,15 @@ class GitRunner:
 
 
 def build_environ(inherited: Mapping[str, str], settings: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
-    """The environment of git. Settings are passed in it, since files may be left behind and arguments are visible to
-    other users of the machine."""
+    """Build the environment of git. Settings are passed in it, since files may be left behind and arguments are visible
+    to other users of the machine."""
     variables = {name: value for name, value in inherited.items() if _is_passed_on(name)}
     count = variables.get("GIT_CONFIG_COUNT", "0")
     inherited_settings = [
         (variables.get(f"GIT_CONFIG_KEY_{position}", ""), variables.get(f"GIT_CONFIG_VALUE_{position}", ""))
         for position in range(int(count) if count.isdecimal() else 0)
     ]
-    all_settings = [*settings, *inherited_settings]  # the later one counts
+    all_settings = [*settings, *inherited_settings]  # of two equal keys git uses the later
     for position, (key, value) in enumerate(all_settings):
         variables |= {f"GIT_CONFIG_KEY_{position}": key, f"GIT_CONFIG_VALUE_{position}": value}
     return {**variables, "GIT_CONFIG_COUNT": str(len(all_settings)), **_FIXED_VARIABLES}
@@ -194,7 +195,7 @@ def _is_passed_on(name: str) -> bool:
 
 
 def _wait_for(process: subprocess.Popen[bytes], stdin: bytes, intervals: Iterator[float]) -> Result:
-    """The result of a process. Raises GitTimeoutError if it has not ended after these seconds."""
+    """Wait for a process. Returns its result. Raises GitTimeoutError if it has not ended after these seconds."""
     pending_input: bytes | None = stdin
     waited = 0.0
     for seconds in intervals:
@@ -208,8 +209,8 @@ def _wait_for(process: subprocess.Popen[bytes], stdin: bytes, intervals: Iterato
 
 
 def _find_errors(lines: list[str]) -> list[str]:
-    """The lines that are marked as errors. If the first one only says that a server cannot be read from, the program
-    that was to reach the server has said why right before, and that line comes first."""
+    """Find the lines that are marked as errors. If the first line only says that a server cannot be read from, the
+    program that was to reach the server has printed the reason right before, and that line comes first."""
     errors = [line for line in lines if line.lower().startswith(_ERROR_PREFIXES)]
     if not errors or not errors[0].lower().startswith(_UNREADABLE_REMOTE):
         return errors

@@ -59,7 +59,7 @@ class CallDeadline:
         return self.clock.monotonic() >= self.ends_at
 
     def clamp(self, seconds: float) -> float:
-        """`seconds`, or the rest of the call if that is less. Raises TimeoutError if nothing is left."""
+        """Return `seconds`, or the rest of the call if that is less. Raises TimeoutError if nothing is left."""
         remaining = self.ends_at - self.clock.monotonic()
         if remaining <= 0:
             raise TimeoutError("the deadline of the call has passed")
@@ -202,7 +202,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 def _reset_if_needed(connection: Any) -> Any:
-    """The connection; closed first, so that it connects anew, if the call must not use an old one."""
+    """Return the connection; closed first, so that it connects anew, if the call must not use an old connection."""
     if _current_deadline.get().needs_fresh_connection:
         connection.close()
     return connection
@@ -235,7 +235,7 @@ def _install_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = dict(_POOLS)
 
 
-class NoAnswer(Exception):  # noqa: N818 - a state of the world, not a bug
+class NoAnswer(Exception):  # noqa: N818 - the usual end of a call, not a bug
     """There was no usable answer. `reason` is fit for people and holds nothing of the request."""
 
     def __init__(self, reason: str) -> None:
@@ -273,10 +273,11 @@ def get(
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
 ) -> HttpResponse:
-    """The answer to one GET on a connection of its own, whatever its status: never redirected, never repeated.
+    """Send one GET on a connection of its own. Returns the answer, whatever its status: never redirected, never
+    repeated.
 
-    `tls` says which certificates are trusted. Raises NoAnswer, also if headers and body together take longer than
-    `timeout` seconds, or the body has more than `max_bytes`.
+    `tls` holds the trusted certificates. Raises NoAnswer, also if headers and body together take longer than `timeout`
+    seconds, or the body has more than `max_bytes`.
     """
     deadline = CallDeadline(clock, timeout, timeout, clock.monotonic() + timeout, needs_fresh_connection=True)
     try:
@@ -322,9 +323,9 @@ def _open_manager(tls: ssl.SSLContext | None, proxy: Proxy | None) -> PoolManage
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The innermost error, which the system raised: the libraries wrap it several times."""
+    """Return the innermost error, which the system raised: the libraries wrap it several times."""
     for _ in range(_MAX_CHAIN_DEPTH):
-        # urllib3 keeps some errors only as an argument of its own ones.
+        # urllib3 keeps some errors only as an argument of its own errors.
         wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
         error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
     return error

@@ -1,6 +1,6 @@
-"""Polling: reading more than once, since the first reads may not show yet what was made a moment ago.
+"""Polling: repeated reads, since the first reads after a write may not show the new object yet.
 
-No ages and no clocks decide anything: what counts is how often an object was looked for and not found.
+Only the number of reads without the object counts, no age and no clock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Poller:
     cancelled: threading.Event
 
     def poll_until(self, probe: Callable[[], _Found | None], max_polls: int = MAX_POLLS) -> _Found | None:
-        """The first result of a probe that is not None; None if all of them are. Exceptions of a probe pass through."""
+        """Poll until a probe returns a result that is not None; None if all probes return None. Exceptions of a probe
+        pass through."""
         for attempt in range(max_polls):
             if attempt:
                 self.clock.wait(self.cancelled, FIRST_INTERVAL * 2 ** (attempt - 1))

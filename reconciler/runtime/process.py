@@ -19,6 +19,6 @@ def is_running(pid: int) -> bool:
 
 
 def is_other_live_process(pid: int) -> bool:
-    """Whether this host has another process with this id. In containers the first process has the same id each time,
-    so a lock that names the id of this process was left by a process that is gone."""
+    """Whether this host has another process with this id. In containers the first process has the same id each time, so
+    a lock that names the id of this process was left by a dead process."""
     return pid != os.getpid() and is_running(pid)

@@ -1,4 +1,4 @@
-"""Slow work in a few threads, and its results in the one thread that decides.
+"""Worker threads for slow work, whose results go to the one thread that decides.
 
 Daemon threads, since an executor's threads outlive Ctrl-C: a run that is stopped does not wait for a hanging call.
 """
@@ -81,7 +81,7 @@ class WorkerPool(Generic[_Key]):
             threading.Thread(target=self._run_worker, daemon=True).start()
 
     def next_result(self, timeout: float | None = None) -> WorkResult[_Key] | None:
-        """The next piece of work that has ended; None if none has within so many seconds, or if a request for
+        """Return the next piece of work that has ended; None if none has within so many seconds, or if a request for
         permission came first."""
         try:
             item = self._results.get(timeout=timeout)
@@ -94,8 +94,8 @@ class WorkerPool(Generic[_Key]):
         return item
 
     def request_permission(self, key: _Key) -> bool:
-        """Whether the work for a key may go on. Called by the thread that does the work; False once the pool was
-        left."""
+        """Ask whether the work for a key may go on. Called by the thread that does the work; False after the pool is
+        closed."""
         request = _PermissionRequest(key)
         self._results.put(request)
         # The thread that leaves the pool closes it first, and then answers the requests in the queue.
@@ -120,7 +120,7 @@ class WorkerPool(Generic[_Key]):
 def map_parallel(
     work: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
 ) -> Iterator[tuple[_Item, _Result]]:
-    """Every item with its result, in the order in which the results arrive.
+    """Do the work for every item. Yields each item with its result, in the order in which the results arrive.
 
     The first exception that `work` raises is raised here, and no work is started after it.
     """
@@ -142,8 +142,8 @@ def map_parallel(
 def run_interruptible(
     work: Callable[[], _Result], deadline: ShutdownDeadline, events: EventQueue
 ) -> _Result | None:
-    """The result of work that is done in a thread of its own, so that a hanging read does not keep a run that is
-    stopped; None if the work was abandoned. An exception of the work is raised here."""
+    """Do work in a thread of its own, so that a hanging read does not keep a stopped run. Returns the result; None if
+    the work was abandoned. An exception of the work is raised here."""
     with WorkerPool[None](1) as pool:
         pool.start(None, work)
         while not deadline.is_over:
