@@ -69,11 +69,11 @@ class Backend(Protocol):
         """Whether a file is as it was last read or written here. Raises BackendError."""
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """Version tag of a file. Changes on every write; may also change spuriously. One cheap request, from any
-        thread: nothing in this backend changes. Raises BackendError."""
+        """Return the version tag of a file. Changes on every write; may also change spuriously. One cheap request, from
+        any thread: nothing in this backend changes. Raises BackendError."""
 
     def known_version(self, name: str) -> str:
-        """The version tag as of the last read or write here."""
+        """Return the version tag as of the last read or write here."""
 
     def verify_conditional_writes(self, name: str) -> None:
         """Check that a write depends on the version of its file, with the file that was just written.

@@ -24,7 +24,7 @@ class BackupFolders:
     creates_folders: bool = False
 
     def write(self, state: State) -> Path | None:
-        """Write a backup into the first folder that takes it. Its path; None if no folder takes it."""
+        """Write a backup into the first folder that accepts it. Returns its path; None if no folder accepts it."""
         for folder in self.folders:
             path = folder / f"{self.name}{_INFIX}{state.serial}"
             try:

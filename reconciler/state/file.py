@@ -55,7 +55,7 @@ class StateFile(Store):
         return self.stop_reason is None
 
     def explain_unavailable(self, action: str, error: OSError) -> Diagnostic:
-        """The diagnostic for a file that cannot be `read` or `written`."""
+        """Explain a file that cannot be `read` or `written` (the `action`)."""
         return Diagnostic(
             "state-unusable",
             f"the state `{self.display_name}` cannot be {action}: {error.strerror or error}",
@@ -110,7 +110,7 @@ class _LocalKeyFile:
     store: StateFile
 
     def read(self) -> bytes | None:
-        """The key; None if there is none yet. Raises ReconcilerError."""
+        """Read the key; None if there is none yet. Raises ReconcilerError."""
         try:
             return bytes.fromhex(self.path.read_text("ascii")) or None
         except FileNotFoundError:

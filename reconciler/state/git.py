@@ -35,7 +35,7 @@ class GitBackend:
         self._possibly_written: dict[str, set[str | None]] = {}  # contents that a push may have written
 
     def read(self, *names: str) -> dict[str, bytes | None]:
-        """The contents of the files now. Raises BackendError."""
+        """Read the contents of the files now. Raises BackendError."""
         self._refresh()
         for name in names:
             self._known[name] = self._files.get(name)
@@ -43,7 +43,7 @@ class GitBackend:
         return {name: self._read_blob(self._files.get(name)) for name in names}
 
     def peek(self, name: str) -> bytes | None:
-        """The content of a file when the branch was last looked at. Raises BackendError."""
+        """Return the content of a file as of the last look at the branch. Raises BackendError."""
         return self._read_blob(self._files.get(name))
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
@@ -78,15 +78,15 @@ class GitBackend:
         return self._files.get(name) in self._possibly_written.get(name, {self._known[name]})
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """The commit of the branch, which changes with other files, too. Raises BackendError."""
+        """Look up the commit of the branch, which changes with other files, too. Raises BackendError."""
         return self._query_tip(deadline)
 
     def known_version(self, name: str) -> str:
-        """The commit of the branch when it was last looked at."""
+        """Return the commit of the branch as of the last look at it."""
         return self._tip
 
     def verify_conditional_writes(self, name: str) -> None:
-        """Nothing to do: a git server takes no push that does not build on the commit of the branch."""
+        """Do nothing: a git server refuses every push that does not build on the commit of the branch."""
 
     def _query_tip(self, deadline: ShutdownDeadline | None = None) -> str:
         output = self._git.check_output(
@@ -110,7 +110,7 @@ class GitBackend:
             self._tip = tip
 
     def _list_files(self, commit: str) -> dict[str, str]:
-        """The files of a commit. Raises UnusableBackendError for a branch that holds other files."""
+        """List the files of a commit. Raises UnusableBackendError for a branch that holds other files."""
         files = {}
         for line in os.fsdecode(self._git.check_output("ls-tree", "-z", commit)).split("\0")[:-1]:
             attributes, _, name = line.partition("\t")
@@ -132,7 +132,7 @@ class GitBackend:
         return _decode_lines(self._git.check_output("hash-object", "-w", "--stdin", stdin=content))[0]
 
     def _create_commit(self, blobs: Mapping[str, str | None], summary: str) -> tuple[str, dict[str, str]]:
-        """A new commit on top of the branch as it was last seen, with its files."""
+        """Create a commit on top of the branch as of the last look at it. Returns its hash and its files."""
         files = {name: blob for name, blob in {**self._files, **blobs}.items() if blob is not None}
         lines = "".join(f"100644 blob {blob}\t{name}\0" for name, blob in sorted(files.items()))
         tree = _decode_lines(self._git.check_output("mktree", "-z", stdin=os.fsencode(lines)))[0]

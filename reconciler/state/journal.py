@@ -1,8 +1,8 @@
 """Write and replay the journal beside a snapshot: one line per changed record, on disk before the run goes on.
 
-A journal belongs to one snapshot, which its first line names. One that continues an older snapshot of the
-same lineage is left over from a crash between the two writes of a compaction, and its lines are in the
-newer snapshot already.
+A journal belongs to one snapshot, which its first line names. A journal that continues an older snapshot of the same
+lineage is left over from a crash between the two writes of a compaction, and its lines are in the newer snapshot
+already.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ JournalEntry = tuple[Address, JournalValue]
 
 
 def replay(state: State, content: bytes) -> State:
-    """The state after all complete lines of its journal. Raises DamagedStateError.
+    """Replay all complete lines of a journal on a snapshot. Returns the new state. Raises DamagedStateError.
 
-    A killed process may leave a last line without its end; nothing relied on that line yet.
+    A killed process may leave a last line without its end; no request was sent on the strength of that line.
     """
     complete, _, _ = content.rpartition(b"\n")
     if not complete:

@@ -147,7 +147,7 @@ class RemoteLock:
 
     @property
     def has_expired(self) -> bool:
-        """Whether others may take the lock, as far as these clocks know."""
+        """Whether other runs may take the lock, as far as these clocks know."""
         return _TimePoint.now(self._clock).elapsed_since(self._renewed) >= LEASE_TTL
 
     def check_ownership(self) -> None:
@@ -188,7 +188,7 @@ class RemoteLock:
 
     @property
     def expires_at(self) -> str:
-        """When others may take the lock, at the latest (ISO 8601, UTC)."""
+        """The time at which other runs may take the lock, at the latest (ISO 8601, UTC)."""
         return (self._renewed.wall + timedelta(seconds=LEASE_TTL + CLOCK_SKEW)).isoformat(timespec="seconds")
 
     def _next_expiry(self) -> str:
@@ -196,7 +196,7 @@ class RemoteLock:
 
 
 def parse_lock_status(content: bytes | None, now: datetime, host: str) -> LockStatus:
-    """The status of a lock from the content of its file, seen from `host`. An expired lease is free."""
+    """Parse the status of a lock from the content of its file, seen from `host`. An expired lease is free."""
     if not content:
         return LockStatus(LockHolderState.FREE)
     lease = _decode_lease(content)
@@ -217,7 +217,7 @@ def _encode_lease(lease: Lease) -> bytes:
 
 
 def _decode_lease(content: bytes) -> Lease | None:
-    """The lease in a file; None for any other content."""
+    """Decode the lease in a file; None for any other content."""
     try:
         data = json.loads(content)
         holder = LockInfo(**data["holder"])

@@ -46,18 +46,18 @@ class LeaseLock:
             try:
                 lock.release()
             except ConflictError:
-                pass  # another run has it by now
+                pass  # another run holds it by now
             except BackendError as error:
                 self._release_failure = self._warn_not_released(error, lock.expires_at)
 
     @property
     def release_failure(self) -> Diagnostic | None:
-        """A warning if the lock could not be released. Known once `hold` has ended."""
+        """Return a warning if the lock could not be released. Known once `hold` has ended."""
         return self._release_failure
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """The other run that holds the lock, as far as it is known: credentials that may only read the state need not
-        read the lock."""
+        """Find the other run that holds the lock, as far as it is known: credentials that may only read the state need
+        not read the lock."""
         try:
             status = self._parse(self._backend.peek(self._name), own.host)
         except BackendError:
@@ -65,7 +65,7 @@ class LeaseLock:
         return None if status.state is LockHolderState.FREE or status.holder in (None, own) else status
 
     def clear_stale(self, host: str) -> LockStatus:
-        """The status of the lock, seen from `host`. An expired lease is removed. Raises ReconcilerError."""
+        """Read the status of the lock, seen from `host`. An expired lease is removed. Raises ReconcilerError."""
         try:
             status = self._read_status(host)
             if status.state is LockHolderState.FREE and status.holder is not None:
@@ -92,7 +92,7 @@ class LeaseLock:
             raise ReconcilerError([self.explain_unavailable("unlocked", error)]) from error
 
     def explain_unavailable(self, action: str, error: OSError) -> Diagnostic:
-        """The diagnostic for a state that cannot be `read`, `written` or `locked`."""
+        """Explain a state that cannot be `read`, `written` or `locked` (the `action`)."""
         if isinstance(error, ConflictError):
             return Diagnostic(
                 "lease-lost",
@@ -117,7 +117,7 @@ class LeaseLock:
         return parse_lock_status(content, self._context.clock.now(), host)
 
     def _describe_successor(self) -> tuple[str, ...]:
-        """The present holder of a lock that this run has lost, if it can be known."""
+        """Describe the present holder of a lock that this run has lost, if it can be known."""
         try:
             status = self._parse(self._backend.peek(self._name), "")
         except BackendError:

@@ -29,10 +29,11 @@ class LockHolderState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LockStatus:
-    """A lock as it is now.
+    """Status of a lock now.
 
-    The `holder` of a FREE lock is a dead process that did not release it. `expires_at` is when a lock ends that ends by
-    itself (ISO 8601, UTC)."""
+    The `holder` of a FREE lock is a dead process that did not release it. `expires_at` is the end of a lock that
+    expires by itself (ISO 8601, UTC).
+    """
 
     state: LockHolderState
     holder: LockInfo | None = None
@@ -40,8 +41,8 @@ class LockStatus:
 
 
 class LocalLock:
-    """The lock of a state file, at `path`. The file beside it says who holds it, for other users only: the lock itself
-    is the one of the operating system, and dies with its process."""
+    """Lock of a state file, at `path`. The file beside it names the holder, for other users only: the lock itself is
+    the lock of the operating system, and dies with its process."""
 
     release_failure: Diagnostic | None = None
     """Always None: the system releases this lock."""
@@ -80,13 +81,13 @@ class LocalLock:
             lock.release()
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """The other process of this host that holds the lock. Touches nothing, so that a run that begins at this moment
-        gets the lock. Whether a holder on another host is alive is unknown here."""
+        """Find the other process of this host that holds the lock. Touches nothing, so that a run that begins at this
+        moment gets the lock. Whether a holder on another host is alive is unknown here."""
         status = self._read_status(own.host)
         return status if status.state is LockHolderState.LOCAL_ALIVE else None
 
     def clear_stale(self, host: str) -> LockStatus:
-        """The status of the lock, seen from `host`. The entry of a dead holder of a free lock is removed.
+        """Read the status of the lock, seen from `host`. The entry of a dead holder of a free lock is removed.
 
         Raises ReconcilerError if the lock cannot be read.
         """
@@ -122,7 +123,7 @@ class LocalLock:
             raise ReconcilerError([self._explain_unusable(error)]) from error
 
     def _try_acquire(self) -> FileLock | None:
-        """The lock, held; None if another run holds it. Raises ReconcilerError."""
+        """Try to acquire the lock. Returns it held; None if another run holds it. Raises ReconcilerError."""
         lock = FileLock(self.path, mode=0o600, thread_local=False)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ class LocalLock:
         return lock
 
     def _read_status(self, host: str) -> LockStatus:
-        """The status of a held lock, from the file beside it."""
+        """Read the status of a held lock from the file beside it."""
         holder = self._read_info()
         if holder is None:
             return LockStatus(LockHolderState.UNKNOWN)
@@ -154,7 +155,7 @@ class LocalLock:
 
     def _explain_locked(self, status: LockStatus) -> Diagnostic:
         owner_note = "the other run has not said yet who it is"
-        # The entry of a dead process does not say who holds the lock now.
+        # The entry of a dead process does not name the holder now.
         if status.holder is not None and status.state is not LockHolderState.LOCAL_DEAD:
             owner_note = f"it is held by {status.holder}"
         advice = "the lock of a process that died is free at once"
@@ -177,7 +178,7 @@ class LocalLock:
 
 
 def _read_file_id(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, which another file in its place does not have; None if there is no file."""
+    """Read device and inode of a file, which another file in its place does not have; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -65,12 +65,10 @@ class ObjectBackend:
         except (BaseError, ValueError) as error:  # the environment lacks a setting
             raise ReconcilerError([_unusable_error(location, error)]) from None
         self._known: dict[str, UpdateVersion | None] = {}
-        self._last_write: dict[
-            str, tuple[UpdateVersion | None, bytes]
-        ] = {}  # on which condition what was written
+        self._last_write: dict[str, tuple[UpdateVersion | None, bytes]] = {}  # condition of each write
         self._possibly_written: dict[
             str, set[bytes]
-        ] = {}  # our last write, and all after it without an answer
+        ] = {}  # the last answered write, and all later writes without an answer
 
     def read(self, *names: str) -> dict[str, bytes | None]:
         """Read objects; None for a missing or removed object. Raises BackendError."""
@@ -94,7 +92,7 @@ class ObjectBackend:
         return version == self._known[name] or content in self._possibly_written.get(name, ())
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """The version of an object. Raises BackendError."""
+        """Look up the version of an object. Raises BackendError."""
         from obstore import head
         from obstore.exceptions import BaseError
 
@@ -106,7 +104,7 @@ class ObjectBackend:
             raise self._to_backend_error(error) from None
 
     def known_version(self, name: str) -> str:
-        """The version as of the last read or write."""
+        """Return the version as of the last read or write."""
         return str(self._known[name])
 
     def verify_conditional_writes(self, name: str) -> None:
@@ -141,7 +139,7 @@ class ObjectBackend:
         return content
 
     def _fetch(self, name: str) -> tuple[bytes, UpdateVersion | None]:
-        """Content and version of an object; empty and None if it is missing. Raises BackendError."""
+        """Fetch content and version of an object; empty and None if it is missing. Raises BackendError."""
         from obstore.exceptions import BaseError
 
         def download() -> tuple[bytes, UpdateVersion]:
@@ -224,7 +222,8 @@ class ObjectBackend:
 
 def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadline) -> _CallResult:
     """Make a call of the library, which has no deadline for the whole call and lets no signal through. So a thread
-    makes it, and is abandoned if it takes too long. Raises TimeoutError, and the errors of the call."""
+    makes it, and is abandoned if it takes too long. Raises TimeoutError, and the errors of the call.
+    """
     # Not by coroutines: the library's own threads end them, and abort a process that ends at the same moment.
     outcomes: queue.SimpleQueue[tuple[_CallResult, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
@@ -266,7 +265,7 @@ def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
 
 
 def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
-    """The version of an object: a tag, a number, or both. A part that the cloud does not have must be left out."""
+    """Read the version of an object: a tag, a number, or both. A part that the cloud does not have must be left out."""
     version: UpdateVersion = {}
     if metadata["e_tag"] is not None:
         version["e_tag"] = metadata["e_tag"]
