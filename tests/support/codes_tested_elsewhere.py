@@ -1,4 +1,4 @@
-"""The codes that no wrong spec leads to, each with a test that meets it."""
+"""Diagnostic codes that no wrong spec causes, each with a test that meets the code."""
 
 from __future__ import annotations
 

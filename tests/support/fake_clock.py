@@ -68,7 +68,7 @@ class FakeClock:
 
 
 class HastyClock(SystemClock):
-    """The real time, which sockets need for their deadlines, but a wait is over at once and counts as taken.
+    """Real time, which sockets need for their deadlines, but a wait is over at once and counts as taken.
 
     It is `ahead` of the real time, for tests of another day. `waits` are as in `FakeClock`.
     """

@@ -11,7 +11,7 @@ from long_runs import small_and_large
 
 
 def disable_deadlines() -> None:
-    """Let an example of any property take its time: a busy machine says nothing about the product."""
+    """Let an example of any property take its time: a busy machine proves nothing about the product."""
     settings.register_profile("without deadlines", deadline=None)
     settings.load_profile("without deadlines")
 

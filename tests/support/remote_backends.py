@@ -28,14 +28,14 @@ HOLDER = LockInfo(4711, "runner-7", "ci", "2026-11-26T10:00:00+00:00", "reconcil
 
 
 def build_clock() -> FakeClock:
-    """A clock at the time at which `HOLDER` began."""
+    """Build a clock at the time at which `HOLDER` began."""
     return FakeClock(start=datetime(2026, 11, 26, 10, tzinfo=UTC))
 
 
 def build_context(
     folder: Path, holder: LockInfo = HOLDER, clock: FakeClock | None = None, **environ: str
 ) -> BackendContext:
-    """What a run in a folder knows, with nothing in its environment but what git needs."""
+    """Build the context of a run in a folder, with nothing in its environment but variables that git needs."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
     return BackendContext(folder, variables, clock or build_clock(), os.urandom, holder)
 
@@ -49,7 +49,7 @@ class BareRepository:
         run_git(path, "init", "-q", "--bare")
 
     def clone(self, folder: Path) -> Path:
-        """A repository with one commit of somebody's work, and this one as its `origin`."""
+        """Clone into a folder: a repository with one commit of another user, and this repository as its `origin`."""
         folder.mkdir(exist_ok=True)
         run_git(folder, "init", "-q")
         (folder / "work.txt").write_text("work\n")
@@ -60,22 +60,22 @@ class BareRepository:
         return folder
 
     def read_files(self, branch: str = BRANCH) -> dict[str, str]:
-        """All files of a branch; none where there is no branch."""
+        """Read all files of a branch; none if there is no branch."""
         if not run_git(self.path, "branch", "--list", branch):
             return {}
         names = run_git(self.path, "ls-tree", "--name-only", branch).splitlines()
         return {name: run_git(self.path, "show", f"{branch}:{name}") for name in names}
 
     def list_subjects(self, branch: str = BRANCH) -> list[str]:
-        """The first lines of all commits, oldest first."""
+        """List the first lines of all commits, oldest first."""
         return run_git(self.path, "log", "--reverse", "--format=%s", branch).splitlines()
 
     def read_log(self) -> str:
-        """All that was ever written, with who and why."""
+        """Read the whole history, with authors and messages."""
         return run_git(self.path, "log", "-p", "--all", "--format=fuller")
 
     def add_hook(self, name: str, script: str) -> None:
-        """Let the server run a script."""
+        """Add a script that the server runs."""
         file = self.path / "hooks" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -83,7 +83,7 @@ class BareRepository:
 
 
 def build_s3_environ(endpoint: str) -> dict[str, str]:
-    """The environment that leads to an emulated S3."""
+    """Build the environment that leads to an emulated S3."""
     return {
         "AWS_ACCESS_KEY_ID": "testing-id",
         "AWS_SECRET_ACCESS_KEY": "testing-secret",
@@ -94,7 +94,7 @@ def build_s3_environ(endpoint: str) -> dict[str, str]:
 
 
 class S3Bucket:
-    """A bucket of an emulated S3. `environ` leads there."""
+    """Bucket of an emulated S3. `environ` leads there."""
 
     name = "states"
 
@@ -114,13 +114,13 @@ class S3Bucket:
         )
 
     def read_files(self) -> dict[str, str]:
-        """All objects that hold anything."""
+        """Read all objects that are not empty."""
         objects = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
         contents = {item["Key"]: self._read_object(item["Key"]) for item in objects}
         return {key: content for key, content in contents.items() if content}
 
     def put(self, key: str, content: str) -> None:
-        """Write an object without asking."""
+        """Write an object without a condition."""
         self._client.put_object(Bucket=self.name, Key=key, Body=content.encode())
 
     def remove(self, key: str) -> None:
@@ -134,9 +134,9 @@ class S3Bucket:
 
 
 class S3Proxy:
-    """A way to an S3 that can be spoilt: it may take the conditions off a request, answer the next write with a
-    `wrong_tag`, do something `after_write` before the next write is answered, or be `silent`, so that no request is
-    ever answered."""
+    """Proxy before an S3 with faults: it drops `dropped_headers` of a request, answers the next write with a
+    `wrong_tag`, calls `after_write` before the answer to the next write, or is `silent`, so that no request is ever
+    answered."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -154,7 +154,7 @@ class S3Proxy:
             def go(self) -> None:
                 proxy._forward(self)
 
-            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - what the library looks for
+            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - the names that the library looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -206,8 +206,8 @@ class S3Proxy:
 
 
 def _serialize(app: WSGIApplication) -> WSGIApplication:
-    """An application that handles one request at a time. S3 checks a condition and writes in one step; the emulated S3
-    does so in two, and two writes that meet there both succeed."""
+    """Handle one request at a time. S3 checks a condition and writes in one step; the emulated S3 does so in two, and
+    two writes that meet there both succeed."""
     lock = threading.Lock()
 
     def handle(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -219,7 +219,7 @@ def _serialize(app: WSGIApplication) -> WSGIApplication:
 
 @contextmanager
 def open_bucket() -> Iterator[S3Bucket]:
-    """An emulated S3 on a loopback socket, with an empty bucket."""
+    """Open an emulated S3 on a loopback socket, with an empty bucket."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -229,7 +229,7 @@ def open_bucket() -> Iterator[S3Bucket]:
     host, port = server.get_host_and_port()
     try:
         endpoint = f"http://{host}:{port}"
-        # All servers of a process have one memory.
+        # All servers of a process share one memory.
         with urllib.request.urlopen(f"{endpoint}/moto-api/reset", data=b"", timeout=30):
             yield S3Bucket(endpoint)
     finally:
