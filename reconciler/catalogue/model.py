@@ -62,17 +62,14 @@ _STRICT_TABLE = ConfigDict(extra="forbid")
 class Field:
     """One field of a destination or of its `config`.
 
-    `default` is what the API fills in when the field is not sent (None: nothing).
-    `clearable`: an explicit null removes the value; for other fields that is refused.
-    `reads_as`: the API answers under this other name. `rewritten`: the server may answer another
-    value than the one sent, so an answer proves nothing without the last applied value.
-    `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
-    what the API has been seen to answer in their place.
-    `only_when`: the API refuses the field under other settings. `mask`: what an answer shows
-    instead of a sensitive value. `minimum` and `maximum` bound an INTEGER. `mirrors`: the top-level
-    field that says the same as this one, so that a condition holds with either. `fields`: the known
-    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in
-    clear.
+    `default` is the value that the API fills in if the field is not sent (None: no value). `clearable`: an explicit
+    null removes the value; for other fields that is refused. `reads_as`: the API answers under this other name.
+    `rewritten`: the server may answer another value than the one sent, so an answer proves nothing without the last
+    applied value. `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
+    the answers that the API has been seen to give in their place. `only_when`: the API refuses the field under other
+    settings. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
+    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either. `fields`: the known
+    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -129,7 +126,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A data processing region. `listed` is false for those not documented for destinations."""
+    """A data processing region. `listed` is false for a region that is not documented for destinations."""
 
     name: str
     listed: bool = True
@@ -137,10 +134,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
-    """What holds for destinations of every service: the top-level fields and their closed lists.
+    """Facts about destinations of every service: the top-level fields and their closed lists.
 
-    `companions` says which field each networking method needs beside it, as a field path in
-    dotted form (`private_link_id`, `config.tunnel_host`, …).
+    `companions` are the fields that each networking method requires, as field paths in dotted form (`private_link_id`,
+    `config.tunnel_host`, …).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE

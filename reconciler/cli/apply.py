@@ -287,7 +287,7 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 
 
 def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
-    """Ask about the account and, unless the changes are approved already, about what they destroy."""
+    """Ask about the account and, unless the changes are approved already, about the objects that they destroy."""
     from reconciler.report.destruction_text import build_confirmation
     from reconciler.report.plan_summary import format_account
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
-    """The log of this run, opened before anything is sent; one that keeps nothing without `--events`.
+    """Open the log of this run, before the first request; without `--events` a log that keeps nothing.
 
     An end by an exception is logged here; any other end has to be logged by `log_finish`. Entries that could not be
     written are reported on stderr at the very end, and change no exit code. Raises ReconcilerError for an unusable

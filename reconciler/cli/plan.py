@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SaveOptions:
-    """Where a plan is saved, how long it is valid, and the reference of the key that signs it."""
+    """File of a saved plan, its validity, and the reference of the key that signs it."""
 
     path: Path
     valid_for: timedelta

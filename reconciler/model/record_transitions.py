@@ -166,8 +166,8 @@ def tracks_secrets(record: Record) -> bool:
 def adopt(record: Record | None, id: str | None, update: RecordUpdate, at: str) -> Record:
     """Record of an object that is as declared without a call. `at` is the time of the adoption (ISO 8601).
 
-    No call means no tests: what was outstanding before stays outstanding. The intent goes: a deletion that was stopped
-    and taken back must not explain a later absence of the object.
+    No call means no tests: outstanding tests stay outstanding. The intent goes: a deletion that was stopped and taken
+    back must not explain a later absence of the object.
     """
     return replace(
         record if record is not None else Record(),
@@ -189,7 +189,7 @@ def is_adopted(record: Record | None, id: str | None, update: RecordUpdate) -> b
 
 
 def before_create(record: Record | None, kind: str, intent: Intent, update: RecordUpdate) -> Record:
-    """Record of an object that is about to be made; `record` is what is known of the address.
+    """Record of an object that is about to be made; `record` is the record of the address so far.
 
     The fingerprints stay: if the object is found later, all of it was sent. After an earlier create without an answer,
     the object that is found may be of either request, so only fingerprints that both have sent are certain. Requests of
@@ -272,10 +272,10 @@ def after_passed_tests(intended: Record | None, id: str, update: RecordUpdate, a
 def after_run(status: Status, action: Action, before: Record | None, current: Record | None) -> Record | None:
     """Record of an address at the end of a run. `before` is the record before the run, `current` the record now.
 
-    After an unknown end the intent stays: the next plan has to look for what the request made. After every end without
-    an effect the intent goes, so that no plan looks for an object that was never asked for. A failed replacement is the
-    exception: its deletion may have worked, and the next plan must know why the object is gone. Its create was refused,
-    so no request is left to wait for.
+    After an unknown end the intent stays: the next plan has to look for the object of the request. After every end
+    without an effect the intent goes, so that no plan looks for an object that was never asked for. A failed
+    replacement is the exception: its deletion may have worked, and the next plan must know why the object is gone. Its
+    create was refused, so no request is left to wait for.
     """
     if status.may_be_in_effect:
         return current

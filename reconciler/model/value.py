@@ -33,7 +33,7 @@ class Secret:
         self._clear = clear
 
     def reveal(self) -> Any:
-        """Return the clear value. Called only where bytes go to Fivetran."""
+        """Return the clear value. Called only by code that sends bytes to Fivetran."""
         return self._clear
 
     @classmethod

@@ -73,7 +73,7 @@ def _has_overlap(secret: Span, span: Span) -> bool:
 def _count_visible(line: str, line_number: int, secret: Span) -> int:
     """Count the characters of line `line_number` that may be shown beside a secret span that touches the line.
 
-    Those are a key at the start of the line, unless the key belongs to the secret itself; without such a key, the
+    Visible is a key at the start of the line, unless the key belongs to the secret itself; without such a key, the
     indentation alone.
     """
     indent = len(line) - len(line.lstrip())

@@ -47,7 +47,7 @@ def format_service(live: LiveObject) -> str:
 
 
 def summarize_connections(live: LiveObject) -> str:
-    """Summarize the connections: all that are deleted, and the first few of those that stay."""
+    """Summarize the connections: all deleted connections, and the first few others."""
     blocking = [connection for connection in live.connections if not connection.deleted_first]
     parts = [
         f"{connection} (deleted first)" for connection in format_connections(live.connections_deleted_first)

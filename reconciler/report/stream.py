@@ -7,7 +7,7 @@ import io
 import os
 from typing import TextIO
 
-# One character for one, so that carets and columns stay where they are.
+# Each replacement has one character, so that carets and columns stay where they are.
 _ASCII_FALLBACKS = str.maketrans(
     {"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"}
 )

@@ -104,7 +104,7 @@ def _list_identity_values(change: Change, id: str | None) -> Iterator[FieldValue
 
 
 def _list_live_values(change: Change) -> Iterator[FieldValue]:
-    """List the live values of an object that goes, whatever was applied before."""
+    """List the live values of an object that goes, not the last applied values."""
     live = change.live
     if live is None:
         return

@@ -1,10 +1,9 @@
 """Running git: without a shell or a terminal, in one environment, and with an end in time.
 
-Git reads dozens of variables, and they fall into two halves. Some say how this machine trusts and reaches
-repositories: those are the user's answer to a question that any command of git asks, so every use obeys them. The
-others say which repository, index or history a command is about, in whose name it writes, and where it writes traces.
-They are left behind by a surrounding hook, alias or script for a command of its own, and a run that obeyed them would
-read the specs, or write the state, of another repository.
+Git reads dozens of variables, and they fall into two halves. Some say how this machine trusts and reaches repositories:
+these are settings of the user for all commands of git, so every use obeys them. The others name the repository, index
+or history of a command, its author, and the files of its traces. A surrounding hook, alias or script sets them for a
+command of its own, and a run that obeyed them would read the specs, or write the state, of another repository.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _OBEYED_VARIABLE = re.compile(
     r"|NO_LAZY_FETCH"
     # How far up the repository of a folder is looked for. These name no repository, they only bound the search.
     r"|CEILING_DIRECTORIES|DISCOVERY_ACROSS_FILESYSTEM"
-    # Where the rest of git is installed.
+    # The place of the other programs of git.
     r"|EXEC_PATH"
     ")"
 )
@@ -120,9 +119,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class GitRunner:
-    """Runs git in a folder. `environ` is the environment of the run; of its variables a command gets all but those of
-    this program (credentials among them) and those that would lead git elsewhere. Others stay, since a credential
-    helper may need any of them.
+    """Runs git in a folder. `environ` is the environment of the run; a command does not get the variables of this
+    program (credentials among them) and the variables that would lead git elsewhere. All others stay, since a
+    credential helper may need any of them.
 
     A command ends after `timeout` seconds at the latest, and soon after a shutdown begins if there is a `deadline`.
     """

@@ -19,7 +19,7 @@ from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence
 Keys: TypeAlias = tuple[str, ...]
 
 # From the first such word on, a line of a broken file may be part of a destination.
-SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, not one of them a password
+SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, no passwords
 _DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
 _SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
 _SAFE_LINE = re.compile(

@@ -99,7 +99,7 @@ def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[
         match
         for match in matches
         if (wants_hidden or not _is_hidden(match, start))
-        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, where it may not look
+        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, in an unreadable folder
         and _resolve_path(match) not in excluded
     ]
 

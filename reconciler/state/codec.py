@@ -1,7 +1,7 @@
 """Encode a state as JSON, and decode it: the snapshot, and each line of the journal.
 
-Records, intents and removals are written as the dataclasses of the model have them, so that a field that is added there
-is stored without any word here. Only what JSON cannot hold has a form of its own: addresses are text, and fields below
+Records, intents and removals are written as the dataclasses of the model have them, so that a new field is stored
+without a change here. Only types that JSON lacks have a form of their own: addresses are text, and fields below
 `config` are nested.
 """
 

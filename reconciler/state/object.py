@@ -112,7 +112,7 @@ class ObjectBackend:
         before. A store that ignores conditions takes that write, and would give its lock to any number of runs.
 
         Then read it back. A store that checks a condition and writes in two steps takes two writes that meet between
-        these steps, and answers both with success; the later write is the one that counts.
+        these steps, and answers both with success; only the later write counts.
 
         Raises UnusableBackendError, ConflictError if the object holds the write of another run, and BackendError.
         """

@@ -76,8 +76,8 @@ class RemoteState(Store):
         return self._writer
 
     def renew_and_flush(self) -> bool:
-        """Write staged entries that are due, renew the lock in time, and check that it is still held. Whether the run
-        may go on.
+        """Write staged entries that are due, renew the lock in time, and check that it is still held. Returns whether
+        the run may go on.
 
         A write that fails is tried again later, and so is a check. Without the lock nothing may be started: another run
         may be at work then.

@@ -1,7 +1,7 @@
 """The bare repository through which a run fetches and pushes a state.
 
 The user's repository is only asked for its settings about remotes. Objects, refs and shallow marks go into a temporary
-folder, so that no work tree, index, branch or stash is touched, whatever state the clone is in.
+folder, so that no work tree, index, branch or stash is touched, in whatever state the clone is.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class ScratchRepository:
         return where
 
     def _missing_remote_error(self, name: str) -> BackendError:
-        """Why there is no such remote: git's own reason if it does not take this folder for a repository."""
+        """Build the error for a missing remote: with git's own reason if git does not accept the folder as a
+        repository."""
         result = self._run_for_user("rev-parse", "--git-dir")
         if result.code == 0:
             return BackendError(
@@ -82,8 +83,8 @@ class ScratchRepository:
         )
 
     def run(self, *arguments: str, stdin: bytes = b"", deadline: ShutdownDeadline | None = None) -> Result:
-        """The result of a command in the scratch repository. Raises BackendError only if git cannot be run, or does
-        not come to an end."""
+        """Run a command in the scratch repository. Returns its result. Raises BackendError only if git cannot be run,
+        or does not end."""
         options = (
             *("-c", "commit.gpgsign=false"),
             *("-c", "i18n.commitEncoding=UTF-8"),
@@ -109,14 +110,14 @@ class ScratchRepository:
     def check_output(
         self, *arguments: str, stdin: bytes = b"", deadline: ShutdownDeadline | None = None
     ) -> bytes:
-        """The output of a command; raises BackendError if the command fails."""
+        """Run a command. Returns its output. Raises BackendError if the command fails."""
         result = self.run(*arguments, stdin=stdin, deadline=deadline)
         if result.code != 0:
             raise BackendError(result.error_line, notes=result.server_messages)
         return result.out
 
     def _run_for_user(self, *arguments: str) -> Result:
-        """The result of a command in the folder of the project file."""
+        """Run a command in the folder of the project file."""
         try:
             return self._runner.run(*arguments)
         except GitError as error:
@@ -125,7 +126,7 @@ class ScratchRepository:
     @cached_property
     def _folder(self) -> Path:
         if Path(tempfile.gettempdir()).samefile(os.curdir) and (self._work_dir / ".git").exists():
-            # Python resorts to this folder if no other one can be written. Files there could be committed.
+            # Python resorts to this folder if no other folder can be written. Files there could be committed.
             raise BackendError("there is no folder for temporary files", "make one, and name it in `TMPDIR`")
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         _remove_stale_folders(folder)
@@ -144,7 +145,7 @@ class ScratchRepository:
     @cached_property
     def _variables(self) -> dict[str, str]:
         """The variables for commands in the scratch repository. SSH must not wait for an answer; an SSH program of the
-        user is left as it is, and the variable would overrule one that is named in a setting."""
+        user is left as it is, and the variable would overrule a program that a setting names."""
         has_own_program = any(key == _SSH_PROGRAM for key, _ in self._all_settings) or any(
             name in self._environ for name in ("GIT_SSH", "GIT_SSH_COMMAND")
         )
@@ -152,7 +153,7 @@ class ScratchRepository:
 
     @cached_property
     def _all_settings(self) -> list[tuple[str, str]]:
-        """All settings that git has in the folder of the project file, whatever file they stand in."""
+        """All settings that git has in the folder of the project file, from all files."""
         return self._list_settings()
 
     @cached_property
@@ -199,7 +200,7 @@ def _remove_stale_folders(new: Path) -> None:
 
 
 def _build_identity(holder: LockInfo) -> dict[str, str]:
-    """Author and committer: the holder of the lock, whatever the settings of the machine say."""
+    """Build author and committer: the holder of the lock, independent of the settings of the machine."""
     user, host = _sanitize_name(holder.user), _sanitize_name(holder.host)
     return {
         **{f"GIT_{role}_NAME": user for role in ("AUTHOR", "COMMITTER")},

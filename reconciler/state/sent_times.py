@@ -1,11 +1,10 @@
-"""When the requests that earlier runs left open were sent, at the latest.
+"""Bound the times of sending of requests that earlier runs left open.
 
-A run marks each request that makes something right before the request leaves. A local state has the mark on disk by
+A run marks each request that makes an object right before the request leaves. A local state has the mark on disk by
 then, so a request without a mark was not sent. A remote state is written at intervals only, so there a missing mark
 proves nothing. The request may have left at any time until the run had to stop: a run that cannot renew its lease
-starts nothing new, and every renewal writes the state too. A state of the first format has no marks at all. What is
-known is the last sign of life of its runs, after which one with a remote state may have gone on for the length of its
-lease.
+starts nothing new, and every renewal writes the state too. A state of the first format has no marks at all. Only the
+last activity of its runs is known, after which a run with a remote state may have gone on for the length of its lease.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _LEASE = timedelta(seconds=LEASE_TTL)
 
 
 def bound_sent_times(state: State) -> State:
-    """The state in which every open request has a time, unless it was certainly not sent."""
+    """Give every open request of a state a time of sending, unless it was certainly not sent."""
     if not state.marks_requests:
         latest = _find_last_activity(state) + _LEASE
     elif state.written_at is not None:

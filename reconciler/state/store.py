@@ -1,4 +1,4 @@
-"""A state at one place, with its lock: the part that a file of this machine and a remote place have in common."""
+"""A state at one place, with its lock: the common part of local files and remote places."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Store(ABC):
     """A state with its lock. It is written only while the lock is held.
 
     `display_name` is the place as users know it, without credentials. `key_file` is None if no key may stand beside the
-    state. `stop_reason` is why the run may not go on, once `renew_and_flush` has returned False.
+    state. `stop_reason` is the reason why the run may not go on, once `renew_and_flush` has returned False.
     """
 
     _restore_advice: ClassVar[str]
@@ -131,7 +131,7 @@ class Store(ABC):
 
     @abstractmethod
     def renew_and_flush(self) -> bool:
-        """Renew the lock and write what is due. Whether the run may go on. To be called often, by the thread that
+        """Renew the lock and write due entries. Returns whether the run may go on. Called often, by the thread that
         writes."""
 
     def finish(self, writer: StateWriter) -> None:

@@ -1,6 +1,6 @@
 """Poll a lock every few seconds, in a thread of its own, so that a slow place does not hold up a run.
 
-A poll only asks for the version of the file. The thread that writes finds out what a new version means.
+A poll only asks for the version of the file. The thread that writes finds out the meaning of a new version.
 """
 
 from __future__ import annotations

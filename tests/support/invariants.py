@@ -137,9 +137,9 @@ def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
 
     A plan is one account call, two lists, one read per destination, one list of connections per deletion or
     replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
-    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second way, and a
-    read to see that the first did not work. A run that follows a broken one may look for what it finds half done: the
-    list of groups five times more, and each destination six times in place of once.
+    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second call, and a
+    read after the first call without an effect. A run after a broken run may search for unfinished objects: the list of
+    groups five times more, and each destination six times in place of once.
     """
     changes = planned.plan.changes
     destinations = sum(change.address.kind == DESTINATION for change in changes)

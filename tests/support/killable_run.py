@@ -281,7 +281,7 @@ class KillableRun:
     def record_file_event(self, event: str, path: str) -> None:
         """Record a file operation on the state."""
         if self.is_dead:
-            if (event, path[-4:]) != ("os.remove", ".new"):  # an unfinished file may be tidied up by who can
+            if (event, path[-4:]) != ("os.remove", ".new"):  # a handler may remove an unfinished file
                 self.writes_after_death.append(f"{event} {path}")
             raise RunKilled
         self.steps.append(event)

@@ -1,4 +1,4 @@
-"""Places where runners share a state: a bare git repository, and a bucket of an emulated S3."""
+"""Places for states that runners share: a bare git repository, and a bucket of an emulated S3."""
 
 from __future__ import annotations
 
