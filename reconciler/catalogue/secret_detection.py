@@ -103,7 +103,7 @@ _PATTERNS = tuple(
         (_CONNECTION, "sig=", r"[?&]sig=[\w%+/-]{20,}"),
     )
 )
-"""Kinds of secrets, each with a mark that is quickly looked for and the form that the mark is a part of."""
+"""Kinds of secrets, each with a mark that is found quickly, and the form around the mark."""
 
 _MIN_LENGTH = 12
 _HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{40,}|(?=.*[0-9])(?=.*[A-F])[0-9A-F]{40,}")

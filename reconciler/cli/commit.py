@@ -1,4 +1,4 @@
-"""Find the commit of a repository that a run works with."""
+"""Finding the commit of a repository that a run works with."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _HASH = re.compile(r"[0-9a-f]{40,64}")
 
 
 def find_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """Return the hash of the commit that a folder is at. None outside a repository, before its first commit, and if git
-    is not installed or does not trust the repository: a log without the commit is better than no run."""
+    """The hash of the commit that a folder is at. None outside a repository, before its first commit, and if git is
+    not installed or does not trust the repository: a log without the commit is better than no run."""
     try:
         result = GitRunner(folder, environ, _TIMEOUT).run("rev-parse", "HEAD")
     except GitError:

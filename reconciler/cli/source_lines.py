@@ -12,14 +12,13 @@ _MAX_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class SourceLines:
-    """Reader of lines that reads a file once, at the first request for one of its lines."""
+    """Reads a file once, when one of its lines is asked for."""
 
     directory: Path
     _files: dict[str, list[str]] = field(default_factory=dict)
 
     def __call__(self, path: str, line: int) -> str | None:
-        """Return line `line` (from 1) of a file, by a path relative to `directory`; None if there is no such file or
-        line."""
+        """Line `line` (from 1) of a file, by a path relative to `directory`; None where there is none."""
         if path not in self._files:
             self._files[path] = self._read(self.directory / path)
         lines = self._files[path]

@@ -28,7 +28,7 @@ class Action(StrEnum):
 
 
 ACTIONS_WITHOUT_REQUESTS = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
-"""Actions for which nothing is sent."""
+"""Actions without a request."""
 
 
 class Reason(StrEnum):

@@ -16,7 +16,7 @@ OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
 
 
 EXTERNAL_SCHEME = "esm"
-"""Scheme of references to a secrets manager that Fivetran itself reads; their values never come through here."""
+"""Scheme of references to a secrets manager that Fivetran itself reads; this program never has their values."""
 
 
 def format_path(path: FieldPath) -> str:

@@ -152,7 +152,7 @@ def _classify_difference(
 def _find_differing_paths(before: Mapping[FieldPath, Any], after: Mapping[FieldPath, Any]) -> list[FieldPath]:
     if before == after:
         return []
-    from deepdiff import DeepDiff  # costs 0.2 s to import: only where something differs
+    from deepdiff import DeepDiff  # costs 0.2 s to import: only needed for a difference
 
     levels = (level for group in DeepDiff(before, after, view="tree").values() for level in group)
     paths = {level.path(output_format="list")[0] for level in levels}

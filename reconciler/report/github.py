@@ -28,9 +28,9 @@ from reconciler.report.renderer import (
 )
 
 MAX_PER_STEP = 10
-"""So many errors, and so many warnings, are kept of one step; the runner drops the others silently."""
+"""Errors, and warnings, that a runner keeps of one step; it drops the others silently."""
 MAX_MESSAGE_LENGTH = 4096
-"""Characters of a message."""
+"""Characters of one message."""
 
 PathMapper = Callable[[str], str]
 

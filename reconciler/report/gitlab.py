@@ -10,7 +10,7 @@ from reconciler.report.renderer import Parts, PlanReport, Renderer, verbatim
 from reconciler.report.style import StyledText
 
 MAX_COUNT = 999_999
-"""GitLab refuses numbers of more digits."""
+"""Largest count: GitLab refuses numbers of more digits."""
 
 
 def render_gitlab_counts(plan: Plan) -> str:

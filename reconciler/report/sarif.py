@@ -29,7 +29,7 @@ from reconciler.report.renderer import (
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
-"""So many results of one run are kept by code scanning."""
+"""Results that code scanning keeps of one run."""
 
 _SEVERITIES = tuple(Severity)
 

@@ -53,9 +53,9 @@ def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
 
 
 Screen: TypeAlias = Console
-"""Where text is printed. Made by `make_console`."""
+"""Console that texts are printed on. Made by `make_console`."""
 StyledText: TypeAlias = Text
-"""Text that knows its colours."""
+"""Text with its colours."""
 
 
 class Colour(StrEnum):

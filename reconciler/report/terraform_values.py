@@ -15,7 +15,7 @@ from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origi
 from reconciler.model.value import FieldPath
 
 SENSITIVE = "(sensitive value)"
-"""Stands for a secret that is set: a rule that asks whether there is one gets its answer, and nobody the value."""
+"""Stands for a secret that is set: a rule can ask whether there is a secret, and gets no value."""
 
 _ABSENT_BEFORE = {Action.CREATE}
 _ABSENT_AFTER = {Action.DELETE, Action.FORGET}

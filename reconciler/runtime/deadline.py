@@ -16,7 +16,7 @@ from reconciler.model.clock import Clock
 SIGNAL_POLL_INTERVAL = 0.1
 """Seconds between looks at the wish to stop: a signal wakes neither a queue nor a child process."""
 GRACE_PERIOD = 5.0
-"""Seconds from the wish to stop until calls to Fivetran are not waited for any more."""
+"""Seconds from the wish to stop until calls to Fivetran are abandoned."""
 SHUTDOWN_TIMEOUT = 6.5
 """Seconds from the wish to stop to the end of the last call to a remote state."""
 MAX_CALL_TIMEOUT, MIN_CALL_TIMEOUT = 5.0, 1.5

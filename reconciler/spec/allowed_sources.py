@@ -1,4 +1,4 @@
-"""Sources that the references of a project may name: the `secrets` block of the project file."""
+"""What the references of one project may name: the `secrets` block of the project file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ DEFAULT_TIMEOUT = 30
 
 @dataclass(frozen=True, slots=True)
 class SecretRules:
-    """Rules of the `secrets` block. `allow` narrows the references of specs, `visible` the references with `value`
-    (None: no such reference), each glob with its place; `commands` are argument lists by name; `timeout` is in seconds,
-    for one look-up in a store."""
+    """The `secrets` block. `allow` narrows what specs may refer to, `visible` what they may refer to with `value`
+    (None: not at all), each glob with its place; `commands` are argument lists by name; `timeout` is in seconds, for
+    one look-up in a store."""
 
     allow: tuple[Scalar, ...] | None = None
     visible: tuple[Scalar, ...] | None = None
@@ -81,7 +81,7 @@ class SecretsBlock(StrictModel):
 
 
 def build_secret_rules(root: MappingNode, block: SecretsBlock) -> SecretRules:
-    """Build the rules of a block from the project file `root`, the globs with their places."""
+    """A block that was read from the project file `root`, its globs with their places."""
     commands = {name: tuple(arguments) for name, arguments in block.commands.items()}
     allow = _read_globs(root, "allow") if block.allow is not None else None
     visible = _read_globs(root, "visible") if block.visible is not None else None
@@ -97,7 +97,7 @@ def _read_globs(root: MappingNode, name: str) -> tuple[Scalar, ...]:
 def build_allowed_sources(
     rules: SecretRules, schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
 ) -> tuple[AllowedSources, list[Diagnostic]]:
-    """Narrow the known schemes by the rules of the project file. Also returns the findings about the globs."""
+    """The known schemes, narrowed as the project file wants it, with everything wrong in its globs."""
     globs = (*(rules.allow or ()), *(rules.visible or ()))
     findings = [finding for glob in globs if (finding := _check_glob(glob, schemes))]
     return AllowedSources(schemes, _normalize_globs(rules.allow), _normalize_globs(rules.visible)), findings
@@ -122,6 +122,6 @@ def _check_glob(glob: Scalar, schemes: Mapping[str, object]) -> Diagnostic | Non
 
 
 def _normalize_glob(glob: str) -> str:
-    """Normalize a glob of paths: without `./` and `..`, like the paths that it is compared with."""
+    """A glob of paths without `./` and `..`, as the paths that it is compared with."""
     scheme, _, path = glob.partition(":")
     return f"file:{posixpath.normpath(path)}" if scheme == "file" else glob

@@ -40,11 +40,11 @@ _KEY_EXAMPLES = {
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
-"""How the keys look whose values are not of one word."""
+"""Examples of keys with structured values."""
 _ENTRY_EXAMPLES = {
     "policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"
 }
-"""The same for entries of lists."""
+"""Examples of entries of lists."""
 
 
 def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseModel]) -> list[Diagnostic]:

@@ -209,7 +209,7 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:
-    """Put a project under the settings of another. It keeps only the facts about its entries and their places."""
+    """A project under the settings of another. It keeps only what says which entries there are, and where."""
     return replace(
         settings,
         path=project.path,

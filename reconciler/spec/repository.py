@@ -24,7 +24,7 @@ from reconciler.runtime.git import (
 )
 
 _TIMEOUT = 60.0
-"""Seconds for one command of git. A partial clone fetches what it lacks meanwhile."""
+"""Seconds for one command of git. A partial clone fetches missing objects meanwhile."""
 _LINK_MODE = "120000"
 _FILE_MODES = ("100644", "100755", _LINK_MODE)
 _REVISION_ADVICE = "name a branch, a tag or a commit, such as `origin/main`"

@@ -152,8 +152,8 @@ _AnyModel = TypeVar("_AnyModel", bound=StrictModel)
 
 
 def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]) -> _AnyModel:
-    """Validate `root` as `model`. `levels` are the depths below each top key that the model checks; deeper values stay
-    trees with spans. Raises ReconcilerError."""
+    """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
+    stays a tree with spans. Raises ReconcilerError."""
     instance, findings = validate_partially(model, root, levels)
     if findings or instance is None:
         raise ReconcilerError(findings)

@@ -267,4 +267,4 @@ _EXPLANATIONS = (
         "compare the indentation, quotes and brackets here with the lines above",
     ),
 )
-"""Explanations from the special to the general: the first that applies is given."""
+"""Explanations from the special to the general: the first explanation that applies is used."""

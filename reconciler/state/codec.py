@@ -31,7 +31,7 @@ from reconciler.model.removal import CompletedRemoval
 from reconciler.model.value import FieldPath
 
 FORMAT: Final = 2
-"""Format 1 has no removals, and does not say when a request left. It is still read. A release that only knows format 1
+"""Format 1 has no removals, and no times of requests. It is still read. A release that only knows format 1
 reports a state of format 2 as newer, and not as damaged."""
 
 JournalValue: TypeAlias = Record | CompletedRemoval | None

@@ -38,7 +38,7 @@ WRITE_INTERVAL = 30.0
 store, and a lost result is found again at Fivetran, so they need not be frequent."""
 CLOCK_SKEW = 60.0
 """Seconds that the clocks of two hosts may differ. Another run adds them before it takes an expired lease; the holder
-does not, so that it stops before anyone else may start."""
+does not, so that it stops before another run may start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from reconciler.emulator.serve import serve_in_thread
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
 SETTLE_TIME = timedelta(minutes=16)
-"""After so long a request without an answer counts as one that will have no effect."""
+"""Time after which a request without an answer is settled: it will have no effect any more."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ TRICKY_TEXTS = (
     "&a", "!t", "%d", "`", "$HOME", "a\nb\n", " padded ", "žluťoučký", "日本", "🐍", "***a", "A_B", "SSH_TUNNEL",
 )  # fmt: skip
 FREE_FORM_NAMES = ("database", "host", "user", "options", "some_token", "db_password")
-"""Names of fields for services that take any."""
+"""Names of fields for services without a fixed schema."""
 _ALPHABET = "abcXYZ019-_./:@ '\"#{}[],&!|>%~ž日🐍\n"
 texts = st.sampled_from(TRICKY_TEXTS) | st.text(_ALPHABET, min_size=1, max_size=12).filter(
     lambda text: text.strip(" ") != "" and detect_secret(text) is None

@@ -55,7 +55,7 @@ from reconciler.workspace.workspace import Workspace
 
 TIMEOUTS = Timeouts()
 MAX_RESPONSE_BYTES = 256 * 1024
-"""Bytes. Small, so that a bomb of a MiB is one."""
+"""Bytes. Small, so that a compressed body of a MiB exceeds it."""
 
 ENDED_STATUSES = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
 UNTRIED_STATUSES = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})

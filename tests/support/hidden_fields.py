@@ -38,7 +38,7 @@ READ_COMMANDS = [
     *(("state", "list", "--format", form) for form in ("text", "json")),
     *(("state", "show", key, "--format", form) for key in ("lake", "click") for form in ("text", "json")),
 ]
-"""Every command that only looks, in every format."""
+"""Every command that only reads, in every format."""
 
 
 def make_canary(label: str) -> str:

@@ -19,7 +19,7 @@ from reconciler.emulator.fault_kinds import EFFECT_AFTER, FaultKind, Phase
 from reconciler.emulator.faults import Fault
 
 EFFECT_DELAY = 60.0
-"""Seconds until an effect that comes later."""
+"""Seconds until a late effect."""
 
 
 class HoldPoint(StrEnum):

@@ -24,7 +24,7 @@ from reconciler.runtime.polling import MAX_POLLS
 from reconciler.state.file import StateFile
 
 Effects = Sequence[tuple[str, str]]
-"""Calls by name with what they did, in the order of the account: `("create group.finance", "created group")`."""
+"""Calls by name with their effects, in the order of the account: `("create group.finance", "created group")`."""
 
 
 def list_effects(entries: Iterable[HistoryEntry], names: CallNames) -> list[tuple[str, str]]:

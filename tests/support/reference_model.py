@@ -19,7 +19,7 @@ from reconciler.model.plan import Action
 
 GROUP, DESTINATION = "group", "destination"
 AccountContents = Mapping[str, Any]
-"""An account: groups by id, with everything in them."""
+"""An account: groups by id, with all their objects."""
 
 
 @dataclass
@@ -110,7 +110,7 @@ class ReferenceModel:
     completed_removals: dict[str, ModelRemoval] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     must_be_healthy: set[str] = field(default_factory=set)
-    """Destinations that were made here, and have been remembered ever since."""
+    """Destinations that a run created, and that have had a record ever since."""
 
     def build_specs(self, contents: AccountContents) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Build the entries and removals of the specs. An operator looks up the name of a group without a record."""

@@ -19,9 +19,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 MIN_LENGTH = 6
-"""Characters of the shortest value that is looked for: shorter ones turn up by accident."""
+"""Characters of the shortest value that is searched for: shorter values occur by accident."""
 MIN_LINE_LENGTH = 12
-"""The same for single lines of a value that has several."""
+"""Characters of the shortest line of a value of several lines."""
 
 _PUBLIC_VARIABLES = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|NO_COLOR|PYTHON\w*|TZ|TMPDIR"
@@ -32,7 +32,7 @@ _PUBLIC_VARIABLES = re.compile(
 """Environment variables that hold no secret."""
 
 _IGNORED_FILES = re.compile(r".*\.sqlite.*|.*\.key|__pycache__")
-"""Fivetran's side of a sandbox, and the key of the fingerprints, which is a secret that has to be kept."""
+"""The emulated account of a sandbox, and the key of the fingerprints, a secret that has to be stored."""
 
 
 def is_secret(variable: str) -> bool:

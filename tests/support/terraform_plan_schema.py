@@ -145,9 +145,9 @@ PLAN = _build_object(
         "checks": {"type": "array", "minItems": 1, "items": _CHECK},
     },
 )
-"""A plan that could be made."""
+"""Schema of a plan."""
 FAILED_PLAN = _build_object({**_COMMON, "errored": {"const": True}, "applyable": {"const": False}})
-"""One that could not: nothing in it can be taken for a plan without changes."""
+"""Schema of a failure: no reader can mistake it for a plan without changes."""
 
 _WITHOUT_BEFORE = {("create",)}
 _WITHOUT_AFTER = {("delete",), ("forget",)}
