@@ -182,7 +182,7 @@ def _count_not_applied(outcomes: Iterable[Outcome]) -> str:
 
 
 def _count_unfinished(outcomes: Sequence[Outcome]) -> str:
-    """Count written changes that still wait for setup tests or an approval."""
+    """Count written changes that wait for an approval or have failed their setup tests."""
     waiting = sum(outcome.status is Status.AWAITING_APPROVAL for outcome in outcomes)
     failing = sum(outcome.has_failed_tests for outcome in outcomes)
     parts = [f"{waiting:,} awaiting approval"] if waiting else []

@@ -143,7 +143,7 @@ def _count_existing(changes: Iterable[Change]) -> int:
 
 
 def _summarize_secrets(changes: Iterable[Change]) -> Iterator[str]:
-    """Summarize the comparison of secrets, and of fields whose values Fivetran does not show."""
+    """Summarize the comparison of secrets, and count fields whose values Fivetran may rewrite."""
     counts = Counter[str]()
     rewritten = 0
     for change in changes:

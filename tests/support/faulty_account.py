@@ -405,7 +405,7 @@ class FaultyProject:
 
 
 def _close_files(memory: ProjectState) -> None:
-    """Close files, as the kernel does for a dead process."""
+    """Close the files of the state, as the kernel does for a dead process."""
     session = memory._session
     if session is not None:
         session.release()
