@@ -77,8 +77,7 @@ def format_coverage(plan: Plan) -> str:
 def format_scope(scope: ScopeSummary) -> str:
     """Format `3 of 2,000 groups changed since main, 1 more unfinished`, and how other options narrow these.
 
-    For a branch that is behind, the commit where the branch left follows: `3 of 2,000 groups changed since main at
-    1a2b3c4d5e6f`.
+    For a branch that is behind, `at 1a2b3c4d5e6f` follows the revision: the commit at which the branch left.
     """
     total = f"of {format_count(scope.of, 'group')}"
     if not scope.since:
