@@ -176,7 +176,9 @@ def _find_unsettled_create(
     planned_wait = planned.operations[address].change.unsettled
     if planned_wait is not None and planned_wait.resent:
         return None
-    return find_unsettled(planned.records.get(address), workspace.now(), workspace.specs.project.settle)
+    return find_unsettled(
+        planned.records.get(address), workspace.now(), workspace.specs.project.content.settle
+    )
 
 
 # 4. and 5. Settling and closing the state

@@ -94,7 +94,7 @@ def _open_store(settings: Settings) -> tuple[Store, StateCleaner]:
     project = read_project(settings.project, settings.directory)
     store = build_store(project, settings)
     key = None
-    if store.key_file is not None and (settings.sandbox or project.fingerprint_key is None):
+    if store.key_file is not None and (settings.sandbox or project.content.fingerprint_key is None):
         with suppress(ReconcilerError):
             key = store.key_file.read()
     fingerprinter = Fingerprinter(key) if key is not None else None

@@ -20,8 +20,8 @@ def check_account(workspace: Workspace) -> responses.Account:
     """Read the account of the credentials. Raises `ReconcilerError` for another account than that of the project file
     or of the state. A sandbox account is never another one."""
     account = workspace.client.get_account()
-    expected = workspace.specs.project.account_id
-    if expected not in {None, account.account_id} and not workspace.settings.sandbox:
+    expected = workspace.specs.project.content.account_id
+    if expected not in {"", account.account_id} and not workspace.settings.sandbox:
         raise ReconcilerError(
             [
                 Diagnostic(

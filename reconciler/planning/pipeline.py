@@ -168,7 +168,7 @@ def _compute_plan(
             operations,
             records,
             workspace.now(),
-            workspace.specs.project.settle,
+            workspace.specs.project.content.settle,
             workspace.settings.resent_creates,
         )
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
@@ -250,7 +250,9 @@ def _build_deletion_planner(
         view.group_ids,
     )
     poller = Poller(workspace.settings.clock, workspace.cancelled)
-    return build_deletion_planner(workspace.client, poller, identity, view, workspace.specs.project.protected)
+    return build_deletion_planner(
+        workspace.client, poller, identity, view, workspace.specs.project.content.protected
+    )
 
 
 def _plan_deletions(
@@ -364,7 +366,7 @@ def _judge_plan(
 
 
 def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
-    return limit_violations(plan, managed, workspace.specs.project.limits, workspace.settings.allowed)
+    return limit_violations(plan, managed, workspace.specs.project.content.limits, workspace.settings.allowed)
 
 
 def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:

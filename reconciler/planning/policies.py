@@ -85,7 +85,7 @@ def _build_entries(specs: Specs, operations: Mapping[Address, PlannedOperation])
         group.address.key: build_entry(
             group,
             destinations.get(group.address.key),
-            specs.project.protected,
+            specs.project.content.protected,
             operation.declared
             if (operation := operations.get(Address(DESTINATION, group.address.key)))
             else {},

@@ -120,7 +120,7 @@ class _Checkout:
 
     def write_files_of(self, project: Project) -> None:
         """Write every file that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
-        texts = [str(pattern.value) for pattern in (*project.specs, *project.overrides)]
+        texts = [str(pattern.value) for pattern in (*project.content.specs, *project.content.overrides)]
         self._refuse_absolute(texts)
         start = posixpath.dirname(self.name)
         patterns = [PurePosixPath(start, pattern) for pattern in texts]

@@ -24,6 +24,7 @@ _EXPECTATIONS = {
     "dataclass_type": "a mapping",
     "mapping_expected": "a mapping",
     "list_type": "a list",
+    "tuple_type": "a list",
     "too_short": "a list with at least one entry",
     "bool_type": "`true` or `false`",
     "bool_parsing": "`true` or `false`",

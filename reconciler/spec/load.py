@@ -16,7 +16,7 @@ from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project
 from reconciler.spec.removal import RemovalEntry
-from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, validate_partially
+from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import parse, read_text
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
@@ -72,7 +72,9 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
     overrides_complete = not findings
     spec_files = _read_files(specs, SpecFile, findings)
 
-    merger = ProjectMerger(project.defaults, complete=not findings, overrides_complete=overrides_complete)
+    merger = ProjectMerger(
+        project.content.defaults.destination, complete=not findings, overrides_complete=overrides_complete
+    )
     for parsed_file in spec_files:
         merger.add(parsed_file)
     for parsed_file in override_files:
@@ -125,12 +127,16 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
-        overrides = list(chain.from_iterable(find_files(project.overrides, project.directory, shown_from)))
+        overrides = list(
+            chain.from_iterable(find_files(project.content.overrides, project.directory, shown_from))
+        )
     except ReconcilerError as error:
         findings += error.diagnostics
     excluded = [project.path, *(each.file for each in overrides)]
     try:
-        specs = list(chain.from_iterable(find_files(project.specs, project.directory, shown_from, excluded)))
+        specs = list(
+            chain.from_iterable(find_files(project.content.specs, project.directory, shown_from, excluded))
+        )
     except ReconcilerError as error:
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
@@ -143,7 +149,7 @@ def _read_files(
 ) -> list[ParsedFile]:
     """The files that are in order; what is wrong with the others goes to `findings`."""
     parsed_files = []
-    levels: Mapping[str, int] = SPEC_LEVELS
+    levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in files:
         try:
             root = parse(read_text(file.file, file.shown), file.shown)
@@ -184,6 +190,6 @@ def _no_groups_error(project: Project) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         "the files of this project describe no group",
-        project.specs[0].span,
+        project.content.specs[0].span,
         help="describe at least one group under `groups`, or correct `specs`",
     )

@@ -16,6 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, s
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
 from reconciler.spec.at_revision import invalid_specs_error, load_at_revision, read_merge_base
+from reconciler.spec.project import with_protected
 from reconciler.workspace.changed_entries import (
     Divergence,
     MergeConflict,
@@ -85,11 +86,11 @@ def merge_specs(specs: Specs, baseline: Baseline | None) -> Specs:
     if baseline is None:
         return specs
     tip, keys = baseline.tip, baseline.left_alone
-    known = {glob for base in baseline.bases for glob in base.project.protected}
-    protected = (glob for glob in tip.project.protected if glob not in known)
+    known = {glob for base in baseline.bases for glob in base.project.content.protected}
+    protected = (glob for glob in tip.project.content.protected if glob not in known)
     return replace(
         specs,
-        project=replace(specs.project, protected=(*specs.project.protected, *protected)),
+        project=with_protected(specs.project, protected),
         groups=_merge_entries(specs.groups, tip.groups, keys, _get_key),
         destinations=_merge_entries(specs.destinations, tip.destinations, keys, _get_key),
         removed=_merge_entries(specs.removed, tip.removed, keys, lambda entry: entry.key),

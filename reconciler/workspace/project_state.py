@@ -37,8 +37,8 @@ def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
     A project file of another name than `reconciler.yaml` has files of its own, so that two project files over the same
     specs do not share a state.
     """
-    if name == STATE and isinstance(project.state, LocalFile) and not sandbox:
-        return project.directory / project.state.path
+    if name == STATE and isinstance(project.content.state, LocalFile) and not sandbox:
+        return project.directory / project.content.state.path
     return project.directory / FOLDER / (SANDBOX if sandbox else "") / file_name_for(project, name)
 
 

@@ -85,12 +85,12 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
     destinations: list[Desired] = []
-    secrets = loaded.project.secrets
+    secrets = loaded.project.content.secrets
     sources, findings = build_allowed_sources(secrets, build_validators(secrets.commands))
     key = _resolve_key_reference(
         loaded.project, AllowedSources(sources.schemes)
     )  # which the project file itself names
-    policies, policy_findings = parse_policies(loaded.project.policies)
+    policies, policy_findings = parse_policies(loaded.project.content.policies)
     diagnostics = [
         *loaded.findings,
         *findings,
@@ -132,7 +132,7 @@ def _resolve_key_reference(project: Project, sources: AllowedSources) -> Referen
 
     The key is a secret, so the reference must be a secret one.
     """
-    node = project.fingerprint_key
+    node = project.content.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None
     if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
         return found

@@ -22,7 +22,7 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
 
     Nothing is read or reached yet. Raises `ReconcilerError` if a library is missing.
     """
-    place = project.state
+    place = project.content.state
     if settings.sandbox or place is None or isinstance(place, LocalFile):
         path = path_for(project, STATE, sandbox=settings.sandbox)
         return StateFile(path, display_path(path, settings.directory), settings.fallback_dir)

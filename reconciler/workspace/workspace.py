@@ -70,7 +70,7 @@ class Workspace:
     @property
     def is_account_confirmed(self) -> bool:
         """Whether it is certain that the specs belong to this account."""
-        is_named = self.specs.project.account_id is not None
+        is_named = bool(self.specs.project.content.account_id)
         return self.settings.sandbox or is_named or self.state.exists
 
 
@@ -134,7 +134,7 @@ def open_workspace(
             settings.clock,
             cancelled=cancel_event,
             listener=events.put,
-            budget=specs.project.budget,
+            budget=specs.project.content.budget,
         )
         yield Workspace(
             settings=settings,
@@ -220,9 +220,12 @@ def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Reg
         if not (withholds and reference.confidential)
     }
     context = StoreContext(
-        project.directory, strip_own_variables(settings.environ), settings.clock, project.secrets.timeout
+        project.directory,
+        strip_own_variables(settings.environ),
+        settings.clock,
+        project.content.secrets.timeout,
     )
-    return open_registry(schemes, project.secrets.commands, context, skip_secrets=withholds)
+    return open_registry(schemes, project.content.secrets.commands, context, skip_secrets=withholds)
 
 
 def _resolve_fingerprint_key(
@@ -242,7 +245,7 @@ def _resolve_fingerprint_key(
                 Diagnostic(
                     "secret-unavailable",
                     f"`fingerprint_key` needs `{reference}`, which cannot be had: {problem.reason}",
-                    span=specs.project.fingerprint_key.span if specs.project.fingerprint_key else None,
+                    span=key.span if (key := specs.project.content.fingerprint_key) else None,
                     help="provide it where the reference points; or run with `--secrets skip`, which compares none",
                 )
             ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import reconciler
 from reconciler.model.codes import ExitClass, load_codes
-from reconciler.spec.project import Project
+from reconciler.spec.project import ProjectFile
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(reconciler.__file__).parent
@@ -84,7 +84,7 @@ def test_every_code_says_its_exit_class_in_its_own_row() -> None:
 def test_the_facts_of_a_code_are_values_that_the_program_knows() -> None:
     rows = load_codes().values()
     assert {row.severity_if_strict for row in rows} == {None, "error"}
-    assert {row.setting for row in rows} - {None} <= set(Project.__dataclass_fields__)
+    assert {row.setting for row in rows} - {None} <= set(ProjectFile.model_fields)
 
 
 def test_no_module_compares_a_diagnostic_with_a_code() -> None:
