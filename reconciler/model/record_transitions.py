@@ -40,7 +40,7 @@ from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
 from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Record, is_fingerprint
 from reconciler.model.resource import Desired
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,5 +315,5 @@ def hides_open_request(stored: Record | None, intended: Record) -> bool:
 _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
-def _without(values: Mapping[FieldPath, Any], paths: Collection[FieldPath]) -> dict[FieldPath, Any]:
+def _without(values: Fields, paths: Collection[FieldPath]) -> dict[FieldPath, Any]:
     return {path: value for path, value in values.items() if path not in paths}

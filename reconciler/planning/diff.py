@@ -15,7 +15,7 @@ from reconciler.catalogue.normalize import MASKED, normalize_value
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.plan import Origin
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
+from reconciler.model.value import ExternalKey, FieldPath, Fields, Reference, Secret, Structure
 from reconciler.planning.last_applied import AppliedMarker, LastApplied
 
 _UNKNOWN = AppliedMarker.UNKNOWN
@@ -42,12 +42,13 @@ class Comparison:
 
 def compare(
     kind: Kind,
-    desired: Mapping[FieldPath, Any],
-    observed: Mapping[FieldPath, Any],
+    desired: Fields,
+    observed: Fields,
     last_applied: LastApplied,
 ) -> Comparison:
     """Compare the declared fields of one resource. Only `last_applied` is in normal form already."""
     service = desired.get(SERVICE) or observed.get(SERVICE)
+    service_name = service if isinstance(service, str) else None
     # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
     # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
     desired_values = kind.normalize({**desired, SERVICE: service} if service else desired)
@@ -61,7 +62,7 @@ def compare(
     uncomparable: list[FieldPath] = []
     for path, value in desired_values.items():
         current = _infer_live_value(
-            kind.get_field(path, service), value, live_values.get(path), applied.get(path)
+            kind.get_field(path, service_name), value, live_values.get(path), applied.get(path)
         )
         if (
             current is _UNKNOWN
@@ -77,7 +78,9 @@ def compare(
         else:
             # `null` in the specs means "not set". The API shows the default then, which must not count as drift.
             before[path] = (
-                None if value is None and _is_default(kind.get_field(path, service), current) else current
+                None
+                if value is None and _is_default(kind.get_field(path, service_name), current)
+                else current
             )
     after = {path: value for path, value in desired_values.items() if path in before}
     differing_paths = {*_find_differing_paths(before, after), *newly_declared}
@@ -149,7 +152,7 @@ def _classify_difference(
     return FieldDifference(before, after, Origin.DRIFT if last_value == after else Origin.CONFLICT)
 
 
-def _find_differing_paths(before: Mapping[FieldPath, Any], after: Mapping[FieldPath, Any]) -> list[FieldPath]:
+def _find_differing_paths(before: Fields, after: Fields) -> list[FieldPath]:
     if before == after:
         return []
     from deepdiff import DeepDiff  # costs 0.2 s to import: only where something differs

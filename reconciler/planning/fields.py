@@ -5,7 +5,7 @@ A secret is shown by the place it comes from, never by its value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from reconciler.model.resource import Desired
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
+    Fields,
     Reference,
     Secret,
     Structure,
@@ -38,7 +39,7 @@ def is_resolved_locally(desired: Desired, path: FieldPath) -> bool:
 
 
 def dependent_secrets(
-    kind: Kind, service: str | None, declared: Mapping[FieldPath, Any], comparison: Comparison
+    kind: Kind, service: str | None, declared: Fields, comparison: Comparison
 ) -> list[FieldPath]:
     """List the secrets whose meaning depends on a changed field: a new `auth` without its key would lock Fivetran out.
 
@@ -69,9 +70,7 @@ def _find_governing_fields(field: Field | None, is_external: bool) -> set[str]:
     return manager | ({*(field.only_when or ()), *(field.required_when or ())} if field else set())
 
 
-def created_fields(
-    desired: Desired, masking: Masking, values: Mapping[FieldPath, Any]
-) -> tuple[FieldChange, ...]:
+def created_fields(desired: Desired, masking: Masking, values: Fields) -> tuple[FieldChange, ...]:
     """List the fields of a new object in the order of the specs."""
     return tuple(
         _build_field_change(desired, masking, path, before=None, after=values[path])
@@ -148,7 +147,7 @@ def live_value_label(value: Any, *, hidden: bool) -> str:
 
 
 def unchanged_values(
-    desired: Desired, masking: Masking, declared: Mapping[FieldPath, Any], change: Change
+    desired: Desired, masking: Masking, declared: Fields, change: Change
 ) -> tuple[FieldValue, ...]:
     """List the `declared` values, in normal form, that are no change; for a destination also its test settings.
 

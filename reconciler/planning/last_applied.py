@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.catalogue.normalize import MASKED
 from reconciler.model.record import NO_FINGERPRINT, Record, is_fingerprint
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
+from reconciler.model.value import ExternalKey, FieldPath, Fields, Reference, Secret, Structure
 from reconciler.secrets.fingerprint import Fingerprinter
 
 
@@ -25,7 +25,7 @@ class LastApplied:
     """Applied values in normal form, by path. A hidden literal has only a fingerprint, which other values are compared
     with: the state must not hold its value."""
 
-    fields: Mapping[FieldPath, Any] = field(default_factory=dict)
+    fields: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     fingerprinter: Fingerprinter | None = None
 
@@ -34,9 +34,7 @@ class LastApplied:
         """Build the applied values of a record; empty without one."""
         return cls() if record is None else cls(record.applied, record.fingerprints, fingerprinter)
 
-    def lookup_values(
-        self, declared: Mapping[FieldPath, Any], live: Mapping[FieldPath, Any]
-    ) -> dict[FieldPath, Any]:
+    def lookup_values(self, declared: Fields, live: Fields) -> dict[FieldPath, Any]:
         """Look up the applied values by path. A fingerprint gives the declared or the live value that it matches, else
         an `AppliedMarker`."""
         values = dict(self.fields)

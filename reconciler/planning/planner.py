@@ -34,6 +34,7 @@ from reconciler.model.resource import Desired, Observed, OnFailure
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
+    Fields,
     Reference,
     Secret,
     Structure,
@@ -73,8 +74,8 @@ class PlannedOperation:
 
     desired: Desired
     change: Change
-    values: Mapping[FieldPath, Any]
-    declared: Mapping[FieldPath, Any]
+    values: Fields
+    declared: Fields
     record_update: RecordUpdate
 
     def get_hashable_value(self, path: FieldPath) -> Any:
@@ -187,8 +188,8 @@ class Planner:
         masking: Masking,
         change: Change,
         *,
-        declared: Mapping[FieldPath, Any],
-        values: Mapping[FieldPath, Any],
+        declared: Fields,
+        values: Fields,
         record: Record | None,
     ) -> PlannedOperation:
         """A step with what is to be remembered of it. What is hidden is sent as a secret, so that no answer of the
@@ -223,7 +224,7 @@ class Planner:
         )
 
     def _fingerprint_secrets(
-        self, desired: Desired, values: Mapping[FieldPath, Any], record: Record | None
+        self, desired: Desired, values: Fields, record: Record | None
     ) -> dict[FieldPath, str]:
         """Fingerprints of secrets that stay declared, and new ones of those that are sent."""
         return update_secret_fingerprints(
@@ -290,7 +291,7 @@ class Planner:
         self,
         desired: Desired,
         comparison: Comparison,
-        rotated: Mapping[FieldPath, Any],
+        rotated: Fields,
         stored: Mapping[FieldPath, str],
         resent: Collection[FieldPath],
     ) -> SecretComparison:
@@ -422,7 +423,7 @@ def _build_masking(desired: Desired, service: Any) -> Masking:
     return Masking(desired.address.kind, service, desired.unchecked)
 
 
-def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -> dict[FieldPath, Secret]:
+def _find_hidden_literals(masking: Masking, declared: Fields) -> dict[FieldPath, Secret]:
     """Find the declared literals that must be neither shown nor stored in clear."""
     return {
         path: Secret(value)
@@ -433,7 +434,7 @@ def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -
     }
 
 
-def _wrap_hidden(masking: Masking, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+def _wrap_hidden(masking: Masking, values: Fields) -> dict[FieldPath, Any]:
     """Wrap the hidden literals among sent values as secrets."""
     return {**values, **_find_hidden_literals(masking, values)}
 
@@ -443,7 +444,7 @@ def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     return catalogue_field is not None and catalogue_field.immutable
 
 
-def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
+def _choose_action(desired: Desired, values: Fields, record: Record | None) -> Action:
     if values:
         return Action.UPDATE
     if has_outstanding_tests(desired, record):
@@ -452,7 +453,7 @@ def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Re
 
 
 def _collect_reasons(
-    desired: Desired, comparison: Comparison, secrets: Mapping[FieldPath, Any], record: Record | None
+    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None
 ) -> tuple[Reason, ...]:
     reasons = {
         Reason.FIELDS_DIFFER: bool(comparison.changed),
@@ -464,7 +465,7 @@ def _collect_reasons(
     return tuple(reason for reason, holds in reasons.items() if holds)
 
 
-def _assess_risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> Risk:
+def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
     is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
     return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
 
@@ -475,7 +476,7 @@ def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
     return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 
 
-def _strip_secrets(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
+def _strip_secrets(fields: Fields) -> dict[FieldPath, Any]:
     """What may be remembered of declared fields. The name of a key in a secrets manager is no secret."""
     return {
         path: value.name if isinstance(value, ExternalKey) else value
