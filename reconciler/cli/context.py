@@ -5,18 +5,18 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.github_job import write_github_outputs, write_github_summary
 from reconciler.cli.output import OutputOptions, choose_colour, describe_lost_output
-from reconciler.cli.source_lines import SourceLines
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.lock_info import LockInfo
@@ -34,6 +34,9 @@ from reconciler.report.style import (
 )
 from reconciler.runtime.clock import SystemClock
 from reconciler.workspace.settings import Settings
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_MAX_SOURCE_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,29 @@ def _make_context(settings: Settings, output: OutputOptions, form: str, command:
         is_verbose=output.verbosity is Verbosity.VERBOSE,
     )
     return CommandContext(settings, output, make_renderer(form, run), out, err)
+
+
+@dataclass(slots=True)
+class SourceLines:
+    """Lines of spec files, for the excerpts of diagnostics. Each file is read once, for the first of its lines."""
+
+    directory: Path
+    _files: dict[str, list[str]] = field(default_factory=dict)
+
+    def __call__(self, path: str, line: int) -> str | None:
+        """Return line `line` (from 1) of a file, by a path relative to `directory`; None if there is no such line."""
+        if path not in self._files:
+            self._files[path] = self._read(self.directory / path)
+        lines = self._files[path]
+        return lines[line - 1] if 1 <= line <= len(lines) else None
+
+    def _read(self, file: Path) -> list[str]:
+        try:
+            if not file.is_file() or file.stat().st_size > _MAX_SOURCE_BYTES:
+                return []
+            return _LINE_END.split(file.read_text("utf-8-sig", errors="replace"))
+        except (OSError, ValueError):
+            return []
 
 
 def _describe_bug(error: Exception) -> Diagnostic:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.commit import find_commit
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.report.diagnostics import render_short
+from reconciler.runtime.git import GitError, GitRunner
 from reconciler.workspace.audit import EventLog
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
+
+_GIT_TIMEOUT = 5.0  # seconds
+_HASH = re.compile(r"[0-9a-f]{40,64}")
 
 
 @contextmanager
@@ -54,8 +59,19 @@ def log_abandoned_runs(log: EventLog) -> Iterator[None]:
 
 def _log_start(log: EventLog, context: CommandContext, command: str) -> None:
     project = (context.settings.directory / context.settings.project).resolve()
-    commit = find_commit(project.parent, context.settings.environ)
+    commit = _find_commit(project.parent, context.settings.environ)
     log.log_start(context.settings.holder, command, project, commit, sandbox=context.settings.sandbox)
+
+
+def _find_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
+    """The hash of the commit that a folder is at. None outside a repository, before its first commit, and if git is
+    not installed or does not trust the repository: a log without the commit is better than no run."""
+    try:
+        result = GitRunner(folder, environ, _GIT_TIMEOUT).run("rev-parse", "HEAD")
+    except GitError:
+        return None
+    commit = result.out.decode("ascii", "replace").strip()
+    return commit if result.code == 0 and _HASH.fullmatch(commit) else None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.context import CommandContext, make_settings, run_command
+from reconciler.cli.context import CommandContext, SourceLines, make_settings, run_command
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
@@ -107,8 +107,6 @@ def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("line", [0, 3, 10**9])
 def test_a_line_that_is_not_there_has_no_excerpt(line: int, tmp_path: Path) -> None:
-    from reconciler.cli.source_lines import SourceLines
-
     (tmp_path / "a.yaml").write_text("one\ntwo")
     lines = SourceLines(tmp_path)
     assert lines("a.yaml", 2) == "two"
