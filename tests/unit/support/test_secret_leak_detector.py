@@ -197,7 +197,7 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "tests")]),
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT, ROOT / "tests" / "support", ROOT / "tests"])),
             "PYTEST_ADDOPTS": "-p no:cacheprovider",
         },
         capture_output=True,
