@@ -16,7 +16,7 @@ from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import UnsettledRequest
 from reconciler.planning.deletions import PlannedDeletion
 from reconciler.planning.errors import (
-    abandoned,
+    explain_abandoned,
     explain_ambiguous_create,
     explain_deletion,
     explain_held_create,
@@ -143,4 +143,6 @@ def abandon(flight: InFlight, now: float) -> Outcome:
     """The outcome of a task whose worker is not waited for. Its intent is recorded, so the next plan looks for it."""
     if flight.is_testing:
         return finish_untested(flight, None, now)
-    return replace(flight.build_outcome(Status.UNKNOWN, now), diagnostics=(abandoned(flight.task.change),))
+    return replace(
+        flight.build_outcome(Status.UNKNOWN, now), diagnostics=(explain_abandoned(flight.task.change),)
+    )

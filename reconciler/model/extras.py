@@ -13,7 +13,7 @@ class Extra(StrEnum):
     SANDBOX = "sandbox"
 
 
-def installation_of(extra: Extra) -> str:
+def describe_installation(extra: Extra) -> str:
     """How to install an extra, as part of a sentence. The program is in no package registry, so pip needs a clone
     or a git URL."""
     return f"`pip install '.[{extra}]'` in a clone of this program; `reconciler help installation` shows other ways"

@@ -80,7 +80,7 @@ def hide_values(record: Record, fingerprints: Mapping[FieldPath, str]) -> Record
     """Replace values in clear by their fingerprints. A fingerprint that is stored already is newer, and stays."""
     return replace(
         record,
-        applied=_without(record.applied, fingerprints),
+        applied=_remove_paths(record.applied, fingerprints),
         fingerprints={**fingerprints, **record.fingerprints},
     )
 
@@ -205,7 +205,7 @@ def before_create(record: Record | None, kind: str, intent: Intent, update: Reco
         fingerprints=fingerprints,
         unverified=update.has_tests,
         intent=intent,
-        earlier=unanswered_intents(record) if kind == GROUP else (),
+        earlier=list_unanswered_intents(record) if kind == GROUP else (),
     )
 
 
@@ -220,19 +220,19 @@ def before_change(
     """
     known = record if record is not None else Record()
     if known.id is None:
-        known = _first_record(known, id, update)
+        known = _build_first_record(known, id, update)
     if update is None:
         return replace(known, intent=intent)
     return replace(
         known,
-        applied={} if intent.action is Action.REPLACE else _without(known.applied, update.sent),
-        fingerprints=_without(known.fingerprints, update.sent),
+        applied={} if intent.action is Action.REPLACE else _remove_paths(known.applied, update.sent),
+        fingerprints=_remove_paths(known.fingerprints, update.sent),
         unverified=known.unverified or update.has_tests,
         intent=intent,
     )
 
 
-def _first_record(record: Record, id: str | None, update: RecordUpdate | None) -> Record:
+def _build_first_record(record: Record, id: str | None, update: RecordUpdate | None) -> Record:
     """Record of an object that exists and has no id in the state. The fields that the call does not send are as
     declared, or the plan would send them."""
     if update is None:
@@ -289,7 +289,7 @@ def after_run(status: Status, action: Action, before: Record | None, current: Re
 # Requests without an answer
 
 
-def unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
+def list_unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
     """Intents whose requests may still make an object beside the object of the next request.
 
     Of several intents with one name the first stays: it has the fewest namesakes, so none of the objects that any of
@@ -315,5 +315,5 @@ def hides_open_request(stored: Record | None, intended: Record) -> bool:
 _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
-def _without(values: Fields, paths: Collection[FieldPath]) -> dict[FieldPath, Any]:
+def _remove_paths(values: Fields, paths: Collection[FieldPath]) -> dict[FieldPath, Any]:
     return {path: value for path, value in values.items() if path not in paths}

@@ -11,24 +11,26 @@ SUFFIX = ".md"
 
 
 @cache
-def guide_topics() -> tuple[str, ...]:
+def list_guide_topics() -> tuple[str, ...]:
     """List every topic, sorted. Shell completion calls this function, so it reads no file."""
     return tuple(
-        sorted(file.name.removesuffix(SUFFIX) for file in _folder().iterdir() if file.name.endswith(SUFFIX))
+        sorted(
+            file.name.removesuffix(SUFFIX) for file in _get_folder().iterdir() if file.name.endswith(SUFFIX)
+        )
     )
 
 
 def read_guide(topic: str) -> str:
     """Read the Markdown text of a guide. Raises KeyError for an unknown topic."""
-    if topic not in guide_topics():
+    if topic not in list_guide_topics():
         raise KeyError(topic)
-    return (_folder() / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
+    return (_get_folder() / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
 
 
-def guide_summaries() -> Mapping[str, str]:
+def read_guide_summaries() -> Mapping[str, str]:
     """Read the summary of every topic: the line below the title of its guide."""
-    return {topic: read_guide(topic).split("\n\n", 2)[1] for topic in guide_topics()}
+    return {topic: read_guide(topic).split("\n\n", 2)[1] for topic in list_guide_topics()}
 
 
-def _folder() -> Traversable:
+def _get_folder() -> Traversable:
     return files("reconciler") / "guides"

@@ -10,7 +10,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
-from reconciler.planning.match import create_outcome_unknown, match_groups, pending_creates
+from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
 from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
 from reconciler.runtime.polling import Poller
 from reconciler.workspace.workspace import Workspace
@@ -70,9 +70,9 @@ def _list_account(
     known_ids = {*declared_ids, *(record.id for record in scoped_records.values())}
     listing = observer.list_account({id for id in known_ids if id is not None})
     _raise_forbidden(listing.forbidden, declared_ids)
-    if not pending_creates(groups, listing.groups, scoped_records):
+    if not list_pending_creates(groups, listing.groups, scoped_records):
         return listing
-    return observer.list_until(listing, lambda live: not pending_creates(groups, live, scoped_records))
+    return observer.list_until(listing, lambda live: not list_pending_creates(groups, live, scoped_records))
 
 
 def _read_destinations(
@@ -86,7 +86,7 @@ def _read_destinations(
     recorded_ids = {
         record.id or group_ids.get(address.key, "")
         for address, record in scoped_records.items()
-        if address.kind == DESTINATION and (record.id or create_outcome_unknown(record))
+        if address.kind == DESTINATION and (record.id or is_create_outcome_unknown(record))
     }
     recorded_ids &= listing.groups.keys()
     declared_ids = {

@@ -18,7 +18,7 @@ from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
 from reconciler.model.value import FieldPath
-from reconciler.planning.fields import applied_values
+from reconciler.planning.fields import list_applied_values
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import RemovalIdentity
 from reconciler.runtime.polling import Poller
@@ -165,7 +165,7 @@ class DeletionPlanner:
         live = None
         if entry.id in self.identity.groups:
             live = self._build_live_object(entry, self.identity.groups[entry.id])
-        for address in removed_addresses(entry):
+        for address in list_removed_addresses(entry):
             record = self.identity.records.get(address)
             if record is not None:
                 yield _build_deletion(entry, address, Action.FORGET, record, live)
@@ -229,7 +229,7 @@ class DeletionPlanner:
 
     def _delete(self, entry: RemovalEntry, target: _LiveTarget) -> Iterator[PlannedDeletion]:
         live = target.live
-        for address in removed_addresses(entry):
+        for address in list_removed_addresses(entry):
             if address.kind == DESTINATION and not target.has_destination:
                 continue
             record = self.identity.records.get(address)
@@ -286,7 +286,7 @@ def build_deletion_planner(
     )
 
 
-def removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
+def list_removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
     """List the addresses that an entry removes, in the order of their deletion."""
     destination, group = Address(DESTINATION, entry.key), Address(GROUP, entry.key)
     return (destination,) if entry.extent is Extent.DESTINATION else (destination, group)
@@ -316,7 +316,7 @@ def _build_deletion(
         id=id,
         span=entry.span,
         risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
-        applied=applied_values(KINDS[address.kind], record),
+        applied=list_applied_values(KINDS[address.kind], record),
         live=live,
     )
     return PlannedDeletion(change, CompletedRemoval(entry.id, entry.extent))

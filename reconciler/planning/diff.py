@@ -15,7 +15,7 @@ from reconciler.catalogue.normalize import MASKED, normalize_value
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.plan import Origin
-from reconciler.model.value import ExternalKey, FieldPath, Fields, Reference, Secret, Structure
+from reconciler.model.value import ExternalKey, FieldPath, Fields, Leaf, Reference, Secret, Structure
 from reconciler.planning.last_applied import AppliedMarker, LastApplied
 
 _UNKNOWN = AppliedMarker.UNKNOWN
@@ -40,20 +40,11 @@ class Comparison:
     uncomparable: tuple[FieldPath, ...]
 
 
-def compare(
-    kind: Kind,
-    desired: Fields,
-    observed: Fields,
-    last_applied: LastApplied,
-) -> Comparison:
+def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApplied) -> Comparison:
     """Compare the declared fields of one resource. Only `last_applied` is in normal form already."""
     service = desired.get(SERVICE) or observed.get(SERVICE)
     service_name = service if isinstance(service, str) else None
-    # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
-    # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
-    desired_values = kind.normalize({**desired, SERVICE: service} if service else desired)
-    if SERVICE not in desired:
-        desired_values.pop(SERVICE, None)
+    desired_values = _normalize_declared(kind, desired, service)
     live_values = kind.normalize(observed)
     applied = last_applied.lookup_values(desired_values, live_values)
 
@@ -61,9 +52,8 @@ def compare(
     newly_declared: set[FieldPath] = set()
     uncomparable: list[FieldPath] = []
     for path, value in desired_values.items():
-        current = _infer_live_value(
-            kind.get_field(path, service_name), value, live_values.get(path), applied.get(path)
-        )
+        field = kind.get_field(path, service_name)
+        current = _infer_live_value(field, value, live_values.get(path), applied.get(path))
         if (
             current is _UNKNOWN
             and applied
@@ -77,11 +67,7 @@ def compare(
             uncomparable.append(path)
         else:
             # `null` in the specs means "not set". The API shows the default then, which must not count as drift.
-            before[path] = (
-                None
-                if value is None and _is_default(kind.get_field(path, service_name), current)
-                else current
-            )
+            before[path] = None if value is None and _is_default(field, current) else current
     after = {path: value for path, value in desired_values.items() if path in before}
     differing_paths = {*_find_differing_paths(before, after), *newly_declared}
     changed = {
@@ -90,6 +76,16 @@ def compare(
         if path in differing_paths
     }
     return Comparison(changed, tuple(uncomparable))
+
+
+def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[FieldPath, Any]:
+    """Normalise the declared fields, which the live service gives their types if the specs declare none."""
+    # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
+    # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
+    values = kind.normalize({**desired, SERVICE: service} if service else desired)
+    if SERVICE not in desired:
+        values.pop(SERVICE, None)
+    return values
 
 
 def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: Any) -> Any:

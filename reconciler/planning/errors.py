@@ -90,7 +90,7 @@ def explain_held_create(change: Change, unsettled: UnsettledRequest) -> Diagnost
     )
 
 
-def abandoned(change: Change) -> Diagnostic:
+def explain_abandoned(change: Change) -> Diagnostic:
     """A call that was still under way when the run had to end."""
     return Diagnostic(
         "outcome-unknown",

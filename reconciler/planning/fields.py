@@ -38,7 +38,7 @@ def is_resolved_locally(desired: Desired, path: FieldPath) -> bool:
     return is_secret(value) and not is_external_secret(value)
 
 
-def dependent_secrets(
+def find_dependent_secrets(
     kind: Kind, service: str | None, declared: Fields, comparison: Comparison
 ) -> list[FieldPath]:
     """List the secrets whose meaning depends on a changed field: a new `auth` without its key would lock Fivetran out.
@@ -70,7 +70,7 @@ def _find_governing_fields(field: Field | None, is_external: bool) -> set[str]:
     return manager | ({*(field.only_when or ()), *(field.required_when or ())} if field else set())
 
 
-def created_fields(desired: Desired, masking: Masking, values: Fields) -> tuple[FieldChange, ...]:
+def build_created_fields(desired: Desired, masking: Masking, values: Fields) -> tuple[FieldChange, ...]:
     """List the fields of a new object in the order of the specs."""
     return tuple(
         _build_field_change(desired, masking, path, before=None, after=values[path])
@@ -79,7 +79,7 @@ def created_fields(desired: Desired, masking: Masking, values: Fields) -> tuple[
     )
 
 
-def changed_fields(
+def build_changed_fields(
     desired: Desired,
     masking: Masking,
     live_masking: Masking,
@@ -130,7 +130,7 @@ def mask_value(masking: Masking, path: FieldPath, value: Any) -> FieldValue:
     return FieldValue(path, None if value is None else reason, Visibility.HIDDEN)
 
 
-def computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
+def build_computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     """List the fields that only the apply computes: a destination gets its id from its group."""
     parents: tuple[Address, ...] = desired.depends_on
     return tuple(
@@ -139,14 +139,14 @@ def computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     )
 
 
-def live_value_label(value: Any, *, hidden: bool) -> str:
+def choose_live_value_label(value: Any, *, hidden: bool) -> str:
     """Label a place in the specs with the live value of its field."""
     if value is None:
         return "not set in Fivetran"
     return "another value in Fivetran" if hidden else f"`{value}` in Fivetran"
 
 
-def unchanged_values(
+def list_unchanged_values(
     desired: Desired, masking: Masking, declared: Fields, change: Change
 ) -> tuple[FieldValue, ...]:
     """List the `declared` values, in normal form, that are no change; for a destination also its test settings.
@@ -160,10 +160,10 @@ def unchanged_values(
         for path, value in declared.items()
         if path not in left_out
     ]
-    return (*values, *_setup_test_values(desired))
+    return (*values, *_list_setup_test_values(desired))
 
 
-def applied_values(
+def list_applied_values(
     kind: Kind, record: Record | None, desired: Desired | None = None
 ) -> tuple[FieldValue, ...]:
     """List the values that an earlier run applied, and the id, each masked if it must not be shown."""
@@ -185,13 +185,15 @@ def applied_values(
     return (*id, *shown, *hidden)
 
 
-def conflicting_applied_values(
+def list_conflicting_applied_values(
     kind: Kind, record: Record | None, desired: Desired, changes: Iterable[FieldChange]
 ) -> tuple[FieldValue, ...]:
     """List the last applied values of fields that changed on both sides since."""
     conflicting_paths = {field.path for field in changes if field.origin is Origin.CONFLICT}
     return (
-        tuple(field for field in applied_values(kind, record, desired) if field.path in conflicting_paths)
+        tuple(
+            field for field in list_applied_values(kind, record, desired) if field.path in conflicting_paths
+        )
         if conflicting_paths
         else ()
     )
@@ -206,7 +208,7 @@ def _build_field_value(desired: Desired, masking: Masking, path: FieldPath, valu
     return FieldValue(path, value.name if isinstance(value, ExternalKey) else value)
 
 
-def _setup_test_values(desired: Desired) -> tuple[FieldValue, ...]:
+def _list_setup_test_values(desired: Desired) -> tuple[FieldValue, ...]:
     """List the settings of a creation and of a test run by their names in the API."""
     if desired.address.kind != DESTINATION:
         return ()

@@ -30,7 +30,7 @@ _REQUESTS_BY_ACTION = {
 }
 
 
-def limit_violations(
+def find_limit_violations(
     plan: Plan, managed: int, limits: Limits, allowed: Mapping[str, float]
 ) -> Iterator[Diagnostic]:
     """Yield a blocker for each limit that a plan exceeds. `allowed` replaces limits by name, for this run only.
@@ -103,7 +103,7 @@ class RemainingQuota:
     tests: int
 
 
-def quota_warnings(cost: Cost, remaining: RemainingQuota) -> list[Diagnostic]:
+def warn_low_quota(cost: Cost, remaining: RemainingQuota) -> list[Diagnostic]:
     """Warn of costs above the remaining quota. Blocks nothing: an apply pauses for quota and can be resumed."""
     needs = (
         ("requests", cost.requests, remaining.requests),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from reconciler.model.address import GROUP, Address
 from reconciler.model.plan import UnmanagedGroup
 from reconciler.model.removal import Extent
-from reconciler.planning.deletions import PlannedDeletion, removed_addresses
+from reconciler.planning.deletions import PlannedDeletion, list_removed_addresses
 from reconciler.planning.refresh import AccountView
 from reconciler.spec.removal import RemovalEntry
 from reconciler.workspace.specs import Specs
@@ -21,7 +21,7 @@ def find_managed(specs: Specs, view: AccountView) -> frozenset[Address]:
         address: entry.id
         for entry in specs.removed
         if entry.extent is not Extent.MANAGEMENT
-        for address in removed_addresses(entry)
+        for address in list_removed_addresses(entry)
     }
     existing = view.existing_ids
     return frozenset(address for address, id in ids.items() if id in existing[address.kind])

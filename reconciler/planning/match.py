@@ -28,16 +28,9 @@ def match_groups(
     live groups have. Entries out of scope raise nothing: a plan that does not touch them goes on.
     """
     entries = list(desired)
-    group_ids = {
-        entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
-    }
-    problems = [problem for entry in entries if (problem := _check_mistyped_id(entry, live, records))]
+    group_ids = _match_ids(entries, live, records)
     claimed = set(group_ids.values())
-    for entry in entries:
-        id = records[entry.address].id if entry.address in records else None
-        if entry.id is None and id is not None and id in live and id not in claimed:
-            group_ids[entry.address.key] = id
-            claimed.add(id)
+    problems = [problem for entry in entries if (problem := _check_mistyped_id(entry, live, records))]
     by_name: dict[str, list[Observed]] = defaultdict(list)
     for group in live.values():
         if group.id not in claimed:
@@ -62,7 +55,23 @@ def match_groups(
     return group_ids
 
 
-def pending_creates(
+def _match_ids(
+    entries: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
+) -> dict[str, str]:
+    """Match entries by their `id:`, and then entries without one by the id of their record."""
+    group_ids = {
+        entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
+    }
+    claimed = set(group_ids.values())
+    for entry in entries:
+        id = records[entry.address].id if entry.address in records else None
+        if entry.id is None and id is not None and id in live and id not in claimed:
+            group_ids[entry.address.key] = id
+            claimed.add(id)
+    return group_ids
+
+
+def list_pending_creates(
     desired: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> list[Desired]:
     """List the groups that an interrupted run may have created and that no list shows (yet)."""
@@ -70,7 +79,7 @@ def pending_creates(
         entry
         for entry in desired
         if entry.id is None
-        and create_outcome_unknown(records.get(entry.address))
+        and is_create_outcome_unknown(records.get(entry.address))
         and not _find_candidates(
             entry,
             [group for group in live.values() if group.name == entry.name],
@@ -79,7 +88,7 @@ def pending_creates(
     ]
 
 
-def create_outcome_unknown(record: Record | None) -> bool:
+def is_create_outcome_unknown(record: Record | None) -> bool:
     """Whether the outcome of the last create request for an object is unknown."""
     return record is not None and record.id is None and record.open_request is not None
 

@@ -8,7 +8,7 @@ from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.record import Record
 from reconciler.model.removal import Extent
-from reconciler.planning.deletions import removed_addresses
+from reconciler.planning.deletions import list_removed_addresses
 from reconciler.spec.removal import RemovalEntry, render_removal
 
 
@@ -22,7 +22,7 @@ def find_orphans(
 
     An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
     """
-    removed = {address for entry in removals for address in removed_addresses(entry)}
+    removed = {address for entry in removals for address in list_removed_addresses(entry)}
     return [
         _explain_orphaned(address, record.id)
         for address, record in sorted(records.items())

@@ -54,8 +54,8 @@ from reconciler.planning.errors import explain_read
 from reconciler.planning.limits import (
     RemainingQuota,
     estimate_cost,
-    limit_violations,
-    quota_warnings,
+    find_limit_violations,
+    warn_low_quota,
 )
 from reconciler.planning.managed import find_managed, find_unmanaged
 from reconciler.planning.missing import (
@@ -143,7 +143,7 @@ def make_plan(
     `scope` replaces the scope of the options. `only` does too, for a look at these addresses after an apply: such a
     plan checks no policies and no limits. Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
-    with workspace.specs.masking_excerpts():
+    with workspace.specs.mask_errors():
         result = _compute_plan(workspace, only, scope)
     return replace(result, plan=_mask_excerpts(result.plan, workspace.specs))
 
@@ -164,13 +164,7 @@ def _compute_plan(
         deletion_planner = _build_deletion_planner(workspace, view, records)
         deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
         operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
-        operations = hold_unsettled_creates(  # 9
-            operations,
-            records,
-            workspace.now(),
-            workspace.specs.project.content.settle,
-            workspace.settings.resent_creates,
-        )
+        operations = _hold_unsettled_creates(workspace, operations, records)  # 9
         operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
@@ -187,14 +181,29 @@ def _compute_plan(
     )
     if not inputs.is_recheck:
         plan = _judge_plan(workspace, plan, operations, view)  # 12
-    effects = build_effects(plan.changes, operations, view.listing.groups)  # 13
+    return _build_result(  # 13
+        workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
+    )
+
+
+def _build_result(
+    workspace: Workspace,
+    inputs: _PlanInput,
+    plan: Plan,
+    live_groups: Mapping[str, Observed],
+    *,
+    operations: Mapping[Address, PlannedOperation],
+    deletion_plan: DeletionPlan,
+) -> PlanResult:
+    """Give a plan its digest, and add all that an apply of it needs."""
+    effects = build_effects(plan.changes, operations, live_groups)
     digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope)
     blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
     return PlanResult(
         plan=replace(plan, blockers=blockers, digest=digest),
         operations=operations,
         deletions=deletion_plan.deletions,
-        live_groups=view.listing.groups,
+        live_groups=live_groups,
         # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
         records=apply_moves(workspace.state.records, inputs.entries),
         ids={
@@ -307,6 +316,15 @@ def _plan_operations(
     return operations
 
 
+def _hold_unsettled_creates(
+    workspace: Workspace,
+    operations: Mapping[Address, PlannedOperation],
+    records: Mapping[Address, Record],
+) -> dict[Address, PlannedOperation]:
+    settle, resent = workspace.specs.project.content.settle, workspace.settings.resent_creates
+    return hold_unsettled_creates(operations, records, workspace.now(), settle, resent)
+
+
 def _build_plan(
     workspace: Workspace,
     inputs: _PlanInput,
@@ -341,7 +359,7 @@ def _warn_quota(
 ) -> list[Diagnostic]:
     limiter = workspace.sender.limiter
     remaining = RemainingQuota(limiter.count_remaining_requests(), limiter.count_remaining_tests())
-    return quota_warnings(estimate_cost(operations.values(), deletion_plan.deletions), remaining)
+    return warn_low_quota(estimate_cost(operations.values(), deletion_plan.deletions), remaining)
 
 
 def _judge_plan(
@@ -366,7 +384,9 @@ def _judge_plan(
 
 
 def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
-    return limit_violations(plan, managed, workspace.specs.project.content.limits, workspace.settings.allowed)
+    return find_limit_violations(
+        plan, managed, workspace.specs.project.content.limits, workspace.settings.allowed
+    )
 
 
 def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:

@@ -45,15 +45,15 @@ from reconciler.model.value import (
 )
 from reconciler.planning.diff import Comparison, compare
 from reconciler.planning.fields import (
-    applied_values,
-    changed_fields,
-    computed_fields,
-    conflicting_applied_values,
-    created_fields,
-    dependent_secrets,
+    build_changed_fields,
+    build_computed_fields,
+    build_created_fields,
+    choose_live_value_label,
+    find_dependent_secrets,
     is_resolved_locally,
-    live_value_label,
-    unchanged_values,
+    list_applied_values,
+    list_conflicting_applied_values,
+    list_unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
 from reconciler.secrets.base import SecretUnavailable, ValueShape
@@ -82,6 +82,15 @@ class PlannedOperation:
         """A value that is sent, to be hashed: a hidden literal as it stands in the specs."""
         value = self.values[path]
         return self.declared.get(path, value) if isinstance(value, Secret) else value
+
+
+@dataclass(frozen=True, slots=True)
+class _SentSecrets:
+    """Secrets that an update sends: their `values`, which of them are `rotated`, and which the user asked to resend."""
+
+    values: Fields
+    rotated: frozenset[FieldPath]
+    resent: frozenset[FieldPath]
 
 
 @dataclass(slots=True)
@@ -115,10 +124,10 @@ class Planner:
             address=desired.address,
             action=Action.CREATE,
             reasons=(Reason.MISSING_REMOTELY if record is not None and record.id else Reason.NEW,),
-            fields=(*created_fields(desired, masking, values), *computed_fields(desired)),
+            fields=(*build_created_fields(desired, masking, values), *build_computed_fields(desired)),
             depends_on=desired.depends_on,
             span=desired.span,
-            applied=applied_values(kind, record, desired) if record is not None and record.id else (),
+            applied=list_applied_values(kind, record, desired) if record is not None and record.id else (),
         )
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
@@ -128,43 +137,23 @@ class Planner:
         # The live service decides how fields are read and compared, also if the specs declare another one: a change of
         # service is an immutable difference, which the plan of a replacement takes over below.
         service = read_service(observed.fields)
-        # Secrets stay references here. Answers show no secret, so a comparison needs fingerprints and no value.
-        resolved_paths = (
-            path
-            for path, value in desired.fields.items()
-            if not is_secret(value) or is_external_secret(value)
-        )
-        declared = {**desired.fields, **self._resolve_fields(kind, desired, resolved_paths, service)}
+        declared = self._resolve_comparable_fields(kind, desired, service)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
         comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
-        masking, live_masking = (
-            _build_masking(desired, declared.get(SERVICE, service)),
-            _build_masking(desired, service),
-        )
+        masking = _build_masking(desired, declared.get(SERVICE, service))
+        live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
         if immutable and desired.allow_replace:
             return self._plan_replace(kind, desired, observed, comparison, immutable)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
-        # Four reasons send a secret: a field that it depends on changes, its value rotated, no apply has sent it for
-        # certain, or the user asks for it. Each reason resolves only its own secrets.
-        dependents = dependent_secrets(kind, service, desired.fields, comparison)
+        secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
+        values = {**{path: each.after for path, each in comparison.changed.items()}, **secrets.values}
+        fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
-        rotated = self._find_rotated(kind, desired, service, stored)
-        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
-        resent = [
-            path
-            for path in desired.fields
-            if (desired.address, path) in self.resend and path not in comparison.changed
-        ]
-        sent_secrets = (
-            self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service) | rotated
-        )
-        values = {path: difference.after for path, difference in comparison.changed.items()} | sent_secrets
-        fields = changed_fields(desired, masking, live_masking, comparison, sent_secrets)
         change = Change(
             address=desired.address,
             action=_choose_action(desired, values, record),
-            reasons=_collect_reasons(desired, comparison, sent_secrets, record),
+            reasons=_collect_reasons(desired, comparison, secrets.values, record),
             fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
@@ -173,14 +162,52 @@ class Planner:
             uncomparable=tuple(
                 path
                 for path in comparison.uncomparable
-                if path not in sent_secrets and not self._can_compare(path, stored)
+                if path not in secrets.values and not self._can_compare(path, stored)
             ),
-            secrets=self._classify_secrets(desired, comparison, rotated, stored, resent),
-            applied=conflicting_applied_values(kind, record, desired, fields),
+            secrets=self._classify_secrets(desired, comparison, secrets, stored),
+            applied=list_conflicting_applied_values(kind, record, desired, fields),
         )
         return self._build_operation(
             desired, masking, change, declared=declared, values=values, record=record
         )
+
+    def _resolve_comparable_fields(
+        self, kind: Kind, desired: Desired, service: str | None
+    ) -> dict[FieldPath, Any]:
+        """Resolve the declared fields, except for secrets that Fivetran does not fetch by itself.
+
+        Secrets stay references: answers show no secret, so a comparison needs fingerprints and no value.
+        """
+        paths = (
+            path
+            for path, value in desired.fields.items()
+            if not is_secret(value) or is_external_secret(value)
+        )
+        return {**desired.fields, **self._resolve_fields(kind, desired, paths, service)}
+
+    def _resolve_sent_secrets(
+        self,
+        kind: Kind,
+        desired: Desired,
+        service: str | None,
+        comparison: Comparison,
+        record: Record | None,
+    ) -> _SentSecrets:
+        """Resolve the secrets that an update sends.
+
+        Four reasons send a secret: a field that it depends on changes, its value rotated, no apply has sent it for
+        certain, or the user asks for it. Each reason resolves only its own secrets.
+        """
+        dependents = find_dependent_secrets(kind, service, desired.fields, comparison)
+        rotated = self._find_rotated(kind, desired, service, record.fingerprints if record else {})
+        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
+        resent = [
+            path
+            for path in desired.fields
+            if (desired.address, path) in self.resend and path not in comparison.changed
+        ]
+        others = self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service)
+        return _SentSecrets(others | rotated, frozenset(rotated), frozenset(resent))
 
     def _build_operation(
         self,
@@ -209,7 +236,7 @@ class Planner:
         }
         return PlannedOperation(
             desired,
-            replace(change, other_values=unchanged_values(desired, masking, declared, change)),
+            replace(change, other_values=list_unchanged_values(desired, masking, declared, change)),
             values=_wrap_hidden(masking, values),
             declared=_strip_secrets(declared),
             record_update=RecordUpdate(
@@ -291,17 +318,16 @@ class Planner:
         self,
         desired: Desired,
         comparison: Comparison,
-        rotated: Fields,
+        secrets: _SentSecrets,
         stored: Mapping[FieldPath, str],
-        resent: Collection[FieldPath],
     ) -> SecretComparison:
         """Classify each declared secret, sent or not, and each resent literal. Ignored fields are left out."""
         checked = [
             path
             for path, value in desired.fields.items()
-            if (is_secret(value) or path in resent) and path not in desired.ignore_changes
+            if (is_secret(value) or path in secrets.resent) and path not in desired.ignore_changes
         ]
-        changed = [path for path in checked if path in rotated or path in comparison.changed]
+        changed = [path for path in checked if path in secrets.rotated or path in comparison.changed]
         # The record has the name of a key in a secrets manager in clear, so it is compared like any other field.
         compared = [
             path for path in checked if self._can_compare(path, stored) or path not in comparison.uncomparable
@@ -387,7 +413,7 @@ class Planner:
         masking, live_masking = (
             _build_masking(desired, each.get(SERVICE)) for each in (declared, observed.fields)
         )
-        changed = changed_fields(desired, masking, live_masking, comparison, ())
+        changed = build_changed_fields(desired, masking, live_masking, comparison, ())
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
@@ -411,7 +437,7 @@ class Planner:
                     "replace-refused",
                     f"changing `{format_path(path)}` would destroy and recreate {desired.address}",
                     span=desired.spans.get(path),
-                    label=live_value_label(comparison.changed[path].before, hidden=hidden),
+                    label=choose_live_value_label(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
                     notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
                     help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",

@@ -15,11 +15,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change, FieldChange, Reason, Visibility
 from reconciler.model.removal import Extent
 from reconciler.model.value import format_path
-from reconciler.planning.deletions import removed_addresses
+from reconciler.planning.deletions import list_removed_addresses
 from reconciler.planning.effects import hash_declared, hash_effect
 from reconciler.planning.errors import explain_read
 from reconciler.planning.pipeline import PlanResult, make_plan
-from reconciler.planning.staleness import CurrentFacts, Staleness, StaleReason, compare, spec_changes
+from reconciler.planning.staleness import CurrentFacts, Staleness, StaleReason, compare, find_spec_change
 from reconciler.workspace.planfile import (
     FORMAT,
     AlteredError,
@@ -96,7 +96,7 @@ def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
             raise ReconcilerError(planned.plan.gone_or_hidden)
     except ReconcilerError as error:
         raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
-    with workspace.specs.masking_excerpts():
+    with workspace.specs.mask_errors():
         return _restrict_to_reviewed(workspace, planned, saved)
 
 
@@ -126,7 +126,7 @@ def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dic
             str(address): entry.id
             for entry in specs.removed
             if entry.extent is not Extent.MANAGEMENT
-            for address in removed_addresses(entry)
+            for address in list_removed_addresses(entry)
         },
     )
 
@@ -139,7 +139,7 @@ def _explain_plan_error(
     Either the specs of a touched entry were edited, or the object was changed at Fivetran.
     """
     facts = CurrentFacts(*_hash_specs(workspace), {}, {}, ())
-    stale = [staleness for each in saved.expected if (staleness := spec_changes(each, facts)) is not None]
+    stale = [staleness for each in saved.expected if (staleness := find_spec_change(each, facts)) is not None]
     if stale:
         yield from (_explain_staleness(each, saved.plan.changes, ()) for each in stale)
         return

@@ -16,7 +16,7 @@ from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.instant import Instant, format_utc
 from reconciler.model.plan import Action, Reason, UnsettledRequest
 from reconciler.model.record import Intent, Record
-from reconciler.model.record_transitions import unanswered_intents
+from reconciler.model.record_transitions import list_unanswered_intents
 from reconciler.model.resource import Desired, Observed
 from reconciler.planning.planner import PlannedOperation
 from reconciler.planning.targets import select_creates
@@ -86,7 +86,7 @@ def find_late_duplicates(
         entry = declared.get(address)
         if entry is not None and entry.id is not None:
             continue
-        for intent in unanswered_intents(records[address]):
+        for intent in list_unanswered_intents(records[address]):
             duplicates = sorted(
                 group.id
                 for group in live.values()

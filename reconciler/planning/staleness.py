@@ -67,7 +67,7 @@ def compare(reviewed: Iterable[ReviewedEffect], facts: CurrentFacts) -> EffectCo
             continue
         current = facts.effects.get(effect.address)
         is_done = current is None or current.action in ACTIONS_WITHOUT_REQUESTS
-        staleness = spec_changes(effect, facts) or _check(is_done, effect, current, facts, done)
+        staleness = find_spec_change(effect, facts) or _check(is_done, effect, current, facts, done)
         if staleness is not None:
             stale.append(staleness)
         else:
@@ -75,7 +75,7 @@ def compare(reviewed: Iterable[ReviewedEffect], facts: CurrentFacts) -> EffectCo
     return EffectComparison(frozenset(done), frozenset(pending), tuple(stale))
 
 
-def spec_changes(reviewed: ReviewedEffect, facts: CurrentFacts) -> Staleness | None:
+def find_spec_change(reviewed: ReviewedEffect, facts: CurrentFacts) -> Staleness | None:
     """Find a difference between the specs of an address now and at the time of its review; None without one."""
     declared, removal_id = (
         facts.declared.get(reviewed.address),

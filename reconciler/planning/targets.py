@@ -51,11 +51,7 @@ def resolve_scope(
     """
     known = _list_addresses(specs)
     if baseline is None:
-        selection = select_addresses(known, settings.targets, settings.excludes)
-        is_whole = not settings.targets and not settings.excludes
-        return Scope(
-            selection, None if is_whole else ScopeSummary(_count_entries(selection), _count_entries(known))
-        )
+        return _select_scope(known, settings)
     comparable = known.union(*(_list_addresses(each) for each in (baseline.tip, *baseline.bases)))
     selection = select_addresses(comparable, settings.targets, settings.excludes)
     keys = {each.key for each in selection}
@@ -82,6 +78,14 @@ def resolve_scope(
         left_alone=left_alone,
         warnings=tuple(warn_if_behind(baseline, keys, {each.key for each in unfinished_addresses})),
     )
+
+
+def _select_scope(known: Collection[Address], settings: Settings) -> Scope:
+    """Select the scope by the selectors alone."""
+    selection = select_addresses(known, settings.targets, settings.excludes)
+    if not settings.targets and not settings.excludes:
+        return Scope(selection)
+    return Scope(selection, ScopeSummary(_count_entries(selection), _count_entries(known)))
 
 
 def _list_addresses(specs: Specs) -> frozenset[Address]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
@@ -64,7 +64,7 @@ class SecretsManager:
         except ModuleNotFoundError:
             raise SecretUnavailable(
                 reference,
-                f"the library for AWS is not installed: {installation_of(Extra.AWS)}",
+                f"the library for AWS is not installed: {describe_installation(Extra.AWS)}",
             ) from None
         region = self._resolve_region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -23,9 +23,9 @@ from reconciler.spec.repository import (
     MergeBase,
     Repository,
     UnusableRevisionError,
+    build_unusable_revision_error,
     find_merge_base,
     open_repository,
-    unusable_revision_error,
 )
 
 _MAX_REPORTED = 3
@@ -47,9 +47,9 @@ def load_at_revision(
         except UnusableRevisionError:
             raise
         except ReconcilerError as error:
-            raise invalid_specs_error(revision, error.diagnostics) from None
+            raise build_invalid_specs_error(revision, error.diagnostics) from None
     if select_errors(loaded.findings):
-        raise invalid_specs_error(revision, loaded.findings)
+        raise build_invalid_specs_error(revision, loaded.findings)
     return loaded
 
 
@@ -62,7 +62,7 @@ def read_project_at_revision(
         try:
             return read_project(checkout.project_file, checkout.shown_from, shown)
         except ReconcilerError as error:
-            raise invalid_specs_error(revision, error.diagnostics) from None
+            raise build_invalid_specs_error(revision, error.diagnostics) from None
 
 
 def read_merge_base(
@@ -76,12 +76,14 @@ def read_merge_base(
     return find_merge_base(path, display_path(path, shown_from), revision, environ)
 
 
-def invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
+def build_invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
     """Build one error for all problems with the specs of a revision. It lists the first few."""
     errors = select_errors(diagnostics)
     notes = [_render_problem(diagnostic, revision) for diagnostic in errors[:_MAX_REPORTED]]
     notes += [f"and {len(errors) - _MAX_REPORTED} more"] if len(errors) > _MAX_REPORTED else []
-    return unusable_revision_error(revision, f"the specs of revision `{revision}` are not in order", *notes)
+    return build_unusable_revision_error(
+        revision, f"the specs of revision `{revision}` are not in order", *notes
+    )
 
 
 def _render_problem(problem: Diagnostic, revision: str) -> str:
@@ -133,7 +135,7 @@ class _Checkout:
         revision = self.repository.revision
         for pattern in patterns:
             if Path(pattern).is_absolute():
-                raise unusable_revision_error(
+                raise build_unusable_revision_error(
                     revision,
                     f"the project file of revision `{revision}` names `{pattern}` by an absolute path",
                     "git keeps no earlier content of that path, so a change there would not be seen",
@@ -150,7 +152,7 @@ def _unpack_revision(
     folder, start = path.parent.resolve(), shown_from.resolve()
     name = (folder / path.name).relative_to(repository.root).as_posix()
     if name not in repository.files:
-        raise unusable_revision_error(revision, f"revision `{revision}` has no project file `{name}`")
+        raise build_unusable_revision_error(revision, f"revision `{revision}` has no project file `{name}`")
     is_inside = start.is_relative_to(repository.root) and folder.is_relative_to(start)
     with tempfile.TemporaryDirectory(prefix="reconciler-") as directory:
         shown = Path(directory, start.relative_to(repository.root)) if is_inside else Path(directory)
@@ -161,7 +163,7 @@ def _unpack_revision(
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             message = f"revision `{revision}` cannot be unpacked into a temporary folder: {reason}"
-            raise unusable_revision_error(revision, message) from None
+            raise build_unusable_revision_error(revision, message) from None
 
 
 def _resolve(project_file: Path, shown_from: Path) -> Path:

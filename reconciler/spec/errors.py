@@ -61,11 +61,11 @@ def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseMo
 def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseModel]) -> Diagnostic:
     location, kind = finding["loc"], finding["type"]
     if location and location[-1] == _KEY_MARKER:
-        return _from_custom_error(finding, root, location[:-1])
+        return _explain_custom_error(finding, root, location[:-1])
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return _unknown_key_error(root, location, model)
+        return _explain_unknown_key(root, location, model)
     if kind == "missing":
-        return _missing_key_error(root, location)
+        return _explain_missing_key(root, location)
     if location == ("version",):
         return Diagnostic(
             "unsupported-version",
@@ -74,8 +74,8 @@ def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseMod
             help="write `version: 1`, or use a release that knows this format",
         )
     if kind in load_codes():
-        return _from_custom_error(finding, root, location)
-    return _wrong_shape_error(_describe_expected(finding), root, location)
+        return _explain_custom_error(finding, root, location)
+    return _explain_wrong_shape(_describe_expected(finding), root, location)
 
 
 def _describe_expected(finding: ErrorDetails) -> str:
@@ -90,7 +90,7 @@ def _describe_expected(finding: ErrorDetails) -> str:
     return _EXPECTATIONS.get(finding["type"], "something else")
 
 
-def _from_custom_error(finding: ErrorDetails, root: MappingNode, location: Location) -> Diagnostic:
+def _explain_custom_error(finding: ErrorDetails, root: MappingNode, location: Location) -> Diagnostic:
     is_key = finding["loc"][-1] == _KEY_MARKER
     span = find_key_span(root, location) if is_key else find_span(root, location)
     context = finding.get("ctx", {})
@@ -103,7 +103,7 @@ def _from_custom_error(finding: ErrorDetails, root: MappingNode, location: Locat
     )
 
 
-def _unknown_key_error(root: MappingNode, location: Location, model: type[BaseModel]) -> Diagnostic:
+def _explain_unknown_key(root: MappingNode, location: Location, model: type[BaseModel]) -> Diagnostic:
     key = str(location[-1])
     known = _list_keys(model, location[:-1])
     advice = did_you_mean(key, known)
@@ -137,7 +137,7 @@ def _has_text(node: Node) -> bool:
             return any(_has_text(child) for _, child in node.items())
 
 
-def _missing_key_error(root: MappingNode, location: Location) -> Diagnostic:
+def _explain_missing_key(root: MappingNode, location: Location) -> Diagnostic:
     key = str(location[-1])
     advice = "write `version: 1` at the top" if key == "version" else _KEY_EXAMPLES.get(key, f"add `{key}:`")
     parent_span = find_span(root, location[:-1])
@@ -149,7 +149,7 @@ def _missing_key_error(root: MappingNode, location: Location) -> Diagnostic:
     )
 
 
-def _wrong_shape_error(expected: str, root: MappingNode, location: Location) -> Diagnostic:
+def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -> Diagnostic:
     node = find_node(root, location)
     actual = (
         "a list" if isinstance(node, Sequence) else "a mapping" if isinstance(node, MappingNode) else "this"
@@ -188,18 +188,18 @@ def _list_keys(model: type[BaseModel], location: Location) -> list[str]:
     kind: Any = model
     for step in location:
         kind = _descend(kind, step)
-    return list(_fields_of(kind))
+    return list(_get_fields(kind))
 
 
 def _descend(kind: Any, step: int | str) -> Any:
-    fields_of_kind = _fields_of(kind)
+    fields_of_kind = _get_fields(kind)
     if fields_of_kind:
         return _unwrap_type(fields_of_kind.get(str(step)))
     arguments = get_args(kind)
     return _unwrap_type(arguments[-1]) if arguments else None
 
 
-def _fields_of(kind: Any) -> dict[str, Any]:
+def _get_fields(kind: Any) -> dict[str, Any]:
     """The types of a model or dataclass by the keys of its file; empty for any other type."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}

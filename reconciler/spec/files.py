@@ -65,19 +65,19 @@ def _match_pattern(pattern: Scalar, directory: Path, excluded: set[Path]) -> lis
     path = Path(text)
     if not path.is_absolute() and ".." in path.parts:
         raise ReconcilerError(
-            [_outside_error(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
+            [_explain_outside(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
         )
     matches = (
         _expand_glob(pattern, directory, excluded) if GLOB_CHARACTERS & set(text) else [directory / path]
     )
     if not matches or not all(os.path.lexists(match) for match in matches):
-        raise ReconcilerError([_no_match_error(pattern)])
+        raise ReconcilerError([_explain_no_match(pattern)])
     if not path.is_absolute():
         root = _resolve_path(directory)
         if not all(_resolve_path(match).is_relative_to(root) for match in matches):
             raise ReconcilerError(
                 [
-                    _outside_error(
+                    _explain_outside(
                         pattern, f"a symbolic link leads from `{text}` out of the project's directory"
                     )
                 ]
@@ -94,7 +94,7 @@ def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[
         # `Path.glob` does not follow links to directories under `**`, so that loops end.
         matches = sorted(start.glob(str(relative)))
     except (ValueError, NotImplementedError, OSError):
-        raise ReconcilerError([_no_match_error(pattern)]) from None
+        raise ReconcilerError([_explain_no_match(pattern)]) from None
     return [
         match
         for match in matches
@@ -116,7 +116,7 @@ def _resolve_path(path: Path) -> Path:
         return path
 
 
-def _no_match_error(pattern: Scalar) -> Diagnostic:
+def _explain_no_match(pattern: Scalar) -> Diagnostic:
     return Diagnostic(
         "no-match",
         f"`{pattern.value}` matches no file",
@@ -126,7 +126,7 @@ def _no_match_error(pattern: Scalar) -> Diagnostic:
     )
 
 
-def _outside_error(pattern: Scalar, message: str) -> Diagnostic:
+def _explain_outside(pattern: Scalar, message: str) -> Diagnostic:
     return Diagnostic(
         "outside-project",
         message,

@@ -37,12 +37,12 @@ def refuse_too_many(text: str, path: str) -> None:
             depth += kind is MappingStartEvent or kind is SequenceStartEvent
             nodes += 1
             if nodes > MAX_NODES:
-                raise ReconcilerError([_too_many_error(path, event.start_mark.line + 1)])
+                raise ReconcilerError([_explain_too_many(path, event.start_mark.line + 1)])
     except YAMLError:
         return
 
 
-def _too_many_error(path: str, line: int) -> Diagnostic:
+def _explain_too_many(path: str, line: int) -> Diagnostic:
     return Diagnostic(
         "too-large",
         f"this file holds more than {MAX_NODES:,} keys and values",

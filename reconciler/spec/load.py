@@ -60,7 +60,7 @@ def load(project_file: Path, shown_from: Path) -> LoadedProject:
     A group that is not `complete` is without something that an error kept away. Raises ReconcilerError
     only where it is not known which files belong to the project.
     """
-    with _gc_paused():
+    with _pause_gc():
         return _load(project_file, shown_from)
 
 
@@ -83,7 +83,7 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
     removals = merger.merge_removals()
 
     if not groups and not removals and not findings:
-        findings.append(_no_groups_error(project))
+        findings.append(_explain_no_groups(project))
     shared = merger.merge_shared()
     roots = {
         project.shown: project.root,
@@ -106,7 +106,7 @@ def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ..
 
 
 @contextmanager
-def _gc_paused() -> Iterator[None]:
+def _pause_gc() -> Iterator[None]:
     """Without garbage collection, which would walk a growing tree again and again.
 
     Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. What
@@ -154,20 +154,20 @@ def _read_files(
         try:
             root = parse(read_text(file.file, file.shown), file.shown)
         except ReconcilerError as error:
-            findings += (_with_location(problem, file) for problem in error.diagnostics)
+            findings += (_add_location(problem, file) for problem in error.diagnostics)
             continue
         content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:
             continue
         if not problems and _is_empty(content):
-            findings.append(_empty_file_error(file))
+            findings.append(_explain_empty_file(file))
         else:
             parsed_files.append(ParsedFile(root, content))
     return parsed_files
 
 
-def _with_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
+def _add_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
     """What is wrong with a file as a whole is wrong where the project file names it."""
     return problem if problem.span else replace(problem, span=file.declared_at)
 
@@ -177,7 +177,7 @@ def _is_empty(content: SpecFile | OverrideFile) -> bool:
     return not content.groups and not has_other_entries
 
 
-def _empty_file_error(file: SpecPath) -> Diagnostic:
+def _explain_empty_file(file: SpecPath) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         f"`{file.shown}` describes no group and no profile",
@@ -186,7 +186,7 @@ def _empty_file_error(file: SpecPath) -> Diagnostic:
     )
 
 
-def _no_groups_error(project: Project) -> Diagnostic:
+def _explain_no_groups(project: Project) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         "the files of this project describe no group",

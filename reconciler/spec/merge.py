@@ -36,12 +36,12 @@ def check_unset(base: MappingNode, over: MappingNode) -> list[Diagnostic]:
         inherited = base.get(key)
         if _is_unset(node):
             if inherited is None:
-                findings.append(_unused_unset_warning(key, entry))
+                findings.append(_explain_unused_unset(key, entry))
         elif UNSET in node:
-            findings.append(_malformed_unset_error(node))
+            findings.append(_explain_malformed_unset(node))
         else:
             findings += check_unset(
-                inherited if isinstance(inherited, MappingNode) else _empty_mapping(node), node
+                inherited if isinstance(inherited, MappingNode) else _make_empty_mapping(node), node
             )
     return findings
 
@@ -51,11 +51,11 @@ def _merge_node(inherited: Node | None, node: Node) -> Node:
         return node
     mergeable = isinstance(inherited, MappingNode) and not is_reference(inherited)
     return merge(
-        inherited if mergeable and isinstance(inherited, MappingNode) else _empty_mapping(node), node
+        inherited if mergeable and isinstance(inherited, MappingNode) else _make_empty_mapping(node), node
     )
 
 
-def _empty_mapping(at: MappingNode) -> MappingNode:
+def _make_empty_mapping(at: MappingNode) -> MappingNode:
     return MappingNode({}, at.span)
 
 
@@ -66,7 +66,7 @@ def _is_unset(node: Node) -> bool:
     return isinstance(flag, Scalar) and flag.value is True
 
 
-def _unused_unset_warning(key: str, entry: KeyValue) -> Diagnostic:
+def _explain_unused_unset(key: str, entry: KeyValue) -> Diagnostic:
     return Diagnostic(
         "unset-nothing",
         f"`{key}` is unset here, but nothing is inherited under this key",
@@ -76,7 +76,7 @@ def _unused_unset_warning(key: str, entry: KeyValue) -> Diagnostic:
     )
 
 
-def _malformed_unset_error(node: MappingNode) -> Diagnostic:
+def _explain_malformed_unset(node: MappingNode) -> Diagnostic:
     return Diagnostic(
         "wrong-shape",
         "`unset` stands alone in its mapping and takes only `true`",

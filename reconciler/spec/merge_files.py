@@ -157,9 +157,9 @@ class ProjectMerger:
             if name not in self._bases:
                 self._add_base(name, profile)
         mappings = [self._defaults, *(profile for _, profile in self._profiles.values())]
-        return tuple(self._without_inherited(each) for each in mappings if each is not None)
+        return tuple(self._drop_inherited(each) for each in mappings if each is not None)
 
-    def _without_inherited(self, mapping: MappingNode) -> MappingNode:
+    def _drop_inherited(self, mapping: MappingNode) -> MappingNode:
         table = merge(self._empty, mapping)
         return MappingNode({key: entry for key, entry in table.entries.items() if key != PROFILE}, table.span)
 

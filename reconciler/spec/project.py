@@ -185,7 +185,7 @@ def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Proje
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
-        raise ReconcilerError([_no_project_error(shown)])
+        raise ReconcilerError([_explain_no_project(shown)])
     root = parse(read_text(path, shown), shown)
     return Project(
         path=path,
@@ -214,7 +214,7 @@ def with_protected(project: Project, globs: Iterable[str]) -> Project:
     return replace(project, content=project.content.model_copy(update={"protected": protected}))
 
 
-def _no_project_error(shown: str) -> Diagnostic:
+def _explain_no_project(shown: str) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"there is no project file `{shown}`",

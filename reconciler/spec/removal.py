@@ -108,7 +108,7 @@ def check_removals(
     for removal in removals:
         same_id = first_by_id.setdefault(removal.id, removal)
         if same_id.key != removal.key:
-            yield _same_object_error(removal, same_id)
+            yield _explain_same_object(removal, same_id)
         declared_at = (destinations if removal.extent is Extent.DESTINATION else groups).get(removal.key)
         earlier = first_by_key.setdefault(removal.key, removal)
         if earlier is not removal:
@@ -130,7 +130,7 @@ def check_removals(
             )
 
 
-def _same_object_error(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
+def _explain_same_object(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
     """A second key for one object would be a way around whatever protects it under its own."""
     return Diagnostic(
         "duplicate-removal",

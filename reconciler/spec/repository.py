@@ -85,7 +85,7 @@ class Repository:
             blob, kind, size = _split_words(output.readline(), 3)  # then the content, and a line end
             if blob != self.files[name].blob or kind != "blob":
                 message = f"git cannot read `{name}` of revision `{self.revision}`"
-                raise unusable_revision_error(self.revision, message, *result.error_notes)
+                raise build_unusable_revision_error(self.revision, message, *result.error_notes)
             contents[name] = output.read(int(size))
             output.read(1)
         return contents
@@ -97,7 +97,7 @@ def open_repository(project_file: Path, shown: str, revision: str, environ: Mapp
     result = resolved.git.run("ls-tree", "-r", "-z", "--full-tree", resolved.commit)
     if result.code != 0:
         message = f"git cannot list the files of revision `{revision}`"
-        raise unusable_revision_error(revision, message, *result.error_notes)
+        raise build_unusable_revision_error(revision, message, *result.error_notes)
     return Repository(resolved.git, resolved.root, dict(_parse_tree(result.out)))
 
 
@@ -122,14 +122,16 @@ def find_merge_base(project_file: Path, shown: str, revision: str, environ: Mapp
     # While a merge waits for its commit, the work tree has what is merged in as well.
     heads = [name for name in ("HEAD", "MERGE_HEAD") if resolved.git.find_commit(name) is not None]
     if "HEAD" not in heads:
-        raise _no_merge_base_error("the branch of this work tree has no commit yet", "commit the specs first")
+        raise _build_no_merge_base_error(
+            "the branch of this work tree has no commit yet", "commit the specs first"
+        )
     result = resolved.git.run("merge-base", "--all", resolved.commit, *heads)
     if result.code != 0:
         message = f"this branch and `{revision}` have no commit in common"
         if resolved.is_shallow:
-            raise _no_merge_base_error(message, _UNSHALLOW_ADVICE, *_SHALLOW_NOTES)
+            raise _build_no_merge_base_error(message, _UNSHALLOW_ADVICE, *_SHALLOW_NOTES)
         advice = "name a revision that this branch comes from, or leave the option out"
-        raise _no_merge_base_error(message, advice, *result.error_notes)
+        raise _build_no_merge_base_error(message, advice, *result.error_notes)
     return MergeBase(resolved.commit, tuple(result.out.decode("ascii", "replace").split()))
 
 
@@ -147,16 +149,18 @@ def _resolve_revision(
     project_file: Path, shown: str, revision: str, environ: Mapping[str, str]
 ) -> _ResolvedCommit:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
-        raise _unknown_revision_error(f"`{revision}` is not the name of a revision", advice=_REVISION_ADVICE)
+        raise _build_unknown_revision_error(
+            f"`{revision}` is not the name of a revision", advice=_REVISION_ADVICE
+        )
     git = RevisionReader(GitRunner(project_file.parent, environ, _TIMEOUT), revision)
     result = git.run("rev-parse", "--show-toplevel", "--is-shallow-repository")
     if result.code != 0:
-        raise _no_work_tree_error(result, shown, revision)
+        raise _build_no_work_tree_error(result, shown, revision)
     root, _, shallow = os.fsdecode(result.out).rstrip("\n").rpartition("\n")
     is_shallow = shallow == "true"
     result = git.parse(revision)
     if result.code != 0:
-        raise _missing_commit_error(git, shown, result, is_shallow=is_shallow)
+        raise _build_missing_commit_error(git, shown, result, is_shallow=is_shallow)
     return _ResolvedCommit(git, Path(root).resolve(), _decode_hash(result), is_shallow)
 
 
@@ -164,7 +168,7 @@ class UnusableRevisionError(ReconcilerError):
     """A revision exists, and its specs cannot be used."""
 
 
-def unusable_revision_error(revision: str, message: str, *notes: str) -> UnusableRevisionError:
+def build_unusable_revision_error(revision: str, message: str, *notes: str) -> UnusableRevisionError:
     """Build the error for a revision that exists, and whose specs cannot be used."""
     return UnusableRevisionError(
         [
@@ -204,15 +208,15 @@ class RevisionReader:
     def _to_reconciler_error(self, error: GitError) -> ReconcilerError:
         match error:
             case GitNotInstalledError():
-                return _unknown_revision_error(
+                return _build_unknown_revision_error(
                     f"revision `{self.revision}` is read by git, which is not installed",
                     advice="install git, or leave the option that names a revision out",
                 )
             case GitTimeoutError():
-                return _unknown_revision_error(
+                return _build_unknown_revision_error(
                     f"git did not find revision `{self.revision}` within {_TIMEOUT:g} s"
                 )
-        return _unknown_revision_error(
+        return _build_unknown_revision_error(
             f"git cannot be run to read revision `{self.revision}`: {error.reason.lower()}"
         )
 
@@ -237,22 +241,22 @@ def _split_words(line: bytes, count: int) -> list[str]:
     return (words + [""] * count)[:count]
 
 
-def _no_work_tree_error(result: Result, shown: str, revision: str) -> ReconcilerError:
+def _build_no_work_tree_error(result: Result, shown: str, revision: str) -> ReconcilerError:
     """A folder that is in no repository, or in one that git refuses to read because another user owns it."""
     if result.is_untrusted:
-        return _unknown_revision_error(
+        return _build_unknown_revision_error(
             f"git does not trust the repository of `{shown}`, so it reads no revision `{revision}` of it",
             *result.error_notes,
             advice=TRUST_ADVICE,
         )
-    return _unknown_revision_error(
+    return _build_unknown_revision_error(
         f"`{shown}` is in no git work tree, so there is no revision `{revision}` of it",
         *result.error_notes,
         advice="run this in a clone of the repository that the specs are in",
     )
 
 
-def _missing_commit_error(
+def _build_missing_commit_error(
     git: RevisionReader, shown: str, result: Result, *, is_shallow: bool
 ) -> ReconcilerError:
     """A revision that the clone does not have. A fresh clone has the branches of other users below `origin/` only."""
@@ -264,16 +268,16 @@ def _missing_commit_error(
     else:
         advice = _REVISION_ADVICE
     notes = (*result.error_notes, *(_SHALLOW_NOTES if is_shallow else ()))
-    return _unknown_revision_error(
+    return _build_unknown_revision_error(
         f"the git repository of `{shown}` has no commit `{name}`", *notes, advice=advice
     )
 
 
-def _unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
+def _build_unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
     advice = advice or "see that git works here, or leave the option that names a revision out"
     return ReconcilerError([Diagnostic("unknown-revision", message, notes=notes, help=advice)])
 
 
-def _no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
+def _build_no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
     full_message = f"{message}, so what the branch changed is not known"
     return ReconcilerError([Diagnostic("no-merge-base", full_message, notes=notes, help=advice)])

@@ -90,7 +90,7 @@ Identifier: TypeAlias = Annotated[
     str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]
 LocatedText: TypeAlias = Annotated[Scalar, PlainValidator(_check_text, json_schema_input_type=str)]
-"""A text with its place. It stands in a `LocatedList`."""
+"""A text with its place, in a list that stays a tree."""
 Version: TypeAlias = Annotated[int, Field(ge=1, le=1, description="The format that this file is written in.")]
 MappingValue: TypeAlias = Annotated[MappingNode, BeforeValidator(_check_mapping)]
 OptionalMapping: TypeAlias = Annotated[MappingNode | None, BeforeValidator(_check_mapping)]

@@ -32,7 +32,7 @@ def parse(text: str, path: str) -> MappingNode:
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
     if len(text) > MAX_BYTES:
-        raise ReconcilerError([_too_large_error(path)])
+        raise ReconcilerError([_explain_too_large(path)])
     refuse_too_many(text, path)
     root = Composer(text, path).compose()
     if root is None or (isinstance(root, Scalar) and root.value is None):
@@ -68,11 +68,11 @@ def read_text(file: Path, display_path: str) -> str:
         data = _read_bytes(file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ReconcilerError([_unreadable_error(display_path, reason[:1].lower() + reason[1:])]) from None
+        raise ReconcilerError([_explain_unreadable(display_path, reason[:1].lower() + reason[1:])]) from None
     if data is None and file.is_dir():
         raise ReconcilerError(
             [
-                _unreadable_error(
+                _explain_unreadable(
                     display_path,
                     "it is a folder",
                     "name the files in it, for example with `*.yaml` behind it",
@@ -80,9 +80,9 @@ def read_text(file: Path, display_path: str) -> str:
             ]
         )
     if data is None:
-        raise ReconcilerError([_unreadable_error(display_path, "it is not a regular file")])
+        raise ReconcilerError([_explain_unreadable(display_path, "it is not a regular file")])
     if len(data) > MAX_BYTES:
-        raise ReconcilerError([_too_large_error(display_path)])
+        raise ReconcilerError([_explain_too_large(display_path)])
     try:
         return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
@@ -120,12 +120,12 @@ def _refuse_invisible(text: str, path: str) -> None:
     if places:
         lines = text.split("\n")
         raise ReconcilerError(
-            _forbidden_character_error(text[place], _locate_end(text[:place], path), lines)
+            _explain_forbidden_character(text[place], _locate_end(text[:place], path), lines)
             for place in places
         )
 
 
-def _forbidden_character_error(character: str, span: Span, lines: list[str]) -> Diagnostic:
+def _explain_forbidden_character(character: str, span: Span, lines: list[str]) -> Diagnostic:
     return Diagnostic(
         "forbidden-character",
         f"the character {describe_character(character)} is not allowed in a spec",
@@ -147,7 +147,7 @@ def _locate_end(preceding: str, path: str) -> Span:
     return Span(path, line, column, line, column + 1)
 
 
-def _too_large_error(display_path: str) -> Diagnostic:
+def _explain_too_large(display_path: str) -> Diagnostic:
     return Diagnostic(
         "too-large",
         f"`{display_path}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
@@ -155,7 +155,7 @@ def _too_large_error(display_path: str) -> Diagnostic:
     )
 
 
-def _unreadable_error(
+def _explain_unreadable(
     display_path: str,
     reason: str,
     advice: str = "check that the path is right and that it is a file that you may read",

@@ -153,7 +153,7 @@ def _to_position(mark: Any) -> Position | None:
     return None if mark is None else (mark.line, mark.column)
 
 
-def _about(context: str = "", problem: str = "") -> Callable[[_ParserFinding], bool]:
+def _match_words(context: str = "", problem: str = "") -> Callable[[_ParserFinding], bool]:
     """Match words of the parser: both must occur, if given."""
     return lambda it: context in it.context and problem in it.problem
 
@@ -171,7 +171,7 @@ _EXPLANATIONS = (
         "reference_position",
     ),
     _Explanation(
-        _about("quoted scalar", "end of stream"),
+        _match_words("quoted scalar", "end of stream"),
         "this quoted text is never closed",
         "add the closing quote",
         "start",
@@ -188,23 +188,23 @@ _EXPLANATIONS = (
         "open_bracket",
     ),
     _Explanation(
-        _about("flow mapping"),
+        _match_words("flow mapping"),
         "a comma or `}}` is missing before this",
         "the bracket opens at line {it.start_line}: separate its entries by commas and close it",
     ),
     _Explanation(
-        _about("flow sequence"),
+        _match_words("flow sequence"),
         "a comma or `]` is missing before this",
         "the bracket opens at line {it.start_line}: separate its entries by commas and close it",
     ),
-    _Explanation(_about("flow"), "a value is missing before this", "remove the extra comma or bracket"),
+    _Explanation(_match_words("flow"), "a value is missing before this", "remove the extra comma or bracket"),
     _Explanation(
         lambda it: "directive" in it.context or "directive" in it.problem or "incompatible" in it.problem,
         "a line that starts with `%` is a YAML directive",
         "remove the line",
     ),
     _Explanation(
-        _about(problem="cannot start any token"),
+        _match_words(problem="cannot start any token"),
         "a value cannot start with this character unless it is quoted",
         "put the whole value in quotes",
     ),
@@ -220,23 +220,23 @@ _EXPLANATIONS = (
         "put the value in quotes if the colon belongs to it",
     ),
     _Explanation(
-        _about(problem="mapping values are not allowed"),
+        _match_words(problem="mapping values are not allowed"),
         "no key can stand here: the line before is not finished, or this one is indented too far",
         "write `key: value` with a space after the colon, and start the keys of one mapping in one column",
     ),
     _Explanation(
-        _about(problem="could not find expected ':'"),
+        _match_words(problem="could not find expected ':'"),
         "this line has a key without a `:`",
         "write `key: value`; text of several lines needs `|` and indentation",
         "start",
     ),
     _Explanation(
-        _about(problem="block sequence entries are not allowed"),
+        _match_words(problem="block sequence entries are not allowed"),
         "a list cannot start here",
         "put `- ` at the start of its own line, or quote the value if the dash belongs to it",
     ),
     _Explanation(
-        _about("block scalar"),
+        _match_words("block scalar"),
         "`|` or `>` starts text on the next lines, and nothing else can follow it here",
         "start the text on the next line, indented by spaces, or quote the value",
     ),
@@ -257,7 +257,7 @@ _EXPLANATIONS = (
         "indent it like its siblings: keys of one mapping, or dashes of one list, start in the same column",
     ),
     _Explanation(
-        _about(problem="document start"),
+        _match_words(problem="document start"),
         "the document ends before this",
         "remove what is too much, or indent it below the key that it belongs to",
     ),

@@ -98,7 +98,7 @@ class RemoteLock:
         if status.state is not LockHolderState.FREE:
             raise LockHeldError(status)
         try:
-            self.write({}, f"locked; free again at {self._next_expiry()} at the latest")
+            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
             self._backend.verify_conditional_writes(self._name)
         except ConflictError:  # another run was faster
             status = parse_lock_status(
@@ -121,7 +121,7 @@ class RemoteLock:
         Raises ConflictError if another run wrote the lock or one of the files, and BackendError.
         """
         started = self._attempted = _TimePoint.now(self._clock)
-        lease = Lease(self._holder, self._next_expiry(), self._entropy(8).hex())
+        lease = Lease(self._holder, self._compute_expiry(), self._entropy(8).hex())
         self._write({self._name: _encode_lease(lease), **changes}, message)
         self._renewed = started
 
@@ -191,7 +191,7 @@ class RemoteLock:
         """When others may take the lock, at the latest (ISO 8601, UTC)."""
         return (self._renewed.wall + timedelta(seconds=LEASE_TTL + CLOCK_SKEW)).isoformat(timespec="seconds")
 
-    def _next_expiry(self) -> str:
+    def _compute_expiry(self) -> str:
         return (self._clock.now() + timedelta(seconds=LEASE_TTL)).isoformat(timespec="seconds")
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.state_location import ObjectKey
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
@@ -50,7 +50,7 @@ class ObjectBackend:
             from obstore.exceptions import BaseError
             from obstore.store import AzureStore, GCSStore, S3Store
         except ModuleNotFoundError:
-            raise ReconcilerError([_not_installed_error(location)]) from None
+            raise ReconcilerError([_explain_not_installed(location)]) from None
         self._provider = _PROVIDERS[location.scheme]
         self._deadline = context.deadline
         self._environ = context.environ
@@ -63,7 +63,7 @@ class ObjectBackend:
                 retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
             )
         except (BaseError, ValueError) as error:  # the environment lacks a setting
-            raise ReconcilerError([_unusable_error(location, error)]) from None
+            raise ReconcilerError([_explain_unusable(location, error)]) from None
         self._known: dict[str, UpdateVersion | None] = {}
         self._last_write: dict[
             str, tuple[UpdateVersion | None, bytes]
@@ -275,15 +275,15 @@ def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
     return version
 
 
-def _not_installed_error(location: ObjectKey) -> Diagnostic:
+def _explain_not_installed(location: ObjectKey) -> Diagnostic:
     return Diagnostic(
         "object-store-not-installed",
         f"the state `{location}` needs the library `obstore`, which is not installed",
-        help=f"install it with {installation_of(Extra.OBJECT_STORE)}",
+        help=f"install it with {describe_installation(Extra.OBJECT_STORE)}",
     )
 
 
-def _unusable_error(location: ObjectKey, error: Exception) -> Diagnostic:
+def _explain_unusable(location: ObjectKey, error: Exception) -> Diagnostic:
     advice = "see which variables your cloud needs, such as `AWS_REGION`"
     if "Account must be specified" in str(error):
         advice = "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"

@@ -63,10 +63,10 @@ class ScratchRepository:
         if not self._location.is_remote:
             return str(self._directory / where) if where.startswith(".") else where
         if not any(key == f"remote.{where}.url" for key, _ in self._all_settings):
-            raise self._missing_remote_error(where)
+            raise self._build_missing_remote_error(where)
         return where
 
-    def _missing_remote_error(self, name: str) -> BackendError:
+    def _build_missing_remote_error(self, name: str) -> BackendError:
         """Why there is no such remote: git's own reason if it does not take this folder for a repository."""
         result = self._run_for_user("rev-parse", "--git-dir")
         if result.code == 0:

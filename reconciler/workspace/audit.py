@@ -217,8 +217,8 @@ class EventLog:
 def combine_listeners(first: Listener, second: Listener) -> Listener:
     """Combine two listeners into a listener that passes every event to both, in this order."""
 
-    def listener(event: Event) -> None:
+    def notify(event: Event) -> None:
         first(event)
         second(event)
 
-    return listener
+    return notify

@@ -15,7 +15,7 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, sort_diagnostics
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
-from reconciler.spec.at_revision import invalid_specs_error, load_at_revision, read_merge_base
+from reconciler.spec.at_revision import build_invalid_specs_error, load_at_revision, read_merge_base
 from reconciler.spec.project import with_protected
 from reconciler.workspace.changed_entries import (
     Divergence,
@@ -140,7 +140,7 @@ def _load_specs_at(settings: Settings, revision: str) -> Specs:
         # A secret that was written out must not keep the change that takes it out from being planned.
         return compile_specs(loaded, strict=False, tolerate_secrets=True)
     except ReconcilerError as error:
-        raise invalid_specs_error(revision, error.diagnostics) from None
+        raise build_invalid_specs_error(revision, error.diagnostics) from None
 
 
 def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) -> Specs:

@@ -11,7 +11,7 @@ from reconciler.api.transport import Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Secret
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def explain_not_installed(error: ModuleNotFoundError) -> Diagnostic:
     return Diagnostic(
         "sandbox-not-installed",
         f"the embedded Fivetran needs the package `{error.name}`, which is not installed",
-        help=f"install it with {installation_of(Extra.SANDBOX)}",
+        help=f"install it with {describe_installation(Extra.SANDBOX)}",
     )
 
 

@@ -57,7 +57,7 @@ class Specs:
         return tuple(mask_lines(diagnostics, self.roots, line_is_public, self.hidden))
 
     @contextmanager
-    def masking_excerpts(self) -> Iterator[None]:
+    def mask_errors(self) -> Iterator[None]:
         """Mask the excerpts of findings that are raised inside the block."""
         try:
             yield
@@ -84,24 +84,16 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool
     is written in a spec stops nothing.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
-    destinations: list[Desired] = []
     secrets = loaded.project.content.secrets
     sources, findings = build_allowed_sources(secrets, build_validators(secrets.commands))
-    key = _resolve_key_reference(
-        loaded.project, AllowedSources(sources.schemes)
-    )  # which the project file itself names
+    # The project file itself names this reference, so its own limits on references of specs do not hold.
+    key = _resolve_key_reference(loaded.project, AllowedSources(sources.schemes))
     policies, policy_findings = parse_policies(loaded.project.content.policies)
-    diagnostics = [
-        *loaded.findings,
-        *findings,
-        *([key] if isinstance(key, Diagnostic) else []),
-        *policy_findings,
-    ]
-    for spec in loaded.groups:
-        desired, findings = build_desired_destination(spec, sources)
-        diagnostics += findings
-        if desired is not None:
-            destinations.append(desired)
+    key_findings = [key] if isinstance(key, Diagnostic) else []
+    diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings]
+    built = [build_desired_destination(spec, sources) for spec in loaded.groups]
+    destinations = [desired for desired, _ in built if desired is not None]
+    diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]

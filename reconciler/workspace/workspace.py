@@ -103,8 +103,7 @@ def open_workspace(
 ) -> Iterator[Workspace]:
     """Load the specs and prepare the client. Sends nothing.
 
-    Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the
-    lock.
+    Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
     baseline = load_baseline(settings, specs)
@@ -112,30 +111,18 @@ def open_workspace(
     store = build_store(specs.project, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
-            # Registered before the lock: callbacks run in reverse order, so this one sees how the release
-            # went.
-            stack.callback(_warn_leftover_lock, store, listener)
-            stack.enter_context(store.lock.hold(settings.holder))
+            stack.enter_context(_hold_lock(store, settings.holder, listener))
         transport = stack.enter_context(_open_transport(settings, specs.project))
-        # A run that only reads sends no secrets, so users without access to secrets can still plan.
-        withholds = access is Access.READ and not settings.compare_secrets
-        registry = _build_registry(settings, specs, withholds=withholds)
+        registry = _build_registry(settings, specs, access)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
         state = ProjectState(store, settings.entropy, key, specs.destinations)
         if access is Access.WRITE:
             state.ensure_key()
         else:
-            warnings = (*_warn_in_use(store, settings.holder), *_warn_clear_values(state))
-            specs = replace(specs, warnings=(*specs.warnings, *warnings))
+            specs = _add_state_warnings(specs, store, state, settings.holder)
         # The thread that emits events also renews the lock; a lost lock cancels the run.
         events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
-        sender = RetryingSender(
-            transport,
-            settings.clock,
-            cancelled=cancel_event,
-            listener=events.put,
-            budget=specs.project.content.budget,
-        )
+        sender = _build_sender(transport, settings, specs, events, cancel_event)
         yield Workspace(
             settings=settings,
             specs=merge_specs(specs, baseline),
@@ -150,9 +137,28 @@ def open_workspace(
         )
 
 
-def _warn_leftover_lock(store: Store, listener: Listener) -> None:
-    if store.lock.release_failure is not None:
-        listener(WarningIssued(store.lock.release_failure))
+def _build_sender(
+    transport: Transport, settings: Settings, specs: Specs, events: EventQueue, cancelled: threading.Event
+) -> RetryingSender:
+    budget = specs.project.content.budget
+    return RetryingSender(transport, settings.clock, cancelled=cancelled, listener=events.put, budget=budget)
+
+
+@contextmanager
+def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[None]:
+    """Hold the lock of the state, and emit a warning if it could not be released."""
+    try:
+        with store.lock.hold(holder):
+            yield
+    finally:
+        if store.lock.release_failure is not None:
+            listener(WarningIssued(store.lock.release_failure))
+
+
+def _add_state_warnings(specs: Specs, store: Store, state: ProjectState, holder: LockInfo) -> Specs:
+    """Add the warnings about a state that a run only reads."""
+    warnings = (*_warn_in_use(store, holder), *_warn_clear_values(state))
+    return replace(specs, warnings=(*specs.warnings, *warnings))
 
 
 def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
@@ -204,13 +210,15 @@ def _read_credentials(environ: Mapping[str, str]) -> Credentials:
     return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
 
 
-def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
-    """Build the registry of references. With `withholds` secrets are not looked up.
+def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registry:
+    """Build the registry of references.
 
     In the sandbox all values are generated: it needs no set-up and reads no secret.
     """
     if settings.sandbox:
         return build_demo_registry(specs.destinations)
+    # A run that only reads sends no secrets, so users without access to secrets can still plan.
+    withholds = access is Access.READ and not settings.compare_secrets
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
     schemes = {

@@ -30,7 +30,7 @@ from reconciler.model.record_transitions import (
     is_adopted,
     keeps_protection,
     list_moves,
-    unanswered_intents,
+    list_unanswered_intents,
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
@@ -460,7 +460,7 @@ def test_a_record_without_an_intent_cannot_be_sent() -> None:
 def test_of_each_name_the_first_unanswered_intent_stays(
     record: Record | None, intents: tuple[Intent, ...]
 ) -> None:
-    assert unanswered_intents(record) == intents
+    assert list_unanswered_intents(record) == intents
 
 
 NO_VALUES = replace(KNOWN, applied={})

@@ -14,7 +14,7 @@ from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
-from reconciler.planning.match import match_groups, pending_creates
+from reconciler.planning.match import list_pending_creates, match_groups
 
 NOON = Instant(datetime(2026, 3, 1, 12, tzinfo=UTC))
 AT = Span("specs/main.yaml", 3, 3, 3, 9)
@@ -184,4 +184,4 @@ def test_a_lost_create_is_pending_until_a_list_shows_its_group(
     desired: Desired, groups: dict[str, str], record: Record | None, is_pending: bool
 ) -> None:
     records = {} if record is None else {ORDERS: record}
-    assert pending_creates([desired], live(groups), records) == ([desired] if is_pending else [])
+    assert list_pending_creates([desired], live(groups), records) == ([desired] if is_pending else [])
