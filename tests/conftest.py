@@ -4,26 +4,67 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from applied_project import AppliedProject, apply_pairs
 from cli_harness import EmulatedFivetran, Project, serve_fivetran
-from hypothesis import settings
+from hypothesis_settings import disable_deadlines
 from secret_leak_detector import detect_leaks
 
-# A busy machine makes one example slow, and says nothing about the product.
-settings.register_profile("without deadlines", deadline=None)
-settings.load_profile("without deadlines")
+disable_deadlines()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C, and every process that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than there are cores: many tests wait for processes, sockets and locks."""
+@pytest.hookimpl(tryfirst=True)  # ahead of xdist, which starts the workers by these options
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run on all cores, unless the command line names its workers or is about one test file.
+
+    Not in `addopts`: pytest would refuse the option when xdist is switched off (`-p no:xdist`).
+    """
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not config.pluginmanager.hasplugin("xdist") or config.option.numprocesses is not None:
+        return
+    workers = 0 if config.option.usepdb or config.option.dist != "no" else _count_workers(config.args)
+    if workers:
+        config.option.numprocesses, config.option.dist = workers, "worksteal"
+
+
+def _count_workers(arguments: Sequence[str]) -> int:
+    """Workers for the tests that the command line names: a worker costs the import of everything that it runs."""
+    files = {argument.partition("::")[0] for argument in arguments}
+    if all(file.endswith(".py") for file in files):
+        return 0 if len(files) == 1 else min(len(files), _count_all_workers())
+    return _count_all_workers()
+
+
+def _count_all_workers() -> int:
+    """Workers of a whole run. One more than cores: many tests wait for processes, sockets and locks."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)  # unknown to pytest when xdist is switched off
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `-n auto`."""
+    return _count_all_workers()
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of the selection by `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave one case in so many of a `sampled` test to the usual run, and the others to the long run."""
+    cases = Counter[str]()
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled and not item.get_closest_marker("long"):
+            test = item.nodeid.partition("[")[0]
+            if cases[test] % sampled.kwargs["every"]:
+                item.add_marker(pytest.mark.long)
+            cases[test] += 1
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +91,9 @@ def server() -> Iterator[EmulatedFivetran]:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Project:
     """An empty project folder."""
     return Project(tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def applied_project(project: Project, server: EmulatedFivetran) -> AppliedProject:
+    """A project with two applied pairs, `orders` and `sales`."""
+    return apply_pairs(project, server)

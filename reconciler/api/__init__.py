@@ -1,1 +1,1 @@
-"""The Fivetran REST API: one client, one transport, typed errors. The only layer that speaks HTTP."""
+"""The Fivetran REST API: client, transport, retries and typed errors."""

@@ -1,4 +1,4 @@
-"""JSON on its way out and in, with bounds. Secrets in bodies become clear text here."""
+"""JSON bodies of requests and responses, with bounds. Secrets become clear text here."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class EncodeError(ValueError):
-    """A value that JSON or UTF-8 cannot carry. Its text names the place, never the value."""
+    """JSON or UTF-8 cannot carry a value. The text names the path of the value, never the value."""
 
 
 class DecodeError(ValueError):
-    """Bytes that are not the JSON of a sane server."""
+    """Bytes of a response are no acceptable JSON."""
 
 
 def encode(body: Mapping[str, Any], clear_texts: set[str]) -> bytes:
-    """The body as UTF-8 JSON. The clear texts of its secrets are added to `revealed`.
+    """Encode a body as UTF-8 JSON.
 
-    Raises `Unencodable`.
+    Adds the clear texts of its secrets to `clear_texts`. Raises EncodeError.
     """
     return json.dumps(_to_plain_data(body, (), clear_texts), ensure_ascii=False, allow_nan=False).encode(
         "utf-8"
@@ -36,8 +36,11 @@ def encode(body: Mapping[str, Any], clear_texts: set[str]) -> bytes:
 
 
 def _to_plain_data(value: Any, path: tuple[str, ...], clear_texts: set[str]) -> Any:
-    """Plain data with its secrets in clear, checked here so that serialising it cannot fail: the
-    errors of `json` and `str.encode` hold the whole body."""
+    """Convert a value to plain data with its secrets in clear.
+
+    All checks happen here, so that serialising cannot fail: errors of `json` and `str.encode` hold the whole
+    body.
+    """
     if len(path) > MAX_DEPTH:
         raise EncodeError(f"`{path[0]}` is nested too deep")
     match value:
@@ -63,7 +66,7 @@ def _to_plain_data(value: Any, path: tuple[str, ...], clear_texts: set[str]) -> 
 
 
 def _is_plain(value: bool | int | float | None) -> bool:
-    """Whether a value other than a text is one that JSON and its readers know."""
+    """Return whether JSON and its readers know a value other than a text."""
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or value.bit_length() <= MAX_INTEGER_BITS
@@ -82,7 +85,7 @@ def _describe_path(path: tuple[str, ...]) -> str:
 
 
 def _iterate_texts(value: Any) -> Iterator[str]:
-    """Every text inside a clear value."""
+    """Yield every text inside a clear value."""
     match value:
         case str():
             yield value
@@ -95,12 +98,13 @@ def _iterate_texts(value: Any) -> Iterator[str]:
 
 
 def redact(text: Any, clear_texts: Iterable[str]) -> Any:
-    """An API message without the secrets that the request held, in case the server quotes them.
+    """Redact the secrets of a request from an API message, in case the server quotes them.
 
-    Very short ones stay, since their letters occur in ordinary words.
+    Very short secrets stay, since their letters occur in ordinary words.
     """
     if not isinstance(text, str):
         return text
+    # Longest first: a secret that contains another secret must not leave its rest behind.
     for secret in sorted(clear_texts, key=len, reverse=True):
         if len(secret) >= MIN_REDACTED_LENGTH:
             text = text.replace(secret, MASKED_IN_OUTPUT)
@@ -108,18 +112,18 @@ def redact(text: Any, clear_texts: Iterable[str]) -> Any:
 
 
 def decode(body: bytes) -> Any:
-    """The data of a JSON text.
+    """Decode a JSON text.
 
-    Raises `Undecodable` on anything but UTF-8 JSON, on a key that occurs twice in one object (which
-    of the two would count?), on NaN and on absurd depth. Halves of surrogate pairs, which JSON can
-    carry and no output can, become U+FFFD.
+    Raises DecodeError for bytes that are no UTF-8 JSON, for a key that occurs twice in an object (readers
+    would disagree on its value), for NaN and for excessive depth. Halves of surrogate pairs, which JSON can
+    carry and output cannot, become U+FFFD.
     """
     try:
         text = body.decode("utf-8")
         data = json.loads(text, object_pairs_hook=_build_object, parse_constant=_reject_constant)
     except RecursionError:
         raise DecodeError("nested too deep") from None
-    except DecodeError:
+    except DecodeError:  # is a ValueError too, but its text names the problem
         raise
     except ValueError:
         raise DecodeError("not JSON") from None

@@ -1,7 +1,7 @@
-"""The calls that this program makes, one method each.
+"""Typed requests of the API, one method per endpoint.
 
-No method repeats a call; that is up to the sender (see `courier`). For writes that failed, see
-`ApiError.may_have_taken_effect`.
+No method repeats a request: the sender decides about retries (see `retrying`). For failed writes, see
+`ApiError.is_ambiguous`.
 """
 
 from __future__ import annotations
@@ -45,65 +45,67 @@ _ListItem = TypeVar("_ListItem", Group, Connection, DestinationSummary)
 
 
 class Client:
-    """Typed calls over a sender. Safe to share between threads.
+    """Typed requests over a sender. Safe to share between threads.
 
-    Every method raises `ApiError`s. Bodies are mappings in the API's own terms; values in them may
-    be `Secret`.
+    Every method raises `ApiError`s. Bodies are mappings in the API's own terms, whose values may be `Secret`.
     """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
 
     def with_before_send(self, before_send: Callable[[], None]) -> Client:
-        """A client that calls this right before each of its requests leaves; it may raise an `ApiError` instead."""
+        """Return a client that calls `before_send` right before each request leaves.
+
+        `before_send` may raise an `ApiError` to hold the request back.
+        """
         return Client(_NotifyingSender(self._sender, before_send))
 
     def get_account(self) -> Account:
-        """The account of the credentials; the cheapest call there is."""
+        """Get the account of the credentials. The cheapest request of the API."""
         return self._call(Account, Request("GET", "/account/info"))
 
     def list_groups(self) -> list[Group]:
-        """Every group of the account, each id once."""
+        """List every group of the account, each id once."""
         return self._list(Group, "/groups")
 
     def get_group(self, group_id: str) -> Group:
-        """One group. Raises `NotFound`."""
+        """Get a group. Raises NotFound."""
         return self._call_for_object(group_id, Group, Request("GET", _build_path("GET", "/groups", group_id)))
 
     def create_group(self, name: str) -> Group:
-        """Make a group. Not idempotent: a repeat makes a second one of the same name."""
+        """Create a group. Not idempotent: a repeated request creates a second group of the same name."""
         return self._call(Group, Request("POST", "/groups", body={"name": name}))
 
     def rename_group(self, group_id: str, name: str) -> Group:
-        """Give a group another name; its id stays."""
+        """Rename a group. Its id stays."""
         request = Request("PATCH", _build_path("PATCH", "/groups", group_id), body={"name": name})
         return self._call_for_object(group_id, Group, request)
 
     def delete_group(self, group_id: str) -> None:
-        """Remove a group. Raises `NotFound` where it is gone already."""
+        """Delete a group. Raises NotFound if it does not exist."""
         self._sender.send(Request("DELETE", _build_path("DELETE", "/groups", group_id)))
 
     def list_group_connections(self, group_id: str) -> list[Connection]:
-        """Every connection of a group. Raises `NotFound`."""
+        """List every connection of a group. Raises NotFound."""
         return self._list(Connection, _build_path("GET", "/groups", group_id, "/connections"))
 
     def delete_connection(self, connection_id: str) -> None:
-        """Remove a connection. Raises `NotFound` where it is gone already."""
+        """Delete a connection. Raises NotFound if it does not exist."""
         self._sender.send(Request("DELETE", _build_path("DELETE", "/connections", connection_id)))
 
     def list_destinations(self) -> list[DestinationSummary]:
-        """Every destination of the account, each id once, without `config`."""
+        """List every destination of the account, each id once, without `config`."""
         return self._list(DestinationSummary, "/destinations")
 
     def get_destination(self, destination_id: str) -> Destination:
-        """One destination with its config. Raises `NotFound`."""
+        """Get a destination with its config. Raises NotFound."""
         request = Request("GET", _build_path("GET", "/destinations", destination_id), accept=VERSION_2)
         return self._call_for_object(destination_id, Destination, request)
 
     def create_destination(self, body: Mapping[str, Any]) -> Destination:
-        """Make the destination of the group `body["group_id"]`; its id is that of the group.
+        """Create the destination of the group `body["group_id"]`. Its id is the group's id.
 
-        Fivetran runs setup tests unless the body says `run_setup_tests: false`; that takes minutes.
+        Fivetran runs setup tests, which takes minutes, unless the body has `run_setup_tests: false`.
         """
         request = Request(
             "POST", "/destinations", body=body, accept=VERSION_2, timeout_class=_choose_timeout_class(body)
@@ -115,9 +117,9 @@ class Client:
         return created
 
     def update_destination(self, destination_id: str, body: Mapping[str, Any]) -> Destination:
-        """Change the given fields only; keys of `config` are merged one by one.
+        """Update the given fields only. Keys of `config` are merged one by one.
 
-        Setup tests run as for `create_destination`.
+        Setup tests run as in `create_destination`.
         """
         path = _build_path("PATCH", "/destinations", destination_id)
         request = Request(
@@ -126,16 +128,16 @@ class Client:
         return self._call_for_object(destination_id, Destination, request)
 
     def delete_destination(self, destination_id: str) -> None:
-        """Remove a destination; its group stays. Raises `NotFound` where it is gone already."""
+        """Delete a destination. Its group stays. Raises NotFound if it does not exist."""
         self._sender.send(Request("DELETE", _build_path("DELETE", "/destinations", destination_id)))
 
     def test_destination(
         self, destination_id: str, *, trust_certificates: bool = False, trust_fingerprints: bool = False
     ) -> SetupRun:
-        """Run the setup tests, which takes up to minutes, and wait for their results.
+        """Run the setup tests and wait for their results, which takes up to minutes.
 
-        With a trust flag Fivetran approves by itself what it meets. Only the status and the tests of
-        the answer are given, since its other fields can be stale.
+        With a trust flag, Fivetran approves unknown certificates or fingerprints by itself. Only status and
+        tests of the response are returned, since its other fields can be stale.
         """
         flags = {"trust_certificates": trust_certificates, "trust_fingerprints": trust_fingerprints}
         request = Request(
@@ -152,7 +154,7 @@ class Client:
         return _parse(model, response, response.data)
 
     def _call_for_object(self, object_id: str, model: type[_Object], request: Request) -> _Object:
-        """Call, and refuse an answer about another object. A test run may come without an id."""
+        """Send a request, and refuse a response about another object. A test run may lack an id."""
         response = self._sender.send(request)
         parsed = _parse(model, response, response.data)
         if parsed.id is not None and parsed.id != object_id:
@@ -161,10 +163,9 @@ class Client:
         return parsed
 
     def _list(self, model: type[_ListItem], path: str) -> list[_ListItem]:
-        """All pages of a list, with every id once.
+        """List all pages, with every id once.
 
-        An item comes twice where the list changes between two pages. A cursor that comes twice
-        would go on for ever.
+        An item occurs twice if the list changes between two pages. A repeated cursor would never end.
         """
         items_by_id: dict[str, _ListItem] = {}
         cursors: set[str] = set()
@@ -186,7 +187,7 @@ class Client:
 
 
 class _NotifyingSender:
-    """A sender whose requests give notice before they leave."""
+    """A sender that gives notice right before each request leaves."""
 
     def __init__(self, sender: Sender, before_send: Callable[[], None]) -> None:
         self._sender = sender
@@ -198,7 +199,7 @@ class _NotifyingSender:
 
 
 def _build_path(method: str, collection: str, object_id: str, suffix: str = "") -> str:
-    """The path of one object. The id is checked, since it may come from a spec or a file."""
+    """Build the path of an object. The id is checked, since it may come from a spec or a state file."""
     if not isinstance(object_id, str) or not re.fullmatch(ID_PATTERN, object_id):
         sanitized_id = sanitize(str(object_id), MAX_NAME_LENGTH)
         raise InvalidRequestError(
@@ -210,12 +211,12 @@ def _build_path(method: str, collection: str, object_id: str, suffix: str = "") 
 
 
 def _choose_timeout_class(body: Mapping[str, Any]) -> TimeoutClass:
-    """How long a write may take: setup tests run unless they are declined."""
+    """Choose the timeouts of a write: setup tests run unless the body declines them."""
     return TimeoutClass.ORDINARY if body.get("run_setup_tests") is False else TimeoutClass.SETUP_TESTS
 
 
 def _parse(model: type[_Model], response: Response, data: Any, prefix: str = "") -> _Model:
-    """The data as a model. What does not fit is named by its place, never by its value."""
+    """Parse data as a model. An error names the path of the invalid value, never the value."""
     try:
         return model.model_validate(data)
     except ValidationError as error:

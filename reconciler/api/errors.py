@@ -1,31 +1,31 @@
-"""What can go wrong between a call and its answer.
+"""Errors of requests: every way in which a request can fail.
 
     ApiError
-    ├── Unsendable          the call was refused on this side; nothing was sent
-    ├── Withdrawn           the run is ending; the call was not sent
-    ├── Unreachable         no answer came; `.sent` says whether the request left
-    │   ├── TimedOut        … because a deadline passed
-    │   └── Unidentified    … because the name is not known, or who answers there is not trusted
-    ├── Rejected            an answer other than 2xx
-    │   ├── Redirected      3xx; never followed
-    │   ├── BadRequest      400
-    │   ├── Unauthorized    401
-    │   ├── Forbidden       403
-    │   ├── NotFound        404 with a code that starts with `NotFound`
-    │   ├── Conflict        409
-    │   ├── RateLimited     429
-    │   └── ServerFault     5xx
-    └── Unintelligible      2xx, but not an answer that can be understood
+    ├── InvalidRequestError     the client refused the request; nothing was sent
+    ├── Cancelled               the run is ending; the request was not sent
+    ├── Unreachable             no response; `.sent` is whether the request left
+    │   ├── Timeout             … because a deadline passed
+    │   └── ServerUnverified    … because the name is unknown, or the server is not trusted
+    ├── RejectedError           a response other than 2xx
+    │   ├── Redirected          3xx; never followed
+    │   ├── BadRequest          400
+    │   ├── Unauthorized        401
+    │   ├── Forbidden           403
+    │   ├── NotFound            404 with a code that starts with `NotFound`
+    │   ├── Conflict            409
+    │   ├── RateLimited         429
+    │   └── ServerError         5xx
+    └── InvalidResponseError    2xx, but no valid response
 
-The HTTP status decides first, then the prefix of the code; the wording of a message never does.
-A 404 without such a code is a plain `Rejected`: it says that the address is wrong (a gateway, a
-mistyped base URL), not that an object is absent.
+The HTTP status decides first, then the prefix of the code; the wording of a message never does. A 404 without
+such a code is a plain `RejectedError`: the address is wrong (a gateway, a mistyped base URL), not the object
+absent.
 
-Errors hold no bodies, no headers and no query strings, and they are never raised *from* an error
-of the HTTP library, since those hold the request with its credentials.
+Errors hold no bodies, no headers and no query strings, and they are never raised *from* an error of the HTTP
+library, since such errors hold the request with its credentials.
 """
 
-# ruff: noqa: N818 - outcomes of a call; `except NotFound` reads better than `except NotFoundError`
+# ruff: noqa: N818 - outcomes of a request; `except NotFound` reads better with no suffix
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ MAX_RETRY_AFTER = 1e9  # seconds; keeps endless numbers from becoming infinity
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Which call it was and what came back of it. Texts are neutralised and bounded already.
+    """A request and the facts of its response. Texts are sanitized and bounded.
 
-    `server` is scheme, host and port; `path` has no query. `status` is None where no answer came;
-    `retry_after` is in seconds; `remaining` is how many calls the account has left, None where the answer
-    did not say. `in_doubt`: an earlier attempt of the same call may have taken effect.
+    `server` is scheme, host and port; `path` has no query. `status` is None without a response. `retry_after`
+    is in seconds. `remaining` is the number of requests that the account has left, None if the response does
+    not report it. `is_ambiguous` if an earlier attempt of the same request may have taken effect.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Exchange:
 
 
 class ApiError(Exception):
-    """A call that brought no usable answer."""
+    """A request without a usable response."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -81,46 +81,46 @@ class ApiError(Exception):
 
     @property
     def address(self) -> str:
-        """Server and path: what a browser would be pointed at."""
+        """Server and path, as a browser would open them."""
         return self.exchange.server + self.exchange.path
 
     @property
     def status(self) -> int | None:
-        """The HTTP status; None where no answer came."""
+        """The HTTP status, None without a response."""
         return self.exchange.status
 
     @property
     def code(self) -> str:
-        """The API's own code, `NotFound_Group` for example; empty where there is none."""
+        """The API's own code, such as `NotFound_Group`; empty if there is none."""
         return self.exchange.code
 
     @property
     def message(self) -> str:
-        """What the API said, or what is wrong in our words; one line without control characters."""
+        """The API's message, or the client's description of the problem, in one printable line."""
         return self.exchange.message
 
     @property
     def request_id(self) -> str:
-        """The id that the server gave to the request; empty where it gave none."""
+        """The server's id of the request; empty if there is none."""
         return self.exchange.request_id
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait, not bounded; None where it did not say."""
+        """Seconds that the server asks the client to wait, not bounded; None if it asks for no wait."""
         return self.exchange.retry_after
 
     @property
     def is_write(self) -> bool:
-        """Whether the call was one that changes something."""
+        """Whether the request may change something."""
         return self.method not in READ_METHODS
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether the call may have changed something although it failed: look before trying again."""
+        """Whether the failed request may have taken effect: read before trying again."""
         return self.exchange.is_ambiguous
 
     def mark_ambiguous(self) -> None:
-        """An earlier attempt of the same call may have taken effect, whatever became of the last one."""
+        """Record that an earlier attempt may have taken effect, whatever the outcome of the last attempt."""
         self.exchange = replace(self.exchange, is_ambiguous=True)
 
     def __str__(self) -> str:
@@ -130,19 +130,18 @@ class ApiError(Exception):
 
 
 class InvalidRequestError(ApiError):
-    """The call was refused on this side: a bad id, or a value that JSON cannot carry. Nothing was sent."""
+    """The client refused the request: an invalid id, or a value that JSON cannot carry. Nothing was sent."""
 
 
 class Cancelled(ApiError):
-    """The run is ending, and the call had to wait for its turn: it was not sent."""
+    """The run is ending while the request waits for its turn: it was not sent."""
 
 
 class Unreachable(ApiError):
-    """No answer came.
+    """The request got no response.
 
-    `sent` is False where it is certain that the request did not leave (name not resolved,
-    connection refused, TLS handshake failed, proxy refused): a repeat is safe. With True the
-    server may have carried it out.
+    `sent` is False if the request certainly did not leave (name not resolved, connection refused, TLS
+    handshake failed, proxy refused): a repeat is safe. With True the server may have executed the request.
     """
 
     def __init__(self, exchange: Exchange, *, sent: bool) -> None:
@@ -151,20 +150,20 @@ class Unreachable(ApiError):
 
     @property
     def is_ambiguous(self) -> bool:
-        """A write that left and got no answer."""
+        """Whether a write left without a response."""
         return super().is_ambiguous or (self.is_write and self.sent)
 
 
 class Timeout(Unreachable):
-    """A deadline passed: connecting, waiting for the next byte, or the call as a whole."""
+    """A deadline passed: to connect, to wait for the next byte, or for the request in total."""
 
 
 class ServerUnverified(Unreachable):
-    """The host name cannot be resolved, or the certificate is not trusted. Seldom passes by itself."""
+    """The host name cannot be resolved, or the certificate is not trusted. A repeat seldom helps."""
 
 
 class RejectedError(ApiError):
-    """The API, or something before it, answered with a status other than 2xx."""
+    """The API, or a proxy before it, responded with a status other than 2xx."""
 
 
 class Redirected(RejectedError):
@@ -172,15 +171,15 @@ class Redirected(RejectedError):
 
 
 class BadRequest(RejectedError):
-    """400: the body was refused."""
+    """400: the body is invalid."""
 
 
 class Unauthorized(RejectedError):
-    """401: the key or the secret is wrong. Every further call would end the same."""
+    """401: the key or the secret is wrong. Every further request would fail too."""
 
 
 class Forbidden(RejectedError):
-    """403: the key may not do this."""
+    """403: the key lacks the permission."""
 
 
 class NotFound(RejectedError):
@@ -188,19 +187,19 @@ class NotFound(RejectedError):
 
 
 class Conflict(RejectedError):
-    """409: the state of the object does not allow the call."""
+    """409: the state of the object forbids the request."""
 
 
 class RateLimited(RejectedError):
-    """429: too many calls; `retry_after` says for how long to pause."""
+    """429: too many requests. `retry_after` is the pause in seconds."""
 
 
 class ServerError(RejectedError):
-    """5xx, also from a gateway: what became of a write is not known."""
+    """5xx, also from a gateway. The outcome of a write is unknown."""
 
     @property
     def is_ambiguous(self) -> bool:
-        """A gateway gives up while the server behind it goes on."""
+        """Whether the request is a write: a gateway gives up while the server behind it continues."""
         return self.is_write
 
 
@@ -209,7 +208,7 @@ class InvalidResponseError(ApiError):
 
     @property
     def is_ambiguous(self) -> bool:
-        """A write that was accepted by someone."""
+        """Whether the request is a write, which some server has accepted."""
         return self.is_write
 
 
@@ -223,7 +222,7 @@ _ERRORS_BY_STATUS: dict[int, type[RejectedError]] = {
 
 
 def error_for_status(exchange: Exchange) -> RejectedError:
-    """The error for an answer whose status is not 2xx."""
+    """Build the error of a response whose status is not 2xx."""
     status = exchange.status or 0
     if status == 404 and exchange.code.startswith("NotFound"):
         return NotFound(exchange)
@@ -235,22 +234,23 @@ def error_for_status(exchange: Exchange) -> RejectedError:
 
 
 def sanitize(text: object, max_length: int = MAX_MESSAGE_LENGTH) -> str:
-    """Foreign text as one bounded line: no control, bidi, zero-width or surrogate characters.
+    """Sanitize foreign text to one bounded line, without control, bidi, zero-width or surrogate characters.
 
-    Anything but a string becomes the empty string, since servers put objects where texts belong.
+    Any value but a string becomes the empty string, since some servers put objects in place of texts.
     """
     if not isinstance(text, str):
         return ""
+    # Cut before splitting, so that a text of megabytes is not scanned as a whole.
     line = " ".join(text[: max_length * 4].split())
     printable = "".join(character if character.isprintable() else "\ufffd" for character in line)
     return printable if len(printable) <= max_length else printable[: max_length - 1] + "…"
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds meant by a `Retry-After` header: a number, or a date that is compared with `now`.
+    """Parse a `Retry-After` header into seconds: a number, or a date relative to `now`.
 
-    Negative numbers and past dates are 0, `LONGEST_WAIT` is the most. Absent, or neither a number nor
-    a date: None.
+    Negative numbers and past dates are 0, the maximum is `MAX_RETRY_AFTER`. None for a missing or invalid
+    header.
     """
     if header is None:
         return None
@@ -267,6 +267,6 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
 
 
 def parse_count(header: str | None) -> int | None:
-    """Calls meant by an `X-Rate-Limit-Remaining` header. Absent, or no whole number of sane length: None."""
+    """Parse an `X-Rate-Limit-Remaining` header. None for a missing header or an implausible number."""
     text = (header or "").strip()
     return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None

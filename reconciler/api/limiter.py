@@ -1,4 +1,4 @@
-"""When calls may leave: budgets that are kept to on this side, and one pause for all after a 429."""
+"""Rate limits of requests: the client's own budgets, and a common pause of all threads after a 429."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from reconciler.model.budget import Budget
 from reconciler.model.clock import Clock
 from reconciler.model.event import Listener, Throttled, ignore_event
 
@@ -15,30 +16,17 @@ MINUTE = 60.0
 HOUR = 3600.0
 
 NOTIFY_AFTER = 5.0
-"""Seconds from which on a wait is an event."""
+"""Waits of this many seconds or more are reported."""
 
 REQUESTS = "requests"
 SETUP_TESTS = "setup tests"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What the account may use within any hour or minute. The defaults are Fivetran's for a paid account."""
-
-    requests_per_hour: int = 20_000
-    setup_tests_per_minute: int = 250
-    setup_tests_per_hour: int = 2_500
-
-    def __post_init__(self) -> None:
-        if min(self.requests_per_hour, self.setup_tests_per_minute, self.setup_tests_per_hour) < 1:
-            raise ValueError("a budget of nothing lets nothing through, ever")
 
 
 PAID_ACCOUNT = Budget()
 
 
 class AcquireResult(Enum):
-    """How waiting for one's turn ended."""
+    """Result of waiting for a turn."""
 
     GRANTED = auto()
     CANCELLED = auto()
@@ -46,10 +34,10 @@ class AcquireResult(Enum):
 
 
 class Limiter:
-    """Lets calls through one by one. One for all threads of a run, and safe to share between them.
+    """Admission of requests, one by one. One limiter serves all threads of a run, and is safe to share.
 
-    `told` is called from the thread that waits, for waits of `WORTH_TELLING` seconds or more, once for each
-    moment that is waited for.
+    `listener` is called from the waiting thread, for waits of `NOTIFY_AFTER` seconds or more, once for each
+    end of a wait.
     """
 
     def __init__(
@@ -72,9 +60,10 @@ class Limiter:
         self._observed_remaining: tuple[float, int] | None = None
 
     def acquire(self, *, is_test: bool, max_pause: float = math.inf) -> AcquireResult:
-        """Wait until a call may leave, and count it. Nothing is counted unless it is granted.
+        """Wait for a turn, and count the request. Nothing is counted unless the turn is granted.
 
-        `patience` is in seconds and for pauses only: the wait for a budget ends by itself.
+        `max_pause` bounds pauses, in seconds. Waits for a budget are not bounded, since they end by
+        themselves.
         """
         while not self._cancelled.is_set():
             wait = self._try_acquire(is_test=is_test)
@@ -83,6 +72,7 @@ class Limiter:
             if wait.is_pause:
                 if wait.seconds > max_pause:
                     return AcquireResult.PAUSED_TOO_LONG
+                # Pauses add up: several short pauses must not exceed the bound either.
                 max_pause -= wait.seconds
             if wait.is_unreported:
                 self._listener(Throttled(wait.quota, wait.seconds))
@@ -90,26 +80,26 @@ class Limiter:
         return AcquireResult.CANCELLED
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for so long. A pause that ends later stays as it is."""
+        """Pause all requests for this many seconds. A pause that ends later stays."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     @property
     def pause_remaining(self) -> float:
-        """Seconds until the pause is over; 0 where there is none."""
+        """Seconds until the pause ends, 0 without a pause."""
         with self._lock:
             return max(0.0, self._paused_until - self._clock.monotonic())
 
     def observe_remaining(self, remaining: int | None) -> None:
-        """Remember what an answer says of the calls that are left, if it does."""
+        """Record the remaining requests that a response reports, None if it reports none."""
         if remaining is not None:
             with self._lock:
                 self._observed_remaining = (self._clock.monotonic(), remaining)
 
     def count_remaining_requests(self) -> int:
-        """How many calls fit now: by our own count, or by Fivetran's newest word where that is less.
+        """Count the requests that are left: the own count, or Fivetran's latest report if that is less.
 
-        Others use the same account, so its word counts; after an hour it says nothing any more.
+        Other clients share the account, so the report counts. It expires after an hour.
         """
         with self._lock:
             now = self._clock.monotonic()
@@ -119,12 +109,18 @@ class Limiter:
             return min(remaining, self._observed_remaining[1])
 
     def count_remaining_tests(self) -> int:
-        """How many runs of setup tests fit into this hour. The budget of the minute only delays them."""
+        """Count the runs of setup tests that are left in this hour.
+
+        The budget per minute only delays runs.
+        """
         with self._lock:
             return self._tests_per_hour.count_remaining(self._clock.monotonic())
 
     def _try_acquire(self, *, is_test: bool) -> _Wait | None:
-        """Count a call, or say what it has to wait for. In one step, so that no thread overtakes a budget."""
+        """Count a request, or return the wait for its turn.
+
+        One step under the lock: no thread overtakes a budget.
+        """
         windows = [self._requests]
         if is_test:
             windows += [self._tests_per_minute, self._tests_per_hour]
@@ -132,6 +128,7 @@ class Limiter:
             now = self._clock.monotonic()
             if now < self._paused_until:
                 return self._build_wait(REQUESTS, now, self._paused_until, is_pause=True)
+            # The window that opens last decides, since the request must fit into all windows.
             fullest = max(windows, key=lambda window: window.find_opening(now))
             if fullest.find_opening(now) > now:
                 return self._build_wait(fullest.quota, now, fullest.find_opening(now), is_pause=False)
@@ -149,7 +146,7 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """What a call has to wait for. `is_news`: nobody was told yet."""
+    """The wait of a request. `is_unreported` if no thread has reported its end yet."""
 
     quota: str
     seconds: float
@@ -158,7 +155,7 @@ class _Wait:
 
 
 class SlidingWindow:
-    """At most `limit` within any `seconds`. The caller sees to it that threads take turns."""
+    """A limit of `limit` requests within any `seconds`. Not safe for threads: callers hold a lock."""
 
     def __init__(self, quota: str, limit: int, seconds: float) -> None:
         self.quota = quota
@@ -167,15 +164,15 @@ class SlidingWindow:
         self._expiries: deque[float] = deque()
 
     def count_remaining(self, now: float) -> int:
-        """How many more fit now."""
+        """Count the requests that are left at `now`."""
         while self._expiries and self._expiries[0] <= now:
             self._expiries.popleft()
         return self._limit - len(self._expiries)
 
     def find_opening(self, now: float) -> float:
-        """The moment from which on one more fits."""
+        """Find the moment at which the next request fits."""
         return now if self.count_remaining(now) > 0 else self._expiries[0]
 
     def add(self, now: float) -> None:
-        """Count one."""
+        """Count a request."""
         self._expiries.append(now + self._seconds)

@@ -1,7 +1,7 @@
-"""What the API's answers look like, as far as this program relies on it.
+"""Models of the API's responses, as far as the client relies on them.
 
-Answers vary between services and versions, so only what is needed is typed, unknown keys are
-kept, and null counts as absent. Everything as it was answered is in `raw`.
+Responses vary between services and versions, so only required fields are typed, unknown keys are kept, and
+null counts as absent. `raw` holds the unchanged response.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ def _default_items(value: Any) -> Any:
 
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
-"""Ids go into paths, so nothing but letters, digits, `_` and `-` is taken for one."""
+"""Ids become parts of paths, so they consist of letters, digits, `_` and `-` only."""
 
 Text = Annotated[str, BeforeValidator(_default_text)]
 """A text that may be null."""
 
 
 class _ResponseModel(BaseModel):
-    """Unknown keys are no error (R10)."""
+    """Base of all models. Unknown keys are no errors, since Fivetran adds fields at any time."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
 
 class Envelope(_ResponseModel):
-    """What every answer is wrapped in. `data` is absent from errors and deletes."""
+    """Envelope of every response. `data` is absent from errors and deletions."""
 
     code: str
     message: Any = None
@@ -49,15 +49,14 @@ class Envelope(_ResponseModel):
 
 
 class Page(_ResponseModel):
-    """One page of a list. `next_cursor` is null or absent on the last one."""
+    """A page of a list. `next_cursor` is null or absent on the last page."""
 
     items: list[Any]
     next_cursor: str | None = None
 
 
 class Account(_ResponseModel):
-    """The account that the credentials belong to. `user_id` is answered to the key of a user, `system_key_id` to a
-    system key."""
+    """The account of the credentials. A user's key gets `user_id`, a system key gets `system_key_id`."""
 
     account_id: Annotated[str, StringConstraints(min_length=1)]
     account_name: Text = ""
@@ -66,7 +65,7 @@ class Account(_ResponseModel):
 
 
 class Group(_ResponseModel):
-    """A group. `created_at` stays text: the API varies in its precision."""
+    """A group. `created_at` stays text, since its precision varies."""
 
     id: Id
     name: Text = ""
@@ -74,7 +73,7 @@ class Group(_ResponseModel):
 
 
 class Connection(_ResponseModel):
-    """A connection of a group. `schema_name` is what the API calls `schema`."""
+    """A connection of a group. `schema_name` is the key `schema` of the API."""
 
     id: Id
     service: Text = ""
@@ -82,7 +81,7 @@ class Connection(_ResponseModel):
 
 
 class SetupTest(_ResponseModel):
-    """The result of one setup test. `details` is absent, a text, a list or an object (R10)."""
+    """Result of a setup test. `details` is absent, a text, a list or an object."""
 
     title: Text = ""
     status: Text = ""
@@ -91,7 +90,7 @@ class SetupTest(_ResponseModel):
 
 
 class SetupRun(_ResponseModel):
-    """The answer to a test run; nothing else in it can be relied on."""
+    """Response of a test run. Its other fields are not reliable."""
 
     id: str | None = None
     setup_status: Text = ""
@@ -99,9 +98,9 @@ class SetupRun(_ResponseModel):
 
 
 class DestinationSummary(_ResponseModel):
-    """A destination as lists show it: without `config`.
+    """A destination in lists, without `config`.
 
-    `group_id` falls back to `id`, which is the same by the API's rules. `raw` is the whole answer.
+    `group_id` falls back to `id`, which is the same by the API's rules. `raw` is the unchanged response.
     """
 
     id: Id
@@ -120,7 +119,7 @@ class DestinationSummary(_ResponseModel):
 
 
 class Destination(DestinationSummary):
-    """A destination with its `config` exactly as it was answered, masks included."""
+    """A destination with its `config` unchanged, masks included."""
 
     config: Annotated[dict[str, Any], BeforeValidator(_default_mapping)] = Field(
         default_factory=dict, repr=False

@@ -1,15 +1,12 @@
-"""Which calls are repeated, after what, how often, and how long is waited in between."""
+"""The retry matrix: which requests are repeated after which failures, how often, and after which waits."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-from tenacity import Retrying, retry_if_exception, wait_exponential
 
 from reconciler.api.errors import (
     READ_METHODS,
@@ -21,15 +18,12 @@ from reconciler.api.errors import (
     ServerUnverified,
     Unreachable,
 )
-from reconciler.api.transport import Request, Response
+from reconciler.api.transport import Request
 from reconciler.model.clock import Clock
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 
 class RequestKind(Enum):
-    """What a call does, as far as a repeat is concerned."""
+    """The effect of a second request after the first one."""
 
     READ = auto()
     UPDATE = auto()
@@ -37,46 +31,48 @@ class RequestKind(Enum):
     DELETE = auto()
     """A DELETE: a second one finds nothing."""
     CREATE = auto()
-    """A POST: a second one makes a second object. Whoever called has to look whether there is one."""
+    """A POST: a second one makes a second object. The caller has to look whether there is one."""
     TEST = auto()
     """A POST of setup tests: a second one does no harm, but has a price, so the caller decides."""
 
 
 class FailureKind(Enum):
-    """What became of a call."""
+    """The end of an attempt, as far as a repeat is concerned."""
 
     RATE_LIMITED = auto()
     """429: it was certainly not carried out."""
     NOT_SENT = auto()
     """It certainly did not leave."""
     SERVER_UNVERIFIED = auto()
-    """Nor did this, and waiting seldom helps: an unknown name, a certificate that is not trusted."""
+    """It did not leave either, and waiting seldom helps: an unknown name, a certificate that is not trusted."""
     NO_ANSWER = auto()
     """It left, and then: a reset, a deadline, an answer that breaks off."""
     SERVER_ERROR = auto()
     """5xx, from Fivetran or from a gateway that gave up waiting for it."""
     INVALID_RESPONSE = auto()
-    """2xx, and nobody knows of what."""
+    """2xx with a body that is no answer of Fivetran."""
     REJECTED = auto()
-    """An answer that would be the same again: 3xx, 4xx."""
+    """An answer that a second request would get again: 3xx, 4xx."""
     REFUSED_LOCALLY = auto()
-    """This side did not want to send it."""
+    """It was refused before it left."""
 
 
 class RetryDecision(Enum):
-    """Whether a call is sent again."""
+    """Whether a request is sent again."""
 
     NEVER = auto()
     RETRY_FEW = auto()
-    """Until `FEW` attempts have failed."""
+    """Until `FEW_ATTEMPTS` have failed."""
     LIMITED = auto()
-    """Until `Persistence.attempts` attempts have failed."""
+    """Until `RetryPolicy.max_attempts` have failed."""
     UNTIL_DEADLINE = auto()
-    """As often as `Persistence.total` allows."""
+    """As often as `RetryPolicy.max_seconds` allows."""
 
 
 FEW_ATTEMPTS = 3
-"""Attempts where waiting seldom helps, but a resolver may have had a bad second."""
+"""Attempts if waiting seldom helps, but a resolver may have had a bad second."""
+
+_MAX_DOUBLINGS = 60  # far beyond every longest wait, and a float still
 
 _NO, _FEW, _YES, _ON = (
     RetryDecision.NEVER,
@@ -87,15 +83,16 @@ _NO, _FEW, _YES, _ON = (
 
 # fmt: off
 _ROWS = (
-    # what became of it      READ  CHANGE REMOVAL CREATION TEST
-    (FailureKind.RATE_LIMITED,   (_ON,  _ON,   _ON,   _ON,   _ON)),
-    (FailureKind.NOT_SENT,       (_YES, _YES,  _YES,  _YES,  _YES)),
-    (FailureKind.SERVER_UNVERIFIED,   (_FEW, _FEW,  _FEW,  _FEW,  _FEW)),
-    (FailureKind.NO_ANSWER,      (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.SERVER_ERROR,   (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.INVALID_RESPONSE, (_YES, _YES,  _YES,  _NO,   _NO)),
-    (FailureKind.REJECTED,        (_NO,  _NO,   _NO,   _NO,   _NO)),
-    (FailureKind.REFUSED_LOCALLY,       (_NO,  _NO,   _NO,   _NO,   _NO)),
+    #                               READ  UPDATE DELETE CREATE TEST
+    (FailureKind.RATE_LIMITED,      (_ON,  _ON,   _ON,   _ON,   _ON)),
+    (FailureKind.NOT_SENT,          (_YES, _YES,  _YES,  _YES,  _YES)),
+    (FailureKind.SERVER_UNVERIFIED, (_FEW, _FEW,  _FEW,  _FEW,  _FEW)),
+    # It may have been carried out: a second create would make a second object, and a second test has a price.
+    (FailureKind.NO_ANSWER,         (_YES, _YES,  _YES,  _NO,   _NO)),
+    (FailureKind.SERVER_ERROR,      (_YES, _YES,  _YES,  _NO,   _NO)),
+    (FailureKind.INVALID_RESPONSE,  (_YES, _YES,  _YES,  _NO,   _NO)),
+    (FailureKind.REJECTED,          (_NO,  _NO,   _NO,   _NO,   _NO)),
+    (FailureKind.REFUSED_LOCALLY,   (_NO,  _NO,   _NO,   _NO,   _NO)),
 )
 # fmt: on
 
@@ -160,9 +157,9 @@ _DIAGNOSTIC_CODES: Mapping[FailureKind, str] = MappingProxyType(
 class RetryPolicy:
     """How long a call is tried for. Seconds.
 
-    `attempts` is the most that may fail other than by a 429, which only `total` bounds: the time from the
-    first attempt on. Waits double from `first_wait` to `longest_wait`; where Fivetran asks for a longer one,
-    that counts, and one beyond what is left of `total` ends the call at once.
+    `max_attempts` bounds the attempts that fail other than by a 429; those are bounded by `max_seconds` only, the time
+    from the first attempt on. Waits double from `initial_wait` to `max_wait`. A longer wait that Fivetran asks for
+    counts instead, and a wait beyond the rest of `max_seconds` ends the call at once.
     """
 
     max_attempts: int = 5
@@ -171,13 +168,18 @@ class RetryPolicy:
     max_seconds: float = 600.0
 
     def get_max_attempts(self, decision: RetryDecision) -> float:
-        """How many attempts may fail in all."""
+        """The number of attempts that may fail in all."""
         return {
             RetryDecision.NEVER: 0,
             RetryDecision.RETRY_FEW: min(FEW_ATTEMPTS, self.max_attempts),
             RetryDecision.LIMITED: self.max_attempts,
             RetryDecision.UNTIL_DEADLINE: math.inf,
         }[decision]
+
+    def get_backoff(self, attempts: int) -> float:
+        """Seconds to wait after so many attempts."""
+        doublings = min(attempts - 1, _MAX_DOUBLINGS)
+        return min(self.initial_wait * 2.0**doublings, self.max_wait)
 
 
 DEFAULT = RetryPolicy()
@@ -186,16 +188,16 @@ DEFAULT = RetryPolicy()
 class RetryState:
     """One call while it is tried, by one thread.
 
-    `last` is the newest error, None before the first. An error after an attempt that may have taken effect
-    says so as well, whatever it is itself.
+    `attempts` counts its attempts, the current one included. `last_error` is the newest error, None before the first.
+    An error after an attempt that may have taken effect is ambiguous as well, whatever it is itself.
     """
 
     def __init__(self, request: Request, policy: RetryPolicy, clock: Clock) -> None:
         self.request = request
+        self.attempts = 0
         self.last_error: ApiError | None = None
         self._policy = policy
         self._clock = clock
-        self._backoff = wait_exponential(multiplier=policy.initial_wait, max=policy.max_wait)
         self._started_at: float | None = None
         self._failed_attempts = 0
         self._is_stopped = False
@@ -208,53 +210,26 @@ class RetryState:
         return self._started_at + self._policy.max_seconds - self._clock.monotonic()
 
     def begin_attempt(self) -> None:
-        """A request is about to leave. The time runs from the first one on, not from a wait for its turn."""
+        """Count a request that is about to leave. The time runs from the first one on, not from a wait for its turn."""
+        self.attempts += 1
         if self._started_at is None:
             self._started_at = self._clock.monotonic()
 
     def record_failure(self, error: ApiError) -> None:
-        """An attempt has failed."""
+        """Count an attempt that has failed."""
         if self.last_error is not None and self.last_error.is_ambiguous:
             error.mark_ambiguous()
         self.last_error = error
         self._failed_attempts += not isinstance(error, RateLimited)
 
     def stop(self) -> None:
-        """No attempt follows, whatever the matrix says."""
+        """Let no attempt follow, whatever the matrix says."""
         self._is_stopped = True
 
-    def should_retry(self, error: BaseException) -> bool:
-        """Whether an error leads to another attempt, time permitting."""
-        if self._is_stopped or not isinstance(error, ApiError):
-            return False
-        return self._failed_attempts < self._policy.get_max_attempts(decide_retry(error, self.request))
-
-    def run(
-        self,
-        attempt: Callable[[], Response],
-        *,
-        before_wait: Callable[[ApiError, int, float], None],
-        wait: Callable[[float], None],
-    ) -> Response:
-        """Call `attempt` until it gives an answer or there is no more hope; raises its last `ApiError`.
-
-        `before_wait` gets the error, the number of the attempt that will come (from 2) and the seconds until
-        then.
-        """
-
-        def notify(state: RetryCallState) -> None:
-            if self.last_error is not None:
-                before_wait(self.last_error, state.attempt_number + 1, state.upcoming_sleep)
-
-        return Retrying(
-            retry=retry_if_exception(self.should_retry),
-            wait=self._compute_wait,
-            stop=lambda state: state.upcoming_sleep > self.remaining_seconds,
-            before_sleep=notify,
-            sleep=wait,
-            reraise=True,
-        )(attempt)
-
-    def _compute_wait(self, state: RetryCallState) -> float:
-        requested = self.last_error.retry_after if self.last_error is not None else None
-        return max(requested or 0.0, self._backoff(state))
+    def compute_wait(self, error: ApiError) -> float | None:
+        """Seconds until the attempt that follows an error; None if the error ends the call."""
+        max_attempts = self._policy.get_max_attempts(decide_retry(error, self.request))
+        if self._is_stopped or self._failed_attempts >= max_attempts:
+            return None
+        wait = max(error.retry_after or 0.0, self._policy.get_backoff(self.attempts))
+        return wait if wait <= self.remaining_seconds else None

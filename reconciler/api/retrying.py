@@ -1,4 +1,4 @@
-"""Calls that keep to the budgets and are repeated where that is safe: the sender of real runs."""
+"""The sender of real runs: requests keep to the budgets, and are repeated if that is safe."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.api.errors import ApiError, Cancelled, Exchange, RateLimited
-from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Budget, Limiter
+from reconciler.api.limiter import PAID_ACCOUNT, AcquireResult, Limiter
 from reconciler.api.retry import DEFAULT, RetryPolicy, RetryState, get_diagnostic_code
 from reconciler.api.transport import Request, Response, TimeoutClass, Transport
+from reconciler.model.budget import Budget
 from reconciler.model.clock import Clock
 from reconciler.model.event import Listener, RequestRetried, ignore_event
 
@@ -18,8 +19,7 @@ class RetryingSender:
     """A `Sender` over a transport. One for all threads of a run, and safe to share between them.
 
     Once `cancelled` is set, nothing is sent any more: a call that waits, for its turn or for another attempt,
-    ends at once. One that is on its way is waited for. `told` is called from whichever thread sends, so it
-    must be safe for that.
+    ends at once. A request on its way is waited for. `listener` is called from any thread that sends.
     """
 
     def __init__(
@@ -43,33 +43,39 @@ class RetryingSender:
 
     @property
     def requests_sent(self) -> int:
-        """How many requests left, whatever became of them."""
+        """The number of requests that left, whatever their end."""
         return self._transport.requests_sent
 
     @property
     def retry_count(self) -> int:
-        """How many of them were repeats."""
+        """The number of repeats among them."""
         with self._lock:
             return self._retry_count
 
     def get_server_time(self) -> datetime | None:
-        """The time at the server; None where no answer has told it."""
+        """The time at the server; None before an answer has said it."""
         return self._transport.server_clock.now()
 
     def send(self, request: Request) -> Response:
-        """Send a request, again and again where the retry matrix allows it, and return its answer.
+        """Send a request, as often as the retry matrix allows, and return its answer.
 
-        Raises the `ApiError` of the last attempt; it may have taken effect if any attempt may. Raises
-        `Withdrawn` where the run ended before the first attempt, and `RateLimited` where Fivetran has asked
-        for a pause that is too long to sit out.
+        Raises the `ApiError` of the last attempt; it is ambiguous if any attempt was. Raises `Cancelled` if the run
+        ended before the first attempt, and `RateLimited` if Fivetran has asked for a pause that is too long to sit
+        out.
         """
         retry_state = RetryState(request, self._retry_policy, self._clock)
-        return retry_state.run(
-            lambda: self._attempt(retry_state), before_wait=self._announce_retry, wait=self._wait
-        )
+        while True:
+            try:
+                return self._attempt(retry_state)
+            except ApiError as error:
+                seconds = retry_state.compute_wait(error)
+                if seconds is None:
+                    raise
+                self._announce_retry(error, retry_state.attempts + 1, seconds)
+            self._clock.wait(self._cancelled, seconds)
 
     def _attempt(self, retry_state: RetryState) -> Response:
-        """Send once, when it is this call's turn."""
+        """Send once, when it is the turn of this call."""
         self._await_turn(retry_state)
         retry_state.begin_attempt()
         if retry_state.last_error is not None:
@@ -89,7 +95,7 @@ class RetryingSender:
         return response
 
     def _await_turn(self, retry_state: RetryState) -> None:
-        """Return when the call may leave. Raises what it ends in where that will not be."""
+        """Return when the request may leave. Raises the error that the call ends with if it may not."""
         is_test = retry_state.request.timeout_class is TimeoutClass.SETUP_TESTS
         result = self.limiter.acquire(is_test=is_test, max_pause=retry_state.remaining_seconds)
         if result is AcquireResult.GRANTED:
@@ -109,8 +115,5 @@ class RetryingSender:
 
     def _announce_retry(self, error: ApiError, attempt: int, seconds: float) -> None:
         if isinstance(error, RateLimited):
-            self.limiter.pause(seconds)  # also where Fivetran did not say for how long
+            self.limiter.pause(seconds)  # also if Fivetran did not say for how long
         self._listener(RequestRetried(error.method, error.path, get_diagnostic_code(error), attempt, seconds))
-
-    def _wait(self, seconds: float) -> None:
-        self._clock.wait(self._cancelled, seconds)

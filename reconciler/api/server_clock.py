@@ -1,4 +1,4 @@
-"""The time as the server has it, told by the `Date` of its answers."""
+"""Time of the server, from the `Date` headers of its responses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from email.utils import parsedate_to_datetime
 from reconciler.model.clock import Clock
 
 _PLAUSIBLE_YEARS = range(1970, 9000)
-"""Outside of these a date is no time that any clock shows."""
+"""Dates of other years are garbage."""
 
 
 class ServerClock:
-    """The newest date that was heard, and how long ago that was. Safe to share between threads."""
+    """The latest server time, and its age. Safe to share between threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -21,14 +21,14 @@ class ServerClock:
         self._observed: tuple[datetime, float] | None = None
 
     def observe(self, date: str | None) -> None:
-        """Take in the `Date` header of an answer. One that is missing or no date says nothing."""
+        """Record the `Date` header of a response. A missing or invalid date changes nothing."""
         server_time = _parse_date(date)
         if server_time is not None:
             with self._lock:
                 self._observed = (server_time, self._clock.monotonic())
 
     def now(self) -> datetime | None:
-        """The time at the server now; None where no answer has told it."""
+        """Return the present time of the server, None before the first valid date."""
         with self._lock:
             if self._observed is None:
                 return None
@@ -43,5 +43,5 @@ def _parse_date(date: str | None) -> datetime | None:
         return None
     if server_time.year not in _PLAUSIBLE_YEARS:
         return None
-    # `-0000` says that the zone is not known; all dates of HTTP are in UTC.
+    # `-0000` means an unknown zone; all dates of HTTP are in UTC.
     return server_time if server_time.tzinfo is not None else server_time.replace(tzinfo=UTC)

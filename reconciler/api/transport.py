@@ -1,6 +1,6 @@
-"""One request, one answer: sending bytes under deadlines, and telling apart what may have happened.
+"""The transport: one request, one response, under deadlines, with typed outcomes.
 
-Nothing is ever repeated or redirected here, so every mutating call reaches the server at most once.
+Nothing is repeated or redirected here, so every write reaches the server at most once.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from reconciler.api.errors import (
 )
 from reconciler.api.responses import SUCCESS_CODES, Envelope
 from reconciler.api.server_clock import ServerClock
-from reconciler.api.transport_errors import describe, root_cause
+from reconciler.api.transport_errors import describe
 from reconciler.model.clock import Clock
 from reconciler.model.value import Secret
 from reconciler.runtime.endpoint import resolve_endpoint
-from reconciler.runtime.http import CallDeadline, DeadlineAdapter, use_deadline
+from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, use_deadline
 
 JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")
@@ -53,7 +53,7 @@ _CHUNK_SIZE = 16 * 1024
 
 
 class TimeoutClass(Enum):
-    """Which deadlines a call gets."""
+    """Choice of timeouts for a request."""
 
     ORDINARY = auto()
     SETUP_TESTS = auto()
@@ -61,9 +61,10 @@ class TimeoutClass(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect to one address, to wait for the next byte, and for a call as a whole.
+    """Timeouts in seconds: to connect to one address, to wait for the next byte, and for a request in total.
 
-    `setup_tests` replaces the last two where setup tests run, since the server is silent until they end.
+    `setup_tests` replaces the last two for requests that run setup tests, since the server is silent until
+    they end.
     """
 
     connect: float = 10.0
@@ -78,9 +79,9 @@ Credentials: TypeAlias = tuple[Secret, Secret]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call: the path is below the base URL and percent-encoded. Values in `body` may be `Secret`.
+    """A request. `path` is below the base URL and percent-encoded. Values in `body` may be `Secret`.
 
-    `before_leaving` is called each time right before it leaves, and may raise an `ApiError` to keep it here.
+    `before_send` is called right before each attempt, and may raise an `ApiError` to hold the request back.
     """
 
     method: str
@@ -94,25 +95,25 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A 2xx answer with a success code. `data` is None where there is none, as for deletes."""
+    """A 2xx response with a success code. `data` is None if the response has none, as for deletions."""
 
     exchange: Exchange
     data: Any = field(default=None, repr=False)
 
 
 class Sender(Protocol):
-    """Whatever takes a request to the API. Safe to share between threads."""
+    """A way to the API. Safe to share between threads."""
 
     def send(self, request: Request) -> Response:
-        """The answer to a request. Raises one of the `ApiError`s of `reconciler.api.errors`."""
+        """Send a request and return its response. Raises an `ApiError` of `reconciler.api.errors`."""
 
 
 class Transport:
-    """Sends requests to one account. Safe to share between threads; each gets its own connection.
+    """HTTP connections to one account. Safe to share between threads, each of which has its own connection.
 
-    `environ` is where proxy and CA settings are taken from (see `endpoint`). `adapter` replaces the
-    network (see `inprocess.WsgiAdapter`) and must be safe for threads itself. `largest_answer` is in
-    bytes, uncompressed. Raises `ReconcilerError` for an address or settings that cannot be used.
+    `environ` has proxy and CA settings (see `resolve_endpoint`). `adapter` replaces the network (see
+    `wsgi_adapter.WsgiAdapter`) and must be safe for threads itself. `max_response_bytes` bounds uncompressed
+    responses. Raises ReconcilerError for an unusable address or unusable settings.
     """
 
     def __init__(
@@ -149,20 +150,20 @@ class Transport:
 
     @property
     def requests_sent(self) -> int:
-        """How many requests left, whatever became of them; those that are under way as well."""
+        """Number of requests that left, whatever their outcome, including requests in flight."""
         with self._lock:
             return self._requests_sent + sum(deadline.sent for deadline in self._in_flight)
 
     def close(self) -> None:
-        """Close all connections. Calls of other threads that are under way end in an error."""
+        """Close all connections. Requests in flight on other threads end in an error."""
         with self._lock:
             for adapter in self._adapters:
                 adapter.close()
 
     def send(self, request: Request) -> Response:
-        """Send a request once and return its answer.
+        """Send a request once and return its response.
 
-        Raises one of the `ApiError`s of `reconciler.api.errors`; none of them holds a body or a header.
+        Raises an `ApiError` of `reconciler.api.errors`, which holds neither bodies nor headers.
         """
         exchange = Exchange(request.method, self._endpoint.base_path + request.path, self._endpoint.server)
         clear_texts: set[str] = set()
@@ -170,7 +171,8 @@ class Transport:
         if request.before_send is not None:
             request.before_send()
         result = self._exchange(prepared_request, self._create_deadline(request), exchange, clear_texts)
-        # Raised here, outside every handler: as its context, an error of the HTTP library would ride along.
+        # Raised here, outside every handler: otherwise an error of the HTTP library, which holds the credentials,
+        # would become its context.
         if isinstance(result, ApiError):
             raise result
         return result
@@ -201,6 +203,7 @@ class Transport:
     def _build_authorization(self) -> str:
         key, secret = self._credentials
         pair = f"{key.reveal()}:{secret.reveal()}"
+        # surrogateescape restores bytes of environment variables that are not UTF-8.
         return "Basic " + b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii")
 
     def _create_deadline(self, request: Request) -> CallDeadline:
@@ -222,7 +225,7 @@ class Transport:
         exchange: Exchange,
         clear_texts: set[str],
     ) -> Response | ApiError:
-        """The answer, or the error to raise in its place."""
+        """Exchange a request for its response, or for the error to raise."""
         with self._lock:
             self._in_flight.append(deadline)
         try:
@@ -241,7 +244,7 @@ class Transport:
         self, prepared_request: requests.PreparedRequest, deadline: CallDeadline
     ) -> requests.Response:
         adapter = self._adapter or self._get_thread_adapter()
-        # With an adapter that was handed in nobody knows what left: assume that the request did.
+        # A foreign adapter does not report whether the request left: assume that it did.
         deadline.sent = self._adapter is not None
         proxies = {"https": self._endpoint.proxy} if self._endpoint.proxy else {}
         return adapter.send(
@@ -263,7 +266,7 @@ class Transport:
     def _interpret(
         self, response: requests.Response, deadline: CallDeadline, exchange: Exchange, clear_texts: set[str]
     ) -> Response | ApiError:
-        """Read an answer. One that is not 2xx counts by its status, however its body ends."""
+        """Interpret a response. The status of an error decides, however its body ends."""
         self.server_clock.observe(response.headers.get("Date"))
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._clock.now())
         exchange = replace(
@@ -279,6 +282,8 @@ class Transport:
         except (DecodeError, ValidationError, requests.exceptions.ContentDecodingError) as error:
             envelope, problem = None, _describe_decode_failure(error)
         except (requests.RequestException, HTTPError, OSError) as error:
+            # A success whose body is cut off has an unknown outcome. An error stays the same error without
+            # its body.
             if is_success:
                 return _build_unreachable_error(error, deadline, exchange)
             envelope, problem = None, "the answer was cut short"
@@ -301,7 +306,7 @@ class Transport:
         )
 
     def _read_content(self, response: requests.Response) -> bytes:
-        """The decoded body, at most `largest_answer` bytes. Raises `Undecodable` beyond."""
+        """Read the uncompressed body. Raises DecodeError beyond `max_response_bytes`."""
         content = bytearray()
         for chunk in response.iter_content(_CHUNK_SIZE):
             content += chunk
@@ -317,7 +322,7 @@ def _find_request_id(headers: Mapping[str, str]) -> str:
 
 
 def _describe_decode_failure(error: Exception) -> str:
-    """What is wrong with a body, without anything of the body."""
+    """Describe an invalid body without quoting it."""
     match error:
         case DecodeError():
             return f"the answer is {error}"
@@ -327,7 +332,7 @@ def _describe_decode_failure(error: Exception) -> str:
 
 
 def _build_unreachable_error(error: Exception, deadline: CallDeadline, exchange: Exchange) -> Unreachable:
-    """The error for a call that ended without an answer."""
+    """Build the error of a request that got no response."""
     root = root_cause(error)
     error_type = next(
         (error_type for error_type, causes in _ERRORS_BY_CAUSE if isinstance(root, causes)), Unreachable

@@ -1,4 +1,4 @@
-"""Why a call got no answer, in plain words: the libraries wrap the one thing that matters several times."""
+"""Causes of missing responses, as phrases for users. HTTP libraries wrap the cause several times."""
 
 from __future__ import annotations
 
@@ -11,20 +11,9 @@ from urllib3.exceptions import IncompleteRead
 from reconciler.api.errors import sanitize
 from reconciler.runtime.http import CallDeadline, HeadersTooLarge
 
-MAX_CHAIN_DEPTH = 20
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The innermost error, the one that the system raised."""
-    for _ in range(MAX_CHAIN_DEPTH):
-        # urllib3 keeps some errors as an argument of its own ones only.
-        wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
-        error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
-    return error
-
 
 def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0911 - a table
-    """One phrase for people. Texts of the libraries are left out where they quote URLs."""
+    """Describe a cause in one phrase. Texts of libraries are left out if they quote URLs."""
     match error:
         case TimeoutError() if deadline.is_expired:
             return "the call took longer than its deadline"

@@ -1,4 +1,4 @@
-"""A WSGI app in place of the network."""
+"""An adapter with a WSGI app in place of the network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 
 class WsgiAdapter(BaseAdapter):
-    """Hands requests to a WSGI app of the same process: bytes in, bytes out, no socket.
+    """Adapter that passes requests to a WSGI app of the same process: bytes in, bytes out, no socket.
 
-    To the caller it looks like a network: an app that raises is a server that hangs up, and an answer
-    shorter than its `Content-Length` is a cut connection. The app is called in the caller's thread.
+    To the caller it behaves like a network: an app that raises is a server that hangs up, and a response
+    shorter than its `Content-Length` is a broken connection. The app runs in the caller's thread.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -33,7 +33,7 @@ class WsgiAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Run the app. Raises `requests.ConnectionError` where it gives no answer."""
+        """Run the app. Raises `requests.ConnectionError` if it gives no response."""
         environ = _build_environ(request)
         response_heads: list[tuple[str, list[tuple[str, str]]]] = []
         chunks_written: list[bytes] = []
@@ -58,11 +58,11 @@ class WsgiAdapter(BaseAdapter):
         return _build_response(request, status, headers, b"".join(chunks_written))
 
     def close(self) -> None:
-        """There is nothing to close; the app belongs to whoever made it."""
+        """Close nothing: the creator of the app owns it."""
 
 
 def _build_environ(request: requests.PreparedRequest) -> dict[str, Any]:
-    """The request as PEP 3333 wants it."""
+    """Build the environ of PEP 3333."""
     parts = urlsplit(request.url or "")
     body = request.body or b""
     content = body.encode("utf-8") if isinstance(body, str) else bytes(body)

@@ -1,9 +1,9 @@
-"""Creating one resource exactly once, also where the answer to the call is lost.
+"""Create one resource exactly once, even if the response to the call is lost.
 
-After a lost answer the account is read. Exactly one new object that nobody else can claim is the one; several mean that
-a person must say which. None proves nothing: the request may be held up on its way and take effect long after its
-answer. So the same run never sends it again, and a later one only once `settle` has passed since it was sent, which is
-what the mark is for that is made right before it leaves.
+After a lost response the account is read. Exactly one new object that belongs to no other entry is the created object;
+with several of them the user must say which one it is. No new object proves nothing: a proxy may hold the request up,
+and it takes effect long after the client gave up. So the same run never sends the request again, and a later run only
+once `settle` has passed since it was sent. For that, the time of sending is recorded right before the request leaves.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from reconciler.runtime.polling import Poller
 
 @dataclass(frozen=True, slots=True)
 class CreateResult:
-    """The id of what exists now. `found` says that the answer was lost and the object was found by looking."""
+    """Id of the created object. `recovered` means that the response was lost, and the object was found by a read."""
 
     id: str
     recovered: bool = False
 
 
 class AmbiguousCreateError(Exception):
-    """More than one object may be what a creation has made. `ids` are all of them."""
+    """Several objects may be the created object. `ids` are the ids of all of them."""
 
     def __init__(self, ids: Collection[str]) -> None:
         super().__init__()
@@ -37,9 +37,8 @@ class AmbiguousCreateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RecoverableCreate:
-    """Everything that a worker needs to make one resource. `others` are ids that are known to be other objects;
-    `told` takes events from any thread. `mark` writes down that the request leaves now, and raises an `ApiError` where
-    it must not."""
+    """Everything that a worker needs to create one resource. `known_ids` are ids of other objects; `listener` takes
+    events from any thread. `before_send` records that the request leaves now, and raises `ApiError` if it must not."""
 
     client: Client
     operation: PlannedOperation
@@ -50,7 +49,7 @@ class RecoverableCreate:
     before_send: Callable[[], None]
 
     def execute(self) -> CreateResult:
-        """Make it. Raises `ApiError`, and `SeveralFoundError` where looking gave no answer."""
+        """Create the resource. Raises `ApiError`, and `AmbiguousCreateError` if several objects may be the resource."""
         try:
             return CreateResult(self._create())
         except ApiError as error:
@@ -68,7 +67,7 @@ class RecoverableCreate:
         return KINDS[desired.address.kind].create(client, self.parent, desired, self.operation.values)
 
     def _recover(self, create_error: ApiError) -> str | None:
-        """The one object that the lost call has made. Raises `lost` where the account cannot be read."""
+        """Id of the object that the lost call has made, if any. Raises `create_error` if the account cannot be read."""
         desired = self.operation.desired
         self.listener(RecoveringCreate(desired.address))
         kind = KINDS[desired.address.kind]

@@ -1,125 +1,92 @@
-"""Carrying out a plan with several hands and one head.
+"""Execute a plan with several workers and one main thread.
 
-Workers perform one verb each and only talk to the API. The main thread owns everything else: it decides what
-starts, remembers every result before anything relies on it, and tells what happens. Groups come before their
-destinations, tests after the write, deletions last and only if all before them went well. A failure takes only its
-dependants with it, and every change gets exactly one outcome.
+Workers make one call each and know only the API. The main thread owns everything else:
+
+1. it starts the tasks whose predecessors have ended: groups before their destinations, deletions at the end;
+2. it records each result before anything relies on it;
+3. it starts the setup tests of a write that has worked;
+4. it gives each task exactly one outcome, and reports it.
+
+A failure skips only its dependants, and holds all deletions. The circuit breaker says when no further call starts.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from reconciler.api.client import Client
-from reconciler.api.errors import ApiError, Cancelled, Exchange, Forbidden, NotFound, Unauthorized
-from reconciler.api.retry import is_outage
+from reconciler.api.errors import ApiError, Cancelled, Forbidden, Unauthorized
+from reconciler.applying.calls import DeletionCall, WriteCall, require_permission
+from reconciler.applying.circuit_breaker import CircuitBreaker
 from reconciler.applying.create import AmbiguousCreateError, CreateResult, RecoverableCreate
+from reconciler.applying.outcomes import (
+    InFlight,
+    abandon,
+    fail_ambiguous_create,
+    fail_call,
+    finish_tests,
+    finish_untested,
+    hold_create,
+    hold_deletion,
+    new_outcome,
+    skip_after_stop,
+    skip_without_parent,
+)
+from reconciler.applying.record_writer import RecordWriter
 from reconciler.applying.schedule import ReadyQueue, Task, delete_tasks, write_tasks
-from reconciler.applying.verify import SetupTestRun, explain_tests_not_run, explain_verification
-from reconciler.kinds.base import Verification
-from reconciler.kinds.registry import KINDS
+from reconciler.applying.verify import SetupTestRun
 from reconciler.model.address import GROUP, Address
 from reconciler.model.clock import Clock
-from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.event import ChangeFinished, ChangeStarted, ChangeWritten, SetupTestsStarted
-from reconciler.model.instant import Instant
 from reconciler.model.outcome import Outcome, Status
-from reconciler.model.plan import Action, LiveConnection, UnsettledRequest
-from reconciler.model.record import Record
-from reconciler.model.removal import CompletedRemoval
+from reconciler.model.plan import Action, UnsettledRequest
 from reconciler.planning.deletions import PlannedDeletion
-from reconciler.planning.errors import (
-    abandoned,
-    explain_ambiguous_create,
-    explain_deletion,
-    explain_held_create,
-    explain_operation,
-)
 from reconciler.planning.planner import PlannedOperation
+from reconciler.runtime.deadline import SIGNAL_POLL_INTERVAL, ShutdownDeadline
 from reconciler.runtime.events import EventQueue
 from reconciler.runtime.polling import Poller
-from reconciler.runtime.workers import POLL, ShutdownGrace, WorkerPool, WorkResult
-
-MAX_OUTAGES = 5
-"""So many calls in a row without an answer, each after its repeats, end the run."""
-
-
-@dataclass(slots=True)
-class DeletionRun:
-    """Everything that a worker needs to delete one object. `deleted` grows by each connection that is gone before it,
-    and says so also where the deletion itself does not work."""
-
-    client: Client
-    deletion: PlannedDeletion
-    deleted_connections: list[LiveConnection] = field(default_factory=list)
-
-    def execute(self) -> None:
-        """Delete it. Raises `ApiError`."""
-        for connection in self.deletion.connections:
-            with suppress(NotFound):
-                self.client.delete_connection(connection.id)
-            self.deleted_connections.append(connection)
-        change = self.deletion.change
-        KINDS[change.address.kind].delete(self.client, change.id or "")
-
-
-@dataclass(slots=True)
-class _InFlight:
-    """A task that a worker is at. `id` is known once the write has worked; tests follow then."""
-
-    task: Task
-    started_at: float
-    id: str | None = None
-    recovered: bool = False
-    is_testing: bool = False
-    deletion_run: DeletionRun | None = None
+from reconciler.runtime.workers import WorkerPool, WorkResult
 
 
 @dataclass(slots=True)
 class PlanExecutor:
-    """Carries out one plan. `ids` are those of what exists, and grow as groups are made: address → id at Fivetran.
+    """Executes one plan.
 
-    `remember` keeps what is now in effect; it must be durable when it returns, and may raise OSError. After that
-    nothing new is started, since the next crash could not be told from a success. `namesakes` gives the ids of
-    the groups that had a name before the run. `intents` are what is to be kept of each address when the request leaves
-    that makes its object, `now` is the time then, and `unsettled` says which creates have to wait at this moment.
+    `ids` are the ids of existing objects by address, and grow by each create. `find_namesakes` gives the ids of the
+    groups that had a name before the run. `find_unsettled` gives the open request that a create has to wait for now.
+    `fail_fast` starts nothing new after the first failure.
     """
 
     client: Client
     clock: Clock
     events: EventQueue
     cancelled: threading.Event
-    save_record: Callable[[Address, Record | CompletedRemoval], None]
-    namesakes: Callable[[str], Iterable[str]]
-    intents: Mapping[Address, Record]
-    now: Callable[[], Instant]
+    records: RecordWriter
+    breaker: CircuitBreaker
+    find_namesakes: Callable[[str], Iterable[str]]
     find_unsettled: Callable[[Address], UnsettledRequest | None]
     workers: int = 1
     fail_fast: bool = False
     ids: dict[Address, str] = field(default_factory=dict)
-    save_errors: list[Diagnostic] = field(default_factory=list)
-    _in_flight: dict[Address, _InFlight] = field(default_factory=dict)
-    _awaiting_tests: dict[Address, _InFlight] = field(default_factory=dict)
+    _in_flight: dict[Address, InFlight] = field(default_factory=dict)
+    _awaiting_tests: dict[Address, InFlight] = field(default_factory=dict)
     _outcomes: dict[Address, Outcome] = field(default_factory=dict)
-    _stopped_by: str = ""
-    _outages: int = 0
-    _grace: ShutdownGrace = field(init=False)
+    _deadline: ShutdownDeadline = field(init=False)
     _first_failure: Outcome | None = None
 
     def __post_init__(self) -> None:
-        self._grace = ShutdownGrace(self.clock, self.cancelled)
+        self._deadline = ShutdownDeadline(self.clock, self.cancelled)
 
     def run(
         self, operations: Mapping[Address, PlannedOperation], deletions: Iterable[PlannedDeletion]
     ) -> tuple[Outcome, ...]:
-        """One outcome per change that does something, in the order of the plan."""
+        """Execute all writes, then all deletions. Returns one outcome per change with an effect, in plan order."""
         writes, deletes = write_tasks(operations.values()), delete_tasks(deletions)
-        with WorkerPool(self.workers, self._mark_sent) as pool:
+        with WorkerPool(self.workers, self._may_send) as pool:
             self._execute_tasks(pool, writes)
             self._first_failure = next(
                 (outcome for outcome in self._outcomes.values() if outcome.is_unsuccessful), None
@@ -127,323 +94,179 @@ class PlanExecutor:
             self._execute_tasks(pool, deletes)
         return tuple(self._outcomes[task.address] for task in (*writes, *deletes))
 
-    def _execute_tasks(self, pool: WorkerPool, tasks: list[Task]) -> None:
+    def _execute_tasks(self, pool: WorkerPool[Address], tasks: list[Task]) -> None:
         ready = ReadyQueue(tasks)
         while True:
             self._start_ready(pool, ready)
             if not self._in_flight:
                 return
-            work_result = pool.next_result(POLL)
+            work_result = pool.next_result(SIGNAL_POLL_INTERVAL)
             self.events.flush()
-            if work_result is not None and work_result.address in self._in_flight:
+            if work_result is not None and work_result.key in self._in_flight:
                 self._handle_result(work_result, ready)
-            elif self._grace.is_over:
-                self._abandon(ready)
+            elif self._deadline.is_over:
+                self._abandon_all(ready)
 
-    def _start_ready(self, pool: WorkerPool, ready: ReadyQueue) -> None:
-        """Start what can start; what will not be tried gets its outcome."""
+    # Starting tasks
+
+    def _start_ready(self, pool: WorkerPool[Address], ready: ReadyQueue) -> None:
+        """Start the tasks that can start; tasks that never will get their outcomes."""
         while (task := ready.pop()) is not None:
-            outcome = self._skip_reason(task)
+            is_awaiting_tests = task.address in self._awaiting_tests
+            outcome = self._end_untested(task) if is_awaiting_tests else self._skip_reason(task)
             if outcome is not None:
                 self._finish(outcome, ready)
             elif not pool.has_capacity:
                 ready.requeue(task.address)
                 return
-            elif task.address in self._awaiting_tests:
+            elif is_awaiting_tests:
                 self._start_tests(pool, self._awaiting_tests.pop(task.address))
-            elif (held := self._hold_if_unsettled(task)) is not None:
-                self._finish(held, ready)
+            elif (unsettled := self._find_unsettled(task)) is not None:
+                self._finish(hold_create(task, unsettled), ready)
             else:
-                flight = _InFlight(task, self.clock.monotonic())
-                self._in_flight[task.address] = flight
-                self.events(ChangeStarted(task.address, task.change.action))
-                pool.start(task.address, self._build_call(flight, pool))
+                self._start_call(pool, task)
 
-    def _start_tests(self, pool: WorkerPool, flight: _InFlight) -> None:
-        operation = flight.task.operation
-        assert isinstance(operation, PlannedOperation)  # noqa: S101 - only what is made is tested
+    def _end_untested(self, task: Task) -> Outcome | None:
+        """The outcome of a write whose setup tests do not start, since the run stops; else None."""
+        if not (self.cancelled.is_set() or self.breaker.is_tripped):
+            return None
+        return finish_untested(self._awaiting_tests.pop(task.address), None, self.clock.monotonic())
+
+    def _skip_reason(self, task: Task) -> Outcome | None:
+        """The outcome of a task that does not start; else None."""
+        if self.cancelled.is_set():
+            return new_outcome(task, Status.CANCELLED)
+        if isinstance(task.operation, PlannedDeletion) and self._first_failure is not None:
+            return hold_deletion(task, self._first_failure)
+        for parent in task.depends_on:
+            if not self._outcomes[parent].status.is_in_effect:
+                return skip_without_parent(task, parent)
+        return skip_after_stop(task, self.breaker.reason) if self.breaker.is_tripped else None
+
+    def _find_unsettled(self, task: Task) -> UnsettledRequest | None:
+        """The open request that the task has to wait for. Only a second create can make a second object."""
+        return self.find_unsettled(task.address) if task.change.action is Action.CREATE else None
+
+    def _start_call(self, pool: WorkerPool[Address], task: Task) -> None:
+        flight = InFlight(task, self.clock.monotonic())
+        self._in_flight[task.address] = flight
+        self.events(ChangeStarted(task.address, task.change.action))
+        pool.start(task.address, self._build_call(flight, pool))
+
+    def _start_tests(self, pool: WorkerPool[Address], flight: InFlight) -> None:
+        address = flight.task.address
         flight.is_testing = True
-        self._in_flight[flight.task.address] = flight
-        self.events(SetupTestsStarted(flight.task.address))
-        test_run = SetupTestRun(self.client, operation, flight.id or "", self._poller)
-        pool.start(flight.task.address, test_run.execute)
+        self._in_flight[address] = flight
+        self.events(SetupTestsStarted(address))
+        test_run = SetupTestRun(self.client, flight.operation, flight.id or "", self._poller)
+        pool.start(address, test_run.execute)
+
+    def _build_call(self, flight: InFlight, pool: WorkerPool[Address]) -> Callable[[], Any]:
+        operation = flight.task.operation
+        if isinstance(operation, PlannedDeletion):
+            flight.deletion_call = DeletionCall(self.client, operation)
+            return flight.deletion_call.execute
+        return WriteCall(
+            self._prepare_create(operation, pool), id=self.ids.get(operation.change.address)
+        ).build()
+
+    def _prepare_create(self, operation: PlannedOperation, pool: WorkerPool[Address]) -> RecoverableCreate:
+        change = operation.change
+        if change.action is Action.CREATE:
+            groups = (self.ids[parent] for parent in change.depends_on if parent.kind == GROUP)
+            parent = next(groups, None)
+            known_ids = {*self.find_namesakes(operation.desired.name), *self.ids.values()}
+        else:  # a replacement stays in its group, and a destination has the id of its group
+            parent, known_ids = self.ids[change.address], set()
+        return RecoverableCreate(
+            self.client,
+            operation,
+            parent,
+            known_ids,
+            self._poller,
+            self.events.put,
+            before_send=partial(require_permission, pool.request_permission, change.address),
+        )
 
     @property
     def _poller(self) -> Poller:
         return Poller(self.clock, self.cancelled)
 
-    def _skip_reason(self, task: Task) -> Outcome | None:
-        """The outcome of a task that is not started, if so."""
-        if task.address in self._awaiting_tests:
-            is_stopping = self.cancelled.is_set() or bool(self._stopped_by)
-            return (
-                self._build_untested_outcome(self._awaiting_tests.pop(task.address), None)
-                if is_stopping
-                else None
-            )
-        if self.cancelled.is_set():
-            return _new_outcome(task, Status.CANCELLED)
-        if isinstance(task.operation, PlannedDeletion) and self._first_failure is not None:
-            failure = self._first_failure
-            reason = f"{failure.address} {failure.status_phrase}"
-            return self._skip(task, Status.HELD, "held", f"{task.address} was not deleted, because {reason}")
-        for parent in task.depends_on:
-            parent_outcome = self._outcomes[parent]
-            if parent_outcome.status not in _SUCCEEDED:
-                message = f"{task.address} was not tried, because {parent} did not come about"
-                return self._skip(task, Status.SKIPPED, "skipped", message)
-        return self._skip_after_stop(task) if self._stopped_by else None
-
-    def _hold_if_unsettled(self, task: Task) -> Outcome | None:
-        """The outcome of a create that has to wait at this moment, if it has to."""
-        unsettled = self.find_unsettled(task.address) if task.change.action is Action.CREATE else None
-        if unsettled is None:
-            return None
-        diagnostic = explain_held_create(task.change, unsettled)
-        return Outcome(
-            task.address,
-            task.change.action,
-            Status.HELD,
-            diagnostics=(diagnostic,),
-            held_until=unsettled.until,
-        )
-
-    def _skip_after_stop(self, task: Task) -> Outcome:
-        message = f"{task.address} was not tried after `{self._stopped_by}`"
-        return self._skip(task, Status.SKIPPED, "skipped", message)
-
-    def _skip(self, task: Task, status: Status, code: str, message: str) -> Outcome:
-        diagnostic = Diagnostic(code, message, span=task.change.span, address=task.address)
-        return replace(_new_outcome(task, status), diagnostics=(diagnostic,))
-
-    def _build_call(self, flight: _InFlight, pool: WorkerPool) -> Callable[[], Any]:
-        """The work of one verb, with everything that it needs: workers look at nothing of ours."""
-        task = flight.task
-        if isinstance(task.operation, PlannedDeletion):
-            flight.deletion_run = DeletionRun(self.client, task.operation)
-            return flight.deletion_run.execute
-        operation, change = task.operation, task.change
-        kind = KINDS[change.address.kind]
-        before_send = partial(_require_permission, pool, change.address)
-        match change.action:
-            case Action.CREATE:
-                parents = [self.ids[parent] for parent in change.depends_on if parent.kind == GROUP]
-                known_ids = {*self.namesakes(operation.desired.name), *self.ids.values()}
-                parent = next(iter(parents), None)
-                creation = RecoverableCreate(
-                    self.client, operation, parent, known_ids, self._poller, self.events.put, before_send
-                )
-                return creation.execute
-            case Action.REPLACE:
-                id = self.ids[change.address]
-                creation = RecoverableCreate(
-                    self.client, operation, id, (), self._poller, self.events.put, before_send
-                )
-                return partial(_delete_and_create, creation, id)
-            case Action.UPDATE:
-                return partial(kind.update, self.client, self.ids[change.address], operation.values)
-        return _do_nothing
-
-    def _mark_sent(self, address: Address) -> bool:
-        """Write down that the request leaves now that makes an object. Whether it may: a request that nobody
-        remembers must not be on its way."""
-        record = self.intents[address]
-        if self.cancelled.is_set() or address not in self._in_flight or record.intent is None:
+    def _may_send(self, address: Address) -> bool:
+        """Whether a request that makes an object may leave, which is recorded then. A worker that was abandoned may
+        still ask; its request must not leave after the end of the run."""
+        if self.cancelled.is_set() or address not in self._in_flight:
             return False
-        sent_record = replace(record, intent=replace(record.intent, sent=self.now()))
-        return self._persist(
-            address, sent_record, f"{address} was not sent, since", "correct the cause and apply again"
-        )
+        return self.records.mark_sent(address)
 
-    def _handle_result(self, work_result: WorkResult, ready: ReadyQueue) -> None:
-        """Remember what became of a task, and decide how it goes on."""
-        flight = self._in_flight.pop(work_result.address)
-        self._count_outages(work_result.error)
-        if work_result.error is not None and not isinstance(
-            work_result.error, ApiError | AmbiguousCreateError
-        ):
-            raise work_result.error
+    # Handling results
+
+    def _handle_result(self, work_result: WorkResult[Address], ready: ReadyQueue) -> None:
+        """Record the result of a call, and finish its task or requeue it for its setup tests."""
+        flight, error = self._in_flight.pop(work_result.key), work_result.error
+        self.breaker.count_outage(error)
+        if error is not None and not isinstance(error, ApiError | AmbiguousCreateError):
+            raise error
         if flight.is_testing:
-            self._finish(self._build_tested_outcome(flight, work_result), ready)
-        elif work_result.error is not None:
-            self._finish(self._build_failed_outcome(flight, work_result.error), ready)
+            self._finish(self._end_tests(flight, work_result), ready)
+        elif error is not None:
+            self._finish(self._end_failed(flight, error), ready)
         elif isinstance(flight.task.operation, PlannedDeletion):
-            removed = flight.task.operation.removed
-            self._persist(work_result.address, removed, f"{work_result.address} is deleted, but")
-            self._finish(self._build_outcome(flight, Status.DONE), ready)
+            self.records.save_removal(work_result.key, flight.task.operation.removed)
+            self._finish(self._end_done(flight), ready)
         else:
-            self._handle_written(flight, flight.task.operation, work_result.result, ready)
+            self._handle_written(flight, work_result.result, ready)
 
-    def _handle_written(
-        self, flight: _InFlight, operation: PlannedOperation, result: Any, ready: ReadyQueue
-    ) -> None:
-        """A write has worked. Its tests come next, where there are any."""
-        address = flight.task.address
+    def _handle_written(self, flight: InFlight, result: Any, ready: ReadyQueue) -> None:
+        """Record a write that has worked. Its setup tests come next, if it has any."""
+        address, operation = flight.task.address, flight.operation
         if isinstance(result, CreateResult):
             self.ids[address], flight.recovered = result.id, result.recovered
         flight.id = self.ids[address]
-        has_tests = operation.desired.setup_tests.run
-        self._save_written(operation, flight.id, unverified=has_tests)
+        self.records.save_success(operation, flight.id)
         self.events(ChangeWritten(address, operation.change.action, flight.id))
-        if has_tests:
+        if operation.desired.setup_tests.run:
             self._awaiting_tests[address] = flight
             ready.requeue(address)
         else:
-            self._finish(self._build_outcome(flight, Status.DONE), ready)
+            self._finish(self._end_done(flight), ready)
 
-    def _build_tested_outcome(self, flight: _InFlight, work_result: WorkResult) -> Outcome:
-        operation = flight.task.operation
-        assert isinstance(operation, PlannedOperation)  # noqa: S101 - only what is made is tested
+    def _end_done(self, flight: InFlight) -> Outcome:
+        return flight.build_outcome(Status.DONE, self.clock.monotonic())
+
+    def _end_tests(self, flight: InFlight, work_result: WorkResult[Address]) -> Outcome:
         if isinstance(work_result.error, ApiError):
-            return self._build_untested_outcome(flight, work_result.error)
-        runs: tuple[Verification, ...] = work_result.result
-        diagnostics = explain_verification(runs[-1], operation)
-        if not diagnostics:
-            self._save_written(operation, flight.id or "", unverified=False)
-        return replace(
-            self._build_outcome(flight, Status.AWAITING_APPROVAL if runs[-1].pending else Status.DONE),
-            checks=runs[-1].checks,
-            earlier_checks=tuple(run.checks for run in runs[:-1]),
-            diagnostics=diagnostics,
-        )
+            return finish_untested(flight, work_result.error, self.clock.monotonic())
+        outcome = finish_tests(flight, work_result.result, self.clock.monotonic())
+        if not outcome.diagnostics:
+            self.records.save_passed_tests(flight.operation, flight.id or "")
+        return outcome
 
-    def _build_untested_outcome(self, flight: _InFlight, error: ApiError | None) -> Outcome:
-        """The write stands, and the next plan shows that its tests are outstanding."""
-        operation = flight.task.operation
-        assert isinstance(operation, PlannedOperation)  # noqa: S101 - only what is made is tested
-        cause = None if isinstance(error, Cancelled) else error
-        return replace(
-            self._build_outcome(flight, Status.DONE), diagnostics=(explain_tests_not_run(operation, cause),)
-        )
-
-    def _build_failed_outcome(self, flight: _InFlight, error: BaseException) -> Outcome:
-        operation, address = flight.task.operation, flight.task.address
-        if isinstance(error, AmbiguousCreateError) and isinstance(operation, PlannedOperation):
-            return replace(
-                self._build_outcome(flight, Status.UNKNOWN),
-                diagnostics=(explain_ambiguous_create(error.ids, operation),),
-            )
-        assert isinstance(error, ApiError)  # noqa: S101 - `_take` raised everything else
+    def _end_failed(self, flight: InFlight, error: ApiError | AmbiguousCreateError) -> Outcome:
+        task, now = flight.task, self.clock.monotonic()
+        if isinstance(error, AmbiguousCreateError):
+            return fail_ambiguous_create(flight, error, now)
         if isinstance(error, Cancelled) and self.cancelled.is_set():
-            return self._build_outcome(flight, Status.CANCELLED)
-        if isinstance(error, Cancelled) and flight.task.change.action is Action.CREATE:
-            return self._skip_after_stop(flight.task)
-        diagnostic = (
-            explain_deletion(error, operation.change)
-            if isinstance(operation, PlannedDeletion)
-            else explain_operation(error, operation)
-        )
-        if isinstance(error, Unauthorized | Forbidden):
-            self._stopped_by = diagnostic.code  # S-25: every further call would end the same way
-        # A read in the middle of a verb comes after its write.
-        is_unclear = error.is_ambiguous or not error.is_write
-        status = Status.UNKNOWN if is_unclear else Status.FAILED
-        return replace(
-            self._build_outcome(flight, status),
-            id=self.ids.get(address, flight.task.change.id),
-            diagnostics=(diagnostic,),
-        )
+            return flight.build_outcome(Status.CANCELLED, now)
+        if isinstance(error, Cancelled) and task.change.action is Action.CREATE:
+            return skip_after_stop(task, self.breaker.reason)
+        outcome = fail_call(flight, error, self.ids.get(task.address, task.change.id), now)
+        if isinstance(error, Unauthorized | Forbidden):  # every further call would end the same way
+            self.breaker.trip_without_permission(outcome.diagnostics[0].code)
+        return outcome
 
-    def _build_outcome(self, flight: _InFlight, status: Status) -> Outcome:
-        return replace(
-            _new_outcome(flight.task, status),
-            id=flight.id or flight.task.change.id,
-            recovered=flight.recovered,
-            seconds=self.clock.monotonic() - flight.started_at,
-            deleted_first=tuple(flight.deletion_run.deleted_connections)
-            if flight.deletion_run is not None
-            else (),
-        )
+    def _abandon_all(self, ready: ReadyQueue) -> None:
+        """Wait for no worker any more."""
+        for flight in list(self._in_flight.values()):
+            del self._in_flight[flight.task.address]
+            self._finish(abandon(flight, self.clock.monotonic()), ready)
 
     def _finish(self, outcome: Outcome, ready: ReadyQueue) -> None:
         self._outcomes[outcome.address] = outcome
-        if outcome.is_unsuccessful and outcome.status not in _UNTRIED:
-            if self.fail_fast and not self._stopped_by:
-                self._stopped_by = outcome.diagnostics[0].code if outcome.diagnostics else outcome.status
+        if outcome.is_unsuccessful and not outcome.status.is_untried:
+            if self.fail_fast:
+                self.breaker.trip(outcome.diagnostics[0].code if outcome.diagnostics else str(outcome.status))
             if outcome.action is Action.DELETE:
                 self._first_failure = self._first_failure or outcome
         self.events(ChangeFinished(outcome))
         ready.mark_done(outcome.address)
-
-    def _count_outages(self, error: BaseException | None) -> None:
-        """S-15: one object that fails starves nobody, and a Fivetran that is away is not asked a thousand times."""
-        if isinstance(error, Cancelled):
-            return
-        self._outages = self._outages + 1 if isinstance(error, ApiError) and is_outage(error) else 0
-        if self._outages >= MAX_OUTAGES and not self._stopped_by:
-            self._stopped_by = "outage"
-
-    def _abandon(self, ready: ReadyQueue) -> None:
-        """Leave what is in flight to itself. Its intent is remembered, so the next plan looks for it."""
-        for flight in list(self._in_flight.values()):
-            outcome = (
-                self._build_untested_outcome(flight, None)
-                if flight.is_testing
-                else replace(
-                    self._build_outcome(flight, Status.UNKNOWN), diagnostics=(abandoned(flight.task.change),)
-                )
-            )
-            del self._in_flight[flight.task.address]
-            self._finish(outcome, ready)
-
-    def _save_written(self, operation: PlannedOperation, id: str, *, unverified: bool) -> None:
-        """Remember what is in effect. A memory that fails must not make a written object look unwritten."""
-        address = operation.change.address
-        record = Record(
-            id=id,
-            applied=operation.applied,
-            fingerprints=operation.fingerprints,
-            protected=operation.protected,
-            unverified=unverified,
-            applied_at=self.clock.now().isoformat(timespec="seconds"),
-            earlier=self.intents[address].earlier if address in self.intents else (),
-        )
-        self._persist(address, record, f"{address} is written (id `{id}`), but")
-
-    def _persist(
-        self,
-        address: Address,
-        entry: Record | CompletedRemoval,
-        prefix: str,
-        advice: str = "correct the cause and apply again: it is found by its id or name",
-    ) -> bool:
-        """Whether it is remembered. Where it is not, nothing new is started."""
-        try:
-            self.save_record(address, entry)
-        except OSError as error:
-            self._stopped_by = self._stopped_by or "not-remembered"
-            self.save_errors.append(
-                Diagnostic(
-                    "not-remembered",
-                    f"{prefix} that could not be remembered: {error.strerror or error}",
-                    address=address,
-                    help=advice,
-                )
-            )
-            return False
-        return True
-
-
-_SUCCEEDED = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
-_UNTRIED = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
-
-
-def _do_nothing() -> None:
-    """What is only tested needs no write."""
-
-
-def _new_outcome(task: Task, status: Status) -> Outcome:
-    change = task.change
-    return Outcome(task.address, change.action, status, id=change.id, live=change.live)
-
-
-def _delete_and_create(creation: RecoverableCreate, id: str) -> CreateResult:
-    """Delete and make again in the same place."""
-    KINDS[creation.operation.change.address.kind].delete(creation.client, id)
-    return creation.execute()
-
-
-def _require_permission(pool: WorkerPool, address: Address) -> None:
-    """Return once it is written down that a request leaves now. Raises `Withdrawn` where it must not leave."""
-    if not pool.request_permission(address):
-        raise Cancelled(Exchange("POST", f"/{address.kind}s", message="nothing new leaves any more"))

@@ -1,4 +1,4 @@
-"""The order of an apply: what is depended on comes first, and pairs are finished one after the other."""
+"""Order the tasks of an apply: parents before their children, and one pair of group and destination after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.planning.planner import PlannedOperation
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One change with what is needed to carry it out. `after` are the addresses that must have come to an end."""
+    """One change with its operation. `depends_on` are the addresses whose tasks must have ended before."""
 
     change: Change
     depends_on: tuple[Address, ...]
@@ -23,23 +23,31 @@ class Task:
 
     @property
     def address(self) -> Address:
-        """Whose change it is."""
+        """Address of the change."""
         return self.change.address
 
 
 def write_tasks(operations: Iterable[PlannedOperation]) -> list[Task]:
-    """Everything that is made, changed or tested, entry by entry, a group before its destination."""
+    """Tasks that create, change or test an object, entry by entry, a group before its destination."""
     effective = {
-        step.change.address: step for step in operations if step.change.action not in ACTIONS_WITHOUT_REQUESTS
+        operation.change.address: operation
+        for operation in operations
+        if operation.change.action not in ACTIONS_WITHOUT_REQUESTS
     }
     return [
-        Task(step.change, tuple(parent for parent in step.change.depends_on if parent in effective), step)
-        for step in sorted(effective.values(), key=lambda step: get_entry_sort_key(step.change.address))
+        Task(
+            operation.change,
+            tuple(parent for parent in operation.change.depends_on if parent in effective),
+            operation,
+        )
+        for operation in sorted(
+            effective.values(), key=lambda operation: get_entry_sort_key(operation.change.address)
+        )
     ]
 
 
 def delete_tasks(deletions: Iterable[PlannedDeletion]) -> list[Task]:
-    """Everything that is deleted, a destination before its group."""
+    """Tasks that delete an object, a destination before its group."""
     tasks: list[Task] = []
     for deletion in deletions:
         if deletion.change.action in ACTIONS_WITHOUT_REQUESTS:
@@ -52,7 +60,7 @@ def delete_tasks(deletions: Iterable[PlannedDeletion]) -> list[Task]:
 
 
 class ReadyQueue:
-    """Which tasks can start now. The one that comes first in the plan starts first."""
+    """Tasks that can start now. The first task of the plan starts first."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         task_list = list(tasks)
@@ -64,15 +72,15 @@ class ReadyQueue:
         self._collect_ready()
 
     def pop(self) -> Task | None:
-        """The first task that can start, taken from the board; None where none can."""
+        """Take the first task that can start; None if no task can."""
         return self._tasks[heapq.heappop(self._ready)[1]] if self._ready else None
 
     def requeue(self, address: Address) -> None:
-        """Let a task that was taken be taken again."""
+        """Put back a task that was taken."""
         heapq.heappush(self._ready, (self._positions[address], address))
 
     def mark_done(self, address: Address) -> None:
-        """A task came to its end, good or bad: what waits for it can be taken now."""
+        """Mark a task as ended, well or not: tasks that wait for it can start now."""
         self._sorter.done(address)
         self._collect_ready()
 

@@ -1,4 +1,4 @@
-"""Setup tests of what was written, and what their results mean for the run."""
+"""Run the setup tests of a written resource, and explain what their results mean for the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.planning.planner import PlannedOperation
 from reconciler.runtime.polling import MAX_POLLS, Poller
 
 SECOND_RUN_AFTER = 2.0
-"""Seconds before new permissions are tried again: they reach a cloud's services one after the other (R23)."""
+"""Seconds before new permissions are tried again: they reach the services of a cloud one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class SetupTestRun:
     poller: Poller
 
     def execute(self) -> tuple[Verification, ...]:
-        """One or two runs of the tests, the last one counts. Raises `ApiError`.
+        """Run the tests once or twice; the last run counts. Raises `ApiError`.
 
-        What has never been healthy gets a second run, since the first one after a creation is known to fail while
-        permissions still spread; and so does a run whose answer was lost.
+        A resource that was never healthy gets a second run, since the first run after a create is known to fail while
+        permissions still spread. So does a run whose response was lost.
         """
         try:
             first_run = self._run_tests()
@@ -53,8 +53,8 @@ class SetupTestRun:
             return (first_run,)  # the first run has an answer; the next plan tests again
 
     def _run_tests(self) -> Verification:
-        """Run the tests. S-06: the read behind them may still show what was before, so where they passed and it
-        does not say so, it is repeated."""
+        """Run the tests. The read after them may still show the old status, so it is repeated if the tests passed and
+        the resource does not read as healthy."""
         desired = self.operation.desired
         run = KINDS[desired.address.kind].verify(self.client, self.id, desired)
         if run.healthy or run.pending or any(check.has_failed for check in run.checks):
@@ -70,7 +70,7 @@ class SetupTestRun:
         return bool(run.pending) or not run.untried or not any(check.has_failed for check in run.checks)
 
     def _resolve_lost_response(self, error: ApiError) -> Verification:
-        """R17: a new destination that reads as healthy has passed its tests, whatever became of their answer."""
+        """A new destination that reads as healthy has passed its tests, even if their response was lost."""
         if self._is_healthy() and self.operation.change.action in _CREATING_ACTIONS:
             return Verification(checks=(), pending=(), healthy=True)
         if isinstance(error, Timeout):
@@ -82,7 +82,7 @@ _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 
 def explain_verification(verification: Verification, operation: PlannedOperation) -> tuple[Diagnostic, ...]:
-    """What the last run of the tests found, as its policy judges it."""
+    """Findings of the last test run, as the `on_failure` of the entry judges them."""
     if verification.pending:
         return tuple(_explain_pending_approval(approval, operation) for approval in verification.pending)
     failed = [check for check in verification.checks if check.has_failed]
@@ -104,7 +104,7 @@ def explain_verification(verification: Verification, operation: PlannedOperation
 
 
 def explain_tests_not_run(operation: PlannedOperation, error: ApiError | None) -> Diagnostic:
-    """Tests that could not be run to their end; `error` is None where the run itself had to end first."""
+    """The finding for tests without a result. `error` is None if the apply itself had to end first."""
     cause = explain_operation(error, operation) if error is not None else None
     reason = cause.message if cause is not None else "the run was stopped"
     return Diagnostic(

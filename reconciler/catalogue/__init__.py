@@ -1,4 +1,4 @@
-"""What is known about Fivetran's destination services: pure data and functions over it.
+"""Facts about Fivetran's destination services: pure data and functions over it.
 
 The client and the emulator share this layer and nothing else.
 """

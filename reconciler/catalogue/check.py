@@ -1,11 +1,10 @@
-"""Everything that can be said about a declared destination without asking Fivetran."""
+"""Check a declared destination without a request to Fivetran."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
 from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
 from reconciler.catalogue.declared_destination import DeclaredDestination
@@ -15,17 +14,17 @@ from reconciler.catalogue.normalize import CONFIG
 from reconciler.catalogue.problem import Problem
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 __all__ = ["Completeness", "Problem", "check_destination"]
 
 
 class Completeness(StrEnum):
-    """How much of a destination is declared in what is checked."""
+    """Extent of the destination that is checked."""
 
     WHOLE = "whole"
     WITHOUT_CONFIG = "without-config"  # its config could not be read
-    PART = "part"  # a profile, or what an error left of a destination: other parts may complete it
+    PART = "part"  # a profile, or the rest of a destination with errors: other parts may complete it
 
 
 SERVICE: FieldPath = ("service",)
@@ -34,18 +33,17 @@ _NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 
 
 def check_destination(
-    fields: Mapping[FieldPath, Any],
+    fields: Fields,
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
     completeness: Completeness = Completeness.WHOLE,
 ) -> list[Problem]:
-    """All findings about what is declared: of the service, then leaf by leaf, then between leaves.
+    """Check a declaration: the service, then leaf by leaf, then between leaves. Returns all findings.
 
-    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside.
-    Leaves in `unchecked` are taken as they are, unless their names say that they are secrets, but they
-    count as declared where another field asks for them. `written` is how the
-    file spells numbers and truth values. Nothing is missing from a part, and nothing contradicts
-    what it holds; without a service a config field is wrong where it is for every service.
+    A leaf is a plain value, None (clear it), a `Reference` or a `Structure` with references inside. Leaves in
+    `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if another
+    field requires them. `spellings` are the numbers and truth values as the file spells them. Nothing is missing from a
+    part, and nothing contradicts a part; without a service a config field is wrong if it is wrong for every service.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
@@ -82,15 +80,15 @@ def _check_leaf(
     return field_checks.check_field(destination, path, destination.fields[path])
 
 
-def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> Iterator[Problem]:
+def _check_service(fields: Fields, service: Service | None) -> Iterator[Problem]:
     match fields.get(SERVICE):
         case Reference():
             return
         case None | "":
             yield Problem(
                 "missing-field",
-                SERVICE,
                 "a destination needs a `service`",
+                path=SERVICE,
                 help="say what kind of warehouse it is, for example `service: snowflake`",
             )
         case str(name) if service is None:
@@ -101,19 +99,22 @@ def _check_service(fields: Mapping[FieldPath, Any], service: Service | None) -> 
             return
         case _:
             yield Problem(
-                "wrong-type", SERVICE, "`service` must be a text", help="write the name of a service"
+                "wrong-type", "`service` must be a text", path=SERVICE, help="write the name of a service"
             )
 
 
 def _unknown_service_problem(name: str) -> Problem:
     if suggestion := _suggest_service(name):
         return Problem(
-            "unknown-service", SERVICE, f"there is no service `{name}`", help=f"did you mean `{suggestion}`?"
+            "unknown-service",
+            f"there is no service `{name}`",
+            path=SERVICE,
+            help=f"did you mean `{suggestion}`?",
         )
     return Problem(
         "unknown-service",
-        SERVICE,
         f"service `{name}` is not in the catalogue",
+        path=SERVICE,
         notes=("nothing below `config` can be checked; it is passed on as it is, and values are hidden",),
         help="compare the name with Fivetran's documentation",
         severity=Severity.WARNING,
@@ -121,7 +122,7 @@ def _unknown_service_problem(name: str) -> Problem:
 
 
 def _suggest_service(name: str) -> str | None:
-    """The service that was probably meant. What half of all names end with does not make two of them alike."""
+    """Suggest a similar service. An ending that half of all names share does not make two names similar."""
     suggestion = find_nearest(name, load_service_names())
     if suggestion is None or not (name.endswith(_COMMON_SUFFIX) and suggestion.endswith(_COMMON_SUFFIX)):
         return suggestion
@@ -135,8 +136,8 @@ def _legacy_service_problem(service: Service) -> Problem:
     )
     return Problem(
         "legacy-service",
-        SERVICE,
         f"service `{service.name}` {state}",
+        path=SERVICE,
         help=f"use `{service.successor}` for new destinations"
         if service.successor
         else "choose another service for new destinations",

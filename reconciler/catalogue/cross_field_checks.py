@@ -1,4 +1,4 @@
-"""Rules between fields: what one setting demands, refuses or contradicts."""
+"""Rules between fields: requirements, refusals and contradictions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
 
 def check_cross_fields(destination: DeclaredDestination) -> Iterator[Problem]:
-    """What is wrong between the declared leaves, field by field in the catalogue's order."""
+    """Check the declared leaves against each other, field by field in the catalogue's order."""
     missing: set[FieldPath] = set()
     for path, field in destination.iter_fields():
         problem = _check_missing(destination, path, field)
@@ -45,22 +45,25 @@ def _check_missing(destination: DeclaredDestination, path: FieldPath, field: Fie
             else "a destination"
         )
         return Problem(
-            "missing-field", path, f"{owner} needs `{format_path(path)}`", help=_advise_addition(path, field)
+            "missing-field",
+            f"{owner} needs `{format_path(path)}`",
+            path=path,
+            help=_advise_addition(path, field),
         )
     if field.required_when is None or not destination.satisfies(field.required_when):
         return None
     selector = destination.find_selector(field.required_when)
     return Problem(
         "missing-field",
-        selector[0] if selector else path,
         f"`{format_path(path)}` is needed while {_describe_condition(destination, field)}",
+        path=selector[0] if selector else path,
         help=_advise_addition(path, field),
         label=f"needs `{path[-1]}`" if selector else "",
     )
 
 
 def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
-    """Whether a field is there under a name that is a slip of its own, which is a finding already."""
+    """Whether a field is declared under a misspelled name, which is a finding already."""
     siblings = [known[-1] for known, _ in destination.iter_fields() if known[:-1] == path[:-1]]
     return any(
         find_nearest(other[-1], siblings) == path[-1]
@@ -70,7 +73,7 @@ def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
 
 
 def _describe_condition(destination: DeclaredDestination, field: Field) -> str:
-    """The settings that demand a field, in words."""
+    """Describe the settings that require a field."""
     condition = field.required_when or {}
     return " and ".join(_describe_setting(destination, name, allowed) for name, allowed in condition.items())
 
@@ -95,8 +98,8 @@ def _check_allowed(destination: DeclaredDestination, path: FieldPath, field: Fie
     )
     yield Problem(
         "field-not-allowed",
-        path,
         f"`{format_path(path)}` can only be used while {condition_text}",
+        path=path,
         notes=("Fivetran refuses the whole destination otherwise",),
         help=f"remove `{path[-1]}`, or change the other setting",
         on_key=True,
@@ -111,8 +114,8 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
     if successor not in destination.fields:
         yield Problem(
             "deprecated-field",
-            path,
             f"`{format_path(path)}` is an old name",
+            path=path,
             help=f"call it `{field.deprecated_for}`",
             on_key=True,
             severity=Severity.WARNING,
@@ -124,22 +127,22 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
     if old != new and isinstance(old, Reference) == isinstance(new, Reference):
         yield Problem(
             "conflicting-fields",
-            path,
             f"`{format_path(path)}` and `{format_path(successor)}` differ, but they are one setting",
+            path=path,
             help=f"keep `{format_path(successor)}` only",
         )
 
 
 def _check_networking(destination: DeclaredDestination, field: Field) -> Iterator[Problem]:
-    """A networking method that the service's own list of connection types does not have."""
+    """Check a networking method against the service's own list of connection types."""
     if field.mirrors is None or destination.service is None:
         return
     method = normalize_value(field, destination.fields.get((field.mirrors,)))
     if method in load_destination_facts().networking_methods and method not in field.enum:
         yield Problem(
             "unsupported-networking",
-            (field.mirrors,),
             f"service `{destination.service.name}` is not known to work with `{method}`",
+            path=(field.mirrors,),
             notes=(f"known for it: {', '.join(f'`{known_method}`' for known_method in field.enum)}",),
             help="choose one of these, or make sure that Fivetran offers it by now",
             severity=Severity.WARNING,
@@ -159,15 +162,15 @@ def _check_required_companions(
         if field and not destination.has_value(path) and path not in missing:
             yield Problem(
                 "missing-field",
-                NETWORKING_METHOD,
                 f"`{format_path(path)}` is needed while `networking_method` is `{method}`",
+                path=NETWORKING_METHOD,
                 help=_advise_addition(path, field),
                 label=f"needs `{format_path(path)}`",
             )
 
 
 def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem]:
-    """References to a secrets manager without the manager: Fivetran would not know where to look."""
+    """Check for references to a secrets manager without the manager: Fivetran could not fetch their values."""
     external_paths = [
         path
         for path, value in destination.fields.items()
@@ -179,16 +182,16 @@ def _check_secrets_manager(destination: DeclaredDestination) -> Iterator[Problem
     if external_paths and field and not destination.has_value(SECRETS_MANAGER):
         yield Problem(
             "missing-field",
-            external_paths[0],
             f"`{format_path(SECRETS_MANAGER)}` is needed"
             f" while `{format_path(external_paths[0])}` comes from a secrets manager",
+            path=external_paths[0],
             help=_advise_addition(SECRETS_MANAGER, field),
             label="fetched by Fivetran itself",
         )
 
 
 def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Problem]:
-    """Credentials of two methods where nothing says which it is: the API refuses both kinds at once."""
+    """Check for credentials of two methods without a choice between them: the API refuses both kinds at once."""
     undecided = [
         (path, field.only_when)
         for path, field in destination.iter_fields()
@@ -201,8 +204,8 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
             ):
                 yield Problem(
                     "field-not-allowed",
-                    second_path,
                     f"`{format_path(first_path)}` and `{format_path(second_path)}` cannot be used together",
+                    path=second_path,
                     notes=(f"they belong to different values of `{CONFIG}.{name}`",),
                     help=f"declare `{CONFIG}.{name}` and keep what goes with it",
                     on_key=True,
@@ -211,7 +214,7 @@ def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Prob
 
 
 def _advise_addition(path: FieldPath, field: Field) -> str:
-    """The line to write, as far as it can be told."""
+    """Render the line to write, as far as it is known."""
     name = path[-1]
     place = " below `config:`" if path[0] == CONFIG else ""
     if field.sensitive:

@@ -1,4 +1,4 @@
-"""The destination that is being checked, with the questions that rules ask about it."""
+"""Destination under check, with the questions that rules ask about it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Condition, Field, Service
 from reconciler.catalogue.normalize import CONFIG, normalize_value
-from reconciler.model.value import FieldPath, Reference
+from reconciler.model.value import FieldPath, Fields, Reference
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeclaredDestination:
-    """What a spec declares for one destination. `service` is None where the catalogue does not know it.
-    `written` is how the file spells numbers and truth values."""
+    """Declaration of one destination. `service` is None if the catalogue does not know it. `spellings` are the numbers
+    and truth values as the file spells them."""
 
     service: Service | None
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     spellings: Mapping[FieldPath, str] = dataclasses.field(default_factory=dict)
 
     def find_field(self, path: FieldPath) -> Field | None:
-        """The catalogue's row for a leaf, or None where it has none."""
+        """Find the catalogue's row for a leaf; None if it has none."""
         match path:
             case (name,):
                 return load_destination_facts().fields.get(name)
@@ -31,25 +31,25 @@ class DeclaredDestination:
         return None
 
     def iter_fields(self) -> Iterator[tuple[FieldPath, Field]]:
-        """Every field that this destination can have, declared or not."""
+        """Iterate over every field that this destination can have, declared or not."""
         for name, field in load_destination_facts().fields.items():
             yield (name,), field
         for name, field in self.service.fields.items() if self.service else ():
             yield (CONFIG, name), field
 
     def has_value(self, path: FieldPath) -> bool:
-        """Whether a field is declared with a value, be it one that is still to be fetched."""
+        """Whether a field is declared with a value, or with a reference to a value."""
         return path in self.fields and normalize_value(self.find_field(path), self.fields[path]) is not None
 
     def satisfies(self, condition: Condition) -> bool | None:
-        """Whether other fields of `config` are as a condition wants them; None: that cannot be told."""
+        """Whether other fields of `config` meet a condition; None if a value is not known yet."""
         results = [self._has_one_of(name, allowed) for name, allowed in condition.items()]
         if False in results:
             return False
         return None if None in results else True
 
     def find_selector(self, condition: Condition) -> tuple[FieldPath, Any] | None:
-        """The first declared field, with its value, that fulfils part of a condition; None: defaults do."""
+        """Find the first declared field, with its value, that meets a part of a condition; None: defaults meet it."""
         candidates = (
             (path, value)
             for name, allowed in condition.items()
@@ -72,7 +72,7 @@ class DeclaredDestination:
         return any(value == normalize_value(field, allowed_value) for allowed_value in allowed)
 
     def _iter_settings(self, name: str) -> Iterator[tuple[FieldPath, Any]]:
-        """A field of `config` and the top-level field that says the same, as far as they are declared."""
+        """Iterate over a field of `config` and the equivalent top-level field, as far as they are declared."""
         field = self.find_field((CONFIG, name))
         for path in ((CONFIG, name), (field.mirrors,) if field and field.mirrors else None):
             if path is not None and self.has_value(path):
@@ -80,8 +80,8 @@ class DeclaredDestination:
 
 
 def _is_definite(field: Field | None, value: Any) -> bool:
-    """Whether a value says something: not one that is still to be fetched, and not a misspelt one, which
-    is a finding of its own and would only draw others after it."""
+    """Whether a value is known and valid. A reference is unknown until the run fetches it, and a misspelt value is a
+    finding of its own that would only cause further findings."""
     if isinstance(value, Reference):
         return False
     return field is None or not field.enum or value in field.enum

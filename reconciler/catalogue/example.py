@@ -1,4 +1,4 @@
-"""A first spec file for a service: complete, valid as it stands, and explained line by line."""
+"""Example specs: a first spec file for a service, complete, valid as it stands, and explained line by line."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _YAML_KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
 
 def render_example(service: Service) -> str:
-    """The YAML text of a spec file with one group and one destination of this service.
+    """Render the YAML text of a spec file with one group and one destination of this service.
 
-    It holds every field that is required, also by another one's value, and those that a first spec
-    should have; the others follow as comments. Sensitive ones are references to the environment.
+    It holds every required field, also fields that the value of another field requires, and recommended fields; the
+    others follow as comments. Sensitive fields are references to the environment.
     """
     config = _build_config(service)
     lines = [
@@ -56,7 +56,7 @@ def _render_headline(service: Service) -> str:
 
 
 def _build_config(service: Service) -> dict[str, Any]:
-    """Values of the fields to begin with, in the catalogue's order."""
+    """Build the values of the active fields, in the catalogue's order."""
     chosen = {
         name: _choose_value(service, field)
         for name, field in service.fields.items()
@@ -68,7 +68,7 @@ def _build_config(service: Service) -> dict[str, Any]:
 
 
 def _find_required(service: Service, chosen: dict[str, Any]) -> Iterator[str]:
-    """Fields that the chosen ones need beside them."""
+    """Find fields that the chosen fields require."""
     destination = DeclaredDestination(service, {_to_path(name): value for name, value in chosen.items()})
     for name, field in service.fields.items():
         if name not in chosen and field.required_when and destination.satisfies(field.required_when):
@@ -80,7 +80,7 @@ def _to_path(name: str) -> FieldPath:
 
 
 def _choose_value(service: Service, field: Field) -> Any:
-    """What a field holds in an example. A reference where it is a secret."""
+    """Choose the value of a field in an example; a reference for a secret."""
     if field.sensitive:
         return Reference("env", f"{service.name}_{field.name}".upper())
     for value in (field.example, field.default):
@@ -142,7 +142,7 @@ def _render_comment(text: str, indent: int) -> list[str]:
 
 
 def _render_scalar(value: Any) -> str:
-    """A value as it is written in YAML on one line."""
+    """Render a value for one line of YAML."""
     match value:
         case Reference():
             return f'{{secret: "{value}"}}'

@@ -1,4 +1,4 @@
-"""Rules about single leaves: is there such a field, may it be declared, can it have this value."""
+"""Rules about single leaves: whether the field exists, may be declared, and can have this value."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TYPE_NAMES = {
 
 
 def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """What is wrong with one declared leaf. The first finding that explains it all is the only one."""
+    """Check one declared leaf. If one finding explains all others, it is the only one."""
     field = destination.find_field(path)
     if not is_sensitive(path[-1], field) and (kind := detect_secret(value)):
         yield _disguised_secret_problem(path, kind)  # first of all: other findings may quote a value
@@ -65,7 +65,7 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
 
 
 def check_literals(destination: DeclaredDestination, path: FieldPath, value: Any) -> Iterator[Problem]:
-    """Secrets that stand in the spec, going by the names of fields; asked also where nothing else is checked."""
+    """Check for secrets in the spec, by the names of fields; also for leaves that are not checked otherwise."""
     field = destination.find_field(path)
     if field is None:
         yield from (
@@ -94,16 +94,16 @@ def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) ->
     if path[0] == CONFIG and (name,) in dict(destination.iter_fields()):
         return Problem(
             "unknown-field",
-            path,
             message,
+            path=path,
             help="it is a setting of the destination: write it beside `config:`",
             on_key=True,
         )
     if suggestion:
         return Problem(
             "unknown-field",
-            path,
             message,
+            path=path,
             help=f"did you mean `{suggestion}`?",
             notes=("if Fivetran does have this field, write it below `extra_config:`",)
             if path[0] == CONFIG
@@ -113,12 +113,12 @@ def _unknown_field_problem(destination: DeclaredDestination, path: FieldPath) ->
         )
     return Problem(
         "unknown-field",
-        path,
         f"{message} that the catalogue knows",
+        path=path,
         notes=("it is passed on as it is, and its value is hidden",),
         help="check the spelling; if the field is new at Fivetran, write it below `extra_config:`",
         on_key=True,
-        secret=True,  # S-41: it may be anything
+        secret=True,  # it may be anything
         severity=Severity.WARNING,
     )
 
@@ -128,8 +128,8 @@ def _read_only_problem(destination: DeclaredDestination, path: FieldPath, field:
     writable_field = next(writable_fields, None)
     return Problem(
         "read-only-field",
-        path,
         f"`{format_path(path)}` is set by Fivetran and cannot be declared",
+        path=path,
         help=f"declare `{writable_field.name}` instead" if writable_field else "remove it",
         on_key=True,
     )
@@ -139,8 +139,8 @@ def _not_clearable_problem(path: FieldPath, field: Field) -> Problem:
     advice = "write `false`" if field.type is FieldType.BOOLEAN else "write another value"
     return Problem(
         "not-clearable",
-        path,
         f"`{format_path(path)}` cannot be cleared",
+        path=path,
         notes=("Fivetran keeps some value in this field once it has one",),
         help=f"{advice}, or remove the line to leave the field as it is",
     )
@@ -149,21 +149,21 @@ def _not_clearable_problem(path: FieldPath, field: Field) -> Problem:
 def _mask_problem(path: FieldPath, sensitive: bool) -> Problem:
     return Problem(
         "mask-literal",
-        path,
         f"`{format_path(path)}` is the row of stars that Fivetran shows instead of a secret",
+        path=path,
         help=_advise_reference(path) if sensitive else "write the value itself, or remove the line",
     )
 
 
 def _check_exposure(path: FieldPath, field: Field, value: Any) -> Iterator[Problem]:
-    """A secret that stands in the spec, or that a visible reference would show."""
+    """Check for a secret in the spec, or behind a visible reference."""
     if not isinstance(value, Reference):
         yield _literal_secret_problem(field, path)
     elif not value.confidential:
         yield Problem(
             "visible-secret",
-            path,
             f"`{format_path(path)}` is sensitive, but what `value:` refers to is shown in plans",
+            path=path,
             help=f'write `{path[-1]}: {{secret: "{value}"}}`',
         )
 
@@ -173,8 +173,8 @@ def _literal_secret_problem(field: Field | None, path: FieldPath) -> Problem:
     suffix = "" if field else "; if it is none, write `value:` instead of `secret:`"
     return Problem(
         "literal-secret",
-        path,
         f"`{format_path(path)}` is sensitive and must not be written in a spec",
+        path=path,
         notes=(*notes, "this file may already be in version control: replace the secret"),
         help=f"{_advise_reference(path)}{suffix}",
         secret=True,
@@ -184,8 +184,8 @@ def _literal_secret_problem(field: Field | None, path: FieldPath) -> Problem:
 def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
     return Problem(
         "literal-secret",
-        path,
         f"the value of `{format_path(path)}` looks like {kind}",
+        path=path,
         notes=("if it is a secret, this file may already be in version control: replace it",),
         help=f"{_advise_reference(path)}; if it is none, write `value:` instead of `secret:`",
         secret=True,
@@ -193,10 +193,10 @@ def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
 
 
 def _check_external_secret(destination: DeclaredDestination, path: FieldPath) -> Iterator[Problem]:
-    """A reference to what Fivetran fetches by itself, which it does for a few fields of some services."""
+    """Check a reference to a value that Fivetran fetches by itself, which it does for a few fields of some services."""
     service = destination.service
     if service is None and path[0] == CONFIG:
-        return  # said of the service already
+        return  # the service has this finding already
     known = sorted(service.external_secrets) if service else []
     if path[0] == CONFIG and path[-1] in known:
         return
@@ -204,8 +204,8 @@ def _check_external_secret(destination: DeclaredDestination, path: FieldPath) ->
     owner = f"service `{service.name}`" if service else "a destination"
     yield Problem(
         "external-secret-unsupported",
-        path,
         f"Fivetran cannot fetch `{format_path(path)}` of {owner} from a secrets manager by itself",
+        path=path,
         notes=(f"it can for {listed}" if listed else "it can for no field of this service",),
         help="refer to a place that this program can read, such as `env:` or `vault:`",
     )
@@ -244,8 +244,8 @@ def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Proble
     )
     yield Problem(
         "out-of-range",
-        path,
         f"`{format_path(path)}` cannot be `{number}`",
+        path=path,
         notes=(f"it is a number {allowed}",),
         help=f"for example `{path[-1]}: {field.example}`"
         if field.example is not None
@@ -254,7 +254,7 @@ def _check_bounds(path: FieldPath, field: Field, number: int) -> Iterator[Proble
 
 
 def _has_type(expected: FieldType, value: Any) -> bool:
-    """Whether a canonical value is of a type. Nothing at all is a text, a list, a mapping, and no number."""
+    """Whether a normalized value is of a type. None is a valid text, list and mapping, and no number."""
     match expected:
         case FieldType.STRING:
             return value is None or isinstance(value, str)
@@ -289,7 +289,7 @@ def _wrong_type_problem(path: FieldPath, field: Field, value: Any, spelling: str
         case _:
             advice = f"write {_TYPE_NAMES[field.type]}"
     return Problem(
-        "wrong-type", path, f"`{format_path(path)}` must be {_TYPE_NAMES[field.type]}", help=advice
+        "wrong-type", f"`{format_path(path)}` must be {_TYPE_NAMES[field.type]}", path=path, help=advice
     )
 
 
@@ -303,8 +303,8 @@ def _unknown_value_problem(path: FieldPath, field: Field, value: str) -> Problem
     listed = (f"allowed values: {allowed}",) if len(field.enum) <= MAX_LISTED else ()
     return Problem(
         "unknown-value",
-        path,
         f"`{format_path(path)}` cannot be `{value}`",
+        path=path,
         notes=listed,
         help=f"did you mean `{suggestion}`?" if suggestion else "write one of the values that Fivetran takes",
     )
@@ -317,8 +317,8 @@ def _check_region(path: FieldPath, value: str) -> Iterator[Problem]:
         current_name = facts.region_aliases[region]
         yield Problem(
             "old-region-name",
-            path,
             f"`{value}` is a region name from before regions had clouds",
+            path=path,
             notes=(f"it is taken for `{current_name}`",) if current_name else ("it is passed on as it is",),
             help=f"write `{current_name}`"
             if current_name
@@ -329,8 +329,8 @@ def _check_region(path: FieldPath, value: str) -> Iterator[Problem]:
         suggestion = find_nearest(value, facts.regions)
         yield Problem(
             "unlisted-region",
-            path,
             f"region `{value}` is not in the catalogue",
+            path=path,
             notes=("it is passed on as it is",),
             help=f"did you mean `{suggestion}`?"
             if suggestion
@@ -340,8 +340,8 @@ def _check_region(path: FieldPath, value: str) -> Iterator[Problem]:
     elif not facts.regions[region].listed:
         yield Problem(
             "unlisted-region",
-            path,
             f"region `{region}` is documented for proxy agents, but not for destinations",
+            path=path,
             help="it may work; if Fivetran refuses it, choose a neighbouring region",
             severity=Severity.WARNING,
         )
@@ -355,8 +355,8 @@ def _check_time_zone(path: FieldPath, value: Any) -> Iterator[Problem]:
     nearest_offset = normalize_time_zone_offset(min(max(int(hours[0]), -11), 12)) if hours else None
     yield Problem(
         "bad-time-zone",
-        path,
         f"`time_zone_offset` cannot be `{value}`",
+        path=path,
         notes=(f"offsets are whole hours, from `{offsets[0]}` to `{offsets[-1]}`",),
         help=f'the nearest is `time_zone_offset: "{nearest_offset}"`'
         if nearest_offset

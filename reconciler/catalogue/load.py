@@ -1,88 +1,127 @@
-"""The catalogue's TOML files as values. Each service is read when it is first asked for."""
+"""Load the catalogue's TOML files. Each service is read when a command first needs it."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources.abc import Traversable
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import ConfigDict, TypeAdapter
 
 from reconciler.catalogue.model import DestinationFacts, Field, Region, Service
 from reconciler.catalogue.names import SUFFIX, find_resource, load_service_names
-from reconciler.catalogue.toml_schema import DestinationFile, FieldRow, PartFile, ServiceFile
 
-__all__ = ["load_destination_facts", "load_service", "load_service_names"]
+__all__ = ["build_field", "build_service", "load_destination_facts", "load_service", "load_service_names"]
+
+Table: TypeAlias = dict[str, Any]
+"""A TOML table as it stands in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`parts/*.toml`: fields that several services share, still as tables, since a service may override single keys."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    fields: dict[str, Table]
+    starter: tuple[str, ...] = ()
 
 
 @cache
 def load_service(name: str) -> Service | None:
-    """One service with its parts merged in, or None where the catalogue does not know it.
+    """Load one service with its parts merged in; None for a name that the catalogue does not know.
 
     Raises `pydantic.ValidationError` for a key that no TOML file may have: that is a bug of ours.
     """
     if name not in load_service_names():
         return None
-    row = ServiceFile.model_validate(_read_toml(find_resource("services") / f"{name}{SUFFIX}"))
-    tables: dict[str, dict[str, Any]] = {}
-    parts = [_load_part(part) for part in row.parts]
-    for part in parts:
-        _merge_tables(tables, part.fields)
-    _merge_tables(tables, row.fields)
-    tables = {name: tables[name] for name in row.first} | tables
-    return Service(
-        name=name,
-        title=row.title,
-        description=row.description,
-        stage=row.stage,
-        successor=row.successor,
-        free_form=row.free_form,
-        external_secrets=frozenset(row.external_secrets),
-        starter=frozenset(row.starter or chain.from_iterable(part.starter for part in parts)),
-        fields=_build_fields(tables),
-    )
+    return build_service(name, _read_toml(find_resource("services") / f"{name}{SUFFIX}"))
+
+
+def build_service(name: str, table: Table) -> Service:
+    """Build a service of `services/NAME.toml`. Raises as `load_service`.
+
+    `parts` names the files that the service builds on: later parts override earlier parts, the service overrides all.
+    `first` names the fields that people want to see first; the others follow as they come. A `starter` of the service
+    replaces those of the parts.
+    """
+    composition = ("parts", "first", "fields")
+    parts = [_load_part(part) for part in table.get("parts", ())]
+    starter = table.get("starter") or list(chain.from_iterable(part.starter for part in parts))
+    facts = {key: value for key, value in table.items() if key not in composition}
+    service = _SERVICE.validate_python({"name": name, **facts, "starter": starter})
+    tables: dict[str, Table] = {}
+    for fields in (*(part.fields for part in parts), table.get("fields", {})):
+        _merge_tables(tables, fields)
+    ordered = {name: tables[name] for name in table.get("first", ())} | tables
+    return replace(service, fields=_build_fields(ordered))
 
 
 @cache
 def load_destination_facts() -> DestinationFacts:
-    """What holds for destinations of every service."""
-    row = DestinationFile.model_validate(_read_toml(find_resource("destination.toml")))
+    """Load the facts that hold for destinations of every service. Raises as `load_service`.
+
+    `networking_methods` of the file lists, for each method, the fields that go with it.
+    """
+    table = _read_toml(find_resource("destination.toml"))
     regions = [
-        *(Region(name) for name in row.regions),
-        *(Region(name, listed=False) for name in row.unlisted_regions),
+        *(Region(name) for name in table.pop("regions")),
+        *(Region(name, listed=False) for name in table.pop("unlisted_regions")),
     ]
-    return DestinationFacts(
-        fields=_build_fields(row.fields),
-        regions=MappingProxyType({region.name: region for region in regions}),
-        region_aliases=MappingProxyType(row.region_aliases),
-        time_zone_offsets=row.time_zone_offsets,
-        networking_methods=tuple(row.networking_methods),
-        companions=MappingProxyType(row.networking_methods),
+    fields, companions = table.pop("fields"), table.pop("networking_methods")
+    facts = _DESTINATION.validate_python(
+        {
+            **table,
+            "fields": {},
+            "regions": {region.name: region for region in regions},
+            "networking_methods": list(companions),
+            "companions": companions,
+        }
+    )
+    return replace(
+        facts,
+        fields=_build_fields(fields),
+        regions=MappingProxyType(facts.regions),
+        region_aliases=MappingProxyType(facts.region_aliases),
+        companions=MappingProxyType(facts.companions),
     )
 
 
 @cache
-def _load_part(name: str) -> PartFile:
-    return PartFile.model_validate(_read_toml(find_resource("parts") / f"{name}{SUFFIX}"))
+def _load_part(name: str) -> _Part:
+    return _PART.validate_python(_read_toml(find_resource("parts") / f"{name}{SUFFIX}"))
 
 
-def _merge_tables(tables: dict[str, dict[str, Any]], over: Mapping[str, dict[str, Any]]) -> None:
+def _merge_tables(tables: dict[str, Table], over: Mapping[str, Table]) -> None:
     """Add fields, or override single keys of fields that are there; these keep their position."""
     for name, table in over.items():
         tables[name] = tables.get(name, {}) | table
 
 
-def _build_fields(tables: Mapping[str, dict[str, Any]]) -> Mapping[str, Field]:
-    return MappingProxyType({name: _build_field(name, table) for name, table in tables.items()})
+def _build_fields(tables: Mapping[str, Table]) -> Mapping[str, Field]:
+    return MappingProxyType({name: build_field(name, table) for name, table in tables.items()})
 
 
-def _build_field(name: str, table: dict[str, Any]) -> Field:
-    row = FieldRow.model_validate(table)
-    settings = {key: getattr(row, key) for key in row.model_fields_set if key != "fields"}
-    return Field(name=name, fields=_build_fields(row.fields), **settings)
+def build_field(name: str, table: Table) -> Field:
+    """Build a field of a `[fields.NAME]` table. Raises `pydantic.ValidationError` for a table that is out of order.
+
+    A table must have a `description`, which users read. Fields that code builds need none, so `Field` has a default.
+    """
+    facts = {key: value for key, value in table.items() if key != "fields"}
+    field = _FIELD.validate_python({"name": name, "description": None} | facts)
+    return replace(field, fields=_build_fields(table.get("fields", {})))
 
 
-def _read_toml(file: Traversable) -> dict[str, Any]:
+def _read_toml(file: Traversable) -> Table:
     return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+_FIELD = TypeAdapter(Field)
+_SERVICE = TypeAdapter(Service)
+_DESTINATION = TypeAdapter(DestinationFacts)
+_PART = TypeAdapter(_Part)

@@ -1,11 +1,17 @@
-"""Shape of the catalogue. Its content is in `services/*.toml`, `parts/*.toml` and `destination.toml`."""
+"""Shape of the catalogue. Its content is in `services/*.toml`, `parts/*.toml` and `destination.toml`.
+
+The keys of a TOML table are the fields of its class here: pydantic checks a table as it builds the instance, and an
+unknown key is an error, so that a mistyped key cannot silently lose a fact.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 
 class FieldType(StrEnum):
@@ -34,27 +40,39 @@ class ServiceStage(StrEnum):
     RETIRED = "retired"
 
 
-Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
+def _to_tuple(value: Any) -> Any:
+    """`auth = "IAM"` is short for `auth = ["IAM"]`."""
+    return value if isinstance(value, list) else (value,)
+
+
+def _empty_to_none(condition: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """`{}` drops the condition that a part has set."""
+    return condition or None
+
+
+Condition: TypeAlias = Mapping[str, Annotated[tuple[str | bool | int, ...], BeforeValidator(_to_tuple)]]
 """Other fields with the values that they must have; all of them must hold. An absent field counts
 with its default."""
+
+_OptionalCondition: TypeAlias = Annotated[Condition, AfterValidator(_empty_to_none)] | None
+_STRICT_TABLE = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a destination or of its `config`.
 
-    `default` is what the API fills in when the field is not sent (None: nothing).
-    `clearable`: an explicit null removes the value; for other fields that is refused.
-    `reads_as`: the API answers under this other name. `rewritten`: the server may answer another
-    value than the one sent, so an answer proves nothing without the last applied value.
-    `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
-    what the API has been seen to answer in their place.
-    `only_when`: the API refuses the field under other settings. `mask`: what an answer shows
-    instead of a sensitive value. `minimum` and `maximum` bound an INTEGER. `mirrors`: the top-level
-    field that says the same as this one, so that a condition holds with either. `fields`: the known
-    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in
-    clear.
+    `default` is the value that the API fills in if the field is not sent (None: no value). `clearable`: an explicit
+    null removes the value; for other fields that is refused. `reads_as`: the API answers under this other name.
+    `rewritten`: the server may answer another value than the one sent, so an answer proves nothing without the last
+    applied value. `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
+    the answers that the API has been seen to give in their place. `only_when`: the API refuses the field under other
+    settings. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
+    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either. `fields`: the known
+    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
 
     name: str
     type: FieldType = FieldType.STRING
@@ -64,9 +82,9 @@ class Field:
     read_only: bool = False
     clearable: bool = False
     required: bool = False
-    required_when: Condition | None = None
-    only_when: Condition | None = None
-    default: Any = None
+    required_when: _OptionalCondition = None
+    only_when: _OptionalCondition = None
+    default: str | bool | int | None = None
     enum: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
@@ -80,7 +98,7 @@ class Field:
     deprecated_for: str | None = None
     mirrors: str | None = None
     not_secret_because: str = ""
-    example: Any = None
+    example: str | bool | int | list[str] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 
@@ -89,9 +107,11 @@ class Service:
     """One destination service. `free_form`: its config takes any field, none is described.
 
     `external_secrets` names the config fields that Fivetran can fetch from a customer's secrets
-    manager by itself. `starter` names those that a first spec of this service should have beside
-    the required ones.
+    manager by itself. `starter` names the fields that a first spec of this service should have beside
+    the required fields.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
 
     name: str
     title: str
@@ -106,7 +126,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A data processing region. `listed` is false for those not documented for destinations."""
+    """A data processing region. `listed` is false for a region that is not documented for destinations."""
 
     name: str
     listed: bool = True
@@ -114,11 +134,13 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
-    """What holds for destinations of every service: the top-level fields and their closed lists.
+    """Facts about destinations of every service: the top-level fields and their closed lists.
 
-    `companions` says which field each networking method needs beside it, as a field path in
-    dotted form (`private_link_id`, `config.tunnel_host`, …).
+    `companions` are the fields that each networking method requires, as field paths in dotted form (`private_link_id`,
+    `config.tunnel_host`, …).
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
 
     fields: Mapping[str, Field]
     regions: Mapping[str, Region]

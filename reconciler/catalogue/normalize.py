@@ -1,4 +1,4 @@
-"""One normal form for what specs declare and what the API answers, so that only real differences differ."""
+"""Normal form of declared values and of answers of the API, so that only real differences differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler.catalogue.load import load_destination_facts
 from reconciler.catalogue.model import Field, FieldType, Service
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 CONFIG = "config"
 
@@ -19,7 +19,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 class Masked:
-    """What the API shows in place of a secret: something is set, and that is all one can know."""
+    """Stands for a secret that the API does not show: the field is set, and its value is unknown."""
 
     def __repr__(self) -> str:
         return "(masked)"
@@ -29,15 +29,15 @@ MASKED: Final = Masked()
 
 
 def is_mask(value: object) -> bool:
-    """Whether a value is a row of stars, of whatever length: most masks have six, one has eight."""
+    """Whether a value is a row of stars of any length: most masks have six, one has eight."""
     return isinstance(value, str) and _MASK.fullmatch(value) is not None
 
 
-def normalize_destination(service: Service | None, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """All leaves of a destination in normal form, with each fact under one name only.
+def normalize_destination(service: Service | None, fields: Fields) -> dict[FieldPath, Any]:
+    """Normalize all leaves of a destination, each fact under one name only.
 
-    A deprecated field never survives: its value counts as that of its successor where that has
-    none. A field that answers show under another name is filled in from there.
+    A deprecated field never survives: its value counts as the value of its successor if the successor has none. A field
+    that answers show under another name is filled in from there.
     """
     facts = load_destination_facts()
     normalized = {path: _normalize_leaf(service, facts.fields, path, value) for path, value in fields.items()}
@@ -46,18 +46,18 @@ def normalize_destination(service: Service | None, fields: Mapping[FieldPath, An
             _move_value(normalized, (field.name,), (field.deprecated_for,))
     for field in service.fields.values() if service else ():
         answered_path, path = (CONFIG, field.reads_as or ""), (CONFIG, field.name)
-        if answered_path in fields and normalized.get(path) is None:  # R5: BigQuery answers "location"
+        if answered_path in fields and normalized.get(path) is None:  # BigQuery answers "location"
             normalized[path] = normalize_value(field, fields[answered_path])
     return normalized
 
 
 def normalize_value(field: Field | None, value: Any) -> Any:
-    """One value in normal form; None for all that says "nothing": null, "", [] and {}.
+    """Normalize a value; None for all values that mean "nothing": null, "", [] and {}.
 
-    `field` is None for what the catalogue does not describe. Never raises: a reference, a secret and
-    a value that cannot be what its field wants are given back as they are.
+    `field` is None for a field that the catalogue does not describe. Never raises: a reference, a secret and a value of
+    another type than the field's are returned as they are.
     """
-    if value is None or value in ("", [], {}):  # R6: the API leaves empty values out
+    if value is None or value in ("", [], {}):  # the API leaves empty values out
         return None
     if is_mask(value):
         return MASKED
@@ -67,7 +67,7 @@ def normalize_value(field: Field | None, value: Any) -> Any:
 
 
 def match_enum(members: tuple[str, ...], value: Any) -> Any:
-    """The member that `value` equals but for `_` and case, else `value` (R2: `SSH_TUNNEL` is `SshTunnel`)."""
+    """Return the member that `value` equals but for `_` and case (`SSH_TUNNEL` is `SshTunnel`), else `value`."""
     if not isinstance(value, str):
         return value
     return _index_spellings(members).get(_fold(value), value)
@@ -75,12 +75,12 @@ def match_enum(members: tuple[str, ...], value: Any) -> Any:
 
 @lru_cache(maxsize=512)
 def _index_spellings(members: tuple[str, ...]) -> Mapping[str, str]:
-    """Members by what all their spellings have in common."""
+    """Index members by the common form of all their spellings."""
     return {_fold(member): member for member in reversed(members)}
 
 
 def normalize_time_zone_offset(value: Any) -> Any:
-    """An offset as the API spells it: `8` and `+8`, number or text, are "+8"; zero has no sign (R7)."""
+    """Normalize an offset to the API's spelling: `8` and `+8`, number or text, are "+8"; zero has no sign."""
     number = _parse_integer(value)
     if not isinstance(number, int) or isinstance(number, bool):
         return value
@@ -106,7 +106,7 @@ def _normalize_leaf(
 
 
 def _normalize_region(value: Any) -> Any:
-    """A region by its present name, where it is known what an old one stands for."""
+    """Normalize a region to its present name, if it is a known former name."""
     facts = load_destination_facts()
     region = match_enum((*facts.regions, *facts.region_aliases), value)
     return facts.region_aliases.get(region) or region if isinstance(region, str) else region
@@ -138,7 +138,7 @@ def _coerce_strings(field: Field, value: Any) -> Any:
     if not isinstance(value, list):
         return value
     items = [match_enum(field.enum, item) for item in value]
-    return sorted(items, key=str) if field.unordered else items  # R8
+    return sorted(items, key=str) if field.unordered else items
 
 
 def _coerce_object(field: Field, value: Any) -> Any:

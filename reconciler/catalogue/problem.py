@@ -1,28 +1,27 @@
-"""One finding of the catalogue about what a spec declares."""
+"""Finding of the catalogue about the fields that a spec declares."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from reconciler.model.diagnostic import Severity
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.source import Span
 from reconciler.model.value import FieldPath
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """A diagnostic that knows its field, but not yet its place in a file.
+class Problem(Diagnostic):
+    """Diagnostic that knows its field, but not yet its place in a file.
 
-    `path` is where to point: at the value, or with `on_key` at the name before it. A field that is
-    missing points at the setting that demands it, where there is one. With `secret` the line must
-    not be shown. The other parts mean what they mean in `Diagnostic`.
+    `path` is the field to point at: at its value, or with `on_key` at the name before it. A missing field points at
+    the setting that demands it, if there is one.
     """
 
-    code: str
-    path: FieldPath
-    message: str
-    help: str = ""
-    notes: tuple[str, ...] = ()
+    path: FieldPath = ()
     on_key: bool = False
-    secret: bool = False
-    severity: Severity = Severity.ERROR
-    label: str = ""
+
+    def locate(self, span: Span, address: Address | None) -> Diagnostic:
+        """Build the diagnostic about a place in a file."""
+        parts = {part.name: getattr(self, part.name) for part in fields(Diagnostic)}
+        return Diagnostic(**parts | {"span": span, "address": address})

@@ -1,4 +1,4 @@
-"""What must not be shown: by what the catalogue says, and by its name where the catalogue says nothing."""
+"""Detect values that must not be shown: by the catalogue, or by the field's name if the catalogue lacks the field."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_sensitive(name: str, field: Field | None) -> bool:
-    """Whether values of a field are secrets. `field` is None for one that the catalogue lacks (R35): then its name
-    decides, unless the catalogue says of a field of another service why it is no secret under that name."""
+    """Whether values of a field are secrets. `field` is None if the catalogue lacks it: then its name decides, unless
+    the catalogue has a field of this name in another service with a reason why it is no secret."""
     if field is not None:
         return field.sensitive
     return is_secret_name(name) and name not in _list_exempt_names()
@@ -39,8 +39,8 @@ def _list_exempt_names() -> frozenset[str]:
 
 
 def find_literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
-    """Where a literal stands under a name that sounds secret, in a field that the catalogue lacks: at the field itself
-    or anywhere inside. A reference is no literal, and a truth value says nothing."""
+    """Find literals under names that sound secret, in a field that the catalogue lacks: the field itself or leaves
+    inside. References and truth values are no such literals."""
     content = value.content if isinstance(value, Structure) else value
     if is_sensitive(name, None) and any(map(_is_literal, walk(content))):
         yield (name,)
@@ -57,17 +57,17 @@ def find_literal_secrets(name: str, value: Any) -> Iterator[FieldPath]:
 
 
 def _is_literal(value: Any) -> bool:
-    """Whether a value is one that somebody wrote down and that says something."""
+    """Whether a value is written in the spec and is not empty."""
     if isinstance(value, Mapping | list | bool | Reference | Structure):
         return False
     return value not in {None, ""} and not is_mask(value)
 
 
 def detect_secret(value: Any) -> str | None:
-    """What kind of secret a value, or a text inside it, has the form of; None for an ordinary value.
+    """Detect the kind of secret whose form a value, or a text inside it, has; None for an ordinary value.
 
-    Ids, host names, paths, ARNs and public keys are ordinary. A 32-digit hexadecimal number is too,
-    since tenants and workspaces are numbered so.
+    Ids, host names, paths, ARNs and public keys are ordinary. A 32-digit hexadecimal number is too, since tenants and
+    workspaces are numbered so.
     """
     return next((kind for text in _iter_texts(value) if (kind := _classify_text(text))), None)
 
@@ -103,7 +103,7 @@ _PATTERNS = tuple(
         (_CONNECTION, "sig=", r"[?&]sig=[\w%+/-]{20,}"),
     )
 )
-"""Kinds of secrets, each with a mark that is quickly looked for and the form that the mark is a part of."""
+"""Kinds of secrets, each with a mark that is found quickly, and the form around the mark."""
 
 _MIN_LENGTH = 12
 _HEXADECIMAL = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{40,}|(?=.*[0-9])(?=.*[A-F])[0-9A-F]{40,}")
@@ -136,13 +136,14 @@ def _is_random(text: str) -> bool:
 
 
 def _compute_entropy(text: str) -> float:
-    """Entropy per character, by how often each occurs."""
+    """Compute the entropy per character in bits, by the frequency of each character."""
     return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
 
 
 def _is_mixed(text: str) -> bool:
     """Whether upper case, lower case, digits and signs follow each other as by chance (two times of three),
-    and not in runs as in words."""
+    and not in runs as in words.
+    """
     char_classes = [(character.isupper(), character.islower(), character.isdigit()) for character in text]
     changes = sum(earlier != later for earlier, later in pairwise(char_classes))
     return changes / len(text) > 0.4

@@ -1,4 +1,4 @@
-"""Config fields where no service is named yet, as in a profile: what would be wrong for every service."""
+"""Checks of config fields without a service, as in a profile: findings that hold for every service."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reconciler.model.value import FieldPath
 
 
 def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -> list[Problem]:
-    """What is wrong with one declared config field: a literal where any service has a secret, a name that is
-    near to what some service has, or a value that no service takes of those with the field."""
+    """Check one declared config field: a literal although some service has a secret there, a name close to a field of
+    some service, or a value that no service with the field accepts."""
     services = [service for name in load_service_names() if (service := load_service(name))]
     owners = [service for service in services if path[-1] in service.fields]
     if not owners:
@@ -27,26 +27,26 @@ def check_serviceless_field(destination: DeclaredDestination, path: FieldPath) -
         problem
         for owner_problems in problems_by_owner
         for problem in owner_problems
-        if problem.code == "literal-secret"
+        if problem.code_facts.exposes_secret
     ]
     return secrets[:1] or (problems_by_owner[0] if all(problems_by_owner) else [])
 
 
 @cache
 def is_public_field(name: str) -> bool:
-    """Whether a config field, or the one that a mistyped name was meant for, is a secret of no service."""
+    """Whether a config field, or the field that a mistyped name is close to, is a secret of no service."""
     fields = _index_config_fields()
     return not fields.get(find_nearest(name, fields) or "", True)
 
 
 def list_config_fields() -> Collection[str]:
-    """Names of the config fields of all services."""
+    """List the names of the config fields of all services."""
     return _index_config_fields().keys()
 
 
 @cache
 def _index_config_fields() -> Mapping[str, bool]:
-    """All config fields with whether any service has a secret in them."""
+    """Index all config fields with whether any service has a secret in them."""
     services = [service for name in load_service_names() if (service := load_service(name))]
     fields = [field for service in services for field in service.fields.values()]
     secret = {field.name for field in fields if field.sensitive}
@@ -68,8 +68,8 @@ def _check_near_misses(path: FieldPath, services: Iterable[Service]) -> list[Pro
     return [
         Problem(
             "unknown-field",
-            path,
             f"no service has a config field `{path[-1]}`",
+            path=path,
             help=f"did you mean `{suggestion}`?",
             notes=("if Fivetran does have this field, write it below `extra_config:`",),
             on_key=True,

@@ -13,7 +13,6 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
 from reconciler.cli.options import (
-    Shared,
     format_option,
     recreate_option,
     run_options,
@@ -23,12 +22,15 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import check_digest, make_signer, read_plan, signature_option
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Plan
 from reconciler.model.suggestions import did_you_mean
+from reconciler.report.formats import Document, list_formats
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -37,14 +39,13 @@ if TYPE_CHECKING:
     from reconciler.workspace.audit import EventLog
     from reconciler.workspace.planfile import SavedPlan
     from reconciler.workspace.project_state import ApprovedPlan
-    from reconciler.workspace.settings import Settings
     from reconciler.workspace.workspace import Workspace
 
 
 def _parse_allowances(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, float]:
-    """`LIMIT=N` options as numbers by limit."""
+    """Parse `LIMIT=N` options to numbers by limit."""
     allowed: dict[str, float] = {}
     for text in values:
         name, _, number = text.partition("=")
@@ -65,8 +66,8 @@ _LIMITS = ("deletes", "replacements", "changed_fraction")
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What a person has agreed to before the run: a saved plan, or the digest of one; else somebody is asked, unless
-    that is not wanted either."""
+    """Approval given before the run: a saved plan, or the digest of a plan. Else the user is asked, unless `must_ask`
+    is false."""
 
     path: Path | None = None
     key: str | None = None
@@ -76,7 +77,7 @@ class Approval:
 
 @click.command("apply")
 @click.argument("plan", required=False, metavar="[PLAN]", type=click.Path(path_type=Path))
-@format_option("text", "json", "github")
+@format_option(*list_formats(Document.APPLY))
 @click.option(
     "--allow",
     metavar="LIMIT=N",
@@ -89,30 +90,28 @@ class Approval:
     "overridden",
     metavar="POLICY",
     multiple=True,
-    help="Go on although this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
+    help="Apply even if this soft policy of the project refuses the plan. Needs --reason. Repeatable.",
 )
 @click.option(
     "--resend-create",
     "resent_creates",
     metavar="ADDRESS",
     multiple=True,
-    help="Create this now although an earlier request for it may still take effect: an address or a key, `*` for any"
-    " text. For users who have looked at Fivetran. Needs --reason. Repeatable.",
+    help="Create this entry now even if an earlier request for it may still take effect: an address or a key, `*` for"
+    " any text. Look at Fivetran first. Needs --reason. Repeatable.",
 )
 @click.option(
-    "--reason", metavar="TEXT", help="Why a limit is raised, a policy overridden or a create sent again."
+    "--reason", metavar="TEXT", help="Reason to raise a limit, override a policy or send a create again."
 )
 @click.option(
     "--expect",
     metavar="DIGEST",
     callback=check_digest,
-    help="Apply only if the plan has this digest, and then without asking.",
+    help="Apply without asking, but only a plan with this digest.",
 )
 @signature_option
-@click.option(
-    "--require-signature", is_flag=True, help="Refuse a saved plan that is not signed with the key."
-)
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--require-signature", is_flag=True, help="Refuse a saved plan without a signature of the key.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @shared_options
 @strict_option
 @secrets_option
@@ -120,10 +119,11 @@ class Approval:
 @scope_options
 @settings_option
 @run_options
-@click.option("--fail-fast", is_flag=True, help="Start nothing more after the first failure.")
+@click.option("--fail-fast", is_flag=True, help="Start no further change after the first failure.")
 def command(
     *,
-    shared: Shared,
+    settings: Settings,
+    output: OutputOptions,
     form: str,
     plan: Path | None,
     expect: str | None,
@@ -136,16 +136,16 @@ def command(
     reason: str | None,
     fail_fast: bool,
 ) -> ExitCode:
-    """Make a plan, show it, ask, and carry it out; or carry out exactly the saved PLAN, without asking.
+    """Make a plan, show it, ask, and apply it; or apply exactly the saved PLAN, without asking.
 
-    A saved plan is made again first: it is carried out only if specs, secrets and account still give what was
-    reviewed. Changes that do not depend on a failed one go on. Applying again after any failure goes on where
-    it stopped: what exists is found and not made twice.
+    A saved plan is planned again first, and applied only if specs, secrets and account still give the reviewed
+    plan. Changes that do not depend on a failed change continue. After a failure, apply again: existing objects
+    are found and not created twice.
     """
     from reconciler.cli.context import run_command
 
     if plan is not None:
-        _reject_options_with_saved_plan(shared, expect)
+        _reject_options_with_saved_plan(settings, expect)
     if signature_key is not None and plan is None:
         raise MisuseError("`--signature-key` is for a saved plan", "name its file")
     if require_signature and signature_key is None:
@@ -155,8 +155,8 @@ def command(
         raise MisuseError("`--format json` shows no plan to approve", "add `--auto-approve`")
     exceptions = {"--allow": allow, "--override": overridden, "--resend-create": resent_creates}
     _require_reason([name for name, values in exceptions.items() if values], reason)
-    options = replace(
-        shared,
+    updated = replace(
+        settings,
         allowed=allow,
         overridden=overridden,
         resent_creates=resent_creates,
@@ -164,11 +164,11 @@ def command(
         fail_fast=fail_fast,
     )
     approval = Approval(plan, signature_key, expect, must_ask)
-    return run_command(options, form, partial(_apply, approval=approval), failure_headline="Not applied")
+    return run_command(updated, output, form, partial(_apply, approval=approval), command="apply")
 
 
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
-    """`exceptions` are the options that need a reason, as far as they are given."""
+    """Refuse exceptions without a reason. `exceptions` are the given options that need one."""
     has_reason = bool(reason and reason.strip())
     if exceptions and not has_reason:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
@@ -179,15 +179,15 @@ def _require_reason(exceptions: list[str], reason: str | None) -> None:
         )
 
 
-def _reject_options_with_saved_plan(shared: Shared, expect: str | None) -> None:
-    """A saved plan says itself what it is about."""
+def _reject_options_with_saved_plan(settings: Settings, expect: str | None) -> None:
+    """Refuse options that contradict a saved plan, which has its own scope and secrets."""
     given = {
-        "--target": shared.targets,
-        "--exclude": shared.excludes,
-        "--changed-since": shared.changed_since,
-        "--resend-secret": shared.resend,
-        "--recreate": shared.recreate,
-        "--secrets": not shared.compare_secrets,
+        "--target": settings.targets,
+        "--exclude": settings.excludes,
+        "--changed-since": settings.changed_since,
+        "--resend-secret": settings.resend,
+        "--recreate": settings.recreate,
+        "--secrets": not settings.compare_secrets,
         "--expect": expect,
     }
     for name, value in given.items():
@@ -221,11 +221,11 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
             raise ReconcilerError([_ACCOUNT_UNCONFIRMED])
         planned, approved = with_lock_renewal(workspace, partial(_make_plan, approval=approval, saved=saved))
         progress.close()
-        log.log_plan(planned.plan, context.shared.allowed, context.shared.reason)
-        context.render_warnings(planned.plan.warnings)
+        log.log_plan(planned.plan, context.settings.allowed, context.settings.reason)
+        context.show(context.renderer.warnings(planned.plan.warnings))
         _render_plan(context, planned.plan, saved)
         if planned.plan.blockers:
-            context.render_blockers(planned.plan.blockers)
+            context.show(context.renderer.blockers(planned.plan.blockers))
             return finish(get_exit_code(planned.plan.blockers), planned.plan, None)
         if not planned.plan.effective:
             adopt_only(workspace, planned)
@@ -234,7 +234,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
             context.print_result("Nothing was applied.")
             return finish(ExitCode.FAILED, planned.plan, None)
         progress.expect(tuple(change.address for change in planned.plan.effective))
-        # Until all is put away: a signal behind the last change is none before the first.
+        # Keep handling signals until the state is saved, so a late Ctrl-C is not reported as 'nothing changed'.
         exit_stack.enter_context(cancel_on_signal(cancelled, before_exit=progress.close))
         context.print_result("")
         applied = apply_plan(workspace, planned, approved)
@@ -243,7 +243,7 @@ def _apply(context: CommandContext, approval: Approval) -> ExitCode:
 
 
 def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[SavedPlan | None, Settings]:
-    """The saved plan, if there is one, and the settings under which it was made."""
+    """Load the saved plan, if there is one, and the settings that it was made with."""
     if approval.path is None:
         return None, context.settings
     saved = read_plan(context, approval.path, make_signer(context, approval.key))
@@ -253,8 +253,8 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
 def _make_plan(
     workspace: Workspace, approval: Approval, saved: SavedPlan | None
 ) -> tuple[PlanResult, ApprovedPlan | None]:
-    """The plan that is carried out: always a new one, and the approved one where there is one. With a digest also
-    the form in which it is remembered until all of it is in effect."""
+    """Make the plan to apply: always a new plan, compared with the approved plan if there is one. With a digest also
+    returns the approved plan as the state records it until all of it is in effect."""
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import load_approved_plan, replan
 
@@ -266,10 +266,10 @@ def _make_plan(
 
 
 def _render_plan(context: CommandContext, plan: Plan, saved: SavedPlan | None) -> None:
-    from reconciler.report.saved_text import render_still_current
+    from reconciler.report.plan_text import render_still_current
 
     if saved is None or not plan.effective:
-        context.render_plan(plan)
+        context.show(context.renderer.changes(plan))
     else:
         context.print_result(render_still_current(saved.plan, plan))
 
@@ -287,7 +287,7 @@ _ACCOUNT_UNCONFIRMED = Diagnostic(
 
 
 def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
-    """Ask about the account and, unless the changes are approved already, about what they destroy."""
+    """Ask about the account and, unless the changes are approved already, about the objects that they destroy."""
     from reconciler.report.destruction_text import build_confirmation
     from reconciler.report.plan_summary import format_account
 
@@ -301,25 +301,9 @@ def _confirm(context: CommandContext, plan: Plan, approval: Approval) -> bool:
 def _finish(
     context: CommandContext, log: EventLog, code: ExitCode, plan: Plan, applied: ApplyResult | None
 ) -> ExitCode:
-    """Log and print the end of a run, in the form that was asked for."""
-    from reconciler.cli.plan_output import write_github_apply
-    from reconciler.report.apply_json import serialize_apply_result
-    from reconciler.report.apply_text import render_summary
-    from reconciler.report.plan_json import serialize_plan
+    """Log and print the end of a run."""
+    from reconciler.report.renderer import ApplyReport
 
     log.log_finish(code, code.reason, applied)
-    if applied is not None:
-        context.print_result("")
-        context.print_result(render_summary(applied))
-        if applied.problems and not context.is_document_format:
-            context.render_diagnostics(applied.problems)
-    if context.form == "github":
-        write_github_apply(context, plan, code, applied)
-    context.render_document(
-        code,
-        {
-            "plan": serialize_plan(plan),
-            "applied": None if applied is None else serialize_apply_result(applied),
-        },
-    )
+    context.show(context.renderer.applied(ApplyReport(plan, code, applied)))
     return code

@@ -11,7 +11,8 @@ from reconciler.cli.completion_items import complete_from, list_service_names
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import format_option
 from reconciler.cli.output import print_text
-from reconciler.cli.usage import MisuseError, did_you_mean
+from reconciler.cli.usage import MisuseError
+from reconciler.model.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from reconciler.catalogue.model import Service
@@ -27,8 +28,7 @@ def command() -> None:
 def list_services(form: str) -> ExitCode:
     """List all services, with what to take instead of those that are not current."""
     from reconciler.catalogue.load import load_service, load_service_names
-    from reconciler.report.catalogue_json import serialize_services
-    from reconciler.report.catalogue_text import render_service_list
+    from reconciler.report.catalogue import render_service_list, serialize_services
 
     all_services = [entry for name in load_service_names() if (entry := load_service(name))]
     return print_text(
@@ -45,8 +45,7 @@ def list_services(form: str) -> ExitCode:
 def show_service(service: str, form: str, example: bool) -> ExitCode:
     """Show what SERVICE is and which fields its config has."""
     from reconciler.catalogue.example import render_example
-    from reconciler.report.catalogue_json import serialize_service
-    from reconciler.report.catalogue_text import render_service
+    from reconciler.report.catalogue import render_service, serialize_service
 
     if example and form == "json":
         raise MisuseError("`--example` prints YAML", "leave `--format json` out")
@@ -57,7 +56,7 @@ def show_service(service: str, form: str, example: bool) -> ExitCode:
 
 
 def _find_service(name: str) -> Service:
-    """A service by its name; a slip gets the nearest one."""
+    """Find a service by its name. Raises MisuseError with the nearest name for a slip."""
     from reconciler.catalogue.load import load_service, load_service_names
 
     if found := load_service(name):
@@ -67,6 +66,6 @@ def _find_service(name: str) -> Service:
 
 
 def _render_document(content: Mapping[str, Any]) -> str:
-    from reconciler.report.document import build_document, dump_document
+    from reconciler.report.json_document import build_document, dump_document
 
     return dump_document(build_document(ExitCode.OK, ExitCode.OK.reason, content))

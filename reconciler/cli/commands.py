@@ -1,4 +1,4 @@
-"""Which commands there are, known without importing any of them."""
+"""Table of all commands, without the import of any command."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
     {
         "validate": "Check the specs. Needs no network and no credentials.",
         "plan": "Show what apply would change. Only reads.",
-        "apply": "Make the account what the specs say, after asking.",
-        "show": "Show a plan that was saved.",
-        "drift": "Show what was changed outside the specs. Only reads.",
-        "graph": "Draw what there is, and what apply would do.",
-        "state": "Look at what earlier runs remember, and correct it.",
-        "catalogue": "List the services that are known, with all their fields.",
+        "apply": "Change the account to match the specs, after asking.",
+        "show": "Show a saved plan.",
+        "drift": "Show changes made outside the specs. Only reads.",
+        "graph": "Draw groups and destinations with their planned changes.",
+        "state": "Show and correct the recorded state.",
+        "catalogue": "List known services with all their fields.",
         "schema": "Write JSON Schemas, so that editors complete and check specs.",
         "fmt": "Bring spec files into their normal form.",
-        "explain": "Say what the code of an error or warning means.",
-        "emulate": "Serve a Fivetran of your own on this machine.",
-        "completion": "Print what makes a shell complete this command.",
+        "explain": "Explain the code of an error or warning.",
+        "emulate": "Serve an emulated Fivetran on this machine.",
+        "completion": "Print a completion script for a shell.",
         "help": "Show the guide to a topic, or list all topics.",
     }
 )
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is used, so that `--help` costs next to nothing."""
+    """A group that imports a command on its first use, so that `--help` stays instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order in which a newcomer needs them."""
+        """List all names in the order in which a new user needs them."""
         return list(SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command. It holds it under the name `command`."""
+        """Import the module of a command, which defines it as `command`."""
         if cmd_name not in SUMMARIES:
             return None
         command: click.Command = import_module(f"reconciler.cli.{cmd_name}").command
@@ -56,9 +56,10 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is meant; a slip gets the nearest name."""
+        """Resolve a command. Raises MisuseError with the nearest name for a slip."""
         if args and args[0] not in SUMMARIES and not args[0].startswith("-"):
-            from reconciler.cli.usage import MisuseError, did_you_mean
+            from reconciler.cli.usage import MisuseError
+            from reconciler.model.suggestions import did_you_mean
 
             raise MisuseError(f"there is no command `{args[0]}`", did_you_mean(args[0], SUMMARIES))
         return super().resolve_command(ctx, args)

@@ -25,5 +25,5 @@ def command(context: click.Context, shell: str) -> ExitCode:
     fish:  reconciler completion fish | source    in ~/.config/fish/config.fish
     """
     script = _SHELLS[shell](context.find_root().command, {}, _PROGRAM, _VARIABLE)
-    # Not `source()`, which asks the bash of this machine for its version and prints what it thinks of it.
+    # Not `source()`, which starts the bash of this machine for its version and may print a warning.
     return print_text((script.source_template % script.source_vars()).strip())

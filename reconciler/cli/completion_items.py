@@ -1,4 +1,4 @@
-"""What shells may complete an argument to."""
+"""Words that shells complete arguments to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
-    """Complete to those words that begin like what was typed. They are asked for when they are needed."""
+    """Complete to the words that begin with the typed text. `words` is called when a shell asks for completions."""
 
     def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
         return [word for word in words() if word.startswith(typed)]
@@ -19,7 +19,7 @@ def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
 
 
 def list_service_names() -> Iterable[str]:
-    """The names of all services."""
+    """List the names of all services."""
     from reconciler.catalogue.names import load_service_names
 
     return load_service_names()

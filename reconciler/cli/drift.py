@@ -10,46 +10,51 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
-    Shared,
     format_option,
     run_options,
     scope_options,
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
+from reconciler.report.formats import Document, list_formats
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
     from reconciler.model.plan import Plan
-    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.report.drift import UnmanagedGroups
 
 
 @click.command("drift")
-@format_option("text", "json")
+@format_option(*list_formats(Document.DRIFT))
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if anything drifted.")
 @shared_options
 @strict_option
 @scope_options
 @run_options
-def command(shared: Shared, form: str, detailed_exitcode: bool) -> ExitCode:
-    """Show what was changed or deleted outside the specs, and which groups no spec is about.
+def command(settings: Settings, output: OutputOptions, form: str, detailed_exitcode: bool) -> ExitCode:
+    """Show changes and deletions made outside the specs, and groups without a spec.
 
-    Only reads. What an edit of the specs asks for is no drift; `reconciler plan` shows both. Fivetran never
-    shows secrets, so they are not compared. Where no apply is remembered, drift cannot be told from an edit. What an
-    earlier run knows and these credentials do not see is an error, beside everything else that drifted.
+    Only reads. An edit of the specs is no drift; `reconciler plan` shows both. Fivetran never shows secrets, so
+    they are not compared. Without a recorded apply, drift cannot be distinguished from an edit. A recorded object
+    that these credentials cannot see is an error, beside the rest of the drift.
     """
     from reconciler.cli.context import run_command
 
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     return run_command(
-        replace(shared, compare_secrets=False), form, partial(_show_drift, changes_exit=changes_exit)
+        replace(settings, compare_secrets=False),
+        output,
+        form,
+        partial(_show_drift, changes_exit=changes_exit),
     )
 
 
 def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
-    from reconciler.report.drift_text import UnmanagedGroups
+    from reconciler.report.drift import UnmanagedGroups
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 
@@ -68,20 +73,12 @@ def _show_drift(context: CommandContext, changes_exit: ExitCode) -> ExitCode:
 def render_drift(
     context: CommandContext, plan: Plan, unmanaged_groups: UnmanagedGroups, changes_exit: ExitCode
 ) -> ExitCode:
-    """Print only what drifted of a plan, and what it could not see. What else keeps it from being applied is of no
-    interest here."""
-    from reconciler.report.drift_json import serialize_drift
-    from reconciler.report.drift_text import render_drift_text
-    from reconciler.report.github_job import build_drift_outputs
-    from reconciler.report.style import get_terminal_width
+    """Print the drift of a plan. Returns the exit code: an object that these credentials cannot see may have drifted as
+    well."""
+    from reconciler.report.renderer import DriftReport
 
     code = changes_exit if plan.drifted else ExitCode.OK
     if plan.gone_or_hidden:
         code = get_exit_code(plan.gone_or_hidden)
-    context.render_warnings(plan.warnings)
-    context.print_result(render_drift_text(plan, unmanaged_groups, get_terminal_width(context.out)))
-    context.render_blockers(plan.gone_or_hidden)
-    context.render_document(code, serialize_drift(plan), (*plan.warnings, *plan.gone_or_hidden))
-    if context.form == "github":
-        context.write_github_files(code, build_drift_outputs(plan))
+    context.show(context.renderer.drift(DriftReport(plan, code, unmanaged_groups)))
     return code

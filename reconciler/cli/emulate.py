@@ -15,10 +15,9 @@ import click
 
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.interrupt import TerminatedError
-from reconciler.cli.options import Shared
+from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.sanitize import escape
-from reconciler.report.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -105,7 +104,7 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     Else it prints the settings that make reconciler (or anything else) talk to it. Ctrl-C ends it. What was asked and
     what it did is told at /_emulator/history beside the API.
     """
-    from reconciler.cli.context import run_command
+    from reconciler.cli.context import make_settings, run_command
 
     list_switches, list_faults = options.pop("list_switches"), options.pop("list_faults")
     if list_switches:
@@ -117,17 +116,21 @@ def command(words: tuple[str, ...], **options: Any) -> int:
     emulation = _build_emulation(**options)
     if words and shutil.which(words[0]) is None:
         raise click.UsageError(f"`{words[0]}` is no command that can be run")
-    shared = Shared(project=Path(), sandbox=True, no_color=False, verbosity=Verbosity.NORMAL)
+    settings, output = make_settings(Path(), sandbox=True), OutputOptions()
     if listing:
-        return run_command(shared, form, partial(_list, emulation=emulation, show_secrets=show_secrets))
+        return run_command(
+            settings, output, form, partial(_list, emulation=emulation, show_secrets=show_secrets)
+        )
     if words:
         exit_codes: list[int] = []
         work = partial(
             _run_with_emulator, emulation=emulation, port=port or 0, words=words, exit_codes=exit_codes
         )
-        return exit_codes[0] if run_command(shared, "text", work) is ExitCode.OK else ExitCode.FAILED
+        return (
+            exit_codes[0] if run_command(settings, output, "text", work) is ExitCode.OK else ExitCode.FAILED
+        )
     port = _DEFAULT_PORT if port is None else port
-    return run_command(shared, "text", partial(_emulate, emulation=emulation, port=port))
+    return run_command(settings, output, "text", partial(_emulate, emulation=emulation, port=port))
 
 
 def _build_emulation(
@@ -141,7 +144,7 @@ def _build_emulation(
     latencies: tuple[str, ...],
     **files: Path | None,
 ) -> EmulationOptions:
-    """What the options ask for. Raises click.UsageError for the first one that makes no sense."""
+    """Parse the options. Raises click.UsageError for the first option that is invalid or contradicts another."""
     if (apikey is None) is not (apisecret is None):
         raise click.UsageError("`--apikey` and `--apisecret` belong together")
     from reconciler.emulator.fault_kinds import FaultError
@@ -207,19 +210,19 @@ def _format_usage(kind: Any) -> str:
 def _list(context: CommandContext, emulation: EmulationOptions, show_secrets: bool) -> ExitCode:
     from reconciler.operations.emulation import open_emulation
     from reconciler.report.account_text import render_account
-    from reconciler.report.document import dump_document
+    from reconciler.report.json_document import dump_document
     from reconciler.report.style import write_plain
 
     database = emulation.database
     if database is not None and emulation.seed_file is None and not database.exists():
         raise ReconcilerError([_describe_missing_database(database)])
-    app = open_emulation(emulation, context.clock).app
+    app = open_emulation(emulation, context.settings.clock).app
     try:
         account = app.dump(show_secrets=show_secrets)
     finally:
         app.close()
     write_plain(
-        context.out, dump_document(account) if context.is_document_format else render_account(account)
+        context.out, dump_document(account) if context.renderer.is_document else render_account(account)
     )
     return ExitCode.OK
 
@@ -228,7 +231,7 @@ def _emulate(context: CommandContext, emulation: EmulationOptions, port: int) ->
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, context.clock)
+    opened = open_emulation(emulation, context.settings.clock)
     try:
         from reconciler.emulator.serve import serve
 
@@ -248,17 +251,17 @@ def _run_with_emulator(
     words: tuple[str, ...],
     exit_codes: list[int],
 ) -> ExitCode:
-    """Serve one command. Its exit code goes into `ended`."""
+    """Serve one command. Its exit code is appended to `exit_codes`."""
     from reconciler.operations.emulation import open_emulation
 
     _check_port(port)
-    opened = open_emulation(emulation, context.clock)
+    opened = open_emulation(emulation, context.settings.clock)
     try:
         from reconciler.emulator.serve import serve_in_thread
 
         with serve_in_thread(opened.app, host=_HOST, port=port) as url:
             settings = _build_environment(emulation, url)
-            with subprocess.Popen(words, env={**context.environ, **settings}) as process:
+            with subprocess.Popen(words, env={**context.settings.environ, **settings}) as process:
                 exit_codes.append(_wait_for_exit(process))
     finally:
         opened.app.close()
@@ -266,8 +269,8 @@ def _run_with_emulator(
 
 
 def _wait_for_exit(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a command as a shell tells it. Ctrl-C reaches the command as well, and SIGTERM is passed on to
-    it: the command decides."""
+    """Wait for a command. Returns its exit code as a shell does. Ctrl-C reaches the command as well, and SIGTERM is
+    passed on to the command, which decides about its end."""
     while True:
         try:
             code = process.wait()
@@ -285,8 +288,8 @@ def _build_environment(emulation: EmulationOptions, url: str) -> dict[str, str]:
 
 
 def _check_port(port: int) -> None:
-    """Raise `ReconcilerError` where nobody can listen on the port."""
-    # Asked first, because a seed would be planted for nothing.
+    """Check that this machine can listen on the port. Raises `ReconcilerError`."""
+    # Checked first, or a seed would be loaded for nothing.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -298,7 +301,7 @@ def _check_port(port: int) -> None:
 def _announce(
     context: CommandContext, emulation: EmulationOptions, opened: RunningEmulation, url: str
 ) -> None:
-    """Settings go to stdout, so that `eval` and scripts can take them."""
+    """Print the settings to stdout, so that `eval` and scripts can read them."""
     from reconciler.report.style import write_plain
 
     storage = f"kept in {escape(str(emulation.database))}" if emulation.database else "forgotten at the end"
@@ -314,7 +317,7 @@ def _announce(
 
 
 def _describe_faults(app: Emulator) -> str:
-    """What is out of the ordinary: a line for each fault that waits."""
+    """Describe the active faults, one line each."""
     faults = [f"  {escape(str(active.fault))}" for active in app.faults.active()]
     return "\n".join(["Faults:", *faults]) if faults else "Nothing will go wrong; `--fault` changes that."
 

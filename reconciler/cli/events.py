@@ -1,32 +1,38 @@
-"""`--events`: the log of a run, from who started it to the exit code."""
+"""`--events`: the log of a run, from the user who started it to the exit code."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.cli.commit import find_commit
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.report.diagnostics import render_short
+from reconciler.runtime.git import GitError, GitRunner
 from reconciler.workspace.audit import EventLog
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
+_GIT_TIMEOUT = 5.0  # seconds
+_HASH = re.compile(r"[0-9a-f]{40,64}")
+
 
 @contextmanager
 def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
-    """The log of this run, opened before anything is sent; one that keeps nothing without `--events`.
+    """Open the log of this run, before the first request; without `--events` a log that keeps nothing.
 
-    An end by an exception is logged here; any other one has to be told by `finished`. What could not be written
-    is told on stderr at the very end, and changes no exit code. Raises ReconcilerError for an unusable file.
+    An end by an exception is logged here; any other end has to be logged by `log_finish`. Entries that could not be
+    written are reported on stderr at the very end, and change no exit code. Raises ReconcilerError for an unusable
+    file.
     """
-    events_path = context.shared.events
-    path = context.directory / events_path if events_path is not None else None
-    log = EventLog(path, context.clock, os.urandom(8).hex(), str(events_path))
+    events_path = context.output.events
+    path = context.settings.directory / events_path if events_path is not None else None
+    log = EventLog(path, context.settings.clock, os.urandom(8).hex(), str(events_path))
     try:
         if path is not None:
             _log_start(log, context, command)
@@ -42,9 +48,9 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
 
 @contextmanager
 def log_abandoned_runs(log: EventLog) -> Iterator[None]:
-    """To be entered last, with the lock of the state held: log the end of runs that were killed before.
+    """Log the end of runs that were killed before. Enter it last, while the run holds the lock of the state.
 
-    An end by an exception is logged before the lock is free, or the next run would take this one for a dead one.
+    An end by an exception is logged before the lock is free, or the next run would take this run for a dead run.
     """
     with _log_exceptions(log):
         log.log_abandoned_runs()
@@ -52,9 +58,20 @@ def log_abandoned_runs(log: EventLog) -> Iterator[None]:
 
 
 def _log_start(log: EventLog, context: CommandContext, command: str) -> None:
-    project = (context.directory / context.shared.project).resolve()
-    commit = find_commit(project.parent, context.environ)
-    log.log_start(context.settings.holder, command, project, commit, sandbox=context.shared.sandbox)
+    project = (context.settings.directory / context.settings.project).resolve()
+    commit = _find_commit(project.parent, context.settings.environ)
+    log.log_start(context.settings.holder, command, project, commit, sandbox=context.settings.sandbox)
+
+
+def _find_commit(folder: Path, environ: Mapping[str, str]) -> str | None:
+    """The hash of the commit that a folder is at. None outside a repository, before its first commit, and if git is
+    not installed or does not trust the repository: a log without the commit is better than no run."""
+    try:
+        result = GitRunner(folder, environ, _GIT_TIMEOUT).run("rev-parse", "HEAD")
+    except GitError:
+        return None
+    commit = result.out.decode("ascii", "replace").strip()
+    return commit if result.code == 0 and _HASH.fullmatch(commit) else None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Exit codes, and which one a failure leads to."""
+"""Exit codes, and the exit code of each failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.outcome import ApplyResult, Status
 
 
 class ExitCode(IntEnum):
-    """What a run says to the shell that started it. `reason` is the same in one word."""
+    """Exit code of a run. `reason` is the same in one word."""
 
     OK = 0
     FAILED = 1
@@ -25,56 +25,31 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether a rule of the project, or of a saved plan, forbids the changes."""
+        return self in {ExitCode.REFUSED, ExitCode.PLAN_REFUSED}
+
+    @property
     def reason(self) -> str:
-        """The name as machines read it, for example `awaiting-approval`."""
+        """The name in JSON documents, for example `awaiting-approval`."""
         return self.name.lower().replace("_", "-")
 
 
-_BY_CODE = {
-    "account-unconfirmed": ExitCode.REFUSED,
-    "cannot-override": ExitCode.REFUSED,
-    "lease-lost": ExitCode.LOCKED,
-    "locked": ExitCode.LOCKED,
-    "has-connections": ExitCode.REFUSED,
-    "limit-exceeded": ExitCode.REFUSED,
-    "plan-altered": ExitCode.PLAN_REFUSED,
-    "plan-applied": ExitCode.PLAN_REFUSED,
-    "plan-expired": ExitCode.PLAN_REFUSED,
-    "plan-format": ExitCode.PLAN_REFUSED,
-    "plan-incomplete": ExitCode.PLAN_REFUSED,
-    "plan-other-account": ExitCode.PLAN_REFUSED,
-    "plan-secret-changed": ExitCode.PLAN_REFUSED,
-    "plan-signature": ExitCode.PLAN_REFUSED,
-    "plan-spec-changed": ExitCode.PLAN_REFUSED,
-    "plan-stale": ExitCode.PLAN_REFUSED,
-    "plan-unlike": ExitCode.PLAN_REFUSED,
-    "platform-connection": ExitCode.REFUSED,
-    "policy-failed": ExitCode.REFUSED,
-    "policy-violated": ExitCode.REFUSED,
-    "protected": ExitCode.REFUSED,
-    "replace-refused": ExitCode.REFUSED,
-    "no-terminal": ExitCode.USAGE,
-    "nothing-selected": ExitCode.USAGE,
-}
-
-_NOTHING_SENT = {Status.CANCELLED, Status.SKIPPED, Status.HELD}
-_COMPLETE = {Status.DONE, Status.AWAITING_APPROVAL}
-
-
 def get_exit_code(diagnostics: Iterable[Diagnostic]) -> ExitCode:
-    """The exit code of a run that stopped for these reasons. Where they differ it is the general one."""
-    codes = {_BY_CODE.get(diagnostic.code, ExitCode.FAILED) for diagnostic in select_errors(diagnostics)}
-    return codes.pop() if len(codes) == 1 else ExitCode.FAILED
+    """Choose the exit code of a run that stopped for these reasons: FAILED, unless all have the same exit class."""
+    classes = {diagnostic.code_facts.exit for diagnostic in select_errors(diagnostics)}
+    return ExitCode[classes.pop().name] if len(classes) == 1 else ExitCode.FAILED
 
 
 def get_apply_exit_code(applied: ApplyResult) -> ExitCode:
-    """The exit code of an apply: an incomplete run outranks one that waits for an approval."""
+    """Choose the exit code of an apply: an incomplete run outranks a run that waits for an approval."""
     statuses = {outcome.status for outcome in applied.outcomes}
-    if applied.interrupted and statuses <= _NOTHING_SENT and not select_errors(applied.problems):
+    is_untried = all(status.is_untried for status in statuses)
+    if applied.interrupted and is_untried and not select_errors(applied.problems):
         return ExitCode.INTERRUPTED
     if (
         applied.interrupted
-        or not statuses <= _COMPLETE
+        or not all(status.is_in_effect for status in statuses)
         or any(outcome.has_failed_tests for outcome in applied.outcomes)
     ):
         return ExitCode.INCOMPLETE

@@ -11,26 +11,27 @@ import click
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.output import print_text
-from reconciler.cli.usage import MisuseError, did_you_mean
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.cli.usage import MisuseError
+from reconciler.model.codes import load_codes, load_explanations
+from reconciler.model.suggestions import did_you_mean
 from reconciler.report.explanation import render_code_list, render_explanation
 
 _HEADLINE = re.compile(r"^(?:error|warning)\[(.*)\].*$")
 
 
 @click.command("explain")
-@click.argument("code", required=False, shell_complete=complete_from(lambda: EXPLANATIONS))
+@click.argument("code", required=False, shell_complete=complete_from(load_codes))
 def command(code: str | None) -> ExitCode:
-    """Say what a diagnostic CODE means, why it is checked and what to do.
+    """Explain a diagnostic CODE: its meaning, its reason and the remedy.
 
     CODE may be pasted as it was printed: `error[bad-key]`. Without it all codes are listed.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if code is None:
-        return print_text(render_code_list(EXPLANATIONS, width))
+        return print_text(render_code_list(load_explanations(), width))
     code = _HEADLINE.sub(r"\1", code.strip())
-    text = EXPLANATIONS.get(code)
-    if text is None:
-        advice = did_you_mean(code, EXPLANATIONS) or "`reconciler explain` lists all codes"
+    facts = load_codes().get(code)
+    if facts is None:
+        advice = did_you_mean(code, load_codes()) or "`reconciler explain` lists all codes"
         raise MisuseError(f"there is no code `{code}`", advice)
-    return print_text(render_explanation(code, text, width))
+    return print_text(render_explanation(code, facts.text, width))

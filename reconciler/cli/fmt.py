@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared, offline_options
+from reconciler.cli.options import offline_options
+from reconciler.cli.output import OutputOptions
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if something would change.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what changes, as a diff.")
 @offline_options
-def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool) -> ExitCode:
+def command(
+    settings: Settings, output: OutputOptions, paths: tuple[Path, ...], check: bool, verbose: bool
+) -> ExitCode:
     """Bring spec files into their normal form: all files of the project, or each PATH.
 
     Normal form: LF line ends, no blanks at line ends, no byte order mark, at most one empty line in
@@ -31,12 +35,12 @@ def command(shared: Shared, paths: tuple[Path, ...], check: bool, verbose: bool)
     """
     from reconciler.cli.context import run_command
 
-    return run_command(shared, "text", partial(_format, paths=paths, check=check, verbose=verbose))
+    return run_command(settings, output, "text", partial(_format, paths=paths, check=check, verbose=verbose))
 
 
 def _format(context: CommandContext, paths: tuple[Path, ...], check: bool, verbose: bool) -> ExitCode:
     from reconciler.operations.fmt import Mode, format_specs
-    from reconciler.report.fmt_text import render_changed_files, render_diff, render_summary
+    from reconciler.report.spec_files import render_changed_files, render_diff, render_summary
 
     formatted = format_specs(context.settings, paths, Mode.CHECK if check else Mode.WRITE)
     if verbose:

@@ -1,4 +1,4 @@
-"""The files through which a step of GitHub Actions leaves a summary and outputs behind. Elsewhere there are none."""
+"""Files through which a step of GitHub Actions hands on a summary and outputs. Elsewhere there are no such files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, Severity
-from reconciler.report.github_job import MAX_SUMMARY_BYTES, render_outputs
+from reconciler.report.github import MAX_SUMMARY_BYTES, render_outputs
 from reconciler.report.markdown import count_bytes
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 OUTPUT = "GITHUB_OUTPUT"
 
-_MIN_ROOM = 1_000  # bytes: less has no room for a summary that says anything
+_MIN_ROOM = 1_000  # bytes: a smaller summary could not say anything
 
 
 def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str]) -> list[Diagnostic]:
-    """Add the text for so many bytes to the summary of this step, if it has one. Answers what went wrong."""
+    """Add a text to the summary of this step, if it has one. `render` gets the maximal number of bytes. Returns
+    warnings."""
     name = environ.get(SUMMARY)
     if not name:
         return []
@@ -34,7 +35,7 @@ def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str
 
 
 def write_github_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> list[Diagnostic]:
-    """Set outputs of this step, if it can have some. Answers what went wrong."""
+    """Set outputs of this step, if it can have outputs. Returns warnings."""
     name = environ.get(OUTPUT)
     if not name:
         return []

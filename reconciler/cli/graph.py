@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
-from reconciler.cli.options import Shared, format_option, scope_options, secrets_option, shared_options
+from reconciler.cli.options import format_option, scope_options, secrets_option, shared_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import select_errors
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,22 +24,22 @@ if TYPE_CHECKING:
 
 @click.command("graph")
 @format_option("mermaid", "json")
-@click.option("--offline", is_flag=True, help="Draw what the specs declare, without a look at the account.")
+@click.option("--offline", is_flag=True, help="Draw the declared entries without reading the account.")
 @shared_options
 @secrets_option
 @scope_options
-def command(shared: Shared, form: str, offline: bool) -> ExitCode:
-    """Draw groups and destinations, and what apply would do with each.
+def command(settings: Settings, output: OutputOptions, form: str, offline: bool) -> ExitCode:
+    """Draw groups and destinations with their planned changes.
 
-    Prints a Mermaid flowchart, which GitHub and GitLab draw in a ```mermaid block. Arrows lead from what
-    has to be there first. Only reads.
+    Prints a Mermaid flowchart, which GitHub and GitLab draw in a ```mermaid block. Arrows lead from an entry to
+    the entries that need it. Only reads.
     """
     from reconciler.cli.context import run_command
 
-    if offline and (shared.targets or shared.excludes or shared.changed_since):
+    if offline and (settings.targets or settings.excludes or settings.changed_since):
         advice = "leave `--target`, `--exclude` and `--changed-since` out"
         raise MisuseError("`--offline` draws all that is declared", advice)
-    return run_command(shared, form, partial(_draw, offline=offline))
+    return run_command(settings, output, form, partial(_draw, offline=offline))
 
 
 def _draw(context: CommandContext, offline: bool) -> ExitCode:
@@ -46,10 +48,10 @@ def _draw(context: CommandContext, offline: bool) -> ExitCode:
 
     nodes, findings = _load_declared_graph(context) if offline else _load_planned_graph(context)
     code = get_exit_code(findings) if select_errors(findings) else ExitCode.OK
-    context.render_warnings(findings)
-    if not context.is_document_format:
+    context.show(context.renderer.warnings(findings))
+    if not context.renderer.is_document:
         write_plain(context.out, render_mermaid(nodes))
-    context.render_document(code, serialize_graph(nodes, findings))
+    context.print_document(code, serialize_graph(nodes, findings))
     return code
 
 

@@ -12,13 +12,14 @@ from reconciler.cli.commands import SUMMARIES
 from reconciler.cli.completion_items import complete_from
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.options import no_color_option
-from reconciler.cli.output import print_text, report_lost_output
-from reconciler.cli.usage import MisuseError, did_you_mean
-from reconciler.operations.guides import guide_summaries, guide_topics, read_guide
+from reconciler.cli.output import choose_colour, print_text, report_lost_output
+from reconciler.cli.usage import MisuseError
+from reconciler.model.suggestions import did_you_mean
+from reconciler.operations.guides import list_guide_topics, read_guide, read_guide_summaries
 
 
 @click.command("help")
-@click.argument("topic", required=False, shell_complete=complete_from(guide_topics))
+@click.argument("topic", required=False, shell_complete=complete_from(list_guide_topics))
 @no_color_option
 @click.pass_context
 def command(context: click.Context, topic: str | None, no_color: bool) -> ExitCode:
@@ -28,11 +29,11 @@ def command(context: click.Context, topic: str | None, no_color: bool) -> ExitCo
     """
     if topic is None:
         return _list_topics()
-    if topic in guide_topics():
+    if topic in list_guide_topics():
         return _show(read_guide(topic), no_color)
     if topic in SUMMARIES:
         return _show_options(context.find_root(), topic)
-    advice = did_you_mean(topic, [*guide_topics(), *SUMMARIES]) or "`reconciler help` lists all topics"
+    advice = did_you_mean(topic, [*list_guide_topics(), *SUMMARIES]) or "`reconciler help` lists all topics"
     raise MisuseError(f"there is no topic `{topic}`", advice)
 
 
@@ -40,17 +41,16 @@ def _list_topics() -> ExitCode:
     from reconciler.report.guide_text import guide_list
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return print_text(guide_list(guide_summaries(), width))
+    return print_text(guide_list(read_guide_summaries(), width))
 
 
 def _show(text: str, no_color: bool) -> ExitCode:
     if not sys.stdout.isatty():
         return print_text(text.rstrip("\n"))
     from reconciler.report.guide_text import print_guide
-    from reconciler.report.style import Colour, get_stream_failure, make_console
+    from reconciler.report.style import get_stream_failure, make_console
 
-    plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    console = make_console(sys.stdout, Colour.NEVER if plain else Colour.AUTO)
+    console = make_console(sys.stdout, choose_colour(os.environ, no_color=no_color))
     print_guide(console, text)
     return report_lost_output(get_stream_failure(console))
 

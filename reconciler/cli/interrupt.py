@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: before changes are made, and while they are."""
+"""Ctrl-C and SIGTERM, before the first change and during changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM. To most it is the same as Ctrl-C, which reaches the children of a process as well."""
+    """SIGTERM. To most code it is the same as Ctrl-C, which reaches the children of a process as well."""
 
 
 def install_sigterm_handler() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: with its exit code, its last words, and nothing left behind."""
+    """Let SIGTERM end this process as Ctrl-C does: with its exit code, its last message, and a released lock."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise TerminatedError
@@ -30,9 +30,9 @@ def install_sigterm_handler() -> None:
 
 @contextlib.contextmanager
 def cancel_on_signal(cancelled: threading.Event, before_exit: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal set `cancelled`, so that what is in flight ends and nothing new starts.
+    """Let the first signal set `cancelled`, so that calls under way end and no new call starts.
 
-    The second one leaves at once, after `before_exit`: what is in flight then has an unknown end.
+    The second signal ends the process at once, after `before_exit`: calls under way then have an unknown end.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -40,7 +40,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit code. Everything for the user has been printed by then."""
+    """Run a command line. Returns its exit code. All output for the user has been printed by then."""
     try:
         outcome = reconciler.main(list(arguments), prog_name="reconciler", standalone_mode=False)
     except click.ClickException as error:
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         return render_usage_error(error, arguments, SUMMARIES)
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except OSError as error:  # click prints versions and help pages itself, and without care
-        SafeStream(sys.stdout).flush()  # what is left in it would fail once more at the end
+    except OSError as error:  # click prints versions and help pages itself, and does not handle a closed pipe
+        SafeStream(sys.stdout).flush()  # the interpreter would fail once more to write the rest at exit
         return report_lost_output(error)
     return outcome if isinstance(outcome, int) else ExitCode.OK

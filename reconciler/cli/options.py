@@ -1,44 +1,27 @@
-"""Options that several commands share. They stand after the command."""
+"""Options of several commands. They stand after the command."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.usage import MisuseError
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.formats import Verbosity
+from reconciler.workspace.settings import Settings
 
 DEFAULT_PROJECT = "specs/reconciler.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the shared options say."""
+def _make_settings(project: Path, *, sandbox: bool = False) -> Settings:
+    from reconciler.cli.context import make_settings  # heavy, and `--help` does not need it
 
-    project: Path
-    sandbox: bool
-    no_color: bool
-    verbosity: Verbosity
-    strict: bool = False
-    compare_secrets: bool = True
-    resend: tuple[str, ...] = ()
-    recreate: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    excludes: tuple[str, ...] = ()
-    changed_since: str | None = None
-    settings_from: str | None = None
-    allowed: Mapping[str, float] = field(default_factory=dict)
-    overridden: tuple[str, ...] = ()
-    resent_creates: tuple[str, ...] = ()
-    events: Path | None = None
-    parallelism: int = 8
-    reason: str | None = None
-    fail_fast: bool = False
+    return make_settings(project, sandbox=sandbox)
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -56,29 +39,24 @@ _SANDBOX: Decorator = click.option(
     "--sandbox", is_flag=True, help="Use an embedded Fivetran instead of a real account."
 )
 _NO_COLOR: Decorator = click.option(
-    "--no-color", is_flag=True, help="No colours. NO_COLOR in the environment does the same."
+    "--no-color", is_flag=True, help="Print no colours. Also set by NO_COLOR in the environment."
 )
 
 
 def no_color_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--no-color` alone; it gets it as `no_color`."""
+    """Give a command `--no-color` alone, as `no_color`."""
     return _NO_COLOR(command)
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the shared options; it gets them as one value named `shared`."""
+    """Give a command the options of every run, as `settings` and `output`."""
 
     @_PROJECT
     @_SANDBOX
     @_NO_COLOR
+    @click.option("-q", "--quiet", is_flag=True, help="Print results and diagnostics only, no progress.")
     @click.option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        help="Results and diagnostics only, nothing about work that is going on.",
-    )
-    @click.option(
-        "-v", "--verbose", is_flag=True, help="Also list what stays as it is, and each step of the work."
+        "-v", "--verbose", is_flag=True, help="Also list unchanged entries and each step of the work."
     )
     @functools.wraps(command)
     def with_shared(
@@ -87,142 +65,143 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if quiet and verbose:
             raise MisuseError("`--quiet` and `--verbose` exclude each other", "leave one of them out")
         verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-        return command(shared=Shared(project, sandbox, no_color, verbosity), **options)
+        settings = _make_settings(project, sandbox=sandbox)
+        return command(settings=settings, output=OutputOptions(no_color, verbosity), **options)
 
     return with_shared
 
 
 def offline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a command that talks to no Fivetran and is done at once: only what means something there."""
+    """Give a command the options of a short run without Fivetran, as `settings` and `output`."""
 
     @_PROJECT
     @_NO_COLOR
     @functools.wraps(command)
     def with_shared(*, project: Path, no_color: bool, **options: Any) -> Any:
-        return command(shared=Shared(project, False, no_color, Verbosity.NORMAL), **options)
+        return command(settings=_make_settings(project), output=OutputOptions(no_color), **options)
 
     return with_shared
 
 
 def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a command that only looks at what earlier runs left: no Fivetran, but one of two memories."""
+    """Give a command the options of a run on the state, as `settings` and `output`. The sandbox has its own state."""
 
     @_PROJECT
     @_SANDBOX
     @_NO_COLOR
     @functools.wraps(command)
     def with_shared(*, project: Path, sandbox: bool, no_color: bool, **options: Any) -> Any:
-        return command(shared=Shared(project, sandbox, no_color, Verbosity.NORMAL), **options)
+        settings = _make_settings(project, sandbox=sandbox)
+        return command(settings=settings, output=OutputOptions(no_color), **options)
 
     return with_shared
 
 
 def strict_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--strict`, which becomes part of the shared options. Stands below the shared ones."""
+    """Give a command `--strict`, as part of `settings`. Stands below the options that make the settings."""
 
-    @click.option(
-        "--strict", is_flag=True, help="What the catalogue cannot check is an error, not a warning."
-    )
+    @click.option("--strict", is_flag=True, help="Treat unknown services and fields as errors.")
     @functools.wraps(command)
-    def with_strict(*, shared: Shared, strict: bool, **options: Any) -> Any:
-        return command(shared=replace(shared, strict=strict), **options)
+    def with_strict(*, settings: Settings, strict: bool, **options: Any) -> Any:
+        return command(settings=replace(settings, strict=strict), **options)
 
     return with_strict
 
 
 def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--secrets` and `--resend-secret`, which become part of the shared options. Stands below
-    the shared ones."""
+    """Give a command `--secrets` and `--resend-secret`, as part of `settings`. Stands below the shared options."""
 
     @click.option(
         "--secrets",
         type=click.Choice(["resolve", "skip"]),
         default="resolve",
         show_default=True,
-        help="`skip` compares no secrets, and a plan reads none then, for runs that may not.",
+        help="`skip`: do not read or compare secrets (for runs without access).",
     )
     @click.option(
         "--resend-secret",
         "resend",
         metavar="GLOB",
         multiple=True,
-        help="Send these secrets although they are unchanged or cannot be compared: an address, or ADDRESS:FIELD.",
+        help="Send these secrets even if they are unchanged or cannot be compared: an address, or ADDRESS:FIELD."
+        " Repeatable.",
     )
     @functools.wraps(command)
-    def with_secrets(*, shared: Shared, secrets: str, resend: tuple[str, ...], **options: Any) -> Any:
-        updated = replace(shared, compare_secrets=secrets == "resolve", resend=resend)
-        return command(shared=updated, **options)
+    def with_secrets(*, settings: Settings, secrets: str, resend: tuple[str, ...], **options: Any) -> Any:
+        updated = replace(settings, compare_secrets=secrets == "resolve", resend=resend)
+        return command(settings=updated, **options)
 
     return with_secrets
 
 
 def recreate_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--recreate`, which becomes part of the shared options. Stands below them."""
+    """Give a command `--recreate`, as part of `settings`. Stands below the shared options."""
 
     @click.option(
         "--recreate",
         metavar="ADDRESS",
         multiple=True,
-        help="Make this entry again, which is gone from Fivetran or hidden from these credentials: an address or a"
-        " key, `*` for any text. A group brings its destination. Repeatable.",
+        help="Create this entry again if it is gone from Fivetran or hidden from these credentials: an address or a"
+        " key, `*` for any text. A group includes its destination. Repeatable.",
     )
     @functools.wraps(command)
-    def with_recreate(*, shared: Shared, recreate: tuple[str, ...], **options: Any) -> Any:
-        return command(shared=replace(shared, recreate=recreate), **options)
+    def with_recreate(*, settings: Settings, recreate: tuple[str, ...], **options: Any) -> Any:
+        return command(settings=replace(settings, recreate=recreate), **options)
 
     return with_recreate
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--target`, `--exclude` and `--changed-since`, which become part of the shared options. Stands
-    below them."""
+    """Give a command `--target`, `--exclude` and `--changed-since`, as part of `settings`. Stands below the shared
+    options."""
 
     @click.option(
         "--target",
         metavar="ADDRESS",
         multiple=True,
-        help="Only this entry: an address or a key, `*` for any text. A destination brings its group. Repeatable.",
+        help="Only this entry: an address or a key, `*` for any text. A destination includes its group. Repeatable.",
     )
     @click.option("--exclude", metavar="ADDRESS", multiple=True, help="Not this entry. Repeatable.")
     @click.option(
         "--changed-since",
         metavar="REV",
-        help="Only entries that this branch changed since its merge base with this git revision, and unfinished"
-        " work. What only the revision changed since is left alone.",
+        help="Only entries whose resolved specs differ from the merge base with this git revision, and unfinished"
+        " work. Later changes of the revision are left alone.",
     )
     @functools.wraps(command)
     def with_scope(
         *,
-        shared: Shared,
+        settings: Settings,
         target: tuple[str, ...],
         exclude: tuple[str, ...],
         changed_since: str | None,
         **options: Any,
     ) -> Any:
-        updated = replace(shared, targets=target, excludes=exclude, changed_since=changed_since)
-        return command(shared=updated, **options)
+        updated = replace(settings, targets=target, excludes=exclude, changed_since=changed_since)
+        return command(settings=updated, **options)
 
     return with_scope
 
 
 def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--settings-from`, which becomes part of the shared options. Stands below them."""
+    """Give a command `--settings-from`, as part of `settings`. Stands below the options that make the settings."""
 
     @click.option(
         "--settings-from",
         metavar="REV",
-        help="Take all but the specs (limits, policies, protected keys, state, account, settle, what secrets may come"
-        " from) from the project file of this git revision, so that a change cannot loosen its own gate.",
+        help="Read everything but the specs (limits, policies, protected keys, state, account, settle, sources of"
+        " secrets) from the project file of this git revision, so that a change cannot loosen its own gate.",
     )
     @functools.wraps(command)
-    def with_settings(*, shared: Shared, settings_from: str | None, **options: Any) -> Any:
-        return command(shared=replace(shared, settings_from=settings_from), **options)
+    def with_revision(*, settings: Settings, settings_from: str | None, **options: Any) -> Any:
+        return command(settings=replace(settings, settings_from=settings_from), **options)
 
-    return with_settings
+    return with_revision
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--parallelism` and `--events`, which become part of the shared options. Stands below them."""
+    """Give a command `--parallelism`, as part of `settings`, and `--events`, as part of `output`. Stands below the
+    shared options."""
 
     @click.option(
         "--parallelism",
@@ -230,28 +209,34 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="N",
         default=8,
         show_default=True,
-        help="So many calls at the same time.",
+        help="Concurrent API calls.",
     )
     @click.option(
         "--events",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Add a line of JSON to FILE for everything that happens: who runs this, and how each change ends.",
+        help="Append one line of JSON to FILE for every event: the user who starts the run, the end of each change.",
     )
     @functools.wraps(command)
-    def with_run(*, shared: Shared, parallelism: int, events: Path | None, **options: Any) -> Any:
-        return command(shared=replace(shared, parallelism=parallelism, events=events), **options)
+    def with_run(
+        *, settings: Settings, output: OutputOptions, parallelism: int, events: Path | None, **options: Any
+    ) -> Any:
+        return command(
+            settings=replace(settings, parallelism=parallelism),
+            output=replace(output, events=events),
+            **options,
+        )
 
     return with_run
 
 
 def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command `--format` with these choices; the first is the default. It gets it as `form`."""
+    """Give a command `--format` with these choices, as `form`. The first choice is the default."""
     return click.option(
         "--format",
         "form",
         type=click.Choice(formats),
         default=formats[0],
         show_default=True,
-        help="How results are written. `json` is one document on stdout, also when the run fails.",
+        help="Format of the results. `json` is one document on stdout, also if the run fails.",
     )

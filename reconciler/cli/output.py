@@ -1,19 +1,43 @@
-"""Plain text on standard output, for commands that need no session, and what to do when it does not get through."""
+"""Output of a command: its options, its colours, plain text without a context, and lost output."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from typing import TextIO, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
+from reconciler.report.formats import Verbosity
 from reconciler.report.stream import ClosedStream, SafeStream
+
+if TYPE_CHECKING:
+    from reconciler.report.style import Colour
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How a run reports. `events` is the file of its event log."""
+
+    no_color: bool = False
+    verbosity: Verbosity = Verbosity.NORMAL
+    events: Path | None = None
+
+
+def choose_colour(environ: Mapping[str, str], *, no_color: bool) -> Colour:
+    """Whether the user wants colours on a terminal."""
+    from reconciler.report.style import Colour
+
+    is_plain = no_color or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
+    return Colour.NEVER if is_plain else Colour.AUTO
 
 
 def print_text(text: str) -> ExitCode:
-    """Print text with a line end, as far as somebody reads it."""
+    """Print text with a line end. Returns the exit code of a run that printed nothing else."""
     stream = SafeStream(sys.stdout)
     stream.write(f"{text}\n")
     stream.flush()
@@ -21,14 +45,14 @@ def print_text(text: str) -> ExitCode:
 
 
 def describe_lost_output(problem: OSError | None) -> Diagnostic | None:
-    """Why output is missing. A reader that went away (`| head`) is no failure; a full disk or a closed stream is."""
+    """The diagnostic for lost output. A reader that went away (`| head`) is no failure; a full disk is."""
     if problem is None or problem.errno == errno.EPIPE:
         return None
     return Diagnostic("output-lost", f"the output could not be written: {problem.strerror or problem}")
 
 
 def report_lost_output(problem: OSError | None) -> ExitCode:
-    """Say on stderr if output is missing, as far as that is possible."""
+    """Report lost output on stderr, as far as stderr works. Returns the exit code."""
     diagnostic = describe_lost_output(problem)
     if diagnostic is None:
         return ExitCode.OK
@@ -40,9 +64,9 @@ def report_lost_output(problem: OSError | None) -> ExitCode:
 
 
 def replace_closed_streams() -> None:
-    """Put something in the place of standard streams that the caller has closed, which says so when it is used.
+    """Replace standard streams that the caller has closed by streams that raise on use.
 
-    Their descriptors are taken too, or a file or a socket would get the number.
+    Occupy their descriptors too, or the next file or socket would get the number.
     """
     sys.stdout = sys.stdout or cast("TextIO", ClosedStream())
     sys.stderr = sys.stderr or cast("TextIO", ClosedStream())

@@ -12,7 +12,6 @@ import click
 
 from reconciler.cli.exit import ExitCode, get_exit_code
 from reconciler.cli.options import (
-    Shared,
     format_option,
     recreate_option,
     run_options,
@@ -22,20 +21,19 @@ from reconciler.cli.options import (
     shared_options,
     strict_option,
 )
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import make_signer, parse_expiry, signature_option, write_plan
-from reconciler.cli.plan_output import PLAN_FORMATS, PlanOutput, render_plan_output
 from reconciler.cli.usage import MisuseError
+from reconciler.report.formats import Document, list_formats
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
 
 
-_DRIFT_FORMATS = {"text", "json", "github", "sarif"}
-
-
 @dataclass(frozen=True, slots=True)
 class SaveOptions:
-    """Where a plan is saved, how long it is valid, and the reference of the key that signs it."""
+    """File of a saved plan, its validity, and the reference of the key that signs it."""
 
     path: Path
     valid_for: timedelta
@@ -43,13 +41,13 @@ class SaveOptions:
 
 
 @click.command("plan")
-@format_option(*PLAN_FORMATS)
+@format_option(*list_formats(Document.PLAN))
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 2 if apply would do something; with --drift-only, if anything drifted.",
+    help="Exit with 2 if apply would change something; with --drift-only, if anything drifted.",
 )
-@click.option("--drift-only", is_flag=True, help="Show only what was changed or deleted outside the specs.")
+@click.option("--drift-only", is_flag=True, help="Show only changes and deletions made outside the specs.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `apply FILE`."
 )
@@ -72,7 +70,8 @@ class SaveOptions:
 @run_options
 def command(
     *,
-    shared: Shared,
+    settings: Settings,
+    output: OutputOptions,
     form: str,
     detailed_exitcode: bool,
     drift_only: bool,
@@ -80,22 +79,23 @@ def command(
     valid_for: timedelta,
     signature_key: str | None,
 ) -> ExitCode:
-    """Show what apply would change, and change nothing.
+    """Show the changes that apply would make. Only reads.
 
-    Compares the specs with the account. Only fields that a spec declares are looked at. With --out the plan is
-    also saved, so that exactly what was reviewed can be applied.
+    Compares the specs with the account, field by field as the specs declare them. --out saves the plan, so that
+    apply can carry out exactly the reviewed plan.
     """
     from reconciler.cli.context import run_command
 
-    if drift_only and (form not in _DRIFT_FORMATS or out is not None):
-        option = f"`--format {form}`" if form not in _DRIFT_FORMATS else "`--out`"
+    has_drift = form in list_formats(Document.DRIFT)
+    if drift_only and (not has_drift or out is not None):
+        option = "`--out`" if has_drift else f"`--format {form}`"
         raise MisuseError(f"{option} is for whole plans", "leave `--drift-only` out")
     if signature_key is not None and out is None:
         raise MisuseError("`--signature-key` signs a saved plan", "add `--out FILE`")
     save_options = None if out is None else SaveOptions(out, valid_for, signature_key)
     changes_exit = ExitCode.CHANGES if detailed_exitcode else ExitCode.OK
     work = partial(_plan, changes_exit=changes_exit, drift_only=drift_only, save_options=save_options)
-    return run_command(shared, form, work)
+    return run_command(settings, output, form, work)
 
 
 def _plan(
@@ -105,8 +105,9 @@ def _plan(
     from reconciler.cli.events import open_event_log
     from reconciler.planning.pipeline import make_plan
     from reconciler.planning.saved_plans import build_saved_plan
-    from reconciler.report.drift_text import UnmanagedGroups
-    from reconciler.report.saved_text import render_save_notice
+    from reconciler.report.drift import UnmanagedGroups
+    from reconciler.report.plan_text import render_save_notice
+    from reconciler.report.renderer import PlanReport
     from reconciler.workspace.audit import combine_listeners
     from reconciler.workspace.workspace import open_workspace
 
@@ -117,7 +118,7 @@ def _plan(
             open_workspace(context.settings, combine_listeners(progress, log)) as workspace,
         ):
             if save_options is not None:
-                workspace.state.ensure_key()  # fingerprints tell whether a secret changed since the review
+                workspace.state.ensure_key()  # `apply` compares fingerprints to find changed secrets
             planned = make_plan(workspace)
             plan = planned.plan
             if save_options is not None:
@@ -136,7 +137,8 @@ def _plan(
                 code = get_exit_code(plan.blockers)
             notice = None
             if save_options is not None and not plan.blockers:
-                notice = render_save_notice(str(save_options.path), sandbox=context.shared.sandbox)
-            render_plan_output(context, PlanOutput(plan, code, context.clock.now(), footer=notice))
+                notice = render_save_notice(str(save_options.path), sandbox=context.settings.sandbox)
+            report = PlanReport(plan, code, context.settings.clock.now(), footer=notice)
+            context.show(context.renderer.plan(report))
         log.log_finish(code, code.reason)
     return code

@@ -1,15 +1,16 @@
-"""Saved plans as files: reading them with care, and writing them so that nobody else can read them."""
+"""Files of saved plans: bounded reads, and writes that only the owner can read."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.usage import MisuseError
+from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import parse_duration
 
@@ -23,12 +24,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 signature_option = click.option(
     "--signature-key",
     metavar="REF",
-    help="Key of 16 characters or more that the plan is signed with: env:NAME or file:PATH.",
+    help="Key that signs the plan, 16 characters or more: env:NAME or file:PATH.",
 )
 
 
 def parse_expiry(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
-    """`90m`, `12h` or `7d`."""
+    """Parse `90m`, `12h` or `7d`."""
     try:
         valid_for = parse_duration(value)
     except ValueError:
@@ -39,7 +40,7 @@ def parse_expiry(context: click.Context, parameter: click.Parameter, value: str)
 
 
 def check_digest(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A whole digest: a part of one could belong to another plan."""
+    """Check that a digest is whole: a part of a digest could belong to another plan."""
     if value is not None and not _DIGEST.fullmatch(value):
         advice = "take all 64 digits from the Markdown comment or from `--format json`"
         raise MisuseError("`--expect` needs the whole digest of a plan", advice)
@@ -47,7 +48,8 @@ def check_digest(context: click.Context, parameter: click.Parameter, value: str 
 
 
 def make_signer(context: CommandContext, reference: str | None) -> Sign | None:
-    """What makes signatures with the key that was named, if one was. Raises ReconcilerError."""
+    """Build the function that signs with the key behind `reference`; None without a reference. Raises
+    ReconcilerError."""
     if reference is None:
         return None
     from reconciler.workspace.signing import load_signer
@@ -56,7 +58,7 @@ def make_signer(context: CommandContext, reference: str | None) -> Sign | None:
 
 
 def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> SavedPlan:
-    """The plan in a file, whose signature must fit `sign`. Raises ReconcilerError."""
+    """Read the plan in a file. Its signature must fit `sign`. Raises ReconcilerError."""
     from reconciler.workspace.planfile import (
         MAX_BYTES,
         AlteredError,
@@ -66,7 +68,7 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
     )
 
     try:
-        with (context.directory / path).open("rb") as file:
+        with (context.settings.directory / path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AlteredError("it is too large to be one")
@@ -82,32 +84,23 @@ def read_plan(context: CommandContext, path: Path, sign: Sign | None = None) -> 
 
 
 def write_plan(context: CommandContext, path: Path, saved: SavedPlan, sign: Sign | None) -> None:
-    """Write a plan, for its owner only, whole or not at all. Raises ReconcilerError.
+    """Write a plan whole or not at all, readable by its owner only. Raises ReconcilerError.
 
-    What a link leads to is written; a device or a pipe, which would be replaced by a file, is not.
+    The target of a link is written. A device or a pipe is refused, since a file would replace it.
     """
-    from reconciler.state.file import write_atomically
+    from reconciler.state.atomic_file import write_atomically
     from reconciler.workspace.planfile import encode_plan
 
     try:
-        file = (context.directory / path).resolve()
+        file = (context.settings.directory / path).resolve()
         if file.is_symlink() or (file.exists() and not file.is_file()):
             raise _make_error("plan-not-saved", path, "cannot be written: it is no file")
         write_atomically(file, encode_plan(saved, sign))
-    except RuntimeError:  # until Python 3.12: links that go round in a circle
+    except RuntimeError:  # until Python 3.12: links that form a circle
         raise _make_error("plan-not-saved", path, "cannot be written: it is no file") from None
     except OSError as error:
         raise _make_error("plan-not-saved", path, f"cannot be written: {error.strerror or error}") from error
 
 
 def _make_error(code: str, path: Path, problem: str) -> ReconcilerError:
-    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {problem}", help=_ADVICE[code])])
-
-
-_ADVICE: dict[str, Any] = {
-    "plan-unreadable": "name a file that `reconciler plan --out FILE` wrote",
-    "plan-altered": "make a new plan; nothing of this one is carried out",
-    "plan-signature": "have a plan made with this key, or name the one that this plan was signed with",
-    "plan-format": "make a new plan with this version",
-    "plan-not-saved": "name a file in a folder that exists and can be written",
-}
+    return ReconcilerError([Diagnostic(code, f"the plan `{path}` {problem}", help=load_codes()[code].help)])

@@ -1,4 +1,4 @@
-"""Asking a person, where there is one."""
+"""Questions to a person at a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def can_prompt() -> bool:
-    """Whether a person sees what is asked and can answer: with `> file` on a terminal nobody has seen it."""
+    """Whether a person sees a question and can answer it: with `> file` on a terminal the output of the plan is not
+    visible."""
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)
 
@@ -19,15 +20,15 @@ def can_prompt() -> bool:
 def confirm(
     context: CommandContext, question: str, answer: str = "yes", prompt: str = 'Only "yes" is accepted: '
 ) -> bool:
-    """Ask on stderr and wait for this very `answer`."""
+    """Ask a question on stderr. Returns whether the reply is exactly `answer`."""
     context.err.print()
     context.err.print(question)
     reply = ""
     try:
-        # Past all buffers: a signal in the middle would leave the question in them, to be printed again.
+        # Written past all buffers: after a signal, a buffered question would be printed again.
         os.write(sys.stderr.fileno(), prompt.encode())
         reply = sys.stdin.readline()
     finally:
-        if not reply.endswith("\n"):  # Ctrl-C and Ctrl-D leave the cursor behind the question
+        if not reply.endswith("\n"):  # after Ctrl-C and Ctrl-D the cursor stays behind the question
             context.err.print()
     return reply.strip() == answer

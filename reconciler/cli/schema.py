@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared, offline_options
+from reconciler.cli.options import offline_options
+from reconciler.cli.output import OutputOptions
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -28,7 +30,7 @@ _BESIDE_PROJECT = ""
     help="Write both schemas into DIR, by default `.reconciler/schema` beside the project file.",
 )
 @offline_options
-def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
+def command(settings: Settings, output: OutputOptions, kind: str, folder: str | None) -> ExitCode:
     """Print the JSON Schema of a spec file, or of the project file.
 
     With it editors complete services, fields and values while you type, explain them, and underline
@@ -37,13 +39,16 @@ def command(shared: Shared, kind: str, folder: str | None) -> ExitCode:
     from reconciler.cli.context import run_command
 
     return run_command(
-        shared, "text", partial(_print, kind=kind) if folder is None else partial(_write, folder=folder)
+        settings,
+        output,
+        "text",
+        partial(_print, kind=kind) if folder is None else partial(_write, folder=folder),
     )
 
 
 def _print(context: CommandContext, kind: str) -> ExitCode:
     from reconciler.operations.schema import build_schema
-    from reconciler.report.schema_text import render_schema
+    from reconciler.report.spec_files import render_schema
     from reconciler.report.style import write_plain
 
     write_plain(context.out, render_schema(build_schema(kind)))
@@ -52,7 +57,7 @@ def _print(context: CommandContext, kind: str) -> ExitCode:
 
 def _write(context: CommandContext, folder: str) -> ExitCode:
     from reconciler.operations.schema import write_schemas
-    from reconciler.report.schema_text import render_written_files
+    from reconciler.report.spec_files import render_written_files
 
     result = write_schemas(context.settings, Path(folder) if folder != _BESIDE_PROJECT else None)
     context.print_result(render_written_files(result.files.values(), result.modelines))

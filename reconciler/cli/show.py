@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared, format_option, offline_options
+from reconciler.cli.options import format_option, offline_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.plan_file import make_signer, read_plan, signature_option
-from reconciler.cli.plan_output import PLAN_FORMATS, PlanOutput, render_plan_output
+from reconciler.report.formats import Document, list_formats
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -19,28 +21,30 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
-@format_option(*PLAN_FORMATS)
+@format_option(*list_formats(Document.PLAN))
 @signature_option
 @offline_options
-def command(*, shared: Shared, form: str, plan: Path, signature_key: str | None) -> ExitCode:
-    """Show a plan that `plan --out` saved. Needs no network; also shows one that is not valid any more.
+def command(
+    *, settings: Settings, output: OutputOptions, form: str, plan: Path, signature_key: str | None
+) -> ExitCode:
+    """Show a plan that `plan --out` saved, also an expired plan. Needs no network.
 
-    In every form that `plan` has, so that one plan is made and many tools get theirs.
+    Has every format of `plan`, so that many tools can read the same plan.
     """
     from reconciler.cli.context import run_command
 
-    return run_command(shared, form, partial(_show, path=plan, key=signature_key))
+    return run_command(settings, output, form, partial(_show, path=plan, key=signature_key))
 
 
 def _show(context: CommandContext, path: Path, key: str | None) -> ExitCode:
     from reconciler.report.plan_json import serialize_validity
-    from reconciler.report.saved_text import render_validity
+    from reconciler.report.plan_text import render_validity
+    from reconciler.report.renderer import PlanReport
 
     saved = read_plan(context, path, make_signer(context, key))
-    times = (saved.created_at, saved.expires_at, context.clock.now())
+    times = (saved.created_at, saved.expires_at, context.settings.clock.now())
     validity = serialize_validity(*times, version=saved.tool)
     header = render_validity(*times, version=saved.tool)
-    render_plan_output(
-        context, PlanOutput(saved.plan, ExitCode.OK, saved.created_at, header=header, saved=validity)
-    )
+    report = PlanReport(saved.plan, ExitCode.OK, saved.created_at, header=header, saved=validity)
+    context.show(context.renderer.plan(report))
     return ExitCode.OK

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared, format_option, state_options
+from reconciler.cli.options import format_option, state_options
+from reconciler.cli.output import OutputOptions
 from reconciler.cli.prompt import can_prompt, confirm
 from reconciler.cli.usage import MisuseError
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from reconciler.cli.context import CommandContext
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group("state")
 def command() -> None:
-    """Look at what earlier runs remember, and correct it.
+    """Show and correct the recorded state.
 
     Nothing here talks to Fivetran. ADDR is an address as plans show it (`group.KEY`, `destination.KEY`),
     or the KEY alone for both.
@@ -30,24 +32,23 @@ def command() -> None:
 @command.command("list")
 @format_option("text", "json")
 @state_options
-def list_records(shared: Shared, form: str) -> ExitCode:
+def list_records(settings: Settings, output: OutputOptions, form: str) -> ExitCode:
     """List all addresses with their ids and marks.
 
     protected: is never deleted; unverified: has to pass setup tests or approvals; interrupted: a run was
     about to change it and did not come to an end.
     """
-    return _run_command(shared, form, _list)
+    return _run_command(settings, output, form, _list)
 
 
 def _list(context: CommandContext) -> ExitCode:
     from reconciler.operations.state import read_state
-    from reconciler.report.state_json import serialize_state
-    from reconciler.report.state_text import render_state
+    from reconciler.report.state import render_state, serialize_state
 
     view = read_state(context.settings)
-    context.render_warnings(view.warnings)
+    context.show(context.renderer.warnings(view.warnings))
     context.print_result(render_state(view.place, view.state))
-    context.render_document(
+    context.print_document(
         ExitCode.OK, {**serialize_state(view.place, view.state), **_serialize_warnings(view.warnings)}
     )
     return ExitCode.OK
@@ -57,22 +58,22 @@ def _list(context: CommandContext) -> ExitCode:
 @click.argument("address", metavar="ADDR")
 @format_option("text", "json")
 @state_options
-def show_record(shared: Shared, form: str, address: str) -> ExitCode:
-    """Show everything that is remembered of ADDR. Secrets are only told to be there."""
-    return _run_command(shared, form, partial(_show, text=address))
+def show_record(settings: Settings, output: OutputOptions, form: str, address: str) -> ExitCode:
+    """Show the whole record of ADDR. A secret is shown only as present."""
+    return _run_command(settings, output, form, partial(_show, text=address))
 
 
 def _show(context: CommandContext, text: str) -> ExitCode:
-    from reconciler.operations.state import find_hidden_fields, find_records, read_state
-    from reconciler.report.state_json import serialize_records
-    from reconciler.report.state_text import render_records
+    from reconciler.kinds.visibility import find_hidden_fields
+    from reconciler.operations.state import find_records, read_state
+    from reconciler.report.state import render_records, serialize_records
 
     view = read_state(context.settings)
     records = find_records(view.state.records, text)
     hidden = {address: find_hidden_fields(address, record) for address, record in records.items()}
-    context.render_warnings(view.warnings)
+    context.show(context.renderer.warnings(view.warnings))
     context.print_result(render_records(records, hidden))
-    context.render_document(
+    context.print_document(
         ExitCode.OK, {**serialize_records(records, hidden), **_serialize_warnings(view.warnings)}
     )
     return ExitCode.OK
@@ -83,47 +84,47 @@ def _show(context: CommandContext, text: str) -> ExitCode:
 @click.argument("target", metavar="TO")
 @format_option("text", "json")
 @state_options
-def move_records(shared: Shared, form: str, source: str, target: str) -> ExitCode:
-    """Remember an entry by another key. A group and its destination move together.
+def move_records(settings: Settings, output: OutputOptions, form: str, source: str, target: str) -> ExitCode:
+    """Move a record to another key. A group and its destination move together.
 
     The specs have to use the new key as well. `was:` in a spec does the same with the next apply.
     """
-    return _run_command(shared, form, partial(_move, source=source, target=target))
+    return _run_command(settings, output, form, partial(_move, source=source, target=target))
 
 
 def _move(context: CommandContext, source: str, target: str) -> ExitCode:
     from reconciler.operations.state import move_entry
-    from reconciler.report.state_json import serialize_moves
-    from reconciler.report.state_text import render_moves
+    from reconciler.report.state import render_moves, serialize_moves
 
     moved = move_entry(context.settings, source, target)
     pairs = [(entry.source, entry.target) for entry in moved.moves]
     context.print_result(render_moves(pairs))
-    context.render_warnings(moved.warnings)
-    context.render_document(ExitCode.OK, {**serialize_moves(pairs), **_serialize_warnings(moved.warnings)})
+    context.show(context.renderer.warnings(moved.warnings))
+    context.print_document(ExitCode.OK, {**serialize_moves(pairs), **_serialize_warnings(moved.warnings)})
     return ExitCode.OK
 
 
 @command.command("forget")
 @click.argument("addresses", metavar="ADDR...", nargs=-1, required=True)
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
-def forget_records(shared: Shared, form: str, addresses: tuple[str, ...], auto_approve: bool) -> ExitCode:
-    """Drop what is remembered of ADDR, after asking. A group takes its destination along.
+def forget_records(
+    settings: Settings, output: OutputOptions, form: str, addresses: tuple[str, ...], auto_approve: bool
+) -> ExitCode:
+    """Drop the record of ADDR, after asking. A group includes its destination.
 
-    Nothing changes at Fivetran. What the specs still declare is found again by its `id:` or its name, and
-    adopted. To stop managing something, write it below `removed:` with `forget: true` instead.
+    Nothing changes at Fivetran. The next apply finds declared entries again by `id:` or name and adopts them. To
+    stop managing an entry, write it below `removed:` with `forget: true` instead.
     """
     if form == "json" and not auto_approve:
         raise MisuseError("`--format json` shows nothing to approve", "add `--auto-approve`")
-    return _run_command(shared, form, partial(_forget, texts=addresses, must_ask=not auto_approve))
+    return _run_command(settings, output, form, partial(_forget, texts=addresses, must_ask=not auto_approve))
 
 
 def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> ExitCode:
     from reconciler.operations.state import prepare_forget
-    from reconciler.report.state_json import serialize_forgotten
-    from reconciler.report.state_text import render_forget_prompt, render_forgotten
+    from reconciler.report.state import render_forget_prompt, render_forgotten, serialize_forgotten
 
     if must_ask and not can_prompt():
         raise ReconcilerError([_NO_TERMINAL])
@@ -134,8 +135,8 @@ def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> 
             return ExitCode.FAILED
         warnings = pending.execute()
     context.print_result(render_forgotten(len(pending.records)))
-    context.render_warnings(warnings)
-    context.render_document(
+    context.show(context.renderer.warnings(warnings))
+    context.print_document(
         ExitCode.OK, {**serialize_forgotten(pending.records), **_serialize_warnings(warnings)}
     )
     return ExitCode.OK
@@ -143,37 +144,41 @@ def _forget(context: CommandContext, texts: tuple[str, ...], must_ask: bool) -> 
 
 @command.command("unlock")
 @format_option("text", "json")
-@click.option("--auto-approve", is_flag=True, help="Do not ask. Needed where nobody can answer.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Required without a terminal.")
 @state_options
-def unlock(shared: Shared, form: str, auto_approve: bool) -> ExitCode:
-    """Break the lock of a run that is gone, after asking.
+def unlock(settings: Settings, output: OutputOptions, form: str, auto_approve: bool) -> ExitCode:
+    """Break the lock of a dead run, after asking.
 
-    Seldom needed: a lock dies with its process. It takes a person where the state is on a shared disk and the
-    other host died. In git and in buckets a lock runs out a few minutes after its holder was last heard of, and
-    this frees it before. A lock whose process runs on this host is not broken; stop that process instead.
+    Seldom needed: a lock ends with its process. It is needed if the state is on a shared disk and the other host
+    died. In git and in buckets a lock expires a few minutes after the last sign of its holder; this breaks it
+    earlier. A lock whose process runs on this host is not broken; stop that process instead.
     """
-    return _run_command(shared, form, partial(_unlock, must_ask=not auto_approve))
+    return _run_command(settings, output, form, partial(_unlock, must_ask=not auto_approve))
 
 
 def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
     from reconciler.operations.unlock import inspect_lock
-    from reconciler.report.state_json import serialize_lock
-    from reconciler.report.state_text import render_lock_broken, render_unlock_prompt, render_unlocked
+    from reconciler.report.state import (
+        render_lock_broken,
+        render_unlock_prompt,
+        render_unlocked,
+        serialize_lock,
+    )
 
     lock = inspect_lock(context.settings)
     if lock.is_free:
         context.print_result(render_unlocked(lock.place, lock.status.holder))
-        context.render_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=False))
+        context.print_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=False))
         return ExitCode.OK
     context.print_result(render_unlock_prompt(lock.place, lock.status.holder, lock.uncertainty))
-    if must_ask and (context.is_document_format or not can_prompt()):
+    if must_ask and (context.renderer.is_document or not can_prompt()):
         raise ReconcilerError([_NO_TERMINAL_TO_UNLOCK])
     if must_ask and not confirm(context, "Break this lock?"):
         context.print_result("The lock was left as it is.")
         return ExitCode.FAILED
     lock.force_unlock()
     context.print_result(render_lock_broken(lock.place))
-    context.render_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=True))
+    context.print_document(ExitCode.OK, serialize_lock(lock.place, lock.status.holder, broken=True))
     return ExitCode.OK
 
 
@@ -195,7 +200,9 @@ def _serialize_warnings(warnings: Iterable[Diagnostic]) -> dict[str, Any]:
     return {"warnings": serialize_diagnostics(warnings)}
 
 
-def _run_command(shared: Shared, form: str, work: Callable[[CommandContext], ExitCode]) -> ExitCode:
+def _run_command(
+    settings: Settings, output: OutputOptions, form: str, work: Callable[[CommandContext], ExitCode]
+) -> ExitCode:
     from reconciler.cli.context import run_command
 
-    return run_command(shared, form, work)
+    return run_command(settings, output, form, work)

@@ -1,18 +1,18 @@
-"""Wrong usage of the command line, said in the words of all other findings."""
+"""Wrong usage of the command line, reported like all other findings."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import click
 
 from reconciler.cli.exit import ExitCode
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.suggestions import find_nearest
+from reconciler.model.suggestions import did_you_mean
 
 _NO_COMMAND = re.compile(r"No such command '(?P<name>[^']*)'")
 _EXTRA_ARGUMENTS = re.compile(r"Got unexpected extra arguments? \((?P<words>.*)\)")
@@ -20,29 +20,24 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 
 class MisuseError(click.UsageError):
-    """A command line that makes no sense, with one thing to do about it."""
+    """A command line that is invalid, with one remedy."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message, click.get_current_context(silent=True))
         self.advice = advice
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`did you mean …?` where something is near, else nothing."""
-    suggestion = find_nearest(given, known)
-    return f"did you mean `{suggestion}`?" if suggestion else ""
-
-
 def render_usage_error(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
 ) -> ExitCode:
-    """Say it like any other diagnostic; whoever asked for JSON gets a document instead.
+    """Report a wrong command line like any other diagnostic; with `--format json` as a document.
 
     `commands` are the names of all commands.
     """
+    from reconciler.cli.output import choose_colour
     from reconciler.report.diagnostics import render_short
-    from reconciler.report.document import build_failure_document, dump_document
-    from reconciler.report.style import Colour, make_console, write_plain
+    from reconciler.report.json_document import build_failure_document, dump_document
+    from reconciler.report.style import make_console, write_plain
 
     diagnostic = _build_diagnostic(error, arguments, commands)
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
@@ -51,15 +46,15 @@ def render_usage_error(
             dump_document(build_failure_document(ExitCode.USAGE, ExitCode.USAGE.reason, [diagnostic])),
         )
     else:
-        plain = "--no-color" in arguments or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        make_console(sys.stderr, Colour.NEVER if plain else Colour.AUTO).print(render_short(diagnostic))
+        colour = choose_colour(os.environ, no_color="--no-color" in arguments)
+        make_console(sys.stderr, colour).print(render_short(diagnostic))
     return ExitCode.USAGE
 
 
 def _build_diagnostic(
     error: click.ClickException, arguments: Sequence[str], commands: Collection[str]
 ) -> Diagnostic:
-    """What is wrong with a command line; the help line names a better one, or where to look."""
+    """Build the diagnostic of a wrong command line; the help line names a better command line, or a help page."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = next((word for word in arguments if word in commands), "")
     message, advice = _describe_error(error, command, arguments)
@@ -68,7 +63,7 @@ def _build_diagnostic(
 
 
 def _describe_error(error: click.ClickException, command: str, arguments: Sequence[str]) -> tuple[str, str]:
-    """Message and advice; without advice the help page is what is left."""
+    """Return message and advice. If the advice is empty, the help page is the advice."""
     match error:
         case MisuseError():
             return error.message, error.advice
@@ -99,7 +94,7 @@ def _describe_other_error(error: click.ClickException) -> tuple[str, str]:
 
 
 def _suggest_option(error: click.NoSuchOption, command: str, arguments: Sequence[str]) -> str:
-    """The option that is meant, or its right place."""
+    """Suggest the nearest option, or the right place of the option."""
     if command and arguments.index(command) > 0 and error.ctx and error.ctx.parent is None:
         return f"options stand after the command: `reconciler {command} {error.option_name}`"
     options = error.ctx.command.params if error.ctx else []

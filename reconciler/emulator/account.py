@@ -1,4 +1,4 @@
-"""One Fivetran account: what request handlers read, write and draw from."""
+"""A Fivetran account: the state, clock and seed that request handlers work with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACCOUNT_KEY = "this"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the account is, as `GET /v1/account/info` tells it."""
+    """Identity of the account, as `GET /v1/account/info` shows it."""
 
     account_id: str
     account_name: str
@@ -36,7 +36,7 @@ def new_user(
     role: str | None = ADMINISTRATOR,
     active: bool = True,
 ) -> dict[str, Any]:
-    """A user as the API shows it; address and names follow the id where nobody chose them."""
+    """Build a user in the form of the API. Without `email` and `names`, both follow the id."""
     given, family = names or tuple(word.title() for word in identifier.split("_", 1))
     return {
         "id": identifier,
@@ -55,7 +55,7 @@ def new_user(
 
 
 class Account:
-    """The state of an account with the clock and the seed that new objects are made from."""
+    """State of an account, with the clock and the seed that new objects are made from."""
 
     def __init__(
         self, store: Store, *, behaviour: Behaviour, clock: Callable[[], datetime], seed: int
@@ -69,7 +69,10 @@ class Account:
         self.identity = self._load_identity()
 
     def _load_identity(self) -> Identity:
-        """The identity in the database; a new database gets one that its seed decides."""
+        """Load the identity from the database.
+
+        A new database gets an identity that depends on the seed alone.
+        """
         with self.store.transaction():
             stored = self.store.find(Kind.ACCOUNT, _ACCOUNT_KEY)
             if stored is None:
@@ -87,12 +90,12 @@ class Account:
         return identity
 
     def set_identity(self, identity: Identity) -> None:
-        """Be another account, with everything in it as it is."""
+        """Give the account another identity. Its content stays."""
         self.store.replace(Kind.ACCOUNT, _ACCOUNT_KEY, asdict(identity))
         self.identity = identity
 
     def reset(self) -> None:
-        """Be as new: nothing in it, nothing behind it, and the same identity."""
+        """Empty the account: no content, no history, no counters. Its identity stays."""
         with self.store.transaction():
             self.store.clear()
             self.store.add(Kind.ACCOUNT, _ACCOUNT_KEY, asdict(self.identity))
@@ -100,23 +103,28 @@ class Account:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """The user behind every request."""
+        """The user who makes every request. Rebuilt if the user was removed from the account."""
         owner = self.store.find(Kind.USER, self.identity.user_id)
         return owner or new_user(self.identity.user_id, created_at=self.now())
 
     def now(self, *, after: float = 0.0) -> str:
-        """The time in Fivetran's form, UTC with microseconds, or that of so many seconds later. Such texts
-        sort by time."""
+        """Return the time in Fivetran's form, UTC with microseconds, `after` seconds later than the clock.
+
+        Texts of this form sort by time.
+        """
         moment = self.read_clock().astimezone(UTC) + timedelta(seconds=after)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def read_clock(self) -> datetime:
-        """The time."""
+        """Return the time with its zone, the frozen time inside `freeze_time`."""
         return self._frozen_time or self._clock()
 
     @contextmanager
     def freeze_time(self, moment: datetime) -> Iterator[None]:
-        """Inside, it is this time. To be used within a transaction of the store, since it is so for everybody."""
+        """Freeze the account's clock inside the block.
+
+        The clock is frozen for every caller, so use it within a transaction of the store only.
+        """
         self._frozen_time = moment
         try:
             yield
@@ -124,7 +132,11 @@ class Account:
             self._frozen_time = None
 
     def new_id(self, kind: Kind) -> str:
-        """An id that no document of the kind has."""
+        """Generate an id that no document of the kind has.
+
+        Raises RuntimeError if a thousand candidates are taken.
+        """
+        # The counter keeps ids unique after deletions; further attempts avoid ids that a seed has chosen.
         number = self.store.increment(f"id/{kind}")
         for attempt in range(1_000):
             candidate = generate_id(self._seed, kind, number, attempt)
@@ -133,16 +145,16 @@ class Account:
         raise RuntimeError(f"no two words are left for another {kind}")
 
     def record_effect(self, verb: str, kind: Kind, identifier: str) -> None:
-        """Tell the history what a request does."""
+        """Record an effect of the current request for the history."""
         self._effects.append(Effect(verb, kind, identifier))
 
     def delete(self, kind: Kind, identifier: str) -> None:
-        """Delete a document that is there."""
+        """Delete an existing document and record the effect."""
         self.store.remove(kind, identifier)
         self.record_effect("deleted", kind, identifier)
 
     def take_effects(self) -> tuple[Effect, ...]:
-        """What was noted since the last call."""
+        """Return the effects recorded since the last call, and forget them."""
         effects = tuple(self._effects)
         self._effects.clear()
         return effects

@@ -1,4 +1,4 @@
-"""A request as handlers see it, and the checks that come before any handler."""
+"""Requests in the form that handlers get, and the checks that run before any handler."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ METHODS_WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request that reached its handler.
+    """A request that reached its handler.
 
-    `version` is the one that the Accept header asks for, 1 where it names none. `arguments` are
-    the variable parts of the path. `body` is empty where nothing was sent.
+    `version` is the API version of the Accept header, 1 if the header names none. `arguments` are the
+    variable parts of the path. `body` is empty if the request has none.
     """
 
     arguments: Mapping[str, str]
@@ -39,7 +39,7 @@ class ApiRequest:
 
 
 def check_credentials(authorization: str | None, expected: tuple[str, str] | None) -> None:
-    """401 unless the header carries Basic credentials, and the expected ones where any are."""
+    """Check Basic credentials against the expected pair, any pair if None is expected. Raises a 401."""
     given = _decode_basic(authorization or "")
     if given is not None and (expected is None or hmac.compare_digest(given, ":".join(expected).encode())):
         return
@@ -49,7 +49,7 @@ def check_credentials(authorization: str | None, expected: tuple[str, str] | Non
 
 
 def _decode_basic(authorization: str) -> bytes | None:
-    """`key:secret` from a header, None where it holds no such thing."""
+    """Decode `key:secret` from an Authorization header. None if the header has another form."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         pair = b64decode(encoded.strip(), validate=True)
@@ -60,7 +60,7 @@ def _decode_basic(authorization: str) -> bytes | None:
 
 
 def check_content_type(method: str, content_type: str | None, raw: bytes) -> None:
-    """415 for a method that takes a body and is not declared as JSON."""
+    """Check that the body of a writing method is declared as JSON. Raises a 415."""
     # Fivetran's own command line sends `POST …/test` and its like with neither a body nor a type.
     if content_type is None and not raw:
         return
@@ -69,17 +69,18 @@ def check_content_type(method: str, content_type: str | None, raw: bytes) -> Non
 
 
 def negotiate_version(accept: str | None) -> int:
-    """The API version that an Accept header asks for. 406 where it does not take JSON at all."""
+    """Parse the API version of an Accept header. Raises a 406 if the header does not accept JSON."""
     for part in (accept or "*/*").split(","):
         media_type, options = parse_options_header(part.strip())
         version = options.get("version", "1")
         if media_type.lower() in {"*/*", "application/*", JSON} and version.isascii() and version.isdigit():
+            # Bounded, since int() refuses texts of thousands of digits.
             return int(version[:9])
     raise error_reply(406, "NotAcceptable", f"Accept must be '{JSON}', with or without a version")
 
 
 def parse_body(raw: bytes) -> Any:
-    """The JSON value of a body, None for an empty one. 400 where it is not JSON."""
+    """Parse the JSON value of a body, None for an empty body. Raises a 400 if the body is no JSON."""
     if not raw.strip():
         return None
     try:
@@ -87,11 +88,12 @@ def parse_body(raw: bytes) -> Any:
         _check_depth(value)
     except (ValueError, RecursionError) as error:
         raise invalid_input("The request body is not valid JSON") from error
+    # Only an escape can hold half a surrogate pair, so other bodies need no copy.
     return _replace_surrogates(value) if b"\\ud" in raw.lower() else value
 
 
 def require_object(value: Any) -> Mapping[str, Any]:
-    """A body that must be a JSON object. 400 where it is something else."""
+    """Require a JSON object, empty for None. Raises a 400 for any other value."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -111,7 +113,8 @@ def _parse_finite(text: str) -> float:
 
 
 def _check_depth(value: Any) -> None:
-    """ValueError where lists and objects are nested further than any request needs."""
+    """Raise ValueError if lists and objects are nested deeper than any request needs."""
+    # Level by level and not by recursion: a hostile body must not exhaust the stack.
     level: list[Any] = [value]
     for _ in range(MAX_BODY_DEPTH):
         level = [
@@ -126,7 +129,7 @@ def _check_depth(value: Any) -> None:
 
 
 def _replace_surrogates(value: Any) -> Any:
-    """Half characters become `?`, since no UTF-8 answer could carry them."""
+    """Replace lone surrogates with `?`: no UTF-8 response could carry them."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The WSGI application: one request from its first check to its last header."""
+"""The WSGI application: a request from its first check to its last header."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def create_app(
     quota: QuotaProfile = UNLIMITED,
     wait: Callable[[float], None] | None = None,
 ) -> Emulator:
-    """A Fivetran with one account, empty where the database is new.
+    """Create a Fivetran with one account, empty if the database is new.
 
-    `credentials` are the only key and secret that are let in; None lets any Basic credentials in.
-    `clock` must return times with a zone. The same seed and the same requests give the same ids and
-    latencies. `wait` is how a process without sockets lets time pass, in seconds; without it answers
-    come at once. On a socket the server waits. Raises `store.UnusableDatabaseError`.
+    `credentials` are the only accepted key and secret; None accepts any Basic credentials. `clock` must
+    return times with a zone. The same seed and the same requests give the same ids and latencies. `wait` lets
+    time pass, in seconds, in a process without sockets; without `wait`, responses come at once. On a socket
+    the server waits. Raises `store.UnusableDatabaseError`.
     """
     store = Store(database)
     account = Account(store, behaviour=behaviour, clock=clock, seed=seed)
@@ -88,12 +88,15 @@ def create_app(
 
 
 def _skip_wait(seconds: float) -> None:
-    """No time passes."""
+    """Let no time pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class _RequestResult:
-    """What a request came to. `code` is that of the envelope, if there is one."""
+    """Result of a request: the response, and the data for the history.
+
+    `code` is the code of the envelope, empty if the response has no envelope.
+    """
 
     response: HttpResponse
     code: str = ""
@@ -105,14 +108,14 @@ class _RequestResult:
 
     @property
     def connection_fault(self) -> Fault | None:
-        """The fault that the connection suffers, if it is one of those."""
+        """The fault of this request if it is a fault of the connection."""
         return self.fault if self.fault and self.fault.kind in CONNECTION_FAULTS else None
 
 
 class Emulator:
-    """The account behind its REST API. Safe to call from many threads; requests take turns.
+    """The account behind its REST API. Safe to call from many threads; requests run one after the other.
 
-    `faults` may be changed at any time, and so may `latencies` and `behaviour`.
+    `faults`, `latencies` and `behaviour` may be changed at any time.
     """
 
     def __init__(
@@ -141,10 +144,15 @@ class Emulator:
         self._control = Control(account, self._history, faults, quota, self._late_requests)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request. Raises HungUpError where a fault breaks the connection and there is none."""
+        """Handle one request.
+
+        Raises BrokenConnectionError if a fault breaks the connection and the server has no socket to break.
+        """
         request = Request(environ)
         request.max_content_length = MAX_BODY_BYTES
         self._execute_due()
+        # Control requests bypass faults, quota and history: they must work however broken the emulated API
+        # is.
         if request.path.startswith(PREFIX):
             return _send(self._control.handle(request), request, start_response)
         client_socket: ClientSocket | None = environ.get(CLIENT_SOCKET_KEY)
@@ -157,6 +165,7 @@ class Emulator:
         if result.connection_fault is None:
             return _send(result.response, request, start_response)
         if client_socket is not None:
+            # Only the server holds the socket, so it gets the whole response and breaks it while sending.
             client_socket.break_off(result.connection_fault)
             return _send(result.response, request, start_response)
         body = deliver_in_process(result.connection_fault, result.response, wait)
@@ -165,7 +174,7 @@ class Emulator:
 
     @property
     def behaviour(self) -> Behaviour:
-        """The switches as they stand."""
+        """The current switches."""
         return self._account.behaviour
 
     @behaviour.setter
@@ -174,37 +183,42 @@ class Emulator:
 
     @property
     def dashboard(self) -> Dashboard:
-        """What people do to the account without the API, as it is now."""
+        """The dashboard of the account: changes outside the API. Due late requests take effect first."""
         self._execute_due()
         return self._dashboard
 
     def read_history(self, since: int = 0) -> list[HistoryEntry]:
-        """Requests with their effects, oldest first: all that are remembered, or those behind a
-        sequence number."""
+        """Return requests with their effects, oldest first, that follow the sequence number `since`.
+
+        The history is bounded: very old requests are gone.
+        """
         self._execute_due()
         return self._history.list_since(since)
 
     @property
     def has_groups(self) -> bool:
-        """Whether anything is in the account."""
+        """Whether the account has any group."""
         self._execute_due()
         return self._store.has(StoredKind.GROUP)
 
     def load_seed(self, seed: Seed) -> None:
-        """Put everything of a seed into the account. Nothing of it is in the history."""
+        """Load a seed into the account. The history gets no entry."""
         load_seed(self._account, seed)
 
     def dump(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """The account as a document that it can be planted from. Secrets are stars unless asked for."""
+        """Dump the account as a document that `load_seed` accepts.
+
+        Secrets are masked unless `show_secrets`.
+        """
         self._execute_due()
         return dump(self._account, show_secrets=show_secrets)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._store.close()
 
     def _accept_connection(self) -> None:
-        """Without sockets every request is a connection of its own."""
+        """Trigger connection faults. Without sockets, every request is a connection of its own."""
         fault = self.faults.trigger_at_accept()
         if fault is not None:
             if fault.kind is FaultKind.HANG:
@@ -212,12 +226,14 @@ class Emulator:
             raise BrokenConnectionError(str(fault))
 
     def _execute_and_record(self, request: Request) -> _RequestResult:
-        """Carry a request out and write it down, with its effects or not at all. No time passes here."""
+        """Execute a request and record it in the history, in one transaction. No time passes here."""
         try:
             raw: bytes | HTTPException = request.get_data(cache=False)
         except HTTPException as error:  # too large, or the client went away
             raw = error
         with self._store.transaction():
+            # One transaction holds the fault's count, the effects and the history: readers of the history
+            # never see an effect without its request, nor a request that lost its effects.
             writes = self._store.write_count - self._initial_write_count
             fault = self.faults.trigger_at_request(request.method, request.path, writes)
             result = self._execute(request, raw, fault)
@@ -246,15 +262,16 @@ class Emulator:
         return replace(result, response=replace(result.response, headers=headers), seconds=seconds)
 
     def _defer(self, request: Request, raw: bytes, fault: Fault, sequence: int) -> None:
-        """Let a request that was just answered reach the account later. One that only reads has nothing to do there."""
+        """Defer the effect of a request whose response has been sent. A read has no effect to defer."""
         if request.method not in READ_METHODS and fault.effect_after is not None:
             due = self._account.read_clock() + timedelta(seconds=fault.effect_after)
             self._late_requests.add(LateRequest(due, sequence, request, raw, fault))
 
     def _execute_due(self) -> None:
-        """Carry out what is due by now, each at its own time. Its answer goes nowhere."""
+        """Execute all late requests that are due, each at its own time. Their responses go nowhere."""
         while self._late_requests:
             with self._store.transaction():
+                # One transaction each: a late request sees the effects of the late requests before it.
                 late = self._late_requests.pop_due(self._account.read_clock())
                 if late is None:
                     return
@@ -279,7 +296,7 @@ class Emulator:
         )
 
     def _build_date_header(self) -> dict[str, str]:
-        """The time as the server has it."""
+        """Build the Date header by the switches."""
         behaviour = self._account.behaviour
         match behaviour.date_header:
             case "missing":
@@ -290,7 +307,7 @@ class Emulator:
         return {"Date": format_datetime(moment.astimezone(UTC), usegmt=True)}
 
     def _execute(self, request: Request, raw: bytes | HTTPException, fault: Fault | None) -> _RequestResult:
-        """Run the handler. A refusal undoes what it did; so does a bug of ours, the only cause of a 500."""
+        """Execute a request, with the fault that concerns it."""
         body = None if isinstance(raw, HTTPException) else _parse_for_history(raw)
         if fault is not None and fault.phase is Phase.BEFORE_EFFECT:
             no_response = HttpResponse(0, b"")
@@ -314,18 +331,25 @@ class Emulator:
     def _handle(
         self, request: Request, raw: bytes | HTTPException, fault: Fault | None
     ) -> tuple[Reply, tuple[Effect, ...], str]:
-        """The right answer, with what the request did, and the traceback where we failed."""
+        """Handle a request without faults: the reply, its effects, and the traceback of a bug.
+
+        A refusal undoes all effects of the request. So does a bug of the emulator, which is the only cause of
+        a 500.
+        """
         try:
             if isinstance(raw, HTTPException):
                 raise error_reply(
                     raw.code or 400, "InvalidInput", raw.description or "The body cannot be read"
                 )
             with self._store.transaction():
+                # A stale read sees the account before its last write. Reads have no effects to charge or to
+                # record.
                 if fault is not None and fault.kind is FaultKind.STALE:
                     with self._store.rewind_last_write():
                         return self._dispatch(request, raw), (), ""
                 reply = self._dispatch(request, raw)
                 effects = self._account.take_effects()
+                # Charged inside the transaction, so that a refusal rolls the effects back.
                 self._quota.charge(effects, self._account.behaviour.retry_after)
             return reply, effects, ""
         except ErrorReply as error:
@@ -337,7 +361,7 @@ class Emulator:
             return reply, (), traceback.format_exc()
 
     def _dispatch(self, request: Request, raw: bytes) -> Reply:
-        """The checks in Fivetran's order, then the handler."""
+        """Run the checks in Fivetran's order, then the handler."""
         check_credentials(request.headers.get("Authorization"), self._credentials)
         self._quota.check_requests(self._account.behaviour.retry_after)
         check_content_type(request.method, request.headers.get("Content-Type"), raw)
@@ -351,7 +375,7 @@ class Emulator:
 
 
 def _parse_for_history(raw: bytes) -> Any:
-    """The body for the history."""
+    """Parse a body for the history, None if it is no JSON."""
     try:
         return parse_body(raw)
     except ErrorReply:

@@ -1,4 +1,4 @@
-"""What a destination trusts: approved certificates and fingerprints of SSH host keys."""
+"""Approvals of a destination: trusted certificates and fingerprints of SSH host keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.emulator.store import Kind
 
 
 def build_certificate(certificate: Certificate, given_hash: str | None = None) -> dict[str, Any]:
-    """An approved certificate. Its hash is whatever the client calls it: Fivetran does not compare."""
+    """Build an approved certificate. The hash of the client wins: Fivetran does not compare it."""
     return {
         "name": certificate.name,
         "hash": given_hash or certificate.hash,
@@ -25,13 +25,16 @@ def build_certificate(certificate: Certificate, given_hash: str | None = None) -
 
 
 def build_fingerprint(key: HostKey, given_hash: str | None = None) -> dict[str, Any]:
-    """An approved fingerprint; of its hash holds the same."""
+    """Build an approved fingerprint. The hash of the client wins here as well."""
     return {"hash": given_hash or key.hash, "public_key": key.public_key}
 
 
 def approve(account: Account, kind: Kind, destination_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Trust from now on what the document tells. The approval, an earlier one of the same hash
-    where there is one."""
+    """Approve a certificate or fingerprint and return the approval.
+
+    A hash that is already approved keeps its earlier approval; the switch `repeated_approval` may ask for a
+    409.
+    """
     identifier = _encode_hash(document["hash"])
     existing = find(account, kind, destination_id, identifier)
     if existing is not None:
@@ -51,7 +54,7 @@ def approve(account: Account, kind: Kind, destination_id: str, document: Mapping
 
 
 def find(account: Account, kind: Kind, destination_id: str, name: str) -> dict[str, Any] | None:
-    """The approval of a hash, which may also be named by its id, the base64url form of the hash."""
+    """Find an approval by its hash or by its id, the base64url form of the hash. None if there is none."""
     by_hash = account.store.find(kind, _build_key(destination_id, name))
     if by_hash is not None:
         return by_hash
@@ -60,14 +63,14 @@ def find(account: Account, kind: Kind, destination_id: str, name: str) -> dict[s
 
 
 def revoke(account: Account, kind: Kind, destination_id: str, approved_hash: str) -> None:
-    """Trust something no longer."""
+    """Revoke the approval of a hash."""
     key = _build_key(destination_id, approved_hash)
     account.store.remove(kind, key)
     account.record_effect("revoked", kind, key)
 
 
 def remove_all(account: Account, destination_id: str) -> None:
-    """Drop the approvals of a destination that goes away."""
+    """Remove the approvals of a destination that is deleted."""
     for kind in (Kind.CERTIFICATE, Kind.FINGERPRINT):
         account.store.remove_children(kind, destination_id)
 

@@ -1,4 +1,4 @@
-"""When a field of the catalogue applies, judged over the whole config."""
+"""Conditions of the catalogue: whether a field applies, given the whole config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.catalogue.model import Service
 
 
 def is_applicable(service: Service, name: str, config: Mapping[str, Any]) -> bool:
-    """Whether the settings beside a field allow it. A setting that is unknown allows everything."""
+    """Check whether the other settings allow a field. An unknown setting allows every field."""
     condition = service.fields[name].only_when or {}
     return all(
         _get_setting(service, setting, config) in (None, *allowed) for setting, allowed in condition.items()
@@ -17,11 +17,13 @@ def is_applicable(service: Service, name: str, config: Mapping[str, Any]) -> boo
 
 
 def find_misplaced(service: Service, sent: Iterable[str], config: Mapping[str, Any]) -> str | None:
-    """The first of the sent fields that cannot go with the rest of the config, or None.
+    """Find the first sent field that contradicts the rest of the config. None if all fields fit.
 
-    Fields that exclude each other are also found where the setting that decides between them is
-    neither sent nor has a default.
+    Fields that exclude each other are found even if the setting that decides between them is neither sent nor
+    has a default.
     """
+    # Values of each setting that all fields seen so far allow. An empty set means that two sent fields
+    # exclude each other, whatever the setting is.
     possible: dict[str, set[Any]] = {}
     for name in sent:
         field = service.fields.get(name)
@@ -37,7 +39,10 @@ def find_misplaced(service: Service, sent: Iterable[str], config: Mapping[str, A
 
 
 def is_met(service: Service, condition: Mapping[str, tuple[Any, ...]], config: Mapping[str, Any]) -> bool:
-    """Whether every setting of a condition has one of its values, defaults counted."""
+    """Check whether every setting of a condition has one of its values.
+
+    Unset settings count with their defaults.
+    """
     return all(_get_setting(service, setting, config) in allowed for setting, allowed in condition.items())
 
 

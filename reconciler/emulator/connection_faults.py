@@ -1,4 +1,4 @@
-"""How an answer leaves, where a fault strikes the connection and not the answer."""
+"""Delivery of responses if a fault breaks the connection and not the response."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.emulator.faults import Fault
 from reconciler.emulator.http_response import HttpResponse
 
 CLIENT_SOCKET_KEY = "reconciler.emulator.line"
-"""Key of the WSGI environ under which a server that can break connections offers its `Line`."""
+"""Key of the WSGI environ under which a server that can break connections offers its `ClientSocket`."""
 
 GARBAGE = b"\x00\xff\x13this is no HTTP\x00\xfe\r\n\r\n" * 4
 TLS_GARBAGE = b"\x15\x03\x03\x00\x02\x02\x50\x17\x03\x03\x40\x00" + bytes(range(256))
@@ -19,22 +19,25 @@ DRIP_SECONDS = 60.0
 
 
 class BrokenConnectionError(Exception):
-    """No answer, or no whole one: in a process without sockets this stands for a broken connection."""
+    """The response is missing or cut off: stands for a broken connection in a process without sockets."""
 
 
 class ClientSocket(Protocol):
-    """The connection below a request."""
+    """Connection of a request."""
 
     def wait(self, seconds: float) -> None:
-        """Let real time pass; returns early when the server stops."""
+        """Wait in real time. Returns early if the server stops."""
 
     def break_off(self, fault: Fault) -> None:
-        """Deliver the answer of this request as the fault says."""
+        """Deliver the response of this request as the fault demands."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenDelivery:
-    """The bytes of an answer up to where its connection breaks."""
+    """Delivered bytes of a response, and the way in which the connection then ends.
+
+    `seconds` is the pause before the end, `rate` the bytes per second behind `drip_start`, 0 for all at once.
+    """
 
     data: bytes
     kind: FaultKind
@@ -44,14 +47,16 @@ class BrokenDelivery:
 
 
 def break_delivery(fault: Fault, head: bytes, body: bytes) -> BrokenDelivery:
-    """What of an answer goes out, and what happens then."""
+    """Compute the delivered bytes of a response under a fault, and the end of the connection."""
     if fault.kind in (FaultKind.GARBAGE, FaultKind.TLS_GARBAGE):
         return BrokenDelivery(GARBAGE if fault.kind is FaultKind.GARBAGE else TLS_GARBAGE, fault.kind)
     message = head + body
     if fault.kind is FaultKind.DRIP:
         seconds = float(fault.options.get("seconds", DRIP_SECONDS))
+        # A drip of the body sends the headers at once.
         drip_start = len(head) if fault.phase is Phase.MID_BODY else 0
         data = message[: drip_start + int(seconds * fault.number)]
+        # A drip that is cut off ends with a closed connection.
         kind = FaultKind.DRIP if data == message else FaultKind.CLOSE
         return BrokenDelivery(data, kind, rate=fault.number, drip_start=drip_start)
     match fault.phase:
@@ -68,8 +73,10 @@ def break_delivery(fault: Fault, head: bytes, body: bytes) -> BrokenDelivery:
 
 
 def deliver_in_process(fault: Fault, response: HttpResponse, wait: Callable[[float], None]) -> bytes:
-    """The body that still arrives where there is no connection to break. Raises HungUpError where the
-    fault leaves no whole headers."""
+    """Compute the body that still arrives in a process without sockets.
+
+    Raises BrokenConnectionError if the fault leaves no complete headers.
+    """
     head_size = len(response.status_line) + sum(
         len(name) + len(value) + 4 for name, value in response.build_headers()
     )

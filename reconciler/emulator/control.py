@@ -1,4 +1,4 @@
-"""`/_emulator/…`: the emulator's own endpoints, for whoever runs it. No client of Fivetran sees them."""
+"""`/_emulator/…`: the emulator's own endpoints, for its operator. Clients of Fivetran do not see them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NDJSON = "application/x-ndjson"
 
 
 class _ControlError(Exception):
-    """The answer is an error."""
+    """A control request fails: status and message of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,10 @@ class _ControlError(Exception):
 
 
 class Control:
-    """Looks into an emulator and changes how it behaves. Only for this machine, never for a browser."""
+    """Control of a running emulator, for programs on this machine only.
+
+    It reads the history and the account, and changes faults and behaviour. Web pages in browsers are refused.
+    """
 
     def __init__(
         self, account: Account, history: History, faults: Faults, quota: Quota, late: LateRequests
@@ -52,7 +55,7 @@ class Control:
         self._quota = quota
         self._initial: tuple[Behaviour, tuple[Any, ...]] = (
             account.behaviour,
-            tuple(each.fault for each in faults.active()),
+            tuple(active.fault for active in faults.active()),
         )
         self._endpoints: Mapping[tuple[str, str], Callable[[Request], Any]] = MappingProxyType(
             {
@@ -69,7 +72,7 @@ class Control:
         )
 
     def handle(self, request: Request) -> HttpResponse:
-        """The answer to one request. It is in no history, and no fault and no quota concerns it."""
+        """Handle one request. It enters no history, and faults and quotas do not apply."""
         try:
             _check_caller(request)
             endpoint = self._endpoints.get((request.method, request.path.removeprefix(PREFIX).rstrip("/")))
@@ -90,10 +93,10 @@ class Control:
         if not (since.isascii() and since.isdigit() and len(since) < 16):
             raise _ControlError(400, "`since` must be a sequence number")
         entries = [
-            _render_entry(each, _shows_secrets(request)) for each in self._history.list_since(int(since))
+            _render_entry(entry, _shows_secrets(request)) for entry in self._history.list_since(int(since))
         ]
         if request.args.get("format") == "lines" or _NDJSON in request.headers.get("Accept", ""):
-            text = "".join(json.dumps(each) + "\n" for each in entries)
+            text = "".join(json.dumps(entry) + "\n" for entry in entries)
             return HttpResponse(200, text.encode(), content_type=_NDJSON)
         return {"history": entries}
 
@@ -141,13 +144,13 @@ class Control:
         return self._list_switches(request)
 
     def _reset(self, request: Request) -> Any:
-        """An account as new, or as a seed has it; behaviour and faults as they were at the start."""
+        """Empty the account or load a seed. Behaviour and faults return to their initial state."""
         body = _parse_body(request)
         try:
             seed = Seed.model_validate(body) if body else None
         except ValidationError as error:
             locations = [
-                ".".join(map(str, each["loc"])) or "seed" for each in error.errors(include_input=False)
+                ".".join(map(str, detail["loc"])) or "seed" for detail in error.errors(include_input=False)
             ]
             raise _ControlError(400, f"the seed is wrong at {', '.join(locations)}") from None
         behaviour, faults = self._initial
@@ -163,7 +166,9 @@ class Control:
 
 
 def _check_caller(request: Request) -> None:
-    """403 for other machines, and for web pages that a browser on this one shows."""
+    """Raise a 403 for other machines, and for web pages in a browser on this machine."""
+    # A page on the web can make a browser send requests to this machine. The browser adds Origin, and DNS
+    # rebinding shows in the Host header.
     caller = request.environ.get("REMOTE_ADDR") or "127.0.0.1"
     host = request.host.rpartition(":")[0].strip("[]") or request.host
     if (
@@ -191,7 +196,7 @@ def _render_entry(entry: HistoryEntry, show_secrets: bool) -> dict[str, Any]:
 
 
 def _parse_body(request: Request) -> Any:
-    """The parsed body, None where there is none; plain text is a list of its lines."""
+    """Parse the body: None if it is empty, a list of lines for plain text, JSON otherwise. Raises a 400."""
     text = request.get_data(cache=False).decode("utf-8", "replace")
     if not text.strip():
         return None

@@ -1,4 +1,4 @@
-"""What people do to an account without the REST API. Tests seed, disturb and inspect with it."""
+"""Changes to an account outside the REST API. Tests seed, disturb and inspect accounts with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.emulator.store import Kind
 
 
 class Dashboard:
-    """Acts on the account at once and unchecked. Nothing of it is in the history."""
+    """Direct access to an account, unchecked. The history gets no entry."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -31,20 +31,23 @@ class Dashboard:
         return self._account.identity
 
     def add_group(self, name: str, identifier: str | None = None) -> str:
-        """A new group; its id, which may be chosen."""
+        """Add a group and return its id, `identifier` if given."""
         with self._account.store.transaction():
             group = groups.add(self._account, name, identifier)
             return self._discard_effects(str(group["id"]))
 
     def add_destination(self, group_id: str, service: str, **fields: Any) -> None:
-        """A destination for a group, of any service. Fields are those of `Destination`, with values as
-        the account keeps them: `config` has plain secrets and typed numbers."""
+        """Add a destination of any service to a group.
+
+        `fields` are fields of `Destination`, with values as the account keeps them: `config` has plain
+        secrets and typed numbers.
+        """
         with self._account.store.transaction():
             destinations.add(self._account, Destination(id=group_id, service=service, **fields))
             self._discard_effects(group_id)
 
     def add_connection(self, group_id: str, service: str, schema: str, **fields: Any) -> str:
-        """A connection in a group; its id. Further fields go into its answers as they are."""
+        """Add a connection to a group and return its id. `fields` appear in responses unchanged."""
         with self._account.store.transaction():
             connection = connections.add(self._account, group_id, service, schema, **fields)
             return self._discard_effects(str(connection["id"]))
@@ -57,29 +60,35 @@ class Dashboard:
         role: str | None = None,
         active: bool = True,
     ) -> str:
-        """A user beside the owner of the account; the id. Without a role only groups let them in."""
+        """Add a user beside the owner of the account and return the id.
+
+        Without a role, only groups admit the user.
+        """
         with self._account.store.transaction():
             return read_only.add_user(self._account, email, names, role, active)
 
     def add_team(self, name: str, description: str = "", role: str = ADMINISTRATOR) -> str:
-        """A team; its id."""
+        """Add a team and return its id."""
         with self._account.store.transaction():
             return read_only.add_team(self._account, name, description, role)
 
     def add_webhook(self, url: str, events: Sequence[str] = (), group_id: str | None = None) -> str:
-        """A webhook of one group, or of the whole account; its id."""
+        """Add a webhook of one group, or of the whole account, and return its id."""
         with self._account.store.transaction():
             return read_only.add_webhook(self._account, url, events, group_id)
 
     def finish_private_link(self, identifier: str, state: str = "OK") -> None:
-        """Let Fivetran be done with a private link at once, also with `FAIL`."""
+        """End Fivetran's work on a private link at once, with success or with `FAIL`."""
         with self._account.store.transaction():
             private_links.finish(self._account, identifier, state)
 
     def change_destination(
         self, identifier: str, *, config: Mapping[str, Any] | None = None, **fields: Any
     ) -> None:
-        """Drift: set fields of a destination, and keys of its config (None removes a key)."""
+        """Create drift: set fields of a destination and keys of its config.
+
+        None removes a key of the config. Raises KeyError if there is no such destination.
+        """
         with self._account.store.transaction():
             destination = self.get_destination(identifier)
             merged = {**destination.config, **(config or {})}
@@ -88,27 +97,27 @@ class Dashboard:
             self._account.store.replace(Kind.DESTINATION, identifier, changed.document())
 
     def rename_group(self, identifier: str, name: str) -> None:
-        """Drift: another name for a group."""
+        """Create drift: rename a group."""
         with self._account.store.transaction():
             group = groups.require(self._account, identifier)
             self._account.store.replace(Kind.GROUP, identifier, {**group, "name": name}, label=name)
 
     def remove(self, kind: Kind, identifier: str) -> None:
-        """Take an object away, whatever depends on it."""
+        """Remove an object, with no regard to dependent objects."""
         with self._account.store.transaction():
             self._account.store.remove(kind, identifier)
             if kind is Kind.DESTINATION:
                 approvals.remove_all(self._account, identifier)
 
     def get_destination(self, identifier: str) -> Destination:
-        """A destination as it is kept, with its secrets in clear. KeyError where there is none."""
+        """Get a destination as stored, with its secrets in clear. KeyError if there is none."""
         document = self._account.store.find(Kind.DESTINATION, identifier)
         if document is None:
             raise KeyError(identifier)
         return Destination(**document)
 
     def find_group_ids(self, name: str) -> list[str]:
-        """The ids of all groups of a name, oldest first."""
+        """Find the ids of all groups of a name, oldest first."""
         return [group["id"] for group in self._account.store.list_documents(Kind.GROUP, label=name)]
 
     def script_setup_tests(
@@ -118,9 +127,12 @@ class Dashboard:
         group_name: str | None = None,
         finally_always: Iterable[setup_tests.SetupTest] | None = None,
     ) -> None:
-        """Decide what the coming setup tests find, run by run, and what they find after that
-        (default: everything passes). For one destination by id, for the destination of a group by the
-        group's name even before it exists, or else for whichever comes."""
+        """Script the results of coming setup tests, run by run.
+
+        `finally_always` is the result of all later runs; without it every later test passes. The script
+        concerns one destination by id, the destination of a group by name (even before the group exists), or
+        else any destination.
+        """
         target = targets.build_target(destination, group_name)
         default_run = None if finally_always is None else tuple(finally_always)
         with self._account.store.transaction():
@@ -129,7 +141,10 @@ class Dashboard:
     def delay_setup_tests(
         self, seconds: float, *, destination: str | None = None, group_name: str | None = None
     ) -> None:
-        """Let every run of setup tests take so long. Whom it concerns is told as for scripts."""
+        """Delay every run of setup tests by `seconds`.
+
+        Destinations are selected as in `script_setup_tests`.
+        """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
             network.set_facts(self._account, target, seconds=seconds)
@@ -137,8 +152,11 @@ class Dashboard:
     def present_certificate(
         self, *chain: str, destination: str | None = None, group_name: str | None = None
     ) -> tuple[str, ...]:
-        """Let the database behind a destination present certificates that nobody trusts: base64 of DER,
-        that of the server first, or a made-up pair that is another one on every call. Their hashes."""
+        """Present untrusted certificates from the database behind a destination, and return their hashes.
+
+        `chain` is base64 of DER, the server's certificate first. Without `chain` a pair is generated, another
+        pair on every call.
+        """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
             presented = chain or key_material.generate_chain(
@@ -150,8 +168,11 @@ class Dashboard:
     def present_host_key(
         self, public_key: str | None = None, *, destination: str | None = None, group_name: str | None = None
     ) -> str:
-        """Let the SSH host behind a destination present a key: a line as in `authorized_keys`, or a
-        made-up one that is another one on every call. Its hash. Seen only through a tunnel."""
+        """Present a key from the SSH host behind a destination, and return its hash.
+
+        `public_key` is a line as in `authorized_keys`. Without it a key is generated, another key on every
+        call. Only destinations with a tunnel see the key.
+        """
         target = targets.build_target(destination, group_name)
         with self._account.store.transaction():
             number = self._account.store.increment(f"host-key/{target}")
@@ -164,6 +185,6 @@ class Dashboard:
         return key.hash
 
     def _discard_effects(self, identifier: str) -> str:
-        """Effects belong to requests; those of the dashboard are dropped."""
+        """Discard recorded effects: effects belong to requests, and the dashboard makes none."""
         self._account.take_effects()
         return identifier

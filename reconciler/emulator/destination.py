@@ -1,4 +1,4 @@
-"""A destination as the account keeps it: what was sent, in the types of the catalogue."""
+"""Destinations as the account stores them: sent values in the types of the catalogue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Text = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationSettings:
-    """All that a seed says of a destination. Secrets are kept in clear, unset ids as None."""
+    """Settings of a destination in a seed. Secrets are kept in clear, unset ids as None."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -33,13 +33,17 @@ class DestinationSettings:
     setup_status: SetupStatus = "incomplete"
 
     def document(self) -> dict[str, Any]:
-        """The form for the store."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """Build the document for the store."""
+        return {setting.name: getattr(self, setting.name) for setting in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination(DestinationSettings):
-    """One destination. Its id is that of its group."""
+    """A destination of the account. Its id is the id of its group.
+
+    `connected_once` keeps `broken` apart from `incomplete`; `patched` feeds switches about values that a
+    patch loses.
+    """
 
     id: str
     connected_once: bool = False
@@ -47,10 +51,10 @@ class Destination(DestinationSettings):
 
     @property
     def is_tunnelled(self) -> bool:
-        """Whether it is reached through an SSH tunnel."""
+        """Whether an SSH tunnel leads to the destination."""
         return "SshTunnel" in (self.networking_method, self.config.get("connection_type"))
 
     @property
     def is_behind_private_link(self) -> bool:
-        """Whether it is reached through a private link."""
+        """Whether a private link leads to the destination."""
         return "PrivateLink" in (self.networking_method, self.config.get("connection_type"))

@@ -1,4 +1,4 @@
-"""All endpoints of the API."""
+"""Routes of all endpoints of the API."""
 
 from __future__ import annotations
 

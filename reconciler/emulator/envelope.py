@@ -1,4 +1,4 @@
-"""The envelope of every answer, good or bad: `{code, message?, data?}`."""
+"""The envelope of every response, of success and of error: `{code, message?, data?}`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CONFLICT = "Conflict"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Without `data` the key is left out, and so is an empty `message`.
+    """Content of a response. The key `data` is left out if None, and `message` if empty.
 
-    `seconds` is how long Fivetran works on it before it answers.
+    `seconds` is the time that Fivetran works before it responds.
     """
 
     status: int
@@ -27,7 +27,7 @@ class Reply:
     seconds: float = 0.0
 
     def encode(self) -> bytes:
-        """The JSON text of the envelope."""
+        """Encode the envelope as JSON."""
         envelope: dict[str, Any] = {"code": self.code}
         if self.message:
             envelope["message"] = self.message
@@ -37,7 +37,7 @@ class Reply:
 
 
 class ErrorReply(Exception):  # noqa: N818 - an answer, not a fault of the program
-    """A request is answered with an error, and whatever it did so far is undone."""
+    """Error response of a request. All effects of the request are undone."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"{reply.status} {reply.code}: {reply.message}")
@@ -45,30 +45,30 @@ class ErrorReply(Exception):  # noqa: N818 - an answer, not a fault of the progr
 
 
 def error_reply(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> ErrorReply:
-    """Any error answer."""
+    """Build an error response."""
     return ErrorReply(Reply(status, message, code=code, headers=headers or {}))
 
 
 def invalid_input(message: str) -> ErrorReply:
-    """400: something in the request does not hold."""
+    """Build a 400: the request is invalid."""
     return error_reply(400, INVALID_INPUT, message)
 
 
 def missing_field(name: str) -> ErrorReply:
-    """400: a field must be there."""
+    """Build a 400: a required field is missing."""
     return invalid_input(f"Field '{name}' is required")
 
 
 def invalid_field(name: str) -> ErrorReply:
-    """400: a field has a value that cannot be read."""
+    """Build a 400: a field has an invalid value."""
     return invalid_input(f"Invalid value of field '{name}'")
 
 
 def conflict(message: str) -> ErrorReply:
-    """409: the state of the account does not allow it."""
+    """Build a 409: the state of the account forbids the request."""
     return error_reply(409, CONFLICT, message)
 
 
 def not_found(entity: str, identifier: str) -> ErrorReply:
-    """404 with a code of its own for each kind of object, as in `NotFound_Group`."""
+    """Build a 404 with a code for the kind of object, as in `NotFound_Group`."""
     return error_reply(404, f"NotFound_{entity}", f"Cannot find entity '{entity}' with id '{identifier}'")

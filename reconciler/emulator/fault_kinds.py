@@ -1,4 +1,4 @@
-"""The kinds of faults: when each can strike, and what can be said about it."""
+"""Kinds of faults: their phases, arguments and options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 
 class FaultError(ValueError):
-    """A fault that makes no sense: what is wrong, and what to write instead."""
+    """A fault is invalid. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -42,7 +42,7 @@ PHASE_MEANINGS: Mapping[Phase, str] = MappingProxyType(
 
 
 class FaultKind(StrEnum):
-    """What happens."""
+    """Kind of failure when a fault strikes."""
 
     RESET = "reset"
     CLOSE = "close"
@@ -70,8 +70,11 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """What a kind allows. The first phase is the usual one; `numbers` bounds a numeric argument;
-    `default` of None makes the argument necessary, and no `argument` name forbids it."""
+    """Phases, argument and options that a kind of fault allows.
+
+    The first phase is the default. `numbers` bounds a numeric argument. A kind with an empty `argument` takes
+    none; `default` of None makes the argument mandatory.
+    """
 
     meaning: str
     phases: tuple[Phase, ...]
@@ -159,14 +162,14 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
 )
 
 EFFECT_AFTER = "effect-after"
-"""The option of every kind that can strike `before-effect`: the effect comes all the same, so many seconds later."""
+"""Option of every kind that can strike `before-effect`: the request takes effect late, by this many seconds."""
 EFFECT_AFTER_MEANING = (
     f"{EFFECT_AFTER}=SECONDS behind any before-effect: a write takes effect all the same, so much later"
 )
 _EFFECT_DELAY_BOUNDS = (0.0, 86_400.0)
 
 BODY_FORMS = ("envelope", "html", "text", "empty")
-"""What the body of a `status` fault can be."""
+"""Forms of the body of a `status` fault."""
 
 _DRIP_BOUNDS = (0.0, 600.0)
 
@@ -181,7 +184,7 @@ CONNECTION_FAULTS = frozenset(
         FaultKind.TLS_GARBAGE,
     }
 )
-"""Kinds that happen to the connection. All others are answers."""
+"""Kinds that break the connection. All other kinds change the response."""
 
 LIST_FAULTS = frozenset(
     {
@@ -195,7 +198,10 @@ LIST_FAULTS = frozenset(
 
 
 def resolve_argument(kind: FaultKind, text: str) -> str:
-    """The argument of a kind, its default where nothing was written. Raises FaultError."""
+    """Resolve the argument of a kind: the text, or the kind's default for an empty text.
+
+    Raises FaultError.
+    """
     spec = FAULT_SPECS[kind]
     if not spec.argument:
         if text:
@@ -210,23 +216,23 @@ def resolve_argument(kind: FaultKind, text: str) -> str:
 
 
 def list_options(kind: FaultKind) -> tuple[str, ...]:
-    """The names of the options that a kind has."""
+    """List the names of a kind's options."""
     spec = FAULT_SPECS[kind]
     return (*spec.options, EFFECT_AFTER) if Phase.BEFORE_EFFECT in spec.phases else spec.options
 
 
 def check_option(kind: FaultKind, name: str, value: str) -> None:
-    """Raise FaultError for an option that a kind does not have, or a value that it cannot have."""
+    """Check an option of a kind and its value. Raises FaultError."""
     options = list_options(kind)
     if name not in options:
-        known = ", ".join(f"`{each}=`" for each in options)
+        known = ", ".join(f"`{option}=`" for option in options)
         raise FaultError(f"`{kind}` has no option `{name}`", f"it has {known or 'none'}")
     if name == "seconds":
         _check_number(f"{kind} ", value, _DRIP_BOUNDS, is_integer=False)
     if name == EFFECT_AFTER:
         _check_number(f"{EFFECT_AFTER}=", value, _EFFECT_DELAY_BOUNDS, is_integer=False)
     if name == "body" and value not in BODY_FORMS:
-        known = ", ".join(f"`{each}`" for each in BODY_FORMS)
+        known = ", ".join(f"`{form}`" for form in BODY_FORMS)
         raise FaultError(f"`body={value}` is not possible", f"it can be {known}")
 
 
@@ -235,6 +241,8 @@ def _check_number(prefix: str, value: str, bounds: tuple[float, float], *, is_in
     try:
         number = float(value)
     except ValueError:
+        # NaN fails every comparison below, so a text that is no number is refused like a number out of
+        # bounds.
         number = math.nan
     if not minimum <= number <= maximum or (is_integer and not number.is_integer()):
         noun = "a whole number" if is_integer else "a number"

@@ -1,4 +1,4 @@
-"""Faults as people write them: `POST /v1/destinations #2 after-effect reset`."""
+"""The text form of faults: `POST /v1/destinations #2 after-effect reset`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ _OPTION = re.compile(r"([a-z-]+)=(.*)", re.DOTALL)
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault that a text describes, in the form of `SHAPE`. Raises FaultError, which names the
-    word that is wrong and the one that was probably meant."""
+    """Parse a fault in the form of `FAULT_SYNTAX`.
+
+    Raises FaultError, which names the wrong word and a likely correction.
+    """
     try:
+        # As in a shell, so that values with spaces can be quoted.
         words = shlex.split(text)
     except ValueError:
         raise FaultError("a quotation mark is not closed", f"write `{FAULT_SYNTAX}`") from None
@@ -34,7 +37,7 @@ def parse_fault(text: str) -> Fault:
 
 
 def parse_faults(lines: Iterable[str]) -> list[Fault]:
-    """One fault per line. Empty lines, and those that begin with `#`, say nothing."""
+    """Parse one fault per line. Empty lines and lines that begin with `#` are skipped. Raises FaultError."""
     stripped = (line.strip() for line in lines)
     return [parse_fault(line) for line in stripped if line and not line.startswith("#")]
 
@@ -62,13 +65,13 @@ def _suggest(word: str, known: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class _FaultParser:
-    """The words behind the path, taken one after the other."""
+    """Parser of the words behind the path, which are consumed from the left."""
 
     words: list[str]
     fields: dict[str, Any] = field(default_factory=dict)
 
     def parse(self) -> dict[str, Any]:
-        """The fields of a fault."""
+        """Parse the words into the fields of a `Fault`. Raises FaultError."""
         while self.words and "kind" not in self.fields:
             self._parse_selector(self.words.pop(0))
         if "kind" not in self.fields:

@@ -1,4 +1,4 @@
-"""Faults: what goes wrong, at which request, and at which moment of it."""
+"""Faults: failures that strike selected requests at a selected moment."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule: `kind` strikes at `phase` of the requests that it selects.
+    """A rule: `kind` strikes at `phase` of the requests that the rule selects.
 
-    Requests are counted per rule, from 1, among those of its method and path. It strikes those from
-    `first` to `last`, every `every`-th of them, and at most `times` times; the default is all. In a
-    path `*` stands for one segment, alone for any path, and at the end for any rest. Without `phase`
-    it is the usual one of the kind. Raises FaultError for what can never strike.
+    Each rule counts the requests of its method and path, from 1. It strikes the requests from `first` to
+    `last`, every `every`-th of them, and at most `times` times; the default is all. In a path `*` stands for
+    one segment, alone for any path, and at the end for any rest. The default of `phase` depends on the kind.
+    Raises FaultError for a rule that can never strike.
 
-    >>> Fault(Kind.RESET, method="POST", path="/v1/destinations", first=2, last=2)
+        >>> Fault(FaultKind.RESET, method="POST", path="/v1/destinations", first=2, last=2)
     """
 
     kind: FaultKind
@@ -49,6 +49,7 @@ class Fault:
         if self.phase is None:
             is_late = EFFECT_AFTER in self.options and Phase.BEFORE_EFFECT in spec.phases
             default_phase = Phase.BEFORE_EFFECT if is_late else spec.phases[0]
+            # The dataclass is frozen, and this default depends on kind and options.
             object.__setattr__(self, "phase", default_phase)
         elif self.phase not in spec.phases:
             possible = ", ".join(f"`{phase}`" for phase in spec.phases)
@@ -75,17 +76,17 @@ class Fault:
 
     @property
     def number(self) -> float:
-        """The argument of the kinds that take a number: a status, seconds, bytes, reads."""
+        """Argument of a kind that takes a number: a status, seconds, bytes per second, reads, MiB."""
         return float(resolve_argument(self.kind, self.argument))
 
     @property
     def text(self) -> str:
-        """The argument of the kinds that take a word."""
+        """Argument of a kind that takes a word."""
         return str(resolve_argument(self.kind, self.argument))
 
     @property
     def effect_after(self) -> float | None:
-        """Seconds from the answer until the request takes effect all the same, if it does."""
+        """Seconds from the response until the request takes effect late, None if it never does."""
         seconds = self.options.get(EFFECT_AFTER)
         return None if seconds is None else float(seconds)
 
@@ -105,13 +106,13 @@ class Fault:
         return " ".join(words)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether requests of this method and path count."""
+        """Check whether the rule counts requests of this method and path."""
         if self.kind is FaultKind.STALE and method != "GET":
             return False  # a write sees the account as it is
         return self.method in (ANY, method) and bool(_compile_path(self.path).fullmatch(path))
 
     def should_trigger(self, number: int, triggered: int) -> bool:
-        """Whether the `number`-th of them is struck, after `struck` others were."""
+        """Check whether the rule strikes its `number`-th request, after `triggered` earlier strikes."""
         if number < self.first or (self.last is not None and number > self.last):
             return False
         if self.times is not None and triggered >= self.times:
@@ -124,7 +125,7 @@ def _quote(value: str) -> str:
 
 
 def _compile_path(path: str) -> re.Pattern[str]:
-    """A path rule as an expression. Cached by `re` itself."""
+    """Compile a path rule into an expression. `re` caches the expressions itself."""
     if path == ANY:
         return re.compile(".*", re.DOTALL)
     open_end = path.endswith("/**")
@@ -137,7 +138,10 @@ def _compile_path(path: str) -> re.Pattern[str]:
 
 @dataclass(slots=True)
 class ActiveFault:
-    """A fault with its count of requests and strikes so far."""
+    """A fault with its counts of requests and strikes.
+
+    `stale_reads` counts the reads since the latest write: the number of the write, and the reads behind it.
+    """
 
     fault: Fault
     seen: int = 0
@@ -146,24 +150,24 @@ class ActiveFault:
 
 
 class Faults:
-    """The faults of an emulator, in the order in which they were added. Safe to use from threads."""
+    """The active faults of an emulator, in the order of their addition. Safe to use from threads."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
         self._active = [ActiveFault(fault) for fault in faults]
 
     def add(self, *faults: Fault) -> None:
-        """Arm further faults. Their count of requests begins now."""
+        """Activate further faults. Their counts of requests start now."""
         with self._lock:
             self._active += [ActiveFault(fault) for fault in faults]
 
     def clear(self) -> None:
-        """Disarm all."""
+        """Deactivate all faults."""
         with self._lock:
             self._active = []
 
     def active(self) -> list[ActiveFault]:
-        """What is armed, with its counts."""
+        """Return copies of the active faults with their counts."""
         with self._lock:
             return [
                 ActiveFault(active_fault.fault, active_fault.seen, active_fault.triggered)
@@ -171,15 +175,15 @@ class Faults:
             ]
 
     def trigger_at_accept(self) -> Fault | None:
-        """Count one new connection; the fault that strikes it."""
+        """Count a new connection. Returns the fault that strikes it, if any."""
         return self._trigger(
             [active_fault for active_fault in self._active if active_fault.fault.phase is Phase.AT_ACCEPT]
         )
 
     def trigger_at_request(self, method: str, path: str, writes: int) -> Fault | None:
-        """Count one request in every rule that it concerns; the first fault that strikes it.
+        """Count a request in every rule that selects it. Returns the first fault that strikes it, if any.
 
-        `writes` is how many writes the account has seen; a stale read only strikes behind one.
+        `writes` is the number of writes that the account has seen: a stale read needs an earlier write.
         """
         if not self._active:
             return None
@@ -193,6 +197,8 @@ class Faults:
     def _trigger(self, matching: Iterable[ActiveFault], writes: int = 0) -> Fault | None:
         triggered: Fault | None = None
         with self._lock:
+            # Every matching rule counts the request, but only one strikes: rules must not shift each other's
+            # counts.
             for active_fault in matching:
                 active_fault.seen += 1
                 triggers = active_fault.fault.should_trigger(active_fault.seen, active_fault.triggered)
@@ -205,7 +211,7 @@ class Faults:
 
 
 def _is_stale_read(active_fault: ActiveFault, writes: int) -> bool:
-    """Whether this read is one of the first N since the last write."""
+    """Count a read. Returns whether it is among the first N reads since the latest write."""
     known_writes, reads = active_fault.stale_reads
     reads = reads + 1 if known_writes == writes else 1
     active_fault.stale_reads = (writes, reads)

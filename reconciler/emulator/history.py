@@ -1,4 +1,4 @@
-"""What was asked and what it did, in one line of events."""
+"""The history of requests: each request with its response and its effects."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from reconciler.emulator.store import Store
 
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing."""
+"""Methods without effects."""
 
 MAX_ENTRIES = 20_000
-"""Exchanges that are remembered. Long runs forget their beginning, so that memory stays flat."""
+"""Length of the history. Older entries are dropped, so that long runs need no more space."""
 
 _PRUNE_INTERVAL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that a request did to the account: `created` `group` `decent_dropsy`."""
+    """An effect of a request on the account: `created` `group` `decent_dropsy`."""
 
     verb: str
     kind: str
@@ -31,12 +31,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One request with its answer.
+    """A request with its response.
 
-    `body` is the parsed JSON with every secret in clear, so that a test can compare it; None
-    where nothing was sent or it was no JSON. `failure` is the traceback of an answer 500, `fault` the
-    fault that struck: then `status` is that of the answer that was on its way, 0 where there was none.
-    `effect_of` is the number of an earlier exchange whose request took effect only now; 0 for a request of its own.
+    `body` is the parsed JSON with every secret in clear, so that a test can compare it; None for an empty
+    body or no JSON. `failure` is the traceback of a 500. `fault` is the fault that struck: `status` is then
+    the status of the intended response, 0 if there was none. `effect_of` is the sequence number of an earlier
+    request that took effect only now, 0 for a request of its own.
     """
 
     sequence: int
@@ -55,12 +55,12 @@ class HistoryEntry:
 
     @property
     def is_mutating(self) -> bool:
-        """Whether the method is one that may write."""
+        """Whether the method may write."""
         return self.method not in READ_METHODS
 
 
 class History:
-    """The log of exchanges, bounded."""
+    """The bounded log of requests."""
 
     def __init__(self, store: Store, max_entries: int = MAX_ENTRIES) -> None:
         self._store = store
@@ -82,7 +82,7 @@ class History:
         fault: str = "",
         effect_of: int = 0,
     ) -> int:
-        """Append one exchange and return its sequence number."""
+        """Append an entry and return its sequence number."""
         sequence = self._store.append_entry(
             {
                 "at": at,
@@ -99,12 +99,13 @@ class History:
                 "effect_of": effect_of,
             }
         )
+        # Pruned in batches, since a deletion per request would double the writes.
         if sequence % _PRUNE_INTERVAL == 0:
             self._store.drop_entries(sequence - self._max_entries + 1)
         return sequence
 
     def list_since(self, sequence: int = 0) -> list[HistoryEntry]:
-        """All exchanges behind a sequence number, oldest first."""
+        """List the entries behind a sequence number, oldest first."""
         return [
             HistoryEntry(
                 sequence=number,

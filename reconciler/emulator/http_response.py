@@ -1,4 +1,4 @@
-"""An answer as it goes out: status, headers and bytes."""
+"""HTTP responses: status, headers and bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HTML_TYPE = "text/html;charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What the client gets. The Content-Length is that of `body` unless `headers` say otherwise."""
+    """A response of the server. The Content-Length is the size of `body` unless `headers` override it."""
 
     status: int
     body: bytes
@@ -23,14 +23,17 @@ class HttpResponse:
 
     @property
     def status_line(self) -> str:
-        """`404 NOT FOUND`; statuses that only proxies know have a plain name."""
+        """Status and phrase, as in `404 NOT FOUND`.
+
+        Statuses that only proxies use have the phrase `Unknown`.
+        """
         try:
             return f"{self.status} {HTTPStatus(self.status).phrase}"
         except ValueError:
             return f"{self.status} Unknown"
 
     def build_headers(self) -> list[tuple[str, str]]:
-        """All headers as WSGI wants them."""
+        """Build all headers in the form of WSGI."""
         fixed = {
             "Content-Type": self.content_type,
             "Content-Length": str(len(self.body)),
@@ -41,5 +44,5 @@ class HttpResponse:
 
 
 def encode_reply(reply: Reply) -> HttpResponse:
-    """The ordinary form of a reply."""
+    """Encode a reply as a response without faults."""
     return HttpResponse(reply.status, reply.encode(), reply.headers)

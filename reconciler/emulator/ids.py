@@ -1,4 +1,4 @@
-"""Made-up identifiers in Fivetran's manner: two words, the same ones for the same seed."""
+"""Generated identifiers in Fivetran's form: two words, the same words for the same seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WORDS = tuple(files("reconciler.emulator").joinpath("words.txt").read_text("utf-
 
 
 def generate_id(*source: object) -> str:
-    """A pair such as `decent_dropsy`, fixed by its source: seed, counter, attempt."""
+    """Generate a pair such as `decent_dropsy`. The source (seed, counter, attempt) determines the pair."""
     number = int.from_bytes(digest(*source), "big")
     first = number % len(WORDS)
     second = (number // len(WORDS)) % (len(WORDS) - 1)
@@ -17,5 +17,5 @@ def generate_id(*source: object) -> str:
 
 
 def digest(*source: object, size: int = 16) -> bytes:
-    """Bytes that look random and depend on nothing but the source. `size` is at most 64."""
+    """Hash the source into `size` bytes, 64 at most. The bytes depend on the source alone."""
     return blake2b("/".join(map(str, source)).encode(), digest_size=size).digest()

@@ -1,4 +1,4 @@
-"""Certificates and SSH keys: what Fivetran reads in real ones, and generated ones that open nothing.
+"""Certificates and SSH keys: facts that Fivetran reads in real certificates and keys, and generated ones.
 
 `cryptography` is imported inside the functions that need it: it takes a tenth of a second to load, and most
 emulators never see a certificate.
@@ -42,10 +42,10 @@ _NEEDS_QUOTES = re.compile(r'[,+=<>#;\\"\n]|^ | $')
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate as it is sent to Fivetran, and all that Fivetran reads in it.
+    """A certificate as the client sends it, and the facts that Fivetran reads in it.
 
     `encoded_cert` is base64 of the DER form, `hash` base64 of its SHA-256. `name` and `public_key` are empty
-    if the bytes are no certificate: Fivetran takes anything.
+    if the bytes are no certificate: Fivetran accepts any bytes.
     """
 
     hash: str
@@ -56,7 +56,7 @@ class Certificate:
     sha256: str
 
     def details(self) -> dict[str, Any]:
-        """The certificate as a setup test shows it."""
+        """Return the certificate in the form of a setup test's details."""
         return asdict(self)
 
 
@@ -68,7 +68,10 @@ class HostKey:
 
     @property
     def hash(self) -> str:
-        """Base64 of the SHA-256 of the key without type and comment; of the whole text if it is no key."""
+        """Base64 of the SHA-256 of the key without type and comment.
+
+        A text that is no key is hashed as a whole.
+        """
         _, _, rest = self.public_key.partition(" ")
         try:
             raw = b64decode(rest.split(" ")[0], validate=True)
@@ -77,14 +80,14 @@ class HostKey:
         return b64encode(sha256(raw or self.public_key.encode()).digest()).decode()
 
     def details(self) -> dict[str, Any]:
-        """The key as a setup test shows it."""
+        """Return the key in the form of a setup test's details."""
         kind, _, rest = self.public_key.partition(" ")
         _, _, comment = rest.partition(" ")
         return {"hash": self.hash, "public_key": self.public_key, "type": kind, "name": comment}
 
 
 def read_certificate(encoded: str) -> Certificate:
-    """Read base64 of DER, or any other text; never fails."""
+    """Read a certificate from base64 of DER, or from any other text. Never fails."""
     try:
         raw = b64decode("".join(encoded.split()), validate=True)
     except ValueError:
@@ -102,7 +105,10 @@ def read_certificate(encoded: str) -> Certificate:
 
 
 def generate_chain(*source: object) -> tuple[str, str]:
-    """Generate a server's certificate and that of its issuer, in base64: well formed, and fixed by the source."""
+    """Generate a server's certificate and its issuer's, well formed, in base64.
+
+    The source determines both.
+    """
     issuer = {"C": "US", "O": "Acme, Inc.", "CN": "Acme Private Root"}
     server = {**issuer, "CN": f"db-{digest(*source, size=3).hex()}.acme.example"}
     return _generate_certificate(server, issuer, *source, "server"), _generate_certificate(
@@ -111,22 +117,25 @@ def generate_chain(*source: object) -> tuple[str, str]:
 
 
 def generate_host_key(*source: object) -> HostKey:
-    """Generate the key of some SSH server, fixed by the source."""
+    """Generate the key of an SSH server. The source determines the key."""
     return HostKey(_ssh_line(_generate_public_key("host", *source), "bastion host key"))
 
 
 def group_public_key(group_id: str) -> str:
-    """The `ssh-rsa` line that a group's connections present to SSH tunnels, fixed by the id."""
+    """Generate the `ssh-rsa` line that a group's connections present to SSH tunnels.
+
+    The id determines the line.
+    """
     return _ssh_line(_generate_public_key(group_id), "fivetran user key")
 
 
 def _read_subject_and_key(raw: bytes) -> tuple[str, str]:
-    """The subject and the public key as Java writes them, empty if the bytes are no certificate."""
+    """Read the subject and the public key in Java's notation, both empty if the bytes are no certificate."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        # The library warns of certificates that break the standard. Fivetran takes them without a word.
+        # The library warns of certificates that break the standard. Fivetran accepts them silently.
         with warnings.catch_warnings(action="ignore"):
             certificate = x509.load_der_x509_certificate(raw)
             return _java_name(certificate.subject), _java_key(certificate)
@@ -135,9 +144,9 @@ def _read_subject_and_key(raw: bytes) -> tuple[str, str]:
 
 
 def _java_name(subject: x509.Name) -> str:
-    """A distinguished name as Java writes it, most particular part first."""
+    """Render a distinguished name in Java's notation, most specific part first."""
     parts = []
-    for attribute in (each for relative in reversed(subject.rdns) for each in relative):
+    for attribute in (attribute for relative in reversed(subject.rdns) for attribute in relative):
         text = (
             attribute.value
             if isinstance(attribute.value, str)
@@ -151,7 +160,7 @@ def _java_name(subject: x509.Name) -> str:
 
 
 def _java_key(certificate: x509.Certificate) -> str:
-    """A public key as Java writes it."""
+    """Render a public key in Java's notation."""
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -194,22 +203,22 @@ def _generate_certificate(subject: dict[str, str], issuer: dict[str, str], *sour
         .not_valid_after(datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC))
         .sign(_throwaway_key(), SHA256())
     )
-    # No private key belongs to the issuer, and the throwaway key is another one in every process. Random bytes in
-    # the place of the signature make the certificate depend on its source alone.
+    # The issuer has no private key, and every process has another throwaway key. Bytes derived from the source
+    # replace the signature, so that the certificate depends on its source alone.
     signature = b"".join(digest(*source, "signature", part, size=64) for part in range(4))
     return b64encode(signed.public_bytes(Encoding.DER).removesuffix(signed.signature) + signature).decode()
 
 
 @cache
 def _throwaway_key() -> rsa.RSAPrivateKey:
-    """A private key for signatures that are thrown away: the library builds no certificate without one."""
+    """Generate a private key for discarded signatures: the library builds no certificate without a key."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     return rsa.generate_private_key(65537, 2048)
 
 
 def _generate_public_key(*source: object) -> rsa.RSAPublicKey:
-    """An RSA key of 2048 bits that nobody has the private half of: its modulus is a hash of the source."""
+    """Generate an RSA key of 2048 bits without a private half: its modulus is a hash of the source."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     raw = b"".join(digest(*source, "rsa", part, size=64) for part in range(4))

@@ -1,4 +1,4 @@
-"""Requests that were answered already, and that the account gets to see later."""
+"""Late requests: the client has its response, the account sees the request later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.emulator.faults import Fault
 
 @dataclass(frozen=True, slots=True, order=True)
 class LateRequest:
-    """A request that is carried out at `due`. `sequence` is the number of the exchange in which it was sent."""
+    """A request that is executed at `due`. `sequence` is the number of its history entry."""
 
     due: datetime
     sequence: int
@@ -23,7 +23,7 @@ class LateRequest:
 
 
 class LateRequests:
-    """Those that are still on their way. Add and take them within a transaction of the store only."""
+    """Queue of the late requests. Use it within a transaction of the store only."""
 
     def __init__(self) -> None:
         self._queue: list[LateRequest] = []
@@ -32,15 +32,15 @@ class LateRequests:
         return bool(self._queue)
 
     def add(self, request: LateRequest) -> None:
-        """Keep a request until it is due."""
+        """Add a request until it is due."""
         heapq.heappush(self._queue, request)
 
     def pop_due(self, now: datetime) -> LateRequest | None:
-        """The first request that is due by now, if any is."""
+        """Remove and return the first request that is due, None if there is none."""
         if not self._queue or self._queue[0].due > now:
             return None
         return heapq.heappop(self._queue)
 
     def clear(self) -> None:
-        """Lose all of them."""
+        """Drop all late requests."""
         self._queue.clear()

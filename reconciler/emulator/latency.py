@@ -1,4 +1,4 @@
-"""How long answers take."""
+"""Latencies: the duration of responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NORMAL = NormalDist()
 
 
 class LatencyError(ValueError):
-    """A latency that cannot be read: what is wrong, and what to write instead."""
+    """A latency cannot be parsed. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class LatencyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds between `low` and `high`, evenly spread; or log-normal with `median` and `p99`."""
+    """A duration in seconds: uniform between `low` and `high`, or log-normal with `median` and `p99`."""
 
     low: float = 0.0
     high: float = 0.0
@@ -41,35 +41,41 @@ class Latency:
     path: str = ANY
 
     def sample(self, quantile: float) -> float:
-        """The duration for a number in (0, 1): the quantile of the distribution."""
+        """Compute the duration at a quantile in (0, 1) of the distribution."""
         if not self.median:
             return self.low + (self.high - self.low) * quantile
+        # The 99th percentile of a log-normal is median · exp(sigma · z), with the z of a normal: solved for
+        # sigma.
         sigma = math.log(self.p99 / self.median) / _NORMAL.inv_cdf(0.99)
         return min(self.median * math.exp(sigma * _NORMAL.inv_cdf(quantile)), MAX_SECONDS)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether requests of this method and path take so long."""
+        """Check whether the rule applies to requests of this method and path."""
         return Fault(FaultKind.CLOSE, method=self.method, path=self.path).matches(method, path)
 
 
 class LatencyRules:
-    """The rules of an emulator; the last one that concerns a request holds."""
+    """The latency rules of an emulator. The last matching rule applies to a request."""
 
     def __init__(self, rules: Iterable[Latency] = (), *, seed: int = 0) -> None:
         self.rules = tuple(rules)
         self._seed = seed
 
     def sample(self, method: str, path: str, sequence: int) -> float:
-        """How long the `sequence`-th request takes. The same seed gives the same durations."""
+        """Compute the duration of the `sequence`-th request, in seconds.
+
+        The same seed gives the same durations.
+        """
         for rule in reversed(self.rules):
             if rule.matches(method, path):
                 number = int.from_bytes(digest(self._seed, "latency", sequence, size=8), "big")
+                # Half a step keeps the quantile inside (0, 1), where the inverse distribution is finite.
                 return rule.sample((number + 0.5) / 2**64)
         return 0.0
 
 
 def parse_latency(text: str) -> Latency:
-    """A rule in the form of `SHAPE`. Raises LatencyError."""
+    """Parse a rule in the form of `LATENCY_SYNTAX`. Raises LatencyError."""
     words = text.split()
     method = path = ANY
     if len(words) > 2 or (words and (words[0].upper() in METHODS or words[0] == ANY)):

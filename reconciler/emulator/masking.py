@@ -1,4 +1,4 @@
-"""Secrets out of what people paste into tickets: histories, dumps."""
+"""Masking of secrets in output that people paste into tickets: histories and dumps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _SECRET_NAME = re.compile(r"secret|password|passphrase|_key$|token|credential", 
 
 
 def mask_secrets(value: Any) -> Any:
-    """A copy in which everything under the name of a secret is stars, and in a `config` everything under
-    a name that no service has: it may be a secret with a slip in its name."""
+    """Copy a value with all secrets masked.
+
+    A secret is recognised by its name. In a `config`, values of names that no service has are masked too:
+    such a name may be a misspelled secret.
+    """
     if isinstance(value, dict):
         return {name: _mask_member(name, item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -36,6 +39,7 @@ def _mask_member(name: str, value: Any) -> Any:
 
 
 def _is_secret(name: str) -> bool:
+    # These names match the pattern of secrets, but hold public keys and ids.
     if name in ("public_key", "external_secrets_manager_id"):
         return False
     return _load_sensitive_fields().get(name, False) or bool(_SECRET_NAME.search(name))
@@ -43,7 +47,7 @@ def _is_secret(name: str) -> bool:
 
 @cache
 def _load_sensitive_fields() -> Mapping[str, bool]:
-    """Every config field of any service, and whether it is a secret of some."""
+    """Load every config field of any service, with whether any service has it as a secret."""
     sensitive: dict[str, bool] = {}
     for service in filter(None, map(load_service, load_service_names())):
         for name, field in service.fields.items():

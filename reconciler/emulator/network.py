@@ -1,4 +1,4 @@
-"""What a destination finds where it connects to: the identity of the servers, and their speed."""
+"""Network facts: identity and speed of the servers that a destination connects to."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from reconciler.emulator.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
-    """The certificates that the database presents (none: one that everybody trusts), the key of the
-    SSH host (None: one that everybody trusts), and the seconds that a run of setup tests takes."""
+    """Network behind a destination.
+
+    `chain` are the certificates of the database, empty for a certificate that every client trusts. `host_key`
+    is the key of the SSH host, None for a key that every client trusts. `seconds` is the duration of a test
+    run.
+    """
 
     chain: tuple[Certificate, ...] = ()
     host_key: HostKey | None = None
@@ -23,7 +27,7 @@ class NetworkFacts:
 
 
 def set_facts(account: Account, target: str, **facts: Any) -> None:
-    """Set `chain` (base64 texts), `host_key` (a line) or `seconds` for a target; the others stay."""
+    """Set `chain` (base64 texts), `host_key` (a line) or `seconds` of a target. Other facts stay."""
     stored = account.store.find(Kind.NETWORK, target)
     if stored is None:
         account.store.add(Kind.NETWORK, target, facts)
@@ -32,8 +36,9 @@ def set_facts(account: Account, target: str, **facts: Any) -> None:
 
 
 def resolve_facts(account: Account, destination: Destination) -> NetworkFacts:
-    """What holds for a destination: of each fact the most particular one."""
+    """Resolve the facts of a destination. For each fact the most specific target wins."""
     facts: dict[str, Any] = {}
+    # From general to specific targets: later facts overwrite earlier facts.
     for target in reversed(targets.list_matching(account, destination.id)):
         facts |= account.store.find(Kind.NETWORK, target) or {}
     host_key = facts.get("host_key")

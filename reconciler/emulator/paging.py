@@ -22,13 +22,17 @@ _MAX_SKIP = 2**31
 def list_page(
     account: Account, request: ApiRequest, kind: Kind, *, parent: str | None = None, label: str | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
-    """The documents of the page that a call asks for, and the key that leads on: to the next page,
-    or to none. 400 for a limit or a cursor that cannot be."""
+    """List the documents of the requested page, with the `next_cursor` entry of the response.
+
+    Raises a 400 for an invalid limit or cursor.
+    """
     limit, skip = _parse_position(account, request)
     order = Order(account.behaviour.list_order)
+    # Hidden documents must not leave gaps in a page, so a restricted key's pages are cut after filtering.
     if visibility.is_restricted(account, kind):
         all_documents = account.store.list_documents(kind, parent=parent, label=label, order=order)
         return slice_page(account, request, visibility.filter_visible(account, kind, all_documents))
+    # One document more than the page: it shows whether another page follows.
     documents = account.store.list_documents(
         kind, skip=skip, limit=limit + 1, parent=parent, label=label, order=order
     )
@@ -38,7 +42,7 @@ def list_page(
 def slice_page(
     account: Account, request: ApiRequest, items: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, str | None]]:
-    """As `page`, for a list that is no plain one of documents."""
+    """Slice the requested page out of a list that is not stored as documents. As `list_page` otherwise."""
     limit, skip = _parse_position(account, request)
     return list(items[skip : skip + limit]), _build_next_cursor(
         account, skip + limit, more=len(items) > skip + limit
@@ -56,7 +60,7 @@ def _build_next_cursor(account: Account, skip: int, *, more: bool) -> dict[str, 
 
 
 def encode_cursor(skip: int) -> str:
-    """The cursor behind so many items."""
+    """Encode the cursor that skips this many items."""
     return urlsafe_b64encode(b'{"skip":%d}' % skip).decode().rstrip("=")
 
 

@@ -1,4 +1,4 @@
-"""Rate limits: rolling windows over what an account did, and the headers that tell of them."""
+"""Rate limits: rolling windows over the effects of requests, and the headers that report them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MINUTE = 60.0
 _HOUR = 3600.0
 
 Limit: TypeAlias = tuple[int, float]
-"""So many within so many seconds."""
+"""Count and window: at most this many within this many seconds."""
 CountedEffect: TypeAlias = tuple[str, str]
 """Verb and kind of the effects that a limit counts."""
 RetryAfter: TypeAlias = Literal["seconds", "http-date", "missing", "garbage"]
@@ -33,14 +33,14 @@ _LINK_CREATIONS = ("created", "private-link")
 
 @dataclass(frozen=True, slots=True)
 class QuotaProfile:
-    """The limits of one kind of account. An account that is not `enforced` only counts, for the headers."""
+    """Limits of a kind of account. A profile that is not `enforced` counts for the headers only."""
 
     hourly: int = HOURLY_REQUESTS
     enforced: bool = True
     limits: Mapping[CountedEffect, tuple[Limit, ...]] = field(default_factory=dict)
 
     def with_creation_limit(self, kind: str, hourly: int) -> QuotaProfile:
-        """This profile with a limit on what is created: some plans have one."""
+        """Copy this profile with an hourly limit on the creation of a kind: some plans have such limits."""
         counted = ("created", kind)
         limits = {**self.limits, counted: (*self.limits.get(counted, ()), (hourly, _HOUR))}
         return QuotaProfile(self.hourly, self.enforced, limits)
@@ -71,7 +71,10 @@ PROFILES: Mapping[str, QuotaProfile] = MappingProxyType(
 
 
 class RollingWindow:
-    """At most `limit` within any `seconds`. Keeps one time per admission, so `limit` numbers at most."""
+    """A limit of `limit` admissions within any `seconds`.
+
+    Keeps one time per admission, `limit` times at most.
+    """
 
     def __init__(self, limit: int, seconds: float) -> None:
         self.limit = limit
@@ -79,13 +82,13 @@ class RollingWindow:
         self._times: deque[float] = deque(maxlen=limit)
 
     def count_remaining(self, now: float) -> int:
-        """How many more fit now."""
+        """Count the admissions that are left now."""
         while self._times and now - self._times[0] >= self._seconds:
             self._times.popleft()
         return self.limit - len(self._times)
 
     def get_wait(self, now: float) -> float:
-        """Seconds until the next one fits."""
+        """Compute the seconds until the next admission, 0.0 if one is left now."""
         return (
             0.0
             if self.count_remaining(now) > 0 or not self._times
@@ -93,12 +96,12 @@ class RollingWindow:
         )
 
     def consume(self, now: float) -> None:
-        """Count one. Where none fits, the oldest one is forgotten."""
+        """Count an admission. A full window forgets its oldest admission."""
         self._times.append(now)
 
 
 class Quota:
-    """What an account has left. Calls must take turns."""
+    """Remaining quota of an account. Not safe for threads: callers must take turns."""
 
     def __init__(self, clock: Callable[[], datetime], profile: QuotaProfile = UNLIMITED) -> None:
         self._clock = clock
@@ -106,7 +109,7 @@ class Quota:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was spent."""
+        """Reset all windows."""
         profile = self._profile
         self._requests = RollingWindow(profile.hourly, _HOUR)
         self._windows = {
@@ -115,18 +118,21 @@ class Quota:
         }
 
     def check_requests(self, retry_after_form: RetryAfter) -> None:
-        """Raise the refusal of a request for which nothing is left this hour; it costs nothing."""
+        """Check the hourly quota of requests. Raises a 429, which costs no quota."""
         wait = self._requests.get_wait(self._now()) if self._profile.enforced else 0.0
         if wait > 0:
             raise self._rate_limit_error("Rate limit of requests exceeded", wait, retry_after_form)
 
     def charge(self, effects: Iterable[Effect], retry_after_form: RetryAfter) -> None:
-        """Count what a request did. Raises a refusal where it was too much, and then counts nothing;
-        the caller undoes the request."""
+        """Charge the effects of a request. Raises a 429 if any limit is exceeded, and then charges nothing.
+
+        The caller undoes the effects of a refused request.
+        """
         now = self._now()
         windows = [
             window for effect in effects for window in self._windows.get((effect.verb, effect.kind), ())
         ]
+        # All windows are checked before any is charged: a refused request must not use up quota.
         wait = max((window.get_wait(now) for window in windows), default=0.0)
         if wait > 0:
             raise self._rate_limit_error("Rate limit of this operation exceeded", wait, retry_after_form)
@@ -134,7 +140,10 @@ class Quota:
             window.consume(now)
 
     def count_request(self) -> dict[str, str]:
-        """Count one request, unless there was no quota for it; what is left of the hour."""
+        """Count a request unless the hourly quota is exhausted.
+
+        Returns the headers with the remaining quota.
+        """
         now = self._now()
         if self._requests.count_remaining(now) > 0 or not self._profile.enforced:
             self._requests.consume(now)
@@ -146,6 +155,7 @@ class Quota:
 
     def _rate_limit_error(self, message: str, wait: float, retry_after_form: RetryAfter) -> ErrorReply:
         headers = {}
+        # Rounded up: a client that waits exactly this long must be admitted.
         seconds = max(int(-(-wait // 1)), 1)
         match retry_after_form:
             case "seconds":
@@ -159,7 +169,7 @@ class Quota:
 
 
 class QuotaError(ValueError):
-    """Rate limits that cannot be read: what is wrong, and what to write instead."""
+    """Rate limits cannot be parsed. `message` names the error, `advice` the repair."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -168,7 +178,7 @@ class QuotaError(ValueError):
 
 
 def parse_quota(text: str) -> QuotaProfile:
-    """A profile by its name, with hourly limits on what is created: `paid,group=100`. Raises QuotaError."""
+    """Parse a profile's name with hourly limits on creations, as in `paid,group=100`. Raises QuotaError."""
     name, *caps = text.split(",")
     if name not in PROFILES:
         suggestion = find_nearest(name, PROFILES)

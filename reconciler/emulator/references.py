@@ -1,4 +1,4 @@
-"""Who uses an agent, a private link or a secrets manager."""
+"""References to agents, private links and secrets managers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from reconciler.emulator.store import Kind
 
 @dataclass(slots=True)
 class Usage:
-    """Connections and destinations, as they are kept."""
+    """Stored connections and destinations that refer to an object."""
 
     connections: list[dict[str, Any]] = field(default_factory=list)
     destinations: list[dict[str, Any]] = field(default_factory=list)
 
     def list_items(self) -> list[dict[str, Any]]:
-        """The form for answers. Destinations have no schema, and count as connections otherwise."""
+        """List the users in the form of responses.
+
+        A destination has no schema and is listed as a connection.
+        """
         return [
             {"connection_id": user["id"], "schema": user.get("schema"), "service": user["service"]}
             for user in (*self.connections, *self.destinations)
@@ -25,7 +28,7 @@ class Usage:
 
 
 def find_usage(account: Account, reference: str) -> dict[str, Usage]:
-    """Users by the id that the field `reference` of connections and destinations names."""
+    """Find the users of every id in the field `reference` of connections and destinations."""
     usage: dict[str, Usage] = {}
     for connection in account.store.list_documents(Kind.CONNECTION):
         if connection.get(reference):
@@ -37,5 +40,5 @@ def find_usage(account: Account, reference: str) -> dict[str, Usage]:
 
 
 def get_usage(account: Account, reference: str, identifier: str) -> Usage:
-    """The users of one id."""
+    """Get the users of an id."""
     return find_usage(account, reference).get(identifier, Usage())

@@ -1,4 +1,4 @@
-"""Request bodies of destinations: read, checked and put into the types of the catalogue."""
+"""Parsing of destination requests: bodies are checked and converted to the types of the catalogue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNSET = object()
 
 
 def parse_flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
-    """A boolean, also as text in any case. 400 for anything else."""
+    """Parse a boolean, also as text in any case. Raises a 400 for any other value."""
     value = body.get(name)
     if value is None:
         return default
@@ -30,7 +30,7 @@ def parse_flag(body: Mapping[str, Any], name: str, default: bool) -> bool:
 
 
 def parse_text(body: Mapping[str, Any], name: str) -> str | None:
-    """A text, None where it is absent or null. Numbers are taken as text. 400 for anything else."""
+    """Parse a text, None if absent or null. Numbers count as text. Raises a 400 for any other value."""
     value = body.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -40,7 +40,7 @@ def parse_text(body: Mapping[str, Any], name: str) -> str | None:
 
 
 def require_text(body: Mapping[str, Any], name: str) -> str:
-    """A text that must be there and not be empty."""
+    """Parse a text that must be present and not empty. Raises a 400."""
     value = parse_text(body, name)
     if not value:
         raise missing_field(name)
@@ -48,9 +48,9 @@ def require_text(body: Mapping[str, Any], name: str) -> str:
 
 
 def parse_settings(body: Mapping[str, Any], behaviour: Behaviour) -> dict[str, Any]:
-    """The fields beside `config` that a body sets, by their names in `Destination`.
+    """Parse the fields beside `config`, by their names in `Destination`. Unknown keys are ignored.
 
-    Unknown keys are ignored. 400 for a value that the API does not take.
+    Raises a 400 for a value that the API does not accept.
     """
     parsed: dict[str, Any] = {}
     if (region := parse_text(body, "region")) is not None:
@@ -82,7 +82,7 @@ def parse_settings(body: Mapping[str, Any], behaviour: Behaviour) -> dict[str, A
 def build_config(
     body: Mapping[str, Any], service: Service, behaviour: Behaviour, version: int
 ) -> dict[str, Any]:
-    """The config of a new destination. `null` there means not set."""
+    """Build the config of a new destination. `null` means unset. Raises a 400."""
     sent = {name: value for name, value in _get_config(body, service, version).items() if value is not None}
     config = _convert_config(sent, service, behaviour)
     _refuse_misplaced(service, config, config)
@@ -99,7 +99,7 @@ def build_config(
 def merge_config(
     body: Mapping[str, Any], current: Destination, service: Service, behaviour: Behaviour, version: int
 ) -> dict[str, Any]:
-    """The config after a patch: sent keys replace, `null` removes, all others stay."""
+    """Merge the config of a patch: sent keys replace, `null` removes, other keys stay. Raises a 400."""
     sent = _get_config(body, service, version)
     removed = {name for name, value in sent.items() if value is None}
     for name in sorted(removed):
@@ -115,6 +115,7 @@ def merge_config(
         field = service.fields.get(name)
         if field is None or not field.immutable:
             continue
+        # The present value sent again is no change, and neither is the default of an unset field.
         if changes.get(name) != _apply_default(field, current.config.get(name)):
             if behaviour.immutable_change == "refused":
                 raise invalid_input(f"Field 'config.{name}' is immutable")
@@ -140,7 +141,7 @@ def _get_config(body: Mapping[str, Any], service: Service, version: int) -> dict
 
 
 def _convert_config(sent: Mapping[str, Any], service: Service, behaviour: Behaviour) -> dict[str, Any]:
-    """Sent values in the types of their fields; read-only ones are dropped."""
+    """Convert sent values to the types of their fields. Read-only fields are dropped."""
     config: dict[str, Any] = {}
     for name, value in sent.items():
         field = service.fields.get(name)
@@ -155,7 +156,7 @@ def _convert_config(sent: Mapping[str, Any], service: Service, behaviour: Behavi
 
 
 def _convert_value(field: Field, value: Any) -> Any:
-    """A value in its field's type. The refusal names no field, as with Fivetran."""
+    """Convert a value to the type of its field. The error names no field, as in Fivetran."""
     converted: Any = None
     match field.type:
         case FieldType.BOOLEAN:
@@ -195,7 +196,7 @@ def _apply_default(field: Field, value: Any) -> Any:
 
 
 def _refuse_misplaced(service: Service, sent: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """400 for credentials of another authentication method than the one in effect."""
+    """Raise a 400 for credentials that do not belong to the chosen authentication method."""
     name = find_misplaced(service, sent, config)
     if name is not None:
         raise invalid_input(f"Field 'config.{name}' cannot be used with this authentication method")
@@ -217,7 +218,7 @@ def _parse_region(name: str, behaviour: Behaviour) -> str:
 
 
 def _parse_optional_id(body: Mapping[str, Any], name: str, behaviour: Behaviour) -> Any:
-    """An optional id: the text, None to clear it, `_UNSET` to leave it alone."""
+    """Parse an optional id: the text, None to clear the id, `_UNSET` to keep it."""
     if name not in body:
         return _UNSET
     value = parse_text(body, name)

@@ -1,4 +1,4 @@
-"""Destinations as the API shows them: masked, respelled and filled up as each service does it."""
+"""Destinations in the form of responses: masked, respelled and completed as each service does it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CAMEL_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def render_list_item(destination: Destination, behaviour: Behaviour) -> dict[str, Any]:
-    """An item of the list: no config, no setup tests."""
+    """Render an item of the list, which has no config and no setup tests."""
     body = _render_base(_align_networking(destination, None, behaviour), behaviour)
     if behaviour.listed_daylight_saving == "always-false":
         body["daylight_saving_time_enabled"] = False
@@ -33,7 +33,7 @@ def render_details(
     version: int,
     setup_tests: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """One destination with its config, and with setup tests where a run has just taken place."""
+    """Render a destination with its config, and with setup tests if a run has just taken place."""
     destination = _align_networking(destination, service, behaviour)
     body = _render_base(destination, behaviour)
     if setup_tests is not None:
@@ -49,7 +49,7 @@ def render_test_run(
     version: int,
     setup_tests: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The answer of a test run; its partial form knows nothing of links, agents and the connection type."""
+    """Render the response of a test run. Its partial form lacks links, agents and the connection type."""
     body = render_details(destination, service, behaviour, version, setup_tests)
     if behaviour.test_answer == "partial":
         for name in ("networking_method", *_OPTIONAL_IDS):
@@ -69,12 +69,12 @@ _OPTIONAL_IDS = (
 
 
 def build_link_host(link_id: str) -> str:
-    """Where a private link ends on Fivetran's side."""
+    """Build the host name of a private link on Fivetran's side."""
     return f"{link_id.replace('_', '-')}.privatelink.fivetran.example"
 
 
 def _align_networking(destination: Destination, service: Service | None, behaviour: Behaviour) -> Destination:
-    """The two fields that say how a destination is reached, one following the other where that is so."""
+    """Align `networking_method` with `config.connection_type` if the switch demands it."""
     if behaviour.networking_and_connection_type == "independent":
         return destination
     method, connection_type = destination.networking_method, destination.config.get("connection_type")
@@ -109,7 +109,7 @@ def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, An
         "external_secrets_manager_id": destination.external_secrets_manager_id,
     }
     if destination.networking_method is None and behaviour.optional_ids == "absent":
-        del body["networking_method"]  # seen on destinations for which nobody ever chose one
+        del body["networking_method"]  # seen on destinations for which no user ever chose one
     for name in _OPTIONAL_IDS:
         if ids[name] is not None or behaviour.optional_ids == "null":
             body[name] = ids[name]
@@ -121,7 +121,7 @@ def _render_base(destination: Destination, behaviour: Behaviour) -> dict[str, An
 def render_config(
     destination: Destination, service: Service | None, behaviour: Behaviour, version: int
 ) -> dict[str, Any]:
-    """The `config` of an answer, from what is stored and what the server adds by itself."""
+    """Render the `config` of a response from stored values and from values that the server adds."""
     config: dict[str, Any] = {}
     for name, value in destination.config.items():
         if behaviour.empty_config == "omitted" and value in ("", []):
@@ -143,7 +143,7 @@ def render_config(
 
 
 def _rewrite_value(field: Field, value: Any, destination: Destination, behaviour: Behaviour) -> Any:
-    """What the server makes of some values that were sent."""
+    """Rewrite a sent value as the server does for a few fields."""
     if field.rewritten and field.name == "server_host_name":
         link = destination.private_link_id
         if link and destination.is_behind_private_link and behaviour.private_link_host == "rewritten":
@@ -156,7 +156,7 @@ def _rewrite_value(field: Field, value: Any, destination: Destination, behaviour
 
 
 def _format_value(field: Field, value: Any) -> Any:
-    """A stored value in the spelling of answers."""
+    """Format a stored value in the spelling of responses."""
     if value is None or value == "":
         return value
     if field.sensitive:
@@ -182,7 +182,7 @@ def _map_names(field: Field, value: Any, behaviour: Behaviour) -> dict[str, Any]
 def _render_unset(
     name: str, field: Field, destination: Destination, service: Service, behaviour: Behaviour
 ) -> dict[str, Any]:
-    """What an answer has for a field that nobody has set: a value of the server, a default, or nothing."""
+    """Render an unset field: a value of the server, the default, an empty form by the switch, or no key."""
     if field.read_only:
         value = _compute_read_only(name, field, destination)
         return {} if value is None else {name: value}
@@ -197,7 +197,10 @@ def _render_unset(
 
 
 def _compute_read_only(name: str, field: Field, destination: Destination) -> Any:
-    """Read-only keys: the public key of tunnels, the external id, the catalogue of managed lakes."""
+    """Compute a read-only field: public key of tunnels, external id, catalogue of managed lakes.
+
+    None if absent.
+    """
     if name == "public_key":
         return group_public_key(destination.id) if destination.is_tunnelled else None
     if name == "external_id":

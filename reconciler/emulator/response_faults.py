@@ -1,4 +1,4 @@
-"""Faults that are answers: another answer in place of the right one, or the right one spoiled."""
+"""Faults in responses: replaced responses, and corrupted responses."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ERROR_CODES = {
     503: "ServiceUnavailable",
 }
 _PROXY_STATUSES = frozenset({502, 504, 520, 522, 524})
-"""Statuses that come from a proxy before Fivetran, with a page of its own."""
+"""Statuses of a proxy before Fivetran, which responds with a page of HTML."""
 _FOREIGN_ID = "somebody_else"
 
 
 def replacement(fault: Fault) -> HttpResponse:
-    """The answer of a fault that does not look at the right one."""
+    """Build the response of a fault that ignores the intended response."""
     if fault.kind is FaultKind.REDIRECT:
         location = fault.options.get("to", "/v1/account/info")
         return HttpResponse(int(fault.number), b"", {"Location": location})
@@ -54,7 +54,10 @@ def replacement(fault: Fault) -> HttpResponse:
 
 
 def corrupted(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpResponse | None:
-    """The right answer with the fault in it. None where it offers nothing to spoil: an error, or no list."""
+    """Corrupt the intended response.
+
+    None if the fault does not apply: an error, or no list for a list fault.
+    """
     if reply.status >= 400:
         return None
     if fault.kind in LIST_FAULTS:
@@ -66,7 +69,8 @@ def corrupted(fault: Fault, reply: Reply, query: Mapping[str, str]) -> HttpRespo
 
 @lru_cache(maxsize=2)
 def build_gzip_bomb(mebibytes: int) -> bytes:
-    """A JSON text of so many MiB, packed to about a thousandth."""
+    """Compress a JSON text of so many MiB to about a thousandth of its size."""
+    # 31 selects the gzip format with the largest window.
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     parts = [packer.compress(b'{"code":"Success","data":"')]
     parts += [packer.compress(b"A" * 2**20) for _ in range(mebibytes)]
@@ -86,7 +90,7 @@ def _loop_cursor(data: dict[str, Any], query: Mapping[str, str]) -> dict[str, An
 
 
 def _return_empty_page(data: dict[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
-    """What should be on this page is on the next one, since the cursor leads to the same place."""
+    """Return an empty page whose cursor leads to the skipped items."""
     return {"items": [], "next_cursor": query.get("cursor") or encode_cursor(0)}
 
 
@@ -165,8 +169,9 @@ def _render_html(status: int, message: str) -> bytes:
 
 
 def _encode_duplicate_keys(reply: Reply) -> bytes:
-    """Each key of the envelope, and of an object in it, once more at the end with a value that is wrong."""
+    """Encode the envelope, or the object in it, with every key repeated at the end with a wrong value."""
     members = {"code": reply.code, "message": reply.message}
+    # No JSON encoder repeats a key, so the pairs are encoded one by one.
     pairs = [_encode_pair(name, json.dumps(value)) for name, value in members.items()]
     duplicates = [_encode_pair("message", '"Duplicate"')]
     if isinstance(reply.data, dict):
@@ -185,7 +190,7 @@ def _encode_pair(name: str, value: str) -> str:
 
 
 def _change_value(value: Any) -> Any:
-    """Another value of the same type."""
+    """Change a value within its type."""
     match value:
         case bool():
             return not value
@@ -201,7 +206,10 @@ def _change_value(value: Any) -> Any:
 
 
 def _retype_value(value: Any) -> Any:
-    """Texts become numbers, numbers texts, lists objects; objects keep their keys."""
+    """Change the type of every value at any depth: texts become numbers, numbers lists, lists objects.
+
+    Objects keep their keys.
+    """
     match value:
         case bool():
             return {"value": value}
@@ -217,7 +225,7 @@ def _retype_value(value: Any) -> Any:
 
 
 def _replace_id(data: Any) -> Any:
-    """The object, or the last one of a page, under a foreign id."""
+    """Replace the id of an object, or of the last item of a page, with a foreign id."""
     if _is_page(data):
         return {**data, "items": data["items"][:-1] + [_replace_id(item) for item in data["items"][-1:]]}
     if not isinstance(data, dict):

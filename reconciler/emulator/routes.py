@@ -1,4 +1,4 @@
-"""From a method and a path to its handler."""
+"""Routing of methods and paths to handlers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Handler: TypeAlias = Callable[[Account, ApiRequest], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint. The path is a werkzeug rule, such as `/v1/groups/<id>`."""
+    """An endpoint. `path` is a werkzeug rule, such as `/v1/groups/<id>`."""
 
     method: str
     path: str
@@ -26,20 +26,20 @@ class Route:
 
 
 class _AnyPathConverter(BaseConverter):
-    """A part of a path that may hold slashes, even at its ends: hashes are base64."""
+    """Part of a path that may hold slashes, even at its ends: hashes are base64."""
 
     regex = r"[\s\S]+"
     part_isolating = False
 
 
 class Router:
-    """The table of all endpoints."""
+    """Table of all endpoints."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._handlers: dict[str, dict[str, Handler]] = {}
         for route in routes:
             self._handlers.setdefault(route.path, {})[route.method] = route.handler
-        # Methods are looked up here and not by werkzeug, which would answer HEAD and OPTIONS by itself.
+        # Methods are looked up here and not by werkzeug, which would respond to HEAD and OPTIONS by itself.
         rules = [Rule(path, endpoint=path) for path in self._handlers]
         table = Map(
             rules, strict_slashes=True, merge_slashes=False, converters={"anything": _AnyPathConverter}
@@ -47,8 +47,10 @@ class Router:
         self._matcher = table.bind("api.fivetran.com")
 
     def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
-        """The handler with the variable parts of the path. 404 for an unknown path, 405 for a method
-        that the path does not have."""
+        """Find the handler and the variable parts of the path.
+
+        Raises a 404 for an unknown path, a 405 for a method that the path does not have.
+        """
         try:
             rule, arguments = self._matcher.match(path, method)
         except NotFound as error:

@@ -1,4 +1,4 @@
-"""A whole account as one document: what it is planted from, and what it can be written down as."""
+"""Seeds: an account as one document, for loading and for dumping."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class _SeedModel(BaseModel):
 
 
 class SeedAccount(_SeedModel):
-    """Who the account is."""
+    """Identity of the account."""
 
     id: _Text
     name: str = ""
 
 
 class SeedUser(_SeedModel):
-    """Somebody besides the owner of the account."""
+    """A user beside the owner of the account."""
 
     email: _Text
     given_name: str = "Ada"
@@ -50,14 +50,14 @@ class SeedMember(_SeedModel):
 
 
 class SeedConnection(_SeedModel):
-    """Something that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
+    """A connection that loads into the destination of its group. Fivetran's own is `fivetran_log`."""
 
     service: _Text
     schema_name: Annotated[_Text, Field(alias="schema")]
 
 
 class SeedGroup(_SeedModel):
-    """A group. Without an `id` it gets one like any other."""
+    """A group. Without an `id`, the id is generated."""
 
     name: _Text
     id: _Text | None = None
@@ -68,7 +68,7 @@ class SeedGroup(_SeedModel):
 
 
 class SeedScript(_SeedModel):
-    """What the coming runs of setup tests find: for one group by name, else for whichever comes."""
+    """Results of coming setup tests: of one group by name, or else of any destination."""
 
     group: _Text | None = None
     runs: list[list[SetupTest]] = []
@@ -76,7 +76,7 @@ class SeedScript(_SeedModel):
 
 
 class Seed(_SeedModel):
-    """An account."""
+    """An account as a document."""
 
     version: Literal[1]
     account: SeedAccount | None = None
@@ -99,7 +99,7 @@ class Seed(_SeedModel):
 
 
 def load_seed(account: Account, seed: Seed) -> None:
-    """Put everything of a seed into an account, all or nothing. Nothing of it is in the history."""
+    """Load a seed into an account, in one transaction. The history gets no entry."""
     with account.store.transaction():
         if seed.account is not None:
             identity = account.identity
@@ -115,6 +115,7 @@ def load_seed(account: Account, seed: Seed) -> None:
         for script in seed.setup_tests:
             target = targets.build_target(group_name=script.group or None)
             setup_tests.script_runs(account, target, script.runs, finally_always=script.finally_always)
+        # A seed is no request: its effects must not appear in the history of the next request.
         account.take_effects()
 
 
@@ -125,6 +126,7 @@ def _load_group(account: Account, group: SeedGroup) -> None:
         stored["created_at"] = group.created_at
         account.store.replace(Kind.GROUP, identifier, stored, label=group.name)
     if group.destination is not None:
+        # A broken destination was connected once, or it would be incomplete.
         was_healthy = group.destination.setup_status != "incomplete"
         settings = group.destination.document()
         destination = Destination(id=identifier, **settings, connected_once=was_healthy)
@@ -140,7 +142,7 @@ def _load_group(account: Account, group: SeedGroup) -> None:
 
 
 def dump(account: Account, *, show_secrets: bool = False) -> dict[str, Any]:
-    """The account in the form of a seed. Secrets are stars unless asked for."""
+    """Dump the account in the form of a seed. Secrets are masked unless `show_secrets`."""
     with account.store.transaction():
         seed: dict[str, Any] = {
             "version": 1,
@@ -164,18 +166,21 @@ def _dump_group(account: Account, group: dict[str, Any]) -> dict[str, Any]:
     stored_connections = account.store.list_documents(Kind.CONNECTION, parent=group["id"])
     if stored_connections:
         content["connections"] = [
-            {name: each[name] for name in ("service", "schema")} for each in stored_connections
+            {name: connection[name] for name in ("service", "schema")} for connection in stored_connections
         ]
     members = [
-        {"email": read_only.USERS.existing(account, each["user"])["email"], "role": each["role"]}
-        for each in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
-        if each["user"] != account.identity.user_id
+        {
+            "email": read_only.USERS.existing(account, membership["user"])["email"],
+            "role": membership["role"],
+        }
+        for membership in account.store.list_documents(Kind.MEMBERSHIP, parent=group["id"])
+        if membership["user"] != account.identity.user_id
     ]
     return {**content, "users": members} if members else content
 
 
 def _chosen_settings(document: dict[str, Any]) -> dict[str, Any]:
-    """The settings that differ from the defaults; service, region and time zone always."""
+    """Select the settings that differ from the defaults; service, region and time zone always."""
     defaults = DestinationSettings(service=document["service"]).document()
     return {
         name: document[name]

@@ -1,4 +1,4 @@
-"""The emulator on a socket, for this machine only."""
+"""Server of the emulator on a socket, for this machine only."""
 
 from __future__ import annotations
 
@@ -23,23 +23,28 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _POLL_INTERVAL = 0.02
-"""Seconds until a server notices that it shall stop."""
+"""Seconds between two checks whether the server must stop."""
 
 _MAX_READ_BYTES = 16 * 1024 * 1024
-"""Bytes of a body that are read before the app decides; the rest stays on the line, which then closes."""
+"""Bytes of a body that are read before the app runs. A longer body stays unread, and its connection is closed."""
 
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class NotLoopbackError(ValueError):
-    """The emulator lets everyone in, so it does not listen where others can reach it."""
+    """The host is not an address of this machine.
+
+    The emulator has no access control, so it serves no other machine.
+    """
 
 
 def serve(
     app: WSGIApplication, *, host: str = "127.0.0.1", port: int = 0, on_ready: Callable[[str], None]
 ) -> None:
-    """Serve until interrupted. `on_ready` gets the base URL once connections are taken; port 0 takes a
-    free one. Raises NotLoopbackError, or OSError where the port is taken."""
+    """Serve until interrupted. `on_ready` gets the base URL once the server accepts connections.
+
+    Port 0 selects a free port. Raises NotLoopbackError, or OSError if the port is taken.
+    """
     with _create_server(app, host, port) as server:
         on_ready(_build_url(server))
         try:
@@ -65,7 +70,7 @@ def serve_in_thread(app: WSGIApplication, *, host: str = "127.0.0.1", port: int 
 
 
 class _Server(ThreadedWSGIServer):
-    """A thread per connection. Connections stay open between requests, and end with the server."""
+    """Server with a thread per connection. Connections stay open between requests and end with the server."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -78,21 +83,21 @@ class _Server(ThreadedWSGIServer):
 
     @property
     def faults(self) -> Faults | None:
-        """Those of the app, if it is one that has some."""
+        """The faults of the app, None if the app is no emulator."""
         return getattr(self.app, "faults", None)
 
     def register(self, connection: socket.socket) -> None:
-        """A connection is served from now on, by this thread."""
+        """Register a connection with the current thread, which serves it."""
         with self._connections_lock:
             self._connections[connection] = threading.current_thread()
 
     def unregister(self, connection: socket.socket) -> None:
-        """It is over."""
+        """Forget a closed connection."""
         with self._connections_lock:
             self._connections.pop(connection, None)
 
     def close_connections(self) -> None:
-        """End every wait and every connection, and see its thread out."""
+        """End every wait and every connection, and join the threads."""
         self.stopping.set()
         with self._connections_lock:
             remaining = dict(self._connections)
@@ -100,14 +105,15 @@ class _Server(ThreadedWSGIServer):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in remaining.values():
+            # Bounded: a connection that is stuck must not keep the server from ending.
             thread.join(5.0)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing below the command line prints."""
+        """Stay silent: only the command line prints."""
 
 
 class _Handler(WSGIRequestHandler):
-    """One connection: silent, kept open, and broken to order."""
+    """Handler of one connection: silent, kept open, and broken as faults demand."""
 
     server: _Server
     disable_nagle_algorithm = True
@@ -116,7 +122,7 @@ class _Handler(WSGIRequestHandler):
     _fault: Fault | None = None
 
     def handle(self) -> None:
-        """Serve requests until one side has enough."""
+        """Serve requests until either side closes the connection."""
         self.server.register(self.connection)
         try:
             fault = self.server.faults.trigger_at_accept() if self.server.faults else None
@@ -129,7 +135,7 @@ class _Handler(WSGIRequestHandler):
             self.server.unregister(self.connection)
 
     def run_wsgi(self) -> None:
-        """One request. The base class would close the connection behind each."""
+        """Serve one request. The base class would close the connection after each request."""
         body = self._read_body()
         if body is None:
             self.close_connection = True
@@ -139,7 +145,7 @@ class _Handler(WSGIRequestHandler):
         environ[CLIENT_SOCKET_KEY] = self
         self._fault = None
         status, headers, content = _call_app(self.server.app, environ)
-        # What was not read would be taken for the next request.
+        # Unread bytes of the body would be parsed as the next request.
         if body is self.rfile or "HTTP_TRANSFER_ENCODING" in environ:
             self.close_connection = True
         if self.close_connection:
@@ -152,16 +158,18 @@ class _Handler(WSGIRequestHandler):
             self._drain(body)
 
     def wait(self, seconds: float) -> None:
-        """Let real time pass; returns early when the server stops."""
+        """Wait in real time. Returns early if the server stops."""
         self.server.stopping.wait(seconds)
 
     def break_off(self, fault: Fault) -> None:
-        """Deliver the answer of this request as the fault says."""
+        """Deliver the response of this request as the fault demands."""
         self._fault = fault
 
     def _read_body(self) -> Any:
-        """The body as a stream. The connection itself where its length is unknown or too large; None
-        where the client went away in the middle."""
+        """Read the body into a stream. None if the client closes the connection within the body.
+
+        A body of unknown length or above the limit is left on the connection, which is returned itself.
+        """
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if "Transfer-Encoding" in self.headers:
@@ -173,8 +181,10 @@ class _Handler(WSGIRequestHandler):
         return io.BytesIO(body) if len(body) == int(length) else None
 
     def _drain(self, body: Any) -> None:
-        """Read on for a moment where a body was refused: a client that still writes would else see a
-        reset in place of the answer."""
+        """Read on for a moment if a body was refused.
+
+        A client that still writes would otherwise see a reset instead of the response.
+        """
         if body is not self.rfile:
             return
         with suppress(OSError):
@@ -188,7 +198,7 @@ class _Handler(WSGIRequestHandler):
         return "\r\n".join([f"{self.protocol_version} {status}", *lines, "", ""]).encode("latin-1", "replace")
 
     def _deliver(self, delivery: BrokenDelivery) -> None:
-        """Send what goes out, and end the connection in the way that was ordered."""
+        """Deliver the bytes of a broken response, and end the connection as the fault demands."""
         self.close_connection = True
         with suppress(OSError):
             if delivery.rate:
@@ -198,7 +208,7 @@ class _Handler(WSGIRequestHandler):
         if delivery.seconds:
             self.wait(delivery.seconds)
         if delivery.kind is FaultKind.RESET:
-            # The stream objects of the base class hold the descriptor: only without them is close a reset.
+            # The streams of the base class hold the descriptor. Only a detached socket sends the reset on close.
             raw_socket = socket.socket(fileno=self.connection.detach())
             with suppress(OSError):
                 raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
@@ -206,7 +216,7 @@ class _Handler(WSGIRequestHandler):
 
     def _drip(self, delivery: BrokenDelivery) -> None:
         self.connection.sendall(delivery.data[: delivery.drip_start])
-        # Ten portions a second at most, so that a fast drip costs no more than a slow one.
+        # Ten portions a second at most: a fast drip must not cost more than a slow drip.
         portion = max(int(delivery.rate / 10), 1)
         for start in range(delivery.drip_start, len(delivery.data), portion):
             if self.server.stopping.wait(portion / delivery.rate):
@@ -214,10 +224,10 @@ class _Handler(WSGIRequestHandler):
             self.connection.sendall(delivery.data[start : start + portion])
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Nothing below the command line prints."""
+        """Stay silent: only the command line prints."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The base class would answer with a page of HTML."""
+        """Respond with the envelope. The base class would respond with a page of HTML."""
         body = Reply(code, message or HTTPStatus(code).phrase, code="BadRequest").encode()
         self.send_response(code, message)
         self.send_header("Content-Type", "application/json;charset=UTF-8")
@@ -229,7 +239,7 @@ class _Handler(WSGIRequestHandler):
 
 
 def _call_app(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Call a WSGI app: its status, headers and whole body."""
+    """Call a WSGI app and collect its status, headers and whole body."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
 
@@ -247,7 +257,7 @@ def _create_server(app: WSGIApplication, host: str, port: int) -> _Server:
     if host != "localhost" and not _is_loopback(host):
         raise NotLoopbackError(f"{host} is not an address of this machine alone")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Bound here: werkzeug would print a message of its own and end the process where the port is taken.
+    # Bound here: werkzeug would print its own message and end the process if the port is taken.
     with socket.create_server((host, port), family=family, backlog=128) as listener:
         return _Server(listener, host, port, app)
 

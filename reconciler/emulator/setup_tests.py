@@ -1,4 +1,4 @@
-"""Setup tests: what a run finds, and what it makes of a destination's status."""
+"""Setup tests: scripted or passing results of a run, and their effect on a destination's status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PASSING_STATUSES = frozenset({"PASSED", "SKIPPED"})
 
 @dataclass(frozen=True, slots=True)
 class SetupTest:
-    """One result. `details` is left out of the answer when it is None, and may be text, a list or a mapping."""
+    """Result of one test. `details` is text, a list or a mapping; None leaves it out of the response."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -30,7 +30,7 @@ class SetupTest:
     details: Any = None
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Build the JSON form."""
         data = {"title": self.title, "status": self.status, "message": self.message}
         return data if self.details is None else {**data, "details": self.details}
 
@@ -40,7 +40,10 @@ RunResults = Sequence[SetupTest]
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """A destination after a run, with its new status; the results in JSON form, and how long it took."""
+    """Outcome of a run: the destination with its new status, and the results.
+
+    `results` are in JSON form. `seconds` is the duration of the run.
+    """
 
     destination: Destination
     results: list[dict[str, Any]]
@@ -50,8 +53,11 @@ class RunOutcome:
 def script_runs(
     account: Account, target: str, runs: Iterable[RunResults], *, finally_always: RunResults | None
 ) -> None:
-    """Decide what the coming runs find. Each run is used once; `finally_always` is found ever after,
-    where it is None everything passes. Replaces an earlier script of the same target."""
+    """Script the results of coming runs, one entry per run.
+
+    `finally_always` is the result of all later runs; None lets them pass. Replaces an earlier script of the
+    target.
+    """
     body = {
         "runs": [[test.to_json() for test in run] for run in runs],
         "always": None if finally_always is None else [test.to_json() for test in finally_always],
@@ -63,12 +69,15 @@ def script_runs(
 def run(
     account: Account, destination: Destination, service: Service | None, trust_flags: TrustFlags
 ) -> RunOutcome:
-    """Test a destination. A server that it does not trust ends the run: what would come after it is
-    skipped, and a script is not used up."""
+    """Run the setup tests of a destination.
+
+    An untrusted server ends the run: later tests are skipped, and a script is not used up.
+    """
     facts = network.resolve_facts(account, destination)
     identity_tests = [
         SetupTest(*check) for check in trust.run_checks(account, destination, facts, trust_flags)
     ]
+    # Fivetran does not talk to an untrusted server, so a scripted run waits for a trusted server.
     if all(test.status == "PASSED" for test in identity_tests):
         scripted = _take_scripted_run(account, destination)
         results = _to_json(build_passing_run(service, destination)) if scripted is None else scripted
@@ -82,7 +91,10 @@ def run(
 
 
 def build_passing_run(service: Service | None, destination: Destination) -> list[SetupTest]:
-    """What a healthy destination shows. Titles follow the kind of service, which its fields tell."""
+    """Build the results of a healthy destination.
+
+    Titles follow the kind of service, which its fields reveal.
+    """
     fields = service.fields if service else {}
     titles: list[str] = []
     if destination.is_tunnelled:
@@ -108,7 +120,7 @@ def _build_storage_title(destination: Destination) -> str:
 
 
 def _take_scripted_run(account: Account, destination: Destination) -> list[dict[str, Any]] | None:
-    """The results that a script has for this run, the most particular script first."""
+    """Take the results of the most specific script for this run, None if there is none."""
     for target in targets.list_matching(account, destination.id):
         body = account.store.find(Kind.SETUP_SCRIPT, target)
         if body is None:

@@ -1,7 +1,7 @@
-"""The account on SQLite: documents by kind and id, in the order in which they were made.
+"""Store of the account on SQLite: documents by kind and id, in the order of their creation.
 
-One connection, one lock, one transaction per request. A request is thus all or nothing, requests
-have one order, and a server thread needs nothing of its own.
+One connection, one lock, one transaction per request: a request is all or nothing, requests have one order,
+and server threads need no resources of their own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PRAGMA user_version = {FORMAT};
 
 
 class Kind(StrEnum):
-    """What a document is."""
+    """Kind of a document."""
 
     ACCOUNT = "account"
     GROUP = "group"
@@ -59,7 +59,7 @@ class Kind(StrEnum):
 
 
 class Order(StrEnum):
-    """How a list is sorted."""
+    """Order of a list."""
 
     CREATION = "creation"
     ID = "id"
@@ -70,15 +70,15 @@ _ORDER_BY = {Order.CREATION: "position", Order.ID: "id", Order.NEWEST_FIRST: "po
 
 
 _PreviousRow: TypeAlias = tuple[str, str, tuple[int, str, str, str] | None]
-"""Kind and id of a document with the row that it had, None where there was none."""
+"""Kind and id of a document with its previous row, None for a new document."""
 
 
 class UnusableDatabaseError(Exception):
-    """The database file is not one of ours, or is of another version."""
+    """The file is no database of the emulator, or belongs to another version."""
 
 
 class Store:
-    """Documents, counters and the log of exchanges in one database."""
+    """Documents, counters and the history in one database."""
 
     def __init__(self, database: str | Path) -> None:
         self._lock = threading.RLock()
@@ -98,8 +98,8 @@ class Store:
             raise UnusableDatabaseError(f"{database}: {error}") from error
 
     def _prepare(self) -> None:
-        # A killed process must leave a sound file; a power cut need not. SQLite does not wait to change the mode of a
-        # file that another process changes at this moment; either way the file ends up in it.
+        # A killed process must leave a sound file; a power cut need not. SQLite does not wait for another process
+        # that changes the mode of the file at this moment; the other process sets the same mode.
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = OFF")
@@ -114,15 +114,15 @@ class Store:
                 self._database.execute(statement)
 
     def close(self) -> None:
-        """Give the database back. The store cannot be used afterwards."""
+        """Close the database. The store cannot be used afterwards."""
         with self._lock:
             self._database.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside happens or nothing does; nobody else reads or writes meanwhile.
+        """Run the block as a transaction, alone: other threads wait.
 
-        A transaction inside another one is a part of it that can fail alone.
+        A nested transaction is a part of the outer transaction that can fail alone.
         """
         with self._lock:
             if self._database.in_transaction:
@@ -132,15 +132,19 @@ class Store:
             else:
                 yield from self._run_bracketed("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
                 if self._pending_writes:
+                    # Only an outermost transaction that was committed is a write which others have seen.
                     self._last_write, self._pending_writes = tuple(self._pending_writes), []
                     self.write_count += 1
 
     @contextmanager
     def rewind_last_write(self) -> Iterator[None]:
-        """Inside, documents are as they were before the latest transaction that changed any. Must be
-        within a transaction; whatever happens inside is undone."""
+        """Rewind documents to their state before the latest transaction that changed any, for the block.
+
+        Use it within a transaction. All changes inside the block are undone.
+        """
         self._database.execute("SAVEPOINT past")
         try:
+            # Newest first, so that a document that was written twice ends in its oldest state.
             for kind, identifier, row in reversed(self._last_write):
                 self._database.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identifier))
                 if row is not None:
@@ -160,6 +164,7 @@ class Store:
             yield
             self._database.execute(commit)
         except BaseException:
+            # The part that failed wrote nothing in the end, so it is no write that a stale read could miss.
             del self._pending_writes[pending_count:]
             for statement in rollback.split("; "):
                 self._database.execute(statement)
@@ -168,7 +173,7 @@ class Store:
     def add(
         self, kind: Kind, identifier: str, body: Mapping[str, Any], *, parent: str = "", label: str = ""
     ) -> None:
-        """A new document. `parent` and `label` are what it can be listed by."""
+        """Add a document. `parent` and `label` are keys for lists."""
         with self._lock:
             self._pending_writes.append((kind, identifier, None))
             self._database.execute(
@@ -177,7 +182,7 @@ class Store:
             )
 
     def replace(self, kind: Kind, identifier: str, body: Mapping[str, Any], *, label: str = "") -> None:
-        """Another body, and label, for a document. Its place in lists stays."""
+        """Replace body and label of a document. Its place in lists stays."""
         with self._lock:
             self._record_previous(kind, identifier)
             self._database.execute(
@@ -186,7 +191,7 @@ class Store:
             )
 
     def remove(self, kind: Kind, identifier: str) -> bool:
-        """Delete a document. False where there was none."""
+        """Delete a document. False if there was none."""
         with self._lock:
             self._record_previous(kind, identifier)
             cursor = self._database.execute(
@@ -204,7 +209,7 @@ class Store:
                 self.remove(kind, identifier)
 
     def _record_previous(self, kind: Kind, identifier: str) -> None:
-        """Remember a document as it is, for those who read what was before."""
+        """Record the current row of a document for `rewind_last_write`."""
         row = self._database.execute(
             "SELECT position, parent, label, body FROM documents WHERE kind = ? AND id = ?",
             (kind, identifier),
@@ -213,13 +218,14 @@ class Store:
             self._pending_writes.append((kind, identifier, row))
 
     def clear(self) -> None:
-        """Forget every document, counter and exchange."""
+        """Delete every document, counter and history entry."""
         with self._lock:
+            # sqlite_sequence too: positions and sequence numbers start at 1 again, as in a new database.
             for table in ("documents", "counters", "exchanges", "sqlite_sequence"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def find(self, kind: Kind, identifier: str) -> dict[str, Any] | None:
-        """The body of a document, or None."""
+        """Find the body of a document, None if there is none."""
         with self._lock:
             row = self._database.execute(
                 "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, identifier)
@@ -236,7 +242,7 @@ class Store:
         label: str | None = None,
         order: Order = Order.CREATION,
     ) -> list[dict[str, Any]]:
-        """Bodies, unless told otherwise in the order in which they were added."""
+        """List the bodies of documents, by default in the order of their creation."""
         where, values = _build_where(kind, parent, label)
         with self._lock:
             rows = self._database.execute(
@@ -246,7 +252,7 @@ class Store:
         return [_decode_body(row[0]) for row in rows]
 
     def has(self, kind: Kind, *, parent: str | None = None, label: str | None = None) -> bool:
-        """Whether any such document exists."""
+        """Check whether any such document exists."""
         where, values = _build_where(kind, parent, label)
         with self._lock:
             row = self._database.execute(
@@ -256,7 +262,7 @@ class Store:
         return bool(row[0])
 
     def increment(self, counter: str) -> int:
-        """1, 2, 3, … for each counter. Numbers of an undone transaction are given again."""
+        """Increment a counter and return it: 1, 2, 3, … A rolled-back transaction returns its numbers."""
         with self._lock:
             row = self._database.execute(
                 "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
@@ -266,18 +272,18 @@ class Store:
         return int(row[0])
 
     def append_entry(self, body: Mapping[str, Any]) -> int:
-        """Add to the log. Returns the sequence number, which starts at 1 and has no gaps."""
+        """Append an entry to the history. Returns its sequence number, from 1 without gaps."""
         with self._lock:
             cursor = self._database.execute("INSERT INTO exchanges (body) VALUES (?)", (_encode_body(body),))
             return int(cursor.lastrowid or 0)
 
     def drop_entries(self, before: int) -> None:
-        """Forget the log up to a sequence number, exclusive."""
+        """Drop the history before a sequence number, exclusive."""
         with self._lock:
             self._database.execute("DELETE FROM exchanges WHERE sequence < ?", (before,))
 
     def list_entries(self, after: int) -> list[tuple[int, dict[str, Any]]]:
-        """The log behind a sequence number."""
+        """List the history behind a sequence number: sequence number and body of each entry."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT sequence, body FROM exchanges WHERE sequence > ? ORDER BY sequence", (after,)

@@ -1,6 +1,6 @@
-"""Switches for everything that Fivetran does differently at times, or that nobody could establish.
+"""Switches for documented variations of Fivetran, and for behaviour that no evidence settles.
 
-A default is what evidence speaks for; where there is none, the answer that is harder on a client.
+A default follows the evidence. Without evidence, the default is the behaviour that is harder on a client.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from reconciler.model.suggestions import find_nearest
 
 
 class Behaviour(BaseModel):
-    """How this Fivetran behaves. Every switch is read in exactly one place, and the text below it is what
-    people are told that it means."""
+    """Behaviour of this Fivetran.
+
+    Every switch is read in exactly one place. The text below a switch is its help for users.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -135,7 +137,7 @@ AS_DOCUMENTED = Behaviour()
 
 
 class BehaviourError(ValueError):
-    """A switch that does not exist, or a value that it does not have."""
+    """The switch does not exist, or does not have the value."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
@@ -145,7 +147,10 @@ class BehaviourError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """One switch, for people. `values` is empty where any number, or a text of some form, is a value."""
+    """A switch in the form for users.
+
+    `values` is empty if the switch takes a number or a text of some form.
+    """
 
     name: str
     values: tuple[str, ...]
@@ -154,7 +159,7 @@ class Switch:
 
 
 def list_switches() -> tuple[Switch, ...]:
-    """All switches in the order in which they stand here."""
+    """List all switches in the order of their declaration."""
     return tuple(
         Switch(
             name, get_args(field.annotation), str(field.default), " ".join((field.description or "").split())
@@ -164,7 +169,7 @@ def list_switches() -> tuple[Switch, ...]:
 
 
 def change_switches(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
-    """The behaviour with other settings of some switches. Raises BehaviourError for the first wrong one."""
+    """Change some switches. Raises BehaviourError for the first invalid change."""
     known = {switch.name: switch for switch in list_switches()}
     for name, value in changes.items():
         if name not in known:

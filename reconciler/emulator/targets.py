@@ -1,4 +1,4 @@
-"""Which destinations something scripted is meant for."""
+"""Targets of scripts: the destinations that a script or a network fact applies to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ ANY: Final = "any"
 
 
 def build_target(destination: str | None = None, group_name: str | None = None) -> str:
-    """The destination with an id, or that of a group of a name even before it exists, or whichever."""
+    """Build the target of a destination by id, of a group's destination by name, or of any destination.
+
+    A group may be named before it exists.
+    """
     if destination is not None:
         return f"id:{destination}"
     return ANY if group_name is None else f"name:{group_name}"
 
 
 def list_matching(account: Account, identifier: str) -> tuple[str, ...]:
-    """All targets that hit a destination, the most particular one first."""
+    """List all targets that select a destination, the most specific first."""
     group = account.store.find(Kind.GROUP, identifier) or {}
     return build_target(identifier), build_target(group_name=group.get("name", "")), ANY

@@ -1,4 +1,4 @@
-"""Whether Fivetran believes the servers that a destination leads to."""
+"""Trust checks: whether Fivetran trusts the servers behind a destination."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CheckResult: TypeAlias = tuple[str, TestStatus, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrustFlags:
-    """What a request lets Fivetran approve by itself. Parameters of one run, never kept."""
+    """Permissions of a request to approve unknown servers. Parameters of one run, never stored."""
 
     certificates: bool = False
     fingerprints: bool = False
@@ -28,8 +28,10 @@ class TrustFlags:
 def run_checks(
     account: Account, destination: Destination, facts: NetworkFacts, trust_flags: TrustFlags
 ) -> Iterator[CheckResult]:
-    """The tests of identity that a run begins with, up to the first that fails. Approves what the
-    request accepts."""
+    """Run the identity tests at the start of a run, up to the first failure.
+
+    Approves unknown certificates and keys if the request permits it.
+    """
     if facts.host_key is not None and destination.is_tunnelled:
         key = facts.host_key
         if trust_flags.fingerprints and not _is_approved(account, Kind.FINGERPRINT, destination, key.hash):
@@ -45,7 +47,7 @@ def run_checks(
                 if not _is_approved(account, Kind.CERTIFICATE, destination, certificate.hash):
                     document = approvals.build_certificate(certificate)
                     approvals.approve(account, Kind.CERTIFICATE, destination.id, document)
-        # Any certificate of the chain can be the anchor: that of the server as well as that of its issuer.
+        # Any certificate of the chain can be the trust anchor: the server's or its issuer's.
         if not any(
             _is_approved(account, Kind.CERTIFICATE, destination, certificate_in_chain.hash)
             for certificate_in_chain in facts.chain

@@ -1,7 +1,7 @@
-"""What the API key sees: a key with a role of its own may see only a part of the account.
+"""Visibility: an API key with a restricted role sees only a part of the account.
 
-A group is seen or hidden with its destination, its connections and its members. The dashboard is no client, and sees
-everything.
+A group is visible or hidden together with its destination, its connections and its members. The dashboard is
+no client and sees everything.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ _BODY_KINDS = {
 
 
 def is_restricted(account: Account, kind: Kind) -> bool:
-    """Whether some objects of this kind may be hidden from the key."""
+    """Check whether objects of this kind may be hidden from the key."""
     return kind in _GROUP_ID_KEYS and account.behaviour.visible_groups != _ALL
 
 
 def filter_visible(account: Account, kind: Kind, documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The documents that the key sees."""
+    """Filter the documents that the key sees."""
     return [document for document in documents if _is_visible(account, document[_GROUP_ID_KEYS[kind]])]
 
 
 def grant_to_creator(account: Account, group_id: str) -> None:
-    """Let the key see the group that it has just made, whatever else it sees."""
+    """Grant the key access to a group that it has just created, whatever its role sees."""
     if is_restricted(account, Kind.GROUP):
         account.store.add(Kind.VISIBILITY, group_id, {}, parent=group_id)
 
 
 def refuse_hidden(account: Account, path: str, arguments: Mapping[str, str], body: Mapping[str, Any]) -> None:
-    """Raise `Refusal` for a request about an object that the key does not see, or about what is to be made in one."""
+    """Refuse a request about a hidden object, or for a new object inside a hidden object.
+
+    Raises `ErrorReply`.
+    """
     if not is_restricted(account, Kind.GROUP):
         return
     for kind, identifier in _list_requested(path, arguments, body):
@@ -55,7 +58,7 @@ def refuse_hidden(account: Account, path: str, arguments: Mapping[str, str], bod
 def _list_requested(
     path: str, arguments: Mapping[str, str], body: Mapping[str, Any]
 ) -> Iterator[tuple[Kind, str]]:
-    """The objects that a request is about."""
+    """List the objects that a request names."""
     kind = _PATH_KINDS.get(path.split("/")[2])
     if kind is not None and "id" in arguments:
         yield kind, arguments["id"]
@@ -66,10 +69,12 @@ def _list_requested(
 
 def _is_visible(account: Account, group_id: str) -> bool:
     group = account.store.find(Kind.GROUP, group_id)
+    # A missing group is not hidden: its handler responds with the usual 404.
     if group is None or account.store.find(Kind.VISIBILITY, group_id) is not None:
         return True
     selection = account.behaviour.visible_groups
     if selection.endswith("%"):
+        # A hash of the id decides, so a group stays visible or hidden whatever else is created.
         return int.from_bytes(digest("visible", group_id), "big") % 100 < int(selection.removesuffix("%"))
     return selection == _ALL or any(
         fnmatchcase(text, glob.strip()) for glob in selection.split(",") for text in (group_id, group["name"])

@@ -1,15 +1,15 @@
-"""What every kind of resource can do: the verbs that the engine knows."""
+"""The interface of resource kinds: the verbs that planning and applying use."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.catalogue.model import Field
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 if TYPE_CHECKING:
     from reconciler.api.client import Client
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PendingApproval:
-    """A certificate or SSH host key that Fivetran met and that nobody has approved yet."""
+    """A certificate or SSH host key that Fivetran met and that no user has approved yet."""
 
     subject: str
     name: str
@@ -26,8 +26,11 @@ class PendingApproval:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result of a run of setup tests. `healthy` is the API's own verdict, read again after the run; `untried`
-    means that the resource has never been healthy yet."""
+    """Result of a run of setup tests.
+
+    `healthy` is the API's own status, read again after the run. `untried` means that the resource has never
+    been healthy.
+    """
 
     checks: tuple[Check, ...]
     pending: tuple[PendingApproval, ...]
@@ -36,38 +39,39 @@ class Verification:
 
 
 class Kind(Protocol):
-    """One kind of resource. Verbs raise `ApiError`; none of them makes anything twice.
+    """A kind of resource. Verbs raise `ApiError`; no verb creates an object twice.
 
-    `parent` is the id of what a resource lives in: None for a group, the group's id for a
-    destination. `values` are ready to be sent: canonical, with secrets resolved.
+    `parent_id` is the id of the containing object: None for a group, the group's id for a destination.
+    `values` are ready to be sent: in normal form, with secrets resolved.
     """
 
     name: str
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """What the catalogue knows about a field, None where it knows nothing."""
+        """Get the catalogue's facts about a field, None if it has none."""
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """The one normal form in which desired and observed fields are compared."""
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
+        """Normalise fields. Desired and observed fields are compared in this form."""
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one resource; None where it does not exist."""
+        """Read a resource. None if it does not exist."""
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
-        """Make the resource and return its id. Not idempotent: after a lost answer, look first."""
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
+        """Create the resource and return its id. Not idempotent: after a lost response, use `find` first."""
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Ids of everything that a creation whose answer was lost may have made. `others` were there before it."""
+        """Find the ids of all objects that a creation with a lost response may have made.
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Send exactly these fields. A None clears a field."""
+        Objects with `existing_ids` existed before the creation.
+        """
+
+    def update(self, client: Client, id: str, values: Fields) -> None:
+        """Update exactly these fields. None clears a field."""
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove the resource. One that is gone already counts as removed."""
+        """Delete the resource. A missing resource counts as deleted."""
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests now, which takes minutes at Fivetran, then read how the resource is."""
+        """Run setup tests, which takes minutes at Fivetran, then read the status of the resource."""

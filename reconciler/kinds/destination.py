@@ -1,4 +1,4 @@
-"""Destinations: one per group, with the group's id."""
+"""The destination kind: one destination per group, with the group's id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.kinds.base import PendingApproval, Verification
 from reconciler.model.address import DESTINATION
 from reconciler.model.outcome import Check
 from reconciler.model.resource import Desired, Observed
-from reconciler.model.value import ExternalKey, FieldPath
+from reconciler.model.value import ExternalKey, FieldPath, Fields
 
 if TYPE_CHECKING:
     from reconciler.api import responses
@@ -25,7 +25,7 @@ __all__ = ["HEALTHY_STATUS", "SERVICE", "DestinationKind", "build_observed_desti
 
 EXTERNAL_KEYS = "external_secrets_keys_config"
 
-# Answered beside the fields, but no fields of the destination itself.
+# Keys of a response that are no fields of the destination.
 _NOT_FIELDS = frozenset({"id", "group_id", "setup_status", "setup_tests", CONFIG, EXTERNAL_KEYS})
 
 HEALTHY_STATUS = "connected"
@@ -33,11 +33,11 @@ UNTESTED_STATUS = "incomplete"
 
 
 def build_observed_destination(destination: responses.Destination) -> Observed:
-    """A destination as the API answered it, flattened leaf by leaf."""
+    """Build the observed destination from a response, one field per leaf."""
     raw = destination.raw
     fields: dict[FieldPath, Any] = {(key,): value for key, value in raw.items() if key not in _NOT_FIELDS}
     fields |= {(CONFIG, key): value for key, value in destination.config.items()}
-    keys = raw.get(EXTERNAL_KEYS)  # never seen in an answer yet; what it would show can be compared
+    keys = raw.get(EXTERNAL_KEYS)  # no response has shown it yet; if one does, it is compared
     for key, name in keys.items() if isinstance(keys, Mapping) else ():
         fields[(CONFIG, key)] = ExternalKey(str(name))
     return Observed(
@@ -45,17 +45,23 @@ def build_observed_destination(destination: responses.Destination) -> Observed:
         id=destination.id,
         name=destination.id,
         fields=fields,
-        status=destination.setup_status.lower(),  # live answers are lower case, the definition says upper
+        status=destination.setup_status.lower(),  # live responses are lower case, the API's definition says upper case
     )
 
 
+def read_service(fields: Fields) -> str | None:
+    """Name of the service that fields are about; None for a group, and for a service that is not a plain name."""
+    service = fields.get(SERVICE)
+    return service if isinstance(service, str) else None
+
+
 class DestinationKind:
-    """The verbs of a destination."""
+    """Verbs of destinations."""
 
     name = DESTINATION
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """The catalogue's row for a top-level or config field."""
+        """Get the catalogue's row of a top-level or config field."""
         if path == SERVICE:
             return Field(name="service", immutable=True)
         if path[0] == CONFIG:
@@ -63,23 +69,24 @@ class DestinationKind:
             return known_service.fields.get(path[1]) if known_service else None
         return load_destination_facts().fields.get(path[0])
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """The one normal form in which desired and observed fields are compared."""
-        service = fields.get(SERVICE)
-        return normalize_destination(load_service(service) if isinstance(service, str) else None, fields)
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
+        """Normalise fields. Desired and observed fields are compared in this form."""
+        service = read_service(fields)
+        return normalize_destination(load_service(service) if service else None, fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one destination with its config; None where it does not exist."""
+        """Read a destination with its config. None if it does not exist."""
         try:
             return build_observed_destination(client.get_destination(id))
         except NotFound:
             return None
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
-        """Make the destination of a group. The API would run setup tests by default; they are a call of their own
-        here, because they take minutes and a lost answer would lose the destination."""
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
+        """Create the destination of a group without setup tests, which the API would run by default.
+
+        Setup tests take minutes, and a lost response would lose the destination: they are a request of their
+        own.
+        """
         body = {
             "group_id": parent_id,
             **_build_body({path: value for path, value in values.items() if value is not None}),
@@ -92,15 +99,15 @@ class DestinationKind:
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """The destination of the group, if there is one: its id is known before it exists."""
+        """Find the destination of the group, whose id is known before it exists."""
         observed = self.observe(client, parent_id) if parent_id else None
         return () if observed is None else (observed.id,)
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Send the changed fields only; config is merged by the API key by key.
+    def update(self, client: Client, id: str, values: Fields) -> None:
+        """Update the changed fields. The API merges config key by key.
 
-        What removes an agent or a link is documented nowhere. The empty string is what Fivetran's own provider
-        sends; where it changes nothing, null is tried.
+        The way to remove an agent or a link is not documented. Fivetran's own provider sends the empty
+        string; if that changes nothing, null follows.
         """
         client.update_destination(id, {**_build_body(_fill_cleared_fields(values)), "run_setup_tests": False})
         cleared_keys = [
@@ -108,19 +115,22 @@ class DestinationKind:
         ]
         if not cleared_keys:
             return
+        # Read back, since an empty string that changed nothing is no error to the API.
         live = client.get_destination(id).raw
         still_set = {key: None for key in cleared_keys if live.get(key)}
         if still_set:
             client.update_destination(id, {**still_set, "run_setup_tests": False})
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove the destination; its group stays."""
+        """Delete the destination. Its group stays."""
         with suppress(NotFound):
             client.delete_destination(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """Run setup tests with the trust that the spec grants. Nothing of that answer but the results is used, since
-        the rest of it is known to be partial; the status is read afterwards (R21)."""
+        """Run setup tests with the trust that the spec grants, then read the status.
+
+        Only the results of the response are used: its other fields are known to be incomplete.
+        """
         response = client.test_destination(
             id,
             trust_certificates=desired.trust.certificates,
@@ -139,8 +149,8 @@ class DestinationKind:
         )
 
 
-def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
-    """Leaves by path as the JSON body that the API takes."""
+def _build_body(values: Fields) -> dict[str, Any]:
+    """Build the JSON body of a request from leaves by path."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         if path[0] == CONFIG and isinstance(value, ExternalKey):
@@ -152,9 +162,12 @@ def _build_body(values: Mapping[FieldPath, Any]) -> dict[str, Any]:
     return body
 
 
-def _fill_cleared_fields(values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """A config field is cleared by null; a top-level one by its default, and where it has none by the empty
-    string, as Fivetran's own provider does."""
+def _fill_cleared_fields(values: Fields) -> dict[FieldPath, Any]:
+    """Replace None by the value that clears a field.
+
+    A config field is cleared by null, a top-level field by its default or else by the empty string, as in
+    Fivetran's own provider.
+    """
     return {path: _get_cleared_value(path) if value is None else value for path, value in values.items()}
 
 
@@ -166,8 +179,11 @@ def _get_cleared_value(path: FieldPath) -> Any:
 
 
 def _list_pending_approvals(test: responses.SetupTest) -> list[PendingApproval]:
-    """The approvals that a failed test waits for. Its details are a list for certificates, an object for a host
-    key, and anything else for other tests."""
+    """List the approvals that a failed test waits for.
+
+    The details of a test are a list for certificates, an object for a host key, and any value for other
+    tests.
+    """
     details = test.details if isinstance(test.details, list) else [test.details]
     approvable = [
         detail for detail in details if isinstance(detail, dict) and isinstance(detail.get("hash"), str)

@@ -1,8 +1,8 @@
-"""JSON Schema of the `destination:` block, made of the catalogue and of the models that check it.
+"""JSON Schema of the `destination:` block, generated from the catalogue and the models of the block.
 
-It is as strict as `validate --strict` about single values: what that accepts, the schema accepts.
-Rules between values, and what is missing, are left to `validate`, since a part of a destination may
-come from defaults, a profile or an override.
+About single values the schema is as strict as `validate --strict`: it accepts the same values. Rules between
+values and missing values are left to `validate`, since a part of a destination may come from defaults, a
+profile or an override.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Schema: TypeAlias = dict[str, Any]
 
 DESTINATION = "destination"
 INHERITED = "inherited_destination"
-"""Definitions that a schema of a whole file refers to: one for entries, one for profiles and defaults."""
+"""Names of the definitions for entries, and for profiles and defaults."""
 
 _SERVICE_CONFIG = "config_by_service"
 _NUMBER = "^[+-]?[0-9]+$"
@@ -30,7 +30,7 @@ _BOOLEAN = "^(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"
 
 
 def build_definitions() -> dict[str, Schema]:
-    """Everything that belongs below `$defs` of a schema that refers to `DESTINATION` or `INHERITED`."""
+    """Build the `$defs` of a schema that refers to `DESTINATION` or `INHERITED`."""
     services = [service for name in load_service_names() if (service := load_service(name))]
     settings = _build_settings(services)
     profile = {"type": "string", "description": "The profile to start from."}
@@ -54,7 +54,7 @@ def build_definitions() -> dict[str, Schema]:
 
 
 def ref(name: str) -> Schema:
-    """A reference to a definition."""
+    """Build a reference to a definition."""
     return {"$ref": f"#/$defs/{name}"}
 
 
@@ -102,7 +102,7 @@ def _describe_stage(service: Service) -> str:
 
 
 def _build_service_condition(service: Service) -> Schema:
-    """What follows from the service, where it is written in the same block."""
+    """Build the rules of a service, which apply if the same block names the service."""
     then: Schema = {}
     if not service.free_form:
         then[CONFIG] = ref(_get_config_name(service))
@@ -128,7 +128,7 @@ def _build_config(service: Service) -> Schema:
 
 
 def _build_mapping(properties: dict[str, Schema]) -> Schema:
-    """A mapping of known keys."""
+    """Build the schema of a mapping with known keys."""
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -145,7 +145,7 @@ def _build_top_level_field(field: Field) -> Schema:
 
 
 def _build_offsets(offsets: Iterable[str]) -> list[Schema]:
-    """Offsets in all notations that mean one: `8` and `+8`, as a number or as text."""
+    """Build the schemas of all notations of offsets: `8` and `+8`, as a number or as text."""
     numbers = [int(offset) for offset in offsets]
     positive = "|".join(str(number) for number in numbers if number >= 0)
     negative = "|".join(str(-number) for number in numbers if number <= 0)
@@ -181,7 +181,7 @@ def _describe_field(field: Field) -> str:
 
 
 def _build_values(field: Field) -> list[Schema]:
-    """What may be written for a field in clear. Numbers and truth values may be texts, as the API has them."""
+    """Build the schemas of a field's plain values. Numbers and booleans may be texts, as in the API."""
     match field.type:
         case FieldType.STRING if field.enum:
             return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
@@ -200,7 +200,7 @@ def _build_values(field: Field) -> list[Schema]:
 
 
 def _build_enum_pattern(members: Iterable[str]) -> Schema:
-    """Case and `_` do not count in closed lists, since Fivetran's own answers vary in them (R2)."""
+    """Build a pattern that ignores case and `_`, since Fivetran's own responses vary in them."""
     spellings = "|".join(_build_spelling_pattern(member) for member in members)
     return {"type": "string", "pattern": f"^(?:{spellings})$", "patternErrorMessage": "Not a known value."}
 
@@ -217,7 +217,7 @@ def _build_letter_pattern(letter: str) -> str:
 
 
 def _build_reference(key: str, description: str) -> Schema:
-    # Which schemes there are is the project's to say, so only the form is checked.
+    # The project decides which schemes exist, so the schema checks the form only.
     text = {
         "type": "string",
         "pattern": "^[A-Za-z][A-Za-z0-9_-]*:.",
@@ -233,7 +233,7 @@ def _build_reference(key: str, description: str) -> Schema:
 
 
 def _build_options() -> dict[str, Schema]:
-    """`trust` and `setup_tests`, from the model that reads them."""
+    """Build the schemas of `trust`, `setup_tests` and `lifecycle` from the model that parses them."""
     schema = Options.model_json_schema()
     definitions = schema["$defs"]
     return {
@@ -251,7 +251,7 @@ def _build_option(block: Schema) -> Schema:
 
 
 def inline_references(schema: Any, definitions: dict[str, Schema]) -> Any:
-    """A schema of pydantic without its references and without the titles that it makes of names."""
+    """Inline the references of a schema of pydantic, and drop the titles that pydantic makes of names."""
     if isinstance(schema, list):
         return [inline_references(part, definitions) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The `destination:` block of a spec entry: its keys, its leaves, and everything wrong with them."""
+"""The `destination:` block of a spec entry: its keys, its leaves, and its errors."""
 
 from __future__ import annotations
 
@@ -11,32 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from reconciler.catalogue.check import SERVICE, Completeness, Problem, check_destination
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.normalize import CONFIG
-from reconciler.catalogue.secret_detection import is_secret_name
-from reconciler.catalogue.serviceless_checks import is_public_field
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.resource import Desired, OnFailure, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean, find_nearest
 from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
-from reconciler.secrets.stores import BUILT_IN_SCHEMES
 from reconciler.spec.errors import to_diagnostics
 from reconciler.spec.load import GroupSpec
-from reconciler.spec.merge import UNSET
-from reconciler.spec.merge_files import PROFILE
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence, find_node, to_plain
-from reconciler.spec.reference import SECRET, VALUE, AllowedSources, is_reference, parse_reference
+from reconciler.spec.reference import AllowedSources, is_reference, parse_reference
 
 EXTRA_CONFIG = "extra_config"
-POLICIES = "policies"
 _OPTIONS = ("trust", "setup_tests", "lifecycle")
-_PUBLIC_KEYS = frozenset(
-    {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
-    | {"certificates", "fingerprints", "run", "on_failure"}
-    | {"group", "only"}  # of a removal
-)
 _INVALID_REFERENCE = Reference("", "")
-"""Stands for a reference with an error in it, which has been told."""
+"""Placeholder of an invalid reference whose error is reported elsewhere."""
 
 
 class _StrictOptions(BaseModel):
@@ -68,7 +57,7 @@ class _LifecycleBlock(_StrictOptions):
 
 
 class Options(_StrictOptions):
-    """The parts of a destination block that say how to treat it. They are no fields of Fivetran."""
+    """Blocks of a destination that control its treatment and are no fields of Fivetran."""
 
     trust: _TrustBlock = Field(_TrustBlock(), description="What Fivetran may trust when it meets it.")
     setup_tests: _SetupTestsBlock = Field(_SetupTestsBlock(), description="Fivetran's own tests.")
@@ -77,7 +66,7 @@ class Options(_StrictOptions):
 
 @dataclass(slots=True)
 class _DestinationFields:
-    """What a destination block declares, leaf by leaf, with the places of keys and values."""
+    """Declared leaves of a destination block, with the source positions of keys and values."""
 
     sources: AllowedSources
     fields: dict[FieldPath, Any] = field(default_factory=dict)
@@ -89,14 +78,14 @@ class _DestinationFields:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def add(self, path: FieldPath, key_span: Span, node: Node) -> None:
-        """Take one leaf: a plain value, a reference, or a structure with references inside."""
+        """Add a leaf: a plain value, a reference, or a structure with references inside."""
         self._locate(path, key_span, node)
         if isinstance(node, Scalar) and node.value is None and not node.as_written:
-            self.spans[path] = key_span  # an empty value has no place of its own
+            self.spans[path] = key_span  # an empty value has no position of its own
         match parse_reference(node, self.sources):
             case Diagnostic() as diagnostic:
                 self.diagnostics.append(diagnostic)
-                self.fields[path] = _INVALID_REFERENCE  # declared, as far as other fields ask
+                self.fields[path] = _INVALID_REFERENCE  # other fields treat it as declared
             case None:
                 self.fields[path] = _interpret_value(path, node, self._extract_content(node))
                 if isinstance(node, Scalar):
@@ -105,7 +94,7 @@ class _DestinationFields:
                 self.fields[path] = reference
 
     def _locate(self, path: FieldPath, key_span: Span, node: Node) -> None:
-        """Note where a value stands, and everything inside it."""
+        """Record the source positions of a value and of everything inside it."""
         self.spans[path], self.key_spans[path] = node.span, key_span
         match node:
             case MappingNode(entries=entries) if not is_reference(node):
@@ -116,7 +105,7 @@ class _DestinationFields:
                     self._locate((*path, str(index)), item.span, item)
 
     def _extract_content(self, node: Node) -> Any:
-        """Plain data with the references that stand inside a mapping or list."""
+        """Extract plain data, with the references inside a mapping or list."""
         match node:
             case Sequence(items=items):
                 return [self._extract_content(item) for item in items]
@@ -135,25 +124,16 @@ class _DestinationFields:
         return to_plain(node)
 
     def check(self, completeness: Completeness) -> list[Problem]:
-        """What the catalogue finds wrong."""
+        """Check the fields against the catalogue."""
+        # An unreadable config must not lead to findings about missing fields.
         if completeness is Completeness.WHOLE and not self.config_is_readable:
             completeness = Completeness.WITHOUT_CONFIG
         return check_destination(self.fields, frozenset(self.unchecked), self.source_texts, completeness)
 
     def build_diagnostic(self, problem: Problem, fallback_span: Span, address: Address | None) -> Diagnostic:
-        """A problem with its place: `otherwise`, where it is about something that is not there."""
+        """Locate a problem: at its field, or at `fallback_span` if it is about a field that is not there."""
         places = self.key_spans if problem.on_key else self.spans
-        return Diagnostic(
-            problem.code,
-            problem.message,
-            span=places.get(problem.path) or fallback_span,
-            severity=problem.severity,
-            label=problem.label,
-            notes=problem.notes,
-            help=problem.help,
-            address=address,
-            secret=problem.secret,
-        )
+        return problem.locate(places.get(problem.path) or fallback_span, address)
 
 
 def _diagnose_nested_external(span: Span) -> Diagnostic:
@@ -167,7 +147,10 @@ def _diagnose_nested_external(span: Span) -> Diagnostic:
 
 
 def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
-    """The value; YAML reads `time_zone_offset: +1` as a number and would lose the sign that Fivetran wants."""
+    """Interpret a value in the type of its field.
+
+    YAML reads `time_zone_offset: +1` as a number and would lose the sign, which Fivetran requires.
+    """
     if path == ("time_zone_offset",) and isinstance(node, Scalar) and isinstance(node.value, int):
         return node.as_written
     structure = Structure(content)
@@ -177,9 +160,9 @@ def _interpret_value(path: FieldPath, node: Node, content: Any) -> Any:
 def build_desired_destination(
     spec: GroupSpec, sources: AllowedSources
 ) -> tuple[Desired | None, list[Diagnostic]]:
-    """The destination that a spec entry declares (None: none, or none that can be understood) with all findings.
+    """Build the desired destination of a spec entry, with all findings.
 
-    `sources` says what its references may name.
+    None if the entry has no destination. `sources` are the allowed sources of references.
     """
     if spec.destination is None:
         return None, []
@@ -214,7 +197,7 @@ def build_desired_destination(
 
 
 def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diagnostic]:
-    """A name below `ignore_changes` that stands for nothing would ignore nothing, and nobody would notice."""
+    """Check that `ignore_changes` names declared fields: a misspelled name would silently ignore nothing."""
     declared = {format_path(path) for path in desired.fields}
     names = find_node(block, ("lifecycle", "ignore_changes"))
     for item in names.items if isinstance(names, Sequence) else ():
@@ -231,9 +214,9 @@ def _check_ignore_changes(desired: Desired, block: MappingNode) -> Iterator[Diag
 def check_shared_block(
     block: MappingNode, sources: AllowedSources, checked_spans: Collection[Span]
 ) -> list[Diagnostic]:
-    """What is wrong with a profile or with defaults alone, whether a group uses them or not.
+    """Check a profile or defaults alone, whether an entry uses them or not.
 
-    `checked` are the places of values that were checked as parts of destinations, which says more.
+    Values at `checked_spans` were checked as parts of destinations, where more is known about them.
     """
     collected = _collect_fields(_drop_checked(block, checked_spans), sources)
     problems = collected.check(Completeness.PART)
@@ -245,7 +228,7 @@ def check_shared_block(
 
 
 def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> MappingNode:
-    """A block with only what is still to be checked, and with the service, which the rest depends on."""
+    """Drop checked values from a block. The service stays, since other checks depend on it."""
     entries = {}
     for key, entry in block.entries.items():
         if key in (CONFIG, EXTRA_CONFIG) and isinstance(entry.node, MappingNode):
@@ -253,19 +236,6 @@ def _drop_checked(block: MappingNode, checked_spans: Collection[Span]) -> Mappin
         elif key in (SERVICE[0], *_OPTIONS) or entry.node.span not in checked_spans:
             entries[key] = entry
     return MappingNode(entries, block.span)
-
-
-def is_public_line(keys: tuple[str, ...], text: str) -> bool:
-    """Whether a value in a file of specs is no secret, judged by the keys that lead to it and by its text."""
-    if keys[0] == POLICIES:
-        return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
-    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
-        return True  # plans show references too
-    if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
-        return is_public_field(keys[-1])
-    if keys[-1] in _PUBLIC_KEYS or keys[-1] in load_destination_facts().fields:
-        return True
-    return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None
 
 
 def _collect_fields(block: MappingNode, sources: AllowedSources) -> _DestinationFields:
@@ -283,6 +253,7 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
                 and suggestion not in block
                 and suggestion not in (CONFIG, *_OPTIONS)
             ):
+                # A misspelled key counts as declared, so that it is not reported as missing too.
                 collected.fields[(suggestion,)] = _INVALID_REFERENCE
             elif suggestion == CONFIG:
                 collected.config_is_readable = False
@@ -292,7 +263,10 @@ def _collect_fields(block: MappingNode, sources: AllowedSources) -> _Destination
 
 
 def _sort_settings(block: MappingNode, known_keys: tuple[str, ...]) -> list[tuple[str, KeyValue]]:
-    """The settings in one order for all destinations, wherever they came from: the service first, config last."""
+    """Sort settings: the service first, config last.
+
+    All destinations get one order, whatever their sources.
+    """
     rank = {key: position for position, key in enumerate(known_keys)}
     return sorted(block.entries.items(), key=lambda item: rank.get(item[0], len(rank)))
 
@@ -349,12 +323,12 @@ def _diagnose_unknown_key(
         span=span,
         notes=() if suggestion else (f"its settings are {settings}",),
         help=f"did you mean `{suggestion}`?" if suggestion else "fields of the service stand below `config:`",
-        secret=True,  # S-41: what follows may be anything
+        secret=True,  # the value of an unknown key may be a secret
     )
 
 
 def _find_option_spans(block: MappingNode) -> dict[FieldPath, Span]:
-    """Where what says how to treat it stands."""
+    """Find the source positions of `trust`, `setup_tests` and `lifecycle` settings."""
     tables = ((key, node) for key, node in block.items() if key in _OPTIONS)
     return {
         (key, name): entry.node.span

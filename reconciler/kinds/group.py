@@ -1,8 +1,8 @@
-"""Groups: a name, and the id that everything inside refers to."""
+"""The group kind: a name, and the id that everything inside refers to."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from reconciler.catalogue.model import Field
 from reconciler.kinds.base import Verification
 from reconciler.model.address import GROUP, Address
 from reconciler.model.resource import Desired, Observed, SetupTests
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 from reconciler.spec.load import GroupSpec
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ NAME: FieldPath = ("name",)
 
 
 def build_desired_group(spec: GroupSpec) -> Desired:
-    """The group that a spec entry declares. Its only field is the name that Fivetran shows."""
+    """Build the desired group of a spec entry. Its only field is the name that Fivetran shows."""
     return Desired(
         address=Address(GROUP, spec.key),
         name=spec.name,
@@ -37,55 +37,61 @@ def build_desired_group(spec: GroupSpec) -> Desired:
 
 
 def build_observed_group(group: responses.Group) -> Observed:
-    """A group as the API answered it."""
+    """Build the observed group from a response."""
     return Observed(kind=GROUP, id=group.id, name=group.name, fields={NAME: group.name})
 
 
 class GroupKind:
-    """The verbs of a group. R12: a rename is one PATCH, and the id stays."""
+    """Verbs of groups. A rename is one PATCH, and the id stays."""
 
     name = GROUP
 
     def get_field(self, path: FieldPath, service: str | None) -> Field | None:
-        """A group has nothing in the catalogue."""
+        """Return None: the catalogue has no facts about groups."""
         return None
 
-    def normalize(self, fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-        """Names are compared as they are: case and spaces make another name."""
+    def normalize(self, fields: Fields) -> dict[FieldPath, Any]:
+        """Return the fields unchanged: names that differ in case or spaces are different names."""
         return dict(fields)
 
     def observe(self, client: Client, id: str) -> Observed | None:
-        """Read one group; None where it does not exist."""
+        """Read a group. None if it does not exist."""
         try:
             return build_observed_group(client.get_group(id))
         except NotFound:
             return None
 
-    def create(
-        self, client: Client, parent_id: str | None, desired: Desired, values: Mapping[FieldPath, Any]
-    ) -> str:
-        """Make a group; Fivetran chooses its id."""
-        return client.create_group(values[NAME]).id
+    def create(self, client: Client, parent_id: str | None, desired: Desired, values: Fields) -> str:
+        """Create a group. Fivetran chooses its id."""
+        return client.create_group(_read_name(values)).id
 
     def find(
         self, client: Client, parent_id: str | None, desired: Desired, existing_ids: Collection[str]
     ) -> tuple[str, ...]:
-        """Groups of exactly this name that are none of `others`. S-05: case and spaces make another name."""
+        """Find the groups of exactly this name without `existing_ids`. Case and spaces matter."""
         return tuple(
             group.id
             for group in client.list_groups()
             if group.name == desired.name and group.id not in existing_ids
         )
 
-    def update(self, client: Client, id: str, values: Mapping[FieldPath, Any]) -> None:
-        """Rename in place."""
-        client.rename_group(id, values[NAME])
+    def update(self, client: Client, id: str, values: Fields) -> None:
+        """Rename the group in place."""
+        client.rename_group(id, _read_name(values))
 
     def delete(self, client: Client, id: str) -> None:
-        """Remove an empty group."""
+        """Delete an empty group."""
         with suppress(NotFound):
             client.delete_group(id)
 
     def verify(self, client: Client, id: str, desired: Desired) -> Verification:
-        """A group has no setup tests."""
+        """Return a passed verification: a group has no setup tests."""
         return Verification(checks=(), pending=(), healthy=True)
+
+
+def _read_name(values: Fields) -> str:
+    """The name to send. Raises `TypeError` for any other value than text, which no spec can declare as a name."""
+    name = values[NAME]
+    if not isinstance(name, str):
+        raise TypeError("the name of a group is a text")
+    return name

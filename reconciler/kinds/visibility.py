@@ -1,51 +1,133 @@
-"""Whether the value of a field may be shown or kept: the one answer for plans, states, policies and messages."""
+"""Decide whether a value may be shown or kept: the one answer for plans, states, policies and excerpts of specs.
+
+`visibility` judges the value of a field that is known, `line_is_public` a value on a line of a spec file, of which only
+the keys above it are known. Specs that no parser understands are judged by their text alone: that is
+`spec.excerpt_masking`, below this module.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.model import FieldType
 from reconciler.catalogue.normalize import CONFIG
+from reconciler.catalogue.secret_detection import is_secret_name
+from reconciler.catalogue.serviceless_checks import is_public_field
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination_spec import EXTRA_CONFIG
 from reconciler.kinds.registry import KINDS
-from reconciler.model.address import DESTINATION
+from reconciler.model.address import DESTINATION, Address
+from reconciler.model.record import Record
+from reconciler.model.resource import Desired
+from reconciler.model.source import Span
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Reference
+from reconciler.secrets.stores import BUILT_IN_SCHEMES
+from reconciler.spec.merge import UNSET
+from reconciler.spec.merge_files import PROFILE
+from reconciler.spec.reference import SECRET, VALUE
 
-UNKNOWN_FIELD = "not in the catalogue"
-UNCHECKED_FIELD = "below extra_config"
+_POLICIES = "policies"
+_PUBLIC_KEYS = frozenset(
+    {"version", "account_id", "specs", "overrides", "id", "name", PROFILE, SERVICE[0], UNSET}
+    | {"certificates", "fingerprints", "run", "on_failure"}
+    | {"group", "only"}  # of a removal
+)
 
 
 class Sensitivity(Enum):
-    """What the catalogue says about showing a field."""
+    """Whether a value may be shown, and why not."""
 
     PUBLIC = auto()
-    SENSITIVE = auto()
-    UNKNOWN = auto()  # the catalogue does not describe the field, so it may hold anything (S-45)
+    SENSITIVE = auto()  # the catalogue describes the field as a secret
+    UNKNOWN = auto()  # the catalogue does not describe the field, so the value may be anything
+    UNCHECKED = auto()  # the catalogue calls the field public, but the spec passes it on unchecked
+
+    @property
+    def reason(self) -> str | None:
+        """Why a literal value is hidden; None for a public field and for a secret of the catalogue."""
+        return _REASONS.get(self)
 
 
-def classify_sensitivity(kind: str, service: object, path: FieldPath) -> Sensitivity:
-    """Whether values of a field may be shown. Of a field below `config` its name counts, whatever lies below it.
+_REASONS = {Sensitivity.UNKNOWN: "not in the catalogue", Sensitivity.UNCHECKED: "below extra_config"}
 
-    `service` is the name of the destination's service; any other value is that of a service nobody knows.
+
+def visibility(
+    kind: str, service: object, path: FieldPath, unchecked: Collection[FieldPath] = ()
+) -> Sensitivity:
+    """Decide whether values of a field may be shown. Below `config` the first name counts, whatever lies under it.
+
+    `service` is the name of the destination's service; any other value stands for an unknown service. `unchecked` are
+    the fields that the spec passes on unchecked (`Desired.unchecked`).
     """
-    if kind != DESTINATION:
-        return Sensitivity.PUBLIC
-    leaf = path[:2] if path[:1] == (CONFIG,) else path[:1]
-    field = (
-        KINDS[DESTINATION].get_field(leaf, _to_service_name(service)) if leaf not in {(), (CONFIG,)} else None
-    )
+    sensitivity = _classify_destination_field(service, path) if kind == DESTINATION else Sensitivity.PUBLIC
+    return Sensitivity.UNCHECKED if sensitivity is Sensitivity.PUBLIC and path in unchecked else sensitivity
+
+
+def _classify_destination_field(service: object, path: FieldPath) -> Sensitivity:
+    leaf = _find_leaf(path)
+    if leaf in {(), (CONFIG,)}:
+        return Sensitivity.UNKNOWN
+    field = KINDS[DESTINATION].get_field(leaf, service if isinstance(service, str) else None)
     if field is None:
         return Sensitivity.UNKNOWN
-    # The members of an object are not all known, and some are secrets.
-    return Sensitivity.SENSITIVE if field.sensitive or field.type is FieldType.OBJECT else Sensitivity.PUBLIC
+    # An object can have members that the catalogue does not list, and some are secrets.
+    is_sensitive = field.sensitive or field.type is FieldType.OBJECT
+    return Sensitivity.SENSITIVE if is_sensitive else Sensitivity.PUBLIC
+
+
+def _find_leaf(path: FieldPath) -> FieldPath:
+    """The field that the catalogue describes: two names below `config`, one name elsewhere."""
+    return path[:2] if path[:1] == (CONFIG,) else path[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """Ask `visibility` about the fields of one resource."""
+
+    kind: str
+    service: object
+    unchecked: Collection[FieldPath] = ()
+
+    def hides(self, path: FieldPath) -> bool:
+        """Whether values of a field must not be shown."""
+        return visibility(self.kind, self.service, path, self.unchecked) is not Sensitivity.PUBLIC
+
+    def get_reason(self, path: FieldPath) -> str | None:
+        """Return why a literal value of a field is hidden, as `Sensitivity.reason`."""
+        return visibility(self.kind, self.service, path, self.unchecked).reason
+
+    def list_hidden(self, paths: Iterable[FieldPath]) -> list[FieldPath]:
+        """Select the fields whose values must not be shown."""
+        return [path for path in paths if self.hides(path)]
+
+
+def find_hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
+    """Fields of a record that are not shown. Fingerprints of hidden literals count, those of secrets do not."""
+    masking = Masking(address.kind, record.applied.get(SERVICE))
+    literals = frozenset(path for path in record.fingerprints if masking.get_reason(path) is not None)
+    return literals.union(masking.list_hidden(record.applied))
+
+
+def find_hidden_spans(desired: Desired) -> Iterator[Span]:
+    """Places of literal values that are never shown. References may be shown, and so may the value of a misspelled
+    public field."""
+    service = desired.fields.get(SERVICE)
+    masking = Masking(DESTINATION, service, desired.unchecked)
+    for path, span in desired.spans.items():
+        leaf = _find_leaf(path)
+        is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
+        is_misspelled = leaf not in desired.unchecked and is_misspelled_field(service, leaf)
+        if is_literal and masking.hides(leaf) and not is_misspelled:
+            yield span
 
 
 def is_misspelled_field(service: object, path: FieldPath) -> bool:
-    """Whether a field that its service lacks is taken for a public one: mistyped, or written in a wrong place. The
-    value is then judged, and shown, as one of that field."""
+    """Whether a field that its service lacks is taken for a public field: mistyped, or written in a wrong place. The
+    value is then judged, and shown, as a value of that field."""
     known_service = load_service(service) if isinstance(service, str) else None
     if known_service is None or known_service.free_form or path[-1] in known_service.fields:
         return False
@@ -55,28 +137,14 @@ def is_misspelled_field(service: object, path: FieldPath) -> bool:
     )
 
 
-def _to_service_name(service: object) -> str | None:
-    return service if isinstance(service, str) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Masking:
-    """Which fields of one resource are hidden. `unchecked` fields are, whatever the catalogue says."""
-
-    kind: str
-    service: object
-    unchecked: Collection[FieldPath] = ()
-
-    def hides(self, path: FieldPath) -> bool:
-        """Whether values of a field must not be shown."""
-        return path in self.unchecked or self._classify(path) is not Sensitivity.PUBLIC
-
-    def get_reason(self, path: FieldPath) -> str | None:
-        """Why a literal value of a field is hidden; None for a public field and for a secret of the catalogue."""
-        sensitivity = self._classify(path)
-        if sensitivity is Sensitivity.UNKNOWN:
-            return UNKNOWN_FIELD
-        return UNCHECKED_FIELD if sensitivity is Sensitivity.PUBLIC and path in self.unchecked else None
-
-    def _classify(self, path: FieldPath) -> Sensitivity:
-        return classify_sensitivity(self.kind, self.service, path)
+def line_is_public(keys: tuple[str, ...], text: str) -> bool:
+    """Whether a value in a spec file may be shown, judged by the keys that lead to it and by its text."""
+    if keys[0] == _POLICIES:
+        return not keys[-1].startswith(f"{CONFIG}.") or is_public_field(keys[-1].partition(".")[2])
+    if keys[-1] in (SECRET, VALUE) and text.partition(":")[0] in BUILT_IN_SCHEMES:
+        return True  # plans show references too
+    if CONFIG in keys[:-1] or EXTRA_CONFIG in keys[:-1]:
+        return is_public_field(keys[-1])
+    if keys[-1] in _PUBLIC_KEYS or keys[-1] in load_destination_facts().fields:
+        return True
+    return not is_secret_name(keys[-1]) and find_nearest(keys[-1], sorted(_PUBLIC_KEYS)) is not None

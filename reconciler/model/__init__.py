@@ -1,1 +1,1 @@
-"""Frozen values that every layer shares. Nothing here does I/O."""
+"""Frozen values that every layer shares. No module of this package does I/O."""

@@ -1,4 +1,4 @@
-"""Addresses: what a spec entry is called, whatever Fivetran calls the object."""
+"""Addresses: names of spec entries, independent of the names of the objects at Fivetran."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class Address:
 
 
 def get_entry_sort_key(address: Address) -> tuple[str, bool]:
-    """What to sort addresses by for reading: entries by key, the group before its destination."""
+    """Return the key that sorts addresses for reading: entries by key, the group before its destination."""
     return address.key, address.kind != GROUP

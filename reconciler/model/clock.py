@@ -1,4 +1,4 @@
-"""Time as a value that is handed in, so that tests never sleep."""
+"""Time as a value that callers hand in, so that tests never sleep."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ class Clock(Protocol):
         """Let `seconds` pass."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Let `seconds` pass, or less where `event` comes about; whether it has."""
+        """Let `seconds` pass, or fewer if `event` is set meanwhile. Returns whether it is set."""

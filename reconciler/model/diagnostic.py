@@ -1,4 +1,4 @@
-"""Diagnostics are values: collected, sorted and rendered elsewhere, never printed here."""
+"""Diagnostics: values that other modules collect, sort and render."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.address import Address
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import Code, load_codes
 from reconciler.model.source import Span
 
 
@@ -20,12 +20,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is wrong, where it stands, and one thing to do about it.
+    """A finding with its place and one remedy.
 
-    `message` starts in lower case and puts names in backticks; `label` is the text under
-    the caret; `notes` are facts; `help` is one action. With `secret` the excerpt of the
-    span is never shown, and with `secret_line` not even the key that the line starts with.
-    `code` must have a row in `codes.EXPLANATIONS`.
+    `message` starts in lower case and puts names in backticks; `label` is the text under the caret; `notes` are facts;
+    `help` is one action. With `secret` the excerpt of the span is never shown, and with `secret_line` not even the key
+    that the line starts with. `code` must have a row in `codes.toml`.
     """
 
     code: str
@@ -40,12 +39,17 @@ class Diagnostic:
     secret_line: bool = False
 
     def __post_init__(self) -> None:
-        if self.code not in EXPLANATIONS:
+        if self.code not in load_codes():
             raise ValueError(f"diagnostic code without an explanation: {self.code}")
+
+    @property
+    def code_facts(self) -> Code:
+        """Facts about the code, which commands act on instead of the code itself."""
+        return load_codes()[self.code]
 
 
 class ReconcilerError(Exception):
-    """A run cannot go on, for reasons that a user can act on. Carries every diagnostic found."""
+    """A run cannot go on, for reasons that a user can act on. Carries all diagnostics."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
@@ -55,12 +59,12 @@ class ReconcilerError(Exception):
 
 
 def select_errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics that stop a run, in the order given."""
+    """Select the diagnostics that stop a run, in the given order."""
     return [diagnostic for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR]
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Diagnostics by file, line and column; those without a place come last. Duplicates go."""
+    """Sort diagnostics by file, line and column, diagnostics without a place last. Duplicates go."""
     no_span = Span("\uffff", 0, 0, 0, 0)
     unique = list(dict.fromkeys(diagnostics))
     return sorted(unique, key=lambda each: (each.span or no_span, each.severity, each.code, each.message))

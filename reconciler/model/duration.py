@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `900s`, `15m`, `12h`, `7d`."""
+"""Durations as users write them: `900s`, `15m`, `12h`, `7d`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DURATION = re.compile(DURATION_PATTERN, re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:
-    """The length of time that a text means. Raises ValueError."""
+    """Parse a duration. Raises ValueError."""
     if _DURATION.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no duration")
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

@@ -1,7 +1,7 @@
 """The effect of a plan on one address, as a user reviewed it: hashes only, so that no value can be read from it.
 
-An expectation of a value is a short hash. Hidden literals are hashed too, since an edit of one has to be noticed
-without any key; everybody who reads the specs knows them.
+The expectation of a value is a short hash. Hidden literals are hashed too, without a key, since an edit of a literal
+must be noticed: all readers of the specs know the literals anyway.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 from reconciler.model.plan import Action, Change, FieldChange
 from reconciler.model.value import format_path
 
-_HASH_LENGTH = 16  # hex digits: enough to tell values apart; forging a plan gains nothing by a collision
+_HASH_LENGTH = 16  # hex digits: enough to distinguish values; forging a plan gains nothing by a collision
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedEffect:
-    """What is to happen to one address. Mappings are from dotted field paths to hashes.
+    """Planned effect on one address. Mappings are from dotted field paths to hashes.
 
-    `fields` are the planned changes with the values before and after; `sent` is what goes out; `declared` is what
-    the specs say of the entry, changed or not, its name, tests, trust and lifecycle too; `found` are values that the
-    specs refer to and that everybody may see. `secrets` are fingerprints of those that will be in effect. `parents`
-    have the ids that were known; `namesakes` and `connections` are ids. `recognised_by` are live name and service of
-    what is deleted or replaced; an earlier version of this program left them out.
+    `fields` are the planned changes with the values before and after; `sent` are the sent values; `declared` are all
+    facts of the entry in the specs, changed or not, its name, tests, trust and lifecycle too; `found` are values behind
+    visible references, which every reader of a plan may see. `secrets` are fingerprints of the secrets that will be in
+    effect. `parents` have the known ids; `namesakes` and `connections` are ids. `recognised_by` are live name and
+    service of an object that is deleted or replaced; an earlier version of this program left them out.
     """
 
     address: str
@@ -44,10 +44,10 @@ class ReviewedEffect:
 
 
 def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
-    """Whether an expectation is that of this change, as far as a change can tell. What people are shown of a plan
-    and what it is held to are two parts of one file, and must not say different things."""
+    """Whether an effect belongs to a change, as far as the change shows. The shown plan and the effects that bind an
+    apply are two parts of one file, and must not contradict each other."""
     same = (effect.address, effect.action, effect.id) == (str(change.address), change.action, change.id)
-    is_of_earlier_version = change.live is None  # which showed nothing of this
+    is_of_earlier_version = change.live is None  # an earlier version stored no live objects
     return (
         same
         and effect.fields == hash_planned_fields(change)
@@ -57,7 +57,7 @@ def is_effect_of(effect: ReviewedEffect, change: Change) -> bool:
 
 
 def hash_planned_fields(change: Change) -> dict[str, str]:
-    """The planned fields as an expectation has them."""
+    """Hash the planned fields as an expectation has them: hashes by dotted path."""
     return {format_path(field.path): hash_value(_to_list(field)) for field in change.fields}
 
 
@@ -66,7 +66,7 @@ def _to_list(field: FieldChange) -> list[Any]:
 
 
 def list_deleted_connections(change: Change) -> tuple[str, ...]:
-    """Ids of the connections that are deleted before it."""
+    """List the ids of the connections that are deleted before the object."""
     return (
         tuple(sorted(connection.id for connection in change.live.connections_deleted_first))
         if change.live is not None
@@ -75,6 +75,10 @@ def list_deleted_connections(change: Change) -> tuple[str, ...]:
 
 
 def hash_value(value: Any) -> str:
-    """The hash of a JSON-like value, as hex."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+    """Hash a JSON-like value. Returns the first hex digits of its SHA-256."""
+    return hashlib.sha256(encode_canonical(value).encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def encode_canonical(value: Any) -> str:
+    """Encode a JSON-like value; equal values give one text: keys sorted, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)

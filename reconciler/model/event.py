@@ -1,4 +1,4 @@
-"""What happens while an operation runs, for whoever wants to show or log it."""
+"""Events of a running operation, which listeners show or log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReadingAccount:
 
 @dataclass(frozen=True, slots=True)
 class ChangeStarted:
-    """A change is being carried out."""
+    """A change has begun."""
 
     address: Address
     action: Action
@@ -30,7 +30,7 @@ class ChangeStarted:
 
 @dataclass(frozen=True, slots=True)
 class ChangeWritten:
-    """The mutating call of a change has worked, and that is remembered. Tests may follow."""
+    """The mutating call of a change has worked, and its record is stored. Tests may follow."""
 
     address: Address
     action: Action
@@ -39,14 +39,14 @@ class ChangeWritten:
 
 @dataclass(frozen=True, slots=True)
 class RecoveringCreate:
-    """Nobody knows what became of the call of a change; the account is read to find out."""
+    """The end of the call of a change is unknown; the run reads the account to find the object."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRetried:
-    """A call that may be sent again safely will be, `seconds` from now. `reason` is a diagnostic code."""
+    """A call that may be sent again safely is sent again, `seconds` from now. `reason` is a diagnostic code."""
 
     method: str
     path: str
@@ -57,7 +57,7 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """No call leaves for `seconds`: the budget of `what` is spent for now, or Fivetran asks to wait."""
+    """No call leaves for `seconds`: the budget of `quota` is spent for now, or Fivetran asks to wait."""
 
     quota: str
     seconds: float
@@ -72,7 +72,7 @@ class SetupTestsStarted:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFinished:
-    """A change came to its end, good or bad."""
+    """A change has ended, with or without success."""
 
     outcome: Outcome
 
@@ -86,7 +86,7 @@ class ConvergenceCheck:
 
 @dataclass(frozen=True, slots=True)
 class WarningIssued:
-    """Something went wrong beside the work, and changes nothing about it."""
+    """A problem beside the work, which changes nothing about the work."""
 
     diagnostic: Diagnostic
 
@@ -107,4 +107,4 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 def ignore_event(event: Event) -> None:
-    """A listener for whoever wants no events."""
+    """Ignore every event: the listener of a run without output."""

@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Extra(StrEnum):
-    """The extras that the program itself asks for, as `pyproject.toml` names them."""
+    """Extras that the program names in messages, as `pyproject.toml` names them."""
 
     AWS = "aws"
     OBJECT_STORE = "object-store"
     SANDBOX = "sandbox"
 
 
-def installation_of(extra: Extra) -> str:
-    """How to install an extra, as part of a sentence. The program is in no package registry, so pip needs a clone
-    or a git URL."""
+def describe_installation(extra: Extra) -> str:
+    """Phrase how to install an extra, as part of a sentence. The program is in no package registry, so pip needs a
+    clone or a git URL."""
     return f"`pip install '.[{extra}]'` in a clone of this program; `reconciler help installation` shows other ways"

@@ -1,4 +1,4 @@
-"""What depends on what, for drawing."""
+"""Nodes of the graph of dependencies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from reconciler.model.plan import Action
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """One address. `title` is what people call it beside its address: another name, or a service; it may be empty.
+    """Address in the graph. `title` is a second name for people: the name of the group, or a service; it may be empty.
 
-    `action` is that of a plan; None where the account was not looked at.
+    `action` is the planned action; None if the account was not read.
     """
 
     address: Address

@@ -1,4 +1,4 @@
-"""A point in time by two clocks: neither of them alone may say that it was long ago."""
+"""Points in time by two clocks: a duration must have passed on both, since each clock may be wrong."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """`own` is by the clock of this machine, `server` by that of Fivetran; None where no answer has told it."""
+    """Point in time: `own` by the clock of this machine, `server` by the clock of Fivetran (None before the first
+    answer)."""
 
     own: datetime
     server: datetime | None = None
 
     def elapsed_since(self, earlier: Instant) -> timedelta:
-        """How much time has passed, at the least. Negative where a clock went back."""
+        """Compute the time that has passed at the least. Negative if a clock went back."""
         passed = self.own - earlier.own
         if self.server is None or earlier.server is None:
             return passed
         return min(passed, self.server - earlier.server)
 
     def add(self, span: timedelta) -> Instant:
-        """The instant that comes so much later."""
+        """Return the instant that is later by `span`."""
         return Instant(self.own + span, None if self.server is None else self.server + span)
 
 
 def format_utc(moment: datetime, reference: datetime | None = None) -> str:
-    """A moment for people, in seconds; without its date where it stands behind another one of the same day."""
+    """Format a moment in seconds, without its date if it follows `reference` on the same day."""
     moment = moment.astimezone(UTC)
     if reference is not None and reference.astimezone(UTC).date() == moment.date():
         return f"{moment:%H:%M:%S} UTC"

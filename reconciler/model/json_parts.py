@@ -9,7 +9,7 @@ from reconciler.model.plan import Change, LiveConnection, LiveObject
 
 
 def serialize_live_object(live: LiveObject | None) -> dict[str, Any] | None:
-    """The object as JSON; None where nothing is known of it."""
+    """Serialize a live object; None if nothing is known about it."""
     if live is None:
         return None
     return {
@@ -25,18 +25,18 @@ def serialize_live_object(live: LiveObject | None) -> dict[str, Any] | None:
 
 
 def serialize_connection(connection: LiveConnection) -> dict[str, str]:
-    """A connection as JSON."""
+    """Serialize a connection."""
     return {"id": connection.id, "service": connection.service}
 
 
 def serialize_held_until(outcome: Outcome) -> dict[str, str]:
-    """When a create can be made that has to wait; nothing for all other outcomes."""
+    """Serialize the time from which a waiting create can be made; empty for all other outcomes."""
     return {} if outcome.held_until is None else {"held_until": outcome.held_until.isoformat()}
 
 
 def serialize_unsettled(change: Change) -> dict[str, Any]:
-    """When an earlier request for the same object was sent that may still take effect, and until when the change has to
-    wait for that, null where another request is sent all the same. Nothing for all other changes."""
+    """Serialize the earlier request for the same object that may still take effect: the time of sending, and the end of
+    the wait, null if another request is sent all the same. Empty for all other changes."""
     if change.unsettled is None:
         return {}
     held_until = None if change.held_until is None else change.held_until.isoformat()

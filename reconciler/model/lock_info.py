@@ -1,4 +1,4 @@
-"""Who is at work, so that others know whom they wait for."""
+"""Holder of a lock, for other runs that wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LockInfo:
-    """Who works with a state: a process on a host, since when (ISO 8601, UTC), doing what."""
+    """Process that works with a state: its host, its start (ISO 8601, UTC), its command."""
 
     pid: int
     host: str

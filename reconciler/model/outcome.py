@@ -1,4 +1,4 @@
-"""What became of each planned change."""
+"""Outcomes of planned changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model.plan import Action, LiveConnection, LiveObject
 
 
 class Status(StrEnum):
-    """How one change ended."""
+    """End of a change."""
 
     DONE = "done"
     FAILED = "failed"
@@ -21,6 +21,21 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
     AWAITING_APPROVAL = "awaiting-approval"
+
+    @property
+    def is_in_effect(self) -> bool:
+        """Whether the change is in effect, perhaps with an approval outstanding."""
+        return self in {Status.DONE, Status.AWAITING_APPROVAL}
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether no request of the change was sent."""
+        return self in {Status.SKIPPED, Status.HELD, Status.CANCELLED}
+
+    @property
+    def may_be_in_effect(self) -> bool:
+        """Whether the change is in effect, or may be."""
+        return self.is_in_effect or self is Status.UNKNOWN
 
 
 class CheckStatus(StrEnum):
@@ -43,18 +58,19 @@ class Check:
 
     @property
     def has_failed(self) -> bool:
-        """A status other than the three harmless ones counts as failed, so that a new word is never a pass."""
+        """Whether the test failed. Every status but the three harmless ones counts as failed, so that a new status is
+        no pass."""
         return self.status not in {CheckStatus.PASSED, CheckStatus.SKIPPED, CheckStatus.WARNING}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one change ended. `seconds` is wall time; `diagnostics` say what went wrong, if anything did.
+    """End of a change. `seconds` is wall time; `diagnostics` are the problems.
 
-    `checks` are those of the last run of the setup tests, `earlier_checks` those of the runs before it. `found`
-    means that the answer of a creation was lost, and that looking has found what it made. `held_until` is when a create
-    can be made that has to wait. `live` is what Fivetran showed of what was to be deleted or replaced; `deleted_first`
-    are the connections that went before it, also where it stayed.
+    `checks` are the results of the last run of the setup tests, `earlier_checks` of the runs before it. `recovered`
+    means that the answer of a create was lost, and that a search has found the object. `held_until` is the time from
+    which a waiting create can be made. `live` is the deleted or replaced object, as Fivetran showed it; `deleted_first`
+    are the connections that were deleted before it, even if the object stayed.
     """
 
     address: Address
@@ -72,26 +88,26 @@ class Outcome:
 
     @property
     def has_failed_tests(self) -> bool:
-        """Whether the write stands, but not the tests that it has to pass."""
+        """Whether the write is in effect, but a required test failed."""
         return self.status is Status.DONE and bool(select_errors(self.diagnostics))
 
     @property
     def is_unsuccessful(self) -> bool:
-        """Whether something is left to do: for this run, or for a person."""
+        """Whether work is left for this run, or for a user."""
         return self.status is not Status.DONE or self.has_failed_tests
 
     @property
     def status_phrase(self) -> str:
-        """How it ended, to be said behind its address."""
+        """Phrase of the end, to be put behind the address."""
         return "has not passed its setup tests" if self.has_failed_tests else f"ended as `{self.status}`"
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """A whole apply: one outcome per effective change, in the order of the plan.
+    """End of an apply: one outcome per effective change, in the order of the plan.
 
-    `repeated` counts the requests that were sent again. `remaining` lists what a fresh plan of the touched addresses
-    still wants; `None` means that the fresh plan could not be made. `problems` belong to no single change.
+    `retry_count` counts the requests that were sent again. `remaining` lists the changes of a fresh plan of the touched
+    addresses; `None` means that the fresh plan could not be made. `problems` belong to no single change.
     """
 
     outcomes: tuple[Outcome, ...]

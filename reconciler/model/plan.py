@@ -1,4 +1,4 @@
-"""A plan is data: what would change, why, and how much it hurts. No clients, no secrets."""
+"""Plans as data: changes, reasons and risks. No clients, no secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.value import FieldPath
 
 
 class Action(StrEnum):
-    """What apply would do with one address."""
+    """Action of an apply on one address."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -28,14 +28,14 @@ class Action(StrEnum):
 
 
 ACTIONS_WITHOUT_REQUESTS = frozenset({Action.NO_OP, Action.ADOPT, Action.FORGET})
-"""Actions for which nothing is sent."""
+"""Actions without a request."""
 
 
 class Reason(StrEnum):
-    """Why an action is in the plan."""
+    """Reason of an action in the plan."""
 
     NEW = "new"
-    MISSING_REMOTELY = "missing-remotely"  # an earlier run knew it, and it is gone
+    MISSING_REMOTELY = "missing-remotely"  # an earlier run recorded the object, and Fivetran does not have it
     IMMUTABLE_FIELD = "immutable-field"
     FIELDS_DIFFER = "fields-differ"
     SECRETS_SENT = "secrets-sent"
@@ -46,15 +46,15 @@ class Reason(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who moved a field away from what was last applied."""
+    """Side that moved a field away from the last applied value."""
 
     SPEC = "spec"
-    DRIFT = "drift"  # somebody changed it at Fivetran
-    CONFLICT = "conflict"  # both did, to different values
+    DRIFT = "drift"  # changed at Fivetran
+    CONFLICT = "conflict"  # changed on both sides, to different values
 
 
 class Risk(StrEnum):
-    """The worst that an action can do to running syncs."""
+    """The worst consequence of an action for running syncs."""
 
     IN_PLACE = "in-place"
     INTERRUPTS_SYNCS = "interrupts-syncs"
@@ -63,7 +63,7 @@ class Risk(StrEnum):
 
 
 class Visibility(StrEnum):
-    """How a field value may be told to people."""
+    """How plans show the value of a field."""
 
     CLEAR = "clear"
     SECRET = "secret"  # noqa: S105 - a way of showing, not a password
@@ -73,8 +73,8 @@ class Visibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that would be sent. With `shown` not CLEAR, `before` is None and `after` is a text that says where
-    the value comes from or why it is hidden, never the value; None where a hidden field is cleared."""
+    """Planned change of one field. If `shown` is not CLEAR, `before` is None and `after` is a text about the source of
+    the value or the reason why it is hidden, never the value; None if a hidden field is cleared."""
 
     path: FieldPath
     before: Any
@@ -87,8 +87,8 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
-    """One field with its value, as it may be told. With `shown` not CLEAR, `value` is a text that says where the value
-    comes from or why it is hidden, or None."""
+    """Field with its value, as plans show it. If `shown` is not CLEAR, `value` is a text about the source of the value
+    or the reason why it is hidden, or None."""
 
     path: FieldPath
     value: Any
@@ -97,7 +97,8 @@ class FieldValue:
 
 @dataclass(frozen=True, slots=True)
 class SecretComparison:
-    """Declared secrets of something that exists: are they those that were sent last? Three different answers."""
+    """Comparison of declared secrets of an existing object with the secrets that were sent last. Three different
+    results."""
 
     changed: tuple[FieldPath, ...] = ()
     unchanged: tuple[FieldPath, ...] = ()
@@ -106,8 +107,8 @@ class SecretComparison:
 
 @dataclass(frozen=True, slots=True)
 class UnsettledRequest:
-    """An earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other one
-    is sent, unless the user wants it `resent`. Both times are by the clock of this machine."""
+    """Earlier request for the same object that has no answer. It was sent at `sent_at`; until `until` no other request
+    is sent, unless the user wants the create to be `resent`. Both times are by the clock of this machine."""
 
     sent_at: datetime
     until: datetime
@@ -116,7 +117,7 @@ class UnsettledRequest:
 
 @dataclass(frozen=True, slots=True)
 class LiveConnection:
-    """A connection that loads into a destination. With `deleted_first` it goes before the destination does."""
+    """Connection that loads into a destination. With `deleted_first` it is deleted before the destination."""
 
     id: str
     service: str
@@ -125,10 +126,11 @@ class LiveConnection:
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """What Fivetran shows of an object that a change deletes, replaces or gives up, for people who must recognise it.
+    """Object that a change deletes, replaces or gives up, as Fivetran shows it, for people who must recognise the
+    object.
 
-    `name` is that of the group; `last_name` is the one last applied, where somebody has renamed it since. `service` and
-    `region` are those of the destination. Of what is only given up, no `connections` are known.
+    `name` is the name of the group; `last_name` is the last applied name, if the group was renamed since. `service` and
+    `region` are facts of the destination. For an object that is only given up, no `connections` are known.
     """
 
     name: str
@@ -139,19 +141,19 @@ class LiveObject:
 
     @property
     def connections_deleted_first(self) -> tuple[LiveConnection, ...]:
-        """The connections that go with it."""
+        """The connections that are deleted with the object."""
         return tuple(connection for connection in self.connections if connection.deleted_first)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What would happen to one address. `id` is known for everything that exists already.
+    """Change of one address. `id` is known for every existing object.
 
-    `uncomparable` are declared fields that nothing can be known about and that are not sent, secret or not.
-    `other_values` is all that is declared and that `fields` does not tell, for those who want to see the whole object.
-    `applied` is what was last applied, where that tells more: of what is gone or given up, and of a field that moved on
-    both sides. Neither decides anything: a plan with other ones would do the same. `unsettled` is what a create has to
-    wait for. `live` is what Fivetran shows of what is deleted, replaced or given up.
+    `uncomparable` are declared fields, secret or not, that cannot be compared and are not sent. `other_values` are all
+    declared values that are not in `fields`, for renderers of the whole object. `applied` are the last applied values,
+    if they add information: for a missing or abandoned object, and for a field that moved on both sides. Neither
+    mapping decides anything: a plan with other values would do the same. `unsettled` is the request that a create has
+    to wait for. `live` is the deleted, replaced or abandoned object, as Fivetran shows it.
     """
 
     address: Address
@@ -171,16 +173,16 @@ class Change:
 
     @property
     def held_until(self) -> datetime | None:
-        """When it can be made, where it is not made before."""
+        """The time from which a waiting create can be made; None for all other changes."""
         if self.unsettled is None or self.unsettled.resent:
             return None
         return self.unsettled.until
 
     @property
     def recognised_by(self) -> tuple[str, ...]:
-        """What a reviewer knew a deleted or replaced object by, beside its id: another destination of the same group
-        has the same id. The name of a group that stays is a change of its own. Nothing where the plan does not show
-        it."""
+        """Facts by which a reviewer recognises a deleted or replaced object, beside its id: another destination of the
+        same group has the same id. A new name of a group that stays is a change of its own. Empty if the plan does not
+        show the object."""
         if self.live is None:
             return ()
         name = (self.live.name,) if self.action is Action.DELETE else ()
@@ -188,13 +190,13 @@ class Change:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it is gone from Fivetran, although an earlier run knew it."""
+        """Whether an earlier run recorded the object, and Fivetran does not have it."""
         return Reason.MISSING_REMOTELY in self.reasons
 
 
 @dataclass(frozen=True, slots=True)
 class UnmanagedGroup:
-    """A group of the account that no spec entry is about."""
+    """Group of the account without a spec entry."""
 
     id: str
     name: str
@@ -202,12 +204,12 @@ class UnmanagedGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScopeSummary:
-    """How much of the specs a plan is about: `entries` of `of`. A group with its destination counts as one entry.
+    """Scope of a plan: `entries` of `of`. A group with its destination counts as one entry.
 
-    With `since`, the revision that the specs were compared with, `changed` entries were changed since they left it at
-    its commits `merge_bases` (several where branches were merged crosswise), and `unfinished` others were left so by
-    an earlier run; `entries` are what the other options leave of these. Where the specs are behind the revision,
-    `left_alone` entries were changed by that one only.
+    With `since`, the revision that the specs were compared with, `changed` entries differ since the specs left it at
+    its commits `merge_bases` (several if branches were merged crosswise), and an earlier run left `unfinished` others
+    incomplete; `entries` remain after the other options. If the specs are behind the revision, `left_alone` entries
+    were changed by the revision only.
     """
 
     entries: int
@@ -224,10 +226,10 @@ class ScopeSummary:
 class Plan:
     """Every declared address with its change, sorted by entry, each group before its destination.
 
-    `requests` counts what the plan cost at the API; `warnings` are findings that do not stop it, with
-    `blockers` it is not applied. Plans of one `digest` would do the same. `narrowing` is None for a plan
-    of everything. `judgements` are what the policies of the project say, also those that passed. `recreated` are
-    addresses of missing objects that `--recreate` makes again.
+    `requests` counts the calls of planning; `warnings` are findings that do not stop an apply, `blockers` are findings
+    that do. Plans of one `digest` would do the same. `narrowing` is None for a plan of all entries. `judgements` are
+    the results of the project's policies, passed policies too. `recreated` are addresses of missing objects that
+    `--recreate` makes again.
     """
 
     account_id: str
@@ -246,30 +248,29 @@ class Plan:
 
     @property
     def gone_or_hidden(self) -> tuple[Diagnostic, ...]:
-        """The findings about entries that are known and that the account does not show. The plan is incomplete
-        without them."""
-        return tuple(finding for finding in self.blockers if finding.code == "gone-or-hidden")
+        """Findings about recorded entries that the account does not show. The plan is incomplete without them."""
+        return tuple(finding for finding in self.blockers if finding.code_facts.hides_resource)
 
     @property
     def effective(self) -> tuple[Change, ...]:
-        """The changes for which apply would send a mutating call or run a test."""
+        """Changes for which apply would send a mutating call or run a test."""
         return tuple(change for change in self.changes if change.action not in ACTIONS_WITHOUT_REQUESTS)
 
     @property
     def held(self) -> tuple[Change, ...]:
-        """The creates that apply does not make yet."""
+        """Creates that apply does not make yet."""
         return tuple(change for change in self.changes if change.held_until is not None)
 
     @property
     def resent(self) -> tuple[Change, ...]:
-        """The creates that apply makes although they should wait."""
+        """Creates that apply makes although they should wait."""
         return tuple(
             change for change in self.changes if change.unsettled is not None and change.unsettled.resent
         )
 
     @property
     def drifted(self) -> tuple[Change, ...]:
-        """The changes that undo what somebody did outside the specs: fields that moved, and what is gone."""
+        """Changes that undo edits outside the specs: fields that moved, and deleted objects."""
         return tuple(
             change
             for change in self.effective
@@ -278,19 +279,19 @@ class Plan:
 
     @property
     def possibly_drifted(self) -> tuple[Change, ...]:
-        """The changes that may undo a drift or follow an edit: what was last applied is not remembered."""
+        """Changes that may undo a drift or follow an edit: no last applied value is recorded."""
         return tuple(change for change in self.effective if Reason.NOT_REMEMBERED in change.reasons)
 
     @property
     def adopted(self) -> tuple[Change, ...]:
-        """What exists as declared and is to be remembered from now on; nothing is sent for it."""
+        """Objects that exist as declared and are to be recorded; no request is sent for them."""
         return tuple(change for change in self.changes if change.action is Action.ADOPT)
 
     @property
     def forgotten(self) -> tuple[Change, ...]:
-        """What is not managed any more and stays at Fivetran; nothing is sent for it."""
+        """Objects that are no longer managed and stay at Fivetran; no request is sent for them."""
         return tuple(change for change in self.changes if change.action is Action.FORGET)
 
     def count(self, action: Action) -> int:
-        """How many changes have this action."""
+        """Count the changes with this action."""
         return sum(change.action is action for change in self.changes)

@@ -1,4 +1,4 @@
-"""What a policy said about a plan. Policies are rules that a team writes into its project file."""
+"""Results of policies about a plan. Policies are rules that a team writes into its project file."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from reconciler.model.diagnostic import Diagnostic
 
 
 class EnforcementLevel(StrEnum):
-    """How much a policy weighs."""
+    """Weight of a policy."""
 
     ADVISORY = "advisory"  # it warns
-    SOFT = "soft"  # it refuses, unless whoever applies overrides it and says why
+    SOFT = "soft"  # it refuses, unless the operator overrides it with a reason
     HARD = "hard"  # it refuses
 
 
 class PolicyStatus(StrEnum):
-    """How a policy and a plan go together."""
+    """Result of a policy for a plan."""
 
     PASSED = "passed"
     VIOLATED = "violated"
-    FAILED = "failed"  # the policy itself could not judge; that refuses as well
+    FAILED = "failed"  # the policy itself raised an error; such a plan is refused as well
     OVERRIDDEN = "overridden"  # violated or failed, and overridden for this run
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """One policy's word on one plan.
+    """Result of one policy for one plan.
 
     `policy` is its name, unique in a project; `rule` the kind of rule, for example `allowed-regions`. `findings` are
-    what it found, warnings where they stop nothing; they are among the plan's warnings or blockers too. `older` is
-    what stood before and stops nothing, of entries of which the plan changes nothing. `because` is the reason that the
-    team gives for having the policy.
+    the violations, as warnings if they stop nothing; they are among the plan's warnings or blockers too. `older` are
+    violations of entries that the plan does not change, which stop nothing. `because` is the reason that the team gives
+    for the policy.
     """
 
     policy: str

@@ -1,4 +1,4 @@
-"""What is remembered between runs. Memory, never authority: losing it costs exactly what is written here."""
+"""State between runs. A memory and no authority: a lost state costs exactly the facts below."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ NO_FINGERPRINT = ""
 """In place of a fingerprint: a secret of a reference is in effect and cannot be compared. It was there when its
 resource was adopted, or was sent without a key of fingerprints."""
 HIDDEN_LITERAL = "hidden"
-"""In place of a fingerprint: the same of a literal that is hidden. The two are told apart, so that a reference in place
-of a literal is sent."""
+"""In place of a fingerprint: a hidden literal is in effect and cannot be compared. The two marks differ, so that a
+reference in place of a literal is sent."""
 
 
 def is_fingerprint(stored: str) -> bool:
-    """Whether what is kept of a value tells it from others."""
+    """Whether the kept text distinguishes the value from other values."""
     return stored not in {NO_FINGERPRINT, HIDDEN_LITERAL}
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a run was about to do with an address, written before the call.
+    """Planned change of an address, written before its call.
 
-    `name` is that of the object; `namesakes` are the ids of all live objects that had this name then, so
-    that a later look can tell a new one from those. `begun` is when the run began. `sent` is when the last request
-    that makes the object left, or the latest time at which it may have; None where it certainly did not.
+    `name` is the name of the object; `namesakes` are the ids of all live objects that had this name then, so that a
+    later search can distinguish a new object. `begun` is the start of the run. `sent` is the time at which the last
+    request that makes the object left, or the latest time at which it may have left; None if it certainly did not.
     """
 
     action: Action
@@ -44,17 +44,17 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known about one address.
+    """Record of one address.
 
-    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and as far
-    as they may be shown; `fingerprints` stand for secrets and for literals that are hidden. `protected` is remembered
-    so that it survives the deletion of the block that declared it. `unverified` is true from a write until the tests
-    and approvals that the spec demands have passed. `earlier` are intents whose requests were never answered, although
-    others were sent after them: what they make after all is there beside the object of `id`.
+    `applied` holds the declared fields as they were last sent or found to be in effect, in normal form and as far as
+    they may be shown; `fingerprints` stand for secrets and hidden literals. `protected` is recorded so that it survives
+    the deletion of the block that declared it. `unverified` is true from a write until the tests and approvals that the
+    spec demands have passed. `earlier` are intents whose requests were never answered, although later requests were
+    sent: an object that an earlier request makes exists beside the object of `id`.
     """
 
     id: str | None = None
-    applied: Mapping[FieldPath, Any] = field(default_factory=dict)
+    applied: Mapping[FieldPath, Any] = field(default_factory=dict)  # as JSON holds them
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     protected: bool = False
     unverified: bool = False
@@ -76,10 +76,10 @@ _CREATING_ACTIONS = frozenset({Action.CREATE, Action.REPLACE})
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """What somebody let one run do beyond the limits and the soft policies of its project, and why.
+    """Permission of an operator for one run to exceed the limits and the soft policies of its project, with a reason.
 
-    `by` is who, `at` when it was (ISO 8601, UTC), `what` limits as `deletes=3` and policies by name, `digest` that of
-    the plan.
+    `by` names the operator, `at` is the time (ISO 8601, UTC), `what` lists limits as `deletes=3` and policies by name,
+    `digest` is the digest of the plan.
     """
 
     by: str
@@ -91,18 +91,18 @@ class Exemption:
 
 MAX_EXEMPTIONS = 100
 MAX_REVIEWED_PLANS = 10
-"""So many plans that stopped part-way can be resumed; who stopped before these has to have a new one reviewed."""
+"""Number of partly applied plans that can be resumed; older plans have to be made and reviewed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """All records of one account. `lineage` names this state for its whole life; `serial` counts snapshots.
 
-    `reviewed` are plans that runs were told to carry out by their digests, in saved form, each until all of it is in
-    effect. `exemptions` are the last ones, oldest first. `written_at` is when a state at a remote place was written, by
-    the clock of its run; a local one has none. `marks_requests` is false for a state of an earlier release, whose runs
-    did not write down when each request left. `removals` are those that were carried out, by key, each for as long as
-    the specs ask for it: their lines stay there for a while.
+    `reviewed` are plans that runs were to apply by their digests, in saved form, each until the whole plan is in
+    effect. `exemptions` are the latest exemptions, oldest first. `written_at` is the time at which a state at a remote
+    place was written, by the clock of its run; a local state has no such time. `marks_requests` is false for a state of
+    an earlier release, whose runs did not record the time of each request. `removals` are the completed removals by
+    key, each as long as the specs list it: their entries stay there for a while.
     """
 
     lineage: str

@@ -1,19 +1,18 @@
-"""The two sides that a plan compares: what specs want, and what the account shows."""
+"""The two sides that a plan compares: declared resources and live resources."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.source import Span
-from reconciler.model.value import FieldPath
+from reconciler.model.value import FieldPath, Fields
 
 
 class OnFailure(StrEnum):
-    """What a failed setup test means for the run."""
+    """Consequence of a failed setup test for the run."""
 
     FAIL = "fail"
     WARN = "warn"
@@ -22,7 +21,7 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetupTests:
-    """Whether setup tests run after a write, and what their failure means."""
+    """Whether setup tests run after a write, and the consequence of their failure."""
 
     run: bool = True
     on_failure: OnFailure = OnFailure.FAIL
@@ -30,7 +29,7 @@ class SetupTests:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whether Fivetran may trust what it meets without a person: certificates and SSH fingerprints."""
+    """Whether Fivetran may trust certificates and SSH fingerprints without an approval."""
 
     certificates: bool = False
     fingerprints: bool = False
@@ -38,19 +37,18 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One resource as the specs want it.
+    """Resource as the specs declare it.
 
-    `fields` holds only what a spec declares, each leaf by its path; a leaf is a plain YAML
-    value, `None` (clear it at Fivetran), a `Reference`, or a `Structure` with references inside. `spans` says where
-    each leaf stands with all that is inside it, and where options do; `unchecked` are leaves that the catalogue has
-    no say about, and that are never shown. `formerly` is the
-    address before a move, `ignored` are leaves that matter for a creation only.
+    `fields` holds only declared fields, each leaf by its path; a leaf is a plain YAML value, `None` (clear it at
+    Fivetran), a `Reference`, or a `Structure` with references inside. `spans` are the places of leaves and of
+    everything inside them, and of options; `unchecked` are leaves that the catalogue does not describe, and that are
+    never shown. `moved_from` is the address before a move, `ignore_changes` are leaves that matter for a creation only.
     """
 
     address: Address
     name: str
     span: Span
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     spans: Mapping[FieldPath, Span] = field(default_factory=dict)
     id: str | None = None
     id_span: Span | None = None
@@ -66,10 +64,10 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One resource as the API shows it. `fields` is the whole answer, leaf by leaf."""
+    """Resource as the API shows it. `fields` is the whole answer, leaf by leaf."""
 
     kind: str
     id: str
     name: str
-    fields: Mapping[FieldPath, Any]
+    fields: Fields
     status: str = ""

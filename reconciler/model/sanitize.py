@@ -1,4 +1,4 @@
-"""Strings from the API and from specs, made harmless for terminals and CI logs."""
+"""Make strings from the API and from specs harmless for terminals and CI logs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _RUNNER_COMMAND = re.compile(r"##(?=\[|vso\[)")
 
 
 def escape(text: str) -> str:
-    """The text with every character that does not print written as an escape.
+    """Write every character that does not print as an escape.
 
-    That covers ESC and with it OSC sequences, C0, C1, line breaks, bidi marks, zero-width
-    characters and lone surrogates. Backslashes of the text itself are left alone.
+    That covers ESC and with it OSC sequences, C0, C1, line breaks, bidi marks, zero-width characters and lone
+    surrogates. Backslashes of the text itself are left alone.
     """
     if not text.isprintable():
         text = "".join(map(escape_character, text))
@@ -20,10 +20,10 @@ def escape(text: str) -> str:
 
 
 def escape_character(character: str) -> str:
-    """One character, or its escape (`\\x1b`, `\\u202e`) where it does not print."""
+    """Return a character, or its escape (`\\x1b`, `\\u202e`) if it does not print."""
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def to_one_line(text: str) -> str:
-    """Prose on one line: runs of white space become one space, the rest is made neutral."""
+    """Put prose on one line: runs of white space become one space, the rest is escaped."""
     return escape(" ".join(text.split()))

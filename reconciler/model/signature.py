@@ -5,4 +5,4 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Sign = Callable[[bytes], str]
-"""Makes the signature of some bytes, as lower-case hex."""
+"""Signs some bytes. Returns lower-case hex."""

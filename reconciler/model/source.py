@@ -1,4 +1,4 @@
-"""Where a value was written."""
+"""Places of values in files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A range of one file. Lines and columns count from 1; the end is exclusive.
+    """Range of one file. Lines and columns count from 1; the end is exclusive.
 
-    `path` is what a person would type to open the file: relative to the working
-    directory when the file is below it, absolute otherwise.
+    `path` is the path that a user would type to open the file: relative to the working directory if the file is below
+    it, else absolute.
     """
 
     path: str

@@ -1,12 +1,12 @@
-"""Where a state is kept, as `state:` in a project file says it.
+"""Places of states, as `state:` in a project file names them.
 
     .reconciler/state.json                      a file of this machine
     git:REMOTE/BRANCH                           a branch behind a remote of the project's own repository
     git:URL.git/BRANCH · git:URL/BRANCH         a branch of any other repository
     s3://BUCKET/KEY · gs:// · az://             an object
 
-The name of a remote ends at the first `/`, and all that follows is the branch. Behind a URL or a path the branch is
-what follows `.git/`; where there is no such part, what follows the last `/`.
+The name of a remote ends at the first `/`, and the branch is the rest. Behind a URL or a path the branch follows
+`.git/`, or the last `/` if there is no such part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXAMPLES = "write a path, `git:origin/fivetran-state` or `s3://bucket/state.jso
 
 
 class StateLocationError(ValueError):
-    """No place for a state. `advice` is one thing to do about it. With `secret` the text must not be shown."""
+    """A text that names no place for a state. `advice` is one remedy. With `secret` the text must not be shown."""
 
     def __init__(self, message: str, advice: str, *, secret: bool = False) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class GitBranch:
     is_remote: bool
 
     def __str__(self) -> str:
-        repository = _USER.sub(r"\1", self.repository)  # a token may stand there alone
+        repository = _USER.sub(r"\1", self.repository)  # a token may stand there without a user name
         return f"git:{repository}/{self.branch}"
 
 
@@ -71,7 +71,7 @@ StateLocation: TypeAlias = LocalFile | GitBranch | ObjectKey
 
 
 def parse_state_location(text: str) -> StateLocation:
-    """The place that a text names. Raises PlaceError, whose message repeats nothing of it."""
+    """Parse a place. Raises StateLocationError, whose message repeats nothing of the text."""
     if _PASSWORD.search(text):
         raise StateLocationError(
             "a password does not belong here",

@@ -1,4 +1,4 @@
-"""What was probably meant."""
+"""Suggest the known name that a misspelled name was meant for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_LENGTH = 100
 
 
 def find_nearest(text: str, candidates: Iterable[str]) -> str | None:
-    """The known name that `given` is most likely a slip of, or None where nothing is near.
+    """Find the known name that `text` is most likely a slip of; None if nothing is near.
 
     Case and `-`, `_` or space do not count, so that `Big-Query` finds `big_query`. Looks at 500 names at most,
     to stay quick.
@@ -22,7 +22,7 @@ def find_nearest(text: str, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(text: str, candidates: Iterable[str]) -> str:
-    """A help line for a near miss, or nothing."""
+    """Render the help line for a near miss; empty if nothing is near."""
     suggestion = find_nearest(text, candidates)
     return f"did you mean `{suggestion}`?" if suggestion else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,16 +16,16 @@ OWN_VARIABLES = ("FIVETRAN_", "RECONCILER_")
 
 
 EXTERNAL_SCHEME = "esm"
-"""Scheme of references to a secrets manager that Fivetran itself reads; their values never come through here."""
+"""Scheme of references to a secrets manager that Fivetran itself reads; this program never has their values."""
 
 
 def format_path(path: FieldPath) -> str:
-    """`config.host`, as people write it."""
+    """Format a path: `config.host`."""
     return ".".join(path)
 
 
 class Secret:
-    """A clear value that must not be shown. Only `reveal()` gives it away, so that uses can be searched for."""
+    """Clear value that must not be shown. Only `reveal()` returns it, so that uses can be searched for."""
 
     __slots__ = ("_clear",)
 
@@ -33,12 +33,12 @@ class Secret:
         self._clear = clear
 
     def reveal(self) -> Any:
-        """The clear value. Called where bytes go to Fivetran, and nowhere else."""
+        """Return the clear value. Called only by code that sends bytes to Fivetran."""
         return self._clear
 
     @classmethod
     def wrap(cls, content: Any) -> Secret:
-        """A mapping or list with secrets inside, as one secret; one that was not read withholds the whole."""
+        """Wrap a mapping or list with secrets inside as one secret. An unresolved secret inside withholds the whole."""
         is_unresolved = any(isinstance(nested, UnresolvedSecret) for nested in walk(content))
         return UnresolvedSecret() if is_unresolved else cls(_reveal_nested(content))
 
@@ -55,7 +55,7 @@ class Secret:
 
 
 class UnresolvedSecret(Secret):
-    """A secret that this run may not read. It can be planned with, and never be sent."""
+    """Secret that this run may not read. It can be planned with, and never be sent."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class UnresolvedSecret(Secret):
         super().__init__(None)
 
     def reveal(self) -> Any:
-        """Raises RuntimeError: nobody looked it up."""
+        """Raises RuntimeError: the run did not look the secret up."""
         raise RuntimeError("a run that may not read secrets has nothing to send")
 
 
@@ -87,7 +87,7 @@ class ExternalKey:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`scheme:locator#part` in a spec: where a value comes from when a run needs it.
+    """`scheme:locator#part` in a spec: the source of a value that a run reads when it needs the value.
 
     `confidential` is true for `{secret: …}` and false for its visible twin `{value: …}`.
     """
@@ -114,7 +114,7 @@ class Structure:
 
     @property
     def confidential(self) -> bool:
-        """Whether any of them is to a secret."""
+        """Whether any reference inside is to a secret."""
         return any(reference.confidential for reference in self.references)
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ class Structure:
 
 
 def find_references(value: Any) -> tuple[Reference, ...]:
-    """The references that a declared value consists of or holds."""
+    """Find the references that a declared value consists of or holds."""
     match value:
         case Reference():
             return (value,)
@@ -132,7 +132,7 @@ def find_references(value: Any) -> tuple[Reference, ...]:
 
 
 def walk(value: Any) -> Iterator[Any]:
-    """A value and, of a mapping or list, everything inside it at any depth."""
+    """Iterate over a value and, for a mapping or list, everything inside it at any depth."""
     yield value
     match value:
         case Mapping():
@@ -151,5 +151,16 @@ def is_secret(value: Any) -> bool:
 
 
 def is_external_secret(value: Any) -> bool:
-    """Whether Fivetran fetches the value by itself, from the customer's secrets manager."""
+    """Whether Fivetran itself fetches the value from the customer's secrets manager."""
     return isinstance(value, Reference) and value.scheme == EXTERNAL_SCHEME
+
+
+Plain: TypeAlias = str | int | float | bool | Sequence[Any] | Mapping[str, Any]
+"""A value of YAML or JSON that stands for itself."""
+
+Leaf: TypeAlias = Plain | Reference | Structure | Secret | ExternalKey | None
+"""The value of one field on its way from a spec to a request body: None clears the field, a `Reference` or `Structure`
+is not resolved yet, a `Secret` or `ExternalKey` is."""
+
+Fields: TypeAlias = Mapping[FieldPath, Leaf]
+"""The fields of one resource, leaf by leaf."""

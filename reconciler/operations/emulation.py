@@ -1,4 +1,4 @@
-"""An emulated account to serve: made from a file, a seed and switches."""
+"""`emulate`: an emulated account from a seed file, switches, faults and latencies."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EmulationOptions:
-    """What to serve. Without a database the account is forgotten at the end; without credentials any
-    are let in. `switches` outrank those of the behaviour file, faults of options stand before those
-    of the fault file."""
+    """Options of an emulated account.
+
+    Without a database the account is lost at the end; without credentials any are accepted. `switches` win
+    over the behaviour file. Faults of options come before faults of the fault file.
+    """
 
     directory: Path
     database: Path | None = None
@@ -47,15 +49,20 @@ class EmulationOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunningEmulation:
-    """A running account. `planted` is False where it had groups already and the seed was left out."""
+    """A running account.
+
+    `is_seeded` is False if the seed was skipped, because the account already had groups.
+    """
 
     app: Emulator
     is_seeded: bool
 
 
 def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulation:
-    """Make the account ready. Close its app at the end. Raises ReconcilerError with all findings of the
-    first file that is wrong."""
+    """Open the emulated account. The caller closes its app.
+
+    Raises ReconcilerError with all findings of the first invalid file.
+    """
     try:
         from reconciler.emulator.app import create_app
         from reconciler.emulator.quota import UNLIMITED
@@ -77,6 +84,7 @@ def open_emulation(emulation: EmulationOptions, clock: Clock) -> RunningEmulatio
         )
     except UnusableDatabaseError as error:
         raise ReconcilerError([_explain_unusable(error)]) from error
+    # An account from an earlier run keeps its content: a seed is for new accounts only.
     is_seeded = seed is not None and not app.has_groups
     if is_seeded and seed is not None:
         app.load_seed(seed)
@@ -102,7 +110,7 @@ def _read_behaviour(emulation: EmulationOptions) -> Behaviour:
     if emulation.behaviour_file is not None:
         root = _read_mapping(emulation.behaviour_file, emulation.directory)
         for name, node in root.items():
-            # As written: a bare `null` is the name of a value here.
+            # The text as written: here a bare `null` is the name of a value.
             value = node.as_written if isinstance(node, Scalar) else to_plain(node)
             try:
                 behaviour = change_switches(behaviour, {name: value})

@@ -1,4 +1,4 @@
-"""`fmt`: bring spec files into their normal form."""
+"""`fmt`: rewriting of spec files in their normal form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.workspace.settings import Settings
 
 
 class Mode(Enum):
-    """Whether files are changed, or only looked at."""
+    """Whether files are rewritten or only checked."""
 
     WRITE = "write"
     CHECK = "check"
@@ -25,7 +25,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReformattedFile:
-    """A file that is not in normal form, as it is (without a byte order mark) and as it should be."""
+    """A file that is not in normal form: its text without a byte order mark, and its normal form."""
 
     path: str
     before: str
@@ -34,32 +34,33 @@ class ReformattedFile:
 
 @dataclass(frozen=True, slots=True)
 class FormatResult:
-    """What `fmt` did or would do. `files` counts all that were looked at."""
+    """Result of `fmt`. `files` counts all checked files."""
 
     files: int
     changed: tuple[ReformattedFile, ...]
 
 
 def format_specs(settings: Settings, paths: Sequence[Path], mode: Mode) -> FormatResult:
-    """Format the files of a project, or those that are named.
+    """Format the files of a project, or the named files.
 
-    Raises `ReconcilerError` with the findings of every file that cannot be read; nothing is written then.
+    Raises ReconcilerError with the findings of every unreadable file, before any file is written.
     """
     files = select_files(settings, paths)
     findings: list[Diagnostic] = []
     changed: list[tuple[SpecPath, ReformattedFile]] = []
-    for each in files:
+    for path in files:
         try:
-            before = read_text(each.file, each.shown)
-            after = format_spec(before, each.shown)
+            before = read_text(path.file, path.shown)
+            after = format_spec(before, path.shown)
         except ReconcilerError as error:
             findings += error.diagnostics
             continue
-        if not has_content(each.file, after):
-            changed.append((each, ReformattedFile(each.shown, before, after)))
+        if not has_content(path.file, after):
+            changed.append((path, ReformattedFile(path.shown, before, after)))
     if findings:
         raise ReconcilerError(sort_diagnostics(findings))
+    # Written after every file was formatted, so that an error leaves all files as they were.
     if mode is Mode.WRITE:
         for file, reformatted in changed:
             rewrite(file, reformatted.after)
-    return FormatResult(len(files), tuple(each for _, each in changed))
+    return FormatResult(len(files), tuple(reformatted for _, reformatted in changed))

@@ -1,4 +1,4 @@
-"""`graph`: groups, destinations and what they depend on."""
+"""`graph`: dependencies of groups and destinations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from reconciler.workspace.specs import Specs
 
 
 def build_declared_graph(specs: Specs) -> tuple[GraphNode, ...]:
-    """What specs declare, without a look at the account."""
+    """Build the graph of the specs, without reading the account."""
     return _sort_nodes(_build_node(desired) for desired in (*specs.groups, *specs.destinations))
 
 
 def build_planned_graph(specs: Specs, plan: Plan) -> tuple[GraphNode, ...]:
-    """What a plan is about, each with its action. What specs only give up is there too, below its group; what could
-    not be seen is there without an action."""
+    """Build the graph of a plan, each node with its action.
+
+    Entries that the specs remove are nodes below their groups. Entries that could not be read are nodes
+    without an action.
+    """
     declared = {node.address: node for node in build_declared_graph(specs)}
     changes = {change.address: change for change in plan.changes}
     actions: dict[Address, Action | None] = {address: change.action for address, change in changes.items()}
@@ -52,7 +55,7 @@ def _build_removed_node(change: Change) -> GraphNode:
 
 
 def _restrict_node(node: GraphNode, known: Container[Address], action: Action | None) -> GraphNode:
-    """A node with its action. Of what it depends on only that which the plan is about is drawn."""
+    """Set the action of a node, and restrict its dependencies to nodes of the plan."""
     return replace(
         node, action=action, depends_on=tuple(parent for parent in node.depends_on if parent in known)
     )

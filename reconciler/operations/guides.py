@@ -1,4 +1,4 @@
-"""Read the guides: Markdown files that ship with the package. Knowing their topics takes a directory listing only."""
+"""Guides: Markdown files of the package. The list of topics needs a directory listing only."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ SUFFIX = ".md"
 
 
 @cache
-def guide_topics() -> tuple[str, ...]:
-    """Every topic, sorted. Shell completion calls this, so no file is read."""
+def list_guide_topics() -> tuple[str, ...]:
+    """List every topic, sorted. Shell completion calls this function, so it reads no file."""
     return tuple(
-        sorted(each.name.removesuffix(SUFFIX) for each in _folder().iterdir() if each.name.endswith(SUFFIX))
+        sorted(
+            file.name.removesuffix(SUFFIX) for file in _get_folder().iterdir() if file.name.endswith(SUFFIX)
+        )
     )
 
 
 def read_guide(topic: str) -> str:
-    """The Markdown text of a guide. Raises KeyError for an unknown topic."""
-    if topic not in guide_topics():
+    """Read the Markdown text of a guide. Raises KeyError for an unknown topic."""
+    if topic not in list_guide_topics():
         raise KeyError(topic)
-    return (_folder() / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
+    return (_get_folder() / f"{topic}{SUFFIX}").read_text(encoding="utf-8")
 
 
-def guide_summaries() -> Mapping[str, str]:
-    """Every topic with its summary: the one line below the title of the guide."""
-    return {topic: read_guide(topic).split("\n\n", 2)[1] for topic in guide_topics()}
+def read_guide_summaries() -> Mapping[str, str]:
+    """Read the summary of every topic: the line below the title of its guide."""
+    return {topic: read_guide(topic).split("\n\n", 2)[1] for topic in list_guide_topics()}
 
 
-def _folder() -> Traversable:
+def _get_folder() -> Traversable:
     return files("reconciler") / "guides"

@@ -39,20 +39,23 @@ _KEYED_SECTIONS = ("profiles", "groups")
 
 @dataclass(frozen=True, slots=True)
 class WrittenSchemas:
-    """Where the schemas are now: one file each by the kind of file, and for every folder with files of the
-    project the path that a modeline there has to name."""
+    """Paths of the written schemas.
+
+    `files` has the path by kind of file. `modelines` has the editor's modeline by pattern of the project's
+    files.
+    """
 
     files: Mapping[str, Path]
     modelines: Mapping[str, str]
 
 
 def build_schema(kind: str) -> Schema:
-    """The schema of a `project` or a `spec` file."""
+    """Build the schema of a `project` or a `spec` file."""
     return {"project": _build_project_schema, "spec": _build_spec_schema}[kind]()
 
 
 def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
-    """Write both schemas into `folder`, by default beside the project file. Raises `ReconcilerError`."""
+    """Write both schemas into `folder`, by default beside the project file. Raises ReconcilerError."""
     project = settings.directory / settings.project
     target = project.parent / DEFAULT_FOLDER if folder is None else settings.directory / folder
     files = {kind: target / f"{kind}.json" for kind in ("project", "spec")}
@@ -68,7 +71,10 @@ def write_schemas(settings: Settings, folder: Path | None) -> WrittenSchemas:
 
 
 def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str, str]:
-    """For the project file and each folder of spec files: the schema's path as seen from there."""
+    """Build the modelines of the project file and of each folder of spec files.
+
+    Paths of schemas are relative to the folder.
+    """
     project = settings.directory / settings.project
     lines = {str(settings.project): _format_modeline(files["project"], project.parent)}
     for file in _list_spec_files(settings):
@@ -78,7 +84,7 @@ def _build_modelines(settings: Settings, files: Mapping[str, Path]) -> dict[str,
 
 
 def _list_spec_files(settings: Settings) -> list[Path]:
-    """The spec files of the project, or one that could be where it has none or cannot be read."""
+    """List the spec files of the project, or a plausible path if it has none or cannot be read."""
     try:
         project = read_project(settings.project, settings.directory)
         return [spec_path.file for spec_path in find_project_files(project, settings.directory)]
@@ -104,10 +110,10 @@ def _explain_unwritable(target: Path, error: OSError) -> Diagnostic:
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Schemas of the skeletons. What is a tree there is filled in afterwards."""
+    """Generator of schemas for strict models. Parts that the models keep as trees are filled in later."""
 
     def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
-        """A tree is any mapping, as far as the skeleton knows."""
+        """Generate the schema of a dataclass. A tree may be any mapping, as far as its model knows."""
         return {"type": "object"} if schema["cls"] is MappingNode else super().dataclass_schema(schema)
 
 
@@ -119,7 +125,7 @@ def _build_project_schema() -> Schema:
 
 
 def _build_policy_schema() -> Schema:
-    """One policy: exactly one rule, of this program or of an installed package."""
+    """Build the schema of a policy: exactly one rule, built-in or of an installed package."""
     schema = _build_model_schema(PolicyEntry, "policy")
     rules = [*RULES, *sorted(entry_points_by_name().keys() - {*RULES})]
     properties: Schema = {rule: {} for rule in rules}
@@ -128,7 +134,7 @@ def _build_policy_schema() -> Schema:
 
 
 def _strip_optional(schema: Schema) -> Schema:
-    """A setting that may be left out, as it is where it is not."""
+    """Strip the null of an optional setting: the key may be missing, but not null."""
     parts = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if not parts:
         return schema
@@ -155,7 +161,7 @@ def _build_model_schema(model: type[BaseModel], title: str) -> Schema:
 
 
 def _strip_null(schema: Any) -> Any:
-    """A mapping that may be left out is no mapping that may be null."""
+    """Strip null from optional mappings: the key may be missing, but not null."""
     if isinstance(schema, list):
         return [_strip_null(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Which files of a project are meant by paths on a command line."""
+"""Selection of a project's files by paths on the command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reconciler.workspace.settings import Settings
 
 
 def select_files(settings: Settings, paths: Sequence[Path]) -> list[SpecPath]:
-    """The files of a project that are meant: all without `paths`, those below where a path is a folder.
+    """Select the named files of a project and the files below named folders, all files without `paths`.
 
-    The project file is one of them. Raises `ReconcilerError` with one finding for each path that
-    means no file of the project, since an answer about nothing would look like a good one.
+    The project file is one of the files. Raises ReconcilerError with a finding for each path without any file
+    of the project: a result about no files would look like success.
     """
     project = read_project(settings.project, settings.directory)
     project_path = SpecPath(project.path, project.shown)

@@ -1,4 +1,4 @@
-"""`state`: look at what is remembered of a project, and correct it by hand. Never talks to Fivetran."""
+"""`state`: inspection and manual correction of a project's state. Sends nothing to Fivetran."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
-from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, GROUP, KEY_PATTERN, Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.record import Record, State
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
-from reconciler.model.value import FieldPath
 from reconciler.secrets.fingerprint import Fingerprinter
 from reconciler.spec.load import load
 from reconciler.spec.project import read_project
@@ -35,8 +32,10 @@ Records = Mapping[Address, Record]
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """A state and the place where it is kept, as people know it. `in_clear` are fields whose values the place holds
-    although nobody shall see them."""
+    """A state and its location in the form for users.
+
+    `clear_fields` are fields with clear values that must be hidden.
+    """
 
     place: str
     state: State
@@ -44,13 +43,13 @@ class StateView:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What is to be said of values in clear by whoever only reads."""
+        """Warnings about clear values, for commands that only read."""
         return (warn_values_in_state(self.place, self.clear_fields),) if self.clear_fields else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An address of yesterday with that of today."""
+    """A move of a record from one address to another."""
 
     source: Address
     target: Address
@@ -58,7 +57,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class MoveResult:
-    """What has another address now."""
+    """Completed moves."""
 
     moves: tuple[Move, ...]
     warnings: tuple[Diagnostic, ...] = ()
@@ -66,8 +65,10 @@ class MoveResult:
 
 @dataclass(frozen=True, slots=True)
 class PendingForget:
-    """What is about to be forgotten. Nothing is, before `carry_out` is called; that gives warnings, and raises
-    ReconcilerError."""
+    """Records that are about to be forgotten.
+
+    The state is unchanged until `execute` is called, which returns warnings and raises ReconcilerError.
+    """
 
     place: str
     records: Records
@@ -75,28 +76,27 @@ class PendingForget:
 
 
 def read_state(settings: Settings) -> StateView:
-    """All that earlier runs left.
-
-    Raises `ReconcilerError` where there is no state, and where it cannot be read.
-    """
+    """Read the state of earlier runs. Raises ReconcilerError if there is none or it is unreadable."""
     store, cleaner = _open_store(settings)
     return _read_store(store, cleaner)
 
 
 def find_store(settings: Settings) -> Store:
-    """Where a project keeps its state. Raises `ReconcilerError` for a project file that cannot be read."""
+    """Find the store of a project's state. Raises ReconcilerError for an unreadable project file."""
     return build_store(read_project(settings.project, settings.directory), settings)
 
 
 def _open_store(settings: Settings) -> tuple[Store, StateCleaner]:
-    """The place of a state, and what rids it of values that nobody shall see. Without a key of the fingerprints that
-    stands beside the state and can be read none are made."""
+    """Open the store of a state, with the cleaner of hidden values.
+
+    Without a readable fingerprint key beside the state, no fingerprints are made.
+    """
     project = read_project(settings.project, settings.directory)
     store = build_store(project, settings)
     key = None
-    if store.can_store_key and (settings.sandbox or project.fingerprint_key is None):
+    if store.key_file is not None and (settings.sandbox or project.content.fingerprint_key is None):
         with suppress(ReconcilerError):
-            key = store.read_key()
+            key = store.key_file.read()
     fingerprinter = Fingerprinter(key) if key is not None else None
     return store, replace(
         StateCleaner.for_destinations(_load_destinations(settings)), fingerprinter=fingerprinter
@@ -104,29 +104,29 @@ def _open_store(settings: Settings) -> tuple[Store, StateCleaner]:
 
 
 def _load_destinations(settings: Settings) -> tuple[Desired, ...]:
-    """Destinations of the specs, which say what is below `extra_config`. A state can be corrected without them too."""
+    """Load the destinations of the specs, which list the fields below `extra_config`.
+
+    Invalid specs count as none: a state can be corrected without them.
+    """
     with suppress(ReconcilerError):
         loaded = load(settings.project, settings.directory)
-        return compile_specs(loaded, strict=False, tolerated={"literal-secret"}).destinations
+        return compile_specs(loaded, strict=False, tolerate_secrets=True).destinations
     return ()
 
 
 def find_records(records: Records, text: str) -> Records:
-    """What is known of an address, or of all addresses of a key. Raises `ReconcilerError` for an unknown one."""
+    """Find the record of an address, or all records of a key.
+
+    Raises ReconcilerError for an unknown address.
+    """
     return {address: records[address] for address in _match_addresses(records, text)}
 
 
-def find_hidden_fields(address: Address, record: Record) -> frozenset[FieldPath]:
-    """Fields that are not shown. Those among the fingerprints are hidden literals, all others secrets."""
-    masking = Masking(address.kind, record.applied.get(SERVICE))
-    hidden = {path for path in record.applied if masking.hides(path)}
-    return frozenset(hidden | {path for path in record.fingerprints if masking.get_reason(path) is not None})
-
-
 def move_entry(settings: Settings, source: str, target: str) -> MoveResult:
-    """Give an entry another key in memory: its group and its destination move together.
+    """Move an entry of the state to another key: its group and its destination move together.
 
-    Raises `ReconcilerError` for an unknown source, an impossible or a taken target, and where somebody else writes.
+    Raises ReconcilerError for an unknown source, an invalid or existing target, and if another run holds the
+    lock.
     """
     with _lock_state(settings) as (store, view):
         moves = plan_moves(view.state.records, source, target)
@@ -137,10 +137,10 @@ def move_entry(settings: Settings, source: str, target: str) -> MoveResult:
 
 @contextmanager
 def prepare_forget(settings: Settings, texts: Iterable[str]) -> Iterator[PendingForget]:
-    """Hold the lock while somebody thinks about whether these are to be forgotten.
+    """Hold the lock while the operator confirms that these records are to be forgotten.
 
-    A group goes with its destination, as it does below `removed:`. Raises `ReconcilerError` for unknown addresses,
-    and where somebody else writes.
+    A group's record goes with its destination's, as it does below `removed:`. Raises ReconcilerError for
+    unknown addresses, and if another run holds the lock.
     """
     with _lock_state(settings) as (store, view):
         selected = select_records(view.state.records, texts)
@@ -150,22 +150,25 @@ def prepare_forget(settings: Settings, texts: Iterable[str]) -> Iterator[Pending
 
 
 def plan_moves(records: Records, source: str, target: str) -> tuple[Move, ...]:
-    """The moves that bring everything of one key to another. Raises `ReconcilerError`."""
+    """Plan the moves of all records of one key to another. Raises ReconcilerError."""
     key = _match_addresses(records, source)[0].key
     new = _parse_new_key(source, target)
     moves = [
-        Move(each, Address(each.kind, new))
-        for each in sorted(records, key=get_entry_sort_key)
-        if each.key == key
+        Move(address, Address(address.kind, new))
+        for address in sorted(records, key=get_entry_sort_key)
+        if address.key == key
     ]
-    taken = [each.target for each in moves if each.target in records]
+    taken = [move.target for move in moves if move.target in records]
     if taken:
-        raise ReconcilerError([_explain_taken_address(each, records[each]) for each in taken])
+        raise ReconcilerError([_explain_taken_address(target, records[target]) for target in taken])
     return tuple(moves)
 
 
 def select_records(records: Records, texts: Iterable[str]) -> Records:
-    """What these addresses and keys come to, in reading order. Raises `ReconcilerError` with all that are unknown."""
+    """Select the records of these addresses and keys, in reading order.
+
+    Raises ReconcilerError with all unknown addresses.
+    """
     selected: set[Address] = set()
     problems: list[Diagnostic] = []
     for text in texts:
@@ -174,7 +177,7 @@ def select_records(records: Records, texts: Iterable[str]) -> Records:
         except ReconcilerError as error:
             problems += error.diagnostics
             continue
-        selected |= {*matched, *(Address(DESTINATION, each.key) for each in matched if each.kind == GROUP)}
+        selected |= {*matched, *(Address(DESTINATION, group.key) for group in matched if group.kind == GROUP)}
     if problems:
         raise ReconcilerError(problems)
     return {
@@ -194,7 +197,7 @@ def _match_addresses(records: Records, text: str) -> list[Address]:
 
 
 def _parse_new_key(source: str, target: str) -> str:
-    """The key in a key or an address. A kind that is given on both sides must be the same."""
+    """Parse the key of a key or an address. A kind on both sides must be the same. Raises ReconcilerError."""
     kind, dot, key = target.rpartition(".")
     other = source.rpartition(".")[0]
     if KEY_PATTERN.fullmatch(key) and (not dot or (kind in KINDS and kind == (other or kind))):
@@ -232,22 +235,24 @@ def _read_store(store: Store, cleaner: StateCleaner) -> StateView:
 
 @contextmanager
 def _lock_state(settings: Settings) -> Iterator[tuple[Store, StateView]]:
-    """The state as it is while nobody else writes. One that does not exist is not made, nor is a lock for it."""
+    """Lock an existing state and read it. A missing state is not created, nor is its lock."""
     store, cleaner = _open_store(settings)
     _read_store(store, cleaner)
-    with store.hold_lock(settings.holder):
+    with store.lock.hold(settings.holder):
         yield store, _read_store(store, cleaner)
 
 
 def _write(store: Store, view: StateView, entries: Iterable[JournalEntry]) -> tuple[Diagnostic, ...]:
-    """Raises `ReconcilerError`; then everything is as it was, or as it is asked for. A warning says of which values
-    the state is rid by that."""
+    """Write entries to the state. Returns warnings about the removed clear values.
+
+    Raises ReconcilerError if the write fails: the state is then unchanged, or complete.
+    """
     session = store.open(view.state)
     try:
         session.stage(entries)
         session.close()
     except OSError as error:
-        raise ReconcilerError([store.unavailable("written", error)]) from error
+        raise ReconcilerError([store.explain_unavailable("written", error)]) from error
     return (warn_state_cleaned(view.place, view.clear_fields),) if view.clear_fields else ()
 
 

@@ -1,4 +1,4 @@
-"""`state unlock`: free a project from a lock whose holder is gone, where that can be known or somebody knows it."""
+"""`state unlock`: release of a lock whose holder is gone, by evidence or by the operator's word."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.workspace.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ProjectLock:
-    """The lock of a state. Nothing happens to a held one before `carry_out` is called; that raises ReconcilerError."""
+    """The lock of a state. A held lock stays until `force_unlock` is called, which raises ReconcilerError."""
 
     place: str
     status: LockStatus
@@ -23,12 +23,12 @@ class ProjectLock:
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody holds it."""
+        """Whether no run holds the lock."""
         return self.status.state is LockHolderState.FREE
 
     @property
     def uncertainty(self) -> str:
-        """Why it cannot be known here whether the holder of a held one is still at work."""
+        """The reason why this host cannot decide whether the holder still runs."""
         reason = self._uncertain_holder
         if self.status.expires_at:
             reason += f"; it is free by itself at {self.status.expires_at}, unless it is renewed"
@@ -49,16 +49,16 @@ class ProjectLock:
 
 
 def inspect_lock(settings: Settings) -> ProjectLock:
-    """Who holds the lock of a project. What a dead holder left of a free one is removed.
+    """Inspect the lock of a project, and remove the remains of a dead holder on this host.
 
-    Raises `ReconcilerError` where a process of this host holds it, since that is to be stopped instead. It may be
-    on another host, in another container, or nameless: then a person has to know whether it is still at work.
+    Raises ReconcilerError if a running process of this host holds the lock: the operator must stop it
+    instead. If the holder is on another host, in another container, or unknown, the operator has to decide.
     """
     store, host = find_store(settings), settings.holder.host
-    status = store.clear_stale_lock(host)
+    status = store.lock.clear_stale(host)
     if status.state is LockHolderState.LOCAL_ALIVE and status.holder is not None:
         raise ReconcilerError([_explain_locked(status.holder, status.expires_at, store.display_name)])
-    return ProjectLock(store.display_name, status, lambda: store.break_lock(status, host))
+    return ProjectLock(store.display_name, status, lambda: store.lock.force_unlock(status, host))
 
 
 def _explain_locked(holder: LockInfo, until: str, place: str) -> Diagnostic:

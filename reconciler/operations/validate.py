@@ -1,4 +1,4 @@
-"""`validate`: everything that can be known without the network."""
+"""`validate`: all checks that need no network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from reconciler.workspace.specs import Specs, compile_specs, load_specs
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What was checked and found to be in order as far as specs go. `elsewhere` counts findings in files that were
-    not asked about. `judgements` are what the policies say; `warnings` and `refusals` have their findings too.
-    `entries` are the files that declare what was checked."""
+    """Checked entries and the findings about them.
+
+    `elsewhere` counts findings in files that were not selected. `judgements` are the results of policies,
+    whose findings are also in `warnings` and `refusals`. `entries` has the file that declares each checked
+    entry.
+    """
 
     groups: int
     destinations: int
@@ -34,13 +37,13 @@ class ValidationResult:
 
 
 def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult:
-    """Load and check all specs, and hold them against the policies. Sends nothing, resolves no secret.
+    """Validate all specs and evaluate the policies. Sends nothing, resolves no secret.
 
-    With `paths` everything is loaded as well, since files depend on each other, but only findings in these files
-    count. Raises `ReconcilerError` with every error; what policies refuse is in the result.
+    With `paths` all files are loaded too, since files depend on each other, but only findings in these files
+    count. Raises ReconcilerError with every error; refusals of policies are in the result.
     """
     if paths:
-        return _validate_files(settings, {each.shown for each in select_files(settings, paths)})
+        return _validate_files(settings, {path.shown for path in select_files(settings, paths)})
     specs = load_specs(settings)
     judgements = _evaluate_policies(specs)
     warnings, refusals = split_by_severity(judgements)
@@ -51,7 +54,7 @@ def validate(settings: Settings, paths: Sequence[Path] = ()) -> ValidationResult
         (*specs.warnings, *warnings),
         judgements=judgements,
         refusals=tuple(note_settings_source(refusals, specs.project)),
-        entries={each.address: each.span.path for each in (*specs.groups, *specs.destinations)},
+        entries={entry.address: entry.span.path for entry in (*specs.groups, *specs.destinations)},
     )
 
 
@@ -61,7 +64,7 @@ def _validate_files(settings: Settings, files: Collection[str]) -> ValidationRes
     own_findings = _filter_by_file(files, findings)
     if select_errors(own_findings):
         raise ReconcilerError(own_findings)
-    if select_errors(loaded.findings):  # elsewhere, but it may have kept these files from being checked
+    if select_errors(loaded.findings):  # in other files, but they may have prevented checks of these files
         raise ReconcilerError(loaded.findings)
     groups = [group for group in loaded.groups if group.key_span.path in files]
     destinations = sum(group.destination is not None for group in groups)
@@ -84,7 +87,7 @@ def _validate_files(settings: Settings, files: Collection[str]) -> ValidationRes
 
 
 def _narrow_result(judgement: PolicyResult, files: Collection[str]) -> PolicyResult:
-    """What a policy says about some files. One that could not judge says that about all."""
+    """Narrow the result of a policy to findings in some files. A failed policy fails for all files."""
     if judgement.standing is not PolicyStatus.VIOLATED:
         return judgement
     findings = tuple(_filter_by_file(files, judgement.findings))
@@ -94,7 +97,7 @@ def _narrow_result(judgement: PolicyResult, files: Collection[str]) -> PolicyRes
 
 
 def _load_all(settings: Settings, files: Collection[str]) -> LoadedProject:
-    """All files together. What keeps everything from being read is told, wherever it is."""
+    """Load all files together. An error that prevents loading is raised, whichever file it is in."""
     try:
         return load(settings.project, settings.directory)
     except ReconcilerError as error:
@@ -105,7 +108,7 @@ def _load_all(settings: Settings, files: Collection[str]) -> LoadedProject:
 def _collect_findings(
     loaded: LoadedProject, settings: Settings
 ) -> tuple[tuple[Diagnostic, ...], tuple[PolicyResult, ...]]:
-    """Everything wrong with specs, and, where they are in order, what the policies say."""
+    """Collect all findings of the specs and, if the specs are valid, the results of the policies."""
     try:
         specs = compile_specs(loaded, strict=settings.strict)
     except ReconcilerError as error:
@@ -125,7 +128,7 @@ def _evaluate_policies(specs: Specs) -> tuple[PolicyResult, ...]:
 
 
 def _filter_by_file(files: Collection[str], diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Those about these files, and those that have no place."""
+    """Filter the diagnostics of these files, and diagnostics without a source position."""
     return [
         diagnostic for diagnostic in diagnostics if diagnostic.span is None or diagnostic.span.path in files
     ]

@@ -1,12 +1,13 @@
-"""Deletions and their conditions: written down by a person, blocked by users' connections and by protection."""
+"""Deletions of `removed:` entries, and the blockers of a deletion: connections of users, and protection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from reconciler.api import responses
+from reconciler.api.client import Client
 from reconciler.api.errors import Forbidden, NotFound
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.registry import KINDS
@@ -17,14 +18,18 @@ from reconciler.model.record import Record
 from reconciler.model.removal import CompletedRemoval, Extent
 from reconciler.model.resource import Observed
 from reconciler.model.value import FieldPath
-from reconciler.planning.fields import applied_values
+from reconciler.planning.fields import list_applied_values
+from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import RemovalIdentity
-from reconciler.spec.removal import RemovalEntry, render_removal
+from reconciler.runtime.polling import Poller
+from reconciler.spec.removal import RemovalEntry
 
 PLATFORM_CONNECTION = "fivetran_metadata"
 PLATFORM_SERVICES = frozenset({"fivetran_log", "fivetran_metadata", "fivetran_platform"})
-"""Fivetran's own connection, which it may put beside a destination by itself. People know it by its schema, the
-API by its service, which has been called differently over time."""
+"""Services of the connection that Fivetran may create beside a destination by itself.
+
+Users know that connection by its schema, the API by its service, whose name has changed over time.
+"""
 
 
 REGION: FieldPath = ("region",)
@@ -34,20 +39,20 @@ _MAX_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class PlannedDeletion:
-    """One object to give up, and what is remembered of that once it is done."""
+    """One object to delete or forget, and the removal to be recorded once that is done."""
 
     change: Change
     removed: CompletedRemoval
 
     @property
     def connections(self) -> tuple[LiveConnection, ...]:
-        """Fivetran's own connections, which have to go before it."""
+        """The connections of Fivetran itself, which have to be deleted first."""
         return self.change.live.connections_deleted_first if self.change.live is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
 class _LiveTarget:
-    """What there is of what a tombstone deletes, as people see it and with all that loads into it."""
+    """The existing objects of a removal, in the form that plans show, with their connections."""
 
     live: LiveObject
     connections: tuple[responses.Connection, ...]
@@ -55,39 +60,18 @@ class _LiveTarget:
 
 
 def format_connections(connections: Sequence[responses.Connection | LiveConnection]) -> str:
-    """Connections by id and service, the first few by name."""
+    """Format connections by id and service; more than a few are counted."""
     shown = ", ".join(f"`{connection.id}` ({connection.service})" for connection in connections[:_MAX_LISTED])
     return shown + (f" and {len(connections) - _MAX_LISTED} more" if len(connections) > _MAX_LISTED else "")
 
 
-def find_replacement_blockers(change: Change, protected: bool) -> Iterator[Diagnostic]:
-    """What refuses to delete and create again: protection, and any connection, since Fivetran deletes nothing
-    that has one."""
-    connections = change.live.connections if change.live is not None else ()
-    if protected:
-        yield Diagnostic(
-            "protected",
-            f"{change.address} is protected and is not replaced",
-            change.span,
-            address=change.address,
-            notes=("a replacement deletes the destination and makes it again",),
-            help="put the old value back, or first lift the protection in a change of its own",
-        )
-    if connections:
-        yield Diagnostic(
-            "has-connections",
-            f"{change.address} cannot be replaced: {len(connections)} of its connections would lose it",
-            change.span,
-            address=change.address,
-            notes=(format_connections(connections),),
-            help="move or delete these connections in Fivetran first",
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class DeletionPlan:
-    """What tombstones come to. With `problems` there is no plan, `blockers` refuse the apply, `notes` do neither.
-    `done` are those that are in effect already and not remembered so, by key."""
+    """The outcome of planning `removed:` entries.
+
+    `problems` refuse the plan, `blockers` refuse the apply, `notes` are warnings. `completed_removals` are removals, by
+    key, that are in effect already and not yet recorded.
+    """
 
     deletions: tuple[PlannedDeletion, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
@@ -98,11 +82,11 @@ class DeletionPlan:
 
 @dataclass(frozen=True, slots=True)
 class DeletionPlanner:
-    """Turns tombstones into removals, each of which means the object that its `identity` says.
+    """Plans the deletions of `removed:` entries, each about the object that `identity` confirms.
 
-    `destinations` are service and region by id. `connections` asks the API for those of a group, and raises `NotFound`
-    where it is gone; `observe` asks for one object by its kind and id, `is_gone` as often as a read may be late. All
-    may raise other `ApiError`s.
+    `destinations` are service and region by id. `list_connections` lists the connections of a group, and raises
+    `NotFound` for a group that is gone. `observe` reads one object by kind and id; `is_gone` polls until a late read
+    cannot be the cause. All three may raise other `ApiError`s.
     """
 
     identity: RemovalIdentity
@@ -113,7 +97,7 @@ class DeletionPlanner:
     is_gone: Callable[[str, str], bool]
 
     def plan_deletions(self, entries: Iterable[RemovalEntry]) -> DeletionPlan:
-        """The removals in the order in which they must happen: a destination before its group."""
+        """Plan the deletions in the order in which they must happen: a destination before its group."""
         parts = [self._plan_removal(each) for each in entries]
         return DeletionPlan(
             tuple(each for part in parts for each in part.deletions),
@@ -151,13 +135,13 @@ class DeletionPlanner:
                 notes=(_explain_done(entry),),
                 completed_removals={} if self.identity.is_completed(entry) else done,
             )
-        # The group is there, and has the name that the entry says.
+        # Only the destination is gone: its group exists and has the name that the entry confirms.
         if entry.extent is Extent.DESTINATION:
             return DeletionPlan(notes=(_explain_done(entry),), completed_removals=done)
         return DeletionPlan(problems=(self.identity.explain_unknown_id(entry),))
 
     def _is_obsolete(self, entry: RemovalEntry) -> bool:
-        """Whether nothing is left to do of an entry that was carried out, whatever its key or its id stands for now."""
+        """Whether an entry was carried out before, even if its key or its id stands for another object now."""
         if not self.identity.is_obsolete(entry):
             return False
         match entry.extent:
@@ -170,27 +154,27 @@ class DeletionPlanner:
         return not is_listed and self.observe(kind, entry.id) is None
 
     def describe_replaced(self, id: str) -> LiveObject:
-        """What a replacement of the destination `id` deletes."""
+        """Describe the destination `id` that a replacement deletes. Lists its connections."""
         connections = tuple(
             LiveConnection(connection.id, connection.service) for connection in self.list_connections(id)
         )
         return LiveObject(self.identity.groups.get(id, ""), None, *self._get_placement(id), connections)
 
     def _forget(self, entry: RemovalEntry) -> Iterator[PlannedDeletion]:
-        """Only what an earlier run remembers can be forgotten."""
+        """Plan to forget the records of an entry. An object without a record needs no forgetting."""
         live = None
         if entry.id in self.identity.groups:
             live = self._build_live_object(entry, self.identity.groups[entry.id])
-        for address in removed_addresses(entry):
+        for address in list_removed_addresses(entry):
             record = self.identity.records.get(address)
             if record is not None:
                 yield _build_deletion(entry, address, Action.FORGET, record, live)
 
     def _find_live(self, entry: RemovalEntry) -> _LiveTarget | None:
-        """What there is of an entry; None where all that it deletes is gone.
+        """Find the existing objects of an entry; None if all of them are gone.
 
-        A list is no proof, neither of what it leaves out nor of what it shows: one may still show a group that was
-        deleted a moment ago. Whether something is gone is asked by its id.
+        A list proves neither presence nor absence: it may still show a group that was deleted a moment ago. A read by
+        id decides.
         """
         id = entry.id
         kind = DESTINATION if entry.extent is Extent.DESTINATION else GROUP
@@ -204,7 +188,7 @@ class DeletionPlanner:
         try:
             connections = self.list_connections(id)
         except NotFound:
-            # Of two reads that say different things one is late.
+            # One read shows the object and this one does not, so one of the two is late.
             if self.is_gone(kind, id):
                 return None
             raise
@@ -212,7 +196,7 @@ class DeletionPlanner:
         return _LiveTarget(live, tuple(connections), has_destination)
 
     def _find_name(self, id: str) -> str | None:
-        """The name of a group; None where it is gone."""
+        """Find the name of a group; None if the group is gone."""
         if id in self.identity.groups:
             return self.identity.groups[id]
         group = self.observe(GROUP, id)
@@ -245,16 +229,16 @@ class DeletionPlanner:
 
     def _delete(self, entry: RemovalEntry, target: _LiveTarget) -> Iterator[PlannedDeletion]:
         live = target.live
-        for address in removed_addresses(entry):
+        for address in list_removed_addresses(entry):
             if address.kind == DESTINATION and not target.has_destination:
                 continue
             record = self.identity.records.get(address)
             known = record if record is not None and record.id == entry.id else None
             yield _build_deletion(entry, address, Action.DELETE, known, live)
-            live = replace(live, connections=())  # they go with the first of the two
+            live = replace(live, connections=())  # they are deleted with the first of the two objects
 
     def _find_blockers(self, entry: RemovalEntry, target: _LiveTarget) -> Iterator[Diagnostic]:
-        """What refuses a deletion."""
+        """Yield the blockers of a deletion: protection, and connections."""
         names = (entry.key, target.live.name)
         if any(self.is_protected(name) for name in names if name):
             yield _explain_protected(entry, target.live)
@@ -267,48 +251,43 @@ class DeletionPlanner:
             yield _explain_platform_connection(entry, target.live)
 
     def is_protected(self, key: str) -> bool:
-        """Whether the project file or an earlier run protects an entry. For what somebody removes under another key
-        than it had, the name of its group is asked about too."""
+        """Whether the project file or the record of an entry protects it. `key` may be a group name as well: an entry
+        may be removed under another key than its specs had."""
         records = (self.identity.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         by_key = any(fnmatchcase(key, pattern) for pattern in self.protected)
         return by_key or any(record.protected for record in records if record is not None)
 
 
-def orphaned(
-    records: Mapping[Address, Record],
-    declared: Collection[Address],
-    entries: tuple[RemovalEntry, ...],
-    existing: Mapping[str, Collection[str]],
-) -> list[Diagnostic]:
-    """Managed objects that no spec declares any more and that nobody gave up. `existing` has the live ids by kind.
+def build_deletion_planner(
+    client: Client,
+    poller: Poller,
+    identity: RemovalIdentity,
+    view: AccountView,
+    protected: tuple[str, ...],
+) -> DeletionPlanner:
+    """Build the planner for one account. `protected` are globs of keys."""
+    placements = {id: read_placement(destination) for id, destination in view.details.found.items()}
+    # Only destinations of entries are read by id; the list adds those of removed entries.
+    placements |= {
+        id: (destination.service, str(destination.raw.get("region") or ""))
+        for id, destination in view.listing.summaries.items()
+    }
 
-    An entry that merely vanishes, by a lost file or a renamed key, never deletes anything and never goes unnoticed.
-    """
-    removed = {address for entry in entries for address in removed_addresses(entry)}
-    return [
-        _explain_orphaned(address, record.id)
-        for address, record in sorted(records.items())
-        if record.id is not None
-        and address not in declared
-        and address not in removed
-        and record.id in existing.get(address.kind, ())
-        and not (address.kind == DESTINATION and _is_covered_by_group(address, records, declared, removed))
-    ]
+    def observe(kind: str, id: str) -> Observed | None:
+        return KINDS[kind].observe(client, id)
 
-
-def _is_covered_by_group(
-    address: Address,
-    records: Mapping[Address, Record],
-    declared: Collection[Address],
-    removed: Collection[Address],
-) -> bool:
-    """One finding for a pair that vanished as a whole is enough."""
-    group = Address(GROUP, address.key)
-    return group in records and group not in declared and group not in removed
+    return DeletionPlanner(
+        identity,
+        placements,
+        protected,
+        list_connections=client.list_group_connections,
+        observe=observe,
+        is_gone=lambda kind, id: poller.poll_until(lambda: observe(kind, id) is None or None) is not None,
+    )
 
 
-def removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
-    """What goes, in the order in which it must go."""
+def list_removed_addresses(entry: RemovalEntry) -> tuple[Address, ...]:
+    """List the addresses that an entry removes, in the order of their deletion."""
     destination, group = Address(DESTINATION, entry.key), Address(GROUP, entry.key)
     return (destination,) if entry.extent is Extent.DESTINATION else (destination, group)
 
@@ -318,7 +297,7 @@ def _is_platform_connection(connection: responses.Connection) -> bool:
 
 
 def read_placement(destination: Observed) -> tuple[str, str]:
-    """Service and region of a destination."""
+    """Read service and region of a destination."""
     return str(destination.fields.get(SERVICE) or ""), str(destination.fields.get(REGION) or "")
 
 
@@ -337,7 +316,7 @@ def _build_deletion(
         id=id,
         span=entry.span,
         risk=Risk.DESTROYS if action is Action.DELETE else Risk.IN_PLACE,
-        applied=applied_values(KINDS[address.kind], record),
+        applied=list_applied_values(KINDS[address.kind], record),
         live=live,
     )
     return PlannedDeletion(change, CompletedRemoval(entry.id, entry.extent))
@@ -380,7 +359,7 @@ def _explain_protected(entry: RemovalEntry, live: LiveObject) -> Diagnostic:
 
 
 def _describe_live(entry: RemovalEntry, live: LiveObject) -> str:
-    """How people know it in the dashboard."""
+    """Describe an object as the dashboard of Fivetran shows it."""
     service = f", {live.service}" if live.service else ""
     return f"at Fivetran it is `{live.name}` (`{entry.id}`{service})"
 
@@ -407,19 +386,4 @@ def _explain_platform_connection(entry: RemovalEntry, live: LiveObject) -> Diagn
         address=Address(DESTINATION, entry.key),
         notes=(_describe_live(entry, live), "it holds logs of the account, which are lost with it"),
         help="add `with_platform_connection: true` to this entry to delete it too",
-    )
-
-
-def _explain_orphaned(address: Address, id: str) -> Diagnostic:
-    extent = Extent.DESTINATION if address.kind == DESTINATION else Extent.PAIR
-    return Diagnostic(
-        "vanished",
-        f"{address} is managed, and no spec declares it any more",
-        address=address,
-        notes=("nothing is ever deleted, nor silently given up, because its lines are gone",),
-        help=(
-            f"if it has another key now, write `was: {address.key}` there; to delete it, write"
-            f" `{render_removal(address.key, id, extent=extent)}` below `removed:`;"
-            " `forget: true` there only lets it go"
-        ),
     )

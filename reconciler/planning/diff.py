@@ -1,7 +1,7 @@
-"""Comparing what is declared with what is there, in one normal form. Nothing undeclared is looked at.
+"""Comparison of declared fields with live fields, in one normal form. Undeclared fields are ignored.
 
-What was last applied is the third side: it tells who changed a field, and it stands in for answers that
-Fivetran rewrites or leaves out.
+The last applied value is the third side of the comparison. It shows which side changed a field, and it stands in for
+live values that answers of the API rewrite, mask or leave out: such an answer proves no difference by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.catalogue.normalize import MASKED, normalize_value
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
 from reconciler.model.plan import Origin
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
+from reconciler.model.value import ExternalKey, FieldPath, Fields, Leaf, Reference, Secret, Structure
 from reconciler.planning.last_applied import AppliedMarker, LastApplied
 
 _UNKNOWN = AppliedMarker.UNKNOWN
@@ -24,8 +24,8 @@ _UNCOMPARABLE_TYPES = (Secret, Reference, Structure)
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """One field that is not as declared; both values in normal form. `before` is what the API shows, or what
-    was last applied where the API does not show it truly."""
+    """A field whose live value is not the declared one; both in normal form. `before` is the value that the API shows,
+    or the last applied value if the API does not show the live one."""
 
     before: Any
     after: Any
@@ -34,26 +34,17 @@ class FieldDifference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`changed` has the fields that differ. `uncomparable` are declared fields about which nothing can be known;
-    they are no difference."""
+    """The differing fields, and the `uncomparable` fields: their live value is unknown, which is no difference."""
 
     changed: Mapping[FieldPath, FieldDifference]
     uncomparable: tuple[FieldPath, ...]
 
 
-def compare(
-    kind: Kind,
-    desired: Mapping[FieldPath, Any],
-    observed: Mapping[FieldPath, Any],
-    last_applied: LastApplied,
-) -> Comparison:
-    """Compare the declared fields of one resource. `desired` and `observed` are raw and brought into normal form
-    here; what was applied `last` is in normal form already."""
+def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApplied) -> Comparison:
+    """Compare the declared fields of one resource. Only `last_applied` is in normal form already."""
     service = desired.get(SERVICE) or observed.get(SERVICE)
-    # Normal form may move a value to the field's present name, so what to compare is decided after it.
-    desired_values = kind.normalize({**desired, SERVICE: service} if service else desired)
-    if SERVICE not in desired:
-        desired_values.pop(SERVICE, None)
+    service_name = service if isinstance(service, str) else None
+    desired_values = _normalize_declared(kind, desired, service)
     live_values = kind.normalize(observed)
     applied = last_applied.lookup_values(desired_values, live_values)
 
@@ -61,22 +52,22 @@ def compare(
     newly_declared: set[FieldPath] = set()
     uncomparable: list[FieldPath] = []
     for path, value in desired_values.items():
-        current = _infer_live_value(
-            kind.get_field(path, service), value, live_values.get(path), applied.get(path)
-        )
+        field = kind.get_field(path, service_name)
+        current = _infer_live_value(field, value, live_values.get(path), applied.get(path))
         if (
             current is _UNKNOWN
             and applied
             and path not in applied
             and not isinstance(value, _UNCOMPARABLE_TYPES)
         ):
-            newly_declared.add(path)  # somebody wrote it down just now, and nothing says that it is in effect
+            # The record of this object does not have the field, so no apply has set it yet: it has to be sent. Without
+            # any applied value (an adopted object) it counts as uncomparable: nothing shows that it is not in effect.
+            newly_declared.add(path)
         elif current is _UNKNOWN:
             uncomparable.append(path)
         else:
-            before[path] = (
-                None if value is None and _is_default(kind.get_field(path, service), current) else current
-            )
+            # `null` in the specs means "not set". The API shows the default then, which must not count as drift.
+            before[path] = None if value is None and _is_default(field, current) else current
     after = {path: value for path, value in desired_values.items() if path in before}
     differing_paths = {*_find_differing_paths(before, after), *newly_declared}
     changed = {
@@ -87,30 +78,43 @@ def compare(
     return Comparison(changed, tuple(uncomparable))
 
 
+def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[FieldPath, Any]:
+    """Normalise the declared fields, which the live service gives their types if the specs declare none."""
+    # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
+    # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
+    values = kind.normalize({**desired, SERVICE: service} if service else desired)
+    if SERVICE not in desired:
+        values.pop(SERVICE, None)
+    return values
+
+
 def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: Any) -> Any:
-    """What is set, as far as it can be known: what the API shows, what was last applied where the API does not
-    show it truly, else _UNKNOWN."""
+    """Infer the value that is set: the live value, the last applied value if the API does not show the live one, else
+    _UNKNOWN."""
     if isinstance(declared, _UNCOMPARABLE_TYPES):
         return _UNKNOWN
-    if isinstance(declared, ExternalKey):  # answers do not tell where Fivetran fetches a value from
+    if isinstance(declared, ExternalKey):  # no answer names the entry of the secrets manager
         return (
             live if isinstance(live, ExternalKey) else _default_to_unknown(applied and ExternalKey(applied))
         )
     if live is MASKED or (field is not None and field.rewritten):
-        return _default_to_unknown(applied)  # S-14: a mask is never a value
+        # A mask stands for any value, and a rewritten field shows another value than was sent. Comparing either with
+        # the specs would find a difference in every plan.
+        return _default_to_unknown(applied)
     if field is None:
-        # Nobody knows whether answers show such a field at all, so one that lacks it does not undo what was applied.
+        # The catalogue does not know whether answers show this field, so an answer without it is no proof of a change.
         return live if live is not None else applied
     if live is None:
         return _infer_absent_value(field, declared, applied)
+    # The API is known to answer some values by another one. That answer is what the applied value looks like.
     return applied if applied is not None and field.misread_as.get(str(applied)) == live else live
 
 
 def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
-    """What an answer without a field says about it. R3: `networking_method: null` stands for the default."""
+    """Infer the value of a field that the answer leaves out or gives as null, which may stand for its default."""
     default = normalize_value(field, field.default)
     if field.sensitive and declared is not None:
-        return _UNKNOWN  # R32: a secret that is set may be answered as null
+        return _UNKNOWN  # an answer may have null for a secret that is set
     if not field.may_be_omitted:
         return default
     if applied is not None:
@@ -119,7 +123,7 @@ def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
 
 
 def _is_default(field: Field | None, value: Any) -> bool:
-    """Whether a value is what holds where nothing is set: a cleared `networking_method` reads as `Directly`."""
+    """Whether a value is the default of its field: a cleared `networking_method` reads as `Directly`."""
     return field is not None and value == normalize_value(field, field.default)
 
 
@@ -130,7 +134,10 @@ def _default_to_unknown(applied: Any) -> Any:
 def _classify_difference(
     path: FieldPath, before: Any, after: Any, applied: Mapping[FieldPath, Any]
 ) -> FieldDifference:
-    """Who moved: the specs, somebody at Fivetran, or both. Without a memory it counts as the specs."""
+    """Classify which side changed a field since the last apply: the specs, Fivetran, or both.
+
+    Without a last applied value the change counts as one of the specs: drift is only reported if it is proven.
+    """
     last_value = (
         ExternalKey(applied[path])
         if path in applied and isinstance(after, ExternalKey)
@@ -141,10 +148,10 @@ def _classify_difference(
     return FieldDifference(before, after, Origin.DRIFT if last_value == after else Origin.CONFLICT)
 
 
-def _find_differing_paths(before: Mapping[FieldPath, Any], after: Mapping[FieldPath, Any]) -> list[FieldPath]:
+def _find_differing_paths(before: Fields, after: Fields) -> list[FieldPath]:
     if before == after:
         return []
-    from deepdiff import DeepDiff  # costs 0.2 s to import: only where something differs
+    from deepdiff import DeepDiff  # costs 0.2 s to import: only needed for a difference
 
     levels = (level for group in DeepDiff(before, after, view="tree").values() for level in group)
     paths = {level.path(output_format="list")[0] for level in levels}

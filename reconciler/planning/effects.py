@@ -1,101 +1,193 @@
-"""What somebody who reviewed a plan agreed to, address by address, and whether a new plan still says the same.
+"""The effects of a plan: what an apply would do to each address, computed once and hashed in two ways.
 
-An expectation holds no values: each is a short hash, so that a difference can be named and nothing be read from it. So
-it is for hidden literals, since an edit of one has to be noticed without any key; whoever reads the specs knows them.
-It is never carried out. What is carried out is a new plan, if it is the expected one.
+The digest is one hash of all effects: a reviewer who approves a digest approves exactly these effects. An expectation
+is the effect on one address with each part hashed by itself, so that a difference can be named without a value being
+readable from it. Both cover the account's ids and everything that decides about the requests. Neither covers how the
+plan came about: no time, no tool, no counts, no places in files, nothing of objects that stay as they are.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from reconciler.model.address import GROUP, Address
-from reconciler.model.effect import ReviewedEffect, hash_planned_fields, hash_value, list_deleted_connections
+from reconciler.model.effect import (
+    ReviewedEffect,
+    encode_canonical,
+    hash_planned_fields,
+    hash_value,
+    list_deleted_connections,
+)
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change
 from reconciler.model.record import is_fingerprint
-from reconciler.model.resource import Desired
-from reconciler.model.value import Reference, Structure, format_path, is_secret
+from reconciler.model.resource import Desired, Observed
+from reconciler.model.value import FieldPath, Reference, Structure, format_path, is_secret
 from reconciler.planning.planner import PlannedOperation
 
 
-class StaleReason(StrEnum):
-    """Why a reviewed plan is not carried out. The words are part of diagnostic codes."""
+class ValueForm(StrEnum):
+    """The form in which the specs declare a value. The words are part of every digest."""
 
-    SPEC = "spec-changed"
-    OBJECT = "stale"
-    SECRET = "secret-changed"  # noqa: S105 - a reason, not a password
-
-
-@dataclass(frozen=True, slots=True)
-class Staleness:
-    """What is no longer as it was reviewed. `paths` are fields, as far as it is about fields."""
-
-    address: str
-    reason: StaleReason
-    message: str
-    paths: tuple[str, ...] = ()
+    SECRET = "secret"  # noqa: S105 - a form, not a password
+    VALUE = "value"
+    STRUCTURE = "structure"
+    LITERAL = "literal"
 
 
 @dataclass(frozen=True, slots=True)
-class EffectComparison:
-    """A new plan held against a reviewed one: what is in effect already, what is to be done, what differs."""
+class HashableValue:
+    """A value as it enters hashes: a reference by its name, a literal by its value, which the specs show anyway."""
 
-    done: frozenset[str]
-    pending: frozenset[str]
-    stale: tuple[Staleness, ...]
+    form: ValueForm
+    content: Any
 
 
 @dataclass(frozen=True, slots=True)
-class CurrentFacts:
-    """How things are when a reviewed plan is to be applied, by address. `declared` is what the specs say, `going` has
-    the ids that they want deleted. `expected` is what a new plan says, also where it would do nothing; `ours` are the
-    ids of what earlier runs made or knew; `interrupted` is what one of them may have done, or half of it."""
+class Effect:
+    """The effect of one change, in clear. Holds hidden literals, so it never leaves the process; its hashes do.
 
-    declared: Mapping[str, Mapping[str, str]]
-    removals_by_address: Mapping[str, str]
-    effects: Mapping[str, ReviewedEffect]
-    known_ids: Mapping[str, str | None]
-    interrupted: Collection[str]
+    `operation` is None for a deletion. `parents` are the ids of the addresses that the change depends on, None for
+    an address that the plan creates. `namesakes` are ids of the groups that have the name of a group to be created.
+    """
+
+    change: Change
+    operation: PlannedOperation | None
+    parents: Mapping[str, str | None]
+    sent: Mapping[FieldPath, HashableValue]
+    namesakes: tuple[str, ...]
+    connections: tuple[str, ...]
+
+
+def build_effects(
+    changes: Collection[Change],
+    operations: Mapping[Address, PlannedOperation],
+    groups: Mapping[str, Observed],
+) -> dict[Address, Effect]:
+    """Build the effect of every change of a plan. `groups` are the live groups by id."""
+    ids = {change.address: change.id for change in changes}
+    ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
+    for id, group in groups.items():
+        ids_by_name[group.name].append(id)
+    return {
+        change.address: build_effect(change, operations.get(change.address), ids, ids_by_name)
+        for change in changes
+    }
 
 
 def build_effect(
     change: Change,
     operation: PlannedOperation | None,
-    ids: Mapping[Address, str],
-    namesakes: Iterable[str],
-) -> ReviewedEffect:
-    """What a plan says about one address. `ids` are those of groups that exist, `namesakes` of groups that have its
-    name."""
-    desired = operation.desired if operation is not None else None
-    creates_group = change.action is Action.CREATE and change.address.kind == GROUP
+    ids: Mapping[Address, str | None],
+    group_ids_by_name: Mapping[str, Iterable[str]],
+) -> Effect:
+    """Build the effect of one change. `ids` are the ids that the plan knows, by address."""
+    sent: dict[FieldPath, HashableValue] = {}
+    namesakes: Iterable[str] = ()
+    if operation is not None:
+        sent = {
+            path: _describe_value(operation.desired.fields.get(path), operation.get_hashable_value(path))
+            for path in operation.values
+        }
+        # A lost answer of a create is looked for among the groups of its name, so a new namesake changes the effect.
+        if change.action is Action.CREATE and change.address.kind == GROUP:
+            namesakes = group_ids_by_name.get(operation.desired.name, ())
+    return Effect(
+        change,
+        operation,
+        parents={str(parent): ids.get(parent) for parent in change.depends_on},
+        sent=sent,
+        namesakes=tuple(sorted(namesakes)),
+        connections=list_deleted_connections(change),
+    )
+
+
+def _describe_value(declared: Any, value: Any) -> HashableValue:
+    if isinstance(declared, Reference):
+        # The name, and never the value: a digest must not confirm a guess of a secret, nor change when it rotates.
+        return HashableValue(ValueForm.SECRET if declared.confidential else ValueForm.VALUE, str(declared))
+    if isinstance(declared, Structure):
+        return HashableValue(ValueForm.STRUCTURE, declared.content)
+    return HashableValue(ValueForm.LITERAL, value)
+
+
+def compute_digest(account_id: str, effects: Iterable[Effect], scope: Iterable[str] = ()) -> str:
+    """Hash all effects that need a request, as SHA-256 in hex. `scope` are the addresses of a narrowed plan.
+
+    The encoding is fixed: a pipeline may approve a digest with one release and apply it with the next.
+    """
+    content = {
+        "account": account_id,
+        "scope": sorted(set(scope)),
+        "changes": sorted(
+            (
+                _encode_effect(effect)
+                for effect in effects
+                if effect.change.action not in ACTIONS_WITHOUT_REQUESTS
+            ),
+            key=lambda encoded: str(encoded["address"]),
+        ),
+    }
+    return hashlib.sha256(encode_canonical(content).encode()).hexdigest()
+
+
+def _encode_effect(effect: Effect) -> dict[str, Any]:
+    """Encode an effect for the digest, independent of the order of files, keys and answers."""
+    change, operation = effect.change, effect.operation
+    encoded: dict[str, Any] = {
+        "address": str(change.address),
+        "action": str(change.action),
+        "id": change.id,
+        "parents": effect.parents,
+        "fields": sorted(
+            ((field.path, str(field.shown), field.before, field.after) for field in change.fields),
+            key=lambda row: row[0],
+        ),
+    }
+    # A key that has nothing to say is absent and not empty: earlier releases did not know it.
+    if change.recognised_by:
+        encoded["recognised_by"] = change.recognised_by
+    if operation is None:
+        return {**encoded, "connections": effect.connections}
+    return {
+        **encoded,
+        "sent": sorted((path, _encode_text(value)) for path, value in effect.sent.items()),
+        "namesakes": effect.namesakes,
+        "setup_tests": asdict(operation.desired.setup_tests),
+        "trust": asdict(operation.desired.trust),
+    }
+
+
+def _encode_text(value: HashableValue) -> str:
+    is_reference = value.form in _REFERENCE_FORMS
+    return f"{value.form} {value.content if is_reference else encode_canonical(value.content)}"
+
+
+def hash_effect(effect: Effect) -> ReviewedEffect:
+    """Hash each part of an effect by itself: the expectation that a saved plan holds."""
+    change, operation = effect.change, effect.operation
     return ReviewedEffect(
         address=str(change.address),
         action=change.action,
         id=change.id,
-        parents={str(parent): ids.get(parent) for parent in change.depends_on},
+        parents=effect.parents,
         fields=hash_planned_fields(change),
-        sent={
-            format_path(path): hash_value(
-                _encode_value(operation.desired.fields.get(path), operation.get_hashable_value(path))
-            )
-            for path in operation.values
-        }
-        if operation is not None
-        else {},
-        declared=hash_declared(desired) if desired is not None else {},
+        sent={format_path(path): _hash_hashable(value) for path, value in effect.sent.items()},
+        declared=hash_declared(operation.desired) if operation is not None else {},
         found=_hash_public_references(operation) if operation is not None else {},
-        namesakes=tuple(sorted(namesakes)) if creates_group else (),
-        connections=list_deleted_connections(change),
+        namesakes=effect.namesakes,
+        connections=effect.connections,
         secrets=_collect_fingerprints(operation) if operation is not None else {},
         recognised_by=tuple(map(hash_value, change.recognised_by)),
     )
 
 
 def hash_declared(desired: Desired) -> dict[str, str]:
-    """What the specs say of an entry. References stand for themselves."""
+    """Hash the declaration of an entry, part by part. A reference enters by its name."""
     lifecycle = [desired.protected, desired.allow_replace, sorted(desired.ignore_changes)]
     return {
         "id": hash_value(desired.id),
@@ -104,214 +196,34 @@ def hash_declared(desired: Desired) -> dict[str, str]:
         "trust": hash_value(asdict(desired.trust)),
         "lifecycle": hash_value(lifecycle),
         **{
-            format_path(path): hash_value(_encode_value(value, value))
+            format_path(path): _hash_hashable(_describe_value(value, value))
             for path, value in desired.fields.items()
         },
     }
 
 
-def compare(reviewed: Iterable[ReviewedEffect], facts: CurrentFacts) -> EffectComparison:
-    """Hold a new plan against what was reviewed."""
-    done: set[str] = set()
-    pending: set[str] = set()
-    stale: list[Staleness] = []
-    for effect in reviewed:
-        if effect.action in ACTIONS_WITHOUT_REQUESTS:
-            continue
-        current = facts.effects.get(effect.address)
-        is_done = current is None or current.action in ACTIONS_WITHOUT_REQUESTS
-        staleness = spec_changes(effect, facts) or _check(is_done, effect, current, facts, done)
-        if staleness is not None:
-            stale.append(staleness)
-        else:
-            (done if is_done else pending).add(effect.address)
-    return EffectComparison(frozenset(done), frozenset(pending), tuple(stale))
+def _hash_hashable(value: HashableValue) -> str:
+    """Hash one value. Secret and visible references have one form here; `fields` has the difference."""
+    form = "reference" if value.form in _REFERENCE_FORMS else value.form
+    return hash_value([form, value.content])
 
 
-def spec_changes(reviewed: ReviewedEffect, facts: CurrentFacts) -> Staleness | None:
-    """What the specs say otherwise of an address than when it was reviewed."""
-    declared, removal_id = (
-        facts.declared.get(reviewed.address),
-        facts.removals_by_address.get(reviewed.address),
-    )
-    message = ""
-    paths: tuple[str, ...] = ()
-    if reviewed.action is Action.DELETE:
-        if declared is not None or removal_id != reviewed.id:
-            message = "the specs do not delete it any more"
-    elif declared is None:
-        message = "the specs do not declare it any more" if removal_id is None else "the specs delete it now"
-    else:
-        paths = _find_differing(reviewed.declared, declared)
-        message = "its spec was edited" if paths else ""
-    return Staleness(reviewed.address, StaleReason.SPEC, message, paths) if message else None
-
-
-def _check(
-    is_done: bool,
-    reviewed: ReviewedEffect,
-    current: ReviewedEffect | None,
-    facts: CurrentFacts,
-    done: Collection[str],
-) -> Staleness | None:
-    if current is None:
-        is_deletion = reviewed.action is Action.DELETE
-        return (
-            None if is_deletion else _mark_stale(reviewed, "this plan is not about it, although it says so")
-        )
-    is_interrupted = reviewed.address in facts.interrupted
-    is_known = is_interrupted or facts.known_ids.get(reviewed.address) == current.id
-    if reviewed.action is Action.CREATE and current.action is not Action.CREATE and not is_known:
-        return _mark_stale(reviewed, "somebody else has made one since", tuple(current.fields))
-    if is_done:
-        return _check_in_effect(reviewed, current)
-    return _check_same(reviewed, current, is_interrupted, done)
-
-
-def _check_in_effect(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
-    """Nothing is left to do for it: because that has been done, or because it is something else now."""
-    if reviewed.action is Action.DELETE:
-        return None
-    if reviewed.id is not None and reviewed.id != current.id:
-        return _mark_other_object(reviewed, current)
-    return _check_values(reviewed, current)
-
-
-def _check_same(
-    reviewed: ReviewedEffect, current: ReviewedEffect, is_interrupted: bool, done: Collection[str]
-) -> Staleness | None:
-    return (
-        _check_identity(reviewed, current, done)
-        or _check_recognised(reviewed, current)
-        or _check_values(reviewed, current)
-        or _check_effects(reviewed, current, is_interrupted)
-    )
-
-
-def _check_identity(
-    reviewed: ReviewedEffect, current: ReviewedEffect, done: Collection[str]
-) -> Staleness | None:
-    """Whether it is about the same object. A parent that this very plan has made meanwhile is no other one."""
-    if current.action is Action.CREATE and reviewed.action in {Action.UPDATE, Action.VERIFY}:
-        return _mark_stale(reviewed, "it is gone from Fivetran")
-    if reviewed.action is Action.CREATE and current.action not in {Action.CREATE, Action.VERIFY}:
-        return _mark_stale(reviewed, "it was made as planned, and has changed since", tuple(current.fields))
-    if current.id != reviewed.id and None not in (current.id, reviewed.id):
-        return _mark_other_object(reviewed, current)
-    if reviewed.namesakes != current.namesakes:
-        return _mark_stale(reviewed, "other groups of Fivetran have its name now")
-    for parent, id in reviewed.parents.items():
-        current_id = current.parents.get(parent)
-        if current_id != id and parent not in done:
-            return _mark_stale(reviewed, _describe_parent(parent, id, current_id))
-    return None
-
-
-def _check_recognised(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
-    """What is destroyed was recognised by its name. Whoever gave it another one since may mean to keep it."""
-    before, after = reviewed.recognised_by, current.recognised_by
-    if not before or not after or before == after:
-        return None
-    renamed = reviewed.action is Action.DELETE and before[0] != after[0]
-    message = "its group was renamed at Fivetran" if renamed else "it is of another service now"
-    return _mark_stale(reviewed, message)
-
-
-def _describe_parent(parent: str, before: str | None, now: str | None) -> str:
-    if before is None:
-        return f"somebody has made {parent} since"
-    return f"{parent} is gone from Fivetran" if now is None else f"{parent} is another object now, `{now}`"
-
-
-def _check_values(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
-    """Whether what the specs refer to is still the same. Fingerprints of two keys cannot be compared, and say
-    nothing then."""
-    changed = _find_differing(reviewed.found, current.found)
-    if changed:
-        return Staleness(
-            reviewed.address, StaleReason.SPEC, "its spec refers to a value that is another one", changed
-        )
-    rotated = tuple(
-        path
-        for path, known in reviewed.secrets.items()
-        if path in current.secrets
-        and current.secrets[path] != known
-        and _get_key_name(current.secrets[path]) == _get_key_name(known)
-    )
-    if rotated:
-        message = "its secret is another one" if len(rotated) == 1 else "its secrets are others"
-        return Staleness(reviewed.address, StaleReason.SECRET, message, rotated)
-    return None
-
-
-def _check_effects(
-    reviewed: ReviewedEffect, current: ReviewedEffect, is_interrupted: bool
-) -> Staleness | None:
-    """Whether the same would be done to it. What was stopped half-way may have less to do, and nothing else."""
-    if current.action is Action.VERIFY and reviewed.action in _WITH_TESTS:
-        return None
-    if (
-        current.action is Action.CREATE and reviewed.action is Action.REPLACE
-    ):  # stopped between its two halves
-        return _mark_changed(reviewed, _find_differing(reviewed.sent, current.sent))
-    if current.action is not reviewed.action:
-        return _mark_stale(
-            reviewed, f"what is left to do is to {current.action} it, and not to {reviewed.action} it"
-        )
-    if not set(current.connections) <= set(reviewed.connections):
-        return _mark_stale(reviewed, "other connections would be deleted with it")
-    fields, sent = (
-        _find_differing(reviewed.fields, current.fields),
-        _find_differing(reviewed.sent, current.sent),
-    )
-    if is_interrupted:
-        fields = tuple(path for path in fields if path in current.fields)
-        sent = tuple(path for path in sent if path in current.sent)
-    return _mark_changed(reviewed, fields or sent)
-
-
-def _mark_changed(reviewed: ReviewedEffect, paths: tuple[str, ...]) -> Staleness | None:
-    return _mark_stale(reviewed, "it was changed at Fivetran", paths) if paths else None
-
-
-def _mark_other_object(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness:
-    return _mark_stale(reviewed, f"it is another object now, `{current.id}` in place of `{reviewed.id}`")
-
-
-def _mark_stale(reviewed: ReviewedEffect, message: str, paths: tuple[str, ...] = ()) -> Staleness:
-    return Staleness(reviewed.address, StaleReason.OBJECT, message, paths)
-
-
-_WITH_TESTS = frozenset({Action.CREATE, Action.UPDATE, Action.REPLACE, Action.VERIFY})
-
-
-def _get_key_name(fingerprint: str) -> str:
-    return fingerprint.partition(":")[0]
-
-
-def _find_differing(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(path for path in dict.fromkeys([*left, *right]) if left.get(path) != right.get(path))
+_REFERENCE_FORMS = frozenset({ValueForm.SECRET, ValueForm.VALUE})
 
 
 def _collect_fingerprints(operation: PlannedOperation) -> dict[str, str]:
-    """Those of the secrets that will be in effect, as far as they are known."""
+    """Collect the known fingerprints of the secrets that will be in effect."""
     return {
         format_path(path): fingerprint
-        for path, fingerprint in operation.fingerprints.items()
+        for path, fingerprint in operation.record_update.fingerprints.items()
         if is_fingerprint(fingerprint) and is_secret(operation.desired.fields.get(path))
     }
 
 
 def _hash_public_references(operation: PlannedOperation) -> dict[str, str]:
+    """Hash the values of references that are no secret: their values may change while the specs stay the same."""
     return {
         format_path(path): hash_value(operation.declared.get(path))
         for path, value in operation.desired.fields.items()
         if isinstance(value, Reference | Structure) and not value.confidential
     }
-
-
-def _encode_value(declared: Any, value: Any) -> Any:
-    """A reference by its name; anything else, which stands in the specs, by itself."""
-    if isinstance(declared, Structure):
-        return ["structure", declared.content]
-    return ["reference", str(declared)] if isinstance(declared, Reference) else ["literal", value]

@@ -1,4 +1,4 @@
-"""What a failed call means to a person, and what to do next."""
+"""Diagnostics of failed API calls: the meaning of the failure, and the next thing to do."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ INVALID_CONFIG = "Invalid 'config' object"
 
 
 def explain_read(error: ApiError) -> Diagnostic:
-    """A diagnostic for a call that only read: nothing can have changed.
+    """Explain a failed read, which has changed nothing.
 
-    An object that is gone is no error for the verbs that read, so a 404 that ends here is about the address.
+    The reading verbs handle an object that is gone, so a 404 that ends here is about the API address.
     """
     code, message, help_text = (
         _describe_wrong_address(error) if isinstance(error, NotFound) else _describe_error(error)
@@ -45,7 +45,7 @@ def explain_read(error: ApiError) -> Diagnostic:
 
 
 def explain_operation(error: ApiError, operation: PlannedOperation) -> Diagnostic:
-    """A diagnostic for a call that belonged to a step. Says so where it is unknown what became of it."""
+    """Explain a failed call of an operation; a call of unknown outcome is explained as such."""
     address = operation.change.address
     code, message, help_text = _describe_error(error)
     notes = _format_request(error)
@@ -65,7 +65,7 @@ def explain_operation(error: ApiError, operation: PlannedOperation) -> Diagnosti
 
 
 def explain_ambiguous_create(ids: Iterable[str], operation: PlannedOperation) -> Diagnostic:
-    """Looking for what a creation has made gave more than one answer."""
+    """Explain a lost create answer after which more than one new group has the name."""
     address = operation.change.address
     return Diagnostic(
         "ambiguous-name",
@@ -78,7 +78,7 @@ def explain_ambiguous_create(ids: Iterable[str], operation: PlannedOperation) ->
 
 
 def explain_held_create(change: Change, unsettled: UnsettledRequest) -> Diagnostic:
-    """A create that has to wait, since an earlier request may still make the same object."""
+    """Explain a create that waits, since an earlier request may still create the same object."""
     sent, until = format_utc(unsettled.sent_at), format_utc(unsettled.until, reference=unsettled.sent_at)
     return Diagnostic(
         "create-unsettled",
@@ -90,7 +90,7 @@ def explain_held_create(change: Change, unsettled: UnsettledRequest) -> Diagnost
     )
 
 
-def abandoned(change: Change) -> Diagnostic:
+def explain_abandoned(change: Change) -> Diagnostic:
     """A call that was still under way when the run had to end."""
     return Diagnostic(
         "outcome-unknown",
@@ -103,14 +103,14 @@ def abandoned(change: Change) -> Diagnostic:
 
 
 def _describe_recovery(change: Change) -> str:
-    """What the next run does about a call of which nobody knows what became of it."""
+    """Describe the recovery by the next run from a call of unknown outcome."""
     if change.action in {Action.CREATE, Action.REPLACE}:
         return "what exists by then is found, and what does not is created once `settle` has passed"
     return "what exists by then is found and not made twice"
 
 
 def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
-    """A diagnostic for a deletion that did not work."""
+    """Explain a failed deletion."""
     code, message, help_text = _describe_error(error)
     notes = _format_request(error)
     if error.is_ambiguous:
@@ -126,7 +126,7 @@ def explain_deletion(error: ApiError, change: Change) -> Diagnostic:
 
 
 def _describe_error(error: ApiError) -> tuple[str, str, str]:
-    """Code, message and help by the type of the error; the first row that fits decides."""
+    """Describe an error by its type: code, message, help. The first matching row counts."""
     describe = next(describe for error_type, describe in _BY_TYPE if isinstance(error, error_type))
     return describe(error)
 
@@ -228,7 +228,7 @@ def _format_request(error: ApiError) -> tuple[str, ...]:
 
 
 def _format_sent_fields(operation: PlannedOperation) -> tuple[str, ...]:
-    """R20: the API names no field, so name the service and everything that was sent, without values."""
+    """List the service and the sent fields, without values: the API does not name the wrong field."""
     service = operation.desired.fields.get(SERVICE)
     sent = ", ".join(f"`{format_path(path)}`" for path in operation.values)
     return (f"service `{service}`, sent were {sent}",) if service else (f"sent were {sent}",)

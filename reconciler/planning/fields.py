@@ -1,11 +1,15 @@
-"""Fields of a plan as people may see them: secrets by where they come from, never by what they are."""
+"""Fields of a plan: the secrets among them, the secrets that a change sends along, and the form that may be shown.
+
+A secret is shown by the place it comes from, never by its value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from reconciler.catalogue.model import Field
 from reconciler.kinds.base import Kind
 from reconciler.kinds.destination import SERVICE
 from reconciler.kinds.visibility import Masking
@@ -13,16 +17,61 @@ from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origin, Visibility
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure, is_secret
+from reconciler.model.value import (
+    ExternalKey,
+    FieldPath,
+    Fields,
+    Reference,
+    Secret,
+    Structure,
+    is_external_secret,
+    is_secret,
+)
 from reconciler.planning.diff import Comparison
 
 _CREATING = {Action.CREATE, Action.REPLACE}
 
 
-def created_fields(
-    desired: Desired, masking: Masking, values: Mapping[FieldPath, Any]
-) -> tuple[FieldChange, ...]:
-    """What a new object gets, field by field in the order of the specs."""
+def is_resolved_locally(desired: Desired, path: FieldPath) -> bool:
+    """Whether this process resolves the secret of a declared field and sends its value, not only its name."""
+    value = desired.fields[path]
+    return is_secret(value) and not is_external_secret(value)
+
+
+def find_dependent_secrets(
+    kind: Kind, service: str | None, declared: Fields, comparison: Comparison
+) -> list[FieldPath]:
+    """List the secrets whose meaning depends on a changed field: a new `auth` without its key would lock Fivetran out.
+
+    Names in a secrets manager depend on the manager too. A request sends all of these names or none, since the API
+    does not document whether names that a request leaves out stay.
+    """
+    changed_names = {path[-1] for path in comparison.changed}
+    dependents = [
+        path
+        for path, value in declared.items()
+        if is_secret(value)
+        and path not in comparison.changed
+        and changed_names & _find_governing_fields(kind.get_field(path, service), is_external_secret(value))
+    ]
+    # A changed field bears its present name here, while the spec may declare the field by a deprecated name.
+    if not any(is_external_secret(declared.get(path)) for path in (*dependents, *comparison.changed)):
+        return dependents
+    external_paths = (
+        path
+        for path, value in declared.items()
+        if is_external_secret(value) and path not in comparison.changed
+    )
+    return list(dict.fromkeys([*dependents, *external_paths]))
+
+
+def _find_governing_fields(field: Field | None, is_external: bool) -> set[str]:
+    manager = {"external_secrets_manager_id"} if is_external else set()
+    return manager | ({*(field.only_when or ()), *(field.required_when or ())} if field else set())
+
+
+def build_created_fields(desired: Desired, masking: Masking, values: Fields) -> tuple[FieldChange, ...]:
+    """List the fields of a new object in the order of the specs."""
     return tuple(
         _build_field_change(desired, masking, path, before=None, after=values[path])
         for path in desired.fields
@@ -30,15 +79,17 @@ def created_fields(
     )
 
 
-def changed_fields(
+def build_changed_fields(
     desired: Desired,
     masking: Masking,
     live_masking: Masking,
     comparison: Comparison,
     sent: Iterable[FieldPath],
 ) -> tuple[FieldChange, ...]:
-    """What an update sends: fields that differ, then what is `sent` beside them: secrets. `live` is for values in
-    Fivetran, which may be those of another service."""
+    """List the fields of an update: first the differing fields, then the secrets that are `sent` with them.
+
+    `live_masking` is for values in Fivetran, which may be values of another service.
+    """
     changed = tuple(
         replace(
             _build_field_change(
@@ -60,7 +111,7 @@ def changed_fields(
 def _build_field_change(
     desired: Desired, masking: Masking, path: FieldPath, before: Any, after: Any
 ) -> FieldChange:
-    """How one field is told to people: a secret by its place, a hidden literal not at all."""
+    """Build the shown form of one field: a secret by its reference, a hidden literal without its value."""
     source = desired.fields.get(path)
     span = desired.spans.get(path)
     if is_secret(source):
@@ -72,15 +123,15 @@ def _build_field_change(
 
 
 def mask_value(masking: Masking, path: FieldPath, value: Any) -> FieldValue:
-    """A field that must not be shown, and whether it is set as far as that is known."""
+    """Mask a field that must not be shown; keeps whether the field is set, if that is known."""
     reason = masking.get_reason(path)
     if reason is None:
         return FieldValue(path, None, Visibility.SECRET)
     return FieldValue(path, None if value is None else reason, Visibility.HIDDEN)
 
 
-def computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
-    """The id that a destination has from its group."""
+def build_computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
+    """List the fields that only the apply computes: a destination gets its id from its group."""
     parents: tuple[Address, ...] = desired.depends_on
     return tuple(
         FieldChange(("id",), None, f"that of {parent}", Visibility.KNOWN_AFTER_APPLY, desired.span)
@@ -88,19 +139,19 @@ def computed_fields(desired: Desired) -> tuple[FieldChange, ...]:
     )
 
 
-def live_value_label(value: Any, *, hidden: bool) -> str:
-    """A live value as the label of a place in the specs."""
+def choose_live_value_label(value: Any, *, hidden: bool) -> str:
+    """Label a place in the specs with the live value of its field."""
     if value is None:
         return "not set in Fivetran"
     return "another value in Fivetran" if hidden else f"`{value}` in Fivetran"
 
 
-def unchanged_values(
-    desired: Desired, masking: Masking, declared: Mapping[FieldPath, Any], change: Change
+def list_unchanged_values(
+    desired: Desired, masking: Masking, declared: Fields, change: Change
 ) -> tuple[FieldValue, ...]:
-    """What is `declared`, in normal form, and not told as a change; for a destination also how it is tested.
+    """List the `declared` values, in normal form, that are no change; for a destination also its test settings.
 
-    Fields that matter for a creation only are left out of anything else, since they may be otherwise by now.
+    Ignored fields matter for a creation only. Any other change leaves them out, since their live values may differ.
     """
     left_out = {field.path for field in change.fields}
     left_out |= set() if change.action in _CREATING else desired.ignore_changes
@@ -109,13 +160,13 @@ def unchanged_values(
         for path, value in declared.items()
         if path not in left_out
     ]
-    return (*values, *_setup_test_values(desired))
+    return (*values, *_list_setup_test_values(desired))
 
 
-def applied_values(
+def list_applied_values(
     kind: Kind, record: Record | None, desired: Desired | None = None
 ) -> tuple[FieldValue, ...]:
-    """What an earlier run left, and its id, as far as it may be shown."""
+    """List the values that an earlier run applied, and the id, each masked if it must not be shown."""
     if record is None:
         return ()
     masking = Masking(kind.name, record.applied.get(SERVICE), desired.unchecked if desired else ())
@@ -134,13 +185,15 @@ def applied_values(
     return (*id, *shown, *hidden)
 
 
-def conflicting_applied_values(
+def list_conflicting_applied_values(
     kind: Kind, record: Record | None, desired: Desired, changes: Iterable[FieldChange]
 ) -> tuple[FieldValue, ...]:
-    """What was last applied of fields that moved on both sides since."""
+    """List the last applied values of fields that changed on both sides since."""
     conflicting_paths = {field.path for field in changes if field.origin is Origin.CONFLICT}
     return (
-        tuple(field for field in applied_values(kind, record, desired) if field.path in conflicting_paths)
+        tuple(
+            field for field in list_applied_values(kind, record, desired) if field.path in conflicting_paths
+        )
         if conflicting_paths
         else ()
     )
@@ -155,8 +208,8 @@ def _build_field_value(desired: Desired, masking: Masking, path: FieldPath, valu
     return FieldValue(path, value.name if isinstance(value, ExternalKey) else value)
 
 
-def _setup_test_values(desired: Desired) -> tuple[FieldValue, ...]:
-    """What the API calls these settings of a creation and of a test run."""
+def _list_setup_test_values(desired: Desired) -> tuple[FieldValue, ...]:
+    """List the settings of a creation and of a test run by their names in the API."""
     if desired.address.kind != DESTINATION:
         return ()
     return (

@@ -1,4 +1,4 @@
-"""What was last applied to a resource, as far as it is remembered."""
+"""The last applied values of a resource, as far as its record has them."""
 
 from __future__ import annotations
 
@@ -9,40 +9,38 @@ from typing import Any
 
 from reconciler.catalogue.normalize import MASKED
 from reconciler.model.record import NO_FINGERPRINT, Record, is_fingerprint
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Secret, Structure
+from reconciler.model.value import ExternalKey, FieldPath, Fields, Reference, Secret, Structure
 from reconciler.secrets.fingerprint import Fingerprinter
 
 
 class AppliedMarker(Enum):
-    """In place of a value that is not kept."""
+    """A marker in place of a value that the record does not hold."""
 
-    UNKNOWN = auto()  # the field was applied, and nothing tells its value
+    UNKNOWN = auto()  # the field was applied, with an unknown value
     DIFFERENT = auto()  # the value was neither the declared one nor the one in Fivetran
 
 
 @dataclass(frozen=True, slots=True)
 class LastApplied:
-    """Values of fields in normal form. Of a literal that is hidden only a fingerprint is kept (S-45): it tells whether
-    a value is the one that was applied."""
+    """Applied values in normal form, by path. A hidden literal has only a fingerprint, which other values are compared
+    with: the state must not hold its value."""
 
-    fields: Mapping[FieldPath, Any] = field(default_factory=dict)
+    fields: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)
     fingerprinter: Fingerprinter | None = None
 
     @classmethod
     def of(cls, record: Record | None, fingerprinter: Fingerprinter | None) -> LastApplied:
-        """What a record says."""
+        """Build the applied values of a record; empty without one."""
         return cls() if record is None else cls(record.applied, record.fingerprints, fingerprinter)
 
-    def lookup_values(
-        self, declared: Mapping[FieldPath, Any], live: Mapping[FieldPath, Any]
-    ) -> dict[FieldPath, Any]:
-        """Values by path: those that are kept, and for each fingerprint of a literal the `wanted` or the `seen` value
-        that it is of, or else a `Recollection`."""
+    def lookup_values(self, declared: Fields, live: Fields) -> dict[FieldPath, Any]:
+        """Look up the applied values by path. A fingerprint gives the declared or the live value that it matches, else
+        an `AppliedMarker`."""
         values = dict(self.fields)
         for path, kept in self.fingerprints.items():
             value = declared.get(path)
-            # Of a secret without a fingerprint nobody can say that it is the literal in its place now.
+            # A secret without a fingerprint may have had any value: it need not be the literal that replaced it.
             if path in declared and path not in values and _is_literal(value) and kept != NO_FINGERPRINT:
                 values[path] = self._match(kept, value, live.get(path))
         return values

@@ -1,33 +1,42 @@
-"""How much one apply may do. Judged over the whole plan, before the first write."""
+"""Bounds of one apply, checked over the whole plan before the first write.
+
+The limits of the project block a plan that changes more than usual. The quota of the API only warns: an apply waits
+for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.plan import Action, Plan
+from reconciler.model.address import DESTINATION
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Plan
+from reconciler.planning.deletions import PlannedDeletion
+from reconciler.planning.planner import PlannedOperation
+from reconciler.spec.project import Limits
 
 MIN_MANAGED = 10
-"""Managed objects from which on a fraction of them means something."""
+"""Fewest managed objects for which the limit on the changed fraction holds: one of three is no mass change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Entries that may be deleted or replaced, and the part of all managed objects that may change."""
+_CHECK_REQUESTS = 3  # the account and the two lists of the plan that checks the result
+_REQUESTS_BY_ACTION = {
+    Action.CREATE: 1,
+    Action.UPDATE: 1,
+    Action.REPLACE: 2,
+    Action.VERIFY: 0,
+    Action.DELETE: 1,
+}
 
-    deletes: int = 1
-    replacements: int = 1
-    changed_fraction: float = 0.3
 
-
-def limit_violations(
+def find_limit_violations(
     plan: Plan, managed: int, limits: Limits, allowed: Mapping[str, float]
 ) -> Iterator[Diagnostic]:
-    """The limits that a plan is beyond. `allowed` replaces limits by name, for this run only.
+    """Yield a blocker for each limit that a plan exceeds. `allowed` replaces limits by name, for this run only.
 
-    `managed` counts all objects that exist and that the specs declare or remove, also those that the plan is not
-    about: a plan of a few entries is no larger part of them than the same changes in a plan of all.
+    `managed` counts all existing objects that the specs declare or remove, in scope or not: the changes of a narrowed
+    plan are the same fraction of the managed objects as the same changes in a plan of everything.
     """
     deleted = {change.address.key for change in plan.changes if change.action is Action.DELETE}
     maximum = allowed.get("deletes", limits.deletes)
@@ -56,3 +65,60 @@ def _explain_violation(limit: str, summary: str, maximum: str, needed: float) ->
         notes=("a plan that does more than usual is often a mistake in one line",),
         help=f'if it is meant, apply with `--allow {limit}={needed:g} --reason "…"`',
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Requests of an apply that repeats none of them, and the runs of setup tests among them."""
+
+    requests: int
+    tests: int
+
+
+def estimate_cost(
+    operations: Iterable[PlannedOperation], planned_deletions: Iterable[PlannedDeletion]
+) -> Cost:
+    """Estimate the cost of changes: their writes, each setup test with the read after it, and the convergence check."""
+    effective = [
+        operation for operation in operations if operation.change.action not in ACTIONS_WITHOUT_REQUESTS
+    ]
+    tests = sum(operation.desired.setup_tests.run for operation in effective)
+    writes = sum(_REQUESTS_BY_ACTION[operation.change.action] for operation in effective)
+    reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
+    deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
+    writes += sum(1 + len(deletion.connections) for deletion in deletions)
+    reads += len(
+        {deletion.change.address.key for deletion in deletions}
+    )  # one read per pair confirms that it is gone
+    if not (effective or deletions):
+        return Cost(0, 0)
+    return Cost(requests=writes + 2 * tests + reads + _CHECK_REQUESTS, tests=tests)
+
+
+@dataclass(frozen=True, slots=True)
+class RemainingQuota:
+    """Requests and runs of setup tests that the account has left within the hour."""
+
+    requests: int
+    tests: int
+
+
+def warn_low_quota(cost: Cost, remaining: RemainingQuota) -> list[Diagnostic]:
+    """Warn of costs above the remaining quota. Blocks nothing: an apply pauses for quota and can be resumed."""
+    needs = (
+        ("requests", cost.requests, remaining.requests),
+        ("runs of setup tests", cost.tests, remaining.tests),
+    )
+    return [
+        Diagnostic(
+            "budget-short",
+            f"this plan needs about {needed:,} {resource}, and {available:,} are left this hour",
+            severity=Severity.WARNING,
+            notes=(
+                "an apply pauses when they are used up, and can be interrupted and applied again at any time",
+            ),
+            help="apply a part with `--target`, or later; a limit of your own is `budget:` in the project file",
+        )
+        for resource, needed, available in needs
+        if needed > available
+    ]

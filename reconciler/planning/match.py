@@ -1,4 +1,4 @@
-"""Pairing spec entries with live groups: by `id:`, else by what is remembered, else by exact name."""
+"""Matching of spec entries with live groups: by `id:`, else by the record, else by exact name."""
 
 from __future__ import annotations
 
@@ -20,25 +20,17 @@ def match_groups(
     records: Mapping[Address, Record],
     scope: Collection[Address],
 ) -> dict[str, str]:
-    """Key of each entry that exists → id of its live group.
+    """Match entries with live groups. Returns the id of the live group by the key of its entry.
 
-    An entry without a live group is absent from the result: it is to be created, or missing. Memory is no
-    authority: a remembered group that an `id:` gives to another entry does not count. One that is not to be seen
-    does: no namesake takes its place (S-13).
-    Raises `ReconcilerError` for an `id:` in scope that is a slip of another one, and for a name in scope that two
-    live groups have; what is out of scope is no reason to refuse a plan that does not touch it.
+    An entry without a live group is absent from the result: it is to be created, or missing. The state is no
+    authority: if an `id:` gives a recorded group to another entry, the record does not count.
+    Raises `ReconcilerError` for an `id:` in scope that looks like a misspelled id, and for a name in scope that two
+    live groups have. Entries out of scope raise nothing: a plan that does not touch them goes on.
     """
     entries = list(desired)
-    group_ids = {
-        entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
-    }
-    problems = [problem for entry in entries if (problem := _check_mistyped_id(entry, live, records))]
+    group_ids = _match_ids(entries, live, records)
     claimed = set(group_ids.values())
-    for entry in entries:
-        id = records[entry.address].id if entry.address in records else None
-        if entry.id is None and id is not None and id in live and id not in claimed:
-            group_ids[entry.address.key] = id
-            claimed.add(id)
+    problems = [problem for entry in entries if (problem := _check_mistyped_id(entry, live, records))]
     by_name: dict[str, list[Observed]] = defaultdict(list)
     for group in live.values():
         if group.id not in claimed:
@@ -46,6 +38,8 @@ def match_groups(
     for entry in entries:
         if entry.id is not None or entry.address.key in group_ids:
             continue
+        # The recorded group may only be hidden from these credentials. Adopting a namesake would then manage, and
+        # change, a group of another owner.
         if is_missing(records.get(entry.address), live):
             continue
         match _find_candidates(entry, by_name.get(entry.name, []), records.get(entry.address)):
@@ -61,30 +55,31 @@ def match_groups(
     return group_ids
 
 
-def apply_moves(records: Mapping[Address, Record], entries: Iterable[Desired]) -> dict[Address, Record]:
-    """What is remembered, by the addresses of today: `was:` moves a record to the entry that names it.
-
-    Of a run that was killed while it wrote down such a move, both records may be left: they are one.
-    """
-    moved_records = dict(records)
+def _match_ids(
+    entries: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
+) -> dict[str, str]:
+    """Match entries by their `id:`, and then entries without one by the id of their record."""
+    group_ids = {
+        entry.address.key: entry.id for entry in entries if entry.id in live and entry.id is not None
+    }
+    claimed = set(group_ids.values())
     for entry in entries:
-        former = moved_records.get(entry.moved_from) if entry.moved_from is not None else None
-        if former is None or entry.moved_from is None:
-            continue
-        if moved_records.setdefault(entry.address, former).id == former.id:
-            del moved_records[entry.moved_from]
-    return moved_records
+        id = records[entry.address].id if entry.address in records else None
+        if entry.id is None and id is not None and id in live and id not in claimed:
+            group_ids[entry.address.key] = id
+            claimed.add(id)
+    return group_ids
 
 
-def pending_creates(
+def list_pending_creates(
     desired: Iterable[Desired], live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> list[Desired]:
-    """Groups that an interrupted run may have made, and that are not to be seen (yet)."""
+    """List the groups that an interrupted run may have created and that no list shows (yet)."""
     return [
         entry
         for entry in desired
         if entry.id is None
-        and create_outcome_unknown(records.get(entry.address))
+        and is_create_outcome_unknown(records.get(entry.address))
         and not _find_candidates(
             entry,
             [group for group in live.values() if group.name == entry.name],
@@ -93,14 +88,17 @@ def pending_creates(
     ]
 
 
-def create_outcome_unknown(record: Record | None) -> bool:
-    """Whether a run has sent a request that creates something, and nothing says what came of it."""
+def is_create_outcome_unknown(record: Record | None) -> bool:
+    """Whether the outcome of the last create request for an object is unknown."""
     return record is not None and record.id is None and record.open_request is not None
 
 
 def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
-    """The groups that an entry may be. S-05: after a create whose answer was lost, those that had the name
-    before are others."""
+    """Filter the groups that an entry may stand for.
+
+    After a create whose answer was lost, the new group is the one that did not exist before: the intent lists the
+    groups that had the name when the request was sent.
+    """
     intent = record.intent if record is not None else None
     if intent is None or intent.action is not Action.CREATE or intent.name != entry.name:
         return namesakes
@@ -110,7 +108,10 @@ def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record |
 def _check_mistyped_id(
     entry: Desired, live: Mapping[str, Observed], records: Mapping[Address, Record]
 ) -> Diagnostic | None:
-    """An `id:` that names nothing, that no run has known, and that is near to one that exists."""
+    """Report an `id:` of no group that no record knows either and that is close to an existing id.
+
+    Without a close id the object counts as missing, since it may be hidden from these credentials.
+    """
     if entry.id is None or entry.id in live or any(entry.id == record.id for record in records.values()):
         return None
     suggestion = find_nearest(entry.id, live)

@@ -1,7 +1,7 @@
-"""What memory or an `id:` knows and the account does not show: deleted, or hidden from these credentials (S-13).
+"""Missing objects: a record or an `id:` knows them and the account does not show them.
 
-A key of the API may see only a part of an account. A missing object is therefore never made again unless `--recreate`
-names it: the old one may live on, and names are not unique at Fivetran.
+Such an object was deleted, or it is hidden: an API key may see only a part of an account. So a missing object is never
+created again unless `--recreate` names it. The old object may live on, and names are not unique at Fivetran.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from reconciler.model.plan import Action
 from reconciler.model.record import Record
 from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
-from reconciler.planning.refresh import AccountListing, ReadResult
+from reconciler.planning.refresh import AccountView
 from reconciler.planning.targets import match_selector
 
 
 @dataclass(frozen=True, slots=True)
 class MissingObject:
-    """A declared object with the id under which it is known and not to be seen.
+    """A declared object that a GET by its known id does not show.
 
-    `refused` is the answer 403 to a GET of it, None after a 404; `listed` says that a list shows it all the same.
+    `forbidden` is the answer 403 to that GET, None after a 404; `is_listed` if a list shows the object all the same.
     `namesakes` are ids of other groups that have its name and belong to no entry.
     """
 
@@ -41,17 +41,8 @@ class MissingObject:
         return self.desired.address
 
 
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """What a run has seen of an account. `bound` has the ids of live groups by key."""
-
-    listing: AccountListing
-    details: ReadResult
-    group_ids: Mapping[str, str]
-
-
 def is_missing(record: Record | None, existing: Collection[str]) -> bool:
-    """Whether memory knows an object by an id that does not exist. What a run was about to delete is explained."""
+    """Whether the record of an object has an id that does not exist. The intent to delete it explains the absence."""
     if record is None or record.id is None or record.id in existing:
         return False
     return record.intent is None or record.intent.action not in _DELETING
@@ -63,7 +54,7 @@ _DELETING = frozenset({Action.DELETE, Action.REPLACE})
 def find_missing(
     entries: Iterable[Desired], records: Mapping[Address, Record], view: AccountView
 ) -> dict[Address, MissingObject]:
-    """The entries that are known and not to be seen, by address. Of a pair that is missing as a whole, the group."""
+    """Find the missing objects by address. Of a pair that is missing as a whole, only the group."""
     found = (
         (_find_missing_group if desired.address.kind == GROUP else _find_missing_destination)(
             desired, records.get(desired.address), view
@@ -89,7 +80,7 @@ def _find_missing_group(desired: Desired, record: Record | None, view: AccountVi
 def _find_missing_destination(
     desired: Desired, record: Record | None, view: AccountView
 ) -> MissingObject | None:
-    """A destination has the id of its group. One that is remembered under another id was that of another group."""
+    """Find a missing destination. A record with another id than that of the group is of an earlier group."""
     id = view.group_ids.get(desired.address.key)
     if id is None:
         return None
@@ -104,8 +95,8 @@ def _find_missing_destination(
 
 @dataclass(frozen=True, slots=True)
 class MissingResolution:
-    """What comes of everything that is missing: addresses that are `recreated` because `--recreate` names them,
-    addresses that nothing can be planned for, and what to say about it."""
+    """The decision about all missing objects: addresses that `--recreate` names, addresses that cannot be planned, and
+    findings."""
 
     recreated: frozenset[Address]
     unplanned: frozenset[Address]
@@ -118,9 +109,9 @@ def resolve_missing(
     declared: Collection[Address],
     account: responses.Account,
 ) -> MissingResolution:
-    """Match what is missing with the selectors of `--recreate`, each an address or a key with `*` for any text.
+    """Match the missing objects with the selectors of `--recreate`, each an address or a key with `*` for any text.
 
-    A destination is made again with its group, and cannot be planned without it.
+    A destination is created again with its group, and cannot be planned without it.
     """
     matched = {address for selector in selectors for address in match_selector(selector, declared)}
     recreate_errors = {
@@ -141,7 +132,7 @@ def resolve_missing(
 
 
 def _list_destinations(addresses: Iterable[Address]) -> set[Address]:
-    """The destinations of the groups among these addresses."""
+    """List the destinations of the groups among these addresses."""
     return {Address(DESTINATION, address.key) for address in addresses if address.kind == GROUP}
 
 
@@ -152,9 +143,9 @@ def explain_unused_selectors(
     records: Mapping[Address, Record],
     view: AccountView,
 ) -> Iterator[Diagnostic]:
-    """Findings about selectors of `--recreate` that name nothing that is missing.
+    """Report the selectors of `--recreate` that match no missing object.
 
-    What a run that stopped has half made again may be named too: the same command goes on where it stopped.
+    A selector may also match an object that a stopped run has half created: the same command then resumes that run.
     """
     declared = {entry.address: entry for entry in entries}
     for selector in selectors:
@@ -228,7 +219,7 @@ def _suggest_fix(missing: MissingObject) -> str:
 
 
 def _check_recreate(missing: MissingObject) -> Diagnostic | None:
-    """Why an object that is missing is not made again, although it is named."""
+    """Explain why a missing object cannot be created again although a selector names it; None if it can."""
     desired = missing.desired
     if missing.address.kind == GROUP and desired.id is not None:
         return _explain_refused_recreate(
@@ -247,7 +238,7 @@ def _check_recreate(missing: MissingObject) -> Diagnostic | None:
 
 
 def _is_half_created(address: Address, record: Record | None, view: AccountView) -> bool:
-    """Whether a run was about to make an object, or has made the group of a destination that is remembered."""
+    """Whether a run was about to create an object, or has created a new group for a recorded destination."""
     if record is None:
         return False
     if record.intent is not None and record.intent.action is Action.CREATE:

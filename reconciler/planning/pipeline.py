@@ -1,50 +1,83 @@
-"""`plan`: compare the specs with the account. Only reads."""
+"""The pipeline of planning: from specs, state and account to a plan. It only reads.
+
+A step *refuses* by `ReconcilerError`, so that there is no plan. It *blocks* by a finding in the plan, which can then be
+read and not applied.
+
+ 1. Scope (`targets`). Reads the options, the specs and the records. Gives the addresses that the plan is about.
+    Refuses a selector that matches nothing, and an entry that both sides of `--changed-since` changed.
+ 2. Account (`account`). Reads the account of the credentials. Refuses another account than that of the project file or
+    of the state.
+ 3. Refresh (`account`, `refresh`). Reads both lists; reads by id what the records know and the lists leave out. Gives
+    the live groups. Refuses to go on without an object that it may not read and that no entry declares.
+ 4. Match (`match`). Gives the live group of each entry, by id, record or name. Refuses an ambiguous name and a
+    mistyped `id:`.
+ 5. Destinations (`account`, `refresh`). Reads every destination in scope by id.
+ 6. Missing objects (`missing`). Gives the entries that cannot be planned, and the entries that `--recreate` creates
+    again. Blocks by every known object that the account does not show.
+ 7. Deletions (`deletions`, `removal_identity`, `orphans`). Reads the connections of removed entries. Gives one deletion
+    per object. Refuses a removal of another object than the entry says, and an orphan. Blocks by protection and
+    by connections.
+ 8. Operations (`planner`, `diff`, `fields`). Resolves references. Gives one operation per entry. Refuses a replacement
+    without permission and an unavailable secret.
+ 9. Waits (`settling`). Gives each create the earlier request that it has to wait for. Refuses `--resend-create` for a
+    create that does not wait.
+10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
+11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
+12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+13. Effects (`effects`). Give the digest.
+
+A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.api import responses
-from reconciler.api.errors import ApiError, Forbidden
-from reconciler.kinds.registry import KINDS
+from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address, get_entry_sort_key
-from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, sort_diagnostics
-from reconciler.model.plan import Action, Change, Plan, Reason, UnmanagedGroup
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError, sort_diagnostics
+from reconciler.model.plan import Plan
 from reconciler.model.record import Record
-from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.record_transitions import apply_moves
+from reconciler.model.removal import CompletedRemoval
 from reconciler.model.resource import Desired, Observed
+from reconciler.planning.account import check_account, view_account
 from reconciler.planning.deletions import (
     DeletionPlan,
     DeletionPlanner,
     PlannedDeletion,
-    find_replacement_blockers,
-    format_connections,
-    orphaned,
-    read_placement,
-    removed_addresses,
+    build_deletion_planner,
 )
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import Effect, build_effects, compute_digest
 from reconciler.planning.errors import explain_read
-from reconciler.planning.limits import Limits, limit_violations
-from reconciler.planning.match import apply_moves, create_outcome_unknown, match_groups, pending_creates
+from reconciler.planning.limits import (
+    RemainingQuota,
+    estimate_cost,
+    find_limit_violations,
+    warn_low_quota,
+)
+from reconciler.planning.managed import find_managed, find_unmanaged
 from reconciler.planning.missing import (
-    AccountView,
     MissingResolution,
     explain_unused_selectors,
     find_missing,
     resolve_missing,
 )
-from reconciler.planning.planner import PlannedOperation, Planner, has_outstanding_tests
-from reconciler.planning.policies import evaluate_plan_policies, split_by_severity
-from reconciler.planning.quota import RemainingQuota, estimate_cost, quota_warnings
-from reconciler.planning.refresh import AccountListing, Observer, ReadResult
+from reconciler.planning.orphans import find_orphans
+from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
+from reconciler.planning.planner import PlannedOperation, Planner
+from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
+from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
-from reconciler.planning.resend import select_creates, select_secrets
-from reconciler.planning.settling import find_late_duplicates, find_unsettled
-from reconciler.planning.target_options import Scope, resolve_scope
+from reconciler.planning.replacements import (
+    describe_replaced_objects,
+    find_replacement_blockers,
+    note_connections,
+)
+from reconciler.planning.settling import find_late_duplicates, hold_unsettled_creates
+from reconciler.planning.targets import Scope, resolve_scope, select_secrets
 from reconciler.runtime.polling import Poller
-from reconciler.spec.removal import RemovalEntry
 from reconciler.workspace.settings_from import note_settings_source
 from reconciler.workspace.specs import Specs
 from reconciler.workspace.workspace import Workspace
@@ -52,9 +85,12 @@ from reconciler.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """A plan, and beside it what is needed to carry it out. `live` has the groups that existed, by id; `records`
-    is what is remembered, in scope by the addresses of today; `ids` are those of everything in scope that exists.
-    `done` are the removals that are in effect already, by key."""
+    """A plan with everything that its apply needs. Holds secrets, so it never leaves the process.
+
+    `live_groups` are the existing groups by id. `records` are the records of the state; those in scope are by the
+    addresses of today. `ids` are the ids of all existing objects in scope. `effects` has one effect per change.
+    `completed_removals` are removals, by key, that are in effect and that the state does not know as completed.
+    """
 
     plan: Plan
     operations: Mapping[Address, PlannedOperation]
@@ -62,11 +98,34 @@ class PlanResult:
     live_groups: Mapping[str, Observed]
     records: Mapping[Address, Record]
     ids: Mapping[Address, str]
+    effects: Mapping[Address, Effect]
     completed_removals: Mapping[str, CompletedRemoval] = field(default_factory=dict)
 
     def find_namesakes(self, name: str) -> tuple[str, ...]:
-        """Ids of the groups that had this name."""
+        """Find the ids of the groups that had this name."""
         return tuple(sorted(group.id for group in self.live_groups.values() if group.name == name))
+
+
+@dataclass(frozen=True, slots=True)
+class _PlanInput:
+    """The part of the specs that a plan is about, with all records by the addresses of today.
+
+    Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
+    made again, `is_recheck` is true for a look at an account after an apply.
+    """
+
+    scope: Scope
+    entries: tuple[Desired, ...]
+    records: Mapping[Address, Record]
+    is_new: bool
+    is_recheck: bool
+
+    @property
+    def digest_scope(self) -> tuple[str, ...]:
+        """The scope that a digest covers: empty for a plan of everything, whose digest must not change only because an
+        unchanged entry joins the specs."""
+        is_narrowed = self.is_recheck or self.scope.summary is not None
+        return tuple(map(str, self.scope.addresses)) if is_narrowed else ()
 
 
 def make_plan(
@@ -75,23 +134,263 @@ def make_plan(
     *,
     scope: frozenset[Address] | None = None,
 ) -> PlanResult:
-    """Compare entries with the account: one account call, two lists, one read per destination of a group that
-    exists, and one list of connections per planned deletion or replacement. Only what memory or one of the lists
-    knows and the other does not show costs more: it is looked for before it counts as missing (S-13). So is what
-    `removed:` names and no list shows.
+    """Make the plan of a workspace by the steps above.
 
-    What is out of scope is not read. `scope` takes the place of that of the command line. `only` is for looking at
-    these addresses once more after an apply, when limits are of no interest.
+    Costs one account call, two lists, one read per destination of an existing group, and one list of connections per
+    planned deletion or replacement. An object that a record, a removal or one list knows and another list leaves out
+    costs more reads: it is polled by its id before it counts as missing. Nothing out of scope is read by id.
 
-    Raises `ReconcilerError` where the account cannot be read, is another one, or where an entry
-    cannot be planned.
+    `scope` replaces the scope of the options. `only` does too, for a look at these addresses after an apply: such a
+    plan checks no policies and no limits. Raises `ReconcilerError` if a step refuses or the account cannot be read.
     """
-    with workspace.specs.masking_excerpts():
-        planned = _compute_plan(workspace, only, scope)
-    return replace(planned, plan=_mask_excerpts(planned.plan, workspace.specs))
+    with workspace.specs.mask_errors():
+        result = _compute_plan(workspace, only, scope)
+    return replace(result, plan=_mask_excerpts(result.plan, workspace.specs))
+
+
+def _compute_plan(
+    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+) -> PlanResult:
+    clock, sender = workspace.settings.clock, workspace.sender
+    started, requests_before = clock.monotonic(), sender.requests_sent
+    inputs = _select_inputs(workspace, only, scope)  # 1
+    records = inputs.records
+    try:
+        account = check_account(workspace)  # 2
+        view = view_account(  # 3, 4, 5
+            workspace, account, inputs.entries, records, inputs.scope.addresses
+        )
+        missing = _resolve_missing(workspace, inputs, view)  # 6
+        deletion_planner = _build_deletion_planner(workspace, view, records)
+        deletion_plan = _plan_deletions(workspace, deletion_planner, inputs, view)  # 7
+        operations = _plan_operations(workspace, inputs, view, missing.unplanned)  # 8
+        operations = _hold_unsettled_creates(workspace, operations, records)  # 9
+        operations = describe_replaced_objects(operations, deletion_planner.describe_replaced)  # 10
+    except ApiError as error:
+        raise ReconcilerError([explain_read(error)]) from error
+    plan = replace(  # 11
+        _build_plan(workspace, inputs, view, operations, deletion_plan),
+        blockers=(
+            *missing.findings,
+            *deletion_plan.blockers,
+            *find_replacement_blockers(operations, deletion_planner.is_protected),
+        ),
+        recreated=tuple(sorted(missing.recreated, key=get_entry_sort_key)),
+        requests=sender.requests_sent - requests_before,
+        seconds=clock.monotonic() - started,
+    )
+    if not inputs.is_recheck:
+        plan = _judge_plan(workspace, plan, operations, view)  # 12
+    return _build_result(  # 13
+        workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
+    )
+
+
+def _build_result(
+    workspace: Workspace,
+    inputs: _PlanInput,
+    plan: Plan,
+    live_groups: Mapping[str, Observed],
+    *,
+    operations: Mapping[Address, PlannedOperation],
+    deletion_plan: DeletionPlan,
+) -> PlanResult:
+    """Give a plan its digest, and add all that an apply of it needs."""
+    effects = build_effects(plan.changes, operations, live_groups)
+    digest = compute_digest(plan.account_id, effects.values(), inputs.digest_scope)
+    blockers = tuple(note_settings_source(plan.blockers, workspace.specs.project))
+    return PlanResult(
+        plan=replace(plan, blockers=blockers, digest=digest),
+        operations=operations,
+        deletions=deletion_plan.deletions,
+        live_groups=live_groups,
+        # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
+        records=apply_moves(workspace.state.records, inputs.entries),
+        ids={
+            address: operation.change.id
+            for address, operation in operations.items()
+            if operation.change.id is not None
+        },
+        effects=effects,
+        completed_removals=deletion_plan.completed_removals,
+    )
+
+
+def _select_inputs(
+    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
+) -> _PlanInput:
+    specs = workspace.specs
+    declared = (*specs.groups, *specs.destinations)
+    records = apply_moves(workspace.state.records, declared)
+    given = scope if scope is not None else only
+    run_scope = (
+        Scope(frozenset(given), orphan_candidates=frozenset(given))
+        if given is not None
+        else resolve_scope(workspace.settings, specs, workspace.baseline, records)
+    )
+    return _PlanInput(
+        run_scope,
+        tuple(entry for entry in declared if entry.address in run_scope.addresses),
+        records,
+        is_new=given is None,
+        is_recheck=only is not None,
+    )
+
+
+def _resolve_missing(workspace: Workspace, inputs: _PlanInput, view: AccountView) -> MissingResolution:
+    selectors, entries, records = workspace.settings.recreate, inputs.entries, inputs.records
+    missing = find_missing(entries, records, view)
+    resolution = resolve_missing(missing, selectors, [entry.address for entry in entries], view.account)
+    # An earlier apply of a plan that is made again may have created the object: then its selector names nothing.
+    if not inputs.is_new:
+        return resolution
+    unused = explain_unused_selectors(selectors, entries, missing, records, view)
+    return replace(resolution, findings=(*resolution.findings, *unused))
+
+
+def _build_deletion_planner(
+    workspace: Workspace, view: AccountView, records: Mapping[Address, Record]
+) -> DeletionPlanner:
+    identity = build_removal_identity(
+        {id: group.name for id, group in view.listing.groups.items()},
+        records,
+        workspace.state.removals,
+        workspace.specs.groups,
+        view.group_ids,
+    )
+    poller = Poller(workspace.settings.clock, workspace.cancelled)
+    return build_deletion_planner(
+        workspace.client, poller, identity, view, workspace.specs.project.content.protected
+    )
+
+
+def _plan_deletions(
+    workspace: Workspace, planner: DeletionPlanner, inputs: _PlanInput, view: AccountView
+) -> DeletionPlan:
+    """Plan the removals in scope. Raises `ReconcilerError` for conflicts about which objects exist."""
+    specs, scope = workspace.specs, inputs.scope
+    # A removal of a pair is in scope as a whole or not at all: its two objects are deleted together.
+    deletion_plan = planner.plan_deletions(
+        entry for entry in specs.removed if Address(DESTINATION, entry.key) in scope.addresses
+    )
+    candidates = {
+        address: record
+        for address, record in inputs.records.items()
+        if scope.orphan_candidates is None or address in scope.orphan_candidates
+    }
+    declared = {entry.address for entry in (*specs.groups, *specs.destinations)}
+    conflicts = [
+        *find_orphans(candidates, declared, specs.removed, view.existing_ids),
+        *deletion_plan.problems,
+    ]
+    if conflicts:
+        raise ReconcilerError(sort_diagnostics(conflicts))
+    return deletion_plan
+
+
+def _plan_operations(
+    workspace: Workspace, inputs: _PlanInput, view: AccountView, unplanned: Collection[Address]
+) -> dict[Address, PlannedOperation]:
+    """Plan every entry in scope that is not `unplanned`. Raises `ReconcilerError` with all refusals together."""
+    planner = Planner(
+        workspace.registry.resolve,
+        workspace.state.build_fingerprinter(),
+        workspace.settings.compare_secrets,
+        select_secrets(workspace.settings.resend, inputs.entries),
+    )
+    live = {GROUP: view.listing.groups, DESTINATION: view.details.found}
+    operations = {}
+    for desired in inputs.entries:
+        address = desired.address
+        if address not in unplanned:
+            observed = live[address.kind].get(view.group_ids.get(address.key, ""))
+            operations[address] = planner.plan_resource(desired, observed, inputs.records.get(address))
+    if planner.diagnostics:
+        list_connections = workspace.client.list_group_connections
+        raise ReconcilerError(
+            sort_diagnostics(
+                note_connections(diagnostic, list_connections, view.group_ids)
+                for diagnostic in planner.diagnostics
+            )
+        )
+    return operations
+
+
+def _hold_unsettled_creates(
+    workspace: Workspace,
+    operations: Mapping[Address, PlannedOperation],
+    records: Mapping[Address, Record],
+) -> dict[Address, PlannedOperation]:
+    settle, resent = workspace.specs.project.content.settle, workspace.settings.resent_creates
+    return hold_unsettled_creates(operations, records, workspace.now(), settle, resent)
+
+
+def _build_plan(
+    workspace: Workspace,
+    inputs: _PlanInput,
+    view: AccountView,
+    operations: Mapping[Address, PlannedOperation],
+    deletion_plan: DeletionPlan,
+) -> Plan:
+    """Build the plan without blockers: its changes, unmanaged groups and warnings."""
+    specs, groups = workspace.specs, view.listing.groups
+    changes = [operations[address].change for address in sorted(operations, key=get_entry_sort_key)]
+    return Plan(
+        account_id=view.account.account_id,
+        account_name=view.account.account_name,
+        changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
+        unmanaged=find_unmanaged(view, deletion_plan.deletions, specs.removed),
+        warnings=(
+            *specs.warnings,
+            *deletion_plan.notes,
+            *(() if workspace.state.exists else warn_without_state(groups.values(), changes)),
+            *inputs.scope.warnings,
+            *warn_unfinished(specs.destinations, inputs.records, inputs.scope),
+            *find_late_duplicates(specs.groups, inputs.records, groups, view.group_ids),
+            *_warn_quota(workspace, operations, deletion_plan),
+        ),
+        files=len(specs.files),
+        narrowing=inputs.scope.summary,
+    )
+
+
+def _warn_quota(
+    workspace: Workspace, operations: Mapping[Address, PlannedOperation], deletion_plan: DeletionPlan
+) -> list[Diagnostic]:
+    limiter = workspace.sender.limiter
+    remaining = RemainingQuota(limiter.count_remaining_requests(), limiter.count_remaining_tests())
+    return warn_low_quota(estimate_cost(operations.values(), deletion_plan.deletions), remaining)
+
+
+def _judge_plan(
+    workspace: Workspace,
+    plan: Plan,
+    operations: Mapping[Address, PlannedOperation],
+    view: AccountView,
+) -> Plan:
+    """Add the results of policies, and a blocker for each exceeded limit. Both judge the plan, not its scope."""
+    managed = find_managed(workspace.specs, view)
+    results = evaluate_plan_policies(
+        workspace.specs,
+        plan,
+        operations=operations,
+        observed=view.details.found,
+        existing=managed,
+        overridden=workspace.settings.overridden,
+        has_real_values=not workspace.settings.sandbox,  # the values of a sandbox are made up
+    )
+    plan = add_policy_results(plan, results)
+    return replace(plan, blockers=(*plan.blockers, *_check_limits(workspace, plan, len(managed))))
+
+
+def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
+    return find_limit_violations(
+        plan, managed, workspace.specs.project.content.limits, workspace.settings.allowed
+    )
 
 
 def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:
+    """Mask the hidden values in the source excerpts of all findings of a plan."""
     judgements = (
         replace(
             judgement,
@@ -105,471 +404,4 @@ def _mask_excerpts(plan: Plan, specs: Specs) -> Plan:
         warnings=specs.mask_excerpts(plan.warnings),
         blockers=specs.mask_excerpts(plan.blockers),
         judgements=tuple(judgements),
-    )
-
-
-def _compute_plan(
-    workspace: Workspace, only: Collection[Address] | None, scope: frozenset[Address] | None
-) -> PlanResult:
-    clock, specs = workspace.settings.clock, workspace.specs
-    started, requests_before = clock.monotonic(), workspace.sender.requests_sent
-    records = apply_moves(workspace.state.records, (*specs.groups, *specs.destinations))
-    run_scope = _resolve_scope(workspace, records, scope if scope is not None else only)
-    is_new = scope is None and only is None
-    scope = run_scope.addresses
-    try:
-        account = _check_account(workspace)
-        workspace.state.check_account(account.account_id)
-        observer = _build_observer(workspace)
-        scoped_records = {address: record for address, record in records.items() if address in scope}
-        scoped_groups = [entry for entry in specs.groups if entry.address in scope]
-        listing = _list_account(observer, scoped_groups, scoped_records)
-        group_ids = match_groups(specs.groups, listing.groups, records, scope)
-        entries = [entry for entry in (*specs.groups, *specs.destinations) if entry.address in scope]
-        reads = _read_destinations(observer, entries, listing, group_ids, scoped_records)
-        details = reads.found
-        view = AccountView(listing, reads, group_ids)
-        resolution = _resolve_missing(workspace, account, entries, records, view, is_new=is_new)
-        listing = replace(listing, destinations=listing.destinations | details.keys())
-        deletion_planner = _build_deletion_planner(workspace, listing, details, records, group_ids)
-        deletion_plan = deletion_planner.plan_deletions(_filter_removals(specs.removed, scope))
-        _refuse_conflicts(
-            _find_orphaned(specs, listing, _filter_orphan_candidates(records, run_scope)),
-            deletion_plan.problems,
-        )
-        live = {GROUP: listing.groups, DESTINATION: details}
-        operations = _plan_entries(
-            workspace, entries, group_ids, live, records, unplanned=resolution.unplanned
-        )
-        operations = _add_unsettled(workspace, operations, records)
-        operations = _add_replaced_objects(deletion_planner, operations)
-        blockers = (
-            *resolution.findings,
-            *deletion_plan.blockers,
-            *_find_replacement_blockers(deletion_planner, operations),
-        )
-    except ApiError as error:
-        raise ReconcilerError([explain_read(error)]) from error
-    changes = [operations[address].change for address in sorted(operations, key=get_entry_sort_key)]
-    plan = Plan(
-        account_id=account.account_id,
-        account_name=account.account_name,
-        changes=(*changes, *(deletion.change for deletion in deletion_plan.deletions)),
-        unmanaged=_find_unmanaged(listing, group_ids, deletion_plan, specs.removed),
-        warnings=(
-            *specs.warnings,
-            *deletion_plan.notes,
-            *_warn_without_state(workspace, listing, changes),
-            *run_scope.warnings,
-            *_warn_unfinished(specs, records, run_scope),
-            *find_late_duplicates(specs.groups, records, listing.groups, group_ids),
-            *_warn_quota(workspace, operations, deletion_plan),
-        ),
-        blockers=blockers,
-        files=len(specs.files),
-        requests=workspace.sender.requests_sent - requests_before,
-        seconds=clock.monotonic() - started,
-        narrowing=run_scope.summary,
-        recreated=tuple(sorted(resolution.recreated, key=get_entry_sort_key)),
-    )
-    managed = _find_managed(specs, listing, group_ids)
-    violations: Iterable[Diagnostic] = ()
-    if only is None:
-        plan = _evaluate_policies(workspace, plan, operations, details, managed)
-        violations = _check_limits(workspace, plan, len(managed))
-    is_narrowed = only is not None or run_scope.summary is not None
-    digest = compute_digest(
-        plan,
-        operations,
-        deletion_plan.deletions,
-        listing.groups,
-        sorted(map(str, scope)) if is_narrowed else (),
-    )
-    blockers = tuple(note_settings_source((*plan.blockers, *violations), specs.project))
-    plan = replace(plan, blockers=blockers, digest=digest)
-    ids = {
-        address: operation.change.id
-        for address, operation in operations.items()
-        if operation.change.id is not None
-    }
-    # A record follows a `was:` only in scope: an old `was:` of a branch must not undo a later move of its base.
-    kept_records = apply_moves(workspace.state.records, entries)
-    return PlanResult(
-        plan,
-        operations,
-        deletion_plan.deletions,
-        listing.groups,
-        kept_records,
-        ids,
-        deletion_plan.completed_removals,
-    )
-
-
-def _resolve_scope(
-    workspace: Workspace, records: Mapping[Address, Record], given: Collection[Address] | None
-) -> Scope:
-    """What is given; else what the options of the command line leave."""
-    if given is not None:
-        return Scope(frozenset(given), orphan_candidates=frozenset(given))
-    return resolve_scope(workspace.settings, workspace.specs, workspace.baseline, records)
-
-
-def _filter_removals(
-    entries: tuple[RemovalEntry, ...], scope: frozenset[Address]
-) -> tuple[RemovalEntry, ...]:
-    """A removal is one thing: it is in scope as a whole or not at all."""
-    return tuple(entry for entry in entries if Address(DESTINATION, entry.key) in scope)
-
-
-def _build_deletion_planner(
-    workspace: Workspace,
-    listing: AccountListing,
-    details: Mapping[str, Observed],
-    records: Mapping[Address, Record],
-    group_ids: Mapping[str, str],
-) -> DeletionPlanner:
-    group_names = {id: group.name for id, group in listing.groups.items()}
-    listed_placements = {
-        id: (destination.service, str(destination.raw.get("region") or ""))
-        for id, destination in listing.summaries.items()
-    }
-    client, poller = workspace.client, Poller(workspace.settings.clock, workspace.cancelled)
-
-    def is_gone(kind: str, id: str) -> bool:
-        return poller.poll_until(lambda: KINDS[kind].observe(client, id) is None or None) is not None
-
-    return DeletionPlanner(
-        build_removal_identity(
-            group_names, records, workspace.state.removals, workspace.specs.groups, group_ids
-        ),
-        destinations={id: read_placement(destination) for id, destination in details.items()}
-        | listed_placements,
-        protected=workspace.specs.project.protected,
-        list_connections=client.list_group_connections,
-        observe=lambda kind, id: KINDS[kind].observe(client, id),
-        is_gone=is_gone,
-    )
-
-
-def _add_replaced_objects(
-    deletion_planner: DeletionPlanner, operations: Mapping[Address, PlannedOperation]
-) -> dict[Address, PlannedOperation]:
-    """Each replacement with what it deletes. One list of connections for each, before anything is deleted."""
-    return {
-        address: replace(
-            operation,
-            change=replace(
-                operation.change, live=deletion_planner.describe_replaced(operation.change.id or "")
-            ),
-        )
-        if operation.change.action is Action.REPLACE
-        else operation
-        for address, operation in operations.items()
-    }
-
-
-def _find_replacement_blockers(
-    deletion_planner: DeletionPlanner, operations: Mapping[Address, PlannedOperation]
-) -> list[Diagnostic]:
-    return [
-        blocker
-        for address, operation in sorted(operations.items())
-        if operation.change.action is Action.REPLACE
-        for blocker in find_replacement_blockers(operation.change, deletion_planner.is_protected(address.key))
-    ]
-
-
-def _filter_orphan_candidates(
-    records: Mapping[Address, Record], run_scope: Scope
-) -> Mapping[Address, Record]:
-    if run_scope.orphan_candidates is None:
-        return records
-    return {address: record for address, record in records.items() if address in run_scope.orphan_candidates}
-
-
-def _find_orphaned(
-    specs: Specs, listing: AccountListing, records: Mapping[Address, Record]
-) -> list[Diagnostic]:
-    declared = {desired.address for desired in (*specs.groups, *specs.destinations)}
-    existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
-    return orphaned(records, declared, specs.removed, existing)
-
-
-def _refuse_conflicts(*problems: Iterable[Diagnostic]) -> None:
-    """Specs and account, or specs and memory, say different things about what exists."""
-    conflicts = [problem for batch in problems for problem in batch]
-    if conflicts:
-        raise ReconcilerError(sort_diagnostics(conflicts))
-
-
-def _check_limits(workspace: Workspace, plan: Plan, managed: int) -> Iterator[Diagnostic]:
-    block = workspace.specs.project.limits
-    limits = Limits(block.deletes, block.replacements, block.changed_fraction)
-    return limit_violations(plan, managed, limits, workspace.settings.allowed)
-
-
-def _evaluate_policies(
-    workspace: Workspace,
-    plan: Plan,
-    operations: Mapping[Address, PlannedOperation],
-    details: Mapping[str, Observed],
-    managed: Collection[Address],
-) -> Plan:
-    """The plan with what the policies of the project say about it."""
-    judgements = evaluate_plan_policies(
-        workspace.specs,
-        plan,
-        operations=operations,
-        observed=details,
-        existing=managed,
-        overridden=workspace.settings.overridden,
-        has_real_values=not workspace.settings.sandbox,  # which makes all values up
-    )
-    warnings, blockers = split_by_severity(judgements)
-    return replace(
-        plan,
-        warnings=(*plan.warnings, *warnings),
-        blockers=(*plan.blockers, *blockers),
-        judgements=judgements,
-    )
-
-
-def _find_managed(specs: Specs, listing: AccountListing, group_ids: Mapping[str, str]) -> frozenset[Address]:
-    """Of what is declared or to be deleted all that exists, whatever the scope."""
-    ids = {Address(GROUP, key): id for key, id in group_ids.items()}
-    ids |= {entry.address: group_ids.get(entry.address.key, "") for entry in specs.destinations}
-    ids |= {
-        address: entry.id
-        for entry in specs.removed
-        if entry.extent is not Extent.MANAGEMENT
-        for address in removed_addresses(entry)
-    }
-    existing = {GROUP: listing.groups.keys(), DESTINATION: listing.destinations}
-    return frozenset(address for address, id in ids.items() if id in existing[address.kind])
-
-
-def _check_account(workspace: Workspace) -> responses.Account:
-    """Refuse another account before anything else is read. A sandbox account is always the right one."""
-    account = workspace.client.get_account()
-    expected = workspace.specs.project.account_id
-    if workspace.settings.sandbox or expected is None or account.account_id == expected:
-        return account
-    raise ReconcilerError(
-        [
-            Diagnostic(
-                "other-account",
-                f"these credentials are for account `{account.account_id}`, the project is for `{expected}`",
-                span=workspace.specs.project.account_id_span,
-                help="use credentials of the right account, or correct `account_id:` in the project file",
-            )
-        ]
-    )
-
-
-def _build_observer(workspace: Workspace) -> Observer:
-    poller = Poller(workspace.settings.clock, workspace.cancelled)
-    return Observer(workspace.client, poller, workspace.listener, workspace.settings.parallelism)
-
-
-def _list_account(
-    observer: Observer, scoped_groups: list[Desired], records: Mapping[Address, Record]
-) -> AccountListing:
-    """The lists, with everything that earlier runs made or may have made of the `wanted` groups, and what their `id:`
-    names. `remembered` are the records in scope."""
-    declared = {desired.id or records.get(desired.address, Record()).id for desired in scoped_groups}
-    known_ids = {*declared, *(record.id for record in records.values())}
-    listing = observer.list_account({id for id in known_ids if id is not None})
-    _raise_forbidden(listing.forbidden, declared)
-    if not pending_creates(scoped_groups, listing.groups, records):
-        return listing
-    return observer.list_until(listing, lambda groups: not pending_creates(scoped_groups, groups, records))
-
-
-def _raise_forbidden(forbidden: Mapping[str, Forbidden], declared: Collection[str | None]) -> None:
-    """Raise the answer 403 about any object that is not declared: it is the answer to no entry, so it ends the run."""
-    for id, error in forbidden.items():
-        if id not in declared:
-            raise error
-
-
-def _resolve_missing(
-    workspace: Workspace,
-    account: responses.Account,
-    entries: list[Desired],
-    records: Mapping[Address, Record],
-    view: AccountView,
-    *,
-    is_new: bool,
-) -> MissingResolution:
-    """What is missing of these entries. Of a plan that is made again, a part may be in effect: a selector that names
-    nothing that is missing is an error in a new plan only."""
-    selectors = workspace.settings.recreate
-    missing = find_missing(entries, records, view)
-    resolution = resolve_missing(missing, selectors, [entry.address for entry in entries], account)
-    if not is_new:
-        return resolution
-    unused = explain_unused_selectors(selectors, entries, missing, records, view)
-    return replace(resolution, findings=(*resolution.findings, *unused))
-
-
-def _read_destinations(
-    observer: Observer,
-    entries: list[Desired],
-    listing: AccountListing,
-    group_ids: Mapping[str, str],
-    records: Mapping[Address, Record],
-) -> ReadResult:
-    """Destinations by id: those of all entries, and those that are remembered and that their list leaves out.
-    `remembered` are the records in scope."""
-    expected = {
-        record.id or group_ids.get(address.key, "")
-        for address, record in records.items()
-        if address.kind == DESTINATION and (record.id or create_outcome_unknown(record))
-    }
-    expected &= listing.groups.keys()
-    declared = {
-        id
-        for entry in entries
-        if entry.address.kind == DESTINATION and (id := group_ids.get(entry.address.key))
-    }
-    ids_to_read = declared | (expected - listing.destinations)
-    details = observer.read_destinations(sorted(ids_to_read), expected)
-    _raise_forbidden(details.forbidden, declared)
-    return details
-
-
-def _plan_entries(
-    workspace: Workspace,
-    entries: list[Desired],
-    group_ids: Mapping[str, str],
-    live: Mapping[str, Mapping[str, Observed]],
-    records: Mapping[Address, Record],
-    *,
-    unplanned: Collection[Address],
-) -> dict[Address, PlannedOperation]:
-    """One step per entry that is not `unplanned`; `live` is by kind and id. Raises `ReconcilerError` with everything
-    that cannot be planned."""
-    planner = Planner(
-        workspace.registry.resolve,
-        workspace.state.build_fingerprinter(),
-        workspace.settings.compare_secrets,
-        select_secrets(workspace.settings.resend, entries),
-    )
-    operations = []
-    for desired in entries:
-        if desired.address in unplanned:
-            continue
-        observed = live[desired.address.kind].get(group_ids.get(desired.address.key, ""))
-        operations.append(planner.plan_resource(desired, observed, records.get(desired.address)))
-    if planner.diagnostics:
-        diagnostics = [
-            _add_connections(workspace, diagnostic, group_ids) for diagnostic in planner.diagnostics
-        ]
-        raise ReconcilerError(sort_diagnostics(diagnostics))
-    return {operation.change.address: operation for operation in operations}
-
-
-def _add_unsettled(
-    workspace: Workspace, operations: Mapping[Address, PlannedOperation], records: Mapping[Address, Record]
-) -> dict[Address, PlannedOperation]:
-    """The steps, with what each create has to wait for. Raises `ReconcilerError` where one is to be resent that does
-    not wait."""
-    now, settle = workspace.now(), workspace.specs.project.settle
-    creates = {
-        address for address, operation in operations.items() if operation.change.action is Action.CREATE
-    }
-    waits = {address: find_unsettled(records.get(address), now, settle) for address in creates}
-    held = {address: wait for address, wait in waits.items() if wait is not None}
-    resent = select_creates(workspace.settings.resent_creates, held)
-    return {
-        **operations,
-        **{
-            address: replace(
-                operations[address],
-                change=replace(
-                    operations[address].change,
-                    reasons=(Reason.INTERRUPTED,),
-                    unsettled=replace(wait, resent=address in resent),
-                ),
-            )
-            for address, wait in held.items()
-        },
-    }
-
-
-def _add_connections(workspace: Workspace, problem: Diagnostic, group_ids: Mapping[str, str]) -> Diagnostic:
-    """R13: whoever wants a replacement should know at once what stands in its way."""
-    if problem.code != "replace-refused" or problem.address is None:
-        return problem
-    connections = workspace.client.list_group_connections(group_ids[problem.address.key])
-    note = (
-        f"loading into it: {format_connections(connections)}"
-        if connections
-        else "no connection loads into it"
-    )
-    return replace(problem, notes=(*problem.notes, note))
-
-
-def _warn_without_state(
-    workspace: Workspace, listing: AccountListing, changes: Iterable[Change]
-) -> list[Diagnostic]:
-    """Without a memory, a group that was renamed at Fivetran looks like one that is still to be made."""
-    new_groups = [
-        change for change in changes if change.action is Action.CREATE and change.address.kind == GROUP
-    ]
-    if workspace.state.exists or not listing.groups or not new_groups:
-        return []
-    return [
-        Diagnostic(
-            "no-memory",
-            f"{len(new_groups)} of the groups are to be made, in an account that no earlier run remembers",
-            severity=Severity.WARNING,
-            notes=("groups are found by `id:` or by their exact names only",),
-            help="if one of them exists under another name, write its `id:` into its entry",
-        )
-    ]
-
-
-def _warn_unfinished(specs: Specs, records: Mapping[Address, Record], run_scope: Scope) -> list[Diagnostic]:
-    """Unfinished work stays visible, also where a plan is about something else."""
-    unfinished = [
-        destination
-        for destination in specs.destinations
-        if destination.address not in run_scope.addresses
-        and destination.address.key not in run_scope.left_alone
-        and has_outstanding_tests(destination, records.get(destination.address))
-    ]
-    return [
-        Diagnostic(
-            "unfinished",
-            f"{destination.address} was written and has not passed its setup tests; this plan leaves it out",
-            span=destination.span,
-            severity=Severity.WARNING,
-            address=destination.address,
-            help=f"`--target {destination.address}` or a plan of everything shows it, and an apply tests it again",
-        )
-        for destination in unfinished
-    ]
-
-
-def _warn_quota(
-    workspace: Workspace, operations: Mapping[Address, PlannedOperation], deletion_plan: DeletionPlan
-) -> list[Diagnostic]:
-    limiter = workspace.sender.limiter
-    remaining = RemainingQuota(limiter.count_remaining_requests(), limiter.count_remaining_tests())
-    return quota_warnings(estimate_cost(operations.values(), deletion_plan.deletions), remaining)
-
-
-def _find_unmanaged(
-    listing: AccountListing,
-    group_ids: Mapping[str, str],
-    deletion_plan: DeletionPlan,
-    removed: Iterable[RemovalEntry],
-) -> tuple[UnmanagedGroup, ...]:
-    managed = {*group_ids.values(), *(deletion.change.id for deletion in deletion_plan.deletions)}
-    managed |= {entry.id for entry in removed if entry.extent is Extent.PAIR}  # also where it is out of scope
-    unmanaged = [group for group in listing.groups.values() if group.id not in managed]
-    return tuple(
-        UnmanagedGroup(group.id, group.name)
-        for group in sorted(unmanaged, key=lambda group: (group.name, group.id))
     )

@@ -1,11 +1,11 @@
-"""From desired and observed to changes. Pure: reads nothing, sends nothing.
+"""Planner of one resource: from desired and observed to a change. Sends nothing.
 
-Each entry is looked at on its own:
-1. references that are needed are resolved;
-2. what does not exist is created with all its declared fields;
-3. what exists is compared, and gets the fields that differ;
-4. what cannot be changed in place is refused;
-5. what is as declared, but has not passed the setup tests it should pass, is verified.
+1. A resource that does not exist is created with all its declared fields.
+2. An existing resource is compared, and gets the fields that differ.
+3. A field that cannot be changed in place replaces its destination, or is refused without that permission.
+4. An unchanged resource that has not passed its required setup tests is verified.
+
+References are resolved only if their values decide about the change or are sent: a plan reads no secret in vain.
 """
 
 from __future__ import annotations
@@ -16,17 +16,25 @@ from typing import Any
 
 from reconciler.catalogue.model import Field, FieldType
 from reconciler.kinds.base import Kind
-from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE
+from reconciler.kinds.destination import HEALTHY_STATUS, SERVICE, read_service
 from reconciler.kinds.registry import KINDS
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, Reason, Risk, SecretComparison
-from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record, is_fingerprint
+from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Record
+from reconciler.model.record_transitions import (
+    RecordUpdate,
+    keeps_protection,
+    tracks_secrets,
+    update_literal_fingerprint,
+    update_secret_fingerprints,
+)
 from reconciler.model.resource import Desired, Observed, OnFailure
 from reconciler.model.value import (
     ExternalKey,
     FieldPath,
+    Fields,
     Reference,
     Secret,
     Structure,
@@ -37,16 +45,17 @@ from reconciler.model.value import (
 )
 from reconciler.planning.diff import Comparison, compare
 from reconciler.planning.fields import (
-    applied_values,
-    changed_fields,
-    computed_fields,
-    conflicting_applied_values,
-    created_fields,
-    live_value_label,
-    unchanged_values,
+    build_changed_fields,
+    build_computed_fields,
+    build_created_fields,
+    choose_live_value_label,
+    find_dependent_secrets,
+    is_resolved_locally,
+    list_applied_values,
+    list_conflicting_applied_values,
+    list_unchanged_values,
 )
 from reconciler.planning.last_applied import LastApplied
-from reconciler.planning.secret_fields import dependent_secrets, is_resolved_locally
 from reconciler.secrets.base import SecretUnavailable, ValueShape
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -57,31 +66,38 @@ _SHAPES = {FieldType.STRINGS: ValueShape.LIST, FieldType.OBJECT: ValueShape.OBJE
 
 @dataclass(frozen=True, slots=True)
 class PlannedOperation:
-    """A change together with what is needed to carry it out. Holds secrets, so it never leaves the process.
+    """Change with the data to carry it out. Holds secrets, so it never leaves the process.
 
-    `values` are what is sent; `declared` is all that will be in effect then, in normal form and without secrets.
-    `applied` is what may be remembered of that, and `fingerprints` stand for the rest: secrets and hidden literals.
+    `values` are the sent values; `declared` are all values that will be in effect then, in normal form and without
+    secrets. `record_update` is the content of the record once the change is in effect.
     """
 
     desired: Desired
     change: Change
-    values: Mapping[FieldPath, Any]
-    declared: Mapping[FieldPath, Any]
-    applied: Mapping[FieldPath, Any]
-    fingerprints: Mapping[FieldPath, str]
-    protected: bool
+    values: Fields
+    declared: Fields
+    record_update: RecordUpdate
 
     def get_hashable_value(self, path: FieldPath) -> Any:
-        """A value that is sent, to be hashed: a hidden literal as it stands in the specs."""
+        """Return a sent value for a hash: a hidden literal as the specs spell it."""
         value = self.values[path]
         return self.declared.get(path, value) if isinstance(value, Secret) else value
 
 
+@dataclass(frozen=True, slots=True)
+class _SentSecrets:
+    """Secrets that an update sends: their `values`, which of them are `rotated`, and which the user asked to resend."""
+
+    values: Fields
+    rotated: frozenset[FieldPath]
+    resent: frozenset[FieldPath]
+
+
 @dataclass(slots=True)
 class Planner:
-    """Plans one resource after the other and collects everything that is wrong on the way.
+    """Planner of one resource after the other; collects all refusals.
 
-    `resend` are secrets to be sent whatever is known about them.
+    `fingerprinter` is None without a key. `resend` are secrets that are sent even if their fingerprints match.
     """
 
     resolve: Resolve
@@ -93,7 +109,7 @@ class Planner:
     def plan_resource(
         self, desired: Desired, observed: Observed | None, record: Record | None
     ) -> PlannedOperation:
-        """What would happen to one resource. `record` is what is remembered of it."""
+        """Plan the change of one resource. `record` is its record in the state, None without one."""
         kind = KINDS[desired.address.kind]
         if observed is None:
             return self._plan_create(kind, desired, record)
@@ -101,58 +117,43 @@ class Planner:
 
     def _plan_create(self, kind: Kind, desired: Desired, record: Record | None) -> PlannedOperation:
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
-        # Normal form knows a field by one name; a deprecated twin that is declared beside it is sent too.
+        # Normal form has a field under its present name only. A deprecated name that the specs declare is sent as well.
         values = {**declared, **kind.normalize(declared)}
         masking = _build_masking(desired, declared.get(SERVICE))
         change = Change(
             address=desired.address,
             action=Action.CREATE,
             reasons=(Reason.MISSING_REMOTELY if record is not None and record.id else Reason.NEW,),
-            fields=(*created_fields(desired, masking, values), *computed_fields(desired)),
+            fields=(*build_created_fields(desired, masking, values), *build_computed_fields(desired)),
             depends_on=desired.depends_on,
             span=desired.span,
-            applied=applied_values(kind, record, desired) if record is not None and record.id else (),
+            applied=list_applied_values(kind, record, desired) if record is not None and record.id else (),
         )
         return self._build_operation(desired, masking, change, declared=declared, values=values, record=None)
 
     def _plan_update(
         self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
     ) -> PlannedOperation:
-        service = observed.fields.get(SERVICE)
-        resolved_paths = (
-            path
-            for path, value in desired.fields.items()
-            if not is_secret(value) or is_external_secret(value)
-        )
-        declared = {**desired.fields, **self._resolve_fields(kind, desired, resolved_paths, service)}
+        # The live service decides how fields are read and compared, also if the specs declare another one: a change of
+        # service is an immutable difference, which the plan of a replacement takes over below.
+        service = read_service(observed.fields)
+        declared = self._resolve_comparable_fields(kind, desired, service)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
         comparison = compare(kind, compared, observed.fields, LastApplied.of(record, self.fingerprinter))
-        masking, live_masking = (
-            _build_masking(desired, declared.get(SERVICE, service)),
-            _build_masking(desired, service),
-        )
+        masking = _build_masking(desired, declared.get(SERVICE, service))
+        live_masking = _build_masking(desired, service)
         immutable = [path for path in comparison.changed if _is_immutable(kind, path, service)]
         if immutable and desired.allow_replace:
             return self._plan_replace(kind, desired, observed, comparison, immutable)
         self._refuse_replacement(desired, live_masking, comparison, immutable)
-        dependents = dependent_secrets(kind, service, desired.fields, comparison)
+        secrets = self._resolve_sent_secrets(kind, desired, service, comparison, record)
+        values = {**{path: each.after for path, each in comparison.changed.items()}, **secrets.values}
+        fields = build_changed_fields(desired, masking, live_masking, comparison, secrets.values)
         stored = record.fingerprints if record else {}
-        rotated = self._find_rotated(kind, desired, service, stored)
-        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
-        resent = [
-            path
-            for path in desired.fields
-            if (desired.address, path) in self.resend and path not in comparison.changed
-        ]
-        sent_secrets = (
-            self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service) | rotated
-        )
-        values = {path: difference.after for path, difference in comparison.changed.items()} | sent_secrets
-        fields = changed_fields(desired, masking, live_masking, comparison, sent_secrets)
         change = Change(
             address=desired.address,
             action=_choose_action(desired, values, record),
-            reasons=_collect_reasons(desired, comparison, sent_secrets, record),
+            reasons=_collect_reasons(desired, comparison, secrets.values, record),
             fields=fields,
             id=observed.id,
             depends_on=desired.depends_on,
@@ -161,14 +162,52 @@ class Planner:
             uncomparable=tuple(
                 path
                 for path in comparison.uncomparable
-                if path not in sent_secrets and not self._can_compare(path, stored)
+                if path not in secrets.values and not self._can_compare(path, stored)
             ),
-            secrets=self._classify_secrets(desired, comparison, rotated, stored, resent),
-            applied=conflicting_applied_values(kind, record, desired, fields),
+            secrets=self._classify_secrets(desired, comparison, secrets, stored),
+            applied=list_conflicting_applied_values(kind, record, desired, fields),
         )
         return self._build_operation(
             desired, masking, change, declared=declared, values=values, record=record
         )
+
+    def _resolve_comparable_fields(
+        self, kind: Kind, desired: Desired, service: str | None
+    ) -> dict[FieldPath, Any]:
+        """Resolve the declared fields, except for secrets that Fivetran does not fetch by itself.
+
+        Secrets stay references: answers show no secret, so a comparison needs fingerprints and no value.
+        """
+        paths = (
+            path
+            for path, value in desired.fields.items()
+            if not is_secret(value) or is_external_secret(value)
+        )
+        return {**desired.fields, **self._resolve_fields(kind, desired, paths, service)}
+
+    def _resolve_sent_secrets(
+        self,
+        kind: Kind,
+        desired: Desired,
+        service: str | None,
+        comparison: Comparison,
+        record: Record | None,
+    ) -> _SentSecrets:
+        """Resolve the secrets that an update sends.
+
+        Four reasons send a secret: a field that it depends on changes, its value rotated, no apply has sent it for
+        certain, or the user asks for it. Each reason resolves only its own secrets.
+        """
+        dependents = find_dependent_secrets(kind, service, desired.fields, comparison)
+        rotated = self._find_rotated(kind, desired, service, record.fingerprints if record else {})
+        rotated |= self._resolve_fields(kind, desired, self._find_newly_declared(desired, record), service)
+        resent = [
+            path
+            for path in desired.fields
+            if (desired.address, path) in self.resend and path not in comparison.changed
+        ]
+        others = self._resolve_fields(kind, desired, dict.fromkeys([*dependents, *resent]), service)
+        return _SentSecrets(others | rotated, frozenset(rotated), frozenset(resent))
 
     def _build_operation(
         self,
@@ -176,69 +215,75 @@ class Planner:
         masking: Masking,
         change: Change,
         *,
-        declared: Mapping[FieldPath, Any],
-        values: Mapping[FieldPath, Any],
+        declared: Fields,
+        values: Fields,
         record: Record | None,
     ) -> PlannedOperation:
-        """A step with what is to be remembered of it. What is hidden is sent as a secret, so that no answer of the
-        API shows it either."""
+        """Build the operation of a change, with the update of the record. Hidden literals are sent as secrets, so that
+        they stay hidden in answers of the API too."""
         declared = KINDS[desired.address.kind].normalize(declared)
         literals = _find_hidden_literals(masking, declared)
         stored = record.fingerprints if record is not None else {}
-        fingerprints = self._fingerprint_secrets(desired, values, stored, record) | {
-            path: self._fingerprint_literal(desired, change, path, literal, stored, is_sent=path in values)
+        # Without a key a stored fingerprint cannot be compared, so only a sent literal is in effect for certain.
+        fingerprints = self._fingerprint_secrets(desired, values, record) | {
+            path: update_literal_fingerprint(
+                stored.get(path),
+                self._fingerprint_literal(desired, path, literal, stored.get(path)),
+                is_in_effect=path in values
+                or (self.fingerprinter is not None and path not in change.uncomparable),
+            )
             for path, literal in literals.items()
         }
         return PlannedOperation(
             desired,
-            replace(change, other_values=unchanged_values(desired, masking, declared, change)),
+            replace(change, other_values=list_unchanged_values(desired, masking, declared, change)),
             values=_wrap_hidden(masking, values),
             declared=_strip_secrets(declared),
-            applied={path: value for path, value in _strip_secrets(declared).items() if path not in literals},
-            fingerprints=fingerprints,
-            protected=_is_protected(desired, record, values),
+            record_update=RecordUpdate(
+                applied={
+                    path: value for path, value in _strip_secrets(declared).items() if path not in literals
+                },
+                fingerprints=fingerprints,
+                protected=keeps_protection(record, is_declared=desired.protected, sends_values=bool(values)),
+                sent=frozenset(values),
+                has_tests=desired.setup_tests.run,
+            ),
         )
 
     def _fingerprint_secrets(
-        self,
-        desired: Desired,
-        values: Mapping[FieldPath, Any],
-        stored: Mapping[FieldPath, str],
-        record: Record | None,
+        self, desired: Desired, values: Fields, record: Record | None
     ) -> dict[FieldPath, str]:
-        """Fingerprints of secrets that stay declared, and new ones of those that are sent."""
-        kept = {path: stored[path] for path in stored if is_secret(desired.fields.get(path))}
-        if record is None or not _has_tracked_secrets(record):
-            kept = {
-                path: NO_FINGERPRINT for path in desired.fields if is_resolved_locally(desired, path)
-            } | kept
-        sent = {path: value for path, value in values.items() if isinstance(value, Secret)}
-        return kept | {path: self._fingerprint(desired, path, value) for path, value in sent.items()}
+        """Compute the fingerprints of all declared secrets: stored ones that stay, and new ones of sent secrets."""
+        return update_secret_fingerprints(
+            record,
+            secrets=[path for path, value in desired.fields.items() if is_secret(value)],
+            resolved_here=[path for path in desired.fields if is_resolved_locally(desired, path)],
+            sent={
+                path: self._fingerprint(desired, path, value)
+                for path, value in values.items()
+                if isinstance(value, Secret)
+            },
+        )
 
     def _fingerprint_literal(
-        self,
-        desired: Desired,
-        change: Change,
-        path: FieldPath,
-        literal: Secret,
-        stored: Mapping[FieldPath, str],
-        *,
-        is_sent: bool,
-    ) -> str:
-        """What is kept of a hidden literal: nothing new where it cannot be known that it is the one in effect."""
-        kept = stored.get(path, HIDDEN_LITERAL)
-        if not is_sent and (self.fingerprinter is None or path in change.uncomparable):
-            return kept if is_fingerprint(kept) else HIDDEN_LITERAL
+        self, desired: Desired, path: FieldPath, literal: Secret, stored: str | None
+    ) -> str | None:
+        """Compute the fingerprint of a hidden literal; None without a key. A stored fingerprint that still matches
+        stays, since it may be of the address before a move."""
         if self.fingerprinter is None:
-            return HIDDEN_LITERAL
-        if self.fingerprinter.is_own(kept) and self.fingerprinter.matches(kept, literal):
-            return kept  # it may be of an address before a move
+            return None
+        if (
+            stored is not None
+            and self.fingerprinter.is_own(stored)
+            and self.fingerprinter.matches(stored, literal)
+        ):
+            return stored
         return self._fingerprint(desired, path, literal)
 
     def _find_rotated(
         self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
     ) -> dict[FieldPath, Any]:
-        """Secrets that are no longer those that were sent last. One that cannot be compared is not resolved."""
+        """Find the secrets whose value is not the last sent one. A secret that cannot be compared is not resolved."""
         fingerprinter = self.fingerprinter
         if fingerprinter is None:
             return {}
@@ -257,9 +302,9 @@ class Planner:
         }
 
     def _find_newly_declared(self, desired: Desired, record: Record | None) -> list[FieldPath]:
-        """Secrets that the spec declares since what is remembered, also in place of a literal, and those of an
-        interrupted call: nobody has sent them for certain."""
-        if record is None or not _has_tracked_secrets(record) or not self.compares_secrets:
+        """Find the secrets that the spec declares since the last record, also in place of a literal, and the secrets of
+        an interrupted call: it is unknown whether they were sent."""
+        if record is None or not tracks_secrets(record) or not self.compares_secrets:
             return []
         return [
             path
@@ -273,19 +318,17 @@ class Planner:
         self,
         desired: Desired,
         comparison: Comparison,
-        rotated: Mapping[FieldPath, Any],
+        secrets: _SentSecrets,
         stored: Mapping[FieldPath, str],
-        resent: Collection[FieldPath],
     ) -> SecretComparison:
-        """The answer about each declared secret, sent or not, and about literals that are sent `again`. What is ignored
-        is not asked about."""
+        """Classify each declared secret, sent or not, and each resent literal. Ignored fields are left out."""
         checked = [
             path
             for path, value in desired.fields.items()
-            if (is_secret(value) or path in resent) and path not in desired.ignore_changes
+            if (is_secret(value) or path in secrets.resent) and path not in desired.ignore_changes
         ]
-        changed = [path for path in checked if path in rotated or path in comparison.changed]
-        # A name in a secrets manager is remembered in clear, and compared as any other field.
+        changed = [path for path in checked if path in secrets.rotated or path in comparison.changed]
+        # The record has the name of a key in a secrets manager in clear, so it is compared like any other field.
         compared = [
             path for path in checked if self._can_compare(path, stored) or path not in comparison.uncomparable
         ]
@@ -296,14 +339,14 @@ class Planner:
         )
 
     def _can_compare(self, path: FieldPath, stored: Mapping[FieldPath, str]) -> bool:
-        """Whether what was sent last can be told from what would be sent now."""
+        """Whether the last sent value of a secret can be compared with the present one."""
         if path not in stored or self.fingerprinter is None:
             return False
         return self.compares_secrets and self.fingerprinter.is_own(stored[path])
 
     def _fingerprint(self, desired: Desired, path: FieldPath, secret: Secret) -> str:
-        """The fingerprint of a secret that is sent. Without a key there is none, nor of a secret that was not read:
-        what was known of the one before says nothing about it."""
+        """Compute the fingerprint of a sent secret; empty without a key, and for a secret that this run may not read:
+        the fingerprint of the former value would be wrong."""
         if self.fingerprinter is None or isinstance(secret, UnresolvedSecret):
             return NO_FINGERPRINT
         return self.fingerprinter.fingerprint_field(desired.address, path, secret)
@@ -311,7 +354,7 @@ class Planner:
     def _resolve_fields(
         self, kind: Kind, desired: Desired, paths: Iterable[FieldPath], service: Any
     ) -> dict[FieldPath, Any]:
-        """Values of these fields with references replaced by what they refer to."""
+        """Resolve the references in these fields. Returns the values by path."""
         service_name = service if isinstance(service, str) else None
         return {
             path: self._resolve_value(desired, path, kind.get_field(path, service_name)) for path in paths
@@ -330,7 +373,7 @@ class Planner:
         return value
 
     def _resolve_structure(self, desired: Desired, path: FieldPath, content: Any) -> Any:
-        """A mapping or list with its references replaced by what they refer to."""
+        """Resolve the references inside a mapping or list."""
         match content:
             case Reference():
                 return self._resolve_reference(desired, path, content, ValueShape.TEXT)
@@ -365,12 +408,12 @@ class Planner:
         comparison: Comparison,
         immutable: list[FieldPath],
     ) -> PlannedOperation:
-        """Delete and create again in the same group: everything declared is sent, secrets too."""
+        """Plan to delete and create a destination in the same group: all declared fields are sent, secrets too."""
         declared = self._resolve_fields(kind, desired, desired.fields, desired.fields.get(SERVICE))
         masking, live_masking = (
             _build_masking(desired, each.get(SERVICE)) for each in (declared, observed.fields)
         )
-        changed = changed_fields(desired, masking, live_masking, comparison, ())
+        changed = build_changed_fields(desired, masking, live_masking, comparison, ())
         change = Change(
             address=desired.address,
             action=Action.REPLACE,
@@ -394,7 +437,7 @@ class Planner:
                     "replace-refused",
                     f"changing `{format_path(path)}` would destroy and recreate {desired.address}",
                     span=desired.spans.get(path),
-                    label=live_value_label(comparison.changed[path].before, hidden=hidden),
+                    label=choose_live_value_label(comparison.changed[path].before, hidden=hidden),
                     address=desired.address,
                     notes=("it cannot be changed in place; Fivetran deletes nothing that has connections",),
                     help="put the old value back, or move the connections and set `lifecycle: {allow_replace: true}`",
@@ -406,8 +449,8 @@ def _build_masking(desired: Desired, service: Any) -> Masking:
     return Masking(desired.address.kind, service, desired.unchecked)
 
 
-def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -> dict[FieldPath, Secret]:
-    """Declared values in clear that must be neither shown nor kept."""
+def _find_hidden_literals(masking: Masking, declared: Fields) -> dict[FieldPath, Secret]:
+    """Find the declared literals that must be neither shown nor stored in clear."""
     return {
         path: Secret(value)
         for path, value in declared.items()
@@ -417,24 +460,9 @@ def _find_hidden_literals(masking: Masking, declared: Mapping[FieldPath, Any]) -
     }
 
 
-def _wrap_hidden(masking: Masking, values: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """What is sent, with everything that is hidden as a secret."""
+def _wrap_hidden(masking: Masking, values: Fields) -> dict[FieldPath, Any]:
+    """Wrap the hidden literals among sent values as secrets."""
     return {**values, **_find_hidden_literals(masking, values)}
-
-
-def _has_applied_fields(record: Record) -> bool:
-    """Whether it is known what was declared of this object before; not so where a creation got no answer."""
-    return record.id is not None and bool(record.applied)
-
-
-def _has_tracked_secrets(record: Record) -> bool:
-    """Whether a secret without a fingerprint is one that was not sent by us, or not for certain. Of what was adopted
-    nothing like that is known."""
-    is_unanswered_create = record.intent is not None and record.intent.action in {
-        Action.CREATE,
-        Action.REPLACE,
-    }
-    return is_unanswered_create or _has_applied_fields(record)
 
 
 def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
@@ -442,12 +470,7 @@ def _is_immutable(kind: Kind, path: FieldPath, service: str | None) -> bool:
     return catalogue_field is not None and catalogue_field.immutable
 
 
-def _is_protected(desired: Desired, record: Record | None, values: Mapping[FieldPath, Any]) -> bool:
-    """Protection ends only with a change that does nothing else to the entry."""
-    return desired.protected or (record is not None and record.protected and bool(values))
-
-
-def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Record | None) -> Action:
+def _choose_action(desired: Desired, values: Fields, record: Record | None) -> Action:
     if values:
         return Action.UPDATE
     if has_outstanding_tests(desired, record):
@@ -456,7 +479,7 @@ def _choose_action(desired: Desired, values: Mapping[FieldPath, Any], record: Re
 
 
 def _collect_reasons(
-    desired: Desired, comparison: Comparison, secrets: Mapping[FieldPath, Any], record: Record | None
+    desired: Desired, comparison: Comparison, secrets: Fields, record: Record | None
 ) -> tuple[Reason, ...]:
     reasons = {
         Reason.FIELDS_DIFFER: bool(comparison.changed),
@@ -468,19 +491,19 @@ def _collect_reasons(
     return tuple(reason for reason, holds in reasons.items() if holds)
 
 
-def _assess_risk(desired: Desired, observed: Observed, values: Mapping[FieldPath, Any]) -> Risk:
+def _assess_risk(desired: Desired, observed: Observed, values: Fields) -> Risk:
     is_disruptive = bool(values) and desired.setup_tests.run and observed.status == HEALTHY_STATUS
     return Risk.INTERRUPTS_SYNCS if is_disruptive else Risk.IN_PLACE
 
 
 def has_outstanding_tests(desired: Desired, record: Record | None) -> bool:
-    """Unfinished work stays visible: what was written here and has not passed the tests that it must."""
+    """Whether a resource that an earlier run wrote has not passed its required setup tests yet."""
     tests = desired.setup_tests
     return record is not None and record.unverified and tests.run and tests.on_failure is OnFailure.FAIL
 
 
-def _strip_secrets(fields: Mapping[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """What may be remembered of declared fields. The name of a key in a secrets manager is no secret."""
+def _strip_secrets(fields: Fields) -> dict[FieldPath, Any]:
+    """Strip secrets from declared fields, for the record. The name of a key in a secrets manager is no secret."""
     return {
         path: value.name if isinstance(value, ExternalKey) else value
         for path, value in fields.items()

@@ -1,8 +1,9 @@
-"""The policies of a project, held against its specs and against a plan."""
+"""Evaluation of the policies of a project, on its specs and on a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
@@ -17,7 +18,7 @@ from reconciler.workspace.specs import Specs
 
 
 def evaluate_spec_policies(specs: Specs) -> tuple[PolicyResult, ...]:
-    """What policies say of the specs alone."""
+    """Evaluate the policies on the specs alone."""
     if not specs.policies:
         return ()
     return evaluate_specs(specs.policies, _build_entries(specs, {}).values())
@@ -33,9 +34,12 @@ def evaluate_plan_policies(
     overridden: Collection[str],
     has_real_values: bool,
 ) -> tuple[PolicyResult, ...]:
-    """What policies say of a plan. `observed` are the destinations that were read, by id; `existing` what is managed
-    and exists, whatever the plan is about. Where nothing `resolves` references truly, what they stand for is not known.
-    Raises `ReconcilerError` for an override of what is no soft policy."""
+    """Evaluate the policies on a plan.
+
+    `observed` are the destinations that were read, by id; `existing` are all managed addresses that exist, in scope or
+    not. Without `has_real_values` the values of references count as unknown. Raises `ReconcilerError` for an override
+    that names no soft policy.
+    """
     if not (specs.policies or overridden):
         return ()
     entries = _build_entries(specs, operations if has_real_values else {})
@@ -52,10 +56,21 @@ def evaluate_plan_policies(
     return evaluate_plan(specs.policies, PlanView(plan, planned, managed), overridden)
 
 
+def add_policy_results(plan: Plan, results: tuple[PolicyResult, ...]) -> Plan:
+    """Add the results of policies to a plan: their warnings, and their errors as blockers."""
+    warnings, blockers = split_by_severity(results)
+    return replace(
+        plan,
+        warnings=(*plan.warnings, *warnings),
+        blockers=(*plan.blockers, *blockers),
+        judgements=results,
+    )
+
+
 def split_by_severity(
     judgements: Iterable[PolicyResult],
 ) -> tuple[tuple[Diagnostic, ...], tuple[Diagnostic, ...]]:
-    """What they found: first what does not stop a run, then what does."""
+    """Split the findings of policies into warnings and errors, in this order."""
     findings = [finding for each in judgements for finding in each.findings]
     return (
         tuple(each for each in findings if each.severity is Severity.WARNING),
@@ -64,13 +79,13 @@ def split_by_severity(
 
 
 def _build_entries(specs: Specs, operations: Mapping[Address, PlannedOperation]) -> dict[str, EntryView]:
-    """All entries by key; what a plan knows of their values is in `steps`."""
+    """Build all entries by key, with the values that the operations of a plan have resolved."""
     destinations = {destination.address.key: destination for destination in specs.destinations}
     return {
         group.address.key: build_entry(
             group,
             destinations.get(group.address.key),
-            specs.project.protected,
+            specs.project.content.protected,
             operation.declared
             if (operation := operations.get(Address(DESTINATION, group.address.key)))
             else {},

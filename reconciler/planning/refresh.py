@@ -1,8 +1,8 @@
-"""Reading the account: one account call, the two lists, one read per destination that matters.
+"""Reads of the account by GET requests: the two lists, and one read per destination in scope.
 
-Only GET requests. Lists carry no config and are known to show stale values (`daylight_saving_time_enabled`),
-so they are used to find ids and never to compare fields. A list that leaves something out must not make anything
-look absent that memory, or the other list, knows: that is looked for by its id before it counts as gone.
+Lists carry no config and show stale values (`daylight_saving_time_enabled`), so they give ids and never fields to
+compare. A list may also leave an object out. An object that a record or the other list knows is therefore polled by its
+id before it counts as gone: a wrong "gone" would create it a second time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from reconciler.kinds.registry import KINDS
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.event import Listener, ReadingAccount
 from reconciler.model.resource import Observed
-from reconciler.runtime.parallel import map_parallel
 from reconciler.runtime.polling import MAX_POLLS, Poller
+from reconciler.runtime.workers import map_parallel
 
 
 @dataclass(frozen=True, slots=True)
 class AccountListing:
-    """What is in the account: every group by id, and the ids that have a destination. `refused` are groups that were
-    asked for by their ids and that these credentials may not read, each with its answer. `summaries` are destinations
-    as their list shows them, by the same ids."""
+    """The objects of the account: every group by id, and the ids of all destinations.
+
+    `forbidden` are the answers 403 to reads of groups, `summaries` the listed destinations; both are by id.
+    """
 
     groups: Mapping[str, Observed]
     destinations: frozenset[str]
@@ -36,16 +37,31 @@ class AccountListing:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What GET by id answered: objects that exist, and ids that these credentials may not read, each with its answer.
-    An id that is in neither does not exist, as far as these credentials are told."""
+    """The answers to GET by id: existing objects, and answers 403. An id in neither is gone or hidden."""
 
     found: Mapping[str, Observed]
     forbidden: Mapping[str, Forbidden]
 
 
 @dataclass(frozen=True, slots=True)
+class AccountView:
+    """Everything that a run has read of an account. `group_ids` are the ids of matched live groups by key."""
+
+    account: responses.Account
+    listing: AccountListing
+    details: ReadResult
+    group_ids: Mapping[str, str]
+
+    @property
+    def existing_ids(self) -> Mapping[str, Collection[str]]:
+        """The ids of existing objects by kind. A read by id counts beside the list, which may leave an object out."""
+        destinations = self.listing.destinations | self.details.found.keys()
+        return {GROUP: self.listing.groups.keys(), DESTINATION: destinations}
+
+
+@dataclass(frozen=True, slots=True)
 class Observer:
-    """Reads one account with `readers` calls at a time. Raises `ApiError`."""
+    """Reads one account with `readers` concurrent calls. Raises `ApiError`."""
 
     client: Client
     poller: Poller
@@ -53,9 +69,10 @@ class Observer:
     readers: int = 1
 
     def list_account(self, expected: Collection[str] = ()) -> AccountListing:
-        """Both lists, completed by what they must have left out: the groups of listed destinations, and the
-        groups that are `expected` because an earlier run or an `id:` knows them. One that was deleted costs six
-        looks."""
+        """Read both lists, and the groups that they leave out: those of listed destinations, and those `expected`.
+
+        Expected are ids that a record or an `id:` knows. A deleted group costs six polls.
+        """
         groups = self._list_groups()
         summaries = {get_destination_id(summary): summary for summary in self.client.list_destinations()}
         destinations = frozenset(summaries)
@@ -69,8 +86,7 @@ class Observer:
     def list_until(
         self, listing: AccountListing, is_complete: Callable[[Mapping[str, Observed]], bool]
     ) -> AccountListing:
-        """The listing with what further looks show, until it is complete: what was created a moment ago may not be
-        listed at once."""
+        """Poll the list of groups until it is complete: a new group may be listed late. Returns the merged listing."""
         groups = dict(listing.groups)
 
         def poll_groups() -> bool | None:
@@ -81,8 +97,8 @@ class Observer:
         return replace(listing, groups=groups)
 
     def read_destinations(self, ids: Iterable[str], expected: Collection[str] = ()) -> ReadResult:
-        """Destinations by id, as their groups have them; those that have none are left out. One that is `expected`
-        is looked for six times before it counts as gone."""
+        """Read destinations by the ids of their groups. An `expected` destination is polled six times before it counts
+        as gone."""
         unique_ids = list(dict.fromkeys(ids))
         self.listener(ReadingAccount(0, len(unique_ids)))
         return self._read_by_id(DESTINATION, unique_ids, expected, MAX_POLLS, reports_progress=True)
@@ -107,7 +123,7 @@ class Observer:
                 return self.poller.poll_until(
                     lambda: observe(self.client, id), max_polls if id in expected else 1
                 )
-            except Forbidden as error:  # an answer about this object; it is no reason to read nothing else
+            except Forbidden as error:  # is about this object only, so the other reads go on
                 return error
 
         found: dict[str, Observed] = {}
@@ -123,5 +139,5 @@ class Observer:
 
 
 def get_destination_id(destination: responses.DestinationSummary) -> str:
-    """A destination is found by its group: both ids are documented to be equal, and the group's is what we hold."""
+    """Return the id of the group: both ids are documented to be equal, and records hold that of the group."""
     return destination.group_id or destination.id

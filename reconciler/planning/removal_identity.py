@@ -1,7 +1,7 @@
-"""Which object a `removed:` entry is about, so that a slip in an id never reaches an object of somebody else.
+"""Identity of `removed:` entries: a mistyped id must never delete an object of another owner.
 
-An id alone is believed where an earlier run remembers it of that very key, in a record or as a removal that was carried
-out. Otherwise the entry has to say the live name of the group too. Pure: reads nothing, sends nothing.
+An id alone is enough if the state has it for the same key, in a record or as a completed removal. Otherwise the entry
+has to give the live name of the group too. Pure: reads nothing, sends nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from reconciler.spec.removal import RemovalEntry, render_removal
 
 @dataclass(frozen=True, slots=True)
 class RemovalIdentity:
-    """What the identity of removals is held against. `groups` are the live names by id, `records` what is remembered,
-    by the addresses of today, `removals` what was carried out, by key; `bound` are the ids of the live groups that
-    entries of the specs stand for, by key, and `standing` these entries by id; `keys` are those that the records give
-    an id."""
+    """The facts that the identity of removals is checked against.
+
+    `groups` are the live names by id, `records` are by the addresses of today, `removals` are completed ones by key.
+    `group_ids` are the ids of matched live groups by key, `declared_by_id` their entries by id, and `keys_by_id` the
+    keys that records have for an id.
+    """
 
     groups: Mapping[str, str]
     records: Mapping[Address, Record]
@@ -36,28 +38,28 @@ class RemovalIdentity:
     keys_by_id: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def find_problem(self, entry: RemovalEntry) -> Diagnostic | None:
-        """Why nobody can say that an entry means the object that has its id; None where that is certain."""
+        """Explain why an entry may mean another object than that of its id; None if it certainly does not."""
         return self._check_other_entries(entry) or (
             self._check_with_record(entry) if self.is_remembered(entry) else self._check_without_record(entry)
         )
 
     def is_remembered(self, entry: RemovalEntry) -> bool:
-        """Whether an earlier run knows what the key of an entry stood for."""
+        """Whether the state has an id for the key of an entry."""
         return bool(self._list_recorded_ids(entry.key)) or self.is_completed(entry)
 
     def is_obsolete(self, entry: RemovalEntry) -> bool:
-        """Whether an entry was carried out, and its key has been free since or stands for a declared group again."""
+        """Whether an entry was carried out, and its key is free since or declared again."""
         key = entry.key
         return self.is_completed(entry) and (not self._list_recorded_ids(key) or key in self.group_ids)
 
     def get_last_name(self, key: str) -> str | None:
-        """The name that was last applied to the group of an entry."""
+        """Return the last applied name of the group of an entry."""
         record = self.records.get(Address(GROUP, key))
         name = record.applied.get(NAME) if record is not None else None
         return name if isinstance(name, str) else None
 
     def explain_unknown_id(self, entry: RemovalEntry) -> Diagnostic:
-        """An id that nothing has, and that nothing is remembered of."""
+        """Explain an id that neither the account nor the state has."""
         namesakes = [id for id, name in self.groups.items() if name == entry.name]
         suggestion = find_nearest(entry.id, self.groups)
         if len(namesakes) == 1:
@@ -77,19 +79,21 @@ class RemovalIdentity:
         )
 
     def is_completed(self, entry: RemovalEntry) -> bool:
-        """Whether an earlier run did what an entry asks for."""
+        """Whether an earlier run carried out an entry."""
         removed = self.removals.get(entry.key)
         return removed is not None and removed.id == entry.id and removed.covers(entry.extent)
 
     def _list_recorded_ids(self, key: str) -> list[str]:
-        """The id that the records have of an entry. If they have two, neither means the whole entry."""
+        """List the ids that the records have for a key. With two ids, neither stands for the whole entry."""
         records = (self.records.get(Address(kind, key)) for kind in (GROUP, DESTINATION))
         ids = (record.id for record in records if record is not None)
         return list(dict.fromkeys(id for id in ids if id is not None))
 
     def _check_other_entries(self, entry: RemovalEntry) -> Diagnostic | None:
-        """An object that another entry stands for: by its `id:`, by memory, `was:` or its name. One plan must not
-        change an object and delete it as well."""
+        """Check that no other entry stands for the object, by `id:`, record, `was:` or name.
+
+        Otherwise one plan would change an object and delete it as well.
+        """
         declared = self.declared_by_id.get(entry.id)
         if declared is not None and declared.address.key != entry.key:
             return _explain_conflicting_removal(entry, declared)
@@ -201,7 +205,7 @@ def build_removal_identity(
     declared: Iterable[Desired],
     group_ids: Mapping[str, str],
 ) -> RemovalIdentity:
-    """The same from `declared` groups and the ids to which their keys are `bound`."""
+    """Build the identity from the `declared` groups and the ids of their live groups by key."""
     keys_by_id: dict[str, frozenset[str]] = {}
     for address, record in records.items():
         if record.id is not None:
@@ -217,7 +221,7 @@ def _get_address(entry: RemovalEntry) -> Address:
 
 
 def _fold_name(name: str) -> str:
-    """What is left of a name of all that people overlook."""
+    """Fold the differences between names that readers overlook: case, blanks, lookalike characters."""
     return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 

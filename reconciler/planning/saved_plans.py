@@ -1,4 +1,4 @@
-"""Plans that somebody reviewed: writing one down, and making it again to carry it out."""
+"""Reviewed plans: building the saved form of a plan, and making the plan again to carry it out."""
 
 from __future__ import annotations
 
@@ -12,22 +12,14 @@ from reconciler import __version__
 from reconciler.api.errors import ApiError
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.effect import ReviewedEffect
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action, Change, FieldChange, Reason, Visibility
 from reconciler.model.removal import Extent
 from reconciler.model.value import format_path
-from reconciler.planning.deletions import removed_addresses
-from reconciler.planning.effects import (
-    CurrentFacts,
-    Staleness,
-    StaleReason,
-    build_effect,
-    compare,
-    hash_declared,
-    spec_changes,
-)
+from reconciler.planning.deletions import list_removed_addresses
+from reconciler.planning.effects import hash_declared, hash_effect
 from reconciler.planning.errors import explain_read
 from reconciler.planning.pipeline import PlanResult, make_plan
+from reconciler.planning.staleness import CurrentFacts, Staleness, StaleReason, compare, find_spec_change
 from reconciler.workspace.planfile import (
     FORMAT,
     AlteredError,
@@ -48,11 +40,11 @@ NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still d
 def build_saved_plan(
     workspace: Workspace, planned: PlanResult, valid_for: timedelta = VALID_FOR
 ) -> SavedPlan:
-    """A plan as it is written down. It holds no secret: fingerprints tell whether one is still the same."""
+    """Build the saved form of a plan. Holds no secret: a fingerprint shows whether a secret is still the same."""
     now = workspace.settings.clock.now()
     touched = {change.address for change in planned.plan.changes if change.action in _REVIEWED_ACTIONS}
     removed = {change.address.key for change in planned.plan.changes if change.action in _REMOVING_ACTIONS}
-    # A removal is one thing, also where only its group is left.
+    # A removal is in scope as a whole, even if only its group is left.
     scope = touched | {Address(GROUP, address.key) for address in touched}
     scope |= {Address(DESTINATION, key) for key in removed}
     return SavedPlan(
@@ -64,28 +56,13 @@ def build_saved_plan(
         compare_secrets=workspace.settings.compare_secrets,
         resend=workspace.settings.resend,
         complete=not planned.plan.gone_or_hidden,
-        expected=tuple(build_effects(planned, planned.plan.effective).values()),
+        expected=tuple(hash_effect(planned.effects[change.address]) for change in planned.plan.effective),
         plan=planned.plan,
     )
 
 
-def build_effects(planned: PlanResult, changes: Iterable[Change]) -> dict[str, ReviewedEffect]:
-    """What a plan says about these of its changes, by address."""
-    return {
-        str(change.address): build_effect(
-            change,
-            planned.operations.get(change.address),
-            planned.ids,
-            planned.find_namesakes(planned.operations[change.address].desired.name)
-            if change.address in planned.operations
-            else (),
-        )
-        for change in changes
-    }
-
-
 def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
-    """Raise `ReconcilerError` for a plan that is too old, not whole, or of another account. One request."""
+    """Raise `ReconcilerError` for a plan that is expired, incomplete or of another account. Sends one request."""
     now = workspace.settings.clock.now()
     if now >= saved.expires_at:
         raise _build_error("plan-expired", f"this plan was valid until {saved.expires_at:%Y-%m-%d %H:%M} UTC")
@@ -105,10 +82,10 @@ def refuse_outdated(saved: SavedPlan, workspace: Workspace) -> None:
 
 
 def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
-    """The reviewed plan, made again from the specs and the account as they are now.
+    """Make the reviewed plan again from the specs and the account of now.
 
-    What is in effect already is left out, so that a plan that stopped part-way can go on; what was not reviewed is
-    left out as well. Raises `ReconcilerError` with everything that is not as it was reviewed.
+    The new plan leaves out effects that are done already, so that an apply that stopped part-way can go on, and
+    effects that the review did not include. Raises `ReconcilerError` with every effect that is not the reviewed one.
     """
     refuse_outdated(saved, workspace)
     recreate = tuple(map(str, saved.plan.recreated))
@@ -119,13 +96,13 @@ def replan(workspace: Workspace, saved: SavedPlan) -> PlanResult:
             raise ReconcilerError(planned.plan.gone_or_hidden)
     except ReconcilerError as error:
         raise ReconcilerError(_explain_plan_error(error, workspace, saved)) from error
-    with workspace.specs.masking_excerpts():
+    with workspace.specs.mask_errors():
         return _restrict_to_reviewed(workspace, planned, saved)
 
 
 def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: SavedPlan) -> PlanResult:
     changes = planned.plan.changes
-    effects = build_effects(planned, changes)
+    effects = {str(address): hash_effect(effect) for address, effect in planned.effects.items()}
     interrupted = {str(change.address) for change in changes if Reason.INTERRUPTED in change.reasons}
     known_ids = {str(address): record.id for address, record in planned.records.items()}
     comparison = compare(
@@ -141,7 +118,7 @@ def _restrict_to_reviewed(workspace: Workspace, planned: PlanResult, saved: Save
 
 
 def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dict[str, str]]:
-    """What the specs declare, and the ids of what they want deleted, by address."""
+    """Hash the declarations of the specs, and list the ids that the specs delete, both by address."""
     specs = workspace.specs
     return (
         {str(entry.address): hash_declared(entry) for entry in (*specs.groups, *specs.destinations)},
@@ -149,7 +126,7 @@ def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dic
             str(address): entry.id
             for entry in specs.removed
             if entry.extent is not Extent.MANAGEMENT
-            for address in removed_addresses(entry)
+            for address in list_removed_addresses(entry)
         },
     )
 
@@ -157,36 +134,27 @@ def _hash_specs(workspace: Workspace) -> tuple[dict[str, Mapping[str, str]], dic
 def _explain_plan_error(
     error: ReconcilerError, workspace: Workspace, saved: SavedPlan
 ) -> Iterator[Diagnostic]:
-    """Why there is no plan any more, said of the reviewed one: because somebody edited the specs of what it touches,
-    or made something else of it at Fivetran."""
+    """Explain the failure to plan again by its meaning for the reviewed plan.
+
+    Either the specs of a touched entry were edited, or the object was changed at Fivetran.
+    """
     facts = CurrentFacts(*_hash_specs(workspace), {}, {}, ())
-    stale = [staleness for each in saved.expected if (staleness := spec_changes(each, facts)) is not None]
+    stale = [staleness for each in saved.expected if (staleness := find_spec_change(each, facts)) is not None]
     if stale:
         yield from (_explain_staleness(each, saved.plan.changes, ()) for each in stale)
         return
     touched = {_parse_address(each.address).key for each in saved.expected}
     for each in error.diagnostics:
         is_about_it = each.address is not None and each.address.key in touched
-        if is_about_it and each.code in _STALE_EXPLANATIONS:
-            message = f"{each.address} is not as it was reviewed: {_STALE_EXPLANATIONS[each.code]}"
+        if is_about_it and each.code_facts.stale is not None:
+            message = f"{each.address} is not as it was reviewed: {each.code_facts.stale}"
             yield replace(each, code="plan-stale", message=message, notes=(each.message,), help=NEW_PLAN_HELP)
         else:
             yield each
 
 
-_STALE_EXPLANATIONS = {
-    "ambiguous-name": "several groups have its name now",
-    "gone-or-hidden": "it is gone from Fivetran, or hidden from these credentials",
-    "removal-other-name": "its group has another name now",
-    "removal-unknown-id": "it is gone from Fivetran",
-    "replace-refused": "something else is in its place now",
-    "unknown-id": "it is gone from Fivetran",
-}
-"""What it means for a reviewed plan that no plan can be made, although the specs are the same."""
-
-
 def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:
-    """The plan without what nobody reviewed."""
+    """Restrict a plan to the pending reviewed effects, and to changes that need no request."""
     kept = {
         change.address
         for change in planned.plan.changes
@@ -201,6 +169,7 @@ def _restrict(planned: PlanResult, pending: Collection[str]) -> PlanResult:
             address: operation for address, operation in planned.operations.items() if address in kept
         },
         deletions=tuple(each for each in planned.deletions if each.change.address in kept),
+        effects={address: effect for address, effect in planned.effects.items() if address in kept},
     )
 
 
@@ -281,10 +250,10 @@ def _build_error(code: str, message: str, advice: str = NEW_PLAN_HELP) -> Reconc
 
 
 def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, ApprovedPlan]:
-    """The plan that was approved by its digest, and what is to be remembered of it.
+    """Make the plan that a user approved by its digest. Returns it with the form to be stored in the state.
 
-    Where an earlier run was told to carry out the same one and stopped part-way, what that run was told is what
-    counts. Raises `ReconcilerError` where the plan is another one.
+    If an earlier apply of the same digest stopped part-way, the plan stored by that apply counts. Raises
+    `ReconcilerError` if the plan has another digest.
     """
     planned = make_plan(workspace)
     if planned.plan.digest == digest:
@@ -314,13 +283,13 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
 
 
 def _trim_for_state(saved: SavedPlan) -> SavedPlan:
-    """A state keeps what a plan does, and not the whole objects that people are shown with it."""
+    """Drop the values that a plan only shows: the state stores the effects of a plan."""
     changes = tuple(replace(change, other_values=(), applied=()) for change in saved.plan.changes)
     return replace(saved, plan=replace(saved.plan, changes=changes))
 
 
 def _decode_stored(stored: str) -> SavedPlan | None:
-    """The plan that a state remembers. One that cannot be read is none: memory is no authority."""
+    """Decode the plan stored in the state; None if it is unreadable, since the state is no authority."""
     try:
         return decode_plan(stored.encode())
     except (AlteredError, UnsupportedFormatError):

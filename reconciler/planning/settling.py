@@ -1,24 +1,29 @@
 """Creates that have to wait, since an earlier request for the same object may still take effect.
 
-Nobody can ask Fivetran what became of a request without an answer. A proxy may hold it up and deliver it minutes later,
-and a second one would make a second object. So a create waits until its last request is `settle` old by both clocks.
+Fivetran does not report the outcome of a request whose answer was lost. A proxy may hold the request up and deliver it
+minutes later, and a second request would create a second object. So a create waits until the last request for its
+object is `settle` old by both clocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.instant import Instant, format_utc
-from reconciler.model.plan import UnsettledRequest
+from reconciler.model.plan import Action, Reason, UnsettledRequest
 from reconciler.model.record import Intent, Record
+from reconciler.model.record_transitions import list_unanswered_intents
 from reconciler.model.resource import Desired, Observed
+from reconciler.planning.planner import PlannedOperation
+from reconciler.planning.targets import select_creates
 
 
 def find_unsettled(record: Record | None, now: Instant, settle: timedelta) -> UnsettledRequest | None:
-    """What a create has to wait for, if anything. Without `settle` nothing waits, whatever the clocks say."""
+    """Find the request that a create has to wait for; None if it need not wait. A zero `settle` holds no create."""
     request = record.open_request if record is not None else None
     if request is None or request.sent is None or not settle:
         return None
@@ -28,19 +33,40 @@ def find_unsettled(record: Record | None, now: Instant, settle: timedelta) -> Un
     return UnsettledRequest(request.sent.own.replace(microsecond=0), _round_up_to_second(now.own + remaining))
 
 
+def hold_unsettled_creates(
+    operations: Mapping[Address, PlannedOperation],
+    records: Mapping[Address, Record],
+    now: Instant,
+    settle: timedelta,
+    resend_selectors: Iterable[str],
+) -> dict[Address, PlannedOperation]:
+    """Add to each create the earlier request that it waits for. Selectors of `--resend-create` lift the wait.
+
+    Raises `ReconcilerError` for a selector that names no held create.
+    """
+    held = {
+        address: request
+        for address, operation in operations.items()
+        if operation.change.action is Action.CREATE
+        and (request := find_unsettled(records.get(address), now, settle)) is not None
+    }
+    resent = select_creates(resend_selectors, held)
+    return {
+        address: _hold(operation, replace(held[address], resent=address in resent))
+        if address in held
+        else operation
+        for address, operation in operations.items()
+    }
+
+
+def _hold(operation: PlannedOperation, request: UnsettledRequest) -> PlannedOperation:
+    change = replace(operation.change, reasons=(Reason.INTERRUPTED,), unsettled=request)
+    return replace(operation, change=change)
+
+
 def _round_up_to_second(moment: datetime) -> datetime:
-    """The first one that is not before this moment: what is told in seconds must not be too early."""
+    """Round up to whole seconds: a time that is shown in seconds must not be too early."""
     return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
-
-
-def unanswered_intents(record: Record | None) -> tuple[Intent, ...]:
-    """The intents of a record whose requests may still make something beside the next one; of each name the first one,
-    which knows most of what is not its own."""
-    if record is None:
-        return ()
-    request = record.open_request
-    names = {intent.name for intent in record.earlier}
-    return record.earlier if request is None or request.name in names else (*record.earlier, request)
 
 
 def find_late_duplicates(
@@ -49,16 +75,18 @@ def find_late_duplicates(
     live: Mapping[str, Observed],
     group_ids: Mapping[str, str],
 ) -> Iterator[Diagnostic]:
-    """Groups that a request without an answer seems to have made beside, or in place of, the one that an entry has or
-    is going to have, also where the entry was given up since. S-18: nothing stays silent. An entry with an `id:` says
-    which one it means."""
+    """Report groups that a request without an answer seems to have created after all.
+
+    Such a group stands beside, or in place of, the group of the entry. The record counts after its entry was given up
+    too, since nothing else would report that group. An entry with an `id:` is left out: it names its group.
+    """
     declared = {entry.address: entry for entry in entries}
     managed = set(group_ids.values())
     for address in sorted(candidate for candidate in records if candidate.kind == GROUP):
         entry = declared.get(address)
         if entry is not None and entry.id is not None:
             continue
-        for intent in unanswered_intents(records[address]):
+        for intent in list_unanswered_intents(records[address]):
             duplicates = sorted(
                 group.id
                 for group in live.values()

@@ -1,23 +1,125 @@
-"""Which addresses a plan is about."""
+"""Addresses and secrets that the options of a run select.
+
+`--target`, `--exclude` and `--changed-since` give the scope of a run; `--resend-secret` and `--resend-create` pick from
+the scope. A selector that matches nothing is an error: a filter with a slip in it must not look like "no changes".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.plan import ScopeSummary
+from reconciler.model.record import Record
+from reconciler.model.resource import Desired
 from reconciler.model.suggestions import did_you_mean
+from reconciler.model.value import FieldPath, format_path, is_external_secret, is_secret
+from reconciler.planning.planner import has_outstanding_tests
+from reconciler.workspace.baseline import Baseline, refuse_merge_conflicts, warn_if_behind
+from reconciler.workspace.settings import Settings
+from reconciler.workspace.specs import Specs
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The addresses of a run. `summary` is None for a run about everything.
+
+    `orphan_candidates` are the addresses whose disappearance from the specs this run has to report; None for all. An
+    address that the branch did not lose itself belongs to another branch: it may be younger than this checkout.
+    `left_alone` are keys that only the revision changed; `warnings` name these keys.
+    """
+
+    addresses: frozenset[Address]
+    summary: ScopeSummary | None = None
+    orphan_candidates: frozenset[Address] | None = None
+    left_alone: frozenset[str] = frozenset()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+def resolve_scope(
+    settings: Settings, specs: Specs, baseline: Baseline | None, records: Mapping[Address, Record]
+) -> Scope:
+    """Resolve the options to a scope. `records` are the records of the state, by the addresses of today.
+
+    Raises `ReconcilerError` for a selector that names nothing, for selectors that leave nothing, and for entries that
+    both sides of the comparison changed.
+    """
+    known = _list_addresses(specs)
+    if baseline is None:
+        return _select_scope(known, settings)
+    comparable = known.union(*(_list_addresses(each) for each in (baseline.tip, *baseline.bases)))
+    selection = select_addresses(comparable, settings.targets, settings.excludes)
+    keys = {each.key for each in selection}
+    refuse_merge_conflicts(specs, baseline, keys)
+    unfinished_addresses = add_groups(_find_unfinished_entries(specs.destinations, records), comparable)
+    ours, left_alone = baseline.divergence.ours, baseline.left_alone
+    changed = {each for each in known if each.key in ours}
+    unfinished = {each for each in known & unfinished_addresses if each.key not in left_alone}
+    addresses = selection & (changed | unfinished)
+    before = {each.address for base in baseline.bases for each in (*base.groups, *base.destinations)}
+    return Scope(
+        addresses,
+        ScopeSummary(
+            entries=_count_entries(addresses),
+            of=_count_entries(known),
+            since=baseline.revision,
+            changed=_count_entries(changed),
+            unfinished=_count_entries(changed | unfinished) - _count_entries(changed),
+            merge_bases=baseline.merge_bases,
+            is_behind=baseline.is_behind,
+            left_alone=len(baseline.divergence.theirs),
+        ),
+        orphan_candidates=addresses | {each for each in before if each.key in ours},
+        left_alone=left_alone,
+        warnings=tuple(warn_if_behind(baseline, keys, {each.key for each in unfinished_addresses})),
+    )
+
+
+def _select_scope(known: Collection[Address], settings: Settings) -> Scope:
+    """Select the scope by the selectors alone."""
+    selection = select_addresses(known, settings.targets, settings.excludes)
+    if not settings.targets and not settings.excludes:
+        return Scope(selection)
+    return Scope(selection, ScopeSummary(_count_entries(selection), _count_entries(known)))
+
+
+def _list_addresses(specs: Specs) -> frozenset[Address]:
+    """List the addresses of all declared and all removed entries."""
+    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
+    return frozenset({each.address for each in (*specs.groups, *specs.destinations)} | removed)
+
+
+def _count_entries(addresses: Collection[Address]) -> int:
+    """Count the entries of the specs: a group and its destination are one entry."""
+    return len({address.key for address in addresses})
+
+
+def _find_unfinished_entries(
+    declared: Collection[Desired], records: Mapping[Address, Record]
+) -> frozenset[Address]:
+    """Find addresses with an intent of unknown outcome, or with required setup tests that have not passed."""
+    interrupted = {address for address, record in records.items() if record.intent is not None}
+    untested = {
+        desired.address
+        for desired in declared
+        if has_outstanding_tests(desired, records.get(desired.address))
+    }
+    return frozenset(interrupted | untested)
 
 
 def select_addresses(
     addresses: Collection[Address], targets: Collection[str], excludes: Collection[str]
 ) -> frozenset[Address]:
-    """The addresses that targets name, without those that excludes name; all where there is no target.
+    """Select the addresses that targets name, all without a target, less the addresses that excludes name.
 
     A selector is an address or a key, with `*` for any text. A destination brings its group along, and an
     excluded group takes its destination with it. Raises `ReconcilerError` for a selector that names nothing, and for
-    selectors that leave nothing: a filter with a slip in it must not look like "no changes".
+    selectors that leave nothing.
     """
     problems = [
         _explain_unknown_target(each, addresses)
@@ -36,7 +138,7 @@ def select_addresses(
 
 
 def add_groups(selected: Collection[Address], addresses: Collection[Address]) -> set[Address]:
-    """Those of `addresses` that are wanted, each destination with its group."""
+    """Add its group to each selected destination, as far as `addresses` has that group."""
     groups = {Address(GROUP, address.key) for address in selected if address.kind == DESTINATION}
     return ({*selected} | groups) & {*addresses}
 
@@ -47,7 +149,7 @@ def _match_all(selectors: Iterable[str], addresses: Collection[Address]) -> Iter
 
 
 def match_selector(selector: str, addresses: Collection[Address]) -> list[Address]:
-    """The addresses that a selector names."""
+    """List the addresses that a selector names."""
     return [
         address
         for address in addresses
@@ -70,4 +172,80 @@ def _explain_nothing_selected(is_targeted: bool) -> Diagnostic:
         "nothing-selected",
         f"`--exclude` takes away {whole}, so nothing is left to look at",
         help="leave an entry to look at, or leave `--exclude` out",
+    )
+
+
+def select_secrets(
+    patterns: Iterable[str], entries: Iterable[Desired]
+) -> frozenset[tuple[Address, FieldPath]]:
+    """Select the declared secrets that globs of `--resend-secret` match, as `destination.orders:config.secret_key`.
+
+    A glob that matches an address selects all its secrets. Raises `ReconcilerError` for globs that match no secret.
+    """
+    secrets = {f"{address}:{format_path(path)}": (address, path) for address, path in _list_secrets(entries)}
+    selected: set[tuple[Address, FieldPath]] = set()
+    findings: list[Diagnostic] = []
+    for pattern in patterns:
+        matched = {location for name, location in secrets.items() if _is_match(pattern, name)}
+        selected |= matched
+        if not matched:
+            findings.append(_explain_no_match(pattern, [*secrets]))
+    if findings:
+        raise ReconcilerError(findings)
+    return frozenset(selected)
+
+
+def _list_secrets(entries: Iterable[Desired]) -> Iterator[tuple[Address, FieldPath]]:
+    """Yield the secrets that can be resent, hidden literals too: without a live value they cannot always be compared.
+
+    A secret that Fivetran fetches from a secrets manager is never sent, so it cannot be resent.
+    """
+    for desired in entries:
+        masking = Masking(desired.address.kind, desired.fields.get(SERVICE), desired.unchecked)
+        for path, value in desired.fields.items():
+            is_candidate = is_secret(value) or (value is not None and masking.get_reason(path) is not None)
+            if is_candidate and not is_external_secret(value):
+                yield desired.address, path
+
+
+def _is_match(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name.partition(":")[0], pattern)
+
+
+def _explain_no_match(pattern: str, names: list[str]) -> Diagnostic:
+    suggestion = did_you_mean(pattern, [*names, *dict.fromkeys(name.partition(":")[0] for name in names)])
+    return Diagnostic(
+        "nothing-to-resend",
+        f"`--resend-secret {pattern}` matches no secret of the specs",
+        notes=(f"the first of them is `{names[0]}`" if names else "the specs refer to none",),
+        help=suggestion or "write an address, or `ADDRESS:FIELD`; `*` stands for anything",
+    )
+
+
+def select_creates(selectors: Iterable[str], held: Collection[Address]) -> frozenset[Address]:
+    """Select the held creates that `--resend-create` names by address, by key or by a glob of either.
+
+    Raises `ReconcilerError` for selectors that match no `held` create: the operator has confirmed the loss of some
+    other request.
+    """
+    selected: set[Address] = set()
+    findings: list[Diagnostic] = []
+    for selector in selectors:
+        matched = match_selector(selector, held)
+        selected |= {*matched}
+        if not matched:
+            findings.append(_explain_no_held_create(selector, held))
+    if findings:
+        raise ReconcilerError(findings)
+    return frozenset(selected)
+
+
+def _explain_no_held_create(selector: str, held: Collection[Address]) -> Diagnostic:
+    waiting = ", ".join(f"`{address}`" for address in sorted(held))
+    return Diagnostic(
+        "nothing-unsettled",
+        f"`--resend-create {selector}` names no create that waits for an earlier request",
+        notes=(f"waiting is {waiting}" if waiting else "none waits",),
+        help=did_you_mean(selector, [*map(str, held), *(each.key for each in held)])
+        or "leave it out: `reconciler plan` shows what waits and until when",
     )

@@ -1,1 +1,1 @@
-"""Policies: rules of a team about what its specs may say and what one apply may do."""
+"""Policies: a team's rules about its specs and about a single apply."""

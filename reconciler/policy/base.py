@@ -1,6 +1,6 @@
-"""What a rule is asked, and what it answers. Packages that bring rules of their own build on this module.
+"""The interface of rules: input, output and base class. Packages build their own rules on this module.
 
-A rule sees entries of the specs and the plan, never a secret: of a secret it is told where it comes from.
+A rule sees entries of the specs and the plan, never a secret: of a secret it sees the reference.
 """
 
 from __future__ import annotations
@@ -9,28 +9,32 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.kinds.visibility import Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Sensitivity, visibility
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.plan import Plan
 from reconciler.model.source import Span
 
 
 class PolicyError(Exception):
-    """The settings of a rule make no sense. The text is told to people, so it must not repeat secrets."""
+    """The settings of a rule are invalid. The text is shown to users, so it must not hold secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryView:
-    """One entry of the specs: a group, with its destination where it has one.
+    """An entry of the specs: a group, with its destination if it has one.
 
-    `declared` has what the specs say, by dotted path, in normal form: `name`, `id`, `service`, `region`,
-    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, …; None where they
-    clear a field; of the `confidential` ones the text of the reference, such as `vault:kv/data/orders#password`.
-    `live` has what is at Fivetran, or will be by default; it is empty where only the specs are known. What specs
-    declare to be ignored once it exists is `declared` as it is. `undecided` are fields whose values only a plan knows,
-    `hidden` those that are never shown. `before` is what is at Fivetran now, which is not what stays there of something
-    that is deleted and made again. `spans` says where values stand. With `exists` it is at Fivetran already; of
-    what `is_gone` from the specs only the key is known.
+    `declared` has the values of the specs by dotted path, in normal form: `name`, `id`, `service`, `region`,
+    `config.host`, `trust.certificates` (`none` or `any`), `setup_tests.run`, `lifecycle.protected`, … A
+    declared None clears the field. Paths in `confidential` hold the text of a reference, such as
+    `vault:kv/data/orders#password`. For fields in `ignore_changes` of an existing destination, `declared` has
+    the live value.
+
+    `live` has the values at Fivetran, or the defaults of a new or replaced destination. It is empty if only the
+    specs are known. `before` has the present values at Fivetran, also of a destination that is replaced.
+
+    `unknown` are fields whose values only a plan can resolve. `hidden` are fields whose values must not be
+    shown. `spans` has the source positions of values. `exists` is true if the entry exists at Fivetran; of an
+    entry that `is_removed` from the specs only the key is known.
     """
 
     key: str
@@ -47,21 +51,21 @@ class EntryView:
     is_removed: bool = False
 
     def value(self, path: str) -> Any:
-        """The value of a field, declared or live; None where it has none, or where it is not known here."""
+        """Return the declared or live value of a field, None if it has none or is unknown."""
         if path == "key":
             return self.key
         return _look_up(self.declared if _has_path(self.declared, path) else self.live, path)
 
     def declared_value(self, path: str) -> Any:
-        """The value that the specs declare; None where they leave the field alone or clear it."""
+        """Return the declared value of a field, None if the specs omit or clear it."""
         return self.key if path == "key" else _look_up(self.declared, path)
 
     def is_unknown(self, path: str) -> bool:
-        """Whether the value of this field is not known here."""
+        """Return whether the value of a field is unknown."""
         return path in self.unknown or (self.is_removed and path != "key")
 
     def is_hidden(self, path: str) -> bool:
-        """Whether the value of this field must not be shown. A secret is told by its reference instead."""
+        """Return whether the value of a field must not be shown. A secret is shown as its reference."""
         if path in self.confidential:
             return False
         return self.is_masked(path) or any(
@@ -69,14 +73,14 @@ class EntryView:
         )
 
     def is_masked(self, path: str) -> bool:
-        """Whether no value of this field may be shown, neither that of the entry nor one that a policy names."""
+        """Return whether no value of a field may be shown, neither the entry's value nor a policy's."""
         service = self.value("service")
         return path.startswith("config.") and (
-            classify_sensitivity(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC
+            visibility(DESTINATION, service, tuple(path.split("."))) is not Sensitivity.PUBLIC
         )
 
     def get_address(self, path: str) -> Address:
-        """What a field belongs to."""
+        """Return the address of the object that a field belongs to."""
         return Address(GROUP if path in _GROUP_FIELDS or not self.has_destination else DESTINATION, self.key)
 
 
@@ -84,7 +88,7 @@ _GROUP_FIELDS = frozenset({"key", "name", "id"})
 
 
 def _look_up(fields: Mapping[str, Any], path: str) -> Any:
-    """The value at a path, which may lead into a mapping below `config`."""
+    """Look up the value at a path, which may lead into a mapping below `config`."""
     if path in fields:
         return fields[path]
     parent, _, name = path.rpartition(".")
@@ -99,8 +103,11 @@ def _has_path(fields: Mapping[str, Any], path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A plan, as rules see it. `entries` are those that it is about, by key; `existing` all that is managed and
-    exists, whatever the plan is about. Of what is to be deleted only the key is known."""
+    """A plan in the form for rules.
+
+    `entries` has the entries that the plan covers, by key. `existing` has all managed entries that exist,
+    whatever the plan covers. Of a deleted entry only the key is known.
+    """
 
     plan: Plan
     entries: Mapping[str, EntryView]
@@ -109,10 +116,10 @@ class PlanView:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that a rule does not allow.
+    """A violation of a rule.
 
-    `message` starts in lower case, with names in backticks. Of one `field` of an entry (a dotted path) the finding
-    points at its value. `help` is one thing to do.
+    `message` starts in lower case, with names in backticks. `field` is a dotted path of an entry: the finding
+    points at its value. `help` is one thing that the user can do.
     """
 
     message: str
@@ -122,15 +129,16 @@ class Violation:
 
 
 class Rule:
-    """A rule. It overrides one of the methods or both; neither reads anything but its arguments.
+    """Base class of rules. A rule overrides one or both methods, which depend on their arguments alone.
 
-    Whatever else it raises or returns counts as a policy that cannot judge, and refuses the plan.
+    A rule that raises an error, or returns anything but violations, has failed, and its policy refuses the
+    plan.
     """
 
     def check_entry(self, entry: EntryView) -> Iterable[Violation]:
-        """What is wrong with one entry. Asked by `validate` too, with nothing but the specs."""
+        """Check an entry. `validate` calls this method too, with the specs alone."""
         return ()
 
     def check_plan(self, plan_view: PlanView) -> Iterable[Violation]:
-        """What is wrong with a plan as a whole."""
+        """Check a plan as a whole."""
         return ()

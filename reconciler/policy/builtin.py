@@ -1,4 +1,4 @@
-"""The rules that come with the program."""
+"""The built-in rules."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ KEY, NAME = "key", "name"
 
 
 class TrustTarget(StrEnum):
-    """What Fivetran may be told to trust whatever it meets."""
+    """A kind of identity that Fivetran can trust blindly."""
 
     CERTIFICATES = "certificates"
     FINGERPRINTS = "fingerprints"
 
 
 class CountedAction(StrEnum):
-    """What an apply does, as limits count it: by entry, a group and its destination as one."""
+    """An action that limits count, by entry: a group and its destination count as one."""
 
     CREATES = "creates"
     UPDATES = "updates"
@@ -48,7 +48,10 @@ _ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class AllowedField(Rule):
-    """One field of a destination has one of these values. What the specs do not declare counts as it is."""
+    """A field of every destination has one of these values.
+
+    An undeclared field counts with its live value.
+    """
 
     field: str
     values: AllowedValues
@@ -72,7 +75,7 @@ class AllowedField(Rule):
 
 @dataclass(frozen=True, slots=True)
 class NamePattern(Rule):
-    """Keys or names are of one form as a whole."""
+    """Every key or name matches a pattern as a whole."""
 
     field: str
     pattern: re.Pattern[str]
@@ -91,7 +94,7 @@ class NamePattern(Rule):
 
 @dataclass(frozen=True, slots=True)
 class RequiredFields(Rule):
-    """Fields that specs must declare, with one of these values."""
+    """The specs must declare these fields, with one of these values."""
 
     fields: FieldCondition
 
@@ -118,7 +121,7 @@ class RequiredFields(Rule):
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenValues(Rule):
-    """Values that fields must not have."""
+    """Fields must not have these values."""
 
     fields: FieldCondition
 
@@ -132,9 +135,8 @@ class ForbiddenValues(Rule):
                     path,
                     help=f"choose another value of `{path}`, or none",
                 )
-            elif (
-                is_match is None and path in entry.confidential
-            ):  # or a secret would be a way around the policy
+            elif is_match is None and path in entry.confidential:
+                # The value of a secret stays unknown, so a secret must not be a way around the policy.
                 yield Violation(
                     f"`{path}` {_describe_value(entry, path, is_match)}"
                     f" it is {_render_allowed(entry, path, forbidden)}",
@@ -147,7 +149,7 @@ class ForbiddenValues(Rule):
 
 @dataclass(frozen=True, slots=True)
 class NoBlanketTrust(Rule):
-    """Nothing is trusted without a person who looked at it."""
+    """Certificates and host keys need the approval of a person."""
 
     targets: tuple[TrustTarget, ...]
 
@@ -171,7 +173,7 @@ _TRUST_PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit: a number, or a part of all entries that exist."""
+    """A limit: a number, or a fraction of all existing entries."""
 
     number: float
     is_fraction: bool = False
@@ -182,7 +184,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class AtMost(Rule):
-    """How much one apply may do."""
+    """Limits on the actions of one apply."""
 
     limits: Mapping[CountedAction, Limit]
 
@@ -214,7 +216,7 @@ def _list_keys(plan: Plan, action: Action) -> Collection[str]:
 
 
 def _render_allowed(entry: EntryView, path: str, allowed: AllowedValues) -> str:
-    """Values that a policy names, as far as values of this field may be shown; places of secrets always."""
+    """Render the values of a policy if values of this field may be shown. References are always shown."""
     return "what the policy names" if _is_masked(entry, path, allowed) else format_values(allowed)
 
 
@@ -223,7 +225,7 @@ def _is_masked(entry: EntryView, path: str, allowed: AllowedValues) -> bool:
 
 
 def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) -> str:
-    """How to declare a field."""
+    """Suggest a declaration of a field."""
     if allowed == (ANY_VALUE,):
         return f"add `{path}`"
     if _is_masked(entry, path, allowed):
@@ -237,7 +239,7 @@ def _suggest_declaration(entry: EntryView, path: str, allowed: AllowedValues) ->
 
 
 def _describe_value(entry: EntryView, path: str, is_match: bool | None) -> str:
-    """What a field is, as far as it may be told."""
+    """Describe the value of a field, as far as it may be shown."""
     if is_match is None:
         return f"comes from `{entry.value(path)}`, so nobody can tell whether"
     return (
@@ -248,5 +250,5 @@ def _describe_value(entry: EntryView, path: str, is_match: bool | None) -> str:
 
 
 def _applies_to(entry: EntryView, path: str) -> bool:
-    """A group without a destination has none of a destination's fields."""
+    """Return whether an entry has a field: without a destination it has the group's fields only."""
     return entry.has_destination or path in (KEY, NAME, "id")

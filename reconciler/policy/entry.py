@@ -1,8 +1,8 @@
-"""Entries of the specs as rules see them."""
+"""Construction of entry views from specs and live values."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -10,15 +10,15 @@ from typing import Any
 
 from reconciler.catalogue.load import load_destination_facts, load_service
 from reconciler.catalogue.normalize import MASKED, normalize_destination
-from reconciler.kinds.destination import SERVICE
+from reconciler.kinds.destination import SERVICE, read_service
 from reconciler.kinds.visibility import Masking
 from reconciler.model.address import DESTINATION
 from reconciler.model.resource import Desired, Observed
 from reconciler.model.source import Span
-from reconciler.model.value import ExternalKey, FieldPath, Reference, Structure, format_path
+from reconciler.model.value import ExternalKey, Fields, Reference, Structure, format_path
 from reconciler.policy.base import EntryView
 
-_NO_VALUES: Mapping[FieldPath, Any] = {}
+_NO_VALUES: Fields = {}
 _REFERENCE_TYPES = (Reference, Structure)
 _NO_SPAN = Span("", 0, 0, 0, 0)
 
@@ -27,9 +27,12 @@ def build_entry(
     group: Desired,
     destination: Desired | None,
     protected: Collection[str] = (),
-    resolved: Mapping[FieldPath, Any] = _NO_VALUES,
+    resolved: Fields = _NO_VALUES,
 ) -> EntryView:
-    """One entry. `protected` are globs of keys; `resolved` are values in clear of references that are no secrets."""
+    """Build the view of an entry.
+
+    `protected` are globs of keys. `resolved` has the clear values of references that are no secrets.
+    """
     declared: dict[str, Any] = {"name": group.name}
     spans: dict[str, Span] = {"key": group.span, **_collect_spans(group)}
     if group.id is not None:
@@ -61,18 +64,18 @@ def build_entry(
 
 
 def removed_entry(key: str) -> EntryView:
-    """An entry that the specs do not declare any more: nothing but its key is known."""
+    """Build the view of an entry that was removed from the specs: only its key is known."""
     return EntryView(key, _NO_SPAN, False, {}, exists=True, is_removed=True)
 
 
 def after(
     entry: EntryView, destination: Desired | None, observed: Observed | None, *, is_replaced: bool = False
 ) -> EntryView:
-    """An entry with what is at Fivetran, or will be there by default, as of something new or `made_again`."""
+    """Complete an entry with its live values, or with defaults if its destination is new or `is_replaced`."""
     if destination is None:
         return entry
     live_before = {} if observed is None else _read_live_values(observed)
-    # What is declared and never sent says nothing about what is there.
+    # A declared value that is never sent says nothing about the live value, so rules judge the live value.
     unsent = {format_path(path) for path in destination.ignore_changes} & (
         entry.declared.keys() | entry.unknown
     )
@@ -93,7 +96,7 @@ def after(
 
 
 def before(entry: EntryView) -> EntryView:
-    """An entry before the plan: with what is at Fivetran in place of what the specs want."""
+    """Rebuild an entry as it is before the apply: live values in place of declared values."""
     return replace(
         entry,
         declared=MappingProxyType({**entry.declared, **entry.before}),
@@ -108,27 +111,26 @@ def _list_defaults() -> dict[str, Any]:
 
 
 def _read_live_values(observed: Observed) -> dict[str, Any]:
-    """What Fivetran shows, in normal form. A mask shows nothing."""
+    """Read the live values in normal form. Masked values are left out."""
     values = normalize_destination(_find_service(observed.fields), observed.fields)
     return {format_path(path): value for path, value in values.items() if value not in (None, MASKED)}
 
 
-def _find_hidden_fields(destination: Desired, values: Mapping[FieldPath, Any]) -> frozenset[str]:
-    """Fields of which a finding must not show the value. A secret is told by its reference."""
+def _find_hidden_fields(destination: Desired, values: Fields) -> frozenset[str]:
+    """Find the fields whose values a finding must not show. A secret is shown as its reference."""
     masking = Masking(DESTINATION, values.get(SERVICE), destination.unchecked)
-    return frozenset(
-        format_path(path) for path in values if masking.hides(path) and not _is_reference(values[path])
-    )
+    literals = (path for path, value in values.items() if not _is_reference(value))
+    return frozenset(map(format_path, masking.list_hidden(literals)))
 
 
 def _find_hidden_live_fields(observed: Observed) -> frozenset[str]:
     masking = Masking(DESTINATION, observed.fields.get(SERVICE))
-    return frozenset(format_path(path) for path in observed.fields if masking.hides(path))
+    return frozenset(map(format_path, masking.list_hidden(observed.fields)))
 
 
-def _find_service(fields: Mapping[FieldPath, Any]) -> Any:
-    service = fields.get(SERVICE)
-    return load_service(service) if isinstance(service, str) else None
+def _find_service(fields: Fields) -> Any:
+    service = read_service(fields)
+    return load_service(service) if service is not None else None
 
 
 def _is_reference(value: Any) -> bool:
@@ -136,7 +138,7 @@ def _is_reference(value: Any) -> bool:
 
 
 def _render_value(value: Any) -> Any:
-    """A value, or where a secret comes from."""
+    """Render a value, or the reference of a secret."""
     if isinstance(value, _REFERENCE_TYPES):
         return str(value)
     if isinstance(value, ExternalKey):

@@ -1,4 +1,4 @@
-"""What the policies of a project say of its specs, and of a plan."""
+"""Evaluation of a project's policies over its specs and over a plan."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from reconciler.policy.matching import format_value, meets
 
 
 class EvaluationStage(Enum):
-    """What a run is about: specs alone, or what an apply would do."""
+    """Subject of an evaluation: the specs alone, or a plan."""
 
     SPECS = auto()
     PLAN = auto()
 
 
 def evaluate_specs(policies: Iterable[Policy], entries: Collection[EntryView]) -> tuple[PolicyResult, ...]:
-    """What can be said from the specs alone. Only what nobody can override is an error here."""
+    """Evaluate policies over the specs alone. Only violations of hard policies are errors at this stage."""
     return tuple(_evaluate_policy(policy, entries, None, overridden=False) for policy in policies)
 
 
 def evaluate_plan(
     policies: Collection[Policy], plan_view: PlanView, overridden: Collection[str]
 ) -> tuple[PolicyResult, ...]:
-    """What they say of a plan. `overridden` are names of soft policies that whoever applies overrides.
+    """Evaluate policies over a plan. `overridden` are names of soft policies that the operator overrides.
 
-    Raises ReconcilerError for names of hard policies, and of none.
+    Raises ReconcilerError if a name belongs to a hard policy or to no policy.
     """
     refuse_overrides(policies, overridden)
     entries = plan_view.entries.values()
@@ -48,7 +48,7 @@ def evaluate_plan(
 
 
 def refuse_overrides(policies: Collection[Policy], overridden: Iterable[str]) -> None:
-    """Raise ReconcilerError for names of hard policies, and of none."""
+    """Refuse overrides of hard policies and of unknown names. Raises ReconcilerError."""
     levels = {policy.name: policy.level for policy in policies}
     findings = [
         _diagnose_override(name, levels)
@@ -83,7 +83,7 @@ def _diagnose_override(name: str, levels: Mapping[str, EnforcementLevel]) -> Dia
 
 @dataclass(frozen=True, slots=True)
 class _PolicyFinding:
-    """One finding. What `stands` already is about an entry of which a plan changes nothing."""
+    """A finding. It is `preexisting` if the plan changes nothing of its entry."""
 
     finding: Diagnostic
     preexisting: bool = False
@@ -96,13 +96,13 @@ def _evaluate_policy(
     level = policy.level
     try:
         with redirect_stdout(sys.stderr):  # standard output belongs to results, whatever a rule prints
-            # In one go and completely: a rule that fails half-way has not judged.
+            # All findings are collected first: a rule that fails half-way has no valid findings.
             findings = [*_check_entries(policy, entries, plan_view), *_check_plan(policy, plan_view)]
         status = PolicyStatus.VIOLATED if findings else PolicyStatus.PASSED
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit, which must not end a run as if all were well
-        # S-54: what cannot judge refuses. Not its text, which may repeat anything.
+        # A rule that fails refuses the plan. The text of its error may hold secrets and is not shown.
         findings, status = [_PolicyFinding(_diagnose_failure(policy, error))], PolicyStatus.FAILED
         level = EnforcementLevel.SOFT if level is EnforcementLevel.ADVISORY else level
     if overridden and level is EnforcementLevel.SOFT and any(not finding.preexisting for finding in findings):
@@ -154,7 +154,7 @@ def _check_entries(
     touched = {change.address.key for change in plan_view.plan.effective} if plan_view is not None else set()
     for entry in entries:
         is_match = meets(policy.where, entry)
-        # What only a plan knows is left to it; what a plan does not know either counts as meant.
+        # Unknown values match the policy's `where` in a plan; over the specs alone the plan is left to decide.
         if is_match or (is_match is None and plan_view is not None):
             for violation in policy.rule.check_entry(entry):
                 preexisting = plan_view is not None and entry.key not in touched
@@ -176,13 +176,14 @@ def _check_plan(policy: Policy, plan_view: PlanView | None) -> Iterator[_PolicyF
 
 
 def _narrow_to_policy(plan_view: PlanView, policy: Policy) -> PlanView:
-    """The part of a plan that a policy is for."""
+    """Narrow a plan to the entries that the policy's `where` selects."""
     if not policy.where:
         return plan_view
 
     def applies_to(key: str) -> bool:
         entry = plan_view.entries.get(key) or plan_view.existing.get(key) or removed_entry(key)
-        # What nobody knows counts as meant, and so does what would leave the entries that a policy is for.
+        # Unknown values match the policy's `where`. So does an entry that matches before the apply only:
+        # otherwise a change could move an entry out of the policy's reach.
         return meets(policy.where, entry) is not False or (
             entry.exists and meets(policy.where, before(entry)) is not False
         )
@@ -208,7 +209,7 @@ def _diagnose_violation(policy: Policy, violation: Violation, entry: EntryView |
 
 
 def _mask_hidden_values(finding: Diagnostic, entries: Iterable[EntryView]) -> Diagnostic:
-    """A finding without values of these entries that are hidden: rules of packages may repeat what they see."""
+    """Mask hidden values of entries in a finding: rules of packages may quote any value that they see."""
     hidden_texts = {
         text
         for entry in entries
@@ -228,7 +229,7 @@ _MIN_MASKED_LENGTH = 5  # shorter ones occur in ordinary words
 
 
 def _check_violation(violation: object) -> Violation:
-    """What a rule found, if it is that. Raises TypeError."""
+    """Check that a rule yielded a violation. Raises TypeError."""
     match violation:
         case Violation(message=str(), address=Address() | None, field=str() | None, help=str()):
             if violation.message.strip():
@@ -241,7 +242,7 @@ def _render_subject(violation: Violation) -> str:
 
 
 def _find_span(violation: Violation, entry: EntryView | None) -> Span | None:
-    """The value; where a field is not declared, what it is a field of."""
+    """Find the source position of a violation: the value, else the object of an undeclared field."""
     if entry is None:
         return None
     kind = violation.address.kind if violation.address is not None else ""
@@ -265,7 +266,7 @@ def _add_advice(
     stage: EvaluationStage,
     status: PolicyStatus,
 ) -> Diagnostic:
-    """A finding with whose it is, why there is such a policy, and what can be done about it."""
+    """Add the policy, its reason and possible remedies to a finding."""
     finding = policy_finding.finding
     because = f": {policy.because}" if policy.because else ""
     location = f" at {policy.span}" if policy.span is not None and policy.span != finding.span else ""

@@ -1,4 +1,4 @@
-"""From the `policies:` of a project file to rules that can judge."""
+"""Loading of `policies:` in a project file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from reconciler.spec.nodes import KeyValue, MappingNode, Scalar, find_span, to_p
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A rule and how it is meant. `name` is unique in a project; `kind` is what the project file calls the rule;
-    `where` says for which entries it is, all by default."""
+    """A rule with its settings.
+
+    `name` is unique in a project. `kind` is the name of the rule in the project file. `where` selects the
+    entries that the policy applies to, all by default.
+    """
 
     name: str
     kind: str
@@ -35,11 +38,12 @@ class Policy:
 
 
 def parse_policies(tables: Iterable[MappingNode]) -> tuple[tuple[Policy, ...], list[Diagnostic]]:
-    """The policies that are in order, and everything that is wrong with the others."""
+    """Parse the policies: all valid policies, and diagnostics of the invalid policies."""
     policies: dict[str, Policy] = {}
     findings: list[Diagnostic] = []
     plugins: Mapping[str, tuple[EntryPoint, ...]] | None = None
     for table in tables:
+        # The search for packages is slow, so only an unknown key starts it.
         if plugins is None and not table.entries.keys() <= {*RULES, *OPTIONS}:
             plugins = entry_points_by_name()
         parsed = _parse_policy(table, plugins or {})

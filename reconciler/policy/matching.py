@@ -14,23 +14,23 @@ from reconciler.secrets.plugin import entry_points_by_name
 from reconciler.secrets.stores import BUILT_IN_SCHEMES
 
 AllowedValues: TypeAlias = tuple[str | int | float | bool, ...]
-"""Values of which any will do. A text may be a glob; case makes no difference. One that starts with the scheme of
-references, such as `vault:*`, is about where a secret comes from."""
+"""Alternative values. A text may be a glob and is compared without case. A text that starts with a scheme of
+references, such as `vault:*`, is compared with the reference of a secret."""
 
 ANY_VALUE = "*"
-"""Any value will do, as long as there is one."""
+"""Matches any value, but not a missing value."""
 
 FieldCondition: TypeAlias = Mapping[str, AllowedValues]
-"""All of these fields have to match."""
+"""Allowed values by field. All fields have to match."""
 
 
 def evaluate(
     entry: EntryView, path: str, allowed: AllowedValues, *, items: Callable[[Iterable[bool]], bool]
 ) -> bool | None:
-    """Whether a field has one of these values; None where nobody can tell.
+    """Evaluate whether a field has one of these values; None if the answer is unknown.
 
-    Of a list `all` items count, or `any` of them. A secret is told by where it comes from: it is none of any values,
-    and may be each of them.
+    Of a list `all` or `any` items have to match. A secret is compared by its reference: its value is unknown,
+    so plain values may match it or not.
     """
     if entry.is_unknown(path):
         return None
@@ -40,30 +40,31 @@ def evaluate(
     reference_patterns = [pattern for pattern in allowed if is_reference_pattern(pattern)]
     if any(_matches_value(pattern, value) for pattern in reference_patterns):
         return True
+    # Plain values in the policy may equal the secret's value, which is unknown here.
     return False if len(reference_patterns) == len(allowed) else None
 
 
 def matches(allowed: AllowedValues, value: Any, items: Callable[[Iterable[bool]], bool] = all) -> bool:
-    """Whether a value is one of these; nothing is none. Of a list its `items` are asked."""
+    """Return whether a value matches one of these. None matches nothing; of a list `items` have to match."""
     if isinstance(value, list | tuple):
         return bool(value) and items(matches(allowed, item, items) for item in value)
     return value is not None and any(_matches_value(item, value) for item in allowed)
 
 
 def meets(condition: FieldCondition, entry: EntryView) -> bool | None:
-    """Whether an entry meets a condition; None where nobody can tell."""
+    """Evaluate whether an entry meets a condition; None if the answer is unknown."""
     results = [evaluate(entry, path, allowed, items=any) for path, allowed in condition.items()]
     return False if False in results else None if None in results else True
 
 
 def format_values(values: Iterable[object]) -> str:
-    """Values as people read them: "`a`, `b` or `c`"."""
+    """Format values as a phrase: "`a`, `b` or `c`"."""
     formatted = [f"`{format_value(value)}`" for value in values]
     return " or ".join([", ".join(formatted[:-1]), formatted[-1]] if len(formatted) > 1 else formatted)
 
 
 def format_value(value: object) -> str:
-    """A value as a spec would spell it."""
+    """Format a value in the spelling of specs."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(format_value, value))}]"
     return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
@@ -73,12 +74,12 @@ def _matches_value(allowed: str | int | float | bool, value: Any) -> bool:
     if allowed == ANY_VALUE:
         return True
     pattern, text = format_value(allowed).casefold(), format_value(value).strip().casefold()
-    # The normal form of a service, a region or a method may be spelled otherwise than a person would.
+    # Users may spell a service, a region or a method otherwise than its normal form does.
     return fnmatchcase(text, pattern) or match_enum((pattern,), text) == pattern
 
 
 def is_reference_pattern(value: object) -> bool:
-    """Whether this is about where a secret comes from."""
+    """Return whether a pattern is compared with references of secrets."""
     return value == ANY_VALUE or (
         isinstance(value, str) and value.partition(":")[0] in _list_schemes() and ":" in value
     )

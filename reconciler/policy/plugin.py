@@ -1,7 +1,8 @@
-"""Rules that other packages bring: entry points of the group `reconciler.policies`.
+"""Rules of other packages: entry points of the group `reconciler.policies`.
 
-The name of an entry point is that of the rule in a project file. It names a factory that is called with the rule's
-settings as plain data, and returns a `Rule`. None is loaded before a project uses it.
+The name of an entry point is the name of the rule in a project file. The entry point names a factory, which
+gets the rule's settings as plain data and returns a `Rule`. A package is loaded only if a project uses its
+rule.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points by rule; more than one where packages are at odds. Loads nothing."""
+    """List the entry points by rule, more than one if packages conflict. Loads no package."""
     by_name: dict[str, tuple[EntryPoint, ...]] = {}
     for entry_point in sorted(
         entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
@@ -30,9 +31,9 @@ def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def make_rule(candidates: tuple[EntryPoint, ...], settings: Any) -> Rule:
-    """The rule that a package offers. Raises PolicyError where it cannot be used.
+    """Make the rule of a package. Raises PolicyError if the rule cannot be used.
 
-    The text of what a package raises is told only of a PolicyError; any other may hold anything.
+    Only the text of a PolicyError is shown: the text of any other error may hold secrets.
     """
     entry_point = candidates[0]
     if len(candidates) > 1:

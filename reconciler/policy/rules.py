@@ -1,4 +1,4 @@
-"""`policies:` of a project file, one entry of it: the keys, and the rules that they come to."""
+"""Entries of `policies:` in a project file: their keys, and the rules that they build."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _GLOB = re.compile(r"[*?[]")
 
 
 def list_known_fields() -> tuple[str, ...]:
-    """Fields that conditions may name, without those below `config.`."""
+    """List the fields that conditions may name, without fields below `config.`."""
     return (KEY, NAME, "id", "service", *load_destination_facts().fields, *ENTRY_OPTIONS)
 
 
@@ -70,7 +70,7 @@ def _is_value(value: Any) -> bool:
 
 
 def _normalize_condition(condition: dict[str, AllowedValues]) -> dict[str, AllowedValues]:
-    """A condition with each field under its present name, and each value in normal form, as entries have them."""
+    """Normalise a condition: present names of fields, and values in the normal form of entries."""
     if not condition:
         raise _build_error("at least one field belongs here", 'write for example `{key: "*_prod"}`')
     return {
@@ -99,7 +99,7 @@ def _is_pattern(value: object) -> bool:
 
 
 def _check_value(path: str, value: str | int | float | bool) -> None:
-    """Refuse what no entry can ever have there: a policy that never matches protects nobody."""
+    """Refuse a value that no entry can have: a policy that never matches protects nothing."""
     if path in _CHOICES and str(value) not in _CHOICES[path]:
         choices = ", ".join(f"`{choice}`" for choice in _CHOICES[path])
         raise _build_error(f"`{path}` is never `{format_value(value)}`", f"it is one of {choices}")
@@ -116,7 +116,10 @@ def _find_type(path: str) -> FieldType | None:
 
 
 def _check_field(path: str) -> str:
-    """A field that an entry can have. What the catalogue does not know yet may exist, unless it looks like a slip."""
+    """Check that an entry can have a field.
+
+    A field that the catalogue lacks may exist, so only a likely misspelling is refused.
+    """
     if path.startswith(CONFIG_PREFIX):
         name = path.removeprefix(CONFIG_PREFIX).split(".")[0]
         advice = "" if name in list_config_fields() else did_you_mean(name, list_config_fields())
@@ -164,7 +167,7 @@ def _parse_limit(value: Any) -> Limit:
 
 
 def _check_name(value: str, list_names: Callable[[], Collection[str]], label: str) -> None:
-    """Refuse a slip of a name of a closed list. The list may have grown, so anything else may be one."""
+    """Refuse a misspelled name of a closed list. The list may have grown, so other unknown names pass."""
     is_known = match_enum(tuple(list_names()), value) in list_names()
     if not is_known and not _GLOB.search(value) and (advice := did_you_mean(value, list_names())):
         raise _build_error(f"there is no {label} `{value}`", advice)
@@ -235,7 +238,7 @@ LimitValue: TypeAlias = Annotated[
 
 
 class ActionLimits(StrictModel):
-    """`at-most`."""
+    """Settings of `at-most`."""
 
     creates: LimitValue | None = Field(None, description="Entries that may be created.")
     updates: LimitValue | None = Field(None, description="Entries that may be changed in place.")
@@ -243,7 +246,7 @@ class ActionLimits(StrictModel):
     deletes: LimitValue | None = Field(None, description="Entries that may be deleted.")
 
     def get_limits(self) -> dict[CountedAction, Limit]:
-        """The limits that are set."""
+        """Return the limits that are set."""
         limits = {action: getattr(self, action) for action in CountedAction}
         return {action: limit for action, limit in limits.items() if limit is not None}
 
@@ -255,7 +258,7 @@ def _require_limit(limits: ActionLimits) -> ActionLimits:
 
 
 class PolicyEntry(StrictModel):
-    """One policy: exactly one rule, and how it is meant."""
+    """An entry of `policies:`: exactly one rule, and the settings of the policy."""
 
     allowed_regions: list[RegionName] | None = Field(
         None,
@@ -309,7 +312,7 @@ class PolicyEntry(StrictModel):
     because: str = Field("", description="Why the team wants this. Told with every finding.")
 
     def build_rule(self) -> Rule | None:
-        """The one rule of this entry; None where it is one of a package."""
+        """Build the rule of this entry, None if the rule belongs to a package."""
         factories: Mapping[str, Callable[[Any], Rule]] = _RULE_FACTORIES
         for field, factory in factories.items():
             value = getattr(self, field)
@@ -327,9 +330,9 @@ _RULE_FACTORIES: dict[str, Callable[[Any], Rule]] = {
     "require": RequiredFields,
     "forbid": ForbiddenValues,
     "forbid_blanket_trust": lambda kinds: NoBlanketTrust(tuple(map(TrustTarget, dict.fromkeys(kinds)))),
-    "at_most": lambda limits: AtMost(limits.given()),
+    "at_most": lambda limits: AtMost(limits.get_limits()),
 }
 RULES = tuple(PolicyEntry.model_fields[field].alias or field for field in _RULE_FACTORIES)
-"""The rules that come with the program, as project files call them."""
+"""Names of the built-in rules in project files."""
 OPTIONS = tuple(field for field in PolicyEntry.model_fields if field not in _RULE_FACTORIES)
 """Keys of a policy beside its rule."""

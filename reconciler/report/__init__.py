@@ -1,1 +1,1 @@
-"""Values to text, documents and live progress. Nothing here decides anything."""
+"""Turn values into text, documents and live progress. No module of this package decides about a run."""

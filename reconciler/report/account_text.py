@@ -1,4 +1,4 @@
-"""What is in an emulated account, and how it can be made to behave, as people read it."""
+"""Text for the emulator: the objects of an emulated account, its switches and its faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLUMNS = ("id", "group", "service", "region", "status", "connections")
 
 
 def render_account(account: Mapping[str, Any]) -> str:
-    """One line for each group with its destination. `account` has the form of a seed."""
+    """Render each group and its destination on a line. `account` has the form of a seed."""
     groups: Sequence[Mapping[str, Any]] = account.get("groups", ())
     identity = account["account"]
     heading = f"account {escape(identity['id'])} ({escape(identity['name'])})"
@@ -47,7 +47,7 @@ def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def render_switches(switches: Iterable[tuple[str, Sequence[str], str, str]]) -> str:
-    """Every switch with its values, the default first, and its meaning."""
+    """Render each switch with its values (the default first) and its meaning: (name, values, default, meaning)."""
     return "\n\n".join(_render_switch(*switch) for switch in switches)
 
 
@@ -68,7 +68,8 @@ def render_faults(
     kinds: Iterable[tuple[str, str, Sequence[str]]],
     footer: str,
 ) -> str:
-    """The language of faults: its shape, the phases, each kind with its meaning and its phases, and a last remark."""
+    """Render the language of faults: its syntax, the phases, each kind with its meaning and its phases, and a
+    footer."""
     parts = [syntax, "", "phases:"]
     parts += [f"  {name:<14} {meaning}" for name, meaning in phases]
     parts += ["", "kinds, each with the phases that it has, the usual one first:"]

@@ -1,4 +1,4 @@
-"""The question before an apply that destroys something: it names what goes, and what to type to let it go."""
+"""The question before an apply that destroys objects: it names the objects, and the answer that permits the apply."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MAX_ENTRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What an operator is told before something is destroyed: `what` goes, how to `prompt`, and the `answer` that lets
-    it go."""
+    """Confirmation that a user gives before objects are destroyed: a `summary` of the objects, the `prompt`, and the
+    `answer` that permits the apply."""
 
     summary: str
     prompt: str
@@ -27,8 +27,8 @@ class Confirmation:
 
 
 def build_confirmation(plan: Plan) -> Confirmation | None:
-    """The key of the one entry that is deleted or replaced, or how many there are; None where there is none. A group
-    and its destination are one entry."""
+    """Build the confirmation of a plan; None if the plan destroys nothing. The answer is the key of the only entry that
+    is deleted or replaced, or the number of such entries. A group and its destination are one entry."""
     entries: dict[str, list[Change]] = {}
     for change in plan.effective:
         if change.action in _DESTRUCTIVE_ACTIONS:
@@ -49,7 +49,7 @@ def _choose_verb(changes: Sequence[Change]) -> str:
 
 
 def _format_counts(entries: Sequence[Sequence[Change]]) -> str:
-    """`deletes 2 and replaces 1 entries`."""
+    """Format counts: `deletes 2 and replaces 1 entries`."""
     verbs = [_choose_verb(changes) for changes in entries]
     parts = [f"{verb} {verbs.count(verb):,}" for verb in ("deletes", "replaces") if verb in verbs]
     return f"{' and '.join(parts)} entries"
@@ -62,7 +62,7 @@ def _list_entries(entries: Sequence[Sequence[Change]]) -> str:
 
 
 def _format_entry(changes: Sequence[Change]) -> str:
-    """`group.web_prod ("Web prod", id good_id) and its destination (snowflake)`."""
+    """Format an entry: `group.web_prod ("Web prod", id good_id) and its destination (snowflake)`."""
     by_kind = {change.address.kind: change for change in changes}
     group, destination = by_kind.get(GROUP), by_kind.get(DESTINATION)
     if group is None:

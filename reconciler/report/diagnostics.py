@@ -1,4 +1,4 @@
-"""Diagnostics as people, editors and programs read them."""
+"""Diagnostics for people, editors and programs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from reconciler.report.style import LINK, SEVERITY_STYLES, STRONG, format_count,
 
 _MIN_WIDTH = 30
 _LAST_COLUMN = sys.maxsize
-_MARGIN = 10  # the number of a line with its bar, and what says that the line goes on
+_MARGIN = 10  # cells: the number of a line with its bar, and the mark of a line that goes on
 
 ReadLine: TypeAlias = Callable[[str, int], str | None]
 
 
 def render_full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: int | None = None) -> Text:
-    """Every diagnostic with its excerpt, in reading order, an empty line between them, and the count.
+    """Render every diagnostic with its excerpt, in reading order, an empty line between them, and the count.
 
-    `read_line(path, line)` answers one line of a file (from 1), or None where it cannot be had. `width`
-    is that of the terminal, where there is one.
+    `read_line(path, line)` returns one line of a file (from 1), or None if the file cannot be read. `width` is the
+    number of cells of the terminal, or None.
     """
     ordered = sort_diagnostics(diagnostics)
     secrets = [
@@ -40,7 +40,7 @@ def render_full(diagnostics: Iterable[Diagnostic], read_line: ReadLine, width: i
 
 
 def render_concise(diagnostics: Iterable[Diagnostic]) -> Text:
-    """One line for each diagnostic: `path:line:column: error[code]: message`."""
+    """Render each diagnostic on a line: `path:line:column: error[code]: message`."""
     return join_lines(
         [
             _format_location(diagnostic).append_text(render_headline(diagnostic))
@@ -50,7 +50,7 @@ def render_concise(diagnostics: Iterable[Diagnostic]) -> Text:
 
 
 def serialize_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
-    """One JSON object for each diagnostic, in reading order. Excerpts are left out."""
+    """Serialize each diagnostic as a JSON object, in reading order. Excerpts are left out."""
     return [
         {
             "severity": str(diagnostic.severity),
@@ -67,12 +67,12 @@ def serialize_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[dict[str, A
 
 
 def identify_finding(diagnostic: Diagnostic) -> tuple[object, ...]:
-    """What stays of a finding of a policy where notes are added to it on the way to a plan."""
+    """Return the parts of a policy's finding that stay equal when notes are added on the way to a plan."""
     return diagnostic.severity, diagnostic.code, diagnostic.message, diagnostic.span
 
 
 def serialize_span(span: Span | None) -> dict[str, Any] | None:
-    """A place as a JSON object; lines and columns count from 1, the end is exclusive."""
+    """Serialize a place as a JSON object; lines and columns count from 1, the end is exclusive."""
     if span is None:
         return None
     return {
@@ -85,7 +85,7 @@ def serialize_span(span: Span | None) -> dict[str, Any] | None:
 
 
 def render_headline(diagnostic: Diagnostic) -> Text:
-    """`error[code]: message`."""
+    """Render `error[code]: message`."""
     style = SEVERITY_STYLES[diagnostic.severity]
     return Text.assemble(
         (f"{diagnostic.severity}[{diagnostic.code}]", style),
@@ -94,12 +94,12 @@ def render_headline(diagnostic: Diagnostic) -> Text:
 
 
 def render_short(diagnostic: Diagnostic) -> Text:
-    """One diagnostic without excerpt and count, for what has no place in a file."""
+    """Render a diagnostic without excerpt and count, for findings that have no place in a file."""
     return join_lines([render_headline(diagnostic), *render_notes(diagnostic, "   ")])
 
 
 def render_notes(diagnostic: Diagnostic, indent: str) -> list[Text]:
-    """The `= note:` and `= help:` lines."""
+    """Render the `= note:` and `= help:` lines."""
     entries = [("note", note) for note in diagnostic.notes]
     entries += [("help", diagnostic.help)] if diagnostic.help else []
     return [
@@ -109,7 +109,7 @@ def render_notes(diagnostic: Diagnostic, indent: str) -> list[Text]:
 
 
 def format_severity_counts(diagnostics: Sequence[Diagnostic]) -> str:
-    """`2 errors, 1 warning`."""
+    """Format counts: `2 errors, 1 warning`."""
     counts = [
         (severity, sum(diagnostic.severity is severity for diagnostic in diagnostics))
         for severity in Severity
@@ -136,7 +136,7 @@ def _render_block(diagnostic: Diagnostic, read_line: ReadLine, secrets: Sequence
 
 
 def _widen_secret_span(diagnostic: Diagnostic, span: Span) -> Span:
-    """What must not be shown of a secret: its span, or its whole lines."""
+    """Return the span to hide: the span of a secret, or its whole lines."""
     return replace(span, column=1, end_column=_LAST_COLUMN) if diagnostic.secret_line else span
 
 

@@ -1,4 +1,4 @@
-"""The line of a file that a diagnostic is about, with a caret under the token."""
+"""Excerpt of a diagnostic: its line of the file, with a caret under the token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEY_END = re.compile(r"\s*:(?:\s+|$)")
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What stands on the line, and where the token is in it. `indent` and `width` count terminal cells."""
+    """Text of a line, and the place of the token in it. `indent` and `width` count terminal cells."""
 
     text: str
     indent: int
@@ -28,11 +28,10 @@ class Excerpt:
 
 
 def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int = WIDTH) -> Excerpt:
-    """Show `line` around `span`, in about `width` cells.
+    """Cut `line` down to about `width` cells around `span`.
 
-    Where a secret span touches the line, nothing but its first key is shown: a finding about a text
-    that no parser understands cannot say where the secret in it ends. A span over several lines is
-    underlined to the end of its first one.
+    If a secret span touches the line, only its first key is shown: a finding about a text that no parser understands
+    cannot say where the secret in it ends. A span over several lines is underlined to the end of its first line.
     """
     line = line.rstrip()
     start, end = _clip_to_line(line, span.line, span)
@@ -61,7 +60,7 @@ def make_excerpt(line: str, span: Span, secrets: Iterable[Span] = (), width: int
 
 
 def _clip_to_line(line: str, line_number: int, span: Span) -> tuple[int, int]:
-    """The part of line `number` that a span covers, as a range of its characters."""
+    """Return the part of line `line_number` that a span covers, as a range of its characters."""
     start = min(max(span.column - 1, 0), len(line)) if span.line == line_number else 0
     end = min(span.end_column - 1, len(line)) if span.end_line == line_number else len(line)
     return start, max(start, end)
@@ -72,10 +71,10 @@ def _has_overlap(secret: Span, span: Span) -> bool:
 
 
 def _count_visible(line: str, line_number: int, secret: Span) -> int:
-    """How many characters of line `number` may be shown beside a secret span that touches it.
+    """Count the characters of line `line_number` that may be shown beside a secret span that touches the line.
 
-    That is a key at the start of the line, unless the key belongs to the secret itself; without one it
-    is the indentation alone.
+    Visible is a key at the start of the line, unless the key belongs to the secret itself; without such a key, the
+    indentation alone.
     """
     indent = len(line) - len(line.lstrip())
     if secret.line < line_number:
@@ -91,7 +90,7 @@ def _count_visible(line: str, line_number: int, secret: Span) -> int:
 
 
 def _choose_window(widths: Sequence[int], start: int, end: int, width: int) -> tuple[int, int]:
-    """The range of pieces to show so that the token is in sight and the line is not too long."""
+    """Choose the range of pieces to show, so that the token is in sight and the line is not too long."""
     if sum(widths) <= width:
         return 0, len(widths)
     first, room = start, min(_CONTEXT_CELLS, width // 3)

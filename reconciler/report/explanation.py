@@ -11,20 +11,20 @@ _INDENT = "  "
 
 
 def render_explanation(code: str, text: str, width: int | None = None) -> str:
-    """One code with its text, wrapped for reading. `width` is that of the terminal, where there is one."""
+    """Render a code with its text, folded to `width` cells (None: not folded)."""
     text_width = min(_WIDTH, max(_MIN_WIDTH, (width or _WIDTH) - len(_INDENT)))
     return f"{code}\n\n" + textwrap.indent(textwrap.fill(text, text_width), _INDENT)
 
 
 def render_code_list(explanations: Mapping[str, str], width: int | None = None) -> str:
-    """Every code with the first sentence of its text, one on a line where no terminal limits its length."""
+    """Render every code with the first sentence of its text: one line each if no terminal limits the length."""
     return two_columns(
         {code: extract_first_sentence(text) for code, text in sorted(explanations.items())}, width
     )
 
 
 def two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
-    """Names with their texts in a second column, which is folded at `width` where there is room for it."""
+    """Render names with their texts in a second column, which is folded at `width` cells if the column has room."""
     column = max(map(len, rows), default=0) + 2
     lines = [f"{name:<{column}}{text}" for name, text in rows.items()]
     if width is not None and width >= column + _MIN_WIDTH:
@@ -33,5 +33,5 @@ def two_columns(rows: Mapping[str, str], width: int | None = None) -> str:
 
 
 def extract_first_sentence(text: str) -> str:
-    """What an explanation says first."""
+    """Return the first sentence of an explanation."""
     return text.split(". ", 1)[0].rstrip(".") + "."

@@ -1,24 +1,45 @@
-"""Diagnostics as annotations of GitHub Actions: the `::error …::` lines that its runner looks for."""
+"""Annotations and outputs for GitHub Actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.plan import Plan
+from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.apply import render_apply_markdown
+from reconciler.report.plan_markdown import (
+    render_failure_markdown,
+    render_plan_markdown,
+    render_validation_markdown,
+)
+from reconciler.report.plan_summary import count_changes
+from reconciler.report.renderer import (
+    ApplyReport,
+    DriftReport,
+    ExitStatus,
+    JobFiles,
+    Parts,
+    PlanReport,
+    Renderer,
+    ValidationReport,
+    verbatim,
+)
 
 MAX_PER_STEP = 10
-"""So many errors, and so many warnings, are kept of one step; the runner drops the others silently."""
+"""Errors, and warnings, that a runner keeps of one step; it drops the others silently."""
 MAX_MESSAGE_LENGTH = 4096
-"""Characters of a message."""
+"""Characters of one message."""
 
 PathMapper = Callable[[str], str]
 
 
 def render_github_annotations(diagnostics: Iterable[Diagnostic], to_repo_path: PathMapper) -> list[str]:
-    """One line for each diagnostic, errors first. Where there are too many, the last one says how many are left out.
+    """Render each diagnostic on a line, errors first. If there are too many, the last line counts the omitted
+    diagnostics.
 
-    `as_path` turns the path of a span into one from the root of the repository.
+    `to_repo_path` turns the path of a span into a path from the root of the repository.
     """
     ordered = sort_diagnostics(diagnostics)
     rendered: list[str] = []
@@ -38,7 +59,7 @@ def _render_annotation(diagnostic: Diagnostic, to_repo_path: PathMapper) -> str:
     properties: dict[str, object] = {}
     if span is not None:
         properties = {"file": to_repo_path(span.path), "line": span.line}
-        # A column is refused for what spans several lines.
+        # GitHub refuses a column for a span of several lines.
         properties |= {"col": span.column} if span.end_line == span.line else {"endLine": span.end_line}
     properties["title"] = diagnostic.code
     parameters = ",".join(f"{name}={_escape_property(str(value))}" for name, value in properties.items())
@@ -55,9 +76,143 @@ def _render_message(diagnostic: Diagnostic) -> str:
 
 
 def _escape_data(text: str) -> str:
-    """Text after the second `::`. The runner takes back exactly these escapes."""
+    """Escape text after the second `::`. The runner reverses exactly these escapes."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _escape_property(text: str) -> str:
     return _escape_data(escape(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+MAX_SUMMARY_BYTES = 1_048_576
+"""Bytes of the summary of one step; a larger one is not shown at all."""
+
+_PLAN_OUTPUTS = ("digest", "has-changes", "add", "change", "destroy")
+
+
+def build_plan_outputs(plan: Plan) -> dict[str, str]:
+    """Build the outputs that later steps decide by. A plan with unseen objects is not known to have no changes."""
+    add, change, destroy = count_changes(plan)
+    return {
+        "digest": plan.digest,
+        "has-changes": _format_known_bool(plan, bool(plan.effective)),
+        "refused": _format_bool(bool(plan.blockers)),
+        "add": str(add),
+        "change": str(change),
+        "destroy": str(destroy),
+    }
+
+
+def build_drift_outputs(plan: Plan) -> dict[str, str]:
+    """Build the outputs of a run that looks for changes made outside the specs, and applies nothing."""
+    return {
+        **build_failure_outputs(refused=False),
+        "has-changes": _format_known_bool(plan, bool(plan.drifted)),
+    }
+
+
+def build_failure_outputs(*, refused: bool) -> dict[str, str]:
+    """Build the outputs of a run without a plan: `has-changes` is neither true nor false, but empty. Each output has
+    its line, so that no output keeps the value of an earlier command of the step."""
+    return {**dict.fromkeys(_PLAN_OUTPUTS, ""), "refused": _format_bool(refused)}
+
+
+def render_outputs(outputs: Mapping[str, str]) -> str:
+    """Render `NAME=value` lines. No value can begin a line of its own."""
+    return "".join(f"{name}={escape(value)}\n" for name, value in outputs.items())
+
+
+def _format_known_bool(plan: Plan, value: bool) -> str:
+    return "" if plan.gone_or_hidden and not value else _format_bool(value)
+
+
+def _format_bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+class GithubRenderer(Renderer):
+    """Text for the log of a step, diagnostics also as annotations, with the outputs and the summary of the step."""
+
+    def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
+        """Diagnostics with excerpts, then their annotations."""
+        yield from super().diagnostics(diagnostics)
+        yield from self._annotate(diagnostics)
+
+    def plan(self, report: PlanReport) -> Parts:
+        """The plan, which is also the summary."""
+        yield from super().plan(report)
+        yield self._summarize_plan(report.plan, report.exit)
+
+    def drift(self, report: DriftReport) -> Parts:
+        """The drift. The step gets outputs and no summary."""
+        yield from super().drift(report)
+        yield _build_job_files(report.exit, build_drift_outputs(report.plan))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """The counts. A refusal is the failure of this step."""
+        yield from super().validation(report)
+        if not report.refusals:
+            arguments = (report.headline, report.warnings, self.run.project, self.run.read_line)
+            yield _build_job_files(
+                report.exit,
+                {"refused": _format_bool(False)},
+                lambda limit: render_validation_markdown(*arguments, limit),
+            )
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """The end of an apply: its errors as annotations, its changes as summary. If nothing was changed, the summary
+        is the plan."""
+        yield from super().applied(report)
+        applied = report.applied
+        if applied is None:
+            yield self._summarize_plan(report.plan, report.exit)
+            return
+        yield from self._annotate([found for outcome in applied.outcomes for found in outcome.diagnostics])
+        yield _build_job_files(
+            report.exit,
+            build_plan_outputs(report.plan),
+            lambda limit: render_apply_markdown(applied, limit),
+        )
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """The diagnostics, which are also the summary."""
+        yield from super().failure(exit_code, diagnostics, policy_results)
+        yield self._summarize_failure(exit_code, diagnostics)
+
+    def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
+        """One line, and the summary of a failure."""
+        yield from super().interrupted(exit_code, diagnostic)
+        yield self._summarize_failure(exit_code, [diagnostic])
+
+    def _annotate(self, diagnostics: Iterable[Diagnostic]) -> Parts:
+        for line in render_github_annotations(diagnostics, self.run.to_repo_path):
+            yield verbatim(line)
+
+    def _summarize_plan(self, plan: Plan, exit_code: ExitStatus) -> JobFiles:
+        return _build_job_files(
+            exit_code,
+            build_plan_outputs(plan),
+            lambda limit: render_plan_markdown(plan, self.run.project, self.run.read_line, limit),
+        )
+
+    def _summarize_failure(self, exit_code: ExitStatus, diagnostics: Collection[Diagnostic]) -> JobFiles:
+        run = self.run
+        return _build_job_files(
+            exit_code,
+            build_failure_outputs(refused=exit_code.is_refusal),
+            lambda limit: render_failure_markdown(
+                list(diagnostics), run.project, run.read_line, run.failure_headline, limit
+            ),
+        )
+
+
+def _build_job_files(
+    exit_code: ExitStatus, outputs: Mapping[str, str], summary: Callable[[int], str] | None = None
+) -> JobFiles:
+    exit_outputs = {"exit-code": str(int(exit_code)), "reason": exit_code.reason}
+    return JobFiles({**outputs, **exit_outputs}, summary)

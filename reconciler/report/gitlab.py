@@ -6,12 +6,35 @@ import json
 
 from reconciler.model.plan import Plan
 from reconciler.report.plan_summary import count_changes
+from reconciler.report.renderer import Parts, PlanReport, Renderer, verbatim
+from reconciler.report.style import StyledText
 
 MAX_COUNT = 999_999
-"""GitLab refuses numbers of more digits."""
+"""Largest count: GitLab refuses numbers of more digits."""
 
 
 def render_gitlab_counts(plan: Plan) -> str:
-    """Exactly the three keys that it wants, with the numbers of the `Plan:` line."""
+    """Render exactly the three keys that the widget reads, with the numbers of the `Plan:` line."""
     counts = zip(("create", "update", "delete"), count_changes(plan), strict=True)
     return json.dumps({name: min(number, MAX_COUNT) for name, number in counts})
+
+
+class GitlabRenderer(Renderer):
+    """The counts of a plan. The widget has no room for diagnostics, which go to stderr."""
+
+    is_document = True
+    shows_outcomes_live = False
+
+    def result(self, text: StyledText | str) -> Parts:
+        """Render nothing."""
+        return iter(())
+
+    def changes(self, plan: Plan) -> Parts:
+        """Render nothing."""
+        return iter(())
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render the counts. Counts of a plan with unseen objects would be wrong, so such a plan has no document."""
+        yield from super().plan(report)
+        if not report.plan.gone_or_hidden:
+            yield verbatim(render_gitlab_counts(report.plan))

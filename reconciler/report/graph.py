@@ -1,4 +1,4 @@
-"""What depends on what, as a Mermaid flowchart and as JSON objects."""
+"""Graph of dependencies, as a Mermaid flowchart and as JSON objects."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _COLOURS = {
 
 
 def render_mermaid(nodes: Sequence[GraphNode]) -> str:
-    """A flowchart: one box for each address, arrows from what has to be there first, a class for each action.
+    """Render a flowchart: a box for each address, arrows from dependencies to dependents, a class for each action.
 
-    Whatever a text contains, it is only ever a part of the label that it belongs to.
+    Data can never leave the label that it belongs to, whatever characters it has.
     """
     return "\n".join(["flowchart LR", *_render_nodes(nodes), *_render_edges(nodes), *_render_classes(nodes)])
 
 
 def serialize_graph(nodes: Sequence[GraphNode], warnings: Iterable[Diagnostic]) -> dict[str, Any]:
-    """The addresses in reading order, each with those that it depends on."""
+    """Serialize the addresses in reading order, each with its dependencies."""
     return {
         "nodes": [
             {
@@ -71,7 +71,8 @@ def _render_classes(nodes: Sequence[GraphNode]) -> Iterator[str]:
 
 
 def _format_node_id(address: Address) -> str:
-    """Keys have letters, digits and `_` only; the kind before them keeps them off Mermaid's own words."""
+    """Format the id of a node. Keys have letters, digits and `_` only; the kind before them avoids Mermaid's own
+    words."""
     return f"{address.kind}_{address.key}"
 
 
@@ -80,7 +81,7 @@ def _format_class(action: Action) -> str:
 
 
 def _escape_label(text: str) -> str:
-    """A text in which nothing means anything to Mermaid: all but letters and digits are entities."""
+    """Escape a label, so that no character has a meaning to Mermaid: all but letters and digits become entities."""
     return "".join(
         character if character.isalnum() or character in _SAFE_CHARACTERS else f"#{ord(character)};"
         for character in escape(text)

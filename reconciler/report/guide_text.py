@@ -14,8 +14,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from reconciler.report.explanation import two_columns
-from reconciler.report.style import Screen
-from reconciler.report.wrap import wrap_text
+from reconciler.report.style import Screen, wrap_text
 
 _WIDEST = 100
 _COLUMN = 24  # cells that a column of a table needs

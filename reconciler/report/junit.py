@@ -1,12 +1,12 @@
 """Findings as JUnit XML, which GitLab and Jenkins show as tests: one for each entry, one for each policy.
 
-Readers take one failure of a test, so all that is wrong with an entry is told in one. The text is ASCII, and free of
+Readers accept one failure for each test, so all findings about an entry are one failure. The text is ASCII, and free of
 characters that XML cannot hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -22,13 +22,21 @@ from reconciler.report.diagnostics import (
 )
 from reconciler.report.live_objects import format_identified_object
 from reconciler.report.plan_summary import RISK_TEXTS
+from reconciler.report.renderer import (
+    DocumentRenderer,
+    ExitStatus,
+    Parts,
+    PlanReport,
+    ValidationReport,
+    verbatim,
+)
 
 _POLICIES = "policies"
 
 
 @dataclass(slots=True)
 class _TestCase:
-    """One test. `place` is the file that it is about, or what else groups it."""
+    """A test. `classname` is the file of its entry, or another name that groups tests."""
 
     name: str
     classname: str
@@ -42,7 +50,8 @@ class _TestCase:
 
 
 def render_plan_junit(plan: Plan, project: str) -> str:
-    """A plan: an entry fails if something refuses its change, `project` if it is about no single one."""
+    """Render a plan: an entry fails if a finding refuses its change, `project` if the finding concerns no single
+    entry."""
     cases = [
         _TestCase(
             str(change.address), change.span.path if change.span else project, remark=_describe_risk(change)
@@ -58,7 +67,7 @@ def render_validation_junit(
     policy_results: Iterable[PolicyResult],
     project: str,
 ) -> str:
-    """Specs: `entries` are the files of all addresses that were read."""
+    """Render checked specs. `entries` are the files of all addresses that were read."""
     cases = [_TestCase(name, file or project) for name, file in entries.items()]
     return _render_document("validate", cases, findings, policy_results, project)
 
@@ -66,12 +75,12 @@ def render_validation_junit(
 def render_failure_junit(
     diagnostics: Iterable[Diagnostic], project: str, policy_results: Iterable[PolicyResult] = ()
 ) -> str:
-    """A run that could not do its work: what is wrong, by the entries or files that it is wrong with."""
+    """Render a run that could not do its work: its errors, by the entries or files that they concern."""
     return _render_document("reconciler", (), diagnostics, policy_results, project)
 
 
 def _describe_risk(change: Change) -> str:
-    """What a change deletes, replaces or gives up."""
+    """Describe the objects that a change deletes, replaces or gives up."""
     return (
         f"{RISK_TEXTS[change.risk] or change.action}: {format_identified_object(change)}"
         if change.live is not None
@@ -109,7 +118,7 @@ def _render_document(
 def _group_findings(
     entries: Iterable[_TestCase], findings: Iterable[Diagnostic], default_file: str
 ) -> list[_TestCase]:
-    """One test for each entry, then one for each file, or for the whole, that something else is wrong with."""
+    """Make one test for each entry, then one for each other file with findings, and one for findings without a file."""
     cases = {case.name: case for case in entries}
     for finding in sort_diagnostics(findings):
         file = finding.span.path if finding.span else default_file
@@ -165,3 +174,31 @@ def _render_finding(finding: Diagnostic) -> Iterator[str]:
         yield f"  --> {escape(str(finding.span))}"
     for remark in render_notes(finding, "  "):
         yield remark.plain
+
+
+class JunitRenderer(DocumentRenderer):
+    """Findings as tests. Errors also go to stderr, since the report is read elsewhere."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render a test for each entry of a plan."""
+        yield verbatim(render_plan_junit(report.plan, self.run.project_file))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """Render a test for each checked entry."""
+        if report.refusals:
+            yield from self.diagnostics(report.findings)
+        yield verbatim(
+            render_validation_junit(
+                report.entries, report.findings, report.policy_results, self.run.project_file
+            )
+        )
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """Render a test for each entry or file with an error."""
+        yield from self.diagnostics(diagnostics)
+        yield verbatim(render_failure_junit(diagnostics, self.run.project_file, policy_results))

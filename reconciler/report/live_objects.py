@@ -1,4 +1,4 @@
-"""What Fivetran shows of what a change deletes, replaces or gives up, in words and as JSON objects."""
+"""Live objects that a change deletes, replaces or gives up, as Fivetran shows them: in words and as JSON objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_CONNECTIONS = 5
 
 
 def list_live_rows(change: Change) -> Iterator[tuple[str, str]]:
-    """Name, service and connections, one under the other."""
+    """List name, service and connections as rows of (label, text)."""
     live = change.live
     if live is None:
         return
@@ -26,28 +26,28 @@ def list_live_rows(change: Change) -> Iterator[tuple[str, str]]:
 
 
 def format_live_object(change: Change) -> str:
-    """The same on one line; nothing where nothing is known."""
+    """Format name, service and connections on one line; empty if nothing is known."""
     return ", ".join(value for _, value in list_live_rows(change))
 
 
 def format_identified_object(change: Change) -> str:
-    """The same with the id."""
+    """Format the object on one line with its id."""
     return f"id {escape(change.id or '')}, {format_live_object(change)}"
 
 
 def format_name(live: LiveObject) -> str:
-    """The name in quotes, and the last one that was applied where that is another."""
+    """Format the name in quotes, and the last applied name if it differs."""
     renamed = f" (renamed outside the specs: was {format_value(live.last_name)})" if live.last_name else ""
     return f"{format_value(live.name)}{renamed}"
 
 
 def format_service(live: LiveObject) -> str:
-    """`snowflake in AWS_US_EAST_1`."""
+    """Format a service: `snowflake in AWS_US_EAST_1`."""
     return escape(f"{live.service} in {live.region}" if live.region else live.service)
 
 
 def summarize_connections(live: LiveObject) -> str:
-    """All connections that are deleted, and the first few of those that are not."""
+    """Summarize the connections: all deleted connections, and the first few others."""
     blocking = [connection for connection in live.connections if not connection.deleted_first]
     parts = [
         f"{connection} (deleted first)" for connection in format_connections(live.connections_deleted_first)
@@ -58,5 +58,5 @@ def summarize_connections(live: LiveObject) -> str:
 
 
 def format_connections(connections: Iterable[LiveConnection]) -> list[str]:
-    """Each by its service and id."""
+    """Format each connection by its service and id."""
     return [escape(f"{connection.service} {connection.id}") for connection in connections]

@@ -1,7 +1,7 @@
-"""GitHub-flavoured Markdown in which data of others is inert, and which knows when it is too long.
+"""GitHub-flavoured Markdown in which data of other systems is inert, and which observes a limit in bytes.
 
-Data stands only inside code spans, fences and `<code>` elements: nothing in there is a link, a mention, a reference
-to an issue or HTML. It never has a line break and never begins a line.
+Data stands only inside code spans, fences and `<code>` elements: nothing in there is a link, a mention, a reference to
+an issue or HTML. It never has a line break and never begins a line.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ _TICKS = re.compile("`+")
 
 
 def format_code(text: str) -> str:
-    """Data as a code span, whose marks are longer than any run of backticks in it."""
+    """Format data as a code span, whose marks are longer than any run of backticks in the data."""
     content = _truncate(escape(text), _MAX_SPAN_LENGTH) or '""'
     marks = "`" * (_find_longest_run([content]) + 1)
-    # One space on both sides is taken away again, unless there is nothing but spaces.
+    # Readers remove one space on both sides, unless the span has nothing but spaces.
     padding = " " if content.strip(" ") and (content[0] in "` " or content[-1] in "` ") else ""
     return f"{marks}{padding}{content}{padding}{marks}"
 
 
 def format_html_code(text: str) -> str:
-    """Data as a `<code>` element, for places where Markdown is not read."""
+    """Format data as a `<code>` element, for places in which Markdown is not read."""
     return f"<code>{html.escape(_truncate(escape(text), _MAX_SPAN_LENGTH))}</code>"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page that is whole with any number of its lines: what it opens, it closes."""
+    """Section of a page. With any number of its lines it is whole: every element that it opens is closed."""
 
     lines: tuple[str, ...]
     opening: str = ""
     closing: str = ""
 
     def render(self, lines: Iterable[str] | None = None) -> str:
-        """All of it, or with these lines instead of its own."""
+        """Render all lines, or `lines` instead of its own."""
         return self.opening + "\n".join(self.lines if lines is None else lines) + self.closing
 
 
 def make_paragraph(*lines: str) -> Section:
-    """Lines of our own Markdown."""
+    """Make a paragraph of our own Markdown."""
     return Section(lines)
 
 
 def make_code_block(lines: Iterable[str], language: str = "text") -> Section:
-    """Lines with data as a block of code."""
+    """Make a block of code of lines with data."""
     content = tuple(_truncate(escape(line), _MAX_LINE_LENGTH) for line in lines)
     marks = "`" * max(3, _find_longest_run(content) + 1)
     return Section(content, f"{marks}{language}\n", f"\n{marks}")
 
 
 def make_details(summary: str, content: Section) -> Section:
-    """A section that opens on a click. `summary` is HTML."""
+    """Make a section that opens on a click. `summary` is HTML."""
     return Section(
         content.lines,
         f"<details><summary>{summary}</summary>\n\n{content.opening}",
@@ -70,17 +70,17 @@ def make_details(summary: str, content: Section) -> Section:
 
 
 def join_sections(sections: Iterable[Section]) -> str:
-    """Sections as one text."""
+    """Join sections to one text."""
     return "\n\n".join(section.render() for section in sections)
 
 
 def truncate_page(sections: Sequence[Section], max_bytes: int) -> str:
-    """As much of the sections as fits into `room` bytes of UTF-8. The one that is cut says so and is closed."""
+    """Keep as many sections as fit into `max_bytes` bytes of UTF-8. A cut section says so and is closed."""
     return "\n\n".join(_fit_sections(sections, max_bytes))
 
 
 def count_bytes(text: str) -> int:
-    """Bytes of UTF-8."""
+    """Count the bytes of a text in UTF-8."""
     return len(text.encode(errors="backslashreplace"))
 
 

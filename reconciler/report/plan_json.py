@@ -17,7 +17,8 @@ from reconciler.report.diagnostics import serialize_diagnostics, serialize_span
 def serialize_validity(
     created_at: datetime, expires_at: datetime, now: datetime, version: str
 ) -> dict[str, Any]:
-    """When a plan was saved, by which version, and whether it is still valid."""
+    """Serialize the times of a saved plan (ISO 8601), the version that saved it, and whether the plan is still
+    valid."""
     return {
         "created_at": created_at.isoformat(),
         "expires_at": expires_at.isoformat(),
@@ -27,7 +28,7 @@ def serialize_validity(
 
 
 def serialize_plan(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON objects; `changes` has only what apply would do, in that order."""
+    """Serialize a plan as JSON objects; `changes` has only changes that an apply would make, in that order."""
     return {
         "account": {"id": plan.account_id, "name": plan.account_name},
         "digest": plan.digest,
@@ -66,7 +67,7 @@ def serialize_plan(plan: Plan) -> dict[str, Any]:
 
 
 def serialize_policy_results(policy_results: Iterable[PolicyResult]) -> list[dict[str, Any]]:
-    """What each policy of the project says of a plan, in their order there."""
+    """Serialize the result of each policy of the project, in the order of the project file."""
     return [
         {
             "policy": policy_result.policy,
@@ -82,7 +83,8 @@ def serialize_policy_results(policy_results: Iterable[PolicyResult]) -> list[dic
 
 
 def serialize_scope(scope: ScopeSummary | None) -> dict[str, Any] | None:
-    """How many entries of the specs a plan is about, and why these; None for a plan of everything."""
+    """Serialize the number of entries that a plan covers, and the reason for the choice; None for a plan of all
+    entries."""
     if scope is None:
         return None
     data: dict[str, Any] = {"entries": scope.entries, "of": scope.of}
@@ -99,7 +101,7 @@ def serialize_scope(scope: ScopeSummary | None) -> dict[str, Any] | None:
 
 
 def _list_blocking_codes(change: Change, blockers: Iterable[Diagnostic]) -> list[str]:
-    """Codes of what refuses this very change; limits refuse the plan as a whole."""
+    """List the codes of blockers that refuse this very change; limits refuse the plan as a whole."""
     return sorted(
         {
             blocker.code
@@ -110,7 +112,7 @@ def _list_blocking_codes(change: Change, blockers: Iterable[Diagnostic]) -> list
 
 
 def serialize_change(change: Change) -> dict[str, Any]:
-    """One change with its fields."""
+    """Serialize a change with its fields."""
     return {
         "address": str(change.address),
         "action": str(change.action),
@@ -144,7 +146,8 @@ def _serialize_paths(paths: Iterable[FieldPath]) -> list[list[str]]:
 
 
 def _serialize_secrets(secrets: SecretComparison) -> dict[str, list[list[str]]]:
-    """The three answers to whether a declared secret is what was sent last. Of something new there is none."""
+    """Serialize the paths of declared secrets by the result of the comparison with the last sent value. A created
+    object has no such result."""
     return {
         "changed": _serialize_paths(secrets.changed),
         "unchanged": _serialize_paths(secrets.unchanged),

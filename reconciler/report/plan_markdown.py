@@ -1,13 +1,14 @@
-"""A plan as a comment of a pull request: what it destroys and what stops it first, every change a click away."""
+"""A plan as a comment of a pull request: destruction and blockers first, every change a click away."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.model.address import DESTINATION
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Origin, Plan, Risk, Visibility
+from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import escape
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import ReadLine, format_severity_counts, render_full
@@ -32,6 +33,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
 from reconciler.report.style import format_count
 from reconciler.report.values import render_before_and_after, render_new_value, render_origin, render_secret
 
@@ -48,10 +50,10 @@ _TRUNCATED_FOOTER = "**… the rest does not fit. This comment is not valid for 
 def render_plan_markdown(
     plan: Plan, project: str, read_line: ReadLine, limit: int = MAX_COMMENT_BYTES
 ) -> str:
-    """The comment, at most `limit` bytes long.
+    """Render the comment, at most `limit` bytes of UTF-8 long.
 
-    Its first line is a marker that is the same for every plan of this project file, so that a later comment can
-    take the place of this one. Only a comment that is whole has the digest of the plan.
+    Its first line is a marker that is the same for every plan of this project file, so that a later comment can replace
+    this comment. Only a comment that is whole has the digest of the plan.
     """
     title = f"{_render_marker(project)}\n## {format_counts(plan)}"
     details = [f"Account {format_code(format_account(plan))} · {format_coverage(plan)}"]
@@ -70,7 +72,7 @@ def render_failure_markdown(
     headline: str = "No plan",
     limit: int = MAX_COMMENT_BYTES,
 ) -> str:
-    """The comment for a plan that could not be made, or for another command that failed."""
+    """Render the comment of a plan that could not be made, or of another command that failed."""
     title = f"{_render_marker(project)}\n## {headline}: {format_severity_counts(diagnostics)}"
     return _fit_limit(make_paragraph(title), None, [_render_diagnostics(diagnostics, read_line)], limit)
 
@@ -82,7 +84,7 @@ def render_validation_markdown(
     read_line: ReadLine,
     limit: int = MAX_COMMENT_BYTES,
 ) -> str:
-    """What `validate` says where nothing is wrong. `headline` is a sentence of ours."""
+    """Render the comment of a successful validation. `headline` is a sentence of ours."""
     title = f"{_render_marker(project)}\n## {headline}"
     return _fit_limit(
         make_paragraph(title), None, [_render_diagnostics(warnings, read_line)] if warnings else [], limit
@@ -101,12 +103,12 @@ def _fit_limit(header: Section, approval: Section | None, sections: Sequence[Sec
 
 
 def _render_marker(project: str) -> str:
-    """A comment of HTML; nothing of the path can end it."""
+    """Render a comment of HTML; no character of the path can end it."""
     return f"<!-- reconciler plan {_UNSAFE_IN_MARKER.sub('_', project)[:200]} -->"
 
 
 def _render_alerts(plan: Plan, read_line: ReadLine) -> Iterator[Section]:
-    """What a reviewer must not miss, before everything that folds."""
+    """Render the facts that a reviewer must not miss, before all sections that fold."""
     destroyed = [change for change in plan.effective if change.risk in _DESTRUCTIVE]
     unfinished = [change for change in plan.effective if change.action is Action.VERIFY]
     if destroyed:
@@ -147,7 +149,7 @@ def _format_change(change: Change) -> str:
 
 
 def _describe_live_object(change: Change) -> Iterator[str]:
-    """What people know it by in the dashboard of Fivetran, and what goes with it."""
+    """Describe a live object: its name in the dashboard of Fivetran, and its connections."""
     live = change.live
     if live is None:
         return
@@ -171,14 +173,14 @@ def _format_location(change: Change) -> str:
 
 
 def _render_changes(plan: Plan) -> Iterator[Section]:
-    """One section for each change that has more to tell than its one line above."""
+    """Render a section for each change that has more details than its line above."""
     for change in plan.effective:
         if change.action not in _ONE_LINE_ACTIONS:
             yield make_details(_summarize_change(change), make_code_block(_render_diff_lines(change), "diff"))
 
 
 def _summarize_change(change: Change) -> str:
-    """One line of our words with the address, for the page when everything is folded."""
+    """Summarize a change on one line of our words with the address, for a page with all sections folded."""
     drifted = sum(field.origin is not Origin.SPEC for field in change.fields)
     parts = [f"<b>{change.action}</b> {format_html_code(str(change.address))}"]
     parts += [format_count(len(change.fields), "field")] if change.fields else []
@@ -216,7 +218,7 @@ def _format_field_name(field: FieldChange) -> str:
 
 
 def _render_untouched(plan: Plan) -> Iterator[Section]:
-    """What is not touched."""
+    """Render the entries that the plan does not touch."""
     if plan.adopted:
         yield _render_list(
             "found at Fivetran as declared; apply remembers them and sends nothing", plan.adopted
@@ -235,3 +237,25 @@ def _render_list(title: str, changes: Iterable[Change]) -> Section:
         for change in changes
     )
     return make_details(f"{len(rows):,} {title}", Section(rows))
+
+
+class MarkdownRenderer(DocumentRenderer):
+    """A plan as a comment. Diagnostics of a failure also go to stderr, since the comment is read elsewhere."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render the comment of a plan."""
+        yield verbatim(render_plan_markdown(report.plan, self.run.project, self.run.read_line))
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """Render the comment of a failure."""
+        yield from self.diagnostics(diagnostics)
+        yield verbatim(
+            render_failure_markdown(
+                list(diagnostics), self.run.project, self.run.read_line, self.run.failure_headline
+            )
+        )

@@ -1,4 +1,4 @@
-"""What all plans for people say in the same words."""
+"""Phrases that all renderers of plans share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RISK_TEXTS = {
 
 
 def format_unsettled(unsettled: UnsettledRequest) -> str:
-    """What a create waits for, and until when."""
+    """Format the request that a create waits for, and the end of the wait."""
     open_request = f"a request of {format_utc(unsettled.sent_at)} may still take effect"
     if unsettled.resent:
         return f"{open_request}; created all the same, as --resend-create says"
@@ -32,9 +32,10 @@ def format_unsettled(unsettled: UnsettledRequest) -> str:
 
 
 def format_counts(plan: Plan) -> str:
-    """The counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
+    """Format the counts in Terraform's wording, which other tools read: `Plan: 1 to add, …` or `No changes.`.
 
-    Nobody knows that of a plan without what it could not see."""
+    A plan with unseen objects is not known to have no changes, so it never gets `No changes.`.
+    """
     if not plan.effective and not plan.gone_or_hidden:
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
@@ -42,8 +43,8 @@ def format_counts(plan: Plan) -> str:
 
 
 def count_changes(plan: Plan) -> tuple[int, int, int]:
-    """The three numbers as Terraform counts: a replacement is one to add and one to destroy. A run of setup tests
-    changes nothing and is in none of them."""
+    """Count changes as Terraform does (add, change, destroy): a replacement is one to add and one to destroy. A run of
+    setup tests changes nothing and is in none of the numbers."""
     replaced = plan.count(Action.REPLACE)
     return (
         plan.count(Action.CREATE) + replaced,
@@ -53,14 +54,14 @@ def count_changes(plan: Plan) -> tuple[int, int, int]:
 
 
 def format_account(plan: Plan) -> str:
-    """`NAME (id)`, or the id alone where the account has no name."""
+    """Format the account: `NAME (id)`, or the id alone if the account has no name."""
     if not plan.account_name:
         return escape(plan.account_id)
     return f"{escape(plan.account_name)} ({escape(plan.account_id)})"
 
 
 def format_coverage(plan: Plan) -> str:
-    """How much is declared, or what the plan was narrowed to, and how much was read."""
+    """Format the number of declared entries, the scope of the plan, and the number of objects that were read."""
     groups = [change for change in plan.changes if change.address.kind == GROUP]
     destinations = [change for change in plan.changes if change.address.kind == DESTINATION]
     objects = _format_object_counts(_count_declared(groups), _count_declared(destinations))
@@ -74,9 +75,9 @@ def format_coverage(plan: Plan) -> str:
 
 
 def format_scope(scope: ScopeSummary) -> str:
-    """`3 of 2,000 groups changed since main, 1 more unfinished`, and what other options leave of these.
+    """Format `3 of 2,000 groups changed since main, 1 more unfinished`, and how other options narrow these.
 
-    Of a branch that is behind it says where it left: `3 of 2,000 groups changed since main at 1a2b3c4d5e6f`.
+    For a branch that is behind, `at 1a2b3c4d5e6f` follows the revision: the commit at which the branch left.
     """
     total = f"of {format_count(scope.of, 'group')}"
     if not scope.since:
@@ -90,7 +91,7 @@ def format_scope(scope: ScopeSummary) -> str:
 
 
 def list_remarks(plan: Plan) -> list[str]:
-    """What else there is to know: tests to run, what stays, what is known about secrets, what policies say."""
+    """List further remarks: tests to run, unchanged entries, the comparison of secrets, results of policies."""
     verify, unchanged = plan.count(Action.VERIFY), plan.count(Action.NO_OP)
     remarks = [_explain_empty_scope(plan.narrowing)] if plan.narrowing and not plan.narrowing.entries else []
     remarks += [f"{format_count(verify, 'destination')} to test"] if verify else []
@@ -100,14 +101,14 @@ def list_remarks(plan: Plan) -> list[str]:
 
 
 def _explain_empty_scope(scope: ScopeSummary) -> str:
-    """An empty plan of nothing must not look as if all were as declared."""
+    """Explain an empty scope: its empty plan must not look as if all entries were as declared."""
     if scope.changed or scope.unfinished:
         return "nothing that changed is in scope, so nothing was compared with the account"
     return f"{format_scope(scope)}, so none was compared with the account"
 
 
 def _summarize_policies(policy_results: Iterable[PolicyResult]) -> Iterator[str]:
-    """`policies: 4 passed, 1 warning`, if there are any."""
+    """Summarize policies: `policies: 4 passed, 1 warning`; nothing without policies."""
     counts = Counter(_describe_policy_result(policy_result) for policy_result in policy_results)
     parts = [f"{counts[standing]:,} {standing}" for standing in PolicyStatus if counts[standing]]
     parts += [format_count(counts["warning"], "warning")] if counts["warning"] else []
@@ -141,7 +142,7 @@ def _count_existing(changes: Iterable[Change]) -> int:
 
 
 def _summarize_secrets(changes: Iterable[Change]) -> Iterator[str]:
-    """The three answers about secrets, and about what Fivetran does not show truly, where there are any."""
+    """Summarize the comparison of secrets, and count fields whose values Fivetran may rewrite."""
     counts = Counter[str]()
     rewritten = 0
     for change in changes:

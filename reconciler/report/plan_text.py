@@ -1,8 +1,9 @@
-"""A plan as people read it. Lines that begin at column 0 are ours alone: no text of a user stands there."""
+"""A plan, or a saved plan, as text for people. Only our own words begin a line at column 0, no text of a user."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from rich.text import Text
@@ -31,17 +32,17 @@ _MAX_NAMES = 5
 
 
 class Detail(StrEnum):
-    """How much a plan tells: only what changes, or also what stays as it is."""
+    """Details of a rendered plan: changes only, or also fields and entries that stay."""
 
     CHANGES = "changes"
     EVERYTHING = "everything"
 
 
 def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | None = None) -> Text:
-    """The whole plan: header, one block for each change, what is not managed, and the counts.
+    """Render the whole plan: header, one block for each change, unmanaged groups, and the counts.
 
-    The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line.
-    `width` is that of the terminal, where there is one: on a narrow one places stand in no column.
+    The counts keep Terraform's wording (`Plan: 1 to add, …` or `No changes.`), alone on their line. `width` is the
+    number of cells of the terminal, or None: on a narrow terminal places stand in no column.
     """
     column = choose_location_column(plan.effective, width)
     blocks = [render_heading(plan)]
@@ -59,12 +60,12 @@ def render_plan_text(plan: Plan, detail: Detail = Detail.CHANGES, width: int | N
 
 
 def render_heading(plan: Plan) -> Text:
-    """Which account, how much is declared, how much is there."""
+    """Render the account, the number of declared entries, and the number of live objects."""
     return Text.assemble("account ", (format_account(plan), STRONG), (f" · {format_coverage(plan)}", QUIET))
 
 
 def choose_location_column(changes: Iterable[Change], width: int | None) -> int:
-    """Where places in the specs stand; 0 for no column."""
+    """Choose the column for places in the specs; 0 for no column."""
     longest = max((len(_format_location(change)) for change in changes), default=0)
     return 0 if width is not None and _LOCATION_COLUMN + len("+ ") + longest > width else _LOCATION_COLUMN
 
@@ -74,7 +75,7 @@ def _format_location(change: Change) -> str:
 
 
 def render_change_block(change: Change, column: int) -> Text:
-    """One change: its first line, its fields, and what to beware of. Its place stands in `column`."""
+    """Render a change: its first line, its fields, and its risks. Its place in the specs stands in `column`."""
     address = str(change.address)
     style = ACTION_STYLES[change.action]
     first_line = Text.assemble((f"{SYMBOLS[change.action]} ", style), (address, STRONG))
@@ -142,7 +143,7 @@ def _describe_secrets(change: Change) -> str:
 
 
 def _render_adopted(adopted: Sequence[Change]) -> Text:
-    """What is there as declared, but was not made or seen by an earlier run."""
+    """Render objects that exist as declared, but that no earlier run made or recorded."""
     shown = adopted[:_MAX_NAMES]
     width = max(len(str(change.address)) for change in shown)
     symbol = SYMBOLS[Action.ADOPT]
@@ -158,7 +159,7 @@ def _render_adopted(adopted: Sequence[Change]) -> Text:
 
 
 def _render_forgotten(forgotten: Sequence[Change]) -> Text:
-    """What is given up without touching it."""
+    """Render entries that the run stops managing without touching the object."""
     symbol = SYMBOLS[Action.FORGET]
     width = max(len(str(change.address)) for change in forgotten)
     parts = [
@@ -180,10 +181,42 @@ def _render_unmanaged(unmanaged: Sequence[UnmanagedGroup]) -> Text:
 
 def _render_summary(plan: Plan) -> Text:
     remarks = list_remarks(plan)
-    # Without a change there is nothing that anybody could approve.
+    # A plan without changes has nothing to approve.
     remarks += [f"digest {plan.digest[:SHORT_DIGEST_LENGTH]}…"] if plan.digest and plan.effective else []
     parts = [Text(format_counts(plan), STRONG)]
-    if plan.blockers:  # the findings stand elsewhere, and a plan is read without them too
+    if plan.blockers:  # the blockers are rendered elsewhere, and users read a plan without them too
         codes = ", ".join(sorted({blocker.code for blocker in plan.blockers}))
         parts.append(Text(f"Apply refuses this plan: {codes}.", BAD))
     return join_lines([*parts, Text(" · ".join(remarks), QUIET)] if remarks else parts)
+
+
+def render_validity(created_at: datetime, expires_at: datetime, now: datetime, version: str) -> Text:
+    """Render the time of a saved plan, and the time until which it may be applied."""
+    made = f"Saved {_format_time(created_at)} by version {escape(version)}"
+    if now >= expires_at:
+        return Text.assemble((f"{made}, ", QUIET), (f"expired since {_format_time(expires_at)}.", BAD))
+    return Text(f"{made}, valid until {_format_time(expires_at)}.", QUIET)
+
+
+def render_save_notice(path: str, *, sandbox: bool) -> Text:
+    """Render the last line of a saved plan."""
+    option = " --sandbox" if sandbox else ""
+    name = escape(path)
+    return Text(f"Saved to {name}. Apply exactly this plan with: reconciler apply {name}{option}")
+
+
+def render_still_current(reviewed: Plan, current: Plan) -> Text:
+    """Render that a new plan equals the reviewed plan, and the part of it that is already in effect."""
+    applied = len(reviewed.effective) - len(current.effective)
+    suffix = f", {format_count(applied, 'change')} in effect already" if applied else ""
+    text = Text.assemble(
+        ("Plan ", STRONG),
+        (f"{reviewed.digest[:SHORT_DIGEST_LENGTH]}…", STRONG),
+        f" · account {format_account(current)} · still current",
+        (f" ({format_count(len(current.effective), 'change')} planned again{suffix})", QUIET),
+    )
+    return join_lines([text])
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

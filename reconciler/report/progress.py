@@ -1,4 +1,4 @@
-"""What is going on right now: a live line on a terminal, plain lines everywhere else."""
+"""Progress of a run: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from reconciler.model.event import (
 )
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
-from reconciler.report import apply_text
+from reconciler.report import apply as apply_report
 from reconciler.report.diagnostics import render_short
+from reconciler.report.formats import Verbosity
 from reconciler.report.style import format_count, get_stream_failure
 from reconciler.report.style import format_duration as duration
-from reconciler.report.verbosity import Verbosity
 
 _PROGRESS_WORDS = {
     Action.CREATE: "creating",
@@ -46,10 +46,10 @@ _NOTICEABLE_DELAY = 10.0  # seconds
 
 
 class Progress:
-    """A listener that shows events. Use it as a context manager; it leaves nothing on the screen.
+    """Listener that shows events. A context manager that leaves nothing on the screen.
 
-    Results go to `results` (None: they are not shown, since a document follows), everything else to
-    `live`. The live line is taken away before a result is printed. Call it from one thread only.
+    Results go to `results` (None: a document follows, so they are not shown), everything else to `live`. The live line
+    is taken away before a result is printed. Call it from one thread only.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Progress:
         self.close()
 
     def expect(self, addresses: tuple[Address, ...]) -> None:
-        """Say which addresses will have results, so that their lines stand in columns and in this order."""
-        self._address_width = apply_text.measure_addresses(addresses)
+        """Set the addresses that will have results, so that their lines stand in columns and in this order."""
+        self._address_width = apply_report.measure_addresses(addresses)
         self._pending = deque(addresses)
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Progress:
             )
 
     def _show_result(self, outcome: Outcome) -> None:
-        """Show results in the order of the plan (S-15): one that is early waits for those before it."""
+        """Show results in the order of the plan: an early result waits for the results before it."""
         self._in_progress.pop(outcome.address, None)
         self._finished[outcome.address] = outcome
         self.close()
@@ -137,10 +137,10 @@ class Progress:
 
     def _print(self, outcome: Outcome) -> None:
         if self._results is not None:
-            self._results.print(apply_text.render_outcome(outcome, self._address_width))
+            self._results.print(apply_report.render_outcome(outcome, self._address_width))
 
     def _show_delay(self, activity: str, seconds: float) -> None:
-        """A wait that a person would notice is a line also where nothing moves."""
+        """Show a wait that a person would notice; without a terminal it is a line of its own."""
         self._show(f"{activity} in {duration(seconds)}", is_notable=seconds >= _NOTICEABLE_DELAY)
 
     def _show_work(self, address: Address, activity: str) -> None:
@@ -157,7 +157,7 @@ class Progress:
             self._show(activities[0] + suffix)
 
     def _show(self, activity: str, is_notable: bool = False) -> None:
-        """Show a line of work; without a terminal only one that takes long, or every one when asked to."""
+        """Show a line of work; without a terminal only work that takes long, or all work with `--verbose`."""
         if self._verbosity is Verbosity.QUIET or get_stream_failure(self._live) is not None:
             return
         if not self._is_animated:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 from reconciler import __version__
-from reconciler.model.codes import EXPLANATIONS
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
 from reconciler.model.policy import PolicyResult
 from reconciler.model.sanitize import to_one_line
 from reconciler.report.diagnostics import identify_finding
 from reconciler.report.explanation import extract_first_sentence
+from reconciler.report.json_document import dump_document
+from reconciler.report.renderer import (
+    DocumentRenderer,
+    DriftReport,
+    ExitStatus,
+    Parts,
+    PlanReport,
+    ValidationReport,
+    verbatim,
+)
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 5000
-"""So many results of one run are kept by code scanning."""
+"""Results that code scanning keeps of one run."""
 
 _SEVERITIES = tuple(Severity)
 
@@ -33,11 +42,11 @@ def build_sarif_log(
     default_file: str,
     exit_code: int,
 ) -> dict[str, Any]:
-    """A log with one run, errors first, at most 5,000 results.
+    """Build a log with one run, errors first, at most 5,000 results.
 
-    `as_path` turns the path of a span into one from the root of the repository; what has no place
-    is reported at the top of the file `elsewhere`, since readers refuse results without one. Findings of
-    `judgements` count as of a rule of their own for each policy, so that readers can tell policies apart.
+    `to_repo_path` turns the path of a span into a path from the root of the repository. A finding without a place
+    stands at the top of the file `default_file`, since readers refuse results without a place. Each of `policy_results`
+    gets a rule of its own, so that readers can tell policies apart.
     """
     ordered = sorted(sort_diagnostics(diagnostics), key=lambda each: _SEVERITIES.index(each.severity))
     kept = ordered[:MAX_RESULTS]
@@ -58,7 +67,7 @@ def build_sarif_log(
 
 @dataclass(frozen=True, slots=True)
 class _SarifFinding:
-    """One finding, and the policy that it comes from, if it comes from one."""
+    """A finding, and its policy if a policy found it."""
 
     diagnostic: Diagnostic
     policy_result: PolicyResult | None
@@ -79,7 +88,7 @@ def _build_driver(findings: Iterable[_SarifFinding]) -> dict[str, Any]:
 
 
 def _build_rule(finding: _SarifFinding) -> dict[str, Any]:
-    text, policy_result = EXPLANATIONS[finding.diagnostic.code], finding.policy_result
+    text, policy_result = finding.diagnostic.code_facts.text, finding.policy_result
     if policy_result is None:
         short, properties = extract_first_sentence(text), {}
     else:
@@ -158,7 +167,7 @@ def _build_artifact(path: str) -> Mapping[str, str]:
 
 
 def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
-    """Lines and columns count from 1 and the end is exclusive, as in a span."""
+    """Build a region. Lines and columns count from 1 and the end is exclusive, as in a span."""
     span = diagnostic.span
     if span is None:
         return {"startLine": 1}
@@ -171,9 +180,42 @@ def _build_region(diagnostic: Diagnostic) -> dict[str, int]:
 
 
 def _compute_fingerprint(diagnostic: Diagnostic, path: str, seen: Counter[str]) -> str:
-    """The same finding keeps its fingerprint when lines move: what it says and in which file, and the how
-    manieth of its kind it is."""
+    """Compute a fingerprint that stays when lines move: from the message, the file, and the number of equal findings
+    before this finding."""
     key = "\0".join([diagnostic.code, path, str(diagnostic.address or ""), diagnostic.message])
     digest = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
     seen[digest] += 1
     return f"{digest}:{seen[digest]}"
+
+
+class SarifRenderer(DocumentRenderer):
+    """Findings as a SARIF log. SARIF has no room for the changes of a plan."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render warnings and blockers of a plan."""
+        plan = report.plan
+        return self.failure(report.exit, (*plan.warnings, *plan.blockers), plan.judgements)
+
+    def drift(self, report: DriftReport) -> Parts:
+        """Render warnings of a plan, and objects that these credentials cannot see."""
+        return self.failure(report.exit, (*report.plan.warnings, *report.plan.gone_or_hidden))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """Render all findings."""
+        return self.failure(report.exit, report.findings, report.policy_results)
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """Render the log of these findings. The exit code distinguishes a failure from a run with findings."""
+        log = build_sarif_log(
+            diagnostics,
+            self.run.to_repo_path,
+            policy_results,
+            default_file=self.run.project_file,
+            exit_code=int(exit_code),
+        )
+        yield verbatim(dump_document(log))

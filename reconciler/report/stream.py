@@ -7,14 +7,14 @@ import io
 import os
 from typing import TextIO
 
-# One character for one, so that carets and columns stay where they are.
+# Each replacement has one character, so that carets and columns stay where they are.
 _ASCII_FALLBACKS = str.maketrans(
     {"•": "*", "·": "-", "…": "~", "—": "-", "–": "-", "“": '"', "”": '"', "’": "'"}
 )
 
 
 class ClosedStream(io.TextIOBase):
-    """In place of a standard stream that the caller has closed (`>&-`): the interpreter has only None for it."""
+    """Stands in for a standard stream that the caller has closed (`>&-`); the interpreter has None then."""
 
     encoding = "utf-8"
 
@@ -24,10 +24,10 @@ class ClosedStream(io.TextIOBase):
 
 
 class SafeStream:
-    """A text stream for rich that writes what it can.
+    """Text stream for rich that writes as much as it can.
 
-    Characters that the encoding lacks are replaced. After the first failed write everything is
-    dropped, and `failure` says why: the work that is being reported matters more than the report.
+    Characters that the encoding lacks are replaced. After the first failed write all output is dropped, and `failure`
+    is the error: the reported work matters more than the report.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -40,15 +40,15 @@ class SafeStream:
         return self._stream.encoding or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether a person is watching."""
+        """Whether the stream is a terminal."""
         return not self._stream.closed and self._stream.isatty()
 
     def fileno(self) -> int:
-        """The descriptor below. Raises `OSError` for a stream that has none."""
+        """Return the descriptor below. Raises `OSError` for a stream that has none."""
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        """Write `text`, or as much of it as the encoding can say."""
+        """Write `text`; characters that the encoding lacks are replaced."""
         if self.failure is None:
             try:
                 self._stream.write(self._replace_unencodable(text))
@@ -72,10 +72,10 @@ class SafeStream:
         return text
 
     def _stop_writing(self, error: OSError | ValueError) -> None:
-        # ValueError is what a stream says that was closed at this end.
+        # A stream that this process has closed raises ValueError.
         self.failure = error if isinstance(error, OSError) else OSError(str(error))
         try:
-            # The interpreter flushes its streams once more at exit, and would complain there.
+            # The interpreter flushes its streams once more at exit, and would report the error there.
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, self._stream.fileno())
             os.close(devnull)

@@ -1,10 +1,13 @@
-"""How things look on a terminal, and the consoles that print them."""
+"""Colours and symbols of a terminal, and consoles that fold long lines between words."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import IO, TextIO, TypeAlias, cast
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleRenderable, RenderHook
 from rich.text import Text
 
@@ -12,16 +15,51 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
 from reconciler.report.stream import SafeStream
-from reconciler.report.wrap import wrap_text
+
+_WORD = re.compile(r"\S+")
+_HANGING_INDENT = 4
+
+
+def wrap_text(text: Text, width: int) -> Text:
+    """Fold a text into lines of at most `width` cells, as far as its words allow.
+
+    Lines break between words; the following lines are indented a little deeper than the first.
+    """
+    return Text("\n", end=text.end).join(
+        [part for line in text.split("\n", allow_blank=True) for part in _split_line(line, width)]
+    )
+
+
+def _split_line(line: Text, width: int) -> Iterator[Text]:
+    if cell_len(line.plain) <= width:
+        yield line
+        return
+    indent = len(line.plain) - len(line.plain.lstrip())
+    hanging = indent + _HANGING_INDENT if indent + _HANGING_INDENT <= width // 2 else 0
+    for number, part in enumerate(line.divide(_find_breaks(line.plain, width, hanging))):
+        part.rstrip()
+        yield Text(" " * hanging).append_text(part) if number else part
+
+
+def _find_breaks(line: str, width: int, hanging: int) -> list[int]:
+    """Find the starts of new lines: before each word that would not fit."""
+    breaks: list[int] = []
+    start, available = 0, width
+    for word in _WORD.finditer(line):
+        if cell_len(line[start : word.end()]) > available and line[start : word.start()].strip():
+            start, available = word.start(), width - hanging
+            breaks.append(start)
+    return breaks
+
 
 Screen: TypeAlias = Console
-"""Where text is printed. Made by `make_console`."""
+"""Console that texts are printed on. Made by `make_console`."""
 StyledText: TypeAlias = Text
-"""Text that knows its colours."""
+"""Text with its colours."""
 
 
 class Colour(StrEnum):
-    """Whether colours may be used where the stream is a terminal."""
+    """Whether colours may be used on a terminal."""
 
     AUTO = "auto"
     NEVER = "never"
@@ -65,7 +103,7 @@ class _WordWrapHook(RenderHook):
         self._console = console
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """Called by rich with everything that is about to be shown."""
+        """Fold all texts that rich is about to show."""
         width = self._console.width
         return [
             wrap_text(renderable, width) if isinstance(renderable, Text) else renderable
@@ -74,9 +112,9 @@ class _WordWrapHook(RenderHook):
 
 
 def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
-    """A console on `stream` that never guesses at markup and never raises.
+    """Make a console on `stream` that interprets no markup and never raises.
 
-    Colours appear only on a terminal and only when `colour` allows them; only there long lines are broken.
+    Colours and folded lines appear only on a terminal; colours only if `colour` allows them.
     """
     safe = SafeStream(stream)
     terminal = safe.isatty()
@@ -97,12 +135,12 @@ def make_console(stream: TextIO, colour: Colour = Colour.AUTO) -> Console:
 
 
 def get_terminal_width(console: Console) -> int | None:
-    """The cells of a terminal's line; None for a console that is none."""
+    """Return the cells of a terminal's line; None for a console without a terminal."""
     return console.width if console.is_terminal else None
 
 
 def get_stream_failure(console: Console) -> OSError | None:
-    """Why the stream of a console made here stopped taking output, or None."""
+    """Return the error with which the stream of a console made here stopped taking output, or None."""
     return cast("SafeStream", console.file).failure
 
 
@@ -113,17 +151,17 @@ def write_plain(console: Console, text: str) -> None:
 
 
 def join_lines(parts: list[Text]) -> Text:
-    """Several lines as one text."""
+    """Join several lines to one text."""
     return Text("\n").join(parts)
 
 
 def format_count(number: int, noun: str) -> str:
-    """`1 group`, `12 groups`, `3,000 groups`."""
+    """Format a number: `1 group`, `12 groups`, `3,000 groups`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def format_duration(duration: float) -> str:
-    """`0.4 s`, `3.1 s`, `2 min 5 s`."""
+    """Format seconds: `0.4 s`, `3.1 s`, `2 min 5 s`."""
     if duration < 60:
         return f"{duration:.1f} s"
     total = round(duration)

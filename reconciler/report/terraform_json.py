@@ -1,13 +1,13 @@
-"""A plan as Terraform's plan JSON, format 1.2, for the tools that read that: policies, scanners, summaries.
+"""A plan as Terraform's plan JSON, format 1.2, for the tools that read it: policies, scanners, summaries.
 
-It differs from what Terraform writes in three things: a secret never has its value here; what is not managed any more
-is no planned value; and the variable `x_reconciler` has what the format has no place for, by the addresses of this
-document. Readers refuse no variable that they do not know, whereas the format has no further keys.
+The document differs from Terraform's in three points: it never has the value of a secret; an object that is no longer
+managed is no planned value; and the variable `x_reconciler` has data that the format has no key for, by the addresses
+of this document. Readers accept variables that they do not know, whereas the format allows no further keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,12 +20,14 @@ from reconciler.model.policy import PolicyResult, PolicyStatus
 from reconciler.model.sanitize import to_one_line
 from reconciler.model.value import format_path
 from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.json_document import dump_document
 from reconciler.report.plan_json import (
     serialize_change,
     serialize_policy_results,
     serialize_scope,
 )
 from reconciler.report.plan_summary import UNTESTED
+from reconciler.report.renderer import DocumentRenderer, ExitStatus, Parts, PlanReport, verbatim
 from reconciler.report.terraform_values import (
     ResourceView,
     is_imported,
@@ -44,7 +46,7 @@ PROVIDER = "registry.terraform.io/fivetran/fivetran"
 
 _SCHEMA_VERSIONS = {DESTINATION: 1}  # of the provider's release 1; any other has the first
 
-# Nothing changes where only setup tests are to be run, or something is to be remembered.
+# Nothing changes if only setup tests are to run, or an object is only recorded.
 _ACTIONS = {
     Action.CREATE: ["create"],
     Action.UPDATE: ["update"],
@@ -68,10 +70,10 @@ EXTENSION_VARIABLE = "x_reconciler"
 
 
 def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole document. `at` is when the plan was made, `extra` stands in our own data beside what is always there.
+    """Build the whole document. `at` is the time of the plan; `extra` stands in our own data beside the fixed keys.
 
-    `complete` means what it means there: nothing is left out, so a plan of a part is not, nor one without what it could
-    not see.
+    `complete` has Terraform's meaning, nothing is left out: so a plan with targets is incomplete, and a plan with
+    unseen objects too.
     """
     ids = {change.address: change.id for change in plan.changes}
     views = [(change, view_before(change), view_after(change, ids)) for change in plan.changes]
@@ -114,7 +116,7 @@ def build_terraform_plan(plan: Plan, at: datetime, extra: Mapping[str, Any]) -> 
 def build_failed_terraform_plan(
     diagnostics: Iterable[Diagnostic], at: datetime, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The document of a plan that could not be made. It cannot be taken for one without changes."""
+    """Build the document of a plan that could not be made. It cannot be mistaken for a plan without changes."""
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
@@ -127,7 +129,7 @@ def build_failed_terraform_plan(
 
 
 def _build_variables(content: dict[str, Any]) -> dict[str, Any]:
-    """What the format has no place for, where it has one for anything: the value of an input variable."""
+    """Build input variables with our own data: their values may have any shape."""
     return {"variables": {EXTENSION_VARIABLE: {"value": content}}}
 
 
@@ -140,7 +142,7 @@ def _identify_resource(address: Address) -> dict[str, Any]:
 
 
 def _build_module(views: Iterable[tuple[Change, ResourceView]]) -> dict[str, Any]:
-    """Everything that is there at one time."""
+    """Build the module of all objects at one time."""
     return {"resources": [_build_resource(change, view) for change, view in views if view.values is not None]}
 
 
@@ -185,7 +187,7 @@ def _build_views(before_view: ResourceView, after_view: ResourceView) -> dict[st
 
 
 def _build_drift(change: Change) -> dict[str, Any]:
-    """What somebody did outside the specs: from what was last applied to what is there."""
+    """Build a change made outside the specs: from the last applied to the live object."""
     current_view = view_before(change)
     action = "delete" if current_view.values is None else "update"
     return {
@@ -196,7 +198,7 @@ def _build_drift(change: Change) -> dict[str, Any]:
 
 
 def _build_configuration(declared: Iterable[Change]) -> dict[str, Any]:
-    """What is declared, and what refers to what; the values stand in `planned_values`."""
+    """Build the declared objects and their references; their values stand in `planned_values`."""
     resources = [
         {
             **_identify_resource(change.address),
@@ -220,7 +222,7 @@ def _build_references(address: Address) -> dict[str, Any]:
 
 
 def _build_check(policy_result: PolicyResult) -> dict[str, Any]:
-    """A policy as a `check` block. One that was overridden is violated all the same."""
+    """Build a policy as a `check` block. An overridden policy is violated all the same."""
     address = f"check.{policy_result.policy}"
     status = _CHECK_STATUSES.get(policy_result.standing, "fail")
     problems = [{"message": to_one_line(finding.message)} for finding in policy_result.findings]
@@ -254,7 +256,8 @@ _COMPARABLE = {Visibility.CLEAR, Visibility.HIDDEN}
 
 
 def _build_change_details(change: Change) -> dict[str, Any]:
-    """What the format cannot tell of a change: our action, its reasons, where secrets come from, who moved a field."""
+    """Build facts of a change that the format has no key for: our action, its reasons, sources of secrets, origins of
+    fields."""
     data = serialize_change(change)
     field_values = [FieldValue(field.path, field.after, field.shown) for field in change.fields]
     secrets = (
@@ -276,3 +279,28 @@ def _build_change_details(change: Change) -> dict[str, Any]:
         "secret_references": {format_path(field.path): field.value for field in secrets},
         **({"note": UNTESTED} if change.action is Action.VERIFY else {}),
     }
+
+
+class TerraformJsonRenderer(DocumentRenderer):
+    """A plan as Terraform's plan JSON. Diagnostics of a failure also go to stderr, since tools read the document."""
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render the plan. Our own data has the exit code, and facts about the file of a saved plan."""
+        saved = {} if report.saved is None else {"saved": report.saved}
+        extra = {**saved, **_serialize_exit(report.exit)}
+        yield verbatim(dump_document(build_terraform_plan(report.plan, report.created_at, extra)))
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """Render a plan that no reader applies, with the diagnostics in our own data."""
+        yield from self.diagnostics(diagnostics)
+        document = build_failed_terraform_plan(diagnostics, self.run.get_time(), _serialize_exit(exit_code))
+        yield verbatim(dump_document(document))
+
+
+def _serialize_exit(exit_code: ExitStatus) -> dict[str, Any]:
+    return {"exit": {"code": int(exit_code), "reason": exit_code.reason}}

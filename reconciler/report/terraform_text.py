@@ -1,20 +1,22 @@
 """A plan in the words of Terraform, for tools and people that look for them in a log.
 
-Lines at column 0 are those of Terraform and our own; no text of a user begins one. Tools find the changes between the
-line `Terraform will perform the following actions:` and the rule at the end, and what each resource does in the lines
-that begin with `  # `.
+Lines at column 0 are Terraform's and our own; no text of a user begins a line there. Tools find the changes between the
+line `Terraform will perform the following actions:` and the rule at the end, and the change of each resource in the
+lines that begin with `  # `.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic, Severity, sort_diagnostics
+from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.sanitize import escape, to_one_line
+from reconciler.report.apply import render_summary
 from reconciler.report.live_objects import format_identified_object
 from reconciler.report.plan_summary import (
     RISK_TEXTS,
@@ -24,6 +26,7 @@ from reconciler.report.plan_summary import (
     format_unsettled,
     list_remarks,
 )
+from reconciler.report.renderer import ApplyReport, ExitStatus, Parts, Printed, Renderer, verbatim
 from reconciler.report.style import format_count
 from reconciler.report.terraform_values import (
     SENSITIVE,
@@ -70,9 +73,28 @@ _LEGEND = {
     Action.DELETE: "destroy",
 }
 
+_NOUNS = {
+    Action.CREATE: "Creation",
+    Action.UPDATE: "Modifications",
+    Action.REPLACE: "Replacement",
+    Action.DELETE: "Destruction",
+    Action.VERIFY: "Setup tests",
+    Action.ADOPT: "Import",
+    Action.FORGET: "Removal from state",
+    Action.NO_OP: "Refresh",
+}
+_STATUS_PHRASES = {
+    Status.FAILED: "failed",
+    Status.SKIPPED: "skipped",
+    Status.HELD: "held back",
+    Status.CANCELLED: "cancelled",
+    Status.UNKNOWN: "ended unknown",
+}
+_IN_EFFECT = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
+
 
 def render_terraform_plan(plan: Plan) -> str:
-    """The plan: what somebody changed outside the specs, each change with its fields, the counts, and our remarks."""
+    """Render the plan: changes made outside the specs, each change with its fields, the counts, and our remarks."""
     ids = {change.address: change.id for change in plan.changes}
     shown = [change for change in plan.changes if change.action in _ACTION_PHRASES]
     parts = [*_render_outside_changes(plan.drifted)]
@@ -86,8 +108,10 @@ def render_terraform_plan(plan: Plan) -> str:
     return "\n\n".join(parts)
 
 
-def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
-    """Findings as Terraform prints them: a line `Error: ` or `Warning: ` behind a bar, then where and why."""
+def render_terraform_diagnostics(diagnostics: Iterable[Diagnostic], *, has_bars: bool = True) -> str:
+    """Render findings as Terraform prints them: a line `Error: ` or `Warning: `, then place and reasons."""
+    if not has_bars:
+        return "\n".join("\n".join([*_render_diagnostic(each), ""]) for each in sort_diagnostics(diagnostics))
     return "\n".join(
         "\n".join(["╷", *(f"│ {line}".rstrip() for line in _render_diagnostic(diagnostic)), "╵"])
         for diagnostic in sort_diagnostics(diagnostics)
@@ -114,7 +138,7 @@ def _render_legend(changes: Iterable[Change]) -> str:
 
 
 def _format_counts(plan: Plan) -> str:
-    """What is only to be remembered counts as imported here, as in Terraform."""
+    """Format the counts. An object that is only recorded counts as imported, as in Terraform."""
     if not (plan.effective or plan.adopted or plan.forgotten or plan.gone_or_hidden):
         return NO_CHANGES
     add, change, destroy = count_changes(plan)
@@ -144,7 +168,7 @@ def _render_remarks(plan: Plan) -> Iterator[str]:
 
 
 def _render_outside_changes(drifted: Iterable[Change]) -> Iterator[str]:
-    """Readers look for the last line wherever they have found the first."""
+    """Render the changes made outside the specs. Readers that find the first line also look for the last line."""
     blocks = ["\n".join(_render_drift(change)) for change in drifted]
     if blocks:
         yield OUTSIDE_HEADER
@@ -195,7 +219,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class _AttributeDiff:
-    """The attributes of one object on both sides. `sent` are those that change although both sides look the same."""
+    """Diff of attributes. `sent_paths` are attributes that change although both sides look the same."""
 
     before_view: ResourceView
     after_view: ResourceView
@@ -203,7 +227,7 @@ class _AttributeDiff:
     replace_paths: frozenset[str] = frozenset()
 
     def render(self) -> Iterator[str]:
-        """One for each attribute that changes, and how many do not."""
+        """Render each attribute that changes, and the number of the others."""
         sides = tuple(_add_unknown(view) for view in (self.before_view, self.after_view))
         yield from self._render_level(sides[0], sides[1], "", 6)
 
@@ -288,3 +312,64 @@ def _is_sensitive(view: ResourceView, path: str) -> bool:
     for step in path.split(".", 1):
         mask = mask.get(step, {}) if isinstance(mask, dict) else mask
     return mask is True
+
+
+class TerraformRenderer(Renderer):
+    """Texts in the words of Terraform."""
+
+    shows_outcomes_live = False
+
+    def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
+        """Render findings as Terraform prints them."""
+        # tfcmt finds an error of a plan also behind a bar, and an error of an apply only at the start of a line.
+        has_bars = self.run.command != "apply"
+        yield Printed(
+            render_terraform_diagnostics(diagnostics, has_bars=has_bars), to_stderr=True, is_verbatim=True
+        )
+
+    def changes(self, plan: Plan) -> Parts:
+        """Render the plan."""
+        yield verbatim(render_terraform_plan(plan))
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """Render the end of each change, the counts, and the errors. Readers look for either the counts or an error."""
+        if report.applied is None:
+            yield _render_end(report.exit, ())
+            return
+        outcomes = report.applied.outcomes
+        lines = [render_terraform_outcome(outcome) for outcome in outcomes]
+        yield verbatim("\n".join(["", *lines, ""]))
+        problems = [
+            *(found for outcome in outcomes for found in outcome.diagnostics),
+            *report.applied.problems,
+        ]
+        if problems:
+            yield from self.diagnostics(problems)
+        yield _render_end(report.exit, outcomes)
+        yield verbatim(f"\n{render_summary(report.applied).plain}")
+
+
+def _render_end(exit_code: ExitStatus, outcomes: Iterable[Outcome]) -> Printed:
+    """Render the line by which readers distinguish a complete apply."""
+    if int(exit_code):
+        return Printed(f"Error: the apply ended as `{exit_code.reason}`", to_stderr=True, is_verbatim=True)
+    return verbatim(format_apply_counts(outcomes))
+
+
+def render_terraform_outcome(outcome: Outcome) -> str:
+    """Render an outcome on a line: `fivetran_group.orders: Creation complete after 1s [id=…]`."""
+    address = escape(to_terraform_address(outcome.address))
+    suffix = f" [id={escape(outcome.id)}]" if outcome.id else ""
+    if outcome.status not in _IN_EFFECT:
+        return f"{address}: {_NOUNS[outcome.action]} {_STATUS_PHRASES[outcome.status]}{suffix}"
+    return f"{address}: {_NOUNS[outcome.action]} complete after {outcome.seconds:.0f}s{suffix}"
+
+
+def format_apply_counts(outcomes: Iterable[Outcome]) -> str:
+    """Format `Apply complete! Resources: 1 added, 0 changed, 0 destroyed.` A replacement counts as added and
+    destroyed."""
+    actions = [outcome.action for outcome in outcomes if outcome.status in _IN_EFFECT]
+    replaced = actions.count(Action.REPLACE)
+    added, destroyed = actions.count(Action.CREATE) + replaced, actions.count(Action.DELETE) + replaced
+    changed = actions.count(Action.UPDATE)
+    return f"Apply complete! Resources: {added} added, {changed} changed, {destroyed} destroyed."

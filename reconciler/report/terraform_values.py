@@ -1,7 +1,7 @@
-"""Objects as Fivetran's Terraform provider has them: whole, before and after, with masks for what is not told.
+"""Objects as Fivetran's Terraform provider has them: whole, before and after, with masks for hidden values.
 
-Names of attributes are those of the provider (release 1), which are those of the API. `config` is a single nested
-block there, and so one object, not a list of one. A mask is a tree of the same shape with `true` at its leaves.
+Attributes have the names of the provider (release 1), which are the names of the API. `config` is a single nested block
+there, and so one object, not a list of one. A mask is a tree of the same shape with `true` at its leaves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.model.plan import Action, Change, FieldChange, FieldValue, Origi
 from reconciler.model.value import FieldPath
 
 SENSITIVE = "(sensitive value)"
-"""Stands for a secret that is set: a rule that asks whether there is one gets its answer, and nobody the value."""
+"""Stands for a secret that is set: a rule can ask whether there is a secret, and gets no value."""
 
 _ABSENT_BEFORE = {Action.CREATE}
 _ABSENT_AFTER = {Action.DELETE, Action.FORGET}
@@ -23,7 +23,7 @@ _ABSENT_AFTER = {Action.DELETE, Action.FORGET}
 
 @dataclass(frozen=True, slots=True)
 class ResourceView:
-    """One object at one time. Where there is none, `values` is None; unknown leaves have no value."""
+    """An object at one time. If there is no object, `values` is None; unknown leaves have no value."""
 
     values: dict[str, Any] | None = None
     sensitive: dict[str, Any] = field(default_factory=dict)
@@ -34,24 +34,24 @@ ABSENT = ResourceView()
 
 
 def to_terraform_type(address: Address) -> str:
-    """`fivetran_group` or `fivetran_destination`."""
+    """Return `fivetran_group` or `fivetran_destination`."""
     return f"fivetran_{address.kind}"
 
 
 def to_terraform_address(address: Address) -> str:
-    """`fivetran_group.finance_prod`. Keys of specs are valid names there."""
+    """Return `fivetran_group.finance_prod`. Keys of specs are valid names in Terraform."""
     return f"{to_terraform_type(address)}.{address.key}"
 
 
 def is_imported(change: Change) -> bool:
-    """Whether it is there and is to be remembered from now on, as it is or changed."""
+    """Whether a live object is recorded for the first time, changed or not."""
     return change.action is Action.ADOPT or (
         change.action is Action.UPDATE and Reason.NOT_REMEMBERED in change.reasons
     )
 
 
 def view_before(change: Change) -> ResourceView:
-    """What is there now, as far as it is declared or remembered."""
+    """View the live object, as far as it is declared or recorded."""
     if change.action in _ABSENT_BEFORE:
         return ABSENT
     if change.action in _ABSENT_AFTER:
@@ -63,10 +63,10 @@ def view_before(change: Change) -> ResourceView:
 
 
 def view_after(change: Change, ids: Mapping[Address, str | None]) -> ResourceView:
-    """What is there once the plan is applied. `ids` are those that are known, by address."""
+    """View the object once the plan is applied. `ids` are the known ids by address."""
     if change.action in _ABSENT_AFTER:
         return ABSENT
-    # A destination has the id of its group, so it is known where the group is there already.
+    # A destination has the id of its group, so its id is known if the group exists.
     id = change.id or next((ids.get(parent) for parent in change.depends_on), None)
     fields = [
         FieldValue(field_change.path, field_change.after, field_change.shown)
@@ -77,9 +77,9 @@ def view_after(change: Change, ids: Mapping[Address, str | None]) -> ResourceVie
 
 
 def view_last_applied(change: Change) -> ResourceView:
-    """What a run left that somebody has changed since. A field whose last value is not known is left out."""
+    """View the last applied object of a drifted entry. A field whose last value is not known is left out."""
     applied_by_path = {each.path: each for each in change.applied}
-    if change.action in _ABSENT_BEFORE:  # it is gone, and is to be made again
+    if change.action in _ABSENT_BEFORE:  # the object is gone, and is to be made again
         id = applied_by_path.get(("id",))
         return _build_view(
             [*_list_identity_values(change, id.value if id is not None else None), *change.applied]
@@ -104,7 +104,7 @@ def _list_identity_values(change: Change, id: str | None) -> Iterator[FieldValue
 
 
 def _list_live_values(change: Change) -> Iterator[FieldValue]:
-    """What Fivetran shows of what goes, whatever was applied once."""
+    """List the live values of an object that goes, not the last applied values."""
     live = change.live
     if live is None:
         return
@@ -116,13 +116,14 @@ def _list_live_values(change: Change) -> Iterator[FieldValue]:
 
 
 def _list_unchanged_values(change: Change) -> tuple[FieldValue, ...]:
-    """What stays. A field that is told as a change is told there, whatever else a saved plan may say."""
+    """List the fields that stay. A field that is listed as a change is rendered there, even if a saved plan has it in
+    both."""
     changed_paths = {each.path for each in change.fields}
     return tuple(each for each in change.other_values if each.path not in changed_paths)
 
 
 def _value_before(field_change: FieldChange, change: Change) -> FieldValue:
-    """A field before its change. Of a secret that is another one now, nothing is known but that it is hidden."""
+    """Return the value of a field before its change. A changed secret is only known to be hidden."""
     is_unchanged = field_change.path in change.secrets.unchanged
     return FieldValue(
         field_change.path, field_change.after if is_unchanged else field_change.before, field_change.shown
@@ -145,7 +146,7 @@ def _build_view(fields: Iterable[FieldValue]) -> ResourceView:
 
 
 def _set_value(tree: dict[str, Any], path: FieldPath, leaf: Any) -> None:
-    """A saved plan that somebody has written may have any paths."""
+    """Set a leaf of a tree. An edited saved plan may have any paths."""
     for step in path[:-1]:
         child = tree.get(step)
         if not isinstance(child, dict):

@@ -1,4 +1,4 @@
-"""Field values as people read them in a plan."""
+"""Field values for people, as a plan shows them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CONTEXT = 12
 
 
 def render_new_value(field: FieldChange) -> str:
-    """The new value of a field, or in words where it comes from."""
+    """Render the new value of a field, or the source of the value in words."""
     match field.shown:
         case Visibility.SECRET:
-            # What has no reference is not known to be a secret; it is kept from view all the same.
+            # A value without a reference is not known to be a secret; it is hidden all the same.
             return f"(secret {escape(str(field.after))})" if field.after else "(hidden)"
         case Visibility.HIDDEN:
             return f"(hidden, {escape(str(field.after))})" if field.after else "(hidden, cleared)"
@@ -34,14 +34,15 @@ _ORIGINS = {
 
 
 def render_change(field: FieldChange, secrets: SecretComparison) -> str:
-    """`before -> after`, and who moved it where that was not the specs. Of a secret, whether it changed."""
+    """Render `before -> after`, and the origin of a change that the specs did not make. For a secret, whether it
+    changed."""
     if field.shown is Visibility.CLEAR:
         return " -> ".join(render_before_and_after(field)) + render_origin(field)
     return render_secret(field, secrets) + render_origin(field)
 
 
 def render_before_and_after(field: FieldChange) -> tuple[str, str]:
-    """Both values. Long texts are shown from shortly before the place where they begin to differ."""
+    """Render both values. Long texts are shown from shortly before their first difference."""
     start = _find_first_difference(field.before, field.after)
     before = "(not set)" if field.before is None else format_value(field.before, start)
     after = "(cleared)" if field.after is None else format_value(field.after, start)
@@ -49,7 +50,7 @@ def render_before_and_after(field: FieldChange) -> tuple[str, str]:
 
 
 def render_secret(field: FieldChange, secrets: SecretComparison) -> str:
-    """What is sent and not shown, and the answer to whether it is what was sent last."""
+    """Render a hidden value, and whether it equals the last sent value."""
     if field.shown is Visibility.KNOWN_AFTER_APPLY or (
         field.shown is Visibility.HIDDEN and field.after is None
     ):
@@ -64,12 +65,12 @@ def render_secret(field: FieldChange, secrets: SecretComparison) -> str:
 
 
 def render_origin(field: FieldChange) -> str:
-    """Who moved a field, where that was not the specs; a remark to put behind its value."""
+    """Render the origin of a change that the specs did not make; a remark to put behind the value of the field."""
     return _ORIGINS[field.origin]
 
 
 def format_value(value: Any, start: int = 0) -> str:
-    """A value in JSON's notation on one line, cropped from `start` where it is too long."""
+    """Format a value in JSON's notation on one line, cropped from `start` if it is too long."""
     if not isinstance(value, str):
         return _truncate(escape(json.dumps(value, ensure_ascii=False, default=str)))
     if len(value) <= MAX_VALUE_LENGTH:

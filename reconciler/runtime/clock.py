@@ -1,4 +1,4 @@
-"""The real clock."""
+"""The clock of this machine."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Time as this machine tells it."""
+    """Reads the time of this machine."""
 
     def now(self) -> datetime:
-        """The current time in UTC."""
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never go backwards."""
+        """Return seconds that never go backwards."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Let seconds pass."""
         time.sleep(seconds)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait, but no longer than until `event` comes about."""
+        """Let seconds pass, or fewer if `event` is set meanwhile. Returns whether it is set."""
         return event.wait(seconds)

@@ -1,7 +1,7 @@
-"""How long a remote place is waited for: long while a run works, and a few seconds once somebody wants to leave.
+"""The shutdown deadline: the time that calls under way still have once a run is to stop.
 
-CI runners kill ten seconds after they asked a run to stop, and calls to Fivetran that are in flight get five of these
-(S-09). So what is left to be said to a remote place has an end in time, whether that place answers or not.
+CI runners kill a process ten seconds after they asked it to stop. So every wait has an end in time then, whether the
+other side answers or not: five seconds for calls to Fivetran, and the rest for writing the state to a remote place.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from contextlib import contextmanager
 from reconciler.model.clock import Clock
 
 SIGNAL_POLL_INTERVAL = 0.1
-"""Seconds between looks at whether somebody wants to leave."""
+"""Seconds between looks at the wish to stop: a signal wakes neither a queue nor a child process."""
+GRACE_PERIOD = 5.0
+"""Seconds from the wish to stop until calls to Fivetran are abandoned."""
 SHUTDOWN_TIMEOUT = 6.5
-"""Seconds from the wish to leave to the end of the last call."""
+"""Seconds from the wish to stop to the end of the last call to a remote state."""
 MAX_CALL_TIMEOUT, MIN_CALL_TIMEOUT = 5.0, 1.5
-"""Seconds that one call has then: the more, the more are left."""
+"""Seconds that one call to a remote state has then: the more, the more are left."""
 
 
 class ShutdownDeadline:
-    """Shared by all that one run waits for at remote places. Once `leaving` is set, or `leave` was called, it is
-    short."""
+    """Bounds the waits of one run. They are long at work, and short once `shutdown` is set or `begin_shutdown` was
+    called. The time runs from the moment at which a wait first notices that."""
 
     def __init__(self, clock: Clock, shutdown: threading.Event) -> None:
         self._clock = clock
@@ -33,21 +35,26 @@ class ShutdownDeadline:
         self._max_seconds = math.inf
 
     def begin_shutdown(self) -> None:
-        """Be short from now on: for whoever was told to stop by an exception."""
+        """Shorten all waits from now on: for a caller that an exception stops."""
         if self._shutdown_began is None:
             self._shutdown_began = self._clock.monotonic()
 
     @property
     def shutting_down(self) -> bool:
-        """Whether somebody wants to leave."""
+        """Whether the run is to stop."""
         if self._shutdown.is_set():
             self.begin_shutdown()
         return self._shutdown_began is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether calls to Fivetran that are under way are to be abandoned."""
+        return self.shutting_down and self._elapsed_seconds() >= GRACE_PERIOD
+
     @contextmanager
     def best_effort(self, max_seconds: float = math.inf) -> Iterator[None]:
-        """What is waited for meanwhile can be done later as well: no call gets more than `at_most` seconds, and whoever
-        wants to leave does not wait for it at all."""
+        """Mark the waits inside as work that can be done later as well: no call gets more than `max_seconds`, and a
+        run that is to stop does not wait for it at all."""
         previous = self._is_best_effort, self._max_seconds
         self._is_best_effort, self._max_seconds = True, max_seconds
         try:
@@ -56,7 +63,8 @@ class ShutdownDeadline:
             self._is_best_effort, self._max_seconds = previous
 
     def intervals(self, timeout: float) -> Iterator[float]:
-        """Seconds to wait before each next look. They come to `usual` together, unless somebody wants to leave."""
+        """Iterate over the seconds to wait before each next look at a call. They add up to `timeout`, or to less if the
+        run is to stop meanwhile."""
         remaining, is_shortened = min(timeout, self._max_seconds), False
         while remaining > 0.001:
             if self.shutting_down and not is_shortened:
@@ -67,13 +75,13 @@ class ShutdownDeadline:
             remaining -= interval
 
     def pause(self, seconds: float) -> bool:
-        """Let seconds pass, or less where somebody wants to leave; whether that is so."""
+        """Let seconds pass, or fewer if the run is to stop. Returns whether it is to stop."""
         return self.shutting_down or self._clock.wait(self._shutdown, seconds)
+
+    def _elapsed_seconds(self) -> float:
+        return self._clock.monotonic() - self._shutdown_began if self._shutdown_began is not None else 0.0
 
     def _remaining_seconds(self) -> float:
         if self._is_best_effort or self._shutdown_began is None:
             return 0.0
-        return min(
-            MAX_CALL_TIMEOUT,
-            max(MIN_CALL_TIMEOUT, self._shutdown_began + SHUTDOWN_TIMEOUT - self._clock.monotonic()),
-        )
+        return min(MAX_CALL_TIMEOUT, max(MIN_CALL_TIMEOUT, SHUTDOWN_TIMEOUT - self._elapsed_seconds()))

@@ -1,4 +1,4 @@
-"""Where requests go and through what: base URL, proxy, CA bundle. Checked before the first call."""
+"""The endpoint of the API: base URL, proxy and CA bundle, checked before the first call."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DEFAULT_BASE_URL = "https://api.fivetran.com/v1"
 class Endpoint:
     """A checked base URL without a slash at its end, and the way to it.
 
-    `proxy` is a URL, possibly with a password in it: never show it. `ca_bundle` is a file or
-    directory that replaces the usual authorities.
+    `proxy` is a URL, possibly with a password in it: never show it. `ca_bundle` is a file or directory that replaces
+    the usual authorities.
     """
 
     base_url: str
@@ -33,7 +33,7 @@ class Endpoint:
 
     @property
     def base_path(self) -> str:
-        """The path that all calls start with, `/v1` for example."""
+        """The path that all calls start with, for example `/v1`."""
         return urlsplit(self.base_url).path
 
     def __repr__(self) -> str:
@@ -43,8 +43,8 @@ class Endpoint:
 def resolve_endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
     """Check the base URL and read `HTTPS_PROXY`, `NO_PROXY`, `REQUESTS_CA_BUNDLE` and `SSL_CERT_FILE`.
 
-    The lower-case spellings of the proxy variables count first, as they do everywhere. None of the four
-    matters for loopback. Raises `ReconcilerError` with every finding.
+    The lower-case spellings of the proxy variables count first, as they do in other tools. None of the four matters
+    for loopback. Raises `ReconcilerError` with every finding.
     """
     findings = [*_check_base_url(base_url)]
     if findings:
@@ -62,7 +62,7 @@ def resolve_endpoint(base_url: str, environ: Mapping[str, str]) -> Endpoint:
 
 
 def _check_base_url(base_url: str) -> list[Diagnostic]:
-    """What is wrong with a base URL. It is not quoted, since people paste credentials into URLs."""
+    """Find the flaws of a base URL. It is not quoted, since users paste credentials into URLs."""
     parts = split_url(base_url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return [_diagnose_bad_url("`FIVETRAN_API_URL` is not a web address")]

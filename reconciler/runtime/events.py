@@ -1,4 +1,4 @@
-"""Events from many threads, told by one."""
+"""Events of many threads, reported by the main thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from reconciler.model.event import Event, Listener
 
 
 class EventQueue:
-    """A listener for the main thread that also takes events of workers. What they post is told the next time the
-    main thread tells something or calls `deliver`, which it does all the time: `tend` is what else it does then."""
+    """A listener for the main thread that also takes events of workers. Their events are reported when the main thread
+    next reports an event or calls `flush`, which it does several times a second; `on_flush` is called each time."""
 
     def __init__(self, listener: Listener, on_flush: Callable[[], None] = lambda: None) -> None:
         self._listener = listener
@@ -18,16 +18,16 @@ class EventQueue:
         self._queued: queue.SimpleQueue[Event] = queue.SimpleQueue()
 
     def put(self, event: Event) -> None:
-        """Leave an event to be told. From any thread."""
+        """Queue an event. Called from any thread."""
         self._queued.put(event)
 
     def flush(self) -> None:
-        """Tell what was posted. From the main thread."""
+        """Report the queued events. Called from the main thread."""
         while not self._queued.empty():
             self._listener(self._queued.get_nowait())
         self._on_flush()
 
     def __call__(self, event: Event) -> None:
-        """Tell an event, after those that were posted before it. From the main thread."""
+        """Report an event, after the events that were queued before it. Called from the main thread."""
         self.flush()
         self._listener(event)

@@ -1,14 +1,14 @@
-"""Connections that keep one deadline for a whole call, and know whether the request left.
+"""HTTP connections that keep one deadline for a whole call, and know whether the request left.
 
-The timeouts of requests and urllib3 hold for one read each, so a server that sends a byte now and
-then holds a call for ever. Here every operation on the socket gets what is left of the call, and
-headers get a size. This works below TLS and through proxies, without a second thread.
+The timeouts of requests and urllib3 hold for one read each, so a server that sends a byte now and then holds a call for
+ever. Here every operation on the socket gets the time that is left of the call, and headers have a maximal size. This
+works below TLS and through proxies, without a second thread.
 
-urllib3 has no way to hand a value to a connection, so the current call is a context variable.
+urllib3 has no way to hand a value to a connection, so the deadline of the current call is a context variable.
 
-Nothing is sent twice: urllib3's retries are off, and http.client only reconnects before the first
-byte of a request. A write does not use a kept-alive connection at all: one that the server gives
-up at that moment would leave it open whether the write was carried out.
+Nothing is sent twice: urllib3's retries are off, and http.client only reconnects before the first byte of a request. A
+write does not use a kept-alive connection at all: if the server gave up the connection at that moment, it would stay
+unknown whether the write was carried out.
 """
 
 from __future__ import annotations
@@ -16,30 +16,34 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager, Retry
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+from urllib3.util import SKIP_HEADER, make_headers
 from urllib3.util.connection import create_connection
 
 from reconciler.model.clock import Clock
 
 MAX_HEADER_BYTES = 64 * 1024
 _CHUNK_SIZE = 16 * 1024
+_MAX_CHAIN_DEPTH = 20
 
 
 @dataclass(slots=True)
 class CallDeadline:
-    """One call while it runs. Seconds; `ends_at` is on the clock's monotonic scale.
+    """The deadline of one call. Seconds: to connect to one address, and to wait for the next byte; `ends_at` is on the
+    clock's monotonic scale.
 
-    `sent` turns true just before the first byte of the request (not of a proxy's CONNECT or of a
-    TLS handshake) is handed to the system.
+    `sent` turns true just before the first byte of the request (not of a proxy's CONNECT or of a TLS handshake) is
+    handed to the system.
     """
 
     clock: Clock
@@ -55,7 +59,7 @@ class CallDeadline:
         return self.clock.monotonic() >= self.ends_at
 
     def clamp(self, seconds: float) -> float:
-        """`seconds`, or what is left of the call if that is less. Raises TimeoutError when nothing is."""
+        """Return `seconds`, or the rest of the call if that is less. Raises TimeoutError if nothing is left."""
         remaining = self.ends_at - self.clock.monotonic()
         if remaining <= 0:
             raise TimeoutError("the deadline of the call has passed")
@@ -67,7 +71,7 @@ _current_deadline: ContextVar[CallDeadline] = ContextVar("call")
 
 @contextmanager
 def use_deadline(deadline: CallDeadline) -> Iterator[None]:
-    """Let connections used inside obey `call`."""
+    """Let connections that are used inside obey a deadline."""
     token = _current_deadline.set(deadline)
     try:
         yield
@@ -76,11 +80,11 @@ def use_deadline(deadline: CallDeadline) -> Iterator[None]:
 
 
 class HeadersTooLarge(http.client.HTTPException):
-    """The headers of an answer, interim answers included, are beyond all measure."""
+    """The headers of an answer, with those of interim answers, are larger than `MAX_HEADER_BYTES`."""
 
 
 class _DeadlineReader(io.RawIOBase):
-    """The bytes of one answer, each read within what is left of the call."""
+    """The bytes of one answer, each read within the rest of the call."""
 
     def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
         self._sock = sock
@@ -109,7 +113,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _ReadOnlySocket:
-    """As much of a socket as `http.client.HTTPResponse` wants: something to make a file of."""
+    """The part of a socket that `http.client.HTTPResponse` uses: it makes a file of it."""
 
     def __init__(self, reader: _DeadlineReader) -> None:
         self._reader = reader
@@ -118,8 +122,8 @@ class _ReadOnlySocket:
         return io.BufferedReader(self._reader, _CHUNK_SIZE)
 
 
-class _Response(http.client.HTTPResponse):
-    """An answer read through `_Incoming`."""
+class _DeadlineResponse(http.client.HTTPResponse):
+    """An answer that is read through `_DeadlineReader`."""
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
         self._reader = _DeadlineReader(sock, _current_deadline.get())
@@ -131,9 +135,9 @@ class _Response(http.client.HTTPResponse):
 
 
 class _DeadlineConnection(HTTPConnection):
-    """What plain and TLS connections have in common."""
+    """The deadline of plain and of TLS connections."""
 
-    response_class = _Response
+    response_class = _DeadlineResponse
     _is_connecting = False
 
     def connect(self) -> None:
@@ -165,7 +169,7 @@ class _DeadlineConnection(HTTPConnection):
         raise NewConnectionError(self, "no connection") from last_error
 
     def send(self, data: Any) -> None:
-        """Send bytes. A receiver that does not take them is waited for no longer than for an answer."""
+        """Send bytes. A server that does not take them is waited for no longer than for an answer."""
         deadline = _current_deadline.get()
         if self.sock is None:
             self.connect()
@@ -198,7 +202,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 def _reset_if_needed(connection: Any) -> Any:
-    """The connection; closed first, so that it connects anew, where the call must not use an old one."""
+    """Return the connection; closed first, so that it connects anew, if the call must not use an old connection."""
     if _current_deadline.get().needs_fresh_connection:
         connection.close()
     return connection
@@ -208,13 +212,10 @@ _POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """A requests adapter for one thread. Every `send` must happen `under` a `Call`."""
+    """A requests adapter for one thread. Every `send` must happen inside `use_deadline`."""
 
     def __init__(self) -> None:
-        no_retries = Retry(
-            0, connect=0, read=False, redirect=0, status=0, other=0, respect_retry_after_header=False
-        )
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=no_retries)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=_build_no_retries())
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         super().init_poolmanager(*arguments, **keywords)
@@ -226,5 +227,105 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
 
+def _build_no_retries() -> Retry:
+    return Retry(0, connect=0, read=False, redirect=0, status=0, other=0, respect_retry_after_header=False)
+
+
 def _install_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = dict(_POOLS)
+
+
+class NoAnswer(Exception):  # noqa: N818 - the usual end of a call, not a bug
+    """There was no usable answer. `reason` is fit for people and holds nothing of the request."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A status with the bytes of its body."""
+
+    status: int
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpResponse({self.status})"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy, possibly with credentials for it."""
+
+    url: str = field(repr=False)
+    user: str | None = None
+    password: str = field(default="", repr=False)
+
+
+def get(
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    clock: Clock,
+    timeout: float,
+    max_bytes: int,
+    tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
+) -> HttpResponse:
+    """Send one GET on a connection of its own. Returns the answer, whatever its status: never redirected, never
+    repeated.
+
+    `tls` holds the trusted certificates. Raises NoAnswer, also if headers and body together take longer than `timeout`
+    seconds, or the body has more than `max_bytes`.
+    """
+    deadline = CallDeadline(clock, timeout, timeout, clock.monotonic() + timeout, needs_fresh_connection=True)
+    try:
+        with use_deadline(deadline), _open_manager(tls, proxy) as manager:
+            response = manager.urlopen(
+                "GET",
+                url,
+                headers={"User-Agent": SKIP_HEADER, **headers},
+                retries=_build_no_retries(),
+                redirect=False,
+                preload_content=False,
+                enforce_content_length=False,  # a body that breaks off is for the caller to judge
+            )
+            with closing(response):
+                body = response.read(max_bytes + 1, decode_content=False)
+    except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        cause = root_cause(error)
+    else:
+        if len(body) > max_bytes:
+            raise NoAnswer(f"the answer is larger than {max_bytes // 1024} KiB")
+        return HttpResponse(response.status, body)
+    # Raised outside of the handler: as its context, an error of the library would carry the request along.
+    match cause:
+        case TimeoutError():
+            raise NoAnswer(f"there was no answer within {timeout:g} s")
+        case ssl.SSLCertVerificationError():
+            raise NoAnswer("its TLS certificate cannot be verified")
+    raise NoAnswer(f"the connection failed ({type(cause).__name__})")
+
+
+def _open_manager(tls: ssl.SSLContext | None, proxy: Proxy | None) -> PoolManager:
+    manager: PoolManager
+    if proxy is None:
+        manager = PoolManager(ssl_context=tls)
+    else:
+        has_credentials = proxy.user is not None
+        credentials = f"{proxy.user}:{proxy.password}" if has_credentials else None
+        manager = ProxyManager(
+            proxy.url, proxy_headers=make_headers(proxy_basic_auth=credentials), ssl_context=tls
+        )
+    _install_pools(manager)
+    return manager
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the innermost error, which the system raised: the libraries wrap it several times."""
+    for _ in range(_MAX_CHAIN_DEPTH):
+        # urllib3 keeps some errors only as an argument of its own errors.
+        wrapped = [argument for argument in error.args if isinstance(argument, BaseException)]
+        error = error.__cause__ or error.__context__ or (wrapped[-1] if wrapped else error)
+    return error

@@ -1,6 +1,6 @@
-"""Looking more than once: what was made a moment ago may not be shown by the first few reads.
+"""Polling: repeated reads, since the first reads after a write may not show the new object yet.
 
-No ages and no clocks decide anything: what counts is how often an object was looked for and not found.
+Only the number of reads without the object counts, no age and no clock.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from typing import TypeVar
 from reconciler.model.clock import Clock
 
 MAX_POLLS = 6
-"""S-06: up to five reads may not show yet what exists."""
+"""Up to five reads in a row may not show yet an object that exists."""
 
 FIRST_INTERVAL = 0.1
-"""Seconds before the second look; each further pause is twice as long."""
+"""Seconds before the second read; each further pause is twice as long."""
 
 _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Poller:
-    """How somebody looks again. Once `cancelled`, the looks that are left come without a pause."""
+    """Repeats a read with growing pauses. Once `cancelled`, the reads that are left follow without a pause."""
 
     clock: Clock
     cancelled: threading.Event
 
     def poll_until(self, probe: Callable[[], _Found | None], max_polls: int = MAX_POLLS) -> _Found | None:
-        """What the first look that finds something finds; None where none of `looks` does. Errors go through."""
+        """Poll until a probe returns a result that is not None; None if all probes return None. Exceptions of a probe
+        pass through."""
         for attempt in range(max_polls):
             if attempt:
                 self.clock.wait(self.cancelled, FIRST_INTERVAL * 2 ** (attempt - 1))

@@ -1,4 +1,4 @@
-"""Whether a process is still there."""
+"""Looking up processes of this host."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 
 
 def is_running(pid: int) -> bool:
-    """Whether this host has a process of this number now. Numbers are used again, so it may be another one."""
-    if pid <= 0:  # to the system these mean groups of processes
+    """Whether this host has a process with this id now. Ids are used again, so it may be another process."""
+    if pid <= 0:  # to the system such ids mean groups of processes
         return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # a process of another user
         return True
     return True
 
 
 def is_other_live_process(pid: int) -> bool:
-    """Whether this host has another process of this number. In containers the first one has the same number each
-    time, so a lock that names ours was left by one that is gone."""
+    """Whether this host has another process with this id. In containers the first process has the same id each time, so
+    a lock that names the id of this process was left by a dead process."""
     return pid != os.getpid() and is_running(pid)

@@ -11,7 +11,7 @@ _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 def split_url(url: str) -> SplitResult | None:
-    """The parts of a URL; None where it has none, or holds characters that no URL has."""
+    """Split a URL; None for a text without the parts of a URL, or with characters that no URL has."""
     text = url.strip()
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         return None
@@ -34,8 +34,9 @@ def is_loopback(host: str) -> bool:
 
 
 def find_proxy(parts: SplitResult, environ: Mapping[str, str]) -> str | None:
-    """The proxy for an https address, with `http://` put before a bare `host:port`; None where `NO_PROXY` or nothing
-    names one. The lower-case spellings of the variables count first, as they do everywhere."""
+    """Find the proxy for an https address, with `http://` put before a bare `host:port`; None if no variable names one,
+    or `NO_PROXY` excludes the host. The lower-case spellings of the variables count first, as they do in other
+    tools."""
     excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if excluded and proxy_bypass_environment(parts.netloc, {"no": excluded}):
         return None

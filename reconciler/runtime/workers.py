@@ -1,62 +1,55 @@
-"""A few threads that wait for Fivetran, and the one that takes what comes of it.
+"""Worker threads for slow work, whose results go to the one thread that decides.
 
-Daemon threads, since an executor's threads outlive Ctrl-C: whoever stops a run does not wait for a hanging call.
+Daemon threads, since an executor's threads outlive Ctrl-C: a run that is stopped does not wait for a hanging call.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from reconciler.model.address import Address
-from reconciler.model.clock import Clock
+from reconciler.runtime.deadline import SIGNAL_POLL_INTERVAL, ShutdownDeadline
 from reconciler.runtime.events import EventQueue
 
-GRACE_PERIOD = 5.0
-"""Seconds that calls in flight have to end once a run is cancelled. CI runners kill after ten."""
-
-POLL = 0.2
-"""Seconds between looks at whether somebody wants to stop: a signal wakes no queue."""
-
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class WorkResult:
-    """What came of the work for an address: a result, or the exception that ended it."""
+class WorkResult(Generic[_Key]):
+    """The end of the work that was started with `key`: its result, or the exception that ended it."""
 
-    address: Address
+    key: _Key
     result: Any = None
     error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _PermissionRequest:
-    """Whether the work for an address may go on. It waits in `answer`."""
+class _PermissionRequest(Generic[_Key]):
+    """A worker that waits in `reply` to learn whether its work may go on."""
 
-    address: Address
+    key: _Key
     reply: queue.SimpleQueue[bool] = field(default_factory=queue.SimpleQueue)
 
 
-_WorkItem = tuple[Address, Callable[[], Any]]
+class WorkerPool(Generic[_Key]):
+    """At most `size` threads. One thread starts work, takes results and leaves the pool; while it takes results, it
+    also answers with `may_continue` the workers that ask for permission in the middle of their work."""
 
-
-class WorkerPool:
-    """At most `size` threads. Started, asked and left by one thread only, which also answers with `may_go_on` what
-    the others ask in the middle of their work."""
-
-    def __init__(self, size: int, may_continue: Callable[[Address], bool] = lambda address: True) -> None:
+    def __init__(self, size: int, may_continue: Callable[[_Key], bool] = lambda key: True) -> None:
         self._size = size
         self._may_continue = may_continue
         self._is_closed = threading.Event()
         self._threads = 0
         self._busy = 0
-        self._work: queue.SimpleQueue[_WorkItem | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[WorkResult | _PermissionRequest] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[_Key, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[WorkResult[_Key] | _PermissionRequest[_Key]] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
@@ -64,10 +57,11 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send everybody home. Who is still at work is not waited for, and may not go on where it would have asked."""
+        """Start no more work. Work under way is not waited for, and gets no permission to go on."""
+        # Closed first: a worker that asks after the queue was emptied below sees that it gets no reply.
+        self._is_closed.set()
         for _ in range(self._threads):
             self._work.put(None)
-        self._is_closed.set()
         while not self._results.empty():
             item = self._results.get()
             if isinstance(item, _PermissionRequest):
@@ -75,20 +69,20 @@ class WorkerPool:
 
     @property
     def has_capacity(self) -> bool:
-        """Whether somebody could start at once."""
+        """Whether a thread would start more work at once."""
         return self._busy < self._size
 
-    def start(self, address: Address, work: Callable[[], Any]) -> None:
-        """Have a thread do the work for an address."""
+    def start(self, key: _Key, work: Callable[[], Any]) -> None:
+        """Let a thread do the work; it waits for a free one if there is none."""
         self._busy += 1
-        self._work.put((address, work))
+        self._work.put((key, work))
         if self._threads < min(self._busy, self._size):
             self._threads += 1
             threading.Thread(target=self._run_worker, daemon=True).start()
 
-    def next_result(self, timeout: float) -> WorkResult | None:
-        """The next piece of work that is done; None where none is within so many seconds, or where a question came
-        first."""
+    def next_result(self, timeout: float | None = None) -> WorkResult[_Key] | None:
+        """Return the next piece of work that has ended; None if none has within so many seconds, or if a request for
+        permission came first."""
         try:
             item = self._results.get(timeout=timeout)
         except queue.Empty:
@@ -99,58 +93,61 @@ class WorkerPool:
         self._busy -= 1
         return item
 
-    def request_permission(self, address: Address) -> bool:
-        """Whether the work for an address may go on. From the thread that does it; not once the crew was left."""
-        request = _PermissionRequest(address)
+    def request_permission(self, key: _Key) -> bool:
+        """Ask whether the work for a key may go on. Called by the thread that does the work; False after the pool is
+        closed."""
+        request = _PermissionRequest(key)
         self._results.put(request)
-        # Whoever leaves the crew first says so and then answers what is in the queue.
+        # The thread that leaves the pool closes it first, and then answers the requests in the queue.
         return not self._is_closed.is_set() and request.reply.get()
 
-    def _answer_request(self, request: _PermissionRequest) -> None:
+    def _answer_request(self, request: _PermissionRequest[_Key]) -> None:
         allowed = False
         try:
-            allowed = self._may_continue(request.address)
+            allowed = self._may_continue(request.key)
         finally:
             request.reply.put(allowed)
 
     def _run_worker(self) -> None:
-        while (item := self._work.get()) is not None:
-            address, work = item
+        while (item := self._work.get()) is not None and not self._is_closed.is_set():
+            key, work = item
             try:
-                self._results.put(WorkResult(address, result=work()))
-            except BaseException as error:  # raised again, or explained, by the main thread
-                self._results.put(WorkResult(address, error=error))
+                self._results.put(WorkResult(key, result=work()))
+            except BaseException as error:  # raised again, or explained, by the thread that takes the results
+                self._results.put(WorkResult(key, error=error))
 
 
-@dataclass(slots=True)
-class ShutdownGrace:
-    """The time that is left to what is in flight once a run is cancelled."""
+def map_parallel(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+) -> Iterator[tuple[_Item, _Result]]:
+    """Do the work for every item. Yields each item with its result, in the order in which the results arrive.
 
-    clock: Clock
-    cancelled: threading.Event
-    _started_at: float | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is waited for any more (S-09)."""
-        if not self.cancelled.is_set():
-            return False
-        now = self.clock.monotonic()
-        if self._started_at is None:
-            self._started_at = now
-        return now - self._started_at >= GRACE_PERIOD
+    The first exception that `work` raises is raised here, and no work is started after it.
+    """
+    with WorkerPool[_Item](workers) as pool:
+        remaining = 0
+        for item in items:
+            pool.start(item, partial(work, item))
+            remaining += 1
+        while remaining:
+            work_result = pool.next_result()
+            if work_result is None:
+                continue
+            if work_result.error is not None:
+                raise work_result.error
+            yield work_result.key, work_result.result
+            remaining -= 1
 
 
 def run_interruptible(
-    work: Callable[[], _Result], grace: ShutdownGrace, events: EventQueue
+    work: Callable[[], _Result], deadline: ShutdownDeadline, events: EventQueue
 ) -> _Result | None:
-    """The result of work that is done in a thread of its own, so that a hanging read does not keep a run that is
-    cancelled; None where it was left alone. What the work raises is raised here."""
-    placeholder = Address("", "")
-    with WorkerPool(1) as pool:
-        pool.start(placeholder, work)
-        while not grace.is_over:
-            work_result = pool.next_result(POLL)
+    """Do work in a thread of its own, so that a hanging read does not keep a stopped run. Returns the result; None if
+    the work was abandoned. An exception of the work is raised here."""
+    with WorkerPool[None](1) as pool:
+        pool.start(None, work)
+        while not deadline.is_over:
+            work_result = pool.next_result(SIGNAL_POLL_INTERVAL)
             events.flush()
             if work_result is None:
                 continue

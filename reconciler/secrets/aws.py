@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
@@ -36,7 +36,7 @@ _MESSAGES_BY_EXCEPTION = {
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """What is wrong with a reference, and what to do, as far as its text tells."""
+    """Validate the text of a reference: problem and advice, None if valid."""
     if _NAME.fullmatch(reference.locator) or _ARN.fullmatch(reference.locator):
         return None
     return (
@@ -46,8 +46,11 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 
 
 class SecretsManager:
-    """Reads the current version of secrets, with credentials of the environment that is handed in, else
-    with those that AWS's library finds by itself (profiles, single sign-on, roles)."""
+    """Client of AWS Secrets Manager, for the current version of secrets.
+
+    Credentials of the given environment win over the credentials that AWS's library finds itself (profiles,
+    single sign-on, roles).
+    """
 
     def __init__(self, context: StoreContext) -> None:
         self._environ = context.environ
@@ -55,13 +58,13 @@ class SecretsManager:
         self._clients: dict[str | None, Any] = {}
 
     def read(self, reference: Reference) -> str:
-        """The text of a secret; binary ones must hold UTF-8 text. Raises SecretUnavailable."""
+        """Read the text of a secret. A binary secret must be UTF-8 text. Raises SecretUnavailable."""
         try:
             from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         except ModuleNotFoundError:
             raise SecretUnavailable(
                 reference,
-                f"the library for AWS is not installed: {installation_of(Extra.AWS)}",
+                f"the library for AWS is not installed: {describe_installation(Extra.AWS)}",
             ) from None
         region = self._resolve_region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -82,7 +85,7 @@ class SecretsManager:
         return decode_text(bytes(response.get("SecretBinary") or b""), reference)
 
     def _resolve_region(self, reference: Reference) -> str:
-        """The region of an ARN counts before that of the environment."""
+        """Resolve the region: the region of an ARN wins over the region of the environment."""
         if arn := _ARN.fullmatch(reference.locator):
             return arn["region"]
         region = self._environ.get("AWS_REGION") or self._environ.get("AWS_DEFAULT_REGION")

@@ -1,4 +1,4 @@
-"""Where the values behind references come from: one resolver per scheme."""
+"""Resolution of references: one resolver per scheme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A
 
 
 class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a bug
-    """The value behind a reference cannot be had. `reason` is fit for people and never holds the value."""
+    """The value of a reference is unavailable. `reason` is a text for users that never holds the value."""
 
     def __init__(self, reference: Reference, reason: str) -> None:
         super().__init__(f"{reference}: {reason}")
@@ -26,16 +26,19 @@ class SecretUnavailable(Exception):  # noqa: N818 - a state of the world, not a 
 
 
 class Resolver(Protocol):
-    """A store of values. Must not write, and must not tell a value in an error."""
+    """A store of values. It must not write, and its errors must not hold values."""
 
     def resolve(self, reference: Reference) -> str:
-        """The clear value. Raises SecretUnavailable."""
+        """Resolve a reference to its clear value. Raises SecretUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreContext:
-    """What stores may know. `environ` must lack the settings of this program, see `without_own`; relative
-    paths start in `directory`; no look-up takes longer than `timeout` seconds."""
+    """Environment of stores.
+
+    `environ` must lack the settings of this program (see `strip_own_variables`). Relative paths start in
+    `directory`. No look-up takes longer than `timeout` seconds.
+    """
 
     directory: Path
     environ: Mapping[str, str] = field(repr=False)  # full of secrets
@@ -44,12 +47,12 @@ class StoreContext:
 
 
 def strip_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the credentials and settings of this program."""
+    """Copy the environment without the credentials and settings of this program."""
     return {name: value for name, value in environ.items() if not name.upper().startswith(OWN_VARIABLES)}
 
 
 class ValueShape(StrEnum):
-    """What a field wants of the text behind a reference."""
+    """Shape that a field requires of the text behind a reference."""
 
     TEXT = "text"
     LIST = "list"  # the text is a JSON list
@@ -57,9 +60,9 @@ class ValueShape(StrEnum):
 
 
 class Registry:
-    """Resolves references by their scheme, each at most once in a run.
+    """Resolution of references by scheme, at most once per reference in a run.
 
-    Failures are remembered too, so that a run judges a reference the same way everywhere.
+    Failures are cached too, so that a run gets the same result for a reference everywhere.
     """
 
     def __init__(
@@ -69,18 +72,20 @@ class Registry:
         fallback: Resolver | None = None,
         skip_secrets: bool = False,
     ) -> None:
-        """`otherwise` answers for every scheme that has no resolver. With `withholds` secrets are not looked up: each
-        is a `Withheld`."""
+        """Create a registry. `fallback` resolves every scheme that has no resolver.
+
+        With `skip_secrets` no secret is looked up: each becomes an `UnresolvedSecret`.
+        """
         self._resolvers = dict(resolvers)
         self._fallback = fallback
         self._skip_secrets = skip_secrets
         self._cache: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference, shape: ValueShape = ValueShape.TEXT) -> Any:
-        """The value behind a reference in the form that is asked for, as a Secret where it is confidential.
+        """Resolve a reference to a value of the given shape, as a Secret if it is confidential.
 
-        Raises SecretUnavailable, also for what would be wrong to send: an empty value, or the name
-        of a variable that nobody filled in, such as `${PASSWORD}`.
+        Raises SecretUnavailable, also for values that must not be sent: an empty value, or a placeholder that
+        was never filled in, such as `${PASSWORD}`.
         """
         if self._skip_secrets and reference.confidential:
             return UnresolvedSecret()
@@ -109,15 +114,15 @@ class Registry:
 
 
 class CachedDocuments:
-    """A store whose entries are read once and whole, however many of their parts are referred to."""
+    """A store whose documents are read once and as a whole, however many references select their members."""
 
     def __init__(self, read: Callable[[Reference], str]) -> None:
-        """`read` gives the whole text behind a locator, or raises SecretUnavailable."""
+        """Create a store. `read` returns the whole text behind a locator, or raises SecretUnavailable."""
         self._read = read
         self._cache: dict[str, str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference) -> str:
-        """The text, or one member of it where it is a JSON object. Raises SecretUnavailable."""
+        """Resolve a reference to a text, or to one member of a JSON object. Raises SecretUnavailable."""
         if reference.locator not in self._cache:
             try:
                 self._cache[reference.locator] = self._read(reference)
@@ -143,7 +148,10 @@ def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any
 
 
 def decode_text(data: bytes, reference: Reference) -> str:
-    """Bytes of a store as text without its last line end. Raises SecretUnavailable where they are not UTF-8."""
+    """Decode bytes of a store as text without its last line end.
+
+    Raises SecretUnavailable if they are not UTF-8.
+    """
     try:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -151,9 +159,9 @@ def decode_text(data: bytes, reference: Reference) -> str:
 
 
 def select_member(text: str, reference: Reference) -> str:
-    """The member of a JSON object that `#part` names; the whole text where there is no part.
+    """Select the member of a JSON object that `#part` names; the whole text without a part.
 
-    Raises SecretUnavailable where the text is no JSON object, or the member is absent or not text.
+    Raises SecretUnavailable if the text is no JSON object, or the member is missing or no text.
     """
     if not reference.part:
         return text

@@ -1,6 +1,6 @@
-"""`command:NAME` and `command:NAME#member`: values that a program prints.
+"""`command:NAME` and `command:NAME#member`: output of commands.
 
-Specs only choose among the commands that the project file names; they never hold a command line.
+Specs choose among the commands of the project file; they never hold a command line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STDERR_NOTE = "what it wrote to its error output is not shown, as that may hold
 
 
 def validate_reference(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:
-    """What is wrong with a reference to one of the commands `names`, and what to do."""
+    """Validate a reference to one of the commands `names`: problem and advice, None if valid."""
     if reference.locator in names:
         return None
     known_names = ", ".join(f"`{name}`" for name in sorted(names))
@@ -35,23 +35,25 @@ def validate_reference(reference: Reference, names: Collection[str]) -> tuple[st
 
 
 class Commands:
-    """Runs named commands, each an argument list that no shell ever sees.
+    """Named commands, each an argument list that never passes through a shell.
 
-    A command gets the environment that is handed in, no input, and a process group of its own, which is
-    ended as a whole when the command fails, prints too much or takes too long. Needs a POSIX system.
+    A command gets the given environment, no input, and its own process group, which is killed as a whole if
+    the command fails, prints too much or takes too long. Needs a POSIX system.
     """
 
     def __init__(self, commands: Mapping[str, Sequence[str]], context: StoreContext) -> None:
-        """`commands` are argument lists by name. Relative programs start in the project's directory,
-        and so does every command."""
+        """Create a store of `commands`, argument lists by name.
+
+        Every command runs in the project's directory, where relative programs are found too.
+        """
         self._commands = commands
         self._context = context
 
     def read(self, reference: Reference) -> str:
-        """All that a command prints, without the last line end.
+        """Read the whole output of a command, without the last line end.
 
-        Raises SecretUnavailable where it is not named, cannot be started, fails, takes longer than the
-        timeout, or prints more than 1 MiB or something other than UTF-8.
+        Raises SecretUnavailable if the command is unknown, cannot be started, fails, takes longer than the
+        timeout, or prints more than 1 MiB or bytes that are not UTF-8.
         """
         argv = self._commands.get(reference.locator)
         if argv is None:
@@ -104,8 +106,8 @@ class Commands:
 
 
 def _read(process: subprocess.Popen[bytes], get_remaining: Callable[[], float]) -> bytes:
-    """Standard output until it ends, or a little more than allowed. Raises TimeoutError."""
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    """Read standard output until its end or until it exceeds the limit. Raises TimeoutError."""
+    assert process.stdout is not None  # noqa: S101 - for the type checker: PIPE was given
     data = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -122,6 +124,6 @@ def _read(process: subprocess.Popen[bytes], get_remaining: Callable[[], float]) 
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a command with everything that it started and left in its process group."""
+    """Kill a command with every process of its group."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Stand-ins for a sandbox: a value for every reference, and nothing read."""
+"""Generated values for a sandbox: a value for every reference, without any store."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from reconciler.model.value import Reference
 
 
 class DemoResolver:
-    """Makes up a value for any reference: always the same for one, another for each."""
+    """Generator of values: the same reference has the same value, another reference another value."""
 
     def __init__(self, preset_values: Mapping[str, str] | None = None) -> None:
-        """`fitting` has values, by the text of the reference, for fields that do not take just any text."""
+        """Create a resolver.
+
+        `preset_values`, by the text of the reference, are for fields that restrict their values.
+        """
         self._preset_values = dict(preset_values or {})
 
     def resolve(self, reference: Reference) -> str:
-        """The fitting value, or `demo-` and 16 hexadecimal digits. Reads neither files nor environment."""
+        """Return the preset value, or `demo-` and 16 hexadecimal digits.
+
+        Reads neither files nor environment.
+        """
         reference_text = str(reference)
         generated = f"demo-{hashlib.sha256(reference_text.encode('utf-8', 'replace')).hexdigest()[:16]}"
         return self._preset_values.get(reference_text, generated)

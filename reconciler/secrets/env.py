@@ -1,4 +1,4 @@
-"""`env:NAME`: values from the environment that is handed in."""
+"""`env:NAME`: values of environment variables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """What is wrong with a reference, and what to do, as far as its text tells."""
+    """Validate the text of a reference: problem and advice, None if valid."""
     name = reference.locator
     if not _VARIABLE.fullmatch(name):
         return (
@@ -25,16 +25,19 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
 
 
 class Environment:
-    """Environment variables, except those that configure this program.
+    """Environment variables, without the variables that configure this program.
 
-    A spec that could read the API key could also send it into a field that others can see.
+    A spec that could read the API key could also send it into a field that other users see.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
     def resolve(self, reference: Reference) -> str:
-        """The variable, or one member of it where it holds a JSON object. Raises SecretUnavailable."""
+        """Resolve a reference to the variable, or to one member of a JSON object.
+
+        Raises SecretUnavailable.
+        """
         name = reference.locator
         if name.upper().startswith(OWN_VARIABLES):
             raise SecretUnavailable(reference, "specs cannot read this program's own settings")
@@ -43,6 +46,7 @@ class Environment:
             raise SecretUnavailable(reference, f"environment variable `{name}` is not set")
         if not value.strip():
             raise SecretUnavailable(reference, f"environment variable `{name}` is empty")
+        # Bytes that are not UTF-8 arrive as halves of surrogate pairs, which no request can carry.
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise SecretUnavailable(reference, f"environment variable `{name}` is not valid text")
         return select_member(value, reference)

@@ -1,4 +1,4 @@
-"""`file:PATH` and `file:PATH#member`: values from files."""
+"""`file:PATH` and `file:PATH#member`: values of files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ _KERNEL_DIRECTORIES = ("/proc", "/sys")  # `/proc/self/environ` holds the creden
 
 
 class Files:
-    """Regular files. Relative paths start in the project directory and stay inside it, also through
-    symbolic links; an absolute path is taken as intended."""
+    """Regular files. Absolute paths are allowed.
+
+    Relative paths start in the project directory and must stay inside it, also through symbolic links.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def resolve(self, reference: Reference) -> str:
-        """The text of the file without its last line end, or one member of its JSON object.
+        """Resolve a reference to the text of a file, or to one member of its JSON object.
 
-        Raises SecretUnavailable where the file is absent, unreadable, larger than 1 MiB, no
-        regular file, not UTF-8 or outside the project.
+        The last line end of a text is dropped. Raises SecretUnavailable if the file is missing, unreadable,
+        larger than 1 MiB, no regular file, not UTF-8 or outside the project.
         """
         path = self._resolve_path(reference)
         try:
@@ -45,6 +47,7 @@ class Files:
     def _resolve_path(self, reference: Reference) -> Path:
         path = Path(reference.locator)
         try:
+            # Resolved before the check: neither `..` nor a symbolic link may lead out of the project.
             resolved = (self._directory / path).resolve()
             is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):
@@ -57,9 +60,9 @@ class Files:
 
 
 def _read_bytes(path: Path) -> bytes | None:
-    """At most one byte more than allowed; None for what is no regular file.
+    """Read at most one byte more than the limit. None if the path is no regular file.
 
-    Looks before it opens, since opening a FIFO or a device can block or do something.
+    The type is checked before the file is opened, since opening a FIFO or a device can block or have effects.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         return None

@@ -1,4 +1,4 @@
-"""Fingerprints of secrets: enough to see that one changed, useless for anything else."""
+"""Fingerprints of secrets: they reveal a change of a secret and nothing else."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reconciler.model.value import FieldPath, Secret, format_path
 KEY_BYTES = 32
 
 MIN_KEY_BYTES = 16
-"""Bytes of the shortest key that signs."""
+"""Minimum length of a signing key in bytes."""
 
 
 class ShortKeyError(ValueError):
-    """A key that could be guessed."""
+    """A signing key is short enough to be guessed."""
 
 
 def make_signer(key: Secret) -> Callable[[bytes], str]:
-    """A function that signs bytes: HMAC-SHA256 in lower-case hex. Raises ShortKeyError."""
+    """Make a function that signs bytes: HMAC-SHA256 in lower-case hex. Raises ShortKeyError."""
     secret = str(key.reveal()).encode()
     if len(secret) < MIN_KEY_BYTES:
         raise ShortKeyError
@@ -31,35 +31,42 @@ def make_signer(key: Secret) -> Callable[[bytes], str]:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprinter:
-    """Makes fingerprints with one key: the name of the key, the HMAC-SHA256 of a secret under it, and the place."""
+    """Fingerprints under one key: name of the key, HMAC-SHA256 of the secret, and location."""
 
     key: bytes = field(repr=False)
 
     @classmethod
     def from_secret(cls, secret: Secret) -> Fingerprinter:
-        """With a key that is a text of any length, as teams keep one in a store of secrets."""
+        """Create a fingerprinter from a key of any length, as teams keep it in a secret store."""
         return cls(hashlib.sha256(str(secret.reveal()).encode()).digest())
 
     def fingerprint(self, location: str, secret: Secret) -> str:
-        """The fingerprint of a secret. `place` (address and field) goes into it, so that one password in two
-        places does not show as such."""
+        """Compute the fingerprint of a secret.
+
+        `location` (address and field) is part of the digest, so that equal passwords in two places have
+        different fingerprints.
+        """
         content = json.dumps([location, secret.reveal()], sort_keys=True)
         digest = hmac.new(self.key, content.encode(), hashlib.sha256).hexdigest()
         return f"{self._key_name}:{digest}:{location}"
 
     def fingerprint_field(self, address: Address, path: FieldPath, secret: Secret) -> str:
-        """The fingerprint of the value of a field."""
+        """Compute the fingerprint of a field's value."""
         return self.fingerprint(f"{address}:{format_path(path)}", secret)
 
     def matches(self, fingerprint: str, secret: Secret) -> bool:
-        """Whether a fingerprint is that of this secret, also where its entry has got another address since."""
+        """Return whether a fingerprint belongs to this secret, whatever the entry's address is today."""
         location = fingerprint.partition(":")[2].partition(":")[2]
         return hmac.compare_digest(self.fingerprint(location, secret).encode(), fingerprint.encode())
 
     def is_own(self, fingerprint: str) -> bool:
-        """Whether a fingerprint was made with this key. Those of another key cannot be compared."""
+        """Return whether a fingerprint was made with this key.
+
+        Fingerprints of other keys cannot be compared.
+        """
         return fingerprint.startswith(f"{self._key_name}:")
 
     @property
     def _key_name(self) -> str:
+        # A hash under another prefix: the name distinguishes keys and reveals nothing about the key.
         return hashlib.sha256(b"name of a key" + self.key).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""Stores that other packages bring: entry points of the group `reconciler.secrets`.
+"""Secret stores of other packages: entry points of the group `reconciler.secrets`.
 
-The name of an entry point is the scheme of its references. It names a factory that is called with
-`Surroundings` and returns a `Resolver`. None is loaded before a reference needs it.
+The name of an entry point is the scheme of its references. The entry point names a factory, which gets a
+`StoreContext` and returns a `Resolver`. A package is loaded only if a reference needs its store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points by scheme; more than one where packages are at odds. Loads nothing."""
+    """List the entry points by scheme, more than one if packages conflict. Loads no package."""
     by_name: dict[str, tuple[EntryPoint, ...]] = {}
     for entry_point in sorted(
         entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
@@ -29,9 +29,9 @@ def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
 
 
 def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Resolver:
-    """The store that a package offers. Raises ReconcilerError where it cannot be used.
+    """Open the store of a package. Raises ReconcilerError if the store cannot be used.
 
-    The text of what a package raises is never told, since it may hold a secret.
+    Texts of errors that a package raises are never shown, since they may hold a secret.
     """
     entry_point = candidates[0]
     if len(candidates) > 1:
@@ -52,13 +52,13 @@ def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Res
 
 
 class _CheckedResolver:
-    """A store of somebody else, held to the contract of a Resolver."""
+    """A store of another package, held to the contract of a Resolver."""
 
     def __init__(self, store: Resolver) -> None:
         self._store = store
 
     def resolve(self, reference: Reference) -> str:
-        """The clear value. Raises SecretUnavailable, whatever the store raises or returns."""
+        """Resolve a reference. Raises SecretUnavailable for any error or invalid value of the store."""
         try:
             value = self._store.resolve(reference)
         except SecretUnavailable as unavailable:
@@ -71,7 +71,7 @@ class _CheckedResolver:
 
 
 def plugin_error(entry_point: EntryPoint, reason: str) -> ReconcilerError:
-    """The error for a store that is offered, but cannot be used."""
+    """Build the error of a store that cannot be used."""
     return ReconcilerError(
         [
             Diagnostic(

@@ -1,4 +1,4 @@
-"""All stores there are: what their references look like, and opening those that a run needs."""
+"""All secret stores: validation of their references, and opening of the stores that a run needs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from reconciler.secrets.file import Files
 from reconciler.secrets.vault import Vault
 
 ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
-"""What is wrong with a reference as far as its text tells, and what to do."""
+"""Validates the text of a reference: problem and advice, None if valid."""
 
 BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "vault")
 
 
 def build_validators(commands: Collection[str]) -> dict[str, ReferenceValidator]:
-    """A rule for every known scheme, those of installed packages included. Asks no store and loads no package."""
+    """Build the validators of all known schemes, including installed packages.
+
+    Opens no store, loads no package.
+    """
     plugin_validators: dict[str, ReferenceValidator] = dict.fromkeys(
         plugin.entry_points_by_name(), _accept_any
     )
@@ -44,10 +47,10 @@ def open_registry(
     *,
     skip_secrets: bool = False,
 ) -> Registry:
-    """Stores for the schemes that are used. Raises ReconcilerError with every one that cannot be opened. With
-    `withholds` no secret is looked up.
+    """Open the stores of the given schemes. With `skip_secrets` no secret is looked up.
 
-    Fivetran's own secrets manager is none of them: nobody but Fivetran reads it.
+    Raises ReconcilerError with a finding for every store that cannot be opened. Fivetran's own secrets
+    manager is no store here: only Fivetran reads it.
     """
     stores: dict[str, Resolver] = {
         "aws": CachedDocuments(SecretsManager(context).read),

@@ -12,7 +12,7 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext
 
 if TYPE_CHECKING:
-    from reconciler.secrets.http import HttpResponse
+    from reconciler.runtime.http import HttpResponse
 
 _SEGMENT = re.compile(r"[^\s\x00-\x1f\x7f?#%]+")
 _MESSAGES_BY_STATUS = {
@@ -29,7 +29,7 @@ _MESSAGES_BY_STATUS |= dict.fromkeys((302, 303, 307, 308), _MESSAGES_BY_STATUS[3
 
 
 def validate_reference(reference: Reference) -> tuple[str, str] | None:
-    """What is wrong with a reference, and what to do, as far as its text tells."""
+    """The flaw of a reference that its text shows, and the advice; None if there is none."""
     example = "write for example `vault:kv/team/database#password`"
     segments = reference.locator.split("/")
     if len(segments) < 2 or not all(_is_plain(segment) for segment in segments):
@@ -51,19 +51,17 @@ class Vault:
 
     def __init__(self, context: StoreContext) -> None:
         self._environ = context.environ
+        self._clock = context.clock
         self._timeout = context.timeout
 
     def read(self, reference: Reference) -> str:
         """The latest version of an entry as the text of a JSON object.
 
-        The path may be written as the API has it (`kv/data/app`) or as people do (`kv/app`): the first
-        `data` behind the mount is taken for the API's. Raises SecretUnavailable.
+        The path may be written as in the API (`kv/data/app`) or as in Vault's own tools (`kv/app`): the first `data`
+        behind the mount is taken for the API's. Raises SecretUnavailable.
         """
-        from reconciler.secrets.http import (  # brings TLS, which few runs need here
-            NoAnswer,
-            get,
-            parse_server,
-        )
+        from reconciler.runtime.http import NoAnswer  # brings TLS, which few runs need here
+        from reconciler.secrets.vault_server import get, parse_server
 
         if invalid := validate_reference(reference):
             raise SecretUnavailable(reference, invalid[0])
@@ -82,6 +80,7 @@ class Vault:
                 ),
                 f"/v1/{quote(mount)}/data/{quote(path)}",
                 self._build_headers(reference),
+                clock=self._clock,
                 timeout=self._timeout,
             )
         except NoAnswer as problem:
@@ -106,7 +105,7 @@ def _split_locator(locator: str) -> tuple[str, str]:
 
 
 def _parse_entry(response: HttpResponse, reference: Reference, mount: str, path: str) -> Mapping[str, Any]:
-    """The keys and values of an entry. What Vault says in an error is not repeated."""
+    """The keys and values of an entry. Messages of Vault are not repeated, since they may hold secrets."""
     try:
         document = json.loads(response.body)
     except (ValueError, RecursionError):

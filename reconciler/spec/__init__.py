@@ -1,1 +1,1 @@
-"""From YAML files to trees in which every key and value knows where it was written."""
+"""Turn YAML files into trees in which every key and value knows its place."""

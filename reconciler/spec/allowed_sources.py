@@ -5,33 +5,20 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
 from reconciler.model.value import Reference
-from reconciler.spec.nodes import MappingNode, Scalar, Sequence, find_node
+from reconciler.spec.nodes import Scalar
 from reconciler.spec.reference import AllowedSources
-from reconciler.spec.schema import StrictModel
+from reconciler.spec.schema import LocatedText, StrictModel, list_nodes
 
 DEFAULT_TIMEOUT = 30
-"""How long one look-up may take where the project does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretRules:
-    """The `secrets` block. `allow` narrows what specs may refer to, `visible` what they may refer to with `value`
-    (None: not at all), each glob with its place; `commands` are argument lists by name; `timeout` is in seconds, for
-    one look-up in a store."""
-
-    allow: tuple[Scalar, ...] | None = None
-    visible: tuple[Scalar, ...] | None = None
-    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    timeout: int = DEFAULT_TIMEOUT
+"""Seconds that one look-up may take if the project file does not say."""
 
 
 def _check_command_name(name: str) -> str:
@@ -44,7 +31,7 @@ def _check_command_name(name: str) -> str:
     return name
 
 
-def _check_arguments(arguments: list[str]) -> list[str]:
+def _check_arguments(arguments: tuple[str, ...]) -> tuple[str, ...]:
     if not arguments or not arguments[0].strip():
         raise PydanticCustomError(
             "wrong-shape",
@@ -55,16 +42,17 @@ def _check_arguments(arguments: list[str]) -> list[str]:
 
 
 CommandName: TypeAlias = Annotated[str, AfterValidator(_check_command_name)]
-CommandArguments: TypeAlias = Annotated[list[str], AfterValidator(_check_arguments)]
+CommandArguments: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_check_arguments)]
+_Globs: TypeAlias = Annotated[tuple[LocatedText, ...], BeforeValidator(list_nodes)]
 
 
-class SecretsBlock(StrictModel):
-    """`secrets` in a project file."""
+class SecretRules(StrictModel):
+    """The `secrets` block of a project file, each glob with its place."""
 
-    allow: list[str] | None = Field(
+    allow: _Globs | None = Field(
         None, description="Globs of the references that specs may use; left out, they may use all."
     )
-    visible: list[str] | None = Field(
+    visible: _Globs | None = Field(
         None,
         description="Globs of the references that `{value: …}` may use, which plans show; left out, all of `allow`.",
     )
@@ -78,20 +66,6 @@ class SecretsBlock(StrictModel):
         le=600,
         description="Seconds that one look-up in a store or one command may take.",
     )
-
-
-def build_secret_rules(root: MappingNode, block: SecretsBlock) -> SecretRules:
-    """A block that was read from the project file `root`, its globs with their places."""
-    commands = {name: tuple(arguments) for name, arguments in block.commands.items()}
-    allow = _read_globs(root, "allow") if block.allow is not None else None
-    visible = _read_globs(root, "visible") if block.visible is not None else None
-    return SecretRules(allow, visible, commands, block.timeout)
-
-
-def _read_globs(root: MappingNode, name: str) -> tuple[Scalar, ...]:
-    node = find_node(root, ("secrets", name))
-    items = node.items if isinstance(node, Sequence) else ()
-    return tuple(item for item in items if isinstance(item, Scalar))
 
 
 def build_allowed_sources(

@@ -1,6 +1,7 @@
-"""What the specs said at an earlier revision of the git repository that they are in.
+"""Reading the specs at an earlier revision of their git repository.
 
-They are read as those of today are, from a temporary folder that holds no more than what the project file names.
+They are read by the same code as the specs of today, from a temporary folder that holds only the files that the project
+file names.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from reconciler.spec.project import Project, read_project
 from reconciler.spec.repository import (
     MergeBase,
     Repository,
+    UnusableRevisionError,
+    build_unusable_revision_error,
     find_merge_base,
     open_repository,
-    unusable_revision_error,
 )
 
 _MAX_REPORTED = 3
@@ -32,54 +34,56 @@ _MAX_REPORTED = 3
 def load_at_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> LoadedProject:
-    """The project as it was at a revision, with everything that it names.
+    """Load the project at a revision, with all files that it names.
 
-    Raises ReconcilerError: `unknown-revision` where git cannot find it, `unusable-revision` where its specs cannot be
-    read. What the catalogue says of them is not asked here.
+    Raises ReconcilerError: `unknown-revision` if git cannot find the revision, `unusable-revision` if its specs cannot
+    be read. They are not checked against the catalogue here.
     """
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         try:
             project = read_project(checkout.project_file, checkout.shown_from)
             checkout.write_files_of(project)
             loaded = load(checkout.project_file, checkout.shown_from)
+        except UnusableRevisionError:
+            raise
         except ReconcilerError as error:
-            raise invalid_specs_error(revision, error.diagnostics) from None
+            raise build_invalid_specs_error(revision, error.diagnostics) from None
     if select_errors(loaded.findings):
-        raise invalid_specs_error(revision, loaded.findings)
+        raise build_invalid_specs_error(revision, loaded.findings)
     return loaded
 
 
 def read_project_at_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Project:
-    """Only the project file as it was at a revision. Its spans show `PATH@REVISION`. Raises as `loaded_at`."""
+    """Read only the project file at a revision. Its spans show `PATH@REVISION`. Raises as `load_at_revision`."""
     with _unpack_revision(project_file, shown_from, revision, environ) as checkout:
         shown = f"{display_path(checkout.project_file, checkout.shown_from)}@{revision}"
         try:
             return read_project(checkout.project_file, checkout.shown_from, shown)
         except ReconcilerError as error:
-            raise invalid_specs_error(revision, error.diagnostics) from None
+            raise build_invalid_specs_error(revision, error.diagnostics) from None
 
 
 def read_merge_base(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> MergeBase:
-    """Where the branch that the project file is on left a revision.
+    """Find the commit where the branch of the project file left a revision.
 
-    Raises ReconcilerError: `unknown-revision` as `loaded_at`, `no-merge-base` where the two have nothing in common.
+    Raises ReconcilerError: `unknown-revision` as `load_at_revision`, `no-merge-base` if the two have nothing in common.
     """
     path = _resolve(project_file, shown_from)
     return find_merge_base(path, display_path(path, shown_from), revision, environ)
 
 
-def invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
-    """The one error for all that is wrong with the specs of a revision. It tells the first few problems."""
-    if any(diagnostic.code == "unusable-revision" for diagnostic in diagnostics):
-        return ReconcilerError(diagnostics)
+def build_invalid_specs_error(revision: str, diagnostics: Sequence[Diagnostic]) -> ReconcilerError:
+    """Build one error for all problems with the specs of a revision. It lists the first few."""
     errors = select_errors(diagnostics)
     notes = [_render_problem(diagnostic, revision) for diagnostic in errors[:_MAX_REPORTED]]
     notes += [f"and {len(errors) - _MAX_REPORTED} more"] if len(errors) > _MAX_REPORTED else []
-    return unusable_revision_error(revision, f"the specs of revision `{revision}` are not in order", *notes)
+    return build_unusable_revision_error(
+        revision, f"the specs of revision `{revision}` are not in order", *notes
+    )
 
 
 def _render_problem(problem: Diagnostic, revision: str) -> str:
@@ -91,8 +95,8 @@ def _render_problem(problem: Diagnostic, revision: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Checkout:
-    """A part of a revision in a temporary folder. `name` is the path of the project file from the root of the
-    repository, and from `folder`; `shown_from` stands for the folder that paths are shown from."""
+    """Part of a revision in a temporary folder. `name` is the path of the project file from the root of the repository,
+    and from `folder`; `shown_from` stands for the folder that paths are shown from."""
 
     repository: Repository
     folder: Path
@@ -105,7 +109,7 @@ class _Checkout:
         return self.folder / self.name
 
     def write_files(self, names: Collection[str]) -> None:
-        """Write these files, and what symbolic links among them lead to. Raises OSError and ReconcilerError."""
+        """Write these files, and the targets of symbolic links among them. Raises OSError and ReconcilerError."""
         contents = self.repository.read_contents(names)
         links = {name for name in contents if self.repository.files[name].is_link}
         for name in (*sorted(contents.keys() - links), *sorted(links)):  # nothing is written through a link
@@ -117,8 +121,8 @@ class _Checkout:
                 file.symlink_to(os.fsdecode(contents[name]))
 
     def write_files_of(self, project: Project) -> None:
-        """Write all that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
-        texts = [str(pattern.value) for pattern in (*project.specs, *project.overrides)]
+        """Write every file that may be a spec or override file of the project. Raises OSError and ReconcilerError."""
+        texts = [str(pattern.value) for pattern in (*project.content.specs, *project.content.overrides)]
         self._refuse_absolute(texts)
         start = posixpath.dirname(self.name)
         patterns = [PurePosixPath(start, pattern) for pattern in texts]
@@ -127,11 +131,11 @@ class _Checkout:
         )
 
     def _refuse_absolute(self, patterns: Collection[str]) -> None:
-        """A file that is named by an absolute path is part of no revision: the one of today would be read."""
+        """Refuse absolute paths, which are part of no revision: the file of today would be read."""
         revision = self.repository.revision
         for pattern in patterns:
             if Path(pattern).is_absolute():
-                raise unusable_revision_error(
+                raise build_unusable_revision_error(
                     revision,
                     f"the project file of revision `{revision}` names `{pattern}` by an absolute path",
                     "git keeps no earlier content of that path, so a change there would not be seen",
@@ -142,13 +146,13 @@ class _Checkout:
 def _unpack_revision(
     project_file: Path, shown_from: Path, revision: str, environ: Mapping[str, str]
 ) -> Iterator[_Checkout]:
-    """A revision with nothing of it but the project file. Raises ReconcilerError where it has none."""
+    """Check out only the project file. Raises ReconcilerError if the revision has no project file."""
     path = _resolve(project_file, shown_from)
     repository = open_repository(path, display_path(path, shown_from), revision, environ)
     folder, start = path.parent.resolve(), shown_from.resolve()
     name = (folder / path.name).relative_to(repository.root).as_posix()
     if name not in repository.files:
-        raise unusable_revision_error(revision, f"revision `{revision}` has no project file `{name}`")
+        raise build_unusable_revision_error(revision, f"revision `{revision}` has no project file `{name}`")
     is_inside = start.is_relative_to(repository.root) and folder.is_relative_to(start)
     with tempfile.TemporaryDirectory(prefix="reconciler-") as directory:
         shown = Path(directory, start.relative_to(repository.root)) if is_inside else Path(directory)
@@ -159,7 +163,7 @@ def _unpack_revision(
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             message = f"revision `{revision}` cannot be unpacked into a temporary folder: {reason}"
-            raise unusable_revision_error(revision, message) from None
+            raise build_unusable_revision_error(revision, message) from None
 
 
 def _resolve(project_file: Path, shown_from: Path) -> Path:
@@ -167,7 +171,7 @@ def _resolve(project_file: Path, shown_from: Path) -> Path:
 
 
 def _may_match(name: str, pattern: PurePosixPath) -> bool:
-    """Whether a glob may find a file. One too many does no harm: the glob itself is tried on the copies."""
+    """Whether a glob may find a file. A wrong yes does no harm: the glob itself is tried on the copies."""
     path = PurePosixPath(name)
     globs = (position for position, part in enumerate(pattern.parts) if GLOB_CHARACTERS & set(part))
     first_glob = next(globs, None)

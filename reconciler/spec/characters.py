@@ -1,4 +1,4 @@
-"""Characters that have no business in a spec, because a reviewer cannot see them."""
+"""Characters that a spec must not have, because a reviewer cannot see them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _IN_VALUES = re.compile(f"[{_INVISIBLE}]")
 
 
 def find_forbidden_in_file(text: str) -> Iterator[int]:
-    """The indexes of the forbidden characters of a whole file."""
+    """Find the indexes of the forbidden characters of a whole file."""
     return (match.start() for match in _IN_FILES.finditer(text))
 
 
 def find_forbidden_in_value(value: str) -> str | None:
-    """A forbidden character that an escape such as `\\u202e` smuggled into a value, or None."""
+    """Find a forbidden character that an escape such as `\u202e` put into a value; None if there is none."""
     match = _IN_VALUES.search(value)
     return match.group() if match else None
 
 
 def describe_character(character: str) -> str:
-    """`U+202E (right-to-left override)`: a character by its number and, where it has one, its name."""
+    """Describe a character by its number and, if it has one, its name: `U+202E (right-to-left override)`."""
     name = unicodedata.name(character, "").lower()
     return f"U+{ord(character):04X}" + (f" ({name})" if name else "")

@@ -1,7 +1,7 @@
-"""From YAML events to a tree, in one pass and within bounds.
+"""Compose YAML events to a tree, in one pass and within bounds.
 
-Nothing is composed by the parser library: a composer recurses on its own terms, and the one in C
-dies of deep nesting. Here every event is looked at before anything is built of it.
+The composer of the parser library is not used: it recurses without a bound, and the C version crashes on deep nesting.
+Here every event is checked before a node is built of it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,11 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.characters import describe_character, find_forbidden_in_value
+from reconciler.spec.excerpt_masking import SECRET_WORDS, is_below_secret, may_hold_secret
 from reconciler.spec.guard import MAX_DEPTH
 from reconciler.spec.nodes import KeyValue, MappingNode, Node, Scalar, Sequence
 from reconciler.spec.scalars import parse_scalar
-from reconciler.spec.syntax_errors import (
-    SECRET_WORDS,
-    Position,
-    explain_syntax_error,
-    is_below_secret,
-    may_hold_secret,
-    to_span,
-)
+from reconciler.spec.syntax_errors import Position, explain_syntax_error, to_span
 
 MAX_EXPANDED_NODES = 500_000
 MAX_FINDINGS = 100
@@ -49,7 +43,7 @@ _ANCHOR = re.compile(r"&\S+(?:\s+(?:#[^\n]*)?)*")
 
 
 class Composer:
-    """Builds the tree of one file. Findings are collected; what makes going on senseless is raised."""
+    """Composer of the tree of one file. Findings are collected; a finding after which no tree makes sense is raised."""
 
     def __init__(self, text: str, path: str) -> None:
         self._text = text
@@ -65,7 +59,7 @@ class Composer:
         self._secret_depth = 0
 
     def compose(self) -> Node | None:
-        """The root of the only document, or None where there is none. Raises ReconcilerError."""
+        """Compose the root of the only document; None if there is none. Raises ReconcilerError."""
         try:
             self._next_event()  # stream start
             root = self._compose_document()
@@ -203,7 +197,7 @@ class Composer:
         return MappingNode(entries, self._locate_collection(event, key_event, last_span))
 
     def _merge_keys(self, entries: dict[str, KeyValue], node: Node, span: Span) -> None:
-        """Put in the keys of `<<`. Own keys win, then the earlier of several sources."""
+        """Add the keys of `<<`. Own keys win, then the earlier of several sources."""
         sources = node.items if isinstance(node, Sequence) else (node,)
         for source in sources:
             if not isinstance(source, MappingNode):
@@ -248,10 +242,10 @@ class Composer:
                     )
                 )
             return node
-        return MappingNode({}, self._locate(event))  # what `<<` takes too
+        return MappingNode({}, self._locate(event))  # an empty mapping, which `<<` accepts too
 
     def _describe_anchor(self, name: str, span: Span) -> str:
-        """The name, unless it may be a password that starts with a star."""
+        """Name the anchor, unless it may be a password that starts with a star."""
         prefix = self._lines[span.line - 1][: span.column - 1]
         can_show = _ALIAS_POSITION.search(prefix) or not self._may_hold_secret(span)
         return f"`{name}`" if can_show else "of this name"
@@ -308,7 +302,7 @@ class Composer:
         return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
     def _locate_scalar(self, event: Any) -> Span:
-        """The place of the text itself: without its anchor, and without the blank lines after a block."""
+        """Locate the text itself: without its anchor, and without the blank lines after a block."""
         start, end = event.start_mark, event.end_mark
         if event.anchor is None and event.style not in {"|", ">"}:
             return Span(self._path, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
@@ -319,7 +313,8 @@ class Composer:
         return Span(self._path, line, column, end_line, end_column)
 
     def _locate_collection(self, event: Any, end: Any, last_span: Span | None) -> Span:
-        """From the first token to the last. A block ends with its last value, not with the next token."""
+        """Locate a collection from its first token to its last. A block ends with its last value, not with the next
+        token."""
         start, stop = event.start_mark, end.end_mark
         if event.flow_style or last_span is None:
             return Span(self._path, start.line + 1, start.column + 1, stop.line + 1, stop.column + 1)
@@ -331,7 +326,7 @@ def _is_plain_scalar(event: Any) -> bool:
 
 
 def _advance(line: int, column: int, text: str) -> tuple[int, int]:
-    """Line and column after some text."""
+    """Return line and column after some text."""
     breaks = text.count("\n")
     if breaks:
         return line + breaks, len(text) - text.rfind("\n")

@@ -19,7 +19,7 @@ def has_content(file: Path, text: str) -> bool:
 def rewrite(spec: SpecPath, text: str) -> None:
     """Replace the content of a file in one step, so that no reader ever sees half of it. Raises ReconcilerError.
 
-    Permissions stay; a symbolic link goes on pointing where it does.
+    Permissions stay; a symbolic link keeps its target, whose content is replaced.
     """
     file = spec.file.resolve()
     temporary = None
@@ -35,10 +35,10 @@ def rewrite(spec: SpecPath, text: str) -> None:
         if temporary is not None:
             with suppress(OSError):
                 Path(temporary).unlink()
-        raise ReconcilerError([_unwritable_error(spec.shown, error)]) from error
+        raise ReconcilerError([_explain_unwritable(spec.shown, error)]) from error
 
 
-def _unwritable_error(shown: str, error: OSError) -> Diagnostic:
+def _explain_unwritable(shown: str, error: OSError) -> Diagnostic:
     return Diagnostic(
         "file-unwritable",
         f"cannot write `{shown}`: {error.strerror or error}",

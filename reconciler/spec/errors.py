@@ -1,4 +1,4 @@
-"""What pydantic finds, as diagnostics that point at the spec. Values are never repeated."""
+"""Turn findings of pydantic into diagnostics with places in the spec. Values are never repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_codes
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.suggestions import did_you_mean
 from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence, find_key_span, find_node, find_span
@@ -24,6 +24,7 @@ _EXPECTATIONS = {
     "dataclass_type": "a mapping",
     "mapping_expected": "a mapping",
     "list_type": "a list",
+    "tuple_type": "a list",
     "too_short": "a list with at least one entry",
     "bool_type": "`true` or `false`",
     "bool_parsing": "`true` or `false`",
@@ -40,18 +41,18 @@ _KEY_EXAMPLES = {
     "trust": "write `trust: {certificates: any}`, or `fingerprints` likewise",
     "setup_tests": "write for example `setup_tests: {on_failure: warn}`",
 }
-"""How the keys look whose values are not of one word."""
+"""Examples of keys with structured values."""
 _ENTRY_EXAMPLES = {
     "policies": "write a rule with what it wants, for example `- allowed-regions: [AWS_US_EAST_1]`"
 }
-"""The same for entries of lists."""
+"""Examples of entries of lists."""
 
 
 def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseModel]) -> list[Diagnostic]:
-    """One diagnostic per finding of pydantic about `root`, which was validated as `model`.
+    """Build a diagnostic for each finding of pydantic about `root`, which was validated as `model`.
 
-    A validator that raises PydanticCustomError with a diagnostic code as its type speaks for
-    itself; `help` in its context is the help line. Everything else is told by its type and place.
+    A validator that raises PydanticCustomError with a diagnostic code as its type brings its own message; `help` in its
+    context is the help line. The message of any other finding follows from its type and its place.
     """
     findings = error.errors(include_url=False, include_input=False)
     return [_to_diagnostic(finding, root, model) for finding in findings]
@@ -60,11 +61,11 @@ def to_diagnostics(error: ValidationError, root: MappingNode, model: type[BaseMo
 def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseModel]) -> Diagnostic:
     location, kind = finding["loc"], finding["type"]
     if location and location[-1] == _KEY_MARKER:
-        return _from_custom_error(finding, root, location[:-1])
+        return _explain_custom_error(finding, root, location[:-1])
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return _unknown_key_error(root, location, model)
+        return _explain_unknown_key(root, location, model)
     if kind == "missing":
-        return _missing_key_error(root, location)
+        return _explain_missing_key(root, location)
     if location == ("version",):
         return Diagnostic(
             "unsupported-version",
@@ -72,13 +73,13 @@ def _to_diagnostic(finding: ErrorDetails, root: MappingNode, model: type[BaseMod
             find_span(root, location),
             help="write `version: 1`, or use a release that knows this format",
         )
-    if kind in EXPLANATIONS:
-        return _from_custom_error(finding, root, location)
-    return _wrong_shape_error(_describe_expected(finding), root, location)
+    if kind in load_codes():
+        return _explain_custom_error(finding, root, location)
+    return _explain_wrong_shape(_describe_expected(finding), root, location)
 
 
 def _describe_expected(finding: ErrorDetails) -> str:
-    """What belongs there, in words."""
+    """Describe the expected value in words."""
     match finding.get("ctx", {}):
         case {"ge": least}:
             return f"{least} or more"
@@ -89,7 +90,7 @@ def _describe_expected(finding: ErrorDetails) -> str:
     return _EXPECTATIONS.get(finding["type"], "something else")
 
 
-def _from_custom_error(finding: ErrorDetails, root: MappingNode, location: Location) -> Diagnostic:
+def _explain_custom_error(finding: ErrorDetails, root: MappingNode, location: Location) -> Diagnostic:
     is_key = finding["loc"][-1] == _KEY_MARKER
     span = find_key_span(root, location) if is_key else find_span(root, location)
     context = finding.get("ctx", {})
@@ -102,7 +103,7 @@ def _from_custom_error(finding: ErrorDetails, root: MappingNode, location: Locat
     )
 
 
-def _unknown_key_error(root: MappingNode, location: Location, model: type[BaseModel]) -> Diagnostic:
+def _explain_unknown_key(root: MappingNode, location: Location, model: type[BaseModel]) -> Diagnostic:
     key = str(location[-1])
     known = _list_keys(model, location[:-1])
     advice = did_you_mean(key, known)
@@ -136,7 +137,7 @@ def _has_text(node: Node) -> bool:
             return any(_has_text(child) for _, child in node.items())
 
 
-def _missing_key_error(root: MappingNode, location: Location) -> Diagnostic:
+def _explain_missing_key(root: MappingNode, location: Location) -> Diagnostic:
     key = str(location[-1])
     advice = "write `version: 1` at the top" if key == "version" else _KEY_EXAMPLES.get(key, f"add `{key}:`")
     parent_span = find_span(root, location[:-1])
@@ -148,7 +149,7 @@ def _missing_key_error(root: MappingNode, location: Location) -> Diagnostic:
     )
 
 
-def _wrong_shape_error(expected: str, root: MappingNode, location: Location) -> Diagnostic:
+def _explain_wrong_shape(expected: str, root: MappingNode, location: Location) -> Diagnostic:
     node = find_node(root, location)
     actual = (
         "a list" if isinstance(node, Sequence) else "a mapping" if isinstance(node, MappingNode) else "this"
@@ -183,23 +184,23 @@ def _describe_location(location: Location) -> str:
 
 
 def _list_keys(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys that are known at a place below a model."""
+    """List the known keys at a place below a model."""
     kind: Any = model
     for step in location:
         kind = _descend(kind, step)
-    return list(_fields_of(kind))
+    return list(_get_fields(kind))
 
 
 def _descend(kind: Any, step: int | str) -> Any:
-    fields_of_kind = _fields_of(kind)
+    fields_of_kind = _get_fields(kind)
     if fields_of_kind:
         return _unwrap_type(fields_of_kind.get(str(step)))
     arguments = get_args(kind)
     return _unwrap_type(arguments[-1]) if arguments else None
 
 
-def _fields_of(kind: Any) -> dict[str, Any]:
-    """The types of a model or dataclass by the keys of its file; empty for any other type."""
+def _get_fields(kind: Any) -> dict[str, Any]:
+    """Return the types of a model or dataclass by the keys of its file; empty for any other type."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     if is_dataclass(kind):
@@ -209,7 +210,7 @@ def _fields_of(kind: Any) -> dict[str, Any]:
 
 
 def _unwrap_type(annotation: Any) -> Any:
-    """The type without its `| None`, and without what is noted about it."""
+    """Return the type without its `| None`, and without its annotations."""
     if get_origin(annotation) in {Union, types.UnionType}:
         return _unwrap_type(
             next((argument for argument in get_args(annotation) if argument is not type(None)), None)

@@ -1,7 +1,12 @@
-"""What else stands on a line that is shown: in flow style a finding and a secret can share one."""
+"""Mask excerpts of spec files: lines that show a secret beside the value that a diagnostic is about.
+
+Specs that are trees are judged value by value, by the `is_public` of the caller, who knows the catalogue. Specs that no
+parser understands are judged by their text alone.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +18,17 @@ from reconciler.spec.nodes import MappingNode, Node, Scalar, Sequence
 
 Keys: TypeAlias = tuple[str, ...]
 
+# From the first such word on, a line of a broken file may be part of a destination.
+SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, no passwords
+_DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
+_SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
+_SAFE_LINE = re.compile(
+    r"""\s*(?:-\s*)?(?:#.*|---|
+    (?:version|specs|overrides|account_id|groups|profiles|destination|config|extra_config):\s*(?:\#.*)?|
+    (?:version|id|name|profile|service|region|time_zone_offset):\s+[^\s{}\[\]:]?[\w\s@`"'+*&!%.-]*)?\r?""",
+    re.VERBOSE,
+)
+
 
 def mask_lines(
     diagnostics: Iterable[Diagnostic],
@@ -20,10 +36,10 @@ def mask_lines(
     is_public: Callable[[Keys, str], bool],
     hidden: Collection[Span] = (),
 ) -> list[Diagnostic]:
-    """The diagnostics, secret where their line holds a value that need not be harmless beside the one in question.
+    """Mark diagnostics as secret if their line holds another value that may not be shown.
 
-    `roots` are trees by path; `is_harmless` judges a value by the keys that lead to it and by its text. Values at
-    `hidden` places are known not to be.
+    `roots` are trees by path; `is_public` judges a value by the keys that lead to it and by its text. Values at
+    `hidden` places are never public.
     """
     listed = list(diagnostics)
     lines_by_path: dict[str, set[int]] = defaultdict(set)
@@ -72,3 +88,32 @@ def _walk_scalars(node: Node, keys: Keys) -> Iterator[tuple[Keys, Scalar]]:
         case MappingNode():
             for key, child in node.items():
                 yield from _walk_scalars(child, (*keys, key))
+
+
+def may_hold_secret(lines: list[str], number: int) -> bool:
+    """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
+
+    In a file that no parser understands neither indentation nor brackets show the end of a `config`: a line can be
+    shown if it stands before every destination, or has a key that is known to be harmless.
+    """
+    number = min(number, len(lines) - 1)
+    if _SAFE_LINE.fullmatch(lines[number]):
+        return False
+    return any(_DESTINATION_WORDS.search(line) for line in lines[: number + 1])
+
+
+def is_below_secret(lines: list[str], number: int) -> bool:
+    """Whether a line (from 0) belongs to a key that sounds secret. Its own key is none then: the line may be a password
+    with a colon in it."""
+    number = min(number, len(lines) - 1)
+    depth = _get_indent(lines[number])
+    for line in reversed(lines[:number]):
+        if line.strip() and _get_indent(line) < depth:
+            depth = _get_indent(line)
+            if _SECRET_KEY.match(line):
+                return True
+    return False
+
+
+def _get_indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

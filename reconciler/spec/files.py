@@ -1,4 +1,4 @@
-"""Which files a project means by its paths and globs."""
+"""Find the files that a project names by paths and globs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GLOB_CHARACTERS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SpecPath:
-    """A file of a project: where it is, how it is shown to people, and where the project file names it."""
+    """File of a project: its path, the path for people, and the place in the project file that names it."""
 
     file: Path
     shown: str
@@ -24,7 +24,7 @@ class SpecPath:
 
 
 def display_path(file: Path, shown_from: Path) -> str:
-    """A path as a person would type it: relative where it is below `shown_from`, else absolute."""
+    """Return the path that a user would type: relative to `shown_from` if the file is below it, else absolute."""
     for candidate, start in ((file, shown_from), (_resolve_path(file), _resolve_path(shown_from))):
         if candidate.is_relative_to(start):
             return str(candidate.relative_to(start))
@@ -34,11 +34,11 @@ def display_path(file: Path, shown_from: Path) -> str:
 def find_files(
     patterns: Iterable[Scalar], directory: Path, shown_from: Path, exclude: Iterable[Path] = ()
 ) -> list[list[SpecPath]]:
-    """The files of each pattern, sorted by path. Raises ReconcilerError with one finding per bad pattern.
+    """Find the files of each pattern, sorted by path. Raises ReconcilerError with one finding per bad pattern.
 
-    Relative patterns stay inside `directory`, also through symbolic links; absolute ones are taken
-    as intended. A glob finds no directories and no hidden files, and leaves out `skipped`. A file
-    that several patterns match belongs to the first of them.
+    Relative patterns stay inside `directory`, also through symbolic links; absolute patterns may lead anywhere. A glob
+    finds no directories and no hidden files, and leaves out `exclude`. A file that several patterns match belongs to
+    the first of them.
     """
     excluded = {_resolve_path(skipped_path) for skipped_path in exclude}
     seen: set[Path] = set()
@@ -65,19 +65,19 @@ def _match_pattern(pattern: Scalar, directory: Path, excluded: set[Path]) -> lis
     path = Path(text)
     if not path.is_absolute() and ".." in path.parts:
         raise ReconcilerError(
-            [_outside_error(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
+            [_explain_outside(pattern, f"`{text}` has a `..`, which may lead out of the project's directory")]
         )
     matches = (
         _expand_glob(pattern, directory, excluded) if GLOB_CHARACTERS & set(text) else [directory / path]
     )
     if not matches or not all(os.path.lexists(match) for match in matches):
-        raise ReconcilerError([_no_match_error(pattern)])
+        raise ReconcilerError([_explain_no_match(pattern)])
     if not path.is_absolute():
         root = _resolve_path(directory)
         if not all(_resolve_path(match).is_relative_to(root) for match in matches):
             raise ReconcilerError(
                 [
-                    _outside_error(
+                    _explain_outside(
                         pattern, f"a symbolic link leads from `{text}` out of the project's directory"
                     )
                 ]
@@ -94,12 +94,12 @@ def _expand_glob(pattern: Scalar, directory: Path, excluded: set[Path]) -> list[
         # `Path.glob` does not follow links to directories under `**`, so that loops end.
         matches = sorted(start.glob(str(relative)))
     except (ValueError, NotImplementedError, OSError):
-        raise ReconcilerError([_no_match_error(pattern)]) from None
+        raise ReconcilerError([_explain_no_match(pattern)]) from None
     return [
         match
         for match in matches
         if (wants_hidden or not _is_hidden(match, start))
-        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, where it may not look
+        and not os.path.isdir(match)  # noqa: PTH112 - false, not an error, in an unreadable folder
         and _resolve_path(match) not in excluded
     ]
 
@@ -109,14 +109,14 @@ def _is_hidden(match: Path, start: Path) -> bool:
 
 
 def _resolve_path(path: Path) -> Path:
-    """The path without symbolic links; as it is where they form a loop."""
+    """Resolve symbolic links; a path whose links form a loop stays as it is."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):
         return path
 
 
-def _no_match_error(pattern: Scalar) -> Diagnostic:
+def _explain_no_match(pattern: Scalar) -> Diagnostic:
     return Diagnostic(
         "no-match",
         f"`{pattern.value}` matches no file",
@@ -126,7 +126,7 @@ def _no_match_error(pattern: Scalar) -> Diagnostic:
     )
 
 
-def _outside_error(pattern: Scalar, message: str) -> Diagnostic:
+def _explain_outside(pattern: Scalar, message: str) -> Diagnostic:
     return Diagnostic(
         "outside-project",
         message,

@@ -36,7 +36,7 @@ _FLOW_MAPPING = re.compile(r"(?:&\S+\s+)?\{")
 
 
 def format_spec(text: str, path: str) -> str:
-    """`text` in normal form, which may be `text` itself. Raises ReconcilerError where it cannot be read."""
+    """Bring a text into normal form, which may be the text itself. Raises ReconcilerError if it cannot be read."""
     meaning = _parse_meaning(text, path)
     steps: tuple[Callable[[str, str], str], ...] = (
         _normalize_line_ends,
@@ -69,7 +69,7 @@ def _try_parse_meaning(text: str, path: str) -> str | None:
 
 
 def _list_comments(text: str) -> list[str]:
-    """All comments of a file, sorted, since entries may change places."""
+    """List all comments of a file, sorted, since entries may change places."""
     inner_lines = _find_inner_lines(text)
     comments = []
     for number, line in enumerate(text.split("\n")):
@@ -80,8 +80,8 @@ def _list_comments(text: str) -> list[str]:
 
 
 def _find_comment(line: str) -> int | None:
-    """Where a comment starts in a line of YAML. A `#` in quotes that comes first may be taken for one: it is
-    compared with itself then, which does no harm."""
+    """Find the start of a comment in a line of YAML. A `#` in quotes that comes first may be mistaken for a comment: it
+    is compared with itself then, which does no harm."""
     if line.lstrip().startswith("#"):
         return line.index("#")
     start = line.find(" #")
@@ -107,12 +107,13 @@ def _trim_blanks(text: str, path: str) -> str:
 
 
 def _collapse_final_newlines(text: str, path: str) -> str:
-    """One line end at the end. A `|+` text there keeps its own, since without them it would be another."""
+    """Leave one line end at the end. A `|+` text at the end keeps its own line ends, since they are part of its
+    value."""
     return text.rstrip("\n") + "\n"
 
 
 def _reorder_groups(text: str, path: str) -> str:
-    """Entries of groups in one order, each with the comments above it."""
+    """Put the keys of groups in one order, each with the comments above it."""
     groups = parse(text, path).get("groups")
     if not isinstance(groups, MappingNode):
         return text
@@ -140,7 +141,7 @@ def _reorder_entries(lines: list[str], group: MappingNode) -> list[str]:
 
 
 def _has_own_lines(lines: list[str], entries: list[KeyValue]) -> bool:
-    """Whether every entry starts a line and none comes from elsewhere through an alias."""
+    """Whether every entry starts a line and no entry comes from elsewhere through an alias."""
     spans = [entry.key.span for entry in entries]
     if any(lines[span.line - 1][: span.column - 1].strip() for span in spans):
         return False
@@ -155,7 +156,7 @@ def _find_block_start(lines: list[str], number: int) -> int:
 
 
 def _indent_mappings(text: str, path: str) -> str:
-    """Every line moved by as much as the key that it belongs to."""
+    """Move every line by as much as the key that it belongs to."""
     lines = text.split("\n")
     shifts = _compute_shifts(parse(text, path), lines)
     inner_lines = _find_inner_lines(text)
@@ -173,9 +174,9 @@ def _indent_mappings(text: str, path: str) -> str:
 
 
 def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
-    """For each line on which a key of a block mapping stands first, by how much it has to move.
+    """Compute the shift of each line on which a key of a block mapping stands first.
 
-    A line that belongs to no other key moves with the last one before it.
+    A line that belongs to no other key moves with the last key before it.
     """
     shifts: dict[int, int] = {}
     pending: list[tuple[MappingNode, int]] = [(root, 0)]
@@ -204,14 +205,14 @@ def _compute_shifts(root: MappingNode, lines: list[str]) -> dict[int, int]:
 
 
 def _is_block_below(entry: KeyValue, lines: list[str]) -> bool:
-    """Whether the value of a key is a block mapping that starts below it."""
+    """Whether the value of a key is a block mapping that starts below the key."""
     span = entry.node.span
     return span.line >= entry.key.span.line and not _FLOW_MAPPING.match(lines[span.line - 1], span.column - 1)
 
 
 def _compute_comment_shift(lines: list[str], shifts: dict[int, int], number: int, above: int) -> int:
-    """A comment moves with the key below it where it stands in the same column, else as the last key above it
-    in this column did."""
+    """Compute the shift of a comment: that of the key below it if both stand in the same column, else that of the last
+    key above it in this column."""
     column = _get_indent(lines[number])
     for next_number in range(number + 1, len(lines)):
         if lines[next_number].strip() and not lines[next_number].lstrip().startswith("#"):
@@ -231,7 +232,7 @@ def _shift_line(line: str, shift: int) -> str:
 
 
 def _find_inner_lines(text: str) -> set[int]:
-    """Numbers of the lines (from 0) whose end lies within a text of several lines."""
+    """Find the numbers of the lines (from 0) whose end lies within a text of several lines."""
     return set(chain.from_iterable(range(first, last) for first, last in _find_multiline_scalars(text)))
 
 

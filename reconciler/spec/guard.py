@@ -1,4 +1,4 @@
-"""Bounds that hold before anything is built of a file."""
+"""Bounds that a file has to keep before a tree is built."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_NODES = 250_000
 
 
 def refuse_too_many(text: str, path: str) -> None:
-    """Count keys and values before anything is built of them. Raises ReconcilerError beyond 250,000.
+    """Count keys and values before a tree is built. Raises ReconcilerError beyond 250,000.
 
-    Syntax errors and deep nesting end the count; building meets them again and explains them.
+    Syntax errors and deep nesting end the count; the composer meets them again and explains them.
     """
-    if len(text) < MAX_NODES:  # no node takes less than a character
+    if len(text) < MAX_NODES:  # no node has less than a character
         return
     next_event = CParser(text).get_event
     nodes = depth = 0
@@ -37,12 +37,12 @@ def refuse_too_many(text: str, path: str) -> None:
             depth += kind is MappingStartEvent or kind is SequenceStartEvent
             nodes += 1
             if nodes > MAX_NODES:
-                raise ReconcilerError([_too_many_error(path, event.start_mark.line + 1)])
+                raise ReconcilerError([_explain_too_many(path, event.start_mark.line + 1)])
     except YAMLError:
         return
 
 
-def _too_many_error(path: str, line: int) -> Diagnostic:
+def _explain_too_many(path: str, line: int) -> Diagnostic:
     return Diagnostic(
         "too-large",
         f"this file holds more than {MAX_NODES:,} keys and values",

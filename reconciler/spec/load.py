@@ -1,4 +1,4 @@
-"""From a project file to the groups that it describes."""
+"""Load a project: from the project file to the groups that it describes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.spec.merge_files import GroupSpec, ParsedFile, ProjectMerger
 from reconciler.spec.nodes import MappingNode
 from reconciler.spec.project import Project, read_project
 from reconciler.spec.removal import RemovalEntry
-from reconciler.spec.schema import SPEC_LEVELS, OverrideFile, SpecFile, validate_partially
+from reconciler.spec.schema import SPEC_LEVELS, Levels, OverrideFile, SpecFile, validate_partially
 from reconciler.spec.source import parse, read_text
 
 __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_strictly"]
@@ -24,9 +24,9 @@ __all__ = ["GroupSpec", "LoadedProject", "find_project_files", "load", "load_str
 
 @dataclass(frozen=True, slots=True)
 class LoadedProject:
-    """Everything that a project says, groups sorted by key. `files` are the spec and override files
-    as shown to people; the project file itself is not among them. `shared` are the defaults and the
-    profiles, each for itself; `roots` the trees of all files that could be read, by path as shown."""
+    """Content of a project, groups sorted by key. `files` are the spec and override files as shown to people, without
+    the project file. `shared` are the defaults and the profiles, each by itself; `roots` the trees of all readable
+    files, by path as shown."""
 
     project: Project
     groups: tuple[GroupSpec, ...]
@@ -38,15 +38,15 @@ class LoadedProject:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """The findings that stop nothing."""
+        """The findings that are no errors."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
 
 def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
     """Read a project and all its spec files.
 
-    Raises ReconcilerError with the findings of all files together, in reading order. A project
-    without any group is an error. Spans show paths relative to `shown_from` where they are below it.
+    Raises ReconcilerError with the findings of all files together, in reading order. A project without any group is an
+    error. Spans show paths relative to `shown_from` if they are below it.
     """
     loaded = load(project_file, shown_from)
     if select_errors(loaded.findings):
@@ -55,12 +55,13 @@ def load_strictly(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def load(project_file: Path, shown_from: Path) -> LoadedProject:
-    """As `load`, but errors are in `findings`, so that what could be assembled can be checked as well.
+    """Read a project as `load_strictly` does, but with errors in `findings`, so that the readable part can be checked
+    too.
 
-    A group that is not `complete` is without something that an error kept away. Raises ReconcilerError
-    only where it is not known which files belong to the project.
+    A group that is not `complete` lacks a part because of an error. Raises ReconcilerError only if the files of the
+    project are not known.
     """
-    with _gc_paused():
+    with _pause_gc():
         return _load(project_file, shown_from)
 
 
@@ -72,7 +73,9 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
     overrides_complete = not findings
     spec_files = _read_files(specs, SpecFile, findings)
 
-    merger = ProjectMerger(project.defaults, complete=not findings, overrides_complete=overrides_complete)
+    merger = ProjectMerger(
+        project.content.defaults.destination, complete=not findings, overrides_complete=overrides_complete
+    )
     for parsed_file in spec_files:
         merger.add(parsed_file)
     for parsed_file in override_files:
@@ -81,7 +84,7 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
     removals = merger.merge_removals()
 
     if not groups and not removals and not findings:
-        findings.append(_no_groups_error(project))
+        findings.append(_explain_no_groups(project))
     shared = merger.merge_shared()
     roots = {
         project.shown: project.root,
@@ -99,16 +102,16 @@ def _load(project_file: Path, shown_from: Path) -> LoadedProject:
 
 
 def find_project_files(project: Project, shown_from: Path) -> tuple[SpecPath, ...]:
-    """The spec and override files that a project names, unread. Raises ReconcilerError."""
+    """Find the spec and override files that a project names, unread. Raises ReconcilerError."""
     return tuple(chain.from_iterable(_find_project_files(project, shown_from)))
 
 
 @contextmanager
-def _gc_paused() -> Iterator[None]:
-    """Without garbage collection, which would walk a growing tree again and again.
+def _pause_gc() -> Iterator[None]:
+    """Pause garbage collection, which would walk a growing tree again and again.
 
-    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. What
-    was loaded stays for the whole run, so later collections need not walk it either.
+    Trees have no cycles, so there is nothing to collect; for thousands of groups this halves the time. Loaded trees
+    stay for the whole run, so later collections need not walk them either.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -121,16 +124,20 @@ def _gc_paused() -> Iterator[None]:
 
 
 def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPath], list[SpecPath]]:
-    """Spec files sorted by path; override files in the order in which the project names them."""
+    """Find the spec files, sorted by path, and the override files in the order in which the project names them."""
     findings: list[Diagnostic] = []
     overrides: list[SpecPath] = []
     try:
-        overrides = list(chain.from_iterable(find_files(project.overrides, project.directory, shown_from)))
+        overrides = list(
+            chain.from_iterable(find_files(project.content.overrides, project.directory, shown_from))
+        )
     except ReconcilerError as error:
         findings += error.diagnostics
     excluded = [project.path, *(each.file for each in overrides)]
     try:
-        specs = list(chain.from_iterable(find_files(project.specs, project.directory, shown_from, excluded)))
+        specs = list(
+            chain.from_iterable(find_files(project.content.specs, project.directory, shown_from, excluded))
+        )
     except ReconcilerError as error:
         raise ReconcilerError([*findings, *error.diagnostics]) from None
     if findings:
@@ -141,28 +148,28 @@ def _find_project_files(project: Project, shown_from: Path) -> tuple[list[SpecPa
 def _read_files(
     files: list[SpecPath], model: type[SpecFile] | type[OverrideFile], findings: list[Diagnostic]
 ) -> list[ParsedFile]:
-    """The files that are in order; what is wrong with the others goes to `findings`."""
+    """Read the files without errors; the errors of the others go to `findings`."""
     parsed_files = []
-    levels: Mapping[str, int] = SPEC_LEVELS
+    levels: Mapping[str, Levels] = SPEC_LEVELS
     for file in files:
         try:
             root = parse(read_text(file.file, file.shown), file.shown)
         except ReconcilerError as error:
-            findings += (_with_location(problem, file) for problem in error.diagnostics)
+            findings += (_add_location(problem, file) for problem in error.diagnostics)
             continue
         content, problems = validate_partially(model, root, levels)
         findings += problems
         if content is None:
             continue
         if not problems and _is_empty(content):
-            findings.append(_empty_file_error(file))
+            findings.append(_explain_empty_file(file))
         else:
             parsed_files.append(ParsedFile(root, content))
     return parsed_files
 
 
-def _with_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
-    """What is wrong with a file as a whole is wrong where the project file names it."""
+def _add_location(problem: Diagnostic, file: SpecPath) -> Diagnostic:
+    """Locate a problem of a whole file at the place in the project file that names the file."""
     return problem if problem.span else replace(problem, span=file.declared_at)
 
 
@@ -171,7 +178,7 @@ def _is_empty(content: SpecFile | OverrideFile) -> bool:
     return not content.groups and not has_other_entries
 
 
-def _empty_file_error(file: SpecPath) -> Diagnostic:
+def _explain_empty_file(file: SpecPath) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         f"`{file.shown}` describes no group and no profile",
@@ -180,10 +187,10 @@ def _empty_file_error(file: SpecPath) -> Diagnostic:
     )
 
 
-def _no_groups_error(project: Project) -> Diagnostic:
+def _explain_no_groups(project: Project) -> Diagnostic:
     return Diagnostic(
         "empty-spec",
         "the files of this project describe no group",
-        project.specs[0].span,
+        project.content.specs[0].span,
         help="describe at least one group under `groups`, or correct `specs`",
     )

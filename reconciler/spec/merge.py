@@ -1,4 +1,4 @@
-"""Merging mappings leaf by leaf: defaults, profile, entry, overrides."""
+"""Merge mappings leaf by leaf: defaults, profile, entry, overrides."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ UNSET = "unset"
 
 
 def merge(base: MappingNode, over: MappingNode) -> MappingNode:
-    """`over` laid on `base`; every leaf keeps the span of where it was written.
+    """Lay `over` on `base`; every leaf keeps its span.
 
-    Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and
-    references as a whole. `{unset: true}` drops what `base` has. The result holds no `unset`
-    provided that `base` holds none.
+    Mappings merge, everything else replaces: scalars, lists, `null` (which stays as a leaf) and references as a whole.
+    `{unset: true}` drops the value of `base`. The result holds no `unset` provided that `base` holds none.
     """
     entries = dict(base.entries)
     for key, entry in over.entries.items():
         if isinstance(entry.node, MappingNode) and UNSET in entry.node:
-            entries.pop(key, None)  # malformed ones too: that is told by `unset_findings`
+            entries.pop(key, None)  # malformed entries too, which `check_unset` reports
             continue
         inherited = entries[key].node if key in entries else None
         entries[key] = KeyValue(entry.key, _merge_node(inherited, entry.node))
@@ -27,7 +26,7 @@ def merge(base: MappingNode, over: MappingNode) -> MappingNode:
 
 
 def check_unset(base: MappingNode, over: MappingNode) -> list[Diagnostic]:
-    """What is odd about the `{unset: true}` in `over`: malformed ones (errors), idle ones (warnings)."""
+    """Check every `{unset: true}` in `over`: malformed (errors) or without effect (warnings)."""
     findings = []
     for key, entry in over.entries.items():
         node = entry.node
@@ -36,12 +35,12 @@ def check_unset(base: MappingNode, over: MappingNode) -> list[Diagnostic]:
         inherited = base.get(key)
         if _is_unset(node):
             if inherited is None:
-                findings.append(_unused_unset_warning(key, entry))
+                findings.append(_explain_unused_unset(key, entry))
         elif UNSET in node:
-            findings.append(_malformed_unset_error(node))
+            findings.append(_explain_malformed_unset(node))
         else:
             findings += check_unset(
-                inherited if isinstance(inherited, MappingNode) else _empty_mapping(node), node
+                inherited if isinstance(inherited, MappingNode) else _make_empty_mapping(node), node
             )
     return findings
 
@@ -51,11 +50,11 @@ def _merge_node(inherited: Node | None, node: Node) -> Node:
         return node
     mergeable = isinstance(inherited, MappingNode) and not is_reference(inherited)
     return merge(
-        inherited if mergeable and isinstance(inherited, MappingNode) else _empty_mapping(node), node
+        inherited if mergeable and isinstance(inherited, MappingNode) else _make_empty_mapping(node), node
     )
 
 
-def _empty_mapping(at: MappingNode) -> MappingNode:
+def _make_empty_mapping(at: MappingNode) -> MappingNode:
     return MappingNode({}, at.span)
 
 
@@ -66,7 +65,7 @@ def _is_unset(node: Node) -> bool:
     return isinstance(flag, Scalar) and flag.value is True
 
 
-def _unused_unset_warning(key: str, entry: KeyValue) -> Diagnostic:
+def _explain_unused_unset(key: str, entry: KeyValue) -> Diagnostic:
     return Diagnostic(
         "unset-nothing",
         f"`{key}` is unset here, but nothing is inherited under this key",
@@ -76,7 +75,7 @@ def _unused_unset_warning(key: str, entry: KeyValue) -> Diagnostic:
     )
 
 
-def _malformed_unset_error(node: MappingNode) -> Diagnostic:
+def _explain_malformed_unset(node: MappingNode) -> Diagnostic:
     return Diagnostic(
         "wrong-shape",
         "`unset` stands alone in its mapping and takes only `true`",

@@ -1,4 +1,4 @@
-"""From spec files that are in order, each for itself, to groups that are in order together."""
+"""Merge the spec files of a project to groups, and check that the files agree."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PROFILE = "profile"
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """One group entry. `destination` is merged from defaults, profile, entry and overrides, in this
-    order, without the `profile` key; None where the group has no destination. `name_span` is that
-    of the key where no name is written, `destination_span` that of the key `destination`. `complete`
-    is false where an error may have kept a part of the destination away. `was` is the key that the entry had
-    before; without a `name` of its own it keeps the one that it had under that key."""
+    """Merged group entry. `destination` is merged from defaults, profile, entry and overrides, in this order, without
+    the `profile` key; None if the group has no destination. `name_span` is the span of the key if no name is written,
+    `destination_span` the span of the key `destination`. `complete` is false if an error may have removed a part of the
+    destination. `was` is the former key of the entry; an entry without a `name` keeps the name that it had under that
+    key."""
 
     key: str
     key_span: Span
@@ -46,14 +46,14 @@ class ParsedFile:
 
 @dataclass(slots=True)
 class _GroupLayers:
-    """What the files say about one group, the description first, overrides after it."""
+    """Layers of one group: the description first, overrides after it."""
 
     key: str
     key_span: Span
     layers: list[tuple[ParsedFile, GroupEntry]] = field(default_factory=list)
 
     def find_last(self, name: str) -> tuple[str, Span] | None:
-        """The last text written under `id` or `name`, with its place."""
+        """Find the last text under `id` or `name`, with its place."""
         for document, entry in reversed(self.layers):
             if text := getattr(entry, name):
                 return text, find_span(document.root, ("groups", self.key, name))
@@ -61,7 +61,7 @@ class _GroupLayers:
 
     @property
     def destination_span(self) -> Span:
-        """The place of the first `destination` key; that of the group where there is none."""
+        """The place of the first `destination` key; the place of the group if there is none."""
         spans = (
             find_key_span(document.root, ("groups", self.key, "destination"))
             for document, entry in self.layers
@@ -80,8 +80,8 @@ class ProjectMerger:
     def __init__(
         self, defaults: MappingNode | None, *, complete: bool = True, overrides_complete: bool = True
     ) -> None:
-        """With `complete` false something of some file could not be read, so what is missing may stand there
-        and is no finding; `overrides_complete` says the same of override files."""
+        """With `complete` false a part of some file could not be read, so a missing value may stand there and is no
+        finding; `overrides_complete` is the same for override files."""
         self.findings: list[Diagnostic] = []
         self._complete = complete and overrides_complete
         self._overrides_complete = overrides_complete
@@ -100,7 +100,7 @@ class ProjectMerger:
             self._add_base(None, defaults)
 
     def add(self, document: ParsedFile) -> None:
-        """Take in a spec file."""
+        """Add a spec file."""
         content = document.content
         if isinstance(content, SpecFile):
             self._add_profiles(document, content.profiles)
@@ -115,7 +115,7 @@ class ProjectMerger:
                 self._layers_by_key[key] = _GroupLayers(key, span, [(document, entry)])
 
     def override(self, document: ParsedFile) -> None:
-        """Take in an override file; after all spec files, in the order of the project file."""
+        """Add an override file; after all spec files, in the order of the project file."""
         for key, entry in document.content.groups.items():
             if key in self._layers_by_key:
                 self._layers_by_key[key].layers.append((document, entry))
@@ -129,7 +129,7 @@ class ProjectMerger:
                 )
 
     def merge_removals(self) -> tuple[RemovalEntry, ...]:
-        """All removals, sorted by key. What contradicts a declaration is a finding."""
+        """Merge all removals, sorted by key. A removal that contradicts a declaration is a finding."""
         removals = sorted(self._removals, key=lambda each: (each.key, each.key_span))
         groups = {key: entries.key_span for key, entries in self._layers_by_key.items()}
         destinations = {
@@ -141,25 +141,25 @@ class ProjectMerger:
         return tuple(removals)
 
     def merge_groups(self) -> tuple[GroupSpec, ...]:
-        """All groups, merged and sorted by key."""
+        """Merge all groups, sorted by key."""
         groups = tuple(self._merge_group(self._layers_by_key[key]) for key in sorted(self._layers_by_key))
-        self._refuse_same_value(groups, "duplicate-name", lambda each: (each.name, each.name_span))
+        self._refuse_same_value(groups, "duplicate-name", "name", lambda each: (each.name, each.name_span))
         groups_with_id = [each for each in groups if each.id]
         self._refuse_same_value(
-            groups_with_id, "duplicate-id", lambda each: (each.id or "", each.id_span or each.key_span)
+            groups_with_id, "duplicate-id", "id", lambda each: (each.id or "", each.id_span or each.key_span)
         )
         return groups
 
     def merge_shared(self) -> tuple[MappingNode, ...]:
-        """The defaults and all profiles, each for itself and without what it only drops. After `groups`, so that
-        what is wrong with a profile is found once, used or not."""
+        """Merge the defaults and all profiles, each by itself and without its `unset` keys. Called after
+        `merge_groups`, so that an error in a profile is found once, whether the profile is used or not."""
         for name, (_, profile) in self._profiles.items():
             if name not in self._bases:
                 self._add_base(name, profile)
         mappings = [self._defaults, *(profile for _, profile in self._profiles.values())]
-        return tuple(self._without_inherited(each) for each in mappings if each is not None)
+        return tuple(self._drop_inherited(each) for each in mappings if each is not None)
 
-    def _without_inherited(self, mapping: MappingNode) -> MappingNode:
+    def _drop_inherited(self, mapping: MappingNode) -> MappingNode:
         table = merge(self._empty, mapping)
         return MappingNode({key: entry for key, entry in table.entries.items() if key != PROFILE}, table.span)
 
@@ -213,7 +213,7 @@ class ProjectMerger:
         )
 
     def _find_profile(self, layers: list[MappingNode]) -> Scalar | None:
-        """The last profile that is named; None where there is none or it is not text."""
+        """Find the last named profile; None if there is none or its name is not text."""
         entry = _find_profile_entry(layers)
         if entry is None:
             return None
@@ -228,7 +228,7 @@ class ProjectMerger:
         return None
 
     def _get_base(self, profile: Scalar | None) -> MappingNode:
-        """Defaults and profile, merged once for all groups that share them."""
+        """Merge defaults and profile, once for all groups that share them."""
         name = str(profile.value) if profile else None
         if name is not None and name not in self._bases and name in self._profiles:
             self._add_base(name, self._profiles[name][1])
@@ -250,7 +250,7 @@ class ProjectMerger:
             self._invalid_bases.add(name)
 
     def _has_profile(self, layers: list[MappingNode]) -> bool:
-        """Whether all is known that a destination starts from."""
+        """Whether the base of a destination is completely known."""
         name = _find_profile_name(layers)
         return name in self._bases and not self._invalid_bases & {name, None}
 
@@ -271,14 +271,17 @@ class ProjectMerger:
         )
 
     def _refuse_same_value(
-        self, groups: Iterable[GroupSpec], code: str, get_value: Callable[[GroupSpec], tuple[str, Span]]
+        self,
+        groups: Iterable[GroupSpec],
+        code: str,
+        attribute: str,
+        get_value: Callable[[GroupSpec], tuple[str, Span]],
     ) -> None:
         first: dict[str, tuple[GroupSpec, Span]] = {}
         for group in groups:
             text, span = get_value(group)
             other, other_span = first.setdefault(text, (group, span))
             if other is not group:
-                attribute = "name" if code == "duplicate-name" else "id"
                 self._report(
                     code,
                     f"groups `{other.key}` and `{group.key}` have the same {attribute} `{text}`",
@@ -292,7 +295,7 @@ class ProjectMerger:
 
 
 def _find_profile_entry(layers: list[MappingNode]) -> KeyValue | None:
-    """The last `profile` of several layers."""
+    """Find the last `profile` of several layers."""
     return next((layer.entries[PROFILE] for layer in reversed(layers) if PROFILE in layer), None)
 
 

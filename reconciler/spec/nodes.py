@@ -11,10 +11,10 @@ from reconciler.model.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A string, integer, float, boolean or None.
+    """String, integer, float, boolean or None.
 
-    `text` keeps what was written where YAML made something other than a string of it, so that
-    `+1` and `1.10` can still be read as a person meant them. It is empty for strings.
+    `text` keeps the spelling of the file if YAML made a value other than a string of it, so that `+1` and `1.10` can
+    still be read as a person meant them. It is empty for strings.
     """
 
     value: str | int | float | bool | None
@@ -37,7 +37,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """One key of a mapping with the place of the key itself."""
+    """Key of a mapping with its value and the place of the key itself."""
 
     key: Scalar
     node: Node
@@ -45,7 +45,7 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A YAML mapping with string keys, in the order in which they were written."""
+    """YAML mapping with string keys, in the order of the file."""
 
     entries: Mapping[str, KeyValue]
     span: Span
@@ -54,12 +54,12 @@ class MappingNode:
         return key in self.entries
 
     def get(self, key: str) -> Node | None:
-        """The value of a key, or None where the key is absent."""
+        """Return the value of a key, or None if the key is absent."""
         entry = self.entries.get(key)
         return entry.node if entry else None
 
     def items(self) -> Iterator[tuple[str, Node]]:
-        """Keys with their values."""
+        """Iterate over keys with their values."""
         return ((key, entry.node) for key, entry in self.entries.items())
 
 
@@ -67,7 +67,7 @@ Node: TypeAlias = Scalar | Sequence | MappingNode
 
 
 def to_plain(node: Node) -> Any:
-    """The data without its spans."""
+    """Return the data without its spans."""
     match node:
         case Scalar(value=value):
             return value
@@ -78,7 +78,7 @@ def to_plain(node: Node) -> Any:
 
 
 def find_node(root: Node, location: tuple[str | int, ...]) -> Node:
-    """A value by its path of keys and indexes; the nearest parent where it is absent."""
+    """Find a value by its path of keys and indexes; the nearest parent if it is absent."""
     node = root
     for step in location:
         match node:
@@ -92,12 +92,12 @@ def find_node(root: Node, location: tuple[str | int, ...]) -> Node:
 
 
 def find_span(root: Node, location: tuple[str | int, ...]) -> Span:
-    """The place of a value by its path; that of the nearest parent where it is absent."""
+    """Find the place of a value by its path; that of the nearest parent if it is absent."""
     return find_node(root, location).span
 
 
 def find_key_span(root: Node, location: tuple[str | int, ...]) -> Span:
-    """The place of the last key of a path; that of its value where the last step is an index."""
+    """Find the place of the last key of a path; that of its value if the last step is an index."""
     if not location:
         return root.span
     parent, last = find_node(root, location[:-1]), location[-1]

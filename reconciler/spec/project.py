@@ -1,75 +1,100 @@
-"""The project file: which account, which specs, what they share."""
+"""Read the project file: the account, the specs, and the defaults that specs share."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
+from reconciler.model.budget import Budget
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.duration import DURATION_PATTERN, parse_duration
 from reconciler.model.source import Span
 from reconciler.model.state_location import StateLocation, StateLocationError, parse_state_location
-from reconciler.spec.allowed_sources import SecretRules, SecretsBlock, build_secret_rules
+from reconciler.spec.allowed_sources import SecretRules
 from reconciler.spec.files import display_path
-from reconciler.spec.nodes import MappingNode, Scalar, Sequence
+from reconciler.spec.nodes import MappingNode, Scalar
 from reconciler.spec.schema import (
     Identifier,
+    Levels,
+    LocatedText,
     MappingValue,
     OptionalMapping,
     StrictModel,
     Version,
+    list_nodes,
     validate_model,
 )
 from reconciler.spec.source import parse, read_text
 
-
-def _check_state_location(text: str) -> str:
-    try:
-        parse_state_location(text)
-    except StateLocationError as error:
-        context = {"text": str(error), "help": error.advice, "secret": error.secret}
-        raise PydanticCustomError("wrong-shape", "{text}", context) from None
-    return text
-
-
-StateLocationText: TypeAlias = Annotated[str, AfterValidator(_check_state_location)]
-
 MAX_SETTLE = timedelta(days=1)
 
 
-def _require_unit(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        context = {"text": f"`{value}` has no unit", "help": f"write for example `{value:g}s`"}
-        raise PydanticCustomError("wrong-shape", "{text}", context)
-    return value
-
-
-def _check_settle(text: str) -> str:
+def _parse_state(text: Any) -> StateLocation:
+    _require_text(text)
     try:
-        if parse_duration(text) <= MAX_SETTLE:
-            return text
-        problem, advice = f"`{text}` is too long", "write at most `24h`"
+        return parse_state_location(text)
+    except StateLocationError as error:
+        context = {"text": str(error), "help": error.advice, "secret": error.secret}
+        raise PydanticCustomError("wrong-shape", "{text}", context) from None
+
+
+def _parse_settle(text: Any) -> timedelta:
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        context = {"text": f"`{text}` has no unit", "help": f"write for example `{text:g}s`"}
+        raise PydanticCustomError("wrong-shape", "{text}", context)
+    _require_text(text)
+    try:
+        settle = parse_duration(text)
     except ValueError:
         problem, advice = f"`{text}` is no duration", "write for example `900s`, `15m` or `1h`"
+    else:
+        if settle <= MAX_SETTLE:
+            return settle
+        problem, advice = f"`{text}` is too long", "write at most `24h`"
     raise PydanticCustomError("wrong-shape", "{text}", {"text": problem, "help": advice})
 
 
-SettleDuration: TypeAlias = Annotated[
-    str,
-    BeforeValidator(_require_unit),
-    AfterValidator(_check_settle),
-    Field(json_schema_extra={"pattern": DURATION_PATTERN}),
+def _require_text(value: Any) -> None:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "text belongs here")
+
+
+def _check_pattern(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("wrong-shape", "a path is not empty", {"help": "write a path or a glob"})
+    return text
+
+
+def _require_entry(patterns: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    if not patterns:  # `min_length` would count a bad entry as a missing one too
+        raise PydanticCustomError("too_short", "at least one entry belongs here")
+    return patterns
+
+
+def _check_located_pattern(node: Scalar) -> Scalar:
+    _check_pattern(node.as_written)
+    return node
+
+
+OptionalState: TypeAlias = Annotated[
+    StateLocation | None, PlainValidator(_parse_state, json_schema_input_type=str)
+]
+Settle: TypeAlias = Annotated[timedelta, PlainValidator(_parse_settle, json_schema_input_type=str)]
+Pattern: TypeAlias = Annotated[str, AfterValidator(_check_pattern)]
+LocatedPatterns: TypeAlias = Annotated[
+    tuple[Annotated[LocatedText, AfterValidator(_check_located_pattern)], ...], BeforeValidator(list_nodes)
 ]
 
 
-class LimitsBlock(StrictModel):
-    """How much one apply may do, unless whoever applies allows more."""
+class Limits(StrictModel):
+    """How much one apply may do, unless the operator allows more."""
 
     deletes: int = Field(
         1, ge=0, description="Destinations and groups that one apply may delete, pairs as one."
@@ -80,78 +105,26 @@ class LimitsBlock(StrictModel):
     )
 
 
-class BudgetBlock(StrictModel):
-    """How many calls the account may make. The defaults are those of a paid account."""
-
-    requests_per_hour: int = Field(
-        20_000, ge=1, description="Calls within any hour. A trial account has 500."
-    )
-    setup_tests_per_minute: int = Field(
-        250, ge=1, description="Runs of setup tests within any minute. A trial account has 25."
-    )
-    setup_tests_per_hour: int = Field(
-        2_500, ge=1, description="Runs of setup tests within any hour. A trial account has 50."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project file that was read and found in order.
-
-    `directory` is absolute; all relative paths of a project and of its `file:` references start
-    there. `specs` and `overrides` are paths and globs as written, each with its place. `defaults`
-    is what every destination starts from. `settings_shown` is the file that everything else was taken
-    from, as shown to people, where that is not this file as it stands. `settle` is how long a create
-    without an answer may still take effect.
-    """
-
-    path: Path
-    directory: Path
-    shown: str
-    root: MappingNode
-    specs: tuple[Scalar, ...]
-    overrides: tuple[Scalar, ...] = ()
-    account_id: str | None = None
-    account_id_span: Span | None = None
-    defaults: MappingNode | None = None
-    secrets: SecretRules = field(default_factory=SecretRules)
-    state: StateLocation | None = None
-    fingerprint_key: MappingNode | None = None
-    protected: tuple[str, ...] = ()
-    policies: tuple[MappingNode, ...] = ()
-    limits: LimitsBlock = field(default_factory=LimitsBlock)
-    budget: BudgetBlock = field(default_factory=BudgetBlock)
-    settle: timedelta = timedelta(minutes=15)
-    settings_shown: str = ""
-
-
-def _check_pattern(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("wrong-shape", "a path is not empty", {"help": "write a path or a glob"})
-    return text
-
-
-Pattern: TypeAlias = Annotated[str, AfterValidator(_check_pattern)]
-
-
 class _DefaultsBlock(StrictModel):
     destination: OptionalMapping = Field(None, description="What every destination starts from.")
 
 
 class ProjectFile(StrictModel):
+    # A docstring would become the description of the published schema.
     version: Version
-    specs: list[Pattern] = Field(
-        min_length=1, description="Paths and globs of spec files, relative to this file."
+    specs: Annotated[LocatedPatterns, AfterValidator(_require_entry)] = Field(
+        json_schema_extra={"minItems": 1}, description="Paths and globs of spec files, relative to this file."
     )
     account_id: Identifier = Field(
         "", description="The account that the specs are for. Credentials of another one are refused."
     )
-    overrides: list[Pattern] = Field(
-        default_factory=list, description="Paths and globs of files whose entries are merged last."
+    overrides: LocatedPatterns = Field(
+        (), description="Paths and globs of files whose entries are merged last."
     )
     defaults: _DefaultsBlock = Field(_DefaultsBlock(), description="What every entry starts from.")
-    state: StateLocationText = Field(
-        "",
+    state: OptionalState = Field(
+        None,
+        json_schema_extra={"default": ""},
         description="What remembers what runs did: a file, relative to this one; `git:REMOTE/BRANCH`; or an object,"
         " as `s3://bucket/key`.",
     )
@@ -159,90 +132,89 @@ class ProjectFile(StrictModel):
         None,
         description="Where the key of secret fingerprints comes from; left out, one is kept beside the state.",
     )
-    protected: list[Pattern] = Field(
-        default_factory=list, description="Keys, as globs, that are never deleted, whatever a spec says."
+    protected: tuple[Pattern, ...] = Field(
+        (), description="Keys, as globs, that are never deleted, whatever a spec says."
     )
-    policies: list[MappingValue] = Field(
-        default_factory=list, description="What specs may say and what one apply may do: rules of the team."
+    policies: tuple[MappingValue, ...] = Field(
+        (), description="What specs may say and what one apply may do: rules of the team."
     )
-    limits: LimitsBlock = Field(LimitsBlock(), description="How much one apply may do.")
-    budget: BudgetBlock = Field(BudgetBlock(), description="How many calls the account may make.")
-    settle: SettleDuration = Field(
-        "15m",
+    limits: Limits = Field(Limits(), description="How much one apply may do.")
+    budget: Budget = Field(Budget(), description="How many calls the account may make.")
+    settle: Settle = Field(
+        timedelta(minutes=15),
+        json_schema_extra={"pattern": DURATION_PATTERN, "default": "15m"},
         description="How long a request to create something may take effect after its answer was lost. Until then no"
         " run makes it again. `0s`: the next run does at once.",
     )
-    secrets: SecretsBlock = Field(
-        SecretsBlock(), description="What specs may refer to, and how it is fetched."
-    )
+    secrets: SecretRules = Field(SecretRules(), description="What specs may refer to, and how it is fetched.")
 
 
-PROJECT_LEVELS = {
-    "specs": 1,
-    "overrides": 1,
+PROJECT_LEVELS: dict[str, Levels] = {
     "defaults": 1,
     "protected": 1,
     "policies": 1,
     "limits": 1,
     "budget": 1,
-    "secrets": 3,
+    "secrets": {"commands": 2},
 }
 
 
-def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
-    """The project that a file describes, its spans with the path `shown` (default: as seen from `shown_from`).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A valid project file with its place.
 
-    Raises ReconcilerError, also where the file does not exist.
+    `directory` is absolute; all relative paths of a project and of its `file:` references start there. `root` is the
+    file as a tree. `settings_shown` is the file, as shown to people, that the settings come from, if that is not this
+    file as it stands.
+    """
+
+    path: Path
+    directory: Path
+    shown: str
+    root: MappingNode
+    content: ProjectFile
+    account_id_span: Span | None = None
+    settings_shown: str = ""
+
+
+def read_project(project_file: Path, shown_from: Path, shown: str = "") -> Project:
+    """Read the project file. Its spans have the path `shown` (default: the path as seen from `shown_from`).
+
+    Raises ReconcilerError, also if the file does not exist.
     """
     path = project_file if project_file.is_absolute() else shown_from / project_file
     shown = shown or display_path(path, shown_from)
     if not os.path.exists(path):  # noqa: PTH110 - false, not an error, for names that no file can have
-        raise ReconcilerError([_no_project_error(shown)])
+        raise ReconcilerError([_explain_no_project(shown)])
     root = parse(read_text(path, shown), shown)
-    content = validate_model(ProjectFile, root, PROJECT_LEVELS)
     return Project(
-        path,
-        path.parent,
-        shown,
-        root,
-        _read_texts(root, "specs"),
-        _read_texts(root, "overrides"),
-        content.account_id or None,
-        root.entries["account_id"].node.span if "account_id" in root else None,
-        content.defaults.destination,
-        build_secret_rules(root, content.secrets),
-        parse_state_location(content.state) if content.state else None,
-        content.fingerprint_key,
-        tuple(content.protected),
-        tuple(content.policies),
-        content.limits,
-        content.budget,
-        parse_duration(content.settle),
+        path=path,
+        directory=path.parent,
+        shown=shown,
+        root=root,
+        content=validate_model(ProjectFile, root, PROJECT_LEVELS),
+        account_id_span=root.entries["account_id"].node.span if "account_id" in root else None,
     )
 
 
 def with_settings_of(project: Project, settings: Project) -> Project:
-    """A project under the settings of another. It keeps only what says which entries there are, and where."""
+    """Put a project under the settings of another. It keeps only what says which entries there are, and their files."""
+    kept = {name: getattr(project.content, name) for name in ("specs", "overrides", "defaults")}
     return replace(
-        settings,
-        path=project.path,
-        directory=project.directory,
-        shown=project.shown,
-        root=project.root,
-        specs=project.specs,
-        overrides=project.overrides,
-        defaults=project.defaults,
+        project,
+        content=settings.content.model_copy(update=kept),
+        account_id_span=settings.account_id_span,
         settings_shown=settings.shown,
     )
 
 
-def _read_texts(root: MappingNode, key: str) -> tuple[Scalar, ...]:
-    node = root.get(key)
-    items = node.items if isinstance(node, Sequence) else ()
-    return tuple(item for item in items if isinstance(item, Scalar))
+def with_protected(project: Project, globs: Iterable[str]) -> Project:
+    """Add globs to the protected keys of a project."""
+    protected = (*project.content.protected, *globs)
+    return replace(project, content=project.content.model_copy(update={"protected": protected}))
 
 
-def _no_project_error(shown: str) -> Diagnostic:
+def _explain_no_project(shown: str) -> Diagnostic:
     return Diagnostic(
         "file-unreadable",
         f"there is no project file `{shown}`",

@@ -1,4 +1,4 @@
-"""References: where a value comes from, written in its place."""
+"""References: sources of values, written in place of the values."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _EXAMPLE = 'write for example `{secret: "env:DB_PASSWORD"}` or `{secret: "file:k
 
 @dataclass(frozen=True, slots=True)
 class AllowedSources:
-    """What the references of a project may name.
+    """Sources that the references of a project may name.
 
-    `schemes` maps each known scheme to a rule that says what is wrong with a reference and what to
-    do, or None. `allow` are globs that narrow the references, `visible` those whose values are shown; None allows all.
+    `schemes` maps each known scheme to a rule that returns the flaw of a reference with a remedy, or None. `allow` are
+    globs that narrow the references, `visible` the references whose values are shown; None allows all.
     """
 
     schemes: Mapping[str, Callable[[Reference], tuple[str, str] | None]]
@@ -34,7 +34,7 @@ class AllowedSources:
     visible: tuple[str, ...] | None = None
 
     def allows(self, reference: Reference) -> bool:
-        """Whether a reference is one of those that the project lets specs use, with its part or without."""
+        """Whether the project permits a reference, with its part or without."""
         may_be_visible = reference.confidential or _matches_globs(reference, self.visible)
         return may_be_visible and _matches_globs(reference, self.allow)
 
@@ -56,11 +56,11 @@ def is_reference(node: Node) -> bool:
 
 
 def parse_reference(node: Node, sources: AllowedSources) -> Reference | Diagnostic | None:
-    """The reference that a value is; a diagnostic where it was meant as one; None for everything else.
+    """Parse a reference; a diagnostic for a malformed reference; None for every other value.
 
-    A mapping whose only key is `secret` or `value` is a reference unless it holds another mapping.
-    One with other keys, or with a misspelt key, counts as meant when its text starts with a known
-    scheme. Diagnostics never repeat the text, which may be a secret in the wrong place.
+    A mapping whose only key is `secret` or `value` is a reference unless it holds another mapping. A mapping with other
+    keys, or with a misspelt key, counts as a reference if its text starts with a known scheme. Diagnostics never repeat
+    the text, which may be a secret in the wrong place.
     """
     if not isinstance(node, MappingNode):
         return None
@@ -70,7 +70,9 @@ def parse_reference(node: Node, sources: AllowedSources) -> Reference | Diagnost
     if isinstance(value_node, MappingNode):
         return None
     if not isinstance(value_node, Scalar) or not isinstance(value_node.value, str):
-        return _malformed_error(f"`{key}` takes a text that says where the value comes from", value_node.span)
+        return _explain_malformed(
+            f"`{key}` takes a text that says where the value comes from", value_node.span
+        )
     return _parse_text(value_node.value, value_node.span, sources, confidential=key == SECRET)
 
 
@@ -79,25 +81,25 @@ def _parse_text(
 ) -> Reference | Diagnostic:
     match = _PATTERN.fullmatch(text)
     if match is None:
-        return _malformed_error("a reference has the form `scheme:locator` or `scheme:locator#part`", span)
+        return _explain_malformed("a reference has the form `scheme:locator` or `scheme:locator#part`", span)
     scheme = match["scheme"]
     if scheme not in sources.schemes:
         known = ", ".join(f"`{known_scheme}`" for known_scheme in sorted(sources.schemes))
         advice = did_you_mean(scheme, sources.schemes)
-        return _malformed_error("this names no known source of values", span, f"known are {known}", advice)
+        return _explain_malformed("this names no known source of values", span, f"known are {known}", advice)
     locator, has_part, part = (
         match["rest"].rpartition("#") if "#" in match["rest"] else (match["rest"], "", "")
     )
     if not locator.strip() or (has_part and not part.strip()):
-        return _malformed_error("something is missing before or after the `#` of this reference", span)
+        return _explain_malformed("something is missing before or after the `#` of this reference", span)
     reference = Reference(scheme, locator, part, confidential)
     if problem := sources.schemes[scheme](reference):
         return replace(
-            _malformed_error(problem[0], span, advice=problem[1]), secret=not _is_variable_name(reference)
+            _explain_malformed(problem[0], span, advice=problem[1]), secret=not _is_variable_name(reference)
         )
     if sources.allows(reference):
         return reference
-    return _not_allowed_error(
+    return _explain_not_allowed(
         span, "secrets.visible" if _matches_globs(reference, sources.allow) else "secrets.allow"
     )
 
@@ -114,9 +116,9 @@ def _check_near_miss(mapping: MappingNode, sources: AllowedSources) -> Diagnosti
         if not _looks_like_reference(entry.node, sources):
             continue
         if key in {SECRET, VALUE}:
-            return _malformed_error(f"nothing else can stand beside `{key}` in a reference", entry.key.span)
+            return _explain_malformed(f"nothing else can stand beside `{key}` in a reference", entry.key.span)
         if len(mapping.entries) == 1 and (suggestion := find_nearest(key, (SECRET, VALUE))):
-            return _malformed_error(
+            return _explain_malformed(
                 f"`{key}` is not `{suggestion}`", entry.key.span, advice=f"write `{suggestion}`"
             )
     return None
@@ -129,7 +131,7 @@ def _looks_like_reference(node: Node, sources: AllowedSources) -> bool:
     return bool(colon) and scheme in sources.schemes
 
 
-def _not_allowed_error(span: Span, setting: str) -> Diagnostic:
+def _explain_not_allowed(span: Span, setting: str) -> Diagnostic:
     suffix = " for a value that is shown" if setting == "secrets.visible" else ""
     return Diagnostic(
         "reference-not-allowed",
@@ -140,6 +142,6 @@ def _not_allowed_error(span: Span, setting: str) -> Diagnostic:
     )
 
 
-def _malformed_error(message: str, span: Span, note: str = "", advice: str = "") -> Diagnostic:
+def _explain_malformed(message: str, span: Span, note: str = "", advice: str = "") -> Diagnostic:
     notes = (note,) if note else ()
     return Diagnostic("bad-reference", message, span, notes=notes, help=advice or _EXAMPLE, secret=True)

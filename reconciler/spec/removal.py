@@ -1,4 +1,4 @@
-"""`removed:` entries: what is to be given up, written down by a person."""
+"""`removed:` entries: objects that a user gives up in writing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reconciler.spec.schema import RemovedEntry
 
 @dataclass(frozen=True, slots=True)
 class RemovalEntry:
-    """One removal. `id` is that of the live group, `name` the one that it has at Fivetran, where the entry says it;
-    the spans say where the entry, its key and its id stand."""
+    """Entry below `removed:`. `id` is the id of the live group, `name` its name at Fivetran, if the entry has it; the
+    spans are the places of the entry, its key and its id."""
 
     key: str
     id: str
@@ -30,7 +30,7 @@ class RemovalEntry:
 
 
 def parse_removals(root: MappingNode, entries: Iterable[RemovedEntry]) -> Iterator[RemovalEntry]:
-    """The removals of one file."""
+    """Parse the removals of one file."""
     for number, entry in enumerate(entries):
         location: tuple[str | int, ...] = ("removed", number)
         extent = Extent.DESTINATION if entry.only else Extent.MANAGEMENT if entry.forget else Extent.PAIR
@@ -54,7 +54,7 @@ def render_removal(
     *,
     with_platform_connection: bool = False,
 ) -> str:
-    """An entry below `removed:`, ready to be pasted. It means the same wherever it is printed."""
+    """Render an entry below `removed:`, ready to be pasted. It means the same wherever it is printed."""
     parts = [f"group: {_render_word(key)}", f"id: {_render_word(id)}"]
     parts += [f"name: {_quote(name)}"] if name is not None else []
     parts += [_EXTENT_SETTINGS[extent]] if extent in _EXTENT_SETTINGS else []
@@ -66,17 +66,17 @@ _EXTENT_SETTINGS = {Extent.DESTINATION: "only: destination", Extent.MANAGEMENT: 
 
 
 def _render_word(text: str) -> str:
-    """A key or an id. It is quoted where YAML would read it as something else than text."""
+    """Render a key or an id. It is quoted if YAML would read it as something else than text."""
     return text if parse_scalar(text) == text and not text.startswith("-") else _quote(text)
 
 
-# Whatever printing could change, as it collapses blanks and writes invisible characters as escapes, and what would
-# end the text or the code that it is printed as.
+# Printing could change these characters (it collapses blanks and writes invisible characters as escapes), or they
+# would end the text or the code in which the entry is printed.
 _NEEDS_ESCAPE = re.compile(r"""["\\`]|#(?=#)|[^\S ]|(?<= ) |^ | $""")
 
 
 def _quote(text: str) -> str:
-    """A text in the double quotes of YAML."""
+    """Quote a text in the double quotes of YAML."""
     escaped = "".join(
         character if character.isprintable() else _escape(character)
         for character in _NEEDS_ESCAPE.sub(_escape_match, text)
@@ -89,7 +89,7 @@ def _escape_match(match: re.Match[str]) -> str:
 
 
 def _escape(character: str) -> str:
-    """One character by its number, except for the two that people know as they are."""
+    """Escape a character by its number, except for the two that have a familiar escape."""
     if character in '"\\':
         return f"\\{character}"
     number = ord(character)
@@ -101,14 +101,14 @@ def _escape(character: str) -> str:
 def check_removals(
     removals: Iterable[RemovalEntry], groups: Mapping[str, Span], destinations: Mapping[str, Span]
 ) -> Iterator[Diagnostic]:
-    """Removals of what is still declared, and second removals of the same. The mappings are the declared entries by
-    key, with their places."""
+    """Check for removals of declared entries, and for second removals of an object. The mappings are the declared
+    entries by key, with their places."""
     first_by_key: dict[str, RemovalEntry] = {}
     first_by_id: dict[str, RemovalEntry] = {}
     for removal in removals:
         same_id = first_by_id.setdefault(removal.id, removal)
         if same_id.key != removal.key:
-            yield _same_object_error(removal, same_id)
+            yield _explain_same_object(removal, same_id)
         declared_at = (destinations if removal.extent is Extent.DESTINATION else groups).get(removal.key)
         earlier = first_by_key.setdefault(removal.key, removal)
         if earlier is not removal:
@@ -130,8 +130,8 @@ def check_removals(
             )
 
 
-def _same_object_error(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
-    """A second key for one object would be a way around whatever protects it under its own."""
+def _explain_same_object(removal: RemovalEntry, earlier: RemovalEntry) -> Diagnostic:
+    """Refuse a second key for one object: it would evade the protection of the object under its own key."""
     return Diagnostic(
         "duplicate-removal",
         f"`{removal.id}` is removed twice, as `{earlier.key}` and as `{removal.key}`",

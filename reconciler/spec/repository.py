@@ -1,24 +1,30 @@
-"""Commits of the git repository that a project file is in: which files they have, and what those hold.
+"""Commits of the git repository that a project file is in: their files with names and contents.
 
-Names come from `git ls-tree` and contents from `git cat-file`, byte for byte: `git archive` would leave out or rewrite
-what `.gitattributes` says, and take no more names than fit on a command line.
+Names come from `git ls-tree` and contents from `git cat-file`, byte for byte: `git archive` would omit or rewrite files
+as `.gitattributes` demands, and take no more names than fit on a command line.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.runtime.git import (
+    TRUST_ADVICE,
+    GitError,
+    GitNotInstalledError,
+    GitRunner,
+    GitTimeoutError,
+    Result,
+)
 
 _TIMEOUT = 60.0
-# What git needs to be found and to find its own settings; not the secrets of this run, and no other repository.
-_PASSED_VARIABLES = ("PATH", "HOME", "XDG_CONFIG_HOME")
+"""Seconds for one command of git. A partial clone fetches missing objects meanwhile."""
 _LINK_MODE = "120000"
 _FILE_MODES = ("100644", "100755", _LINK_MODE)
 _REVISION_ADVICE = "name a branch, a tag or a commit, such as `origin/main`"
@@ -38,22 +44,23 @@ class CommittedFile:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One commit, which a person calls `revision`. `root` is the folder of the work tree without symbolic links;
-    `files` are by path from there."""
+    """One commit, which the user calls `revision`. `root` is the folder of the work tree without symbolic links;
+    `files` are by path from there.
+    """
 
-    git: Git
+    git: RevisionReader
     root: Path
     files: Mapping[str, CommittedFile]
 
     @property
     def revision(self) -> str:
-        """What a person calls the commit."""
+        """The user's name of the commit."""
         return self.git.revision
 
     def read_contents(self, names: Collection[str]) -> dict[str, bytes]:
-        """What files hold, with those that symbolic links lead to; a link holds where it leads.
+        """Read the contents of files, and of the targets of symbolic links; a link contains the path of its target.
 
-        A link that leads out of the repository, or to no file, is as if it were not there. Raises ReconcilerError.
+        A link that leads out of the repository, or to no file, is left out. Raises ReconcilerError.
         """
         contents: dict[str, bytes] = {}
         missing = set(names)
@@ -65,40 +72,40 @@ class Repository:
         return contents
 
     def _resolve_link(self, name: str, content: bytes) -> str:
-        """Where a link leads; a file leads to itself."""
+        """Resolve a link to its target; a file to itself."""
         if not self.files[name].is_link:
             return name
         return posixpath.normpath(posixpath.join(posixpath.dirname(name), os.fsdecode(content)))
 
     def _read(self, names: list[str]) -> dict[str, bytes]:
         request = "".join(f"{self.files[name].blob}\n" for name in names)
-        output = BytesIO(self.git.run("cat-file", "--batch", stdin=request.encode()).stdout)
+        result = self.git.run("cat-file", "--batch", stdin=request.encode())
+        output = BytesIO(result.out)
         contents = {}
         for name in names:
             blob, kind, size = _split_words(output.readline(), 3)  # then the content, and a line end
             if blob != self.files[name].blob or kind != "blob":
                 message = f"git cannot read `{name}` of revision `{self.revision}`"
-                raise unusable_revision_error(self.revision, message)
+                raise build_unusable_revision_error(self.revision, message, *result.error_notes)
             contents[name] = output.read(int(size))
             output.read(1)
         return contents
 
 
 def open_repository(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> Repository:
-    """The repository of a project file, which is `shown` to people, at a revision. Raises ReconcilerError."""
+    """Open the repository of a project file at a revision; messages call the file `shown`. Raises ReconcilerError."""
     resolved = _resolve_revision(project_file, shown, revision, environ)
-    output = resolved.git.run("ls-tree", "-r", "-z", "--full-tree", resolved.commit)
-    if output.returncode != 0:
+    result = resolved.git.run("ls-tree", "-r", "-z", "--full-tree", resolved.commit)
+    if result.code != 0:
         message = f"git cannot list the files of revision `{revision}`"
-        raise unusable_revision_error(revision, message, *_error_notes(output.stderr))
-    return Repository(resolved.git, resolved.root, dict(_parse_tree(output.stdout)))
+        raise build_unusable_revision_error(revision, message, *result.error_notes)
+    return Repository(resolved.git, resolved.root, dict(_parse_tree(result.out)))
 
 
 @dataclass(frozen=True, slots=True)
 class MergeBase:
-    """Where the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are the best
-    ones that both have: several where the two were merged crosswise, and `tip` itself where the branch has all of it.
-    """
+    """Commits at which the branch of the work tree left a revision. `tip` is the commit of the revision, `commits` are
+    the best common commits: several if the two were merged crosswise, and `tip` itself if the branch has all of it."""
 
     tip: str
     commits: tuple[str, ...]
@@ -110,27 +117,29 @@ class MergeBase:
 
 
 def find_merge_base(project_file: Path, shown: str, revision: str, environ: Mapping[str, str]) -> MergeBase:
-    """Where the branch of the work tree left a revision. Raises ReconcilerError."""
+    """Find the commits at which the branch of the work tree left a revision. Raises ReconcilerError."""
     resolved = _resolve_revision(project_file, shown, revision, environ)
-    # While a merge waits for its commit, the work tree has what is merged in as well.
-    heads = [name for name in ("HEAD", "MERGE_HEAD") if resolved.git.resolve_commit(name) is not None]
+    # While a merge waits for its commit, the work tree has the merged branch as well.
+    heads = [name for name in ("HEAD", "MERGE_HEAD") if resolved.git.find_commit(name) is not None]
     if "HEAD" not in heads:
-        raise _no_merge_base_error("the branch of this work tree has no commit yet", "commit the specs first")
+        raise _build_no_merge_base_error(
+            "the branch of this work tree has no commit yet", "commit the specs first"
+        )
     result = resolved.git.run("merge-base", "--all", resolved.commit, *heads)
-    if result.returncode != 0:
+    if result.code != 0:
         message = f"this branch and `{revision}` have no commit in common"
         if resolved.is_shallow:
-            raise _no_merge_base_error(message, _UNSHALLOW_ADVICE, *_SHALLOW_NOTES)
+            raise _build_no_merge_base_error(message, _UNSHALLOW_ADVICE, *_SHALLOW_NOTES)
         advice = "name a revision that this branch comes from, or leave the option out"
-        raise _no_merge_base_error(message, advice, *_error_notes(result.stderr))
-    return MergeBase(resolved.commit, tuple(result.stdout.decode("ascii", "replace").split()))
+        raise _build_no_merge_base_error(message, advice, *result.error_notes)
+    return MergeBase(resolved.commit, tuple(result.out.decode("ascii", "replace").split()))
 
 
 @dataclass(frozen=True, slots=True)
 class _ResolvedCommit:
     """A commit of a repository. `root` is the folder of the work tree without symbolic links."""
 
-    git: Git
+    git: RevisionReader
     root: Path
     commit: str
     is_shallow: bool
@@ -140,26 +149,28 @@ def _resolve_revision(
     project_file: Path, shown: str, revision: str, environ: Mapping[str, str]
 ) -> _ResolvedCommit:
     if not revision.strip() or revision.startswith("-") or "\0" in revision:
-        raise _unknown_revision_error(f"`{revision}` is not the name of a revision", advice=_REVISION_ADVICE)
-    git = Git(project_file.parent, revision, environ)
-    output = git.run("rev-parse", "--show-toplevel", "--is-shallow-repository")
-    if output.returncode != 0:
-        raise _unknown_revision_error(
-            f"`{shown}` is in no git work tree, so there is no revision `{revision}` of it",
-            *_error_notes(output.stderr),
-            advice="run this in a clone of the repository that the specs are in",
+        raise _build_unknown_revision_error(
+            f"`{revision}` is not the name of a revision", advice=_REVISION_ADVICE
         )
-    root, _, shallow = os.fsdecode(output.stdout).rstrip("\n").rpartition("\n")
+    git = RevisionReader(GitRunner(project_file.parent, environ, _TIMEOUT), revision)
+    result = git.run("rev-parse", "--show-toplevel", "--is-shallow-repository")
+    if result.code != 0:
+        raise _build_no_work_tree_error(result, shown, revision)
+    root, _, shallow = os.fsdecode(result.out).rstrip("\n").rpartition("\n")
     is_shallow = shallow == "true"
-    commit = git.resolve_commit(revision)
-    if commit is None:
-        raise _missing_commit_error(git, shown, is_shallow=is_shallow)
-    return _ResolvedCommit(git, Path(root).resolve(), commit, is_shallow)
+    result = git.parse(revision)
+    if result.code != 0:
+        raise _build_missing_commit_error(git, shown, result, is_shallow=is_shallow)
+    return _ResolvedCommit(git, Path(root).resolve(), _decode_hash(result), is_shallow)
 
 
-def unusable_revision_error(revision: str, message: str, *notes: str) -> ReconcilerError:
-    """The error for a revision that exists, and whose specs are of no use."""
-    return ReconcilerError(
+class UnusableRevisionError(ReconcilerError):
+    """A revision exists, and its specs cannot be used."""
+
+
+def build_unusable_revision_error(revision: str, message: str, *notes: str) -> UnusableRevisionError:
+    """Build the error for a revision that exists, and whose specs cannot be used."""
+    return UnusableRevisionError(
         [
             Diagnostic(
                 "unusable-revision",
@@ -172,49 +183,52 @@ def unusable_revision_error(revision: str, message: str, *notes: str) -> Reconci
 
 
 @dataclass(frozen=True, slots=True)
-class Git:
-    """Runs git in one folder, without a shell, without a terminal and without the environment of this run."""
+class RevisionReader:
+    """Runs git to read a revision. If git cannot be run, the error names the revision."""
 
-    folder: Path
+    runner: GitRunner
     revision: str
-    environ: Mapping[str, str]
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """What git says. Raises ReconcilerError only where it cannot be run."""
-        variables = {name: self.environ[name] for name in _PASSED_VARIABLES if name in self.environ}
+    def run(self, *arguments: str, stdin: bytes = b"") -> Result:
+        """Run a command of git. Returns its result, whatever its exit code. Raises ReconcilerError if git cannot be
+        run."""
         try:
-            return subprocess.run(
-                ["git", *arguments],
-                cwd=self.folder,
-                env={**variables, "GIT_TERMINAL_PROMPT": "0"},
-                input=stdin,
-                capture_output=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise _unknown_revision_error(
-                f"revision `{self.revision}` is read by git, which is not installed",
-                advice="install git, or leave the option that names a revision out",
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise _unknown_revision_error(
-                f"git did not find revision `{self.revision}` within {_TIMEOUT:g} s"
-            ) from None
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            raise _unknown_revision_error(
-                f"git cannot be run to read revision `{self.revision}`: {reason}"
-            ) from None
+            return self.runner.run(*arguments, stdin=stdin)
+        except GitError as error:
+            raise self._to_reconciler_error(error) from None
 
-    def resolve_commit(self, name: str) -> str | None:
-        """The hash of the commit that a name stands for."""
-        result = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        return result.stdout.decode("ascii", "replace").strip() if result.returncode == 0 else None
+    def parse(self, name: str) -> Result:
+        """Look up the commit that a name stands for: its hash, or a failure."""
+        return self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+
+    def find_commit(self, name: str) -> str | None:
+        """Find the hash of the commit that a name stands for; None if there is no such commit."""
+        result = self.parse(name)
+        return _decode_hash(result) if result.code == 0 else None
+
+    def _to_reconciler_error(self, error: GitError) -> ReconcilerError:
+        match error:
+            case GitNotInstalledError():
+                return _build_unknown_revision_error(
+                    f"revision `{self.revision}` is read by git, which is not installed",
+                    advice="install git, or leave the option that names a revision out",
+                )
+            case GitTimeoutError():
+                return _build_unknown_revision_error(
+                    f"git did not find revision `{self.revision}` within {_TIMEOUT:g} s"
+                )
+        return _build_unknown_revision_error(
+            f"git cannot be run to read revision `{self.revision}`: {error.reason.lower()}"
+        )
+
+
+def _decode_hash(result: Result) -> str:
+    return result.out.decode("ascii", "replace").strip()
 
 
 def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
-    """Files and symbolic links of `git ls-tree -z`. A name that no checkout could have is left out."""
+    """Parse files and symbolic links in the output of `git ls-tree -z`. A name that no checkout could have is left
+    out."""
     for line in output.split(b"\0"):
         attributes, _, name = line.partition(b"\t")
         mode, _, blob = _split_words(attributes, 3)
@@ -224,37 +238,49 @@ def _parse_tree(output: bytes) -> Iterator[tuple[str, CommittedFile]]:
 
 
 def _split_words(line: bytes, count: int) -> list[str]:
-    """So many words of a line; empty ones where it has fewer."""
+    """Split off the first words of a line, filled up with empty words."""
     words = line.decode("ascii", "replace").split()
     return (words + [""] * count)[:count]
 
 
-def _error_notes(output: bytes) -> tuple[str, ...]:
-    """The first line of what git says is wrong."""
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return (f"git says: {lines[0]}",) if lines else ()
+def _build_no_work_tree_error(result: Result, shown: str, revision: str) -> ReconcilerError:
+    """Build the error for a folder in no repository, or in a repository of another user that git refuses to read."""
+    if result.is_untrusted:
+        return _build_unknown_revision_error(
+            f"git does not trust the repository of `{shown}`, so it reads no revision `{revision}` of it",
+            *result.error_notes,
+            advice=TRUST_ADVICE,
+        )
+    return _build_unknown_revision_error(
+        f"`{shown}` is in no git work tree, so there is no revision `{revision}` of it",
+        *result.error_notes,
+        advice="run this in a clone of the repository that the specs are in",
+    )
 
 
-def _missing_commit_error(git: Git, shown: str, *, is_shallow: bool) -> ReconcilerError:
-    """A revision that the clone does not have. A fresh clone has other people's branches below `origin/` only."""
+def _build_missing_commit_error(
+    git: RevisionReader, shown: str, result: Result, *, is_shallow: bool
+) -> ReconcilerError:
+    """Build the error for a revision that the clone lacks. A fresh clone has the branches of other users only below
+    `origin/`."""
     name = git.revision
-    if git.resolve_commit(f"origin/{name}") is not None:
+    if git.find_commit(f"origin/{name}") is not None:
         advice = f"did you mean `origin/{name}`?"
     elif is_shallow:
         advice = _UNSHALLOW_ADVICE
     else:
         advice = _REVISION_ADVICE
-    notes = _SHALLOW_NOTES if is_shallow else ()
-    return _unknown_revision_error(
+    notes = (*result.error_notes, *(_SHALLOW_NOTES if is_shallow else ()))
+    return _build_unknown_revision_error(
         f"the git repository of `{shown}` has no commit `{name}`", *notes, advice=advice
     )
 
 
-def _unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
+def _build_unknown_revision_error(message: str, *notes: str, advice: str = "") -> ReconcilerError:
     advice = advice or "see that git works here, or leave the option that names a revision out"
     return ReconcilerError([Diagnostic("unknown-revision", message, notes=notes, help=advice)])
 
 
-def _no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
+def _build_no_merge_base_error(message: str, advice: str, *notes: str) -> ReconcilerError:
     full_message = f"{message}, so what the branch changed is not known"
     return ReconcilerError([Diagnostic("no-merge-base", full_message, notes=notes, help=advice)])

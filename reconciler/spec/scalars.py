@@ -1,4 +1,4 @@
-"""What a plain scalar means: the core of YAML 1.2, without the surprises of 1.1."""
+"""Parse plain scalars by the core schema of YAML 1.2, without the surprises of 1.1."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})?(?:\.[0-9]{1,18})?(?:[eE][-+]?
 
 
 def parse_scalar(text: str) -> str | int | float | bool | None:
-    """The value of a plain (unquoted) scalar.
+    """Parse a plain (unquoted) scalar.
 
-    `null`, `true`, `false`, decimal integers and decimal floats have types; everything else is
-    text: `no`, `on`, `0o17`, `017`, `0x1f`, `1_000`, `12:30`, dates, `.inf`, `.nan`.
+    `null`, `true`, `false`, decimal integers and decimal floats have types; everything else is text: `no`, `on`,
+    `0o17`, `017`, `0x1f`, `1_000`, `12:30`, dates, `.inf`, `.nan`.
     """
     if text in _KEYWORDS:
         return _KEYWORDS[text]

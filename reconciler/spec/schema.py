@@ -1,4 +1,4 @@
-"""The skeleton of spec files. What a destination holds is judged elsewhere; here it is a mapping."""
+"""Models of spec files. A destination is a mapping here; `kinds.destination_spec` judges its content."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     model_validator,
 )
@@ -37,7 +38,7 @@ def _check_key(key: str) -> str:
 
 
 def _suggest_key(text: str) -> str:
-    """The key that is most like a text."""
+    """Suggest the key that is most like a text."""
     folded = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return folded if KEY_PATTERN.fullmatch(folded) else f"group_{folded}".rstrip("_")
 
@@ -70,6 +71,17 @@ def _check_mapping(node: Any) -> MappingNode:
     return node
 
 
+def _check_text(node: Any) -> Scalar:
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise PydanticCustomError("string_type", "text belongs here")
+    return node
+
+
+def list_nodes(node: Any) -> Any:
+    """List the nodes of a YAML list; anything else stays as it is, for pydantic to refuse."""
+    return node.items if isinstance(node, Sequence) else node
+
+
 Key: TypeAlias = Annotated[str, AfterValidator(_check_key)]
 Name: TypeAlias = Annotated[
     str, AfterValidator(_check_name), Field(json_schema_extra={"pattern": r"^\S(?:.*\S)?$"})
@@ -77,9 +89,13 @@ Name: TypeAlias = Annotated[
 Identifier: TypeAlias = Annotated[
     str, AfterValidator(_check_identifier), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"})
 ]
+LocatedText: TypeAlias = Annotated[Scalar, PlainValidator(_check_text, json_schema_input_type=str)]
+"""A text with its place, in a list that stays a tree."""
 Version: TypeAlias = Annotated[int, Field(ge=1, le=1, description="The format that this file is written in.")]
 MappingValue: TypeAlias = Annotated[MappingNode, BeforeValidator(_check_mapping)]
 OptionalMapping: TypeAlias = Annotated[MappingNode | None, BeforeValidator(_check_mapping)]
+Levels: TypeAlias = "int | Mapping[str, Levels]"
+"""How many levels of a tree become plain data: the same number below every key, or a number by key."""
 
 
 class StrictModel(BaseModel):
@@ -134,8 +150,8 @@ class SpecFile(StrictModel):
     groups: dict[Key, GroupEntry] = Field(
         default_factory=dict, description="Groups by key. The key is what plans call a group."
     )
-    removed: list[RemovedEntry] = Field(
-        default_factory=list, description="What is to be deleted or given up, the only way to do so."
+    removed: tuple[RemovedEntry, ...] = Field(
+        (), description="What is to be deleted or given up, the only way to do so."
     )
 
 
@@ -151,7 +167,7 @@ SPEC_LEVELS = {"profiles": 1, "groups": 2, "removed": 2}
 _AnyModel = TypeVar("_AnyModel", bound=StrictModel)
 
 
-def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]) -> _AnyModel:
+def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[str, Levels]) -> _AnyModel:
     """`root` as `model`. `levels` says how far below each top key the skeleton reaches; what is deeper
     stays a tree with spans. Raises ReconcilerError."""
     instance, findings = validate_partially(model, root, levels)
@@ -161,10 +177,10 @@ def validate_model(model: type[_AnyModel], root: MappingNode, levels: Mapping[st
 
 
 def validate_partially(
-    model: type[_AnyModel], root: MappingNode, levels: Mapping[str, int]
+    model: type[_AnyModel], root: MappingNode, levels: Mapping[str, Levels]
 ) -> tuple[_AnyModel | None, list[Diagnostic]]:
-    """As `validated`, but without the entries in which something is wrong, next to everything that is wrong.
-    None where something is wrong outside of entries."""
+    """Validate as `validate_model` does, but drop the entries with errors. Also returns all errors. None if an error is
+    outside of entries."""
     outline = {key: _build_outline(node, levels.get(key, 0)) for key, node in root.items()}
     try:
         return model.model_validate(outline), []
@@ -181,12 +197,14 @@ def validate_partially(
     return model.model_validate(outline), findings
 
 
-def _build_outline(node: Node, levels: int) -> Any:
-    match node:
-        case Scalar(value=value):
+def _build_outline(node: Node, levels: Levels) -> Any:
+    match node, levels:
+        case Scalar(value=value), _:
             return value
-        case MappingNode() if levels > 0:
+        case MappingNode(), Mapping():
+            return {key: _build_outline(child, levels.get(key, 0)) for key, child in node.items()}
+        case MappingNode(), int() if levels > 0:
             return {key: _build_outline(child, levels - 1) for key, child in node.items()}
-        case Sequence(items=items) if levels > 0:
-            return [_build_outline(child, levels - 1) for child in items]
+        case Sequence(items=items), int() if levels > 0:
+            return tuple(_build_outline(child, levels - 1) for child in items)
     return node

@@ -1,4 +1,4 @@
-"""YAML files as trees with spans: read within bounds, parsed within bounds."""
+"""Read and parse YAML files within bounds, as trees with spans."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
 from reconciler.spec.characters import describe_character, find_forbidden_in_file
 from reconciler.spec.composer import MAX_FINDINGS, Composer
+from reconciler.spec.excerpt_masking import may_hold_secret
 from reconciler.spec.guard import refuse_too_many
 from reconciler.spec.nodes import MappingNode, Scalar
-from reconciler.spec.syntax_errors import may_hold_secret
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -22,17 +22,17 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def parse(text: str, path: str) -> MappingNode:
-    """The tree of one YAML 1.2 document whose root is a mapping. `path` is what spans show.
+    """Parse one YAML 1.2 document whose root is a mapping. `path` is the path that spans show.
 
-    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of
-    where it was written. Tags, several documents, duplicate keys, keys that are not text and
-    invisible characters are refused, and so is what is too large or too deep. A byte order mark
-    at the start is skipped and counts for no column. Raises ReconcilerError with all findings.
+    Anchors, aliases and `<<` are resolved; a value that came through an alias keeps the span of its own place. Tags,
+    several documents, duplicate keys, keys that are not text and invisible characters are refused, and so is a file
+    that is too large or too deep. A byte order mark at the start is skipped and counts for no column. Raises
+    ReconcilerError with all findings.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     _refuse_invisible(text, path)
     if len(text) > MAX_BYTES:
-        raise ReconcilerError([_too_large_error(path)])
+        raise ReconcilerError([_explain_too_large(path)])
     refuse_too_many(text, path)
     root = Composer(text, path).compose()
     if root is None or (isinstance(root, Scalar) and root.value is None):
@@ -63,16 +63,16 @@ def parse(text: str, path: str) -> MappingNode:
 
 
 def read_text(file: Path, display_path: str) -> str:
-    """The text of a file. Only regular files of at most 4 MiB in UTF-8. Raises ReconcilerError."""
+    """Read the text of a regular file of at most 4 MiB in UTF-8. Raises ReconcilerError."""
     try:
         data = _read_bytes(file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ReconcilerError([_unreadable_error(display_path, reason[:1].lower() + reason[1:])]) from None
+        raise ReconcilerError([_explain_unreadable(display_path, reason[:1].lower() + reason[1:])]) from None
     if data is None and file.is_dir():
         raise ReconcilerError(
             [
-                _unreadable_error(
+                _explain_unreadable(
                     display_path,
                     "it is a folder",
                     "name the files in it, for example with `*.yaml` behind it",
@@ -80,9 +80,9 @@ def read_text(file: Path, display_path: str) -> str:
             ]
         )
     if data is None:
-        raise ReconcilerError([_unreadable_error(display_path, "it is not a regular file")])
+        raise ReconcilerError([_explain_unreadable(display_path, "it is not a regular file")])
     if len(data) > MAX_BYTES:
-        raise ReconcilerError([_too_large_error(display_path)])
+        raise ReconcilerError([_explain_too_large(display_path)])
     try:
         return data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
@@ -102,9 +102,9 @@ def read_text(file: Path, display_path: str) -> str:
 
 
 def _read_bytes(file: Path) -> bytes | None:
-    """The bytes of a regular file, one more than allowed at most; None for anything else.
+    """Read the bytes of a regular file, one more than allowed at most; None for anything else.
 
-    Looks before it opens, since opening a FIFO or a device can block or do something.
+    Looks before it opens, since opening a FIFO or a device can block or have effects.
     """
     if not stat.S_ISREG(file.stat().st_mode):
         return None
@@ -120,12 +120,12 @@ def _refuse_invisible(text: str, path: str) -> None:
     if places:
         lines = text.split("\n")
         raise ReconcilerError(
-            _forbidden_character_error(text[place], _locate_end(text[:place], path), lines)
+            _explain_forbidden_character(text[place], _locate_end(text[:place], path), lines)
             for place in places
         )
 
 
-def _forbidden_character_error(character: str, span: Span, lines: list[str]) -> Diagnostic:
+def _explain_forbidden_character(character: str, span: Span, lines: list[str]) -> Diagnostic:
     return Diagnostic(
         "forbidden-character",
         f"the character {describe_character(character)} is not allowed in a spec",
@@ -137,7 +137,7 @@ def _forbidden_character_error(character: str, span: Span, lines: list[str]) -> 
 
 
 def _is_plain_word(text: str) -> bool:
-    """Whether a file without a mapping at its top is of words only, and so no key file in the wrong place."""
+    """Whether a file without a mapping at its top has words only, and so is no key file in the wrong place."""
     return re.fullmatch(r"(?:-\s+)?[a-z]{1,12}\s*", text) is not None
 
 
@@ -147,7 +147,7 @@ def _locate_end(preceding: str, path: str) -> Span:
     return Span(path, line, column, line, column + 1)
 
 
-def _too_large_error(display_path: str) -> Diagnostic:
+def _explain_too_large(display_path: str) -> Diagnostic:
     return Diagnostic(
         "too-large",
         f"`{display_path}` is larger than {MAX_BYTES // 1024 // 1024} MiB",
@@ -155,7 +155,7 @@ def _too_large_error(display_path: str) -> Diagnostic:
     )
 
 
-def _unreadable_error(
+def _explain_unreadable(
     display_path: str,
     reason: str,
     advice: str = "check that the path is right and that it is a file that you may read",

@@ -1,7 +1,7 @@
-"""YAML syntax errors, in words that say what to change.
+"""Explain YAML syntax errors in words that say what to change.
 
-The parser speaks of tokens and indicators. Here its finding is looked at again together with the
-text, because what a person has to repair is usually visible there.
+The parser speaks of tokens and indicators. The table at the end judges its finding again together with the text,
+because the mistake that a user has to repair is usually visible there.
 """
 
 from __future__ import annotations
@@ -13,27 +13,18 @@ from typing import Any, TypeAlias
 
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.source import Span
+from reconciler.spec.excerpt_masking import is_below_secret, may_hold_secret
 
 Position: TypeAlias = tuple[int, int]
 """Line and column, both from 0, as the parser counts them."""
 
-# From the first such word on, a line of a broken file may be part of a destination.
-SECRET_WORDS = "passw|passphrase|secret|key|token|credential"  # noqa: S105 - words, not one of them a password
-_DESTINATION_WORDS = re.compile(f"config|destination|profiles|defaults|{SECRET_WORDS}")
-_SECRET_KEY = re.compile(rf"\s*(?:-\s+)?[\"']?\w*(?:{SECRET_WORDS})\w*[\"']?\s*:", re.IGNORECASE)
-_SAFE_LINE = re.compile(
-    r"""\s*(?:-\s*)?(?:#.*|---|
-    (?:version|specs|overrides|account_id|groups|profiles|destination|config|extra_config):\s*(?:\#.*)?|
-    (?:version|id|name|profile|service|region|time_zone_offset):\s+[^\s{}\[\]:]?[\w\s@`"'+*&!%.-]*)?\r?""",
-    re.VERBOSE,
-)
 _BARE_REFERENCE = re.compile(r"\{\s*(?P<key>secret|value)\s*:\s+(?P<text>\w+:[^\s{},\[\]\"']*)")
 _VARIABLE = re.compile(r"env:[A-Z_][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class _ParserFinding:
-    """What the parser said, with the text it was said about."""
+    """Finding of the parser, with the text that it is about."""
 
     lines: list[str]
     context: str
@@ -51,6 +42,58 @@ class _ParserFinding:
         return self.line[self.position[1] : self.position[1] + 1]
 
     @property
+    def before(self) -> str:
+        """Text of the line before the position."""
+        return self.line[: self.position[1]]
+
+    @property
+    def has_tab(self) -> bool:
+        """Whether a tab indents the line, or stands at the position."""
+        is_in_indentation = not self.before.strip() and "\t" in self.before
+        return self.character == "\t" or is_in_indentation or "tab character" in self.problem
+
+    @property
+    def bracket(self) -> str:
+        """The innermost bracket that is still open."""
+        line, column = self.open_bracket or (0, 0)
+        return self.lines[line][column : column + 1]
+
+    @property
+    def closing_bracket(self) -> str:
+        return {"[": "]", "{": "}"}.get(self.bracket, "")
+
+    @property
+    def start_line(self) -> int:
+        """Line where the parser's context starts, from 1."""
+        return self.start[0] + 1
+
+    @property
+    def mark(self) -> str:
+        """Character of the anchor or alias that the parser was reading, or nothing."""
+        return {"while scanning an anchor": "&", "while scanning an alias": "*"}.get(self.context, "")
+
+    @property
+    def bare_reference(self) -> re.Match[str] | None:
+        """Reference without quotes around the position: `{secret: env:FOO}`, which YAML allows and the parser does
+        not."""
+        references = _BARE_REFERENCE.finditer(self.line)
+        return next((each for each in references if each.start() < self.position[1] <= each.end()), None)
+
+    @property
+    def quoted_reference(self) -> str:
+        """The same reference with quotes, with its text only if it is a name of a variable."""
+        match = self.bare_reference
+        if match is None:
+            return ""
+        text = match["text"] if _VARIABLE.fullmatch(match["text"]) else "scheme:locator"
+        return f'{{{match["key"]}: "{text}"}}'
+
+    @property
+    def reference_position(self) -> Position:
+        match = self.bare_reference
+        return (self.position[0], match.start("text") if match else self.position[1])
+
+    @property
     def is_at_end(self) -> bool:
         remaining_lines = [self.line[self.position[1] :], *self.lines[self.position[0] + 1 :]]
         return not any(line.strip() for line in remaining_lines)
@@ -58,18 +101,23 @@ class _ParserFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
-    """The same in human words, with the place that should be looked at."""
+    """Row of the table: the condition of an explanation, its texts, and its place.
 
+    `applies` judges the finding. `message` and `help` are formats with the finding as `it`. `position` names the
+    attribute of the finding that is the place to look at.
+    """
+
+    applies: Callable[[_ParserFinding], object]
     message: str
     help: str
-    position: Position
+    position: str = "position"
 
 
 def explain_syntax_error(error: Any, text: str, path: str, open_bracket: Position | None) -> Diagnostic:
-    """A diagnostic for an error of the YAML parser.
+    """Build the diagnostic for an error of the YAML parser.
 
-    `opened` is the place of the innermost bracket that was still open. The excerpt is withheld
-    where the line may show a value of a `config`.
+    `open_bracket` is the place of the innermost bracket that is still open. The excerpt is withheld if the line may
+    show a value of a `config`.
     """
     lines = text.split("\n")
     finding = _ParserFinding(
@@ -80,55 +128,20 @@ def explain_syntax_error(error: Any, text: str, path: str, open_bracket: Positio
         _to_position(getattr(error, "context_mark", None)) or (0, 0),
         open_bracket,
     )
-    explanation = next(
-        (explanation for explain in _EXPLAINERS if (explanation := explain(finding)) is not None),
-        _Explanation(
-            "this is not valid YAML",
-            "compare the indentation, quotes and brackets here with the lines above",
-            finding.position,
-        ),
-    )
+    explanation = next(row for row in _EXPLANATIONS if row.applies(finding))
+    position: Position = getattr(finding, explanation.position)
     return Diagnostic(
         "yaml-syntax",
-        explanation.message,
-        to_span(explanation.position, lines, path),
-        help=explanation.help,
-        secret=may_hold_secret(lines, explanation.position[0]),
-        secret_line=is_below_secret(lines, explanation.position[0]),
+        explanation.message.format(it=finding),
+        to_span(position, lines, path),
+        help=explanation.help.format(it=finding),
+        secret=may_hold_secret(lines, position[0]),
+        secret_line=is_below_secret(lines, position[0]),
     )
-
-
-def may_hold_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) may show a value of a `config`, judged by the text alone.
-
-    In a file that no parser understands neither indentation nor brackets say where a `config` ends: a
-    line can be shown where it stands before every destination, or has a key that is known to be harmless.
-    """
-    number = min(number, len(lines) - 1)
-    if _SAFE_LINE.fullmatch(lines[number]):
-        return False
-    return any(_DESTINATION_WORDS.search(line) for line in lines[: number + 1])
-
-
-def is_below_secret(lines: list[str], number: int) -> bool:
-    """Whether a line (from 0) belongs to a key that sounds secret, so that its own key is none: what stands
-    there may be a password with a colon in it."""
-    number = min(number, len(lines) - 1)
-    depth = _get_indent(lines[number])
-    for line in reversed(lines[:number]):
-        if line.strip() and _get_indent(line) < depth:
-            depth = _get_indent(line)
-            if _SECRET_KEY.match(line):
-                return True
-    return False
-
-
-def _get_indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
 
 
 def to_span(position: Position, lines: list[str], path: str) -> Span:
-    """One character at a place, moved to the end of the text where it lies behind it."""
+    """Build the span of one character. A position behind the text is moved to its end."""
     line, column = position
     last = max(len(lines) - (2 if len(lines) > 1 and not lines[-1] else 1), 0)
     if line > last:
@@ -140,207 +153,118 @@ def _to_position(mark: Any) -> Position | None:
     return None if mark is None else (mark.line, mark.column)
 
 
-def _explain_tab(finding: _ParserFinding) -> _Explanation | None:
-    indentation = finding.line[: finding.position[1]]
-    if (
-        finding.character == "\t"
-        or (not indentation.strip() and "\t" in indentation)
-        or "tab character" in finding.problem
-    ):
-        return _Explanation(
-            "a tab stands where YAML wants spaces", "indent with spaces only", finding.position
-        )
-    return None
+def _match_words(context: str = "", problem: str = "") -> Callable[[_ParserFinding], bool]:
+    """Match words of the parser: both must occur, if given."""
+    return lambda it: context in it.context and problem in it.problem
 
 
-def _explain_bare_reference(finding: _ParserFinding) -> _Explanation | None:
-    """`{secret: env:FOO}`, which YAML allows and the parser does not."""
-    match = next(
-        (
-            candidate
-            for candidate in _BARE_REFERENCE.finditer(finding.line)
-            if candidate.start() < finding.position[1] <= candidate.end()
-        ),
-        None,
-    )
-    if match is None:
-        return None
-    text = match["text"] if _VARIABLE.fullmatch(match["text"]) else "scheme:locator"
-    return _Explanation(
+def _is_in_block(it: _ParserFinding) -> bool:
+    return "block mapping" in it.context or "block collection" in it.context
+
+
+_EXPLANATIONS = (
+    _Explanation(lambda it: it.has_tab, "a tab stands where YAML wants spaces", "indent with spaces only"),
+    _Explanation(
+        lambda it: it.bare_reference,
         "a reference between braces must stand in quotes",
-        f'put the reference in quotes: `{{{match["key"]}: "{text}"}}`',
-        (finding.position[0], match.start("text")),
-    )
-
-
-def _explain_unclosed_quote(finding: _ParserFinding) -> _Explanation | None:
-    if "quoted scalar" in finding.context and "end of stream" in finding.problem:
-        return _Explanation("this quoted text is never closed", "add the closing quote", finding.start)
-    return None
-
-
-def _explain_bad_escape(finding: _ParserFinding) -> _Explanation | None:
-    if "quoted scalar" in finding.context and (
-        "escape" in finding.problem or "hexdecimal" in finding.problem
-    ):
-        return _Explanation(
-            "a backslash in double quotes starts an escape that YAML does not know",
-            "use single quotes, in which a backslash is only a backslash, or write it twice",
-            finding.position,
-        )
-    return None
-
-
-def _explain_unclosed_bracket(finding: _ParserFinding) -> _Explanation | None:
-    if "flow" in finding.context and finding.is_at_end and finding.open_bracket:
-        line, column = finding.open_bracket
-        bracket = finding.lines[line][column : column + 1]
-        closing = {"[": "]", "{": "}"}.get(bracket, "")
-        return _Explanation(
-            f"this `{bracket}` is never closed", f"add the closing `{closing}`", finding.open_bracket
-        )
-    return None
-
-
-def _explain_inside_brackets(finding: _ParserFinding) -> _Explanation | None:
-    if "flow mapping" in finding.context or "flow sequence" in finding.context:
-        closing = "`}`" if "mapping" in finding.context else "`]`"
-        return _Explanation(
-            f"a comma or {closing} is missing before this",
-            f"the bracket opens at line {finding.start[0] + 1}: separate its entries by commas and close it",
-            finding.position,
-        )
-    if "flow" in finding.context:
-        return _Explanation(
-            "a value is missing before this", "remove the extra comma or bracket", finding.position
-        )
-    return None
-
-
-def _explain_reserved_character(finding: _ParserFinding) -> _Explanation | None:
-    if "cannot start any token" in finding.problem:
-        return _Explanation(
-            "a value cannot start with this character unless it is quoted",
-            "put the whole value in quotes",
-            finding.position,
-        )
-    return None
-
-
-def _explain_anchor(finding: _ParserFinding) -> _Explanation | None:
-    kind = {"while scanning an anchor": "&", "while scanning an alias": "*"}.get(finding.context)
-    if kind:
-        return _Explanation(
-            f"`{kind}` starts an anchor name here, but no name follows",
-            "put the value in quotes if the character belongs to it",
-            finding.start,
-        )
-    return None
-
-
-def _explain_colon(finding: _ParserFinding) -> _Explanation | None:
-    if "mapping values are not allowed" not in finding.problem:
-        return None
-    if re.search(r":\s", finding.line[: finding.position[1]]):
-        return _Explanation(
-            "a second `:` on one line makes YAML expect another mapping",
-            "put the value in quotes if the colon belongs to it",
-            finding.position,
-        )
-    return _Explanation(
+        "put the reference in quotes: `{it.quoted_reference}`",
+        "reference_position",
+    ),
+    _Explanation(
+        _match_words("quoted scalar", "end of stream"),
+        "this quoted text is never closed",
+        "add the closing quote",
+        "start",
+    ),
+    _Explanation(
+        lambda it: "quoted scalar" in it.context and ("escape" in it.problem or "hexdecimal" in it.problem),
+        "a backslash in double quotes starts an escape that YAML does not know",
+        "use single quotes, in which a backslash is only a backslash, or write it twice",
+    ),
+    _Explanation(
+        lambda it: "flow" in it.context and it.is_at_end and it.open_bracket,
+        "this `{it.bracket}` is never closed",
+        "add the closing `{it.closing_bracket}`",
+        "open_bracket",
+    ),
+    _Explanation(
+        _match_words("flow mapping"),
+        "a comma or `}}` is missing before this",
+        "the bracket opens at line {it.start_line}: separate its entries by commas and close it",
+    ),
+    _Explanation(
+        _match_words("flow sequence"),
+        "a comma or `]` is missing before this",
+        "the bracket opens at line {it.start_line}: separate its entries by commas and close it",
+    ),
+    _Explanation(_match_words("flow"), "a value is missing before this", "remove the extra comma or bracket"),
+    _Explanation(
+        lambda it: "directive" in it.context or "directive" in it.problem or "incompatible" in it.problem,
+        "a line that starts with `%` is a YAML directive",
+        "remove the line",
+    ),
+    _Explanation(
+        _match_words(problem="cannot start any token"),
+        "a value cannot start with this character unless it is quoted",
+        "put the whole value in quotes",
+    ),
+    _Explanation(
+        lambda it: it.mark,
+        "`{it.mark}` starts an anchor name here, but no name follows",
+        "put the value in quotes if the character belongs to it",
+        "start",
+    ),
+    _Explanation(
+        lambda it: "mapping values are not allowed" in it.problem and re.search(r":\s", it.before),
+        "a second `:` on one line makes YAML expect another mapping",
+        "put the value in quotes if the colon belongs to it",
+    ),
+    _Explanation(
+        _match_words(problem="mapping values are not allowed"),
         "no key can stand here: the line before is not finished, or this one is indented too far",
         "write `key: value` with a space after the colon, and start the keys of one mapping in one column",
-        finding.position,
-    )
-
-
-def _explain_missing_colon(finding: _ParserFinding) -> _Explanation | None:
-    if "could not find expected ':'" in finding.problem:
-        return _Explanation(
-            "this line has a key without a `:`",
-            "write `key: value`; text of several lines needs `|` and indentation",
-            finding.start,
-        )
-    return None
-
-
-def _explain_misplaced_item(finding: _ParserFinding) -> _Explanation | None:
-    if "block sequence entries are not allowed" in finding.problem:
-        return _Explanation(
-            "a list cannot start here",
-            "put `- ` at the start of its own line, or quote the value if the dash belongs to it",
-            finding.position,
-        )
-    return None
-
-
-def _explain_indentation(finding: _ParserFinding) -> _Explanation | None:
-    if "block mapping" not in finding.context and "block collection" not in finding.context:
-        return None
-    if finding.line[: finding.position[1]].strip():
-        return _Explanation(
-            "something follows a value that is complete already",
-            "put the whole value in quotes, or start a new line",
-            finding.position,
-        )
-    return _Explanation(
+    ),
+    _Explanation(
+        _match_words(problem="could not find expected ':'"),
+        "this line has a key without a `:`",
+        "write `key: value`; text of several lines needs `|` and indentation",
+        "start",
+    ),
+    _Explanation(
+        _match_words(problem="block sequence entries are not allowed"),
+        "a list cannot start here",
+        "put `- ` at the start of its own line, or quote the value if the dash belongs to it",
+    ),
+    _Explanation(
+        _match_words("block scalar"),
+        "`|` or `>` starts text on the next lines, and nothing else can follow it here",
+        "start the text on the next line, indented by spaces, or quote the value",
+    ),
+    _Explanation(
+        lambda it: "tag" in it.problem or "tag" in it.context,
+        "`!` starts a YAML tag, and specs have none",
+        "put the value in quotes",
+        "start",
+    ),
+    _Explanation(
+        lambda it: _is_in_block(it) and it.before.strip(),
+        "something follows a value that is complete already",
+        "put the whole value in quotes, or start a new line",
+    ),
+    _Explanation(
+        _is_in_block,
         "this line fits no block above it",
         "indent it like its siblings: keys of one mapping, or dashes of one list, start in the same column",
-        finding.position,
-    )
-
-
-def _explain_trailing(finding: _ParserFinding) -> _Explanation | None:
-    if "document start" in finding.problem:
-        return _Explanation(
-            "the document ends before this",
-            "remove what is too much, or indent it below the key that it belongs to",
-            finding.position,
-        )
-    return None
-
-
-def _explain_directive(finding: _ParserFinding) -> _Explanation | None:
-    if "directive" in finding.context or "directive" in finding.problem or "incompatible" in finding.problem:
-        return _Explanation(
-            "a line that starts with `%` is a YAML directive", "remove the line", finding.position
-        )
-    return None
-
-
-def _explain_tag(finding: _ParserFinding) -> _Explanation | None:
-    if "tag" in finding.problem or "tag" in finding.context:
-        return _Explanation(
-            "`!` starts a YAML tag, and specs have none", "put the value in quotes", finding.start
-        )
-    return None
-
-
-def _explain_block_text(finding: _ParserFinding) -> _Explanation | None:
-    if "block scalar" in finding.context:
-        return _Explanation(
-            "`|` or `>` starts text on the next lines, and nothing else can follow it here",
-            "start the text on the next line, indented by spaces, or quote the value",
-            finding.position,
-        )
-    return None
-
-
-_EXPLAINERS: tuple[Callable[[_ParserFinding], _Explanation | None], ...] = (
-    _explain_tab,
-    _explain_bare_reference,
-    _explain_unclosed_quote,
-    _explain_bad_escape,
-    _explain_unclosed_bracket,
-    _explain_inside_brackets,
-    _explain_directive,
-    _explain_reserved_character,
-    _explain_anchor,
-    _explain_colon,
-    _explain_missing_colon,
-    _explain_misplaced_item,
-    _explain_block_text,
-    _explain_tag,
-    _explain_indentation,
-    _explain_trailing,
+    ),
+    _Explanation(
+        _match_words(problem="document start"),
+        "the document ends before this",
+        "remove what is too much, or indent it below the key that it belongs to",
+    ),
+    _Explanation(
+        lambda it: True,
+        "this is not valid YAML",
+        "compare the indentation, quotes and brackets here with the lines above",
+    ),
 )
+"""Explanations from the special to the general: the first explanation that applies is used."""

@@ -1,1 +1,1 @@
-"""Remembering between runs: a snapshot, and a journal of what happened since."""
+"""State between runs: a snapshot, and a journal of the changes since."""

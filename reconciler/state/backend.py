@@ -1,21 +1,19 @@
-"""A remote place for a few small files, each of which is replaced only as it was last seen."""
+"""A remote place for a few small files, each of which is replaced only at the version that was last read."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from reconciler.model.clock import Clock
-from reconciler.model.lock_info import LockInfo
+from reconciler.model.run_environment import RunEnvironment
 from reconciler.runtime.deadline import ShutdownDeadline
 
 
 class BackendError(OSError):
-    """A remote place cannot be reached, refuses, or is of no use. The text never holds credentials; `advice` is one
-    thing to do about it, `notes` are what the other side says."""
+    """A remote place that cannot be reached, refuses, or cannot hold a state. The text never holds credentials;
+    `advice` is one thing to do about it, `notes` are messages of the other side."""
 
     code = "state-unreachable"
 
@@ -26,28 +24,22 @@ class BackendError(OSError):
 
 
 class UnusableBackendError(BackendError):
-    """A remote place that can be reached, and in which no state can be kept."""
+    """A remote place that can be reached, and cannot hold a state."""
 
     code = "state-unusable"
 
 
 class ConflictError(BackendError):
-    """Somebody else wrote since these files were last seen. Nothing was replaced."""
+    """Another writer replaced one of these files since it was last read. This write replaced nothing."""
 
     code = "lease-lost"
 
 
 @dataclass(frozen=True, slots=True)
-class BackendContext:
-    """What remote places may know. `environ` must lack the settings and credentials of this program; relative paths
-    start in `directory`; `entropy` gives so many random bytes. Once `leaving` is set, the `patience` with all of them
-    is short."""
+class BackendContext(RunEnvironment):
+    """The environment that remote places work in. Its `environ` must lack the settings and credentials of this program.
+    Once `shutdown` is set, the `deadline` of all requests is short."""
 
-    directory: Path
-    environ: Mapping[str, str] = field(repr=False)  # full of secrets
-    clock: Clock
-    entropy: Callable[[int], bytes]
-    holder: LockInfo
     shutdown: threading.Event = field(default_factory=threading.Event)
     deadline: ShutdownDeadline = field(init=False)
 
@@ -56,33 +48,36 @@ class BackendContext:
 
 
 class Backend(Protocol):
-    """Files by name. What one was when it was last read or written decides whether it may be written."""
+    """Files by name. A file is written only if it still has the version at which it was last read or written here."""
 
     def read(self, *names: str) -> dict[str, bytes | None]:
-        """What the files hold now; None for one that is not there. Writes nothing. Raises RemoteError."""
+        """Read files; None for a missing file. Writes nothing. Raises BackendError."""
 
     def peek(self, name: str) -> bytes | None:
-        """What a file held when the place was last looked at, or holds now. Changes nothing about what may be written.
-        Raises RemoteError."""
+        """Read a file, perhaps as of the last request. The version for later writes stays as it is. Raises
+        BackendError."""
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Replace files that were read before, or take them away (None), in this order or all at once. `told` says
-        why, to whoever looks at the history.
+        """Replace files that were read before, or remove them (None), in this order or all at once. The history, if the
+        place has one, gives the `message` as the reason.
 
-        Raises ChangedError where one of them is not as it was last seen, and RemoteError where it stays unknown
-        whether they are written.
+        Raises ConflictError if a file has another version by now, and BackendError if it is unknown whether the files
+        are written.
         """
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether a file is as it was last read or written here. Raises RemoteError."""
+        """Whether a file is as it was last read or written here. Raises BackendError."""
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """What is another text once somebody has written, and may be another one without that. One cheap request,
-        from any thread: nothing of this shelf changes. Raises RemoteError."""
+        """Return the version tag of a file. Changes on every write; may also change spuriously. One cheap request, from
+        any thread: nothing in this backend changes. Raises BackendError."""
 
     def known_version(self, name: str) -> str:
-        """The stamp as of what was last read or written here."""
+        """Return the version tag as of the last read or write here."""
 
     def verify_conditional_writes(self, name: str) -> None:
-        """Raise UnusableError where this place would replace the file that was just written although it is not as it
-        was seen, and RemoteError."""
+        """Check that a write depends on the version of its file, with the file that was just written.
+
+        Raises UnusableBackendError if this place replaces a file that has changed, ConflictError if another run wrote
+        the file at the same moment, and BackendError.
+        """

@@ -1,270 +1,125 @@
-"""The JSON form of a state: what stands in the snapshot, and in each line of the journal."""
+"""Encode a state as JSON, and decode it: the snapshot, and each line of the journal.
+
+Records, intents and removals are written as the dataclasses of the model have them, so that a new field is stored
+without a change here. Only types that JSON lacks have a form of their own: addresses are text, and fields below
+`config` are nested.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    WrapSerializer,
+)
 
 from reconciler.model.address import Address
-from reconciler.model.instant import Instant
-from reconciler.model.plan import Action
-from reconciler.model.record import Exemption, Intent, Record, State
-from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.record import Exemption, Record, State
+from reconciler.model.removal import CompletedRemoval
 from reconciler.model.value import FieldPath
 
 FORMAT: Final = 2
-"""Format 1 knew no removals, and did not say when a request left. It is still read; an earlier version of this program
-says of a state of format 2 that it is newer, and not that it is damaged."""
+"""Format 1 has no removals, and no times of requests. It is still read. A release that only knows format 1
+reports a state of format 2 as newer, and not as damaged."""
 
-ReadFormat: TypeAlias = Literal[1, 2]
 JournalValue: TypeAlias = Record | CompletedRemoval | None
-"""What becomes of the record of an address: another one, none since it was removed, or just none."""
+"""The new record of an address; the removal that dropped the record; or None for a record that is just dropped."""
+
+_MAX_YEAR = 9000
+"""From this year on, adding to a time may overflow."""
 
 
 class DamagedStateError(Exception):
-    """Bytes that are no state. The text says what is wrong and never repeats content."""
+    """Bytes that are no state. The text names the problem and never repeats content."""
 
 
 class NewerStateError(Exception):
     """A state of a format that only a newer version of this program reads."""
 
 
-class _StrictDocument(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-_Document = TypeVar("_Document", bound=_StrictDocument)
-
-
-def _check_year(moment: datetime) -> datetime:
-    if moment.year >= _MAX_YEAR:
-        raise ValueError("no clock shows this time")
-    return moment
-
-
-_MAX_YEAR = 9000
-"""Years with which nothing can be reckoned any more."""
-_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_year)]
-
-
-class InstantDocument(_StrictDocument):
-    """A point in time by two clocks."""
-
-    own: _Time
-    server: _Time | None = None
-
-
-class IntentDocument(_StrictDocument):
-    """An intent. `at` is how the first format wrote when its run began."""
-
-    action: Action
-    name: str
-    namesakes: tuple[str, ...] = ()
-    at: str = Field("", exclude=True)
-    begun: InstantDocument | None = None
-    sent: InstantDocument | None = None
-
-
-class RecordDocument(_StrictDocument):
-    """A record. Fields of `config` are nested, all others are at the top."""
-
-    id: str | None = None
-    applied: dict[str, Any] = Field(default_factory=dict)
-    fingerprints: dict[str, Any] = Field(default_factory=dict)
-    protected: bool = False
-    unverified: bool = False
-    intent: IntentDocument | None = None
-    applied_at: str = ""
-    earlier: tuple[IntentDocument, ...] = ()
-
-
-class ExemptionDocument(_StrictDocument):
-    """An exemption."""
-
-    by: str
-    at: str
-    what: tuple[str, ...]
-    reason: str
-    digest: str
-
-
-class RemovedDocument(_StrictDocument):
-    """A removal that was carried out."""
-
-    id: str
-    extent: Extent
-
-
-class StateDocument(_StrictDocument):
-    """A snapshot."""
-
-    format: ReadFormat = FORMAT
-    lineage: str = Field(min_length=1)
-    serial: int = Field(ge=0)
-    account_id: str
-    records: dict[str, RecordDocument] = Field(default_factory=dict)
-    reviewed: dict[str, str] = Field(default_factory=dict)
-    exemptions: tuple[ExemptionDocument, ...] = ()
-    written_at: _Time | None = None
-    removals: dict[str, RemovedDocument] = Field(default_factory=dict)
-
-
-class EntryDocument(_StrictDocument):
-    """One line of the journal: the new record of an address, or null where it is forgotten; `removed` says by which
-    removal."""
-
-    address: str
-    record: RecordDocument | None = None
-    removed: RemovedDocument | None = None
-
-
-class HeadDocument(_StrictDocument):
-    """The first line of a journal: the snapshot that it continues."""
-
-    format: ReadFormat = FORMAT
-    lineage: str
-    serial: int
-
-
-def encode_state(state: State) -> bytes:
-    """A snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
-    document = StateDocument(
-        lineage=state.lineage,
-        serial=state.serial,
-        account_id=state.account_id,
-        records={str(address): _to_record_document(record) for address, record in state.records.items()},
-        reviewed=dict(state.reviewed),
-        exemptions=tuple(ExemptionDocument(**asdict(item)) for item in state.exemptions),
-        written_at=state.written_at,
-        removals={key: RemovedDocument(**asdict(item)) for key, item in state.removals.items()},
-    )
-    data = document.model_dump(mode="json", exclude_defaults=False)
-    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
-
-
-def decode_state(content: bytes) -> State:
-    """The state in a snapshot. Raises DamagedError, NewerError."""
-    data = _parse_json(content)
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise NewerStateError(f"its format is {data['format']}, this version knows {FORMAT}")
-    document = _validate(StateDocument, data)
-    return State(
-        lineage=document.lineage,
-        serial=document.serial,
-        account_id=document.account_id,
-        records={parse_address(text): _to_record(record) for text, record in document.records.items()},
-        reviewed=document.reviewed,
-        exemptions=tuple(Exemption(**item.model_dump()) for item in document.exemptions),
-        written_at=document.written_at,
-        marks_requests=document.format > 1,
-        removals={key: CompletedRemoval(item.id, item.extent) for key, item in document.removals.items()},
-    )
-
-
-def encode_head(state: State) -> bytes:
-    """The first line of the journal that continues a snapshot."""
-    return _encode_line(HeadDocument(lineage=state.lineage, serial=state.serial))
-
-
-def decode_head(line: bytes) -> HeadDocument:
-    """The snapshot that a journal continues. Raises DamagedError."""
-    return _validate(HeadDocument, _parse_json(line))
-
-
-def encode_entry(address: Address, entry: JournalValue) -> bytes:
-    """One line of the journal."""
-    match entry:
-        case Record():
-            document = EntryDocument(address=str(address), record=_to_record_document(entry))
-        case CompletedRemoval():
-            document = EntryDocument(address=str(address), removed=RemovedDocument(**asdict(entry)))
-        case None:
-            document = EntryDocument(address=str(address))
-    return _encode_line(document)
-
-
-def decode_entry(line: bytes) -> tuple[Address, JournalValue]:
-    """What a line of the journal says. Raises DamagedError."""
-    document = _validate(EntryDocument, _parse_json(line))
-    address = parse_address(document.address)
-    if document.removed is not None:
-        return address, CompletedRemoval(document.removed.id, document.removed.extent)
-    return address, _to_record(document.record) if document.record else None
+def parse_time(text: str) -> datetime | None:
+    """Parse an ISO 8601 time; None for text that is no time, that has no zone, or whose year is out of range."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if _is_calculable(moment) else None
 
 
 def parse_address(text: str) -> Address:
-    """`kind.key` as an address. Raises DamagedError."""
+    """Parse `kind.key`. Raises DamagedStateError."""
     kind, dot, key = text.partition(".")
     if not (kind and dot and key):
         raise DamagedStateError("a key of its records is no address")
     return Address(kind, key)
 
 
-def _to_record_document(record: Record) -> RecordDocument:
-    return RecordDocument(
-        id=record.id,
-        applied=_nest(record.applied),
-        fingerprints=_nest(record.fingerprints),
-        protected=record.protected,
-        unverified=record.unverified,
-        intent=_to_intent_document(record.intent) if record.intent else None,
-        applied_at=record.applied_at,
-        earlier=tuple(_to_intent_document(intent) for intent in record.earlier),
-    )
+def _is_calculable(moment: datetime) -> bool:
+    return moment.tzinfo is not None and moment.year < _MAX_YEAR
 
 
-def _to_intent_document(intent: Intent) -> IntentDocument:
-    return IntentDocument(
-        action=intent.action,
-        name=intent.name,
-        namesakes=intent.namesakes,
-        begun=_to_instant_document(intent.begun),
-        sent=_to_instant_document(intent.sent),
-    )
+def _check_time(moment: datetime) -> datetime:
+    if not _is_calculable(moment):
+        raise ValueError("no clock shows this time")
+    return moment
 
 
-def _to_instant_document(instant: Instant | None) -> InstantDocument | None:
-    return None if instant is None else InstantDocument(own=instant.own, server=instant.server)
+def _check_record_times(record: Record) -> Record:
+    intents = record.earlier if record.intent is None else (record.intent, *record.earlier)
+    for instant in (each for intent in intents for each in (intent.begun, intent.sent) if each is not None):
+        _check_time(instant.own)
+        if instant.server is not None:
+            _check_time(instant.server)
+    return record
 
 
-def _to_record(document: RecordDocument) -> Record:
-    return Record(
-        id=document.id,
-        applied=_flatten(document.applied),
-        fingerprints=_flatten(document.fingerprints),
-        protected=document.protected,
-        unverified=document.unverified,
-        intent=_to_intent(document.intent) if document.intent else None,
-        applied_at=document.applied_at,
-        earlier=tuple(map(_to_intent, document.earlier)),
-    )
+def _prepare_record(data: Any) -> Any:
+    """Bring the JSON form of a record to the shape of the dataclass. Anything malformed stays as it is, so that the
+    validation of the dataclass names its place."""
+    if not isinstance(data, dict):
+        return data
+    prepared = dict(data)
+    for name in ("applied", "fingerprints"):
+        if isinstance(data.get(name), dict):
+            prepared[name] = _flatten(data[name])
+    if "intent" in data:
+        prepared["intent"] = _prepare_intent(data["intent"])
+    if isinstance(data.get("earlier"), list):
+        prepared["earlier"] = [_prepare_intent(intent) for intent in data["earlier"]]
+    return prepared
 
 
-def _to_intent(document: IntentDocument) -> Intent:
-    begun = _to_instant(document.begun)
-    if begun is None and (at := parse_time(document.at)) is not None:
-        begun = Instant(at)
-    return Intent(document.action, document.name, document.namesakes, begun, _to_instant(document.sent))
+def _prepare_intent(data: Any) -> Any:
+    """Turn `at`, by which format 1 says when the run began, into `begun`."""
+    if not isinstance(data, dict) or not isinstance(data.get("at"), str):
+        return data
+    intent = {name: value for name, value in data.items() if name != "at"}
+    if intent.get("begun") is None and parse_time(data["at"]) is not None:
+        intent["begun"] = {"own": data["at"]}
+    return intent
 
 
-def _to_instant(document: InstantDocument | None) -> Instant | None:
-    return None if document is None else Instant(document.own, document.server)
+def _nest_record(record: Record, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    return {
+        **dump(replace(record, applied={}, fingerprints={})),
+        "applied": _nest(record.applied),
+        "fingerprints": _nest(record.fingerprints),
+    }
 
 
-def parse_time(text: str) -> datetime | None:
-    """The time in a text that was written for people; None where it is none that can be reckoned with."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None and moment.year < _MAX_YEAR else None
-
-
-def _nest(fields: Any) -> dict[str, Any]:
+def _nest(fields: Mapping[FieldPath, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for path, value in fields.items():
         if len(path) == 1:
@@ -274,7 +129,7 @@ def _nest(fields: Any) -> dict[str, Any]:
     return nested
 
 
-def _flatten(nested: dict[str, Any]) -> dict[FieldPath, Any]:
+def _flatten(nested: Mapping[str, Any]) -> dict[FieldPath, Any]:
     flat: dict[FieldPath, Any] = {}
     for name, value in nested.items():
         if name == "config" and isinstance(value, dict):
@@ -282,6 +137,104 @@ def _flatten(nested: dict[str, Any]) -> dict[FieldPath, Any]:
         else:
             flat[(name,)] = value
     return flat
+
+
+_Format: TypeAlias = Literal[1, 2]
+_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_time)]
+_StoredRecord: TypeAlias = Annotated[
+    Record,
+    BeforeValidator(_prepare_record),
+    AfterValidator(_check_record_times),
+    WrapSerializer(_nest_record),
+]
+
+
+class _StrictDocument(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_Document = TypeVar("_Document", bound=_StrictDocument)
+
+
+class StateDocument(_StrictDocument):
+    """A snapshot: a state with its format, and with text for addresses."""
+
+    format: _Format = FORMAT
+    lineage: str = Field(min_length=1)
+    serial: int = Field(ge=0)
+    account_id: str
+    records: dict[str, _StoredRecord] = Field(default_factory=dict)
+    reviewed: dict[str, str] = Field(default_factory=dict)
+    exemptions: tuple[Exemption, ...] = ()
+    written_at: _Time | None = None
+    removals: dict[str, CompletedRemoval] = Field(default_factory=dict)
+
+
+class EntryDocument(_StrictDocument):
+    """One line of the journal: the new record of an address; null for a dropped record, with the removal that dropped
+    it, if there is one."""
+
+    address: str
+    record: _StoredRecord | None = None
+    removed: CompletedRemoval | None = None
+
+
+class HeadDocument(_StrictDocument):
+    """The first line of a journal: the snapshot that it continues."""
+
+    format: _Format = FORMAT
+    lineage: str
+    serial: int
+
+
+def encode_state(state: State) -> bytes:
+    """Encode a snapshot as canonical JSON: sorted keys, two spaces, a final newline."""
+    document = StateDocument(
+        lineage=state.lineage,
+        serial=state.serial,
+        account_id=state.account_id,
+        records={str(address): record for address, record in state.records.items()},
+        reviewed=dict(state.reviewed),
+        exemptions=state.exemptions,
+        written_at=state.written_at,
+        removals=dict(state.removals),
+    )
+    text = json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=True)
+    return f"{text}\n".encode()
+
+
+def decode_state(content: bytes) -> State:
+    """Decode a snapshot. Raises DamagedStateError, NewerStateError."""
+    data = _parse_json(content)
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
+        raise NewerStateError(f"its format is {data['format']}, this version knows {FORMAT}")
+    document = _validate(StateDocument, data)
+    fields = {name: value for name, value in document if name not in ("format", "records")}
+    records = {parse_address(text): record for text, record in document.records.items()}
+    return State(**fields, records=records, marks_requests=document.format > 1)
+
+
+def encode_head(state: State) -> bytes:
+    """Encode the first line of the journal that continues a snapshot."""
+    return _encode_line(HeadDocument(lineage=state.lineage, serial=state.serial))
+
+
+def decode_head(line: bytes) -> HeadDocument:
+    """Decode the first line of a journal. Raises DamagedStateError."""
+    return _validate(HeadDocument, _parse_json(line))
+
+
+def encode_entry(address: Address, entry: JournalValue) -> bytes:
+    """Encode one line of the journal."""
+    record = entry if isinstance(entry, Record) else None
+    removed = entry if isinstance(entry, CompletedRemoval) else None
+    return _encode_line(EntryDocument(address=str(address), record=record, removed=removed))
+
+
+def decode_entry(line: bytes) -> tuple[Address, JournalValue]:
+    """Decode one line of the journal. Raises DamagedStateError."""
+    document = _validate(EntryDocument, _parse_json(line))
+    return parse_address(document.address), document.removed or document.record
 
 
 def _encode_line(document: BaseModel) -> bytes:
@@ -299,7 +252,11 @@ def _validate(model: type[_Document], data: Any) -> _Document:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        places = ", ".join(
-            ".".join(map(str, finding["loc"])) or "the whole" for finding in error.errors()[:3]
-        )
+        places = ", ".join(_format_place(finding["loc"]) for finding in error.errors()[:3])
         raise DamagedStateError(f"it has not the shape of a state at {places}") from None
+
+
+def _format_place(location: Iterable[int | str]) -> str:
+    # pydantic names a field path by its Python form, which is of no use to a reader of JSON.
+    keys = [str(part) for part in location if not str(part).startswith("(")]
+    return ".".join(keys) or "the whole"

@@ -1,7 +1,7 @@
 """A state in git: a branch of its own, on which every write is a commit.
 
-A write is a push that names the commit it builds on, and a server takes it only if the branch still stands there.
-Where another project that shares the branch was faster, the write is made again on top of its commit.
+A write is a push that names the commit it builds on, and a server takes it only if the branch still stands there. If
+another project that shares the branch was faster, the write is made again on top of its commit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
+from reconciler.runtime.git import Result
 from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
-from reconciler.state.git_runner import GitRunner, Result
+from reconciler.state.scratch_repository import ScratchRepository
 
 _MAX_ATTEMPTS = 12
 _RETRY_PAUSE = 0.2
@@ -22,19 +23,19 @@ _STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock)?|README(\.md)?")
 
 
 class GitBackend:
-    """The files at the top of a branch. One that does not exist yet is made by the first write."""
+    """The files at the top of a branch. A branch that does not exist yet is made by the first write."""
 
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._branch = f"refs/heads/{location.branch}"
         self._context = context
-        self._git = GitRunner(location, context)
-        self._tip = ""  # the commit of the branch; empty where there is no branch
+        self._git = ScratchRepository(location, context)
+        self._tip = ""  # the commit of the branch; empty if there is no branch
         self._files: dict[str, str] = {}  # all of that commit: hash by name
-        self._known: dict[str, str | None] = {}  # those that were asked for
-        self._possibly_written: dict[str, set[str | None]] = {}  # pushed, as far as anybody knows
+        self._known: dict[str, str | None] = {}  # the files that were asked for
+        self._possibly_written: dict[str, set[str | None]] = {}  # contents that a push may have written
 
     def read(self, *names: str) -> dict[str, bytes | None]:
-        """What the files hold now. Raises RemoteError."""
+        """Read the contents of the files now. Raises BackendError."""
         self._refresh()
         for name in names:
             self._known[name] = self._files.get(name)
@@ -42,11 +43,11 @@ class GitBackend:
         return {name: self._read_blob(self._files.get(name)) for name in names}
 
     def peek(self, name: str) -> bytes | None:
-        """What a file held when the branch was last looked at. Raises RemoteError."""
+        """Return the content of a file as of the last look at the branch. Raises BackendError."""
         return self._read_blob(self._files.get(name))
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Replace files in one commit. Raises RemoteError, and ChangedError where one is not as it was last seen."""
+        """Replace files in one commit. Raises BackendError, and ConflictError if a file is not as it was last seen."""
         blobs = {name: self._write_blob(content) for name, content in changes.items()}
         for name, blob in blobs.items():
             self._possibly_written.setdefault(name, {self._known[name]}).add(blob)
@@ -72,20 +73,20 @@ class GitBackend:
         raise BackendError("others write to its branch all the time")
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether a file is as it was last read or written here. Raises RemoteError."""
+        """Whether a file is as it was last read or written here. Raises BackendError."""
         self._refresh()
         return self._files.get(name) in self._possibly_written.get(name, {self._known[name]})
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """Where the branch stands: others may write other files. Raises RemoteError."""
+        """Look up the commit of the branch, which changes with other files, too. Raises BackendError."""
         return self._query_tip(deadline)
 
     def known_version(self, name: str) -> str:
-        """Where the branch stood when it was last looked at."""
+        """Return the commit of the branch as of the last look at it."""
         return self._tip
 
     def verify_conditional_writes(self, name: str) -> None:
-        """A server of git takes no push that does not build on what is there."""
+        """Do nothing: a git server refuses every push that does not build on the commit of the branch."""
 
     def _query_tip(self, deadline: ShutdownDeadline | None = None) -> str:
         output = self._git.check_output(
@@ -95,7 +96,7 @@ class GitBackend:
         return tips[0] if tips else ""
 
     def _refresh(self) -> None:
-        """Where the branch stands now, and which files it has."""
+        """Look up the commit of the branch and its files."""
         remote_tip = self._query_tip()
         if not remote_tip:
             self._tip, self._files = "", {}
@@ -109,7 +110,7 @@ class GitBackend:
             self._tip = tip
 
     def _list_files(self, commit: str) -> dict[str, str]:
-        """The files of a commit. Raises UnusableError for a branch that is there for something else."""
+        """List the files of a commit. Raises UnusableBackendError for a branch that holds other files."""
         files = {}
         for line in os.fsdecode(self._git.check_output("ls-tree", "-z", commit)).split("\0")[:-1]:
             attributes, _, name = line.partition("\t")
@@ -131,7 +132,7 @@ class GitBackend:
         return _decode_lines(self._git.check_output("hash-object", "-w", "--stdin", stdin=content))[0]
 
     def _create_commit(self, blobs: Mapping[str, str | None], summary: str) -> tuple[str, dict[str, str]]:
-        """A new commit on top of the branch as it was last seen, with its files."""
+        """Create a commit on top of the branch as of the last look at it. Returns its hash and its files."""
         files = {name: blob for name, blob in {**self._files, **blobs}.items() if blob is not None}
         lines = "".join(f"100644 blob {blob}\t{name}\0" for name, blob in sorted(files.items()))
         tree = _decode_lines(self._git.check_output("mktree", "-z", stdin=os.fsencode(lines)))[0]
@@ -145,7 +146,7 @@ class GitBackend:
         return _decode_lines(output)[0], files
 
     def _push(self, created: tuple[str, dict[str, str]]) -> Result:
-        """Let the branch stand at a new commit, if it still stands where it was last seen."""
+        """Move the branch to a new commit, if its commit is still the one last seen."""
         commit, files = created
         result = self._git.run(
             "push",

@@ -1,8 +1,8 @@
-"""The journal beside a snapshot: one line per record that changed, on disk before anything goes on.
+"""Write and replay the journal beside a snapshot: one line per changed record, on disk before the run goes on.
 
-A journal belongs to one snapshot, which its first line names. One that continues an older snapshot of the
-same lineage is left over from a crash between the two writes of a compaction, and its lines are in the
-newer snapshot already.
+A journal belongs to one snapshot, which its first line names. A journal that continues an older snapshot of the same
+lineage is left over from a crash between the two writes of a compaction, and its lines are in the newer snapshot
+already.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ JournalEntry = tuple[Address, JournalValue]
 
 
 def replay(state: State, content: bytes) -> State:
-    """The state after all complete lines of its journal. Raises DamagedError.
+    """Replay all complete lines of a journal on a snapshot. Returns the new state. Raises DamagedStateError.
 
-    A last line without its end is one that a killed process was writing; nothing relied on it yet.
+    A killed process may leave a last line without its end; no request was sent on the strength of that line.
     """
     complete, _, _ = content.rpartition(b"\n")
     if not complete:
@@ -50,7 +50,7 @@ def replay(state: State, content: bytes) -> State:
 def apply_entries(
     entries: Iterable[JournalEntry], records: dict[Address, Record], removals: dict[str, CompletedRemoval]
 ) -> None:
-    """Bring records and removals to what entries say, in their order. What was removed has no record."""
+    """Apply entries to records and removals, in their order. A removed address has no record."""
     for address, entry in entries:
         if isinstance(entry, Record):
             records[address] = entry
@@ -74,7 +74,7 @@ class JournalWriter:
         self._write(b"".join(encode_entry(address, entry) for address, entry in entries))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _write(self, content: bytes) -> None:

@@ -1,12 +1,15 @@
-"""The lock of a remote state: a lease that says who holds it and until when, and that is renewed at work.
+"""Lease the lock of a remote state: a file names the holder and the end of the lease, and is renewed during the run.
 
-A process that dies cannot let go of what is on a server, so a lease runs out by itself. One thread writes: the main
-thread of a run wakes every fraction of a second while calls are under way, whatever those take, and renews the lease
-long before its end. Only where somebody is asked a question it does not; a lease that ran out then and was taken by
-another run is noticed by the next write, which comes before the first call.
+A process that dies cannot release a lock on a server, so a lease expires by itself. One thread writes: the main thread
+of a run wakes every fraction of a second while calls are under way, however long they take, and renews the lease long
+before its end. While a user is asked to confirm, it is not renewed. If the lease expires then and another run takes it,
+the next write fails, and that write comes before the first call to Fivetran.
 
-Two clocks say how old a lease is, and the older one counts: that of a machine that was asleep stood still, and the time
-of day may be set.
+Two clocks measure the age of a lease, and the higher age counts: the monotonic clock stands still while its machine is
+asleep, and the time of day may be set back.
+
+Every write of the state goes out together with a renewed lease, on the condition that both files are as this run left
+them. So a run whose lease was taken cannot replace the state of its successor, whatever the clocks say.
 """
 
 from __future__ import annotations
@@ -25,18 +28,23 @@ from reconciler.state.lock import LockHolderState, LockStatus
 from reconciler.state.watch import LockWatcher
 
 LEASE_TTL = 300.0
-"""Seconds until a lease runs out that nobody renews."""
+"""Seconds until a lease expires that is not renewed. Long enough for a server that is out of reach for some minutes,
+and short enough to wait for after a crash."""
 RENEW_AFTER = 100.0
-"""Seconds after which a lease is renewed though nothing else is to be written."""
+"""Seconds after which a lease is renewed without other changes: a third of its length, so that several attempts fit
+between the first failure and the end."""
 WRITE_INTERVAL = 30.0
-"""Seconds between writes of what was done, and between tries of what failed."""
+"""Seconds between writes of results, and between attempts of a failed write. Each write is a commit or a request to the
+store, and a lost result is found again at Fivetran, so they need not be frequent."""
 CLOCK_SKEW = 60.0
-"""Seconds that the clocks of two hosts may differ."""
+"""Seconds that the clocks of two hosts may differ. Another run adds them before it takes an expired lease; the holder
+does not, so that it stops before another run may start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who holds a lock until when (ISO 8601, UTC). The mark makes it different from every other one."""
+    """The holder of a lock, and the end of the lease (ISO 8601, UTC). The random mark makes it unlike all other leases,
+    so that equal content is always the same write."""
 
     holder: LockInfo
     until: str
@@ -44,7 +52,7 @@ class Lease:
 
 
 class LockHeldError(Exception):
-    """Somebody else holds the lock."""
+    """Another run holds the lock."""
 
     def __init__(self, status: LockStatus) -> None:
         super().__init__("held")
@@ -63,12 +71,12 @@ class _TimePoint:
         return cls(clock.monotonic(), clock.now())
 
     def elapsed_since(self, earlier: _TimePoint) -> float:
-        """Seconds that have passed, at the least."""
+        """Seconds that have passed, by the clock that shows more."""
         return max(self.monotonic - earlier.monotonic, (self.wall - earlier.wall).total_seconds())
 
 
 class RemoteLock:
-    """A lock at a remote place, held from `begin` to `end`. Whatever is written in between renews it."""
+    """A lock at a remote place, held from `acquire` to `release`. Every write in between renews it."""
 
     def __init__(self, backend: Backend, name: str, holder: LockInfo, context: BackendContext) -> None:
         self._backend = backend
@@ -83,16 +91,16 @@ class RemoteLock:
         self._watcher = LockWatcher(lambda patience: backend.version(name, patience), self._clock)
 
     def acquire(self) -> None:
-        """Take the lock. Raises HeldError where somebody has it, and RemoteError."""
+        """Take the lock. Raises LockHeldError if another run holds it, and BackendError."""
         status = parse_lock_status(
             self._backend.read(self._name)[self._name], self._clock.now(), self._holder.host
         )
         if status.state is not LockHolderState.FREE:
             raise LockHeldError(status)
         try:
-            self.write({}, f"locked; free again at {self._next_expiry()} at the latest")
+            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
             self._backend.verify_conditional_writes(self._name)
-        except ConflictError:  # somebody was faster
+        except ConflictError:  # another run was faster
             status = parse_lock_status(
                 self._backend.read(self._name)[self._name], self._clock.now(), self._holder.host
             )
@@ -110,28 +118,28 @@ class RemoteLock:
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
         """Write files together with a renewed lease.
 
-        Raises ChangedError where the lock, or one of the files, is another's by now, and RemoteError.
+        Raises ConflictError if another run wrote the lock or one of the files, and BackendError.
         """
         started = self._attempted = _TimePoint.now(self._clock)
-        lease = Lease(self._holder, self._next_expiry(), self._entropy(8).hex())
+        lease = Lease(self._holder, self._compute_expiry(), self._entropy(8).hex())
         self._write({self._name: _encode_lease(lease), **changes}, message)
         self._renewed = started
 
     def write_and_release(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Write files and let go, for whoever has no time for two writes. Raises as `write` does; it is over then,
-        too."""
+        """Write files and release the lock at once, for a run that has no time for two writes. Raises as `write` does;
+        then `release` sends nothing either."""
         self._is_released = True
         self._write({**changes, self._name: None}, f"{message}; unlocked")
 
     def release(self) -> None:
-        """Let go. Raises RemoteError; then the lease runs out by itself."""
+        """Release the lock. Raises BackendError; then the lease expires by itself."""
         self.stop_watching()
         if not self._is_lost and not self._is_released:
             self._is_released = True
             self._backend.write({self._name: None}, "unlocked")
 
     def is_due(self, *, has_changes: bool) -> bool:
-        """Whether it is time to write: at once where nobody knows whether the lease was taken meanwhile."""
+        """Whether it is time to write: at once if the lease has expired, since another run may have taken it."""
         now = _TimePoint.now(self._clock)
         age = now.elapsed_since(self._renewed)
         is_waiting = now.elapsed_since(self._attempted) < WRITE_INTERVAL
@@ -139,17 +147,17 @@ class RemoteLock:
 
     @property
     def has_expired(self) -> bool:
-        """Whether others may take the lock, as far as these clocks know."""
+        """Whether other runs may take the lock, as far as these clocks know."""
         return _TimePoint.now(self._clock).elapsed_since(self._renewed) >= LEASE_TTL
 
     def check_ownership(self) -> None:
-        """Find out every few seconds whether the lock is still held, and hold nobody up with it. Raises ChangedError
-        where it is not, and RemoteError where something happened and nobody knows what."""
+        """Check every few seconds whether the lock is still held, without waiting for the answer. Raises ConflictError
+        if it is lost, and BackendError if a file changed and cannot be read."""
         if self._is_lost:
             raise ConflictError("the lock is not held any more")
         known_version = self._backend.known_version(self._name)
         observation = self._watcher.poll(known_version)
-        # What was seen before the last write says nothing.
+        # A version from before the last write says nothing.
         if (
             observation is None
             or observation.known_version != known_version
@@ -161,11 +169,11 @@ class RemoteLock:
             raise ConflictError("the lock is not held any more")
 
     def stop_watching(self) -> None:
-        """Begin no more looks."""
+        """Start no further polls."""
         self._watcher.stop()
 
     def _write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        if self._is_lost:  # for good, whatever is read there since
+        if self._is_lost:  # for good, even if the lock is free by now
             raise ConflictError("the lock is not held any more")
         try:
             self._backend.write(changes, message)
@@ -174,21 +182,21 @@ class RemoteLock:
             raise
 
     def _release_quietly(self) -> None:
-        """Let go of what may be ours without anybody knowing."""
+        """Release a lock of which it is unknown whether this run has it."""
         with suppress(BackendError):
             self.release()
 
     @property
     def expires_at(self) -> str:
-        """When others may take the lock, at the latest (ISO 8601, UTC)."""
+        """The time at which other runs may take the lock, at the latest (ISO 8601, UTC)."""
         return (self._renewed.wall + timedelta(seconds=LEASE_TTL + CLOCK_SKEW)).isoformat(timespec="seconds")
 
-    def _next_expiry(self) -> str:
+    def _compute_expiry(self) -> str:
         return (self._clock.now() + timedelta(seconds=LEASE_TTL)).isoformat(timespec="seconds")
 
 
 def parse_lock_status(content: bytes | None, now: datetime, host: str) -> LockStatus:
-    """How a lock is held whose file holds this, seen from a host. One that ran out is free."""
+    """Parse the status of a lock from the content of its file, seen from `host`. An expired lease is free."""
     if not content:
         return LockStatus(LockHolderState.FREE)
     lease = _decode_lease(content)
@@ -209,7 +217,7 @@ def _encode_lease(lease: Lease) -> bytes:
 
 
 def _decode_lease(content: bytes) -> Lease | None:
-    """The lease in a file; None for anything else."""
+    """Decode the lease in a file; None for any other content."""
     try:
         data = json.loads(content)
         holder = LockInfo(**data["holder"])

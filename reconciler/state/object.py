@@ -1,7 +1,7 @@
-"""A state in a bucket: an object, written only if it still has the version that was seen last.
+"""Keep a state in a bucket: an object, written only if it still has the version that was read last.
 
-Credentials, region and endpoint are those that the library finds in the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`),
-or in the role of the machine. Needs the extra `object-store`.
+The library takes credentials, region and endpoint from the environment (`AWS_…`, `GOOGLE_…`, `AZURE_…`), or from the
+role of the machine. Needs the extra `object-store`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.state_location import ObjectKey
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
@@ -42,15 +42,15 @@ _CallResult = TypeVar("_CallResult")
 
 
 class ObjectBackend:
-    """Objects by key. One that is taken away stays there and is empty: nothing can be deleted on a condition."""
+    """Objects by key. A removed object stays there and is empty: stores cannot delete on a condition."""
 
     def __init__(self, location: ObjectKey, context: BackendContext) -> None:
-        """Nothing is reached yet. Raises ReconcilerError where the library is missing."""
+        """Prepare the client. Nothing is reached yet. Raises ReconcilerError if the library is missing."""
         try:
             from obstore.exceptions import BaseError
             from obstore.store import AzureStore, GCSStore, S3Store
         except ModuleNotFoundError:
-            raise ReconcilerError([_not_installed_error(location)]) from None
+            raise ReconcilerError([_explain_not_installed(location)]) from None
         self._provider = _PROVIDERS[location.scheme]
         self._deadline = context.deadline
         self._environ = context.environ
@@ -59,40 +59,40 @@ class ObjectBackend:
         try:
             self._bucket = store_classes[location.scheme](
                 location.bucket,
-                # Nothing is said about the client: that would silence what the environment says about it.
+                # No client options here: they would replace all that the environment sets.
                 retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIMEOUT},
             )
-        except (BaseError, ValueError) as error:  # what the environment says is not enough
-            raise ReconcilerError([_unusable_error(location, error)]) from None
+        except (BaseError, ValueError) as error:  # the environment lacks a setting
+            raise ReconcilerError([_explain_unusable(location, error)]) from None
         self._known: dict[str, UpdateVersion | None] = {}
-        self._last_write: dict[
-            str, tuple[UpdateVersion | None, bytes]
-        ] = {}  # on which condition what was written
-        self._possibly_written: dict[str, set[bytes]] = {}  # written, as far as anybody knows
+        self._last_write: dict[str, tuple[UpdateVersion | None, bytes]] = {}  # condition of each write
+        self._possibly_written: dict[
+            str, set[bytes]
+        ] = {}  # the last answered write, and all later writes without an answer
 
     def read(self, *names: str) -> dict[str, bytes | None]:
-        """What the objects hold now. Raises RemoteError."""
+        """Read objects; None for a missing or removed object. Raises BackendError."""
         for name in names:
             self._possibly_written.pop(name, None)
         return {name: self._read(name) or None for name in names}
 
     def peek(self, name: str) -> bytes | None:
-        """What an object holds now. Raises RemoteError."""
+        """Read an object as it is now. Raises BackendError."""
         return self._fetch(name)[0] or None
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:
-        """Replace objects one after the other. Raises RemoteError, and ChangedError where one is not as it was last
-        seen; those before it are replaced then. There is no history, so nobody is `told`."""
+        """Replace objects one after the other. Raises BackendError, and ConflictError if an object has another version
+        by now; the objects before it are replaced then. There is no history, so `message` is not used."""
         for name, content in changes.items():
             self._write(name, content or b"")
 
     def is_unchanged(self, name: str) -> bool:
-        """Whether an object is as it was last read or written here. Raises RemoteError."""
+        """Whether an object is as it was last read or written here. Raises BackendError."""
         content, version = self._fetch(name)
         return version == self._known[name] or content in self._possibly_written.get(name, ())
 
     def version(self, name: str, deadline: ShutdownDeadline) -> str:
-        """The version of an object. Raises RemoteError."""
+        """Look up the version of an object. Raises BackendError."""
         from obstore import head
         from obstore.exceptions import BaseError
 
@@ -104,12 +104,18 @@ class ObjectBackend:
             raise self._to_backend_error(error) from None
 
     def known_version(self, name: str) -> str:
-        """The version that was last read or written."""
+        """Return the version as of the last read or write."""
         return str(self._known[name])
 
     def verify_conditional_writes(self, name: str) -> None:
         """Write an object once more on the conditions that no longer hold: that it is new, and that it is as it was
-        before. A store that knows no conditions takes that. It would give its lock to any number of runs."""
+        before. A store that ignores conditions takes that write, and would give its lock to any number of runs.
+
+        Then read it back. A store that checks a condition and writes in two steps takes two writes that meet between
+        these steps, and answers both with success; only the later write counts.
+
+        Raises UnusableBackendError, ConflictError if the object holds the write of another run, and BackendError.
+        """
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         condition, content = self._last_write[name]
@@ -125,13 +131,15 @@ class ObjectBackend:
                 " several runs could have its lock at once",
                 "keep the state in a store with conditional writes, or in git",
             )
+        if self._fetch(name)[0] != content:
+            raise ConflictError("another run wrote to it at the same moment")
 
     def _read(self, name: str) -> bytes:
         content, self._known[name] = self._fetch(name)
         return content
 
     def _fetch(self, name: str) -> tuple[bytes, UpdateVersion | None]:
-        """What an object holds now, and its version. Raises RemoteError."""
+        """Fetch content and version of an object; empty and None if it is missing. Raises BackendError."""
         from obstore.exceptions import BaseError
 
         def download() -> tuple[bytes, UpdateVersion]:
@@ -155,7 +163,9 @@ class ObjectBackend:
         try:
             self._put(name, content)
         except (AlreadyExistsError, PreconditionError):
-            # An earlier write of ours may have come through without an answer.
+            # An earlier write of ours may have come through without an answer. A version may also change while the
+            # content stays, as when a store encrypts its objects anew. No other run writes the same content: a lease
+            # holds a random mark, a state its serial.
             current = self._read(name)
             if current not in possibly_written:
                 raise ConflictError("somebody else wrote to it in the meantime") from None
@@ -163,7 +173,7 @@ class ObjectBackend:
                 self._put_again(name, content)
         except (BaseError, OSError) as error:
             raise self._to_backend_error(error) from None
-        possibly_written.clear()
+        self._possibly_written[name] = {content}
 
     def _put_again(self, name: str, content: bytes) -> None:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -181,14 +191,14 @@ class ObjectBackend:
         self._known[name] = self._store(name, content, before)
 
     def _store(self, name: str, content: bytes, before: UpdateVersion | None) -> UpdateVersion:
-        """Write an object that has the version `before`, or that is new; its version then."""
+        """Write an object that has the version `before`, or is new (None). Returns its new version."""
         mode = "create" if before is None else before
         return _read_version(
             _run_with_deadline(lambda: self._bucket.put(name, content, mode=mode), self._deadline)
         )
 
     def _to_backend_error(self, error: Exception) -> BackendError:
-        """What went wrong. The library's own words hold addresses, which may have a signature in them."""
+        """Describe an error of the library, whose own text holds addresses, which may include a signature."""
         text = str(error)
         if _NO_BUCKET.search(text):
             return BackendError("there is no such bucket", "make the bucket, or correct its name")
@@ -211,15 +221,16 @@ class ObjectBackend:
 
 
 def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadline) -> _CallResult:
-    """What comes of a call of the library, which knows no deadline for the whole of it and lets no signal through. So a
-    thread makes it, and is left alone where it takes too long. Raises TimeoutError."""
-    # No coroutines of the library: its own threads end them, and abort a process that ends at the same moment.
+    """Make a call of the library, which has no deadline for the whole call and lets no signal through. So a thread
+    makes it, and is abandoned if it takes too long. Raises TimeoutError, and the errors of the call.
+    """
+    # Not by coroutines: the library's own threads end them, and abort a process that ends at the same moment.
     outcomes: queue.SimpleQueue[tuple[_CallResult, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             outcomes.put((call(), None))
-        except BaseException as error:  # raised again by whoever waits
+        except BaseException as error:  # raised again by the waiting thread
             outcomes.put((None, error))
 
     thread = threading.Thread(target=run, daemon=True)
@@ -237,7 +248,7 @@ def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadli
 
 
 def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
-    """The library says nothing about why it does not use such an endpoint. Raises ReconcilerError."""
+    """Refuse an endpoint that the library would fail to use without a reason. Raises ReconcilerError."""
     variable = next((name for name in _ENDPOINTS if environ.get(name)), None)
     if location.scheme != "s3" or variable is None or not environ[variable].lower().startswith("http://"):
         return
@@ -254,7 +265,7 @@ def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
 
 
 def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
-    """What clouds call a version: a tag, a number, or both. What one does not have must be left out."""
+    """Read the version of an object: a tag, a number, or both. A part that the cloud does not have must be left out."""
     version: UpdateVersion = {}
     if metadata["e_tag"] is not None:
         version["e_tag"] = metadata["e_tag"]
@@ -263,15 +274,15 @@ def _read_version(metadata: Mapping[str, Any]) -> UpdateVersion:
     return version
 
 
-def _not_installed_error(location: ObjectKey) -> Diagnostic:
+def _explain_not_installed(location: ObjectKey) -> Diagnostic:
     return Diagnostic(
         "object-store-not-installed",
         f"the state `{location}` needs the library `obstore`, which is not installed",
-        help=f"install it with {installation_of(Extra.OBJECT_STORE)}",
+        help=f"install it with {describe_installation(Extra.OBJECT_STORE)}",
     )
 
 
-def _unusable_error(location: ObjectKey, error: Exception) -> Diagnostic:
+def _explain_unusable(location: ObjectKey, error: Exception) -> Diagnostic:
     advice = "see which variables your cloud needs, such as `AWS_REGION`"
     if "Account must be specified" in str(error):
         advice = "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"

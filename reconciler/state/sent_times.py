@@ -1,11 +1,10 @@
-"""When the requests that earlier runs left open were sent, at the latest.
+"""Bound the times of sending of requests that earlier runs left open.
 
-A run marks each request that makes something right before the request leaves. A local state has the mark on disk by
+A run marks each request that makes an object right before the request leaves. A local state has the mark on disk by
 then, so a request without a mark was not sent. A remote state is written at intervals only, so there a missing mark
 proves nothing. The request may have left at any time until the run had to stop: a run that cannot renew its lease
-starts nothing new, and every renewal writes the state too. A state of the first format has no marks at all. What is
-known is the last sign of life of its runs, after which one with a remote state may have gone on for the length of its
-lease.
+starts nothing new, and every renewal writes the state too. A state of the first format has no marks at all. Only the
+last activity of its runs is known, after which a run with a remote state may have gone on for the length of its lease.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from reconciler.model.instant import Instant
-from reconciler.model.plan import Action
-from reconciler.model.record import Intent, Record, State
+from reconciler.model.record import State
+from reconciler.model.record_transitions import bound_sent_time
 from reconciler.state.codec import parse_time
 from reconciler.state.lease import LEASE_TTL
 
@@ -24,28 +22,15 @@ _LEASE = timedelta(seconds=LEASE_TTL)
 
 
 def bound_sent_times(state: State) -> State:
-    """The state in which every open request has a time, unless it was certainly not sent."""
+    """Give every open request of a state a time of sending, unless it was certainly not sent."""
     if not state.marks_requests:
         latest = _find_last_activity(state) + _LEASE
     elif state.written_at is not None:
         latest = state.written_at + _LEASE
     else:
         return state
-    records = {address: _bound_record(record, latest) for address, record in state.records.items()}
+    records = {address: bound_sent_time(record, latest) for address, record in state.records.items()}
     return replace(state, records=records, written_at=None, marks_requests=True)
-
-
-def _bound_record(record: Record, latest: datetime) -> Record:
-    intent = record.intent
-    if intent is None or intent.sent is not None or not _may_have_been_sent(record, intent):
-        return record
-    # How far the two clocks were apart is known from the beginning of the run.
-    begun = intent.begun or Instant(latest)
-    return replace(record, intent=replace(intent, sent=begun.add(latest - begun.own)))
-
-
-def _may_have_been_sent(record: Record, intent: Intent) -> bool:
-    return intent.action is Action.REPLACE or (intent.action is Action.CREATE and record.id is None)
 
 
 def _find_last_activity(state: State) -> datetime:

@@ -1,118 +1,182 @@
-"""Where a state is kept, whatever that is: what all such places can do."""
+"""A state at one place, with its lock: the common part of local files and remote places."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import ClassVar, Protocol
 
 from reconciler.model.address import Address
-from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.record import Record, State
-from reconciler.model.state_location import GitBranch, ObjectKey
-from reconciler.state.backend import BackendContext
-from reconciler.state.git import GitBackend
-from reconciler.state.journal import JournalEntry
+from reconciler.state.backups import BackupFolders
+from reconciler.state.codec import DamagedStateError, NewerStateError
+from reconciler.state.journal import JournalEntry, apply_entries
 from reconciler.state.lock import LockStatus
-from reconciler.state.remote import RemoteState
+from reconciler.state.sent_times import bound_sent_times
 
 
-class StateWriter(Protocol):
-    """A state that is being written."""
+class Lock(Protocol):
+    """The lock of a state: one run at a time writes."""
+
+    @property
+    def release_failure(self) -> Diagnostic | None:
+        """A warning if the lock could not be released. Known once `hold` has ended."""
+
+    def hold(self, holder: LockInfo) -> AbstractContextManager[None]:
+        """Hold the lock. Raises ReconcilerError at once if another run holds it."""
+
+    def current_owner(self, own: LockInfo) -> LockStatus | None:
+        """The other run that holds the lock, if it is known without taking the lock. Writes nothing."""
+
+    def clear_stale(self, host: str) -> LockStatus:
+        """The status of the lock, seen from `host`. The entry of a dead holder of a free lock is removed. Raises
+        ReconcilerError."""
+
+    def force_unlock(self, expected: LockStatus, host: str) -> None:
+        """Take the lock away from its holder, which is not stopped by that. Raises ReconcilerError if the lock is not
+        held any more as `expected`."""
+
+
+class KeyFile(Protocol):
+    """The key of the fingerprints, beside a state."""
+
+    def read(self) -> bytes | None:
+        """The key; None if there is none yet. Raises ReconcilerError."""
+
+    def write(self, key: bytes) -> None:
+        """Write the key. Raises ReconcilerError."""
+
+
+class StateWriter(ABC):
+    """A state that is being written by the holder of its lock."""
+
+    def __init__(self, state: State) -> None:
+        self._records, self._removals = dict(state.records), dict(state.removals)
+        self._base = replace(state, serial=state.serial + 1)
 
     @property
     def records(self) -> Mapping[Address, Record]:
-        """What is remembered now."""
+        """All records as of now."""
+        return MappingProxyType(self._records)
 
     @property
     def state(self) -> State:
         """The whole state as of now."""
+        return replace(self._base, records=dict(self._records), removals=dict(self._removals))
 
     def stage(self, entries: Iterable[JournalEntry]) -> None:
-        """Keep records, or forget an address (None, or its removal). A local file has them when this returns; a remote
-        place has them after the next `sync`. Raises OSError."""
-
-    def sync(self) -> None:
-        """Make everything durable that was remembered. Raises OSError."""
+        """Set records, or drop them (None, or their removal). They are durable in a local file when this returns, and
+        at a remote place after the next `sync`. Raises OSError."""
+        apply_entries(entries, self._records, self._removals)
 
     def mark_applied(self, digests: Collection[str]) -> None:
-        """Let the next state say that the reviewed plans of these digests are in effect."""
+        """Drop the reviewed plans of these digests from the next snapshot: they are in effect."""
+        pending = {digest: plan for digest, plan in self._base.reviewed.items() if digest not in digests}
+        self._base = replace(self._base, reviewed=pending)
 
+    @abstractmethod
+    def sync(self) -> None:
+        """Make all staged entries durable. Raises OSError."""
+
+    @abstractmethod
     def close(self) -> None:
-        """Write everything for the last time. Raises OSError."""
+        """Write the last snapshot. Raises OSError."""
+
+    def _advance_serial(self) -> None:
+        self._base = replace(self._base, serial=self._base.serial + 1)
 
 
-class Store(Protocol):
-    """A place with a state and its lock. It is written only while the lock is held."""
+class Store(ABC):
+    """A state with its lock. It is written only while the lock is held.
 
-    @property
-    def can_store_key(self) -> bool:
-        """Whether a key of fingerprints may stand beside the state."""
+    `display_name` is the place as users know it, without credentials. `key_file` is None if no key may stand beside the
+    state. `stop_reason` is the reason why the run may not go on, once `renew_and_flush` has returned False.
+    """
 
-    @property
-    def display_name(self) -> str:
-        """The place as people know it, without credentials."""
+    _restore_advice: ClassVar[str]
+
+    def __init__(
+        self, display_name: str, lock: Lock, backups: BackupFolders, key_file: KeyFile | None = None
+    ) -> None:
+        self.display_name = display_name
+        self.lock = lock
+        self.backups = backups
+        self.key_file = key_file
+        self.stop_reason: Diagnostic | None = None
 
     def read(self) -> State | None:
-        """The state as it is now; None where there is none. Takes no lock, writes nothing. Raises ReconcilerError."""
+        """Read the state; None if there is none yet. Takes no lock and writes nothing.
 
-    def read_key(self) -> bytes | None:
-        """The key of the fingerprints; None where there is none. Raises ReconcilerError."""
+        Raises ReconcilerError for a state that is damaged, newer, or out of reach.
+        """
+        try:
+            state = self._load()
+        except NewerStateError as error:
+            raise ReconcilerError([self._explain_newer(error)]) from error
+        except DamagedStateError as error:
+            raise ReconcilerError([self.explain_damaged(error)]) from error
+        except OSError as error:
+            raise ReconcilerError([self.explain_unavailable("read", error)]) from error
+        return None if state is None else bound_sent_times(state)
 
-    def write_key(self, key: bytes) -> None:
-        """Write the key, where one may be kept. Raises ReconcilerError."""
-
+    @abstractmethod
     def open(self, state: State) -> StateWriter:
-        """Begin to write, with `state` as the next one. Raises ReconcilerError."""
+        """Begin to write, with `state` as the next snapshot. The lock must be held. Raises ReconcilerError."""
 
+    @abstractmethod
     def renew_and_flush(self) -> bool:
-        """Write what is due at a remote place. To be called often, by the thread that writes. Whether it may go on."""
+        """Renew the lock and write due entries. Returns whether the run may go on. Called often, by the thread that
+        writes."""
+
+    def finish(self, writer: StateWriter) -> None:
+        """Write the final state. On failure write a backup and raise ReconcilerError; raise it too if the run had to
+        stop. A run that is shutting down may be killed within the last write, so it writes the backup first and
+        deletes it after success."""
+        backup = self.backups.write(writer.state) if self._is_shutting_down else None
+        try:
+            writer.close()
+        except OSError as error:
+            backup = backup or self.backups.write(writer.state)
+            raise ReconcilerError([self._explain_failed_write(error, backup)]) from error
+        if backup is not None:
+            with suppress(OSError):
+                backup.unlink()
+        if self.stop_reason is not None:
+            raise ReconcilerError([self.stop_reason])
+
+    @abstractmethod
+    def explain_unavailable(self, action: str, error: OSError) -> Diagnostic:
+        """The diagnostic for a state that cannot be `read`, `written` or `locked`."""
+
+    def explain_damaged(self, error: DamagedStateError) -> Diagnostic:
+        """The diagnostic for a damaged state, or a damaged file beside it."""
+        return Diagnostic(
+            "state-damaged",
+            f"the state `{self.display_name}` is damaged: {error}",
+            notes=("a state is memory only: without it, entries are found again by their ids or names",),
+            help=self._restore_advice,
+        )
+
+    def _explain_newer(self, error: NewerStateError) -> Diagnostic:
+        return Diagnostic(
+            "state-newer",
+            f"the state `{self.display_name}` was written by a newer version of this program: {error}",
+            help="use that version, here and wherever else this state is used",
+        )
 
     @property
-    def stop_reason(self) -> Diagnostic | None:
-        """Why it may not go on."""
+    @abstractmethod
+    def _is_shutting_down(self) -> bool: ...
 
-    @property
-    def backup_first(self) -> bool:
-        """Whether a state is to be rescued before its last write, which may take longer than there is time."""
+    @abstractmethod
+    def _load(self) -> State | None:
+        """Read the state. Raises OSError, DamagedStateError, NewerStateError."""
 
-    def write_backup(self, state: State, fallback_dir: Path | None) -> Path | None:
-        """Write a state where it can be written. Where it is then; None where that is nowhere."""
-
-    def read_backups(self, fallback_dir: Path | None) -> Iterable[tuple[Path, State]]:
-        """States that earlier runs rescued to where `rescue` writes them, as far as they can be read."""
-
-    def write_failed(self, error: OSError, backup: Path | None) -> Diagnostic:
-        """What to say where a run could not write down at its end what it did."""
-
-    def unavailable(self, action: str, error: OSError) -> Diagnostic:
-        """What to say where the state could not be `read` or `written`."""
-
-    def hold_lock(self, holder: LockInfo) -> AbstractContextManager[None]:
-        """Hold the lock for a while. Raises ReconcilerError at once where somebody else holds it."""
-
-    @property
-    def release_failure(self) -> Diagnostic | None:
-        """A warning where the lock could not be let go of. Known once it was held."""
-
-    def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """Who else held the lock when the state was read, if that is known without taking it. Writes nothing."""
-
-    def clear_stale_lock(self, host: str) -> LockStatus:
-        """How the lock is held, seen from `host`. What a dead holder left of a free one is removed.
-        Raises ReconcilerError."""
-
-    def break_lock(self, expected: LockStatus, host: str) -> None:
-        """Take the lock away from whoever holds it. Raises ReconcilerError where it is not held as it was `seen`."""
-
-
-def build_remote_store(location: GitBranch | ObjectKey, name: str, context: BackendContext) -> Store:
-    """The state of a project at a remote place. In a branch, which several projects may share, its file has this
-    `name`. Nothing is reached yet. Raises ReconcilerError where a library is missing."""
-    if isinstance(location, GitBranch):
-        return RemoteState(GitBackend(location, context), name, str(location), context)
-    from reconciler.state.object import ObjectBackend
-
-    return RemoteState(ObjectBackend(location, context), location.key, str(location), context)
+    @abstractmethod
+    def _explain_failed_write(self, error: OSError, backup: Path | None) -> Diagnostic: ...

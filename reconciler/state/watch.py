@@ -1,6 +1,6 @@
-"""Looking at a lock every few seconds, in a thread of its own, so that a slow place does not hold up a run.
+"""Poll a lock every few seconds, in a thread of its own, so that a slow place does not hold up a run.
 
-A look only asks whether anything was written. What that means is found out by the thread that writes.
+A poll only asks for the version of the file. The thread that writes finds out the meaning of a new version.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from reconciler.runtime.deadline import SIGNAL_POLL_INTERVAL, ShutdownDeadline
 from reconciler.state.backend import BackendError
 
 POLL_INTERVAL = 4.0
-"""Seconds from one look to the next. Whoever breaks a lock is told that its holder notices within some seconds."""
+"""Seconds between polls. `state unlock` promises that the holder of a broken lock notices within some seconds."""
 MAX_POLL_INTERVAL = 30.0
-"""Seconds between looks at a place that does not answer."""
+"""Seconds between polls of a place that does not answer."""
 _POLL_TIMEOUT = 10.0
 _JOIN_TIMEOUT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a look saw: a stamp, and what the one who asked for it knew by then."""
+    """The result of a poll: the version, and the version that the run knew when the poll started."""
 
     version: str
     known_version: str
 
 
 class LockWatcher:
-    """Begun, asked and ended by one thread. `look` is called in others, never twice at the same time."""
+    """Started, asked and stopped by one thread. `read_version` is called in others, never twice at the same time."""
 
     def __init__(self, read_version: Callable[[ShutdownDeadline], str], clock: Clock) -> None:
         self._read_version = read_version
@@ -44,7 +44,7 @@ class LockWatcher:
         self._interval = POLL_INTERVAL
 
     def poll(self, known_version: str) -> Observation | None:
-        """What a look saw that has ended since the last glance. Begins the next one when it is time to."""
+        """The observation that has arrived since the last call, if any. Starts the next poll when it is due."""
         observation = None
         if self._thread is not None and not self._observations.empty():
             observation, self._thread = self._observations.get(), None
@@ -56,7 +56,7 @@ class LockWatcher:
         return observation
 
     def stop(self) -> None:
-        """Look no more. A look that is under way gets a moment to end in order, and is given up then."""
+        """Stop. A poll that is under way gets a moment to end in order, and is abandoned then."""
         if self._thread is not None and not self._stop.is_set():
             self._thread.join(_JOIN_TIMEOUT)
         self._stop.set()
@@ -69,6 +69,6 @@ class LockWatcher:
             with self._deadline.best_effort(_POLL_TIMEOUT):
                 observation = Observation(self._read_version(self._deadline), known_version)
         except BackendError:
-            pass  # it is no reason to stop while the lease lasts
+            pass  # no reason to stop while the lease lasts
         finally:
             self._observations.put(observation)

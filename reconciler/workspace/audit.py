@@ -1,7 +1,7 @@
-"""`--events`: what runs did, one JSON object per line, for programs that follow and for whoever asks later.
+"""`--events`: the audit log of runs, one JSON object per line, for programs and for later questions.
 
-The file is the audit log of a project: who ran what, which plan was carried out, how each change ended. Lines are
-only ever added. A run that is killed cannot write its end; the next one that writes to the same state does it.
+The log of a project holds who ran what, which plan was executed, and how each change ended. Lines are only
+ever appended. A killed run cannot log its end; the next run that writes the same state logs it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from reconciler.workspace.log_file import ForeignFileError, LogFile
 from reconciler.workspace.unfinished_runs import UnfinishedRun, find_unfinished_runs
 
 WRITE_COMMANDS = frozenset({"apply"})
-"""Commands that change something, and hold the lock of the state meanwhile."""
+"""Commands that change the account, and hold the lock of the state meanwhile."""
 
 
 class EventLog:
-    """The log of one run, and a listener. Call it from one thread only, in the order started, planned, finished.
+    """The log of one run, and a listener. Call it from one thread only, in the order start, plan, finish.
 
-    Only opening and `started` raise. Whatever cannot be written later is told by `losses`, at the end.
+    Only opening the log and `log_start` raise. `loss_warning` reports later failures at the end.
     """
 
     def __init__(self, path: Path | None, clock: Clock, run_id: str, display_name: str = "") -> None:
-        """Open the file, with `run` as the id of this run. Without a path nothing is kept.
+        """Open the log for the run `run_id`. Without a path nothing is logged.
 
-        Raises ReconcilerError for a file that cannot be written, or is no such log.
+        Raises ReconcilerError if the file cannot be written, or is no such log.
         """
         self._clock = clock
         self._run_id = run_id
@@ -57,9 +57,9 @@ class EventLog:
     def log_start(
         self, holder: LockInfo, command: str, project: Path, commit: str | None, *, sandbox: bool
     ) -> None:
-        """Say who runs which command, on which project file (absolute) at which commit.
+        """Log the start of a run: user, command, project file (absolute) and commit.
 
-        Raises ReconcilerError where that cannot be written: a run without its log does not begin.
+        Raises ReconcilerError if the line cannot be written: a run without its log must not begin.
         """
         self._run_info = {
             "command": command,
@@ -76,9 +76,9 @@ class EventLog:
             raise ReconcilerError([self._describe_unusable(self._file.failure)])
 
     def log_abandoned_runs(self) -> None:
-        """Write down the end of earlier runs that could not do it themselves.
+        """Log the end of earlier runs that were killed.
 
-        To be called while this run holds the lock of the state: whoever held it before has let go of it.
+        Call this method while this run holds the lock of the state: no earlier holder still runs then.
         """
         if self._file is None:
             return
@@ -92,7 +92,7 @@ class EventLog:
                 self._log_abandoned(run_id, unfinished)
 
     def log_plan(self, plan: Plan, allowed: Mapping[str, float], reason: str | None = None) -> None:
-        """Say what the run is going to do. `allowed` are limits that were raised, for this `reason`."""
+        """Log the plan. `allowed` are raised limits, for this `reason`."""
         self._write_entry("planned", serialize_plan_event(plan, allowed, reason))
 
     def __call__(self, event: Event) -> None:
@@ -111,7 +111,7 @@ class EventLog:
         applied: ApplyResult | None = None,
         diagnostics: Iterable[Diagnostic] = (),
     ) -> None:
-        """Say how the run ends: exit code and its reason in one word, and what belongs to no single change.
+        """Log the end of the run: exit code, reason in one word, and diagnostics of no single change.
 
         Only the first call counts.
         """
@@ -130,7 +130,7 @@ class EventLog:
 
     @property
     def loss_warning(self) -> Diagnostic | None:
-        """A warning that lines are missing, or may be; None where all is well."""
+        """Warning about missing lines, None if the log is complete."""
         if self._file is None or self._file.failure is None:
             return None
         failure, lost_lines = self._file.failure, self._file.lost_lines
@@ -148,15 +148,15 @@ class EventLog:
         )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
 
     def _is_abandoned(self, unfinished: UnfinishedRun) -> bool:
-        """Whether an unfinished run of this project was one that writes, and cannot go on any more.
+        """Return whether an unfinished run of this project wrote, and cannot continue.
 
-        One that had the lock has lost it, or this run would not hold it. One that was not so far may be about to
-        write that somebody else has it.
+        A run with a plan had the lock and has lost it, or this run would not hold it. A run without a plan
+        may be about to log that the lock was taken, so its process decides.
         """
         if unfinished.start_entry.get("command") not in WRITE_COMMANDS or not self._is_same_project(
             unfinished
@@ -170,7 +170,10 @@ class EventLog:
         )
 
     def _is_running_here(self, unfinished: UnfinishedRun) -> bool:
-        """Whether its process is still there, as far as this host can tell. This process is another run."""
+        """Return whether the process of a run still exists, as far as this host knows.
+
+        This process is another run.
+        """
         host, pid = unfinished.start_entry.get("host"), unfinished.start_entry.get("pid")
         return (
             host == self._run_info["host"]
@@ -212,10 +215,10 @@ class EventLog:
 
 
 def combine_listeners(first: Listener, second: Listener) -> Listener:
-    """A listener that passes every event on to two others, in this order."""
+    """Combine two listeners into a listener that passes every event to both, in this order."""
 
-    def listener(event: Event) -> None:
+    def notify(event: Event) -> None:
         first(event)
         second(event)
 
-    return listener
+    return notify

@@ -1,7 +1,8 @@
-"""`--changed-since`: what the specs say at a revision, and at the merge base that the branch has with it.
+"""`--changed-since`: the specs at a revision, and at its merge base with the branch.
 
-A branch that is behind the revision is planned as the merge of the two would be: what only the revision changed since
-is as it is there, so that none of it is missed, made twice or undone, and the plan is about what the branch changed.
+A branch that is behind the revision is planned like the merge of both: entries that only the revision changed
+are taken from the revision. So the plan covers the changes of the branch, and neither misses, repeats nor
+undoes changes of the revision.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from reconciler.model.address import GROUP, Address
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity, sort_diagnostics
 from reconciler.model.resource import Desired
 from reconciler.model.source import Span
-from reconciler.spec.at_revision import invalid_specs_error, load_at_revision, read_merge_base
+from reconciler.spec.at_revision import build_invalid_specs_error, load_at_revision, read_merge_base
+from reconciler.spec.project import with_protected
 from reconciler.workspace.changed_entries import (
     Divergence,
     MergeConflict,
@@ -33,8 +35,11 @@ _Entry = TypeVar("_Entry")
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the specs of a run are compared with. `since` is the revision as the user calls it, and `tip` its specs;
-    `bases` are those of the merge bases, whose short hashes are `merge_bases`."""
+    """The specs that a run's specs are compared with.
+
+    `revision` is the revision in the user's words, `tip` its specs. `bases` are the specs of the merge bases,
+    whose short hashes are `merge_bases`.
+    """
 
     revision: str
     tip: Specs
@@ -45,14 +50,15 @@ class Baseline:
 
     @property
     def left_alone(self) -> frozenset[str]:
-        """Keys that are as the revision has them."""
+        """Keys of entries that are taken from the revision."""
         return self.divergence.theirs | self.divergence.dropped_removals
 
 
 def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
-    """The revision that `--changed-since` names, if it does, compared with the specs of the work tree.
+    """Load the revision of `--changed-since` and compare it with the specs of the work tree.
 
-    Raises `ReconcilerError` where git does not find it or a merge base, or where their specs are not in order.
+    None without the option. Raises ReconcilerError if git finds no revision or no merge base, or if their
+    specs are invalid.
     """
     revision = settings.changed_since
     if revision is None:
@@ -61,6 +67,7 @@ def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
     names = tuple(commit[:_HASH_LENGTH] for commit in found.commits)
     tip = _load_specs_at(settings, revision)
     bases = (
+        # A branch that is not behind has the revision itself as its merge base.
         tuple(_load_specs_at_merge_base(settings, name, revision) for name in names)
         if found.is_behind
         else (tip,)
@@ -72,25 +79,29 @@ def load_baseline(settings: Settings, specs: Specs) -> Baseline | None:
 
 
 def merge_specs(specs: Specs, baseline: Baseline | None) -> Specs:
-    """The specs of the work tree, with what only the revision changed as it is there. What the revision protects
-    since the branch left it is protected."""
+    """Merge the entries that only the revision changed into the specs of the work tree.
+
+    Protection that the revision added since the merge base applies too.
+    """
     if baseline is None:
         return specs
     tip, keys = baseline.tip, baseline.left_alone
-    known = {glob for base in baseline.bases for glob in base.project.protected}
-    protected = (glob for glob in tip.project.protected if glob not in known)
+    known = {glob for base in baseline.bases for glob in base.project.content.protected}
+    protected = (glob for glob in tip.project.content.protected if glob not in known)
     return replace(
         specs,
-        project=replace(specs.project, protected=(*specs.project.protected, *protected)),
+        project=with_protected(specs.project, protected),
         groups=_merge_entries(specs.groups, tip.groups, keys, _get_key),
         destinations=_merge_entries(specs.destinations, tip.destinations, keys, _get_key),
-        removed=_merge_entries(specs.removed, tip.removed, keys, lambda each: each.key),
+        removed=_merge_entries(specs.removed, tip.removed, keys, lambda entry: entry.key),
     )
 
 
 def refuse_merge_conflicts(specs: Specs, baseline: Baseline, keys: Collection[str]) -> None:
-    """Raise `ReconcilerError` with each of these entries that was changed on both sides. `specs` are those of the work
-    tree or the merged ones."""
+    """Raise ReconcilerError for each of these entries that both sides changed.
+
+    `specs` are the specs of the work tree or the merged specs.
+    """
     conflicts = [conflict for conflict in baseline.divergence.conflicts if conflict.key in keys]
     if conflicts:
         raise ReconcilerError(
@@ -101,8 +112,10 @@ def refuse_merge_conflicts(specs: Specs, baseline: Baseline, keys: Collection[st
 def warn_if_behind(
     baseline: Baseline, keys: Collection[str], unfinished: Collection[str]
 ) -> Iterator[Diagnostic]:
-    """The warning about those of these entries that only the revision changed, if there are any. Of `unfinished` ones
-    an earlier run left something to do."""
+    """Warn about those of these entries that only the revision changed.
+
+    `unfinished` are entries that an earlier run left incomplete.
+    """
     waiting = sorted(baseline.left_alone & {*keys} & {*unfinished})
     left = sorted(baseline.divergence.theirs & {*keys} | {*waiting})
     if not left:
@@ -125,9 +138,9 @@ def _load_specs_at(settings: Settings, revision: str) -> Specs:
     loaded = load_at_revision(settings.project, settings.directory, revision, settings.environ)
     try:
         # A secret that was written out must not keep the change that takes it out from being planned.
-        return compile_specs(loaded, strict=False, tolerated={"literal-secret"})
+        return compile_specs(loaded, strict=False, tolerate_secrets=True)
     except ReconcilerError as error:
-        raise invalid_specs_error(revision, error.diagnostics) from None
+        raise build_invalid_specs_error(revision, error.diagnostics) from None
 
 
 def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) -> Specs:
@@ -149,7 +162,7 @@ def _read_versions(specs: Specs) -> RevisionEntries:
 def _merge_entries(
     ours: Iterable[_Entry], theirs: Iterable[_Entry], keys: Collection[str], key: Callable[[_Entry], str]
 ) -> tuple[_Entry, ...]:
-    """Ours, but of these keys theirs."""
+    """Merge two sides: entries with these keys from theirs, all others from ours."""
     kept = [entry for entry in ours if key(entry) not in keys]
     return tuple(sorted([*kept, *(entry for entry in theirs if key(entry) in keys)], key=key))
 
@@ -178,7 +191,7 @@ def _explain_conflict(specs: Specs, baseline: Baseline, conflict: MergeConflict)
 
 
 def _describe_theirs(baseline: Baseline, key: str) -> str:
-    """What became of an entry on the other side."""
+    """Describe the state of an entry at the revision."""
     revision, tip = baseline.revision, baseline.tip
     moved = next((entry for entry in tip.groups if entry.moved_from == Address(GROUP, key)), None)
     if moved is not None:
@@ -204,6 +217,6 @@ def _find_span(specs: Specs, key: str) -> Span | None:
 
 
 def _format_keys(keys: Collection[str]) -> str:
-    """The first few of them."""
+    """Format the first few keys."""
     shown = ", ".join(f"`{key}`" for key in sorted(keys)[:_MAX_LISTED])
     return shown + (f" and {len(keys) - _MAX_LISTED:,} more" if len(keys) > _MAX_LISTED else "")

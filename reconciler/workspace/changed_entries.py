@@ -1,7 +1,7 @@
-"""What a branch changed since it left its base, what only the base changed, and what an earlier run left unfinished.
+"""Comparison of entries across revisions: changes of the branch, changes of the base, and unfinished entries.
 
-An entry counts by what it comes to: after defaults, profile, entry and overrides were merged. Where its lines stand,
-how they are written and in which order means nothing. Group, destination and removal of one key are one entry.
+An entry counts with its result: after defaults, profile, entry and overrides were merged. Position, spelling
+and order of its lines do not matter. Group, destination and removal of one key are one entry.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from reconciler.spec.removal import RemovalEntry
 _NO_SPAN = Span("", 0, 0, 0, 0)
 
 Claim: TypeAlias = tuple[str, str]
-"""What only one entry of a project can have: a `key`, an `id` or a `name`."""
+"""Name that must be unique in a project: kind (`key`, `id` or `name`) and text."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryVersion:
-    """What one revision says about a key. Two versions that come to the same are equal."""
+    """One revision's version of an entry. Versions with the same result are equal."""
 
     declared: Mapping[Address, tuple[Desired, str]] = field(default_factory=dict)
     removed: tuple[str, str | None, Extent, bool] | None = None
@@ -33,15 +33,17 @@ class EntryVersion:
 
 
 RevisionEntries: TypeAlias = Mapping[str, EntryVersion]
-"""All that one revision says, by key."""
+"""All entries of one revision, by key."""
 
 _NO_VERSION = EntryVersion()
 
 
 @dataclass(frozen=True, slots=True)
 class MergeConflict:
-    """An entry that the branch changed, and that does not go with what the base made of the entry `other`: it is the
-    same entry, or both have this `claim`."""
+    """A conflict between a changed entry of the branch and the base's entry `other_key`.
+
+    Both are the same entry, or both have the same `claim`.
+    """
 
     key: str
     other_key: str
@@ -50,8 +52,10 @@ class MergeConflict:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Keys by who changed them: the branch, or only the base. Of `cleared` ones the base dropped the removal, which was
-    carried out or given up; there is nothing left to do about them."""
+    """Keys by the side that changed them: the branch (`ours`), or only the base (`theirs`).
+
+    For `dropped_removals` the base dropped a removal that was completed or given up: nothing is left to do.
+    """
 
     ours: frozenset[str]
     theirs: frozenset[str]
@@ -60,7 +64,7 @@ class Divergence:
 
 
 def collect_versions(declared: Iterable[Desired], removed: Iterable[RemovalEntry]) -> dict[str, EntryVersion]:
-    """What a revision says, by key."""
+    """Collect the versions of one revision's entries, by key."""
     entries: dict[str, list[Desired]] = {}
     for desired in declared:
         entries.setdefault(desired.address.key, []).append(desired)
@@ -74,10 +78,10 @@ def collect_versions(declared: Iterable[Desired], removed: Iterable[RemovalEntry
 def find_divergence(
     bases: Collection[RevisionEntries], theirs: RevisionEntries, ours: RevisionEntries
 ) -> Divergence:
-    """Who changed what since the merge base.
+    """Find the changes of each side since the merge base.
 
-    Where two branches were merged crosswise there are several `bases`. What differs from any of them counts as changed,
-    since a choice among them could undo what one side has.
+    Two branches that were merged crosswise have several `bases`. A difference from any base counts as a
+    change, since the choice of one base could undo changes of one side.
     """
     keys = {
         key for key in theirs.keys() | ours.keys() if _get_version(theirs, key) != _get_version(ours, key)
@@ -115,7 +119,7 @@ def _list_terms(removal: RemovalEntry) -> tuple[str, str | None, Extent, bool]:
 
 
 def _to_comparable(desired: Desired) -> tuple[Desired, str]:
-    """All that decides what is sent or tested. Values are told apart by type too: `1` is not `true`."""
+    """Reduce an entry to the facts that decide about requests and tests. `1` and `true` stay different."""
     fields = sorted((path, _encode_value(value)) for path, value in desired.fields.items())
     return replace(desired, fields={}, span=_NO_SPAN, spans={}, id_span=None), json.dumps(fields)
 
@@ -129,12 +133,15 @@ def _get_version(versions: RevisionEntries, key: str) -> EntryVersion:
 
 
 def _is_changed(before: EntryVersion, now: EntryVersion) -> bool:
-    """Whether something else is wanted. A removal that is no longer written down wants nothing."""
+    """Return whether a version demands another result.
+
+    A removal that is no longer declared demands nothing.
+    """
     return now.declared != before.declared or now.removed not in {None, before.removed}
 
 
 def _collect_claims(versions: RevisionEntries, keys: Collection[str]) -> dict[str, frozenset[Claim]]:
-    """What these entries claim. One that is gone without a word still has a claim on its key."""
+    """Collect the claims of these entries. An entry that disappeared still claims its key."""
     removed = {key: frozenset({("key", key)}) for key in keys}
     return removed | {key: versions[key].claims for key in keys if key in versions}
 
@@ -146,7 +153,7 @@ def _find_conflicts(
     moved = {claim for key, claims in ours.items() for claim in claims if claim != ("key", key)}
     for key, claims in sorted(ours.items()):
         if key in theirs:
-            if ("key", key) not in moved:  # else the entry has the error that has another key now
+            if ("key", key) not in moved:  # else the error belongs to the entry with the new key
                 yield MergeConflict(key, key, ("key", key))
         elif shared := sorted(taken.keys() & claims):
             yield MergeConflict(key, taken[shared[0]], shared[0])

@@ -1,7 +1,7 @@
-"""Values that an earlier release kept in a state, and that are hidden now: a state is rid of them when it is read.
+"""Cleaning of states: clear values of earlier releases that must be hidden today.
 
-What they were is kept as a fingerprint where there is a key (S-45). The place of the state holds them until it is
-written the next time, and its history may hold them for ever.
+A cleaned value is kept as a fingerprint if there is a key. The stored state holds the values until its next
+write, and its history may hold them for ever.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.visibility import Masking, Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Masking, Sensitivity, visibility
 from reconciler.model.address import Address, get_entry_sort_key
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.record import HIDDEN_LITERAL, Record, State
+from reconciler.model.record_transitions import hide_values
 from reconciler.model.resource import Desired
 from reconciler.model.value import FieldPath, Secret, format_path, is_external_secret
 from reconciler.secrets.fingerprint import Fingerprinter
 from reconciler.workspace.planfile import AlteredError, UnsupportedFormatError, strip_clear_values
 
 FieldsByAddress = Mapping[Address, tuple[FieldPath, ...]]
-"""Where values were found, by address."""
+"""Fields with clear values, by address."""
 
 _MAX_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedState:
-    """A state without values that are hidden, and the fields of which it was rid."""
+    """A state without hidden values, and the fields that were cleaned."""
 
     state: State
     cleared_fields: FieldsByAddress
@@ -36,21 +37,26 @@ class CleanedState:
 
 @dataclass(frozen=True, slots=True)
 class StateCleaner:
-    """Rids states of values. `declared` are destinations of the specs, as far as these are known: they tell which
-    fields nobody checks, and which values are only names in a secrets manager."""
+    """Cleaner of states.
+
+    `declared` are destinations of the specs, as far as they are known: they list unchecked fields, and values
+    that are only names in a secrets manager.
+    """
 
     declared: Mapping[Address, Desired] = field(default_factory=dict)
     fingerprinter: Fingerprinter | None = None
 
     @classmethod
     def for_destinations(cls, destinations: Iterable[Desired]) -> StateCleaner:
-        """A cleaner that knows the specs, by the addresses of today and of yesterday."""
-        declared = {each.address: each for each in destinations}
-        former = {each.moved_from: each for each in declared.values() if each.moved_from is not None}
+        """Create a cleaner that knows the specs, by present and by former addresses."""
+        declared = {desired.address: desired for desired in destinations}
+        former = {
+            desired.moved_from: desired for desired in declared.values() if desired.moved_from is not None
+        }
         return cls({**former, **declared})
 
     def clean(self, state: State) -> CleanedState:
-        """The state as it may be kept."""
+        """Clean a state."""
         records: dict[Address, Record] = {}
         found: dict[Address, tuple[FieldPath, ...]] = {}
         for address, record in state.records.items():
@@ -70,17 +76,15 @@ class StateCleaner:
             if declared is not None:
                 is_name = is_external_secret(declared.fields.get(path))
             else:  # what else would be known of a secret?
-                is_name = classify_sensitivity(address.kind, service, path) is Sensitivity.SENSITIVE
+                is_name = visibility(address.kind, service, path) is Sensitivity.SENSITIVE
             if not is_name:
                 yield path
 
     def _remove_values(self, address: Address, record: Record, hidden: tuple[FieldPath, ...]) -> Record:
-        kept = {path: self._fingerprint(address, path, Secret(record.applied[path])) for path in hidden}
-        return replace(
-            record,
-            applied={path: value for path, value in record.applied.items() if path not in kept},
-            fingerprints={**kept, **record.fingerprints},
-        )
+        fingerprints = {
+            path: self._fingerprint(address, path, Secret(record.applied[path])) for path in hidden
+        }
+        return hide_values(record, fingerprints)
 
     def _fingerprint(self, address: Address, path: FieldPath, value: Secret) -> str:
         fingerprinter = self.fingerprinter
@@ -91,7 +95,10 @@ class StateCleaner:
     def _clean_approved_plans(
         self, state: State, found: dict[Address, tuple[FieldPath, ...]]
     ) -> dict[str, str]:
-        """Plans that can still be resumed. One that cannot be read is of no use to anybody."""
+        """Clean the plans that can still be resumed.
+
+        A damaged plan is dropped, since no run can resume it.
+        """
         addresses = (*state.records, *self.declared)
         services = {address: self._find_service(address, state.records.get(address)) for address in addresses}
         plans: dict[str, str] = {}
@@ -122,7 +129,7 @@ def _add_paths(
 
 
 def warn_values_in_state(place: str, found: FieldsByAddress) -> Diagnostic:
-    """What a run says that only reads: the state holds them until it is written."""
+    """Build the warning of a run that only reads: the stored state keeps clear values for now."""
     return Diagnostic(
         "values-in-state",
         f"the state `{place}` holds values in clear that are hidden now",
@@ -133,7 +140,10 @@ def warn_values_in_state(place: str, found: FieldsByAddress) -> Diagnostic:
 
 
 def warn_state_cleaned(place: str, found: FieldsByAddress, unwritable: Iterable[Path] = ()) -> Diagnostic:
-    """What a run says that has written the state without them. `left` are files that still hold some."""
+    """Build the warning of a run that wrote the cleaned state.
+
+    `unwritable` are files that still hold clear values.
+    """
     unwritable_notes = tuple(
         f"`{file}` holds such values too, and could not be written: delete it" for file in unwritable
     )
@@ -150,7 +160,7 @@ _HISTORY_NOTE = "a git branch, a versioned bucket and backups keep what was writ
 
 
 def _format_fields(found: FieldsByAddress) -> str:
-    """Fields by address, the first few of them."""
+    """Format the fields of the first few addresses."""
     parts = [
         f"{address} ({', '.join(f'`{format_path(path)}`' for path in found[address])})"
         for address in sorted(found, key=get_entry_sort_key)

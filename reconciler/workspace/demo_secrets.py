@@ -1,4 +1,4 @@
-"""Values for a sandbox, made up so that each fits the field it is for."""
+"""Generated values for a sandbox that suit their fields."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _BY_TYPE = {
 
 
 def build_demo_registry(destinations: Iterable[Desired]) -> Registry:
-    """A registry that answers every reference. One that several fields share gets the value of the first
-    field that does not take just any text."""
+    """Build a registry that resolves every reference.
+
+    A reference of several fields gets the value of the first field that restricts its values.
+    """
     values: dict[str, str] = {}
     for desired in destinations:
         for path, value in desired.fields.items():
@@ -34,7 +36,7 @@ def build_demo_registry(destinations: Iterable[Desired]) -> Registry:
 
 
 def _choose_value(desired: Desired, path: FieldPath) -> str | None:
-    """A value that the field takes; None where any text will do."""
+    """Choose a value that the field accepts, None if it accepts any text."""
     if path == SERVICE:
         return "snowflake"
     field = _find_field(desired, path)
@@ -53,7 +55,7 @@ def _sort_by_default(field: Field) -> list[str]:
 
 
 def _count_agreements(desired: Desired, path: FieldPath, member: str) -> int:
-    """How well a choice goes with what is declared beside it: with a key, `auth` must not be PASSWORD."""
+    """Count how well a choice suits the declared fields: with a key, `auth` must not be PASSWORD."""
     conditions = [field.only_when for field in _list_declared_fields(desired) if field.only_when]
     return sum(
         1 if member in condition[path[-1]] else -1 for condition in conditions if path[-1] in condition

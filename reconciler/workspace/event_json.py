@@ -1,4 +1,4 @@
-"""What happens in a run, as JSON objects for a log. No values of fields are in it."""
+"""Events of a run as JSON objects for a log. They hold no values of fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from reconciler.model.sanitize import to_one_line
 
 
 def serialize_event(event: Event) -> dict[str, Any] | None:
-    """What an event says, with its name under `event`; None for those that nobody asks about afterwards."""
+    """Serialise an event, with its name under `event`. None for events that the log leaves out."""
     data: dict[str, Any] | None = None
     match event:
         case ChangeStarted(address=address, action=action):
@@ -55,7 +55,7 @@ def serialize_event(event: Event) -> dict[str, Any] | None:
 
 
 def serialize_plan_event(plan: Plan, allowed: Mapping[str, float], reason: str | None) -> dict[str, Any]:
-    """What a run is going to do, for which account, and which limits somebody raised for it, and why."""
+    """Serialise a plan: its account and changes, with the raised limits and their reason."""
     return {
         "account_id": plan.account_id,
         "digest": plan.digest,
@@ -87,7 +87,10 @@ def _serialize_policy_result(policy_result: PolicyResult) -> dict[str, str]:
 
 
 def _serialize_destroyed(item: Change | Outcome) -> dict[str, Any]:
-    """What Fivetran showed of what is deleted or replaced, and which of its connections are gone; nothing of others."""
+    """Serialise the live facts of a deleted or replaced object, and its deleted connections.
+
+    Empty for other changes.
+    """
     if item.live is None:
         return {}
     live = {"id": item.id, "live": serialize_live_object(item.live)}
@@ -97,7 +100,7 @@ def _serialize_destroyed(item: Change | Outcome) -> dict[str, Any]:
 
 
 def serialize_apply_end(applied: ApplyResult | None) -> dict[str, Any]:
-    """How an apply ended as a whole; nothing where there was none."""
+    """Serialise the end of an apply, empty if there was none."""
     if applied is None:
         return {}
     return {
@@ -109,7 +112,7 @@ def serialize_apply_end(applied: ApplyResult | None) -> dict[str, Any]:
 
 
 def serialize_findings(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
-    """Diagnostics without places, notes and advice."""
+    """Serialise diagnostics without positions, notes and advice."""
     return [
         {
             "severity": str(diagnostic.severity),

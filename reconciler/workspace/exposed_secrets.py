@@ -1,4 +1,4 @@
-"""Secrets that a spec would show: what one entry refers to as a secret, another one as a value that plans print."""
+"""Exposed secrets: references that one entry declares secret and another entry shows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.value import FieldPath, Reference, find_references
 
 
 def find_exposed_secrets(destinations: Iterable[Desired], key: Reference | None) -> Iterator[Diagnostic]:
-    """References of `{value: …}` to what is a secret elsewhere, and any reference to the `key` of fingerprints."""
+    """Find `{value: …}` references to secrets of other entries, and references to the fingerprint `key`."""
     references = list(_list_references(destinations))
     secrets: dict[tuple[str, str], list[Reference]] = {}
     for _, _, reference in references:
@@ -34,14 +34,16 @@ def _list_references(destinations: Iterable[Desired]) -> Iterator[tuple[Desired,
 
 
 def _is_key_reference(reference: Reference, key: Reference) -> bool:
-    """Whether it names the key, a part of it, or what the key is a part of."""
+    """Return whether a reference names the key, a part of it, or a document that contains it."""
     same = (reference.scheme, reference.locator) == (key.scheme, key.locator)
     return same and (reference.part == key.part or not reference.part or not key.part)
 
 
 def _is_exposing(reference: Reference, secret: Reference) -> bool:
-    """Whether it names a secret of the same place or what that is a part of. A part of a secret document may be shown,
-    such as the project in a service account's key."""
+    """Return whether a reference names a secret of the same place, or the document that contains it.
+
+    A part of a secret document may be shown, such as the project in a service account's key.
+    """
     return not reference.part or reference.part == secret.part
 
 

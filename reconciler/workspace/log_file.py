@@ -1,4 +1,4 @@
-"""A file of JSON Lines that is only ever added to, also by several processes at once."""
+"""An append-only file of JSON Lines, which several processes may write at once."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.state.file import sync_directory
+from reconciler.state.atomic_file import sync_directory
 
 LINE_PREFIX = b'{"at": "'
-"""How every line of ours begins. Each has the id of its run under `run`."""
+"""Start of every line. Every line has the id of its run under `run`."""
 
 _HEADER_BYTES = 65536
 
 
 class ForeignFileError(ValueError):
-    """The file is something else than such a log."""
+    """The file is no such log."""
 
 
 class LogFile:
-    """An open log. Adding to it never raises: `failure` is the latest thing that went wrong, `lost` counts lines."""
+    """An open log.
+
+    `append` never raises: `failure` is the latest error, `lost_lines` counts the lost lines.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it, for its owner only. Raises OSError and ForeignFileError."""
-        # Not to wait for a reader, should it be a pipe.
+        """Open the file, or create it for its owner only. Raises OSError and ForeignFileError."""
+        # Non-blocking: opening a pipe must not wait for a reader.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
         self.failure: OSError | None = None
@@ -41,9 +44,9 @@ class LogFile:
             raise
 
     def read_entries(self) -> Iterator[Mapping[str, Any]]:
-        """All entries so far, oldest first. Lines that a killed process left in pieces are passed over.
+        """Read all entries, oldest first.
 
-        Raises OSError.
+        Incomplete lines of killed processes are skipped. Raises OSError.
         """
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(0)
@@ -53,7 +56,7 @@ class LogFile:
                     yield entry
 
     def append(self, content: Mapping[str, Any], *, durable: bool) -> None:
-        """Write one line. A durable one has reached the disk afterwards, and so has all before it."""
+        """Append a line. A durable line has reached the disk afterwards, and so have all lines before it."""
         pending = (b"\n" if self._is_torn else b"") + _encode_line(content)
         try:
             while pending:  # nearly always one write, so that lines of two processes never mix
@@ -70,12 +73,12 @@ class LogFile:
                 self.failure = error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)
 
 
 def _check_size(file: int) -> int:
-    """The size in bytes. Raises ForeignFileError for what is no such log."""
+    """Check the file and return its size in bytes. Raises ForeignFileError for another kind of file."""
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise ForeignFileError("it is no regular file")
@@ -87,7 +90,7 @@ def _check_size(file: int) -> int:
 def _has_log_header(header: bytes) -> bool:
     first_line = header.partition(b"\n")[0]
     entry = _parse_line(first_line)
-    # A first line may be torn, or longer than what was read of it.
+    # A first line may be incomplete, or longer than the bytes that were read.
     return first_line.startswith(LINE_PREFIX) if entry is None else "run" in entry
 
 
@@ -100,6 +103,9 @@ def _parse_line(line: bytes) -> Mapping[str, Any] | None:
 
 
 def _encode_line(content: Mapping[str, Any]) -> bytes:
-    """ASCII, so that no terminal finds anything to act on; `##[x]` would be a command for some runners (S-44)."""
+    """Encode a line as ASCII, so that terminals find nothing to interpret.
+
+    Some CI runners interpret `##[x]` as a command, so `##` is escaped.
+    """
     text = json.dumps(content, default=str).replace("##", "\\u0023\\u0023")
     return f"{text}\n".encode("ascii")

@@ -1,4 +1,4 @@
-"""Plans that an earlier release saved: they hold values in clear that are hidden now."""
+"""Masking of plans that an earlier release saved with clear values that must be hidden today."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.catalogue.normalize import CONFIG
 from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.visibility import Masking, Sensitivity, classify_sensitivity
+from reconciler.kinds.visibility import Sensitivity, visibility
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.plan import Change, FieldChange, FieldValue, Plan, Visibility
@@ -17,14 +17,14 @@ from reconciler.model.policy import PolicyResult
 from reconciler.model.value import MASKED_IN_OUTPUT, FieldPath, walk
 
 Services = Mapping[Address, object]
-"""What is known of the services of destinations from elsewhere: a plan need not say them."""
+"""Services of destinations from other sources: a plan may lack them."""
 
 _MIN_LENGTH = 5  # characters; shorter values occur in ordinary words
 
 
 @dataclass(slots=True)
 class _Masker:
-    """Masks one change. What was hidden is gathered in `values`, and where it stood in `paths`."""
+    """Masker of one change. It collects the hidden values and their paths."""
 
     kind: str
     service_before: object
@@ -33,7 +33,7 @@ class _Masker:
     hidden_paths: list[FieldPath] = field(default_factory=list)
 
     def mask_change(self, planned_field: FieldChange) -> FieldChange:
-        """A planned field without values that are hidden."""
+        """Mask a planned field if its values must be hidden."""
         is_hidden = self._is_hidden(self.service_after, planned_field) or (
             planned_field.before is not None and self._is_hidden(self.service_before, planned_field)
         )
@@ -44,7 +44,7 @@ class _Masker:
         return replace(planned_field, before=None, after=hidden.value, shown=hidden.shown)
 
     def mask_value(self, field_value: FieldValue) -> FieldValue:
-        """The same of a field that stays, or that was applied."""
+        """Mask a field that stays, or that was applied, if its value must be hidden."""
         if not self._is_hidden(self.service_after, field_value) or (
             field_value.value is None and field_value.shown is Visibility.CLEAR
         ):
@@ -53,23 +53,23 @@ class _Masker:
         return self._mask(field_value.path)
 
     def _is_hidden(self, service: object, item: FieldChange | FieldValue) -> bool:
-        """Also what was hidden before, and did not say why: as of today it is told apart from a secret. Of what is no
-        field of the config nothing was ever passed on unchecked."""
+        """Return whether a field must be hidden.
+
+        A field that an earlier release hid without a reason is masked again, to keep hidden fields and
+        secrets apart. Only fields of the config were ever sent unchecked.
+        """
         if item.path[:1] != (CONFIG,):
             return False
         match item.shown:
             case Visibility.CLEAR:
-                return Masking(self.kind, service).hides(item.path)
+                return visibility(self.kind, service, item.path) is not Sensitivity.PUBLIC
             case Visibility.SECRET:
                 is_named = (item.after if isinstance(item, FieldChange) else item.value) is not None
-                return (
-                    not is_named
-                    and classify_sensitivity(self.kind, service, item.path) is not Sensitivity.SENSITIVE
-                )
+                return not is_named and visibility(self.kind, service, item.path) is not Sensitivity.SENSITIVE
         return False
 
     def _mask(self, path: FieldPath) -> FieldValue:
-        reason = Masking(self.kind, self.service_after, (path,)).get_reason(path)
+        reason = visibility(self.kind, self.service_after, path, (path,)).reason
         return FieldValue(path, reason, Visibility.HIDDEN if reason else Visibility.SECRET)
 
     def _collect(self, item: FieldChange | FieldValue, *values: Any) -> None:
@@ -80,14 +80,14 @@ class _Masker:
 
 @dataclass(frozen=True, slots=True)
 class MaskedPlan:
-    """A plan as it may be shown. `found` are the fields whose values were in it in clear."""
+    """A plan that may be shown. `masked_fields` are the fields that held clear values."""
 
     plan: Plan
     masked_fields: Mapping[Address, tuple[FieldPath, ...]]
 
 
 def mask_plan(plan: Plan, services: Services) -> MaskedPlan:
-    """A plan without values that are hidden. Of a plan of this release nothing is changed."""
+    """Mask the hidden values of a plan. A plan of this release stays unchanged."""
     changes: list[Change] = []
     masked_fields: dict[Address, tuple[FieldPath, ...]] = {}
     hidden_values: list[Any] = []
@@ -110,7 +110,7 @@ def mask_plan(plan: Plan, services: Services) -> MaskedPlan:
 
 
 def _find_services(change: Change, services: Services) -> tuple[object, object]:
-    """The service of a destination before a change and after it."""
+    """Find the service of a destination before and after a change."""
     for field_change in change.fields:
         if field_change.path == SERVICE and field_change.shown is Visibility.CLEAR:
             return field_change.before or field_change.after, field_change.after
@@ -122,7 +122,7 @@ def _find_services(change: Change, services: Services) -> tuple[object, object]:
 
 
 def _list_spellings(values: Iterable[Any]) -> tuple[str, ...]:
-    """How findings may have spelled values, the longest first."""
+    """List the spellings of values in findings, the longest first."""
     spellings = {
         text
         for value in values
@@ -141,16 +141,16 @@ def _spell(value: Any) -> str:
 
 def _remove_texts(plan: Plan, spellings: Collection[str]) -> Plan:
     def clean(text: str) -> str:
-        for each in spellings:
-            text = text.replace(f"`{each}`", f"`{MASKED_IN_OUTPUT}`")
-            text = text.replace(each, MASKED_IN_OUTPUT) if len(each) >= _MIN_LENGTH else text
+        for spelling in spellings:
+            text = text.replace(f"`{spelling}`", f"`{MASKED_IN_OUTPUT}`")
+            text = text.replace(spelling, MASKED_IN_OUTPUT) if len(spelling) >= _MIN_LENGTH else text
         return text
 
     return replace(
         plan,
         warnings=_clean_diagnostics(plan.warnings, clean),
         blockers=_clean_diagnostics(plan.blockers, clean),
-        judgements=tuple(_clean_result(each, clean) for each in plan.judgements),
+        judgements=tuple(_clean_result(judgement, clean) for judgement in plan.judgements),
     )
 
 

@@ -1,10 +1,10 @@
-"""A plan as a file: canonical JSON under a seal, to be reviewed by people and held against a new plan by apply.
+"""Plan files: canonical JSON under a seal, for review by people and for comparison with a new plan by apply.
 
     {"seal": "<SHA-256 of everything behind this line>",
      "signature": "<HMAC-SHA256 of everything behind this line>" or null,
      "content": {…}}
 
-The seal tells that a byte was changed, the signature that somebody with the key wrote it. Neither makes the file an
+The seal reveals changed bytes, the signature proves that the author had the key. Neither makes the file an
 instruction: apply plans again and executes its own result.
 """
 
@@ -40,8 +40,11 @@ _LAYOUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan with what it takes to make it again: `scope` are the addresses that it is about, `compare_secrets` and
-    `resend` the way in which secrets were treated. `complete` means that all in its scope was read."""
+    """A plan with the options that are needed to plan again.
+
+    `scope` are the addresses that the plan covers. `compare_secrets` and `resend` are the treatment of
+    secrets. `complete` means that everything in the scope was read.
+    """
 
     format: int
     tool: str
@@ -56,15 +59,15 @@ class SavedPlan:
 
 
 class AlteredError(Exception):
-    """The bytes are not those that were written. The text says how that shows."""
+    """The file was altered after it was written. The text names the evidence."""
 
 
 class UnsupportedFormatError(Exception):
-    """A plan of a format that this version does not read."""
+    """This version does not read the plan's format."""
 
 
 class SignatureError(Exception):
-    """The signature is missing, or was not made with this key."""
+    """The signature is missing, or was made with another key."""
 
 
 _NO_SERVICES: Services = {}
@@ -72,8 +75,9 @@ _ADAPTER: TypeAdapter[SavedPlan] = TypeAdapter(SavedPlan)
 
 
 def encode_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
-    """The file's bytes. The same plan gives the same bytes."""
+    """Encode a plan as bytes. The same plan has the same bytes."""
     data = _ADAPTER.dump_python(saved, mode="json")
+    # Sorted and ASCII, so that the same plan has the same bytes everywhere.
     text = json.dumps(data, sort_keys=True, indent=1, ensure_ascii=True)
     signed = f' "content": {text}}}\n'.encode()
     signature = f'"{sign(signed)}"' if sign is not None else "null"
@@ -82,10 +86,10 @@ def encode_plan(saved: SavedPlan, sign: Sign | None = None) -> bytes:
 
 
 def decode_plan(content: bytes, sign: Sign | None = None, services: Services = _NO_SERVICES) -> SavedPlan:
-    """The plan in a file, as it may be shown; with `sign` its signature has to be the one that `sign` makes. Where the
-    plan does not say which service a destination has, `services` do.
+    """Decode a plan in the form that may be shown. With `sign` the signature is checked.
 
-    Raises AlteredError, SignatureError and OtherFormatError, in this order.
+    `services` has services of destinations that the plan lacks. Raises AlteredError, SignatureError and
+    UnsupportedFormatError, in this order.
     """
     return _mask_saved_plan(_unseal(content, sign), services)[0]
 
@@ -93,7 +97,10 @@ def decode_plan(content: bytes, sign: Sign | None = None, services: Services = _
 def strip_clear_values(
     content: bytes, services: Services = _NO_SERVICES
 ) -> tuple[bytes, Mapping[Address, tuple[FieldPath, ...]]]:
-    """An unsigned plan with nothing in it that is hidden, and the fields of which it was rid. Raises as above."""
+    """Strip hidden values from an unsigned plan: the bytes, and the stripped fields.
+
+    Raises as `decode_plan`.
+    """
     saved, found = _mask_saved_plan(_unseal(content), services)
     return (encode_plan(saved), found) if found else (content, found)
 
@@ -101,7 +108,7 @@ def strip_clear_values(
 def _mask_saved_plan(
     saved: SavedPlan, services: Services
 ) -> tuple[SavedPlan, Mapping[Address, tuple[FieldPath, ...]]]:
-    """A plan without values that are hidden, and their fields. It is held to the same effects as before."""
+    """Mask the hidden values of a plan. Its expected effects stay the same."""
     masked = mask_plan(saved.plan, services)
     expected = tuple(
         replace(effect, fields=hash_planned_fields(change))
@@ -137,6 +144,7 @@ def _parse_plan(content: bytes) -> SavedPlan:
         saved = _ADAPTER.validate_python(data)
     except (ValidationError, ValueError):
         raise AlteredError("it has not the shape of a plan") from None
+    # People review the plan, apply compares the effects: both must describe the same changes.
     if len(saved.expected) != len(saved.plan.effective) or not all(
         map(is_effect_of, saved.expected, saved.plan.effective)
     ):

@@ -1,9 +1,8 @@
-"""What earlier runs remember about a project, and what this one adds to it."""
+"""The state of a project: the records of earlier runs, and the changes of this run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -18,7 +17,6 @@ from reconciler.model.state_location import LocalFile
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import KEY_BYTES, Fingerprinter
 from reconciler.spec.project import Project
-from reconciler.state.file import write_state
 from reconciler.state.journal import JournalEntry
 from reconciler.state.store import StateWriter, Store
 from reconciler.workspace.clear_values import (
@@ -34,18 +32,18 @@ STATE = "state.json"
 
 
 def path_for(project: Project, name: str, *, sandbox: bool) -> Path:
-    """Where a project keeps a file of its own: in `.reconciler/` beside the project file.
+    """The path of a file that a project keeps in `.reconciler/` beside the project file, or of its state.
 
-    A project file of another name than `reconciler.yaml` has files of its own, so that two project files
-    over the same specs do not share a memory.
+    A project file of another name than `reconciler.yaml` has files of its own, so that two project files over the same
+    specs do not share a state.
     """
-    if name == STATE and isinstance(project.state, LocalFile) and not sandbox:
-        return project.directory / project.state.path
+    if name == STATE and isinstance(project.content.state, LocalFile) and not sandbox:
+        return project.directory / project.content.state.path
     return project.directory / FOLDER / (SANDBOX if sandbox else "") / file_name_for(project, name)
 
 
 def file_name_for(project: Project, name: str) -> str:
-    """The name of a file of a project where those of others may stand beside it."""
+    """The name of a file of a project, beside which files of other projects may stand."""
     stem = project.path.stem
     return name if stem == "reconciler" else f"{stem}.{name}"
 
@@ -57,20 +55,20 @@ class _KeySource(Enum):
 
 KEY_WITH_STATE, UNKNOWN_KEY = _KeySource.WITH_STATE, _KeySource.UNKNOWN
 FingerprintKey: TypeAlias = Secret | _KeySource
-"""The key of the fingerprints: one that the project refers to, one that is kept beside the state, or one that was not
-looked up, so that nothing can be compared."""
+"""The key of the fingerprints: a secret that the project refers to, the key beside the state, or a key that was not
+looked up, so that no secret can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """A plan that was approved by its digest, in saved form."""
+    """A plan in saved form that was approved by its digest."""
 
     digest: str
     saved: str
 
 
 def _add_approved(saved_plans: Mapping[str, str], approved: ApprovedPlan | None) -> dict[str, str]:
-    """The plans that can be resumed, the last one last."""
+    """The plans that can be resumed, the newest last."""
     if approved is None:
         return dict(saved_plans)
     other_plans = {digest: saved for digest, saved in saved_plans.items() if digest != approved.digest}
@@ -78,24 +76,22 @@ def _add_approved(saved_plans: Mapping[str, str], approved: ApprovedPlan | None)
 
 
 class ProjectState:
-    """The state of a project: read when a run starts, written only between `begin` and `end`."""
+    """The state of a project: read when a run starts, and written only between `begin` and `end`."""
 
     def __init__(
         self,
         store: Store,
         entropy: Callable[[int], bytes],
         key: FingerprintKey = KEY_WITH_STATE,
-        fallback_dir: Path | None = None,
         destinations: Iterable[Desired] = (),
     ) -> None:
-        """Read what is there. `refuge` is a folder for what cannot be kept in its place; `destinations` of the specs
-        tell what of the state may be kept. Raises ReconcilerError."""
+        """Read the state. By the `destinations` of the specs it is known which values a state may hold. Raises
+        ReconcilerError."""
         self._store = store
         self._entropy = entropy
-        self._fallback_dir = fallback_dir
         state = store.read()
         self._key_source = key
-        self._key = store.read_key() if key is KEY_WITH_STATE else None
+        self._key = store.key_file.read() if key is KEY_WITH_STATE and store.key_file is not None else None
         self._session: StateWriter | None = None
         self._cleaner = replace(
             StateCleaner.for_destinations(destinations), fingerprinter=self.build_fingerprinter()
@@ -105,25 +101,25 @@ class ProjectState:
         self._clear_fields: FieldsByAddress = cleaned.cleared_fields if cleaned is not None else {}
 
     def ensure_key(self) -> None:
-        """Make the key of the fingerprints, unless there is one. Raises ReconcilerError."""
-        if self._key is None and self._key_source is KEY_WITH_STATE:
+        """Generate the key of the fingerprints, unless there is one. Raises ReconcilerError."""
+        if self._key is None and self._key_source is KEY_WITH_STATE and self._store.key_file is not None:
             self._key = self._entropy(KEY_BYTES)
-            self._store.write_key(self._key)
+            self._store.key_file.write(self._key)
 
     def build_fingerprinter(self) -> Fingerprinter | None:
-        """What fingerprints are made with; None where there is no key, and nothing can be compared."""
+        """The maker of fingerprints; None if there is no key, so that no secret can be compared."""
         if isinstance(self._key_source, Secret):
             return Fingerprinter.from_secret(self._key_source)
         return None if self._key is None else Fingerprinter(self._key)
 
     @property
     def exists(self) -> bool:
-        """Whether an earlier run left anything."""
+        """Whether an earlier run wrote a state."""
         return self._state is not None
 
     @property
     def clear_values_warning(self) -> Diagnostic | None:
-        """A warning where the place of the state holds values that an earlier release kept, and that are hidden."""
+        """A warning if the stored state holds hidden values in clear, which an earlier release wrote."""
         return (
             warn_values_in_state(self._store.display_name, self._clear_fields) if self._clear_fields else None
         )
@@ -137,12 +133,12 @@ class ProjectState:
 
     @property
     def removals(self) -> Mapping[str, CompletedRemoval]:
-        """The removals that were carried out and that specs still asked for then, by key."""
+        """Completed removals that the specs still asked for at that time, by key."""
         state = self._session.state if self._session is not None else self._state
         return state.removals if state is not None else {}
 
     def check_account(self, account_id: str) -> None:
-        """Raise ReconcilerError where this is the memory of another account."""
+        """Raise ReconcilerError if this is the state of another account."""
         if self._state is None or self._state.account_id == account_id:
             return
         raise ReconcilerError(
@@ -158,7 +154,7 @@ class ProjectState:
 
     @property
     def approved_plans(self) -> Mapping[str, str]:
-        """Plans that earlier runs were told to carry out and have not carried out to their ends, by digest."""
+        """Approved plans that earlier runs have not applied completely, by digest."""
         return self._state.reviewed if self._state is not None else {}
 
     def begin(
@@ -168,8 +164,8 @@ class ProjectState:
         approved: ApprovedPlan | None = None,
         exemptions: Iterable[Exemption] = (),
     ) -> None:
-        """Start to write. Of the removals that were carried out only `removals` are kept, `reviewed` is until `settle`,
-        `exemptions` for good. Raises ReconcilerError."""
+        """Start to write. Of the completed removals only `removals` are kept. The `approved` plan is kept until
+        `mark_applied`, and `exemptions` for good. Raises ReconcilerError."""
         state = self._state or State(self._entropy(16).hex(), 0, account_id)
         kept_exemptions = (*state.exemptions, *exemptions)[-MAX_EXEMPTIONS:]
         self._session = self._store.open(
@@ -182,66 +178,54 @@ class ProjectState:
         )
 
     def mark_applied(self, digests: Collection[str]) -> None:
-        """Reviewed plans are in effect."""
+        """Drop approved plans that are in effect."""
         if self._session is not None:
             self._session.mark_applied(digests)
 
     def stage(self, entries: Iterable[JournalEntry]) -> None:
-        """Keep or forget records: durably in a file, and at a remote place with what `tend` or `end` writes next.
-        Raises OSError."""
+        """Set or drop records: durable in a local file at once, and at a remote place with the next write of
+        `renew_and_flush` or `end`. Raises OSError."""
         if self._session is None:
             raise RuntimeError("the memory is not open for writing")
         self._session.stage(entries)
 
     def persist(self, entries: Iterable[JournalEntry]) -> None:
-        """`remember` before anything was sent, and durably wherever the state is: raises ReconcilerError."""
+        """Stage entries and make them durable, before the first request. Raises ReconcilerError."""
         try:
             self.stage(entries)
             if self._session is not None:
                 self._session.sync()
         except OSError as error:
-            raise ReconcilerError([self._store.unavailable("written", error)]) from error
+            raise ReconcilerError([self._store.explain_unavailable("written", error)]) from error
 
     def renew_and_flush(self) -> bool:
-        """Write what is due, and keep the lock. To be called often, by the thread that writes. Whether the run may
-        go on."""
+        """Renew the lock and write what is due. Whether the run may go on. To be called often, by the thread that
+        writes."""
         return self._store.renew_and_flush()
 
     def end(self) -> Diagnostic | None:
-        """Write everything into one file. Where that cannot be, into another one, and say so by ReconcilerError; also
-        where the run was not to go on. Where there may be no time, the other one comes first, and goes again.
+        """Write the final state. On failure a backup is written, and ReconcilerError is raised; it is raised too if the
+        run had to stop.
 
-        A warning says of which values the state is rid by that."""
+        The returned warning names the values of which the state is rid by that."""
         if self._session is None:
             return None
         session, self._session = self._session, None
         self._state = session.state
-        early_backup = (
-            self._store.write_backup(session.state, self._fallback_dir) if self._store.backup_first else None
-        )
-        try:
-            session.close()
-        except OSError as error:
-            backup = early_backup or self._store.write_backup(session.state, self._fallback_dir)
-            raise ReconcilerError([self._store.write_failed(error, backup)]) from error
-        if early_backup is not None:
-            with suppress(OSError):
-                early_backup.unlink()
-        if self._store.stop_reason is not None:
-            raise ReconcilerError([self._store.stop_reason])
+        self._store.finish(session)
         return self._clear_old_values()
 
     def _clear_old_values(self) -> Diagnostic | None:
-        """What is to be said of values that were in the state before, and may be in states that were rescued."""
+        """Clear hidden values from backups of this state. The warning names all values that were cleared."""
         found, unwritable = dict(self._clear_fields), list[Path]()
         self._clear_fields = {}
-        for path, state in self._store.read_backups(self._fallback_dir):
+        for path, state in self._store.backups.read():
             cleaned = self._cleaner.clean(state)
             if self._state is None or state.lineage != self._state.lineage or not cleaned.cleared_fields:
                 continue
             found |= cleaned.cleared_fields
             try:
-                write_state(path, cleaned.state)
+                self._store.backups.replace(path, cleaned.state)
             except OSError:
                 unwritable.append(path)
         return warn_state_cleaned(self._store.display_name, found, unwritable) if found else None

@@ -1,4 +1,4 @@
-"""The embedded Fivetran behind `--sandbox`: the emulator in this process, its account in a file beside the project."""
+"""`--sandbox`: the emulator in this process, with its account in a file beside the project."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from reconciler.api.transport import Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
-from reconciler.model.extras import Extra, installation_of
+from reconciler.model.extras import Extra, describe_installation
 from reconciler.model.value import Secret
 
 if TYPE_CHECKING:
     from reconciler.emulator.app import Emulator
 
-ADDRESS = "https://sandbox.invalid/v1"  # never looked up: every request goes to the adapter
+ADDRESS = "https://sandbox.invalid/v1"  # never resolved: every request goes to the adapter
 
 
 @contextmanager
 def open_sandbox(file: Path, shown_as: str, clock: Clock) -> Iterator[Transport]:
-    """A transport to the sandbox account kept in `file`. Raises `ReconcilerError` where it cannot be opened."""
+    """Open a transport to the sandbox account in `file`. Raises ReconcilerError if it cannot be opened."""
     app = _open_emulator(file, shown_as, clock)
     try:
         with Transport(
@@ -53,11 +53,11 @@ def _open_emulator(file: Path, shown_as: str, clock: Clock) -> Emulator:
 
 
 def explain_not_installed(error: ModuleNotFoundError) -> Diagnostic:
-    """The emulator's own libraries are an extra."""
+    """Build the diagnostic of a missing library: the emulator's libraries are an extra."""
     return Diagnostic(
         "sandbox-not-installed",
         f"the embedded Fivetran needs the package `{error.name}`, which is not installed",
-        help=f"install it with {installation_of(Extra.SANDBOX)}",
+        help=f"install it with {describe_installation(Extra.SANDBOX)}",
     )
 
 

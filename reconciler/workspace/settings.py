@@ -1,35 +1,31 @@
-"""What every operation is told by whoever calls it."""
+"""Settings of a command, which every operation gets from the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.model.clock import Clock
-from reconciler.model.lock_info import LockInfo
+from reconciler.model.run_environment import RunEnvironment
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a command line and its surroundings say.
+class Settings(RunEnvironment):
+    """Settings of one run.
 
-    `directory` is where relative paths start. `entropy` gives so many random bytes. `holder` is who
-    runs this, for others who have to wait. With `strict` what the catalogue cannot check is an error.
-    `resend` are globs of secrets to be sent although nothing says that they changed. `recreate` are selectors of
-    missing objects to be made again. `allowed` are limits that are raised, `overridden` names of soft policies that do
-    not count, `resent_creates` addresses, keys or globs of creates that do not wait for an earlier request, all of it
-    for this run and for this `reason`. `parallelism` is how many calls may be under way at once. `changed_since` is the
-    git revision that a plan is narrowed by, `settings_from` the one whose project file the run is judged by. `refuge`
-    is a folder for what cannot be written where it belongs.
+    With `strict` values that the catalogue cannot check are errors.
+
+    `resend` are globs of secrets that are sent without evidence of a change. `recreate` are selectors of
+    missing objects that are created again. `allowed` are raised limits, `overridden` names of soft policies
+    that do not apply. `resent_creates` are addresses, keys or globs of creates that do not wait for an
+    earlier request. All of these are for this run and for this `reason`.
+
+    `parallelism` is the number of concurrent requests. `changed_since` is the git revision that narrows the
+    plan, `settings_from` the revision whose project file has the settings of this run. `fallback_dir` is a
+    folder for files that cannot be written in their place.
     """
 
     project: Path
-    directory: Path
-    environ: Mapping[str, str]
-    clock: Clock
-    entropy: Callable[[int], bytes]
-    holder: LockInfo
     sandbox: bool = False
     strict: bool = False
     compare_secrets: bool = True

@@ -1,5 +1,7 @@
-"""`--settings-from`: a run that is judged by the project file of an earlier revision, so that a change of the specs
-cannot loosen its own gate."""
+"""`--settings-from`: settings of the project file at an earlier revision.
+
+A change of the specs must not be able to loosen the checks that it has to pass.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,16 @@ from reconciler.spec.load import LoadedProject
 from reconciler.spec.project import Project, with_settings_of
 from reconciler.workspace.settings import Settings
 
-_NOTES_BY_CODE = {
-    "bad-reference": "what references may name is what `{}` says",
-    "limit-exceeded": "the limits are those of `{}`",
-    "policy-failed": "the policies are those of `{}`",
-    "cannot-override": "the policies are those of `{}`",
-    "policy-violated": "the policies are those of `{}`",
+_NOTES_BY_SETTING = {
+    "limits": "the limits are those of `{}`",
+    "policies": "the policies are those of `{}`",
     "protected": "the protected keys are those of `{}`",
-    "reference-not-allowed": "what references may name is what `{}` says",
+    "secrets": "what references may name is what `{}` says",
 }
 
 
 def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProject:
-    """What was loaded, under the settings of the revision that was asked for, if one was. Raises `ReconcilerError`."""
+    """Put a project under the settings of the `--settings-from` revision, if one is given. Raises `ReconcilerError`."""
     if settings.settings_from is None:
         return loaded
     source_project = read_project_at_revision(
@@ -38,10 +37,11 @@ def apply_settings_from(loaded: LoadedProject, settings: Settings) -> LoadedProj
 
 
 def note_settings_source(diagnostics: Iterable[Diagnostic], project: Project) -> Iterator[Diagnostic]:
-    """Findings that follow from settings say where those stand, if not in the project file as it is now."""
+    """Add to findings that follow from a setting where it stands, if not in the project file as it is now."""
     for diagnostic in diagnostics:
-        if project.settings_shown and diagnostic.code in _NOTES_BY_CODE:
-            note = _NOTES_BY_CODE[diagnostic.code].format(project.settings_shown)
+        setting = diagnostic.code_facts.setting
+        if project.settings_shown and setting is not None:
+            note = _NOTES_BY_SETTING[setting].format(project.settings_shown)
             yield replace(diagnostic, notes=(*diagnostic.notes, note))
         else:
             yield diagnostic

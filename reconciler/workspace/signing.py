@@ -1,4 +1,4 @@
-"""The key that plans are signed with: from the environment or a file, and never shown."""
+"""The signing key of plans: from the environment or a file, never shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from reconciler.workspace.settings import Settings
 
 
 def load_signer(settings: Settings, text: str) -> Sign:
-    """What signs plans with the key at `env:NAME` or `file:PATH`. Raises `ReconcilerError` where there is none."""
+    """Load a signer of plans with the key at `env:NAME` or `file:PATH`.
+
+    Raises ReconcilerError if there is no key.
+    """
     scheme, _, locator = text.partition(":")
     reference = Reference(scheme, locator)
     finding = env.validate_reference(reference) if scheme == "env" and locator else None

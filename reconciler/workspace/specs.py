@@ -1,18 +1,15 @@
-"""Specs as the engine wants them: loaded, merged, checked against the catalogue."""
+"""Specs of a project: loaded, merged and checked against the catalogue."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from reconciler.catalogue.normalize import CONFIG
-from reconciler.kinds.destination import SERVICE
-from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block, is_public_line
+from reconciler.kinds.destination_spec import build_desired_destination, check_shared_block
 from reconciler.kinds.group import build_desired_group
-from reconciler.kinds.visibility import Masking, is_misspelled_field
-from reconciler.model.address import DESTINATION
+from reconciler.kinds.visibility import find_hidden_spans, line_is_public
 from reconciler.model.diagnostic import (
     Diagnostic,
     ReconcilerError,
@@ -39,8 +36,10 @@ from reconciler.workspace.settings_from import apply_settings_from, note_setting
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """All entries of a project: groups and, where they have one, their destinations, by entry key. `roots` are the
-    files as trees, by path, and `hidden` are the places of values that are never shown."""
+    """All entries of a project: groups and their destinations, sorted by key.
+
+    `roots` are the parsed files by path. `hidden` are the source positions of values that must not be shown.
+    """
 
     project: Project
     groups: tuple[Desired, ...]
@@ -54,24 +53,23 @@ class Specs:
     hidden: frozenset[Span] = frozenset()
 
     def mask_excerpts(self, diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-        """Findings about these specs, of which no excerpt shows a value that is hidden."""
-        return tuple(mask_lines(diagnostics, self.roots, is_public_line, self.hidden))
+        """Mask hidden values in the source excerpts of findings."""
+        return tuple(mask_lines(diagnostics, self.roots, line_is_public, self.hidden))
 
     @contextmanager
-    def masking_excerpts(self) -> Iterator[None]:
-        """Shade findings that are raised."""
+    def mask_errors(self) -> Iterator[None]:
+        """Mask the excerpts of findings that are raised inside the block."""
         try:
             yield
         except ReconcilerError as error:
             raise ReconcilerError(self.mask_excerpts(error.diagnostics)) from error
 
 
-UNCHECKED_CODES = frozenset({"unknown-service", "unknown-field", "unlisted-region", "unsupported-networking"})
-"""Warnings that say: the catalogue knows nothing about this, it is passed on as it is."""
-
-
 def load_specs(settings: Settings) -> Specs:
-    """Load a project file with everything it names. Raises `ReconcilerError` with all errors, or returns warnings."""
+    """Load a project file and all files that it names.
+
+    Raises ReconcilerError with all errors; warnings are returned.
+    """
     loaded = apply_settings_from(load(settings.project, settings.directory), settings)
     try:
         return compile_specs(loaded, strict=settings.strict)
@@ -79,38 +77,32 @@ def load_specs(settings: Settings) -> Specs:
         raise ReconcilerError(note_settings_source(error.diagnostics, loaded.project)) from None
 
 
-def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[str] = ()) -> Specs:
+def compile_specs(loaded: LoadedProject, *, strict: bool, tolerate_secrets: bool = False) -> Specs:
     """Check what was loaded against the catalogue. Raises `ReconcilerError` with all errors, or returns warnings.
 
-    With `strict` it is an error what the catalogue cannot check. Errors of a `tolerated` code are none.
+    With `strict` a field or service that the catalogue cannot check is an error. With `tolerate_secrets` a secret that
+    is written in a spec stops nothing.
     """
     groups = tuple(build_desired_group(spec) for spec in loaded.groups)
-    destinations: list[Desired] = []
-    secrets = loaded.project.secrets
+    secrets = loaded.project.content.secrets
     sources, findings = build_allowed_sources(secrets, build_validators(secrets.commands))
-    key = _resolve_key_reference(
-        loaded.project, AllowedSources(sources.schemes)
-    )  # which the project file itself names
-    policies, policy_findings = parse_policies(loaded.project.policies)
-    diagnostics = [
-        *loaded.findings,
-        *findings,
-        *([key] if isinstance(key, Diagnostic) else []),
-        *policy_findings,
-    ]
-    for spec in loaded.groups:
-        desired, findings = build_desired_destination(spec, sources)
-        diagnostics += findings
-        if desired is not None:
-            destinations.append(desired)
+    # The project file itself names this reference, so its own limits on references of specs do not hold.
+    key = _resolve_key_reference(loaded.project, AllowedSources(sources.schemes))
+    policies, policy_findings = parse_policies(loaded.project.content.policies)
+    key_findings = [key] if isinstance(key, Diagnostic) else []
+    diagnostics = [*loaded.findings, *findings, *key_findings, *policy_findings]
+    built = [build_desired_destination(spec, sources) for spec in loaded.groups]
+    destinations = [desired for desired, _ in built if desired is not None]
+    diagnostics += chain.from_iterable(findings for _, findings in built)
     diagnostics += find_exposed_secrets(destinations, key if isinstance(key, Reference) else None)
     checked = {span for desired in destinations for span in desired.spans.values()}
     diagnostics += [found for block in loaded.shared for found in check_shared_block(block, sources, checked)]
-    hidden = frozenset(chain.from_iterable(map(_find_hidden_spans, destinations)))
-    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, is_public_line, hidden)
+    hidden = frozenset(chain.from_iterable(map(find_hidden_spans, destinations)))
+    diagnostics = mask_lines(_deduplicate(diagnostics), loaded.roots, line_is_public, hidden)
     if strict:
         diagnostics = [_to_strict(diagnostic) for diagnostic in diagnostics]
-    if any(diagnostic.code not in tolerated for diagnostic in select_errors(diagnostics)):
+    errors = select_errors(diagnostics)
+    if any(not (tolerate_secrets and error.code_facts.exposes_secret) for error in errors):
         raise ReconcilerError(sort_diagnostics(diagnostics))
     protected = {desired.address.key for desired in destinations if desired.protected}
     return Specs(
@@ -127,24 +119,12 @@ def compile_specs(loaded: LoadedProject, *, strict: bool, tolerated: Collection[
     )
 
 
-def _find_hidden_spans(desired: Desired) -> Iterator[Span]:
-    """Where values stand that are never shown. References may be, and the value of a slip for a public field."""
-    service = desired.fields.get(SERVICE)
-    masking = Masking(DESTINATION, service, desired.unchecked)
-    for path, span in desired.spans.items():
-        leaf = path[:2] if path[0] == CONFIG else path[:1]
-        is_literal = leaf in desired.fields and not isinstance(desired.fields[leaf], Reference)
-        if (
-            is_literal
-            and masking.hides(leaf)
-            and not (leaf not in desired.unchecked and is_misspelled_field(service, leaf))
-        ):
-            yield span
-
-
 def _resolve_key_reference(project: Project, sources: AllowedSources) -> Reference | Diagnostic | None:
-    """Where the key of the fingerprints comes from. It is a secret itself, so only a secret reference will do."""
-    node = project.fingerprint_key
+    """Resolve the reference of the fingerprint key.
+
+    The key is a secret, so the reference must be a secret one.
+    """
+    node = project.content.fingerprint_key
     found = parse_reference(node, sources) if node is not None else None
     if node is None or isinstance(found, Diagnostic) or (found is not None and found.confidential):
         return found
@@ -158,10 +138,10 @@ def _resolve_key_reference(project: Project, sources: AllowedSources) -> Referen
 
 
 def _deduplicate(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """What is wrong with something that many share, once; an outdated service once per project."""
+    """Deduplicate findings: a shared block once, an outdated service once per project."""
     findings: dict[tuple[str, str, Span | None], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
-        span = None if diagnostic.code == "legacy-service" else diagnostic.span
+        span = None if diagnostic.code_facts.once_per_project else diagnostic.span
         findings.setdefault((diagnostic.code, diagnostic.message, span), []).append(diagnostic)
     return [_count_alike(alike) for alike in findings.values()]
 
@@ -171,13 +151,14 @@ def _count_alike(alike: list[Diagnostic]) -> Diagnostic:
         alike[0],
         len({diagnostic.address for diagnostic in alike if diagnostic.address}),
     )
-    if first.code != "legacy-service" or destination_count < 2:
+    if not first.code_facts.once_per_project or destination_count < 2:
         return first
     return replace(first, notes=(*first.notes, f"{destination_count} destinations are of this service"))
 
 
 def _to_strict(diagnostic: Diagnostic) -> Diagnostic:
-    if diagnostic.severity is Severity.ERROR or diagnostic.code not in UNCHECKED_CODES:
+    severity = diagnostic.code_facts.severity_if_strict
+    if severity is None or diagnostic.severity == severity:
         return diagnostic
     notes = (*diagnostic.notes, "without `--strict` this is a warning")
-    return replace(diagnostic, severity=Severity.ERROR, notes=notes)
+    return replace(diagnostic, severity=Severity(severity), notes=notes)

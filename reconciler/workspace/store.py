@@ -1,4 +1,4 @@
-"""Where the state of a project is: a file of this machine, or a place that runners share."""
+"""Choose the store of a project: a file of this machine, or a place that runners share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from reconciler.spec.files import display_path
 from reconciler.spec.project import Project
 from reconciler.state.backend import BackendContext
 from reconciler.state.file import StateFile
-from reconciler.state.store import Store, build_remote_store
+from reconciler.state.remote import build_remote_store
+from reconciler.state.store import Store
 from reconciler.workspace.project_state import STATE, file_name_for, path_for
 from reconciler.workspace.settings import Settings
 
 
 def build_store(project: Project, settings: Settings, cancelled: threading.Event | None = None) -> Store:
-    """What `state:` says, or else a file beside the project file. The sandbox always has a file of its own. Once
-    `leaving` is set, remote places are not waited for any longer than a few seconds.
+    """The store that `state:` names, or else a file beside the project file. The sandbox always has a file of its own.
+    Once `cancelled` is set, requests to a remote place get a few seconds at most.
 
-    Nothing is read or reached yet. Raises `ReconcilerError` where a library is missing.
+    Nothing is read or reached yet. Raises `ReconcilerError` if a library is missing.
     """
-    place = project.state
+    place = project.content.state
     if settings.sandbox or place is None or isinstance(place, LocalFile):
         path = path_for(project, STATE, sandbox=settings.sandbox)
-        return StateFile(path, display_path(path, settings.directory))
+        return StateFile(path, display_path(path, settings.directory), settings.fallback_dir)
     context = BackendContext(
         project.directory,
         strip_own_variables(settings.environ),
@@ -33,13 +34,12 @@ def build_store(project: Project, settings: Settings, cancelled: threading.Event
         settings.holder,
         cancelled or threading.Event(),
     )
-    return build_remote_store(place, build_shared_name(project), context)
+    return build_remote_store(place, build_shared_name(project), context, settings.fallback_dir)
 
 
 def build_shared_name(project: Project) -> str:
-    """The name of a project's state where those of others may stand beside it: the path of the project file from the
-    top of its repository, with dots for slashes. What most repositories have is left out: `specs/`, and
-    `reconciler.yaml`.
+    """The name of a project's state in a place that several projects share: the path of the project file from the top
+    of its repository, with dots for slashes. The usual parts are left out: `specs/` and `reconciler.yaml`.
 
         specs/reconciler.yaml · reconciler.yaml      state.json
         specs/prod.yaml                              prod.state.json

@@ -1,4 +1,4 @@
-"""Runs of which a log tells the beginning and not the end."""
+"""Unfinished runs: runs whose log has a start and no end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import Any
 
 from reconciler.model.outcome import Status
 
-_IN_EFFECT = {Status.DONE, Status.AWAITING_APPROVAL}
-
 
 @dataclass(slots=True)
 class UnfinishedRun:
-    """A run without an end. `started` is its first entry; `is_planned` once it had read the account.
+    """A run without an end. `start_entry` is its first entry; `is_planned` once it had read the account.
 
-    `written` has the addresses of which it is known that the change is in effect, `unknown` those that were begun
-    and may or may not be. Both in the order in which they were begun.
+    `written` and `unknown` are in the order in which the changes started.
     """
 
     start_entry: Mapping[str, Any]
@@ -26,15 +23,17 @@ class UnfinishedRun:
     @property
     def written(self) -> list[str]:
         """Addresses of changes that are in effect."""
-        return [address for address, status in self._changes.items() if status in _IN_EFFECT]
+        return [
+            address for address, status in self._changes.items() if status is not None and status.is_in_effect
+        ]
 
     @property
     def unknown(self) -> list[str]:
-        """Addresses of changes that may have happened."""
+        """Addresses of changes that may be in effect."""
         return [address for address, status in self._changes.items() if status in {None, Status.UNKNOWN}]
 
     def add_entry(self, entry: Mapping[str, Any]) -> None:
-        """Take in the next entry of this run."""
+        """Add the next entry of this run."""
         address = str(entry.get("address"))
         match entry.get("event"):
             case "planned":
@@ -48,7 +47,7 @@ class UnfinishedRun:
 
 
 def find_unfinished_runs(entries: Iterable[Mapping[str, Any]]) -> dict[str, UnfinishedRun]:
-    """By id of the run, oldest first."""
+    """Find the unfinished runs of a log by id, oldest first."""
     runs: dict[str, UnfinishedRun] = {}
     for entry in entries:
         run_id = str(entry.get("run"))
@@ -63,5 +62,5 @@ def find_unfinished_runs(entries: Iterable[Mapping[str, Any]]) -> dict[str, Unfi
 
 
 def _parse_status(word: Any) -> Status:
-    """What a log says; a word of another version is nothing that is known."""
+    """Parse a status. A word of another version counts as unknown."""
     return Status(word) if word in set(Status) else Status.UNKNOWN

@@ -1,4 +1,4 @@
-"""Everything an operation works with: the loaded specs, a client of one account, a source of secrets."""
+"""The workspace of an operation: specs, client of one account, secrets and state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from reconciler.api.client import Client
-from reconciler.api.limiter import Budget
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Credentials, Transport
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError, Severity
@@ -18,9 +17,10 @@ from reconciler.model.event import Listener, WarningIssued, ignore_event
 from reconciler.model.instant import Instant
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.value import Secret, find_references
+from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.endpoint import DEFAULT_BASE_URL
 from reconciler.runtime.events import EventQueue
-from reconciler.runtime.workers import ShutdownGrace, run_interruptible
+from reconciler.runtime.workers import run_interruptible
 from reconciler.secrets.base import Registry, SecretUnavailable, StoreContext, strip_own_variables
 from reconciler.secrets.stores import open_registry
 from reconciler.spec.files import display_path
@@ -45,10 +45,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open account with the specs for it. Setting `cancelled` ends the run: nothing new is sent.
+    """An open account with its specs. Setting `cancelled` ends the run: no new request is sent.
 
-    `listener` is for the thread that works with it; it is `relay` for the main one, which tells what others post.
-    `baseline` is the revision that the run is narrowed by; what only that one changed is in `specs` as it is there.
+    `listener` is for the thread that uses the workspace. On the main thread it is `events`, which also emits
+    the events of other threads. `baseline` is the revision of `--changed-since`; `specs` already has its
+    entries merged.
     """
 
     settings: Settings
@@ -63,29 +64,31 @@ class Workspace:
     baseline: Baseline | None = None
 
     def now(self) -> Instant:
-        """The time, by the own clock and by Fivetran's."""
+        """Return the time of the own clock and of Fivetran's."""
         return Instant(self.settings.clock.now(), self.sender.get_server_time())
 
     @property
     def is_account_confirmed(self) -> bool:
-        """Whether it is certain that this is the account the specs are for."""
-        is_named = self.specs.project.account_id is not None
+        """Whether it is certain that the specs belong to this account."""
+        is_named = bool(self.specs.project.content.account_id)
         return self.settings.sandbox or is_named or self.state.exists
 
 
 def with_lock_renewal(workspace: Workspace, work: Callable[[Workspace], _Result]) -> _Result:
-    """The result of work that only reads, with the lock renewed and events told meanwhile: a pause that Fivetran asks
-    for may be longer than the lock lasts. What the work raises is raised here."""
+    """Run read-only work while the lock is renewed and events are emitted, and return its result.
+
+    A pause that Fivetran demands may outlast the lock. Errors of the work are raised here.
+    """
     worker_view = replace(workspace, listener=workspace.events.put)
-    grace = ShutdownGrace(workspace.settings.clock, workspace.cancelled)
-    result = run_interruptible(lambda: (work(worker_view),), grace, workspace.events)
+    deadline = ShutdownDeadline(workspace.settings.clock, workspace.cancelled)
+    result = run_interruptible(lambda: (work(worker_view),), deadline, workspace.events)
     if result is None:
         raise KeyboardInterrupt
     return result[0]
 
 
 class Access(Enum):
-    """What a run is allowed to do with the memory of a project."""
+    """Access of a run to a project's state."""
 
     READ = auto()
     WRITE = auto()  # one run at a time
@@ -98,10 +101,9 @@ def open_workspace(
     access: Access = Access.READ,
     cancelled: threading.Event | None = None,
 ) -> Iterator[Workspace]:
-    """Load the specs, then prepare the client. Nothing is sent yet.
+    """Load the specs and prepare the client. Sends nothing.
 
-    Raises `ReconcilerError` for anything wrong with specs, credentials, address or memory, and where
-    another run is writing.
+    Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
     baseline = load_baseline(settings, specs)
@@ -109,27 +111,18 @@ def open_workspace(
     store = build_store(specs.project, settings, cancel_event)
     with ExitStack() as stack:
         if access is Access.WRITE:
-            stack.callback(_warn_leftover_lock, store, listener)
-            stack.enter_context(store.hold_lock(settings.holder))
+            stack.enter_context(_hold_lock(store, settings.holder, listener))
         transport = stack.enter_context(_open_transport(settings, specs.project))
-        # Nothing is sent by a run that only reads, so whoever may not read secrets can plan all the same.
-        withholds = access is Access.READ and not settings.compare_secrets
-        registry = _build_registry(settings, specs, withholds=withholds)
+        registry = _build_registry(settings, specs, access)
         key = _resolve_fingerprint_key(settings, specs, registry, store)
-        state = ProjectState(store, settings.entropy, key, settings.fallback_dir, specs.destinations)
+        state = ProjectState(store, settings.entropy, key, specs.destinations)
         if access is Access.WRITE:
             state.ensure_key()
         else:
-            warnings = (*_warn_in_use(store, settings.holder), *_warn_clear_values(state))
-            specs = replace(specs, warnings=(*specs.warnings, *warnings))
+            specs = _add_state_warnings(specs, store, state, settings.holder)
+        # The thread that emits events also renews the lock; a lost lock cancels the run.
         events = EventQueue(listener, lambda: None if state.renew_and_flush() else cancel_event.set())
-        sender = RetryingSender(
-            transport,
-            settings.clock,
-            cancelled=cancel_event,
-            listener=events.put,
-            budget=_build_budget(specs.project),
-        )
+        sender = _build_sender(transport, settings, specs, events, cancel_event)
         yield Workspace(
             settings=settings,
             specs=merge_specs(specs, baseline),
@@ -144,9 +137,28 @@ def open_workspace(
         )
 
 
-def _warn_leftover_lock(store: Store, listener: Listener) -> None:
-    if store.release_failure is not None:
-        listener(WarningIssued(store.release_failure))
+def _build_sender(
+    transport: Transport, settings: Settings, specs: Specs, events: EventQueue, cancelled: threading.Event
+) -> RetryingSender:
+    budget = specs.project.content.budget
+    return RetryingSender(transport, settings.clock, cancelled=cancelled, listener=events.put, budget=budget)
+
+
+@contextmanager
+def _hold_lock(store: Store, holder: LockInfo, listener: Listener) -> Iterator[None]:
+    """Hold the lock of the state, and emit a warning if it could not be released."""
+    try:
+        with store.lock.hold(holder):
+            yield
+    finally:
+        if store.lock.release_failure is not None:
+            listener(WarningIssued(store.lock.release_failure))
+
+
+def _add_state_warnings(specs: Specs, store: Store, state: ProjectState, holder: LockInfo) -> Specs:
+    """Add the warnings about a state that a run only reads."""
+    warnings = (*_warn_in_use(store, holder), *_warn_clear_values(state))
+    return replace(specs, warnings=(*specs.warnings, *warnings))
 
 
 def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
@@ -155,8 +167,9 @@ def _warn_clear_values(state: ProjectState) -> Iterator[Diagnostic]:
 
 
 def _warn_in_use(store: Store, holder: LockInfo) -> Iterator[Diagnostic]:
-    """A plan that is made while another run changes things is right about neither before nor after."""
-    lock_status = store.current_owner(holder)
+    """Warn that another run holds the lock: a plan made meanwhile is right neither before nor after that
+    run."""
+    lock_status = store.lock.current_owner(holder)
     if lock_status is not None:
         yield Diagnostic(
             "state-in-use",
@@ -181,11 +194,6 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         yield transport
 
 
-def _build_budget(project: Project) -> Budget:
-    budget = project.budget
-    return Budget(budget.requests_per_hour, budget.setup_tests_per_minute, budget.setup_tests_per_hour)
-
-
 def _read_credentials(environ: Mapping[str, str]) -> Credentials:
     missing = [name for name in ("FIVETRAN_APIKEY", "FIVETRAN_APISECRET") if not environ.get(name)]
     if missing:
@@ -202,11 +210,15 @@ def _read_credentials(environ: Mapping[str, str]) -> Credentials:
     return Secret(environ["FIVETRAN_APIKEY"]), Secret(environ["FIVETRAN_APISECRET"])
 
 
-def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Registry:
-    """Sources of values. The sandbox makes them all up, so that it needs no set-up and reads no secret. With
-    `withholds` only what plans show is looked up."""
+def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registry:
+    """Build the registry of references.
+
+    In the sandbox all values are generated: it needs no set-up and reads no secret.
+    """
     if settings.sandbox:
         return build_demo_registry(specs.destinations)
+    # A run that only reads sends no secrets, so users without access to secrets can still plan.
+    withholds = access is Access.READ and not settings.compare_secrets
     project = specs.project
     values = (value for desired in specs.destinations for value in desired.fields.values())
     schemes = {
@@ -216,18 +228,21 @@ def _build_registry(settings: Settings, specs: Specs, *, withholds: bool) -> Reg
         if not (withholds and reference.confidential)
     }
     context = StoreContext(
-        project.directory, strip_own_variables(settings.environ), settings.clock, project.secrets.timeout
+        project.directory,
+        strip_own_variables(settings.environ),
+        settings.clock,
+        project.content.secrets.timeout,
     )
-    return open_registry(schemes, project.secrets.commands, context, skip_secrets=withholds)
+    return open_registry(schemes, project.content.secrets.commands, context, skip_secrets=withholds)
 
 
 def _resolve_fingerprint_key(
     settings: Settings, specs: Specs, registry: Registry, store: Store
 ) -> FingerprintKey:
-    """The key that the project refers to, looked up only where secrets are compared. Raises `ReconcilerError`."""
+    """Resolve the fingerprint key of the project, if secrets are compared. Raises ReconcilerError."""
     reference = specs.fingerprint_key
     if settings.sandbox or reference is None:
-        return KEY_WITH_STATE if store.can_store_key else UNKNOWN_KEY
+        return KEY_WITH_STATE if store.key_file is not None else UNKNOWN_KEY
     if not settings.compare_secrets:
         return UNKNOWN_KEY
     try:
@@ -238,7 +253,7 @@ def _resolve_fingerprint_key(
                 Diagnostic(
                     "secret-unavailable",
                     f"`fingerprint_key` needs `{reference}`, which cannot be had: {problem.reason}",
-                    span=specs.project.fingerprint_key.span if specs.project.fingerprint_key else None,
+                    span=key.span if (key := specs.project.content.fingerprint_key) else None,
                     help="provide it where the reference points; or run with `--secrets skip`, which compares none",
                 )
             ]

@@ -6,10 +6,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import reconciler
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import ExitClass, load_codes
+from reconciler.spec.project import ProjectFile
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(reconciler.__file__).parent
@@ -63,13 +65,38 @@ def _lint(directory: Path) -> tuple[int, str]:
 
 def test_every_diagnostic_code_is_explained_and_every_explanation_is_used() -> None:
     used = {code for source in SOURCES for code in _codes_in(source)}
-    assert used - set(EXPLANATIONS) == set()
-    assert set(EXPLANATIONS) - used == set()
+    assert used - set(load_codes()) == set()
+    assert set(load_codes()) - used == set()
 
 
 def test_explanations_are_sorted_and_longer_than_their_headline() -> None:
-    assert list(EXPLANATIONS) == sorted(EXPLANATIONS)
-    assert [code for code, text in EXPLANATIONS.items() if len(text.split()) < 15] == []
+    assert list(load_codes()) == sorted(load_codes())
+    assert [code for code, facts in load_codes().items() if len(facts.text.split()) < 15] == []
+
+
+def test_every_code_says_its_exit_class_in_its_own_row() -> None:
+    rows = tomllib.loads((PACKAGE / "model" / "codes.toml").read_text())
+    without = [code for code, row in rows.items() if row.get("exit") not in list(ExitClass)]
+    assert rows
+    assert without == []
+
+
+def test_the_facts_of_a_code_are_values_that_the_program_knows() -> None:
+    rows = load_codes().values()
+    assert {row.severity_if_strict for row in rows} == {None, "error"}
+    assert {row.setting for row in rows} - {None} <= set(ProjectFile.model_fields)
+
+
+def test_no_module_compares_a_diagnostic_with_a_code() -> None:
+    comparison = re.compile(r"""\.code (==|!=|in|not in) (["'({]|_?[A-Z])""")
+    client = [each for each in SOURCES if each.relative_to(PACKAGE).parts[0] != "emulator"]
+    offenders = {
+        f"{source.relative_to(PACKAGE)}: {line.strip()}"
+        for source in client
+        for line in source.read_text().splitlines()
+        if comparison.search(line) and "SUCCESS_CODES" not in line
+    }
+    assert offenders == set()
 
 
 def _codes_in(source: Path) -> set[str]:
@@ -78,7 +105,7 @@ def _codes_in(source: Path) -> set[str]:
     tree = ast.parse(source.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and node.value in EXPLANATIONS and source.name != "codes.py":
+        if isinstance(node, ast.Constant) and node.value in load_codes():
             found.add(node.value)
         if (
             isinstance(node, ast.Call)
@@ -100,6 +127,11 @@ def test_secrets_are_revealed_where_bytes_go_out_and_nowhere_else() -> None:
     assert revealing == {"api/body.py", "api/transport.py", "secrets/fingerprint.py"}
 
 
+def test_every_wait_can_be_interrupted_but_the_pause_between_two_pushes() -> None:
+    sleeping = {str(source.relative_to(PACKAGE)) for source in SOURCES if ".sleep(" in source.read_text()}
+    assert sleeping == {"runtime/clock.py", "state/git.py"}
+
+
 def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> None:
     """Only the system clock, which the command line hands down, asks the computer for the time."""
     forbidden = re.compile(
@@ -111,3 +143,27 @@ def test_nothing_below_the_command_line_prints_or_reads_its_environment() -> Non
         if source.relative_to(PACKAGE).parts[0] != "cli" and forbidden.search(source.read_text())
     }
     assert offenders == {"runtime/clock.py"}
+
+
+def test_reports_return_texts_and_touch_no_file_no_process_and_no_socket() -> None:
+    """Only the stream below a console knows the operating system."""
+    outside = re.compile(
+        r"(?<![.\w])open\(|\.(read|write)_(text|bytes)\(|\.open\(|^\s*(import|from) (os|subprocess|socket)\b",
+        re.M,
+    )
+    offenders = {
+        source.name
+        for source in SOURCES
+        if source.parent.name == "report" and outside.search(source.read_text())
+    }
+    assert offenders == {"stream.py"}
+
+
+def test_no_property_has_a_deadline_of_its_own() -> None:
+    """The profile of all tests has none; a busy machine would fail the property."""
+    setting = {
+        str(source.relative_to(ROOT))
+        for source in (ROOT / "tests").rglob("*.py")
+        if re.search(r"\bdeadline=(None|\d|timedelta)", source.read_text())
+    }
+    assert setting == {"tests/support/hypothesis_settings.py"}

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from plugin_packages import install_package
 
 from reconciler.policy.rules import RULES
+
+pytestmark = pytest.mark.sampled(every=6)
 
 FOLDER = Path(__file__).parent / "policies"
 
@@ -163,34 +166,25 @@ CASES = {
 }
 
 
-class Scene:
+class PolicyExample(AppliedProject):
     """A project with one policy and its account."""
 
     def __init__(self, case: Case, project: Project, server: EmulatedFivetran) -> None:
-        self.case, self.project, self.server = case, project, server
+        super().__init__(project, server)
+        self.case = case
 
-    def declare(self, pairs: str, policy: str = "", removed: tuple[str, ...] = ()) -> None:
-        account = self.server.account_id
+    def declare_case(self, pairs: str, policy: str = "", removed: tuple[str, ...] = ()) -> None:
+        """Write the specs, with the keys of the removed entries."""
         policies = f"policies:\n  - {policy}\n" if policy else ""
-        self.project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {account}\nspecs: ['groups/*.yaml']\nlimits: {{deletes: 9}}\n{policies}",
-        )
-        ids = {
-            key: self.server.app.dashboard.find_group_ids(key.replace("_", " ").title())[0] for key in removed
-        }
-        stones = "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items())
-        self.project.write_groups(pairs + (f"removed:\n{stones}" if stones else ""))
+        self.write_settings(f"limits: {{deletes: 9}}\n{policies}")
+        ids = {key: self.dashboard.find_group_ids(key.replace("_", " ").title())[0] for key in removed}
+        self.write_specs(pairs, "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items()))
 
-    def run(self, *command: str) -> CommandResult:
-        return self.project.run_against(self.server, *command)
-
-    def begin(self) -> None:
-        """What was there before there was a policy."""
+    def apply_before(self) -> None:
+        """Bring the specs from before the policy into effect."""
         if self.case.before:
-            self.declare(self.case.before)
-            applied = self.run("apply", "--auto-approve", "--parallelism", "1")
-            assert applied.exit == 0, applied.stderr
+            self.declare_case(self.case.before)
+            self.must_apply("--parallelism", "1")
 
 
 @pytest.fixture(params=CASES)
@@ -199,16 +193,16 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def scene(
+def example(
     name: str, project: Project, server: EmulatedFivetran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Scene:
+) -> PolicyExample:
     CASES[name].prepare(tmp_path, monkeypatch)
-    made = Scene(CASES[name], project, server)
-    made.begin()
-    return made
+    example = PolicyExample(CASES[name], project, server)
+    example.apply_before()
+    return example
 
 
-def agreed(name: str, what: str, result: CommandResult) -> None:
+def check_agreed(name: str, what: str, result: CommandResult) -> None:
     text = re.sub(
         r"in \d+\.\d s", "in 0.0 s", result.stdout + (f"\n{result.stderr}" if result.stderr else "")
     )
@@ -219,28 +213,28 @@ def agreed(name: str, what: str, result: CommandResult) -> None:
     assert text == file.read_text()
 
 
-def test_what_a_policy_lets_pass_is_applied(name: str, scene: Scene) -> None:
-    scene.declare(scene.case.passed, scene.case.policy)
-    planned = scene.run("plan", "-q")
+def test_what_a_policy_lets_pass_is_applied(name: str, example: PolicyExample) -> None:
+    example.declare_case(example.case.passed, example.case.policy)
+    planned = example.run("plan", "-q")
     assert planned.exit == 0, planned.stderr
-    agreed(name, "passed", planned)
-    assert scene.run("apply", "--auto-approve").exit == 0
-    assert "No changes." in scene.run("plan").stdout
+    check_agreed(name, "passed", planned)
+    assert example.run("apply", "--auto-approve").exit == 0
+    assert "No changes." in example.run("plan").stdout
 
 
-def test_what_a_policy_refuses_is_not_applied(name: str, scene: Scene) -> None:
-    scene.declare(scene.case.refused, scene.case.policy, scene.case.removed)
-    before = scene.server.writes
-    planned = scene.run("plan", "-q")
+def test_what_a_policy_refuses_is_not_applied(name: str, example: PolicyExample) -> None:
+    example.declare_case(example.case.refused, example.case.policy, example.case.removed)
+    before = example.server.writes
+    planned = example.run("plan", "-q")
     assert planned.exit == 3, planned.stderr
-    agreed(name, "refused", planned)
-    assert scene.run("apply", "--auto-approve").exit == 3
-    assert scene.server.writes == before
+    check_agreed(name, "refused", planned)
+    assert example.run("apply", "--auto-approve").exit == 3
+    assert example.server.writes == before
 
 
-def test_without_the_policy_the_same_would_be_applied(name: str, scene: Scene) -> None:
-    scene.declare(scene.case.refused, removed=scene.case.removed)
-    assert scene.run("plan").exit == 0
+def test_without_the_policy_the_same_would_be_applied(name: str, example: PolicyExample) -> None:
+    example.declare_case(example.case.refused, removed=example.case.removed)
+    assert example.run("plan").exit == 0
 
 
 def test_every_rule_is_shown() -> None:

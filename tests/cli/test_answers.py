@@ -14,6 +14,8 @@ from reconciler.model.address import DESTINATION, Address
 from reconciler.model.plan import Action, Change
 from reconciler.planning.errors import explain_deletion
 
+pytestmark = pytest.mark.sampled(every=6)
+
 PAIR = """\
   orders:
     destination:

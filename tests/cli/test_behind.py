@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from git_repo import commit, run_git
 
-from reconciler.emulator.fault_text import parse_fault
+pytestmark = pytest.mark.sampled(every=6)
 
 SETTINGS = """\
 version: 1
@@ -29,30 +30,30 @@ OVERRIDES = "version: 1\ngroups:\n  quota: {destination: {config: {project_id: q
 DESTINATION = "{{config: {{project_id: {project}}}{more}}}"
 ENTRIES = {"orders": "", "sales": ", profile: eu", "stock": "", "lake": ", profile: eu", "quota": ""}
 
-Edit = Callable[["Team"], object]
+Edit = Callable[["BranchProject"], object]
 
 
-class Team:
-    """Specs on `main`, a file for each entry, that are applied; and the branch `work` that left it there."""
+class BranchProject(AppliedProject):
+    """Specs on `main`, a file for each entry, that are applied; and the branch `work`, which starts there."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server, self.folder = project, server, project.folder
-        project.write("specs/reconciler.yaml", SETTINGS.format(account=server.account_id))
-        project.write("specs/profiles.yaml", PROFILES)
-        project.write("specs/prod.yaml", OVERRIDES)
+    def prepare(self) -> None:
+        """Write the specs, apply them on `main`, and check `work` out."""
+        self.project.write("specs/reconciler.yaml", SETTINGS.format(account=self.server.account_id))
+        self.project.write("specs/profiles.yaml", PROFILES)
+        self.project.write("specs/prod.yaml", OVERRIDES)
         for key, more in ENTRIES.items():
-            self.declare(key, more=more)
+            self.declare_pair(key, more=more)
         self.write("audit", "  audit: {}\n")
         commit(self.folder, "left-here")
-        self.applied()
-        self.ids = {key: server.app.dashboard.find_group_ids(key)[0] for key in (*ENTRIES, "audit")}
+        self.must_apply()
+        self.ids = {key: self.find_id(key) for key in (*ENTRIES, "audit")}
         run_git(self.folder, "checkout", "-q", "-b", "work")
 
     def write(self, key: str, text: str) -> None:
         """The spec file of one entry."""
         self.project.write(f"specs/groups/{key}.yaml", f"version: 1\ngroups:\n{text}")
 
-    def declare(self, key: str, project: str = "", more: str = "", group: str = "") -> None:
+    def declare_pair(self, key: str, project: str = "", more: str = "", group: str = "") -> None:
         """A pair of group and destination, with more lines for the group and more fields for the destination."""
         destination = DESTINATION.format(project=project or key, more=more)
         self.write(key, f"  {key}:\n{group}    destination: {destination}\n")
@@ -67,101 +68,86 @@ class Team:
         text = f"version: 1\nremoved:\n  - {{group: {key}, id: {id}{more}}}\n"
         self.project.write(f"specs/groups/{key}.yaml", text)
 
-    def replace(self, name: str, old: str, new: str) -> None:
-        """Another text in one file."""
-        text = (self.folder / name).read_text()
-        assert old in text
-        self.project.write(name, text.replace(old, new))
-
-    def on_main(self, edit: Edit, *, apply: bool = True) -> None:
+    def merge_into_main(self, edit: Edit, *, apply: bool = True) -> None:
         """Merge an edit into `main`, and have its pipeline apply it. The branch is where it was."""
         run_git(self.folder, "checkout", "-q", "main")
         edit(self)
         run_git(self.folder, "add", "-A")
         run_git(self.folder, "commit", "-q", "--allow-empty", "-m", "merged by others")
         if apply:
-            self.applied()
+            self.must_apply()
         run_git(self.folder, "checkout", "-q", "work")
 
-    def on_branch(self, edit: Edit) -> None:
+    def commit_to_branch(self, edit: Edit) -> None:
         """Commit an edit to the branch."""
         edit(self)
         run_git(self.folder, "add", "-A")
         run_git(self.folder, "commit", "-q", "--allow-empty", "-m", "work")
 
-    def applied(self) -> None:
-        """An apply of all that the work tree declares."""
-        done = self.run("apply", "--auto-approve")
-        assert done.exit == 0, done.stdout + done.stderr
-
-    def run(self, *arguments: str) -> CommandResult:
-        return self.project.run_against(self.server, *arguments)
-
-    def since(self, command: str = "plan", *options: str, revision: str = "main") -> CommandResult:
-        """A command for what changed since `main`."""
+    def run_since(self, command: str = "plan", *options: str, revision: str = "main") -> CommandResult:
+        """Run a command for the changes since `main`."""
         return self.run(command, "--changed-since", revision, *options)
 
-    def document(self, *options: str) -> Any:
-        """A plan of it as JSON. It has to be made."""
-        result = self.since("plan", "--format", "json", *options)
+    def plan_since(self, *options: str) -> Any:
+        """Plan the changes since `main`, and assert that it succeeds; the JSON document."""
+        result = self.run_since("plan", "--format", "json", *options)
         assert result.exit == 0, result.stdout
         return result.document
 
-    def scope(self, *options: str) -> set[str]:
-        """The keys that such a plan is about, changed or not."""
+    def list_scope(self, *options: str) -> set[str]:
+        """The keys of such a plan, changed or not."""
         parts = ("changes", "unchanged", "adopted", "forgotten")
-        document = self.document(*options)
+        document = self.plan_since(*options)
         return {each["address"].partition(".")[2] for part in parts for each in document[part]}
 
-    @property
-    def account(self) -> dict[str, Any]:
-        """All groups by name, with what is in them."""
+    def read_account(self) -> dict[str, Any]:
+        """All groups of the account by name, with their content."""
         content = self.server.app.dump(show_secrets=True)
         return {group["name"]: group for group in content.get("groups", ())}
 
-    @property
-    def remembered(self) -> dict[str, Any]:
+    def read_records(self) -> dict[str, Any]:
         """The records of the state, by address."""
-        content = json.loads((self.folder / "specs/.reconciler/state.json").read_text())
-        records: dict[str, Any] = content["records"]
+        records: dict[str, Any] = self.read_state()["records"]
         return records
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Team:
-    return Team(project, server)
+def branch_project(project: Project, server: EmulatedFivetran) -> BranchProject:
+    branch_project = BranchProject(project, server)
+    branch_project.prepare()
+    return branch_project
 
 
-def edits(*several: Edit) -> Edit:
-    return lambda team: [edit(team) for edit in several]
+def combine(*several: Edit) -> Edit:
+    return lambda branch_project: [edit(branch_project) for edit in several]
 
 
 def declare(key: str, project: str = "", more: str = "", group: str = "") -> Edit:
-    return lambda team: team.declare(key, project, more, group)
+    return lambda branch_project: branch_project.declare_pair(key, project, more, group)
 
 
 def remove(key: str, more: str = "") -> Edit:
-    return lambda team: team.remove(key, more)
+    return lambda branch_project: branch_project.remove(key, more)
 
 
 def drop(key: str) -> Edit:
-    return lambda team: team.drop(key)
+    return lambda branch_project: branch_project.drop(key)
 
 
 def move(key: str, to: str, project: str = "", more: str = "") -> Edit:
     """`was:`."""
-    return edits(drop(key), declare(to, project or key, more, f"    was: {key}\n"))
+    return combine(drop(key), declare(to, project or key, more, f"    was: {key}\n"))
 
 
-def in_file(name: str, old: str, new: str) -> Edit:
-    return lambda team: team.replace(f"specs/{name}.yaml", old, new)
+def edit_spec(name: str, old: str, new: str) -> Edit:
+    return lambda branch_project: branch_project.edit_file(f"specs/{name}.yaml", old, new)
 
 
 OURS = declare("orders", "ours")
 """What the branch changes where others change something else."""
 
 
-def left_alone(result: Any) -> list[str]:
+def list_left_alone(result: Any) -> list[str]:
     """The keys that the warning about a branch names, without any other warning or error about them."""
     [warning] = [each for each in result["warnings"] if each["code"] == "branch-behind"]
     return [word.strip("`,") for word in warning["message"].partition("left alone: ")[2].split()]
@@ -171,26 +157,27 @@ BY_OTHERS = {
     "a field": (declare("stock", more=', time_zone_offset: "+1"'), ["stock"]),
     "another name": (declare("sales", more=", profile: eu", group="    name: Trade\n"), ["sales"]),
     "a new pair": (declare("claims"), ["claims"]),
-    "a new group": (lambda team: team.write("claims", "  claims: {}\n"), ["claims"]),
+    "a new group": (lambda branch_project: branch_project.write("claims", "  claims: {}\n"), ["claims"]),
     "a removal": (remove("stock"), ["stock"]),
     "a removal of a destination": (
-        lambda team: team.write(
-            "stock", f"  stock: {{}}\nremoved:\n{_stone(team, 'stock', ', only: destination')}"
+        lambda branch_project: branch_project.write(
+            "stock",
+            f"  stock: {{}}\nremoved:\n{_format_removal(branch_project, 'stock', ', only: destination')}",
         ),
         ["stock"],
     ),
     "an entry that is let go": (remove("stock", ", forget: true"), ["stock"]),
     "another key": (move("lake", "pond", more=", profile: eu"), ["lake", "pond"]),
     "another key and name": (
-        edits(drop("lake"), declare("pond", more=", profile: eu", group="    was: lake\n    name: Pond\n")),
+        combine(drop("lake"), declare("pond", more=", profile: eu", group="    was: lake\n    name: Pond\n")),
         ["lake", "pond"],
     ),
-    "a profile": (in_file("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"), ["lake", "sales"]),
-    "an override": (in_file("prod", "quota-prod", "quota-live"), ["quota"]),
+    "a profile": (edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"), ["lake", "sales"]),
+    "an override": (edit_spec("prod", "quota-prod", "quota-live"), ["quota"]),
     "protection": (declare("stock", more=", lifecycle: {protected: true}"), ["stock"]),
     "setup tests": (declare("stock", more=", setup_tests: {run: false}"), ["stock"]),
     "several": (
-        edits(
+        combine(
             declare("lake", "x"), declare("a1"), declare("a2"), declare("a3"), declare("a4"), declare("a5")
         ),
         ["a1", "a2", "a3", "a4", "a5", "and", "1", "more"],
@@ -198,10 +185,11 @@ BY_OTHERS = {
 }
 
 
-def _stone(team: Team, key: str, more: str) -> str:
-    return f"  - {{group: {key}, id: {team.ids[key]}{more}}}\n"
+def _format_removal(branch_project: BranchProject, key: str, more: str) -> str:
+    return f"  - {{group: {key}, id: {branch_project.ids[key]}{more}}}\n"
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(
     ("case", "is_applied"),
     [
@@ -211,40 +199,48 @@ def _stone(team: Team, key: str, more: str) -> str:
         ("another key", False),
     ],
 )
-def test_what_only_others_changed_is_named_and_left_alone(team: Team, case: str, is_applied: bool) -> None:
+def test_what_only_others_changed_is_named_and_left_alone(
+    branch_project: BranchProject, case: str, is_applied: bool
+) -> None:
     edit, keys = BY_OTHERS[case]
     let_go = ["stock"] if "let go" in case else []
-    team.on_main(edit, apply=is_applied)
-    team.on_branch(OURS)
-    document = team.document()
-    assert left_alone(document) == keys
+    branch_project.merge_into_main(edit, apply=is_applied)
+    branch_project.commit_to_branch(OURS)
+    document = branch_project.plan_since()
+    assert list_left_alone(document) == keys
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
     assert [each["address"] for each in document["unchanged"]] == ["group.orders"]
     assert document["adopted"] == document["forgotten"] == []
     assert [each["name"] for each in document["unmanaged"]] == let_go
     assert "removed" not in json.dumps(document["warnings"])
-    account, remembered, before = team.account, team.remembered, len(team.server.writes)
-    result = team.since("apply", "--auto-approve")
+    account, records, before = (
+        branch_project.read_account(),
+        branch_project.read_records(),
+        len(branch_project.server.writes),
+    )
+    result = branch_project.run_since("apply", "--auto-approve")
     assert result.exit == 0, result.stderr
-    at = f"/v1/destinations/{team.ids['orders']}"
-    assert team.server.writes[before:] == [f"PATCH {at}", f"POST {at}/test"]
+    at = f"/v1/destinations/{branch_project.ids['orders']}"
+    assert branch_project.server.writes[before:] == [f"PATCH {at}", f"POST {at}/test"]
     unchanged = {name: each for name, each in account.items() if name != "orders"}
-    assert {name: each for name, each in team.account.items() if name != "orders"} == unchanged
-    others = {address: each for address, each in remembered.items() if not address.endswith(".orders")}
-    now = team.remembered
+    assert {
+        name: each for name, each in branch_project.read_account().items() if name != "orders"
+    } == unchanged
+    others = {address: each for address, each in records.items() if not address.endswith(".orders")}
+    now = branch_project.read_records()
     assert {address: each for address, each in now.items() if not address.endswith(".orders")} == others
-    run_git(team.folder, "merge", "-q", "--no-edit", "main")
-    merged = team.document()
+    run_git(branch_project.folder, "merge", "-q", "--no-edit", "main")
+    merged = branch_project.plan_since()
     assert (merged["warnings"], merged["narrowed_to"]["is_behind"]) == ([], False)
     assert merged["changes"] == []
 
 
-def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
-    team.on_main(edits(declare("stock", "theirs"), declare("claims")))
-    team.on_branch(OURS)
-    base = run_git(team.folder, "rev-parse", "left-here")[:12]
+def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
+    branch_project.commit_to_branch(OURS)
+    base = run_git(branch_project.folder, "rev-parse", "left-here")[:12]
     message = f"1 of 7 groups changed since main at {base}, 2 left alone"
-    result = team.since()
+    result = branch_project.run_since()
     assert f"· {message} · read" in result.stdout
     assert result.stderr.splitlines()[:3] == [
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
@@ -252,7 +248,7 @@ def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
         f"   = note: it left `main` at {base}",
         "   = help: merge `main` into this branch, or rebase it, to plan with what is there",
     ]
-    assert message in team.since("plan", "--format", "markdown").stdout
+    assert message in branch_project.run_since("plan", "--format", "markdown").stdout
     narrowed = {
         "entries": 1,
         "of": 7,
@@ -263,48 +259,50 @@ def test_a_branch_that_is_behind_says_so_in_every_form(team: Team) -> None:
         "is_behind": True,
         "left_alone": 2,
     }
-    assert team.document()["narrowed_to"] == narrowed
-    terraform = team.since("plan", "--format", "terraform-json", "--out", "plan.json").document
-    assert team.run("show", "plan.json", "--format", "json").document["narrowed_to"] == narrowed
+    assert branch_project.plan_since()["narrowed_to"] == narrowed
+    terraform = branch_project.run_since("plan", "--format", "terraform-json", "--out", "plan.json").document
+    assert branch_project.run("show", "plan.json", "--format", "json").document["narrowed_to"] == narrowed
     own = terraform["variables"]["x_reconciler"]["value"]
     assert own["narrowed_to"] == narrowed
     assert [each["code"] for each in own["warnings"]] == ["branch-behind"]
-    assert team.since("drift", "--format", "json").document["narrowed_to"] == narrowed
-    assert "warning[branch-behind]" in team.since("graph").stderr
+    assert branch_project.run_since("drift", "--format", "json").document["narrowed_to"] == narrowed
+    assert "warning[branch-behind]" in branch_project.run_since("graph").stderr
 
 
-@pytest.mark.parametrize("edit", [lambda team: None, in_file("reconciler", "deletes: 9", "deletes: 8")])
-def test_a_base_that_changed_no_entry_is_no_reason_to_warn(team: Team, edit: Edit) -> None:
-    team.on_main(edit)
-    team.on_branch(OURS)
-    document = team.document()
+@pytest.mark.parametrize(
+    "edit", [lambda branch_project: None, edit_spec("reconciler", "deletes: 9", "deletes: 8")]
+)
+def test_a_base_that_changed_no_entry_is_no_reason_to_warn(branch_project: BranchProject, edit: Edit) -> None:
+    branch_project.merge_into_main(edit)
+    branch_project.commit_to_branch(OURS)
+    document = branch_project.plan_since()
     assert document["warnings"] == []
     assert (document["narrowed_to"]["is_behind"], document["narrowed_to"]["left_alone"]) == (True, 0)
 
 
-def test_a_revision_that_the_branch_has_is_compared_as_it_is(team: Team) -> None:
-    team.on_branch(OURS)
-    for revision in ("main", "left-here", "HEAD~1", run_git(team.folder, "rev-parse", "main")):
-        result = team.since(revision=revision)
+def test_a_revision_that_the_branch_has_is_compared_as_it_is(branch_project: BranchProject) -> None:
+    branch_project.commit_to_branch(OURS)
+    for revision in ("main", "left-here", "HEAD~1", run_git(branch_project.folder, "rev-parse", "main")):
+        result = branch_project.run_since(revision=revision)
         assert f"· 1 of 6 groups changed since {revision} · read" in result.stdout
         assert result.stderr == ""
 
 
-def test_the_merge_of_a_pull_request_is_not_behind(team: Team) -> None:
+def test_the_merge_of_a_pull_request_is_not_behind(branch_project: BranchProject) -> None:
     """As GitHub makes it: a detached commit whose first parent is the base."""
-    team.on_main(declare("stock", "theirs"))
-    team.on_branch(OURS)
-    run_git(team.folder, "checkout", "-q", "--detach", "main")
-    run_git(team.folder, "merge", "-q", "--no-ff", "--no-edit", "work")
+    branch_project.merge_into_main(declare("stock", "theirs"))
+    branch_project.commit_to_branch(OURS)
+    run_git(branch_project.folder, "checkout", "-q", "--detach", "main")
+    run_git(branch_project.folder, "merge", "-q", "--no-ff", "--no-edit", "work")
     for revision in ("HEAD^1", "main"):
-        result = team.since(revision=revision)
+        result = branch_project.run_since(revision=revision)
         assert f"1 of 6 groups changed since {revision} · read" in result.stdout
         assert result.stderr == ""
 
 
-def test_a_checkout_that_is_older_than_the_revision_undoes_nothing(team: Team) -> None:
-    team.on_main(edits(declare("stock", "theirs"), declare("claims")))
-    result = team.since("apply", "--auto-approve")
+def test_a_checkout_that_is_older_than_the_revision_undoes_nothing(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
+    result = branch_project.run_since("apply", "--auto-approve")
     assert (result.exit, "No changes." in result.stdout) == (0, True)
     assert "warning[branch-behind]" in result.stderr
 
@@ -333,18 +331,18 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
         {"stock": "stock.yaml:3:13"},
     ),
     "a profile there": (
-        in_file("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
-        edits(declare("lake", "ours", ", profile: eu"), OURS),
+        edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
+        combine(declare("lake", "ours", ", profile: eu"), OURS),
         {"lake": "lake.yaml:3:3"},
     ),
     "a profile here": (
         declare("lake", "theirs", ", profile: eu"),
-        in_file("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
+        edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
         {"lake": "lake.yaml:3:3"},
     ),
     "a default and an override": (
-        in_file("reconciler", '"0"', '"+1"'),
-        in_file("prod", "quota-prod", "quota-live"),
+        edit_spec("reconciler", '"0"', '"+1"'),
+        edit_spec("prod", "quota-prod", "quota-live"),
         {"quota": "quota.yaml:3:3"},
     ),
     "another key there": (
@@ -362,22 +360,23 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
         {"cases": "cases.yaml:3:3"},
     ),
     "several": (
-        edits(declare("lake", "x"), declare("sales", "x"), declare("stock", "x")),
-        edits(declare("lake", "y"), declare("stock", "y"), OURS),
+        combine(declare("lake", "x"), declare("sales", "x"), declare("stock", "x")),
+        combine(declare("lake", "y"), declare("stock", "y"), OURS),
         {"lake": "lake.yaml:3:3", "stock": "stock.yaml:3:3"},
     ),
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("theirs", "ours", "places"), BOTH.values(), ids=BOTH)
 def test_what_both_changed_is_an_error_at_its_place(
-    team: Team, theirs: Edit, ours: Edit, places: dict[str, str]
+    branch_project: BranchProject, theirs: Edit, ours: Edit, places: dict[str, str]
 ) -> None:
-    team.on_main(theirs, apply=False)
-    team.on_branch(ours)
-    before = len(team.server.calls)
-    result = team.since("apply", "--auto-approve", "--format", "json")
-    assert (result.exit, team.server.calls[before:]) == (1, [])
+    branch_project.merge_into_main(theirs, apply=False)
+    branch_project.commit_to_branch(ours)
+    before = len(branch_project.server.calls)
+    result = branch_project.run_since("apply", "--auto-approve", "--format", "json")
+    assert (result.exit, branch_project.server.calls[before:]) == (1, [])
     found = {}
     for each in result.document["diagnostics"]:
         assert each["code"] == "both-changed"
@@ -410,22 +409,23 @@ SAID = {
 }
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("case", SAID)
-def test_the_error_says_what_became_of_it_there(team: Team, case: str) -> None:
+def test_the_error_says_what_became_of_it_there(branch_project: BranchProject, case: str) -> None:
     theirs, ours, _ = BOTH[case]
-    team.on_main(theirs, apply=False)
-    team.on_branch(ours)
-    [found] = team.since("plan", "--format", "json").document["diagnostics"]
+    branch_project.merge_into_main(theirs, apply=False)
+    branch_project.commit_to_branch(ours)
+    [found] = branch_project.run_since("plan", "--format", "json").document["diagnostics"]
     message, note = SAID[case].split("|")
     assert found["message"] == message
     assert found["notes"] == [note.format(main="specs/groups/stock.yaml@main")]
 
 
-def test_one_object_under_two_keys_is_an_error_too(team: Team) -> None:
-    id = team.server.app.dashboard.add_group("found")
-    team.on_main(declare("claims", group=f"    id: {id}\n"), apply=False)
-    team.on_branch(declare("cases", group=f"    id: {id}\n"))
-    result = team.since()
+def test_one_object_under_two_keys_is_an_error_too(branch_project: BranchProject) -> None:
+    id = branch_project.dashboard.add_group("found")
+    branch_project.merge_into_main(declare("claims", group=f"    id: {id}\n"), apply=False)
+    branch_project.commit_to_branch(declare("cases", group=f"    id: {id}\n"))
+    result = branch_project.run_since()
     assert result.exit == 1
     assert f"`cases` was changed here and `claims` on `main`, and both have the id `{id}`" in result.stderr
 
@@ -433,8 +433,8 @@ def test_one_object_under_two_keys_is_an_error_too(team: Team) -> None:
 SAME = {
     "a field": (declare("stock", "same"), declare("stock", "same")),
     "by other means": (
-        in_file("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
-        edits(
+        edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
+        combine(
             declare("lake", more=", region: GCP_EUROPE_WEST2"),
             declare("sales", more=", region: GCP_EUROPE_WEST2"),
         ),
@@ -447,41 +447,45 @@ SAME = {
 
 @pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
 def test_what_both_changed_to_the_same_end_is_not_the_work_of_the_branch(
-    team: Team, theirs: Edit, ours: Edit
+    branch_project: BranchProject, theirs: Edit, ours: Edit
 ) -> None:
     """A merge of it would change nothing on `main`, so neither does its plan."""
-    team.on_main(theirs, apply=False)
-    team.on_branch(edits(ours, OURS))
-    assert team.scope() == {"orders"}
-    assert team.document()["warnings"] == []
+    branch_project.merge_into_main(theirs, apply=False)
+    branch_project.commit_to_branch(combine(ours, OURS))
+    assert branch_project.list_scope() == {"orders"}
+    assert branch_project.plan_since()["warnings"] == []
 
 
 # What else could bring an entry of others into a plan
 
 
 @pytest.mark.parametrize("target", ["stock", "destination.stock", "claims", "pond", "st*"])
-def test_a_target_that_only_others_changed_is_left_alone_all_the_same(team: Team, target: str) -> None:
-    team.on_main(
-        edits(declare("stock", "theirs"), declare("claims"), move("lake", "pond", more=", profile: eu"))
+def test_a_target_that_only_others_changed_is_left_alone_all_the_same(
+    branch_project: BranchProject, target: str
+) -> None:
+    branch_project.merge_into_main(
+        combine(declare("stock", "theirs"), declare("claims"), move("lake", "pond", more=", profile: eu"))
     )
-    team.on_branch(OURS)
-    before = len(team.server.writes)
-    result = team.since("apply", "--auto-approve", "--target", target)
+    branch_project.commit_to_branch(OURS)
+    before = len(branch_project.server.writes)
+    result = branch_project.run_since("apply", "--auto-approve", "--target", target)
     assert (result.exit, "No changes." in result.stdout) == (0, True)
     key = target.partition(".")[2] or target.replace("*", "ock")
     assert f"1 entry changed there and is left alone: `{key}`" in result.stderr
-    assert team.server.writes[before:] == []
+    assert branch_project.server.writes[before:] == []
 
 
-def test_selectors_let_go_on_with_what_only_the_branch_changed(team: Team) -> None:
-    team.on_main(declare("stock", "theirs"))
-    team.on_branch(edits(declare("stock", "ours"), OURS))
-    assert team.since().exit == 1
-    assert team.scope("--exclude", "stock") == {"orders"}
-    assert team.scope("--target", "orders") == {"orders"}
-    assert team.since("plan", "--target", "stock").exit == 1
+@pytest.mark.long
+def test_selectors_let_go_on_with_what_only_the_branch_changed(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(declare("stock", "theirs"))
+    branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
+    assert branch_project.run_since().exit == 1
+    assert branch_project.list_scope("--exclude", "stock") == {"orders"}
+    assert branch_project.list_scope("--target", "orders") == {"orders"}
+    assert branch_project.run_since("plan", "--target", "stock").exit == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fault", "is_known"),
     [
@@ -490,73 +494,85 @@ def test_selectors_let_go_on_with_what_only_the_branch_changed(team: Team) -> No
         ("PATCH /v1/destinations/* before-effect reset", True),
     ],
 )
-def test_unfinished_work_of_others_is_named_and_left_to_them(team: Team, fault: str, is_known: bool) -> None:
-    run_git(team.folder, "checkout", "-q", "main")
-    team.server.app.faults.add(parse_fault(fault))
-    team.declare("stock", more=', time_zone_offset: "+2"')
-    commit(team.folder, "theirs")
-    assert team.run("apply", "--auto-approve").exit == 6
-    team.server.app.faults.clear()
-    run_git(team.folder, "checkout", "-q", "work")
-    team.on_branch(OURS)
-    before, document = len(team.server.writes), team.document()
+def test_unfinished_work_of_others_is_named_and_left_to_them(
+    branch_project: BranchProject, fault: str, is_known: bool
+) -> None:
+    run_git(branch_project.folder, "checkout", "-q", "main")
+    branch_project.add_faults(fault)
+    branch_project.declare_pair("stock", more=', time_zone_offset: "+2"')
+    commit(branch_project.folder, "theirs")
+    assert branch_project.run("apply", "--auto-approve").exit == 6
+    branch_project.server.app.faults.clear()
+    run_git(branch_project.folder, "checkout", "-q", "work")
+    branch_project.commit_to_branch(OURS)
+    before, document = len(branch_project.server.writes), branch_project.plan_since()
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
     [warning] = document["warnings"]
-    assert (warning["code"], left_alone(document)) == ("branch-behind", ["stock"])
+    assert (warning["code"], list_left_alone(document)) == ("branch-behind", ["stock"])
     assert "unfinished there: `stock`" in warning["notes"]
-    assert team.since("apply", "--auto-approve").exit == 0
-    assert {call.split("/")[3] for call in team.server.writes[before:]} == {team.ids["orders"]}
-    run_git(team.folder, "checkout", "-q", "main")
+    assert branch_project.run_since("apply", "--auto-approve").exit == 0
+    assert {call.split("/")[3] for call in branch_project.server.writes[before:]} == {
+        branch_project.ids["orders"]
+    }
+    run_git(branch_project.folder, "checkout", "-q", "main")
     assert (
-        team.run("plan", "--changed-since", "main", "--format", "json").document["narrowed_to"]["unfinished"]
+        branch_project.run("plan", "--changed-since", "main", "--format", "json").document["narrowed_to"][
+            "unfinished"
+        ]
         == 1
     )
 
 
-def test_unfinished_work_that_nobody_changed_is_still_in_scope(team: Team) -> None:
-    team.server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 500"))
-    run_git(team.folder, "checkout", "-q", "main")
-    team.declare("lake", "again", ", profile: eu")
-    commit(team.folder, "lake")
-    assert team.run("apply", "--auto-approve").exit == 6
-    team.server.app.faults.clear()
-    run_git(team.folder, "checkout", "-q", "work")
-    run_git(team.folder, "merge", "-q", "main")
-    team.on_main(declare("stock", "theirs"), apply=False)
-    team.on_branch(OURS)
-    assert team.scope() == {"lake", "orders"}
+def test_unfinished_work_without_a_change_is_still_in_scope(branch_project: BranchProject) -> None:
+    branch_project.add_faults("POST /v1/destinations/*/test status 500")
+    run_git(branch_project.folder, "checkout", "-q", "main")
+    branch_project.declare_pair("lake", "again", ", profile: eu")
+    commit(branch_project.folder, "lake")
+    assert branch_project.run("apply", "--auto-approve").exit == 6
+    branch_project.server.app.faults.clear()
+    run_git(branch_project.folder, "checkout", "-q", "work")
+    run_git(branch_project.folder, "merge", "-q", "main")
+    branch_project.merge_into_main(declare("stock", "theirs"), apply=False)
+    branch_project.commit_to_branch(OURS)
+    assert branch_project.list_scope() == {"lake", "orders"}
 
 
-def test_a_removal_that_others_took_back_is_not_carried_out(team: Team) -> None:
+def test_a_removal_that_others_took_back_is_not_carried_out(branch_project: BranchProject) -> None:
     """It is in both from before, and `main` declares the entry again."""
-    run_git(team.folder, "checkout", "-q", "main")
-    team.remove("stock")
-    commit(team.folder, "removal")
-    team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* status 500"))
-    assert team.run("apply", "--auto-approve").exit == 6
-    team.server.app.faults.clear()
-    run_git(team.folder, "checkout", "-q", "work")
-    run_git(team.folder, "merge", "-q", "main")
-    team.on_main(declare("stock"), apply=False)
-    team.on_branch(OURS)
-    assert (team.scope(), left_alone(team.document())) == ({"orders"}, ["stock"])
-    team.on_branch(remove("stock", ", with_platform_connection: true"))
-    assert "error[both-changed]: `stock`" in team.since().stderr
+    run_git(branch_project.folder, "checkout", "-q", "main")
+    branch_project.remove("stock")
+    commit(branch_project.folder, "removal")
+    branch_project.add_faults("DELETE /v1/destinations/* status 500")
+    assert branch_project.run("apply", "--auto-approve").exit == 6
+    branch_project.server.app.faults.clear()
+    run_git(branch_project.folder, "checkout", "-q", "work")
+    run_git(branch_project.folder, "merge", "-q", "main")
+    branch_project.merge_into_main(declare("stock"), apply=False)
+    branch_project.commit_to_branch(OURS)
+    assert (branch_project.list_scope(), list_left_alone(branch_project.plan_since())) == (
+        {"orders"},
+        ["stock"],
+    )
+    branch_project.commit_to_branch(remove("stock", ", with_platform_connection: true"))
+    assert "error[both-changed]: `stock`" in branch_project.run_since().stderr
 
 
-def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(team: Team) -> None:
-    run_git(team.folder, "checkout", "-q", "main")
-    team.remove("stock")
-    commit(team.folder, "removal")
-    team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* status 500"))
-    assert team.run("apply", "--auto-approve").exit == 6
-    run_git(team.folder, "checkout", "-q", "work")
-    run_git(team.folder, "merge", "-q", "main")
-    team.on_main(drop("stock"), apply=False)
-    team.on_branch(OURS)
-    assert (team.scope(), left_alone(team.document())) == ({"orders"}, ["stock"]), "it is unfinished"
-    team.run("state", "forget", "--auto-approve", "stock")
-    assert (team.scope(), team.document()["warnings"]) == ({"orders"}, [])
+def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(branch_project: BranchProject) -> None:
+    run_git(branch_project.folder, "checkout", "-q", "main")
+    branch_project.remove("stock")
+    commit(branch_project.folder, "removal")
+    branch_project.add_faults("DELETE /v1/destinations/* status 500")
+    assert branch_project.run("apply", "--auto-approve").exit == 6
+    run_git(branch_project.folder, "checkout", "-q", "work")
+    run_git(branch_project.folder, "merge", "-q", "main")
+    branch_project.merge_into_main(drop("stock"), apply=False)
+    branch_project.commit_to_branch(OURS)
+    assert (branch_project.list_scope(), list_left_alone(branch_project.plan_since())) == (
+        {"orders"},
+        ["stock"],
+    ), "it is unfinished"
+    branch_project.run("state", "forget", "--auto-approve", "stock")
+    assert (branch_project.list_scope(), branch_project.plan_since()["warnings"]) == ({"orders"}, [])
 
 
 @pytest.mark.parametrize(
@@ -568,71 +584,71 @@ def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(team: Tea
     ids=["dropped here", "dropped there"],
 )
 def test_dropping_a_removal_that_is_done_goes_with_anything(
-    team: Team, theirs: Edit, ours: Edit, expected: Collection[str]
+    branch_project: BranchProject, theirs: Edit, ours: Edit, expected: Collection[str]
 ) -> None:
-    team.on_main(remove("stock"))
-    run_git(team.folder, "merge", "-q", "main")
-    team.on_main(theirs)
-    team.on_branch(edits(ours, OURS))
-    assert team.scope() == expected
+    branch_project.merge_into_main(remove("stock"))
+    run_git(branch_project.folder, "merge", "-q", "main")
+    branch_project.merge_into_main(theirs)
+    branch_project.commit_to_branch(combine(ours, OURS))
+    assert branch_project.list_scope() == expected
 
 
-def test_a_name_that_others_have_given_away_is_not_adopted(team: Team) -> None:
+def test_a_name_that_others_have_given_away_is_not_adopted(branch_project: BranchProject) -> None:
     """An entry of the branch would take the group that `main` has made, if nothing knew of it."""
-    team.on_main(declare("claims", group="    name: Claims\n"))
-    team.on_branch(declare("cases", group="    name: Claims\n"))
-    assert team.since().exit == 1
+    branch_project.merge_into_main(declare("claims", group="    name: Claims\n"))
+    branch_project.commit_to_branch(declare("cases", group="    name: Claims\n"))
+    assert branch_project.run_since().exit == 1
 
 
-def test_what_others_protect_is_protected(team: Team) -> None:
-    team.on_main(in_file("reconciler", "[audit]", '[audit, "s*"]'), apply=False)
-    team.on_branch(remove("stock"))
-    result = team.since()
+def test_what_others_protect_is_protected(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(edit_spec("reconciler", "[audit]", '[audit, "s*"]'), apply=False)
+    branch_project.commit_to_branch(remove("stock"))
+    result = branch_project.run_since()
     assert result.exit == 3
     assert "error[protected]: `stock` is protected and is not deleted" in result.stderr
 
 
-def test_an_old_move_of_the_branch_is_not_made_again(team: Team) -> None:
+def test_an_old_move_of_the_branch_is_not_made_again(branch_project: BranchProject) -> None:
     """`was:` stands there from before, and `main` has moved the entry back since: a state follows `main`."""
-    team.on_main(move("stock", "store"))
-    run_git(team.folder, "merge", "-q", "main")
-    team.on_main(move("store", "stock", "stock"))
-    team.on_branch(OURS)
+    branch_project.merge_into_main(move("stock", "store"))
+    run_git(branch_project.folder, "merge", "-q", "main")
+    branch_project.merge_into_main(move("store", "stock", "stock"))
+    branch_project.commit_to_branch(OURS)
     for command in (
         ("plan", "--changed-since", "main", "--out", "plan.json"),
         ("apply", "plan.json"),
         ("apply", "--auto-approve", "--changed-since", "main"),
         ("apply", "--auto-approve", "--target", "orders"),
     ):
-        result = team.run(*command)
+        result = branch_project.run(*command)
         assert result.exit == 0, result.stderr
-        assert "destination.stock" in team.remembered
-        assert "destination.store" not in team.remembered
+        assert "destination.stock" in branch_project.read_records()
+        assert "destination.store" not in branch_project.read_records()
 
 
-def test_an_entry_that_vanished_from_the_branch_is_still_missed(team: Team) -> None:
-    team.on_main(declare("lake", "theirs"))
-    team.on_branch(drop("stock"))
-    result = team.since()
+def test_an_entry_that_vanished_from_the_branch_is_still_missed(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(declare("lake", "theirs"))
+    branch_project.commit_to_branch(drop("stock"))
+    result = branch_project.run_since()
     assert result.exit == 1
     assert result.stderr.count("error[") == 1
     assert "error[vanished]: group.stock is managed" in result.stderr
 
 
-def test_settings_come_from_the_tip_and_changes_from_the_merge_base(team: Team) -> None:
-    team.on_main(
-        edits(
+def test_settings_come_from_the_tip_and_changes_from_the_merge_base(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(
+        combine(
             declare("lake", "theirs", ", profile: eu"),
-            in_file(
+            edit_spec(
                 "reconciler",
                 "limits:",
                 "policies: [{forbid: {config.project_id: ours}, name: mine}]\nlimits:",
             ),
         )
     )
-    team.on_branch(OURS)
-    assert team.since().exit == 0
-    result = team.since("plan", "--settings-from", "main")
+    branch_project.commit_to_branch(OURS)
+    assert branch_project.run_since().exit == 0
+    result = branch_project.run_since("plan", "--settings-from", "main")
     assert result.exit == 3
     assert "= note: the policies are those of `specs/reconciler.yaml@main`" in result.stderr
     assert "left alone: `lake`" in result.stderr
@@ -641,66 +657,81 @@ def test_settings_come_from_the_tip_and_changes_from_the_merge_base(team: Team) 
 # Where the merge base is
 
 
-def test_a_merge_that_is_not_committed_yet_counts(team: Team) -> None:
-    team.on_main(declare("stock", "theirs"))
-    team.on_branch(edits(declare("stock", "ours"), OURS))
-    assert team.since().exit == 1
-    run_git(team.folder, "merge", "-q", "--no-commit", "-s", "ours", "main")
-    team.declare("stock", "both")
-    assert team.scope() == {"orders", "stock"}
-    assert team.document()["warnings"] == []
+def test_a_merge_that_is_not_committed_yet_counts(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(declare("stock", "theirs"))
+    branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
+    assert branch_project.run_since().exit == 1
+    run_git(branch_project.folder, "merge", "-q", "--no-commit", "-s", "ours", "main")
+    branch_project.declare_pair("stock", "both")
+    assert branch_project.list_scope() == {"orders", "stock"}
+    assert branch_project.plan_since()["warnings"] == []
 
 
-def test_branches_that_were_merged_crosswise(team: Team) -> None:
+def test_branches_that_were_merged_crosswise(branch_project: BranchProject) -> None:
     """What differs from any of the merge bases counts as changed, on both sides."""
-    team.on_main(declare("stock", "theirs"), apply=False)
-    team.on_branch(declare("lake", "ours"))
-    main, work = run_git(team.folder, "rev-parse", "main"), run_git(team.folder, "rev-parse", "work")
-    run_git(team.folder, "merge", "-q", "--no-edit", main)
-    run_git(team.folder, "checkout", "-q", "main")
-    run_git(team.folder, "merge", "-q", "--no-edit", work)
-    run_git(team.folder, "checkout", "-q", "work")
-    team.on_main(edits(declare("stock"), declare("sales", "theirs", ", profile: eu")))
-    team.on_branch(OURS)
-    document = team.document("--exclude", "stock")
+    branch_project.merge_into_main(declare("stock", "theirs"), apply=False)
+    branch_project.commit_to_branch(declare("lake", "ours"))
+    main, work = (
+        run_git(branch_project.folder, "rev-parse", "main"),
+        run_git(branch_project.folder, "rev-parse", "work"),
+    )
+    run_git(branch_project.folder, "merge", "-q", "--no-edit", main)
+    run_git(branch_project.folder, "checkout", "-q", "main")
+    run_git(branch_project.folder, "merge", "-q", "--no-edit", work)
+    run_git(branch_project.folder, "checkout", "-q", "work")
+    branch_project.merge_into_main(combine(declare("stock"), declare("sales", "theirs", ", profile: eu")))
+    branch_project.commit_to_branch(OURS)
+    document = branch_project.plan_since("--exclude", "stock")
     assert sorted(document["narrowed_to"]["merge_bases"]) == sorted([main[:12], work[:12]])
     assert [each["address"] for each in document["changes"]] == ["destination.orders"]
-    assert left_alone(document) == ["sales"]
-    assert "error[both-changed]: `stock` was changed here and on `main`" in team.since().stderr
+    assert list_left_alone(document) == ["sales"]
+    assert "error[both-changed]: `stock` was changed here and on `main`" in branch_project.run_since().stderr
 
 
-def clone(team: Team, *options: str) -> str:
+def clone_work(branch_project: BranchProject, *options: str) -> str:
     """Another clone of `work`; the project file in it."""
-    run_git(team.folder, "clone", "-q", "--branch", "work", *options, f"file://{team.folder}", "clone")
+    run_git(
+        branch_project.folder,
+        "clone",
+        "-q",
+        "--branch",
+        "work",
+        *options,
+        f"file://{branch_project.folder}",
+        "clone",
+    )
     return "clone/specs/reconciler.yaml"
 
 
 NO_BASE = "error[no-merge-base]: this branch and `{}` have no commit in common, so what the branch changed is not known"
 
 
-def test_the_error_of_a_shallow_clone_says_what_to_fetch(team: Team) -> None:
-    team.on_main(declare("stock", "theirs"))
-    team.on_branch(OURS)
-    project = clone(team, "--depth", "1", "--no-single-branch")
-    before = len(team.server.calls)
-    result = team.since("plan", "--project", project, revision="origin/main")
-    assert (result.exit, team.server.calls[before:]) == (1, [])
+def test_the_error_of_a_shallow_clone_says_what_to_fetch(branch_project: BranchProject) -> None:
+    branch_project.merge_into_main(declare("stock", "theirs"))
+    branch_project.commit_to_branch(OURS)
+    project = clone_work(branch_project, "--depth", "1", "--no-single-branch")
+    before = len(branch_project.server.calls)
+    result = branch_project.run_since("plan", "--project", project, revision="origin/main")
+    assert (result.exit, branch_project.server.calls[before:]) == (1, [])
     assert NO_BASE.format("origin/main") in result.stderr
     assert "= note: this clone is shallow: it has only the last commits" in result.stderr
     assert "`git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout" in result.stderr
-    run_git(team.folder / "clone", "fetch", "-q", "--unshallow")
-    assert "1 of 6 groups changed" in team.since("plan", "--project", project, revision="origin/main").stdout
+    run_git(branch_project.folder / "clone", "fetch", "-q", "--unshallow")
+    assert (
+        "1 of 6 groups changed"
+        in branch_project.run_since("plan", "--project", project, revision="origin/main").stdout
+    )
 
 
-def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
-    team.on_branch(OURS)
-    run_git(team.folder, "checkout", "-q", "--orphan", "alone")
-    result = team.since()
+def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -> None:
+    branch_project.commit_to_branch(OURS)
+    run_git(branch_project.folder, "checkout", "-q", "--orphan", "alone")
+    result = branch_project.run_since()
     assert result.exit == 1
     assert "error[no-merge-base]: the branch of this work tree has no commit yet" in result.stderr
     assert "= help: commit the specs first" in result.stderr
-    commit(team.folder, "alone")
-    result = team.since()
+    commit(branch_project.folder, "alone")
+    result = branch_project.run_since()
     assert result.exit == 1
     assert NO_BASE.format("main") in result.stderr
     assert "= help: name a revision that this branch comes from" in result.stderr
@@ -710,30 +741,36 @@ def test_a_history_of_its_own_has_no_merge_base(team: Team) -> None:
     ("break_it", "message"),
     [
         (
-            lambda team: team.declare("stock", more=", porject: x"),
+            lambda branch_project: branch_project.declare_pair("stock", more=", porject: x"),
             "the specs of revision `{}` are not in order",
         ),
         (
-            lambda team: run_git(team.folder, "rm", "-q", "--cached", "specs/reconciler.yaml"),
+            lambda branch_project: run_git(
+                branch_project.folder, "rm", "-q", "--cached", "specs/reconciler.yaml"
+            ),
             "revision `{}` has no project file `specs/reconciler.yaml`",
         ),
     ],
 )
-def test_a_merge_base_whose_specs_are_of_no_use(team: Team, break_it: Edit, message: str) -> None:
-    team.on_branch(lambda team: None)
-    break_it(team)
-    run_git(team.folder, "commit", "-q", "-a", "-m", "broken")
-    run_git(team.folder, "checkout", "-q", "-f", "-B", "main", "HEAD")
-    base = run_git(team.folder, "rev-parse", "HEAD")[:12]
-    run_git(team.folder, "branch", "-q", "-f", "work", "HEAD")
-    repair: Edit = lambda team: [  # noqa: E731
-        team.project.write("specs/reconciler.yaml", SETTINGS.format(account=team.server.account_id)),
-        team.declare("stock"),
+def test_a_merge_base_whose_specs_are_of_no_use(
+    branch_project: BranchProject, break_it: Edit, message: str
+) -> None:
+    branch_project.commit_to_branch(lambda branch_project: None)
+    break_it(branch_project)
+    run_git(branch_project.folder, "commit", "-q", "-a", "-m", "broken")
+    run_git(branch_project.folder, "checkout", "-q", "-f", "-B", "main", "HEAD")
+    base = run_git(branch_project.folder, "rev-parse", "HEAD")[:12]
+    run_git(branch_project.folder, "branch", "-q", "-f", "work", "HEAD")
+    repair: Edit = lambda branch_project: [  # noqa: E731
+        branch_project.project.write(
+            "specs/reconciler.yaml", SETTINGS.format(account=branch_project.server.account_id)
+        ),
+        branch_project.declare_pair("stock"),
     ]
-    team.on_main(edits(repair, declare("lake", "theirs")), apply=False)
-    repair(team)
-    commit(team.folder, "repaired")
-    result = team.since()
+    branch_project.merge_into_main(combine(repair, declare("lake", "theirs")), apply=False)
+    repair(branch_project)
+    commit(branch_project.folder, "repaired")
+    result = branch_project.run_since()
     assert result.exit == 1
     assert f"error[unusable-revision]: {message.format(base)}" in result.stderr
     assert f"= note: {base} is where this branch left `main`" in result.stderr

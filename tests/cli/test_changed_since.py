@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from bench.plan_many import create_account, write_project
 from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
-from git_repo import commit, run_git
+from git_repo import commit, give_to_other_user, run_git
 
 from reconciler.emulator.fault_text import parse_fault
+
+pytestmark = pytest.mark.sampled(every=6)
 
 SETTINGS = """\
 version: 1
@@ -122,7 +125,9 @@ NOTHING_MEANT = {
     ),
     "where an entry stands": lambda project: (
         in_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "")(project),
-        project.groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"),
+        project.write_groups(
+            "  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"
+        ),
     ),
     "a default that is written out": in_groups(
         "{profile: eu, config: {project_id: shop}}",
@@ -134,6 +139,7 @@ NOTHING_MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
 def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
     edit(shop)
@@ -193,6 +199,7 @@ MEANT = {
 }
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
 def test_what_comes_to_something_else_is_in_scope(
     shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]
@@ -436,6 +443,47 @@ def test_the_repository_is_found_without_the_environment(
     assert "0 of 4 groups changed since base" in result.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
+    shop: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = give_to_other_user(shop.folder)
+    refused = plan(shop, server)
+    assert refused.exit == 1
+    assert (
+        "error[unknown-revision]: git does not trust the repository of `specs/reconciler.yaml`, "
+        "so it reads no revision `base` of it"
+    ) in refused.stderr
+    assert "= note: git says: fatal: detected dubious ownership in repository at" in refused.stderr
+    assert "= help: let git trust that folder: `git config --global --add safe.directory" in refused.stderr
+    in_groups("project_id: shop", "project_id: shop-2")(shop)
+    for name, value in trust.items():
+        monkeypatch.setenv(name, value)
+    trusted = plan(shop, server)
+    assert "1 of 4 groups changed since base" in trusted.stdout, trusted.stderr
+
+
+def test_the_reason_for_files_that_a_partial_clone_cannot_fetch_is_git_s_own(
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
+) -> None:
+    run_git(shop.folder, "config", "uploadpack.allowFilter", "true")
+    clone = ("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{shop.folder}", "clone")
+    run_git(shop.folder, *clone)
+    run_git(shop.folder / "clone", "remote", "set-url", "origin", "ssh://git@git.example.invalid/shop.git")
+    shutil.copytree(shop.folder / "specs", shop.folder / "clone" / "specs")
+    ssh = tmp_path / "refusing-ssh"
+    ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
+    ssh.chmod(0o755)
+    result = shop.run_against(
+        server,
+        *("plan", "--changed-since", "base", "--project", "clone/specs/reconciler.yaml"),
+        environ={"GIT_SSH_COMMAND": str(ssh)},
+    )
+    assert result.exit == 1
+    assert "git cannot read `specs/reconciler.yaml` of revision `base`" in result.stderr
+    assert "= note: git says: Host key verification failed." in result.stderr
+
+
 # What is wrong with the revision
 
 
@@ -545,6 +593,7 @@ def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran
 # Size
 
 
+@pytest.mark.long
 def test_one_change_among_thousands_costs_one_read(project: Project, tmp_path: Path) -> None:
     pairs = 2_000
     database = tmp_path / "account.sqlite"

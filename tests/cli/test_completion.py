@@ -11,7 +11,7 @@ from cli_harness import ROOT, Project
 
 from reconciler.catalogue.names import load_service_names
 from reconciler.cli.commands import SUMMARIES
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_explanations
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
 COMPLETING = """\
@@ -50,7 +50,7 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
         (["catalogue", "sh"], ["show"]),
         (["catalogue", "show", "snow"], ["snowflake"]),
         (["catalogue", "show", "mysql"], [name for name in load_service_names() if name.startswith("mysql")]),
-        (["explain", "unknown-f"], [code for code in EXPLANATIONS if code.startswith("unknown-f")]),
+        (["explain", "unknown-f"], [code for code in load_explanations() if code.startswith("unknown-f")]),
         (["help", "se"], ["secrets", "services", "setup-tests"]),
         (["plan", "--det"], ["--detailed-exitcode"]),
         (["validate", "--format", "s"], ["sarif"]),

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, HastyClock, Project
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from fake_clock import HastyClock
 from git_repo import run_git
 from hidden_fields import READ_COMMANDS, HiddenFieldsProject, build_unknown_fields, expect_hidden, make_canary
 from remote_backends import BRANCH, BareRepository
 from secret_leak_detector import allow_values, get_detector
 
-from reconciler.cli.plan_output import PLAN_FORMATS
 from reconciler.model.record import HIDDEN_LITERAL
+from reconciler.report.formats import Document, list_formats
 
 FILES = Path(__file__).parents[1] / "earlier_release"
 ABOUT = {name: json.loads((FILES / name / "about.json").read_text()) for name in ("hidden", "public")}
@@ -224,7 +225,7 @@ def at_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HastyClock, "ahead", made + timedelta(hours=1) - datetime.now(UTC))
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_a_saved_plan_is_shown_without_its_values(form: str, earlier: HiddenFieldsProject) -> None:
     put(earlier, FILES / "hidden" / "plan.json", "plan.json")
     shown = earlier.run("show", "plan.json", "--format", form)

@@ -16,6 +16,8 @@ import pytest
 from cli_harness import ROOT
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 
+pytestmark = pytest.mark.sampled(every=6)
+
 
 @contextmanager
 def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:

@@ -10,6 +10,8 @@ import pytest
 from cli_harness import Project
 from command_line import run
 
+pytestmark = pytest.mark.sampled(every=6)
+
 SEED = """\
 version: 1
 account: {id: intently_yarn, name: Acme}
@@ -195,6 +197,7 @@ def test_a_command_is_served_and_decides_over_the_exit_code(tmp_path: Path) -> N
     assert killed.code == 137
 
 
+@pytest.mark.long
 def test_a_fault_strikes_the_command_and_the_file_keeps_what_happened(tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text(SEED)
     (tmp_path / "call.py").write_text(CALL)

@@ -18,9 +18,12 @@ from blocking_server import serve_blocking
 from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
 from filelock import FileLock
+from git_repo import give_to_other_user
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
+
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   orders:
@@ -124,6 +127,20 @@ def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Em
     assert [entry["commit"] for entry in logged(orders, "run-started")] == [None] * 3
     assert len(logged(orders, "planned")) == 3
     assert ends(orders) == [(0, "ok")] * 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_commit_of_a_checkout_that_the_environment_trusts_is_logged(
+    orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = committed(orders.folder)
+    trust = give_to_other_user(orders.folder)
+    for variables in ({}, trust):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
+        assert result.exit == 0, result.stderr
+    assert [entry["commit"] for entry in logged(orders, "run-started")] == [None, commit]
 
 
 def test_without_the_option_nothing_is_written(orders: Project, server: EmulatedFivetran) -> None:

@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 from report_values import CREATED, SKIPPED, TESTED, build_apply_result
 
-from reconciler.cli import exit as exit_codes
 from reconciler.cli.exit import ExitCode, get_apply_exit_code, get_exit_code
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import ExitClass
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.outcome import ApplyResult, Status
 
@@ -53,8 +52,8 @@ def test_the_exit_code_follows_from_the_diagnostics(codes: list[str], expected: 
     assert get_exit_code(Diagnostic(code, "x") for code in codes) is expected
 
 
-def test_only_codes_that_exist_lead_to_an_exit_code_of_their_own() -> None:
-    assert set(exit_codes._BY_CODE) <= set(EXPLANATIONS)
+def test_every_exit_class_is_the_reason_of_an_exit_code() -> None:
+    assert {ExitCode[each.name].reason for each in ExitClass} == set(ExitClass)
 
 
 def test_a_warning_beside_an_error_does_not_change_the_exit_code() -> None:

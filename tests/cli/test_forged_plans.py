@@ -9,24 +9,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cli_harness import HastyClock, Project
-from saved_plans import EXPECTED_WRITES, World, list_sent, prepare_project
+from cli_harness import Project
+from fake_clock import HastyClock
+from saved_plans import EXPECTED_WRITES, SavedPlanProject, list_sent, prepare_project
 
 from reconciler.model.address import DESTINATION, GROUP, Address
 from reconciler.model.effect import ReviewedEffect
 from reconciler.model.plan import Action, Change, FieldChange, LiveConnection, Risk
-from reconciler.planning.effects import build_effect
+from reconciler.planning.effects import build_effect, hash_effect
 from reconciler.workspace.planfile import SavedPlan, decode_plan, encode_plan
 
 
 @pytest.fixture
-def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedPlanProject]:
     yield from prepare_project(project, tmp_path_factory)
 
 
-def forge(world: World, change: Callable[[SavedPlan], SavedPlan]) -> None:
+def forge(saved_project: SavedPlanProject, change: Callable[[SavedPlan], SavedPlan]) -> None:
     """A plan that somebody has written with all that this program knows, but for a key."""
-    world.file.write_bytes(encode_plan(change(decode_plan(world.file.read_bytes()))))
+    saved_project.plan_file.write_bytes(
+        encode_plan(change(decode_plan(saved_project.plan_file.read_bytes())))
+    )
 
 
 def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
@@ -35,7 +38,7 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
     [changed] = [each for each in changes if str(each.address) == address]
-    shown = build_effect(changed, None, {}, ())
+    shown = hash_effect(build_effect(changed, None, {}, {}))
     expected = tuple(
         replace(
             each,
@@ -59,7 +62,8 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     effective = {each.address: each for each in saved.expected}
     plan = replace(saved.plan, changes=(*kept, *more))
     expected = tuple(
-        effective.get(str(each.address)) or build_effect(each, None, {}, ()) for each in plan.effective
+        effective.get(str(each.address)) or hash_effect(build_effect(each, None, {}, {}))
+        for each in plan.effective
     )
     scope = {*saved.scope, *(str(each.address) for each in more)}
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
@@ -77,9 +81,9 @@ def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
     )
 
 
-def deletion(world: World, name: str) -> list[Change]:
+def deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
     return [
-        Change(Address(kind, name), Action.DELETE, id=world.id(name), risk=Risk.DESTROYS)
+        Change(Address(kind, name), Action.DELETE, id=saved_project.find_id(name), risk=Risk.DESTROYS)
         for kind in (DESTINATION, GROUP)
     ]
 
@@ -99,24 +103,24 @@ def called(saved: SavedPlan, **live: Any) -> SavedPlan:
     return with_change(saved, "destination.old", live=replace(change.live, **live))
 
 
-VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
+VOID: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
     "an update becomes a deletion": lambda _, saved: with_change(
         saved, "destination.orders", action=Action.DELETE, risk=Risk.DESTROYS
     ),
     "an update becomes a creation": lambda _, saved: with_change(
         saved, "destination.orders", action=Action.CREATE, id=None
     ),
-    "a creation becomes an update": lambda world, saved: with_change(
-        saved, "destination.half", action=Action.UPDATE, id=world.id("half")
+    "a creation becomes an update": lambda saved_project, saved: with_change(
+        saved, "destination.half", action=Action.UPDATE, id=saved_project.find_id("half")
     ),
     "an update becomes a test": lambda _, saved: with_change(
         saved, "destination.orders", action=Action.VERIFY, fields=()
     ),
-    "an update of another object": lambda world, saved: with_change(
-        saved, "destination.orders", id=world.id("other")
+    "an update of another object": lambda saved_project, saved: with_change(
+        saved, "destination.orders", id=saved_project.find_id("other")
     ),
-    "a deletion of another object": lambda world, saved: with_change(
-        saved, "destination.old", id=world.id("other")
+    "a deletion of another object": lambda saved_project, saved: with_change(
+        saved, "destination.old", id=saved_project.find_id("other")
     ),
     "another host": lambda _, saved: elsewhere(
         saved, "destination.fresh", ("config", "host"), "evil.example"
@@ -130,8 +134,10 @@ VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
         "destination.orders",
         fields=(FieldChange(("config", "host"), "orders.example", "evil.example"),),
     ),
-    "one deletion more": lambda world, saved: with_more(saved, *deletion(world, "other")),
-    "a deletion of what is to be changed": lambda world, saved: with_more(saved, *deletion(world, "sales")),
+    "one deletion more": lambda saved_project, saved: with_more(saved, *deletion(saved_project, "other")),
+    "a deletion of what is to be changed": lambda saved_project, saved: with_more(
+        saved, *deletion(saved_project, "sales")
+    ),
     "one creation more": lambda _, saved: with_more(
         saved, Change(Address(GROUP, "evil"), Action.CREATE, fields=(FieldChange(("name",), None, "evil"),))
     ),
@@ -160,14 +166,15 @@ VOID: dict[str, Callable[[World, SavedPlan], SavedPlan]] = {
 }
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", VOID)
-def test_a_forged_plan_changes_nothing(name: str, world: World) -> None:
-    assert world.plan().exit == 0
-    forge(world, lambda saved: VOID[name](world, saved))
-    before = len(world.server.writes)
-    result = world.apply()
+def test_a_forged_plan_changes_nothing(name: str, saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
+    forge(saved_project, lambda saved: VOID[name](saved_project, saved))
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert (result.exit, result.stdout) == (4, ""), result.stderr
-    assert world.server.writes[before:] == []
+    assert saved_project.server.writes[before:] == []
 
 
 LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
@@ -197,41 +204,41 @@ LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", LESS)
-def test_a_forged_plan_does_less_at_most(name: str, world: World) -> None:
-    assert world.plan().exit == 0
+def test_a_forged_plan_does_less_at_most(name: str, saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
     change, left_out = LESS[name]
-    forge(world, change)
-    before = len(world.server.writes)
-    result = world.apply()
+    forge(saved_project, change)
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert list_sent(world, before) == {
+    assert list_sent(saved_project, before) == {
         call: body for call, body in EXPECTED_WRITES.items() if call not in left_out
     }
 
 
-def test_a_forged_plan_does_not_bring_its_digest_along(world: World) -> None:
+def test_a_forged_plan_does_not_bring_its_digest_along(saved_project: SavedPlanProject) -> None:
     """What is told and logged is the digest of what is carried out."""
-    assert world.plan().exit == 0
-    digest = world.content["plan"]["digest"]
-    forge(world, lambda saved: replace(saved, plan=replace(saved.plan, digest="0" * 64)))
-    result = world.apply("--format", "json")
+    assert saved_project.plan().exit == 0
+    digest = saved_project.read_plan()["plan"]["digest"]
+    forge(saved_project, lambda saved: replace(saved, plan=replace(saved.plan, digest="0" * 64)))
+    result = saved_project.apply("--format", "json")
     assert result.exit == 0, result.stderr
     assert result.document["plan"]["digest"] == digest
 
 
 def test_only_a_signature_keeps_somebody_from_making_a_plan_valid_for_longer(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = ("--signature-key", "env:PLAN_KEY")
-    assert world.plan("--expires", "1m", *key).exit == 0
+    assert saved_project.plan("--expires", "1m", *key).exit == 0
     monkeypatch.setattr(HastyClock, "ahead", timedelta(seconds=61))
-    forge(world, lambda saved: replace(saved, expires_at=saved.expires_at + timedelta(days=1)))
-    before = len(world.server.writes)
-    result = world.apply(*key)
+    forge(saved_project, lambda saved: replace(saved, expires_at=saved.expires_at + timedelta(days=1)))
+    before = len(saved_project.server.writes)
+    result = saved_project.apply(*key)
     assert result.exit == 4
     assert "error[plan-signature]" in result.stderr
-    assert world.server.writes[before:] == []
-    assert world.apply().exit == 0  # it says nothing that specs and account do not say
+    assert saved_project.server.writes[before:] == []
+    assert saved_project.apply().exit == 0  # it says nothing that specs and account do not say
 
 
 def strange(content: Any, place: str, value: Any) -> None:
@@ -270,17 +277,17 @@ SHAPES: list[tuple[str, Any]] = [
 ]
 
 
-def test_a_plan_of_another_shape_is_refused_and_no_bug(world: World) -> None:
-    assert world.plan().exit == 0
-    content, before = world.file.read_bytes(), len(world.server.writes)
+def test_a_plan_of_another_shape_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
+    content, before = saved_project.plan_file.read_bytes(), len(saved_project.server.writes)
     for place, value in SHAPES:
-        world.file.write_bytes(content)
-        world.forge(lambda content: strange(content, place, value))  # noqa: B023 - called at once
-        for result in (world.apply(), world.run("show", "plan.json")):
+        saved_project.plan_file.write_bytes(content)
+        saved_project.forge_plan(lambda content: strange(content, place, value))  # noqa: B023 - called at once
+        for result in (saved_project.apply(), saved_project.run("show", "plan.json")):
             assert result.exit == 4, (place, value, result.stdout, result.stderr)
             assert "\x1b" not in result.stderr
             assert len(result.stderr) < 1000
-    assert world.server.writes[before:] == []
+    assert saved_project.server.writes[before:] == []
 
 
 NO_JSON = {
@@ -294,23 +301,27 @@ NO_JSON = {
 }
 
 
-def test_what_is_no_json_is_refused_and_no_bug(world: World) -> None:
-    before = len(world.server.calls)
+def test_what_is_no_json_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+    before = len(saved_project.server.calls)
     for name, content in NO_JSON.items():
         behind = b' "signature": null,\n "content": ' + content + b"}\n"
-        world.file.write_bytes(b'{"seal": "%s",\n%s' % (hashlib.sha256(behind).hexdigest().encode(), behind))
-        for result in (world.apply(), world.run("show", "plan.json")):
+        saved_project.plan_file.write_bytes(
+            b'{"seal": "%s",\n%s' % (hashlib.sha256(behind).hexdigest().encode(), behind)
+        )
+        for result in (saved_project.apply(), saved_project.run("show", "plan.json")):
             assert (result.exit, result.stdout) == (4, ""), (name, result.stderr)
             assert "error[plan-altered]" in result.stderr
-    assert world.server.calls[before:] == []
+    assert saved_project.server.calls[before:] == []
 
 
-def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order(world: World) -> None:
-    assert world.plan().exit == 0
+def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order(
+    saved_project: SavedPlanProject,
+) -> None:
+    assert saved_project.plan().exit == 0
 
     def shuffled(saved: SavedPlan) -> SavedPlan:
         expected: tuple[ReviewedEffect, ...] = saved.expected[::-1]
         return replace(saved, expected=expected)
 
-    forge(world, shuffled)
-    assert "what it shows is not what it is held to" in world.apply().stderr
+    forge(saved_project, shuffled)
+    assert "what it shows is not what it is held to" in saved_project.apply().stderr

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
-from reconciler.cli.context import CommandContext, run_command
+from reconciler.cli.context import CommandContext, make_settings, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared
+from reconciler.cli.output import OutputOptions
 from reconciler.emulator.setup_tests import SetupTest
-from reconciler.report.github_job import MAX_SUMMARY_BYTES
-from reconciler.report.verbosity import Verbosity
+from reconciler.report.github import MAX_SUMMARY_BYTES
 
 ENTRY = """\
   orders:
@@ -152,8 +151,8 @@ def test_whatever_happens_the_outputs_say_it(
 
     for name, value in step.environ.items():
         monkeypatch.setenv(name, value)
-    shared = Shared(Path("specs/reconciler.yaml"), True, True, Verbosity.NORMAL)
-    assert run_command(shared, "github", raises) == int(code)
+    settings = make_settings(Path("specs/reconciler.yaml"), sandbox=True)
+    assert run_command(settings, OutputOptions(no_color=True), "github", raises) == int(code)
     assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
     assert step.outputs["has-changes"] == ""
     assert "## No plan: 1 error" in step.summary

@@ -9,7 +9,7 @@ from cli_harness import ROOT, Project
 from command_line import TerminalProcess, run
 
 from reconciler.cli.commands import SUMMARIES
-from reconciler.operations.guides import guide_summaries, guide_topics
+from reconciler.operations.guides import list_guide_topics, read_guide_summaries
 
 GUIDES = ROOT / "reconciler" / "guides"
 REPOSITORY = {"PYTHONPATH": str(ROOT)}
@@ -21,12 +21,12 @@ def test_all_topics_are_listed_with_one_line_each(project: Project) -> None:
     assert result.stderr == ""
     listed, _, more = result.stdout.partition("\n\n")
     assert {line.split()[0] for line in listed.splitlines()} == {each.stem for each in GUIDES.glob("*.md")}
-    assert len(listed.splitlines()) == len(guide_topics())
+    assert len(listed.splitlines()) == len(list_guide_topics())
     assert max(map(len, listed.splitlines())) <= 80
     assert "reconciler COMMAND --help" in more
 
 
-@pytest.mark.parametrize("topic", guide_topics())
+@pytest.mark.parametrize("topic", list_guide_topics())
 def test_a_pipe_gets_the_guide_as_it_is_written(project: Project, topic: str) -> None:
     result = project.run("help", topic)
     assert result.exit == 0
@@ -50,7 +50,7 @@ def test_another_topic_is_wrong_usage(project: Project, topic: str, advice: str)
     assert result.stderr == f"error[wrong-usage]: there is no topic `{topic}`\n   = help: {advice}\n"
 
 
-@pytest.mark.parametrize("name", sorted(set(SUMMARIES) - set(guide_topics())))
+@pytest.mark.parametrize("name", sorted(set(SUMMARIES) - set(list_guide_topics())))
 def test_the_name_of_a_command_shows_its_help_page(project: Project, name: str) -> None:
     result = project.run("help", name)
     assert result.exit == 0
@@ -90,6 +90,6 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_every_summary_is_one_sentence_on_one_line() -> None:
-    for topic, summary in guide_summaries().items():
+    for topic, summary in read_guide_summaries().items():
         assert summary.endswith("."), topic
         assert "\n" not in summary, topic

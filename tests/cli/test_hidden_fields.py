@@ -33,6 +33,8 @@ from secret_leak_detector import get_detector
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=6)
+
 
 @pytest.fixture
 def hidden(project: Project, server: EmulatedFivetran) -> HiddenFieldsProject:
@@ -86,6 +88,7 @@ def test_an_update(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
+@pytest.mark.long
 def test_a_replacement(applied: HiddenFieldsProject) -> None:
     applied.declare("two", bucket="second")
     plan = applied.list_planned_fields()
@@ -165,6 +168,7 @@ def test_what_is_gone_and_is_made_again(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("status", [400, 409, 500])
 @pytest.mark.parametrize("update", [False, True])
 def test_a_call_that_fails_and_quotes_what_was_sent(
@@ -188,6 +192,7 @@ def test_a_call_that_fails_and_quotes_what_was_sent(
     hidden.check_requests()
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("fault", ["after-effect reset", "before-effect reset", "after-effect status 503"])
 def test_an_answer_that_is_lost(fault: str, applied: HiddenFieldsProject) -> None:
     applied.server.app.faults.add(parse_fault(f"PATCH /v1/destinations/* times 20 {fault}"))
@@ -229,6 +234,7 @@ def test_a_run_that_is_killed(update: bool, hidden: HiddenFieldsProject) -> None
     hidden.check_requests()
 
 
+@pytest.mark.long
 def test_a_state_in_git_keeps_nothing_of_them(
     project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
@@ -278,6 +284,7 @@ def test_a_saved_plan_is_held_to_what_it_hides(applied: HiddenFieldsProject) -> 
     assert applied.is_converged()
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     "rule",
     [
@@ -354,6 +361,7 @@ def sent_oauth(environ: Mapping[str, str]) -> object:
     return {"client": environ["OAUTH_CLIENT"], "rows": [row], "kind": "zz"}
 
 
+@pytest.mark.long
 def test_references_inside_a_mapping_are_sent_as_their_values(oauth: HiddenFieldsProject) -> None:
     told = oauth.run("plan").stdout
     assert "(secret env:OAUTH_CLIENT, env:OAUTH_SECRET, env:SCOPE)" in told

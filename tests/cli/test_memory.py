@@ -13,6 +13,8 @@ from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
 
+pytestmark = pytest.mark.sampled(every=6)
+
 PAIR = """\
   orders:
     destination:
@@ -385,6 +387,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Em
     assert [record["intent"] for record in records.values()] == [None, None]
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     "behaviour",
     [

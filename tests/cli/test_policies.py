@@ -1,4 +1,4 @@
-"""Policies on the command line: who is stopped by which level, and what overriding one takes."""
+"""Policies on the command line: which level stops which command, and what an override takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, Project
+from applied_project import AppliedProject
+from cli_harness import EmulatedFivetran, Project
 from git_repo import commit
 from secret_leak_detector import allow_values
 
@@ -22,55 +23,51 @@ PAIR = """\
 REGIONS = "  - allowed-regions: ['GCP_*']\n    because: contracts say so\n"
 
 
-class Team:
-    """A project with policies and its account."""
+class PolicyProject(AppliedProject):
+    """A project with policies. Nothing of it is applied yet."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
+    def write_policies(self, policies: str, more: str = "") -> None:
+        self.write_settings(f"{more}policies:\n{policies}")
 
-    def settings(self, policies: str, more: str = "") -> None:
-        head = f"version: 1\naccount_id: {self.server.account_id}\nspecs: ['groups/*.yaml']\n{more}"
-        self.project.write("specs/reconciler.yaml", f"{head}policies:\n{policies}")
-
-    def declare(self, **regions: str) -> None:
+    def declare_regions(self, **regions: str) -> None:
+        """Write a pair for each key, in its region."""
         self.project.write_groups(
             "".join(PAIR.format(key=key, region=region) for key, region in regions.items())
         )
 
-    def run(self, *command: str, **environ: str) -> CommandResult:
-        return self.project.run_against(self.server, *command, environ=environ)
-
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Team:
-    made = Team(project, server)
-    made.declare(sales="AWS_US_EAST_1")
-    return made
+def policy_project(project: Project, server: EmulatedFivetran) -> PolicyProject:
+    policy_project = PolicyProject(project, server)
+    policy_project.declare_regions(sales="AWS_US_EAST_1")
+    return policy_project
 
 
-def level(of: str, policies: str = REGIONS) -> str:
+def with_level(of: str, policies: str = REGIONS) -> str:
     return f"{policies}    level: {of}\n"
 
 
 @pytest.mark.parametrize(("of", "validated", "planned"), [("hard", 3, 3), ("soft", 0, 3), ("advisory", 0, 0)])
-def test_a_level_says_who_is_stopped(team: Team, of: str, validated: int, planned: int) -> None:
-    team.settings(level(of))
-    assert team.run("validate").exit == validated
-    assert team.run("plan").exit == planned
-    before = team.server.writes
-    applied = team.run("apply", "--auto-approve")
+def test_a_level_says_who_is_stopped(
+    policy_project: PolicyProject, of: str, validated: int, planned: int
+) -> None:
+    policy_project.write_policies(with_level(of))
+    assert policy_project.run("validate").exit == validated
+    assert policy_project.run("plan").exit == planned
+    before = policy_project.server.writes
+    applied = policy_project.run("apply", "--auto-approve")
     assert applied.exit == planned
-    assert (team.server.writes == before) == (planned == 3)
+    assert (policy_project.server.writes == before) == (planned == 3)
     assert "`region` is `AWS_US_EAST_1`; allowed is `GCP_*`" in applied.stderr
     assert f"{of} policy `allowed-regions`" in applied.stderr
 
 
-def test_a_soft_policy_is_overridden_by_whoever_applies_and_the_reason_is_kept(
-    team: Team, tmp_path: Path
+def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
+    policy_project: PolicyProject, tmp_path: Path
 ) -> None:
-    team.settings(level("soft"))
+    policy_project.write_policies(with_level("soft"))
     log = tmp_path / "events.jsonl"
-    applied = team.run(
+    applied = policy_project.run(
         "apply",
         "--auto-approve",
         "--override",
@@ -87,44 +84,46 @@ def test_a_soft_policy_is_overridden_by_whoever_applies_and_the_reason_is_kept(
     assert planned["policies"] == [{"policy": "allowed-regions", "level": "soft", "standing": "overridden"}]
     assert planned["reason"] == "as agreed"
     # For that run only: the next change of the entry is judged again, and others need no override.
-    settled = team.run("plan")
+    settled = policy_project.run("plan")
     assert settled.exit == 0
     assert "policies: 1 violated by what stood before (see `validate`)" in settled.stdout
     assert "policy-violated" not in settled.stderr
-    team.declare(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
-    assert team.run("plan", "--target", "stock").exit == 0
-    assert team.run("plan").exit == 3
+    policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
+    assert policy_project.run("plan", "--target", "stock").exit == 0
+    assert policy_project.run("plan").exit == 3
 
 
-def test_the_state_remembers_who_let_a_run_do_more_than_the_project_allows(team: Team) -> None:
-    team.settings(level("soft"))
+def test_the_state_remembers_who_let_a_run_do_more_than_the_project_allows(
+    policy_project: PolicyProject,
+) -> None:
+    policy_project.write_policies(with_level("soft"))
     override = ("--override", "allowed-regions", "--reason", "as agreed")
-    assert team.run("apply", "--auto-approve", *override).exit == 0
-    team.declare(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
+    assert policy_project.run("apply", "--auto-approve", *override).exit == 0
+    policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
     more = ("--allow", "deletes=3", "--override", "allowed-regions", "--reason", "once more")
-    assert team.run("apply", "--auto-approve", *more).exit == 0
-    first, second = team.run("state", "list", "--format", "json").document["exemptions"]
+    assert policy_project.run("apply", "--auto-approve", *more).exit == 0
+    first, second = policy_project.run("state", "list", "--format", "json").document["exemptions"]
     assert (first["what"], first["reason"]) == (["allowed-regions"], "as agreed")
     assert (second["what"], second["reason"]) == (["deletes=3", "allowed-regions"], "once more")
     assert first["by"] == second["by"] != ""
     assert first["digest"] != second["digest"]
-    told = team.run("state", "list").stdout.splitlines()
-    assert told[-3] == "Exemptions from limits, policies and waiting:"
-    assert told[-2].endswith(f"deletes=3, allowed-regions  by {second['by']}: once more")
+    lines = policy_project.run("state", "list").stdout.splitlines()
+    assert lines[-3] == "Exemptions from limits, policies and waiting:"
+    assert lines[-2].endswith(f"deletes=3, allowed-regions  by {second['by']}: once more")
     # An apply that needs none adds none.
-    team.declare(stock="GCP_US_EAST4", sales="GCP_US_EAST4")
-    assert team.run("apply", "--auto-approve", *override).exit == 0
-    assert len(team.run("state", "list", "--format", "json").document["exemptions"]) == 2
+    policy_project.declare_regions(stock="GCP_US_EAST4", sales="GCP_US_EAST4")
+    assert policy_project.run("apply", "--auto-approve", *override).exit == 0
+    assert len(policy_project.run("state", "list", "--format", "json").document["exemptions"]) == 2
 
 
-def test_an_override_needs_a_reason(team: Team) -> None:
-    team.settings(level("soft"))
+def test_an_override_needs_a_reason(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(with_level("soft"))
     for more in ((), ("--reason", "  ")):
-        refused = team.run("apply", "--auto-approve", "--override", "allowed-regions", *more)
+        refused = policy_project.run("apply", "--auto-approve", "--override", "allowed-regions", *more)
         assert refused.exit == 64
         assert "`--override` needs a reason" in refused.stderr
-    assert team.run("apply", "--auto-approve", "--reason", "none").exit == 64
-    assert team.server.writes == []
+    assert policy_project.run("apply", "--auto-approve", "--reason", "none").exit == 64
+    assert policy_project.server.writes == []
 
 
 @pytest.mark.parametrize(
@@ -135,219 +134,228 @@ def test_an_override_needs_a_reason(team: Team) -> None:
         ("", "there is no policy `` to override"),
     ],
 )
-def test_only_soft_policies_can_be_overridden(team: Team, name: str, message: str) -> None:
-    team.settings(REGIONS + "  - at-most: {creates: 0}\n    name: small-changes\n    level: soft\n")
-    refused = team.run("apply", "--auto-approve", "--override", name, "--reason", "hurry")
+def test_only_soft_policies_can_be_overridden(policy_project: PolicyProject, name: str, message: str) -> None:
+    policy_project.write_policies(
+        REGIONS + "  - at-most: {creates: 0}\n    name: small-changes\n    level: soft\n"
+    )
+    refused = policy_project.run("apply", "--auto-approve", "--override", name, "--reason", "hurry")
     assert refused.exit == 3
     assert f"error[cannot-override]: {message}" in refused.stderr
-    assert team.server.writes == []
+    assert policy_project.server.writes == []
     if name == "small-chnges":
         assert "did you mean `small-changes`?" in refused.stderr
 
 
-def test_an_override_where_there_is_no_policy_is_told(team: Team) -> None:
-    team.settings("  []\n")
-    refused = team.run("apply", "--auto-approve", "--override", "x", "--reason", "y")
+def test_an_override_without_a_policy_is_refused(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  []\n")
+    refused = policy_project.run("apply", "--auto-approve", "--override", "x", "--reason", "y")
     assert refused.exit == 3
     assert "no policy of this project is soft" in refused.stderr
 
 
-def test_overriding_one_policy_overrides_no_other(team: Team) -> None:
-    team.settings(level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
-    refused = team.run("apply", "--auto-approve", "--override", "at-most", "--reason", "first run")
+def test_overriding_one_policy_overrides_no_other(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(with_level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
+    refused = policy_project.run("apply", "--auto-approve", "--override", "at-most", "--reason", "first run")
     assert refused.exit == 3
-    assert team.server.writes == []
+    assert policy_project.server.writes == []
     both = ("--override", "at-most", "--override", "allowed-regions")
-    assert team.run("apply", "--auto-approve", *both, "--reason", "first run").exit == 0
+    assert policy_project.run("apply", "--auto-approve", *both, "--reason", "first run").exit == 0
 
 
-def test_a_change_cannot_loosen_the_policy_that_judges_it(team: Team) -> None:
-    team.settings(REGIONS)
-    team.declare(sales="GCP_EUROPE_WEST3")
-    commit(team.project.folder, "base")
-    team.settings("  - allowed-regions: ['*']\n")
-    team.declare(sales="AWS_US_EAST_1")
-    assert team.run("plan").exit == 0, "by its own policies"
+def test_a_change_cannot_loosen_the_policy_that_judges_it(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(REGIONS)
+    policy_project.declare_regions(sales="GCP_EUROPE_WEST3")
+    commit(policy_project.folder, "base")
+    policy_project.write_policies("  - allowed-regions: ['*']\n")
+    policy_project.declare_regions(sales="AWS_US_EAST_1")
+    assert policy_project.run("plan").exit == 0, "by its own policies"
     for command in (["plan"], ["apply", "--auto-approve"], ["validate"], ["validate", "specs/groups"]):
-        refused = team.run(*command, "--settings-from", "base")
+        refused = policy_project.run(*command, "--settings-from", "base")
         assert refused.exit == 3, refused.stderr
         assert "the policies are those of `specs/reconciler.yaml@base`" in refused.stderr
-    assert team.server.writes == []
+    assert policy_project.server.writes == []
 
 
-def test_a_reviewed_plan_is_still_under_the_policies(team: Team, tmp_path: Path) -> None:
-    team.settings(level("soft"))
+def test_a_reviewed_plan_is_still_under_the_policies(policy_project: PolicyProject, tmp_path: Path) -> None:
+    policy_project.write_policies(with_level("soft"))
     saved = str(tmp_path / "plan.json")
-    planned = team.run("plan", "--out", saved, "--format", "json")
+    planned = policy_project.run("plan", "--out", saved, "--format", "json")
     assert planned.exit == 3
     digest = planned.document["digest"]
-    assert team.run("apply", saved).exit == 3
-    assert team.run("apply", "--expect", digest).exit == 3
-    assert team.server.writes == []
+    assert policy_project.run("apply", saved).exit == 3
+    assert policy_project.run("apply", "--expect", digest).exit == 3
+    assert policy_project.server.writes == []
     override = ("--override", "allowed-regions", "--reason", "as agreed")
-    assert team.run("apply", saved, *override).exit == 0
+    assert policy_project.run("apply", saved, *override).exit == 0
 
 
-def test_a_value_that_only_a_plan_knows_is_judged_there(team: Team) -> None:
-    team.settings(REGIONS)
-    team.declare(sales="{value: 'env:REGION'}")
+def test_a_value_that_only_a_plan_knows_is_judged_there(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(REGIONS)
+    policy_project.declare_regions(sales="{value: 'env:REGION'}")
     allow_values("AWS_US_EAST_1", "GCP_US_EAST4")
-    assert team.run("validate").exit == 0
-    assert team.run("plan", REGION="AWS_US_EAST_1").exit == 3
-    assert team.run("plan", REGION="GCP_US_EAST4").exit == 0
+    assert policy_project.run("validate").exit == 0
+    assert policy_project.run("plan", REGION="AWS_US_EAST_1").exit == 3
+    assert policy_project.run("plan", REGION="GCP_US_EAST4").exit == 0
 
 
-def test_what_a_spec_leaves_alone_counts_as_it_is_at_fivetran(team: Team) -> None:
-    team.settings("  - at-most: {creates: 9}\n")
-    assert team.run("apply", "--auto-approve").exit == 0
-    team.settings(REGIONS)
-    team.project.write_groups(PAIR.format(key="sales", region="X").replace("      region: X\n", ""))
-    assert team.run("validate").exit == 0
-    refused = team.run("plan")
+def test_what_a_spec_leaves_alone_counts_as_it_is_at_fivetran(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    assert policy_project.run("apply", "--auto-approve").exit == 0
+    policy_project.write_policies(REGIONS)
+    policy_project.project.write_groups(PAIR.format(key="sales", region="X").replace("      region: X\n", ""))
+    assert policy_project.run("validate").exit == 0
+    refused = policy_project.run("plan")
     assert refused.exit == 3
     assert "`region`, which the spec does not declare, is `AWS_US_EAST_1`" in refused.stderr
 
 
-def test_a_narrowed_plan_is_judged_by_what_it_is_about(team: Team) -> None:
-    team.settings(REGIONS)
-    team.declare(sales="AWS_US_EAST_1", stock="GCP_US_EAST4")
-    assert team.run("plan", "--target", "stock").exit == 0
-    assert team.run("plan", "--target", "sales").exit == 3
+def test_a_narrowed_plan_is_judged_by_what_it_is_about(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(REGIONS)
+    policy_project.declare_regions(sales="AWS_US_EAST_1", stock="GCP_US_EAST4")
+    assert policy_project.run("plan", "--target", "stock").exit == 0
+    assert policy_project.run("plan", "--target", "sales").exit == 3
 
 
-def test_a_part_of_all_is_of_all_that_exists_whatever_the_scope(team: Team) -> None:
+def test_a_part_of_all_is_of_all_that_exists_whatever_the_scope(policy_project: PolicyProject) -> None:
     keys = [f"team_{number}" for number in range(4)]
-    team.settings("  - at-most: {creates: 9}\n")
-    team.declare(**dict.fromkeys(keys, "GCP_US_EAST4"))
-    assert team.run("apply", "--auto-approve").exit == 0
-    team.settings(
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    policy_project.declare_regions(**dict.fromkeys(keys, "GCP_US_EAST4"))
+    assert policy_project.run("apply", "--auto-approve").exit == 0
+    policy_project.write_policies(
         "  - at-most: {updates: '25%'}\n    where: {key: 'team_*'}\n", "limits: {changed_fraction: 1}\n"
     )
-    team.declare(**{**dict.fromkeys(keys, "GCP_US_EAST4"), "team_0": "AWS_US_EAST_1"})
-    assert team.run("plan", "--target", "team_0").exit == 0, "one of four"
-    team.declare(
+    policy_project.declare_regions(**{**dict.fromkeys(keys, "GCP_US_EAST4"), "team_0": "AWS_US_EAST_1"})
+    assert policy_project.run("plan", "--target", "team_0").exit == 0, "one of four"
+    policy_project.declare_regions(
         **{**dict.fromkeys(keys, "GCP_US_EAST4"), "team_0": "AWS_US_EAST_1", "team_1": "AWS_US_EAST_1"}
     )
-    refused = team.run("plan", "--target", "team_0", "--target", "team_1")
+    refused = policy_project.run("plan", "--target", "team_0", "--target", "team_1")
     assert refused.exit == 3
     assert "2 entries of 4 that exist would be updated; at most 25% may be" in refused.stderr
 
 
-def test_what_is_out_of_scope_counts_as_its_spec_says(team: Team) -> None:
+def test_what_is_out_of_scope_counts_as_its_spec_says(policy_project: PolicyProject) -> None:
     regions = {
         "one": "GCP_US_EAST4",
         "two": "GCP_US_EAST4",
         "three": "AWS_US_EAST_1",
         "four": "AWS_US_EAST_1",
     }
-    team.settings("  - at-most: {creates: 9}\n")
-    team.declare(**regions)
-    assert team.run("apply", "--auto-approve").exit == 0
-    team.settings(
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    policy_project.declare_regions(**regions)
+    assert policy_project.run("apply", "--auto-approve").exit == 0
+    policy_project.write_policies(
         "  - at-most: {updates: '25%'}\n    where: {region: 'GCP_*'}\n", "limits: {changed_fraction: 1}\n"
     )
-    team.declare(**{**regions, "one": "GCP_EUROPE_WEST3"})
-    refused = team.run("plan", "--target", "one")
+    policy_project.declare_regions(**{**regions, "one": "GCP_EUROPE_WEST3"})
+    refused = policy_project.run("plan", "--target", "one")
     assert refused.exit == 3
     assert "1 entry of 2 that exist would be updated" in refused.stderr
 
 
-def test_a_group_without_a_destination_needs_none_of_its_fields(team: Team) -> None:
-    team.settings("  - require: {region: '*', name: 'S*'}\n  - allowed-regions: ['GCP_*']\n")
-    team.project.write_groups("  notes: {name: Scratch}\n")
-    assert team.run("plan").exit == 0
-    team.project.write_groups("  notes: {name: Other}\n")
-    refused = team.run("plan")
+def test_a_group_without_a_destination_needs_none_of_its_fields(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  - require: {region: '*', name: 'S*'}\n  - allowed-regions: ['GCP_*']\n")
+    policy_project.project.write_groups("  notes: {name: Scratch}\n")
+    assert policy_project.run("plan").exit == 0
+    policy_project.project.write_groups("  notes: {name: Other}\n")
+    refused = policy_project.run("plan")
     assert refused.exit == 3
     assert "group.notes: `name` is `Other`; required is `S*`" in refused.stderr
 
 
-def test_deletions_are_counted_by_their_keys(team: Team) -> None:
-    team.settings("  - at-most: {creates: 9}\n")
-    team.declare(sales_prod="GCP_US_EAST4", sales_dev="GCP_US_EAST4", stock="GCP_US_EAST4")
-    assert team.run("apply", "--auto-approve").exit == 0
+def test_deletions_are_counted_by_their_keys(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    policy_project.declare_regions(sales_prod="GCP_US_EAST4", sales_dev="GCP_US_EAST4", stock="GCP_US_EAST4")
+    assert policy_project.run("apply", "--auto-approve").exit == 0
     policy = "  - at-most: {deletes: 0}\n    where: {key: '*_prod', service: big_query}\n"
     for key, code in (("sales_dev", 0), ("sales_prod", 3)):
-        [id] = team.server.app.dashboard.find_group_ids(key)
+        [id] = policy_project.dashboard.find_group_ids(key)
         kept = [each for each in ("sales_prod", "sales_dev", "stock") if each != key]
-        team.settings(policy)
+        policy_project.write_policies(policy)
         pairs = "".join(PAIR.format(key=each, region="GCP_US_EAST4") for each in kept)
-        team.project.write_groups(f"{pairs}removed:\n  - {{group: {key}, id: {id}}}\n")
-        planned = team.run("plan")
+        policy_project.project.write_groups(f"{pairs}removed:\n  - {{group: {key}, id: {id}}}\n")
+        planned = policy_project.run("plan")
         assert planned.exit == code, planned.stderr
 
 
-def test_protection_by_the_project_file_is_protection(team: Team) -> None:
-    team.declare(sales="GCP_US_EAST4")
+def test_protection_by_the_project_file_is_protection(policy_project: PolicyProject) -> None:
+    policy_project.declare_regions(sales="GCP_US_EAST4")
     policy = "  - require: {lifecycle.protected: true}\n"
-    team.settings(policy)
-    assert team.run("validate").exit == 3
-    team.settings(policy, "protected: ['sal*']\n")
-    assert team.run("validate").exit == 0
+    policy_project.write_policies(policy)
+    assert policy_project.run("validate").exit == 3
+    policy_project.write_policies(policy, "protected: ['sal*']\n")
+    assert policy_project.run("validate").exit == 0
 
 
-def test_validate_tells_of_some_files_only_what_they_break(team: Team) -> None:
-    team.settings(REGIONS)
-    team.declare(stock="GCP_US_EAST4")
-    team.project.write(
+def test_validate_tells_of_some_files_only_what_they_break(policy_project: PolicyProject) -> None:
+    policy_project.write_policies(REGIONS)
+    policy_project.declare_regions(stock="GCP_US_EAST4")
+    policy_project.project.write(
         "specs/groups/other.yaml", "version: 1\ngroups:\n" + PAIR.format(key="sales", region="AWS_US_EAST_1")
     )
-    assert team.run("validate", "specs/groups/main.yaml").exit == 0
-    assert team.run("validate", "specs/groups/other.yaml").exit == 3
+    assert policy_project.run("validate", "specs/groups/main.yaml").exit == 0
+    assert policy_project.run("validate", "specs/groups/other.yaml").exit == 3
 
 
 @pytest.mark.parametrize("form", ["json", "sarif", "github", "concise"])
-def test_every_format_of_validate_tells_what_a_policy_refuses(team: Team, form: str) -> None:
-    team.settings(REGIONS)
-    told = team.run("validate", "--format", form)
-    assert told.exit == 3
-    found: Any = told.stdout + told.stderr
+def test_every_format_of_validate_tells_what_a_policy_refuses(
+    policy_project: PolicyProject, form: str
+) -> None:
+    policy_project.write_policies(REGIONS)
+    validated = policy_project.run("validate", "--format", form)
+    assert validated.exit == 3
+    found: Any = validated.stdout + validated.stderr
     assert "policy-violated" in found
     assert "allowed is `GCP_*`" in found
     if form in {"json", "sarif"}:
-        document = told.document
+        document = validated.document
         code = (
             document["exit"]["code"] if form == "json" else document["runs"][0]["invocations"][0]["exitCode"]
         )
         assert code == 3
 
 
-def test_a_secret_is_no_way_around_a_policy(team: Team) -> None:
+def test_a_secret_is_no_way_around_a_policy(policy_project: PolicyProject) -> None:
     """What is hidden can be what is forbidden, or what a policy is for."""
     hidden = PAIR.format(key="sales", region="{secret: 'env:REGION'}").replace(
         "acme", "{secret: 'env:PROJECT'}"
     )
     environ = {"REGION": "AWS_US_EAST_1", "PROJECT": "acme-of-nobody-knows-whom"}
-    team.project.write_groups(hidden)
-    team.settings("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
-    refused = team.run("plan", **environ)
+    policy_project.project.write_groups(hidden)
+    policy_project.write_policies("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
+    refused = policy_project.run("plan", **environ)
     assert refused.exit == 3
-    told = "`config.project_id` comes from `env:PROJECT`, so nobody can tell whether it is"
-    assert told in refused.stderr
-    team.settings("  - forbid: {config.project_id: 'env:*'}\n")
-    assert "`config.project_id` is `env:PROJECT`, which is forbidden" in team.run("plan", **environ).stderr
-    team.settings("  - require: {config.data_set_location: US}\n    where: {region: 'AWS_*'}\n")
-    assert team.run("validate").exit == 0
-    assert team.run("plan", **environ).exit == 3
-    team.settings(REGIONS)
-    assert team.run("plan", **environ).exit == 3
+    message = "`config.project_id` comes from `env:PROJECT`, so nobody can tell whether it is"
+    assert message in refused.stderr
+    policy_project.write_policies("  - forbid: {config.project_id: 'env:*'}\n")
+    assert (
+        "`config.project_id` is `env:PROJECT`, which is forbidden"
+        in policy_project.run("plan", **environ).stderr
+    )
+    policy_project.write_policies(
+        "  - require: {config.data_set_location: US}\n    where: {region: 'AWS_*'}\n"
+    )
+    assert policy_project.run("validate").exit == 0
+    assert policy_project.run("plan", **environ).exit == 3
+    policy_project.write_policies(REGIONS)
+    assert policy_project.run("plan", **environ).exit == 3
 
 
-def test_a_policy_never_sees_a_secret(team: Team) -> None:
+def test_a_policy_never_sees_a_secret(policy_project: PolicyProject) -> None:
     """It sees where one comes from."""
-    team.project.write_groups(
+    policy_project.project.write_groups(
         PAIR.format(key="sales", region="GCP_US_EAST4").replace(
             "data_set_location: EU", "data_set_location: EU, secret_key: {secret: 'env:SALES_KEY'}"
         )
     )
-    team.settings("  - forbid: {config.secret_key: '*'}\n    where: {key: sales}\n")
-    refused = team.run("plan", SALES_KEY="canary-of-a-policy")
+    policy_project.write_policies("  - forbid: {config.secret_key: '*'}\n    where: {key: sales}\n")
+    refused = policy_project.run("plan", SALES_KEY="canary-of-a-policy")
     assert refused.exit == 3
     assert "`config.secret_key` is `env:SALES_KEY`, which is forbidden" in refused.stderr
     assert "canary-of" not in refused.stdout + refused.stderr
-    team.settings("  - forbid: {config.secret_key: 'canary*'}\n")
+    policy_project.write_policies("  - forbid: {config.secret_key: 'canary*'}\n")
     for key in ("canary-of-a-policy", "another-of-a-policy"):
-        same = team.run("plan", SALES_KEY=key)
+        same = policy_project.run("plan", SALES_KEY=key)
         assert same.exit == 3
         assert (
             "comes from `env:SALES_KEY`, so nobody can tell whether it is what the policy names"
@@ -377,11 +385,11 @@ KAFKA = """\
         "config.hidden: 'hunter2*'",
     ],
 )
-def test_no_form_of_a_value_is_a_way_around(team: Team, forbidden: str) -> None:
+def test_no_form_of_a_value_is_a_way_around(policy_project: PolicyProject, forbidden: str) -> None:
     """Lists, mappings, other types, and fields that the catalogue does not know; what is hidden stays so."""
-    team.project.write_groups(KAFKA)
-    team.settings(f"  - forbid: {{{forbidden}}}\n")
-    refused = team.run("plan")
+    policy_project.project.write_groups(KAFKA)
+    policy_project.write_policies(f"  - forbid: {{{forbidden}}}\n")
+    refused = policy_project.run("plan")
     assert refused.exit == 3, refused.stderr
     path = forbidden.partition(":")[0]
     assert f"destination.lake: `{path}` has a value that is not shown, which is forbidden" in refused.stderr
@@ -427,10 +435,10 @@ def snowflake(role: str = "LOADER", region: str = "AWS_US_EAST_1", more: str = "
         ("require: {time_zone_offset: '0'}", snowflake()),
     ],
 )
-def test_no_spelling_is_a_way_around(team: Team, policy: str, spec: str) -> None:
-    team.project.write_groups(spec)
-    team.settings(f"  - {policy}\n")
-    refused = team.run(
+def test_no_spelling_is_a_way_around(policy_project: PolicyProject, policy: str, spec: str) -> None:
+    policy_project.project.write_groups(spec)
+    policy_project.write_policies(f"  - {policy}\n")
+    refused = policy_project.run(
         "plan", SALES_PASSWORD="password-of-sales", SALES_ROLE="role-of-sales", AWS_EU_X="region-of-sales"
     )
     assert refused.exit == 3, refused.stdout + refused.stderr
@@ -441,61 +449,65 @@ def test_no_spelling_is_a_way_around(team: Team, policy: str, spec: str) -> None
     "policy",
     ["allowed-regions: [US]", "require: {time_zone_offset: 8}", "require: {setup_tests.run: 'true'}"],
 )
-def test_a_policy_may_spell_values_as_specs_may(team: Team, policy: str) -> None:
-    team.project.write_groups(snowflake(region="GCP_US_EAST4"))
-    team.settings(f"  - {policy}\n")
-    assert team.run("plan", SALES_PASSWORD="password-of-sales").exit == 0
+def test_a_policy_may_spell_values_as_specs_may(policy_project: PolicyProject, policy: str) -> None:
+    policy_project.project.write_groups(snowflake(region="GCP_US_EAST4"))
+    policy_project.write_policies(f"  - {policy}\n")
+    assert policy_project.run("plan", SALES_PASSWORD="password-of-sales").exit == 0
 
 
-def test_what_is_declared_to_be_ignored_counts_as_it_is(team: Team) -> None:
+def test_what_is_declared_to_be_ignored_counts_as_it_is(policy_project: PolicyProject) -> None:
     secret = {"SALES_PASSWORD": "password-of-sales"}
-    team.settings("  - at-most: {creates: 9}\n")
-    team.project.write_groups(snowflake("ACCOUNTADMIN"))
-    assert team.run("apply", "--auto-approve", **secret).exit == 0
-    team.settings("  - forbid: {config.role: ACCOUNTADMIN}\n")
-    team.project.write_groups(snowflake("LOADER", more="lifecycle: {ignore_changes: [config.role]}"))
-    refused = team.run("plan", **secret)
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    policy_project.project.write_groups(snowflake("ACCOUNTADMIN"))
+    assert policy_project.run("apply", "--auto-approve", **secret).exit == 0
+    policy_project.write_policies("  - forbid: {config.role: ACCOUNTADMIN}\n")
+    policy_project.project.write_groups(
+        snowflake("LOADER", more="lifecycle: {ignore_changes: [config.role]}")
+    )
+    refused = policy_project.run("plan", **secret)
     assert refused.exit == 3
     assert "`config.role` is `ACCOUNTADMIN`, which is forbidden" in refused.stderr
     # Clearing it, or changing it, is what the policy wants.
     for role in ("null", "LOADER"):
-        team.project.write_groups(snowflake(role))
-        assert team.run("plan", **secret).exit == 0
+        policy_project.project.write_groups(snowflake(role))
+        assert policy_project.run("plan", **secret).exit == 0
 
 
-def test_what_leaves_the_entries_of_a_limit_counts(team: Team) -> None:
-    team.settings("  - at-most: {creates: 9}\n")
-    team.declare(sales="AWS_US_EAST_1")
-    assert team.run("apply", "--auto-approve").exit == 0
-    team.settings("  - at-most: {updates: 0}\n    where: {region: 'AWS_*'}\n")
-    team.declare(sales="GCP_US_EAST4")
-    assert team.run("plan").exit == 3
-    team.settings("  - at-most: {deletes: 0}\n    where: {config.project_id: other}\n")
-    [id] = team.server.app.dashboard.find_group_ids("sales")
-    team.project.write(
+def test_what_leaves_the_entries_of_a_limit_counts(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    policy_project.declare_regions(sales="AWS_US_EAST_1")
+    assert policy_project.run("apply", "--auto-approve").exit == 0
+    policy_project.write_policies("  - at-most: {updates: 0}\n    where: {region: 'AWS_*'}\n")
+    policy_project.declare_regions(sales="GCP_US_EAST4")
+    assert policy_project.run("plan").exit == 3
+    policy_project.write_policies("  - at-most: {deletes: 0}\n    where: {config.project_id: other}\n")
+    [id] = policy_project.dashboard.find_group_ids("sales")
+    policy_project.project.write(
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n  other: {{}}\nremoved:\n  - {{group: sales, id: {id}}}\n",
     )
-    refused = team.run("plan")
-    assert refused.exit == 3, "nobody knows what it was"
+    refused = policy_project.run("plan")
+    assert refused.exit == 3, "its service is unknown"
     assert "1 entry would be deleted; none may be" in refused.stderr
 
 
-def test_the_sandbox_knows_no_values_behind_references(team: Team) -> None:
-    team.settings("  - forbid: {region: 'demo-*'}\n  - allowed-regions: ['GCP_*']\n")
-    team.declare(sales="{value: 'env:REGION'}")
-    assert team.project.run("plan", "--sandbox").exit == 0
+def test_the_sandbox_knows_no_values_behind_references(policy_project: PolicyProject) -> None:
+    policy_project.write_policies("  - forbid: {region: 'demo-*'}\n  - allowed-regions: ['GCP_*']\n")
+    policy_project.declare_regions(sales="{value: 'env:REGION'}")
+    assert policy_project.project.run("plan", "--sandbox").exit == 0
 
 
-def test_what_a_replacement_does_not_declare_will_be_what_fivetran_takes(team: Team) -> None:
-    team.settings("  - at-most: {creates: 9}\n")
-    assert team.run("apply", "--auto-approve").exit == 0
-    team.settings("  - allowed-regions: ['AWS_*']\n")
+def test_what_a_replacement_does_not_declare_will_be_what_fivetran_takes(
+    policy_project: PolicyProject,
+) -> None:
+    policy_project.write_policies("  - at-most: {creates: 9}\n")
+    assert policy_project.run("apply", "--auto-approve").exit == 0
+    policy_project.write_policies("  - allowed-regions: ['AWS_*']\n")
     undeclared = PAIR.format(key="sales", region="X").replace("      region: X\n", "")
-    team.project.write_groups(undeclared)
-    assert team.run("plan").exit == 0, "it is in such a region"
+    policy_project.project.write_groups(undeclared)
+    assert policy_project.run("plan").exit == 0, "it is in such a region"
     again = undeclared.replace("service: big_query", "service: managed_big_query")
-    team.project.write_groups(again + "      lifecycle: {allow_replace: true}\n")
-    refused = team.run("plan")
+    policy_project.project.write_groups(again + "      lifecycle: {allow_replace: true}\n")
+    refused = policy_project.run("plan")
     assert refused.exit == 3, refused.stdout + refused.stderr
     assert "`region`, which the spec does not declare, is `GCP_US_EAST4`" in refused.stderr

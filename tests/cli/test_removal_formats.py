@@ -10,10 +10,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from applied_pairs import Team
+from applied_project import AppliedProject, apply_pairs
 from cli_harness import EmulatedFivetran, Project
 
-from reconciler.emulator.fault_text import parse_fault
+pytestmark = pytest.mark.sampled(every=6)
 
 LAKE = """\
   lake:
@@ -41,38 +41,38 @@ NAMED = (
 
 @dataclass
 class Removals:
-    """`orders` is removed with Fivetran's own connection, after somebody has renamed it; `lake` is replaced, `sales` is
+    """`orders` is removed with Fivetran's own connection, after a user has renamed it; `lake` is replaced, `sales` is
     given up."""
 
-    team: Team
+    applied_project: AppliedProject
     ids: dict[str, str]
 
-    def named(self, text: str) -> set[str]:
-        """What of all that is to be named is not in a text."""
+    def list_missing(self, text: str) -> set[str]:
+        """The names and ids that a text leaves out."""
         ids = {"web_prod_id": self.ids["orders"], "log_id": self.ids["log"], "lake_id": self.ids["lake"]}
         return {ids.get(each, each) for each in NAMED if ids.get(each, each) not in text}
 
 
 @pytest.fixture
 def removals(project: Project, server: EmulatedFivetran) -> Removals:
-    team = Team(project, server)
-    team.declare("orders", "sales", extra=LAKE.replace("BUCKET", "first"))
-    team.writes_of()
+    applied_project = apply_pairs(project, server)
+    applied_project.declare("orders", "sales", extra=LAKE.replace("BUCKET", "first"))
+    applied_project.list_apply_writes()
     dashboard = server.app.dashboard
-    ids = {key: team.id_of(key) for key in ("orders", "sales", "Data lake")}
+    ids = {key: applied_project.find_id(key) for key in ("orders", "sales", "Data lake")}
     ids = {"orders": ids["orders"], "sales": ids["sales"], "lake": ids["Data lake"]}
     ids["log"] = dashboard.add_connection(ids["orders"], "fivetran_log", "fivetran_metadata")
     dashboard.rename_group(ids["orders"], "Web prod")
-    team.declare(
+    applied_project.declare(
         extra=LAKE.replace("BUCKET", "second"),
         removed=f"  - {{group: orders, id: {ids['orders']}, with_platform_connection: true}}\n"
         f"  - {{group: sales, id: {ids['sales']}, forget: true}}\n",
     )
-    return Removals(team, ids)
+    return Removals(applied_project, ids)
 
 
-def live_of(removals: Removals, *, first: bool = True) -> dict[str, Any]:
-    """What is known of `orders`. Its connection goes before its destination."""
+def build_live(removals: Removals, *, first: bool = True) -> dict[str, Any]:
+    """The live facts of `orders`. Its connection is deleted before its destination."""
     log = {"id": removals.ids["log"], "service": "fivetran_log", "deleted_first": True}
     return {
         "name": "Web prod",
@@ -87,20 +87,18 @@ def live_of(removals: Removals, *, first: bool = True) -> dict[str, Any]:
 def test_a_plan_names_it(form: str, removals: Removals, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
-    result = removals.team.project.run_against(
-        removals.team.server, "plan", "--out", "plan.json", "--format", form, environ=environ
-    )
+    result = removals.applied_project.run("plan", "--out", "plan.json", "--format", form, **environ)
     assert result.exit == 0, result.stderr
-    assert removals.named(result.stdout) == set()
+    assert removals.list_missing(result.stdout) == set()
     assert "sales" in result.stdout
     if form == "github":
-        assert removals.named(summary.read_text()) == set()
-    shown = removals.team.project.run("show", "plan.json", "--format", form, environ=environ)
-    assert removals.named(shown.stdout) == set(), "a saved plan too"
+        assert removals.list_missing(summary.read_text()) == set()
+    shown = removals.applied_project.project.run("show", "plan.json", "--format", form, environ=environ)
+    assert removals.list_missing(shown.stdout) == set(), "a saved plan too"
 
 
 def test_the_numbers_of_gitlab_name_nothing(removals: Removals) -> None:
-    assert json.loads(removals.team.plan("--format", "gitlab").stdout) == {
+    assert json.loads(removals.applied_project.plan("--format", "gitlab").stdout) == {
         "create": 1,
         "update": 0,
         "delete": 3,
@@ -109,9 +107,9 @@ def test_the_numbers_of_gitlab_name_nothing(removals: Removals) -> None:
 
 @pytest.mark.parametrize("form", ["sarif", "json", "gitlab"])
 def test_what_stands_in_the_way_of_a_deletion_names_it(form: str, removals: Removals) -> None:
-    team, id = removals.team, removals.ids["orders"]
-    team.server.app.dashboard.add_connection(id, "salesforce", "crm")
-    result = team.plan("--format", form)
+    applied_project, id = removals.applied_project, removals.ids["orders"]
+    applied_project.dashboard.add_connection(id, "salesforce", "crm")
+    result = applied_project.plan("--format", form)
     assert result.exit == 3
     told = result.stdout + result.stderr
     assert f"at Fivetran it is `Web prod` (`{id}`, big_query)" in told
@@ -119,7 +117,7 @@ def test_what_stands_in_the_way_of_a_deletion_names_it(form: str, removals: Remo
 
 
 def test_the_text_of_a_plan(removals: Removals) -> None:
-    lines = removals.team.plan().stdout.splitlines()
+    lines = removals.applied_project.plan().stdout.splitlines()
     ids = removals.ids
     start = next(number for number, line in enumerate(lines) if line.startswith("- destination.orders "))
     assert lines[start + 1 : start + 6] == [
@@ -136,25 +134,25 @@ def test_the_text_of_a_plan(removals: Removals) -> None:
 
 
 def test_the_document_of_a_plan(removals: Removals) -> None:
-    document = removals.team.plan("--format", "json").document
+    document = removals.applied_project.plan("--format", "json").document
     live = {each["address"]: each["live"] for each in (*document["changes"], *document["forgotten"])}
-    assert live["destination.orders"] == live_of(removals)
-    assert live["group.orders"] == live_of(removals, first=False)
+    assert live["destination.orders"] == build_live(removals)
+    assert live["group.orders"] == build_live(removals, first=False)
     assert (live["destination.lake"]["name"], live["destination.lake"]["connections"]) == ("Data lake", [])
     assert live["group.sales"]["name"] == "sales"
 
 
 def test_terraforms_document_has_it_as_what_is_there_before(removals: Removals) -> None:
-    document = removals.team.plan("--format", "terraform-json").document
+    document = removals.applied_project.plan("--format", "terraform-json").document
     own = document["variables"]["x_reconciler"]["value"]["changes"]
-    assert own["fivetran_destination.orders"]["live"] == live_of(removals)
+    assert own["fivetran_destination.orders"]["live"] == build_live(removals)
     before = {each["address"]: each["change"]["before"] for each in document["resource_changes"]}
     assert before["fivetran_group.orders"]["name"] == "Web prod", "and not the name that was applied once"
     assert before["fivetran_destination.orders"]["service"] == "big_query"
 
 
 def test_junit_has_it_beside_the_entry(removals: Removals) -> None:
-    root = ElementTree.fromstring(removals.team.plan("--format", "junit").stdout)
+    root = ElementTree.fromstring(removals.applied_project.plan("--format", "junit").stdout)
     told = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
     assert "Web prod" in (told["group.orders"] or "")
     assert "Data lake" in (told["destination.lake"] or "")
@@ -166,19 +164,19 @@ def test_junit_has_it_beside_the_entry(removals: Removals) -> None:
 def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
     form: str, fails: bool, removals: Removals, tmp_path: Path
 ) -> None:
-    team, summary = removals.team, tmp_path / "summary.md"
+    applied_project, summary = removals.applied_project, tmp_path / "summary.md"
     if fails:
-        team.server.app.faults.add(parse_fault("DELETE /v1/destinations/* #2 status 409"))
+        applied_project.add_faults("DELETE /v1/destinations/* #2 status 409")
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
-    result = team.project.run_against(
-        team.server, "apply", "--auto-approve", "--format", form, "--events", "events.jsonl", environ=environ
+    result = applied_project.run(
+        "apply", "--auto-approve", "--format", form, "--events", "events.jsonl", **environ
     )
     assert result.exit == (6 if fails else 0), result.stdout + result.stderr
-    assert f"DELETE /v1/connections/{removals.ids['log']}" in team.server.writes
+    assert f"DELETE /v1/connections/{removals.ids['log']}" in applied_project.server.writes
     if form == "json":
         outcomes = {each["address"]: each for each in result.document["applied"]["outcomes"]}
         ended = outcomes["destination.orders"]
-        assert ended["live"] == live_of(removals)
+        assert ended["live"] == build_live(removals)
         assert ended["deleted_first"] == [{"id": removals.ids["log"], "service": "fivetran_log"}]
         assert outcomes["destination.lake"]["live"]["name"] == "Data lake"
     else:
@@ -186,7 +184,7 @@ def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
         [line] = [each for each in text.splitlines() if each.startswith("  - destination.orders")]
         assert '"Web prod"' in line
         assert f"      deleted first: connection fivetran_log {removals.ids['log']}" in text.splitlines()
-    events = [json.loads(line) for line in (team.project.folder / "events.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (applied_project.folder / "events.jsonl").read_text().splitlines()]
     [planned] = [each for each in events if each["event"] == "planned"]
     [ended] = [
         each
@@ -194,30 +192,28 @@ def test_the_result_of_an_apply_names_what_went_also_where_the_rest_stayed(
         if each["event"] == "change-finished" and each["address"] == "destination.orders"
     ]
     assert [each["live"] for each in planned["changes"] if each["address"] == "destination.orders"] == [
-        live_of(removals)
+        build_live(removals)
     ]
-    assert ended["live"] == live_of(removals)
+    assert ended["live"] == build_live(removals)
     assert ended["deleted_first"] == [{"id": removals.ids["log"], "service": "fivetran_log"}]
 
 
 def test_what_is_shown_is_what_is_done(removals: Removals) -> None:
     """The connections of a plan are those that are deleted, and a plan with others is another plan."""
-    team, id = removals.team, removals.ids["orders"]
-    assert team.plan("--out", "plan.json").exit == 0
-    other = team.server.app.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata_2")
-    result = team.apply("plan.json")
+    applied_project, id = removals.applied_project, removals.ids["orders"]
+    assert applied_project.plan("--out", "plan.json").exit == 0
+    other = applied_project.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata_2")
+    result = applied_project.apply("plan.json")
     assert result.exit == 4
     assert "other connections would be deleted with it" in result.stderr
-    writes = team.writes_of()
+    writes = applied_project.list_apply_writes()
     assert {call for call in writes if "connections" in call} == {
         f"DELETE /v1/connections/{each}" for each in (removals.ids["log"], other)
     }
 
 
 def test_a_graph_names_it(removals: Removals) -> None:
-    nodes = removals.team.project.run_against(removals.team.server, "graph", "--format", "json").document[
-        "nodes"
-    ]
+    nodes = removals.applied_project.run("graph", "--format", "json").document["nodes"]
     titles = {node["address"]: node["title"] for node in nodes}
     assert (titles["group.orders"], titles["destination.orders"]) == ("Web prod", "big_query")
 
@@ -226,12 +222,12 @@ def test_a_graph_names_it(removals: Removals) -> None:
 def test_a_name_does_no_harm_wherever_it_is_shown(
     form: str, project: Project, server: EmulatedFivetran
 ) -> None:
-    team = Team(project, server)
-    id = team.id_of("orders")
+    applied_project = apply_pairs(project, server)
+    id = applied_project.find_id("orders")
     name = "::error::x\n##[error]y\x1b[31m </system-out> `code` | <!-- z -->"
     server.app.dashboard.rename_group(id, name)
-    team.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
-    result = team.plan("--format", form)
+    applied_project.declare("sales", removed=f"  - {{group: orders, id: {id}}}\n")
+    result = applied_project.plan("--format", form)
     assert result.exit == 0, result.stderr
     assert not any(line.startswith("::error::x") for line in result.stdout.splitlines())
     assert "##[" not in result.stdout

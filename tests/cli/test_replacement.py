@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
+pytestmark = pytest.mark.sampled(every=6)
+
 LAKE = """\
   lake:
     destination:

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cli_harness import HastyClock, Project, serve_fivetran
+from cli_harness import Project, serve_fivetran
+from fake_clock import HastyClock
 from saved_plans import (
     EXPECTED_WRITES,
     MAIN_FILE,
@@ -20,7 +21,7 @@ from saved_plans import (
     PROJECT_FILE,
     REVIEWED_CALLS,
     SPECS_BEFORE,
-    World,
+    SavedPlanProject,
     add_postgres,
     change_live,
     forget_pair,
@@ -32,9 +33,11 @@ from saved_plans import (
 
 from reconciler.emulator.store import Kind
 
+pytestmark = pytest.mark.sampled(every=6)
+
 
 @pytest.fixture
-def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedPlanProject]:
     yield from prepare_project(project, tmp_path_factory)
 
 
@@ -43,7 +46,7 @@ class Row:
     """One thing that makes a saved plan void: how it comes about, the code that names it, and what is said of it.
     `options` are those of the plan and of the apply."""
 
-    comes: Callable[[World, pytest.MonkeyPatch], object]
+    comes: Callable[[SavedPlanProject, pytest.MonkeyPatch], object]
     code: str
     says: tuple[str, ...]
     plan: tuple[str, ...] = ()
@@ -66,20 +69,24 @@ def row(name: str, code: str, *says: str, **more: Any) -> Callable[[Callable[...
 
 def edit(name: str, file: str, old: str, new: str, *says: str) -> None:
     """A row for one edit of the specs."""
-    ROWS[name] = Row(lambda world, _: world.edit(file, old, new), "plan-spec-changed", says)
+    ROWS[name] = Row(
+        lambda saved_project, _: saved_project.edit_file(file, old, new), "plan-spec-changed", says
+    )
 
 
 # The file
 
 
 @row("altered", "plan-altered", "its content does not match its seal", is_shown=False)
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.file.write_bytes(world.file.read_bytes().replace(b"AWS_US_WEST_2", b"AWS_US_WEST_1"))
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.plan_file.write_bytes(
+        saved_project.plan_file.read_bytes().replace(b"AWS_US_WEST_2", b"AWS_US_WEST_1")
+    )
 
 
 @row("no plan at all", "plan-altered", "it is not a plan that `reconciler plan --out` wrote", is_shown=False)
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.file.write_text("[]\n")
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.plan_file.write_text("[]\n")
 
 
 @row(
@@ -89,7 +96,7 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     plan=("--signature-key", "env:ANOTHER_KEY"),
     apply=("--signature-key", "env:PLAN_KEY", "--require-signature"),
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     pass
 
 
@@ -100,10 +107,12 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     plan=("--signature-key", "env:PLAN_KEY"),
     apply=("--signature-key", "env:PLAN_KEY"),
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    behind = world.file.read_bytes().split(b"\n", 1)[1]
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    behind = saved_project.plan_file.read_bytes().split(b"\n", 1)[1]
     behind = behind.replace(b'"tool": "', b'"tool": "9')
-    world.file.write_bytes(b'{"seal": "%s",\n%s' % (hashlib.sha256(behind).hexdigest().encode(), behind))
+    saved_project.plan_file.write_bytes(
+        b'{"seal": "%s",\n%s' % (hashlib.sha256(behind).hexdigest().encode(), behind)
+    )
 
 
 @row(
@@ -112,28 +121,28 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "it is not signed",
     apply=("--signature-key", "env:PLAN_KEY", "--require-signature"),
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     pass
 
 
 @row("expired", "plan-expired", "this plan was valid until", plan=("--expires", "1m"))
-def _(world: World, patch: pytest.MonkeyPatch) -> None:
+def _(saved_project: SavedPlanProject, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HastyClock, "ahead", timedelta(seconds=61))
 
 
 @row("already applied", "plan-applied", "everything in this plan is in effect already")
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    assert world.apply().exit == 0
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    assert saved_project.apply().exit == 0
 
 
 @row("incomplete", "plan-incomplete", "not everything that this plan is about could be read")
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.forge(lambda content: content.update(complete=False))
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.forge_plan(lambda content: content.update(complete=False))
 
 
 @row("other format", "plan-format", "it has format `2`, and this version reads 1", is_shown=False)
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.forge(lambda content: content.update(format=2, plan={"all": "new"}))
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.forge_plan(lambda content: content.update(format=2, plan={"all": "new"}))
 
 
 @row(
@@ -141,8 +150,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "plan-other-account",
     "this plan is for account `fjord_zephyr`, these credentials are for `pastel_crystal`",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.server = world.stack.enter_context(serve_fivetran(seed=1))
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.server = saved_project.stack.enter_context(serve_fivetran(seed=1))
 
 
 # The specs
@@ -285,18 +294,18 @@ edit(
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    text = (world.project.folder / MAIN_FILE).read_text()
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    text = (saved_project.folder / MAIN_FILE).read_text()
     entry = text[text.index("  sales:\n") : text.index("removed:\n")]
-    world.edit(MAIN_FILE, entry, "")
+    saved_project.edit_file(MAIN_FILE, entry, "")
 
 
-def _give_up(world: World, more: str) -> None:
-    text = (world.project.folder / MAIN_FILE).read_text()
+def _give_up(saved_project: SavedPlanProject, more: str) -> None:
+    text = (saved_project.folder / MAIN_FILE).read_text()
     entry = text[text.index("  sales:\n") : text.index("removed:\n")]
-    world.edit(MAIN_FILE, entry, "")
-    id = world.id("sales")
-    world.edit(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: sales, id: {id}{more}}}\n")
+    saved_project.edit_file(MAIN_FILE, entry, "")
+    id = saved_project.find_id("sales")
+    saved_project.edit_file(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: sales, id: {id}{more}}}\n")
 
 
 @row(
@@ -304,8 +313,8 @@ def _give_up(world: World, more: str) -> None:
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs delete it now",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    _give_up(world, "")
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    _give_up(saved_project, "")
 
 
 @row(
@@ -313,8 +322,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    _give_up(world, ", forget: true")
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    _give_up(saved_project, ", forget: true")
 
 
 edit(
@@ -339,11 +348,11 @@ edit(
     "plan-spec-changed",
     "destination.old is not as it was reviewed: the specs do not delete it any more",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    text = (world.project.folder / MAIN_FILE).read_text()
-    world.edit(MAIN_FILE, text[text.index("removed:\n") :], "")
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    text = (saved_project.folder / MAIN_FILE).read_text()
+    saved_project.edit_file(MAIN_FILE, text[text.index("removed:\n") :], "")
     old = SPECS_BEFORE[SPECS_BEFORE.index("  old:\n") : SPECS_BEFORE.index("  orders:\n")]
-    world.edit(MAIN_FILE, "  orders:\n", f"{old}  orders:\n")
+    saved_project.edit_file(MAIN_FILE, "  orders:\n", f"{old}  orders:\n")
 
 
 @row(
@@ -352,8 +361,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "its spec refers to a value that is another one",
     '`config.user`: reviewed no change, now "loader_of_orders" -> "another_loader"',
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.environ["ORDERS_USER"] = "another_loader"
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.environ["ORDERS_USER"] = "another_loader"
 
 
 # Secrets
@@ -365,8 +374,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "destination.sales is not as it was reviewed: its secret is another one",
     "`config.password`: behind `env:SALES_PASSWORD` is another value than when this was reviewed",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.environ["SALES_PASSWORD"] = "nobody-sees-newest-sales"
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.environ["SALES_PASSWORD"] = "nobody-sees-newest-sales"
 
 
 @row(
@@ -374,8 +383,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "plan-secret-changed",
     "destination.fresh is not as it was reviewed: its secret is another one",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.environ["FRESH_PASSWORD"] = "nobody-sees-fresher"
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.environ["FRESH_PASSWORD"] = "nobody-sees-fresher"
 
 
 @row(
@@ -383,8 +392,8 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "plan-secret-changed",
     "destination.orders is not as it was reviewed: its secret is another one",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.environ["ORDERS_PASSWORD"] = "nobody-sees-newer-orders"
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.environ["ORDERS_PASSWORD"] = "nobody-sees-newer-orders"
 
 
 @row(
@@ -392,149 +401,160 @@ def _(world: World, _: pytest.MonkeyPatch) -> None:
     "plan-secret-changed",
     "destination.sales is not as it was reviewed: its secret is another one",
 )
-def _(world: World, _: pytest.MonkeyPatch) -> None:
-    world.environ["SALES_PASSWORD"] = "nobody-sees-older-sales"
+def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
+    saved_project.environ["SALES_PASSWORD"] = "nobody-sees-older-sales"
 
 
 # The account
 
 
-def drift(name: str, comes: Callable[[World], object], *says: str) -> None:
+def drift(name: str, comes: Callable[[SavedPlanProject], object], *says: str) -> None:
     """A row for something that happens at Fivetran."""
-    ROWS[name] = Row(lambda world, _: comes(world), "plan-stale", says)
+    ROWS[name] = Row(lambda saved_project, _: comes(saved_project), "plan-stale", says)
 
 
 drift(
     "a field that is to change has changed",
-    lambda world: change_live(world, "orders", region="GCP_US_EAST4"),
+    lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     "destination.orders is not as it was reviewed: it was changed at Fivetran",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "GCP_US_EAST4" -> "AWS_US_WEST_2"',
 )
 drift(
     "a field that was to stay has changed",
-    lambda world: change_live(world, "sales", config={"port": 6000}),
+    lambda saved_project: change_live(saved_project, "sales", config={"port": 6000}),
     "destination.sales is not as it was reviewed: it was changed at Fivetran",
     "`config.port`: reviewed no change, now 6000 -> 5432",
 )
 drift(
     "somebody made a group of that name",
-    lambda world: world.server.app.dashboard.add_group("fresh"),
+    lambda saved_project: saved_project.dashboard.add_group("fresh"),
     "group.fresh is not as it was reviewed: somebody else has made one since",
     "destination.fresh is not as it was reviewed: somebody has made group.fresh since",
 )
 drift(
     "somebody made two groups of that name",
-    lambda world: [world.server.app.dashboard.add_group("fresh") for _ in "12"],
+    lambda saved_project: [saved_project.dashboard.add_group("fresh") for _ in "12"],
     "group.fresh is not as it was reviewed: several groups have its name now",
 )
 drift(
     "somebody made a destination in that group",
-    lambda world: add_postgres(world, world.id("half"), "theirs.example"),
+    lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "theirs.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
 drift(
     "somebody made that destination as it was planned",
-    lambda world: add_postgres(world, world.id("half"), "half.example"),
+    lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "half.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
 )
 drift(
     "somebody made a destination of another service in that group",
-    lambda world: world.server.app.dashboard.add_destination(world.id("half"), "snowflake"),
+    lambda saved_project: saved_project.dashboard.add_destination(saved_project.find_id("half"), "snowflake"),
     "destination.half is not as it was reviewed: something else is in its place now",
 )
 drift(
     "a destination vanished",
-    lambda world: remove_objects(world, "orders", Kind.DESTINATION),
+    lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION),
     "destination.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a group vanished",
-    lambda world: remove_objects(world, "orders", Kind.DESTINATION, Kind.GROUP),
+    lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION, Kind.GROUP),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "the group of something new vanished",
-    lambda world: remove_objects(world, "half", Kind.GROUP),
+    lambda saved_project: remove_objects(saved_project, "half", Kind.GROUP),
     "group.half is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a pair was recreated",
-    lambda world: recreate_orders(world, "AWS_US_EAST_1"),
+    lambda saved_project: recreate_orders(saved_project, "AWS_US_EAST_1"),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 drift(
     "a pair was recreated, and the former one forgotten",
-    lambda world: [recreate_orders(world, "AWS_US_EAST_1"), forget_pair(world, "orders")],
+    lambda saved_project: [
+        recreate_orders(saved_project, "AWS_US_EAST_1"),
+        forget_pair(saved_project, "orders"),
+    ],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(
     "a pair was recreated as it was planned, and the former one forgotten",
-    lambda world: [recreate_orders(world, "AWS_US_WEST_2"), forget_pair(world, "orders")],
+    lambda saved_project: [
+        recreate_orders(saved_project, "AWS_US_WEST_2"),
+        forget_pair(saved_project, "orders"),
+    ],
     "destination.orders is not as it was reviewed: it is another object now",
 )
 drift(
     "a destination was recreated as another service",
-    lambda world: [
-        remove_objects(world, "orders", Kind.DESTINATION),
-        world.server.app.dashboard.add_destination(world.id("orders"), "snowflake"),
+    lambda saved_project: [
+        remove_objects(saved_project, "orders", Kind.DESTINATION),
+        saved_project.dashboard.add_destination(saved_project.find_id("orders"), "snowflake"),
     ],
     "destination.orders is not as it was reviewed: something else is in its place now",
     "changing `service` would destroy and recreate destination.orders",
 )
 drift(
     "a connection would go with it",
-    lambda world: world.server.app.dashboard.add_connection(world.id("old"), "fivetran_log", "fivetran_log"),
+    lambda saved_project: saved_project.dashboard.add_connection(
+        saved_project.find_id("old"), "fivetran_log", "fivetran_log"
+    ),
     "destination.old is not as it was reviewed: other connections would be deleted with it",
 )
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", ROWS)
-def test_a_plan_is_void(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_is_void(name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""
     row = ROWS[name]
-    planned = world.plan(*row.plan)
+    planned = saved_project.plan(*row.plan)
     assert planned.exit == 0, planned.stderr
-    shown = world.run("show", "plan.json").stdout
-    row.comes(world, monkeypatch)
-    before = len(world.server.writes)
-    state = (world.project.folder / "specs/.reconciler/state.json").read_bytes()
-    result = world.apply(*row.apply)
+    shown = saved_project.run("show", "plan.json").stdout
+    row.comes(saved_project, monkeypatch)
+    before = len(saved_project.server.writes)
+    state = (saved_project.folder / "specs/.reconciler/state.json").read_bytes()
+    result = saved_project.apply(*row.apply)
     assert (result.exit, result.stdout) == (4, ""), result.stderr
     told = {line.partition("]")[0] for line in result.stderr.splitlines() if line.startswith("error[")}
     assert told == {f"error[{row.code}"}
     for each in row.says:
         assert each in result.stderr
-    document = world.apply("--format", "json", *row.apply)
+    document = saved_project.apply("--format", "json", *row.apply)
     assert (document.exit, document.stderr) == (4, "")
     assert document.document["exit"] == {"code": 4, "reason": "plan-refused"}
     assert {each["code"] for each in document.document["diagnostics"]} == {row.code}
     for each in row.says:
         assert each in json.dumps(document.document, ensure_ascii=False).replace('\\"', '"')
-    assert world.server.writes[before:] == []
-    assert (world.project.folder / "specs/.reconciler/state.json").read_bytes() == state
+    assert saved_project.server.writes[before:] == []
+    assert (saved_project.folder / "specs/.reconciler/state.json").read_bytes() == state
     if row.is_shown:
-        again = world.run("show", "plan.json")
+        again = saved_project.run("show", "plan.json")
         assert again.exit == 0
         assert again.stdout.partition("\n")[2] == shown.partition("\n")[2]
 
 
-def test_a_saved_plan_is_carried_out_as_it_was_reviewed(world: World) -> None:
-    assert world.plan().exit == 0
-    assert [f"{each['action']} {each['address']}" for each in world.content["expected"]] == REVIEWED_CALLS
-    before = len(world.server.writes)
-    result = world.apply()
+def test_a_saved_plan_is_carried_out_as_it_was_reviewed(saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
+    assert [
+        f"{each['action']} {each['address']}" for each in saved_project.read_plan()["expected"]
+    ] == REVIEWED_CALLS
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
     assert "still current (7 changes planned again)" in result.stdout
-    assert len(world.server.writes[before:]) > 7
-    assert world.run("plan", "--detailed-exitcode").exit == 0
+    assert len(saved_project.server.writes[before:]) > 7
+    assert saved_project.run("plan", "--detailed-exitcode").exit == 0
 
 
-def reordered(world: World) -> None:
+def reordered(saved_project: SavedPlanProject) -> None:
     """The same entries in another order, with comments, in other files, without anchors to lines."""
-    removed = (world.project.folder / MAIN_FILE).read_text().partition("removed:\n")[2]
-    world.project.write(MAIN_FILE, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
-    world.project.write(
+    removed = (saved_project.folder / MAIN_FILE).read_text().partition("removed:\n")[2]
+    saved_project.project.write(MAIN_FILE, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
+    saved_project.project.write(
         "specs/groups/a_to_z.yaml",
         """\
 # All that is ours.
@@ -564,59 +584,71 @@ version: 1
     )
 
 
-def serial_moved(world: World) -> None:
+def serial_moved(saved_project: SavedPlanProject) -> None:
     """Somebody applies something else."""
-    world.edit(OTHER_FILE, "other.example", "other-2.example")
-    assert world.run("apply", "--auto-approve", "--target", "other").exit == 0
+    saved_project.edit_file(OTHER_FILE, "other.example", "other-2.example")
+    assert saved_project.run("apply", "--auto-approve", "--target", "other").exit == 0
 
 
-def id_vanished(world: World) -> None:
+def id_vanished(saved_project: SavedPlanProject) -> None:
     """Another entry is bound to an object that somebody deletes."""
-    world.edit(OTHER_FILE, "  other:\n", f"  other:\n    id: {world.id('other')}\n")
-    remove_objects(world, "other", Kind.DESTINATION, Kind.GROUP)
+    saved_project.edit_file(OTHER_FILE, "  other:\n", f"  other:\n    id: {saved_project.find_id('other')}\n")
+    remove_objects(saved_project, "other", Kind.DESTINATION, Kind.GROUP)
 
 
-UNRELATED: dict[str, Callable[[World], object]] = {
-    "nothing": lambda world: None,
-    "another entry was edited": lambda world: world.edit(OTHER_FILE, "other.example", "other-2.example"),
-    "another entry was renamed": lambda world: world.edit(
+UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
+    "nothing": lambda saved_project: None,
+    "another entry was edited": lambda saved_project: saved_project.edit_file(
+        OTHER_FILE, "other.example", "other-2.example"
+    ),
+    "another entry was renamed": lambda saved_project: saved_project.edit_file(
         OTHER_FILE, "  other:\n", "  other:\n    name: Other\n"
     ),
-    "another entry appeared": lambda world: world.edit(OTHER_FILE, "groups:\n", "groups:\n  one_more: {}\n"),
-    "another entry went": lambda world: world.edit(
+    "another entry appeared": lambda saved_project: saved_project.edit_file(
+        OTHER_FILE, "groups:\n", "groups:\n  one_more: {}\n"
+    ),
+    "another entry went": lambda saved_project: saved_project.edit_file(
         OTHER_FILE,
-        (world.project.folder / OTHER_FILE).read_text().partition("groups:\n")[2],
-        "  one_more: {}\nremoved:\n  - {group: other, id: " + world.id("other") + "}\n",
+        (saved_project.folder / OTHER_FILE).read_text().partition("groups:\n")[2],
+        "  one_more: {}\nremoved:\n  - {group: other, id: " + saved_project.find_id("other") + "}\n",
     ),
     "entries were put in another order": reordered,
-    "the secret of another entry changed": lambda world: world.environ.update(OTHER_PASSWORD="nobody-sees-2"),
-    "a secret of another entry is missing": lambda world: world.environ.pop("OTHER_PASSWORD"),
-    "another destination drifted": lambda world: change_live(world, "other", region="GCP_US_EAST4"),
-    "another destination vanished": lambda world: remove_objects(world, "other", Kind.DESTINATION),
-    "another group was renamed": lambda world: world.server.app.dashboard.rename_group(
-        world.id("other"), "theirs"
+    "the secret of another entry changed": lambda saved_project: saved_project.environ.update(
+        OTHER_PASSWORD="nobody-sees-2"
     ),
-    "another pair vanished": lambda world: remove_objects(world, "other", Kind.DESTINATION, Kind.GROUP),
-    "groups were made that nobody declares": lambda world: [
-        world.server.app.dashboard.add_group(name) for name in ("hackathon", "hackathon")
+    "a secret of another entry is missing": lambda saved_project: saved_project.environ.pop("OTHER_PASSWORD"),
+    "another destination drifted": lambda saved_project: change_live(
+        saved_project, "other", region="GCP_US_EAST4"
+    ),
+    "another destination vanished": lambda saved_project: remove_objects(
+        saved_project, "other", Kind.DESTINATION
+    ),
+    "another group was renamed": lambda saved_project: saved_project.dashboard.rename_group(
+        saved_project.find_id("other"), "theirs"
+    ),
+    "another pair vanished": lambda saved_project: remove_objects(
+        saved_project, "other", Kind.DESTINATION, Kind.GROUP
+    ),
+    "groups were made that nobody declares": lambda saved_project: [
+        saved_project.dashboard.add_group(name) for name in ("hackathon", "hackathon")
     ],
-    "a connection appeared": lambda world: world.server.app.dashboard.add_connection(
-        world.id("orders"), "github", "github"
+    "a connection appeared": lambda saved_project: saved_project.dashboard.add_connection(
+        saved_project.find_id("orders"), "github", "github"
     ),
     "another entry has an id that vanished": id_vanished,
     "the state moved on": serial_moved,
-    "another limit changed": lambda world: world.edit(
+    "another limit changed": lambda saved_project: saved_project.edit_file(
         PROJECT_FILE, "limits: {", "limits: {replacements: 3, "
     ),
 }
 
 
 @pytest.mark.parametrize("name", UNRELATED)
-def test_a_plan_stays_valid_whatever_happens_elsewhere(name: str, world: World) -> None:
-    assert world.plan().exit == 0
-    UNRELATED[name](world)
-    before = len(world.server.writes)
-    result = world.apply()
+def test_a_plan_stays_valid_whatever_happens_elsewhere(name: str, saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
+    UNRELATED[name](saved_project)
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert list_sent(world, before) == EXPECTED_WRITES
-    assert world.apply().exit == 4
+    assert list_sent(saved_project, before) == EXPECTED_WRITES
+    assert saved_project.apply().exit == 4

@@ -91,6 +91,7 @@ def test_a_filter_that_matches_nothing_is_an_error(
     assert server.calls[before:] == []
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("command", ["plan", "apply", "drift", "graph"])
 @pytest.mark.parametrize(
     ("options", "what"),

@@ -1,6 +1,6 @@
-"""Every command with and without `--secrets skip`, whatever is remembered and whatever is to be done.
+"""Every command with and without `--secrets skip`, for each kind of state and of change.
 
-A run that may not read secrets plans with them all the same: what it cannot know it leaves open, and nothing else.
+A run without access to secrets still plans them: it leaves open only the comparisons that need their values.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from remote_backends import BRANCH, BareRepository
+
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   orders:
@@ -37,7 +40,7 @@ FINGERPRINT_KEY = {"FINGERPRINT_KEY": "a-key-that-the-team-shares"}
 
 @dataclass(frozen=True)
 class Situation:
-    """Specs beside those that were applied, what plan and graph say of them, and the secrets of that day."""
+    """New specs beside the applied ones, their symbol in plans and their class in graphs, and the new secrets."""
 
     groups: str
     symbol: str
@@ -62,86 +65,90 @@ SITUATIONS = {
 }
 
 
-class Team:
-    """A project that has been applied once."""
+class SecretsProject(AppliedProject):
+    """A project that is applied once, whose runs have different secrets."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran | None, settings: str) -> None:
-        self.project, self.server = project, server
-        account = f"account_id: {server.account_id}\n" if server is not None else ""
-        project.write("specs/reconciler.yaml", f"version: 1\n{account}specs: ['groups/*.yaml']\n{settings}")
-
-    def run(self, *arguments: str, environ: Mapping[str, str]) -> CommandResult:
-        if self.server is None:
-            in_sandbox = () if arguments[0] in ("show", "validate") else ("--sandbox",)
-            return self.project.run(*arguments, *in_sandbox, environ=environ)
-        return self.project.run_against(self.server, *arguments, environ=environ)
-
-    def must(self, *arguments: str, environ: Mapping[str, str], code: int = 0) -> str:
-        """Run a command that has to end with this code; what it prints."""
-        result = self.run(*arguments, environ=environ)
+    def must_run(self, *arguments: str, environ: Mapping[str, str], code: int = 0) -> str:
+        """Run a command that has to end with this code; its standard output."""
+        result = self.run(*arguments, **environ)
         assert result.exit == code, (arguments, result.exit, result.stdout, result.stderr)
         assert "Traceback" not in result.stderr
         return result.stdout
 
+
+class SandboxProject(SecretsProject):
+    """A project of the sandbox, without the account of a server."""
+
+    def write_settings(self, settings: str = "") -> None:
+        self.project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")
+
+    def run(self, *arguments: str, **environ: str) -> CommandResult:
+        in_sandbox = () if arguments[0] in ("show", "validate") else ("--sandbox",)
+        return self.project.run(*arguments, *in_sandbox, environ=environ)
+
     @property
-    def memory(self) -> Path:
-        folder = self.project.folder / "specs" / ".reconciler"
-        return (folder if self.server is not None else folder / "sandbox") / "state.json"
+    def state_file(self) -> Path:
+        return self.folder / "specs" / ".reconciler" / "sandbox" / "state.json"
 
 
-def nothing(team: Team) -> None:
-    """All as the apply has left it."""
+PROJECTS = {"emulator": SecretsProject, "sandbox": SandboxProject}
 
 
-def without_key(team: Team) -> None:
-    team.memory.with_name("state.json.key").unlink()
+def keep_state(_: SecretsProject) -> None:
+    """The state as the apply has left it."""
 
 
-def without_state(team: Team) -> None:
-    without_key(team)
-    team.memory.unlink()
+def lose_key(applied_project: SecretsProject) -> None:
+    applied_project.state_file.with_name("state.json.key").unlink()
+
+
+def lose_state(applied_project: SecretsProject) -> None:
+    lose_key(applied_project)
+    applied_project.state_file.unlink()
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Where a state is, and what is done to it before anything is planned."""
+class StateCase:
+    """The settings of a state, and its damage before anything is planned."""
 
     settings: str = ""
-    afterwards: Callable[[Team], None] = nothing
+    damage: Callable[[SecretsProject], None] = keep_state
 
 
-MEMORIES = {
-    "absent": Memory(afterwards=without_state),
-    "with-key": Memory(),
-    "without-key": Memory(afterwards=without_key),
-    "fingerprint-key": Memory('fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n'),
-    "git": Memory(f"state: git:origin/{BRANCH}\n"),
+STATES = {
+    "absent": StateCase(damage=lose_state),
+    "with-key": StateCase(),
+    "without-key": StateCase(damage=lose_key),
+    "fingerprint-key": StateCase('fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n'),
+    "git": StateCase(f"state: git:origin/{BRANCH}\n"),
 }
 IN_SANDBOX = ("absent", "with-key", "without-key")  # which knows no other state
-ROWS = (*product(["emulator"], MEMORIES), *product(["sandbox"], IN_SANDBOX))
+ROWS = (*product(["emulator"], STATES), *product(["sandbox"], IN_SANDBOX))
 CASES = [
-    (place, memory, name, mode)
-    for (place, memory), name, mode in product(ROWS, SITUATIONS, ["resolve", "skip"])
+    (place, state, name, mode)
+    for (place, state), name, mode in product(ROWS, SITUATIONS, ["resolve", "skip"])
     # Git is slow, and has no key as other states have none; a secret that is sent there is the case of its own.
-    if memory != "git" or name == "login"
+    if state != "git" or name == "login"
 ]
-KNOWN_AGAIN = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
-"""Where a rotated secret that nobody looked at is noticed by the next run that does."""
+NOTICED_LATER = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
+"""States by which the next run that reads secrets notices a rotated secret."""
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_every_command_ends_as_it_should(
+def test_every_command_ends_with_its_exit_code(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
-    place, kept, name, mode = case
-    situation, memory = SITUATIONS[name], MEMORIES[kept]
-    if memory.settings.startswith("state:"):
+    place, state, name, mode = case
+    situation, state_case = SITUATIONS[name], STATES[state]
+    if state_case.settings.startswith("state:"):
         BareRepository(tmp_path / "upstream.git").clone(project.folder)
-    team = Team(project, server if place == "emulator" else None, memory.settings)
+    applied_project = PROJECTS[place](project, server)
+    applied_project.write_settings(state_case.settings)
     environ = {**SECRETS, **FINGERPRINT_KEY}
     project.write_groups(situation.applied_before)
-    team.must("apply", "--auto-approve", environ=environ)
-    memory.afterwards(team)
+    applied_project.must_run("apply", "--auto-approve", environ=environ)
+    state_case.damage(applied_project)
     project.write_groups(
         situation.groups if name != "create" else situation.applied_before + situation.groups
     )
@@ -151,24 +158,28 @@ def test_every_command_ends_as_it_should(
     line = f"{situation.symbol} destination.orders" if situation.symbol else "No changes."
 
     plan = ("plan", "--secrets", mode, "--out", "saved", "--detailed-exitcode")
-    assert line in team.must(*plan, environ=reads, code=changes)
-    document = json.loads(team.must("plan", "--secrets", mode, "--format", "json", environ=reads))
+    assert line in applied_project.must_run(*plan, environ=reads, code=changes)
+    document = json.loads(
+        applied_project.must_run("plan", "--secrets", mode, "--format", "json", environ=reads)
+    )
     assert bool(document["changes"]) == bool(situation.symbol)
-    team.must("drift", environ={})
-    assert situation.action in team.must("graph", "--secrets", mode, environ=reads)
-    team.must("graph", "--offline", environ={})
-    team.must("validate", environ={})
-    assert line in team.must("show", "saved", environ={})
-    known = 1 if kept == "absent" else 0
-    team.must("state", "list", environ={}, code=known)
-    team.must("state", "show", situation.applied_before.strip(" ").partition(":")[0], environ={}, code=known)
+    applied_project.must_run("drift", environ={})
+    assert situation.action in applied_project.must_run("graph", "--secrets", mode, environ=reads)
+    applied_project.must_run("graph", "--offline", environ={})
+    applied_project.must_run("validate", environ={})
+    assert line in applied_project.must_run("show", "saved", environ={})
+    known = 1 if state == "absent" else 0
+    applied_project.must_run("state", "list", environ={}, code=known)
+    applied_project.must_run(
+        "state", "show", situation.applied_before.strip(" ").partition(":")[0], environ={}, code=known
+    )
 
     if situation.symbol:
-        team.must("apply", "saved", environ=environ)
-        team.must("apply", "saved", environ=environ, code=4)
-    team.must("apply", "--auto-approve", "--secrets", mode, environ=environ)
-    team.must("plan", "--secrets", "skip", "--detailed-exitcode", environ={})
-    is_left = name == "update" and mode == "skip" and (place, kept) in KNOWN_AGAIN
-    team.must("plan", "--detailed-exitcode", environ=environ, code=2 if is_left else 0)
-    team.must("apply", "--auto-approve", environ=environ)
-    team.must("plan", "--detailed-exitcode", environ=environ)
+        applied_project.must_run("apply", "saved", environ=environ)
+        applied_project.must_run("apply", "saved", environ=environ, code=4)
+    applied_project.must_run("apply", "--auto-approve", "--secrets", mode, environ=environ)
+    applied_project.must_run("plan", "--secrets", "skip", "--detailed-exitcode", environ={})
+    is_left = name == "update" and mode == "skip" and (place, state) in NOTICED_LATER
+    applied_project.must_run("plan", "--detailed-exitcode", environ=environ, code=2 if is_left else 0)
+    applied_project.must_run("apply", "--auto-approve", environ=environ)
+    applied_project.must_run("plan", "--detailed-exitcode", environ=environ)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.context import CommandContext, run_command
+from reconciler.cli.context import CommandContext, SourceLines, make_settings, run_command
 from reconciler.cli.exit import ExitCode
-from reconciler.cli.options import Shared
+from reconciler.cli.output import OutputOptions
 from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.source import Span
-from reconciler.report.verbosity import Verbosity
 
-SHARED = Shared(Path("specs/reconciler.yaml"), sandbox=True, no_color=True, verbosity=Verbosity.NORMAL)
+
+def run_work(form: str, work: Callable[[CommandContext], ExitCode]) -> ExitCode:
+    settings = make_settings(Path("specs/reconciler.yaml"), sandbox=True)
+    return run_command(settings, OutputOptions(no_color=True), form, work)
 
 
 def bug(session: CommandContext) -> ExitCode:
@@ -46,7 +48,7 @@ def refused(session: CommandContext) -> ExitCode:
 def test_a_bug_shows_where_it_is_and_never_its_message(
     work: Callable[[CommandContext], ExitCode], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(SHARED, "text", work) is ExitCode.BUG
+    assert run_work("text", work) is ExitCode.BUG
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "this is a bug in reconciler" in printed.err
@@ -57,7 +59,7 @@ def test_a_bug_shows_where_it_is_and_never_its_message(
 
 
 def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_command(SHARED, "text", interrupted) is ExitCode.INTERRUPTED
+    assert run_work("text", interrupted) is ExitCode.INTERRUPTED
     assert capfd.readouterr().err == "Interrupted before anything was changed.\n"
 
 
@@ -67,7 +69,7 @@ def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -
 def test_with_json_every_end_is_one_document(
     work: Callable[[CommandContext], ExitCode], code: ExitCode, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(SHARED, "json", work) is code
+    assert run_work("json", work) is code
     data = json.loads(capfd.readouterr().out)
     assert data["exit"] == {"code": int(code), "reason": code.reason}
     wanted = {bug: "bug", interrupted: "interrupted", refused: "replace-refused"}[work]
@@ -80,7 +82,7 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spec.yaml").write_bytes(b"a: 1\r\n  bad: 2\r\n")
-    assert run_command(SHARED, "text", refused) is ExitCode.REFUSED
+    assert run_work("text", refused) is ExitCode.REFUSED
     printed = capfd.readouterr()
     assert printed.out == ""
     assert printed.err == (
@@ -97,7 +99,7 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
 
 
 def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    run_command(SHARED, "concise", refused)
+    run_work("concise", refused)
     assert capfd.readouterr().err == (
         "spec.yaml:2:3: error[replace-refused]: no\nerror[replace-refused]: never\n"
     )
@@ -105,8 +107,6 @@ def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("line", [0, 3, 10**9])
 def test_a_line_that_is_not_there_has_no_excerpt(line: int, tmp_path: Path) -> None:
-    from reconciler.cli.source_lines import SourceLines
-
     (tmp_path / "a.yaml").write_text("one\ntwo")
     lines = SourceLines(tmp_path)
     assert lines("a.yaml", 2) == "two"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 from cli_harness import CommandResult, EmulatedFivetran, Project
-from git_repo import commit
+from git_repo import commit, give_to_other_user
 
 from reconciler.spec.project import read_project, with_settings_of
+
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   {key}:
@@ -182,6 +185,22 @@ def test_a_revision_that_git_does_not_have(gate: Gate, revision: str) -> None:
     assert gate.server.calls[before:] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_judged_if_the_environment_trusts_it(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.settings("limits: {deletes: 9, changed_fraction: 1}\n")
+    gate.declare(KEYS, project="other")
+    assert gate.own().exit == 0, "its own project file allows the change"
+    trust = give_to_other_user(gate.project.folder)
+    unread = gate.judged()
+    assert (unread.exit, unread.stdout) == (1, "")
+    assert "= note: git says: fatal: detected dubious ownership in repository at" in unread.stderr
+    for name, value in trust.items():
+        monkeypatch.setenv(name, value)
+    refused(gate.judged(), "limit-exceeded", "the limits are those of `specs/reconciler.yaml@base`")
+
+
 def test_a_revision_without_the_project_file(gate: Gate) -> None:
     gate.project.write("specs/new.yaml", (gate.project.folder / "specs/reconciler.yaml").read_text())
     result = gate.judged("plan", "--project", "specs/new.yaml")
@@ -204,13 +223,15 @@ def test_whatever_a_project_file_learns_to_say_is_taken_from_the_revision(gate: 
     folder = gate.project.folder
     now = read_project(Path("specs/reconciler.yaml"), folder)
     base = read_project(Path("specs/reconciler.yaml"), folder, "the base")
+    settings = {name: object() for name in type(base.content).model_fields}
     marks = {field.name: object() for field in dataclasses.fields(base)}
+    marks["content"] = base.content.model_copy(update=settings)
     judge = dataclasses.replace(base, **marks)  # type: ignore[arg-type]
     both = with_settings_of(now, judge)
-    kept = {name for name in marks if getattr(both, name) is not marks[name]}
-    assert kept == {
-        "path", "directory", "shown", "root", "specs", "overrides", "defaults", "settings_shown"
-    }  # fmt: skip
+    kept = {name for name in marks.keys() - {"content"} if getattr(both, name) is not marks[name]}
+    assert kept == {"path", "directory", "shown", "root", "settings_shown"}
+    kept_content = {name for name in settings if getattr(both.content, name) is not settings[name]}
+    assert kept_content == {"specs", "overrides", "defaults"}
 
 
 # Limits count all that is managed, whatever the scope

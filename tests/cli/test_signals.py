@@ -1,4 +1,4 @@
-"""S-09 and R47: whoever stops a run learns what became of it, and the next run goes on where it stopped."""
+"""S-09 and R47: a stopped run reports its outcomes, and the next run continues."""
 
 from __future__ import annotations
 
@@ -7,99 +7,76 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from applied_project import PAIR, AppliedProject
 from background_process import BackgroundProcess
 from blocking_server import BlockingServer, serve_blocking
 from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, ProcessResult
 
-from reconciler.emulator.fault_text import parse_fault
 from reconciler.workspace.audit import EventLog
+
+pytestmark = pytest.mark.sampled(every=6)
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 APPLY = ("apply", "--auto-approve")
-BARE = "  {0}: {{}}\n"
-PAIR = """\
-  {0}:
-    destination:
-      service: big_query
-      region: GCP_US_EAST4
-      time_zone_offset: "0"
-      config: {{project_id: acme, data_set_location: US}}
-"""
+BARE = "  {key}: {{}}\n"
 
 
-class Team:
-    """A project for the account of a server, with a real process that works on it."""
+class InterruptedProject(AppliedProject):
+    """A project without entries, and a real process that applies it."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
-        project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
-        )
-
-    def wants(self, *names: str, form: str = BARE) -> None:
-        self.project.write_groups("".join(form.format(name) for name in names))
-
-    def suffers(self, *faults: str) -> None:
-        for fault in faults:
-            self.server.app.faults.add(parse_fault(fault))
+    def declare_groups(self, *names: str, form: str = BARE) -> None:
+        self.project.write_groups("".join(form.format(key=name) for name in names))
 
     @contextmanager
-    def running(
+    def start(
         self,
         *options: str,
-        holds: Callable[[str, str], bool] = lambda method, path: method != "GET",
-        is_open: bool = True,
+        should_block: Callable[[str, str], bool] = lambda method, path: method != "GET",
+        is_released: bool = True,
         command: tuple[str, ...] = APPLY,
     ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
-        """A command that works, behind a gate that tells what arrives."""
+        """Start a command behind a server that holds the chosen requests."""
         with (
-            serve_blocking(self.server, holds, is_open=is_open) as (gate, url),
-            BackgroundProcess(
-                *command, *options, directory=self.project.folder, **build_credentials(url)
-            ) as process,
+            serve_blocking(self.server, should_block, is_released=is_released) as (gate, url),
+            BackgroundProcess(*command, *options, directory=self.folder, **build_credentials(url)) as process,
         ):
             yield process, gate
 
-    @property
-    def state(self) -> Path:
-        return self.project.folder / "specs" / ".reconciler" / "state.json"
-
-    def goes_on(self, *, waits: bool = False) -> None:
-        """The next apply starts at once, ends well, and leaves nothing to do and nothing twice. Where a create was sent
-        that may still take effect, the next apply `waits` with it."""
+    def check_next_apply(self, *, waits: bool = False) -> None:
+        """The next apply starts at once, ends well, and leaves nothing to do and nothing twice. If a request for a
+        create may still take effect, the next apply `waits` with that create."""
         self.server.app.faults.clear()
         if waits:
-            held = self.project.run_against(self.server, *APPLY)
+            held = self.run(*APPLY)
             assert held.exit == 6
             assert "may still take effect" in held.stdout
             self.project.advance_time()
-        again = self.project.run_against(self.server, *APPLY)
-        assert again.exit == 0, again.stdout + again.stderr
+        self.must_apply()
         names = [self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups")]
         assert sorted(names) == sorted(set(names))
-        done = self.project.run_against(self.server, "plan", "--detailed-exitcode")
+        done = self.plan("--detailed-exitcode")
         assert done.exit == 0, done.stdout
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Team:
+def interrupted_project(project: Project, server: EmulatedFivetran) -> InterruptedProject:
     """A project without entries, for the account of the server."""
-    return Team(project, server)
+    interrupted_project = InterruptedProject(project, server)
+    interrupted_project.write_settings()
+    return interrupted_project
 
 
-def words(finished: ProcessResult) -> dict[str, str]:
-    """What the result lines say, by address."""
+def parse_results(finished: ProcessResult) -> dict[str, str]:
+    """The words of the result lines, by address."""
     lines = finished.out.partition("digest ")[2].splitlines()
     found = (line.split() for line in lines if line.startswith(("  + ", "  ~ ", "  ? ", "  - ")))
     return {parts[1]: parts[2] for parts in found}
 
 
-def summed_up(finished: ProcessResult) -> list[str]:
+def list_summary(finished: ProcessResult) -> list[str]:
     """The last lines, from `Applied:` on."""
     return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
 
@@ -110,61 +87,68 @@ INTERRUPTED = "Interrupted. Run apply again to go on: what is done is found and 
 @pytest.mark.parametrize(
     ("number", "phase"), [(signal.SIGINT, "before-effect"), (signal.SIGTERM, "after-effect")]
 )
-def test_a_write_that_hangs_is_given_up_in_time_and_told_as_unknown(
-    number: int, phase: str, team: Team
+def test_a_write_that_hangs_is_abandoned_in_time_and_reported_as_unknown(
+    number: int, phase: str, interrupted_project: InterruptedProject
 ) -> None:
-    team.wants("first", "second", form=PAIR)
-    team.suffers(f"POST /v1/groups {phase} hang 60")
-    with team.running("--parallelism", "1") as (process, gate):
+    interrupted_project.declare_groups("first", "second", form=PAIR)
+    interrupted_project.add_faults(f"POST /v1/groups {phase} hang 60")
+    with interrupted_project.start("--parallelism", "1") as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7, "CI runners kill after ten seconds"
     assert ended.code == 6
     assert "Stopping: what is in flight has a few seconds to end." in ended.err
-    assert words(ended) == {
+    assert parse_results(ended) == {
         "group.first": "unknown",
         "destination.first": "cancelled",
         "group.second": "cancelled",
         "destination.second": "cancelled",
     }
-    applied, *rest = summed_up(ended)
+    applied, *rest = list_summary(ended)
     assert applied.startswith("Applied: nothing in ")
     assert rest == ["Not applied: 3 cancelled, 1 unknown.", INTERRUPTED]
     assert "error[outcome-unknown]: group.first: the run was stopped before an answer came" in ended.out
-    assert team.server.writes == ["POST /v1/groups"], "nothing new was started"
-    assert not team.state.with_name("state.json.lock.holder").exists()
-    assert not team.state.read_text().count("second"), "what was not begun is not looked for"
-    team.goes_on(waits=phase == "before-effect")
-    assert len(team.server.list_ids("groups")) == 2
-    assert team.server.writes.count("POST /v1/groups") == (2 if phase == "after-effect" else 3)
+    assert interrupted_project.server.writes == ["POST /v1/groups"], "nothing new was started"
+    assert not interrupted_project.state_file.with_name("state.json.lock.holder").exists()
+    assert not interrupted_project.state_file.read_text().count("second"), (
+        "what was not begun is not looked for"
+    )
+    interrupted_project.check_next_apply(waits=phase == "before-effect")
+    assert len(interrupted_project.server.list_ids("groups")) == 2
+    assert interrupted_project.server.writes.count("POST /v1/groups") == (2 if phase == "after-effect" else 3)
 
 
 @SIGNALS
-def test_what_is_in_flight_ends_and_what_waits_does_not_begin(number: int, team: Team) -> None:
-    team.wants("east", "north", "south", "west")
-    with team.running("--parallelism", "2", is_open=False) as (process, gate):
+def test_what_is_in_flight_ends_and_what_waits_does_not_begin(
+    number: int, interrupted_project: InterruptedProject
+) -> None:
+    interrupted_project.declare_groups("east", "north", "south", "west")
+    with interrupted_project.start("--parallelism", "2", is_released=False) as (process, gate):
         gate.await_arrivals(2)
         process.signal(number)
         process.wait_for("Stopping: ")
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert words(ended) == {
+    assert parse_results(ended) == {
         "group.east": "created",
         "group.north": "created",
         "group.south": "cancelled",
         "group.west": "cancelled",
     }
-    assert summed_up(ended)[1:] == ["Not applied: 2 cancelled.", INTERRUPTED]
-    assert len(team.server.list_ids("groups")) == 2
-    team.goes_on()
-    assert team.server.writes == ["POST /v1/groups"] * 4
+    assert list_summary(ended)[1:] == ["Not applied: 2 cancelled.", INTERRUPTED]
+    assert len(interrupted_project.server.list_ids("groups")) == 2
+    interrupted_project.check_next_apply()
+    assert interrupted_project.server.writes == ["POST /v1/groups"] * 4
 
 
-def test_a_document_tells_the_same(team: Team) -> None:
-    team.wants("first", "second")
-    with team.running("--parallelism", "1", "--format", "json", is_open=False) as (process, gate):
+def test_a_document_reports_the_same(interrupted_project: InterruptedProject) -> None:
+    interrupted_project.declare_groups("first", "second")
+    with interrupted_project.start("--parallelism", "1", "--format", "json", is_released=False) as (
+        process,
+        gate,
+    ):
         gate.await_arrivals(1)
         process.signal(signal.SIGTERM)
         process.wait_for("Stopping: ")
@@ -178,44 +162,53 @@ def test_a_document_tells_the_same(team: Team) -> None:
     assert (applied["interrupted"], applied["remaining"]) == (True, None)
 
 
-def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(team: Team) -> None:
-    team.wants("first", form=PAIR)
-    team.suffers("POST /v1/destinations/*/test #1 hang 60")
-    with team.running(holds=lambda method, path: path.endswith("/test")) as (process, gate):
+@pytest.mark.long
+def test_tests_that_hang_leave_what_is_written_and_the_next_plan_runs_them(
+    interrupted_project: InterruptedProject,
+) -> None:
+    interrupted_project.declare_groups("first", form=PAIR)
+    interrupted_project.add_faults("POST /v1/destinations/*/test #1 hang 60")
+    with interrupted_project.start(should_block=lambda method, path: path.endswith("/test")) as (
+        process,
+        gate,
+    ):
         gate.await_arrivals(1)
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
-    assert words(ended) == {"group.first": "created", "destination.first": "created"}
+    assert parse_results(ended) == {"group.first": "created", "destination.first": "created"}
     assert "destination.first is written, but its setup tests could not be run: the run was stopped" in (
         ended.out
     )
-    assert summed_up(ended)[1:] == ["Not finished: 1 without passed setup tests.", INTERRUPTED]
-    plan = team.project.run_against(team.server, "plan", "--detailed-exitcode")
+    assert list_summary(ended)[1:] == ["Not finished: 1 without passed setup tests.", INTERRUPTED]
+    plan = interrupted_project.run("plan", "--detailed-exitcode")
     assert plan.exit == 2
     assert "? destination.first" in plan.stdout
     assert "setup tests have not passed; apply runs them" in plan.stdout
-    team.goes_on()
-    [id] = team.server.list_ids("destinations")
-    assert team.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
+    interrupted_project.check_next_apply()
+    [id] = interrupted_project.server.list_ids("destinations")
+    assert interrupted_project.server.writes[2:] == [f"POST /v1/destinations/{id}/test"] * 2
 
 
-def test_a_check_that_hangs_keeps_nobody(team: Team) -> None:
-    team.wants("first")
-    team.suffers("GET /v1/account/info #2 hang 60")
-    with team.running(holds=lambda method, path: path.endswith("/info")) as (process, gate):
+def test_a_check_that_hangs_delays_no_exit(interrupted_project: InterruptedProject) -> None:
+    interrupted_project.declare_groups("first")
+    interrupted_project.add_faults("GET /v1/account/info #2 hang 60")
+    with interrupted_project.start(should_block=lambda method, path: path.endswith("/info")) as (
+        process,
+        gate,
+    ):
         gate.await_arrivals(2)
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7
     assert ended.code == 6
-    assert summed_up(ended)[1:] == [
+    assert list_summary(ended)[1:] == [
         "Interrupted. All of it was applied; run plan to see whether anything is left."
     ]
-    assert team.server.writes == ["POST /v1/groups"]
-    team.goes_on()
-    assert team.server.writes == ["POST /v1/groups"]
+    assert interrupted_project.server.writes == ["POST /v1/groups"]
+    interrupted_project.check_next_apply()
+    assert interrupted_project.server.writes == ["POST /v1/groups"]
 
 
 @pytest.mark.parametrize(
@@ -226,46 +219,51 @@ def test_a_check_that_hangs_keeps_nobody(team: Team) -> None:
     ],
     ids=["a pause", "a retry"],
 )
-def test_whoever_only_waits_leaves_at_once(faults: tuple[str, ...], team: Team) -> None:
-    team.wants("first", "second")
-    team.suffers(*faults)
-    with team.running("--parallelism", "1", "-v") as (process, gate):
+def test_a_run_that_only_waits_ends_at_once(
+    faults: tuple[str, ...], interrupted_project: InterruptedProject
+) -> None:
+    interrupted_project.declare_groups("first", "second")
+    interrupted_project.add_faults(*faults)
+    with interrupted_project.start("--parallelism", "1", "-v") as (process, gate):
         gate.await_arrivals(1)
         process.wait_for(": trying again in ")
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
-    assert words(ended)["group.second"] == "cancelled"
-    assert team.server.writes == ["POST /v1/groups"]
-    team.goes_on(waits=len(faults) > 1)
-    assert len(team.server.list_ids("groups")) == 2
+    assert parse_results(ended)["group.second"] == "cancelled"
+    assert interrupted_project.server.writes == ["POST /v1/groups"]
+    interrupted_project.check_next_apply(waits=len(faults) > 1)
+    assert len(interrupted_project.server.list_ids("groups")) == 2
 
 
-def test_a_budget_that_is_spent_is_not_waited_for(team: Team) -> None:
-    settings = team.project.folder / "specs" / "reconciler.yaml"
-    team.project.write(
+@pytest.mark.long
+def test_a_budget_that_is_spent_is_not_waited_for(interrupted_project: InterruptedProject) -> None:
+    settings = interrupted_project.folder / "specs" / "reconciler.yaml"
+    interrupted_project.project.write(
         "specs/reconciler.yaml", settings.read_text() + "budget: {setup_tests_per_minute: 1}\n"
     )
-    team.wants("first", "second", form=PAIR)
-    with team.running("--parallelism", "1") as (process, _):
+    interrupted_project.declare_groups("first", "second", form=PAIR)
+    with interrupted_project.start("--parallelism", "1") as (process, _):
         process.wait_for("no setup tests left for now: going on in ")
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
-    assert "Not finished: 1 without passed setup tests." in summed_up(ended)
+    assert "Not finished: 1 without passed setup tests." in list_summary(ended)
     assert "destination.second is written, but its setup tests could not be run: the run was stopped" in (
         ended.out
     )
-    team.goes_on()
+    interrupted_project.check_next_apply()
 
 
 @SIGNALS
-def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, team: Team) -> None:
-    team.wants("first", "second", "third")
-    team.suffers("POST /v1/groups after-effect hang 60")
-    with team.running("--parallelism", "2") as (process, gate):
+def test_a_second_signal_leaves_at_once_with_everything_on_disk(
+    number: int, interrupted_project: InterruptedProject
+) -> None:
+    interrupted_project.declare_groups("first", "second", "third")
+    interrupted_project.add_faults("POST /v1/groups after-effect hang 60")
+    with interrupted_project.start("--parallelism", "2") as (process, gate):
         gate.await_arrivals(2)
         process.signal(number)
         process.wait_for("Once more leaves at once.")
@@ -274,12 +272,12 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, tea
     assert process.seconds_since_signal < 4
     assert ended.code == 6
     assert "Left at once: what was being changed may or may not have happened." in ended.err
-    journal = team.state.with_name("state.json.journal").read_text()
+    journal = interrupted_project.state_file.with_name("state.json.journal").read_text()
     assert all(f"group.{name}" in journal for name in ("first", "second", "third"))
-    listed = team.project.run("state", "list").stdout
+    listed = interrupted_project.project.run("state", "list").stdout
     assert listed.count("interrupted") == 3
-    team.goes_on()
-    assert team.server.writes == ["POST /v1/groups"] * 3
+    interrupted_project.check_next_apply()
+    assert interrupted_project.server.writes == ["POST /v1/groups"] * 3
 
 
 @pytest.mark.parametrize(
@@ -293,12 +291,17 @@ def test_a_second_signal_leaves_at_once_with_everything_on_disk(number: int, tea
     ],
 )
 def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
-    number: int, command: tuple[str, ...], form: str, team: Team
+    number: int, command: tuple[str, ...], form: str, interrupted_project: InterruptedProject
 ) -> None:
-    team.wants("first")
-    team.suffers("GET /v1/groups hang 60")
-    with team.running(
-        "--format", form, "--events", "log", command=command, holds=lambda method, path: "groups" in path
+    interrupted_project.declare_groups("first")
+    interrupted_project.add_faults("GET /v1/groups hang 60")
+    with interrupted_project.start(
+        "--format",
+        form,
+        "--events",
+        "log",
+        command=command,
+        should_block=lambda method, path: "groups" in path,
     ) as (process, gate):
         gate.await_arrivals(1)
         process.signal(number)
@@ -309,15 +312,15 @@ def test_before_anything_was_sent_a_signal_is_an_exit_of_its_own(
         assert (ended.out, ended.err) == ("", "Interrupted before anything was changed.\n")
     else:
         assert json.loads(ended.out)["exit"] == {"code": 130, "reason": "interrupted"}
-    assert team.server.writes == []
-    assert not team.state.with_name("state.json.lock.holder").exists()
-    [*_, last] = (team.project.folder / "log").read_text().splitlines()
+    assert interrupted_project.server.writes == []
+    assert not interrupted_project.state_file.with_name("state.json.lock.holder").exists()
+    [*_, last] = (interrupted_project.folder / "log").read_text().splitlines()
     assert json.loads(last)["exit"] == {"code": 130, "reason": "interrupted"}
-    team.goes_on()
+    interrupted_project.check_next_apply()
 
 
 def test_a_signal_behind_the_last_change_is_none_before_the_first(
-    team: Team, monkeypatch: pytest.MonkeyPatch
+    interrupted_project: InterruptedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = EventLog.close
 
@@ -326,18 +329,20 @@ def test_a_signal_behind_the_last_change_is_none_before_the_first(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(EventLog, "close", late)
-    team.wants("first")
-    result = team.project.run_against(team.server, *APPLY)
+    interrupted_project.declare_groups("first")
+    result = interrupted_project.run(*APPLY)
     assert result.exit == 0
     assert "Checked: a new plan is empty." in result.stdout
     assert "before anything was changed" not in result.stderr
 
 
-def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(team: Team) -> None:
-    team.wants("first")
+def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(
+    interrupted_project: InterruptedProject,
+) -> None:
+    interrupted_project.declare_groups("first")
     ready = "import signal; signal.alarm(30); print('ready', flush=True); signal.pause()"
     command = (*COMMAND, "emulate", "--", COMMAND[0], "-c", ready)
-    with BackgroundProcess(command=command, directory=team.project.folder) as process:
+    with BackgroundProcess(command=command, directory=interrupted_project.folder) as process:
         process.wait_for("ready")
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()
@@ -345,8 +350,8 @@ def test_a_rehearsal_passes_sigterm_on_and_ends_as_its_command_does(team: Team) 
     assert ended.code == 128 + signal.SIGTERM
 
 
-def test_sigterm_ends_an_emulator_in_order(team: Team) -> None:
-    with BackgroundProcess("emulate", "--port", "0", directory=team.project.folder) as process:
+def test_sigterm_ends_an_emulator_in_order(interrupted_project: InterruptedProject) -> None:
+    with BackgroundProcess("emulate", "--port", "0", directory=interrupted_project.folder) as process:
         process.wait_for("export FIVETRAN_APIKEY")
         process.signal(signal.SIGTERM)
         ended = process.wait_for_exit()

@@ -13,7 +13,7 @@ from saved_plans import (
     EXPECTED_WRITES,
     MAIN_FILE,
     PROJECT_FILE,
-    World,
+    SavedPlanProject,
     add_postgres,
     change_live,
     list_sent,
@@ -21,18 +21,19 @@ from saved_plans import (
     remove_objects,
 )
 
-from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.store import Kind
 
+pytestmark = pytest.mark.sampled(every=6)
+
 
 @pytest.fixture
-def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedPlanProject]:
     yield from prepare_project(project, tmp_path_factory)
 
 
-def refuse(world: World, path: str) -> None:
-    world.server.app.faults.add(parse_fault(f"{path} status 400"))
+def refuse(saved_project: SavedPlanProject, path: str) -> None:
+    saved_project.add_faults(f"{path} status 400")
 
 
 STOPS = {
@@ -58,134 +59,145 @@ STOPS = {
 DELETIONS = {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
 
 
-def stopped(world: World, fault: str) -> None:
+def stopped(saved_project: SavedPlanProject, fault: str) -> None:
     """A plan of which one thing did not work, and with it the deletions."""
-    assert world.plan().exit == 0
-    refuse(world, fault.replace("ORDERS", world.orders).replace("SALES", world.id("sales")))
-    assert world.apply("--parallelism", "1").exit == 6
-    world.server.app.faults.clear()
+    assert saved_project.plan().exit == 0
+    refuse(
+        saved_project,
+        fault.replace("ORDERS", saved_project.orders).replace("SALES", saved_project.find_id("sales")),
+    )
+    assert saved_project.apply("--parallelism", "1").exit == 6
+    saved_project.server.app.faults.clear()
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, world: World) -> None:
+def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, saved_project: SavedPlanProject) -> None:
     fault, rest = STOPS[stop]
-    stopped(world, fault)
-    before = len(world.server.writes)
-    result = world.apply()
+    stopped(saved_project, fault)
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
     left = DELETIONS - {"DELETE /v1/destinations/old"} if stop == "a deletion of a group" else DELETIONS
-    assert list_sent(world, before) == {call: EXPECTED_WRITES[call] for call in rest | left}
+    assert list_sent(saved_project, before) == {call: EXPECTED_WRITES[call] for call in rest | left}
     assert "in effect already)" in result.stdout
-    again = world.apply()
+    again = saved_project.apply()
     assert again.exit == 4
     assert "error[plan-applied]" in again.stderr
-    assert world.run("plan", "--detailed-exitcode").exit == 0
+    assert saved_project.run("plan", "--detailed-exitcode").exit == 0
 
 
-CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[World], object]]] = {
+CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]] = {
     "its spec": (
         "plan-spec-changed",
-        lambda world: world.edit(MAIN_FILE, "fresh.example", "fresh-2.example"),
+        lambda saved_project: saved_project.edit_file(MAIN_FILE, "fresh.example", "fresh-2.example"),
     ),
-    "its secret": ("plan-secret-changed", lambda world: world.environ.update(FRESH_PASSWORD="nobody-sees-2")),
+    "its secret": (
+        "plan-secret-changed",
+        lambda saved_project: saved_project.environ.update(FRESH_PASSWORD="nobody-sees-2"),
+    ),
     "somebody made it": (
         "plan-stale",
-        lambda world: add_postgres(world, world.id("fresh"), "fresh.example"),
+        lambda saved_project: add_postgres(saved_project, saved_project.find_id("fresh"), "fresh.example"),
     ),
     "its group was made again": (
         "plan-stale",
-        lambda world: [
-            remove_objects(world, "fresh", Kind.GROUP),
-            world.server.app.dashboard.add_group("fresh"),
+        lambda saved_project: [
+            remove_objects(saved_project, "fresh", Kind.GROUP),
+            saved_project.dashboard.add_group("fresh"),
         ],
     ),
     "what is done has drifted": (
         "plan-stale",
-        lambda world: change_live(world, "orders", region="GCP_US_EAST4"),
+        lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     ),
     "what is done was edited": (
         "plan-spec-changed",
-        lambda world: world.edit(MAIN_FILE, "orders.example", "orders-2.example"),
+        lambda saved_project: saved_project.edit_file(MAIN_FILE, "orders.example", "orders-2.example"),
     ),
     "what is done has another secret": (
         "plan-secret-changed",
-        lambda world: world.environ.update(SALES_PASSWORD="nobody-sees-3"),
+        lambda saved_project: saved_project.environ.update(SALES_PASSWORD="nobody-sees-3"),
     ),
     "what is done was made and has drifted": (
         "plan-stale",
-        lambda world: change_live(world, "half", config={"host": "theirs.example"}),
+        lambda saved_project: change_live(saved_project, "half", config={"host": "theirs.example"}),
     ),
     "the deletion was taken back": (
         "plan-spec-changed",
-        lambda world: world.edit(MAIN_FILE, "with_platform_connection", "forget"),
+        lambda saved_project: saved_project.edit_file(MAIN_FILE, "with_platform_connection", "forget"),
     ),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES_OF_THE_REST)
-def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, world: World) -> None:
-    stopped(world, "POST /v1/destinations #1")
+def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, saved_project: SavedPlanProject) -> None:
+    stopped(saved_project, "POST /v1/destinations #1")
     code, change = CHANGES_OF_THE_REST[name]
-    change(world)
-    before = len(world.server.writes)
-    result = world.apply()
+    change(saved_project)
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert (result.exit, result.stdout) == (4, "")
     assert {line.partition("]")[0] for line in result.stderr.splitlines() if "error[" in line} == {
         f"error[{code}"
     }
-    assert world.server.writes[before:] == []
-    assert world.run("show", "plan.json").exit == 0
+    assert saved_project.server.writes[before:] == []
+    assert saved_project.run("show", "plan.json").exit == 0
 
 
-def test_tests_that_failed_are_run_again_and_nothing_else(world: World) -> None:
-    assert world.plan().exit == 0
+def test_tests_that_failed_are_run_again_and_nothing_else(saved_project: SavedPlanProject) -> None:
+    assert saved_project.plan().exit == 0
     failure = SetupTest("Host Connection", "FAILED", "no route to fresh.example")
-    world.server.app.dashboard.script_setup_tests(group_name="fresh", finally_always=[failure])
-    assert world.apply().exit == 6
-    world.server.app.dashboard.script_setup_tests(group_name="fresh")
-    before = len(world.server.writes)
-    result = world.apply()
+    saved_project.dashboard.script_setup_tests(group_name="fresh", finally_always=[failure])
+    assert saved_project.apply().exit == 6
+    saved_project.dashboard.script_setup_tests(group_name="fresh")
+    before = len(saved_project.server.writes)
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert set(list_sent(world, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
+    assert set(list_sent(saved_project, before)) == {"POST /v1/destinations/fresh/test"} | DELETIONS
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
-def test_a_run_that_was_killed_goes_on(world: World, call: str, tests: str) -> None:
+def test_a_run_that_was_killed_goes_on(saved_project: SavedPlanProject, call: str, tests: str) -> None:
     """Whatever a killed run has sent takes effect behind its back."""
-    world.edit(PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}')
-    world.edit(
+    saved_project.edit_file(
+        PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}'
+    )
+    saved_project.edit_file(
         MAIN_FILE,
         "      region: AWS_US_WEST_2\n",
         "      region: AWS_US_WEST_2\n      daylight_saving_time_enabled: true\n",
     )
-    world.edit(MAIN_FILE, "host: sales.example", "host: sales-2.example")
-    assert world.plan().exit == 0
+    saved_project.edit_file(MAIN_FILE, "host: sales.example", "host: sales-2.example")
+    assert saved_project.plan().exit == 0
     method, _, path = call.partition(" ")
 
     def holds(asked: str, at: str) -> bool:
         return asked == method and (at.startswith(path) if path.endswith("/") else at == path)
 
-    with serve_blocking(world.server, holds) as (gate, url):
+    with serve_blocking(saved_project.server, holds) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "plan.json", "--parallelism", "1"],
-            cwd=world.project.folder,
-            env=build_environment(**world.environ, **build_credentials(url)),
+            cwd=saved_project.folder,
+            env=build_environment(**saved_project.environ, **build_credentials(url)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         assert gate.reached.wait(PROCESS_TIMEOUT)
         process.kill()
         process.communicate(timeout=PROCESS_TIMEOUT)
-    result = world.apply()
+    result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert [len(world.server.app.dashboard.find_group_ids(name)) for name in ("fresh", "half", "orders")] == [
+    assert [len(saved_project.dashboard.find_group_ids(name)) for name in ("fresh", "half", "orders")] == [
         1,
         1,
         1,
     ]
     created = [
-        each.path for each in world.server.app.read_history() if each.method == "POST" and each.status == 201
+        each.path
+        for each in saved_project.server.app.read_history()
+        if each.method == "POST" and each.status == 201
     ]
     assert (created.count("/v1/groups"), created.count("/v1/destinations")) == (6, 6)
-    assert world.run("plan", "--detailed-exitcode").exit == 0
+    assert saved_project.run("plan", "--detailed-exitcode").exit == 0

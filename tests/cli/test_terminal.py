@@ -16,6 +16,8 @@ from command_line import COMMAND, PROCESS_TIMEOUT, TerminalProcess, run
 
 from reconciler.emulator.serve import serve_in_thread
 
+pytestmark = pytest.mark.sampled(every=6)
+
 QUESTION = 'Only "yes" is accepted: '
 PROJECT = "version: 1\nspecs: ['groups/*.yaml']\n"
 ENTRIES = "version: 1\ngroups:\n  first: {}\n  second: {}\n"
@@ -132,6 +134,7 @@ def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
     return Destruction(folder, server)
 
 
+@pytest.mark.long
 def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> None:
     """A group and its destination are one."""
     destruction.declare("a", replaced=False)
@@ -158,6 +161,7 @@ def test_what_replaces_one_entry_asks_for_its_key(destruction: Destruction) -> N
     assert destruction.server.writes[0] == f"DELETE /v1/destinations/{destruction.ids['lake']}"
 
 
+@pytest.mark.long
 def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -> None:
     destruction.declare("ab", replaced=True)
     for answer in ("yes\n", "a\n", "5\n", "2\n"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +14,8 @@ from cli_harness import CommandResult, EmulatedFivetran, Project
 from saved_plans import seal_content
 from terraform_plan_schema import find_violations, get_own_data
 
-from reconciler.cli.plan_output import PLAN_FORMATS
+from reconciler.emulator.fault_text import parse_fault
+from reconciler.report.formats import Document, list_formats
 
 ENTRY = """\
   orders:
@@ -67,7 +69,7 @@ def timeless(form: str, text: str) -> Any:
     return text
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_a_saved_plan_shows_what_the_plan_has_shown(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
@@ -78,7 +80,7 @@ def test_a_saved_plan_shows_what_the_plan_has_shown(
     assert timeless(form, shown.stdout) == timeless(form, made.stdout)
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: EmulatedFivetran) -> None:
     def told() -> str:
         made = plan(orders, server, form, "--out", "plan.json")
@@ -157,7 +159,7 @@ STRANGE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("form", PLAN_FORMATS)
+@pytest.mark.parametrize("form", list_formats(Document.PLAN))
 def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
@@ -324,3 +326,68 @@ def test_forms_of_whole_plans_are_not_for_drift_alone(
     result = plan(orders, server, form, "--drift-only")
     assert result.exit == 64
     assert f"`--format {form}` is for whole plans" in result.stderr
+
+
+def apply(project: Project, server: EmulatedFivetran, *options: str) -> CommandResult:
+    return project.run_against(
+        server, "apply", "-q", "--auto-approve", "--format", "terraform", *options, environ=KEYS
+    )
+
+
+def test_tfcmt_reads_an_apply(orders: Project, server: EmulatedFivetran) -> None:
+    done = apply(orders, server)
+    assert done.exit == 0
+    read = tfcmt.parse_apply_log(done.stdout + done.stderr)
+    assert not read.failed
+    assert read.result == "Apply complete! Resources: 2 added, 0 changed, 0 destroyed."
+    [id] = server.app.dashboard.find_group_ids("orders")
+    [group] = [line for line in done.stdout.splitlines() if line.startswith("fivetran_group.orders: ")]
+    assert re.fullmatch(rf"fivetran_group\.orders: Creation complete after \d+s \[id={id}\]", group)
+    assert tfcmt.parse_log(done.stdout).resources["created"] == [
+        "fivetran_group.orders",
+        "fivetran_destination.orders",
+    ]
+
+
+def test_tfcmt_reads_an_apply_without_changes(orders: Project, server: EmulatedFivetran) -> None:
+    assert apply(orders, server).exit == 0
+    again = apply(orders, server)
+    assert tfcmt.parse_log(again.stdout).without_changes
+    read = tfcmt.parse_apply_log(again.stdout + again.stderr)
+    assert (read.failed, read.result) == (
+        False,
+        "Apply complete! Resources: 0 added, 0 changed, 0 destroyed.",
+    )
+
+
+def test_tfcmt_reads_an_update_and_a_removal(orders: Project, server: EmulatedFivetran) -> None:
+    assert apply(orders, server).exit == 0
+    orders.write_groups(ENTRY.replace("project_id: acme", "project_id: other"))
+    read = tfcmt.parse_apply_log(apply(orders, server).stdout)
+    assert read.result == "Apply complete! Resources: 0 added, 1 changed, 0 destroyed."
+    [id] = server.app.dashboard.find_group_ids("orders")
+    orders.write("specs/groups/main.yaml", f"version: 1\nremoved:\n  - {{group: orders, id: {id}}}\n")
+    removed = apply(orders, server)
+    read = tfcmt.parse_apply_log(removed.stdout + removed.stderr)
+    assert read.result == "Apply complete! Resources: 0 added, 0 changed, 2 destroyed."
+
+
+def test_tfcmt_reads_an_incomplete_apply_as_a_failure(orders: Project, server: EmulatedFivetran) -> None:
+    server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
+    done = apply(orders, server)
+    assert done.exit == 6
+    assert "Apply complete!" not in done.stdout
+    assert "fivetran_destination.orders: Creation failed" in done.stdout
+    read = tfcmt.parse_apply_log(done.stdout + done.stderr)
+    assert read.failed
+    assert read.result.splitlines()[-1] == "Error: the apply ended as `incomplete`"
+
+
+@pytest.mark.parametrize("groups", [WRONG, ENTRY], ids=["no plan", "no secret"])
+def test_tfcmt_reads_an_apply_that_could_not_start(
+    groups: str, orders: Project, server: EmulatedFivetran
+) -> None:
+    orders.write_groups(groups)
+    done = orders.run_against(server, "apply", "--auto-approve", "--format", "terraform", environ={})
+    assert done.exit == 1
+    assert tfcmt.parse_apply_log(done.stdout + done.stderr).result.startswith("Error: ")

@@ -21,16 +21,18 @@ from filelock import FileLock
 
 from reconciler.model.lock_info import LockInfo
 
+pytestmark = pytest.mark.sampled(every=6)
+
 HERE = platform.node()
 HOLD = """\
 import sys
 from pathlib import Path
-from reconciler.model.lock_info import Holder
-from reconciler.state.lock import locked
+from reconciler.model.lock_info import LockInfo
+from reconciler.state.lock import LocalLock
 path, host, pid = sys.argv[1:]
 import os
-holder = Holder(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
-with locked(Path(path), holder, "the state"):
+holder = LockInfo(int(pid) or os.getpid(), host, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
+with LocalLock(Path(path), "the state").hold(holder):
     print("held", flush=True)
     sys.stdin.read()
 """

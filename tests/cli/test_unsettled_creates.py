@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, HastyClock, Project
+from applied_project import AppliedProject
+from cli_harness import CommandResult, EmulatedFivetran, Project
+from fake_clock import HastyClock
 from git_repo import commit
 
-from reconciler.emulator.fault_text import parse_fault
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   {0}:
@@ -29,55 +31,40 @@ UNTIL = rf"(?:20\d\d-\d\d-\d\d )?{TIME} UTC"
 """With its date around midnight."""
 
 
-class Team:
-    """A project with one pair, whose group was sent and got no answer."""
+class UnsettledProject(AppliedProject):
+    """A project with one pair, whose group is created by a request without an answer."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
-        self.settings("")
-        project.write_groups(PAIR.format("orders"))
-
-    def settings(self, text: str) -> None:
-        head = f"version: 1\naccount_id: {self.server.account_id}\nspecs: ['groups/*.yaml']\n"
-        self.project.write("specs/reconciler.yaml", head + text)
-
-    def run(self, *arguments: str) -> CommandResult:
-        return self.project.run_against(self.server, *arguments)
-
-    def apply(self, *options: str) -> CommandResult:
-        return self.run("apply", "--auto-approve", *options)
-
-    def loses(self, *, path: str = "/v1/groups", late: float | None = None) -> CommandResult:
+    def lose_create(self, *, path: str = "/v1/groups", late: float | None = None) -> CommandResult:
         """An apply in which the answer to a create is lost, with an effect some seconds later, or with none."""
         effect = "" if late is None else f" effect-after={late}"
-        self.server.app.faults.add(parse_fault(f"POST {path} #1 before-effect close{effect}"))
+        self.add_faults(f"POST {path} #1 before-effect close{effect}")
         lost = self.apply()
         self.server.app.faults.clear()
         assert lost.exit == 6
         return lost
 
-    def posts(self, path: str = "/v1/groups") -> int:
+    def count_posts(self, path: str = "/v1/groups") -> int:
         own = (each for each in self.server.app.read_history() if not each.effect_of)
         return sum((each.method, each.path) == ("POST", path) for each in own)
 
-    @property
-    def state(self) -> Any:
-        return json.loads((self.project.folder / "specs/.reconciler/state.json").read_text())
-
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Team:
-    return Team(project, server)
+def unsettled_project(project: Project, server: EmulatedFivetran) -> UnsettledProject:
+    """One pair that is not created yet."""
+    unsettled_project = UnsettledProject(project, server)
+    unsettled_project.write_settings()
+    project.write_groups(PAIR.format("orders"))
+    return unsettled_project
 
 
-def the_change(result: CommandResult) -> Any:
+def get_change(result: CommandResult) -> Any:
     [change] = [each for each in result.document["changes"] if each["address"] == "group.orders"]
     return change
 
 
-def test_the_run_that_sent_it_looks_and_does_not_send_it_again(team: Team) -> None:
-    lost = team.loses()
-    assert team.posts() == 1
+def test_the_run_that_sent_it_looks_and_does_not_send_it_again(unsettled_project: UnsettledProject) -> None:
+    lost = unsettled_project.lose_create()
+    assert unsettled_project.count_posts() == 1
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
     assert "what does not is created once `settle` has passed" in lost.stdout
@@ -85,12 +72,12 @@ def test_the_run_that_sent_it_looks_and_does_not_send_it_again(team: Team) -> No
     assert "Some answers never came. Run apply again" in lost.stdout
 
 
-def test_until_it_is_settled_an_apply_does_all_but_that(team: Team) -> None:
-    team.loses()
-    team.project.write_groups(PAIR.format("orders") + PAIR.format("sales"))
+def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    unsettled_project.project.write_groups(PAIR.format("orders") + PAIR.format("sales"))
     for minutes in (0, 1, 13):
-        team.project.advance_time(timedelta(minutes=minutes))
-        held = team.apply()
+        unsettled_project.project.advance_time(timedelta(minutes=minutes))
+        held = unsettled_project.apply()
         assert held.exit == 6
         assert re.search(
             rf"\+ group\.orders        held back  not created before {UNTIL},"
@@ -105,25 +92,25 @@ def test_until_it_is_settled_an_apply_does_all_but_that(team: Team) -> None:
             rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}: it looks first,",
             held.stdout,
         )
-        assert team.server.app.dashboard.find_group_ids("sales")
-        assert team.posts() == 2
-    team.project.advance_time(timedelta(minutes=2))
-    plan = team.run("plan", "--format", "json")
-    assert the_change(plan)["reasons"] == ["new"]
-    assert "held_until" not in the_change(plan)
-    assert team.apply().exit == 0
-    assert team.posts() == 3
-    assert team.run("plan", "--detailed-exitcode").exit == 0
+        assert unsettled_project.dashboard.find_group_ids("sales")
+        assert unsettled_project.count_posts() == 2
+    unsettled_project.project.advance_time(timedelta(minutes=2))
+    plan = unsettled_project.run("plan", "--format", "json")
+    assert get_change(plan)["reasons"] == ["new"]
+    assert "held_until" not in get_change(plan)
+    assert unsettled_project.apply().exit == 0
+    assert unsettled_project.count_posts() == 3
+    assert unsettled_project.run("plan", "--detailed-exitcode").exit == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/groups", "/v1/destinations"])
-def test_what_has_come_by_then_is_found(team: Team, path: str) -> None:
-    team.loses(path=path, late=60)
-    assert team.apply().exit == 6
-    team.project.advance_time(timedelta(seconds=61))
-    assert team.apply().exit == 0
-    assert team.posts(path) == 1
-    assert team.run("plan", "--detailed-exitcode").exit == 0
+def test_what_has_come_by_then_is_found(unsettled_project: UnsettledProject, path: str) -> None:
+    unsettled_project.lose_create(path=path, late=60)
+    assert unsettled_project.apply().exit == 6
+    unsettled_project.project.advance_time(timedelta(seconds=61))
+    assert unsettled_project.apply().exit == 0
+    assert unsettled_project.count_posts(path) == 1
+    assert unsettled_project.run("plan", "--detailed-exitcode").exit == 0
 
 
 WAITS = rf"a request of {SENT} may still take effect; not created before {UNTIL}"
@@ -136,13 +123,11 @@ SHOWN: dict[str, str] = {
 
 
 @pytest.mark.parametrize("form", SHOWN)
-def test_a_plan_shows_it_with_the_time(team: Team, form: str) -> None:
-    team.loses()
-    summary = team.project.folder / "summary.md"
+def test_a_plan_shows_it_with_the_time(unsettled_project: UnsettledProject, form: str) -> None:
+    unsettled_project.lose_create()
+    summary = unsettled_project.folder / "summary.md"
     environ = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": ""}
-    plan = team.project.run_against(
-        team.server, "plan", "--format", form, "--detailed-exitcode", environ=environ
-    )
+    plan = unsettled_project.run("plan", "--format", form, "--detailed-exitcode", **environ)
     assert plan.exit == 2
     shown = summary.read_text() if form == "github" else plan.stdout
     assert re.search(SHOWN[form], shown), shown
@@ -150,33 +135,35 @@ def test_a_plan_shows_it_with_the_time(team: Team, form: str) -> None:
     assert shown.count("may still take effect") == 1, "the destination waits for its group only"
 
 
-def test_documents_have_the_time(team: Team) -> None:
-    team.loses()
-    [sent] = [each.at for each in team.server.app.read_history() if each.method == "POST"]
-    change = the_change(team.run("plan", "--format", "json"))
+def test_documents_have_the_time(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    [sent] = [each.at for each in unsettled_project.server.app.read_history() if each.method == "POST"]
+    change = get_change(unsettled_project.run("plan", "--format", "json"))
     assert (change["action"], change["reasons"]) == ("create", ["interrupted"])
     asked, until = (datetime.fromisoformat(change[name]) for name in ("request_sent_at", "held_until"))
     assert abs(asked - datetime.fromisoformat(sent)) < timedelta(seconds=5)
     assert timedelta(minutes=15) <= until - asked < timedelta(minutes=15, seconds=5)
-    terraform = team.run("plan", "--format", "terraform-json").document
+    terraform = unsettled_project.run("plan", "--format", "terraform-json").document
     own = terraform["variables"]["x_reconciler"]["value"]["changes"]["fivetran_group.orders"]
     assert own["request_sent_at"] == change["request_sent_at"]
     assert own["held_until"][:16] == change["held_until"][:16]
-    held = team.apply("--format", "json")
+    held = unsettled_project.apply("--format", "json")
     assert held.exit == 6
     group, destination = held.document["applied"]["outcomes"]
     assert (group["status"], destination["status"]) == ("held", "skipped")
     assert group["held_until"] == held.document["plan"]["changes"][0]["held_until"]
-    [told] = group["diagnostics"]
-    assert (told["code"], told["severity"]) == ("create-unsettled", "error")
-    assert "`reconciler apply --resend-create group.orders --reason TEXT`" in told["help"]
-    assert re.search(rf"apply again after {UNTIL}", told["help"])
+    [diagnostic] = group["diagnostics"]
+    assert (diagnostic["code"], diagnostic["severity"]) == ("create-unsettled", "error")
+    assert "`reconciler apply --resend-create group.orders --reason TEXT`" in diagnostic["help"]
+    assert re.search(rf"apply again after {UNTIL}", diagnostic["help"])
 
 
-def test_the_log_of_events_has_the_time(team: Team) -> None:
-    team.loses()
-    team.apply("--events", "events.jsonl")
-    lines = [json.loads(line) for line in (team.project.folder / "events.jsonl").read_text().splitlines()]
+def test_the_log_of_events_has_the_time(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    unsettled_project.apply("--events", "events.jsonl")
+    lines = [
+        json.loads(line) for line in (unsettled_project.folder / "events.jsonl").read_text().splitlines()
+    ]
     [planned] = [each for each in lines if each["event"] == "planned"]
     [ended] = [each for each in lines if each["event"] == "change-finished" and each["status"] == "held"]
     assert planned["changes"][0]["held_until"] == ended["held_until"]
@@ -185,37 +172,39 @@ def test_the_log_of_events_has_the_time(team: Team) -> None:
     assert [each["code"] for each in ended["diagnostics"]] == ["create-unsettled"]
 
 
-def test_who_has_looked_may_have_it_sent_again(team: Team) -> None:
-    team.loses()
-    applied = team.apply("--resend-create", "group.orders", *REASON, "--events", "events.jsonl")
+def test_an_operator_may_have_the_create_sent_again(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    applied = unsettled_project.apply("--resend-create", "group.orders", *REASON, "--events", "events.jsonl")
     assert applied.exit == 0, applied.stdout + applied.stderr
     assert re.search(
         rf"  ! a request of {SENT} may still take effect; created all the same, as --resend-create says\n",
         applied.stdout,
     )
     assert "Checked: a new plan is empty." in applied.stdout
-    assert team.posts() == 2
-    [exemption] = team.state["exemptions"]
+    assert unsettled_project.count_posts() == 2
+    [exemption] = unsettled_project.read_state()["exemptions"]
     assert exemption["what"] == ["resend-create=group.orders"]
     assert exemption["reason"] == REASON[1]
-    assert "resend-create=group.orders  by " in team.run("state", "list").stdout
-    lines = [json.loads(line) for line in (team.project.folder / "events.jsonl").read_text().splitlines()]
+    assert "resend-create=group.orders  by " in unsettled_project.run("state", "list").stdout
+    lines = [
+        json.loads(line) for line in (unsettled_project.folder / "events.jsonl").read_text().splitlines()
+    ]
     [planned] = [each for each in lines if each["event"] == "planned"]
     assert (planned["resent"], planned["reason"]) == (["group.orders"], REASON[1])
     assert planned["changes"][0]["held_until"] is None
-    # The first request has no effect any more, and nobody asks about it.
-    team.project.advance_time()
-    plan = team.run("plan", "--detailed-exitcode")
+    # The first request has no effect any more, and no run asks about it.
+    unsettled_project.project.advance_time()
+    plan = unsettled_project.run("plan", "--detailed-exitcode")
     assert (plan.exit, plan.stderr) == (0, "")
 
 
-def test_an_effect_that_comes_after_all_is_told_with_both_ids(team: Team) -> None:
-    team.loses(late=120)
-    assert team.apply("--resend-create", "orders", *REASON).exit == 0
-    [second] = team.server.app.dashboard.find_group_ids("orders")
-    team.project.advance_time(timedelta(seconds=121))
-    [first] = {*team.server.app.dashboard.find_group_ids("orders")} - {second}
-    plan = team.run("plan", "--detailed-exitcode")
+def test_a_late_effect_is_reported_with_both_ids(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create(late=120)
+    assert unsettled_project.apply("--resend-create", "orders", *REASON).exit == 0
+    [second] = unsettled_project.dashboard.find_group_ids("orders")
+    unsettled_project.project.advance_time(timedelta(seconds=121))
+    [first] = {*unsettled_project.dashboard.find_group_ids("orders")} - {second}
+    plan = unsettled_project.run("plan", "--detailed-exitcode")
     assert plan.exit == 0, "nothing of it is changed by itself"
     assert re.search(
         rf"warning\[late-twin\]: group\.orders: a request of {SENT} seems to have taken effect after all,"
@@ -226,136 +215,152 @@ def test_an_effect_that_comes_after_all_is_told_with_both_ids(team: Team) -> Non
         f"managed is `{second}`; new since that request, under the name `orders`, is `{first}`" in plan.stderr
     )
     assert "delete the one that is not needed in Fivetran" in plan.stderr
-    sarif = team.run("plan", "--format", "sarif").document
+    sarif = unsettled_project.run("plan", "--format", "sarif").document
     assert "late-twin" in json.dumps(sarif)
 
 
-def test_two_effects_of_which_nobody_has_an_answer_are_a_question(team: Team) -> None:
-    team.loses(late=60)
-    team.server.app.faults.add(parse_fault("POST /v1/groups #1 before-effect close effect-after=60"))
-    assert team.apply("--resend-create", "orders", *REASON).exit == 6
-    team.project.advance_time(timedelta(seconds=61))
-    plan = team.run("plan")
+def test_two_effects_without_an_answer_are_ambiguous(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create(late=60)
+    unsettled_project.add_faults("POST /v1/groups #1 before-effect close effect-after=60")
+    assert unsettled_project.apply("--resend-create", "orders", *REASON).exit == 6
+    unsettled_project.project.advance_time(timedelta(seconds=61))
+    plan = unsettled_project.run("plan")
     assert plan.exit == 1
     assert "error[ambiguous-name]" in plan.stderr
-    assert all(id in plan.stderr for id in team.server.app.dashboard.find_group_ids("orders"))
+    assert all(id in plan.stderr for id in unsettled_project.dashboard.find_group_ids("orders"))
 
 
 @pytest.mark.parametrize("selector", ["group.orders", "orders", "group.*", "*"])
-def test_what_is_sent_again_is_named_as_targets_are(team: Team, selector: str) -> None:
-    team.loses()
-    assert team.apply("--resend-create", selector, *REASON).exit == 0
-    assert team.posts() == 2
+def test_what_is_sent_again_is_named_as_targets_are(
+    unsettled_project: UnsettledProject, selector: str
+) -> None:
+    unsettled_project.lose_create()
+    assert unsettled_project.apply("--resend-create", selector, *REASON).exit == 0
+    assert unsettled_project.count_posts() == 2
 
 
 @pytest.mark.parametrize(
-    ("options", "told", "advice"),
+    ("options", "message", "advice"),
     [
         (("--resend-create", "orders"), "`--resend-create` needs a reason", "--reason"),
         (("--resend-create", "orders", "--reason", "  "), "`--resend-create` needs a reason", "--reason"),
         (REASON, "or a create sent again", "or `--resend-create`"),
     ],
 )
-def test_it_needs_a_reason(team: Team, options: tuple[str, ...], told: str, advice: str) -> None:
-    team.loses()
-    before = len(team.server.calls)
-    result = team.apply(*options)
-    assert (result.exit, team.server.calls[before:]) == (64, [])
-    assert told in result.stderr
+def test_it_needs_a_reason(
+    unsettled_project: UnsettledProject, options: tuple[str, ...], message: str, advice: str
+) -> None:
+    unsettled_project.lose_create()
+    before = len(unsettled_project.server.calls)
+    result = unsettled_project.apply(*options)
+    assert (result.exit, unsettled_project.server.calls[before:]) == (64, [])
+    assert message in result.stderr
     assert advice in result.stderr
 
 
-def nothing(team: Team) -> None:
-    assert team.apply().exit == 0
+def apply_without_loss(unsettled_project: UnsettledProject) -> None:
+    assert unsettled_project.apply().exit == 0
 
 
-def found(team: Team) -> None:
-    team.loses(late=5)
-    team.project.advance_time(timedelta(seconds=6))
+def lose_and_find(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create(late=5)
+    unsettled_project.project.advance_time(timedelta(seconds=6))
 
 
-def settled(team: Team) -> None:
-    team.loses()
-    team.project.advance_time()
+def lose_and_settle(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    unsettled_project.project.advance_time()
 
 
-def never_sent(team: Team) -> None:
-    team.server.app.faults.add(parse_fault("POST /v1/groups status 400"))
-    assert team.apply().exit == 6
-    team.server.app.faults.clear()
+def refuse_create(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.add_faults("POST /v1/groups status 400")
+    assert unsettled_project.apply().exit == 6
+    unsettled_project.server.app.faults.clear()
 
 
-@pytest.mark.parametrize("before", [nothing, found, settled, never_sent], ids=lambda each: each.__name__)
-def test_what_waits_for_nothing_cannot_be_sent_again(team: Team, before: Callable[[Team], None]) -> None:
-    before(team)
-    writes = len(team.server.writes)
-    result = team.apply("--resend-create", "group.orders", *REASON)
-    assert (result.exit, team.server.writes[writes:]) == (1, [])
+@pytest.mark.parametrize(
+    "before",
+    [apply_without_loss, lose_and_find, lose_and_settle, refuse_create],
+    ids=lambda each: each.__name__,
+)
+def test_what_waits_for_nothing_cannot_be_sent_again(
+    unsettled_project: UnsettledProject, before: Callable[[UnsettledProject], None]
+) -> None:
+    before(unsettled_project)
+    writes = len(unsettled_project.server.writes)
+    result = unsettled_project.apply("--resend-create", "group.orders", *REASON)
+    assert (result.exit, unsettled_project.server.writes[writes:]) == (1, [])
     assert (
         "error[nothing-unsettled]: `--resend-create group.orders` names no create that waits" in result.stderr
     )
     assert "none waits" in result.stderr
 
 
-def test_a_slip_is_not_taken_for_what_was_meant(team: Team) -> None:
-    team.loses()
-    result = team.apply("--resend-create", "ordres", "--resend-create", "orders", *REASON)
-    assert (result.exit, team.posts()) == (1, 1)
+def test_a_slip_is_not_taken_for_what_was_meant(unsettled_project: UnsettledProject) -> None:
+    unsettled_project.lose_create()
+    result = unsettled_project.apply("--resend-create", "ordres", "--resend-create", "orders", *REASON)
+    assert (result.exit, unsettled_project.count_posts()) == (1, 1)
     assert "waiting is `group.orders`" in result.stderr
     assert "did you mean `orders`?" in result.stderr
 
 
 @pytest.mark.parametrize("approval", ["plan.json", "--expect"])
-def test_a_plan_that_was_reviewed_waits_and_goes_on(team: Team, approval: str) -> None:
-    team.loses()
-    made = team.run("plan", "--out", "plan.json", "--format", "json")
+def test_a_plan_that_was_reviewed_waits_and_goes_on(
+    unsettled_project: UnsettledProject, approval: str
+) -> None:
+    unsettled_project.lose_create()
+    made = unsettled_project.run("plan", "--out", "plan.json", "--format", "json")
     chosen = ("plan.json",) if approval == "plan.json" else ("--expect", made.document["digest"])
-    held = team.run("apply", *chosen)
+    held = unsettled_project.run("apply", *chosen)
     assert held.exit == 6
     assert "held back" in held.stdout
-    assert team.posts() == 1
-    team.project.advance_time()
-    shown = team.run("show", "plan.json")
+    assert unsettled_project.count_posts() == 1
+    unsettled_project.project.advance_time()
+    shown = unsettled_project.run("show", "plan.json")
     assert re.search(WAITS, shown.stdout)
-    assert team.run("apply", *chosen).exit == 0
-    assert team.posts() == 2
+    assert unsettled_project.run("apply", *chosen).exit == 0
+    assert unsettled_project.count_posts() == 2
 
 
 @pytest.mark.parametrize("approval", ["plan.json", "--expect"])
-def test_a_create_can_be_sent_again_beside_a_plan_that_was_reviewed(team: Team, approval: str) -> None:
-    made = team.run("plan", "--out", "plan.json", "--format", "json")
+def test_a_create_can_be_sent_again_beside_a_plan_that_was_reviewed(
+    unsettled_project: UnsettledProject, approval: str
+) -> None:
+    made = unsettled_project.run("plan", "--out", "plan.json", "--format", "json")
     chosen = ("plan.json",) if approval == "plan.json" else ("--expect", made.document["digest"])
-    team.server.app.faults.add(parse_fault("POST /v1/groups #1 before-effect close"))
-    assert team.run("apply", *chosen).exit == 6
-    team.server.app.faults.clear()
-    assert team.run("apply", *chosen).exit == 6
-    assert team.run("apply", *chosen, "--resend-create", "orders", *REASON).exit == 0
-    assert team.posts() == 2
+    unsettled_project.add_faults("POST /v1/groups #1 before-effect close")
+    assert unsettled_project.run("apply", *chosen).exit == 6
+    unsettled_project.server.app.faults.clear()
+    assert unsettled_project.run("apply", *chosen).exit == 6
+    assert unsettled_project.run("apply", *chosen, "--resend-create", "orders", *REASON).exit == 0
+    assert unsettled_project.count_posts() == 2
 
 
-def test_a_plan_without_changes_is_not_one_with_a_create_that_waits(team: Team) -> None:
+def test_a_plan_without_changes_is_not_one_with_a_create_that_waits(
+    unsettled_project: UnsettledProject,
+) -> None:
     """Also where nothing else is left to do."""
-    team.project.write_groups("  orders: {}\n")
-    team.loses()
-    held = team.apply("--format", "json")
+    unsettled_project.project.write_groups("  orders: {}\n")
+    unsettled_project.lose_create()
+    held = unsettled_project.apply("--format", "json")
     assert held.exit == 6
     assert held.document["applied"]["remaining"] == ["group.orders"]
 
 
-def test_a_change_cannot_shorten_its_own_wait(team: Team) -> None:
-    commit(team.project.folder, "base")
-    team.loses()
-    team.settings("settle: 0s\n")
-    assert team.apply("--settings-from", "base").exit == 6
-    assert team.posts() == 1
-    assert team.apply().exit == 0
+def test_a_change_cannot_shorten_its_own_wait(unsettled_project: UnsettledProject) -> None:
+    commit(unsettled_project.folder, "base")
+    unsettled_project.lose_create()
+    unsettled_project.write_settings("settle: 0s\n")
+    assert unsettled_project.apply("--settings-from", "base").exit == 6
+    assert unsettled_project.count_posts() == 1
+    assert unsettled_project.apply().exit == 0
 
 
-def test_a_state_of_the_earlier_release_is_read_with_care(team: Team) -> None:
-    """It tells when its run began, and nothing of when a request left."""
-    team.loses()
-    file = team.project.folder / "specs/.reconciler/state.json"
-    state = team.state
+def test_a_state_of_the_earlier_release_is_read_with_care(unsettled_project: UnsettledProject) -> None:
+    """It has the start of its run, and no time of a request."""
+    unsettled_project.lose_create()
+    file = unsettled_project.state_file
+    state = unsettled_project.read_state()
     for record in state["records"].values():
         del record["earlier"]
         intent = record["intent"]
@@ -364,22 +369,24 @@ def test_a_state_of_the_earlier_release_is_read_with_care(team: Team) -> None:
     del state["written_at"]
     file.write_text(json.dumps({**state, "format": 1}))
     (file.parent / "state.json.journal").unlink()
-    assert team.apply().exit == 6
-    team.project.advance_time(timedelta(minutes=16))
-    assert team.apply().exit == 6, "that run may have gone on for some time"
-    team.project.advance_time(timedelta(minutes=5))
-    assert team.apply().exit == 0
-    assert team.posts() == 2
+    assert unsettled_project.apply().exit == 6
+    unsettled_project.project.advance_time(timedelta(minutes=16))
+    assert unsettled_project.apply().exit == 6, "that run may have gone on for some time"
+    unsettled_project.project.advance_time(timedelta(minutes=5))
+    assert unsettled_project.apply().exit == 0
+    assert unsettled_project.count_posts() == 2
 
 
-def test_the_clock_of_another_machine_may_be_wrong(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_of_another_machine_may_be_wrong(
+    unsettled_project: UnsettledProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next runner is an hour ahead; Fivetran is not."""
-    team.loses()
-    server = team.server.app.behaviour
+    unsettled_project.lose_create()
+    server = unsettled_project.server.app.behaviour
     monkeypatch.setattr(HastyClock, "ahead", timedelta(hours=1))
-    team.server.app.behaviour = server.model_copy(update={"date_skew": -3_600.0})
-    held = team.apply()
+    unsettled_project.server.app.behaviour = server.model_copy(update={"date_skew": -3_600.0})
+    held = unsettled_project.apply()
     assert held.exit == 6
-    assert team.posts() == 1
-    team.server.app.behaviour = server.model_copy(update={"date_header": "missing"})
-    assert team.apply().exit == 0
+    assert unsettled_project.count_posts() == 1
+    unsettled_project.server.app.behaviour = server.model_copy(update={"date_header": "missing"})
+    assert unsettled_project.apply().exit == 0

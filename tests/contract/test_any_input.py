@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from emulated_account import SNOWFLAKE, EmulatedAccount
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_settings import check_examples
 
 from reconciler.catalogue.load import load_service, load_service_names
 
@@ -50,8 +50,7 @@ bodies = values | st.dictionaries(st.sampled_from(TOP), values, max_size=6).flat
 )
 
 
-@settings(max_examples=150, deadline=None)
-@given(
+@check_examples(
     method=st.sampled_from(("GET", "POST", "PATCH", "DELETE", "PUT")),
     path=st.sampled_from(
         (
@@ -63,6 +62,8 @@ bodies = values | st.dictionaries(st.sampled_from(TOP), values, max_size=6).flat
         )
     ),
     body=bodies,
+    few=25,
+    many=150,
 )
 def test_any_body_is_answered(method: str, path: str, body: Any) -> None:
     account = EmulatedAccount()
@@ -72,8 +73,9 @@ def test_any_body_is_answered(method: str, path: str, body: Any) -> None:
     account.emulator.close()
 
 
-@settings(max_examples=150, deadline=None)
-@given(service=st.sampled_from(load_service_names()), config=configs, patch=configs)
+@check_examples(
+    service=st.sampled_from(load_service_names()), config=configs, patch=configs, few=25, many=150
+)
 def test_any_config_can_be_created_or_is_refused(service: str, config: Any, patch: Any) -> None:
     account = EmulatedAccount()
     created = account.create_destination(service, config)

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from emulated_account import EmulatedAccount
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_settings import check_examples
 from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY, prepare_account
 
 values = st.recursive(
@@ -30,8 +30,7 @@ SENSIBLE = {
 }
 
 
-@settings(max_examples=120, deadline=None)
-@given(data=st.data())
+@check_examples(data=st.data(), few=20, many=120)
 def test_any_body_is_answered(data: st.DataObject) -> None:
     account = EmulatedAccount()
     path = data.draw(st.sampled_from(sorted(SENSIBLE)))
@@ -43,8 +42,9 @@ def test_any_body_is_answered(data: st.DataObject) -> None:
     account.emulator.close()
 
 
-@settings(max_examples=60, deadline=None)
-@given(approved=st.text(min_size=1, max_size=12), asked=st.text(min_size=1, max_size=12))
+@check_examples(
+    approved=st.text(min_size=1, max_size=12), asked=st.text(min_size=1, max_size=12), few=10, many=60
+)
 def test_any_hash_is_found_again(approved: str, asked: str) -> None:
     account = EmulatedAccount()
     path = f"/v1/destinations/{account.must_create('snowflake', {})}/fingerprints"

@@ -10,6 +10,7 @@ from response_shapes import ENDPOINT_SHAPES
 from reconciler.emulator.switches import Behaviour
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 def test_an_endpoint_answers_as_it_is_known_to(account: EmulatedAccount, endpoint: Endpoint) -> None:
     names = prepare_account(account)

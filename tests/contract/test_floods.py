@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cli_harness import KEY, SECRET, EmulatedFivetran, serve_fivetran
-from swift_clocks import HastyClock, SwiftClock
+from fake_clock import FakeClock, HastyClock
 
 from reconciler.api.client import Client
 from reconciler.api.errors import (
@@ -23,7 +23,7 @@ from reconciler.api.errors import (
     Timeout,
     Unreachable,
 )
-from reconciler.api.limiter import PAID_ACCOUNT, Budget
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retry import DEFAULT, RetryPolicy
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Request, Timeouts, Transport
@@ -31,6 +31,7 @@ from reconciler.emulator.app import create_app
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.quota import PROFILES, QuotaProfile
 from reconciler.emulator.serve import serve_in_thread
+from reconciler.model.budget import Budget
 from reconciler.model.value import Secret
 
 SHORT = Timeouts(connect=5, read=5, total=0.25, setup_tests=0.25)
@@ -42,7 +43,7 @@ THREADS = 8
 @contextmanager
 def courier(
     url: str,
-    clock: SwiftClock | None = None,
+    clock: FakeClock | None = None,
     *,
     budget: Budget = PAID_ACCOUNT,
     persistence: RetryPolicy = DEFAULT,
@@ -125,7 +126,7 @@ def test_a_pause_of_an_hour_stops_everybody_after_the_calls_that_were_under_way(
 
 
 def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=QuotaProfile(hourly=20))
     with (
         serve_in_thread(app) as url,
@@ -140,7 +141,7 @@ def test_who_keeps_to_the_budget_never_meets_the_quota() -> None:
 
 
 def test_who_does_not_know_of_a_quota_is_told_by_it() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     quota = QuotaProfile(hourly=500, limits=PROFILES["trial"].limits)
     app = create_app(credentials=(KEY, SECRET), clock=clock.now, quota=quota)
     with serve_in_thread(app) as url, courier(url, clock) as line:

@@ -6,43 +6,30 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from emulated_account import BASIC, JSON_TYPE, SNOWFLAKE, EmulatedAccount
+from fake_clock import START, FakeClock
 from werkzeug.test import Client
 
 from reconciler.emulator.connection_faults import BrokenConnectionError
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.serve import serve_in_thread
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECONDS = 6
 
 
-class Time:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def passes(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
+@pytest.fixture
+def time() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def account(time: Time) -> Iterator[EmulatedAccount]:
+def account(time: FakeClock) -> Iterator[EmulatedAccount]:
     """An account with a group and a destination on a clock that stands still."""
     account = EmulatedAccount(app={"clock": time})
     account.must_create("snowflake", SNOWFLAKE)
@@ -75,16 +62,16 @@ def struck(account: EmulatedAccount, fault: str, method: str, path: str, body: A
     ],
 )
 def test_the_answer_comes_at_once_and_the_effect_later(
-    account: EmulatedAccount, time: Time, fault: str, status: int
+    account: EmulatedAccount, time: FakeClock, fault: str, status: int
 ) -> None:
     text = f"POST /v1/groups #1 {fault} effect-after={SECONDS}"
     assert struck(account, text, "POST", "/v1/groups", {"name": "late"}) == status
-    time.passes(SECONDS - 1)
+    time.advance(SECONDS - 1)
     assert account.dashboard.find_group_ids("late") == []
     assert len(account.get("/v1/groups").data["items"]) == 1
-    time.passes(2)
+    time.advance(2)
     account.get("/v1/account/info")
-    time.passes(100)
+    time.advance(100)
     [late] = [each for each in account.get("/v1/groups").data["items"] if each["name"] == "late"]
     asked, came = [each for each in account.emulator.read_history() if each.body == {"name": "late"}]
     assert (asked.at, asked.effects, asked.effect_of) == ("2026-03-01T12:00:00.000000Z", (), 0)
@@ -105,16 +92,16 @@ LOOKS: dict[str, Callable[[EmulatedAccount], Any]] = {
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_whoever_looks_sees_what_is_due(
-    account: EmulatedAccount, time: Time, look: Callable[[EmulatedAccount], Any]
+    account: EmulatedAccount, time: FakeClock, look: Callable[[EmulatedAccount], Any]
 ) -> None:
     struck(account, f"POST /v1/groups close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
-    time.passes(SECONDS)
+    time.advance(SECONDS)
     look(account)
     assert account.dashboard.find_group_ids("late"), "the look itself did not let it happen"
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE", "test"])
-def test_every_write_can_be_late(account: EmulatedAccount, time: Time, method: str) -> None:
+def test_every_write_can_be_late(account: EmulatedAccount, time: FakeClock, method: str) -> None:
     [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
     path, body, effect = {
         "POST": ("/v1/groups", {"name": "late"}, "created group"),
@@ -124,42 +111,42 @@ def test_every_write_can_be_late(account: EmulatedAccount, time: Time, method: s
     }[method]
     verb = "POST" if method == "test" else method
     assert struck(account, f"{verb} {path} status 500 effect-after={SECONDS}", verb, path, body) == 500
-    time.passes(SECONDS)
+    time.advance(SECONDS)
     came = account.emulator.read_history()[-1]
     assert any(str(each).startswith(effect) for each in came.effects), came
 
 
-def test_a_late_request_finds_the_account_as_it_is_by_then(account: EmulatedAccount, time: Time) -> None:
+def test_a_late_request_finds_the_account_as_it_is_by_then(account: EmulatedAccount, time: FakeClock) -> None:
     [id] = [each["id"] for each in account.get("/v1/groups").data["items"]]
     struck(account, f"PATCH * close effect-after={SECONDS}", "PATCH", f"/v1/groups/{id}", {"name": "late"})
     account.delete(f"/v1/destinations/{id}")
     account.delete(f"/v1/groups/{id}")
-    time.passes(SECONDS)
+    time.advance(SECONDS)
     came = account.emulator.read_history()[-1]
     assert (came.status, came.code, came.effects) == (404, "NotFound_Group", ())
 
 
-def test_late_requests_come_in_the_order_of_their_times(account: EmulatedAccount, time: Time) -> None:
+def test_late_requests_come_in_the_order_of_their_times(account: EmulatedAccount, time: FakeClock) -> None:
     for seconds, name in ((9, "third"), (3, "first"), (6, "second")):
         account.emulator.faults.clear()
         struck(account, f"POST * close effect-after={seconds}", "POST", "/v1/groups", {"name": name})
-    time.passes(60)
+    time.advance(60)
     names = [each.body["name"] for each in account.emulator.read_history() if each.effect_of]
     assert names == ["first", "second", "third"]
 
 
 def test_a_read_is_never_late_and_a_reset_loses_what_was_on_its_way(
-    account: EmulatedAccount, time: Time
+    account: EmulatedAccount, time: FakeClock
 ) -> None:
     struck(account, f"GET * close effect-after={SECONDS}", "GET", "/v1/groups", None)
     account.emulator.faults.clear()
     struck(account, f"POST * close effect-after={SECONDS}", "POST", "/v1/groups", {"name": "late"})
     assert Client(account.emulator).post("/_emulator/reset").status_code == 200
-    time.passes(SECONDS)
+    time.advance(SECONDS)
     assert account.emulator.read_history() == []
 
 
-def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, time: Time) -> None:
+def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, time: FakeClock) -> None:
     account.emulator.faults.add(parse_fault(f"POST * reset effect-after={SECONDS}"))
     content = b'{"name":"late"}'
     head = (
@@ -173,7 +160,7 @@ def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, tim
             with pytest.raises(ConnectionResetError):
                 line.recv(1)
         assert account.emulator.dashboard.find_group_ids("late") == []
-        time.passes(SECONDS)
+        time.advance(SECONDS)
         threads = [
             threading.Thread(target=account.emulator.dashboard.find_group_ids, args=("late",))
             for _ in range(4)
@@ -186,7 +173,7 @@ def test_on_a_socket_the_connection_breaks_at_once(account: EmulatedAccount, tim
 
 
 @pytest.mark.parametrize("sort", ["in process", "on a socket"])
-def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: Time, sort: str) -> None:
+def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: FakeClock, sort: str) -> None:
     def date(path: str = "/v1/groups") -> str | None:
         if sort == "in process":
             return account.send_raw("GET", path, headers=BASIC).headers.get("Date")
@@ -200,14 +187,14 @@ def test_an_answer_tells_the_time_of_the_server(account: EmulatedAccount, time: 
         assert len(dates) <= 1
         return dates[0] if dates else None
 
-    time.passes(0.9)
-    assert parsedate_to_datetime(date() or "") == NOON
-    assert parsedate_to_datetime(date("/v1/nowhere") or "") == NOON, "refusals tell it too"
+    time.advance(0.9)
+    assert parsedate_to_datetime(date() or "") == START
+    assert parsedate_to_datetime(date("/v1/nowhere") or "") == START, "refusals tell it too"
     account.emulator.faults.add(parse_fault("GET /v1/groups status 503"))
-    assert parsedate_to_datetime(date() or "") == NOON
+    assert parsedate_to_datetime(date() or "") == START
     account.emulator.faults.clear()
     behaviour = account.emulator.behaviour
     account.emulator.behaviour = behaviour.model_copy(update={"date_skew": -90.0})
-    assert parsedate_to_datetime(date() or "") == NOON - timedelta(seconds=90)
+    assert parsedate_to_datetime(date() or "") == START - timedelta(seconds=90)
     account.emulator.behaviour = behaviour.model_copy(update={"date_header": "missing"})
     assert date() is None

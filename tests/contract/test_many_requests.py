@@ -22,9 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from known_endpoints import AGENT, CERTIFICATE, FINGERPRINT, LINK, MANAGER, PROXY
+from long_runs import small_and_large
 from response_shapes import ENDPOINT_SHAPES, EndpointShape, check_response
-
-REQUESTS = 5_000
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 plain = st.sampled_from(("alpha", "beta", "db.acme.example", "ÄÖ 漢", "a'b\"c", "%2F", "x" * 300))
@@ -415,17 +414,17 @@ class Requests(RuleBasedStateMachine):
         self.account.emulator.close()
 
 
-def test_no_answer_is_a_500_or_contradicts_another() -> None:
+@small_and_large(("examples", "requests"), (10, 500), (60, 5_000))
+def test_no_answer_is_a_500_or_contradicts_another(examples: int, requests: int) -> None:
     Requests.total = 0
     run_state_machine_as_test(
         Requests,
         settings=settings(
-            max_examples=60,
+            max_examples=examples,
             stateful_step_count=50,
             derandomize=True,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert Requests.total >= REQUESTS
+    assert Requests.total >= requests

@@ -55,6 +55,7 @@ def test_there_are_blocks_to_run() -> None:
     assert any(page in FOLDERS for page in GUIDES)
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("page", FOLDERS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clone"

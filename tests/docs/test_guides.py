@@ -17,8 +17,8 @@ from markdown_it import MarkdownIt
 from reconciler.cli.commands import SUMMARIES
 from reconciler.cli.exit import ExitCode
 from reconciler.cli.main import reconciler
-from reconciler.model.extras import Extra, installation_of
-from reconciler.operations.guides import guide_summaries, guide_topics
+from reconciler.model.extras import Extra, describe_installation
+from reconciler.operations.guides import list_guide_topics, read_guide_summaries
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))
@@ -85,7 +85,7 @@ def test_the_readme_lists_every_topic_with_its_summary() -> None:
             r"^\| \[[a-z-]+\]\(reconciler/guides/([a-z-]+)\.md\) \| (.*) \|$", README.read_text(), re.M
         )
     )
-    assert listed == {topic: summary.rstrip(".") for topic, summary in guide_summaries().items()}
+    assert listed == {topic: summary.rstrip(".") for topic, summary in read_guide_summaries().items()}
     assert set(listed) == {page.stem for page in GUIDES}
 
 
@@ -170,7 +170,7 @@ def test_the_two_commands_are_in_the_readme_word_for_word() -> None:
 def test_the_installed_package_has_the_guides() -> None:
     installed = {each.name: each.read_text() for each in (files("reconciler") / "guides").iterdir()}
     assert installed == {page.name: page.read_text() for page in GUIDES}
-    assert {f"{topic}.md" for topic in guide_topics()} == set(installed)
+    assert {f"{topic}.md" for topic in list_guide_topics()} == set(installed)
 
 
 def test_no_page_and_no_message_installs_from_a_registry() -> None:
@@ -191,7 +191,7 @@ def test_extras_are_those_of_the_package() -> None:
     )
     assert set(described) == declared
     assert set(Extra) | {"test"} == declared
-    assert "`pip install '.[aws]'` in a clone" in installation_of(Extra.AWS)
+    assert "`pip install '.[aws]'` in a clone" in describe_installation(Extra.AWS)
 
 
 SPECS = [

@@ -20,6 +20,8 @@ from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.outcome import Outcome, Status
 from reconciler.model.plan import Action
 
+pytestmark = pytest.mark.sampled(every=6)
+
 NO_ANSWER = (
     "reset",
     "close",
@@ -127,6 +129,7 @@ def test_there_are_enough_of_them() -> None:
     assert len(LOST) * len(PATHS) * len(STALE_READS) * len(KEYS) >= 200
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("lost", LOST)
 def test_what_was_made_without_an_answer_is_found_and_not_made_again(lost: str, kind: str) -> None:
@@ -144,6 +147,7 @@ def test_what_was_made_without_an_answer_is_found_and_not_made_again(lost: str, 
             check_settled(account)
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("kind", PATHS)
 @pytest.mark.parametrize("never", NEVER_DONE)
 def test_what_was_not_made_is_made_once_its_request_is_settled(never: str, kind: str) -> None:
@@ -264,6 +268,7 @@ def test_with_more_than_one_candidate_a_person_is_asked() -> None:
         assert account.apply() == []
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("reads", range(6))
 @pytest.mark.parametrize(
     "path", ("/v1/groups", "/v1/groups/*", "/v1/destinations", "/v1/destinations/*", "*")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from applied_project import AppliedProject
 from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
 from cli_harness import EmulatedFivetran, Project, build_credentials
@@ -26,46 +27,41 @@ from command_line import COMMAND, PROCESS_TIMEOUT, build_environment, run
 from reconciler.emulator.serve import serve_in_thread
 from reconciler.emulator.setup_tests import SetupTest
 
+pytestmark = pytest.mark.sampled(every=6)
+
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """A limit on the size of files would leave modules cut short beside the sources, for every later process."""
 TOO_LARGE = "File too large"  # what a limit on the size of files says, in place of a full disk
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 
 
-class Team:
-    """Groups in a project for the account of a server, and what a real apply leaves of them."""
+class DiskProject(AppliedProject):
+    """Three groups to be created by a real apply, whose disk fails."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
-        self.state = project.folder / "specs" / ".reconciler" / "state.json"
-        self.refuge = project.folder / "tmp"
-        self.refuge.mkdir()
-        project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
-        )
-        self.wants("east", "north", "south")
-
-    def wants(self, *names: str) -> None:
-        self.names = sorted(names)
-        self.project.write_groups("".join(f"  {name}: {{}}\n" for name in names))
+        super().__init__(project, server)
+        self.temporary = project.folder / "tmp"
+        self.temporary.mkdir()
+        self.names = ["east", "north", "south"]
+        self.write_settings()
+        project.write_groups("".join(f"  {name}: {{}}\n" for name in self.names))
 
     @property
     def journal(self) -> Path:
-        return self.state.with_name("state.json.journal")
+        return self.state_file.with_name("state.json.journal")
 
     @contextmanager
-    def applying(
+    def start_apply(
         self, *options: str, holds: Callable[[str, str], bool] = is_write
     ) -> Iterator[tuple[BackgroundProcess, BlockingServer]]:
-        """A real apply that waits for Fivetran."""
+        """Start a real apply, until the server holds its first request."""
         with (
             serve_blocking(self.server, holds) as (gate, url),
             BackgroundProcess(
                 *APPLY,
                 *options,
-                directory=self.project.folder,
-                TMPDIR=str(self.refuge),
+                directory=self.folder,
+                TMPDIR=str(self.temporary),
                 **NO_BYTECODE,
                 **build_credentials(url),
             ) as process,
@@ -73,37 +69,40 @@ class Team:
             gate.await_arrivals(1)
             yield process, gate
 
-    def made(self) -> list[str]:
+    def list_names(self) -> list[str]:
+        """The names of all groups of the account."""
         return sorted(self.server.get(f"/groups/{id}")["name"] for id in self.server.list_ids("groups"))
 
-    def plan_wants(self) -> list[str]:
-        plan = self.project.run_against(self.server, "plan", "--format", "json")
+    def list_planned(self) -> list[str]:
+        """The addresses of the changes of a plan."""
+        plan = self.plan("--format", "json")
         assert plan.exit == 0, plan.stderr
         return [change["address"] for change in plan.document["changes"]]
 
-    def goes_on(self) -> None:
-        """The next apply makes what is missing, and nothing twice."""
-        again = self.project.run_against(self.server, *APPLY)
+    def check_next_apply(self) -> None:
+        """The next apply creates the missing groups, and none twice."""
+        again = self.run(*APPLY)
         assert again.exit == 0, again.stdout + again.stderr
-        assert self.made() == self.names
-        assert self.plan_wants() == []
+        assert self.list_names() == self.names
+        assert self.list_planned() == []
 
 
 @pytest.fixture
-def team(project: Project, server: EmulatedFivetran) -> Team:
-    """Three groups to be made."""
-    return Team(project, server)
+def disk_project(project: Project, server: EmulatedFivetran) -> DiskProject:
+    """Three groups to be created."""
+    return DiskProject(project, server)
 
 
-def no_larger_files(process: BackgroundProcess, size: int) -> None:
+def limit_file_size(process: BackgroundProcess, size: int) -> None:
     """From now on no file of the process grows beyond so many bytes."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", [0, 300], ids=["no snapshot", "no intents"])
-def test_without_room_for_the_intents_nothing_is_sent(room: int, team: Team) -> None:
-    with team.applying(holds=lambda method, path: path == "/v1/groups") as (process, gate):
-        no_larger_files(process, room)
+def test_without_room_for_the_intents_nothing_is_sent(room: int, disk_project: DiskProject) -> None:
+    with disk_project.start_apply(holds=lambda method, path: path == "/v1/groups") as (process, gate):
+        limit_file_size(process, room)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 1
@@ -111,14 +110,16 @@ def test_without_room_for_the_intents_nothing_is_sent(room: int, team: Team) -> 
         f"error[state-unusable]: the state `specs/.reconciler/state.json` cannot be written: {TOO_LARGE}"
         in (ended.err)
     )
-    assert team.server.writes == []
-    assert [file.name for file in team.state.parent.iterdir() if file.name.endswith(".new")] == []
-    assert not team.state.with_name("state.json.lock.holder").exists()
-    team.goes_on()
-    assert len(team.server.writes) == 3
+    assert disk_project.server.writes == []
+    assert [
+        file.name for file in disk_project.state_file.parent.iterdir() if file.name.endswith(".new")
+    ] == []
+    assert not disk_project.state_file.with_name("state.json.lock.holder").exists()
+    disk_project.check_next_apply()
+    assert len(disk_project.server.writes) == 3
 
 
-def test_without_room_for_the_key_nothing_is_even_read(team: Team) -> None:
+def test_without_room_for_the_key_nothing_is_even_read(disk_project: DiskProject) -> None:
     small = (
         "import resource, runpy, sys; sys.argv[0] = 'reconciler';"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10));"
@@ -127,9 +128,9 @@ def test_without_room_for_the_key_nothing_is_even_read(team: Team) -> None:
     with BackgroundProcess(
         *APPLY,
         command=[sys.executable, "-c", small],
-        directory=team.project.folder,
+        directory=disk_project.folder,
         **NO_BYTECODE,
-        **build_credentials(team.server.url),
+        **build_credentials(disk_project.server.url),
     ) as process:
         ended = process.wait_for_exit()
     assert ended.code == 1
@@ -137,20 +138,24 @@ def test_without_room_for_the_key_nothing_is_even_read(team: Team) -> None:
         f"error[state-unusable]: the state `specs/.reconciler/state.json` cannot be written: {TOO_LARGE}"
         in (ended.err)
     )
-    assert team.server.calls == []
-    team.goes_on()
+    assert disk_project.server.calls == []
+    disk_project.check_next_apply()
 
 
 @pytest.mark.parametrize("in_flight", [1, 2])
-def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(in_flight: int, team: Team) -> None:
-    with team.applying("--parallelism", str(in_flight)) as (process, gate):
+def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(
+    in_flight: int, disk_project: DiskProject
+) -> None:
+    with disk_project.start_apply("--parallelism", str(in_flight)) as (process, gate):
         gate.await_arrivals(in_flight - 1)
-        no_larger_files(process, team.journal.stat().st_size + 20)
+        limit_file_size(process, disk_project.journal.stat().st_size + 20)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert team.made() == team.names[:in_flight], "what was under way is done, nothing else"
-    for name in team.names[:in_flight]:
+    assert disk_project.list_names() == disk_project.names[:in_flight], (
+        "what was under way is done, nothing else"
+    )
+    for name in disk_project.names[:in_flight]:
         assert f"error[not-remembered]: group.{name} is written (id `" in ended.err
     assert ended.err.count(f", but that could not be remembered: {TOO_LARGE}") == in_flight
     assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
@@ -158,21 +163,22 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(in_flight: i
     assert "Traceback" not in ended.err
     # The snapshot at the end is smaller than the journal, and has everything.
     assert "state-not-kept" not in ended.err
-    records = json.loads(team.state.read_text())["records"]
-    assert sorted(records) == [f"group.{name}" for name in team.names[:in_flight]]
+    records = disk_project.read_state()["records"]
+    assert sorted(records) == [f"group.{name}" for name in disk_project.names[:in_flight]]
     assert all(record["id"] for record in records.values())
-    assert team.plan_wants() == [f"group.{name}" for name in team.names[in_flight:]]
-    team.goes_on()
+    assert disk_project.list_planned() == [f"group.{name}" for name in disk_project.names[in_flight:]]
+    disk_project.check_next_apply()
 
 
-def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> None:
+@pytest.mark.long
+def test_a_create_that_cannot_be_written_down_before_is_not_sent(disk_project: DiskProject) -> None:
     """S-11. The first one is made and remembered; the disk is full when the second one is about to leave."""
-    with team.applying() as (process, gate):
-        no_larger_files(process, team.journal.stat().st_size + 500)
+    with disk_project.start_apply() as (process, gate):
+        limit_file_size(process, disk_project.journal.stat().st_size + 500)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert team.server.writes == ["POST /v1/groups"]
+    assert disk_project.server.writes == ["POST /v1/groups"]
     assert (
         f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
         in ended.err
@@ -180,12 +186,12 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(team: Team) -> 
     assert ended.err.count("error[not-remembered]") == 1
     assert "+ group.north  skipped    not tried after `not-remembered`\n" in ended.out
     assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
-    team.goes_on()
+    disk_project.check_next_apply()
 
 
-def test_a_document_tells_what_was_not_remembered(team: Team) -> None:
-    with team.applying("--format", "json") as (process, gate):
-        no_larger_files(process, team.journal.stat().st_size + 20)
+def test_a_document_reports_the_missing_records(disk_project: DiskProject) -> None:
+    with disk_project.start_apply("--format", "json") as (process, gate):
+        limit_file_size(process, disk_project.journal.stat().st_size + 20)
         gate.released.set()
         ended = process.wait_for_exit()
     assert (ended.code, ended.err) == (6, "")
@@ -195,9 +201,9 @@ def test_a_document_tells_what_was_not_remembered(team: Team) -> None:
     assert [each["status"] for each in document["applied"]["outcomes"]] == ["done", "skipped", "skipped"]
 
 
-def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(team: Team) -> None:
-    with team.applying() as (process, gate):
-        no_larger_files(process, 10)
+def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(disk_project: DiskProject) -> None:
+    with disk_project.start_apply() as (process, gate):
+        limit_file_size(process, 10)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
@@ -207,37 +213,37 @@ def test_a_state_that_cannot_be_kept_anywhere_is_found_again_by_looking(team: Te
         in (ended.err)
     )
     assert "= note: it could not be written anywhere else" in ended.err
-    assert list(team.refuge.iterdir()) == []
-    assert "interrupted" in team.project.run("state", "list").stdout, "the intents are on disk"
-    assert team.plan_wants() == ["group.north", "group.south"], "the first one is found"
-    team.goes_on()
-    assert len(team.server.writes) == 3
+    assert list(disk_project.temporary.iterdir()) == []
+    assert "interrupted" in disk_project.project.run("state", "list").stdout, "the intents are on disk"
+    assert disk_project.list_planned() == ["group.north", "group.south"], "the first one is found"
+    disk_project.check_next_apply()
+    assert len(disk_project.server.writes) == 3
 
 
-def a_folder_instead(team: Team) -> None:
-    """Something else stands where the snapshot belongs; its folder can be written."""
-    team.state.unlink()
-    (team.state / "not-empty").mkdir(parents=True)
+def replace_by_folder(disk_project: DiskProject) -> None:
+    """A folder is in the place of the snapshot; the folder around it can be written."""
+    disk_project.state_file.unlink()
+    (disk_project.state_file / "not-empty").mkdir(parents=True)
 
 
-def no_folder(team: Team) -> None:
-    """The folder of the state is gone, and no other one can be made."""
-    team.state.parent.rename(team.state.parent.with_name("lost"))
-    team.state.parent.write_text("")
+def remove_folder(disk_project: DiskProject) -> None:
+    """The folder of the state is gone, and cannot be created again."""
+    disk_project.state_file.parent.rename(disk_project.state_file.parent.with_name("lost"))
+    disk_project.state_file.parent.write_text("")
 
 
-@pytest.mark.parametrize("damage", [a_folder_instead, no_folder])
+@pytest.mark.parametrize("damage", [replace_by_folder, remove_folder])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
-    damage: Callable[[Team], None], form: str, team: Team
+    damage: Callable[[DiskProject], None], form: str, disk_project: DiskProject
 ) -> None:
-    with team.applying("--format", form) as (process, gate):
-        damage(team)
+    with disk_project.start_apply("--format", form) as (process, gate):
+        damage(disk_project)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 6
-    assert team.made() == team.names, "nothing was lost but the place of the state"
-    folder = team.state.parent if damage is a_folder_instead else team.refuge
+    assert disk_project.list_names() == disk_project.names, "nothing was lost but the place of the state"
+    folder = disk_project.state_file.parent if damage is replace_by_folder else disk_project.temporary
     [rescued] = folder.glob("state.json.rescued-*")
     assert stat.S_IMODE(rescued.stat().st_mode) == 0o600
     if form == "text":
@@ -252,48 +258,52 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
         assert problem["code"] == "state-not-kept"
         assert problem["notes"] == [f"what this run did is written to `{rescued}`"]
     # What the help says: correct the disk, move the file, go on.
-    if damage is a_folder_instead:
-        shutil.rmtree(team.state)
+    if damage is replace_by_folder:
+        shutil.rmtree(disk_project.state_file)
     else:
-        team.state.parent.unlink()
-        team.state.parent.mkdir()
-    rescued.rename(team.state)
-    remembered = json.loads(team.state.read_text())["records"]
-    assert sorted(remembered) == [f"group.{name}" for name in team.names]
-    assert team.plan_wants() == []
-    team.project.write_groups("".join(f"  {name}: {{name: {name} 2}}\n" for name in team.names))
-    assert team.project.run_against(team.server, *APPLY).exit == 0
-    assert team.made() == [f"{name} 2" for name in team.names], "renamed, since their ids are known"
+        disk_project.state_file.parent.unlink()
+        disk_project.state_file.parent.mkdir()
+    rescued.rename(disk_project.state_file)
+    records = disk_project.read_state()["records"]
+    assert sorted(records) == [f"group.{name}" for name in disk_project.names]
+    assert disk_project.list_planned() == []
+    disk_project.project.write_groups(
+        "".join(f"  {name}: {{name: {name} 2}}\n" for name in disk_project.names)
+    )
+    assert disk_project.run(*APPLY).exit == 0
+    assert disk_project.list_names() == [f"{name} 2" for name in disk_project.names], (
+        "renamed, since their ids are known"
+    )
 
 
-def test_a_log_of_events_that_is_full_stops_nothing(team: Team) -> None:
-    log = team.project.folder / "log"
+def test_a_log_of_events_that_is_full_stops_nothing(disk_project: DiskProject) -> None:
+    log = disk_project.folder / "log"
     for _ in range(12):
-        team.project.run_against(team.server, "plan", "--events", "log")
-    with team.applying("--events", "log") as (process, gate):
+        disk_project.run("plan", "--events", "log")
+    with disk_project.start_apply("--events", "log") as (process, gate):
         # Much larger than the state, so that only the log meets the limit.
         size = log.stat().st_size + 10
-        assert size > 4 * team.journal.stat().st_size
-        no_larger_files(process, size)
+        assert size > 4 * disk_project.journal.stat().st_size
+        limit_file_size(process, size)
         gate.released.set()
         ended = process.wait_for_exit()
     assert ended.code == 0
     assert ended.err.startswith("warning[events-lost]: the log `log` is incomplete, ")
     assert f"could not be written: {TOO_LARGE}" in ended.err
-    assert team.made() == team.names
-    assert team.plan_wants() == []
-    again = team.project.run_against(team.server, *APPLY, "--events", "log")
+    assert disk_project.list_names() == disk_project.names
+    assert disk_project.list_planned() == []
+    again = disk_project.run(*APPLY, "--events", "log")
     assert again.exit == 0, "what is torn is left behind"
     ends = [json.loads(line) for line in log.read_text().splitlines() if '"event": "run-' in line]
     assert [each["event"] for each in ends[-3:]] == ["run-started", "run-abandoned", "run-finished"]
     assert ends[-2]["unknown"] == ["group.east"]
 
 
-def test_whatever_is_written_is_for_its_owner_only(team: Team) -> None:
+def test_all_files_are_for_their_owner_only(disk_project: DiskProject) -> None:
     umask = os.umask(0)
     try:
-        with team.applying("--events", "log") as (process, gate):
-            during = sorted(team.state.parent.iterdir())
+        with disk_project.start_apply("--events", "log") as (process, gate):
+            during = sorted(disk_project.state_file.parent.iterdir())
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in during}
             gate.released.set()
             assert process.wait_for_exit().code == 0
@@ -309,35 +319,39 @@ def test_whatever_is_written_is_for_its_owner_only(team: Team) -> None:
         ],
         0o600,
     )
-    assert stat.S_IMODE((team.project.folder / "log").stat().st_mode) == 0o600
-    assert stat.S_IMODE(team.state.stat().st_mode) == 0o600
+    assert stat.S_IMODE((disk_project.folder / "log").stat().st_mode) == 0o600
+    assert stat.S_IMODE(disk_project.state_file.stat().st_mode) == 0o600
 
 
 ODD = "l\u00fcneburg \x1b]8;;x\x07 \u202e \u2713"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(form: str, team: Team) -> None:
-    team.project.write_groups(
+def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(
+    form: str, disk_project: DiskProject
+) -> None:
+    disk_project.project.write_groups(
         "  east:\n    name: 'd\u00fcsseldorf \u2713'\n"
         "    destination: {service: big_query, time_zone_offset: '0', config: {project_id: acme}}\n"
     )
-    team.server.app.dashboard.add_group(f"{ODD} LONELY")
+    disk_project.dashboard.add_group(f"{ODD} LONELY")
     warned = [SetupTest(f"Permission {ODD}", "WARNING", f"{ODD} LONELY")]
-    team.server.app.dashboard.script_setup_tests(finally_always=warned)
+    disk_project.dashboard.script_setup_tests(finally_always=warned)
 
-    def lonely(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def answer_half_a_character(
+        environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Answers with half a character, which no JSON should hold and any may."""
-        return [b"".join(team.server.app(environ, start_response)).replace(b"LONELY", b"\\ud800")]
+        return [b"".join(disk_project.server.app(environ, start_response)).replace(b"LONELY", b"\\ud800")]
 
-    with serve_in_thread(lonely) as url:
+    with serve_in_thread(answer_half_a_character) as url:
         ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", **build_credentials(url)}
-        ended = run(*APPLY, "--format", form, directory=team.project.folder, **ascii_only)
+        ended = run(*APPLY, "--format", form, directory=disk_project.folder, **ascii_only)
     assert ended.code == 0, ended.err
     assert ended.out.isascii()
     assert ended.err.isascii()
     assert "\x1b" not in ended.out
-    assert len(team.server.list_ids("destinations")) == 1
+    assert len(disk_project.server.list_ids("destinations")) == 1
     if form == "json":
         document = json.loads(ended.out)
         assert document["exit"]["code"] == 0
@@ -347,11 +361,11 @@ def test_a_terminal_that_shows_nothing_but_ascii_gets_all_it_can_show(form: str,
         assert "1 warning" in ended.out
 
 
-def test_a_reader_that_goes_away_stops_no_apply(team: Team) -> None:
-    with serve_blocking(team.server) as (gate, url):
+def test_a_reader_that_goes_away_stops_no_apply(disk_project: DiskProject) -> None:
+    with serve_blocking(disk_project.server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, *APPLY],
-            cwd=team.project.folder,
+            cwd=disk_project.folder,
             env=build_environment(**build_credentials(url)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -362,5 +376,5 @@ def test_a_reader_that_goes_away_stops_no_apply(team: Team) -> None:
         gate.released.set()
         _, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert (process.returncode, err) == (0, b"")
-    assert team.made() == team.names
-    assert team.plan_wants() == []
+    assert disk_project.list_names() == disk_project.names
+    assert disk_project.list_planned() == []

@@ -73,6 +73,7 @@ def check_settled(orders: Project, server: EmulatedFivetran) -> None:
     assert len(server.list_ids("groups")) == len(server.list_ids("destinations")) == 1
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize(("kind", "phase"), BREAKS)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_broken_connection_makes_nothing_twice(

@@ -20,6 +20,8 @@ from reconciler.model.diagnostic import Diagnostic, ReconcilerError
 from reconciler.model.plan import Action
 from reconciler.planning.pipeline import PlanResult
 
+pytestmark = pytest.mark.sampled(every=6)
+
 KEYS = ("finance", "lake", "ops", "orders", "sales", "web")
 BARE = "ops"
 """A group without a destination."""
@@ -30,8 +32,9 @@ WHOSE = {"user": "the API key of the user", "system": "the system key"}
 
 
 @dataclass
-class Team:
-    """Six applied entries, and the ids of their groups."""
+class PartlyVisibleProject:
+    """Six applied entries, in the process of the test, with a key that sees some of them. `ids` are the ids of their
+    groups by key."""
 
     account: InProcessProject
     ids: dict[str, str]
@@ -48,12 +51,12 @@ class Team:
             }
         )
 
-    def sees(self, keys: list[str] | None, **switches: Any) -> None:
-        """Another key from now on, which sees these entries, or all."""
+    def show_only(self, keys: list[str] | None, **switches: Any) -> None:
+        """Use a key that sees these entries, or all."""
         chosen = "all" if keys is None else ",".join(self.ids[key] for key in keys) or "0%"
         self.account.app.behaviour = Behaviour(visible_groups=chosen, **switches)
 
-    def refused(self, *, pending: set[str]) -> list[Diagnostic]:
+    def check_refused(self, *, pending: set[str]) -> list[Diagnostic]:
         """The findings of a plan, and of an apply that sends nothing and remembers nothing. `pending` are keys of
         entries that the plan changes all the same."""
         before, kept = self.account.history, self.account.state_text
@@ -67,8 +70,8 @@ class Team:
         assert get_exit_code(planned.plan.blockers) is ExitCode.FAILED
         return list(planned.plan.blockers)
 
-    def plan_of(self, **options: Any) -> PlanResult:
-        """A plan of a part."""
+    def plan_scope(self, **options: Any) -> PlanResult:
+        """Plan with these options, such as `targets`."""
         self.account.options = options
         try:
             return self.account.plan()
@@ -77,19 +80,20 @@ class Team:
 
 
 @contextmanager
-def team(knowledge: str) -> Iterator[Team]:
+def open_partly_visible(knowledge: str) -> Iterator[PartlyVisibleProject]:
     with open_project() as account:
-        scene = Team(account, {}, with_ids=False)
-        scene.declare()
+        partial = PartlyVisibleProject(account, {}, with_ids=False)
+        partial.declare()
         account.apply()
-        scene.ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in KEYS}
-        scene.with_ids = knowledge != "memory"
-        scene.declare()
+        partial.ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in KEYS}
+        partial.with_ids = knowledge != "memory"
+        partial.declare()
         if knowledge == "id":
             account.lose_state()
-        yield scene
+        yield partial
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("whose", WHOSE)
 @pytest.mark.parametrize("answer", STATUS)
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
@@ -111,46 +115,46 @@ def check_random_halves(seeds: Iterable[int], knowledge: str, answer: str, whose
         seen = sorted(random.sample(KEYS, random.randint(0, len(KEYS) - 1)))
         hidden = sorted({*KEYS} - {*seen})
         lost = LOST_ITEMS[seed % len(LOST_ITEMS)]
-        with team(knowledge) as scene:
-            account = scene.account
-            scene.sees(seen, hidden_answer=answer, key_kind=whose)
+        with open_partly_visible(knowledge) as partial:
+            account = partial.account
+            partial.show_only(seen, hidden_answer=answer, key_kind=whose)
             if lost is not None:
                 account.app.faults.add(parse_fault(lost))
-            findings = scene.refused(pending=set())
+            findings = partial.check_refused(pending=set())
             assert [str(each.address) for each in findings] == [f"group.{key}" for key in hidden]
             for each in findings:
                 assert each.notes[0].endswith(f"answered {STATUS[answer]}")
                 assert WHOSE[whose] in each.notes[-1]
-            scene.declare(project="other")
+            partial.declare(project="other")
             pending = {*seen} - {BARE}
-            scene.refused(pending=pending)
+            partial.check_refused(pending=pending)
             account.app.faults.clear()
             narrowings = ({"excludes": tuple(hidden)}, {"targets": tuple(seen)}) if seen else ()
             for options in narrowings:
-                narrowed = scene.plan_of(**options).plan
+                narrowed = partial.plan_scope(**options).plan
                 assert narrowed.blockers == ()
                 assert {str(each.address) for each in narrowed.effective} == {
                     f"destination.{key}" for key in pending
                 }
-            scene.declare()
-            scene.sees(None)
+            partial.declare()
+            partial.show_only(None)
             plan = account.plan().plan
             assert (plan.effective, plan.blockers) == ((), ())
 
 
 @pytest.mark.parametrize("knowledge", KNOWLEDGE)
 def test_the_half_that_is_seen_can_be_applied(knowledge: str) -> None:
-    with team(knowledge) as scene:
+    with open_partly_visible(knowledge) as partial:
         hidden = ("finance", "web")
-        scene.sees([key for key in KEYS if key not in hidden])
-        scene.declare(project="other")
-        scene.account.options = {"excludes": hidden}
-        sent = scene.account.apply()
-        touched = {scene.ids[key] for key in KEYS if key not in {*hidden, BARE}}
+        partial.show_only([key for key in KEYS if key not in hidden])
+        partial.declare(project="other")
+        partial.account.options = {"excludes": hidden}
+        sent = partial.account.apply()
+        touched = {partial.ids[key] for key in KEYS if key not in {*hidden, BARE}}
         assert {each.path.split("/")[3] for each in sent} == touched
-        scene.account.options = {}
-        scene.sees(None)
-        assert {str(each.address) for each in scene.account.plan().plan.effective} == {
+        partial.account.options = {}
+        partial.show_only(None)
+        assert {str(each.address) for each in partial.account.plan().plan.effective} == {
             f"destination.{key}" for key in hidden
         }
 
@@ -163,8 +167,8 @@ def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
 ) -> None:
     """Without memory only the answer 403 tells that there is one; after 404 and with nothing in a list, there is none
     as far as anybody can know."""
-    with team(knowledge) as scene:
-        account, id = scene.account, scene.ids["lake"]
+    with open_partly_visible(knowledge) as partial:
+        account, id = partial.account, partial.ids["lake"]
         code = "NotFound_Destination" if answer == "not-found" else "Forbidden"
         account.app.faults.add(
             parse_fault(f"GET /v1/destinations/{id} before-effect status {STATUS[answer]} code={code}")
@@ -174,7 +178,7 @@ def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
         if knowledge == "id" and answer == "not-found":
             assert list_actions(account.plan())["destination.lake"] is Action.CREATE
             return
-        [finding] = scene.refused(pending=set())
+        [finding] = partial.check_refused(pending=set())
         assert str(finding.address) == "destination.lake"
         assert finding.notes[0].endswith(f"answered {STATUS[answer]}")
         assert ("the list of destinations shows it" in finding.notes[0]) is listed
@@ -183,46 +187,46 @@ def test_a_hidden_destination_of_a_group_that_is_seen_is_never_made_again(
 def test_an_answer_403_about_what_no_entry_declares_still_ends_the_plan() -> None:
     """A list that is refused, and what is to be removed: nothing is known then."""
     for path in ("/v1/groups", "/v1/destinations", "/v1/account/info"):
-        with team("memory") as scene:
-            scene.account.app.faults.add(parse_fault(f"GET {path} status 403"))
+        with open_partly_visible("memory") as partial:
+            partial.account.app.faults.add(parse_fault(f"GET {path} status 403"))
             with pytest.raises(ReconcilerError, match="forbidden: "):
-                scene.account.plan()
-    with team("memory") as scene:
-        kept = scene.account.state_text
-        scene.sees(["lake"], hidden_answer="forbidden")
-        scene.account.declare(
-            {"lake": {"destination": BIG_QUERY}}, removed=[{"group": "web", "id": scene.ids["web"]}]
+                partial.account.plan()
+    with open_partly_visible("memory") as partial:
+        kept = partial.account.state_text
+        partial.show_only(["lake"], hidden_answer="forbidden")
+        partial.account.declare(
+            {"lake": {"destination": BIG_QUERY}}, removed=[{"group": "web", "id": partial.ids["web"]}]
         )
         with pytest.raises(ReconcilerError):
-            scene.account.attempt()
-        assert scene.account.state_text == kept
+            partial.account.attempt()
+        assert partial.account.state_text == kept
 
 
 def test_looking_for_what_is_hidden_costs_no_more_than_before() -> None:
     """S-22: one list more, and four reads of each group that neither shows; one read where it is refused."""
     for answer, looks in (("not-found", 4), ("forbidden", 1)):
-        with team("both") as scene:
-            scene.sees(["lake", "orders", "sales", "web"], hidden_answer=answer)
-            before = len(scene.account.history)
-            scene.account.plan()
-            asked = Counter(each.path for each in scene.account.history[before:])
+        with open_partly_visible("both") as partial:
+            partial.show_only(["lake", "orders", "sales", "web"], hidden_answer=answer)
+            before = len(partial.account.history)
+            partial.account.plan()
+            asked = Counter(each.path for each in partial.account.history[before:])
             expected = {"/v1/account/info": 1, "/v1/groups": 2, "/v1/destinations": 1}
-            expected |= {f"/v1/groups/{scene.ids[key]}": looks for key in ("finance", "ops")}
+            expected |= {f"/v1/groups/{partial.ids[key]}": looks for key in ("finance", "ops")}
             expected |= {
-                f"/v1/destinations/{scene.ids[key]}": 1 for key in ("lake", "orders", "sales", "web")
+                f"/v1/destinations/{partial.ids[key]}": 1 for key in ("lake", "orders", "sales", "web")
             }
             assert asked == expected
 
 
 def test_what_is_neither_declared_nor_seen_stays_remembered() -> None:
-    with team("memory") as scene:
-        before = scene.account.state
+    with open_partly_visible("memory") as partial:
+        before = partial.account.state
         assert before is not None
-        scene.sees(["lake", "ops", "sales", "web"])
+        partial.show_only(["lake", "ops", "sales", "web"])
         kept = {"destination": with_config(BIG_QUERY, project_id="other")}
-        scene.account.declare({key: {} if key == BARE else kept for key in ("lake", "ops", "sales", "web")})
-        assert scene.account.apply() != []
-        after = scene.account.state
+        partial.account.declare({key: {} if key == BARE else kept for key in ("lake", "ops", "sales", "web")})
+        assert partial.account.apply() != []
+        after = partial.account.state
         assert after is not None
         assert after.records.keys() == before.records.keys()
         gone = [address for address in before.records if address.key in {"finance", "orders"}]

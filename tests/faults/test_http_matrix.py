@@ -28,6 +28,8 @@ from reconciler.emulator.faults import Fault
 from reconciler.model.address import DESTINATION, GROUP
 from reconciler.model.outcome import Status
 
+pytestmark = pytest.mark.sampled(every=6)
+
 SECRETS = {
     "ALPHA_PASSWORD": "canary-of-alpha-5a0f",
     "BETA_PASSWORD": "canary-of-beta-91c3",
@@ -429,6 +431,7 @@ def check_settled(runs: list[ApplyRun], untested: str | None = None) -> None:
     assert stage().project.plan().plan.effective == ()
 
 
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("cell", list(marked()))
 def test_a_fault_does_no_harm_and_leaves_nothing_behind(cell: Cell) -> None:
     runs = carry_out(cell.fault, is_lie=cell.trouble.is_lie)
@@ -474,6 +477,7 @@ def outages() -> Iterator[Any]:
                 yield pytest.param(place, lost, away, id=f"{place}: {lost}, {away}", marks=marks)
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize(("place", "lost", "away"), list(outages()))
 def test_an_answer_is_lost_and_then_fivetran_is_away(place: str, lost: Trouble, away: str) -> None:
     before = stage().beginning.calls[: index_of(place) + 1]
@@ -484,6 +488,7 @@ def test_an_answer_is_lost_and_then_fivetran_is_away(place: str, lost: Trouble, 
     assert runs[0].exit is ExitCode.INCOMPLETE
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("reads", range(1, 6))
 @pytest.mark.parametrize("lost", LOST, ids=str)
 @pytest.mark.parametrize("place", sorted(CREATIONS))

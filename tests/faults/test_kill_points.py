@@ -9,9 +9,12 @@ from random import Random
 import pytest
 from kill_scenarios import ScenarioRun, get_undisturbed, list_file_steps, prepare_scenario
 from killable_run import ANY_CALL, RECORD_POINTS, KillPoint, KillTrigger
+from long_runs import small_and_large
 from scenarios import SCENARIOS, Scenario
 
 from reconciler.emulator.fault_text import parse_fault
+
+pytestmark = pytest.mark.sampled(every=6)
 
 SEVERAL_AT_ONCE = frozenset({"three pairs", "updated fields", "mixed"})
 """Situations in which several workers have something to do at the same time."""
@@ -70,6 +73,7 @@ def test_undisturbed_the_calls_are_those_that_were_thought_out(situation: Scenar
     assert get_undisturbed(situation, with_health=True)  # asserts them
 
 
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("point", KillPoint)
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_whoever_comes_after_finishes(situation: Scenario, point: KillPoint) -> None:
@@ -77,6 +81,7 @@ def test_whoever_comes_after_finishes(situation: Scenario, point: KillPoint) -> 
         die_and_go_on(situation, cell)
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("late", [1.0, 60.0])
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_what_a_dead_run_has_sent_may_take_effect_soon_and_late(situation: Scenario, late: float) -> None:
@@ -86,6 +91,7 @@ def test_what_a_dead_run_has_sent_may_take_effect_soon_and_late(situation: Scena
             die_and_go_on(situation, Cell(replace(moment, effect_delay=late), workers=1, lost=False))
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_after_a_create_that_nobody_answered_the_next_run_waits(situation: Scenario) -> None:
     """S-05. Nothing tells a request that is still on its way from one that will never have an effect."""
@@ -101,6 +107,7 @@ def test_after_a_create_that_nobody_answered_the_next_run_waits(situation: Scena
                 play.check_invariants(state_lost=False)
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_a_run_may_die_at_every_step_in_its_own_files(situation: Scenario) -> None:
     """The key, the snapshot, the intents, each line, the snapshot at the end: before the step, or in the middle of
@@ -146,6 +153,7 @@ def test_a_run_that_waits_may_die_at_every_step_in_its_own_files(name: str) -> N
     assert number > len(("snapshot", "journal", "snapshot"))
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_what_a_dead_run_has_done_may_be_shown_late(situation: Scenario) -> None:
     """S-06: five reads do not show yet what was done, and nobody is left who knows that it was."""
@@ -154,11 +162,13 @@ def test_what_a_dead_run_has_done_may_be_shown_late(situation: Scenario) -> None
             die_and_go_on(situation, Cell(moment, workers=1, lost=False), late=f"GET {shows} stale 5")
 
 
-def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
+@pytest.mark.long
+@small_and_large(("rounds", "least"), (1, 5), (8, 60))
+def test_a_run_may_die_while_it_recovers_from_a_death(rounds: int, least: int) -> None:
     """S-03. Sampled over situations, calls, points and lost memories, always the same ones."""
     chance = Random(20260301)
     pairs = 0
-    for situation in SCENARIOS * 8:
+    for situation in SCENARIOS * rounds:
         lost = chance.random() < 0.25
         points = [each for each in KillPoint if not (lost and each in NOTHING_WITHOUT_A_MEMORY)]
         with prepare_scenario(situation) as play:
@@ -169,7 +179,7 @@ def test_a_run_may_die_while_it_recovers_from_a_death() -> None:
             pairs += play.run(second, may_survive=True).is_dead
             play.converge()
             play.check_invariants(state_lost=lost)
-    assert pairs >= 60
+    assert pairs >= least
 
 
 @pytest.mark.long

@@ -19,6 +19,8 @@ from reconciler.model.outcome import ApplyResult, Status
 from reconciler.model.plan import Action, Reason
 from reconciler.planning.pipeline import PlanResult
 
+pytestmark = pytest.mark.sampled(every=6)
+
 LOST = ("close", "reset", "status 500", "status 503", "status 504", "hang 30", "status 524 body=html")
 """What comes at once in place of an answer: a cut connection, a fault, a time-out of the way or of a gateway."""
 DELAYS = (0.0, 0.2, 2.0, 3.5, 6.0, 7.0, 15.0, 33.0, 60.0)
@@ -112,6 +114,7 @@ def test_there_are_enough_of_them() -> None:
         assert len(met) == len(LOST) * len(DELAYS), "every loss with every delay"
 
 
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("number", range(ACCOUNTS))
 def test_creates_that_take_effect_late_are_made_once(number: int) -> None:
     with open_project() as account:

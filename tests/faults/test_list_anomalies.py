@@ -12,6 +12,8 @@ from reconciler.emulator.fault_kinds import LIST_FAULTS, FaultKind
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.model.diagnostic import ReconcilerError
 
+pytestmark = pytest.mark.sampled(every=6)
+
 LISTS = ("/v1/groups", "/v1/destinations")
 LIES = (("#1", "creation"), ("#1..", "newest-first"))
 """Only the first list lies, or all of them; in an order that makes the newest object, or the oldest, the last one."""
@@ -32,6 +34,7 @@ def lied_to(play: ScenarioRun, lie: str) -> set[str]:
     return {each.code for each in play.account.planned.plan.blockers}
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_a_list_that_lies_makes_and_deletes_nothing_that_is_known(
@@ -47,6 +50,7 @@ def test_a_list_that_lies_makes_and_deletes_nothing_that_is_known(
                 play.check_invariants(state_lost=False)
 
 
+@pytest.mark.sampled(every=7)
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
 @pytest.mark.parametrize("situation", SCENARIOS, ids=str)
 def test_where_nothing_is_to_be_done_nothing_is_done(situation: Scenario, kind: FaultKind) -> None:

@@ -21,9 +21,11 @@ import cli_harness
 import pytest
 from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
-from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, HastyClock, Project, build_credentials
+from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from fake_clock import HastyClock
 from git_repo import run_git
+from long_runs import small_and_large
 from remote_backends import (
     BRANCH,
     HOLDER,
@@ -41,6 +43,8 @@ from reconciler.model.state_location import GitBranch
 from reconciler.state import lease, watch
 from reconciler.state.git import GitBackend
 from reconciler.state.lease import RemoteLock
+
+pytestmark = pytest.mark.sampled(every=6)
 
 APPLY = ("apply", "--auto-approve", "--parallelism", "1")
 BARE = "  {0}: {{}}\n"
@@ -208,12 +212,15 @@ def group_writes(server: EmulatedFivetran) -> list[str]:
     return told
 
 
-def test_of_twenty_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(anywhere: Runner) -> None:
-    names = [f"team_{number:02}" for number in range(20)]
+@small_and_large("count", 4, 20)
+def test_of_many_applies_at_once_one_proceeds_at_a_time_and_none_is_lost(
+    anywhere: Runner, count: int
+) -> None:
+    names = [f"team_{number:02}" for number in range(count)]
     anywhere.wants(*names, form=PAIR)
     ends: dict[str, list[int]] = {name: [] for name in names}
     start = threading.Barrier(len(names))
-    few = threading.Semaphore(2)  # two processors cannot try again twenty times at once
+    few = threading.Semaphore(2)  # two processors cannot try again many times at once
 
     def attempt(name: str) -> int:
         done = subprocess.run(
@@ -358,6 +365,8 @@ def test_what_is_about_to_be_done_is_there_before_the_first_write(anywhere: Runn
     assert all(record["intent"] is None for record in anywhere.state["records"].values())
 
 
+@pytest.mark.long
+@pytest.mark.sampled(every=2)
 def test_what_a_killed_run_did_since_the_last_push_is_found_by_looking(anywhere: Runner) -> None:
     anywhere.wants("first", "second", "third")
     arrived = iter(range(10))
@@ -398,6 +407,8 @@ def test_a_create_that_takes_effect_late_is_made_once(anywhere: Runner, late: in
     anywhere.is_done()
 
 
+@pytest.mark.long
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("late", [60, 1_000])
 def test_a_create_of_a_killed_run_that_takes_effect_late_is_made_once(anywhere: Runner, late: int) -> None:
     """Nothing at the place of the state tells whether the request had left."""
@@ -459,6 +470,7 @@ def test_intents_that_cannot_be_pushed_stop_a_run_before_its_first_write(
     assert in_git.server.writes == []
 
 
+@pytest.mark.long
 def test_a_push_that_is_refused_half_way_stops_nothing_and_what_was_done_is_rescued(
     in_git: Runner, upstream: BareRepository
 ) -> None:
@@ -731,6 +743,7 @@ def test_a_plan_beside_an_apply_says_so_and_means_the_same(anywhere: Runner) -> 
 HANGS = "touch hanging; exec sleep 60"
 
 
+@pytest.mark.long
 def test_whoever_is_stopped_while_its_lock_is_pushed_to_a_server_that_hangs_leaves(
     in_git: Runner, upstream: BareRepository
 ) -> None:
@@ -744,6 +757,7 @@ def test_whoever_is_stopped_while_its_lock_is_pushed_to_a_server_that_hangs_leav
     assert in_git.server.calls == []
 
 
+@pytest.mark.long
 def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leaves_its_state_on_this_machine(
     in_git: Runner, upstream: BareRepository
 ) -> None:
@@ -766,6 +780,7 @@ def test_whoever_is_stopped_while_fivetran_and_the_place_of_the_state_hang_leave
     in_git.is_done()
 
 
+@pytest.mark.long
 def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for_it(
     in_git: Runner, upstream: BareRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -773,7 +788,7 @@ def test_whoever_is_stopped_in_the_middle_of_a_push_that_hangs_does_not_wait_for
     in_git.wants("first", "second")
     script = in_git.folder / "impatient.py"
     script.write_text(
-        "from reconciler.state import lease\nlease.INTERVAL = lease.RENEWAL = 0.2\n"
+        "from reconciler.state import lease\nlease.WRITE_INTERVAL = lease.RENEW_AFTER = 0.2\n"
         "from reconciler.cli.main import main\nmain()\n"
     )
     with serve_blocking(in_git.server) as (gate, url):
@@ -804,6 +819,7 @@ def test_whoever_is_stopped_and_can_still_write_leaves_nothing_on_this_machine(i
     assert list(in_git.place.files()) == ["state.json"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_whoever_is_stopped_while_a_bucket_is_silent_leaves(
     project: Project, server: EmulatedFivetran, when: str
@@ -863,7 +879,7 @@ def test_whoever_is_stopped_while_it_plans_lets_go_too(in_git: Runner) -> None:
     in_git.wants("first")
     in_git.server.app.faults.add(parse_fault("GET /v1/groups hang 60"))
     with (
-        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_open=True) as (
+        serve_blocking(in_git.server, lambda method, path: path.endswith("/groups"), is_released=True) as (
             gate,
             url,
         ),
@@ -951,6 +967,7 @@ def test_project_files_of_the_same_name_share_a_branch_too(in_git: Runner, upstr
         assert plan.exit == 0, plan.stdout + plan.stderr
 
 
+@pytest.mark.long
 def test_a_secret_that_changed_after_a_run_was_killed_is_sent(
     in_git: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

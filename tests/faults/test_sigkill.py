@@ -16,14 +16,16 @@ from hold_request import HoldPoint, RequestHolder
 from invariants import check_history, check_state, take_snapshot
 from kill_scenarios import MAX_APPLIES, get_undisturbed
 from killable_run import CallNames, is_announced
-from scenarios import SCENARIOS, Scenario, Scene
+from scenarios import SCENARIOS, Scenario, ScenarioSetup
 
 from reconciler.emulator.app import Emulator
 from reconciler.emulator.serve import serve_in_thread
 from reconciler.state.file import StateFile
 
+pytestmark = pytest.mark.sampled(every=6)
+
 Kill = tuple[str, str]
-"""A situation and one of its calls."""
+"""A scenario and one of its calls."""
 
 KILLS: tuple[Kill, ...] = (
     ("one pair", "create group.finance"),
@@ -38,14 +40,14 @@ KILLS: tuple[Kill, ...] = (
     ("mixed", "create destination.fresh"),
     ("mixed", "update destination.finance"),
 )
-WITH_THE_MEMORY: tuple[Kill, ...] = (
+STATE_LOST: tuple[Kill, ...] = (
     ("one pair", "create group.finance"),
     ("one pair", "create destination.finance"),
     ("replaced", "create destination.lake"),
     ("removed", "delete group.finance"),
 )
-MAY_STILL_COME = (HoldPoint.BEFORE_EFFECT, HoldPoint.LATE_EFFECT)
-AFTER_WHICH_IT_IS_LOST = (HoldPoint.AFTER_EFFECT, HoldPoint.AFTER_ANSWER)
+MAY_STILL_TAKE_EFFECT = (HoldPoint.BEFORE_EFFECT, HoldPoint.LATE_EFFECT)
+KILLED_BEFORE_LOSS = (HoldPoint.AFTER_EFFECT, HoldPoint.AFTER_ANSWER)
 TWICE: tuple[tuple[Kill, str], ...] = (
     (("one pair", "create group.finance"), "create destination.finance"),
     (("one pair", "create destination.finance"), "test destination.finance"),
@@ -55,8 +57,8 @@ TWICE: tuple[tuple[Kill, str], ...] = (
 )
 
 
-class CommandLine:
-    """A project whose applies are those of the command line: in this process, or in one of their own."""
+class CommandLineProject:
+    """A project whose applies run through the command line: in this process, or in a process of their own."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
@@ -68,12 +70,12 @@ class CommandLine:
 
     @property
     def app(self) -> Emulator:
-        """The other side."""
+        """The emulator of the account."""
         return self.server.app
 
     @property
     def state(self) -> Path:
-        """The file of the memory."""
+        """The state file."""
         return self.project.folder / "specs" / ".reconciler" / "state.json"
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
@@ -81,7 +83,7 @@ class CommandLine:
         self.project.write("specs/groups/main.yaml", json.dumps({"version": 1, "groups": groups, **more}))
 
     def attempt(self) -> CommandResult:
-        """Plan and apply, whatever comes of it."""
+        """Plan and apply, whatever the result."""
         return self.project.run_against(self.server, "apply", "--auto-approve", environ=self.secrets)
 
     def is_done(self) -> bool:
@@ -91,8 +93,8 @@ class CommandLine:
         return code == 0
 
     @contextmanager
-    def process(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
-        """An apply in a process of its own. It is dead at the end."""
+    def start_apply(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
+        """An apply in a process of its own, which is killed at the end."""
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve"],
             cwd=self.project.folder,
@@ -107,12 +109,12 @@ class CommandLine:
             process.kill()
             process.communicate(timeout=PROCESS_TIMEOUT)
 
-    def killed(self, names: CallNames, call: str, at: HoldPoint) -> None:
+    def kill_apply(self, names: CallNames, call: str, at: HoldPoint) -> None:
         """Kill an apply while a request of it is held at this moment."""
-        warden = RequestHolder(self.app, names, call, at)
-        with serve_in_thread(warden) as url:
-            with self.process(url) as process:
-                while not warden.reached.wait(0.05):
+        holder = RequestHolder(self.app, names, call, at)
+        with serve_in_thread(holder) as url:
+            with self.start_apply(url) as process:
+                while not holder.reached.wait(0.05):
                     assert process.poll() is None, f"it ended by itself: {process.communicate()[1].decode()}"
                 state = StateFile(self.state, "the state").read()
                 assert at is HoldPoint.AFTER_ANSWER or (
@@ -120,107 +122,111 @@ class CommandLine:
                 )  # S-01
                 process.kill()
                 assert process.wait(PROCESS_TIMEOUT) == -9
-            warden.released.set()
+            holder.released.set()
         self.app.faults.clear()
 
 
-class Drama:
-    """A situation that is played with real processes."""
+class KilledScenario:
+    """A scenario whose applies are real processes, which are killed."""
 
-    def __init__(self, situation: Scenario, stage: CommandLine) -> None:
-        self.situation, self.stage = situation, stage
-        self.scene = Scene(stage)
-        situation.prepare(self.scene)
-        self.names = CallNames(self.scene)
+    def __init__(self, scenario: Scenario, host: CommandLineProject) -> None:
+        self.scenario, self.host = scenario, host
+        self.setup = ScenarioSetup(host)
+        scenario.prepare(self.setup)
+        self.names = CallNames(self.setup)
 
-    def lose_the_memory(self) -> None:
-        """Without it nobody can tell a removal that was carried out from a slip in an id: a person can."""
-        for file in (self.stage.state, self.stage.state.with_name("state.json.journal")):
+    def lose_state(self) -> None:
+        """Delete the state. A completed removal looks like a wrong id then: an operator deletes such entries."""
+        for file in (self.host.state, self.host.state.with_name("state.json.journal")):
             file.unlink(missing_ok=True)
-        if "error[removal-unknown-id]" in self.stage.attempt().stderr:
-            self.scene.delete_lines()
+        if "error[removal-unknown-id]" in self.host.attempt().stderr:
+            self.setup.delete_removals()
 
-    def go_on(self) -> bool:
-        """O5: after at most two applies a plan is empty, and a further apply writes nothing. Where a create has to
-        wait, that is so once the request before it is settled. Whether one had to."""
-        waited = self.stage.attempt().exit == 6
+    def converge(self) -> bool:
+        """O5: after at most two applies a plan is empty, and a further apply writes nothing. A create that has to wait
+        counts from the settle time of its earlier request. Returns whether one had to wait."""
+        waited = self.host.attempt().exit == 6
         if waited:
-            assert self.stage.attempt().exit == 6, "a second one waits as well"
-            self.stage.project.advance_time()
+            assert self.host.attempt().exit == 6, "a second one waits as well"
+            self.host.project.advance_time()
         for _ in range(MAX_APPLIES):
-            if self.stage.is_done():
+            if self.host.is_done():
                 break
-            assert self.stage.attempt().exit == 0
+            assert self.host.attempt().exit == 0
         else:
             raise AssertionError("two applies were not enough")
-        before = len(self.stage.server.writes)
-        assert self.stage.attempt().exit == 0
-        assert self.stage.server.writes[before:] == []
+        before = len(self.host.server.writes)
+        assert self.host.attempt().exit == 0
+        assert self.host.server.writes[before:] == []
         return waited
 
-    def judge(self, *, lost: bool = False) -> None:
-        """All oracles."""
-        check_history(self.situation, self.stage.app.read_history(self.names.last_prepared), self.names)
-        check_state(self.stage.state, self.stage.app, is_settled=True)
-        assert take_snapshot(self.stage.app, with_health=not lost) == get_undisturbed(
-            self.situation, with_health=not lost
+    def check_invariants(self, *, lost: bool = False) -> None:
+        """Check history, state and account. `lost`: the state was lost."""
+        check_history(self.scenario, self.host.app.read_history(self.names.last_prepared), self.names)
+        check_state(self.host.state, self.host.app, is_settled=True)
+        assert take_snapshot(self.host.app, with_health=not lost) == get_undisturbed(
+            self.scenario, with_health=not lost
         )
 
 
 @pytest.fixture
-def played(
+def prepare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[[str], Any]:
-    """Sets up a situation by its name, in a folder and an account of its own."""
+    """A function that prepares a scenario by its name, in a folder and an account of its own."""
     number = 0
 
     @contextmanager
-    def play(name: str) -> Iterator[Drama]:
+    def prepare_in_folder(name: str) -> Iterator[KilledScenario]:
         nonlocal number
         number += 1
-        [situation] = [each for each in SCENARIOS if each.name == name]
-        get_undisturbed(situation, with_health=True)  # before the account of this one: they share a process
+        [scenario] = [each for each in SCENARIOS if each.name == name]
+        get_undisturbed(scenario, with_health=True)  # before the account of this one: they share a process
         folder = tmp_path / str(number)
         folder.mkdir()
         with serve_fivetran() as server:
-            yield Drama(situation, CommandLine(Project(folder, monkeypatch, capfd), server))
+            yield KilledScenario(scenario, CommandLineProject(Project(folder, monkeypatch, capfd), server))
 
-    return play
+    return prepare_in_folder
 
 
-def test_there_are_enough_of_them() -> None:
-    kept, lost = len(KILLS) * len(HoldPoint), len(WITH_THE_MEMORY) * len(AFTER_WHICH_IT_IS_LOST)
+def test_there_are_sixty_kills() -> None:
+    kept, lost = len(KILLS) * len(HoldPoint), len(STATE_LOST) * len(KILLED_BEFORE_LOSS)
     assert kept + lost + 2 * len(TWICE) >= 60
 
 
+@pytest.mark.sampled(every=11)
 @pytest.mark.parametrize("kill", KILLS, ids=": ".join)
-def test_whoever_comes_after_finishes(kill: Kill, played: Callable[[str], Any]) -> None:
+def test_the_next_run_finishes(kill: Kill, prepare: Callable[[str], Any]) -> None:
     name, call = kill
     for at in HoldPoint:
-        with played(name) as drama:
-            drama.stage.killed(drama.names, call, at)
-            waited = drama.go_on()
-            # Where several workers are at it, another create may have been on its way.
-            assert name == "mixed" or waited == (call.startswith("create") and at in MAY_STILL_COME)
-            drama.judge()
+        with prepare(name) as run:
+            run.host.kill_apply(run.names, call, at)
+            waited = run.converge()
+            # With several workers another create may have been in flight.
+            assert name == "mixed" or waited == (call.startswith("create") and at in MAY_STILL_TAKE_EFFECT)
+            run.check_invariants()
 
 
-@pytest.mark.parametrize("kill", WITH_THE_MEMORY, ids=": ".join)
-def test_also_without_the_memory(kill: Kill, played: Callable[[str], Any]) -> None:
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("kill", STATE_LOST, ids=": ".join)
+def test_the_next_run_finishes_without_the_state(kill: Kill, prepare: Callable[[str], Any]) -> None:
     name, call = kill
-    for at in AFTER_WHICH_IT_IS_LOST:
-        with played(name) as drama:
-            drama.stage.killed(drama.names, call, at)
-            drama.lose_the_memory()
-            drama.go_on()
-            drama.judge(lost=True)
+    for at in KILLED_BEFORE_LOSS:
+        with prepare(name) as run:
+            run.host.kill_apply(run.names, call, at)
+            run.lose_state()
+            run.converge()
+            run.check_invariants(lost=True)
 
 
+@pytest.mark.long
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("kill", "again"), TWICE, ids=str)
-def test_a_recovery_may_be_killed_too(kill: Kill, again: str, played: Callable[[str], Any]) -> None:
+def test_a_recovery_may_be_killed_too(kill: Kill, again: str, prepare: Callable[[str], Any]) -> None:
     name, call = kill
-    with played(name) as drama:
-        drama.stage.killed(drama.names, call, HoldPoint.AFTER_EFFECT)
-        drama.stage.killed(drama.names, again, HoldPoint.AFTER_EFFECT)
-        drama.go_on()
-        drama.judge()
+    with prepare(name) as run:
+        run.host.kill_apply(run.names, call, HoldPoint.AFTER_EFFECT)
+        run.host.kill_apply(run.names, again, HoldPoint.AFTER_EFFECT)
+        run.converge()
+        run.check_invariants()

@@ -1,4 +1,4 @@
-"""S-15, S-07, S-25: several hands come to what one hand comes to; what goes wrong stops what it must and no more."""
+"""S-15, S-07, S-25: several workers have the results of one; a failure stops only dependent work."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from reconciler.emulator.switches import Behaviour
 from reconciler.model.event import ChangeFinished, ChangeStarted, SetupTestsStarted
 from reconciler.model.outcome import Status
 from reconciler.model.plan import Action
-from reconciler.report.apply_text import render_summary
+from reconciler.report.apply import render_summary
 from reconciler.report.plan_json import serialize_plan
 
-HANDS = (1, 2, 4, 8)
-SEVERAL = pytest.mark.parametrize("workers", HANDS)
+pytestmark = pytest.mark.sampled(every=6)
+
+WORKERS = (1, 2, 4, 8)
+SEVERAL = pytest.mark.parametrize("workers", WORKERS)
 PASSWORD = "canary-of-the-workers-3c8e"
 TESTED_BADLY = SetupTest("Permission Test", "FAILED", "no permission to create schemas")
 
@@ -57,8 +59,8 @@ MADE = [f"a_made_{number}" for number in range(6)]
 
 
 @dataclass
-class Scene:
-    """A project with a plan of creates, updates, renames, tests and deletes."""
+class MixedProject:
+    """A project in the process of the test, with a plan of creates, updates, renames, tests and deletes."""
 
     account: FaultyAccount
     project: FaultyProject
@@ -77,8 +79,8 @@ class Scene:
         check_run(run)
         return run
 
-    def settle(self) -> None:
-        """O5: what is left is done by at most two further applies, once nothing has to wait any more."""
+    def converge(self) -> None:
+        """O5: at most two further applies complete the plan, after the settle time of waiting creates."""
         for _ in range(2):
             run = self.project.apply()
             if run.has_held:
@@ -90,8 +92,8 @@ class Scene:
         names = [group["name"] for group in self.account.contents.values()]
         assert len(set(names)) == len(names)
 
-    def names(self) -> dict[str, Any]:
-        """The account by names."""
+    def read_account(self) -> dict[str, Any]:
+        """The groups of the account by name, without ids."""
         apart = {"id", "created_at", "name"}
         return {
             group["name"]: {key: value for key, value in group.items() if key not in apart}
@@ -100,11 +102,11 @@ class Scene:
 
 
 @cache
-def beginning() -> tuple[FaultyAccount, dict[str, Any], dict[str, bytes]]:
-    """An account in which everything old is, what it is planted from, and the memory of it."""
+def prepare_account() -> tuple[FaultyAccount, dict[str, Any], dict[str, bytes]]:
+    """An account with the applied pairs, its seed, and the files of its state."""
     account = FaultyAccount()
     account.reset()
-    with a_folder() as folder:
+    with create_folder() as folder:
         project = FaultyProject(folder, account)
         project.secrets["PASSWORD"] = PASSWORD
         project.declare({key: {"destination": destination("OLD")} for key in (*UPDATED, *RENAMED, *REMOVED)})
@@ -113,26 +115,26 @@ def beginning() -> tuple[FaultyAccount, dict[str, Any], dict[str, bytes]]:
 
 
 @contextmanager
-def a_folder() -> Iterator[Path]:
+def create_folder() -> Iterator[Path]:
     with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         yield Path(folder)
 
 
 @contextmanager
-def scene(workers: int) -> Iterator[Scene]:
-    account, seed, kept = beginning()
+def open_mixed_project(workers: int) -> Iterator[MixedProject]:
+    account, seed, state_files = prepare_account()
     account.reset(seed)
-    with a_folder() as folder, hasty_threads():
+    with create_folder() as folder, switch_threads_often():
         project = FaultyProject(folder, account)
-        project.restore_state_files(kept)
+        project.restore_state_files(state_files)
         project.secrets["PASSWORD"] = PASSWORD
         project.workers = workers
         ids = {group["name"]: id for id, group in account.contents.items()}
         groups: dict[str, Any] = {key: {"destination": destination("NEW")} for key in (*MADE, *UPDATED)}
         groups |= {key: {"name": f"{key}, renamed", "destination": destination("OLD")} for key in RENAMED}
-        there = Scene(account, project, ids, groups)
-        there.declare()
-        yield there
+        mixed = MixedProject(account, project, ids, groups)
+        mixed.declare()
+        yield mixed
         check_leaks_now()
 
 
@@ -142,7 +144,7 @@ def check_leaks_now() -> None:
 
 
 @contextmanager
-def hasty_threads() -> Iterator[None]:
+def switch_threads_often() -> Iterator[None]:
     """Threads take turns a thousand times as often, so that whatever can come between two steps does."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
@@ -152,14 +154,14 @@ def hasty_threads() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def patch_of(there: Scene, key: str, what: str) -> Fault:
-    return parse_fault(f"PATCH /v1/destinations/{there.ids[key]} {what}")
+def build_patch_fault(mixed: MixedProject, key: str, what: str) -> Fault:
+    return parse_fault(f"PATCH /v1/destinations/{mixed.ids[key]} {what}")
 
 
-def report(run: ApplyRun, there: Scene) -> tuple[Any, ...]:
-    """What a run tells, without ids and times."""
+def summarize_run(run: ApplyRun, mixed: MixedProject) -> tuple[Any, ...]:
+    """The report of a run, without ids and times."""
     assert run.applied is not None
-    ids = {*there.account.contents, *there.ids.values()}
+    ids = {*mixed.account.contents, *mixed.ids.values()}
     text = re.sub(r"\b\d+(\.\d+)? (s|min|requests?)\b", "…", render_summary(run.applied).plain)
     text = re.sub("|".join(map(re.escape, sorted(ids, key=len, reverse=True))), "…", text)
     lines = [
@@ -175,9 +177,9 @@ def report(run: ApplyRun, there: Scene) -> tuple[Any, ...]:
     return lines, run.applied.remaining, run.exit, re.sub(" +", " ", text)
 
 
-def memory(there: Scene) -> dict[str, Any]:
-    """What is remembered, without ids and times."""
-    state = there.project.state
+def summarize_state(mixed: MixedProject) -> dict[str, Any]:
+    """The records of the state, without ids and times."""
+    state = mixed.project.state
     assert state is not None
     return {
         str(address): replace(
@@ -190,55 +192,57 @@ def memory(there: Scene) -> dict[str, Any]:
     }
 
 
-def what_comes_of(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
-    with scene(workers) as there:
+def run_with_workers(workers: int, *, with_failures: bool) -> tuple[Any, ...]:
+    with open_mixed_project(workers) as mixed:
         faults = []
         if with_failures:
-            there.account.app.behaviour = Behaviour(
+            mixed.account.app.behaviour = Behaviour(
                 group_names="identifier"
             )  # refuses the names of the renamed
-            there.account.app.dashboard.script_setup_tests(group_name=MADE[2], finally_always=[TESTED_BADLY])
+            mixed.account.app.dashboard.script_setup_tests(group_name=MADE[2], finally_always=[TESTED_BADLY])
             faults = [
-                patch_of(there, UPDATED[1], "status 500"),
-                patch_of(there, UPDATED[3], "before-effect status 400"),
-                patch_of(there, UPDATED[4], "before-effect reset"),
+                build_patch_fault(mixed, UPDATED[1], "status 500"),
+                build_patch_fault(mixed, UPDATED[3], "before-effect status 400"),
+                build_patch_fault(mixed, UPDATED[4], "before-effect reset"),
             ]
-        planned = serialize_plan(there.project.plan().plan)
-        run = there.apply(*faults)
-        told, kept, account = report(run, there), memory(there), there.names()
-        again = there.project.plan()
+        planned = serialize_plan(mixed.project.plan().plan)
+        run = mixed.apply(*faults)
+        report, state, account = summarize_run(run, mixed), summarize_state(mixed), mixed.read_account()
+        again = mixed.project.plan()
         left = [(str(change.address), change.action) for change in again.plan.effective]
-        return {**planned, "requests": 0, "seconds": 0}, told, kept, account, left
+        return {**planned, "requests": 0, "seconds": 0}, report, state, account, left
 
 
 @pytest.mark.parametrize("with_failures", [False, True], ids=["all goes well", "some of it fails"])
-def test_any_number_of_hands_comes_to_the_same(with_failures: bool) -> None:
-    """Plan, report and its order, memory, account, and what is left to do."""
-    alone = what_comes_of(1, with_failures=with_failures)
+def test_the_number_of_workers_changes_no_result(with_failures: bool) -> None:
+    """Plan, report and its order, state, account, and the remaining changes."""
+    alone = run_with_workers(1, with_failures=with_failures)
     statuses = {status for _, _, status, _, _ in alone[1][0]}
     expected = {Status.DONE, Status.FAILED, Status.UNKNOWN, Status.HELD} if with_failures else {Status.DONE}
     assert statuses == expected
-    for workers in HANDS[1:]:
-        together = what_comes_of(workers, with_failures=with_failures)
+    for workers in WORKERS[1:]:
+        together = run_with_workers(workers, with_failures=with_failures)
         for one, other in zip(alone, together, strict=True):
             assert other == one
 
 
+@pytest.mark.sampled(every=7)
 @SEVERAL
 @pytest.mark.parametrize(
     "what",
     ["status 500", "before-effect status 400", "before-effect reset", "status 429 retry-after=5", "not-json"],
 )
 def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) -> None:
-    with scene(workers) as there:
-        run = there.apply(patch_of(there, UPDATED[0], what))
+    with open_mixed_project(workers) as mixed:
+        run = mixed.apply(build_patch_fault(mixed, UPDATED[0], what))
         statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
         assert statuses.pop(f"destination.{UPDATED[0]}") in {Status.FAILED, Status.UNKNOWN}
         assert set(statuses.values()) == {Status.DONE}
         assert run.exit is ExitCode.INCOMPLETE
-        there.settle()
+        mixed.converge()
 
 
+@pytest.mark.sampled(every=7)
 @SEVERAL
 @pytest.mark.parametrize(
     "what",
@@ -251,9 +255,9 @@ def test_one_object_that_always_fails_starves_nobody(workers: int, what: str) ->
     ],
 )
 def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, what: str) -> None:
-    with scene(workers) as there:
-        first = there.project.plan().plan.requests + 1
-        run = there.apply(parse_fault(f"* * #{first}.. {what}"))
+    with open_mixed_project(workers) as mixed:
+        first = mixed.project.plan().plan.requests + 1
+        run = mixed.apply(parse_fault(f"* * #{first}.. {what}"))
         outcomes = run.applied.outcomes  # type: ignore[union-attr]
         tried = [outcome for outcome in outcomes if outcome.status not in UNTRIED_STATUSES]
         assert {outcome.status for outcome in tried} <= {Status.FAILED, Status.UNKNOWN}
@@ -268,7 +272,7 @@ def test_an_outage_of_everything_ends_the_run_after_five_calls(workers: int, wha
         ends = [event.outcome for event in run.events if isinstance(event, ChangeFinished)]
         fifth = [outcome for outcome in ends if outcome.status not in UNTRIED_STATUSES][4]
         assert not any(isinstance(event, ChangeStarted) for event in run.events[_place(run, fifth) :])
-        there.settle()
+        mixed.converge()
 
 
 def _place(run: ApplyRun, outcome: Any) -> int:
@@ -290,23 +294,24 @@ def _started_after_the_first_failure(run: ApplyRun) -> list[Any]:
 
 
 def test_five_outages_with_something_that_works_between_them_end_nothing() -> None:
-    with scene(1) as there:
+    with open_mixed_project(1) as mixed:
         broken = [f"destination.{key}" for key in UPDATED[::2]] + [f"group.{key}" for key in RENAMED[1::2]]
         assert len(broken) == 5
-        paths = [f"/v1/{kind}s/{there.ids[key]}" for kind, key in (each.split(".") for each in broken)]
-        run = there.apply(*(parse_fault(f"PATCH {path} status 503") for path in paths))
+        paths = [f"/v1/{kind}s/{mixed.ids[key]}" for kind, key in (each.split(".") for each in broken)]
+        run = mixed.apply(*(parse_fault(f"PATCH {path} status 503") for path in paths))
         statuses = {address: status for address, status in run.statuses.items() if "removed" not in address}
         assert {statuses.pop(address) for address in broken} == {Status.UNKNOWN}
         assert set(statuses.values()) == {Status.DONE}
-        there.settle()
+        mixed.converge()
 
 
+@pytest.mark.sampled(every=5)
 @SEVERAL
 @pytest.mark.parametrize("what", ["before-effect status 400", "status 500", "before-effect reset"])
 def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
-    with scene(workers) as there:
-        there.project.fail_fast = True
-        run = there.apply(patch_of(there, UPDATED[2], what))
+    with open_mixed_project(workers) as mixed:
+        mixed.project.fail_fast = True
+        run = mixed.apply(build_patch_fault(mixed, UPDATED[2], what))
         assert _started_after_the_first_failure(run) == []
         assert run.statuses[f"destination.{UPDATED[2]}"] in {Status.FAILED, Status.UNKNOWN}
         if workers == 1:
@@ -315,15 +320,15 @@ def test_fail_fast_starts_nothing_new(workers: int, what: str) -> None:
             assert {run.statuses[address] for address in behind} <= UNTRIED_STATUSES
         assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
         assert run.exit is ExitCode.INCOMPLETE
-        there.settle()
+        mixed.converge()
 
 
 @SEVERAL
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int, status: int) -> None:
     """S-25."""
-    with scene(workers) as there:
-        run = there.apply(parse_fault(f"POST /v1/groups #3.. before-effect status {status}"))
+    with open_mixed_project(workers) as mixed:
+        run = mixed.apply(parse_fault(f"POST /v1/groups #3.. before-effect status {status}"))
         assert _started_after_the_first_failure(run) == []
         failed = [address for address, each in run.statuses.items() if each is Status.FAILED]
         assert 1 <= len(failed) <= workers
@@ -332,33 +337,34 @@ def test_credentials_that_are_not_good_enough_stop_the_run_at_once(workers: int,
         assert Status.UNKNOWN not in run.statuses.values()
         assert {run.statuses[f"destination.{key}"] for key in REMOVED} == {Status.HELD}
         assert run.exit is ExitCode.INCOMPLETE
-        there.settle()
+        mixed.converge()
 
 
+@pytest.mark.sampled(every=5)
 @SEVERAL
 @pytest.mark.parametrize(("policy", "held"), [("fail", True), ("warn", False), ("ignore", False)])
 def test_failed_setup_tests_hold_deletions_as_their_policy_says(
     workers: int, policy: str, held: bool
 ) -> None:
-    with scene(workers) as there:
-        there.groups[MADE[1]] = {"destination": destination("NEW", setup_tests={"on_failure": policy})}
-        there.declare()
-        there.account.app.dashboard.script_setup_tests(group_name=MADE[1], finally_always=[TESTED_BADLY])
-        run = there.apply()
+    with open_mixed_project(workers) as mixed:
+        mixed.groups[MADE[1]] = {"destination": destination("NEW", setup_tests={"on_failure": policy})}
+        mixed.declare()
+        mixed.account.app.dashboard.script_setup_tests(group_name=MADE[1], finally_always=[TESTED_BADLY])
+        run = mixed.apply()
         assert run.statuses[f"destination.{MADE[1]}"] is Status.DONE
         expected = Status.HELD if held else Status.DONE
         assert {run.statuses[f"{kind}.{key}"] for kind in ("destination", "group") for key in REMOVED} == {
             expected
         }
         assert run.exit is (ExitCode.INCOMPLETE if held else ExitCode.OK)
-        assert (there.ids[REMOVED[0]] in there.account.contents) is held
+        assert (mixed.ids[REMOVED[0]] in mixed.account.contents) is held
 
 
 @SEVERAL
 def test_a_deletion_that_fails_holds_those_behind_it(workers: int) -> None:
-    with scene(workers) as there:
-        run = there.apply(
-            parse_fault(f"DELETE /v1/destinations/{there.ids[REMOVED[0]]} before-effect status 409")
+    with open_mixed_project(workers) as mixed:
+        run = mixed.apply(
+            parse_fault(f"DELETE /v1/destinations/{mixed.ids[REMOVED[0]]} before-effect status 409")
         )
         assert run.statuses[f"destination.{REMOVED[0]}"] is Status.FAILED
         assert run.statuses[f"group.{REMOVED[0]}"] in UNTRIED_STATUSES
@@ -366,4 +372,4 @@ def test_a_deletion_that_fails_holds_those_behind_it(workers: int) -> None:
         if workers == 1:
             assert len(held) >= 2 * (len(REMOVED) - 1)
         assert f"group.{REMOVED[-1]}" in held or workers > 1
-        there.settle()
+        mixed.converge()

@@ -1,4 +1,4 @@
-"""A team that works with `examples/03-github-actions`: its repository at GitHub, two Fivetran accounts, and people."""
+"""A team that works with `examples/03-github-actions`: its repository at GitHub and two Fivetran accounts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PullRequest:
 
     @property
     def event(self) -> Event:
-        """What GitHub tells a workflow about it."""
+        """The event of a workflow for it."""
         owner = "somebody-else/fivetran" if self.from_fork else REPOSITORY
         data = {
             "pull_request": {
@@ -48,8 +48,8 @@ class PullRequest:
         )
 
 
-class Team:
-    """People and machines, seen from outside."""
+class GitHubTeam:
+    """A team whose forge is GitHub: its pull requests, and the workflow runs that follow from them."""
 
     def __init__(
         self, folder: Path, accounts: Mapping[str, AccountProcess], forge: GitServer, **only: str
@@ -70,8 +70,8 @@ class Team:
             folder / "runner", GitHubServer(self.forge, self._hub, self.secrets, settings, only)
         )
 
-    def hub(self) -> dict[str, Any]:
-        """What GitHub keeps beside the repository."""
+    def read_hub(self) -> dict[str, Any]:
+        """The data of GitHub beside the repository."""
         content: dict[str, Any] = json.loads(self._hub.read_text())
         return content
 
@@ -98,37 +98,37 @@ class Team:
         return PullRequest(pull.number, branch, pull.from_fork)
 
     def check(self, pull: PullRequest) -> Run:
-        """What GitHub does with a pull request."""
+        """Run the workflow of a pull request."""
         return self.runner.run("pull-request.yaml", pull.event)
 
     def plan(self, pull: PullRequest) -> Run:
-        """The same without `validate`, for stories that are not about it."""
+        """Run the workflow of a pull request without `validate`."""
         return self.runner.run("pull-request.yaml", pull.event, jobs={"plan"})
 
     def merge(self, pull: PullRequest) -> Event:
-        """Press the button. What happens then waits for `apply`."""
+        """Merge a pull request. The event waits for `apply`."""
         pushed = self.forge.merge(pull.branch)
         with open_store(self._hub) as hub:
             for each in hub["pulls"]:
                 if each["number"] == pull.number:
                     each |= {"merged_at": "2026-01-05T09:00:00Z", "merge_commit_sha": pushed.after}
-        return self.pushed(pushed)
+        return self.build_push(pushed)
 
-    def pushed(self, pushed: PushedCommits) -> Event:
-        """What GitHub tells a workflow about new commits on main."""
+    def build_push(self, pushed: PushedCommits) -> Event:
+        """The event of a workflow for new commits on main."""
         return Event("push", "refs/heads/main", pushed.after, {"before": pushed.before})
 
     def apply(self, event: Event, attempt: int = 1) -> Run:
-        """What GitHub does after a merge; the same event again is a re-run."""
+        """Run the workflow of a merge; the same event again is a re-run."""
         return self.runner.run("apply.yaml", event, attempt)
 
-    def dispatched(self, project: str, digest: str, ref: str = "refs/heads/main", **more: str) -> Event:
-        """Somebody starts `apply` by hand."""
+    def build_dispatch(self, project: str, digest: str, ref: str = "refs/heads/main", **more: str) -> Event:
+        """The event of an `apply` that a user starts by hand."""
         inputs = {"project": project, "digest": digest, **more}
         return Event("workflow_dispatch", ref, self.forge.main_commit, {"inputs": inputs}, inputs)
 
-    def night(self) -> Run:
-        """What happens at night."""
+    def run_nightly(self) -> Run:
+        """Run the nightly workflow."""
         return self.runner.run("nightly.yaml", Event("schedule", "refs/heads/main", self.forge.main_commit))
 
     def is_converged(self) -> bool:
@@ -139,27 +139,27 @@ class Team:
         assert code in (0, 2), text
         return code == 0
 
-    def comments(self, pull: PullRequest, project: str = "prod") -> list[str]:
-        """What the bot has written below a pull request about a project file."""
+    def list_comments(self, pull: PullRequest, project: str = "prod") -> list[str]:
+        """The comments of the bot on a pull request for a project file."""
         marker = f"<!-- reconciler plan specs/{project}.yaml -->"
         return [
             each["body"]
-            for each in self.hub()["comments"]
+            for each in self.read_hub()["comments"]
             if each["issue"] == pull.number
             and each["user"]["login"] == BOT
             and each["body"].startswith(marker)
         ]
 
-    def say(self, pull: PullRequest, body: str) -> None:
-        """Somebody else writes a comment."""
+    def comment(self, pull: PullRequest, body: str) -> None:
+        """Write a comment as another user."""
         with open_store(self._hub) as hub:
             user = {"login": "mallory"}
             hub["comments"].append({"id": new_id(hub), "issue": pull.number, "user": user, "body": body})
 
 
 def build_secrets(accounts: Mapping[str, AccountProcess]) -> dict[str, dict[str, str]]:
-    """What the environments of the repository hold: each account has a key that only reads, and one that writes, and
-    the environment of pull requests has nothing else."""
+    """The secrets of the environments of the repository: each account has a key that only reads and a key that writes;
+    the environment of pull requests has only the key that reads."""
     secrets_by_environment: dict[str, dict[str, str]] = {}
     for name in accounts:
         specs = {
@@ -181,6 +181,6 @@ def _build_keys(name: str, right: str) -> dict[str, str]:
 
 
 def make_private_key(name: str) -> str:
-    """Something that looks like a key."""
+    """A text with the shape of a private key."""
     body = f"made up for the {name} ".replace(" ", "+") * 4
     return f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"

@@ -14,6 +14,8 @@ from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE
 from pipelines.git_server import Branch, Edit, GitServer, combine_edits, replace_text
 from pipelines.github_team import ACCOUNTS, make_private_key
 
+pytestmark = pytest.mark.sampled(every=6)
+
 EXAMPLE = ROOT / "examples" / "05-atlantis"
 
 
@@ -25,8 +27,8 @@ SHARED = {
 }
 
 
-class Team:
-    """People who work with the example."""
+class AtlantisTeam:
+    """A team whose forge has Atlantis: its pull requests, and the comments that plan and apply them."""
 
     def __init__(self, folder: Path, forge: GitServer, **accounts: AccountProcess) -> None:
         self.accounts, self.forge = accounts, forge
@@ -45,26 +47,26 @@ class Team:
         self.atlantis = Atlantis(folder / "atlantis", self.forge, settings, environ, machines)
         self._numbers = itertools.count(1)
 
-    def pull(self, name: str, edit: Edit) -> tuple[int, Branch]:
+    def open_pull(self, name: str, edit: Edit) -> tuple[int, Branch]:
         """Open a pull request, and have it approved."""
         number = next(self._numbers)
         self.atlantis.approved.add(number)
         return number, self.forge.propose(name, edit, merge_ref=f"refs/pull/{number}/merge")
 
-    def planned(self, number: int, branch: Branch) -> ProjectComment:
-        """The plan of the production account."""
+    def plan(self, number: int, branch: Branch) -> ProjectComment:
+        """Plan the production account."""
         (answer,) = self.atlantis.plan(number, branch)
         return answer
 
-    def applied(self, number: int, branch: Branch) -> ProjectComment:
-        """The same for an apply."""
+    def apply(self, number: int, branch: Branch) -> ProjectComment:
+        """Apply the plan of the production account."""
         (answer,) = self.atlantis.apply(number, branch)
         return answer
 
-    def done(self, name: str, edit: Edit) -> None:
-        """A pull request from its beginning to its end."""
-        number, branch = self.pull(name, edit)
-        for answer in (self.planned(number, branch), self.applied(number, branch)):
+    def apply_and_merge(self, name: str, edit: Edit) -> None:
+        """Open, plan, apply and merge a pull request."""
+        number, branch = self.open_pull(name, edit)
+        for answer in (self.plan(number, branch), self.apply(number, branch)):
             assert answer.exit == 0, answer.text
         self.atlantis.merge(number, branch)
 
@@ -78,10 +80,10 @@ def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> Team:
+def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> AtlantisTeam:
     """The production account alone."""
     folder = tmp_path.resolve()
-    return Team(folder, day_one.restore(folder, production), prod=production)
+    return AtlantisTeam(folder, day_one.restore(folder, production), prod=production)
 
 
 def test_from_a_pull_request_to_both_accounts_and_the_merge(
@@ -90,8 +92,8 @@ def test_from_a_pull_request_to_both_accounts_and_the_merge(
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
         production.reset()
         folder = tmp_path.resolve()
-        team = Team(folder, GitServer(folder / "forge", EXAMPLE), dev=development, prod=production)
-        number, branch = team.pull("marketing", ADD_MARKETING)
+        team = AtlantisTeam(folder, GitServer(folder / "forge", EXAMPLE), dev=development, prod=production)
+        number, branch = team.open_pull("marketing", ADD_MARKETING)
         team.atlantis.approved.clear()
         for answer in team.atlantis.plan(number, branch):
             assert answer.exit == 0, answer.text
@@ -105,54 +107,56 @@ def test_from_a_pull_request_to_both_accounts_and_the_merge(
         for account in team.accounts.values():
             assert set(account.get_groups()) == {"marketing"}
         notes = replace_text("specs/prod.yaml", "version: 1\n", "# both are in effect\nversion: 1\n")
-        number, branch = team.pull("again", notes)
+        number, branch = team.open_pull("again", notes)
         assert all("No changes." in answer.text for answer in team.atlantis.plan(number, branch))
 
 
-def test_a_pull_request_cannot_loosen_what_judges_it(team: Team) -> None:
+def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
-    number, branch = team.pull("looser", combine_edits(elsewhere, looser))
+    number, branch = team.open_pull("looser", combine_edits(elsewhere, looser))
     before = team.accounts["prod"].writes
-    assert team.planned(number, branch).exit == 3
+    assert team.plan(number, branch).exit == 3
     # There is a file of the plan, and Atlantis would apply it.
-    assert team.applied(number, branch).exit == 3
+    assert team.apply(number, branch).exit == 3
     assert team.accounts["prod"].writes == before
 
 
-def test_who_changes_the_account_between_plan_and_apply_stops_the_apply(team: Team) -> None:
-    number, branch = team.pull("database", RENAME_DATABASE)
-    assert team.planned(number, branch).exit == 0
+def test_a_change_of_the_account_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
+    number, branch = team.open_pull("database", RENAME_DATABASE)
+    assert team.plan(number, branch).exit == 0
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
-    applied = team.applied(number, branch)
+    applied = team.apply(number, branch)
     assert applied.exit == 4, applied.text
     assert "error[plan-stale]" in applied.text
     assert team.accounts["prod"].writes == before
 
 
-def test_a_failed_apply_is_resumed_by_the_same_comment(team: Team) -> None:
-    number, branch = team.pull("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
-    assert team.planned(number, branch).exit == 0
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_by_the_same_comment(team: AtlantisTeam) -> None:
+    number, branch = team.open_pull("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
+    assert team.plan(number, branch).exit == 0
     account = team.accounts["prod"]
     account.add_fault("POST /v1/destinations status 400")
-    assert team.applied(number, branch).exit == 6
+    assert team.apply(number, branch).exit == 6
     account.clear_faults()
     # The lock of Atlantis keeps others away until this is finished.
-    other = team.pull("other", ADD_EXTRA)
-    assert "locked by an unapplied plan from pull #1" in team.planned(*other).text
-    resumed = team.applied(number, branch)
+    other = team.open_pull("other", ADD_EXTRA)
+    assert "locked by an unapplied plan from pull #1" in team.plan(*other).text
+    resumed = team.apply(number, branch)
     assert resumed.exit == 0, resumed.text
     team.atlantis.merge(number, branch)
     assert set(account.get_groups()) == {"Sales", "marketing"}
-    assert "Plan: 1 to add" in team.planned(*other).text
+    assert "Plan: 1 to add" in team.plan(*other).text
 
 
-def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: Team) -> None:
-    number, branch = team.pull("extra", ADD_EXTRA)
-    assert team.planned(number, branch).exit == 0
+@pytest.mark.long
+def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: AtlantisTeam) -> None:
+    number, branch = team.open_pull("extra", ADD_EXTRA)
+    assert team.plan(number, branch).exit == 0
     team.atlantis.unlock(number)
-    team.done("marketing", ADD_MARKETING)
+    team.apply_and_merge("marketing", ADD_MARKETING)
     before = team.accounts["prod"].writes
-    assert "must be rebased" in team.applied(number, branch).text
+    assert "must be rebased" in team.apply(number, branch).text
     assert team.accounts["prod"].writes == before

@@ -12,8 +12,10 @@ from pipelines.applied_example import AppliedExample, apply_example
 from pipelines.example_edits import ADD_EXTRA, ADD_MARKETING, RENAME_DATABASE, SALES_FILE
 from pipelines.git_server import Edit, GitServer, combine_edits, replace_text, write_file
 from pipelines.github_actions import Event
-from pipelines.github_team import ACCOUNTS, EXAMPLE, PullRequest, Team, build_secrets, make_private_key
+from pipelines.github_team import ACCOUNTS, EXAMPLE, GitHubTeam, PullRequest, build_secrets, make_private_key
 from secret_leak_detector import get_detector
+
+pytestmark = pytest.mark.sampled(every=6)
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +27,18 @@ def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> Team:
+def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> GitHubTeam:
     """The production account alone, with the specs in effect: most stories need no more."""
     folder = tmp_path.resolve()
-    return Team(folder, {"prod": production}, day_one.restore(folder, production), project="prod")
+    return GitHubTeam(folder, {"prod": production}, day_one.restore(folder, production), project="prod")
 
 
 @pytest.fixture
-def new_team(tmp_path: Path, production: AccountProcess) -> Team:
+def new_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
     """The same before anything was applied."""
     production.reset()
     folder = tmp_path.resolve()
-    return Team(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
+    return GitHubTeam(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
 
 
 def digest_in(text: str) -> str:
@@ -45,7 +47,7 @@ def digest_in(text: str) -> str:
     return found[1]
 
 
-def reviewed(team: Team, name: str, edit: Edit) -> PullRequest:
+def reviewed(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
     """A pull request with a plan that went well."""
     pull = team.open_pull(name, edit)
     planned = team.plan(pull)
@@ -53,15 +55,15 @@ def reviewed(team: Team, name: str, edit: Edit) -> PullRequest:
     return pull
 
 
-def after_the_night(team: Team) -> None:
+def after_the_night(team: GitHubTeam) -> None:
     """What is left to do is told by night with a digest, and somebody starts `apply` with it."""
-    looked = team.night()
+    looked = team.run_nightly()
     assert looked.is_success, looked.log
-    done = team.apply(team.dispatched("prod", digest_in(team.hub()["issues"][-1]["body"])))
+    done = team.apply(team.build_dispatch("prod", digest_in(team.read_hub()["issues"][-1]["body"])))
     assert done.is_success, done.log
 
 
-def database(team: Team) -> str:
+def database(team: GitHubTeam) -> str:
     """What the pull requests of these stories change."""
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
@@ -70,13 +72,13 @@ def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: Accoun
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
         production.reset()
         accounts = {"dev": development, "prod": production}
-        team = Team(tmp_path.resolve(), accounts, GitServer(tmp_path.resolve() / "forge", EXAMPLE))
+        team = GitHubTeam(tmp_path.resolve(), accounts, GitServer(tmp_path.resolve() / "forge", EXAMPLE))
         pull = team.open_pull("marketing", ADD_MARKETING)
         checked = team.check(pull)
         assert checked.is_success, checked.log
         assert {account: len(each.writes) for account, each in team.accounts.items()} == {"dev": 0, "prod": 0}
         for project in ("dev", "prod"):
-            (comment,) = team.comments(pull, project)
+            (comment,) = team.list_comments(pull, project)
             assert "## Plan: 2 to add, 0 to change, 0 to destroy." in comment
             assert comment.strip() in checked.get_job("plan", project=project).summary
         event = team.merge(pull)
@@ -94,7 +96,8 @@ def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: Accoun
         assert "No changes." in again.get_job("plan", project="prod").summary
 
 
-def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: Team) -> None:
+@pytest.mark.long
+def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: GitHubTeam) -> None:
     checked = team.check(team.open_pull("marketing", ADD_MARKETING, from_fork=True))
     assert checked.is_success
     assert checked.get_job("validate").secrets == ()
@@ -106,52 +109,55 @@ def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: Team) 
     assert "::error file=specs/groups/sales.yaml,line=8" in validated.log
 
 
-def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(team: Team) -> None:
+@pytest.mark.long
+def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(team: GitHubTeam) -> None:
     pull = team.open_pull("database", RENAME_DATABASE)
     for number in range(3):  # more comments than fit on a page
-        team.say(pull, f"comment {number}")
+        team.comment(pull, f"comment {number}")
     assert team.plan(pull).is_success
-    first = digest_in(team.comments(pull)[0])
+    first = digest_in(team.list_comments(pull)[0])
     pull = team.push_again(pull, replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     assert team.plan(pull).is_success
-    (comment,) = team.comments(pull)
+    (comment,) = team.list_comments(pull)
     assert digest_in(comment) != first
     pull = team.push_again(pull, replace_text(SALES_FILE, "database:", "databse:"))
     assert team.plan(pull).get_job("plan").exit == 1
-    (comment,) = team.comments(pull)
+    (comment,) = team.list_comments(pull)
     assert "## No plan: 1 error" in comment
     assert "Digest" not in comment
 
 
-def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: Team) -> None:
+def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
     """Nobody can approve by writing what the bot would write; a push that is no merge has nothing to go by."""
     pull = team.open_pull("database", RENAME_DATABASE, from_fork=True)
     assert team.check(pull).is_success
-    team.say(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
+    team.comment(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
     applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 1
     assert "has no whole plan of specs/prod.yaml that could have been reviewed" in applied.log
     pushed = team.forge.push_directly(replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
-    applied = team.apply(team.pushed(pushed)).get_job("apply")
+    applied = team.apply(team.build_push(pushed)).get_job("apply")
     assert applied.exit == 1
     assert "is not the merge of one pull request" in applied.log
     assert team.accounts["prod"].calls == []
 
 
-def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: Team) -> None:
+@pytest.mark.long
+def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: GitHubTeam) -> None:
     pull = reviewed(team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n"))
-    assert "Nothing would be sent to Fivetran." in team.comments(pull)[0]
+    assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull))
     assert applied.is_success, applied.log
     assert team.accounts["prod"].writes == before
 
 
-def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: Team) -> None:
+@pytest.mark.long
+def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: GitHubTeam) -> None:
     # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
     pull = reviewed(team, "database", RENAME_DATABASE)
-    assert "Nothing would be sent to Fivetran." in team.comments(pull)[0]
+    assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     event = team.merge(pull)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
@@ -161,7 +167,8 @@ def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: Team) -> None:
     assert team.accounts["prod"].writes == before
 
 
-def test_a_pull_request_cannot_loosen_what_judges_it(new_team: Team) -> None:
+@pytest.mark.long
+def test_a_pull_request_cannot_loosen_what_judges_it(new_team: GitHubTeam) -> None:
     """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
     by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
     team = new_team
@@ -170,7 +177,7 @@ def test_a_pull_request_cannot_loosen_what_judges_it(new_team: Team) -> None:
     pull = team.open_pull("looser", combine_edits(elsewhere, looser))
     planned = team.plan(pull).get_job("plan")
     assert planned.exit == 3, planned.log
-    assert "**Apply refuses this plan:**" in team.comments(pull)[0]
+    assert "**Apply refuses this plan:**" in team.list_comments(pull)[0]
     applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 3, applied.log
     assert team.accounts["prod"].writes == []
@@ -178,7 +185,8 @@ def test_a_pull_request_cannot_loosen_what_judges_it(new_team: Team) -> None:
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
 
 
-def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: Team) -> None:
+@pytest.mark.long
+def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
     pull = reviewed(team, "database", RENAME_DATABASE)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
@@ -191,7 +199,7 @@ def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: 
 TWO = combine_edits(RENAME_DATABASE, ADD_MARKETING)
 
 
-def interrupted(team: Team, edit: Edit) -> tuple[PullRequest, Event]:
+def interrupted(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
     """An apply on Friday that got half of its work done."""
     pull = reviewed(team, "friday", edit)
     event = team.merge(pull)
@@ -205,7 +213,8 @@ def interrupted(team: Team, edit: Edit) -> tuple[PullRequest, Event]:
     return pull, event
 
 
-def test_a_failed_apply_is_resumed_by_running_the_job_again(team: Team) -> None:
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_by_running_the_job_again(team: GitHubTeam) -> None:
     _, event = interrupted(team, TWO)
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
@@ -213,14 +222,16 @@ def test_a_failed_apply_is_resumed_by_running_the_job_again(team: Team) -> None:
     assert team.is_converged()
 
 
-def test_a_failed_apply_is_resumed_by_its_digest(team: Team) -> None:
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
     pull, _ = interrupted(team, TWO)
-    done = team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0])))
+    done = team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0])))
     assert done.is_success, done.log
     assert team.is_converged()
 
 
-def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Team) -> None:
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: GitHubTeam) -> None:
     """What was approved on Friday goes on, and what others made in between is left alone."""
     pull, event = interrupted(team, TWO)
     applied = team.apply(team.merge(reviewed(team, "monday", ADD_EXTRA)))
@@ -230,11 +241,15 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Tea
     assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing", "extra"}
     assert team.is_converged()
     before = team.accounts["prod"].writes
-    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).get_job("apply").exit == 4
+    assert (
+        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        == 4
+    )
     assert team.accounts["prod"].writes == before
 
 
-def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: Team) -> None:
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: GitHubTeam) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
     pull, event = interrupted(team, TWO)
     other = reviewed(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
@@ -242,7 +257,10 @@ def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(t
     assert applied.is_success, applied.log
     before = team.accounts["prod"].writes
     assert team.apply(event, attempt=2).get_job("apply").exit == 4
-    assert team.apply(team.dispatched("prod", digest_in(team.comments(pull)[0]))).get_job("apply").exit == 4
+    assert (
+        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        == 4
+    )
     assert team.accounts["prod"].writes == before
     after_the_night(team)
     assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing"}
@@ -250,26 +268,27 @@ def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(t
     assert team.is_converged()
 
 
-def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: Team) -> None:
+def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: GitHubTeam) -> None:
     reviewed(team, "marketing", ADD_MARKETING)
-    assert team.apply(team.dispatched("prod", "ec0ffee")).get_job("apply").exit == 1
+    assert team.apply(team.build_dispatch("prod", "ec0ffee")).get_job("apply").exit == 1
     injected = f"{'0' * 64}\ndigest={'1' * 64}"
-    assert team.apply(team.dispatched("prod", injected)).get_job("apply").exit == 1
-    elsewhere = team.dispatched("prod", "0" * 64, ref="refs/heads/marketing")
+    assert team.apply(team.build_dispatch("prod", injected)).get_job("apply").exit == 1
+    elsewhere = team.build_dispatch("prod", "0" * 64, ref="refs/heads/marketing")
     assert team.apply(elsewhere).get_job("apply").conclusion == "skipped"
     assert team.accounts["prod"].writes == []
 
 
-def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: Team) -> None:
+@pytest.mark.long
+def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: GitHubTeam) -> None:
     groups = "".join(f"  region_{number}: {{}}\n" for number in range(6))
     pull = team.open_pull("many", write_file("specs/groups/many.yaml", f"version: 1\ngroups:\n{groups}"))
     assert team.plan(pull).get_job("plan").exit == 3
     team.merge(pull)
-    assert team.night().is_success
-    digest = digest_in(team.hub()["issues"][-1]["body"])
-    assert team.apply(team.dispatched("prod", digest)).get_job("apply").exit == 3
+    assert team.run_nightly().is_success
+    digest = digest_in(team.read_hub()["issues"][-1]["body"])
+    assert team.apply(team.build_dispatch("prod", digest)).get_job("apply").exit == 3
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
-    agreed = team.dispatched(
+    agreed = team.build_dispatch(
         "prod", digest, override="small-changes", reason="one for each region, as planned"
     )
     done = team.apply(agreed)
@@ -277,7 +296,8 @@ def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: Team) -> N
     assert len(team.accounts["prod"].get_groups()) == 7
 
 
-def test_two_merges_at_once_write_one_after_the_other(team: Team) -> None:
+@pytest.mark.long
+def test_two_merges_at_once_write_one_after_the_other(team: GitHubTeam) -> None:
     """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
     one = reviewed(team, "database", RENAME_DATABASE)
     two = reviewed(team, "marketing", ADD_MARKETING)
@@ -297,7 +317,8 @@ def test_two_merges_at_once_write_one_after_the_other(team: Team) -> None:
     assert team.is_converged()
 
 
-def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: Team) -> None:
+@pytest.mark.long
+def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: GitHubTeam) -> None:
     event = team.merge(reviewed(team, "database", RENAME_DATABASE))
     team.accounts["prod"].add_fault("PATCH * status 429 retry-after=1")
     with ThreadPoolExecutor() as threads:
@@ -314,33 +335,35 @@ def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: Team)
     assert database(team) == "SALES_2027"
 
 
-def test_the_night_tells_drift_until_it_is_gone(team: Team) -> None:
+@pytest.mark.long
+def test_the_night_tells_drift_until_it_is_gone(team: GitHubTeam) -> None:
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
-    assert team.night().is_success
-    issue = team.hub()["issues"][-1]
+    assert team.run_nightly().is_success
+    issue = team.read_hub()["issues"][-1]
     assert issue["state"] == "open"
     assert "drift: changed outside the specs" in issue["body"]
-    assert team.night().is_success
-    assert len(team.hub()["issues"]) == 1
-    assert team.hub()["dispatches"] == []
+    assert team.run_nightly().is_success
+    assert len(team.read_hub()["issues"]) == 1
+    assert team.read_hub()["dispatches"] == []
     team.accounts["prod"].change_destination("Sales", database="SALES")
-    assert team.night().is_success
-    assert [issue["state"] for issue in team.hub()["issues"]] == ["closed"]
+    assert team.run_nightly().is_success
+    assert [issue["state"] for issue in team.read_hub()["issues"]] == ["closed"]
 
 
-def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team) -> None:
+@pytest.mark.long
+def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: GitHubTeam) -> None:
     rotated = make_private_key("sales of prod, rotated")
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = rotated
-    looked = team.night()
+    looked = team.run_nightly()
     assert looked.is_success, looked.log
-    (dispatch,) = team.hub()["dispatches"]
+    (dispatch,) = team.read_hub()["dispatches"]
     assert (dispatch["workflow"], dispatch["ref"], dispatch["inputs"]["project"]) == (
         "apply.yaml",
         "main",
         "prod",
     )
-    applied = team.apply(team.dispatched(**dispatch["inputs"]))
+    applied = team.apply(team.build_dispatch(**dispatch["inputs"]))
     assert applied.is_success, applied.log
     sent = team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["private_key"]
     assert sent.strip() == rotated.strip()
@@ -349,6 +372,6 @@ def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: Team
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = make_private_key("sales of prod, rotated twice")
     team.forge.push_directly(RENAME_DATABASE)
-    assert team.night().is_success
-    assert len(team.hub()["dispatches"]) == 1
-    assert [issue["state"] for issue in team.hub()["issues"]].count("open") == 1
+    assert team.run_nightly().is_success
+    assert len(team.read_hub()["dispatches"]) == 1
+    assert [issue["state"] for issue in team.read_hub()["issues"]].count("open") == 1

@@ -26,6 +26,8 @@ from pipelines.gitlab import (
     serve_notes,
 )
 
+pytestmark = pytest.mark.sampled(every=6)
+
 EXAMPLE = ROOT / "examples" / "04-gitlab-ci"
 SHARED = {
     "FINGERPRINT_KEY": "fingerprint-key-of-prod",
@@ -36,8 +38,8 @@ READER = {"FIVETRAN_APIKEY": "key-that-reads", "FIVETRAN_APISECRET": "secret-tha
 WRITER = {**SHARED, "FIVETRAN_APIKEY": "key-that-writes", "FIVETRAN_APISECRET": "secret-that-writes"}
 
 
-class Team:
-    """People who work with the example."""
+class GitLabTeam:
+    """A team whose forge is GitLab: its merge requests, and the pipelines that follow from them."""
 
     def __init__(self, folder: Path, account: AccountProcess, notes: NotesApi, forge: GitServer) -> None:
         self.account, self.notes, self.forge = account, notes, forge
@@ -53,31 +55,31 @@ class Team:
         machine = {"FIVETRAN_API_URL": account.url}
         self.runner = Runner(folder / "runner", GitLabServer(forge, notes.url, variables, protected, machine))
 
-    def request(self, name: str, edit: Edit) -> tuple[int, Branch]:
+    def open_request(self, name: str, edit: Edit) -> tuple[int, Branch]:
         """Open a merge request."""
         number = next(self._numbers)
         return number, self.forge.propose(name, edit, merge_ref=f"refs/merge-requests/{number}/merge")
 
     def check(self, number: int, branch: Branch, source_project: str = PROJECT_ID) -> PipelineRun:
-        """The pipeline of a merge request."""
+        """Run the pipeline of a merge request."""
         return self.runner.run(
             Pipeline("merge_request_event", branch.head, merge_request=number, source_project=source_project)
         )
 
     def merge(self, branch: Branch) -> PipelineRun:
-        """Merge, and all that runs by itself then; `validate` has been seen in the merge request."""
+        """Merge, and run the automatic jobs of the push; `validate` ran in the merge request."""
         pushed = self.forge.merge(branch)
         return self.runner.run(Pipeline("push", pushed.after, pushed.before), without=["validate"])
 
-    def unsigned_plan(self) -> str:
-        """The plan that anybody could make who has the keys, but not that of the signature."""
+    def make_unsigned_plan(self) -> str:
+        """A plan by a user with the keys of the account, but without the key of the signature."""
         desk = self._folder / "elsewhere"
         code, text = run_manually(self.forge, self.account, desk, WRITER, "plan", "--out", "plan.json")
         assert code == 0, text
         return (desk / "plan.json").read_text()
 
-    def night(self) -> PipelineRun:
-        """What the schedule runs."""
+    def run_nightly(self) -> PipelineRun:
+        """Run the pipeline of the schedule."""
         return self.runner.run(Pipeline("schedule", self.forge.main_commit), without=["validate"])
 
 
@@ -95,13 +97,13 @@ def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, notes: NotesApi, day_one: AppliedExample) -> Team:
+def team(tmp_path: Path, production: AccountProcess, notes: NotesApi, day_one: AppliedExample) -> GitLabTeam:
     folder = tmp_path.resolve()
-    return Team(folder, production, notes, day_one.restore(folder, production))
+    return GitLabTeam(folder, production, notes, day_one.restore(folder, production))
 
 
-def test_from_a_merge_request_to_the_account(team: Team) -> None:
-    number, branch = team.request("marketing", ADD_MARKETING)
+def test_from_a_merge_request_to_the_account(team: GitLabTeam) -> None:
+    number, branch = team.open_request("marketing", ADD_MARKETING)
     for count in range(101):
         team.notes.add_note(number, f"note {count}", author=8)
     checked = team.check(number, branch)
@@ -124,23 +126,24 @@ def test_from_a_merge_request_to_the_account(team: Team) -> None:
     merged = team.merge(branch)
     assert merged.is_success, merged.log
     assert set(merged.jobs) == {"plan:main", "apply"}
-    assert team.account.writes == [], "nobody has pressed the button yet"
+    assert team.account.writes == [], "the manual job has not started yet"
     applied = merged.start_manual("apply")
     assert applied.status == "success", applied.log
     assert set(team.account.get_groups()) == {"Sales", "marketing"}
-    assert team.night().jobs["drift"].exit == 0
+    assert team.run_nightly().jobs["drift"].exit == 0
 
 
-def test_a_request_from_a_fork_is_validated_and_no_more(team: Team) -> None:
-    number, branch = team.request("marketing", ADD_MARKETING)
+def test_a_request_from_a_fork_is_validated_and_no_more(team: GitLabTeam) -> None:
+    number, branch = team.open_request("marketing", ADD_MARKETING)
     checked = team.check(number, branch, source_project="666")
     assert set(checked.jobs) == {"validate"}
     assert checked.is_success
 
 
-def test_a_request_that_lags_behind_is_planned_as_its_merge(team: Team) -> None:
-    number, branch = team.request("database", RENAME_DATABASE)
-    _, other = team.request("extra", ADD_EXTRA)
+@pytest.mark.long
+def test_a_request_that_lags_behind_is_planned_as_its_merge(team: GitLabTeam) -> None:
+    number, branch = team.open_request("database", RENAME_DATABASE)
+    _, other = team.open_request("extra", ADD_EXTRA)
     merged = team.merge(other)
     assert merged.start_manual("apply").status == "success", merged.log
     checked = team.check(number, branch)
@@ -148,12 +151,13 @@ def test_a_request_that_lags_behind_is_planned_as_its_merge(team: Team) -> None:
     assert json.loads(checked.jobs["plan"].reports["terraform"]) == {"create": 0, "update": 1, "delete": 0}
 
 
-def test_a_request_cannot_loosen_what_judges_it(team: Team) -> None:
+@pytest.mark.long
+def test_a_request_cannot_loosen_its_own_policies(team: GitLabTeam) -> None:
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text(
         "specs/reconciler.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]"
     )
-    number, branch = team.request("looser", combine_edits(elsewhere, looser))
+    number, branch = team.open_request("looser", combine_edits(elsewhere, looser))
     checked = team.check(number, branch)
     assert checked.jobs["plan"].exit == 3, checked.log
     assert "**Apply refuses this plan:**" in team.notes.list_notes(number)[0]
@@ -163,8 +167,8 @@ def test_a_request_cannot_loosen_what_judges_it(team: Team) -> None:
     assert team.account.writes == []
 
 
-def test_who_changes_the_account_before_the_button_is_pressed_stops_the_apply(team: Team) -> None:
-    _, branch = team.request("database", RENAME_DATABASE)
+def test_a_change_of_the_account_before_the_manual_job_stops_the_apply(team: GitLabTeam) -> None:
+    _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)
     team.account.change_destination("Sales", database="BY_HAND")
     before = team.account.writes
@@ -174,13 +178,14 @@ def test_who_changes_the_account_before_the_button_is_pressed_stops_the_apply(te
     assert team.account.writes == before
 
 
-def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Team) -> None:
-    _, branch = team.request("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
+@pytest.mark.long
+def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: GitLabTeam) -> None:
+    _, branch = team.open_request("friday", combine_edits(RENAME_DATABASE, ADD_MARKETING))
     friday = team.merge(branch)
     team.account.add_fault("POST /v1/destinations status 400")
     assert friday.start_manual("apply").exit == 6
     team.account.clear_faults()
-    _, branch = team.request("monday", ADD_EXTRA)
+    _, branch = team.open_request("monday", ADD_EXTRA)
     monday = team.merge(branch)
     assert monday.start_manual("apply").status == "success"
     resumed = friday.start_manual("apply")
@@ -188,15 +193,16 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Tea
     assert set(team.account.get_groups()) == {"Sales", "marketing", "extra"}
 
 
-def test_a_plan_that_nobody_signed_is_not_applied(team: Team) -> None:
+@pytest.mark.long
+def test_an_unsigned_plan_is_not_applied(team: GitLabTeam) -> None:
     """Who can put another file into the pipeline, and make its seal again, still lacks the key."""
-    _, branch = team.request("database", RENAME_DATABASE)
+    _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)
     kept = merged.jobs["plan:main"].artifacts
     assert kept is not None
     before = team.account.writes
     signed = (kept / "plan.json").read_text()
-    for forged in (signed.replace("SALES_2027", "SALES_2099"), team.unsigned_plan()):
+    for forged in (signed.replace("SALES_2027", "SALES_2099"), team.make_unsigned_plan()):
         (kept / "plan.json").write_text(forged)
         applied = merged.start_manual("apply")
         assert applied.exit == 4, applied.log
@@ -204,11 +210,12 @@ def test_a_plan_that_nobody_signed_is_not_applied(team: Team) -> None:
     assert team.account.writes == before
 
 
-def test_drift_is_told_by_night(team: Team) -> None:
+@pytest.mark.long
+def test_drift_is_reported_by_night(team: GitLabTeam) -> None:
     team.account.change_destination("Sales", database="BY_HAND")
-    night = team.night()
+    night = team.run_nightly()
     assert night.jobs["drift"].exit == 2
     assert "config.database" in night.jobs["drift"].log
     assert night.jobs["plan:main"].status == "success"
     assert night.start_manual("apply").status == "success"
-    assert team.night().jobs["drift"].exit == 0
+    assert team.run_nightly().jobs["drift"].exit == 0

@@ -6,9 +6,8 @@ from typing import Any
 
 from client_switches import behaviours
 from destination_strategies import DestinationModel, destination_models, render_response, write_block
-from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis_settings import fixed_examples
+from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, list_actions, open_project
 
 from reconciler.model.plan import ACTIONS_WITHOUT_REQUESTS, Action
@@ -25,8 +24,9 @@ def made_by_hand(draw: Any, account: InProcessProject, pairs: list[DestinationMo
     account.declare(groups)
 
 
-@fixed_examples(100)
-@given(st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3))
+@check_examples(
+    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=3), few=20, many=100
+)
 def test_what_was_made_by_hand_is_adopted_without_a_write(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:

@@ -15,9 +15,8 @@ from destination_strategies import (
     iter_leaves,
     write_block,
 )
-from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis_settings import fixed_examples
+from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, list_actions, open_project
 
 from reconciler.catalogue.cross_field_checks import NETWORKING_METHOD
@@ -29,8 +28,7 @@ from reconciler.model.value import FieldPath
 PAIRS = st.lists(destination_models(), min_size=1, max_size=2)
 
 
-@fixed_examples(150)
-@given(st.data(), behaviours, PAIRS)
+@check_examples(st.data(), behaviours, PAIRS, few=30, many=150)
 def test_an_apply_leaves_nothing_to_do_and_an_update_sends_only_what_changed(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:

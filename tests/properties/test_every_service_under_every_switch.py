@@ -54,6 +54,7 @@ def drawn(service: str) -> list[tuple[Specs, Specs, dict[str, str]]]:
     return found
 
 
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize(("switch", "setting"), [("retry_after", AS_DOCUMENTED.retry_after), *OTHERWISE])
 def test_every_service_settles_after_an_apply_and_after_an_edit(switch: str, setting: Any) -> None:
     before, after, environ = specs()

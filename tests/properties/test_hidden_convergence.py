@@ -72,6 +72,7 @@ def change(account: InProcessProject) -> Change:
     return next(each for each in account.plan().plan.changes if str(each.address) == PAIR)
 
 
+@pytest.mark.sampled(every=9)
 @BLOCKS
 @pytest.mark.parametrize(
     ("switch", "value"),

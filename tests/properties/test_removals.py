@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from in_process_harness import InProcessProject, list_actions, open_project
+from long_runs import small_and_large
 
 from reconciler.emulator.store import Kind
 from reconciler.model.diagnostic import ReconcilerError
@@ -162,14 +163,15 @@ def slip_in(id: str, chosen: random.Random) -> str:
     return chosen.choice(slips)
 
 
+@small_and_large("count", 60, 500)
 @pytest.mark.parametrize("with_memory", [True, False])
-def test_five_hundred_wrong_removals_send_nothing_and_forget_nothing(with_memory: bool) -> None:
+def test_wrong_removals_send_nothing_and_forget_nothing(with_memory: bool, count: int) -> None:
     chosen = random.Random(17)
     with open_project() as project:
         account = Account(project)
         if not with_memory:
             project.lose_state()
-        for removal in account.wrong(500, chosen):
+        for removal in account.wrong(count, chosen):
             account.refused(removal)
 
 
@@ -183,6 +185,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         account.refused(*by_key.values())
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("extent", [*Extent])
 @pytest.mark.parametrize("renamed", [False, True])
 @pytest.mark.parametrize("with_memory", [True, False])

@@ -10,29 +10,29 @@ from contextlib import suppress
 
 import pytest
 from cli_harness import Project
-from saved_plans import World, prepare_project
+from long_runs import small_and_large
+from saved_plans import SavedPlanProject, prepare_project
 
 from reconciler.model.value import Secret
 from reconciler.secrets.fingerprint import make_signer
 from reconciler.workspace.planfile import AlteredError, SignatureError, UnsupportedFormatError, decode_plan
 
-CHANGES = 10_000
 THROUGH_THE_COMMAND = 30
 
 
 @pytest.fixture
-def world(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedPlanProject]:
     yield from prepare_project(project, tmp_path_factory)
 
 
-def altered(content: bytes, chosen: random.Random) -> Iterator[tuple[str, bytes]]:
+def altered(content: bytes, chosen: random.Random, changes: int) -> Iterator[tuple[str, bytes]]:
     """Changed copies, with a word that says how: everywhere, and at every bit of what stands before the content."""
     head = content.index(b'"content"') + 12
     for place in range(head):
         for bit in range(8):
             yield "a bit of the head", with_byte(content, place, content[place] ^ 1 << bit)
-    for number in range(CHANGES):
-        place = (number * len(content) + chosen.randrange(len(content))) // CHANGES
+    for number in range(changes):
+        place = (number * len(content) + chosen.randrange(len(content))) // changes
         if number % 2:
             yield "a bit", with_byte(content, place, content[place] ^ 1 << chosen.randrange(8))
         else:
@@ -64,13 +64,16 @@ def with_byte(content: bytes, place: int, value: int) -> bytes:
 
 
 @pytest.mark.parametrize("options", [(), ("--signature-key", "env:PLAN_KEY")], ids=["sealed", "signed"])
-def test_no_changed_byte_gets_through(world: World, options: tuple[str, ...]) -> None:
-    world.plan(*options)
-    content = world.file.read_bytes()
-    sign = make_signer(Secret(world.environ["PLAN_KEY"])) if options else None
+@small_and_large("changes", 1_000, 10_000)
+def test_no_changed_byte_gets_through(
+    saved_project: SavedPlanProject, options: tuple[str, ...], changes: int
+) -> None:
+    saved_project.plan(*options)
+    content = saved_project.plan_file.read_bytes()
+    sign = make_signer(Secret(saved_project.environ["PLAN_KEY"])) if options else None
     assert decode_plan(content, sign).expected
     chosen, refused, kept = random.Random(51), Counter[str](), []
-    for how, changed in altered(content, chosen):
+    for how, changed in altered(content, chosen, changes):
         if changed == content:  # a line that is the same as the one before it was doubled, for example
             continue
         try:
@@ -81,32 +84,34 @@ def test_no_changed_byte_gets_through(world: World, options: tuple[str, ...]) ->
             pytest.fail(f"{how} was not noticed: {len(changed)} bytes")
         if chosen.random() < 0.01:
             kept.append(changed)
-    assert sum(refused.values()) > CHANGES + 2000
-    assert refused["a bit"] + refused["a byte"] == CHANGES
-    writes, files = len(world.server.writes), snapshot(world)
+    assert sum(refused.values()) > changes + 2000
+    assert refused["a bit"] + refused["a byte"] == changes
+    writes, files = len(saved_project.server.writes), snapshot(saved_project)
     for changed in chosen.sample(kept, THROUGH_THE_COMMAND):
-        world.file.write_bytes(changed)
-        result = world.apply(*options)
+        saved_project.plan_file.write_bytes(changed)
+        result = saved_project.apply(*options)
         assert (result.exit, result.stdout) == (4, "")
         assert "error[plan-altered]" in result.stderr
-    assert len(world.server.writes) == writes
-    assert snapshot(world) == files
+    assert len(saved_project.server.writes) == writes
+    assert snapshot(saved_project) == files
 
 
-def snapshot(world: World) -> dict[str, bytes]:
+def snapshot(saved_project: SavedPlanProject) -> dict[str, bytes]:
     """Everything that lies in the project, but for the plan and the account."""
     return {
         str(file): file.read_bytes()
-        for file in sorted((world.project.folder / "specs").rglob("*"))
+        for file in sorted((saved_project.folder / "specs").rglob("*"))
         if file.is_file()
     }
 
 
-def test_a_changed_byte_under_a_fresh_seal_is_stopped_by_the_signature(world: World) -> None:
+def test_a_changed_byte_under_a_fresh_seal_is_stopped_by_the_signature(
+    saved_project: SavedPlanProject,
+) -> None:
     """Without the key nobody can make the two fit; without a signature that is all that a seal is."""
-    world.plan("--signature-key", "env:PLAN_KEY")
-    content = world.file.read_bytes()
-    sign, chosen = make_signer(Secret(world.environ["PLAN_KEY"])), random.Random(52)
+    saved_project.plan("--signature-key", "env:PLAN_KEY")
+    content = saved_project.plan_file.read_bytes()
+    sign, chosen = make_signer(Secret(saved_project.environ["PLAN_KEY"])), random.Random(52)
     behind = content.split(b"\n", 1)[1]
     start = behind.index(b'"content"')
     for number in range(1000):

@@ -16,9 +16,8 @@ from destination_strategies import (
     iter_leaves,
     write_block,
 )
-from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis_settings import fixed_examples
+from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, list_actions, open_project
 
 from reconciler.catalogue.normalize import normalize_value
@@ -33,8 +32,9 @@ ALWAYS = {("run_setup_tests",), ("trust_certificates",), ("trust_fingerprints",)
 """What accompanies a write and is no field of a spec."""
 
 
-@fixed_examples(200)
-@given(st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=4))
+@check_examples(
+    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=4), few=30, many=200
+)
 def test_exactly_what_was_planned_is_sent_and_then_nothing_is_left(
     data: st.DataObject, behaviour: dict[str, Any], destinations: list[DestinationModel]
 ) -> None:

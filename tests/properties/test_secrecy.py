@@ -8,12 +8,11 @@ from typing import Any
 
 from client_switches import behaviours
 from destination_strategies import CANARY, DestinationModel, destination_models, edited_models, write_block
-from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis_settings import fixed_examples
+from hypothesis_settings import check_examples
 from in_process_harness import InProcessProject, open_project
 
-from reconciler.report.apply_json import serialize_apply_result
+from reconciler.report.apply import serialize_apply_result
 from reconciler.report.junit import render_plan_junit
 from reconciler.report.plan_json import serialize_plan
 from reconciler.report.plan_markdown import render_plan_markdown
@@ -38,8 +37,9 @@ def told(account: InProcessProject) -> str:
     return "\n".join(texts)
 
 
-@fixed_examples(60)
-@given(st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=2))
+@check_examples(
+    st.data(), behaviours, st.lists(destination_models(), min_size=1, max_size=2), few=12, many=60
+)
 def test_no_secret_is_told_or_kept(
     data: st.DataObject, behaviour: dict[str, Any], pairs: list[DestinationModel]
 ) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import pytest
 from faulty_account import ApplyRun, FaultyAccount, FaultyConnection, FaultyProject, check_run
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from long_runs import small_and_large
 from reference_model import ExpectedMatches, ModelEntry, ModelRemoval, ReferenceModel, find_group_creates
 from secret_leak_detector import detect_leaks
 
@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         if what == "memory":
             self.projects[actor].lose_state()
             self.models[actor].lose_state()
-        self.account.clock.jump(seconds)
+        self.account.clock.advance(seconds)
 
     # How specs are edited
 
@@ -354,7 +354,7 @@ class Machine(RuleBasedStateMachine):
         assert run.applied is not None
         times = [each.held_until for each in run.applied.outcomes if each.held_until is not None]
         clock = self.account.clock
-        clock.jump((max(times) - clock.now()).total_seconds())
+        clock.advance((max(times) - clock.now()).total_seconds())
 
     def _story(self, actor: int, run: ApplyRun) -> str:
         """What to know where a run did not go well."""
@@ -519,7 +519,6 @@ def run_machine(examples: int, steps: int) -> int:
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=True,
             database=None,
             phases=[Phase.explicit, Phase.generate],
@@ -529,10 +528,6 @@ def run_machine(examples: int, steps: int) -> int:
     return next(STEPS) - before - 1
 
 
-def test_everything_stays_in_its_place() -> None:
-    assert run_machine(30, 50) >= 1_000
-
-
-@pytest.mark.long
-def test_everything_stays_in_its_place_for_ten_thousand_steps() -> None:
-    assert run_machine(220, 50) >= 10_000
+@small_and_large(("examples", "steps"), (8, 200), (220, 10_000))
+def test_everything_stays_in_its_place(examples: int, steps: int) -> None:
+    assert run_machine(examples, 50) >= steps

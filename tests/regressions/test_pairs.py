@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from cli_harness import CommandResult, EmulatedFivetran, Project
+from applied_project import AppliedProject
+from cli_harness import EmulatedFivetran, Project
+
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   orders:
@@ -14,54 +17,45 @@ PAIR = """\
 """
 
 
-class Orders:
-    """A project with one applied pair, and a connection that loads into it."""
-
-    def __init__(self, project: Project, server: EmulatedFivetran, groups: str = PAIR) -> None:
-        self.project, self.server = project, server
-        project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
-        )
-        project.write_groups(groups)
-        assert self.run("apply", "--auto-approve").exit == 0
-        [self.id] = server.list_ids("groups")
-
-    def run(self, *arguments: str) -> CommandResult:
-        return self.project.run_against(self.server, *arguments)
-
-    def writes_of(self, *arguments: str) -> tuple[CommandResult, list[str]]:
-        """How a run ended, and the writes that it sent."""
-        before = len(self.server.writes)
-        result = self.run(*arguments)
-        return result, self.server.writes[before:]
+def apply_pair(project: Project, server: EmulatedFivetran, groups: str = PAIR) -> AppliedProject:
+    applied_pair = AppliedProject(project, server)
+    applied_pair.apply_once(groups)
+    return applied_pair
 
 
 @pytest.fixture
-def orders(project: Project, server: EmulatedFivetran) -> Orders:
-    """One applied pair."""
-    return Orders(project, server)
+def applied_pair(project: Project, server: EmulatedFivetran) -> AppliedProject:
+    """One applied pair, `orders`."""
+    return apply_pair(project, server)
 
 
-def test_r12_a_new_name_is_one_patch_and_keeps_everything(orders: Orders) -> None:
-    connection = orders.server.app.dashboard.add_connection(orders.id, "salesforce", "salesforce")
-    orders.project.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
-    plan = orders.run("plan")
+def test_r12_a_new_name_is_one_patch_and_keeps_everything(applied_pair: AppliedProject) -> None:
+    connection = applied_pair.dashboard.add_connection(applied_pair.id, "salesforce", "salesforce")
+    applied_pair.project.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
+    plan = applied_pair.run("plan")
     assert "Plan: 0 to add, 1 to change, 0 to destroy." in plan.stdout.splitlines()
-    result, writes = orders.writes_of("apply", "--auto-approve")
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert result.exit == 0
-    assert writes == [f"PATCH /v1/groups/{orders.id}"]
-    assert orders.server.list_bodies("PATCH", f"/v1/groups/{orders.id}") == [{"name": "Orders of today"}]
-    assert orders.server.list_ids("groups") == orders.server.list_ids("destinations") == [orders.id]
-    assert orders.server.get(f"/groups/{orders.id}/connections")["items"][0]["id"] == connection
+    assert writes == [f"PATCH /v1/groups/{applied_pair.id}"]
+    assert applied_pair.server.list_bodies("PATCH", f"/v1/groups/{applied_pair.id}") == [
+        {"name": "Orders of today"}
+    ]
+    assert (
+        applied_pair.server.list_ids("groups")
+        == applied_pair.server.list_ids("destinations")
+        == [applied_pair.id]
+    )
+    assert applied_pair.server.get(f"/groups/{applied_pair.id}/connections")["items"][0]["id"] == connection
 
 
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"]])
-def test_r13_another_service_is_refused_and_names_the_field(orders: Orders, command: list[str]) -> None:
-    orders.project.write_groups(
+def test_r13_another_service_is_refused_and_names_the_field(
+    applied_pair: AppliedProject, command: list[str]
+) -> None:
+    applied_pair.project.write_groups(
         PAIR.replace("big_query", "clickhouse").replace("{project_id: acme, data_set_location: US}", "{}")
     )
-    result, writes = orders.writes_of(*command)
+    result, writes = applied_pair.run_and_list_writes(*command)
     assert (result.exit, writes) == (3, [])
     assert "service" in result.stdout + result.stderr
     assert "destination.orders" in result.stderr
@@ -80,17 +74,17 @@ def test_r13_a_field_that_cannot_change_is_refused_and_named(
         "managed_data_lake",
         config={"storage_provider": "AWS", "bucket": "acme-lake", "prefix_path": "raw"},
     )
-    orders = Orders(project, server, lake)
+    applied_pair = apply_pair(project, server, lake)
     project.write_groups(lake.replace("acme-lake", "acme-lake-2026"))
-    result, writes = orders.writes_of("apply", "--auto-approve")
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert (result.exit, writes) == (3, [])
     assert "`config.bucket`" in result.stderr
 
 
 def test_r15_a_group_without_a_destination_is_completed(project: Project, server: EmulatedFivetran) -> None:
     group = server.app.dashboard.add_group("orders")
-    orders = Orders(project, server)
-    assert orders.id == group
+    applied_pair = apply_pair(project, server)
+    assert applied_pair.id == group
     assert server.writes == ["POST /v1/destinations", f"POST /v1/destinations/{group}/test"]
 
 
@@ -99,46 +93,51 @@ def test_r15_a_pair_that_was_made_by_hand_is_adopted(project: Project, server: E
     server.app.dashboard.add_destination(
         group, "big_query", config={"project_id": "acme", "data_set_location": "US"}
     )
-    orders = Orders(project, server)
-    assert orders.id == group
+    applied_pair = apply_pair(project, server)
+    assert applied_pair.id == group
     assert server.writes == []
 
 
-def remove(orders: Orders, more: str = "") -> None:
-    """A tombstone in place of the entry."""
-    orders.project.write(
+def write_removal(applied_pair: AppliedProject, more: str = "") -> None:
+    """Write a removal in place of the entry."""
+    applied_pair.project.write(
         "specs/groups/main.yaml",
-        f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {orders.id}{more}}}\n",
+        f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {applied_pair.id}{more}}}\n",
     )
 
 
 @pytest.mark.parametrize("service", ["fivetran_log", "fivetran_metadata", "fivetran_platform"])
-def test_r38_a_plan_says_that_fivetrans_own_connection_is_in_the_way(orders: Orders, service: str) -> None:
-    orders.server.app.dashboard.add_connection(orders.id, service, "fivetran_metadata")
-    remove(orders)
-    result, writes = orders.writes_of("plan")
+def test_r38_a_plan_says_that_fivetrans_own_connection_is_in_the_way(
+    applied_pair: AppliedProject, service: str
+) -> None:
+    applied_pair.dashboard.add_connection(applied_pair.id, service, "fivetran_metadata")
+    write_removal(applied_pair)
+    result, writes = applied_pair.run_and_list_writes("plan")
     assert (result.exit, writes) == (3, [])
     assert "error[platform-connection]" in result.stderr
     assert "with_platform_connection: true" in result.stderr
-    remove(orders, ", with_platform_connection: true")
-    result, writes = orders.writes_of("apply", "--auto-approve")
+    write_removal(applied_pair, ", with_platform_connection: true")
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
-    assert writes[-2:] == [f"DELETE /v1/destinations/{orders.id}", f"DELETE /v1/groups/{orders.id}"]
+    assert writes[-2:] == [
+        f"DELETE /v1/destinations/{applied_pair.id}",
+        f"DELETE /v1/groups/{applied_pair.id}",
+    ]
 
 
-def test_r38_connections_of_users_are_in_the_way(orders: Orders) -> None:
-    orders.server.app.dashboard.add_connection(orders.id, "salesforce", "sales")
-    remove(orders, ", with_platform_connection: true")
-    result, writes = orders.writes_of("apply", "--auto-approve")
+def test_r38_connections_of_users_are_in_the_way(applied_pair: AppliedProject) -> None:
+    applied_pair.dashboard.add_connection(applied_pair.id, "salesforce", "sales")
+    write_removal(applied_pair, ", with_platform_connection: true")
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert (result.exit, writes) == (3, [])
     assert "error[has-connections]" in result.stderr
 
 
-def test_r39_protection_survives_the_lines_that_declare_it(orders: Orders) -> None:
-    orders.project.write_groups(PAIR + "      lifecycle: {protected: true}\n")
-    assert orders.run("apply", "--auto-approve").exit == 0
-    remove(orders)
-    result, writes = orders.writes_of("apply", "--auto-approve")
+def test_r39_protection_survives_the_lines_that_declare_it(applied_pair: AppliedProject) -> None:
+    applied_pair.project.write_groups(PAIR + "      lifecycle: {protected: true}\n")
+    assert applied_pair.run("apply", "--auto-approve").exit == 0
+    write_removal(applied_pair)
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert (result.exit, writes) == (3, [])
     assert "error[protected]" in result.stderr
 
@@ -155,26 +154,26 @@ BROKEN = {
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("command", [["validate"], ["plan"], ["apply", "--auto-approve"]])
 def test_r41_a_spec_without_its_entries_never_means_no_changes(
-    orders: Orders, text: str, command: list[str]
+    applied_pair: AppliedProject, text: str, command: list[str]
 ) -> None:
-    orders.project.write("specs/groups/main.yaml", text)
-    result, writes = orders.writes_of(*command)
+    applied_pair.project.write("specs/groups/main.yaml", text)
+    result, writes = applied_pair.run_and_list_writes(*command)
     assert result.exit == 1
     assert "No changes." not in result.stdout
     assert writes == []
 
 
 @pytest.mark.parametrize("specs", ["['teams/*.yaml']", "[missing.yaml]", "[]"])
-def test_r41_a_pattern_that_matches_nothing_is_an_error(orders: Orders, specs: str) -> None:
-    orders.project.write("specs/reconciler.yaml", f"version: 1\nspecs: {specs}\n")
-    result, writes = orders.writes_of("apply", "--auto-approve")
+def test_r41_a_pattern_that_matches_nothing_is_an_error(applied_pair: AppliedProject, specs: str) -> None:
+    applied_pair.project.write("specs/reconciler.yaml", f"version: 1\nspecs: {specs}\n")
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert (result.exit, writes) == (1, [])
     assert "No changes." not in result.stdout
 
 
 @pytest.mark.parametrize("missing", ["specs/reconciler.yaml", "specs/groups/main.yaml"])
-def test_r41_a_missing_file_is_an_error(orders: Orders, missing: str) -> None:
-    (orders.project.folder / missing).unlink()
-    result, writes = orders.writes_of("apply", "--auto-approve")
+def test_r41_a_missing_file_is_an_error(applied_pair: AppliedProject, missing: str) -> None:
+    (applied_pair.folder / missing).unlink()
+    result, writes = applied_pair.run_and_list_writes("apply", "--auto-approve")
     assert (result.exit, writes) == (1, [])
     assert "No changes." not in result.stdout

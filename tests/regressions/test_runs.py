@@ -10,14 +10,16 @@ from email.utils import format_datetime
 from functools import partial
 
 import pytest
+from applied_project import AppliedProject
 from blocking_server import serve_blocking
 from cli_harness import CommandResult, EmulatedFivetran, Project, build_credentials, serve_fivetran
 from command_line import PROCESS_TIMEOUT, TerminalProcess
 
 from reconciler.api.transport import Timeouts, Transport
-from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
 from reconciler.emulator.switches import Behaviour
+
+pytestmark = pytest.mark.sampled(every=6)
 
 PAIR = """\
   orders:
@@ -31,55 +33,41 @@ FAILED = SetupTest("Permission Test", "FAILED", "no access to acme yet")
 PASSED = SetupTest("Permission Test", "PASSED")
 
 
-class Orders:
-    """A project with one pair that is still to be made."""
+class DeclaredPair(AppliedProject):
+    """A project with one pair, `orders`, that is not created yet."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
-        project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
-        )
+        super().__init__(project, server)
+        self.write_settings()
         project.write_groups(PAIR)
 
     @property
     def id(self) -> str:
+        """The id of the only group of the account."""
         [id] = self.server.list_ids("groups")
         return id
 
-    def suffers(self, *faults: str) -> None:
-        for fault in faults:
-            self.server.app.faults.add(parse_fault(fault))
+    def script_tests(self, *runs: SetupTest, finally_always: SetupTest = PASSED) -> None:
+        """Let the next runs of setup tests have these results, and all later runs the last one."""
+        self.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[finally_always])
 
-    def tests_find(self, *runs: SetupTest, ever_after: SetupTest = PASSED) -> None:
-        self.server.app.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[ever_after])
-
-    def run(self, *arguments: str) -> CommandResult:
-        return self.project.run_against(self.server, *arguments)
-
-    def apply(self, *options: str) -> CommandResult:
-        return self.run("apply", "--auto-approve", *options)
-
-    def made(self) -> list[str]:
-        """All POSTs that make something."""
+    def list_creates(self) -> list[str]:
+        """All requests that create a group or a destination."""
         return [call for call in self.server.writes if call in ("POST /v1/groups", "POST /v1/destinations")]
 
-    def tests(self) -> int:
-        """How many runs of setup tests were asked for."""
+    def count_tests(self) -> int:
+        """The number of requested runs of setup tests."""
         return sum(call.endswith("/test") for call in self.server.writes)
-
-    def is_settled(self) -> bool:
-        return self.run("plan", "--detailed-exitcode").exit == 0
 
 
 @pytest.fixture
-def orders(project: Project, server: EmulatedFivetran) -> Orders:
-    """One pair that is still to be made."""
-    return Orders(project, server)
+def declared_pair(project: Project, server: EmulatedFivetran) -> DeclaredPair:
+    """One pair that is not created yet."""
+    return DeclaredPair(project, server)
 
 
-def outcome(result: CommandResult, address: str) -> dict[str, object]:
-    """What a document says about one change."""
+def get_outcome(result: CommandResult, address: str) -> dict[str, object]:
+    """The outcome of one address in a document."""
     [found] = [each for each in result.document["applied"]["outcomes"] if each["address"] == address]
     assert isinstance(found, dict)
     return found
@@ -93,102 +81,108 @@ ONCE = ["POST /v1/groups", "POST /v1/destinations"]
     "how", ["after-effect reset", "mid-headers reset", "mid-body truncate", "after-effect close"]
 )
 def test_r16_what_was_made_before_the_stream_broke_is_found_and_not_made_again(
-    orders: Orders, what: str, how: str
+    declared_pair: DeclaredPair, what: str, how: str
 ) -> None:
-    orders.suffers(f"POST /v1/{what} #1 {how}")
-    result = orders.apply()
+    declared_pair.add_faults(f"POST /v1/{what} #1 {how}")
+    result = declared_pair.apply()
     assert result.exit == 0, result.stdout + result.stderr
-    assert orders.made() == ONCE
+    assert declared_pair.list_creates() == ONCE
     assert result.stdout.count(", found after its answer was lost") == 1
-    assert orders.is_settled()
+    assert declared_pair.is_converged()
 
 
-def test_r16_the_next_run_finds_what_this_one_could_not_look_for(orders: Orders) -> None:
-    orders.suffers("POST /v1/destinations #1 after-effect reset", "GET /v1/destinations/* status 503")
-    result = orders.apply("--format", "json")
+def test_r16_the_next_run_finds_what_this_one_could_not_look_for(declared_pair: DeclaredPair) -> None:
+    declared_pair.add_faults(
+        "POST /v1/destinations #1 after-effect reset", "GET /v1/destinations/* status 503"
+    )
+    result = declared_pair.apply("--format", "json")
     assert result.exit == 6
-    assert outcome(result, "destination.orders")["status"] == "unknown"
-    orders.server.app.faults.clear()
-    assert orders.apply().exit == 0
-    assert orders.made() == ONCE
-    assert orders.is_settled()
+    assert get_outcome(result, "destination.orders")["status"] == "unknown"
+    declared_pair.server.app.faults.clear()
+    assert declared_pair.apply().exit == 0
+    assert declared_pair.list_creates() == ONCE
+    assert declared_pair.is_converged()
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Setup tests may take no longer than a moment."""
     hasty = partial(Transport, timeouts=Timeouts(setup_tests=0.5))
     monkeypatch.setattr("reconciler.workspace.workspace.Transport", hasty)
 
 
-def test_r17_no_call_that_writes_asks_for_tests(orders: Orders) -> None:
-    assert orders.apply().exit == 0
-    orders.project.write_groups(PAIR.replace('"0"', '"+1"'))
-    assert orders.apply().exit == 0
-    bodies = orders.server.list_bodies("POST", "/v1/destinations")
-    bodies += orders.server.list_bodies("PATCH", f"/v1/destinations/{orders.id}")
+def test_r17_no_call_that_writes_asks_for_tests(declared_pair: DeclaredPair) -> None:
+    assert declared_pair.apply().exit == 0
+    declared_pair.project.write_groups(PAIR.replace('"0"', '"+1"'))
+    assert declared_pair.apply().exit == 0
+    bodies = declared_pair.server.list_bodies("POST", "/v1/destinations")
+    bodies += declared_pair.server.list_bodies("PATCH", f"/v1/destinations/{declared_pair.id}")
     assert [body["run_setup_tests"] for body in bodies] == [False, False]
-    assert orders.tests() == 2, "they are calls of their own"
+    assert declared_pair.count_tests() == 2, "they are calls of their own"
 
 
-@pytest.mark.usefixtures("impatient")
-def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(orders: Orders) -> None:
-    orders.suffers("POST /v1/destinations/*/test #1 before-effect hang 5")
-    result = orders.apply()
+@pytest.mark.usefixtures("short_timeout")
+def test_r17_tests_that_take_too_long_lose_nothing_and_are_shown_as_outstanding(
+    declared_pair: DeclaredPair,
+) -> None:
+    declared_pair.add_faults("POST /v1/destinations/*/test #1 before-effect hang 5")
+    result = declared_pair.apply()
     assert result.exit == 6
     assert (
         "error[setup-tests-not-run]: destination.orders is written, but its setup tests could not be run"
         in (result.stdout)
     )
-    assert orders.tests() == 1, "another run would take as long again"
-    plan = orders.run("plan", "--detailed-exitcode")
+    assert declared_pair.count_tests() == 1, "another run would take as long again"
+    plan = declared_pair.run("plan", "--detailed-exitcode")
     assert plan.exit == 2
     assert "? destination.orders" in plan.stdout
     assert "setup tests have not passed; apply runs them" in plan.stdout
-    assert orders.apply().exit == 0
-    assert orders.made() == ONCE
-    assert orders.is_settled()
+    assert declared_pair.apply().exit == 0
+    assert declared_pair.list_creates() == ONCE
+    assert declared_pair.is_converged()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_r17_tests_that_passed_unheard_count_for_what_is_new(orders: Orders) -> None:
-    orders.server.app.dashboard.delay_setup_tests(3)
-    result = orders.apply()
+@pytest.mark.usefixtures("short_timeout")
+def test_r17_tests_that_passed_unheard_count_for_what_is_new(declared_pair: DeclaredPair) -> None:
+    declared_pair.dashboard.delay_setup_tests(3)
+    result = declared_pair.apply()
     assert result.exit == 0, result.stdout
-    assert orders.tests() == 1
-    assert orders.server.get(f"/destinations/{orders.id}")["setup_status"] == "connected"
-    assert orders.is_settled()
+    assert declared_pair.count_tests() == 1
+    assert declared_pair.server.get(f"/destinations/{declared_pair.id}")["setup_status"] == "connected"
+    assert declared_pair.is_converged()
 
 
 @pytest.mark.parametrize("policy", ["fail", "warn", "ignore"])
 @pytest.mark.parametrize("answer", ["status 500", "status 400"])
 def test_r18_what_is_created_stays_created_whatever_becomes_of_its_tests(
-    orders: Orders, policy: str, answer: str
+    declared_pair: DeclaredPair, policy: str, answer: str
 ) -> None:
-    orders.project.write_groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
-    orders.suffers(f"POST /v1/destinations/*/test {answer}")
-    result = orders.apply("--format", "json")
+    declared_pair.project.write_groups(f"{PAIR}      setup_tests: {{on_failure: {policy}}}\n")
+    declared_pair.add_faults(f"POST /v1/destinations/*/test {answer}")
+    result = declared_pair.apply("--format", "json")
     assert result.exit == (6 if policy == "fail" else 0)
-    destination = outcome(result, "destination.orders")
-    assert (destination["status"], destination["id"]) == ("done", orders.id)
-    told = json.dumps(destination["diagnostics"])
-    assert "setup-tests-not-run" in told
-    assert ('"error"' in told) is (policy == "fail")
-    orders.server.app.faults.clear()
-    again = orders.apply()
+    destination = get_outcome(result, "destination.orders")
+    assert (destination["status"], destination["id"]) == ("done", declared_pair.id)
+    diagnostics = json.dumps(destination["diagnostics"])
+    assert "setup-tests-not-run" in diagnostics
+    assert ('"error"' in diagnostics) is (policy == "fail")
+    declared_pair.server.app.faults.clear()
+    again = declared_pair.apply()
     assert again.exit == 0
-    assert orders.made() == ONCE
-    assert orders.is_settled()
+    assert declared_pair.list_creates() == ONCE
+    assert declared_pair.is_converged()
 
 
-def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(orders: Orders) -> None:
-    orders.project.write_groups(
+def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(
+    declared_pair: DeclaredPair,
+) -> None:
+    declared_pair.project.write_groups(
         "  orders:\n    destination:\n      service: postgres_rds_warehouse\n      time_zone_offset: '0'\n"
         "      config: {host: orders.example, password: {secret: 'env:ORDERS_PASSWORD'}}\n"
         "      extra_config: {port: not-a-number}\n"
     )
     secret = {"ORDERS_PASSWORD": "a-password-nobody-sees"}
-    result = orders.project.run_against(orders.server, "apply", "--auto-approve", environ=secret)
+    result = declared_pair.run("apply", "--auto-approve", **secret)
     assert result.exit == 6
     shown = result.stdout
     assert "error[invalid-config]: destination.orders" in shown
@@ -198,30 +192,30 @@ def test_r20_a_refused_config_names_the_service_what_was_sent_and_the_request(or
     assert "not-a-number" not in shown.partition("digest ")[2]
 
 
-def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(orders: Orders) -> None:
-    orders.server.app.dashboard.present_certificate(group_name="orders")
-    assert orders.apply().exit == 7
-    orders.project.write_groups(f"{PAIR}      trust: {{certificates: any}}\n")
-    before = len(orders.server.calls)
-    assert orders.apply().exit == 0
-    calls = orders.server.calls[before:]
+def test_r21_after_tests_with_more_trust_the_destination_is_read_afresh(declared_pair: DeclaredPair) -> None:
+    declared_pair.dashboard.present_certificate(group_name="orders")
+    assert declared_pair.apply().exit == 7
+    declared_pair.project.write_groups(f"{PAIR}      trust: {{certificates: any}}\n")
+    before = len(declared_pair.server.calls)
+    assert declared_pair.apply().exit == 0
+    calls = declared_pair.server.calls[before:]
     assert [call for call in calls if not call.startswith("GET ")] == [
-        f"POST /v1/destinations/{orders.id}/test"
+        f"POST /v1/destinations/{declared_pair.id}/test"
     ]
-    tested = calls.index(f"POST /v1/destinations/{orders.id}/test")
-    assert calls[tested + 1] == f"GET /v1/destinations/{orders.id}"
-    [*_, body] = orders.server.list_bodies("POST", f"/v1/destinations/{orders.id}/test")
+    tested = calls.index(f"POST /v1/destinations/{declared_pair.id}/test")
+    assert calls[tested + 1] == f"GET /v1/destinations/{declared_pair.id}"
+    [*_, body] = declared_pair.server.list_bodies("POST", f"/v1/destinations/{declared_pair.id}/test")
     assert body == {"trust_certificates": True}
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_r23_a_first_run_that_comes_too_early_is_repeated_once_and_both_are_shown(
-    orders: Orders, form: str
+    declared_pair: DeclaredPair, form: str
 ) -> None:
-    orders.tests_find(FAILED)
-    result = orders.apply("--format", form)
+    declared_pair.script_tests(FAILED)
+    result = declared_pair.apply("--format", form)
     assert result.exit == 0, result.stdout
-    assert orders.tests() == 2
+    assert declared_pair.count_tests() == 2
     if form == "text":
         lines = [line.strip() for line in result.stdout.splitlines()]
         first = lines.index("setup tests, run 1  1 failed")
@@ -230,40 +224,42 @@ def test_r23_a_first_run_that_comes_too_early_is_repeated_once_and_both_are_show
             "setup tests, again  1 passed",
         ]
     else:
-        destination = outcome(result, "destination.orders")
-        told = {"title": "Permission Test", "status": "FAILED", "message": "no access to acme yet"}
-        assert destination["earlier_setup_tests"] == [[told]]
-        assert destination["setup_tests"] == [{**told, "status": "PASSED", "message": ""}]
-    assert orders.is_settled()
+        destination = get_outcome(result, "destination.orders")
+        failed = {"title": "Permission Test", "status": "FAILED", "message": "no access to acme yet"}
+        assert destination["earlier_setup_tests"] == [[failed]]
+        assert destination["setup_tests"] == [{**failed, "status": "PASSED", "message": ""}]
+    assert declared_pair.is_converged()
 
 
-def test_r23_a_second_failure_is_the_last_word(orders: Orders) -> None:
-    orders.tests_find(FAILED, FAILED)
-    assert orders.apply().exit == 6
-    assert orders.tests() == 2
+def test_r23_a_second_failure_is_the_last_word(declared_pair: DeclaredPair) -> None:
+    declared_pair.script_tests(FAILED, FAILED)
+    assert declared_pair.apply().exit == 6
+    assert declared_pair.count_tests() == 2
 
 
-def test_r23_what_was_healthy_before_gets_one_run(orders: Orders) -> None:
-    assert orders.apply().exit == 0
-    orders.tests_find(FAILED)
-    orders.project.write_groups(PAIR.replace("acme", "acme-2"))
-    before = orders.tests()
-    assert orders.apply().exit == 6
-    assert orders.tests() - before == 1
+def test_r23_what_was_healthy_before_gets_one_run(declared_pair: DeclaredPair) -> None:
+    assert declared_pair.apply().exit == 0
+    declared_pair.script_tests(FAILED)
+    declared_pair.project.write_groups(PAIR.replace("acme", "acme-2"))
+    before = declared_pair.count_tests()
+    assert declared_pair.apply().exit == 6
+    assert declared_pair.count_tests() - before == 1
 
 
 @pytest.mark.parametrize(
     "fails", ["POST /v1/groups", "POST /v1/destinations", "POST /v1/destinations/*/test"]
 )
-def test_r40_nothing_is_deleted_where_something_before_it_failed(orders: Orders, fails: str) -> None:
-    assert orders.apply().exit == 0
-    old = orders.id
-    orders.project.write(
+def test_r40_nothing_is_deleted_where_something_before_it_failed(
+    declared_pair: DeclaredPair, fails: str
+) -> None:
+    assert declared_pair.apply().exit == 0
+    old = declared_pair.id
+    declared_pair.project.write(
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n{PAIR.replace('orders', 'sales')}removed:\n  - {{group: orders, id: {old}}}\n",
     )
-    orders.suffers(f"{fails} status 400")
-    result = orders.apply("--format", "json")
+    declared_pair.add_faults(f"{fails} status 400")
+    result = declared_pair.apply("--format", "json")
     assert result.exit == 6
     held = [each for each in result.document["applied"]["outcomes"] if each["action"] == "delete"]
     assert {each["address"]: each["status"] for each in held} == {
@@ -271,11 +267,11 @@ def test_r40_nothing_is_deleted_where_something_before_it_failed(orders: Orders,
         "group.orders": "held",
     }
     assert {each["code"] for one in held for each in one["diagnostics"]} == {"held"}
-    assert not any(call.startswith("DELETE ") for call in orders.server.writes)
-    orders.server.app.faults.clear()
-    again = orders.apply()
+    assert not any(call.startswith("DELETE ") for call in declared_pair.server.writes)
+    declared_pair.server.app.faults.clear()
+    again = declared_pair.apply()
     assert again.exit == 0, again.stdout
-    assert [call for call in orders.server.writes if call.startswith("DELETE ")] == [
+    assert [call for call in declared_pair.server.writes if call.startswith("DELETE ")] == [
         f"DELETE /v1/destinations/{old}",
         f"DELETE /v1/groups/{old}",
     ]
@@ -289,12 +285,15 @@ CALLS = {
 }
 
 
-def everything(orders: Orders) -> None:
+def declare_each_change(declared_pair: DeclaredPair) -> None:
     """A change of each kind: one pair is made, one is changed, one is deleted."""
-    orders.project.write_groups(PAIR + PAIR.replace("orders", "sales"))
-    assert orders.apply().exit == 0
-    ids = {orders.server.get(f"/groups/{id}")["name"]: id for id in orders.server.list_ids("groups")}
-    orders.project.write(
+    declared_pair.project.write_groups(PAIR + PAIR.replace("orders", "sales"))
+    assert declared_pair.apply().exit == 0
+    ids = {
+        declared_pair.server.get(f"/groups/{id}")["name"]: id
+        for id in declared_pair.server.list_ids("groups")
+    }
+    declared_pair.project.write(
         "specs/groups/main.yaml",
         "version: 1\ngroups:\n"
         + PAIR.replace("acme", "acme-2")
@@ -303,6 +302,7 @@ def everything(orders: Orders) -> None:
     )
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize(
     "trouble",
@@ -318,59 +318,72 @@ def everything(orders: Orders) -> None:
         "after-effect reset",
     ],
 )
-def test_r43_trouble_that_passes_is_repeated_safely(orders: Orders, method: str, trouble: str) -> None:
-    everything(orders)
-    before = len(orders.made())
+def test_r43_trouble_that_passes_is_repeated_safely(
+    declared_pair: DeclaredPair, method: str, trouble: str
+) -> None:
+    declare_each_change(declared_pair)
+    before = len(declared_pair.list_creates())
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=1), usegmt=True)
-    orders.suffers(f"{CALLS[method]} times 1 {trouble.replace('A DATE', date)}")
-    result = orders.apply("--format", "json")
+    declared_pair.add_faults(f"{CALLS[method]} times 1 {trouble.replace('A DATE', date)}")
+    result = declared_pair.apply("--format", "json")
     is_open = method == "POST" and trouble.startswith("status 5")
     assert result.exit == (6 if is_open else 0), result.stdout + result.stderr
-    assert [each.triggered for each in orders.server.app.faults.active()] == [1]
+    assert [each.triggered for each in declared_pair.server.app.faults.active()] == [1]
     if is_open:  # what may still take effect is sent once more only when enough time has passed
-        assert orders.apply().exit == 6
-        assert len(orders.made()) - before == 1
-        orders.project.advance_time()
-        assert orders.apply().exit == 0
-    assert len(orders.server.list_ids("groups")) == len(orders.server.list_ids("destinations")) == 2
-    assert len(orders.made()) - before <= 3, "a POST without an effect is sent once more, and no other"
-    assert orders.is_settled()
+        assert declared_pair.apply().exit == 6
+        assert len(declared_pair.list_creates()) - before == 1
+        declared_pair.project.advance_time()
+        assert declared_pair.apply().exit == 0
+    assert (
+        len(declared_pair.server.list_ids("groups"))
+        == len(declared_pair.server.list_ids("destinations"))
+        == 2
+    )
+    assert len(declared_pair.list_creates()) - before <= 3, (
+        "a POST without an effect is sent once more, and no other"
+    )
+    assert declared_pair.is_converged()
 
 
 @pytest.mark.parametrize("effect", ["before-effect", "after-effect"])
 @pytest.mark.parametrize("what", ["groups", "destinations"])
-def test_r43_a_gateway_that_gave_up_may_still_be_at_work(orders: Orders, effect: str, what: str) -> None:
-    orders.suffers(f"POST /v1/{what} #1 {effect} status 524 body=html")
-    result = orders.apply("--format", "json")
+def test_r43_a_gateway_that_gave_up_may_still_be_at_work(
+    declared_pair: DeclaredPair, effect: str, what: str
+) -> None:
+    declared_pair.add_faults(f"POST /v1/{what} #1 {effect} status 524 body=html")
+    result = declared_pair.apply("--format", "json")
     found = effect == "after-effect"
     assert result.exit == (0 if found else 6)
-    made = outcome(result, f"{what.removesuffix('s')}.orders")
+    made = get_outcome(result, f"{what.removesuffix('s')}.orders")
     assert (made["status"], made["found"]) == (("done", True) if found else ("unknown", False))
-    assert orders.made().count(f"POST /v1/{what}") == 1, "no second one beside one that is still under way"
+    assert declared_pair.list_creates().count(f"POST /v1/{what}") == 1, (
+        "no second one beside one that is still under way"
+    )
     if not found:
-        assert orders.apply().exit == 6
-        assert orders.made().count(f"POST /v1/{what}") == 1
-        orders.project.advance_time()
-    assert orders.apply().exit == 0
-    assert orders.made().count(f"POST /v1/{what}") == (1 if found else 2)
-    assert orders.is_settled()
+        assert declared_pair.apply().exit == 6
+        assert declared_pair.list_creates().count(f"POST /v1/{what}") == 1
+        declared_pair.project.advance_time()
+    assert declared_pair.apply().exit == 0
+    assert declared_pair.list_creates().count(f"POST /v1/{what}") == (1 if found else 2)
+    assert declared_pair.is_converged()
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize(
     "trouble",
     ["status 429 retry-after=999999", "status 429 retry-after=7", "status 503", "before-effect reset"],
 )
 def test_r43_trouble_that_stays_ends_in_time_with_one_document(
-    orders: Orders, method: str, trouble: str
+    declared_pair: DeclaredPair, method: str, trouble: str
 ) -> None:
-    everything(orders)
-    orders.suffers(f"{CALLS[method]} {trouble}")
-    result = orders.apply("--format", "json")
+    declare_each_change(declared_pair)
+    declared_pair.add_faults(f"{CALLS[method]} {trouble}")
+    result = declared_pair.apply("--format", "json")
     assert result.exit == (1 if method == "GET" else 6)
     assert result.document["exit"]["code"] == result.exit
-    [strikes] = [each.triggered for each in orders.server.app.faults.active()]
-    assert 1 <= strikes <= (30 if trouble.endswith("=7") else 5), (
+    [triggered] = [each.triggered for each in declared_pair.server.app.faults.active()]
+    assert 1 <= triggered <= (30 if trouble.endswith("=7") else 5), (
         "a pause is bounded by time, all else by number"
     )
     if method == "GET":
@@ -379,26 +392,26 @@ def test_r43_trouble_that_stays_ends_in_time_with_one_document(
             "server-fault",
             "unreachable",
         }
-    orders.server.app.faults.clear()
+    declared_pair.server.app.faults.clear()
     if method == "POST" and "429" not in trouble:
-        assert orders.apply().exit == 6, "it may still take effect"
-        orders.project.advance_time()
-    assert orders.apply().exit == 0
-    assert orders.is_settled()
+        assert declared_pair.apply().exit == 6, "it may still take effect"
+        declared_pair.project.advance_time()
+    assert declared_pair.apply().exit == 0
+    assert declared_pair.is_converged()
 
 
 @pytest.fixture
-def teeming(project: Project) -> Iterator[Orders]:
-    """Everything that a plan can want at once."""
+def busy_project(project: Project) -> Iterator[DeclaredPair]:
+    """A project whose plan has a change of each kind."""
     with serve_fivetran(behaviour=Behaviour(platform_connection="created")) as server:
-        orders = Orders(project, server)
+        declared_pair = DeclaredPair(project, server)
         names = ("changed", "renamed", "replaced", "gone", "untested", "untrusted", "vanished", "rotated")
         lake = "managed_big_query"
         entries = "".join(PAIR.replace("orders", name) for name in names)
         server.app.dashboard.script_setup_tests(group_name="untested", finally_always=[FAILED])
         server.app.dashboard.present_certificate(group_name="untrusted")
         project.write_groups(entries)
-        assert orders.apply().exit == 6
+        assert declared_pair.apply().exit == 6
         ids = {server.get(f"/groups/{id}")["name"]: id for id in server.list_ids("groups")}
         for kind in ("destination", "group"):
             server.app.dashboard.remove(kind, ids["vanished"])
@@ -419,9 +432,10 @@ def teeming(project: Project) -> Iterator[Orders]:
             + PAIR.replace("orders", "rotated")
             + f"removed:\n  - {{group: gone, id: {ids['gone']}, with_platform_connection: true}}\n",
         )
-        yield orders
+        yield declared_pair
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -440,36 +454,36 @@ def teeming(project: Project) -> Iterator[Orders]:
     ],
     ids=" ".join,
 )
-def test_r45_looking_at_everything_only_reads(teeming: Orders, arguments: tuple[str, ...]) -> None:
-    state = teeming.project.folder / "specs" / ".reconciler"
+def test_r45_looking_at_everything_only_reads(busy_project: DeclaredPair, arguments: tuple[str, ...]) -> None:
+    state = busy_project.project.folder / "specs" / ".reconciler"
     kept = {file.name: file.read_bytes() for file in state.iterdir()}
-    before = len(teeming.server.calls)
-    result = teeming.run(*arguments)
+    before = len(busy_project.server.calls)
+    result = busy_project.run(*arguments)
     assert "Traceback" not in result.stderr
-    assert all(call.startswith("GET ") for call in teeming.server.calls[before:])
+    assert all(call.startswith("GET ") for call in busy_project.server.calls[before:])
     assert {file.name: file.read_bytes() for file in state.iterdir()} == kept
 
 
-def test_r45_the_plan_of_everything_is_one(teeming: Orders) -> None:
-    counts = teeming.run("plan", "--format", "json").document["counts"]
+def test_r45_the_plan_of_everything_is_one(busy_project: DeclaredPair) -> None:
+    counts = busy_project.run("plan", "--format", "json").document["counts"]
     assert all(counts[action] for action in ("create", "update", "replace", "verify", "delete", "adopt"))
 
 
-def test_r47_no_means_that_nothing_is_applied(orders: Orders) -> None:
+def test_r47_no_means_that_nothing_is_applied(declared_pair: DeclaredPair) -> None:
     with TerminalProcess(
-        "apply", directory=orders.project.folder, **build_credentials(orders.server.url)
+        "apply", directory=declared_pair.folder, **build_credentials(declared_pair.server.url)
     ) as terminal:
         terminal.wait_for('Only "yes" is accepted: ')
         terminal.type("no\n")
         assert terminal.wait_for_exit() == 1
         assert terminal.text.endswith("Nothing was applied.\r\n")
-    assert orders.server.writes == []
+    assert declared_pair.server.writes == []
 
 
-def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(orders: Orders) -> None:
-    with serve_blocking(orders.server) as (gate, url):
+def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(declared_pair: DeclaredPair) -> None:
+    with serve_blocking(declared_pair.server) as (gate, url):
         command = ("apply", "--auto-approve", "--parallelism", "1")
-        with TerminalProcess(*command, directory=orders.project.folder, **build_credentials(url)) as terminal:
+        with TerminalProcess(*command, directory=declared_pair.folder, **build_credentials(url)) as terminal:
             assert gate.reached.wait(PROCESS_TIMEOUT)
             terminal.signal(signal.SIGINT)
             terminal.wait_for("Stopping: ")
@@ -479,21 +493,21 @@ def test_r47_ctrl_c_reports_the_truth_and_the_next_run_goes_on(orders: Orders) -
     assert "+ group.orders created" in shown
     assert "+ destination.orders cancelled" in shown
     assert "Not applied: 1 cancelled." in shown
-    assert orders.server.writes == ["POST /v1/groups"]
-    assert orders.apply().exit == 0
-    assert orders.made() == ONCE
-    assert orders.is_settled()
+    assert declared_pair.server.writes == ["POST /v1/groups"]
+    assert declared_pair.apply().exit == 0
+    assert declared_pair.list_creates() == ONCE
+    assert declared_pair.is_converged()
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "65", "many", ""])
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve"), ("drift",)])
 def test_r48_an_impossible_parallelism_is_wrong_usage(
-    orders: Orders, number: str, command: tuple[str, ...]
+    declared_pair: DeclaredPair, number: str, command: tuple[str, ...]
 ) -> None:
-    result = orders.run(*command, "--parallelism", number)
+    result = declared_pair.run(*command, "--parallelism", number)
     assert (result.exit, result.stdout) == (64, "")
     assert result.stderr.startswith("error[wrong-usage]: ")
     assert "--parallelism" in result.stderr
-    document = orders.run(*command, "--parallelism", number, "--format", "json").document
+    document = declared_pair.run(*command, "--parallelism", number, "--format", "json").document
     assert document["exit"] == {"code": 64, "reason": "usage"}
-    assert orders.server.calls == []
+    assert declared_pair.server.calls == []

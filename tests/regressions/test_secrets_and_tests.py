@@ -1,10 +1,11 @@
-"""R21 to R25, R29 to R35, R45 and R48: tests run when they should, and secrets are told about honestly."""
+"""R21 to R25, R29 to R35, R45 and R48: tests run when they should, and secrets are reported honestly."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project
 
 from reconciler.emulator.setup_tests import SetupTest
@@ -25,120 +26,120 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADAN\nBgkqhkiG9w0B\n-----END PRIVATE
 QUIET = PAIR + "      setup_tests: {run: false}\n"
 
 
-class Orders:
+class PasswordProject(AppliedProject):
     """A project with one applied pair that has a password."""
 
-    def __init__(self, project: Project, server: EmulatedFivetran) -> None:
-        self.project, self.server = project, server
-        project.write(
-            "specs/reconciler.yaml",
-            f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
-        )
-        project.write_groups(PAIR)
-        assert self.run("apply", "--auto-approve").exit == 0
-        [self.id] = server.list_ids("groups")
-
     def run(self, *arguments: str, password: str = "first-password", **environ: str) -> CommandResult:
-        return self.project.run_against(
-            self.server, *arguments, environ={"ORDERS_PASSWORD": password, **environ}
-        )
+        return super().run(*arguments, ORDERS_PASSWORD=password, **environ)
 
-    def patches(self) -> list[object]:
+    def list_patches(self) -> list[object]:
+        """The bodies of all updates of the destination."""
         return self.server.list_bodies("PATCH", f"/v1/destinations/{self.id}")
 
-    def writes_of(self, *arguments: str, password: str = "first-password") -> list[str]:
-        """Apply, which must succeed; the writes that it sent."""
+    def rotate_and_list_writes(self, password: str) -> list[str]:
+        """Apply with another password, and assert that it succeeds; the writes that it sent."""
         before = len(self.server.writes)
-        result = self.run("apply", "--auto-approve", *arguments, password=password)
+        result = self.run("apply", "--auto-approve", password=password)
         assert result.exit == 0, result.stdout + result.stderr
         return self.server.writes[before:]
 
 
 @pytest.fixture
-def orders(project: Project, server: EmulatedFivetran) -> Orders:
+def applied_pair(project: Project, server: EmulatedFivetran) -> PasswordProject:
     """One applied pair with a password."""
-    return Orders(project, server)
+    password_project = PasswordProject(project, server)
+    password_project.apply_once(PAIR)
+    return password_project
 
 
-def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(orders: Orders) -> None:
-    orders.server.app.dashboard.present_certificate(destination=orders.id)
-    orders.project.write_groups(PAIR.replace('"0"', '"+2"'))
-    assert orders.run("apply", "--auto-approve").exit == 7, "somebody must approve the certificate"
-    orders.project.write_groups(PAIR.replace('"0"', '"+2"') + "      trust: {certificates: any}\n")
-    assert orders.writes_of() == [f"POST /v1/destinations/{orders.id}/test"]
-    [*_, tests] = orders.server.list_bodies("POST", f"/v1/destinations/{orders.id}/test")
+def test_r21_more_trust_is_no_patch_and_runs_the_tests_once_with_it(applied_pair: PasswordProject) -> None:
+    applied_pair.dashboard.present_certificate(destination=applied_pair.id)
+    applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"'))
+    assert applied_pair.run("apply", "--auto-approve").exit == 7, "somebody must approve the certificate"
+    applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"') + "      trust: {certificates: any}\n")
+    assert applied_pair.list_apply_writes() == [f"POST /v1/destinations/{applied_pair.id}/test"]
+    [*_, tests] = applied_pair.server.list_bodies("POST", f"/v1/destinations/{applied_pair.id}/test")
     assert tests == {"trust_certificates": True}
-    assert orders.server.calls[-1] == f"GET /v1/destinations/{orders.id}"
-    assert orders.writes_of() == []
+    assert applied_pair.server.calls[-1] == f"GET /v1/destinations/{applied_pair.id}"
+    assert applied_pair.list_apply_writes() == []
 
 
-def test_r22_an_update_without_tests_asks_for_none(orders: Orders) -> None:
-    orders.project.write_groups(QUIET.replace('"0"', '"+2"'))
-    assert orders.writes_of() == [f"PATCH /v1/destinations/{orders.id}"]
-    assert orders.patches() == [{"time_zone_offset": "+2", "run_setup_tests": False}]
+def test_r22_an_update_without_tests_asks_for_none(applied_pair: PasswordProject) -> None:
+    applied_pair.project.write_groups(QUIET.replace('"0"', '"+2"'))
+    assert applied_pair.list_apply_writes() == [f"PATCH /v1/destinations/{applied_pair.id}"]
+    assert applied_pair.list_patches() == [{"time_zone_offset": "+2", "run_setup_tests": False}]
 
 
 @pytest.mark.parametrize(("policy", "code"), [("fail", 6), ("warn", 0)])
-def test_r24_a_failed_test_counts_as_its_policy_says(orders: Orders, policy: str, code: int) -> None:
+def test_r24_a_failed_test_counts_as_its_policy_says(
+    applied_pair: PasswordProject, policy: str, code: int
+) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
-    orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
-    orders.project.write_groups(
+    applied_pair.dashboard.script_setup_tests(destination=applied_pair.id, finally_always=[failure])
+    applied_pair.project.write_groups(
         PAIR.replace('"0"', '"+2"') + f"      setup_tests: {{on_failure: {policy}}}\n"
     )
-    result = orders.run("apply", "--auto-approve")
+    result = applied_pair.run("apply", "--auto-approve")
     assert result.exit == code
     assert "role cannot write" in result.stdout
 
 
-def test_r24_a_failed_test_is_a_warning_in_the_document_too(orders: Orders) -> None:
+def test_r24_a_failed_test_is_a_warning_in_the_document_too(applied_pair: PasswordProject) -> None:
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
-    orders.server.app.dashboard.script_setup_tests(destination=orders.id, finally_always=[failure])
-    orders.project.write_groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
-    result = orders.run("apply", "--auto-approve", "--format", "json")
+    applied_pair.dashboard.script_setup_tests(destination=applied_pair.id, finally_always=[failure])
+    applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"') + "      setup_tests: {on_failure: warn}\n")
+    result = applied_pair.run("apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert "setup-tests-failed" in json.dumps(result.document)
     assert "role cannot write" in json.dumps(result.document)
 
 
-def test_r25_nothing_is_sent_and_nothing_is_tested_where_nothing_changed(orders: Orders) -> None:
-    assert orders.writes_of() == []
+def test_r25_nothing_is_sent_and_nothing_is_tested_where_nothing_changed(
+    applied_pair: PasswordProject,
+) -> None:
+    assert applied_pair.list_apply_writes() == []
 
 
-def test_r29_what_is_gone_already_counts_as_deleted(orders: Orders) -> None:
-    orders.project.write(
+def test_r29_what_is_gone_already_counts_as_deleted(applied_pair: PasswordProject) -> None:
+    applied_pair.project.write(
         "specs/groups/main.yaml",
-        f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {orders.id}}}\n",
+        f"version: 1\ngroups:\n  spare: {{}}\nremoved:\n  - {{group: orders, id: {applied_pair.id}}}\n",
     )
-    orders.server.app.dashboard.remove("destination", orders.id)
-    writes = orders.writes_of()
-    assert writes[-1] == f"DELETE /v1/groups/{orders.id}"
-    assert f"DELETE /v1/destinations/{orders.id}" not in writes
+    applied_pair.dashboard.remove("destination", applied_pair.id)
+    writes = applied_pair.list_apply_writes()
+    assert writes[-1] == f"DELETE /v1/groups/{applied_pair.id}"
+    assert f"DELETE /v1/destinations/{applied_pair.id}" not in writes
 
 
-def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(orders: Orders) -> None:
-    plan = orders.run("plan", password="second-password")
+def test_r31_a_rotated_secret_is_a_change_of_its_own_and_is_sent(applied_pair: PasswordProject) -> None:
+    plan = applied_pair.run("plan", password="second-password")
     assert "config.password" in plan.stdout
     assert "second-password" not in plan.stdout + plan.stderr
-    assert orders.writes_of(password="second-password")[0] == f"PATCH /v1/destinations/{orders.id}"
-    assert orders.patches() == [{"config": {"password": "second-password"}, "run_setup_tests": False}]
+    assert (
+        applied_pair.rotate_and_list_writes(password="second-password")[0]
+        == f"PATCH /v1/destinations/{applied_pair.id}"
+    )
+    assert applied_pair.list_patches() == [
+        {"config": {"password": "second-password"}, "run_setup_tests": False}
+    ]
 
 
-def test_r31_a_secret_that_is_declared_later_is_sent(orders: Orders) -> None:
-    orders.project.write_groups(
+def test_r31_a_secret_that_is_declared_later_is_sent(applied_pair: PasswordProject) -> None:
+    applied_pair.project.write_groups(
         PAIR.replace(
             "        password:",
             '        aws_secret_access_key: {secret: "env:ORDERS_AWS"}\n        password:',
         )
     )
-    plan = orders.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret")
+    plan = applied_pair.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret")
     assert plan.exit == 2
     assert "config.aws_secret_access_key" in plan.stdout
-    result = orders.run("apply", "--auto-approve", ORDERS_AWS="an-aws-secret")
+    result = applied_pair.run("apply", "--auto-approve", ORDERS_AWS="an-aws-secret")
     assert result.exit == 0, result.stdout + result.stderr
-    assert orders.patches() == [
+    assert applied_pair.list_patches() == [
         {"config": {"aws_secret_access_key": "an-aws-secret"}, "run_setup_tests": False}
     ]
-    assert orders.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
+    assert applied_pair.run("plan", "--detailed-exitcode", ORDERS_AWS="an-aws-secret").exit == 0
 
 
 def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(
@@ -153,28 +154,30 @@ def test_r31_a_secret_that_was_there_on_adoption_is_not_sent(
         "password": "nobody-knows",
     }
     server.app.dashboard.add_destination(group, "snowflake", config=config)
-    orders = Orders(project, server)
-    assert orders.writes_of() == []
+    applied_pair = PasswordProject(project, server)
+    applied_pair.apply_once(PAIR)
+    assert applied_pair.list_apply_writes() == []
     assert server.writes == []
 
 
-def test_r32_a_mask_is_no_difference_and_is_never_written_back(orders: Orders) -> None:
-    orders.project.write_groups(PAIR.replace("database: ORDERS", "database: SALES"))
-    orders.writes_of()
-    assert orders.patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
-    assert orders.server.app.dashboard.get_destination(orders.id).config["password"] == "first-password"
+def test_r32_a_mask_is_no_difference_and_is_never_written_back(applied_pair: PasswordProject) -> None:
+    applied_pair.project.write_groups(PAIR.replace("database: ORDERS", "database: SALES"))
+    applied_pair.list_apply_writes()
+    assert applied_pair.list_patches() == [{"config": {"database": "SALES"}, "run_setup_tests": False}]
+    assert applied_pair.dashboard.get_destination(applied_pair.id).config["password"] == "first-password"
 
 
 @pytest.mark.parametrize("before", [PEM, '{"type": "service_account", "k": "zxq81"}', "q", "ordinary"])
 def test_r34_no_secret_is_shown_and_no_ordinary_text_is_mangled(
     project: Project, server: EmulatedFivetran, before: str
 ) -> None:
-    orders = Orders(project, server)
-    orders.writes_of(password=before)
+    applied_pair = PasswordProject(project, server)
+    applied_pair.apply_once(PAIR)
+    applied_pair.rotate_and_list_writes(password=before)
     printed = ""
     for after in (before, f"new {before}"):
         for options in (["plan"], ["plan", "--format", "json"], ["plan", "-v"], ["apply", "--auto-approve"]):
-            result = orders.run(*options, password=after)
+            result = applied_pair.run(*options, password=after)
             printed += result.stdout + result.stderr
     assert "config.password" in printed
     assert "destination.orders" in printed
@@ -231,19 +234,21 @@ def test_r35_an_unknown_field_whose_name_sounds_secret_is_one(project: Project) 
 @pytest.mark.parametrize(
     "options", [[], ["--format", "json"], ["--secrets", "skip"], ["--detailed-exitcode"]]
 )
-def test_r45_a_plan_sends_nothing_but_get(orders: Orders, options: list[str]) -> None:
-    orders.project.write_groups(
+def test_r45_a_plan_sends_nothing_but_get(applied_pair: PasswordProject, options: list[str]) -> None:
+    applied_pair.project.write_groups(
         PAIR.replace("ORDERS\n", "SALES\n") + "      trust: {certificates: any}\n  new: {}\n"
     )
-    before = len(orders.server.writes)
-    assert orders.run("plan", *options).exit in {0, 2}
-    assert orders.run("validate").exit == 0
-    assert orders.server.writes[before:] == []
+    before = len(applied_pair.server.writes)
+    assert applied_pair.run("plan", *options).exit in {0, 2}
+    assert applied_pair.run("validate").exit == 0
+    assert applied_pair.server.writes[before:] == []
 
 
 @pytest.mark.parametrize("spec", [PAIR, "  orders: {destination: 7}\n", "  orders: [\n", "  Orders: {}\n"])
 @pytest.mark.parametrize("command", [["plan"], ["apply", "--auto-approve"], ["validate"]])
-def test_r48_a_document_is_one_whatever_happens(orders: Orders, spec: str, command: list[str]) -> None:
-    orders.project.write_groups(spec)
-    result = orders.run(*command, "--format", "json")
+def test_r48_a_document_is_one_whatever_happens(
+    applied_pair: PasswordProject, spec: str, command: list[str]
+) -> None:
+    applied_pair.project.write_groups(spec)
+    result = applied_pair.run(*command, "--format", "json")
     assert result.document["exit"]["code"] == result.exit

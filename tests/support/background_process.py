@@ -1,4 +1,4 @@
-"""The real `reconciler` in the background, for tests that do something to it while it runs."""
+"""The real `reconciler` in the background, for tests that act on it while it runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BackgroundProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def __enter__(self) -> BackgroundProcess:
@@ -61,7 +61,7 @@ class BackgroundProcess:
         self._collect()
 
     def signal(self, number: int) -> None:
-        """Send a signal. `seconds_since_signal` are those from here to the end."""
+        """Send a signal. `seconds_since_signal` counts from here to the end."""
         self._signalled = time.monotonic()
         self._process.send_signal(number)
 
@@ -75,7 +75,7 @@ class BackgroundProcess:
             assert self._has_printed(expected), f"never said {text!r}: {self._output}"
 
     def wait_for_exit(self) -> ProcessResult:
-        """Wait for the end: how it ended and what it wrote."""
+        """Wait for the end. Returns exit code and output."""
         self._process.wait(PROCESS_TIMEOUT)
         self.seconds_since_signal = time.monotonic() - self._signalled
         return self._collect()

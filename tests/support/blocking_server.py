@@ -1,4 +1,4 @@
-"""A Fivetran that keeps every write waiting until somebody opens."""
+"""A server before an emulated account that blocks every write until the test releases it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reconciler.emulator.serve import serve_in_thread
 
 
 def is_write(method: str, path: str) -> bool:
-    """Whether a request may change something."""
+    """Whether a request may change the account."""
     return method != "GET"
 
 
 @dataclass
 class BlockingServer:
-    """Stands before an account. `reached` is set when the first request that it `holds` waits: any write, unless
-    something else is said."""
+    """Application before an account. `reached` is set when the first blocked request waits: any write, unless
+    `should_block` says otherwise."""
 
     app: Any
     should_block: Callable[[str, str], bool] = is_write
@@ -39,7 +39,7 @@ class BlockingServer:
         return response
 
     def await_arrivals(self, number: int) -> None:
-        """Wait until so many further requests were held."""
+        """Wait until so many further requests arrived and were blocked."""
         for _ in range(number):
             assert self._arrivals.acquire(timeout=PROCESS_TIMEOUT)
 
@@ -51,8 +51,8 @@ def serve_blocking(
     *,
     is_released: bool = False,
 ) -> Iterator[tuple[BlockingServer, str]]:
-    """A gate before the account of `server`, with its address. It is open at the end, or from the beginning: then it
-    only tells what arrives."""
+    """Serve a blocking server before the account of `server`, with its address. The block is released at the end, or
+    from the beginning: then the server only counts arrivals."""
     blocking = BlockingServer(server.app, should_block)
     if is_released:
         blocking.released.set()

@@ -1,6 +1,6 @@
-"""Cases written in Markdown: what somebody writes, and beside it what the command line answers.
+"""Cases in Markdown: spec files, and beside them the expected output of the command line.
 
-`tests/cases/README.md` says what a case looks like.
+`tests/cases/README.md` describes the form of a case.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _SCHEMA = re.compile(r"^schema: rejects$", re.MULTILINE)
 
 
 class MalformedCaseError(Exception):
-    """A page does not say what a case needs."""
+    """A page lacks a part that every case needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `files` by path in the project's folder; `account` is the seed of a Fivetran to run against,
-    None where there is none; `expected` is all that stands on standard error."""
+    """Case. `files` by path in the project's folder; `account` is the seed of an account to run against, None without
+    an account; `expected` is the whole standard error."""
 
     page: str
     title: str
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """How the case is called in a test run."""
+        """The name of the case in a test run."""
         return f"{self.page}: {self.title}"
 
     @property
@@ -58,7 +58,7 @@ class Case:
 
 @dataclass(slots=True)
 class _Blocks:
-    """What some Markdown holds in fences."""
+    """Fenced blocks of some Markdown."""
 
     files: dict[str, bytes]
     environ: dict[str, str]
@@ -66,7 +66,7 @@ class _Blocks:
     expected: tuple[str, str] | None = None
 
     def parse(self, text: str, page: str) -> _Blocks:
-        """These blocks with those of a text laid over them."""
+        """Parse the blocks of a text and lay them over these blocks."""
         blocks = _Blocks(dict(self.files), dict(self.environ), self.account)
         for fence in _FENCE.finditer(text):
             kind, title, body = fence["kind"], fence["title"] or "", fence["body"]
@@ -87,7 +87,7 @@ class _Blocks:
 
 
 def read_cases() -> list[Case]:
-    """All cases of all pages, in the order in which they stand there. Raises MalformedCaseError."""
+    """Read all cases of all pages, in the order of the pages. Raises MalformedCaseError."""
     pages = sorted(file for file in FOLDER.glob("*.md") if file.name != "README.md")
     return [case for page in pages for case in _parse_cases(page.stem, page.read_text(encoding="utf-8"))]
 
@@ -125,7 +125,7 @@ def _build_case(page: str, title: str, blocks: _Blocks, section: str) -> Case:
 
 
 def _unescape(body: str) -> bytes:
-    """Bytes of a text in which `\\xff` is one byte and `\\u202e` one character."""
+    """Turn a text into bytes: `\xff` is one byte and `\u202e` one character."""
     return _ESCAPE.sub(
         lambda found: (
             bytes.fromhex(found["byte"].decode())

@@ -1,12 +1,12 @@
-"""The other side and the command line, for tests that run the whole product.
+"""The emulator and the command line, for tests that run the whole product.
 
-`Fivetran` is an emulator on a loopback socket with a history; `run` calls the real command line in this process.
+`EmulatedFivetran` is an emulator on a loopback socket with a history; `Project.run` calls the real command line in this
+process.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_clock import HastyClock
 from secret_leak_detector import get_detector, track_product_run
 
 from reconciler.cli.main import run as run_command_line
 from reconciler.emulator.app import Emulator, create_app
 from reconciler.emulator.serve import serve_in_thread
-from reconciler.runtime.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
 SETTLE_TIME = timedelta(minutes=16)
-"""After so long a request without an answer counts as one that will have no effect."""
+"""Time after which a request without an answer is settled: it will have no effect any more."""
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command printed and how it ended."""
+    """Output and exit code of a command."""
 
     exit: int
     stdout: str
@@ -40,13 +40,13 @@ class CommandResult:
 
     @property
     def document(self) -> Any:
-        """Standard output as the one JSON document that it must be."""
+        """Standard output, parsed as the one JSON document that it must be."""
         return json.loads(self.stdout)
 
 
 @dataclass(frozen=True)
 class EmulatedFivetran:
-    """A running emulator. `app` gives the history, `url` is what clients call."""
+    """Running emulator. `app` gives the history, `url` is the base URL for clients."""
 
     app: Emulator
     url: str
@@ -58,7 +58,7 @@ class EmulatedFivetran:
 
     @property
     def writes(self) -> list[str]:
-        """The requests that may change something."""
+        """Requests that may change the account."""
         return [call for call in self.calls if not call.startswith("GET ")]
 
     @property
@@ -67,11 +67,11 @@ class EmulatedFivetran:
         return self.app.dashboard.identity.account_id
 
     def list_ids(self, collection: str) -> list[str]:
-        """Ids in `groups` or `destinations`, as any client would list them."""
+        """List the ids in `groups` or `destinations`, as any client would."""
         return [item["id"] for item in self.get(f"/{collection}?limit=1000")["items"]]
 
     def get(self, path: str) -> Any:
-        """The data that a GET of this path answers."""
+        """Return the data that a GET of this path answers."""
         request = urllib.request.Request(
             self.url + path,
             headers={
@@ -83,7 +83,7 @@ class EmulatedFivetran:
             return json.load(response)["data"]
 
     def list_bodies(self, method: str, path: str) -> list[Any]:
-        """Parsed bodies of all requests to exactly this path."""
+        """Parse the bodies of all requests to exactly this path."""
         return [
             entry.body for entry in self.app.read_history() if (entry.method, entry.path) == (method, path)
         ]
@@ -91,8 +91,8 @@ class EmulatedFivetran:
 
 @contextmanager
 def serve_fivetran(**options: Any) -> Iterator[EmulatedFivetran]:
-    """An empty account on a free loopback port, with the credentials of the tests. Its clock goes with that of the
-    command line."""
+    """Serve an empty account on a free loopback port, with the credentials of the tests. Its clock moves with the clock
+    of the command line."""
     app = create_app(credentials=(KEY, SECRET), clock=lambda: datetime.now(UTC) + HastyClock.ahead, **options)
     try:
         with serve_in_thread(app) as url:
@@ -101,33 +101,8 @@ def serve_fivetran(**options: Any) -> Iterator[EmulatedFivetran]:
         app.close()
 
 
-class HastyClock(SystemClock):
-    """The real clock for whoever does not want to wait: a pause is over at once, and counts as taken.
-
-    It is `ahead` of the real time, for tests of what happens another day.
-    """
-
-    ahead = timedelta(0)
-
-    def __init__(self) -> None:
-        self._skipped = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._skipped
-
-    def sleep(self, seconds: float) -> None:
-        self._skipped += seconds
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self._skipped += seconds
-        return event.is_set()
-
-
 class Project:
-    """A folder with specs, and the command line run in it."""
+    """Folder with specs, in which the command line is run."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -138,7 +113,7 @@ class Project:
         self.write("specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
 
     def write(self, name: str, text: str) -> Path:
-        """Put a file into the project."""
+        """Write a file into the project."""
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
@@ -146,15 +121,15 @@ class Project:
         return file
 
     def write_groups(self, text: str, file: str = "main") -> None:
-        """Put a spec file with these group entries into the project (two spaces of indent)."""
+        """Write a spec file with these group entries into the project (two spaces of indent)."""
         self.write(f"specs/groups/{file}.yaml", f"version: 1\ngroups:\n{text}")
 
     def advance_time(self, span: timedelta = SETTLE_TIME) -> None:
-        """Let it be so much later for all that follows in this test."""
+        """Advance the clock for the rest of this test."""
         self._monkeypatch.setattr(HastyClock, "ahead", HastyClock.ahead + span)
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> CommandResult:
-        """Run a command line in the project's folder. Only `environ` is in its environment for Fivetran and secrets."""
+        """Run a command line in the project's folder. Its environment for Fivetran and secrets is `environ` alone."""
         get_detector().add_environment(environ or {})
         get_detector().add_folder(self.folder)
         with self._monkeypatch.context() as patch, track_product_run():
@@ -185,5 +160,5 @@ class Project:
 
 
 def build_credentials(url: str) -> dict[str, str]:
-    """The environment that points a client at an emulator of `fivetran()`."""
+    """Build the environment that points a client at an emulator of `serve_fivetran`."""
     return {"FIVETRAN_APIKEY": KEY, "FIVETRAN_APISECRET": SECRET, "FIVETRAN_API_URL": url}

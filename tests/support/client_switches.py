@@ -1,4 +1,4 @@
-"""Switches of the emulated Fivetran that can make a difference to somebody who plans and applies."""
+"""Switches of the emulator that can make a difference to planning and applying."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ IRRELEVANT_SWITCHES = frozenset(
         "private_link_seconds", "approval_status", "approver", "repeated_approval",  # other resources
         "companion_references",  # needs companions that exist
         "limit_out_of_range", "retry_after", "public_key_ending",  # calls that are not made
-        "visible_groups", "hidden_answer",  # what is hidden does not converge; see `test_hidden_groups`
-        "outdated_services", "unknown_config",  # what is refused or dropped cannot converge
+        "visible_groups", "hidden_answer",  # hidden objects do not converge; see `test_hidden_groups`
+        "outdated_services", "unknown_config",  # refused or dropped values cannot converge
         "clearing_ids",  # see the regression about it
     }
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The codes that no wrong spec leads to, each with a test that meets it."""
+"""Diagnostic codes that no wrong spec causes, each with a test that meets the code."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_answers.py::test_a_certificate_that_nobody_approved_waits_for_a_person"
     ),
     "bad-api-url": (
-        "tests/unit/api/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
+        "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
-    "bad-proxy": "tests/unit/api/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
+    "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
     "both-changed": "tests/cli/test_behind.py::test_what_both_changed_is_an_error_at_its_place",
     "branch-behind": "tests/cli/test_behind.py::test_what_only_others_changed_is_named_and_left_alone",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
-    "cannot-recreate": "tests/cli/test_recreate.py::test_what_cannot_be_made_again_is_told",
+    "cannot-recreate": "tests/cli/test_recreate.py::test_an_entry_that_cannot_be_recreated_is_an_error",
     "conflict": "tests/cli/test_answers.py::test_a_deletion_that_did_not_work_says_why",
     "create-unsettled": "tests/cli/test_unsettled_creates.py::test_documents_have_the_time",
     "duplicate-removal": (
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
     "events-lost": (
-        "tests/unit/report/test_event_log.py::test_a_disk_that_is_full_later_is_told_and_stops_nothing"
+        "tests/unit/workspace/test_audit.py::test_a_disk_that_is_full_later_is_told_and_stops_nothing"
     ),
-    "events-unusable": "tests/unit/report/test_event_log.py::test_a_file_that_is_no_such_log_is_left_alone",
+    "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_that_is_no_such_log_is_left_alone",
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "gone-or-hidden": "tests/cli/test_recreate.py::test_what_is_gone_is_an_error_that_names_the_key",
@@ -48,9 +48,7 @@ CODES_TESTED_ELSEWHERE = {
     "job-file-unwritable": (
         "tests/cli/test_github_formats.py::test_a_file_that_cannot_be_written_is_one_warning_and_no_failure"
     ),
-    "late-twin": (
-        "tests/cli/test_unsettled_creates.py::test_an_effect_that_comes_after_all_is_told_with_both_ids"
-    ),
+    "late-twin": ("tests/cli/test_unsettled_creates.py::test_a_late_effect_is_reported_with_both_ids"),
     "lease-lost": (
         "tests/faults/test_remote_state.py"
         "::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
@@ -58,7 +56,7 @@ CODES_TESTED_ELSEWHERE = {
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
     "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
     "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
-    "missing-ca-bundle": "tests/unit/api/test_endpoint.py::test_all_findings_come_at_once",
+    "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_come_at_once",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
     "no-memory": "tests/cli/test_memory.py::test_making_groups_in_an_unknown_account_is_warned_about",
     "no-merge-base": "tests/cli/test_behind.py::test_a_history_of_its_own_has_no_merge_base",
@@ -99,7 +97,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
     ),
     "policy-failed": (
-        "tests/unit/policy/test_judge.py::test_a_rule_that_cannot_judge_refuses_whatever_its_level"
+        "tests/unit/policy/test_evaluate.py::test_a_rule_that_cannot_judge_refuses_whatever_its_level"
     ),
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_clear_error",
     "protected": "tests/cli/test_removal.py::test_what_is_protected_is_not_deleted",
@@ -109,7 +107,7 @@ CODES_TESTED_ELSEWHERE = {
     "removal-needs-name": (
         "tests/cli/test_removal_identity.py::test_what_nobody_remembers_needs_its_name_too"
     ),
-    "removal-of-another": "tests/cli/test_removal_identity.py::test_all_that_is_wrong_is_told_at_once",
+    "removal-of-another": "tests/cli/test_removal_identity.py::test_all_problems_are_reported_at_once",
     "removal-other-id": (
         "tests/cli/test_removal_identity.py"
         "::test_the_id_of_somebody_else_is_refused_and_the_right_line_offered"
@@ -170,6 +168,6 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),
     "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
-    "withdrawn": "tests/unit/api/test_courier.py::test_once_cancelled_nothing_is_sent",
+    "withdrawn": "tests/unit/api/test_retrying.py::test_once_cancelled_nothing_is_sent",
     "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",
 }

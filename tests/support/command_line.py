@@ -1,4 +1,4 @@
-"""Running the real `reconciler` process, with pipes or at a terminal."""
+"""Run the real `reconciler` process, with pipes or at a terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pathlib import Path
 from secret_leak_detector import get_detector
 
 COMMAND = [sys.executable, "-m", "reconciler"]
-PROCESS_TIMEOUT = 60  # seconds until a process that hangs is given up
+PROCESS_TIMEOUT = 60  # seconds until a hanging process is killed
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "SYSTEMROOT")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
-    """How a process ended and what it wrote."""
+    """Exit code and output of a process."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class ProcessResult:
 
 
 def build_environment(**variables: str) -> dict[str, str]:
-    """Surroundings without credentials and without settings of whoever runs the tests."""
+    """Build an environment without credentials and without settings of the user who runs the tests."""
     get_detector().add_environment(variables)
     passed = {name: os.environ[name] for name in _PASSED_VARIABLES if name in os.environ}
     return {**passed, "PYTHONIOENCODING": "utf-8", "TERM": "xterm", **variables}
@@ -40,7 +40,7 @@ def build_environment(**variables: str) -> dict[str, str]:
 def run(
     *arguments: str, directory: Path, stdin: str = "", stdout_file: Path | None = None, **environ: str
 ) -> ProcessResult:
-    """Run with pipes, as a CI job would. With `onto` stdout goes to that file."""
+    """Run with pipes, as a CI job would. With `stdout_file` standard output goes to that file."""
     get_detector().add_folder(directory)
     with ExitStack() as files:
         out = files.enter_context(stdout_file.open("wb")) if stdout_file else subprocess.PIPE
@@ -63,7 +63,7 @@ def run(
 
 
 class TerminalProcess:
-    """A process whose three streams are one terminal."""
+    """Process whose three streams are one terminal."""
 
     def __init__(
         self, *arguments: str, directory: Path, command: Sequence[str] = COMMAND, **environ: str
@@ -84,7 +84,7 @@ class TerminalProcess:
 
     @property
     def text(self) -> str:
-        """What was shown, without colours and movements of the cursor."""
+        """The shown text, without colours and movements of the cursor."""
         return _CONTROL_SEQUENCE.sub("", self.output)
 
     def __enter__(self) -> TerminalProcess:
@@ -102,7 +102,7 @@ class TerminalProcess:
             assert self._read(), f"ended without showing {text!r}:\n{self.output}"
 
     def type(self, text: str) -> None:
-        """What a person types."""
+        """Type a text."""
         os.write(self._master_fd, text.encode())
 
     def signal(self, number: int) -> None:
@@ -120,7 +120,7 @@ class TerminalProcess:
         assert ready, f"nothing more was shown:\n{self.output}"
         try:
             chunk = os.read(self._master_fd, 65536)
-        except OSError:  # what Linux answers once the other side is closed
+        except OSError:  # Linux raises this once the other side is closed
             return False
         self.output += chunk.decode(errors="replace")
         return bool(chunk)

@@ -1,7 +1,7 @@
-"""Destinations that somebody may mean, for every service, and the ways in which a person or the API may spell them.
+"""Strategies for destinations of every service, and for their spellings in specs and in answers of the API.
 
-Made from the catalogue alone. A meaning has every value in one plain form: members of an enumeration as documented,
-numbers as numbers, None for what is to be cleared.
+Made from the catalogue alone. A model has every value in one plain form: members of an enumeration as documented,
+numbers as numbers, None for a cleared value.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TRICKY_TEXTS = (
     "&a", "!t", "%d", "`", "$HOME", "a\nb\n", " padded ", "žluťoučký", "日本", "🐍", "***a", "A_B", "SSH_TUNNEL",
 )  # fmt: skip
 FREE_FORM_NAMES = ("database", "host", "user", "options", "some_token", "db_password")
-"""Names of fields for services that take any."""
+"""Names of fields for services without a fixed schema."""
 _ALPHABET = "abcXYZ019-_./:@ '\"#{}[],&!|>%~ž日🐍\n"
 texts = st.sampled_from(TRICKY_TEXTS) | st.text(_ALPHABET, min_size=1, max_size=12).filter(
     lambda text: text.strip(" ") != "" and detect_secret(text) is None
@@ -58,8 +58,8 @@ json_values = st.recursive(
 
 @dataclass(frozen=True)
 class DestinationModel:
-    """A destination as somebody means it. `secrets` are the clear values of those fields that are secrets;
-    `extra` are fields that the catalogue does not know."""
+    """Destination as its author means it. `secrets` are the clear values of secret fields; `extra` are fields that the
+    catalogue does not know."""
 
     service: str
     fields: Mapping[FieldPath, Any]
@@ -84,7 +84,7 @@ def find_field(service: Service, path: FieldPath) -> Field | None:
 
 
 def get_default(service: Service, path: FieldPath) -> Any:
-    """What holds where nobody has said anything."""
+    """Return the value of a field that the spec does not declare."""
     if path == ("daylight_saving_time_enabled",):
         return False
     field_def = find_field(service, path)
@@ -92,13 +92,13 @@ def get_default(service: Service, path: FieldPath) -> Any:
 
 
 def list_writable(service: Service) -> list[FieldPath]:
-    """Everything that a spec may declare beside the service."""
+    """List the fields that a spec may declare beside the service."""
     config = [("config", field_def.name) for field_def in service.fields.values() if not field_def.read_only]
     return [*((name,) for name in TOP_LEVEL), *config]
 
 
 def field_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
-    """Values that a field takes, in plain form."""
+    """Draw valid values of a field, in plain form."""
     field_def = find_field(service, path)
     if path == ZONE:
         return st.sampled_from(load_destination_facts().time_zone_offsets)
@@ -119,7 +119,7 @@ def field_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
 
 
 def secret_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
-    """Secrets that cannot be taken for anything else."""
+    """Draw secrets that cannot be mistaken for other values."""
     field_def = find_field(service, path)
     kinds = st.sampled_from(
         ["{}", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", '{{"k": "{}"}}']
@@ -132,7 +132,7 @@ def secret_values(service: Service, path: FieldPath) -> st.SearchStrategy[Any]:
 
 @st.composite
 def destination_models(draw: Draw, service_name: str | None = None, extra: bool = True) -> DestinationModel:
-    """A destination that `validate` has nothing against."""
+    """Draw a destination without findings of `reconciler validate`."""
     service = load_service(service_name or draw(st.sampled_from(load_service_names())))
     assert service is not None
     paths = {ZONE}
@@ -153,7 +153,7 @@ def destination_models(draw: Draw, service_name: str | None = None, extra: bool 
 
 @st.composite
 def edited_models(draw: Draw, before: DestinationModel) -> DestinationModel:
-    """The same destination after somebody edited a few lines: other values, more fields, fewer, cleared ones."""
+    """Draw the destination after an edit of a few lines: other values, more fields, fewer, cleared ones."""
     service = before.catalogue_service
     values = {**before.fields, **before.secrets}
     mutable_paths = [path for path in [ZONE, *list_writable(service)] if not _is_immutable(service, path)]
@@ -186,7 +186,7 @@ def _is_immutable(service: Service, path: FieldPath) -> bool:
 
 
 def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
-    """Add what the given fields demand, and drop what they exclude."""
+    """Add the fields that the given fields require, and drop the fields that they exclude."""
     method = values.get(NETWORKING_METHOD)
     connection = find_field(service, CONNECTION)
     if connection and connection.enum and method and method not in connection.enum:
@@ -241,7 +241,7 @@ def _build_model(
 def write_block(
     draw: Draw, destination: DestinationModel, key: str, environ: dict[str, str]
 ) -> dict[str, Any]:
-    """A destination block that means this, as people write; what it refers to is put into `environ`."""
+    """Write a destination block with this meaning, in spellings of users; its references are put into `environ`."""
     block: dict[str, Any] = {"service": destination.service, "config": {}}
 
     def refer(path: FieldPath, value: Any, kind: str) -> dict[str, str]:
@@ -272,7 +272,7 @@ def _is_valid_variable(text: str) -> bool:
 
 
 def _spec_spellings(service: Service, path: FieldPath, value: Any) -> st.SearchStrategy[Any]:
-    """All that people may write for one value."""
+    """Draw the spellings that users may write for a value."""
     field_def = find_field(service, path)
     if path == ZONE:
         number = int(value)
@@ -297,14 +297,14 @@ def _spec_spellings(service: Service, path: FieldPath, value: Any) -> st.SearchS
 
 
 def list_spellings(member: str) -> list[str]:
-    """How a member of an enumeration is met."""
+    """List the spellings of a member of an enumeration."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member)
     return [member, snake.upper(), snake.lower(), member.replace("_", ""), member.upper()]
 
 
 def render_response(draw: Draw, destination: DestinationModel) -> dict[str, Any]:
-    """The fields of a destination that was made by hand, as the account keeps and answers them: ports as texts,
-    enumerations in another spelling, sets in another order, and nothing in any of its forms."""
+    """Draw the fields of a manually created destination, as the account keeps and answers them: ports as texts,
+    enumerations in another spelling, sets in another order, and empty values in any form."""
     fields: dict[str, Any] = {
         "config": {**destination.extra},
         "networking_method": draw(st.sampled_from(["Directly", None])),
@@ -333,7 +333,7 @@ def _response_spellings(service: Service, path: FieldPath, value: Any) -> st.Sea
 
 
 def iter_leaves(body: Mapping[str, Any]) -> Iterator[tuple[FieldPath, Any]]:
-    """The leaves of a request body."""
+    """Iterate over the leaves of a request body."""
     for name, value in body.items():
         if name == "config":
             yield from ((("config", key), item) for key, item in value.items())

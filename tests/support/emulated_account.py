@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fake_clock import TickingClock
 from response_shapes import check_response
 from werkzeug.test import Client, TestResponse
 
@@ -43,17 +43,6 @@ POSTGRES = {
 BIG_QUERY = {"project_id": "acme-prod", "data_set_location": "EU", "secret_key": "{}"}
 
 
-class TickingClock:
-    """A clock that moves by a millisecond each time somebody looks at it."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 1, 12, 30, 15, 250_001, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.time += timedelta(milliseconds=1)
-        return self.time
-
-
 @dataclass(frozen=True)
 class ParsedResponse:
     """Status, parsed JSON and headers."""
@@ -72,7 +61,7 @@ class ParsedResponse:
 
 
 class EmulatedAccount:
-    """An emulator with a caller that asserts that every answer has the shape that it must have."""
+    """Emulator with a caller that asserts the shape of every answer."""
 
     def __init__(self, *, version: int = 2, app: Mapping[str, Any] | None = None, **behaviour: Any) -> None:
         self.clock = TickingClock()
@@ -112,11 +101,11 @@ class EmulatedAccount:
         return self.send("DELETE", path)
 
     def create_group(self, name: str = "analytics") -> str:
-        """A new group; its id."""
+        """Create a group. Returns its id."""
         return str(self.post("/v1/groups", {"name": name}).data["id"])
 
     def create_destination(self, service: str, config: Any = None, **fields: Any) -> ParsedResponse:
-        """A destination in a group of its own, without setup tests unless asked for."""
+        """Create a destination in a group of its own, without setup tests unless requested."""
         body = {
             "group_id": fields.get("group_id") or self.create_group(),
             "service": service,
@@ -127,11 +116,11 @@ class EmulatedAccount:
         return self.post("/v1/destinations", body if config is None else {**body, "config": config})
 
     def must_create(self, service: str, config: Any = None, **fields: Any) -> str:
-        """The id of a new destination, asserted to exist."""
+        """Create a destination and assert that it exists. Returns its id."""
         response = self.create_destination(service, config, **fields)
         assert response.status == 201, response
         return str(response.data["id"])
 
     def list_failures(self) -> list[str]:
-        """Tracebacks of answers 500."""
+        """List the tracebacks of answers 500."""
         return [exchange.failure for exchange in self.emulator.read_history() if exchange.failure]

@@ -1,12 +1,14 @@
-"""A project against an emulated account where things go wrong, and what must hold all the same.
+"""A project against an emulated account with faults, and the invariants that must hold all the same.
 
-Everything runs in this process and on a clock that only moves where somebody waits; specs, memory, transport, courier
-and engine are the real ones. `Run` is what one apply came to; `judge` holds the oracles of safety.md against it.
+Everything runs in this process and on a clock that only moves when a caller waits; specs, state, transport, retries and
+planning are the real ones. `ApplyRun` is the result of one apply; `check_run` holds it against the invariants of
+`tests/README.md`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from in_process_harness import PatientClock
+from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
 from secret_leak_detector import get_detector
 from werkzeug.test import Client as Caller
@@ -38,8 +40,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import State
 from reconciler.model.value import FieldPath, Secret
 from reconciler.planning.pipeline import PlanResult, make_plan
-from reconciler.report.apply_json import serialize_apply_result
-from reconciler.report.apply_text import render_summary
+from reconciler.report.apply import render_summary, serialize_apply_result
 from reconciler.report.diagnostics import serialize_diagnostics
 from reconciler.report.plan_json import serialize_plan
 from reconciler.runtime.events import EventQueue
@@ -54,53 +55,28 @@ from reconciler.workspace.workspace import Workspace
 
 TIMEOUTS = Timeouts()
 MAX_RESPONSE_BYTES = 256 * 1024
-"""Bytes. Small, so that a bomb of a MiB is one."""
+"""Bytes. Small, so that a compressed body of a MiB exceeds it."""
 
 ENDED_STATUSES = frozenset({Status.DONE, Status.AWAITING_APPROVAL})
 UNTRIED_STATUSES = frozenset({Status.SKIPPED, Status.HELD, Status.CANCELLED})
 
 
-class CommonClock(PatientClock):
-    """A clock for many threads: those who wait at the same time wait together."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-
-    def sleep(self, seconds: float) -> None:
-        self._pass(self.seconds + seconds)
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        if not event.is_set():
-            self._pass(self.seconds + seconds)
-        return event.is_set()
-
-    def jump(self, seconds: float) -> None:
-        """What the real world does to clocks, backwards too."""
-        with self._lock:
-            self.seconds += seconds
-
-    def _pass(self, until: float) -> None:
-        with self._lock:
-            self.seconds = max(self.seconds, until)
-
-
 class ProcessKilled(BaseException):
-    """The process was killed: nothing of ours runs any more."""
+    """The process was killed: no code of ours runs any more."""
 
 
 class FaultyConnection(BaseAdapter):
-    """The network to an emulator: with deadlines on the clock, and with a process that can die at it.
+    """Network to an emulator: with deadlines on the clock, and with a process that can die at a request.
 
-    `dies_at` is the number of the request, from 1 and among those whose method `counts`, that is the last one: it never
-    arrives, or it is carried out and nobody is there for its answer. At the request `jump_at` the computer was asleep
-    for `jump` seconds. `idle` waits for the requests of a dead process that are still on their way.
+    `dies_at` is the number of the last request, from 1 and among requests whose method `counts`: it never arrives, or
+    (if it `arrives`) takes effect without an answer. At the request `jump_at` the computer was asleep for `jump`
+    seconds. `wait_until_idle` waits for the requests of a dead process that are still on their way.
     """
 
     def __init__(
         self,
         app: Emulator,
-        clock: CommonClock,
+        clock: FakeClock,
         *,
         dies_at: int = 0,
         arrives: bool = True,
@@ -132,7 +108,7 @@ class FaultyConnection(BaseAdapter):
         with self._lock:
             self._sent += 1
             if self._sent == self._jump[0]:
-                self._clock.jump(self._jump[1])
+                self._clock.advance(self._jump[1])
             if self._is_dead:
                 raise ProcessKilled
             self._counted += request.method in self._counts
@@ -154,7 +130,7 @@ class FaultyConnection(BaseAdapter):
         return 0 < self._dies_at <= self._counted
 
     def _send_with_timeout(self, request: requests.PreparedRequest, timeout: Any) -> requests.Response:
-        """An answer that comes behind the deadline of the call as a whole comes to nobody."""
+        """Send a request. An answer behind the deadline of the call is lost."""
         began, time_limit = self._clock.seconds, _get_time_limit(timeout[1])
         try:
             response = self._inner.send(request, timeout=timeout)
@@ -171,12 +147,12 @@ class FaultyConnection(BaseAdapter):
             raise requests.ReadTimeout("too late") from TimeoutError("too late")
 
     def wait_until_idle(self) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until no request is on its way."""
         with self._lock:
             assert self._lock.wait_for(lambda: self._in_flight == 0, timeout=20)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no connection to close."""
 
 
 def _get_time_limit(read: float) -> float:
@@ -184,13 +160,13 @@ def _get_time_limit(read: float) -> float:
 
 
 def _is_complete(response: requests.Response) -> bool:
-    body = response.raw._fp.getvalue()  # what WsgiAdapter has in hand; reading it would use it up
+    body = response.raw._fp.getvalue()  # held by WsgiAdapter; a read of the answer would use it up
     return len(body) >= int(response.headers.get("Content-Length", 0))
 
 
 @dataclass(frozen=True)
 class ClientCall:
-    """One call of the client, with all its attempts."""
+    """Call of the client, with all its attempts."""
 
     method: str
     path: str
@@ -200,10 +176,10 @@ class ClientCall:
 
 @dataclass
 class MeasuringSender:
-    """A sender that measures what goes through it. Attempts are only right where one thread sends."""
+    """Sender that measures calls. The number of attempts is only right if one thread sends."""
 
     sender: RetryingSender
-    clock: PatientClock
+    clock: FakeClock
     calls: list[ClientCall] = field(default_factory=list)
 
     def send(self, request: Request) -> Response:
@@ -218,8 +194,8 @@ class MeasuringSender:
 
 @dataclass(frozen=True)
 class ApplyRun:
-    """What one apply came to. `refused` is why it ended before a plan was carried out, `killed` that it ended in the
-    middle; `exchanges` are the requests that arrived, of this run alone."""
+    """Result of one apply. `refused` is the reason of an end before the first change, `killed` means an end in the
+    middle; `exchanges` are the arrived requests of this run alone."""
 
     planned: PlanResult | None = None
     applied: ApplyResult | None = None
@@ -232,7 +208,7 @@ class ApplyRun:
 
     @property
     def exit(self) -> ExitCode:
-        """What the command line says to the shell, by the function that it uses."""
+        """The exit code, by the function that the command line uses."""
         if self.applied is not None:
             return get_apply_exit_code(self.applied)
         return get_exit_code(self.refused) if self.refused else ExitCode.OK
@@ -257,38 +233,38 @@ class ApplyRun:
 
 
 class FaultyAccount:
-    """An emulated account on a clock of its own."""
+    """Emulated account on a clock of its own."""
 
     def __init__(self) -> None:
-        self.clock = CommonClock()
+        self.clock = FakeClock(max_waits=math.inf)
         self.app = create_app(clock=self.clock.now, wait=self.clock.sleep)
         self._last_sequence = 0
 
     def reset(self, seed: Mapping[str, Any] | None = None, behaviour: Behaviour = AS_DOCUMENTED) -> None:
-        """As new, or as a seed has it, at the beginning of time, and without faults."""
+        """Reset the account to new or to a seed, to the beginning of time, and without faults."""
         assert Caller(self.app).post("/_emulator/reset", json=seed).status_code == 200
         self.app.behaviour = behaviour
         self.clock.seconds = 0.0
         self._last_sequence = 0
         for group in (seed or {}).get("groups", ())[:1]:
-            # The last write before a test is none that a stale read could undo.
+            # A stale read must not undo the last write before a test.
             self.app.dashboard.rename_group(group["id"], group["name"])
 
     def read_last_sequence(self) -> int:
-        """The number of the latest request."""
+        """Return the sequence number of the latest request."""
         entries = self.app.read_history(self._last_sequence)
         self._last_sequence = entries[-1].sequence if entries else self._last_sequence
         return self._last_sequence
 
     @property
     def contents(self) -> dict[str, Any]:
-        """Groups by id with everything in them, secrets in clear."""
+        """Return groups by id with all their objects, secrets in clear."""
         content: dict[str, Any] = self.app.dump(show_secrets=True)
         return {group["id"]: group for group in content.get("groups", ())}
 
 
 class FaultyProject:
-    """A folder with specs and a memory, in which the command would be run."""
+    """Folder with specs and a state, in which the command would be run."""
 
     def __init__(self, folder: Path, account: FaultyAccount) -> None:
         self.folder = folder
@@ -305,34 +281,34 @@ class FaultyProject:
         self._write("reconciler.yaml", json.dumps({"version": 1, "specs": ["main.yaml"]}))
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
-        """Specs with these group entries. JSON is YAML too."""
+        """Write specs with these group entries. JSON is YAML too."""
         content = {"version": 1, "groups": groups, **more}
         self._write("main.yaml", json.dumps(content, ensure_ascii=False))
         self._specs = None
 
     @property
     def state(self) -> State | None:
-        """O8: what is remembered; it can be read at any time."""
+        """O8: the recorded state; it can be read at any time."""
         return self.file.read()
 
     def lose_state(self) -> None:
-        """Lose the memory, and the key of the fingerprints with it."""
+        """Delete the state, and the key of the fingerprints with it."""
         for file in (self.folder / "state").glob("*"):
             file.unlink()
 
     def read_state_files(self) -> dict[str, bytes]:
-        """All files of the memory."""
+        """Read all files of the state."""
         return {file.name: file.read_bytes() for file in (self.folder / "state").glob("*")}
 
     def restore_state_files(self, state_files: Mapping[str, bytes]) -> None:
-        """Have exactly these files of the memory."""
+        """Restore exactly these files of the state."""
         self.lose_state()
         (self.folder / "state").mkdir(exist_ok=True)
         for name, content in state_files.items():
             (self.folder / "state" / name).write_bytes(content)
 
     def plan(self) -> PlanResult:
-        """A plan, which writes nothing, neither here nor there. Raises `ReconcilerError`."""
+        """Make a plan, which writes neither files nor objects. Raises `ReconcilerError`."""
         before, state_files = self.account.read_last_sequence(), self.read_state_files()
         try:
             with self._open(FaultyConnection(self.account.app, self.account.clock), []) as workspace:
@@ -429,14 +405,14 @@ class FaultyProject:
 
 
 def _close_files(memory: ProjectState) -> None:
-    """What the kernel does for the dead."""
+    """Close the files of the state, as the kernel does for a dead process."""
     session = memory._session
     if session is not None:
         session.release()
 
 
 def _record_artefacts(run: ApplyRun) -> None:
-    """All that a run shows to people and machines is looked through for secrets when the test is over."""
+    """Record all output of a run, which is searched for secrets when the test is over."""
     documents: list[Any] = [serialize_diagnostics(run.refused)]
     if run.planned is not None:
         documents.append(serialize_plan(run.planned.plan))
@@ -446,7 +422,7 @@ def _record_artefacts(run: ApplyRun) -> None:
 
 
 def check_run(run: ApplyRun, *, false_refusals: Collection[str] = ()) -> None:
-    """O2, O3, O4 and O7 for one run. `liars` are texts of faults that answer a refusal to what they carried out."""
+    """O2, O3, O4 and O7 for one run. `false_refusals` are texts of faults that refuse a request after its effect."""
     if run.planned is None or run.killed or run.applied is None:
         assert run.killed or not run.writes, "O2: nothing is sent without a plan"
     check_writes(run)
@@ -456,7 +432,7 @@ def check_run(run: ApplyRun, *, false_refusals: Collection[str] = ()) -> None:
 
 
 def check_writes(run: ApplyRun) -> None:
-    """O2 and O3: every write is one that the plan has, with exactly what the plan sends."""
+    """O2 and O3: every write is in the plan, with exactly the planned content."""
     changes = {change.address: change for change in run.planned.plan.effective} if run.planned else {}
     for entry in run.writes:
         assert any(_matches_change(entry, change, run) for change in changes.values()), (
@@ -501,7 +477,7 @@ def _is_own_connection(entry: HistoryEntry, change: Change, run: ApplyRun) -> bo
 
 
 def _map_group_ids(run: ApplyRun) -> dict[str, str]:
-    """Key → id of its group, as this run knows or has made it."""
+    """Map each key to the id of its group, as this run knew or created it."""
     assert run.planned is not None
     group_ids = {change.address.key: change.id for change in run.planned.plan.changes if change.id}
     names = {
@@ -517,7 +493,7 @@ def _map_group_ids(run: ApplyRun) -> dict[str, str]:
 
 
 def _list_possible_ids(run: ApplyRun, key: str) -> set[str]:
-    """Ids that Fivetran has told for the group of a key, be it by a slip."""
+    """List the ids that Fivetran has answered for the group of a key, in errors too."""
     reported_ids = (
         {outcome.id for outcome in run.applied.outcomes if outcome.address.key == key}
         if run.applied
@@ -533,14 +509,14 @@ def _get_sent_values(run: ApplyRun, address: Address) -> dict[FieldPath, Any]:
 
 
 def _flatten_body(body: Mapping[str, Any]) -> dict[FieldPath, Any]:
-    """What a body says of a destination, without the circumstances of the call."""
+    """Flatten the facts of a destination in a body, without the options of the call."""
     call_options = {"group_id", "run_setup_tests", "trust_certificates", "trust_fingerprints", "config"}
     top: dict[FieldPath, Any] = {(key,): value for key, value in body.items() if key not in call_options}
     return top | {("config", key): value for key, value in body.get("config", {}).items()}
 
 
 def check_order(run: ApplyRun) -> None:
-    """O4: a group is made before its destination, and deleted behind it; deletions come last."""
+    """O4: a group is created before its destination, and deleted after it; deletions come last."""
     created_ids: list[str] = []
     effects = run.effects
     deleted = [number for number, effect in enumerate(effects) if effect.verb == "deleted"]
@@ -563,7 +539,7 @@ def check_order(run: ApplyRun) -> None:
 
 
 def check_outcomes(run: ApplyRun, false_refusals: Collection[str] = ()) -> None:
-    """O7: one outcome per effective change in plan order; each says what the history says; so does the exit code."""
+    """O7: one outcome per effective change in plan order; outcomes and exit code agree with the history."""
     assert run.planned is not None
     assert run.applied is not None
     outcomes = run.applied.outcomes

@@ -1,4 +1,5 @@
-"""A project whose destinations have values in fields that the catalogue does not describe, for tests to look for them.
+"""A project whose destinations have values in fields that the catalogue does not describe, for tests that search output
+for these values.
 
 Every value is a canary. The shapes are those that a value can have: plain, in a mapping, in a list, in rows.
 """
@@ -13,7 +14,7 @@ from typing import Any
 from cli_harness import CommandResult, EmulatedFivetran, Project
 from secret_leak_detector import get_detector
 
-from reconciler.cli.plan_output import PLAN_FORMATS
+from reconciler.report.formats import Document, list_formats
 
 PLAIN, NESTED, LISTED, ROWS = "zz_plain", "zz_nested", "zz_listed", "zz_rows"
 LAKE_FIELDS = [
@@ -24,12 +25,12 @@ LAKE_FIELDS = [
 CLICKHOUSE_FIELDS = ["config.host", *(f"config.{name}" for name in (PLAIN, NESTED, LISTED, ROWS))]
 
 READ_COMMANDS = [
-    *(("plan", "--format", form) for form in PLAN_FORMATS),
+    *(("plan", "--format", form) for form in list_formats(Document.PLAN)),
     ("plan", "--verbose"),
     ("plan", "--secrets", "skip"),
     ("plan", "--drift-only", "--format", "json"),
     ("plan", "--out", "saved", "--events", "plan-events.jsonl"),
-    *(("show", "saved", "--format", form) for form in PLAN_FORMATS),
+    *(("show", "saved", "--format", form) for form in list_formats(Document.PLAN)),
     *(("drift", "--format", form) for form in ("text", "json")),
     *(("graph", "--format", form) for form in ("mermaid", "json")),
     *(("validate", "--format", form) for form in ("full", "concise", "json", "github", "junit", "sarif")),
@@ -37,18 +38,18 @@ READ_COMMANDS = [
     *(("state", "list", "--format", form) for form in ("text", "json")),
     *(("state", "show", key, "--format", form) for key in ("lake", "click") for form in ("text", "json")),
 ]
-"""Every command that only looks, in every format."""
+"""Every command that only reads, in every format."""
 
 
 def make_canary(label: str) -> str:
-    """A value that must turn up nowhere, in no disguise."""
+    """Make a value that must occur in no output, in no encoding."""
     value = f"canary {label}/+é"
     get_detector().add_secret(label, value)
     return value
 
 
 def build_unknown_fields(label: str) -> dict[str, Any]:
-    """Unknown fields in all shapes."""
+    """Build unknown fields in all shapes."""
     return {
         PLAIN: make_canary(f"plain {label}"),
         NESTED: {"zz_inner": {"zz_deep": make_canary(f"nested {label}")}},
@@ -59,8 +60,8 @@ def build_unknown_fields(label: str) -> dict[str, Any]:
 
 @dataclass
 class HiddenFieldsProject:
-    """The project: a lake, which the catalogue describes, with unknown fields and `extra_config`, and a partner's
-    service, of which it describes no field. `block` is whether specs are in block style."""
+    """Project with a lake, which the catalogue describes, with unknown fields and `extra_config`, and a partner's
+    service, of which it describes no field. `block_style` is whether specs are in block style."""
 
     project: Project
     server: EmulatedFivetran
@@ -75,7 +76,7 @@ class HiddenFieldsProject:
         )
 
     def build_lake(self, label: str, bucket: str = "first") -> dict[str, Any]:
-        """The block of a destination of a described service."""
+        """Build the block of a destination of a described service."""
         return {
             "service": "managed_data_lake",
             "region": "AWS_US_EAST_1",
@@ -96,7 +97,7 @@ class HiddenFieldsProject:
         }
 
     def build_clickhouse(self, label: str) -> dict[str, Any]:
-        """The block of a destination whose config is not described."""
+        """Build the block of a destination whose config is not described."""
         return {
             "service": "clickhouse",
             "region": "AWS_US_EAST_1",
@@ -106,11 +107,11 @@ class HiddenFieldsProject:
         }
 
     def declare(self, label: str, bucket: str = "first") -> None:
-        """Specs with the values of these words."""
+        """Write specs with the values of this label."""
         self.write({"lake": self.build_lake(label, bucket), "click": self.build_clickhouse(label)})
 
     def write(self, destinations: Mapping[str, Any], removed: Any = None) -> None:
-        """Specs of these destinations. JSON is YAML too."""
+        """Write specs of these destinations. JSON is YAML too."""
         content: dict[str, Any] = {
             "version": 1,
             "groups": {key: {"destination": block} for key, block in destinations.items()} or {"other": {}},
@@ -123,19 +124,19 @@ class HiddenFieldsProject:
         return self.project.run_against(self.server, *arguments, environ=self.environ)
 
     def apply(self, *options: str, expected_exit: int = 0) -> CommandResult:
-        """Apply, with an event log, which must end with this code."""
+        """Apply, with an event log. The run must end with the expected exit code."""
         result = self.run("apply", "--auto-approve", "--events", "events.jsonl", *options)
         assert result.exit == expected_exit, result.stdout + result.stderr
         return result
 
     def run_read_commands(self) -> None:
-        """Run everything that only looks. What it prints is searched at the end of the test."""
+        """Run all commands that only read. Their output is searched at the end of the test."""
         for arguments in READ_COMMANDS:
             result = self.run(*arguments)
             assert result.exit != 70, (arguments, result.stderr)
 
     def list_planned_fields(self, *options: str) -> dict[str, dict[str, str]]:
-        """How each field of a plan is shown, by address and path. Hidden ones have no values."""
+        """Map address and path to the `shown` of each field of a plan. Hidden fields have no values."""
         shown_fields: dict[str, dict[str, str]] = {}
         for change in self.run("plan", "--format", "json", *options).document["changes"]:
             for field_change in change["fields"]:
@@ -157,7 +158,7 @@ class HiddenFieldsProject:
         return id
 
     def change_live(self, label: str) -> None:
-        """Somebody gives all hidden fields other values at Fivetran."""
+        """Give all hidden fields other values at Fivetran."""
         extra = {
             "zz_extra": {"zz_inner": make_canary(f"extra {label}")},
             "http_path": make_canary(f"prefix {label}"),
@@ -170,7 +171,7 @@ class HiddenFieldsProject:
         )
 
     def check_requests(self) -> None:
-        """Canaries leave in a POST or a PATCH of a destination and in no other request, each as it was declared."""
+        """Check that canaries leave only in a POST or a PATCH of a destination, each as it was declared."""
         for entry in self.server.app.read_history():
             is_destination_write = entry.method in {"POST", "PATCH"} and entry.path.startswith(
                 "/v1/destinations"
@@ -179,7 +180,7 @@ class HiddenFieldsProject:
                 get_detector().add_artefact(f"{entry.method} {entry.path}", f"{entry.path} {entry.body}")
 
     def list_sent_configs(self, method: str) -> list[dict[str, Any]]:
-        """The configs that were sent, oldest first."""
+        """List the sent configs, oldest first."""
         return [
             entry.body["config"]
             for entry in self.server.app.read_history()
@@ -191,7 +192,7 @@ class HiddenFieldsProject:
 
 
 def expect_hidden(origin: str) -> dict[str, dict[str, str]]:
-    """What a plan says of all hidden fields."""
+    """Build the expected `shown` of all hidden fields."""
     return {
         "destination.lake": dict.fromkeys(LAKE_FIELDS, f"hidden {origin}"),
         "destination.click": dict.fromkeys(CLICKHOUSE_FIELDS, f"hidden {origin}"),
@@ -199,7 +200,7 @@ def expect_hidden(origin: str) -> dict[str, dict[str, str]]:
 
 
 def iter_texts(value: Any) -> Iterator[str]:
-    """All texts inside a value."""
+    """Iterate over all texts inside a value."""
     match value:
         case str():
             yield value

@@ -1,4 +1,4 @@
-"""A Fivetran that holds one request at a chosen moment of it, until whoever has sent it is dead."""
+"""A server before an emulated account that holds one request at a chosen moment, until its sender is dead."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from reconciler.emulator.fault_kinds import EFFECT_AFTER, FaultKind, Phase
 from reconciler.emulator.faults import Fault
 
 EFFECT_DELAY = 60.0
-"""Seconds until an effect that comes later."""
+"""Seconds until a late effect."""
 
 
 class HoldPoint(StrEnum):
-    """The moment of a request at which it is held."""
+    """Moment at which a request is held."""
 
     BEFORE_EFFECT = "before its effect"
     LATE_EFFECT = "before its effect, which comes later"
@@ -42,9 +42,9 @@ _CONNECTION_PHASES = {
 
 @dataclass
 class RequestHolder:
-    """Stands before an account. `reached` is set when the request that comes after `earlier` others of the same name
-    is where it shall be held; it is let go once it is `released`, and nobody answers it any more. Behind an answer
-    everything that comes next is held too, so that whoever got it does not come to its end."""
+    """Application before an account. `reached` is set when the request after `earlier` requests of the same name
+    arrives at the hold point; it continues once `released` is set, and its answer is lost. After an answer all later
+    requests are held too, so that the client that got the answer cannot finish."""
 
     app: Emulator
     names: CallNames

@@ -1,15 +1,26 @@
-"""Settings of the laws: always the same examples, without a time limit for one."""
+"""Settings of property tests: the number of their examples, and no time limit for an example."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+from long_runs import small_and_large
 
 
-def fixed_examples(count: int) -> Callable[[Any], Any]:
-    """A law with so many examples. A failure is not made smaller, which could take minutes: the examples are small."""
+def disable_deadlines() -> None:
+    """Let an example of any property take its time: a busy machine proves nothing about the product."""
+    settings.register_profile("without deadlines", deadline=None)
+    settings.load_profile("without deadlines")
+
+
+def fixed_examples(count: int) -> settings:
+    """Settings of a property with `count` examples, in every run the same examples.
+
+    A failure is not made smaller, which could take minutes: the examples are small.
+    """
     return settings(
         max_examples=count,
         deadline=None,
@@ -18,3 +29,23 @@ def fixed_examples(count: int) -> Callable[[Any], Any]:
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
+
+
+def check_examples(
+    *strategies: SearchStrategy[Any], few: int, many: int, **named: SearchStrategy[Any]
+) -> Callable[[Callable[..., None]], Callable[[int], None]]:
+    """Make a test of a property: with `few` fixed examples in a usual run, with `many` by `-m long`.
+
+    `strategies` and `named` are those of `given`.
+    """
+
+    def decorate(check: Callable[..., None]) -> Callable[[int], None]:
+        @small_and_large("examples", few, many)
+        def test(examples: int) -> None:
+            fixed_examples(examples)(given(*strategies, **named)(check))()
+
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            setattr(test, name, getattr(check, name))
+        return test
+
+    return decorate

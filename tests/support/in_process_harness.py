@@ -1,6 +1,6 @@
 """Specs and an emulated account in one process, without a socket: thousands of plans and applies in a minute.
 
-Everything else is the real thing: specs are files, the transport encodes and decodes, the memory is a file.
+Everything else is real: specs are files, the transport encodes and decodes, the state is a file.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
 from secret_leak_detector import LeakDetector
 from secret_leak_detector import check_findings as check_for_leaks
@@ -47,35 +48,15 @@ from reconciler.workspace.settings import Settings
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.workspace import Workspace
 
-_IN_MEMORY = Path("/dev/shm")  # nothing to sync there
+_IN_MEMORY = Path("/dev/shm")  # files in memory need no sync
 SPECS: Mapping[str, Any] = {"version": 1, "specs": ["main.yaml"]}
 
 
-class PatientClock:
-    """A clock that is as late as it was told to be, for the client and for Fivetran."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.seconds += 0 if event.is_set() else seconds
-        return event.is_set()
-
-
 class _CurrentClock:
-    """The clock of the account that is being worked on."""
+    """Clock of the account in use."""
 
     def __init__(self) -> None:
-        self.clock = PatientClock()
+        self.clock = FakeClock()
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -86,16 +67,15 @@ _current = _CurrentClock()
 
 @cache
 def _get_emulator() -> Emulator:
-    """One for all, since a new one costs more than a plan."""
+    """Return the only emulator, since a new emulator costs more time than a plan."""
     return create_app(clock=_current.now)
 
 
 class InProcessProject:
-    """A project in `folder` and an account that behaves as told.
+    """Project in `folder` and an account with switches of the emulator (`behaviour`).
 
-    `adapter` makes what stands in place of the network, `keeper` what keeps the memory. `options` are those of the
-    command line, by their names in `Settings`. `planned` and `applied` are
-    what the last apply has come to so far.
+    `adapter_factory` makes the stand-in for the network, `state_file_factory` the state file. `options` are options of
+    the command line, by their names in `Settings`. `planned` and `applied` are the results of the last apply so far.
     """
 
     adapter_factory: Callable[[Emulator], BaseAdapter] = WsgiAdapter
@@ -105,7 +85,7 @@ class InProcessProject:
 
     def __init__(self, folder: Path, behaviour: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.clock = _current.clock = PatientClock()
+        self.clock = _current.clock = FakeClock()
         self.app = _get_emulator()
         assert Caller(self.app).post("/_emulator/reset").status_code == 200
         self.app.behaviour = Behaviour(**behaviour)
@@ -122,19 +102,19 @@ class InProcessProject:
         self.write_project_file()
 
     def write_project_file(self, **more: Any) -> None:
-        """Another project file, with these settings."""
+        """Write another project file, with these settings."""
         self._write("reconciler.yaml", json.dumps({**SPECS, **more}))
         self._specs = None
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
-        """Specs with these group entries. JSON is YAML too."""
+        """Write specs with these group entries. JSON is YAML too."""
         text = json.dumps({"version": 1, "groups": groups, **more}, ensure_ascii=False)
         self._write("main.yaml", text)
         self._specs = None
         self._secret_variables = set(_list_secret_variables(groups))
 
     def plan(self) -> PlanResult:
-        """A plan, which must not write anything, neither here nor there."""
+        """Make a plan, which must write neither files nor objects."""
         self.read_new_history()
         files = sorted(self.folder.rglob("*"))
         with self._open() as workspace:
@@ -144,8 +124,8 @@ class InProcessProject:
         return planned
 
     def apply(self) -> list[HistoryEntry]:
-        """Plan and apply, as the command does; the writes that were sent. Everything must work, and a plan
-        after it must be empty."""
+        """Plan and apply, as the command does. Returns the sent writes. Everything must work, and a plan after it must
+        be empty."""
         self.read_new_history()
         applied = self.attempt()
         assert self.planned is not None
@@ -155,8 +135,8 @@ class InProcessProject:
         return [entry for entry in self.read_new_history() if entry.method != "GET"]
 
     def attempt(self) -> ApplyResult | None:
-        """Plan and apply, as the command does, whatever comes of it: None where nothing was to be done, or where
-        the plan is refused."""
+        """Plan and apply, as the command does, with any result: None if there was nothing to do, or if the plan is
+        refused."""
         self.planned, self.applied = None, None
         with self._open() as workspace:
             self._prepare(workspace)
@@ -170,11 +150,11 @@ class InProcessProject:
         return self.applied
 
     def reload_specs(self) -> None:
-        """The test has written specs by itself: they are read again."""
+        """Read the specs again, which the test has written itself."""
         self._specs = None
 
     def save_plan(self) -> bytes:
-        """A saved plan, as `plan --out` writes it."""
+        """Save a plan, as `plan --out` writes it."""
         with self._open() as workspace:
             workspace.state.ensure_key()
             self.planned = make_plan(workspace)
@@ -183,7 +163,7 @@ class InProcessProject:
         return content
 
     def apply_saved(self, content: bytes) -> list[HistoryEntry]:
-        """Apply a saved plan, as the command does; the writes that were sent. Everything must work."""
+        """Apply a saved plan, as the command does. Returns the sent writes. Everything must work."""
         self.read_new_history()
         with self._open() as workspace:
             workspace.state.ensure_key()
@@ -197,18 +177,18 @@ class InProcessProject:
         return [entry for entry in self.read_new_history() if entry.method != "GET"]
 
     def lose_state(self) -> None:
-        """Lose the memory, but not the key of the fingerprints."""
+        """Delete the state, but not the key of the fingerprints."""
         self._state.unlink(missing_ok=True)
         self._state.with_name("state.json.journal").unlink(missing_ok=True)
 
     def lose_key(self) -> None:
-        """Lose the key of the fingerprints. Nothing makes another one."""
+        """Delete the key of the fingerprints. No run makes another key."""
         self._state.with_name("state.json.key").unlink()
         self.has_key = False
 
     @property
     def state(self) -> State | None:
-        """What is remembered."""
+        """The recorded state."""
         return StateFile(self._state, "state.json").read()
 
     @property
@@ -217,14 +197,14 @@ class InProcessProject:
         return tuple(self.app.read_history())
 
     def read_new_history(self) -> list[HistoryEntry]:
-        """The requests since this was asked last. A long history is not read again and again."""
+        """Return the requests since the last call. A long history is not read again and again."""
         entries = self.app.read_history(self._last_sequence)
         self._last_sequence = entries[-1].sequence if entries else self._last_sequence
         return entries
 
     @property
     def state_text(self) -> str:
-        """Everything that lies in the memory's folder, the key apart."""
+        """The text of all files of the state, without the key."""
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
 
@@ -281,7 +261,7 @@ class InProcessProject:
 
 @contextmanager
 def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
-    """An empty project, and an empty account with these switches."""
+    """Open an empty project, and an empty account with these switches."""
     with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
         project = InProcessProject(Path(folder), behaviour)
         yield project
@@ -289,7 +269,7 @@ def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
 
 
 def _list_secret_variables(declared: Any) -> Iterator[str]:
-    """Variables that specs refer to by `{secret: …}`, and not by its visible twin."""
+    """List the variables that specs refer to by `{secret: …}`, and not by its visible twin."""
     match declared:
         case {"secret": str(reference)}:
             yield reference.removeprefix("env:")
@@ -302,7 +282,7 @@ def _list_secret_variables(declared: Any) -> Iterator[str]:
 
 
 def check_applied(applied: ApplyResult) -> None:
-    """An apply in which everything worked, and after which nothing is left to do."""
+    """Check that everything in an apply worked, and that no work is left."""
     diagnostics = [diagnostic for outcome in applied.outcomes for diagnostic in outcome.diagnostics]
     assert select_errors([*diagnostics, *applied.problems]) == [], diagnostics
     assert {outcome.status for outcome in applied.outcomes} <= {Status.DONE}
@@ -310,5 +290,5 @@ def check_applied(applied: ApplyResult) -> None:
 
 
 def list_actions(planned: PlanResult) -> dict[str, Action]:
-    """What a plan would do, by address."""
+    """Map each address to its planned action."""
     return {str(change.address): change.action for change in planned.plan.changes}

@@ -1,6 +1,6 @@
-"""What must be true of every account and every memory, whatever was done to the run that worked on them.
+"""Invariants of every account and every state, whatever happened to the runs that worked on them.
 
-The judges look at Fivetran's own history of effects, never at what the program says of itself.
+The checks read the emulator's own history of effects, never the output of the program.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from reconciler.runtime.polling import MAX_POLLS
 from reconciler.state.file import StateFile
 
 Effects = Sequence[tuple[str, str]]
-"""Calls by name with what they did, in the order of the account: `("create group.finance", "created group")`."""
+"""Calls by name with their effects, in the order of the account: `("create group.finance", "created group")`."""
 
 
 def list_effects(entries: Iterable[HistoryEntry], names: CallNames) -> list[tuple[str, str]]:
-    """Everything that happened to groups and destinations."""
+    """List all effects on groups and destinations."""
     return [
         (names.name_entry(entry), f"{effect.verb} {effect.kind}")
         for entry in entries
@@ -37,12 +37,12 @@ def list_effects(entries: Iterable[HistoryEntry], names: CallNames) -> list[tupl
 
 
 def list_writes(entries: Iterable[HistoryEntry], names: CallNames) -> list[str]:
-    """The names of all requests that write, with an effect or without."""
+    """List the names of all requests that write, with an effect or without."""
     return [names.name_entry(entry) for entry in entries if entry.is_mutating]
 
 
 def check_history(scenario: Scenario, history: Sequence[HistoryEntry], names: CallNames) -> None:
-    """O1 to O4 over everything that all runs have done since the situation was set up."""
+    """O1 to O4 over all requests of all runs since the scenario was prepared."""
     observed_effects = list_effects(history, names)
     check_no_duplicates(observed_effects, _find_late_deletions(history, names))
     check_nothing_unplanned(scenario, list_writes(history, names))
@@ -52,7 +52,8 @@ def check_history(scenario: Scenario, history: Sequence[HistoryEntry], names: Ca
 
 
 def _find_late_deletions(history: Iterable[HistoryEntry], names: CallNames) -> Counter[str]:
-    """The calls that made what a deletion took that came late: nobody can stop that, and it is to be made again."""
+    """Count the calls whose object a late deletion took: no run can prevent that, and the object is to be created
+    again."""
     late_entries = [entry for entry in history if entry.effect_of]
     return Counter(
         f"create {parse_address(call)}"
@@ -62,7 +63,7 @@ def _find_late_deletions(history: Iterable[HistoryEntry], names: CallNames) -> C
 
 
 def check_no_duplicates(observed_effects: Effects, deleted_late: Counter[str] | None = None) -> None:
-    """O1: no second group and no second destination for one entry, those apart that were `taken`."""
+    """O1: no second group and no second destination for one entry, apart from objects that were `deleted_late`."""
     created = Counter(
         call for call, effect in observed_effects if effect in {"created group", "created destination"}
     )
@@ -71,12 +72,12 @@ def check_no_duplicates(observed_effects: Effects, deleted_late: Counter[str] | 
 
 
 def check_nothing_unplanned(scenario: Scenario, sent: Iterable[str]) -> None:
-    """O2: nothing was written but what the situation is about."""
+    """O2: every write is one of the scenario's calls."""
     assert set(sent) - set(scenario.calls) == set(), "written without a plan"
 
 
 def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
-    """O3: nothing was deleted but what a person gave up."""
+    """O3: only objects that the specs give up were deleted."""
     deleted = [(call, effect) for call, effect in observed_effects if effect.startswith("deleted ")]
     allowed = {call for call in scenario.calls if call.startswith("delete ")}
     for call, effect in deleted:
@@ -85,7 +86,7 @@ def check_deletions(scenario: Scenario, observed_effects: Effects) -> None:
 
 
 def check_order(observed_effects: Effects) -> None:
-    """O4: a group before its destination, and a destination before its group where they go."""
+    """O4: a group is created before its destination, and a destination is deleted before its group."""
     positions = {call: number for number, (call, _) in reversed(list(enumerate(observed_effects)))}
     for call, position in positions.items():
         verb, _, address = call.partition(" ")
@@ -102,14 +103,14 @@ def check_order(observed_effects: Effects) -> None:
 
 @dataclass(frozen=True)
 class AppliedRun:
-    """One apply: its plan, and what it sent."""
+    """One apply: its plan and its requests."""
 
     planned: PlanResult
     history: tuple[HistoryEntry, ...]
 
 
 def check_run(run: AppliedRun, names: CallNames, *, is_recovering: bool) -> None:
-    """O2 and O9 for one run: it sent only what its own plan has, and no more requests than that may cost."""
+    """O2 and O9 for one run: it sent only planned writes, and no more requests than the plan may cost."""
     planned = {
         f"{verb} {change.address}" for change in run.planned.plan.effective for verb in _VERBS[change.action]
     }
@@ -136,9 +137,9 @@ def count_max_requests(planned: PlanResult, *, is_recovering: bool) -> int:
 
     A plan is one account call, two lists, one read per destination, one list of connections per deletion or
     replacement, and one read of each removed group that is not listed any more. An apply makes one before and one
-    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second way, and a
-    read to see that the first did not work. A run that follows a broken one may look for what it finds half done: the
-    list of groups five times more, and each destination six times in place of once.
+    after. Each write is one call, a run of tests is a call and a read; to empty a field may take a second call, and a
+    read after the first call without an effect. A run after a broken run may search for unfinished objects: the list of
+    groups five times more, and each destination six times in place of once.
     """
     changes = planned.plan.changes
     destinations = sum(change.address.kind == DESTINATION for change in changes)
@@ -175,7 +176,7 @@ def _count_clear_requests(change: Change) -> int:
 
 
 def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
-    """O8: the state can be read. Once everything is `settled`, it says what is: ids that exist, and nothing open."""
+    """O8: the state can be read. If it `is_settled`, its ids exist, and no intent is open."""
     state = StateFile(file, "the state").read()
     if not is_settled:
         return
@@ -190,8 +191,8 @@ def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
 
 
 def take_snapshot(app: Emulator, *, with_health: bool) -> list[dict[str, Any]]:
-    """The account as it would be told to somebody who does not care for ids: names and destinations, with secrets
-    in clear, and with their status where `health` counts."""
+    """Describe the account without ids: names and destinations, with secrets in clear, and with their status if
+    `with_health` is set."""
     groups = app.dump(show_secrets=True).get("groups", [])
     snapshot = [
         {name: value for name, value in group.items() if name not in ("id", "created_at")} for group in groups
@@ -203,5 +204,5 @@ def take_snapshot(app: Emulator, *, with_health: bool) -> list[dict[str, Any]]:
 
 
 def list_addresses(scenario: Scenario) -> set[str]:
-    """Everything that a situation is about."""
+    """List the addresses of a scenario."""
     return {parse_address(call) for call in scenario.calls}

@@ -1,4 +1,4 @@
-"""Comparing a JSON value with a sketch of it: fixed values, types, patterns, keys."""
+"""Compare a JSON value with a sketch of it: fixed values, types, patterns, keys."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 class PartialObject(dict[str, Any]):
-    """A sketch of an object that may have further keys. A plain dict is one that may not."""
+    """Sketch of an object that may have further keys. A plain dict must have exactly its keys."""
 
 
 def find_differences(expected: Any, value: Any, path: str = "") -> list[str]:
-    """What is not as sketched, each with its place; empty where everything is.
+    """Find the differences from a sketch, each with its place; empty if there are none.
 
-    In a sketch a type stands for any value of that JSON type, a pattern for any text that it matches as a
-    whole, a list for a list of that length, and everything else for itself.
+    In a sketch a type stands for any value of that JSON type, a pattern for any text that it matches as a whole, a list
+    for a list of that length, and everything else for itself.
     """
     if isinstance(expected, type):
         is_same = type(value) is expected

@@ -12,7 +12,7 @@ from cli_harness import SETTLE_TIME
 from in_process_harness import InProcessProject, open_project
 from invariants import AppliedRun, check_history, check_run, check_state, take_snapshot
 from killable_run import CallNames, KillableRun, KillTrigger, RunKilled, run_killable
-from scenarios import Scenario, Scene
+from scenarios import Scenario, ScenarioSetup
 
 from reconciler.emulator.history import HistoryEntry
 from reconciler.model.diagnostic import ReconcilerError
@@ -26,17 +26,17 @@ MAX_APPLIES = 2
 
 @dataclass
 class ScenarioRun:
-    """A situation that is being played."""
+    """The runs of a scenario."""
 
     scenario: Scenario
-    scene: Scene
+    setup: ScenarioSetup
     account: InProcessProject
     names: CallNames
     runs: list[KillableRun] = field(default_factory=list)
 
     @property
     def history(self) -> list[HistoryEntry]:
-        """What was asked since the situation was set up."""
+        """The requests since the scenario was prepared."""
         return self.account.app.read_history(self.names.last_prepared)
 
     def run(
@@ -47,7 +47,7 @@ class ScenarioRun:
         workers: int = 1,
         may_survive: bool = False,
     ) -> KillableRun:
-        """One apply. It must die where it is told to, unless it `may_survive`, and must not end in an error."""
+        """One apply. It must die at the trigger or step, unless it `may_survive`, and must not end in an error."""
         account, before = self.account, len(self.history)
         account.parallelism = workers
         killable = KillableRun(account, self.names, trigger, kill_step)
@@ -69,13 +69,13 @@ class ScenarioRun:
         return killable
 
     def _attempt(self) -> None:
-        """Without a memory nobody can tell a removal that was carried out from a slip in an id: a person can."""
+        """Apply. Without a state, a completed removal looks like a wrong id: an operator deletes such entries."""
         try:
             self.account.attempt()
         except ReconcilerError as error:
             assert {diagnostic.code for diagnostic in error.diagnostics} == {"removal-unknown-id"}
             assert self.account.state is None
-            self.scene.delete_lines()
+            self.setup.delete_removals()
             self.account.attempt()
 
     def converge(self, *, workers: int = 1) -> None:
@@ -107,7 +107,7 @@ class ScenarioRun:
         return {change.action for change in self.account.planned.plan.changes} <= {Action.NO_OP}
 
     def check_invariants(self, *, state_lost: bool) -> None:
-        """All oracles over all runs together. `lost` says that the memory was lost on the way."""
+        """Check all invariants over all runs. `state_lost`: the state was lost between two of them."""
         check_history(self.scenario, self.history, self.names)
         check_state(self.runs[-1].folder / "state.json", self.account.app, is_settled=True)
         if not (state_lost and self.scenario.needs_state):
@@ -117,11 +117,11 @@ class ScenarioRun:
 
 @contextmanager
 def prepare_scenario(scenario: Scenario, **behaviour: Any) -> Iterator[ScenarioRun]:
-    """A situation right before its apply."""
+    """A scenario right before its apply."""
     with open_project(**{**scenario.behaviour, **behaviour}) as account:
-        scene = Scene(account)
-        scenario.prepare(scene)
-        yield ScenarioRun(scenario, scene, account, CallNames(scene))
+        setup = ScenarioSetup(account)
+        scenario.prepare(setup)
+        yield ScenarioRun(scenario, setup, account, CallNames(setup))
 
 
 @cache
@@ -136,11 +136,11 @@ def _snapshot_undisturbed(scenario: Scenario) -> tuple[Any, Any]:
 
 @cache
 def list_file_steps(scenario: Scenario) -> tuple[str, ...]:
-    """What one worker does to the files of the memory where nothing goes wrong."""
+    """The file operations of one worker on the state, in a run without failures."""
     with prepare_scenario(scenario) as scenario_run:
         return tuple(scenario_run.run().steps)
 
 
 def get_undisturbed(scenario: Scenario, *, with_health: bool) -> Any:
-    """How the account is where nothing goes wrong."""
+    """The account after a run without failures."""
     return _snapshot_undisturbed(scenario)[0 if with_health else 1]

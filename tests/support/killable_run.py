@@ -1,7 +1,7 @@
 """A run of the program that can die at a chosen moment, within this process.
 
-What dies is the whole run: whatever any of its threads does next, toward Fivetran or toward the memory, raises
-`Killed`, and nothing is tidied up. What it had handed to the network or to the disk by then stays.
+The whole run dies: every later request and every later file operation of any of its threads raises `RunKilled`, and no
+cleanup happens. Bytes that the run had handed to the network or to the disk by then stay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import IO, Any
 import requests
 from in_process_harness import InProcessProject
 from requests.adapters import BaseAdapter
-from scenarios import Scene
+from scenarios import ScenarioSetup
 from urllib3 import HTTPResponse
 
 from reconciler.api.wsgi_adapter import WsgiAdapter
@@ -39,11 +39,11 @@ READ_METHODS = frozenset({"GET", "HEAD"})
 
 
 class RunKilled(BaseException):
-    """The end of a run. Nobody who catches errors catches it."""
+    """End of a run. No handler of errors catches it."""
 
 
 class KillPoint(StrEnum):
-    """Where a run dies, as seen from one call of it."""
+    """Moment of a call at which a run dies."""
 
     BEFORE_SENDING = "before it is sent"
     BEFORE_EFFECT = "sent, before its effect"
@@ -63,8 +63,8 @@ ANY_CALL = "*"
 
 @dataclass(frozen=True)
 class KillTrigger:
-    """When to die: at a point of the call of this name that comes after `earlier` others of that name, or with
-    `ANY` of the call that comes after so many others. An effect that comes later comes so many seconds `late`."""
+    """Trigger of a death: a point of the call of this name after `earlier` calls of that name, or with `ANY_CALL` after
+    so many calls of any name. A late effect comes `effect_delay` seconds later."""
 
     call: str
     point: KillPoint
@@ -73,27 +73,27 @@ class KillTrigger:
 
 
 class CallNames:
-    """Which call a request is, told by ids and names alone: `create group.finance`. Safe to share between threads.
+    """Names of requests, by ids and names alone: `create group.finance`. Safe to share between threads.
 
     `before` is the sequence number of the last request of the preparation.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self._app = scene.stage.app
-        self._keys = {entry.get("name", key): key for key, entry in scene.groups.items()}
-        self._addresses = dict(scene.belongs)
+    def __init__(self, setup: ScenarioSetup) -> None:
+        self._app = setup.host.app
+        self._keys = {entry.get("name", key): key for key, entry in setup.groups.items()}
+        self._addresses = dict(setup.connections)
         self._ids: dict[str, str] = {}
         for group in self._app.dump().get("groups", []):
             if group["name"] in self._keys:
                 self._ids[group["id"]] = self._keys[group["name"]]
-        self._ids |= {entry["id"]: key for key, entry in scene.groups.items() if "id" in entry}
-        self._ids |= {tombstone["id"]: tombstone["group"] for tombstone in scene.removed}
+        self._ids |= {entry["id"]: key for key, entry in setup.groups.items() if "id" in entry}
+        self._ids |= {removal["id"]: removal["group"] for removal in setup.removed}
         self.last_prepared = self._last_sequence = max(
             (past_entry.sequence for past_entry in self._app.read_history()), default=0
         )
 
     def name_request(self, method: str, path: str, body: Any) -> str:
-        """The name of a request that writes, with what it is about: `?` where that is nothing known."""
+        """Name a request that writes, with its address: `?` if the address is unknown."""
         _, _, collection, *segments = path.split("/")
         verb = {"POST": "create", "PATCH": "update", "DELETE": "delete"}[method]
         match collection, segments:
@@ -112,7 +112,7 @@ class CallNames:
         return f"{verb} ?"
 
     def name_entry(self, entry: HistoryEntry) -> str:
-        """The name of an exchange of the history."""
+        """Name an exchange of the history."""
         return self.name_request(entry.method, entry.path, entry.body)
 
     def _find_key(self, id: str) -> str:
@@ -120,7 +120,7 @@ class CallNames:
         return self._ids.get(id, "?")
 
     def _update_ids(self) -> None:
-        """Ids of groups that were made meanwhile."""
+        """Add the ids of groups that were created meanwhile."""
         for entry in self._app.read_history(self._last_sequence):
             self._last_sequence = entry.sequence
             for effect in entry.effects:
@@ -129,16 +129,16 @@ class CallNames:
 
 
 def parse_address(call: str) -> str:
-    """What a call is about. Fivetran's own connection goes with the destination beside it."""
+    """Parse the address of a call. Fivetran's own connection belongs to the destination beside it."""
     return call.partition(" ")[2].replace("connection.", "destination.")
 
 
 class KillableRun:
-    """One run over an account. It dies at its `moment`, if that comes, or with the step of that number that it takes
-    in the files of its memory.
+    """One run over an account. It dies at its `trigger`, if the trigger occurs, or with the file operation number
+    `kill_step` on its state.
 
-    `calls` are the writes that were handed to the network, `steps` those in files, `unannounced` calls that came
-    although nothing on the disk said so, and `afterlife` is what was done to files after the end.
+    `calls` are the writes that were handed to the network, `steps` the file operations, `unannounced` calls without an
+    intent on the disk, and `writes_after_death` the file operations after the end.
     """
 
     def __init__(
@@ -167,24 +167,24 @@ class KillableRun:
 
     @property
     def folder(self) -> Path:
-        """Where the memory is."""
+        """The folder of the state."""
         return self._state.parent
 
     def build_adapter(self, app: Emulator) -> BaseAdapter:
-        """What stands in place of the network."""
+        """Build the stand-in for the network."""
         return _KillableAdapter(app, self)
 
     def build_state_file(self, path: Path, shown_as: str) -> StateFile:
-        """What keeps the memory."""
+        """Build the state file."""
         return _KillableStateFile(path, shown_as, self)
 
     def kill(self) -> None:
-        """End here and everywhere."""
+        """End the run in all its threads."""
         self.is_dead = True
         raise RunKilled
 
     def check_alive(self) -> None:
-        """Whoever is dead does nothing."""
+        """Raise `RunKilled` in a dead run."""
         if self.is_dead:
             raise RunKilled
 
@@ -254,7 +254,7 @@ class KillableRun:
         return self.trigger.point if self.trigger is not None else None
 
     def write_journal(self, file: IO[bytes], content: memoryview) -> int:
-        """Put something into the journal."""
+        """Write bytes into the journal."""
         self.check_alive()
         self.steps.append("write")
         if len(self.steps) == self.kill_step:
@@ -272,16 +272,16 @@ class KillableRun:
         return file.write(content)
 
     def record_sync(self, descriptor: int) -> None:
-        """So much of a file is durable now."""
+        """Record that so many bytes of a file are durable."""
         status = os.fstat(descriptor)
         self._synced[status.st_ino] = status.st_size
         if descriptor == self._kill_after_sync:
             self.kill()
 
     def record_file_event(self, event: str, path: str) -> None:
-        """Something happens to a file of the memory."""
+        """Record a file operation on the state."""
         if self.is_dead:
-            if (event, path[-4:]) != ("os.remove", ".new"):  # an unfinished file may be tidied up by who can
+            if (event, path[-4:]) != ("os.remove", ".new"):  # a handler may remove an unfinished file
                 self.writes_after_death.append(f"{event} {path}")
             raise RunKilled
         self.steps.append(event)
@@ -289,12 +289,12 @@ class KillableRun:
             self.kill()
 
     def _check_announced(self, call: str) -> None:
-        """S-01: what is durable at this moment announces the call."""
+        """S-01: the durable state announces the call."""
         if not is_announced(call, self._read_durable_state()):
             self.unannounced.append(call)
 
     def _read_durable_state(self) -> State:
-        """What a machine would still know if its power went off now."""
+        """Read the state that would survive a loss of power now."""
         state = decode_state(self._state.read_bytes())
         journal = self._state.with_name("state.json.journal")
         content = journal.read_bytes()[: self._synced.get(journal.stat().st_ino, 0)]
@@ -302,8 +302,8 @@ class KillableRun:
 
 
 def is_announced(call: str, state: State) -> bool:
-    """Whether a memory has an intent for a call, with a mark where it creates something, or says for a test that the
-    write before it is done."""
+    """Whether a state has an intent for a call: with the mark of sending if it creates an object, and for a test
+    without an intent if the write before it is recorded as done."""
     verb, _, _ = call.partition(" ")
     records = {str(address): record for address, record in state.records.items()}
     record = records.get(parse_address(call))
@@ -319,7 +319,7 @@ _ANNOUNCING_ACTIONS: Mapping[str, frozenset[Action]] = {
     "create": frozenset({Action.CREATE, Action.REPLACE}),
     "update": frozenset({Action.UPDATE}),
     "delete": frozenset({Action.DELETE, Action.REPLACE}),
-    "test": frozenset({Action.VERIFY}),  # after any other write an intent is done with
+    "test": frozenset({Action.VERIFY}),  # after any other write the intent is gone
 }
 
 
@@ -337,7 +337,7 @@ class _KillableAdapter(BaseAdapter):
 
 
 class _KillableStateFile(StateFile):
-    """A memory whose journal can be cut off."""
+    """State whose journal can be cut off."""
 
     def __init__(self, path: Path, shown_as: str, run: KillableRun) -> None:
         super().__init__(path, shown_as)
@@ -368,7 +368,7 @@ class _KillableJournal:
 
 
 class _TruncatedBody(io.RawIOBase):
-    """Half a body, and then the end of whoever reads it."""
+    """Half a body, after which the reader dies."""
 
     def __init__(self, half: bytes, run: KillableRun) -> None:
         self._half, self._run = half, run
@@ -414,7 +414,7 @@ sys.addaudithook(_audit)
 
 @contextmanager
 def run_killable(run: KillableRun) -> Iterator[None]:
-    """The time of a life, until the last of its threads has ended."""
+    """Run within the life of a run, until the last of its threads has ended."""
     global _current_run
     account, before, sync = run._account, set(threading.enumerate()), os.fsync
 

@@ -1,7 +1,7 @@
-"""Every endpoint that is known, as one request that succeeds and what its answer must hold.
+"""Every known endpoint, as one request that succeeds, and the required content of its answer.
 
-Words in braces stand for ids and hashes of a prepared account (`prepare`). Where the evidence is not enough to be
-sure, `doubt` says of what, and `switch` names the setting of the emulator that covers the other possibility.
+Words in braces stand for ids and hashes of a prepared account (`prepare_account`). If the evidence is not enough to be
+sure, `doubt` names the uncertain part, and `switch` names the setting of the emulator for the other possibility.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ MANAGER_KEYS = frozenset({"id", "type", "name", "config", "is_hybrid_deployment"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One request and its success. `keys` are those that `data`, or an item of its page, must have at
-    least; None where there is no data. A `message` of None is not known."""
+    """Request and its success. `keys` are the keys that `data`, or an item of its page, must have at least; None if
+    there is no data. A `message` of None is not known."""
 
     method: str
     path: str
@@ -356,7 +356,7 @@ ENDPOINTS = (
 
 
 def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:
-    """A body or a path with the words in braces replaced."""
+    """Replace the words in braces in a body or a path."""
     if isinstance(value, str):
         return value.format_map(names)
     if isinstance(value, Mapping):
@@ -365,7 +365,7 @@ def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def prepare_account(account: EmulatedAccount) -> dict[str, str]:
-    """Put one of everything into an account; what the words in braces stand for."""
+    """Put one object of every kind into an account. Returns the values for the words in braces."""
     group, busy_destination, free_destination = (
         account.must_create("snowflake", SNOWFLAKE, group_id=account.create_group(name))
         for name in ("warehouse", "busy_warehouse", "free_warehouse")

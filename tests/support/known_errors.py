@@ -1,9 +1,9 @@
-"""Every error that is known, as one request that provokes it.
+"""Every known error, as one request that provokes it.
 
-Words in braces stand for ids of a prepared account, as in `known_endpoints`. `code` and `message` are None where
-nobody could establish them; `doubt` says so for everything that rests on little evidence, and `switch` names the
-setting that covers the other possibility. `given` sets switches and `before` are requests that come first;
-`quota` and `fault` are for errors that no request alone provokes.
+Words in braces stand for ids of a prepared account, as in `known_endpoints`. `code` and `message` are None if they
+could not be established; `doubt` marks everything that rests on little evidence, and `switch` names the setting for the
+other possibility. `given` sets switches and `setup_requests` come first; `quota` and `fault` are for errors that no
+request alone provokes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NEW_DESTINATION = {
 
 @dataclass(frozen=True)
 class KnownError:
-    """One request and its refusal."""
+    """Request and its refusal."""
 
     title: str
     method: str

@@ -1,4 +1,4 @@
-"""Packages with an entry point, installed as far as Python can tell."""
+"""Packages with an entry point, installed as far as Python can see."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A project as somebody has it in mind: what is declared, what it must remember, and what must come of an apply.
+"""Reference model of a project: declared entries, the state that must be recorded, and the expected result of an apply.
 
-A model without any code of the product: entries, a memory of ids, and the rules by which an entry finds its group.
+A model without any code of the product: entries, recorded ids, and the rules by which an entry finds its group.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from reconciler.model.plan import Action
 
 GROUP, DESTINATION = "group", "destination"
 AccountContents = Mapping[str, Any]
-"""An account: groups by id, with everything in them."""
+"""An account: groups by id, with all their objects."""
 
 
 @dataclass
 class ModelEntry:
-    """One entry of a spec. `variable` is what its password refers to; `id` is written into it, or not."""
+    """Entry of a spec. `variable` is the variable that its password refers to; `id` is written into the spec, or
+    None."""
 
     name: str
     variable: str
@@ -34,7 +35,7 @@ class ModelEntry:
     was: str | None = None
 
     def to_spec(self) -> dict[str, Any]:
-        """As it is written."""
+        """Return the entry as the spec has it."""
         block: dict[str, Any] = {"name": self.name}
         if self.id is not None:
             block["id"] = self.id
@@ -50,7 +51,7 @@ class ModelEntry:
         return block
 
     def to_config(self) -> dict[str, Any]:
-        """What a destination has of it, without the password."""
+        """Return the config of its destination, without the password."""
         return {
             "host": "acme.snowflakecomputing.com",
             "port": 443,
@@ -62,9 +63,9 @@ class ModelEntry:
 
 @dataclass
 class ModelRecord:
-    """What must be remembered of a key. `sent` is the password that was sent last, as far as that is remembered; with
-    `resend` it is not known whether it arrived. `before` are the groups that had the name when it was to be made.
-    `going` are kinds that a run was about to delete, so that their absence is explained."""
+    """Record of a key. `sent_password` is the last sent password, as far as it is recorded; with `resend` it is unknown
+    whether it arrived. `existing_before` are the groups that had the name before the create. `pending_deletes` are
+    kinds that a run was about to delete, so that their absence is explained."""
 
     group: str | None = None
     destination: str | None = None
@@ -76,8 +77,8 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class ModelRemoval:
-    """An entry below `removed:`. `extent` is `pair`, `destination` or `forget`; a `name` is said where the key is not
-    remembered."""
+    """Entry below `removed:`. `scope` is `pair`, `destination` or `forget`; `name` is written if the key has no
+    record."""
 
     id: str
     scope: str
@@ -89,8 +90,8 @@ REMOVAL_SCOPES = ("forget", "destination", "pair")
 
 @dataclass
 class ExpectedMatches:
-    """What an apply has to go by: group by key where there is one, keys without, and why it must refuse. `missing` are
-    addresses of what is known and not there."""
+    """Expected matches of an apply: group by key for known groups, keys without a group, and the reasons of a refusal.
+    `missing` are addresses of recorded objects that do not exist."""
 
     matched: dict[str, str]
     new: set[str]
@@ -100,8 +101,8 @@ class ExpectedMatches:
 
 @dataclass
 class ReferenceModel:
-    """One project: its entries and tombstones by key, and what it must remember. `done` are tombstones that were
-    carried out, as long as they are written."""
+    """Model of a project: its entries and removals by key, and its records. `completed_removals` are removals that were
+    carried out, as long as the specs have them."""
 
     entries: dict[str, ModelEntry] = field(default_factory=dict)
     removals: dict[str, ModelRemoval] = field(default_factory=dict)
@@ -109,10 +110,10 @@ class ReferenceModel:
     completed_removals: dict[str, ModelRemoval] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     must_be_healthy: set[str] = field(default_factory=set)
-    """Destinations that were made here, and have been remembered ever since."""
+    """Destinations that a run created, and that have had a record ever since."""
 
     def build_specs(self, contents: AccountContents) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Entries and tombstones as they are written. A person looks up the name of a group that is not remembered."""
+        """Build the entries and removals of the specs. An operator looks up the name of a group without a record."""
         removed: list[dict[str, Any]] = []
         for key, removal in self.removals.items():
             extra = {"pair": {}, "destination": {"only": "destination"}, "forget": {"forget": True}}[
@@ -125,13 +126,13 @@ class ReferenceModel:
         return {key: entry.to_spec() for key, entry in self.entries.items()}, removed
 
     def lose_state(self) -> None:
-        """The memory is lost."""
+        """Forget all records."""
         self.records.clear()
         self.completed_removals.clear()
         self.must_be_healthy.clear()
 
     def get_records(self) -> dict[str, ModelRecord]:
-        """What is remembered, by the keys of today."""
+        """Return the records by the keys of today."""
         records = dict(self.records)
         for key, entry in self.entries.items():
             if entry.was is not None and entry.was in records and key not in records:
@@ -139,8 +140,8 @@ class ReferenceModel:
         return records
 
     def expect_matches(self, contents: AccountContents, recreate: Collection[str] = ()) -> ExpectedMatches:
-        """By which group each entry is meant: the `id:`, else what is remembered, else the one of exactly its name
-        that was not there before. What is known and not there is an error, unless it is `recreated`."""
+        """Find the group of each entry: by `id:`, else by its record, else the group of exactly its name that did not
+        exist before. A recorded object that does not exist is an error, unless its address is in `recreate`."""
         records, problems = self.get_records(), set()
         matched = {key: entry.id for key, entry in self.entries.items() if entry.id in contents and entry.id}
         if any(self._is_mistyped(entry.id, contents) for entry in self.entries.values()):
@@ -184,7 +185,7 @@ class ReferenceModel:
         return ExpectedMatches(matched, new, problems, missing)
 
     def _is_mistyped(self, id: str | None, contents: AccountContents) -> bool:
-        """Whether an id is that of nothing that was ever known, and nearly that of a group."""
+        """Whether an id belongs to no object that was ever known, and is close to the id of a group."""
         if (
             id is None
             or id in contents
@@ -206,13 +207,14 @@ class ReferenceModel:
     def _is_destination_missing(
         self, key: str, id: str, records: Mapping[str, ModelRecord], contents: AccountContents
     ) -> bool:
-        """One that is remembered under another id was that of another group."""
+        """Whether the recorded destination is missing. A destination recorded under another id belonged to another
+        group."""
         record = records.get(key, ModelRecord())
         is_known = record.destination == id and DESTINATION not in record.pending_deletes
         return self.entries[key].has_destination and is_known and "destination" not in contents[id]
 
     def _has_orphans(self, records: Mapping[str, ModelRecord], contents: AccountContents) -> bool:
-        """What is remembered and there, and neither declared nor given up."""
+        """Whether recorded, existing objects are neither declared nor given up."""
         for key, record in records.items():
             entry, removal = self.entries.get(key), self.removals.get(key)
             scope = removal.scope if removal is not None else ""
@@ -225,11 +227,11 @@ class ReferenceModel:
         return False
 
     def has_record(self, key: str) -> bool:
-        """Whether it is known what a tombstone of this key is about."""
+        """Whether the object of a removal of this key is known."""
         return self.find_group_id(key, self.get_records()) is not None or self._is_completed(key)
 
     def find_group_id(self, key: str, records: Mapping[str, ModelRecord]) -> str | None:
-        """The id that is remembered of a key."""
+        """Find the recorded group id of a key."""
         return (records[key].group or records[key].destination) if key in records else None
 
     def _is_completed(self, key: str) -> bool:
@@ -243,7 +245,7 @@ class ReferenceModel:
     def _find_removal_problems(
         self, records: Mapping[str, ModelRecord], matched: Mapping[str, str], contents: AccountContents
     ) -> Iterator[str]:
-        """Tombstones that do not mean the object of their key for certain."""
+        """Find removals that do not mean the object of their key for certain."""
         for key, removal in self.removals.items():
             problem = self._find_removal_problem(key, removal, records, matched=matched, contents=contents)
             if problem and not (
@@ -258,7 +260,7 @@ class ReferenceModel:
         matched: Mapping[str, str],
         contents: AccountContents,
     ) -> bool:
-        """It was carried out, and nothing of it is there."""
+        """Whether a removal was carried out, and none of its objects exists."""
         removal = self.removals[key]
         if self.find_group_id(key, records) is not None and key not in matched:
             return False
@@ -298,7 +300,7 @@ class ReferenceModel:
         )
 
     def record_run(self, run: ApplyRun, expected: ExpectedMatches, before: AccountContents) -> None:
-        """What a run must have remembered, as far as it came."""
+        """Record the effects of a run, as far as it came."""
         if run.planned is None or run.refused:
             return
         self.records = self.get_records()
@@ -340,7 +342,7 @@ class ReferenceModel:
         self._record_created(run)
 
     def _record_deletion(self, kind: str, key: str, status: Status) -> None:
-        """What was about to be deleted is known by its id from then on, unless it was certainly not tried."""
+        """Record a started deletion: from then on the object is known by its id, unless no request was sent."""
         if status is not Status.UNKNOWN:
             return
         record = self.records.setdefault(key, ModelRecord())
@@ -350,7 +352,7 @@ class ReferenceModel:
             record.destination = record.destination or self.removals[key].id
 
     def _learn_end_of_deletion(self, outcome: Outcome) -> None:
-        """A deletion that is done is remembered at once, even if the process is killed afterwards."""
+        """Record a finished deletion, at once, even if the process is killed afterwards."""
         key = outcome.address.key
         if outcome.action is Action.DELETE and outcome.status is Status.DONE:
             self._drop_record(outcome.address.kind, key)
@@ -392,7 +394,8 @@ class ReferenceModel:
             record.sent_password, record.resend = None, True
 
     def _record_lost_create(self, record: ModelRecord, password: str) -> None:
-        """What is found in its place later was made with this password, unless one before it was made with another."""
+        """Record a create without an answer: an object found later has this password, unless an earlier create had
+        another."""
         was_lost_before = record.destination is None and (record.resend or record.sent_password is not None)
         is_another = was_lost_before and (record.resend or record.sent_password != password)
         record.destination, record.sent_password, record.resend = (
@@ -414,7 +417,7 @@ class ReferenceModel:
             )
 
     def _record_created(self, run: ApplyRun) -> None:
-        """A destination that was made here has to become healthy, as long as that is remembered."""
+        """Record a created destination, which has to become healthy as long as it has a record."""
         for effect in run.effects:
             if (effect.verb, effect.kind) == ("created", DESTINATION):
                 self.must_be_healthy.add(effect.id)
@@ -433,7 +436,7 @@ class ReferenceModel:
             del self.records[key]
 
     def must_send_password(self, key: str) -> bool:
-        """Whether the next apply has to send the password of a destination that exists."""
+        """Whether the next apply has to send the password of an existing destination."""
         record = self.get_records().get(key)
         current_password = self.passwords[self.entries[key].variable]
         return record is not None and (
@@ -450,7 +453,7 @@ def _has_password(run: ApplyRun, key: str) -> bool:
 
 
 def find_group_creates(run: ApplyRun) -> Iterator[HistoryEntry]:
-    """The requests that made a group."""
+    """Find the requests that created a group."""
     for entry in run.exchanges:
         if any((effect.verb, effect.kind) == ("created", GROUP) for effect in entry.effects):
             yield entry

@@ -1,57 +1,43 @@
-"""Places where runners share a state: a bare git repository, and a bucket of an emulated S3."""
+"""Places for states that runners share: a bare git repository, and a bucket of an emulated S3."""
 
 from __future__ import annotations
 
 import os
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fake_clock import FakeClock
 from git_repo import run_git
 
 from reconciler.model.lock_info import LockInfo
 from reconciler.state.backend import BackendContext
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 BRANCH = "fivetran-state"
 LOCK = "state.json.lock"
 HOLDER = LockInfo(4711, "runner-7", "ci", "2026-11-26T10:00:00+00:00", "reconciler apply")
 
 
-class StillClock:
-    """A clock that stands still, unless somebody sleeps or moves it on. While its machine was `asleep` only the time of
-    day went on."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.asleep = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 26, 10, tzinfo=UTC) + timedelta(seconds=self.seconds + self.asleep)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def wait(self, event: Event, seconds: float) -> bool:
-        self.seconds += seconds
-        return event.is_set()
+def build_clock() -> FakeClock:
+    """Build a clock at the time at which `HOLDER` began."""
+    return FakeClock(start=datetime(2026, 11, 26, 10, tzinfo=UTC))
 
 
 def build_context(
-    folder: Path, holder: LockInfo = HOLDER, clock: StillClock | None = None, **environ: str
+    folder: Path, holder: LockInfo = HOLDER, clock: FakeClock | None = None, **environ: str
 ) -> BackendContext:
-    """What a run in a folder knows, with nothing in its environment but what git needs."""
+    """Build the context of a run in a folder, with nothing in its environment but variables that git needs."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
-    return BackendContext(folder, variables, clock or StillClock(), os.urandom, holder)
+    return BackendContext(folder, variables, clock or build_clock(), os.urandom, holder)
 
 
 class BareRepository:
@@ -63,7 +49,7 @@ class BareRepository:
         run_git(path, "init", "-q", "--bare")
 
     def clone(self, folder: Path) -> Path:
-        """A repository with one commit of somebody's work, and this one as its `origin`."""
+        """Clone into a folder: a repository with one commit of another user, and this repository as its `origin`."""
         folder.mkdir(exist_ok=True)
         run_git(folder, "init", "-q")
         (folder / "work.txt").write_text("work\n")
@@ -74,22 +60,22 @@ class BareRepository:
         return folder
 
     def read_files(self, branch: str = BRANCH) -> dict[str, str]:
-        """All files of a branch; none where there is no branch."""
+        """Read all files of a branch; none if there is no branch."""
         if not run_git(self.path, "branch", "--list", branch):
             return {}
         names = run_git(self.path, "ls-tree", "--name-only", branch).splitlines()
         return {name: run_git(self.path, "show", f"{branch}:{name}") for name in names}
 
     def list_subjects(self, branch: str = BRANCH) -> list[str]:
-        """The first lines of all commits, oldest first."""
+        """List the first lines of all commits, oldest first."""
         return run_git(self.path, "log", "--reverse", "--format=%s", branch).splitlines()
 
     def read_log(self) -> str:
-        """All that was ever written, with who and why."""
+        """Read the whole history, with authors and messages."""
         return run_git(self.path, "log", "-p", "--all", "--format=fuller")
 
     def add_hook(self, name: str, script: str) -> None:
-        """Let the server run a script."""
+        """Add a script that the server runs."""
         file = self.path / "hooks" / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"#!/bin/sh\n{script}\n")
@@ -97,7 +83,7 @@ class BareRepository:
 
 
 def build_s3_environ(endpoint: str) -> dict[str, str]:
-    """The environment that leads to an emulated S3."""
+    """Build the environment that leads to an emulated S3."""
     return {
         "AWS_ACCESS_KEY_ID": "testing-id",
         "AWS_SECRET_ACCESS_KEY": "testing-secret",
@@ -108,7 +94,7 @@ def build_s3_environ(endpoint: str) -> dict[str, str]:
 
 
 class S3Bucket:
-    """A bucket of an emulated S3. `environ` leads there."""
+    """Bucket of an emulated S3. `environ` leads there."""
 
     name = "states"
 
@@ -128,13 +114,13 @@ class S3Bucket:
         )
 
     def read_files(self) -> dict[str, str]:
-        """All objects that hold anything."""
+        """Read all objects that are not empty."""
         objects = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
         contents = {item["Key"]: self._read_object(item["Key"]) for item in objects}
         return {key: content for key, content in contents.items() if content}
 
     def put(self, key: str, content: str) -> None:
-        """Write an object without asking."""
+        """Write an object without a condition."""
         self._client.put_object(Bucket=self.name, Key=key, Body=content.encode())
 
     def remove(self, key: str) -> None:
@@ -148,12 +134,15 @@ class S3Bucket:
 
 
 class S3Proxy:
-    """A way to an S3 that can be spoilt: it may take the conditions off what is sent, or be `silent`, so that nobody
-    ever gets an answer."""
+    """Proxy before an S3 with faults: it drops `dropped_headers` of a request, answers the next write with a
+    `wrong_tag`, calls `after_write` before the answer to the next write, or is `silent`, so that no request is ever
+    answered."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.dropped_headers: frozenset[str] = frozenset()
+        self.wrong_tag = ""
+        self.after_write: Callable[[], None] | None = None
         self.silent = threading.Event()
         self.waiting = threading.Event()
         self.stopped = threading.Event()
@@ -165,7 +154,7 @@ class S3Proxy:
             def go(self) -> None:
                 proxy._forward(self)
 
-            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - what the library looks for
+            do_GET = do_HEAD = do_PUT = go  # noqa: N815 - the names that the library looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -196,8 +185,18 @@ class S3Proxy:
         connection.request(handler.command, handler.path, request_body, headers)
         response = connection.getresponse()
         body = response.read()
+        response_headers = response.getheaders()
+        if handler.command == "PUT" and self.after_write is not None:
+            callback, self.after_write = self.after_write, None
+            callback()
+        if handler.command == "PUT" and self.wrong_tag:
+            response_headers = [
+                (name, self.wrong_tag if name.lower() == "etag" else value)
+                for name, value in response_headers
+            ]
+            self.wrong_tag = ""
         handler.send_response(response.status)
-        for name, value in response.getheaders():
+        for name, value in response_headers:
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                 handler.send_header(name, value)
         handler.send_header("content-length", str(response.getheader("content-length") or len(body)))
@@ -206,17 +205,31 @@ class S3Proxy:
         connection.close()
 
 
+def _serialize(app: WSGIApplication) -> WSGIApplication:
+    """Handle one request at a time. S3 checks a condition and writes in one step; the emulated S3 does so in two, and
+    two writes that meet there both succeed."""
+    lock = threading.Lock()
+
+    def handle(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with lock:
+            return app(environ, start_response)
+
+    return handle
+
+
 @contextmanager
 def open_bucket() -> Iterator[S3Bucket]:
-    """An emulated S3 on a loopback socket, with an empty bucket."""
+    """Open an emulated S3 on a loopback socket, with an empty bucket."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    assert server._server is not None
+    server._server.app = _serialize(server._server.app)
     host, port = server.get_host_and_port()
     try:
         endpoint = f"http://{host}:{port}"
-        # All servers of a process have one memory.
+        # All servers of a process share one memory.
         with urllib.request.urlopen(f"{endpoint}/moto-api/reset", data=b"", timeout=30):
             yield S3Bucket(endpoint)
     finally:

@@ -132,7 +132,7 @@ def build_apply_result(
 
 
 class FakeTerminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """Stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""The shape of every request that a client of groups and destinations may send: keys, types, what is required."""
+"""The shape of every request that a client of groups and destinations may send: keys, types, required keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GroupBody(Shape):
 
 
 class PatchBody(Shape):
-    """All that a patch may hold: neither service nor group, which cannot change."""
+    """Body of a PATCH: neither service nor group, which cannot change."""
 
     region: Text | None = None
     time_zone_offset: Offset | None = None
@@ -68,9 +68,9 @@ _TYPES = {
 
 
 def check_request(entry: HistoryEntry, service: str | None) -> str:
-    """AssertionError unless a request is one that the API documents; the endpoint that it is for.
+    """Check that a request is one that the API documents. Returns its endpoint. Raises AssertionError.
 
-    `service` is that of the destination in the path, for the types of `config`.
+    `service` is the service of the destination in the path, for the types of `config`.
     """
     request_line = f"{entry.method} {entry.path}"
     shape = next((each for each in ENDPOINT_SHAPES if each.matches(entry.method, entry.path)), None)
@@ -91,7 +91,7 @@ def check_request(entry: HistoryEntry, service: str | None) -> str:
 
 
 def _check_config(request_line: str, config: Mapping[str, Any], service: str | None) -> None:
-    """Keys that the service has, with values of its types; never a mask, which would become the secret."""
+    """Check that the service has the keys, with values of its types; never a mask, which would become the secret."""
     known = load_service(service) if service else None
     for name, value in config.items():
         assert not (isinstance(value, str) and re.fullmatch(r"\*+", value)), (

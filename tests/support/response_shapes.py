@@ -1,7 +1,7 @@
-"""The shape of every answer that is known: which keys, of which types, with which fixed words.
+"""The shape of every known answer: keys, types, fixed words.
 
-Nothing beyond the known keys is let through, so a key that an emulator makes up is found, and a key that
-may be missing is optional here. A shape belongs to a method and a path; `check` looks it up.
+Unknown keys are refused, so that a key that an emulator invents is found, and a key that may be missing is optional
+here. A shape belongs to a method and a path; `check_response` looks it up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Shape(BaseModel):
-    """JSON types are taken as they are: `"1"` is no number and `1` is no flag."""
+    """Shape without conversions: `"1"` is no number and `1` is no flag."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -85,7 +85,8 @@ class ConnectionStatus(Shape):
 
 
 class Connection(Shape):
-    """What a destination's owner may see of it; connections have many more keys that nobody here makes."""
+    """Connection, as far as its destination's owner sees it; connections have many more keys that no test here
+    creates."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -110,7 +111,7 @@ class SetupTest(Shape):
 
 
 class ListedDestination(Shape):
-    """`region` is left out for hybrid deployments; a test answer may leave out how to reach it."""
+    """Listed destination. `region` is left out for hybrid deployments; a test answer may leave out the address."""
 
     id: Text
     group_id: Text
@@ -200,7 +201,7 @@ class AgentCredentials(Shape):
 
 
 class ProxyUsage(Shape):
-    """Of a connection or of a destination, which has no schema."""
+    """Usage by a connection or by a destination, which has no schema."""
 
     id: Text | None = None
     connection_id: Text | None = None
@@ -277,7 +278,7 @@ class ErrorBody(Shape):
 
 
 class SuccessBody(Shape):
-    """A success that has nothing to show."""
+    """Body of a success without data."""
 
     code: Literal["Success"]
     message: Text | None = None
@@ -285,7 +286,7 @@ class SuccessBody(Shape):
 
 @dataclass(frozen=True)
 class EndpointShape:
-    """One endpoint: which statuses are successes, and the type of `data`; None where there is none."""
+    """Endpoint: the statuses of success, and the type of `data`; None without data."""
 
     method: str
     path: str
@@ -303,11 +304,11 @@ class EndpointShape:
         return TypeAdapter(self.data)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request is one for this endpoint."""
+        """Whether a request belongs to this endpoint."""
         return method == self.method and self._pattern.fullmatch(path) is not None
 
     def validate(self, data: Any) -> None:
-        """ValidationError unless the data of a success is of the type."""
+        """Validate the data of a success. Raises ValidationError."""
         self._adapter.validate_python(data)
 
 
@@ -370,10 +371,10 @@ ENDPOINT_SHAPES = (
 
 
 def check_response(method: str, path: str, status: int, document: Any) -> None:
-    """AssertionError unless an answer has the shape that it must have. `path` is without its query.
+    """Check the shape of an answer. `path` is without its query. Raises AssertionError.
 
-    An error is `code` and `message` and nothing else. A success of an endpoint that is not in the table is
-    only checked for its envelope.
+    An error is `code` and `message` and nothing else. A success of an endpoint that is not in the table is only checked
+    for its envelope.
     """
     request_line = f"{method} {path} -> {status}"
     assert isinstance(document, Mapping), f"{request_line}: not an object: {document!r}"

@@ -1,4 +1,4 @@
-"""A project with what a first apply has made, and a saved plan of everything that can be wanted of it since."""
+"""A project after its first apply, and a saved plan with a change of each kind."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from applied_project import AppliedProject
 from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
 from secret_leak_detector import allow_values
 
@@ -111,63 +111,51 @@ REVIEWED_CALLS = [
 ]
 
 
-@dataclass
-class World:
-    """A project with what its first apply has made, and specs that want something of every kind since: `fresh` is
-    new, `half` gets its destination, `orders` another region, `sales` a rotated secret, `old` goes. Nothing is wanted
-    of `other`."""
+class SavedPlanProject(AppliedProject):
+    """A project after its first apply, whose specs ask for a change of each kind since: `fresh` is new, `half` gets its
+    destination, `orders` another region, `sales` a rotated secret, `old` is deleted. `other` stays as it is.
 
-    project: Project
-    server: EmulatedFivetran
-    stack: ExitStack
-    old: str = ""
-    orders: str = ""
-    environ: dict[str, str] = field(default_factory=lambda: dict(ENVIRON))
+    `old` and `orders` are the ids of their groups. Contexts that a test enters into `stack` end with it.
+    """
 
-    def run(self, *arguments: str) -> CommandResult:
-        return self.project.run_against(self.server, *arguments, environ=self.environ)
+    def __init__(self, project: Project, server: EmulatedFivetran, stack: ExitStack) -> None:
+        super().__init__(project, server, ENVIRON)
+        self.stack = stack
+        self.old, self.orders = self.find_id("old"), self.find_id("orders")
+
+    @property
+    def plan_file(self) -> Path:
+        return self.folder / "plan.json"
 
     def plan(self, *options: str) -> CommandResult:
         """Save a plan as `plan.json`."""
         return self.run("plan", "--out", "plan.json", *options)
 
     def apply(self, *options: str) -> CommandResult:
+        """Apply the saved plan."""
         return self.run("apply", "plan.json", *options)
 
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Edit a spec: one text for another, which is there."""
-        text = (self.project.folder / file).read_text()
-        assert old in text
-        self.project.write(file, text.replace(old, new))
+    def read_plan(self) -> Any:
+        """The content of the saved plan."""
+        return json.loads(self.plan_file.read_bytes())["content"]
 
-    def id(self, name: str) -> str:
-        [id] = self.server.app.dashboard.find_group_ids(name)
-        return id
-
-    @property
-    def file(self) -> Path:
-        return self.project.folder / "plan.json"
-
-    @property
-    def content(self) -> Any:
-        return json.loads(self.file.read_bytes())["content"]
-
-    def forge(self, change: Callable[[Any], None]) -> None:
-        """Somebody edits the plan, and seals it again as if it were fresh."""
-        content = self.content
+    def forge_plan(self, change: Callable[[Any], None]) -> None:
+        """Edit the content of the saved plan, and seal it again as a fresh plan."""
+        content = self.read_plan()
         change(content)
-        self.file.write_bytes(seal_content(content))
+        self.plan_file.write_bytes(seal_content(content))
 
 
 def seal_content(content: Any) -> bytes:
-    """A plan file, written by somebody who has read how that is done."""
+    """The bytes of a plan file with this content and a valid seal."""
     text = json.dumps(content, sort_keys=True, indent=1)
     sealed_part = f' "signature": null,\n "content": {text}}}\n'.encode()
     return b'{"seal": "%s",\n%s' % (hashlib.sha256(sealed_part).hexdigest().encode(), sealed_part)
 
 
-def prepare_project(project: Project, factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The first apply is made once in a process and copied: specs, memory and account."""
+def prepare_project(project: Project, factory: pytest.TempPathFactory) -> Iterator[SavedPlanProject]:
+    """Prepare the project and its account. The first apply is made once in a process; specs, state and account are
+    copied for each test."""
     allow_values(ENVIRON["ORDERS_USER"], "another_loader")  # by `{value: …}`
     template = factory.getbasetemp() / "saved-plans"
     account = template / "account.sqlite"
@@ -185,41 +173,40 @@ def prepare_project(project: Project, factory: pytest.TempPathFactory) -> Iterat
     copy = project.folder / "account.sqlite"
     shutil.copy(account, copy)
     with ExitStack() as stack:
-        world = World(project, stack.enter_context(serve_fivetran(database=copy)), stack)
-        world.old, world.orders = world.id("old"), world.id("orders")
-        project.write(MAIN_FILE, SPECS_AFTER.replace("OLD", world.old))
-        yield world
+        saved = SavedPlanProject(project, stack.enter_context(serve_fivetran(database=copy)), stack)
+        project.write(MAIN_FILE, SPECS_AFTER.replace("OLD", saved.old))
+        yield saved
 
 
-def add_postgres(world: World, id: str, host: str, **config: Any) -> None:
-    """Somebody makes a destination as the profile says."""
+def add_postgres(saved_project: SavedPlanProject, id: str, host: str, **config: Any) -> None:
+    """Add a destination with the values of the profile, as a user does."""
     config = {"port": 5432, "database": "warehouse", "host": host, **config}
-    world.server.app.dashboard.add_destination(
+    saved_project.dashboard.add_destination(
         id, "postgres_rds_warehouse", region="AWS_US_EAST_1", config=config
     )
 
 
-def remove_objects(world: World, name: str, *kinds: Kind) -> None:
-    id = world.id(name)
+def remove_objects(saved_project: SavedPlanProject, name: str, *kinds: Kind) -> None:
+    id = saved_project.find_id(name)
     for kind in kinds:
-        world.server.app.dashboard.remove(kind, id)
+        saved_project.dashboard.remove(kind, id)
 
 
-def recreate_orders(world: World, region: str) -> None:
-    """Somebody deletes `orders` and makes it again, under another id."""
-    remove_objects(world, "orders", Kind.DESTINATION, Kind.GROUP)
-    id = world.server.app.dashboard.add_group("orders")
-    add_postgres(world, id, "orders.example", user="loader_of_orders")
-    world.server.app.dashboard.change_destination(id, region=region)
+def recreate_orders(saved_project: SavedPlanProject, region: str) -> None:
+    """Delete `orders` and create it again under another id, as a user does."""
+    remove_objects(saved_project, "orders", Kind.DESTINATION, Kind.GROUP)
+    id = saved_project.dashboard.add_group("orders")
+    add_postgres(saved_project, id, "orders.example", user="loader_of_orders")
+    saved_project.dashboard.change_destination(id, region=region)
 
 
-def forget_pair(world: World, key: str) -> None:
-    """Somebody makes the state forget a pair."""
-    assert world.run("state", "forget", f"group.{key}", "--auto-approve").exit == 0
+def forget_pair(saved_project: SavedPlanProject, key: str) -> None:
+    """Make the state forget a pair."""
+    assert saved_project.run("state", "forget", f"group.{key}", "--auto-approve").exit == 0
 
 
-def change_live(world: World, name: str, **fields: Any) -> None:
-    world.server.app.dashboard.change_destination(world.id(name), **fields)
+def change_live(saved_project: SavedPlanProject, name: str, **fields: Any) -> None:
+    saved_project.dashboard.change_destination(saved_project.find_id(name), **fields)
 
 
 NEW_DESTINATION = {
@@ -255,15 +242,17 @@ EXPECTED_WRITES: dict[str, Any] = {
     "POST /v1/destinations/sales/test": {},
     "POST /v1/groups fresh": {"name": "fresh"},
 }
-"""All that the reviewed plan sends, with names for ids."""
+"""The writes of the reviewed plan, with names for ids."""
 
 
-def list_sent(world: World, before: int) -> dict[str, Any]:
-    """The writes since, with names for ids; no two are the same."""
-    names = {group["id"]: group["name"] for group in world.server.app.dump()["groups"]}
-    names |= {world.old: "old", world.orders: "orders"}
+def list_sent(saved_project: SavedPlanProject, before: int) -> dict[str, Any]:
+    """The writes after the first `before`, with names for ids; no two are the same."""
+    names = {group["id"]: group["name"] for group in saved_project.server.app.dump()["groups"]}
+    names |= {saved_project.old: "old", saved_project.orders: "orders"}
     sent: dict[str, Any] = {}
-    for entry in [entry for entry in world.server.app.read_history() if entry.method != "GET"][before:]:
+    for entry in [entry for entry in saved_project.server.app.read_history() if entry.method != "GET"][
+        before:
+    ]:
         path = "/".join(names.get(part, part) for part in entry.path.split("/"))
         body = dict(entry.body) if entry.body is not None else None
         is_new = path in {"/v1/groups", "/v1/destinations"}

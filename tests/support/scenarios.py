@@ -1,8 +1,7 @@
-"""A dozen and a few situations right before an apply, each with the calls that the apply has to make.
+"""Scenarios right before an apply, each with the calls that the apply has to make.
 
-A situation is an account as it was, what earlier runs remember, and an edit of the specs. The calls are thought
-out here and derived from nothing: they are also all that anybody may ever write in that situation, however often
-the run is killed.
+A scenario is an account, the state of earlier runs, and an edit of the specs. The calls are written by hand and derived
+from nothing: no run may send other writes in that scenario, however often it is killed.
 """
 
 from __future__ import annotations
@@ -50,69 +49,72 @@ NEW_PASSWORD = "a-battery-of-2026"
 
 
 class ScenarioHost(Protocol):
-    """Where a situation is set up: a project and the account that it is about."""
+    """A project and its account, in which a scenario is prepared."""
 
     secrets: dict[str, str]
 
     @property
     def app(self) -> Emulator:
-        """The other side."""
+        """The emulator of the account."""
 
     def declare(self, groups: Mapping[str, Any], **more: Any) -> None:
         """Write the specs."""
 
     def attempt(self) -> object:
-        """Plan and apply, whatever comes of it."""
+        """Plan and apply, whatever the result."""
 
 
 @dataclass
-class Scene:
-    """A stage with what is known of the account by then. `belongs` are addresses by the ids of what is neither
-    a group nor a destination."""
+class ScenarioSetup:
+    """The preparation of a scenario: its host, and the specs so far. `connections` are the addresses of
+    connections by their ids."""
 
-    stage: ScenarioHost
+    host: ScenarioHost
     groups: Mapping[str, Any] = field(default_factory=dict)
     removed: list[dict[str, Any]] = field(default_factory=list)
-    belongs: dict[str, str] = field(default_factory=dict)
+    connections: dict[str, str] = field(default_factory=dict)
 
     def declare(self, groups: Mapping[str, Any], *removed: dict[str, Any]) -> None:
         """Write the specs."""
         self.groups, self.removed = groups, list(removed)
         more = {"removed": self.removed} if removed else {}
-        self.stage.declare(groups, **more)
+        self.host.declare(groups, **more)
 
-    def delete_lines(self) -> None:
-        """Somebody deletes what stands below `removed:`, as a message tells them to."""
+    def delete_removals(self) -> None:
+        """Delete the entries below `removed:`, as the advice of an error says."""
         self.declare(self.groups)
 
-    def managed(self, groups: Mapping[str, Any]) -> None:
-        """Have an earlier run make this."""
+    def apply_earlier(self, groups: Mapping[str, Any]) -> None:
+        """Let an earlier run create these groups."""
         self.declare(groups)
-        self.stage.attempt()
-        assert set(groups) <= self.names_of_all()
+        self.host.attempt()
+        assert set(groups) <= self.list_names()
 
-    def removal_of(self, name: str) -> dict[str, Any]:
-        """A removal that means the same without a memory."""
-        return {"group": name, "id": self.id_of(name), "name": name}
+    def build_removal(self, name: str) -> dict[str, Any]:
+        """A removal entry that is valid without a state, too."""
+        return {"group": name, "id": self.find_id(name), "name": name}
 
-    def id_of(self, name: str) -> str:
-        """The one group of that name."""
-        [id] = self.stage.app.dashboard.find_group_ids(name)
+    def find_id(self, name: str) -> str:
+        """The id of the only group of this name."""
+        [id] = self.host.app.dashboard.find_group_ids(name)
         return id
 
-    def names_of_all(self) -> set[str]:
+    def list_names(self) -> set[str]:
         """The names of all groups of the account."""
-        return {group["name"] for group in self.stage.app.dump().get("groups", [])}
+        return {group["name"] for group in self.host.app.dump().get("groups", [])}
 
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """`calls` are what the apply sends with one worker, in their order; `more_follow` are the places of those
-    whose address is not done by them, so that nothing is remembered behind them. `memory_counts` says that without
-    the memory nobody can know what is left to do. `behaviour` is how Fivetran behaves."""
+    """An account and specs before an apply, with the writes that it has to send.
+
+    `calls` are the writes of an apply with one worker, in their order. `incomplete_calls` are the indices of calls that
+    do not complete their address, so that the state has no record after them. `needs_state`: without the state no run
+    can know the rest of the work. `behaviour` are the switches of the emulator.
+    """
 
     name: str
-    prepare: Callable[[Scene], None]
+    prepare: Callable[[ScenarioSetup], None]
     calls: tuple[str, ...]
     incomplete_calls: frozenset[int] = frozenset()
     needs_state: bool = False
@@ -122,7 +124,7 @@ class Scenario:
         return self.name
 
     def count_earlier(self, index: int) -> int:
-        """How many calls of the same kind come before one of them."""
+        """The number of equal calls before the call at this index."""
         return self.calls[:index].count(self.calls[index])
 
 
@@ -132,18 +134,18 @@ def with_config(destination: Mapping[str, Any], **config: Any) -> dict[str, Any]
 
 
 def list_pair_calls(key: str) -> tuple[str, ...]:
-    """The calls that make a pair."""
+    """The calls that create a pair."""
     return f"create group.{key}", f"create destination.{key}", f"test destination.{key}"
 
 
-def prepare_one_pair(scene: Scene) -> None:
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
-    scene.declare({"finance": {"destination": SNOWFLAKE}})
+def prepare_one_pair(setup: ScenarioSetup) -> None:
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    setup.declare({"finance": {"destination": SNOWFLAKE}})
 
 
-def prepare_three_pairs(scene: Scene) -> None:
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
-    scene.declare(
+def prepare_three_pairs(setup: ScenarioSetup) -> None:
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    setup.declare(
         {
             "finance": {"destination": SNOWFLAKE},
             "lake": {"destination": LAKE},
@@ -152,19 +154,19 @@ def prepare_three_pairs(scene: Scene) -> None:
     )
 
 
-def prepare_group_only(scene: Scene) -> None:
-    scene.declare({"finance": {}})
+def prepare_group_only(setup: ScenarioSetup) -> None:
+    setup.declare({"finance": {}})
 
 
-def prepare_completed_group(scene: Scene) -> None:
-    scene.managed({"finance": {}})
-    scene.declare({"finance": {"destination": BIG_QUERY}})
+def prepare_completed_group(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"finance": {}})
+    setup.declare({"finance": {"destination": BIG_QUERY}})
 
 
-def prepare_updated_fields(scene: Scene) -> None:
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
-    scene.managed({"finance": {"destination": SNOWFLAKE}, "sales": {"destination": BIG_QUERY}})
-    scene.declare(
+def prepare_updated_fields(setup: ScenarioSetup) -> None:
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    setup.apply_earlier({"finance": {"destination": SNOWFLAKE}, "sales": {"destination": BIG_QUERY}})
+    setup.declare(
         {
             "finance": {"destination": {**with_config(SNOWFLAKE, user="OTHER"), "time_zone_offset": "+1"}},
             "sales": {"destination": with_config(BIG_QUERY, project_id="other")},
@@ -172,92 +174,94 @@ def prepare_updated_fields(scene: Scene) -> None:
     )
 
 
-def prepare_rotated_secret(scene: Scene) -> None:
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
-    scene.managed({"finance": {"destination": SNOWFLAKE}})
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = NEW_PASSWORD
+def prepare_rotated_secret(setup: ScenarioSetup) -> None:
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    setup.apply_earlier({"finance": {"destination": SNOWFLAKE}})
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = NEW_PASSWORD
 
 
-def prepare_renamed(scene: Scene) -> None:
-    scene.managed({"finance": {"destination": BIG_QUERY}})
-    scene.declare(
-        {"finance": {"id": scene.id_of("finance"), "name": "Finance", "destination": BIG_QUERY}},
+def prepare_renamed(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}})
+    setup.declare(
+        {"finance": {"id": setup.find_id("finance"), "name": "Finance", "destination": BIG_QUERY}},
     )
 
 
-def prepare_renamed_and_updated(scene: Scene) -> None:
-    scene.managed({"finance": {"destination": BIG_QUERY}})
+def prepare_renamed_and_updated(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}})
     updated = with_config(BIG_QUERY, project_id="other")
-    scene.declare({"finance": {"id": scene.id_of("finance"), "name": "Finance", "destination": updated}})
+    setup.declare({"finance": {"id": setup.find_id("finance"), "name": "Finance", "destination": updated}})
 
 
-def prepare_moved_and_updated(scene: Scene) -> None:
-    """Another key, and the name that Fivetran shows stays."""
-    scene.managed({"finance": {"destination": BIG_QUERY}})
+def prepare_moved_and_updated(setup: ScenarioSetup) -> None:
+    """Another key; the name at Fivetran stays."""
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}})
     updated = with_config(BIG_QUERY, project_id="other")
-    scene.declare({"accounting": {"was": "finance", "name": "finance", "destination": updated}})
+    setup.declare({"accounting": {"was": "finance", "name": "finance", "destination": updated}})
 
 
-def prepare_replaced(scene: Scene) -> None:
-    scene.managed({"lake": {"destination": LAKE}})
+def prepare_replaced(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"lake": {"destination": LAKE}})
     updated = {**with_config(LAKE, bucket="second"), "lifecycle": {"allow_replace": True}}
-    scene.declare({"lake": {"destination": updated}})
+    setup.declare({"lake": {"destination": updated}})
 
 
-def prepare_removed(scene: Scene) -> None:
-    scene.managed({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
-    scene.declare({"sales": {"destination": BIG_QUERY}}, scene.removal_of("finance"))
+def prepare_removed(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
+    setup.declare({"sales": {"destination": BIG_QUERY}}, setup.build_removal("finance"))
 
 
-def prepare_removed_with_connection(scene: Scene) -> None:
-    scene.managed({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
-    id = scene.id_of("finance")
-    connection_id = scene.stage.app.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata")
-    scene.belongs[connection_id] = "connection.finance"
-    scene.declare(
+def prepare_removed_with_connection(setup: ScenarioSetup) -> None:
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
+    id = setup.find_id("finance")
+    connection_id = setup.host.app.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata")
+    setup.connections[connection_id] = "connection.finance"
+    setup.declare(
         {"sales": {"destination": BIG_QUERY}},
-        {**scene.removal_of("finance"), "with_platform_connection": True},
+        {**setup.build_removal("finance"), "with_platform_connection": True},
     )
 
 
-def prepare_mixed(scene: Scene) -> None:
-    scene.stage.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
-    scene.managed(
+def prepare_mixed(setup: ScenarioSetup) -> None:
+    setup.host.secrets["WAREHOUSE_PASSWORD"] = PASSWORD
+    setup.apply_earlier(
         {
             "finance": {"destination": SNOWFLAKE},
             "gone": {"destination": BIG_QUERY},
             "kept": {"destination": BIG_QUERY},
         }
     )
-    scene.declare(
+    setup.declare(
         {
             "finance": {"destination": with_config(SNOWFLAKE, user="OTHER")},
             "fresh": {"destination": BIG_QUERY},
             "kept": {"destination": BIG_QUERY},
         },
-        scene.removal_of("gone"),
+        setup.build_removal("gone"),
     )
 
 
-def prepare_adopted_and_created(scene: Scene) -> None:
-    dashboard = scene.stage.app.dashboard
+def prepare_adopted_and_created(setup: ScenarioSetup) -> None:
+    dashboard = setup.host.app.dashboard
     dashboard.add_destination(
         dashboard.add_group("finance"), "big_query", region="GCP_US_EAST4", config=dict(BIG_QUERY["config"])
     )
     dashboard.add_group("strangers")
-    scene.declare({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
+    setup.declare({"finance": {"destination": BIG_QUERY}, "sales": {"destination": BIG_QUERY}})
 
 
-def prepare_outstanding_tests(scene: Scene) -> None:
+def prepare_outstanding_tests(setup: ScenarioSetup) -> None:
     failing = [SetupTest("Permission Test", "FAILED", "no access")]
-    scene.stage.app.dashboard.script_setup_tests(failing, failing, group_name="finance")
-    scene.managed({"finance": {"destination": BIG_QUERY}})
+    setup.host.app.dashboard.script_setup_tests(failing, failing, group_name="finance")
+    setup.apply_earlier({"finance": {"destination": BIG_QUERY}})
 
 
-def prepare_removed_agent(scene: Scene) -> None:
-    """Needs two calls, since Fivetran ignores the first of the two ways to say it."""
-    scene.managed({"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": "some_agent"}}})
-    scene.declare({"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": None}}})
+def prepare_removed_agent(setup: ScenarioSetup) -> None:
+    """Takes two calls, since Fivetran ignores the first of the two forms."""
+    setup.apply_earlier(
+        {"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": "some_agent"}}}
+    )
+    setup.declare({"finance": {"destination": {**BIG_QUERY, "hybrid_deployment_agent_id": None}}})
 
 
 SCENARIOS = (

@@ -1,4 +1,4 @@
-"""Servers on loopback that misbehave to order, byte by byte, for tests of the HTTP layer."""
+"""Servers on loopback that misbehave by script, byte by byte, for tests of the HTTP layer."""
 
 from __future__ import annotations
 
@@ -6,30 +6,15 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
-
-
-class WallClock:
-    """The real clock, for deadlines that real sockets have to keep."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing in this layer sleeps")
 
 
 @dataclass
 class ReceivedRequest:
-    """One request as it arrived."""
+    """Request as it arrived."""
 
     method: str
     target: str
@@ -44,7 +29,7 @@ class ReceivedRequest:
 
 @dataclass
 class ServerConnection:
-    """The server's end of one connection, for scripts."""
+    """Server's end of one connection, for scripts."""
 
     sock: socket.socket
     closing: threading.Event
@@ -54,18 +39,18 @@ class ServerConnection:
         self.sock.sendall(data)
 
     def drip(self, data: bytes, pause: float = 0.02) -> None:
-        """One byte at a time, until all is sent or the other side has gone."""
+        """Send one byte at a time, until all are sent or the other side has gone."""
         for byte in data:
             if self.closing.wait(pause):
                 return
             self.sock.sendall(bytes([byte]))
 
     def hang(self) -> None:
-        """Say nothing for as long as the test runs."""
+        """Send nothing until the end of the test."""
         self.closing.wait(10)
 
     def unwrap_tls(self) -> socket.socket:
-        """The connection below TLS."""
+        """Return the connection below TLS."""
         self.sock = socket.socket(fileno=self.sock.detach())
         return self.sock
 
@@ -80,7 +65,7 @@ Script = Callable[[ServerConnection, ReceivedRequest], None]
 
 @dataclass
 class ScriptedServer:
-    """Runs a script for every request; `seen` holds the requests in the order of their arrival."""
+    """Server that runs a script for every request; `requests` are in the order of their arrival."""
 
     script: Script
     tls: ssl.SSLContext | None = None
@@ -170,7 +155,7 @@ def serve_script(
     greeting: Callable[[ServerConnection], None] | None = None,
     tunnel: bool = False,
 ) -> Iterator[ScriptedServer]:
-    """A server that runs until the block ends."""
+    """Serve until the block ends."""
     server = ScriptedServer(script, tls, greeting, tunnel)
     listener = socket.create_server(("127.0.0.1", 0))
     server.port = listener.getsockname()[1]
@@ -196,19 +181,19 @@ def close_quietly(close: Callable[[], None]) -> None:
 
 
 def find_free_port() -> int:
-    """A port of loopback that refuses connections."""
+    """Find a port of loopback that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
 
 
 def build_response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """A whole answer with its length."""
+    """Build a whole answer with its length."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def build_envelope(data: Any = None, code: str = "Success", message: str | None = None) -> bytes:
-    """The API's envelope as JSON."""
+    """Build the API's envelope as JSON."""
     content: dict[str, Any] = {"code": code}
     if message is not None:
         content["message"] = message

@@ -1,7 +1,7 @@
-"""Whatever a test gives to the product as a secret must not turn up in anything that the product leaves behind.
+"""Detect secrets of a test in any file, stream or log that the product leaves behind.
 
-The harness tells what is secret and what was produced; a fixture looks at all of it when the test is over. Nothing
-here ever prints a secret: a finding names the artefact, the variable and the disguise.
+The harness registers secrets and artefacts; a fixture searches all artefacts when the test is over. No finding shows a
+secret: it names the artefact, the variable and the encoding.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 MIN_LENGTH = 6
-"""Characters of the shortest value that is looked for: shorter ones turn up by accident."""
+"""Characters of the shortest value that is searched for: shorter values occur by accident."""
 MIN_LINE_LENGTH = 12
-"""The same for single lines of a value that has several."""
+"""Characters of the shortest line of a value of several lines."""
 
 _PUBLIC_VARIABLES = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TERM|COLUMNS|NO_COLOR|PYTHON\w*|TZ|TMPDIR"
@@ -32,17 +32,17 @@ _PUBLIC_VARIABLES = re.compile(
 """Environment variables that hold no secret."""
 
 _IGNORED_FILES = re.compile(r".*\.sqlite.*|.*\.key|__pycache__")
-"""Fivetran's side of a sandbox, and the key of the fingerprints, which is a secret that has to be kept."""
+"""The emulated account of a sandbox, and the key of the fingerprints, a secret that has to be stored."""
 
 
 def is_secret(variable: str) -> bool:
-    """Whether the value of an environment variable is one that nobody may see."""
+    """Whether the value of an environment variable is a secret."""
     return _PUBLIC_VARIABLES.fullmatch(variable) is None
 
 
 @lru_cache(maxsize=4096)
 def list_encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
-    """Names of the forms in which a value could slip through, with the bytes to look for."""
+    """List the encodings of a value by name, with the bytes to look for."""
     found: dict[bytes, str] = {}
     for part in dict.fromkeys((secret, *_split_long_lines(secret))):
         for form, text in _encode_as_text(part):
@@ -53,7 +53,7 @@ def list_encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
 
 
 def _split_long_lines(secret: str) -> list[str]:
-    """The lines of a value that has several, without those that say where a key begins and ends."""
+    """Split a value of several lines, without the lines that mark the start and the end of a key."""
     lines = [line.strip() for line in secret.splitlines()]
     return [line for line in lines if len(line) >= MIN_LINE_LENGTH and not line.startswith("-----")]
 
@@ -74,14 +74,14 @@ def _encode_as_bytes(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "hex", data.hex().encode()
     yield "HEX", data.hex().upper().encode()
     for offset in range(3):
-        # Only the characters that no neighbour has a bit in.
+        # Only the characters that share no bit with a neighbour.
         first, last = -(-8 * offset // 6), 8 * (offset + len(data)) // 6
         for form, encode in (("base64", base64.b64encode), ("base64url", base64.urlsafe_b64encode)):
             yield f"{form} after {offset}", encode(b"\0" * offset + data)[first:last]
 
 
 def find_leaks(content: bytes, secrets: Mapping[str, str]) -> list[str]:
-    """What leaked: a variable and a form for each, never the value. `secrets` are values by variable."""
+    """Find leaks: a variable and an encoding for each, never the value. `secrets` are values by variable."""
     return [
         f"{name}, {form}"
         for name, secret in secrets.items()
@@ -92,14 +92,14 @@ def find_leaks(content: bytes, secrets: Mapping[str, str]) -> list[str]:
 
 @dataclass
 class LeakDetector:
-    """What one test has told and what was produced in it."""
+    """Secrets and artefacts of one test."""
 
-    secrets: dict[str, str] = field(default_factory=dict)  # by value: the variable
+    secrets: dict[str, str] = field(default_factory=dict)  # variables by value
     allowed: set[str] = field(default_factory=set)
-    texts: dict[str, str] = field(default_factory=dict)  # by text: what it is
+    texts: dict[str, str] = field(default_factory=dict)  # names by text
     folders: list[Path] = field(default_factory=list)
     written_files: dict[Path, bytes] = field(default_factory=dict)
-    is_running: bool = False  # the product, in this process
+    is_running: bool = False  # whether the product runs in this process
 
     def add_secret(self, name: str, value: str) -> None:
         """Look for this value from now on, if it is long enough."""
@@ -113,20 +113,20 @@ class LeakDetector:
                 self.add_secret(name, value)
 
     def add_artefact(self, name: str, text: str) -> None:
-        """Something that the product has printed."""
+        """Add a printed text of the product."""
         self.texts.setdefault(text, name)
 
     def add_folder(self, folder: Path) -> None:
-        """A folder in which the product works."""
+        """Add a folder in which the product works."""
         if folder not in self.folders:
             self.folders.append(folder)
 
     def add_written_file(self, file: Path, content: str) -> None:
-        """A file of the test itself. It is looked at as soon as it holds anything else."""
+        """Add a file of the test itself. It is searched as soon as it has any other content."""
         self.written_files[file] = content.encode("utf-8", "surrogatepass")
 
     def collect_findings(self) -> list[str]:
-        """What leaked where."""
+        """Collect all leaks with their artefacts."""
         hidden = [(value, name) for value, name in self.secrets.items() if value not in self.allowed]
         if not hidden:
             return []
@@ -152,12 +152,12 @@ _detector = LeakDetector()
 
 
 def get_detector() -> LeakDetector:
-    """What is known about the test that is running now."""
+    """Return the detector of the running test."""
     return _detector
 
 
 def allow_values(*values: str) -> None:
-    """Say of values that the product shall show them: those of `{value: …}`. Say why, where this is called."""
+    """Allow values that the product shall show: those of `{value: …}`. Give the reason at the call."""
     _detector.allowed.update(values)
 
 
@@ -179,13 +179,13 @@ def detect_leaks(sections: Iterable[tuple[str, str]] = ()) -> Iterator[LeakDetec
 
 
 def check_findings(findings: list[str]) -> None:
-    """Fail for what leaked."""
+    """Fail if there are findings."""
     assert not findings, "secrets leaked:\n" + "\n".join(f"  {finding}" for finding in findings)
 
 
 @contextmanager
 def track_product_run() -> Iterator[None]:
-    """While the product runs in this process, the command lines that it starts are its artefacts too."""
+    """Track a run of the product in this process: the command lines that it starts are its artefacts too."""
     _detector.is_running = True
     try:
         yield

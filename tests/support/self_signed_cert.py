@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 
 def make_server_context(host: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context for `host`, and the file that a client has to trust."""
+    """Make a server context for `host`. Also returns the file that a client has to trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = folder / "certificate.pem"
     certificate.write_bytes(_build_certificate(host, key).public_bytes(Encoding.PEM))

@@ -1,4 +1,4 @@
-"""What is known of Terraform's plan JSON, format 1.2, as a JSON Schema of our own, and the rules that none can say.
+"""Terraform's plan JSON, format 1.2, as far as it is known: a JSON Schema of our own, and the rules beyond a schema.
 
 Written from the format's description and the fields that its readers insist on: Checkov reads `terraform_version` and
 the resources of `planned_values`, policies read `resource_changes`.
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 
 def get_own_data(document: dict[str, Any]) -> Any:
-    """Our own data in a document."""
+    """Return our own data in a document."""
     return document["variables"]["x_reconciler"]["value"]
 
 
@@ -145,16 +145,16 @@ PLAN = _build_object(
         "checks": {"type": "array", "minItems": 1, "items": _CHECK},
     },
 )
-"""A plan that could be made."""
+"""Schema of a plan."""
 FAILED_PLAN = _build_object({**_COMMON, "errored": {"const": True}, "applyable": {"const": False}})
-"""One that could not: nothing in it can be taken for a plan without changes."""
+"""Schema of a failure: no reader can mistake it for a plan without changes."""
 
 _WITHOUT_BEFORE = {("create",)}
 _WITHOUT_AFTER = {("delete",), ("forget",)}
 
 
 def find_violations(document: Any) -> list[str]:
-    """What is wrong with a plan, as far as a reader could notice."""
+    """Find violations of the format in a plan, as far as a reader could notice them."""
     schema = FAILED_PLAN if document.get("errored") else PLAN
     problems = [
         f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(document)
@@ -209,7 +209,7 @@ def _check_change(address: str, change: Any) -> Iterator[str]:
 
 
 def _compare_mask(values: Any, mask: Any) -> Iterator[str]:
-    """Leaves of a mask that mask nothing, or that leave a value in sight."""
+    """Compare a mask with values: leaves that mask nothing, or that leave a secret in sight."""
     for path in _iter_paths(mask):
         if not _has_path(values or {}, path):
             yield f"{path} is masked and is not there"

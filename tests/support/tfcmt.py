@@ -1,6 +1,6 @@
-"""How tfcmt, release 4, reads what a plan prints: by lines, with these patterns. It posts what it has found there.
+"""A model of tfcmt, release 4, which reads the log of a plan by lines, with these patterns, and posts the result.
 
-Its default patterns, and the three stretches of the text that it takes, in our own words and as one value.
+Its default patterns, and the three parts of the text that it takes, in our own words and as one value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DRIFT_END = "Unless you have made equivalent changes to your configuration"
 
 @dataclass(frozen=True)
 class ParsedPlan:
-    """What tfcmt has understood. `result` is the line that it headlines, `diff` the block of changes."""
+    """Parsed plan. `result` is the line for the headline, `diff` the block of changes."""
 
     result: str
     failed: bool
@@ -41,7 +41,7 @@ class ParsedPlan:
 
 
 def parse_log(text: str) -> ParsedPlan:
-    """Everything from a log of standard output and error. Raises ValueError where tfcmt gives up."""
+    """Parse a log of standard output and error. Raises ValueError if tfcmt gives up."""
     if not (PASS.search(text) or FAIL.search(text)):
         raise ValueError("cannot parse the plan")
     lines = text.split("\n")
@@ -79,3 +79,26 @@ def _extract_diff(lines: list[str]) -> str:
     start = lines.index(START) + 1
     rules = (number for number, line in enumerate(lines) if line.startswith("─────") and number > start)
     return "\n".join(lines[start : next(rules, len(lines)) - 1])
+
+
+APPLY_PASS = re.compile(r"^(Apply complete!)", re.MULTILINE)
+APPLY_FAIL = re.compile(r"^(Error: )", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ParsedApply:
+    """Parsed apply: the line of success, or everything from the first error on."""
+
+    result: str
+    failed: bool
+
+
+def parse_apply_log(text: str) -> ParsedApply:
+    """Parse a log of standard output and error. Raises ValueError if tfcmt gives up."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if APPLY_FAIL.match(line):
+            return ParsedApply("\n".join(lines[number:]).strip(), True)
+        if APPLY_PASS.match(line):
+            return ParsedApply(line, APPLY_FAIL.search(text) is not None)
+    raise ValueError("cannot parse the apply result")

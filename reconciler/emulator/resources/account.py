@@ -1,4 +1,4 @@
-"""`/v1/account`: who the credentials belong to."""
+"""`/v1/account`: the account of the credentials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.emulator.routes import Route
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """The account, and the user of the key or the key itself."""
+    """Show the account, with the user of the key or the id of a system key."""
     identity = account.identity
     data = {"account_id": identity.account_id, "account_name": identity.account_name}
     if account.behaviour.key_kind == "system":

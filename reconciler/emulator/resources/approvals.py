@@ -1,4 +1,4 @@
-"""`/v1/destinations/…/certificates` and `/fingerprints`: the servers that a destination trusts."""
+"""`/v1/destinations/…/certificates` and `/fingerprints`: approved servers of a destination."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from reconciler.emulator.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResource:
-    """The endpoints of one kind of approvals.
+    """Endpoints of one kind of approvals.
 
-    `field` is the key of a request that has the certificate or the host key itself, `document` turns its value
-    and the hash beside it into an approval. `revoked` is the message of a revocation, with `{hash}` and `{id}`.
+    `field` is the key of the certificate or host key in a request. `document` builds an approval from its
+    value and the hash beside it. `revoked` is the message of a revocation, with `{hash}` and `{id}`.
     """
 
     kind: Kind
@@ -32,7 +32,7 @@ class ApprovalResource:
     revoked: str
 
     def routes(self) -> tuple[Route, ...]:
-        """List, approve, read and revoke, and approve in the old form."""
+        """Build the routes: list, approve, show, revoke, and approve in the old form."""
         approvals_path = f"/v1/destinations/<id>/{self.kind}s"
         return (
             Route("GET", approvals_path, self.list_of_destination),
@@ -49,17 +49,17 @@ class ApprovalResource:
         return Reply(200, f"Destination {self.kind}s retrieved successfully", {"items": items, **onward})
 
     def approve(self, account: Account, call: ApiRequest) -> Reply:
-        """Trust a server. Neither the form of its certificate or key nor the hash is checked."""
+        """Approve a certificate or a host key. Neither its form nor its hash is checked."""
         destinations.require(account, call.id)
         approval = approvals.approve(account, self.kind, call.id, self._read(call))
         message = f"The {self.kind} has been approved."
-        # Clients of Fivetran insist on 201, its documentation has 200.
+        # Clients of Fivetran require 201, its documentation has 200.
         if account.behaviour.approval_status == "created":
             return Reply(201, message, approval, account.behaviour.created_code)
         return Reply(200, message, approval)
 
     def approve_anywhere(self, account: Account, call: ApiRequest) -> Reply:
-        """Approve in the old form, for a destination or a connection. The answer has no data."""
+        """Approve in the old form, for a destination or a connection. The response has no data."""
         document = self._read(call)
         destination_id = _find_destination(account, call)
         if destination_id is not None:
@@ -67,12 +67,12 @@ class ApprovalResource:
         return Reply(200, f"The {self.kind} has been approved")
 
     def show(self, account: Account, call: ApiRequest) -> Reply:
-        """Show one approval."""
+        """Show an approval."""
         approval = self._existing(account, call)
         return Reply(200, f"Destination {self.kind} details retrieved successfully", approval)
 
     def revoke(self, account: Account, call: ApiRequest) -> Reply:
-        """Trust a server no longer."""
+        """Revoke an approval."""
         approved_hash = self._existing(account, call)["hash"]
         approvals.revoke(account, self.kind, call.id, approved_hash)
         return Reply(200, self.revoked.format(hash=approved_hash, id=call.id))
@@ -90,8 +90,11 @@ class ApprovalResource:
 
 
 def _find_destination(account: Account, call: ApiRequest) -> str | None:
-    """The destination that a body of the old form names. None if it names a connection: nothing here ever tests a
-    connection, so its approvals are not kept. 404 if neither exists."""
+    """Find the destination of a request in the old form. Raises a 404 if it does not exist.
+
+    None if the request names a connection: the emulator tests no connections, so it stores no approvals of
+    them.
+    """
     destination_id = parse_text(call.body, "destination_id")
     if destination_id:
         destinations.require(account, destination_id)

@@ -1,4 +1,4 @@
-"""Agents, private links and secrets managers that destinations refer to."""
+"""References of destinations to agents, private links and secrets managers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOKUPS = {
 
 
 def check_references(account: Account, settings: Mapping[str, Any]) -> None:
-    """404 where the settings of a destination name something that does not exist, as far as it is checked."""
+    """Raise a 404 if the settings of a destination refer to a missing object. Depends on a switch."""
     if account.behaviour.companion_references == "checked":
         for name, require in _LOOKUPS.items():
             if settings.get(name) is not None:

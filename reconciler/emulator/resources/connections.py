@@ -1,4 +1,4 @@
-"""`/v1/connections`: rows that stand in the way of deletes. They are made in the dashboard."""
+"""`/v1/connections`: rows that block deletions. The dashboard creates them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.emulator.store import Kind
 
 
 def list_for_group(account: Account, request: ApiRequest) -> Reply:
-    """The connections of one group, those of one schema where the query names it."""
+    """List the connections of a group, of one schema if the query names it."""
     groups.require(account, request.id)
     items, next_cursor = list_page(
         account, request, Kind.CONNECTION, parent=request.id, label=request.query.get("schema") or None
@@ -23,7 +23,7 @@ def list_for_group(account: Account, request: ApiRequest) -> Reply:
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """The connections of the account, those of one group or one schema where the query names them."""
+    """List the connections of the account, of one group or one schema if the query names them."""
     items, next_cursor = list_page(
         account,
         request,
@@ -35,19 +35,19 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One connection."""
+    """Show a connection."""
     return Reply(200, "Connection details retrieved successfully", require(account, request.id))
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove a connection. What it has loaded stays in the destination."""
+    """Delete a connection. Its loaded data stay in the destination."""
     require(account, request.id)
     account.delete(Kind.CONNECTION, request.id)
     return Reply(200, f"Connection with id '{request.id}' has been deleted")
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """A connection that must be there, 404 otherwise."""
+    """Get an existing connection. Raises a 404."""
     connection = account.store.find(Kind.CONNECTION, identifier)
     if connection is None:
         raise not_found("Connection", identifier)
@@ -55,7 +55,7 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def add(account: Account, group_id: str, service: str, schema: str, **fields: Any) -> dict[str, Any]:
-    """Put a new connection into a group, in the state right after its creation except for `fields`."""
+    """Add a connection to a group, in its state after creation except for `fields`."""
     identifier = account.new_id(Kind.CONNECTION)
     connection: dict[str, Any] = {
         "id": identifier,

@@ -1,4 +1,4 @@
-"""`/v1/destinations`: create, list, read, patch, delete, run setup tests."""
+"""`/v1/destinations`: create, list, show, update, delete, run setup tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLATFORM_SCHEMA = "fivetran_metadata"
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All destinations, oldest first, without their config."""
+    """List all destinations, oldest first, without their config."""
     documents, next_cursor = list_page(account, request, Kind.DESTINATION)
     items = [
         response_bodies.render_list_item(Destination(**document), account.behaviour) for document in documents
@@ -34,7 +34,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """A destination in a group that has none, and its setup tests unless they are declined."""
+    """Create a destination in a group that has none, and run its setup tests unless the request declines."""
     group_id = request_parsing.require_text(request.body, "group_id")
     service = _require_creatable(request_parsing.require_text(request.body, "service"), account.behaviour)
     request_parsing.require_text(request.body, "time_zone_offset")
@@ -55,14 +55,14 @@ def create(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One destination with its config."""
+    """Show a destination with its config."""
     destination, service = require(account, request.id)
     body = response_bodies.render_details(destination, service, account.behaviour, request.version)
     return Reply(200, "Destination details retrieved successfully", body)
 
 
 def update(account: Account, request: ApiRequest) -> Reply:
-    """Merge what is sent into a destination, and test it unless that is declined."""
+    """Merge the request into a destination, and run its setup tests unless the request declines."""
     destination, service = require(account, request.id)
     if account.behaviour.identity_change == "refused":
         for name, current in (("service", destination.service), ("group_id", destination.id)):
@@ -87,7 +87,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove a destination whose group has no connections. The group stays."""
+    """Delete a destination whose group has no connections. The group stays."""
     require(account, request.id)
     if account.store.has(Kind.CONNECTION, parent=request.id):
         raise conflict("Destination has connections")
@@ -97,7 +97,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
 
 
 def run_setup_tests(account: Account, request: ApiRequest) -> Reply:
-    """Test a destination as it is."""
+    """Run the setup tests of a destination."""
     destination, service = require(account, request.id)
     outcome = _run_and_save(account, destination, service, _parse_trust_flags(request))
     body = response_bodies.render_test_run(
@@ -107,7 +107,7 @@ def run_setup_tests(account: Account, request: ApiRequest) -> Reply:
 
 
 def require(account: Account, identifier: str) -> tuple[Destination, Service | None]:
-    """A destination that must be there, with what the catalogue knows of its service. 404 otherwise."""
+    """Get an existing destination with its service, None if the catalogue lacks the service. Raises a 404."""
     document = account.store.find(Kind.DESTINATION, identifier)
     if document is None:
         raise not_found("Destination", identifier)
@@ -115,7 +115,7 @@ def require(account: Account, identifier: str) -> tuple[Destination, Service | N
 
 
 def add(account: Account, destination: Destination) -> None:
-    """Put a new destination into its group, with Fivetran's own connection where that is switched on."""
+    """Add a destination to its group, with Fivetran's own connection if the switch demands it."""
     account.store.add(Kind.DESTINATION, destination.id, destination.document(), parent=destination.id)
     account.record_effect("created", Kind.DESTINATION, destination.id)
     if account.behaviour.platform_connection == "created":
@@ -123,7 +123,7 @@ def add(account: Account, destination: Destination) -> None:
 
 
 def find_service(name: str) -> Service | None:
-    """A service of the catalogue, or None."""
+    """Find a service of the catalogue, None if there is none."""
     return load_service(name) if name in load_service_names() else None
 
 
@@ -136,12 +136,12 @@ def _require_creatable(name: str, behaviour: Behaviour) -> Service:
 
 
 def _build_generic_service(destination: Destination) -> Service:
-    """A service that only the account knows: its config takes everything."""
+    """Build a service that only the account knows. Its config accepts every field."""
     return Service(name=destination.service, title=destination.service, free_form=True)
 
 
 def _check_group(account: Account, group_id: str) -> None:
-    """404 where the group is missing, and a refusal where it has a destination already."""
+    """Raise a 404 if the group is missing, and a refusal if it already has a destination."""
     if account.store.find(Kind.GROUP, group_id) is None:
         raise _missing_group(group_id, account.behaviour)
     if account.store.find(Kind.DESTINATION, group_id) is not None:
@@ -158,7 +158,7 @@ def _missing_group(group_id: str, behaviour: Behaviour) -> ErrorReply:
 
 
 def _parse_trust_flags(request: ApiRequest) -> TrustFlags:
-    """The trust flags. They are parameters of a run and have no meaning without one."""
+    """Parse the trust flags. They are parameters of a run and mean nothing without a run."""
     return TrustFlags(
         certificates=request_parsing.parse_flag(request.body, "trust_certificates", False),
         fingerprints=request_parsing.parse_flag(request.body, "trust_fingerprints", False),
@@ -166,7 +166,7 @@ def _parse_trust_flags(request: ApiRequest) -> TrustFlags:
 
 
 def _parse_test_request(request: ApiRequest) -> TrustFlags | None:
-    """Setup tests run unless they are declined: what they may approve, or None for no tests."""
+    """Parse the trust flags of a requested run, None if the request declines setup tests."""
     trust_flags = _parse_trust_flags(request)
     return trust_flags if request_parsing.parse_flag(request.body, "run_setup_tests", True) else None
 

@@ -1,4 +1,4 @@
-"""`/v1/groups`: create, list, read, rename, delete, and what a group shows to the outside."""
+"""`/v1/groups`: create, list, show, rename, delete, and a group's public key and service account."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All groups, oldest first."""
+    """List all groups, oldest first."""
     items, next_cursor = list_page(account, request, Kind.GROUP)
     return Reply(200, "Groups retrieved successfully", {"items": items, **next_cursor})
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """A group from its name. Not idempotent: the same call again makes another one."""
+    """Create a group. Not idempotent: a repeated request creates another group of the same name."""
     group = add(account, _parse_name(account, request.body))
     visibility.grant_to_creator(account, group["id"])
     return Reply(201, "Group has been created", group, account.behaviour.created_code)
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One group."""
+    """Show a group."""
     return Reply(200, "Group details retrieved successfully", require(account, request.id))
 
 
 def rename(account: Account, request: ApiRequest) -> Reply:
-    """Another name in place; id and creation time stay. Without a name nothing changes."""
+    """Rename a group. Id and creation time stay; a request without a name changes nothing."""
     group = require(account, request.id)
     if request.body.get("name") is not None:
         group["name"] = _parse_name(account, request.body, current=group["name"])
@@ -54,7 +54,7 @@ def rename(account: Account, request: ApiRequest) -> Reply:
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove a group that has no connections, and by default no destination either."""
+    """Delete a group that has no connections, and by default no destination either."""
     require(account, request.id)
     if account.store.has(Kind.CONNECTION, parent=request.id):
         raise conflict("Group has connections")
@@ -70,7 +70,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
 
 
 def show_public_key(account: Account, request: ApiRequest) -> Reply:
-    """What a bastion host has to let in for the connections of the group."""
+    """Show the public key that a bastion host must admit for the group's connections."""
     require(account, request.id)
     ending = "\n" if account.behaviour.public_key_ending == "newline" else ""
     data = {"public_key": group_public_key(request.id) + ending}
@@ -78,14 +78,14 @@ def show_public_key(account: Account, request: ApiRequest) -> Reply:
 
 
 def show_service_account(account: Account, request: ApiRequest) -> Reply:
-    """The Google account that works for the group."""
+    """Show the Google service account of the group."""
     require(account, request.id)
     address = f"g-{request.id.replace('_', '-')}@fivetran-production.iam.gserviceaccount.com"
     return Reply(200, "Group service account retrieved successfully", {"service_account": address})
 
 
 def add(account: Account, name: str, identifier: str | None = None) -> dict[str, Any]:
-    """Put a new group into the account, under an id of its own unless one is given."""
+    """Add a group to the account, under a generated id unless `identifier` is given."""
     group = {"id": identifier or account.new_id(Kind.GROUP), "name": name, "created_at": account.now()}
     account.store.add(Kind.GROUP, group["id"], group, label=name)
     account.record_effect("created", Kind.GROUP, group["id"])
@@ -94,7 +94,7 @@ def add(account: Account, name: str, identifier: str | None = None) -> dict[str,
 
 
 def add_member(account: Account, group_id: str, user_id: str, role: str) -> None:
-    """Let a user into a group, or give a member another role."""
+    """Add a user to a group, or change the role of a member."""
     identifier = membership_id(group_id, user_id)
     membership = {"user": user_id, "role": role}
     if account.store.find(Kind.MEMBERSHIP, identifier) is None:
@@ -104,12 +104,12 @@ def add_member(account: Account, group_id: str, user_id: str, role: str) -> None
 
 
 def membership_id(group_id: str, user_id: str) -> str:
-    """The key of a membership, of which there is one for each user of a group."""
+    """Build the key of a membership. A user has one membership per group."""
     return f"{group_id}/{user_id}"
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """A group that must be there, 404 otherwise."""
+    """Get an existing group. Raises a 404."""
     group = account.store.find(Kind.GROUP, identifier)
     if group is None:
         raise not_found("Group", identifier)
@@ -117,7 +117,7 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def _parse_name(account: Account, body: Mapping[str, Any], current: str | None = None) -> str:
-    """The name in a body, checked. `current` is the name that the group has already."""
+    """Parse and check the name in a body. `current` is the present name of the group. Raises a 400 or 409."""
     name = body.get("name")
     if name is None or name == "":
         raise missing_field("name")

@@ -1,4 +1,4 @@
-"""`/v1/hybrid-deployment-agents`: programs that work in the customer's own network."""
+"""`/v1/hybrid-deployment-agents`: agents that run in the customer's network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AUTHENTICATIONS = frozenset({"AUTO", "MANUAL"})
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All agents, those of one group where the query names it."""
+    """List all agents, of one group if the query names it."""
     agents, next_cursor = list_page(
         account, request, Kind.HYBRID_AGENT, parent=request.query.get("groupId") or None
     )
@@ -34,7 +34,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """An agent with the secrets that it starts with; they are not shown again."""
+    """Create an agent and show its secrets. No later response shows them."""
     display_name = require_text(request.body, "display_name")
     environment = require_text(request.body, "env_type")
     if environment not in _ENVIRONMENTS:
@@ -51,20 +51,20 @@ def create(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One agent and what it works for."""
+    """Show an agent with its users."""
     data = {**require(account, request.id), "usage": get_usage(account, REFERENCE, request.id).list_items()}
     return Reply(200, "Hybrid deployment agent details retrieved successfully", data)
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove an agent, whoever still names it."""
+    """Delete an agent, even if connections or destinations refer to it."""
     require(account, request.id)
     account.delete(Kind.HYBRID_AGENT, request.id)
     return Reply(200, f"Hybrid deployment agent with id = {request.id} has been deleted.")
 
 
 def reauthenticate(account: Account, request: ApiRequest) -> Reply:
-    """The agent with new secrets."""
+    """Give an agent new secrets, and show both."""
     agent = require(account, request.id)
     _check_authentication(request)
     agent["updated_at"] = account.now()
@@ -75,7 +75,7 @@ def reauthenticate(account: Account, request: ApiRequest) -> Reply:
 
 
 def reset_credentials(account: Account, request: ApiRequest) -> Reply:
-    """New secrets and nothing else."""
+    """Give an agent new secrets, and show the secrets only."""
     agent = require(account, request.id)
     account.record_effect("updated", Kind.HYBRID_AGENT, request.id)
     return Reply(
@@ -86,7 +86,7 @@ def reset_credentials(account: Account, request: ApiRequest) -> Reply:
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """An agent that must be there. 404 otherwise, under the name that Fivetran uses inside."""
+    """Get an existing agent. Raises a 404 with Fivetran's internal name of the entity."""
     agent = account.store.find(Kind.HYBRID_AGENT, identifier)
     if agent is None:
         raise not_found("RemoteExecutionAgent", identifier)
@@ -94,12 +94,12 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def add(account: Account, group_id: str | None, display_name: str, environment: str) -> dict[str, Any]:
-    """Put a new agent into the account, for a group or for none."""
+    """Add an agent to the account, for a group or for no group."""
     identifier = account.new_id(Kind.HYBRID_AGENT)
     now = account.now()
     agent: dict[str, Any] = {
         "id": identifier,
-        "version": None,  # told by the agent when it calls for the first time
+        "version": None,  # reported by the agent in its first call
         "enabled": True,
         "online": False,
         "display_name": display_name,
@@ -121,7 +121,7 @@ def _check_authentication(request: ApiRequest) -> None:
 
 
 def _generate_secrets(account: Account, agent: dict[str, Any]) -> dict[str, Any]:
-    """Files and token that no earlier call had."""
+    """Generate files and a token. Every call generates others."""
     number = account.store.increment(f"agent-secrets/{agent['id']}")
     token = b64encode(digest(agent["id"], "token", number, size=32)).decode()
     files = {

@@ -1,4 +1,4 @@
-"""`/v1/groups/…/users`: who may work in a group."""
+"""`/v1/groups/…/users`: members of a group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.emulator.store import Kind, Order
 
 
 def list_for_group(account: Account, request: ApiRequest) -> Reply:
-    """The members of a group with their role in it; `active` picks those that are, or are not."""
+    """List the members of a group with their roles. The query `active` filters by activity."""
     groups.require(account, request.id)
     active = _parse_active(request)
     members = [member for member in _list_members(account, request.id) if active in (None, member["active"])]
@@ -24,7 +24,7 @@ def list_for_group(account: Account, request: ApiRequest) -> Reply:
 
 
 def add(account: Account, request: ApiRequest) -> Reply:
-    """Let a user of the account in, found by email. One who is in already gets the other role."""
+    """Add a user of the account to a group, by email. A member gets the new role."""
     groups.require(account, request.id)
     email = require_text(request.body, "email")
     role = require_text(request.body, "role")
@@ -36,7 +36,7 @@ def add(account: Account, request: ApiRequest) -> Reply:
 
 
 def remove(account: Account, request: ApiRequest) -> Reply:
-    """Take a member out. The user stays in the account."""
+    """Remove a member from a group. The user stays in the account."""
     groups.require(account, request.id)
     user_id = request.arguments["user"]
     membership = groups.membership_id(request.id, user_id)

@@ -1,4 +1,4 @@
-"""`/v1/private-links`: private ways into a customer's cloud. Making, changing and removing one takes time."""
+"""`/v1/private-links`: private links into a customer's cloud. Creation, update and removal take time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SUMMARIES = {
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All links, without their config."""
+    """List all links, without their config."""
     _finish_due(account)
     links, next_cursor = list_page(account, request, Kind.PRIVATE_LINK)
     items = [
@@ -49,7 +49,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """A link that is in creation for a while."""
+    """Create a link, which stays in creation for a while."""
     name = require_text(request.body, "name")
     region = require_text(request.body, "region")
     service = require_text(request.body, "service")
@@ -64,13 +64,13 @@ def create(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One link."""
+    """Show a link."""
     link = require(account, request.id)
     return Reply(200, "Private link details retrieved successfully", _render_link(link))
 
 
 def update(account: Account, request: ApiRequest) -> Reply:
-    """Change the config of a link. 409 while Fivetran itself is still at work on it."""
+    """Update the config of a link. Raises a 409 while Fivetran still works on the link."""
     link = require(account, request.id)
     config = _parse_config(request)
     if config is None:
@@ -86,7 +86,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Begin to remove a link, in whatever state it is."""
+    """Start the removal of a link in any state."""
     link = require(account, request.id)
     if link["state"] != "DESTROYING":
         link |= _start_transition(account, "DESTROYING")
@@ -96,7 +96,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """A link that must be there, 404 otherwise. One that is being removed is still there."""
+    """Get an existing link, which may be in removal. Raises a 404."""
     _finish_due(account)
     link = account.store.find(Kind.PRIVATE_LINK, identifier)
     if link is None:
@@ -105,7 +105,7 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def add(account: Account, name: str, region: str, service: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Put a new link into the account, in creation."""
+    """Add a link to the account, in creation."""
     identifier = account.new_id(Kind.PRIVATE_LINK)
     link: dict[str, Any] = {
         "id": identifier,
@@ -125,7 +125,7 @@ def add(account: Account, name: str, region: str, service: str, config: dict[str
 
 
 def finish(account: Account, identifier: str, state: str) -> None:
-    """End what Fivetran is doing with a link, at once and with the given outcome."""
+    """End Fivetran's work on a link at once, in the given state."""
     link = require(account, identifier)
     account.store.replace(Kind.PRIVATE_LINK, identifier, {**link, "state": state, "until": None})
 
@@ -135,8 +135,9 @@ def _start_transition(account: Account, state: str) -> dict[str, Any]:
 
 
 def _finish_due(account: Account) -> None:
-    """Let the time that has passed take effect."""
+    """End all work that is due by now."""
     now = account.now()
+    # No thread watches the clock: states advance when a request looks at them.
     for link in account.store.list_documents(Kind.PRIVATE_LINK):
         if link["until"] is None or link["until"] > now:
             continue
@@ -147,7 +148,7 @@ def _finish_due(account: Account) -> None:
 
 
 def _render_link(link: dict[str, Any]) -> dict[str, Any]:
-    """A link as it is shown: it has a host once it was made."""
+    """Render a link. It has a host after its creation."""
     is_ready = link["state"] not in {"CREATING", "FAIL"}
     fields = {name: value for name, value in link.items() if name != "until"}
     return {

@@ -21,7 +21,7 @@ REFERENCE = "proxy_agent_id"
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All agents with the numbers of their users."""
+    """List all agents with the numbers of their users."""
     agents, next_cursor = list_page(account, request, Kind.PROXY_AGENT)
     usage_by_agent = find_usage(account, REFERENCE)
     items = []
@@ -36,7 +36,7 @@ def list_all(account: Account, request: ApiRequest) -> Reply:
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """An agent under a name of its own. The answer is its secrets and not itself."""
+    """Create an agent under a unique name. The response has its secrets and not the agent."""
     display_name = require_text(request.body, "display_name")
     region = require_text(request.body, "group_region")
     if region not in load_destination_facts().regions:
@@ -49,13 +49,13 @@ def create(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One agent and who uses it."""
+    """Show an agent with its users."""
     data = {**require(account, request.id), "usage": get_usage(account, REFERENCE, request.id).list_items()}
     return Reply(200, data=data)
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove an agent that nobody uses."""
+    """Delete an agent without users. Raises a 409."""
     require(account, request.id)
     if get_usage(account, REFERENCE, request.id).list_items():
         raise conflict("Proxy agent have attached connections.")
@@ -64,7 +64,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
 
 
 def list_connections(account: Account, request: ApiRequest) -> Reply:
-    """The ids of the connections that use an agent."""
+    """List the ids of the connections that use an agent."""
     require(account, request.id)
     using = get_usage(account, REFERENCE, request.id).connections
     items, next_cursor = slice_page(
@@ -74,14 +74,14 @@ def list_connections(account: Account, request: ApiRequest) -> Reply:
 
 
 def regenerate_secrets(account: Account, request: ApiRequest) -> Reply:
-    """New secrets. The old ones are void."""
+    """Generate new secrets. The old secrets become invalid."""
     require(account, request.id)
     account.record_effect("updated", Kind.PROXY_AGENT, request.id)
     return Reply(200, "Proxy agent secrets have been regenerated", _generate_secrets(account, request.id))
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """An agent that must be there. 404 otherwise, without a code of its own."""
+    """Get an existing agent. Raises a 404 with the general code."""
     agent = account.store.find(Kind.PROXY_AGENT, identifier)
     if agent is None:
         raise error_reply(404, "NotFound", "Proxy Agent not found.")
@@ -89,7 +89,7 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def add(account: Account, display_name: str, region: str) -> str:
-    """Put a new agent into the account; its id."""
+    """Add an agent to the account and return its id."""
     identifier = account.new_id(Kind.PROXY_AGENT)
     agent = {
         "id": identifier,
@@ -98,7 +98,7 @@ def add(account: Account, display_name: str, region: str) -> str:
         "region": region,
         "created_by": account.identity.user_id,
         "display_name": display_name,
-        "version": None,  # told by the agent when it calls for the first time
+        "version": None,  # reported by the agent in its first call
         "status": "NOT_CONNECTED",
     }
     account.store.add(Kind.PROXY_AGENT, identifier, agent, label=display_name)
@@ -107,7 +107,7 @@ def add(account: Account, display_name: str, region: str) -> str:
 
 
 def _generate_secrets(account: Account, identifier: str) -> dict[str, Any]:
-    """What an agent signs in with; no earlier call had the same."""
+    """Generate the credentials of an agent. Every call generates others."""
     number = account.store.increment(f"proxy-secrets/{identifier}")
     certificate, _ = generate_chain(identifier, number)
     return {

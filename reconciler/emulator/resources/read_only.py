@@ -1,4 +1,4 @@
-"""`/v1/users`, `/v1/teams` and `/v1/webhooks`: the API only reads them. They are made in the dashboard."""
+"""`/v1/users`, `/v1/teams` and `/v1/webhooks`: read-only for the API. The dashboard creates them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from reconciler.emulator.store import Kind
 
 @dataclass(frozen=True, slots=True)
 class ReadOnlyResource:
-    """The endpoints of one kind of objects, which show each object as it is stored."""
+    """Endpoints of one kind of objects, shown as stored."""
 
     kind: Kind
 
     def routes(self) -> tuple[Route, ...]:
-        """List and read."""
+        """Build the routes: list and show."""
         return (
             Route("GET", f"/v1/{self.kind}s", self.list_all),
             Route("GET", f"/v1/{self.kind}s/<id>", self.show),
@@ -33,12 +33,12 @@ class ReadOnlyResource:
         return Reply(200, f"{self.kind.title()}s retrieved successfully", {"items": items, **onward})
 
     def show(self, account: Account, call: ApiRequest) -> Reply:
-        """Show one object."""
+        """Show an object."""
         shown = self.existing(account, call.id)
         return Reply(200, f"{self.kind.title()} details retrieved successfully", shown)
 
     def existing(self, account: Account, identifier: str) -> dict[str, Any]:
-        """An object that must be there, 404 otherwise."""
+        """Get an existing object. Raises a 404."""
         found = account.store.find(self.kind, identifier)
         if found is None:
             raise not_found(self.kind.title(), identifier)
@@ -53,13 +53,13 @@ ROUTES = (*USERS.routes(), *TEAMS.routes(), *WEBHOOKS.routes())
 
 
 def find_user(account: Account, email: str) -> dict[str, Any] | None:
-    """The user of an address, whatever its capitals."""
+    """Find a user by email, in any case. None if there is none."""
     found = account.store.list_documents(Kind.USER, limit=1, label=email.lower())
     return found[0] if found else None
 
 
 def add_user(account: Account, email: str, names: tuple[str, str], role: str | None, active: bool) -> str:
-    """Put a user into the account; the id."""
+    """Add a user to the account and return the id."""
     identifier = account.new_id(Kind.USER)
     user = new_user(identifier, created_at=account.now(), email=email, names=names, role=role, active=active)
     account.store.add(Kind.USER, identifier, user, label=email.lower())
@@ -67,7 +67,7 @@ def add_user(account: Account, email: str, names: tuple[str, str], role: str | N
 
 
 def add_team(account: Account, name: str, description: str, role: str) -> str:
-    """Put a team into the account; the id."""
+    """Add a team to the account and return the id."""
     identifier = account.new_id(Kind.TEAM)
     team = {"id": identifier, "name": name, "description": description, "role": role}
     account.store.add(Kind.TEAM, identifier, team)
@@ -75,7 +75,7 @@ def add_team(account: Account, name: str, description: str, role: str) -> str:
 
 
 def add_webhook(account: Account, url: str, events: Sequence[str], group_id: str | None) -> str:
-    """Put a webhook into the account, for one group or for all; the id."""
+    """Add a webhook to the account, of one group or of all, and return the id."""
     identifier = account.new_id(Kind.WEBHOOK)
     webhook: dict[str, Any] = {
         "id": identifier,

@@ -1,6 +1,6 @@
-"""`/v1/external-secrets-managers`: stores of the customer that Fivetran fetches credentials from.
+"""`/v1/external-secrets-managers`: the customer's secret stores, from which Fivetran fetches credentials.
 
-Errors of this resource have codes of their own.
+Errors of this resource have their own codes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _TYPES = frozenset({"AWS_SECRET_MANAGER", "AZURE_KEY_VAULT", "HASHICORP_VAULT"})
 
 
 def list_all(account: Account, request: ApiRequest) -> Reply:
-    """All managers."""
+    """List all managers."""
     managers, next_cursor = list_page(account, request, Kind.SECRETS_MANAGER)
     data = {"items": [_render_manager(manager) for manager in managers], **next_cursor}
     return Reply(200, "Operation performed successfully", data)
 
 
 def create(account: Account, request: ApiRequest) -> Reply:
-    """A manager of one of three types."""
+    """Create a manager of a supported type."""
     kind, name = _require_text(request, "type"), _require_text(request, "name")
     if kind not in _TYPES:
         raise _bad_request("ESM type is not supported.")
@@ -41,12 +41,12 @@ def create(account: Account, request: ApiRequest) -> Reply:
 
 
 def show(account: Account, request: ApiRequest) -> Reply:
-    """One manager, its own secrets masked."""
+    """Show a manager, its own secrets masked."""
     return Reply(200, "Operation performed successfully", _render_manager(require(account, request.id)))
 
 
 def update(account: Account, request: ApiRequest) -> Reply:
-    """Merge what is sent into the config."""
+    """Merge the request into the config of a manager."""
     manager = require(account, request.id)
     manager |= {"config": {**manager["config"], **_parse_config(request)}, "updated_at": account.now()}
     account.store.replace(Kind.SECRETS_MANAGER, request.id, manager)
@@ -55,7 +55,7 @@ def update(account: Account, request: ApiRequest) -> Reply:
 
 
 def delete(account: Account, request: ApiRequest) -> Reply:
-    """Remove a manager that nobody uses. 400 and not 409 where somebody does."""
+    """Delete a manager without users. Raises a 400, not a 409."""
     require(account, request.id)
     usage = get_usage(account, REFERENCE, request.id)
     if usage.list_items():
@@ -68,7 +68,7 @@ def delete(account: Account, request: ApiRequest) -> Reply:
 
 
 def require(account: Account, identifier: str) -> dict[str, Any]:
-    """A manager that must be there. 404 otherwise, without a code of its own."""
+    """Get an existing manager. Raises a 404 with the general code."""
     manager = account.store.find(Kind.SECRETS_MANAGER, identifier)
     if manager is None:
         message = f"External Secrets Manager with '{identifier}' id is not found."
@@ -77,7 +77,7 @@ def require(account: Account, identifier: str) -> dict[str, Any]:
 
 
 def add(account: Account, kind: str, name: str, config: dict[str, Any], hybrid: bool) -> dict[str, Any]:
-    """Put a new manager into the account."""
+    """Add a manager to the account."""
     identifier = account.new_id(Kind.SECRETS_MANAGER)
     now = account.now()
     manager = {

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from scripted_server import WallClock, build_envelope
+from scripted_server import build_envelope
 
 from reconciler.api.client import Client
 from reconciler.api.errors import InvalidRequestError, InvalidResponseError, NotFound
 from reconciler.api.transport import Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.value import Secret
+from reconciler.runtime.clock import SystemClock
 
 DESTINATION = {
     "id": "g1",
@@ -46,7 +47,7 @@ def client(account: Account) -> Client:
     line = Transport(
         "https://sandbox.invalid/v1",
         (Secret("key"), Secret("secret")),
-        clock=WallClock(),
+        clock=SystemClock(),
         environ={},
         adapter=WsgiAdapter(account),
     )

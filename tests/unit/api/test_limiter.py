@@ -7,16 +7,17 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from swift_clocks import SwiftClock
+from fake_clock import FakeClock
 
-from reconciler.api.limiter import HOUR, MINUTE, AcquireResult, Budget, Limiter
+from reconciler.api.limiter import HOUR, MINUTE, AcquireResult, Limiter
+from reconciler.model.budget import Budget
 from reconciler.model.event import Event, Throttled
 
 FEW = Budget(requests_per_hour=3, setup_tests_per_minute=2, setup_tests_per_hour=3)
 
 
 def limiter(
-    clock: SwiftClock, budget: Budget = FEW, cancelled: threading.Event | None = None
+    clock: FakeClock, budget: Budget = FEW, cancelled: threading.Event | None = None
 ) -> tuple[Limiter, list[Event]]:
     told: list[Event] = []
     return Limiter(clock, cancelled=cancelled or threading.Event(), budget=budget, listener=told.append), told
@@ -33,7 +34,7 @@ def in_threads(work: Callable[[], None], count: int = 8) -> None:
 
 
 def test_the_budget_of_requests_is_a_rolling_hour() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, _ = limiter(clock)
     admitted = []
     for _ in range(7):
@@ -44,7 +45,7 @@ def test_the_budget_of_requests_is_a_rolling_hour() -> None:
 
 
 def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, _ = limiter(clock, Budget(100, 2, 3))
     admitted = []
     for _ in range(7):
@@ -54,7 +55,7 @@ def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None
 
 
 def test_requests_do_not_wait_for_the_budget_of_tests_but_tests_are_requests() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, _ = limiter(clock, Budget(4, 1, 1))
     gate.acquire(is_test=True)
     for _ in range(3):
@@ -66,7 +67,7 @@ def test_requests_do_not_wait_for_the_budget_of_tests_but_tests_are_requests() -
 
 def test_a_test_that_waits_for_its_own_budget_takes_nothing_of_the_other() -> None:
     cancelled = threading.Event()
-    clock = SwiftClock(on_wait=lambda seconds: cancelled.set())
+    clock = FakeClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, Budget(3, 1, 1), cancelled)
     gate.acquire(is_test=True)
     assert gate.acquire(is_test=True) is AcquireResult.CANCELLED
@@ -80,7 +81,7 @@ def test_threads_do_not_overtake_a_budget() -> None:
     try:
         for _ in range(20):
             cancelled = threading.Event()
-            clock = SwiftClock(on_wait=lambda seconds, cancelled=cancelled: cancelled.set())
+            clock = FakeClock(on_wait=lambda seconds, cancelled=cancelled: cancelled.set())
             gate, _ = limiter(clock, Budget(requests_per_hour=100), cancelled)
             ends: list[AcquireResult] = []
             in_threads(lambda: ends.extend(gate.acquire(is_test=False) for _ in range(50)))  # noqa: B023
@@ -90,7 +91,7 @@ def test_threads_do_not_overtake_a_budget() -> None:
 
 
 def test_a_pause_holds_for_all_threads() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, told = limiter(clock, Budget())
     gate.pause(30)
     gate.pause(10)  # ends earlier
@@ -107,7 +108,7 @@ def test_a_pause_holds_for_all_threads() -> None:
 
 
 def test_a_pause_that_is_made_longer_meanwhile_is_waited_for_to_its_end() -> None:
-    clock = SwiftClock(on_wait=lambda seconds: gate.pause(25) if clock.seconds == 0 else None)
+    clock = FakeClock(on_wait=lambda seconds: gate.pause(25) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(10)
     gate.acquire(is_test=False)
@@ -115,7 +116,7 @@ def test_a_pause_that_is_made_longer_meanwhile_is_waited_for_to_its_end() -> Non
 
 
 def test_a_pause_beyond_all_patience_ends_the_wait_at_once() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, told = limiter(clock)
     gate.pause(61)
     assert gate.acquire(is_test=False, max_pause=60) is AcquireResult.PAUSED_TOO_LONG
@@ -124,7 +125,7 @@ def test_a_pause_beyond_all_patience_ends_the_wait_at_once() -> None:
 
 
 def test_patience_is_spent_by_pauses_and_not_by_budgets() -> None:
-    clock = SwiftClock(on_wait=lambda seconds: gate.pause(50) if clock.seconds == 0 else None)
+    clock = FakeClock(on_wait=lambda seconds: gate.pause(50) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(40)
     assert gate.acquire(is_test=False, max_pause=49) is AcquireResult.PAUSED_TOO_LONG  # 40, and then 10 more
@@ -135,7 +136,7 @@ def test_patience_is_spent_by_pauses_and_not_by_budgets() -> None:
 
 
 def test_long_waits_are_told_once_for_each_moment_and_short_ones_never() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, told = limiter(clock, Budget(1, 1, 1))
     gate.pause(4.75)
     gate.acquire(is_test=False)
@@ -149,7 +150,7 @@ def test_long_waits_are_told_once_for_each_moment_and_short_ones_never() -> None
 
 def test_who_waits_for_the_same_moment_as_somebody_else_tells_nothing() -> None:
     others = [lambda: gate.acquire(is_test=False)]
-    clock = SwiftClock(on_wait=lambda seconds: others.pop()() and None if others else None)
+    clock = FakeClock(on_wait=lambda seconds: others.pop()() and None if others else None)
     gate, told = limiter(clock)
     gate.pause(30)
     gate.acquire(is_test=False)
@@ -158,7 +159,7 @@ def test_who_waits_for_the_same_moment_as_somebody_else_tells_nothing() -> None:
 
 
 def test_what_is_waited_for_is_named() -> None:
-    gate, told = limiter(SwiftClock(), Budget(100, 1, 100))
+    gate, told = limiter(FakeClock(), Budget(100, 1, 100))
     gate.acquire(is_test=True)
     gate.acquire(is_test=True)
     assert told == [Throttled("setup tests", 60)]
@@ -166,7 +167,7 @@ def test_what_is_waited_for_is_named() -> None:
 
 def test_nobody_is_locked_out_while_somebody_waits_or_listens() -> None:
     seen = []
-    clock = SwiftClock(on_wait=lambda seconds: seen.append(gate.count_remaining_requests()))
+    clock = FakeClock(on_wait=lambda seconds: seen.append(gate.count_remaining_requests()))
     gate = Limiter(
         clock,
         cancelled=threading.Event(),
@@ -180,7 +181,7 @@ def test_nobody_is_locked_out_while_somebody_waits_or_listens() -> None:
 
 def test_cancelled_before_or_while_waiting() -> None:
     cancelled = threading.Event()
-    clock = SwiftClock(on_wait=lambda seconds: cancelled.set())
+    clock = FakeClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, cancelled=cancelled)
     for _ in range(3):
         gate.acquire(is_test=False)
@@ -192,7 +193,7 @@ def test_cancelled_before_or_while_waiting() -> None:
 
 
 def test_what_is_left_is_the_less_of_our_count_and_fivetrans_word() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     gate, _ = limiter(clock, Budget(100, 10, 20))
     for _ in range(4):
         gate.acquire(is_test=True)
@@ -213,7 +214,7 @@ def test_what_is_left_is_the_less_of_our_count_and_fivetrans_word() -> None:
 
 @pytest.mark.parametrize("begin", [0.1, 1e5 / 3, 1e9 + 0.3])
 def test_rounding_never_keeps_a_call_waiting_for_ever(begin: float) -> None:
-    clock = SwiftClock(begin)
+    clock = FakeClock(begin)
     gate, _ = limiter(clock, Budget(1, 1, 1))
     for _ in range(20):
         gate.pause(0.1 / 3)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_clock import FakeClock, HastyClock
 from scripted_server import (
     ReceivedRequest,
     ServerConnection,
@@ -19,7 +20,6 @@ from scripted_server import (
     serve_script,
 )
 from self_signed_cert import make_server_context
-from swift_clocks import HastyClock, SwiftClock
 
 from reconciler.api.client import Client
 from reconciler.api.errors import (
@@ -35,11 +35,12 @@ from reconciler.api.errors import (
     Unauthorized,
     Unreachable,
 )
-from reconciler.api.limiter import PAID_ACCOUNT, Budget
+from reconciler.api.limiter import PAID_ACCOUNT
 from reconciler.api.retry import DEFAULT, RetryPolicy, get_diagnostic_code
 from reconciler.api.retrying import RetryingSender
 from reconciler.api.transport import Request, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
+from reconciler.model.budget import Budget
 from reconciler.model.event import Event, RequestRetried, Throttled
 from reconciler.model.value import Secret
 from reconciler.planning.errors import explain_read
@@ -96,7 +97,7 @@ class Line:
         persistence: RetryPolicy = DEFAULT,
     ) -> None:
         self.far = Far(*steps)
-        self.clock = SwiftClock(on_wait=on_wait)
+        self.clock = FakeClock(on_wait=on_wait)
         self.cancelled = threading.Event()
         self.told: list[Event] = []
         self.transport = Transport(
@@ -122,7 +123,7 @@ class Line:
 
 
 def on_a_socket(
-    url: str, clock: SwiftClock, stack: ExitStack, cancelled: threading.Event | None = None, **environ: str
+    url: str, clock: FakeClock, stack: ExitStack, cancelled: threading.Event | None = None, **environ: str
 ) -> RetryingSender:
     line = Transport(url, (Secret("key"), Secret("secret")), clock=clock, environ=environ)
     return RetryingSender(stack.enter_context(line), clock, cancelled=cancelled or threading.Event())
@@ -140,7 +141,7 @@ def test_a_success_is_one_request(request_: Request) -> None:
     )
 
 
-IN_90_SECONDS = format_datetime(SwiftClock(90).now(), usegmt=True)
+IN_90_SECONDS = format_datetime(FakeClock(90).now(), usegmt=True)
 RETRY_AFTER = [
     ({"Retry_After": "7"}, 7.0),
     ({"Retry_After": "600"}, 600.0),
@@ -317,7 +318,7 @@ def test_doubt_lasts_over_many_attempts_and_not_from_one_call_to_the_next() -> N
 def test_cut_off_and_then_not_sent_is_still_in_doubt() -> None:
     """The server dies with the first request; from then on connections are refused."""
     with ExitStack() as server_, ExitStack() as stack:
-        clock = SwiftClock(on_wait=lambda seconds: server_.close())
+        clock = FakeClock(on_wait=lambda seconds: server_.close())
         server = server_.enter_context(serve_script(lambda wire, _: wire.reset()))
         courier = on_a_socket(server.url, clock, stack)
         with pytest.raises(Unreachable) as caught:
@@ -331,7 +332,7 @@ def test_cut_off_and_then_not_sent_is_still_in_doubt() -> None:
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
 def test_what_never_left_is_tried_again_and_nothing_is_in_doubt(request_: Request) -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     with ExitStack() as stack:
         courier = on_a_socket(f"http://127.0.0.1:{find_free_port()}", clock, stack)
         with pytest.raises(Unreachable) as caught:
@@ -343,7 +344,7 @@ def test_what_never_left_is_tried_again_and_nothing_is_in_doubt(request_: Reques
 
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda each: each.method)
 def test_an_unknown_name_is_tried_a_few_times_only(request_: Request) -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     with ExitStack() as stack:
         courier = on_a_socket("https://nothing.invalid/v1", clock, stack)
         with pytest.raises(ServerUnverified) as caught:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from swift_clocks import SwiftClock
+from fake_clock import FakeClock
 
 from reconciler.api.server_clock import ServerClock
 
@@ -13,7 +13,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_it_goes_on_from_the_newest_date() -> None:
-    clock = SwiftClock()
+    clock = FakeClock()
     server = ServerClock(clock)
     assert server.now() is None
     server.observe("Sun, 01 Mar 2026 12:00:00 GMT")
@@ -40,7 +40,7 @@ def test_it_goes_on_from_the_newest_date() -> None:
     ],
 )
 def test_what_is_no_date_says_nothing(date: str | None) -> None:
-    server = ServerClock(SwiftClock())
+    server = ServerClock(FakeClock())
     server.observe(date)
     assert server.now() is None
     server.observe("Sun, 01 Mar 2026 12:00:00 GMT")
@@ -50,6 +50,6 @@ def test_what_is_no_date_says_nothing(date: str | None) -> None:
 
 @pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", "UT"])
 def test_the_zone_is_utc_however_it_is_written(zone: str) -> None:
-    server = ServerClock(SwiftClock())
+    server = ServerClock(FakeClock())
     server.observe(f"Sun, 01 Mar 2026 12:00:00 {zone}")
     assert server.now() == NOON

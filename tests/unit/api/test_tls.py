@@ -12,7 +12,6 @@ from scripted_server import (
     Script,
     ScriptedServer,
     ServerConnection,
-    WallClock,
     build_envelope,
     build_response,
     serve_script,
@@ -22,6 +21,7 @@ from self_signed_cert import make_server_context
 from reconciler.api.errors import Timeout, Unreachable
 from reconciler.api.transport import Request, Timeouts, Transport
 from reconciler.model.value import Secret
+from reconciler.runtime.clock import SystemClock
 
 HOST = "api.example.test"
 GET = Request("GET", "/groups")
@@ -40,7 +40,7 @@ def tunnel(script: Script, folder: Path, **options: Timeouts) -> Iterator[tuple[
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}", "REQUESTS_CA_BUNDLE": str(certificate)}
         credentials = (Secret("the-key"), Secret("the-secret"))
         with Transport(
-            f"https://{HOST}/v1", credentials, clock=WallClock(), environ=environ, **options
+            f"https://{HOST}/v1", credentials, clock=SystemClock(), environ=environ, **options
         ) as line:
             yield server, line
 
@@ -86,7 +86,7 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path)
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}"}
         with (
             Transport(
-                f"https://{HOST}/v1", (Secret("k"), Secret("s")), clock=WallClock(), environ=environ
+                f"https://{HOST}/v1", (Secret("k"), Secret("s")), clock=SystemClock(), environ=environ
             ) as line,
             pytest.raises(Unreachable) as caught,
         ):

@@ -12,7 +12,6 @@ import pytest
 from scripted_server import (
     ReceivedRequest,
     ServerConnection,
-    WallClock,
     build_envelope,
     build_response,
     find_free_port,
@@ -37,6 +36,7 @@ from reconciler.api.errors import (
 )
 from reconciler.api.transport import Request, Response, Timeouts, Transport
 from reconciler.model.value import Reference, Secret
+from reconciler.runtime.clock import SystemClock
 
 GET = Request("GET", "/groups")
 POST = Request("POST", "/groups", body={"name": "analytics"})
@@ -48,7 +48,7 @@ SHORT_TOTAL = Timeouts(connect=5, read=5, total=0.3, setup_tests=0.3)
 
 def transport(url: str, **options: Any) -> Transport:
     options.setdefault("environ", {})
-    return Transport(url, (Secret("the-key"), Secret("the-secret")), clock=WallClock(), **options)
+    return Transport(url, (Secret("the-key"), Secret("the-secret")), clock=SystemClock(), **options)
 
 
 def failure(url: str, request: Request = GET, **options: Any) -> ApiError:

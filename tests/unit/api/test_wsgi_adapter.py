@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from scripted_server import WallClock, build_envelope
+from scripted_server import build_envelope
 
 from reconciler.api.errors import Unreachable
 from reconciler.api.transport import Request, Transport
 from reconciler.api.wsgi_adapter import WsgiAdapter
 from reconciler.model.value import Secret
+from reconciler.runtime.clock import SystemClock
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -20,7 +21,7 @@ def transport(app: App) -> Transport:
     return Transport(
         "https://sandbox.invalid/v1",
         (Secret("key"), Secret("secret")),
-        clock=WallClock(),
+        clock=SystemClock(),
         environ={},
         adapter=WsgiAdapter(app),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pydantic import ValidationError
 
-from reconciler.catalogue.load import load_service, load_service_names
+from reconciler.catalogue.load import build_field, build_service, load_service, load_service_names
 from reconciler.catalogue.model import WireForm
-from reconciler.catalogue.toml_schema import FieldRow, ServiceFile
 
 
 def test_service_names_are_sorted() -> None:
@@ -86,14 +87,21 @@ def test_the_catalogue_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "table"),
+    ("build", "table"),
     [
-        (FieldRow, {"description": "A field.", "sensitiv": True}),
-        (FieldRow, {"description": "A field.", "type": "number"}),
-        (FieldRow, {"type": "string"}),
-        (ServiceFile, {"title": "A service", "sucessor": "snowflake"}),
+        (build_field, {"description": "A field.", "sensitiv": True}),
+        (build_field, {"description": "A field.", "type": "number"}),
+        (build_field, {"type": "string"}),
+        (
+            build_field,
+            {"description": "An object.", "fields": {"leaf": {"description": "A leaf.", "tpye": "string"}}},
+        ),
+        (build_service, {"title": "A service", "sucessor": "snowflake"}),
+        (build_service, {"description": "A service without a title."}),
     ],
 )
-def test_a_mistake_in_a_file_is_an_error(row: type[FieldRow | ServiceFile], table: dict[str, object]) -> None:
+def test_a_mistake_in_a_file_is_an_error(
+    build: Callable[[str, dict[str, object]], object], table: dict[str, object]
+) -> None:
     with pytest.raises(ValidationError):
-        row.model_validate(table)
+        build("example", table)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulated_account import POSTGRES, TickingClock
+from emulated_account import POSTGRES
+from fake_clock import TickingClock
 
 from reconciler.emulator.account import Account
 from reconciler.emulator.api_request import ApiRequest

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
+from fake_clock import FakeClock
 
 from reconciler.emulator.envelope import ErrorReply, Reply
 from reconciler.emulator.history import Effect
@@ -16,22 +16,9 @@ from reconciler.emulator.quota import PROFILES, UNLIMITED, Quota, QuotaProfile, 
 TESTED = Effect("tested", "destination", "decent_dropsy")
 
 
-@dataclass
-class Clock:
-    """A clock that stands still until it is told."""
-
-    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def advance(self, **by: float) -> None:
-        self.time += timedelta(**by)
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 def refused(work: Callable[[], object]) -> Reply:
@@ -46,7 +33,7 @@ def request(quota: Quota) -> str:
     return quota.count_request()["X-Rate-Limit-Remaining"]
 
 
-def test_what_is_left_rolls_with_the_hour(clock: Clock) -> None:
+def test_what_is_left_rolls_with_the_hour(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=3))
     assert request(quota) == "2"
     clock.advance(minutes=30)
@@ -56,7 +43,7 @@ def test_what_is_left_rolls_with_the_hour(clock: Clock) -> None:
     assert request(quota) == "0"
 
 
-def test_a_refused_request_costs_nothing(clock: Clock) -> None:
+def test_a_refused_request_costs_nothing(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
     clock.advance(minutes=59)
@@ -67,7 +54,7 @@ def test_a_refused_request_costs_nothing(clock: Clock) -> None:
     assert request(quota) == "0"
 
 
-def test_an_account_without_limits_still_tells_what_is_left(clock: Clock) -> None:
+def test_an_account_without_limits_still_tells_what_is_left(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=2, enforced=False))
     assert [request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
     assert Quota(clock, UNLIMITED).count_request() == {
@@ -78,7 +65,7 @@ def test_an_account_without_limits_still_tells_what_is_left(clock: Clock) -> Non
 
 @pytest.mark.parametrize(("profile", "per_minute", "per_hour"), [("paid", 250, 2_500), ("trial", 25, 50)])
 def test_setup_tests_have_windows_of_their_own(
-    clock: Clock, profile: str, per_minute: int, per_hour: int
+    clock: FakeClock, profile: str, per_minute: int, per_hour: int
 ) -> None:
     quota = Quota(clock, PROFILES[profile])
     for done in range(per_hour):
@@ -93,7 +80,7 @@ def test_setup_tests_have_windows_of_their_own(
 
 @pytest.mark.parametrize(("profile", "users", "links"), [("paid", 500, 5), ("trial", 10, 1)])
 def test_users_and_private_links_are_limited_by_the_hour(
-    clock: Clock, profile: str, users: int, links: int
+    clock: FakeClock, profile: str, users: int, links: int
 ) -> None:
     quota = Quota(clock, PROFILES[profile])
     for kind, number in (("user", users), ("private-link", links)):
@@ -103,7 +90,7 @@ def test_users_and_private_links_are_limited_by_the_hour(
         refused(lambda effect=effect: quota.charge([effect], "seconds"))  # type: ignore[misc]
 
 
-def test_what_is_refused_is_not_counted_in_any_window(clock: Clock) -> None:
+def test_what_is_refused_is_not_counted_in_any_window(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
     quota.charge([TESTED], "seconds")
     for _ in range(3):
@@ -112,7 +99,7 @@ def test_what_is_refused_is_not_counted_in_any_window(clock: Clock) -> None:
     quota.charge([TESTED], "seconds")
 
 
-def test_a_plan_can_limit_what_is_created(clock: Clock) -> None:
+def test_a_plan_can_limit_what_is_created(clock: FakeClock) -> None:
     quota = Quota(clock, PROFILES["paid"].with_creation_limit("group", 2))
     group = Effect("created", "group", "x")
     quota.charge([group, group], "seconds")
@@ -121,20 +108,20 @@ def test_a_plan_can_limit_what_is_created(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
-def test_the_waiting_time_has_several_forms(clock: Clock, form: RetryAfter, header: str | None) -> None:
+def test_the_waiting_time_has_several_forms(clock: FakeClock, form: RetryAfter, header: str | None) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
     assert refused(lambda: quota.check_requests(form)).headers.get("Retry-After") == header
 
 
-def test_the_waiting_time_can_be_a_date(clock: Clock) -> None:
+def test_the_waiting_time_can_be_a_date(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
     written = refused(lambda: quota.check_requests("http-date")).headers["Retry-After"]
-    assert parsedate_to_datetime(written) == clock.time + timedelta(hours=1)
+    assert parsedate_to_datetime(written) == clock.now() + timedelta(hours=1)
 
 
-def test_a_window_keeps_no_more_times_than_it_admits(clock: Clock) -> None:
+def test_a_window_keeps_no_more_times_than_it_admits(clock: FakeClock) -> None:
     window = RollingWindow(limit=10, seconds=60.0)
     for second in range(1_000):
         window.consume(float(second) / 100)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.kinds.visibility import find_hidden_fields
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.record import Record
-from reconciler.operations.state import Move, find_hidden_fields, find_records, plan_moves, select_records
+from reconciler.operations.state import Move, find_records, plan_moves, select_records
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 OTHER_GROUP, OTHER_DESTINATION = Address("group", "sales"), Address("destination", "sales")

@@ -20,7 +20,7 @@ from reconciler.model.resource import Desired, Observed, OnFailure, SetupTests, 
 from reconciler.model.source import Span
 from reconciler.model.value import Reference, Secret
 from reconciler.planning.deletions import PlannedDeletion
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import Effect, build_effects, compute_digest, hash_effect
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.secrets.fingerprint import Fingerprinter
 
@@ -66,8 +66,8 @@ GOING = PlannedDeletion(
 
 
 @dataclass
-class World:
-    """Everything that a plan is made of: `orders` is new, `sales` exists and differs, `old` is deleted."""
+class PlanInputs:
+    """The inputs of a plan: `orders` is new, `sales` exists and differs, `old` is deleted."""
 
     desired: dict[str, Desired] = field(
         default_factory=lambda: {
@@ -107,42 +107,48 @@ class World:
         assert planner.diagnostics == []
         return steps
 
+    def effects(self) -> dict[Address, Effect]:
+        return self.plan_effects()[1]
+
     def digest(self) -> str:
+        plan, effects = self.plan_effects()
+        return compute_digest(plan.account_id, self.order(effects.values()), self.order(self.scope))
+
+    def plan_effects(self) -> tuple[Plan, dict[Address, Effect]]:
         steps = self.steps()
         changes = tuple(self.order([*(step.change for step in steps.values()), self.removal.change]))
         plan = Plan("intently_yarn", "Acme", changes)
         live = {id: Observed(GROUP, id, name, {}) for id, name in self.order(self.live.items())}
-        return compute_digest(
-            self.altered(plan), steps, self.order([self.removal]), live, self.order(self.scope)
-        )
+        altered = self.altered(plan)
+        return altered, build_effects(altered.changes, steps, live)
 
 
 def test_a_digest_is_that_of_sha256() -> None:
-    assert len(World().digest()) == 64
-    assert set(World().digest()) <= set("0123456789abcdef")
+    assert len(PlanInputs().digest()) == 64
+    assert set(PlanInputs().digest()) <= set("0123456789abcdef")
 
 
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_files_keys_and_answers_does_not_matter(shuffled: random.Random) -> None:
     scope = ("orders", "sales", "old")
-    assert World(shuffled=shuffled, scope=scope).digest() == World(scope=scope).digest()
+    assert PlanInputs(shuffled=shuffled, scope=scope).digest() == PlanInputs(scope=scope).digest()
 
 
 @given(st.integers(1, 999), st.integers(1, 99), st.text("abc/.", min_size=1))
 def test_where_lines_stand_does_not_matter(line: int, column: int, path: str) -> None:
-    world = World()
+    inputs = PlanInputs()
     moved = Span(path, line, column, line, column + 1)
-    world.desired = {
+    inputs.desired = {
         name: replace(desired, span=moved, spans=dict.fromkeys(desired.fields, moved))
-        for name, desired in world.desired.items()
+        for name, desired in inputs.desired.items()
     }
-    world.removal = replace(GOING, change=replace(GOING.change, span=moved))
-    assert world.digest() == World().digest()
+    inputs.removal = replace(GOING, change=replace(GOING.change, span=moved))
+    assert inputs.digest() == PlanInputs().digest()
 
 
 @given(st.text(min_size=1))
 def test_two_secrets_behind_one_reference_give_one_digest(secret: str) -> None:
-    assert World(secret=secret).digest() == World().digest()
+    assert PlanInputs(secret=secret).digest() == PlanInputs().digest()
 
 
 ASIDES: dict[str, Callable[[Plan], Plan]] = {
@@ -166,44 +172,44 @@ ASIDES: dict[str, Callable[[Plan], Plan]] = {
 
 @pytest.mark.parametrize("aside", ASIDES)
 def test_what_decides_nothing_does_not_matter(aside: str) -> None:
-    assert World(altered=ASIDES[aside]).digest() == World().digest()
+    assert PlanInputs(altered=ASIDES[aside]).digest() == PlanInputs().digest()
 
 
-def with_orders(**changes: Any) -> Callable[[World], None]:
-    def alter(world: World) -> None:
-        world.desired["destination.orders"] = replace(ORDERS, **changes)
-
-    return alter
-
-
-def with_sales(**changes: Any) -> Callable[[World], None]:
-    def alter(world: World) -> None:
-        world.desired["destination.sales"] = replace(SALES, **changes)
+def with_orders(**changes: Any) -> Callable[[PlanInputs], None]:
+    def alter(inputs: PlanInputs) -> None:
+        inputs.desired["destination.orders"] = replace(ORDERS, **changes)
 
     return alter
 
 
-def with_world(**changes: Any) -> Callable[[World], None]:
-    def alter(world: World) -> None:
+def with_sales(**changes: Any) -> Callable[[PlanInputs], None]:
+    def alter(inputs: PlanInputs) -> None:
+        inputs.desired["destination.sales"] = replace(SALES, **changes)
+
+    return alter
+
+
+def with_inputs(**changes: Any) -> Callable[[PlanInputs], None]:
+    def alter(inputs: PlanInputs) -> None:
         for name, value in changes.items():
-            setattr(world, name, value)
+            setattr(inputs, name, value)
 
     return alter
 
 
-def with_live(**changes: Any) -> Callable[[World], None]:
+def with_live(**changes: Any) -> Callable[[PlanInputs], None]:
     change = replace(GOING.change, live=replace(LIVE, **changes))
-    return with_world(removal=replace(GOING, change=change))
+    return with_inputs(removal=replace(GOING, change=change))
 
 
-EFFECTS: dict[str, Callable[[World], None]] = {
-    "account": with_world(altered=lambda plan: replace(plan, account_id="other")),
-    "scope": with_world(scope=("orders",)),
+EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
+    "account": with_inputs(altered=lambda plan: replace(plan, account_id="other")),
+    "scope": with_inputs(scope=("orders",)),
     "value of a new field": with_orders(fields={**ORDERS.fields, ("region",): "AWS_US_EAST_1"}),
     "one field more": with_sales(fields={**SALES.fields, ("config", "data_set_location"): "EU"}),
     "value of a changed field": with_sales(fields={**SALES.fields, ("config", "project_id"): "ours"}),
-    "value before": with_world(sales={**THERE, ("config", "project_id"): "of somebody else"}),
-    "a drifted field": with_world(sales={**THERE, ("region",): "AWS_US_EAST_1"}),
+    "value before": with_inputs(sales={**THERE, ("config", "project_id"): "of somebody else"}),
+    "a drifted field": with_inputs(sales={**THERE, ("region",): "AWS_US_EAST_1"}),
     "reference of a secret": with_orders(
         fields={**ORDERS.fields, ("config", "secret_key"): Reference("env", "B")}
     ),
@@ -222,8 +228,8 @@ EFFECTS: dict[str, Callable[[World], None]] = {
     "trust": with_orders(trust=Trust(certificates=True)),
     "setup tests": with_sales(setup_tests=SetupTests(run=False)),
     "what a failed test means": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
-    "a namesake": with_world(live={"sold_out": "sales", "old_mole": "old", "late_comer": "orders"}),
-    "another object of that name": with_world(
+    "a namesake": with_inputs(live={"sold_out": "sales", "old_mole": "old", "late_comer": "orders"}),
+    "another object of that name": with_inputs(
         altered=lambda plan: replace(
             plan,
             changes=tuple(
@@ -231,7 +237,7 @@ EFFECTS: dict[str, Callable[[World], None]] = {
             ),
         )
     ),
-    "id of a deletion": with_world(removal=replace(GOING, change=replace(GOING.change, id="other"))),
+    "id of a deletion": with_inputs(removal=replace(GOING, change=replace(GOING.change, id="other"))),
     "a connection that goes with it": with_live(connections=()),
     "name of what is deleted": with_live(name="Payroll"),
     "service of what is deleted": with_live(service="snowflake"),
@@ -240,27 +246,46 @@ EFFECTS: dict[str, Callable[[World], None]] = {
 
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> None:
-    world = World()
-    EFFECTS[effect](world)
-    assert world.digest() != World().digest()
+    inputs = PlanInputs()
+    EFFECTS[effect](inputs)
+    assert inputs.digest() != PlanInputs().digest()
+
+
+@pytest.mark.parametrize("effect", sorted(EFFECTS.keys() - {"account", "scope"}))
+def test_an_expectation_covers_every_effect_that_the_digest_covers(effect: str) -> None:
+    """Account and scope are no effect on an address: a saved plan holds them by themselves."""
+    inputs = PlanInputs()
+    EFFECTS[effect](inputs)
+    assert [*map(hash_effect, inputs.effects().values())] != [
+        *map(hash_effect, PlanInputs().effects().values())
+    ]
+
+
+def test_an_expectation_holds_no_value() -> None:
+    inputs = PlanInputs(secret="the-value-of-a-secret")
+    with_orders(fields={**ORDERS.fields, ("config", "brand_new"): "a-hidden-literal"})(inputs)
+    text = repr([*map(hash_effect, inputs.effects().values())])
+    assert "destination.orders" in text
+    for value in ("the-value-of-a-secret", "a-hidden-literal", "acme", "GCP_US_EAST4"):
+        assert value not in text
 
 
 def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
     digests = set()
     for alter in EFFECTS.values():
-        world = World()
-        alter(world)
-        digests.add(world.digest())
+        inputs = PlanInputs()
+        alter(inputs)
+        digests.add(inputs.digest())
     assert len(digests) == len(EFFECTS)
 
 
 def test_a_replacement_sends_everything_so_everything_matters() -> None:
     def digest(**changes: Any) -> str:
-        world = World(sales={**THERE, ("service",): "snowflake"})
+        inputs = PlanInputs(sales={**THERE, ("service",): "snowflake"})
         fields = {**SALES.fields, **changes.pop("fields", {})}
-        world.desired["destination.sales"] = replace(SALES, allow_replace=True, fields=fields)
-        assert world.steps()[SALES.address].change.action is Action.REPLACE
-        return world.digest()
+        inputs.desired["destination.sales"] = replace(SALES, allow_replace=True, fields=fields)
+        assert inputs.steps()[SALES.address].change.action is Action.REPLACE
+        return inputs.digest()
 
     assert digest() != digest(fields={("config", "secret_key"): Reference("env", "B")})
     assert digest() != digest(fields={("config", "brand_new"): 2})

@@ -42,8 +42,8 @@ def identity(**removals: CompletedRemoval) -> RemovalIdentity:
 
 def said(key: str, id: str, name: str | None, extent: Extent, **removals: CompletedRemoval) -> str:
     """The code of what is wrong with it."""
-    tombstone = RemovalEntry(key, id, extent, False, AT, AT, AT, name)
-    problem = identity(**removals).find_problem(tombstone)
+    entry = RemovalEntry(key, id, extent, False, AT, AT, AT, name)
+    problem = identity(**removals).find_problem(entry)
     return problem.code if problem is not None else ""
 
 

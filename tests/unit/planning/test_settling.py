@@ -1,4 +1,4 @@
-"""Which creates have to wait, until when, and what is remembered of requests that nobody answered."""
+"""Which creates have to wait, and until when."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from reconciler.model.instant import Instant, format_utc
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record
-from reconciler.planning.settling import find_unsettled, unanswered_intents
+from reconciler.planning.settling import find_unsettled
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)
@@ -58,19 +58,6 @@ def test_a_create_waits_until_its_request_is_old_by_both_clocks(
     assert waits is None or waits.until.microsecond == waits.sent_at.microsecond == 0
     assert waits is None or waits.until >= now.own
     assert find_unsettled(record, now, timedelta()) is None
-
-
-def test_of_each_name_the_first_request_is_remembered() -> None:
-    first, second, other = (
-        Intent(Action.CREATE, name, namesakes, at(0), at(1))
-        for name, namesakes in (("orders", ("a",)), ("orders", ("a", "b")), ("sales", ()))
-    )
-    assert unanswered_intents(None) == ()
-    assert unanswered_intents(Record(id="x", earlier=(first,))) == (first,)
-    assert unanswered_intents(Record(intent=first)) == (first,)
-    assert unanswered_intents(Record(intent=second, earlier=(first,))) == (first,)
-    assert unanswered_intents(Record(intent=other, earlier=(first,))) == (first, other)
-    assert unanswered_intents(Record(intent=Intent(Action.CREATE, "orders"))) == (), "it was not sent"
 
 
 @pytest.mark.parametrize(

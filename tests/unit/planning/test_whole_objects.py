@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.address import DESTINATION, GROUP, Address
-from reconciler.model.plan import Action, Change, FieldValue, Plan, Visibility
+from reconciler.model.plan import Action, Change, FieldValue, Visibility
 from reconciler.model.record import Record
 from reconciler.model.removal import Extent
 from reconciler.model.resource import Desired, Observed, SetupTests, Trust
 from reconciler.model.source import Span
 from reconciler.model.value import FieldPath, Reference, Secret
 from reconciler.planning.deletions import DeletionPlanner
-from reconciler.planning.digest import compute_digest
+from reconciler.planning.effects import build_effects, compute_digest
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.removal_identity import RemovalIdentity
 from reconciler.secrets.fingerprint import Fingerprinter
@@ -147,9 +147,9 @@ def removed(extent: Extent, record: Record | None) -> list[Change]:
     records = {} if record is None else {Address(DESTINATION, "orders"): record}
     identity = RemovalIdentity({"old_mole": "Orders"}, records)
     placed = {"old_mole": ("snowflake", "")}
-    undertaker = DeletionPlanner(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
-    tombstone = RemovalEntry("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
-    return [each.change for each in undertaker.plan_deletions((tombstone,)).deletions]
+    planner = DeletionPlanner(identity, placed, (), lambda id: [], lambda *_: None, lambda *_: True)
+    entry = RemovalEntry("orders", "old_mole", extent, False, AT, AT, AT, "Orders")
+    return [each.change for each in planner.plan_deletions((entry,)).deletions]
 
 
 def test_of_what_is_removed_nothing_is_shown_that_the_catalogue_does_not_know() -> None:
@@ -174,8 +174,8 @@ def test_nothing_of_it_is_in_the_digest() -> None:
     step = stepped(there={**THERE, ROLE: "OTHER"})
 
     def digest(change: Change) -> str:
-        plan = Plan("intently_yarn", "Acme", (change,))
-        return compute_digest(plan, {change.address: replace(step, change=change)}, [], {})
+        effects = build_effects((change,), {change.address: replace(step, change=change)}, {})
+        return compute_digest("intently_yarn", effects.values())
 
     bare = replace(step.change, other_values=(), applied=(FieldValue(("x",), 1),))
     assert digest(bare) == digest(step.change)

@@ -8,7 +8,7 @@ import pytest
 from report_values import FULL_PLAN, UNCHANGED_GROUP, UNTESTED_DESTINATION, build_plan
 
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.report.github_job import (
+from reconciler.report.github import (
     build_drift_outputs,
     build_failure_outputs,
     build_plan_outputs,

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from reconciler.operations.guides import guide_topics, read_guide
+from reconciler.operations.guides import list_guide_topics, read_guide
 from reconciler.report.guide_text import guide_list, print_guide
 from reconciler.report.style import Colour, make_console
 
@@ -31,7 +31,7 @@ def shown(text: str, width: int, colour: Colour = Colour.AUTO) -> str:
 
 
 @pytest.mark.parametrize("width", [30, 40, 80, 200])
-@pytest.mark.parametrize("topic", guide_topics())
+@pytest.mark.parametrize("topic", list_guide_topics())
 def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut_off(topic: str, width: int) -> None:
     guide = shown(read_guide(topic), width, Colour.NEVER)
     assert max(map(len, guide.splitlines())) <= width

@@ -226,6 +226,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(("name", "number"), SIZES)
 def test_no_data_makes_anything(name: str, number: int) -> None:
     data = HOSTILE[name]
@@ -304,6 +305,8 @@ SECTIONS = {
 }
 
 
+@pytest.mark.long
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (MAX_COMMENT_BYTES, range(0, 300, 9))])
 def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> None:
     """A lower limit finds as many places to cut in less time."""

@@ -15,8 +15,8 @@ from reconciler.model.event import (
     WarningIssued,
 )
 from reconciler.model.plan import Action
+from reconciler.report.formats import Verbosity
 from reconciler.report.progress import Progress
-from reconciler.report.verbosity import Verbosity
 
 RUN: list[Event] = [
     ReadingAccount(0, 12),

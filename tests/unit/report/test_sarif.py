@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.model.codes import EXPLANATIONS
+from reconciler.model.codes import load_explanations
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.source import Span
-from reconciler.report.document import dump_document
+from reconciler.report.json_document import dump_document
 from reconciler.report.sarif import MAX_RESULTS, build_sarif_log
 
 MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
@@ -157,7 +157,7 @@ def test_a_result_has_place_rule_and_text() -> None:
     rules = run["tool"]["driver"]["rules"]
     for result in (first, second):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
-    assert rules[0]["help"]["text"] == EXPLANATIONS[rules[0]["id"]]
+    assert rules[0]["help"]["text"] == load_explanations()[rules[0]["id"]]
 
 
 def test_nothing_found_is_a_run_without_results() -> None:
@@ -197,6 +197,7 @@ def test_a_fingerprint_survives_moved_lines_and_tells_twins_apart() -> None:
     assert fingerprints(at(3)) != fingerprints(at(3, "other"))
 
 
+@pytest.mark.long
 def test_more_results_than_are_kept_lose_warnings_first_and_say_so() -> None:
     found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MAX_RESULTS + 1)]
     run = run_of(*found, at(MAX_RESULTS + 2))

@@ -9,8 +9,7 @@ from report_values import FakeTerminal
 from rich.cells import cell_len
 from rich.text import Text
 
-from reconciler.report.style import make_console
-from reconciler.report.wrap import wrap_text
+from reconciler.report.style import make_console, wrap_text
 
 
 def test_a_long_line_breaks_between_words_and_hangs() -> None:

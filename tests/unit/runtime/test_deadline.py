@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from remote_backends import StillClock
+from fake_clock import FakeClock
+from remote_backends import build_clock
 
 from reconciler.runtime.deadline import (
+    GRACE_PERIOD,
     MAX_CALL_TIMEOUT,
     MIN_CALL_TIMEOUT,
     SHUTDOWN_TIMEOUT,
@@ -16,8 +18,8 @@ from reconciler.runtime.deadline import (
 )
 
 
-def patience() -> tuple[ShutdownDeadline, StillClock, threading.Event]:
-    clock, leaving = StillClock(), threading.Event()
+def patience() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+    clock, leaving = build_clock(), threading.Event()
     return ShutdownDeadline(clock, leaving), clock, leaving
 
 
@@ -74,3 +76,15 @@ def test_a_pause_ends_where_somebody_wants_to_leave() -> None:
     leaving.set()
     assert one.pause(2.0)
     assert clock.seconds == 2.0
+
+
+def test_calls_in_flight_are_abandoned_when_the_grace_period_ends() -> None:
+    one, clock, leaving = patience()
+    clock.seconds += 2 * GRACE_PERIOD
+    assert not one.is_over, "the run works"
+    leaving.set()
+    assert not one.is_over, "the time runs from here on"
+    clock.seconds += GRACE_PERIOD - 0.1
+    assert not one.is_over
+    clock.seconds += 0.1
+    assert one.is_over

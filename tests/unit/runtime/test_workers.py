@@ -1,16 +1,29 @@
-"""Threads that ask, in the middle of their work, whether they may go on."""
+"""Threads that work, and ask in the middle of their work whether they may go on."""
 
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
+from fake_clock import FakeClock
+from remote_backends import build_clock
 
 from reconciler.model.address import Address
-from reconciler.runtime.workers import WorkerPool
+from reconciler.runtime.deadline import GRACE_PERIOD, ShutdownDeadline
+from reconciler.runtime.events import EventQueue
+from reconciler.runtime.workers import WorkerPool, map_parallel, run_interruptible
 
 ORDERS = Address("group", "orders")
 PATIENCE = 20.0
+
+
+def wait_for_threads(count: int) -> None:
+    """Wait until no more than so many threads are left."""
+    ends_at = time.monotonic() + PATIENCE
+    while threading.active_count() > count:
+        assert time.monotonic() < ends_at, "a thread is still there"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -68,3 +81,104 @@ def test_who_asks_somebody_that_dies_of_it_may_not_go_on() -> None:
             crew.next_result(PATIENCE)
         assert done.wait(PATIENCE)
     assert answers == [False]
+
+
+def test_work_that_waits_for_a_thread_is_not_started_once_the_pool_is_left() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    started: list[str] = []
+
+    def work(name: str) -> None:
+        started.append(name)
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    before = threading.active_count()
+    with WorkerPool[str](1) as pool:
+        pool.start("first", lambda: work("first"))
+        pool.start("second", lambda: work("second"))
+        assert begun.wait(PATIENCE)
+    go_on.set()
+    wait_for_threads(before)
+    assert started == ["first"]
+
+
+def test_a_free_thread_takes_the_next_work() -> None:
+    with WorkerPool[int](2) as pool:
+        for number in range(6):
+            pool.start(number, threading.get_ident)
+        results = [pool.next_result(PATIENCE) for _ in range(6)]
+    assert {result.key for result in results if result is not None} == set(range(6))
+    assert len({result.result for result in results if result is not None}) <= 2
+
+
+def test_every_item_comes_with_its_result_as_soon_as_it_is_there() -> None:
+    first_is_taken = threading.Event()
+
+    def work(item: str) -> str:
+        if item == "slow":
+            assert first_is_taken.wait(PATIENCE)
+        return item.upper()
+
+    results = map_parallel(work, ["slow", "quick"], 2)
+    assert next(results) == ("quick", "QUICK")
+    first_is_taken.set()
+    assert list(results) == [("slow", "SLOW")]
+
+
+def test_nothing_is_mapped_by_nobody() -> None:
+    assert list(map_parallel(str, [], 4)) == []
+
+
+def test_after_the_first_exception_no_item_is_started() -> None:
+    go_on = threading.Event()
+    started: list[int] = []
+
+    def work(item: int) -> None:
+        started.append(item)
+        if item == 0:
+            raise LookupError
+        assert go_on.wait(PATIENCE)
+
+    before = threading.active_count()
+    with pytest.raises(LookupError):
+        list(map_parallel(work, range(10), 1))
+    go_on.set()
+    wait_for_threads(before)
+    assert started in ([0], [0, 1]), "the second item may have been under way"
+
+
+def stopping() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+    clock, shutdown = build_clock(), threading.Event()
+    return ShutdownDeadline(clock, shutdown), clock, shutdown
+
+
+def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
+    deadline, clock, shutdown = stopping()
+    hanging, ticks = threading.Event(), 0
+
+    def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 2:
+            shutdown.set()
+        clock.seconds += 1.0
+
+    try:
+        assert run_interruptible(lambda: hanging.wait(PATIENCE), deadline, EventQueue(print, tick)) is None
+    finally:
+        hanging.set()
+    assert ticks - 2 == GRACE_PERIOD, "one second a tick, from the tick on that saw the wish to stop"
+
+
+def test_work_that_ends_within_the_grace_period_counts() -> None:
+    deadline, _, shutdown = stopping()
+    shutdown.set()
+    assert run_interruptible(lambda: "result", deadline, EventQueue(print)) == "result"
+
+
+def test_an_exception_of_the_work_is_raised_by_the_thread_that_waits() -> None:
+    def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        run_interruptible(work, stopping()[0], EventQueue(print))

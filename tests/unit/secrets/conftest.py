@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripted_server import WallClock
 
+from reconciler.runtime.clock import SystemClock
 from reconciler.secrets.base import StoreContext
 
 MakeContext = Callable[..., StoreContext]
@@ -18,6 +18,6 @@ def around(tmp_path: Path) -> MakeContext:
     """Makes surroundings: the test's own folder, and an environment with nothing but what is named."""
 
     def make(timeout: float = 10, **environ: str) -> StoreContext:
-        return StoreContext(tmp_path, environ, WallClock(), timeout)
+        return StoreContext(tmp_path, environ, SystemClock(), timeout)
 
     return make

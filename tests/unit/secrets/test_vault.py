@@ -21,8 +21,8 @@ from self_signed_cert import make_server_context
 
 from reconciler.model.value import Reference
 from reconciler.secrets.base import CachedDocuments, SecretUnavailable, StoreContext
-from reconciler.secrets.http import MAX_BYTES, Server, parse_server
 from reconciler.secrets.vault import Vault, validate_reference
+from reconciler.secrets.vault_server import MAX_BYTES, Server, parse_server
 
 Around = Callable[..., StoreContext]
 

@@ -27,7 +27,7 @@ def finding(directory: Path, block: str) -> Diagnostic:
 
 
 def test_without_a_block_everything_is_allowed_and_no_command_is_named(tmp_path: Path) -> None:
-    rules = project(tmp_path, "").secrets
+    rules = project(tmp_path, "").content.secrets
     assert rules == SecretRules()
     sources, findings = build_allowed_sources(rules, SCHEMES)
     assert (sources.allow, findings) == (None, [])
@@ -37,7 +37,7 @@ def test_a_block_is_read_with_the_places_of_its_globs(tmp_path: Path) -> None:
     rules = project(
         tmp_path,
         'secrets:\n  allow: ["env:A_*", "file:./keys/*"]\n  commands: {op: [op, read, "a b"]}\n  timeout: 5',
-    ).secrets
+    ).content.secrets
     assert rules.allow is not None
     assert str(rules.allow[1].span) == "r.yaml:4:22"
     assert rules.commands == {"op": ("op", "read", "a b")}
@@ -49,7 +49,7 @@ def test_a_block_is_read_with_the_places_of_its_globs(tmp_path: Path) -> None:
 
 
 def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
-    sources, _ = build_allowed_sources(project(tmp_path, "secrets: {allow: []}").secrets, SCHEMES)
+    sources, _ = build_allowed_sources(project(tmp_path, "secrets: {allow: []}").content.secrets, SCHEMES)
     assert not sources.allows(Reference("env", "A"))
 
 
@@ -90,6 +90,6 @@ def test_an_unknown_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
     ],
 )
 def test_a_glob_that_covers_nothing_is_an_error_at_its_place(glob: str, advice: str, tmp_path: Path) -> None:
-    rules = project(tmp_path, f'secrets: {{allow: ["env:X", "{glob}"]}}').secrets
+    rules = project(tmp_path, f'secrets: {{allow: ["env:X", "{glob}"]}}').content.secrets
     [found] = build_allowed_sources(rules, SCHEMES)[1]
     assert (found.code, str(found.span), found.help) == ("bad-allow", "r.yaml:3:28", advice)

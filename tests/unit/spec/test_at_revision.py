@@ -92,7 +92,7 @@ def test_a_project_file_that_is_a_link_is_followed(repository: Path) -> None:
     (repository / "specs" / "reconciler.yaml").symlink_to("../environments/prod.yaml")
     commit(repository, "here")
     project = read_project_at_revision(PROJECT, repository, "here", os.environ)
-    assert project.protected == ("a",)
+    assert project.content.protected == ("a",)
     assert project.root.span.path == "specs/reconciler.yaml@here"
 
 

@@ -162,7 +162,7 @@ PIECES = st.sampled_from(
 EDITS = st.lists(st.tuples(st.integers(0, len(MESSY)), st.integers(0, 6), PIECES), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(EDITS)
 def test_meaning_and_comments_survive_and_a_second_run_changes_nothing(
     edits: list[tuple[int, int, str]],

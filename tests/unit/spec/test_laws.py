@@ -91,7 +91,7 @@ def check_place(span: Span, lines: list[str]) -> None:
     assert (span.line, span.column) <= (span.end_line, span.end_column)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(EDITS)
 def test_a_mutated_text_parses_or_fails_with_findings_at_places_of_the_text(
     edits: list[tuple[int, int, str]],
@@ -106,7 +106,7 @@ def test_a_mutated_text_parses_or_fails_with_findings_at_places_of_the_text(
             check_place(each.span, text.split("\n"))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(EDITS)
 def test_a_mutated_file_loads_or_fails_with_findings(edits: list[tuple[int, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -154,7 +154,7 @@ def check_keys(node: Node, lines: list[str]) -> int:
     return 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.dictionaries(PLAIN_KEYS, VALUES, min_size=1, max_size=5))
 def test_the_span_of_every_plain_key_covers_the_key(document: dict[str, object]) -> None:
     text = written(document, 0).lstrip("\n") + "\n"

@@ -128,7 +128,7 @@ def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
 
 def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
     got = loaded(tmp_path, reconciler=f"account_id: intently_yarn\n{PROJECT}", groups__a=GROUP)
-    assert (got.project.account_id, str(got.project.account_id_span)) == (
+    assert (got.project.content.account_id, str(got.project.account_id_span)) == (
         "intently_yarn",
         "reconciler.yaml:1:13",
     )
@@ -190,6 +190,25 @@ def test_a_bad_project_file_is_one_finding_at_its_place(
     problem = finding(tmp_path, reconciler=project, a=GROUP)
     assert (problem.code, str(problem.span)) == (code, f"reconciler.yaml:{where}")
     assert problem.help
+
+
+@pytest.mark.parametrize("setting", ["state", "settle"])
+@pytest.mark.parametrize(
+    ("value", "message", "column"),
+    [
+        ("", "`{}` must be text", 1),
+        ("true", "`{}` must be text", 0),
+        ("[1]", "`{}` must be text, not a list", 0),
+        ("{a: b}", "`{}` must be text, not a mapping", 0),
+    ],
+)
+def test_a_setting_that_is_parsed_from_text_takes_nothing_else(
+    setting: str, value: str, message: str, column: int, tmp_path: Path
+) -> None:
+    project = f"version: 1\nspecs: [a.yaml]\n{setting}: {value}\n"
+    problem = finding(tmp_path, reconciler=project, a=GROUP)
+    assert (problem.code, problem.message) == ("wrong-shape", message.format(setting))
+    assert str(problem.span) == f"reconciler.yaml:3:{column or len(setting) + 3}"
 
 
 @pytest.mark.parametrize(

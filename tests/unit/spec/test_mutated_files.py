@@ -179,6 +179,7 @@ def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> N
         assert each.message
 
 
+@pytest.mark.sampled(every=10)
 @pytest.mark.usefixtures("watchdog")
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Path) -> None:

@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from git_repo import run_git
-from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
+from git_repo import give_to_other_user, run_git
+from remote_backends import BRANCH, HOLDER, BareRepository, build_clock, build_context
 
 from reconciler.model.state_location import GitBranch, parse_state_location
 from reconciler.runtime.deadline import ShutdownDeadline
-from reconciler.state import git_runner
+from reconciler.runtime.git import Result
+from reconciler.state import scratch_repository
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.git import GitBackend
-from reconciler.state.git_runner import Result
+
+pytestmark = pytest.mark.sampled(every=6)
 
 
 @pytest.fixture
@@ -368,7 +370,7 @@ def test_a_machine_without_git_is_told_so(clone: Path) -> None:
 
 
 def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_runner, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(scratch_repository, "TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
@@ -508,6 +510,22 @@ def test_a_repository_of_somebody_else_is_called_so(clone: Path) -> None:
     assert "safe.directory" in caught.value.advice
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_user_is_used_if_the_environment_trusts_it(
+    upstream: BareRepository, clone: Path
+) -> None:
+    written(shelf(clone, **give_to_other_user(clone)), state="first")
+    assert upstream.read_files() == {"state.json": "first"}
+
+
+def test_the_reason_that_ssh_gives_is_quoted(clone: Path, tmp_path: Path) -> None:
+    ssh = tmp_path / "refusing-ssh"
+    ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
+    ssh.chmod(0o755)
+    with pytest.raises(BackendError, match=r"^git says: Host key verification failed\.$"):
+        shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", GIT_SSH_COMMAND=str(ssh)).read("a.json")
+
+
 def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
     upstream: BareRepository, clone: Path
 ) -> None:
@@ -535,7 +553,7 @@ def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced
     written(one, state="first")
     assert one.is_unchanged("state.json")
     written(other, state="second")
-    assert one.version("state.json", ShutdownDeadline(StillClock(), threading.Event())) != one.known_version(
+    assert one.version("state.json", ShutdownDeadline(build_clock(), threading.Event())) != one.known_version(
         "state.json"
     )
     assert not one.is_unchanged("state.json")

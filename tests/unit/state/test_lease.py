@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
+from fake_clock import FakeClock
+from remote_backends import BRANCH, HOLDER, BareRepository, build_clock, build_context
 
 from reconciler.model.lock_info import LockInfo
 from reconciler.model.state_location import GitBranch
@@ -36,12 +37,12 @@ def upstream(tmp_path: Path) -> BareRepository:
     return BareRepository(tmp_path / "upstream.git")
 
 
-def shelf_of(upstream: BareRepository, clock: StillClock) -> GitBackend:
+def shelf_of(upstream: BareRepository, clock: FakeClock) -> GitBackend:
     place = GitBranch(str(upstream.path), BRANCH, is_remote=False)
     return GitBackend(place, build_context(upstream.path.parent, clock=clock))
 
 
-def tenancy(upstream: BareRepository, clock: StillClock, holder: LockInfo = HOLDER) -> RemoteLock:
+def tenancy(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER) -> RemoteLock:
     around = build_context(upstream.path.parent, holder, clock)
     return RemoteLock(shelf_of(upstream, clock), LOCK, holder, around)
 
@@ -51,7 +52,7 @@ def until(upstream: BareRepository) -> str:
 
 
 def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepository) -> None:
-    clock = StillClock()
+    clock = build_clock()
     first = tenancy(upstream, clock)
     first.acquire()
     with pytest.raises(LockHeldError) as caught:
@@ -70,7 +71,7 @@ def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepos
 def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
     upstream: BareRepository, later: float, is_free: bool
 ) -> None:
-    clock = StillClock()
+    clock = build_clock()
     shelf = shelf_of(upstream, clock)
     first = RemoteLock(shelf, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
     shelf.read("state.json")
@@ -91,7 +92,7 @@ def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
 
 
 def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
-    clock = StillClock()
+    clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
     clock.seconds += LEASE_TTL - 1
@@ -105,7 +106,7 @@ def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
 
 
 def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareRepository) -> None:
-    clock = StillClock()
+    clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
     assert not one.is_due(has_changes=True)
@@ -120,7 +121,7 @@ def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareReposit
 def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
     upstream: BareRepository,
 ) -> None:
-    clock = StillClock()
+    clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
@@ -139,7 +140,7 @@ def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
 
 @pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
 def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepository, way: str) -> None:
-    clock = StillClock()
+    clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
 
@@ -164,7 +165,7 @@ def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepo
 
 
 def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRepository) -> None:
-    clock = StillClock()
+    clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
@@ -181,11 +182,11 @@ def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRep
 def test_a_time_beyond_all_calendars_is_later_than_now(until: str) -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": until}).encode()
-    assert parse_lock_status(content, StillClock().now(), "here").state is LockHolderState.REMOTE
+    assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.REMOTE
 
 
 def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
-    clock = StillClock()
+    clock = build_clock()
 
     def grip(pid: int, host: str) -> LockHolderState:
         holder = {"pid": pid, "host": host, "user": "ci", "since": "x", "doing": "y"}
@@ -202,17 +203,17 @@ def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
     "content", [b"{}", b"\xff", b"[" * 100_000, b'{"holder": {}, "until": "x", "mark": ""}']
 )
 def test_a_lock_that_nobody_can_read_is_held_by_somebody_without_a_name(content: bytes) -> None:
-    assert parse_lock_status(content, StillClock().now(), "here").state is LockHolderState.UNKNOWN
+    assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.UNKNOWN
 
 
 def test_a_time_without_a_zone_is_none() -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": "2026-11-26T10:00:00"}).encode()
-    late = StillClock().now() + timedelta(days=1)
+    late = build_clock().now() + timedelta(days=1)
     assert parse_lock_status(content, late, "here").state is LockHolderState.UNKNOWN
 
 
 def test_nothing_and_an_empty_object_are_free() -> None:
     for content in (None, b""):
-        hold = parse_lock_status(content, StillClock().now(), "here")
+        hold = parse_lock_status(content, build_clock().now(), "here")
         assert (hold.state, hold.holder) == (LockHolderState.FREE, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from remote_backends import LOCK, S3Bucket, S3Proxy, StillClock, build_context, open_bucket
+from remote_backends import LOCK, S3Bucket, S3Proxy, build_clock, build_context, open_bucket
 
 from reconciler.model.diagnostic import ReconcilerError
 from reconciler.model.state_location import ObjectKey, parse_state_location
@@ -19,6 +20,7 @@ from reconciler.runtime.deadline import MIN_CALL_TIMEOUT, SHUTDOWN_TIMEOUT, Shut
 from reconciler.state.backend import BackendError, ConflictError, UnusableBackendError
 from reconciler.state.lease import RemoteLock
 from reconciler.state.object import ObjectBackend
+from reconciler.state.remote import build_remote_store
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +192,43 @@ def test_a_store_that_knows_no_conditions_gives_no_lock(detour: S3Proxy, bucket:
     assert list(bucket.read_files()) == [LOCK]
 
 
+def test_of_two_writes_that_a_store_took_at_once_the_later_one_has_the_lock(
+    detour: S3Proxy, bucket: S3Bucket
+) -> None:
+    """A store that checks and writes in two steps may check the other run's condition before this run's write."""
+    context = build_context(Path.cwd())
+    holder = {"pid": 12, "host": "runner-8", "user": "ci", "since": "x", "doing": "reconciler apply"}
+    lease = json.dumps({"holder": holder, "mark": "m", "until": "2026-11-26T10:05:00+00:00"})
+    place = parse_state_location("s3://states/state.json")
+    assert isinstance(place, ObjectKey)
+    store = build_remote_store(place, "state.json", context)
+    detour.after_write = lambda: bucket.put(LOCK, lease)
+    with pytest.raises(ReconcilerError) as caught, store.lock.hold(context.holder):
+        pass
+    [problem] = caught.value.diagnostics
+    assert problem.code == "locked"
+    assert problem.notes[0].startswith("it is held by `reconciler apply` by ci on runner-8")
+    assert bucket.read_files() == {LOCK: lease}, "the other run keeps it"
+
+
+def test_a_version_that_changes_without_a_write_is_no_other_run(detour: S3Proxy, bucket: S3Bucket) -> None:
+    one = shelf()
+    one.read("state.json")
+    detour.wrong_tag = '"0123"'
+    one.write({"state.json": b"first"}, "first")
+    assert one.is_unchanged("state.json")
+    one.write({"state.json": b"second"}, "second")
+    assert bucket.read_files() == {"state.json": "second"}
+    detour.wrong_tag = '"4567"'
+    one.write({"state.json": b"third"}, "third")
+    bucket.put("state.json", "second")
+    assert not one.is_unchanged("state.json"), "an older write is put back"
+    with pytest.raises(ConflictError):
+        one.write({"state.json": b"fourth"}, "fourth")
+
+
 def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
-    one, patience = shelf(), ShutdownDeadline(StillClock(), threading.Event())
+    one, patience = shelf(), ShutdownDeadline(build_clock(), threading.Event())
     one.read("state.json")
     assert one.version("state.json", patience) == one.known_version("state.json")
     one.write({"state.json": b"first"}, "first")
@@ -207,7 +244,7 @@ def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
 
 def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: S3Proxy) -> None:
     detour.silent.set()
-    clock = StillClock()
+    clock = build_clock()
     around = build_context(Path.cwd(), clock=clock)
     around.deadline.begin_shutdown()
     clock.seconds = SHUTDOWN_TIMEOUT

@@ -13,8 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fake_clock import FakeClock
 from git_repo import run_git
-from remote_backends import BRANCH, HOLDER, BareRepository, StillClock, build_context
+from remote_backends import BRANCH, HOLDER, BareRepository, build_clock, build_context
 
 from reconciler.model.address import Address
 from reconciler.model.diagnostic import ReconcilerError
@@ -27,8 +28,11 @@ from reconciler.model.state_location import parse_state_location
 from reconciler.runtime.deadline import MIN_CALL_TIMEOUT
 from reconciler.state.lease import CLOCK_SKEW, LEASE_TTL, RENEW_AFTER, WRITE_INTERVAL
 from reconciler.state.lock import LockHolderState
-from reconciler.state.store import Store, build_remote_store
+from reconciler.state.remote import build_remote_store
+from reconciler.state.store import Store
 from reconciler.state.watch import POLL_INTERVAL
+
+pytestmark = pytest.mark.sampled(every=6)
 
 OTHER = replace(HOLDER, pid=12, host="runner-8")
 EMPTY = State("a-lineage", 0, "an_account")
@@ -43,12 +47,12 @@ def upstream(tmp_path: Path) -> BareRepository:
 
 
 @pytest.fixture
-def clock() -> StillClock:
+def clock() -> FakeClock:
     """A clock that only tests move on."""
-    return StillClock()
+    return build_clock()
 
 
-def store(upstream: BareRepository, clock: StillClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
+def store(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
     around = build_context(upstream.path.parent, holder, clock, **environ)
     return build_remote_store(place, "state.json", around)  # type: ignore[arg-type]
@@ -63,9 +67,9 @@ def records(upstream: BareRepository) -> list[str]:
     return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
-def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: StillClock) -> None:
+def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         assert one.read() is None
         session = one.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
@@ -77,10 +81,10 @@ def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock
 
 
 def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         assert one.read() is None
         session = one.open(EMPTY)
         assert list(upstream.read_files()) == [LOCK], "nothing is written yet"
@@ -105,12 +109,12 @@ def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
 
 
 def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     """A mark that has not been written yet may be of a request that left as late as that."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
     one, other = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.stage([(ORDERS, Record(intent=intent))])
@@ -127,10 +131,10 @@ def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
 
 
 def test_a_write_that_fails_is_made_again_after_an_interval(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
@@ -148,10 +152,10 @@ def test_a_write_that_fails_is_made_again_after_an_interval(
 
 
 def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
@@ -161,7 +165,7 @@ def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
 
 
 def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
@@ -177,7 +181,7 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
         """)
     program.chmod(0o755)
     one = store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
-    with pytest.raises(ReconcilerError) as caught, one.hold_lock(HOLDER):
+    with pytest.raises(ReconcilerError) as caught, one.lock.hold(HOLDER):
         pass
     assert code(caught) == "state-unreachable"
     assert [each.partition(", ")[2].split(";")[0] for each in upstream.list_subjects()] == [
@@ -189,22 +193,22 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
 
 @pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
 def test_only_a_lock_that_is_as_it_was_seen_is_broken(
-    upstream: BareRepository, clock: StillClock, happens: str
+    upstream: BareRepository, clock: FakeClock, happens: str
 ) -> None:
     holder, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with ExitStack() as until_the_end, holder.hold_lock(HOLDER):
+    with ExitStack() as until_the_end, holder.lock.hold(HOLDER):
         holder.read()
         holder.open(EMPTY).sync()
-        seen = person.clear_stale_lock("here")
+        seen = person.lock.clear_stale("here")
         assert (seen.state, seen.holder) == (LockHolderState.REMOTE, HOLDER)
         if happens == "renewed":
             clock.seconds += LEASE_TTL - 1
             assert holder.renew_and_flush()
         elif happens == "taken over":
             clock.seconds += LEASE_TTL + CLOCK_SKEW + 1
-            until_the_end.enter_context(store(upstream, clock, OTHER).hold_lock(OTHER))
+            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
         if happens == "nothing":
-            person.break_lock(seen, "here")
+            person.lock.force_unlock(seen, "here")
             assert LOCK not in upstream.read_files()
             assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.list_subjects()[-1]
             clock.seconds += WRITE_INTERVAL
@@ -214,39 +218,41 @@ def test_only_a_lock_that_is_as_it_was_seen_is_broken(
             assert holder.stop_reason.code == "lease-lost"
             return
         with pytest.raises(ReconcilerError) as caught:
-            person.break_lock(seen, "here")
+            person.lock.force_unlock(seen, "here")
         assert code(caught) == "locked"
         assert LOCK in upstream.read_files()
 
 
-def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: StillClock) -> None:
+def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
     person = store(upstream, clock, OTHER)
-    with store(upstream, clock).hold_lock(HOLDER):
-        seen = person.clear_stale_lock("here")
+    with store(upstream, clock).lock.hold(HOLDER):
+        seen = person.lock.clear_stale("here")
     before = upstream.list_subjects()
-    person.break_lock(seen, "here")
+    person.lock.force_unlock(seen, "here")
     assert upstream.list_subjects() == before
 
 
 def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
-    upstream: BareRepository, clock: StillClock, tmp_path: Path
+    upstream: BareRepository, clock: FakeClock, tmp_path: Path
 ) -> None:
     one = store(upstream, clock)
-    assert one.write_backup(EMPTY, None) == tmp_path / ".reconciler" / "state.json.rescued-0"
+    assert one.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
     (tmp_path / ".reconciler" / "state.json.rescued-0").unlink()
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
-    assert one.write_backup(EMPTY, None) is None
+    assert one.backups.write(EMPTY) is None
     refuge = tmp_path / "refuge"
-    assert one.write_backup(EMPTY, refuge) == refuge / "state.json.rescued-0"
+    with_refuge = build_remote_store(
+        parse_state_location(f"git:{upstream.path}/{BRANCH}"),  # type: ignore[arg-type]
+        "state.json",
+        build_context(upstream.path.parent, clock=clock),
+        refuge,
+    )
+    assert with_refuge.backups.write(EMPTY) == refuge / "state.json.rescued-0"
 
 
-def test_no_key_is_kept(upstream: BareRepository, clock: StillClock) -> None:
-    one = store(upstream, clock)
-    assert not one.can_store_key
-    assert one.read_key() is None
-    with pytest.raises(RuntimeError, match="keeps no key"):
-        one.write_key(b"key")
+def test_no_key_is_kept(upstream: BareRepository, clock: FakeClock) -> None:
+    assert store(upstream, clock).key_file is None
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -272,13 +278,13 @@ def slow(upstream: BareRepository, command: str, seconds: float) -> str:
 
 
 def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_next_write(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         one.open(EMPTY).sync()
-        person.break_lock(person.clear_stale_lock("here"), "here")
+        person.lock.force_unlock(person.lock.clear_stale("here"), "here")
         assert one.renew_and_flush()
         clock.seconds += POLL_INTERVAL
         eventually(lambda: not one.renew_and_flush())
@@ -291,12 +297,12 @@ def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_ne
 
 
 def test_what_others_write_beside_a_state_is_no_reason_to_stop(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
     around = build_context(upstream.path.parent, OTHER, clock)
     one, neighbour = store(upstream, clock), build_remote_store(place, "other.state.json", around)  # type: ignore[arg-type]
-    with one.hold_lock(HOLDER), neighbour.hold_lock(OTHER):
+    with one.lock.hold(HOLDER), neighbour.lock.hold(OTHER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
@@ -312,10 +318,10 @@ def test_what_others_write_beside_a_state_is_no_reason_to_stop(
 
 
 def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()
@@ -330,11 +336,9 @@ def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
     assert list(upstream.read_files()) == ["state.json"]
 
 
-def test_a_look_that_fails_is_made_again_and_stops_nobody(
-    upstream: BareRepository, clock: StillClock
-) -> None:
+def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         one.open(EMPTY).sync()
         there = upstream.path.rename(upstream.path.with_name("away.git"))
@@ -349,15 +353,15 @@ def test_a_look_that_fails_is_made_again_and_stops_nobody(
 
 @pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
 def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it_goes_on(
-    upstream: BareRepository, clock: StillClock, happened: str
+    upstream: BareRepository, clock: FakeClock, happened: str
 ) -> None:
     one = store(upstream, clock)
-    with ExitStack() as until_the_end, one.hold_lock(HOLDER):
+    with ExitStack() as until_the_end, one.lock.hold(HOLDER):
         one.read()
         one.open(EMPTY).sync()
         clock.asleep = LEASE_TTL + CLOCK_SKEW + 1
         if happened == "taken over":
-            until_the_end.enter_context(store(upstream, clock, OTHER).hold_lock(OTHER))
+            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
         if happened == "cut off":
             upstream.path.rename(upstream.path.with_name("away.git"))
         assert one.renew_and_flush() is (happened == "nothing")
@@ -366,10 +370,10 @@ def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it
 
 
 def test_a_branch_that_was_set_back_is_not_called_another_runs(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         one.open(EMPTY).sync()
         run_git(upstream.path, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
@@ -381,47 +385,50 @@ def test_a_branch_that_was_set_back_is_not_called_another_runs(
     assert note.startswith("somebody put back an older version of it")
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: StillClock) -> None:
+def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
-    with one.hold_lock(HOLDER):
-        assert one.release_failure is None
+    with one.lock.hold(HOLDER):
+        assert one.lock.release_failure is None
         upstream.add_hook("pre-receive", "echo 'Monday is no day for that' >&2; exit 1")
-    assert one.release_failure is not None
-    assert one.release_failure.code == "lock-left"
-    assert one.release_failure.notes == (
+    assert one.lock.release_failure is not None
+    assert one.lock.release_failure.code == "lock-left"
+    assert one.lock.release_failure.notes == (
         "the server says: Monday is no day for that",
         "others have to wait until it is free by itself, at 2026-11-26T10:06:00+00:00",
     )
 
 
-def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: StillClock) -> None:
+def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: FakeClock) -> None:
     reader = store(upstream, clock, OTHER)
-    with store(upstream, clock).hold_lock(HOLDER):
+    with store(upstream, clock).lock.hold(HOLDER):
         reader.read()
-        hold = reader.current_owner(OTHER)
+        hold = reader.lock.current_owner(OTHER)
         assert hold is not None
         assert hold.holder == HOLDER
-        assert reader.current_owner(HOLDER) is None
+        assert reader.lock.current_owner(HOLDER) is None
     reader.read()
-    assert reader.current_owner(OTHER) is None
+    assert reader.lock.current_owner(OTHER) is None
 
 
 def test_whoever_wants_to_leave_writes_once_and_lets_go_in_the_same_write(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     around = build_context(upstream.path.parent, HOLDER, clock)
     one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
-        assert not one.backup_first
         around.shutdown.set()
         clock.seconds += WRITE_INTERVAL
         assert one.renew_and_flush()
         assert records_in(upstream) == {}, "that is left to the end"
-        assert one.backup_first
-        session.close()
+        backups = upstream.path.parent / ".reconciler"
+        assert not backups.exists()
+        upstream.add_hook("pre-receive", f"ls {backups} > {backups.with_name('seen')}")
+        one.finish(session)
+        assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", "it comes first"
+        assert list(backups.iterdir()) == [], "and is not needed any more"
         assert list(upstream.read_files()) == ["state.json"]
     assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
@@ -434,12 +441,12 @@ def records_in(upstream: BareRepository) -> dict[str, object]:
 
 
 def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
-    upstream: BareRepository, clock: StillClock
+    upstream: BareRepository, clock: FakeClock
 ) -> None:
     environ = {"PATH": slow(upstream, "push", 20)}
     around = build_context(upstream.path.parent, HOLDER, clock, **environ)
     one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.hold_lock(HOLDER):
+    with one.lock.hold(HOLDER):
         one.read()
         session = one.open(EMPTY)
         session.sync()

@@ -17,7 +17,8 @@ from reconciler.model.lock_info import LockInfo
 from reconciler.model.plan import Action
 from reconciler.model.record import Intent, Record, State
 from reconciler.model.removal import CompletedRemoval, Extent
-from reconciler.state.file import StateFile, write_atomically
+from reconciler.state.atomic_file import write_atomically
+from reconciler.state.file import StateFile
 
 GROUP, DESTINATION = Address("group", "orders"), Address("destination", "orders")
 EMPTY = State("a-lineage", 0, "an_account")
@@ -261,13 +262,13 @@ def test_what_a_killed_process_left_of_an_atomic_write_goes_with_the_next_one(
 
 
 def test_nothing_is_written_after_somebody_broke_the_lock(file: StateFile, tmp_path: Path) -> None:
-    with file.hold_lock(HOLDER):
+    with file.lock.hold(HOLDER):
         session = file.open(EMPTY)
         session.stage([(GROUP, FULL)])
         assert file.renew_and_flush()
-        file.lock_path.unlink()
+        file.lock.path.unlink()
         other = StateFile(snapshot(tmp_path), "state.json")
-        with other.hold_lock(HOLDER):
+        with other.lock.hold(HOLDER):
             assert not file.renew_and_flush()
             assert file.stop_reason is not None
             assert file.stop_reason.code == "lease-lost"

@@ -1,0 +1,148 @@
+"""Build the outcome of each task. Pure: what follows from an outcome is decided by the executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from reconciler.api.errors import ApiError, Cancelled
+from reconciler.applying.calls import DeletionCall
+from reconciler.applying.create import AmbiguousCreateError
+from reconciler.applying.schedule import Task
+from reconciler.applying.verify import explain_tests_not_run, explain_verification
+from reconciler.kinds.base import Verification
+from reconciler.model.address import Address
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.outcome import Outcome, Status
+from reconciler.model.plan import UnsettledRequest
+from reconciler.planning.deletions import PlannedDeletion
+from reconciler.planning.errors import (
+    explain_abandoned,
+    explain_ambiguous_create,
+    explain_deletion,
+    explain_held_create,
+    explain_operation,
+)
+from reconciler.planning.planner import PlannedOperation
+
+
+@dataclass(slots=True)
+class InFlight:
+    """A task that has a worker. `id` is known once the write has worked; setup tests follow then.
+
+    `started_at` is in seconds of the monotonic clock. `recovered` means that the response of a create was lost, and the
+    object was found.
+    """
+
+    task: Task
+    started_at: float
+    id: str | None = None
+    recovered: bool = False
+    is_testing: bool = False
+    deletion_call: DeletionCall | None = None
+
+    @property
+    def operation(self) -> PlannedOperation:
+        """The operation of a write. Deletions have none."""
+        operation = self.task.operation
+        assert isinstance(operation, PlannedOperation)  # noqa: S101 - only written objects are tested
+        return operation
+
+    def build_outcome(self, status: Status, now: float) -> Outcome:
+        """The outcome of the task at `now`, in seconds of the monotonic clock."""
+        call = self.deletion_call
+        return replace(
+            new_outcome(self.task, status),
+            id=self.id or self.task.change.id,
+            recovered=self.recovered,
+            seconds=now - self.started_at,
+            deleted_first=tuple(call.deleted_connections) if call is not None else (),
+        )
+
+
+def new_outcome(task: Task, status: Status) -> Outcome:
+    """The outcome of a task that was not started."""
+    change = task.change
+    return Outcome(task.address, change.action, status, id=change.id, live=change.live)
+
+
+def skip_without_parent(task: Task, parent: Address) -> Outcome:
+    """The outcome of a task whose parent is not there."""
+    return _skip(task, Status.SKIPPED, f"{task.address} was not tried, because {parent} did not come about")
+
+
+def skip_after_stop(task: Task, reason: str) -> Outcome:
+    """The outcome of a task that was to start after the run had stopped."""
+    return _skip(task, Status.SKIPPED, f"{task.address} was not tried after `{reason}`")
+
+
+def hold_deletion(task: Task, failure: Outcome) -> Outcome:
+    """The outcome of a deletion after another change has failed."""
+    reason = f"{failure.address} {failure.status_phrase}"
+    return _skip(task, Status.HELD, f"{task.address} was not deleted, because {reason}")
+
+
+def _skip(task: Task, status: Status, message: str) -> Outcome:
+    diagnostic = Diagnostic(str(status), message, span=task.change.span, address=task.address)
+    return replace(new_outcome(task, status), diagnostics=(diagnostic,))
+
+
+def hold_create(task: Task, unsettled: UnsettledRequest) -> Outcome:
+    """The outcome of a create that has to wait for an earlier request."""
+    return Outcome(
+        task.address,
+        task.change.action,
+        Status.HELD,
+        diagnostics=(explain_held_create(task.change, unsettled),),
+        held_until=unsettled.until,
+    )
+
+
+def finish_tests(flight: InFlight, runs: tuple[Verification, ...], now: float) -> Outcome:
+    """The outcome of a write after its setup tests have run; the last run counts."""
+    last_run = runs[-1]
+    return replace(
+        flight.build_outcome(Status.AWAITING_APPROVAL if last_run.pending else Status.DONE, now),
+        checks=last_run.checks,
+        earlier_checks=tuple(run.checks for run in runs[:-1]),
+        diagnostics=explain_verification(last_run, flight.operation),
+    )
+
+
+def finish_untested(flight: InFlight, error: ApiError | None, now: float) -> Outcome:
+    """The outcome of a write whose setup tests have no result. The write is in effect, and the next plan shows that the
+    tests are outstanding."""
+    cause = None if isinstance(error, Cancelled) else error
+    return replace(
+        flight.build_outcome(Status.DONE, now), diagnostics=(explain_tests_not_run(flight.operation, cause),)
+    )
+
+
+def fail_ambiguous_create(flight: InFlight, error: AmbiguousCreateError, now: float) -> Outcome:
+    """The outcome of a create that may have made any of several objects."""
+    return replace(
+        flight.build_outcome(Status.UNKNOWN, now),
+        diagnostics=(explain_ambiguous_create(error.ids, flight.operation),),
+    )
+
+
+def fail_call(flight: InFlight, error: ApiError, id: str | None, now: float) -> Outcome:
+    """The outcome of a task whose call has failed; `id` is the id of its object, as far as it is known."""
+    operation = flight.task.operation
+    diagnostic = (
+        explain_deletion(error, operation.change)
+        if isinstance(operation, PlannedDeletion)
+        else explain_operation(error, operation)
+    )
+    # A verb reads only after its write, so a failed read says nothing about the write.
+    is_unclear = error.is_ambiguous or not error.is_write
+    status = Status.UNKNOWN if is_unclear else Status.FAILED
+    return replace(flight.build_outcome(status, now), id=id, diagnostics=(diagnostic,))
+
+
+def abandon(flight: InFlight, now: float) -> Outcome:
+    """The outcome of a task whose worker is not waited for. Its intent is recorded, so the next plan looks for it."""
+    if flight.is_testing:
+        return finish_untested(flight, None, now)
+    return replace(
+        flight.build_outcome(Status.UNKNOWN, now), diagnostics=(explain_abandoned(flight.task.change),)
+    )

@@ -1,0 +1,106 @@
+"""Choose the record transition of each change in a plan. What each transition does is in `model.record_transitions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from reconciler.model.address import Address
+from reconciler.model.instant import Instant
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Change
+from reconciler.model.record import Intent, Record
+from reconciler.model.record_transitions import (
+    adopt,
+    after_run,
+    before_change,
+    before_create,
+    hides_open_request,
+    is_adopted,
+    list_moves,
+)
+from reconciler.planning.pipeline import PlanResult
+from reconciler.planning.planner import PlannedOperation
+from reconciler.state.codec import JournalValue
+
+
+def build_opening_entries(
+    planned: PlanResult, stored: Mapping[Address, Record], now: datetime
+) -> dict[Address, JournalValue]:
+    """Journal entries of everything that needs no call: moves, adoptions and forgotten entries."""
+    forgotten = {
+        deletion.change.address: deletion.removed
+        for deletion in planned.deletions
+        if deletion.change.action is Action.FORGET
+    }
+    return {**list_moves(stored, planned.records), **build_adopted_records(planned, now), **forgotten}
+
+
+def build_adopted_records(planned: PlanResult, now: datetime) -> dict[Address, Record]:
+    """Records of objects that are as declared and not recorded so: adopted objects, and newly declared fields."""
+    adopted: dict[Address, Record] = {}
+    for operation in planned.operations.values():
+        change, update = operation.change, operation.record_update
+        record = planned.records.get(change.address)
+        if change.action in _WITHOUT_CALL and not is_adopted(record, change.id, update):
+            adopted[change.address] = adopt(record, change.id, update, now.isoformat(timespec="seconds"))
+    return adopted
+
+
+_WITHOUT_CALL = frozenset({Action.ADOPT, Action.NO_OP})
+
+
+def build_intents(planned: PlanResult, begun: Instant) -> dict[Address, Record]:
+    """The record of each change before its call, in a run that has `begun`.
+
+    They are written before the first call. After a lost response or a killed process the next plan reads from them what
+    to look for, and that setup tests of a found object are outstanding.
+    """
+    return {change.address: _build_intent(planned, change, begun) for change in planned.plan.effective}
+
+
+def _build_intent(planned: PlanResult, change: Change, begun: Instant) -> Record:
+    record = planned.records.get(change.address)
+    operation = planned.operations.get(change.address)
+    name = _get_name(planned, change, operation)
+    intent = Intent(change.action, name, planned.find_namesakes(name), begun)
+    if operation is None:
+        return before_change(record, change.id, intent, None)
+    if change.action is Action.CREATE:
+        return before_create(record, change.address.kind, intent, operation.record_update)
+    return before_change(record, change.id, intent, operation.record_update)
+
+
+def _get_name(planned: PlanResult, change: Change, operation: PlannedOperation | None) -> str:
+    """The name of the object: as declared; of an object that is to be deleted, as it is at Fivetran."""
+    if operation is not None:
+        return operation.desired.name
+    live = planned.live_groups.get(change.id or "")
+    return live.name if live is not None else change.address.key
+
+
+def select_writable_intents(
+    intents: Mapping[Address, Record], records: Mapping[Address, Record]
+) -> dict[Address, Record]:
+    """The records that can be written before the first call. Other records are written when their requests leave."""
+    return {
+        address: record
+        for address, record in intents.items()
+        if not hides_open_request(records.get(address), record)
+    }
+
+
+def settle_records(
+    planned: PlanResult, outcomes: Iterable[Outcome], current: Mapping[Address, Record]
+) -> dict[Address, Record | None]:
+    """The records that change at the end of the run: intents of changes without an effect are taken back."""
+    settled = {
+        outcome.address: after_run(
+            outcome.status,
+            outcome.action,
+            before=planned.records.get(outcome.address),
+            current=current.get(outcome.address),
+        )
+        for outcome in outcomes
+    }
+    return {address: record for address, record in settled.items() if record is not current.get(address)}

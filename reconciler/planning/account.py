@@ -1,0 +1,111 @@
+"""The account that a plan is about: check that it is the right one, and read everything in scope."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from reconciler.api import responses
+from reconciler.api.errors import Forbidden
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.diagnostic import Diagnostic, ReconcilerError
+from reconciler.model.record import Record
+from reconciler.model.resource import Desired
+from reconciler.planning.match import is_create_outcome_unknown, list_pending_creates, match_groups
+from reconciler.planning.refresh import AccountListing, AccountView, Observer, ReadResult
+from reconciler.runtime.polling import Poller
+from reconciler.workspace.workspace import Workspace
+
+
+def check_account(workspace: Workspace) -> responses.Account:
+    """Read the account of the credentials. Raises `ReconcilerError` for another account than that of the project file
+    or of the state. A sandbox account is never another one."""
+    account = workspace.client.get_account()
+    expected = workspace.specs.project.content.account_id
+    if expected not in {"", account.account_id} and not workspace.settings.sandbox:
+        raise ReconcilerError(
+            [
+                Diagnostic(
+                    "other-account",
+                    f"these credentials are for account `{account.account_id}`, the project is for `{expected}`",
+                    span=workspace.specs.project.account_id_span,
+                    help="use credentials of the right account, or correct `account_id:` in the project file",
+                )
+            ]
+        )
+    workspace.state.check_account(account.account_id)
+    return account
+
+
+def view_account(
+    workspace: Workspace,
+    account: responses.Account,
+    entries: Collection[Desired],
+    records: Mapping[Address, Record],
+    scope: frozenset[Address],
+) -> AccountView:
+    """List the account, match the entries with its groups, and read the destinations in scope.
+
+    `entries` are those in scope; `records` are all records. Raises `ApiError`, and `ReconcilerError` of `match_groups`.
+    """
+    observer = Observer(
+        workspace.client,
+        Poller(workspace.settings.clock, workspace.cancelled),
+        workspace.listener,
+        workspace.settings.parallelism,
+    )
+    scoped_records = {address: record for address, record in records.items() if address in scope}
+    groups = [entry for entry in entries if entry.address.kind == GROUP]
+    listing = _list_account(observer, groups, scoped_records)
+    group_ids = match_groups(workspace.specs.groups, listing.groups, records, scope)
+    return AccountView(
+        account, listing, _read_destinations(observer, entries, listing, group_ids, scoped_records), group_ids
+    )
+
+
+def _list_account(
+    observer: Observer, groups: Collection[Desired], scoped_records: Mapping[Address, Record]
+) -> AccountListing:
+    """List the account, with every group that an `id:` names or an earlier run made or may have made."""
+    declared_ids = {group.id or scoped_records.get(group.address, Record()).id for group in groups}
+    known_ids = {*declared_ids, *(record.id for record in scoped_records.values())}
+    listing = observer.list_account({id for id in known_ids if id is not None})
+    _raise_forbidden(listing.forbidden, declared_ids)
+    if not list_pending_creates(groups, listing.groups, scoped_records):
+        return listing
+    return observer.list_until(listing, lambda live: not list_pending_creates(groups, live, scoped_records))
+
+
+def _read_destinations(
+    observer: Observer,
+    entries: Iterable[Desired],
+    listing: AccountListing,
+    group_ids: Mapping[str, str],
+    scoped_records: Mapping[Address, Record],
+) -> ReadResult:
+    """Read the destinations of all entries, and the destinations that a record knows and their list leaves out."""
+    recorded_ids = {
+        record.id or group_ids.get(address.key, "")
+        for address, record in scoped_records.items()
+        if address.kind == DESTINATION and (record.id or is_create_outcome_unknown(record))
+    }
+    recorded_ids &= listing.groups.keys()
+    declared_ids = {
+        id
+        for entry in entries
+        if entry.address.kind == DESTINATION and (id := group_ids.get(entry.address.key))
+    }
+    ids_to_read = declared_ids | (recorded_ids - listing.destinations)
+    reads = observer.read_destinations(sorted(ids_to_read), recorded_ids)
+    _raise_forbidden(reads.forbidden, declared_ids)
+    return reads
+
+
+def _raise_forbidden(forbidden: Mapping[str, Forbidden], declared_ids: Collection[str | None]) -> None:
+    """Raise the first 403 about an object that no entry declares.
+
+    A 403 about a declared object becomes a finding of its entry. No entry stands for any other object, so that its
+    403 would go unreported if the plan went on.
+    """
+    for id, error in forbidden.items():
+        if id not in declared_ids:
+            raise error

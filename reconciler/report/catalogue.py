@@ -1,0 +1,142 @@
+"""Catalogue of services, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.catalogue.model import Condition, Field, FieldType, Service, ServiceStage
+
+_WIDTH = 100
+_INDENT = " " * 6
+
+TYPE_NAMES: Mapping[FieldType, str] = {
+    FieldType.STRING: "text",
+    FieldType.INTEGER: "whole number",
+    FieldType.BOOLEAN: "true or false",
+    FieldType.STRINGS: "list of texts",
+    FieldType.OBJECT: "mapping",
+}
+
+
+def render_service_list(services: Iterable[Service]) -> str:
+    """Render each service on a line: name, title, and the replacement of a service that is not current."""
+    services = list(services)
+    name_width = max(len(service.name) for service in services)
+    title_width = max(len(service.title) for service in services)
+    rows = (
+        f"{service.name:<{name_width}}  {service.title:<{title_width}}  {_format_stage(service)}"
+        for service in services
+    )
+    return "\n".join(row.rstrip() for row in rows)
+
+
+def render_service(service: Service) -> str:
+    """Render a service with all its config fields, in the catalogue's order."""
+    parts = [f"{service.name}: {service.title}"]
+    parts += [f"{_format_stage(service)}"] if service.stage is not ServiceStage.CURRENT else []
+    parts += [textwrap.fill(service.description, _WIDTH)] if service.description else []
+    parts.append("")
+    if service.free_form:
+        parts.append("Its config takes any fields; the catalogue describes none of them.")
+    else:
+        parts.append("Fields of its config:")
+        for field in service.fields.values():
+            parts += ["", *_render_field(field)]
+    parts += ["", f"`reconciler catalogue show {service.name} --example` prints a spec to start from."]
+    return "\n".join(parts)
+
+
+def _format_stage(service: Service) -> str:
+    if service.stage is ServiceStage.CURRENT:
+        return ""
+    return f"{service.stage}; use {service.successor}" if service.successor else str(service.stage)
+
+
+def _render_field(field: Field) -> Iterator[str]:
+    yield f"  {field.name}  ({', '.join(_list_attributes(field))})"
+    paragraphs = [field.description] if field.description else []
+    paragraphs += [f"One of: {', '.join(field.enum)}."] if field.enum else []
+    paragraphs += [f"Required while {_format_condition(field.required_when)}."] if field.required_when else []
+    paragraphs += [f"Refused unless {_format_condition(field.only_when)}."] if field.only_when else []
+    paragraphs += [f"Default: {_format_value(field.default)}."] if field.default is not None else []
+    paragraphs += [f"An old name of `{field.deprecated_for}`."] if field.deprecated_for else []
+    paragraphs += [f"Example: {_format_value(field.example)}"] if field.example is not None else []
+    for paragraph in paragraphs:
+        yield textwrap.fill(
+            paragraph,
+            _WIDTH,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+
+
+def _list_attributes(field: Field) -> Iterator[str]:
+    yield TYPE_NAMES[field.type]
+    for is_set, word in (
+        (field.required, "required"),
+        (field.sensitive, "sensitive"),
+        (field.immutable, "immutable"),
+        (field.read_only, "read-only"),
+        (bool(field.deprecated_for), "deprecated"),
+    ):
+        if is_set:
+            yield word
+
+
+def _format_condition(condition: Condition) -> str:
+    return " and ".join(
+        f"`{name}` is {' or '.join(map(_format_value, values))}" for name, values in condition.items()
+    )
+
+
+def _format_value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def serialize_services(services: Iterable[Service]) -> dict[str, Any]:
+    """Serialize all services without their fields, below `services`."""
+    return {"services": [_serialize_header(service) for service in services]}
+
+
+def serialize_service(service: Service) -> dict[str, Any]:
+    """Serialize a service below `service`; its `fields` are a list in the catalogue's order."""
+    fields = [_serialize_field(field) for field in service.fields.values()]
+    return {"service": {**_serialize_header(service), "free_form": service.free_form, "fields": fields}}
+
+
+def _serialize_header(service: Service) -> dict[str, Any]:
+    return {
+        "name": service.name,
+        "title": service.title,
+        "description": service.description,
+        "stage": str(service.stage),
+        "successor": service.successor,
+    }
+
+
+def _serialize_field(field: Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": str(field.type),
+        "description": field.description,
+        "required": field.required,
+        "required_when": _serialize_condition(field.required_when),
+        "only_when": _serialize_condition(field.only_when),
+        "sensitive": field.sensitive,
+        "immutable": field.immutable,
+        "read_only": field.read_only,
+        "clearable": field.clearable,
+        "default": field.default,
+        "enum": list(field.enum),
+        "deprecated_for": field.deprecated_for,
+        "example": field.example,
+    }
+
+
+def _serialize_condition(condition: Condition | None) -> dict[str, Any] | None:
+    return None if condition is None else {name: list(values) for name, values in condition.items()}

@@ -1,0 +1,91 @@
+"""JSON documents. Stdout is one document, also if the run fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from reconciler import __version__
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.policy import PolicyResult
+from reconciler.report.apply import serialize_apply_result
+from reconciler.report.diagnostics import serialize_diagnostics
+from reconciler.report.drift import serialize_drift
+from reconciler.report.plan_json import serialize_plan
+from reconciler.report.renderer import (
+    ApplyReport,
+    DocumentRenderer,
+    DriftReport,
+    ExitStatus,
+    Parts,
+    PlanReport,
+    ValidationReport,
+    verbatim,
+)
+from reconciler.report.validation import serialize_validation
+
+FORMAT = 1
+
+
+def build_document(code: int, reason: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Build a document: format version, tool, content, and the exit code with its reason in one word."""
+    return {
+        "format": FORMAT,
+        "tool": {"name": "reconciler", "version": __version__},
+        **content,
+        "exit": {"code": code, "reason": reason},
+    }
+
+
+def build_failure_document(code: int, reason: str, diagnostics: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Build the document of a run that could not do its work."""
+    return build_document(code, reason, {"diagnostics": serialize_diagnostics(diagnostics)})
+
+
+def dump_document(document: Mapping[str, Any]) -> str:
+    """Write a document as ASCII, so that no terminal and no CI runner finds a sequence to act on.
+
+    Values of types that JSON lacks are written as their text.
+    """
+    text = json.dumps(document, indent=2, default=str)
+    # `##[x]` in a log is a command for some runners; `#` occurs only inside strings.
+    return text.replace("##", "\\u0023\\u0023")
+
+
+class JsonRenderer(DocumentRenderer):
+    """Every report as one JSON document."""
+
+    def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
+        """Render a result with the common frame."""
+        yield verbatim(dump_document(build_document(int(exit_code), exit_code.reason, content)))
+
+    def plan(self, report: PlanReport) -> Parts:
+        """Render a plan, and facts about its file below `saved` if there is a file."""
+        saved = {} if report.saved is None else {"saved": report.saved}
+        return self.document(report.exit, {**saved, **serialize_plan(report.plan)})
+
+    def drift(self, report: DriftReport) -> Parts:
+        """Render the drift of a plan."""
+        return self.document(report.exit, serialize_drift(report.plan))
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """Render checked specs with all findings."""
+        content = serialize_validation(
+            report.groups, report.destinations, report.files, report.findings, report.policy_results
+        )
+        return self.document(report.exit, content)
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """Render the plan, and the end of each change below `applied`; null if nothing was changed."""
+        applied = None if report.applied is None else serialize_apply_result(report.applied)
+        return self.document(report.exit, {"plan": serialize_plan(report.plan), "applied": applied})
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """Render the diagnostics alone."""
+        yield verbatim(dump_document(build_failure_document(int(exit_code), exit_code.reason, diagnostics)))

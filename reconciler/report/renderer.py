@@ -1,0 +1,280 @@
+"""Renderers: everything that a run reports, in one format. A renderer writes nothing itself, it returns the texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from reconciler.model.diagnostic import Diagnostic
+from reconciler.model.outcome import ApplyResult
+from reconciler.model.plan import Plan
+from reconciler.model.policy import PolicyResult
+from reconciler.report.apply import render_summary
+from reconciler.report.diagnostics import ReadLine, render_concise, render_full
+from reconciler.report.drift import UnmanagedGroups, render_drift_text
+from reconciler.report.plan_text import Detail, render_plan_text
+from reconciler.report.style import StyledText
+from reconciler.report.validation import render_other_findings, render_validation
+
+_FAILURE_HEADLINES = {"apply": "Not applied", "validate": "Not valid"}
+
+
+class ExitStatus(Protocol):
+    """The exit code of a run. `reason` is the same in one word; a refusal forbids the changes of a plan."""
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def is_refusal(self) -> bool: ...
+
+    def __int__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Text for standard output, or for standard error. Verbatim text is neither folded nor coloured."""
+
+    text: StyledText | str
+    to_stderr: bool = False
+    is_verbatim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """Outputs of a step of GitHub Actions, and the page of its summary for a limit in bytes (None: no page)."""
+
+    outputs: Mapping[str, str]
+    summary: Callable[[int], str] | None = None
+
+
+Part: TypeAlias = Printed | JobFiles
+Parts: TypeAlias = Iterator[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Facts of a run that renderers need.
+
+    `project_file` is the path as given, `project` the path from the root of the repository, `to_repo_path` the same
+    for any other path. The widths are cells of a terminal, or None. `command` is the name of the command.
+    """
+
+    command: str
+    project_file: str
+    to_repo_path: Callable[[str], str]
+    read_line: ReadLine
+    get_time: Callable[[], datetime]
+    get_out_width: Callable[[], int | None]
+    get_err_width: Callable[[], int | None]
+    is_verbose: bool = False
+
+    @property
+    def project(self) -> str:
+        """The project file as the marker of a comment names it."""
+        return self.to_repo_path(self.project_file)
+
+    @property
+    def failure_headline(self) -> str:
+        """The headline of a run that could not do its work."""
+        return _FAILURE_HEADLINES.get(self.command, "No plan")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """A plan with the exit code of its run. `header` and `footer` surround the plan for people; `saved` are facts about
+    the file of a saved plan."""
+
+    plan: Plan
+    exit: ExitStatus
+    created_at: datetime
+    header: StyledText | None = None
+    footer: StyledText | None = None
+    saved: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """The drift of a plan, and whether groups without a spec are listed."""
+
+    plan: Plan
+    exit: ExitStatus
+    unmanaged_groups: UnmanagedGroups
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """The end of an apply. `applied` is None if the run changed nothing: the plan was empty, refused or declined."""
+
+    plan: Plan
+    exit: ExitStatus
+    applied: ApplyResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """Checked specs. `entries` are the files by address; `findings_elsewhere` counts findings in files that the user
+    did not ask about."""
+
+    exit: ExitStatus
+    groups: int
+    destinations: int
+    files: int
+    entries: Mapping[str, str]
+    warnings: Sequence[Diagnostic] = ()
+    refusals: Sequence[Diagnostic] = ()
+    policy_results: Sequence[PolicyResult] = ()
+    findings_elsewhere: int = 0
+
+    @property
+    def headline(self) -> str:
+        """The counts in one sentence."""
+        return render_validation(self.groups, self.destinations, self.files)
+
+    @property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """All findings."""
+        return (*self.warnings, *self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Text for people: results for standard output, diagnostics for standard error. Other formats override methods."""
+
+    run: RunView
+
+    is_document: ClassVar[bool] = False
+    """Whether standard output must be one document for a program."""
+    shows_outcomes_live: ClassVar[bool] = True
+    """Whether each change is reported as soon as it ends."""
+
+    def result(self, text: StyledText | str) -> Parts:
+        """A result for people, unless a document takes its place."""
+        yield Printed(text)
+
+    def document(self, exit_code: ExitStatus, content: Mapping[str, Any]) -> Parts:
+        """The same result for programs."""
+        return iter(())
+
+    def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
+        """Diagnostics with excerpts."""
+        text = render_full(diagnostics, self.run.read_line, self.run.get_err_width())
+        yield Printed(text, to_stderr=True)
+
+    def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Warnings, before the results of a run."""
+        if warnings:
+            yield from self.diagnostics(warnings)
+            yield Printed("", to_stderr=True)
+
+    def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
+        """Diagnostics that forbid to apply a plan, after the plan."""
+        if blockers:
+            yield Printed("", to_stderr=True)
+            yield from self.diagnostics(blockers)
+
+    def changes(self, plan: Plan) -> Parts:
+        """The changes of a plan, as the user approves them."""
+        detail = Detail.EVERYTHING if self.run.is_verbose else Detail.CHANGES
+        yield Printed(render_plan_text(plan, detail, self.run.get_out_width()))
+
+    def plan(self, report: PlanReport) -> Parts:
+        """A whole plan with its warnings and blockers."""
+        yield from self.warnings(report.plan.warnings)
+        if report.header is not None:
+            yield from self.result(report.header)
+        yield from self.changes(report.plan)
+        yield from self.blockers(report.plan.blockers)
+        if report.footer is not None:
+            yield from self.result(report.footer)
+
+    def drift(self, report: DriftReport) -> Parts:
+        """The drift of a plan, and objects that these credentials cannot see. Other blockers are irrelevant here."""
+        yield from self.warnings(report.plan.warnings)
+        yield from self.result(
+            render_drift_text(report.plan, report.unmanaged_groups, self.run.get_out_width())
+        )
+        yield from self.blockers(report.plan.gone_or_hidden)
+
+    def validation(self, report: ValidationReport) -> Parts:
+        """Checked specs, or the refusals of the project's policies."""
+        if report.refusals:
+            yield from self.failure(report.exit, report.findings, report.policy_results)
+            return
+        yield from self.warnings(report.warnings)
+        yield from self.result(report.headline)
+        if report.findings_elsewhere:
+            yield Printed(render_other_findings(report.findings_elsewhere), to_stderr=True)
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """The end of an apply. The plan and, unless `shows_outcomes_live` is false, each change stand above."""
+        if report.applied is None:
+            return
+        yield Printed("")
+        yield Printed(render_summary(report.applied))
+        if report.applied.problems:
+            yield from self.diagnostics(report.applied.problems)
+
+    def failure(
+        self,
+        exit_code: ExitStatus,
+        diagnostics: Collection[Diagnostic],
+        policy_results: Collection[PolicyResult] = (),
+    ) -> Parts:
+        """The end of a run that could not do its work. No document of a failure looks like a plan without changes."""
+        yield from self.diagnostics(diagnostics)
+
+    def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
+        """The end of a run that the user stopped before its first change. Only documents need the diagnostic."""
+        yield Printed("Interrupted before anything was changed.", to_stderr=True)
+
+
+class ConciseRenderer(Renderer):
+    """Text for editors: one line for each diagnostic."""
+
+    def diagnostics(self, diagnostics: Collection[Diagnostic]) -> Parts:
+        """One line for each diagnostic."""
+        yield Printed(render_concise(diagnostics), to_stderr=True)
+
+    def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
+        """The same lines. No empty line follows."""
+        if warnings:
+            yield from self.diagnostics(warnings)
+
+
+class DocumentRenderer(Renderer):
+    """One document on standard output, with the diagnostics inside. Nothing is rendered for people."""
+
+    is_document = True
+    shows_outcomes_live = False
+
+    def result(self, text: StyledText | str) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def warnings(self, warnings: Collection[Diagnostic]) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def blockers(self, blockers: Collection[Diagnostic]) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def changes(self, plan: Plan) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def applied(self, report: ApplyReport) -> Parts:
+        """Nothing."""
+        return iter(())
+
+    def interrupted(self, exit_code: ExitStatus, diagnostic: Diagnostic) -> Parts:
+        """The document of a failure."""
+        return self.failure(exit_code, [diagnostic])
+
+
+def verbatim(text: str) -> Printed:
+    """A document for standard output."""
+    return Printed(text, is_verbatim=True)

@@ -1,0 +1,295 @@
+"""Recorded state: records, moves and locks, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from reconciler.model.address import Address, get_entry_sort_key
+from reconciler.model.instant import format_utc
+from reconciler.model.lock_info import LockInfo
+from reconciler.model.record import Exemption, Intent, Record, State, is_fingerprint
+from reconciler.model.removal import CompletedRemoval
+from reconciler.model.sanitize import escape
+from reconciler.model.value import FieldPath, format_path
+from reconciler.report.style import QUIET, STRONG, WARN, format_count, join_lines
+from reconciler.report.values import format_value
+
+_NAME_COLUMN = 22
+_MAX_EXEMPTIONS = 10
+
+
+def render_state(location: str, state: State) -> Text:
+    """Render a heading, and each address on a line: id, time of the last apply, marks."""
+    heading = Text.assemble(
+        ("state ", ""),
+        (escape(location), STRONG),
+        (f" · account {escape(state.account_id)} · {format_count(len(state.records), 'record')}", QUIET),
+    )
+    rows = [
+        _render_row(address, state.records[address])
+        for address in sorted(state.records, key=get_entry_sort_key)
+    ]
+    blocks = [heading, *([join_lines(_align_columns(rows))] if rows else [])]
+    blocks += [*_render_removals(state.removals), *_render_exemptions(state.exemptions)]
+    return Text("\n\n").join(blocks)
+
+
+def _render_removals(removals: Mapping[str, CompletedRemoval]) -> Iterator[Text]:
+    """Render completed removals that the specs still list."""
+    if removals:
+        rows = [
+            (f"  {key}", escape(removal.id), str(removal.extent)) for key, removal in sorted(removals.items())
+        ]
+        yield join_lines([Text("Removals that were carried out:"), *_align_columns(rows)])
+
+
+def _render_exemptions(exemptions: Sequence[Exemption]) -> Iterator[Text]:
+    """Render the exemptions from limits, policies and waits that runs had, the latest first."""
+    if exemptions:
+        shown = [*reversed(exemptions)][:_MAX_EXEMPTIONS]
+        suffix = f", the last {len(shown)}" if len(shown) < len(exemptions) else ""
+        parts = [Text(f"Exemptions from limits, policies and waiting{suffix}:")]
+        parts += [
+            Text(
+                f"  {escape(exemption.at)}  {escape(', '.join(exemption.what))}"
+                f"  by {escape(exemption.by)}: {escape(exemption.reason)}"
+            )
+            for exemption in shown
+        ]
+        yield join_lines(parts)
+
+
+def render_records(
+    records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
+) -> Text:
+    """Render all facts about some addresses, one block each. `hidden` fields are not shown."""
+    return Text("\n\n").join(
+        [
+            _render_record(address, records[address], hidden[address])
+            for address in sorted(records, key=get_entry_sort_key)
+        ]
+    )
+
+
+def render_moves(pairs: Iterable[tuple[Address, Address]]) -> Text:
+    """Render records that have another address now."""
+    parts = [Text(f"{source} is remembered as {target} now.") for source, target in pairs]
+    return join_lines(
+        [*parts, Text("Nothing was changed at Fivetran. The specs must use the new key too.", QUIET)]
+    )
+
+
+def render_forget_prompt(location: str, records: Mapping[Address, Record]) -> Text:
+    """Render the records that are about to be forgotten, and the consequences."""
+    rows = [
+        ("." + " " + str(address), *_render_row(address, records[address])[1:])
+        for address in sorted(records, key=get_entry_sort_key)
+    ]
+    parts = [
+        Text(f"To be forgotten in {escape(location)}; nothing changes at Fivetran:"),
+        *_align_columns(rows),
+    ]
+    if any(record.protected for record in records.values()):
+        parts.append(Text("  ! their protection is forgotten too, unless the specs declare it", WARN))
+    if any(record.intent is not None for record in records.values()):
+        parts.append(Text("  ! an interrupted run is forgotten too: look whether it left something", WARN))
+    return join_lines(parts)
+
+
+def render_forgotten(count: int) -> Text:
+    """Render the number of forgotten records."""
+    return Text(f"Forgot {format_count(count, 'record')}. Nothing was changed at Fivetran.", STRONG)
+
+
+def render_unlocked(location: str, last_holder: LockInfo | None) -> Text:
+    """Render that a lock is free, and the run that held it last."""
+    parts = [Text(f"Nobody holds the lock of {escape(location)}.", STRONG)]
+    if last_holder is not None:
+        parts.append(Text(f"The last holder ended without letting go: {escape(str(last_holder))}.", QUIET))
+        parts.append(Text("`reconciler plan` shows what it left to be done.", QUIET))
+    return join_lines(parts)
+
+
+def render_unlock_prompt(location: str, holder: LockInfo | None, doubt: str) -> Text:
+    """Render a lock that is about to be broken, and the reason why only a person can know whether its run is dead."""
+    holder_text = escape(str(holder)) if holder is not None else "somebody who does not say who it is"
+    return join_lines(
+        [
+            Text(f"The lock of {escape(location)} is held by {holder_text}."),
+            Text(f"  ! {escape(doubt)}", WARN),
+            Text(f"  ! {_CONCURRENT_RUNS_WARNING}", WARN),
+        ]
+    )
+
+
+_CONCURRENT_RUNS_WARNING = (
+    "if that run still goes on, it starts nothing new some seconds after another one got the lock at the latest, unless"
+    " it is cut off from the state; until then two may work at once"
+)
+
+
+def render_lock_broken(location: str) -> Text:
+    """Render that a lock was broken."""
+    return join_lines(
+        [
+            Text(f"The lock of {escape(location)} is broken.", STRONG),
+            Text("`reconciler plan` shows what its holder left to be done.", QUIET),
+        ]
+    )
+
+
+def list_marks(record: Record) -> list[str]:
+    """List the marks of a record, one word each."""
+    flags = {
+        "protected": record.protected,
+        "unverified": record.unverified,
+        "interrupted": record.intent is not None,
+    }
+    return [word for word, is_set in flags.items() if is_set]
+
+
+def _render_row(address: Address, record: Record) -> tuple[str, ...]:
+    return (
+        str(address),
+        escape(record.id or "-"),
+        escape(record.applied_at or "-"),
+        ", ".join(list_marks(record)),
+    )
+
+
+def _align_columns(rows: Sequence[Sequence[str]]) -> list[Text]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        Text("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        for row in rows
+    ]
+
+
+def _render_record(address: Address, record: Record, hidden: Collection[FieldPath]) -> Text:
+    rows = [("id", escape(record.id) if record.id else "(not known yet)")]
+    rows += [("applied at", escape(record.applied_at))] if record.applied_at else []
+    rows += [(mark, "yes") for mark in list_marks(record) if mark != "interrupted"]
+    rows += [("interrupted", _describe_intent(record.intent))] if record.intent else []
+    rows += [
+        (escape(format_path(path)), "(hidden)" if path in hidden else format_value(value))
+        for path, value in record.applied.items()
+    ]
+    rows += [
+        (
+            escape(format_path(path)),
+            _describe_fingerprint("hidden" if path in hidden else "secret", fingerprint),
+        )
+        for path, fingerprint in record.fingerprints.items()
+    ]
+    width = max(_NAME_COLUMN, *(len(name) for name, _ in rows))
+    return join_lines(
+        [Text(str(address), STRONG), *(Text(f"    {name:<{width}}  {text}") for name, text in rows)]
+    )
+
+
+def _describe_fingerprint(label: str, fingerprint: str) -> str:
+    status = "fingerprint present" if is_fingerprint(fingerprint) else "cannot be compared: no fingerprint"
+    return f"({label}, {status})"
+
+
+def _describe_intent(intent: Intent) -> str:
+    at = f" at {format_utc(intent.begun.own)}" if intent.begun else ""
+    sent = f", sent at {format_utc(intent.sent.own)} at the latest" if intent.sent else ""
+    namesakes = f", beside {format_count(len(intent.namesakes), 'namesake')}" if intent.namesakes else ""
+    return f"{intent.action} of {format_value(intent.name)}{at}{sent}{namesakes}"
+
+
+def serialize_state(location: str, state: State) -> dict[str, Any]:
+    """Serialize the state without the fields of its records."""
+    return {
+        "state": {
+            "place": location,
+            "account_id": state.account_id,
+            "lineage": state.lineage,
+            "serial": state.serial,
+        },
+        "records": [
+            serialize_record_header(address, state.records[address])
+            for address in sorted(state.records, key=get_entry_sort_key)
+        ],
+        "removals": [
+            {"key": key, "id": each.id, "extent": str(each.extent)}
+            for key, each in sorted(state.removals.items())
+        ],
+        "exemptions": [asdict(each) for each in state.exemptions],
+    }
+
+
+def serialize_records(
+    records: Mapping[Address, Record], hidden: Mapping[Address, Collection[FieldPath]]
+) -> dict[str, Any]:
+    """Serialize records with all their fields. A field that is `hidden` has no value."""
+    return {
+        "records": [
+            _serialize_record(address, records[address], hidden[address])
+            for address in sorted(records, key=get_entry_sort_key)
+        ],
+    }
+
+
+def serialize_moves(pairs: Iterable[tuple[Address, Address]]) -> dict[str, Any]:
+    """Serialize former and new addresses."""
+    return {"moved": [{"from": str(source), "to": str(target)} for source, target in pairs]}
+
+
+def serialize_forgotten(records: Mapping[Address, Record]) -> dict[str, Any]:
+    """Serialize the forgotten records."""
+    return {
+        "forgotten": [
+            serialize_record_header(address, records[address])
+            for address in sorted(records, key=get_entry_sort_key)
+        ]
+    }
+
+
+def serialize_lock(location: str, holder: LockInfo | None, *, broken: bool) -> dict[str, Any]:
+    """Serialize a lock that is free now, and whether it was broken for that; `holder` is the last run that held the
+    lock."""
+    holder_data = None if holder is None else asdict(holder)
+    return {"lock": {"place": location, "broken": broken, "holder": holder_data}}
+
+
+def serialize_record_header(address: Address, record: Record) -> dict[str, Any]:
+    """Serialize a record without its fields."""
+    return {
+        "address": str(address),
+        "id": record.id,
+        "applied_at": record.applied_at or None,
+        "marks": list_marks(record),
+    }
+
+
+def _serialize_record(address: Address, record: Record, hidden: Collection[FieldPath]) -> dict[str, Any]:
+    return {
+        **serialize_record_header(address, record),
+        "interrupted": _serialize_intent(record.intent) if record.intent else None,
+        "applied": [
+            *(
+                {"path": list(path), "value": value}
+                if path not in hidden
+                else {"path": list(path), "hidden": True}
+                for path, value in record.applied.items()
+            ),
+            *({"path": list(path), "hidden": True} for path in record.fingerprints if path in hidden),
+        ],
+        "fingerprints": [list(path) for path in record.fingerprints],
+    }
+
+
+def _serialize_intent(intent: Intent) -> dict[str, Any]:
+    return {
+        "action": str(intent.action),
+        "name": intent.name,
+        "namesakes": list(intent.namesakes),
+        "at": intent.begun.own.isoformat(timespec="seconds") if intent.begun else None,
+        "sent_at": intent.sent.own.isoformat(timespec="seconds") if intent.sent else None,
+    }

@@ -1,0 +1,51 @@
+"""Write a state to this machine when it cannot be written to its place, and find the states that earlier runs wrote."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model.record import State
+from reconciler.state.atomic_file import write_atomically
+from reconciler.state.codec import DamagedStateError, NewerStateError, decode_state, encode_state
+
+_INFIX = ".rescued-"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFolders:
+    """The folders for backups of the state `name`, in the order in which they are tried. `creates_folders` is for a
+    state at a remote place, beside which no folder of this machine exists yet."""
+
+    name: str
+    folders: tuple[Path, ...]
+    creates_folders: bool = False
+
+    def write(self, state: State) -> Path | None:
+        """Write a backup into the first folder that accepts it. Returns its path; None if no folder accepts it."""
+        for folder in self.folders:
+            path = folder / f"{self.name}{_INFIX}{state.serial}"
+            try:
+                if self.creates_folders:
+                    folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, encode_state(state))
+            except OSError:
+                continue
+            return path
+        return None
+
+    def read(self) -> Iterator[tuple[Path, State]]:
+        """Read all backups. A file that is no state is skipped."""
+        for folder in self.folders:
+            for path in sorted(folder.glob(f"{glob.escape(self.name)}{_INFIX}*")):
+                try:
+                    state = decode_state(path.read_bytes())
+                except (OSError, DamagedStateError, NewerStateError):
+                    continue
+                yield path, state
+
+    def replace(self, path: Path, state: State) -> None:
+        """Write another state in place of a backup. Raises OSError."""
+        write_atomically(path, encode_state(state))

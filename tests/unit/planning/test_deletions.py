@@ -1,0 +1,283 @@
+"""Deletions of `removed:` entries: which objects go, in which order, what blocks them, and what is gone already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from reconciler.api import responses
+from reconciler.api.errors import Exchange, Forbidden, NotFound
+from reconciler.model.address import DESTINATION, GROUP, Address
+from reconciler.model.plan import Action, LiveConnection
+from reconciler.model.record import Record
+from reconciler.model.removal import CompletedRemoval, Extent
+from reconciler.model.resource import Observed
+from reconciler.model.source import Span
+from reconciler.planning.deletions import DeletionPlan, DeletionPlanner
+from reconciler.planning.orphans import find_orphans
+from reconciler.planning.removal_identity import RemovalIdentity
+from reconciler.spec.removal import RemovalEntry
+
+AT = Span("specs/main.yaml", 9, 5, 9, 30)
+ID = "good_id"
+ORDERS_GROUP, ORDERS = Address(GROUP, "orders"), Address(DESTINATION, "orders")
+PAIR, ONLY_DESTINATION, FORGET = Extent.PAIR, Extent.DESTINATION, Extent.MANAGEMENT
+RECORDS = {
+    ORDERS_GROUP: Record(id=ID, applied={("name",): "orders"}),
+    ORDERS: Record(id=ID, applied={("service",): "big_query"}),
+}
+USERS = responses.Connection(id="sales_sync", service="salesforce")
+PLATFORM = responses.Connection(id="own_log", service="fivetran_metadata")
+
+
+@dataclass
+class LiveAccount:
+    """The account as its lists and its reads by id show it."""
+
+    listed: Collection[str] = (GROUP, DESTINATION)
+    existing: Collection[str] = (GROUP, DESTINATION)
+    connections: tuple[responses.Connection, ...] = ()
+    forbidden: bool = False
+    connections_are_gone: bool = False
+    reads: list[str] = field(default_factory=list)
+
+    def observe(self, kind: str, id: str) -> Observed | None:
+        self.reads.append(kind)
+        if self.forbidden:
+            raise Forbidden(Exchange("GET", f"/v1/{kind}s/{id}", status=403))
+        return Observed(kind, id, "orders", {("service",): "big_query"}) if kind in self.existing else None
+
+    def list_connections(self, id: str) -> list[responses.Connection]:
+        if self.connections_are_gone:
+            raise NotFound(Exchange("GET", f"/v1/groups/{id}/connections", status=404))
+        return list(self.connections)
+
+
+def entry(extent: Extent = PAIR, **changes: Any) -> RemovalEntry:
+    return replace(RemovalEntry("orders", ID, extent, False, AT, AT, AT), **changes)
+
+
+def plan(
+    removal: RemovalEntry,
+    account: LiveAccount,
+    records: Mapping[Address, Record] = RECORDS,
+    *,
+    completed: Mapping[str, CompletedRemoval] | None = None,
+    protected: tuple[str, ...] = (),
+) -> DeletionPlan:
+    groups = {ID: "orders"} if GROUP in account.listed else {}
+    placements = {ID: ("big_query", "")} if DESTINATION in account.listed else {}
+    planner = DeletionPlanner(
+        RemovalIdentity(groups, records, completed or {}),
+        placements,
+        protected,
+        account.list_connections,
+        account.observe,
+        lambda kind, id: kind not in account.existing,
+    )
+    return planner.plan_deletions([removal])
+
+
+def list_changes(planned: DeletionPlan) -> list[tuple[Action, Address]]:
+    return [(each.change.action, each.change.address) for each in planned.deletions]
+
+
+def list_codes(planned: DeletionPlan) -> tuple[list[str], list[str], list[str]]:
+    """Codes of the problems, the blockers and the notes."""
+    return (
+        [each.code for each in planned.problems],
+        [each.code for each in planned.blockers],
+        [each.code for each in planned.notes],
+    )
+
+
+DELETE_DESTINATION, DELETE_GROUP = (Action.DELETE, ORDERS), (Action.DELETE, ORDERS_GROUP)
+FORGET_BOTH = [(Action.FORGET, ORDERS), (Action.FORGET, ORDERS_GROUP)]
+
+
+@pytest.mark.parametrize(
+    ("extent", "account", "expected"),
+    [
+        pytest.param(PAIR, LiveAccount(), [DELETE_DESTINATION, DELETE_GROUP], id="a pair"),
+        pytest.param(ONLY_DESTINATION, LiveAccount(), [DELETE_DESTINATION], id="the destination only"),
+        pytest.param(FORGET, LiveAccount(), FORGET_BOTH, id="no object, only records"),
+        pytest.param(
+            PAIR, LiveAccount(listed=[GROUP], existing=[GROUP]), [DELETE_GROUP], id="its destination is gone"
+        ),
+        pytest.param(
+            PAIR, LiveAccount(listed=[]), [DELETE_DESTINATION, DELETE_GROUP], id="lists that leave it out"
+        ),
+        pytest.param(
+            PAIR,
+            LiveAccount(listed=[GROUP]),
+            [DELETE_DESTINATION, DELETE_GROUP],
+            id="an unlisted destination",
+        ),
+    ],
+)
+def test_an_entry_deletes_a_destination_before_its_group(
+    extent: Extent, account: LiveAccount, expected: list[tuple[Action, Address]]
+) -> None:
+    planned = plan(entry(extent), account)
+    assert list_changes(planned) == expected
+    assert list_codes(planned) == ([], [], [])
+    assert all(each.removed == CompletedRemoval(ID, extent) for each in planned.deletions)
+
+
+PROTECTED_RECORDS = {**RECORDS, ORDERS: replace(RECORDS[ORDERS], protected=True)}
+
+
+@pytest.mark.parametrize(
+    ("removal", "connections", "options", "blockers"),
+    [
+        pytest.param(entry(), (USERS,), {}, ["has-connections"], id="connections of users"),
+        pytest.param(
+            entry(with_platform_connection=True),
+            (USERS, PLATFORM),
+            {},
+            ["has-connections"],
+            id="users beside",
+        ),
+        pytest.param(entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
+        pytest.param(entry(with_platform_connection=True), (PLATFORM,), {}, [], id="which the entry allows"),
+        pytest.param(
+            entry(),
+            (responses.Connection(id="own_log", service="fivetran_log"),),
+            {},
+            ["platform-connection"],
+            id="by an earlier name of its service",
+        ),
+        pytest.param(entry(), (), {"protected": ("ord*",)}, ["protected"], id="a pattern of the project"),
+        pytest.param(entry(), (), {"records": PROTECTED_RECORDS}, ["protected"], id="a record"),
+        pytest.param(
+            entry(key="zz_dev", name="orders"),
+            (),
+            {"protected": ("ord*",), "records": {}},
+            ["protected"],
+            id="under another key",
+        ),
+        pytest.param(entry(), (), {"protected": ("sales",)}, [], id="protection of another entry"),
+        pytest.param(
+            entry(),
+            (USERS,),
+            {"protected": ("*",)},
+            ["protected", "has-connections"],
+            id="all blockers together",
+        ),
+    ],
+)
+def test_protection_and_connections_block_a_deletion(
+    removal: RemovalEntry,
+    connections: tuple[responses.Connection, ...],
+    options: dict[str, Any],
+    blockers: list[str],
+) -> None:
+    planned = plan(removal, LiveAccount(connections=connections), **options)
+    assert list_codes(planned) == ([], blockers, [])
+    assert [action for action, _ in list_changes(planned)] == [Action.DELETE, Action.DELETE]
+
+
+def test_the_connection_of_fivetran_is_deleted_once_and_first() -> None:
+    planned = plan(entry(with_platform_connection=True), LiveAccount(connections=(PLATFORM,)))
+    destination, group = planned.deletions
+    assert destination.connections == (LiveConnection("own_log", "fivetran_metadata", True),)
+    assert group.connections == ()
+
+
+DONE = CompletedRemoval(ID, PAIR)
+
+
+@pytest.mark.parametrize(
+    ("extent", "records", "completed", "changes"),
+    [
+        pytest.param(PAIR, RECORDS, {}, FORGET_BOTH, id="deleted at Fivetran"),
+        pytest.param(PAIR, {}, {"orders": DONE}, [], id="carried out before"),
+        pytest.param(FORGET, {}, {"orders": DONE}, [], id="forgotten before"),
+        pytest.param(
+            ONLY_DESTINATION,
+            RECORDS,
+            {},
+            [(Action.FORGET, ORDERS)],
+            id="only the destination deleted at Fivetran",
+        ),
+    ],
+)
+def test_an_entry_whose_objects_are_gone_is_done(
+    extent: Extent,
+    records: Mapping[Address, Record],
+    completed: Mapping[str, CompletedRemoval],
+    changes: list[tuple[Action, Address]],
+) -> None:
+    planned = plan(entry(extent), LiveAccount(listed=[], existing=[]), records, completed=completed)
+    assert list_changes(planned) == changes
+    assert list_codes(planned) == ([], [], ["removal-done"])
+    is_new = extent is not FORGET and not completed
+    assert planned.completed_removals == ({"orders": CompletedRemoval(ID, extent)} if is_new else {})
+
+
+def test_an_object_that_is_back_is_deleted_again() -> None:
+    """A completed removal does not hide an object of its id: Fivetran may have restored it."""
+    planned = plan(entry(), LiveAccount(), {}, completed={"orders": DONE})
+    assert list_changes(planned) == [DELETE_DESTINATION, DELETE_GROUP]
+
+
+def test_a_late_read_of_a_deleted_group_is_polled() -> None:
+    """The list still shows the group, and its connections are gone: one of the two answers is late."""
+    gone = LiveAccount(existing=[], connections_are_gone=True)
+    assert list_codes(plan(entry(), gone)) == ([], [], ["removal-done"])
+    with pytest.raises(NotFound):
+        plan(entry(), LiveAccount(connections_are_gone=True))
+
+
+@pytest.mark.parametrize("extent", [PAIR, ONLY_DESTINATION])
+def test_an_object_that_may_not_be_read_is_not_gone(extent: Extent) -> None:
+    planned = plan(entry(extent), LiveAccount(listed=[], forbidden=True))
+    assert list_changes(planned) == []
+    assert list_codes(planned) == (["forbidden"], [], [])
+
+
+def test_an_entry_of_unknown_identity_deletes_nothing() -> None:
+    account = LiveAccount()
+    planned = plan(entry(id="other_id"), account)
+    assert list_changes(planned) == []
+    assert list_codes(planned) == (["removal-other-id"], [], [])
+    assert account.reads == []
+
+
+EXISTING = {GROUP: [ID], DESTINATION: [ID]}
+
+
+@pytest.mark.parametrize(
+    ("declared", "removals", "existing", "orphans"),
+    [
+        pytest.param([ORDERS_GROUP, ORDERS], [], EXISTING, [], id="declared"),
+        pytest.param([], [], EXISTING, [ORDERS_GROUP], id="one finding for a pair"),
+        pytest.param([ORDERS_GROUP], [], EXISTING, [ORDERS], id="the block of the destination"),
+        pytest.param([], [entry()], EXISTING, [], id="removed"),
+        pytest.param([], [entry(FORGET)], EXISTING, [], id="given up"),
+        pytest.param([], [entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
+        pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="gone at Fivetran too"),
+        pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is gone"),
+    ],
+)
+def test_a_managed_object_without_an_entry_is_an_orphan(
+    declared: list[Address],
+    removals: list[RemovalEntry],
+    existing: dict[str, list[str]],
+    orphans: list[Address],
+) -> None:
+    found = find_orphans(RECORDS, declared, removals, existing)
+    assert [(each.code, each.address) for each in found] == [("vanished", address) for address in orphans]
+
+
+def test_an_orphan_says_the_line_that_removes_it() -> None:
+    [pair] = find_orphans(RECORDS, [], [], EXISTING)
+    [destination] = find_orphans(RECORDS, [ORDERS_GROUP], [], EXISTING)
+    assert pair.help is not None
+    assert destination.help is not None
+    assert f"id: {ID}" in pair.help
+    assert "only: destination" not in pair.help
+    assert "only: destination" in destination.help

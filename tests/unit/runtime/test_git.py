@@ -1,0 +1,253 @@
+"""Running git: which variables reach it, whose words come back, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from git_repo import commit, give_to_other_user, run_git
+
+from reconciler.runtime.clock import SystemClock
+from reconciler.runtime.deadline import ShutdownDeadline
+from reconciler.runtime.git import (
+    GitNotInstalledError,
+    GitRunner,
+    GitTimeoutError,
+    Result,
+    build_environ,
+)
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit, tagged `here`."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "file.txt").write_text("content\n")
+    commit(folder, "here")
+    return folder
+
+
+def runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
+    """A runner with nothing in its environment but what git needs."""
+    return GitRunner(folder, {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}, timeout)
+
+
+def write_program(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+OBEYED = (
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_ASKPASS",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_NO_VERIFY",
+    "GIT_HTTP_PROXY_AUTHMETHOD",
+    "GIT_PROXY_SSL_CERT",
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_EXEC_PATH",
+    "GIT_CEILING_DIRECTORIES",
+    "SSH_AUTH_SOCK",
+    "HTTPS_PROXY",
+    "XDG_CONFIG_HOME",
+    "GITHUB_TOKEN",  # a credential helper may read it
+)
+LED_ELSEWHERE = (
+    *run_git(Path("/"), "rev-parse", "--local-env-vars").split(),
+    "GIT_NAMESPACE",
+    "GIT_TRACE",
+    "GIT_TRACE2_EVENT",
+    "GIT_TRACE_CURL",
+    "GIT_AUTHOR_NAME",
+    "GIT_COMMITTER_DATE",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_TEMPLATE_DIR",
+    "GIT_REDIRECT_STDERR",
+    "GIT_FLUSH_OF_A_LATER_RELEASE",
+    "FIVETRAN_APISECRET",
+    "RECONCILER_SIGNING_KEY",
+)
+PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
+"""Variables that git itself counts as local to a repository, and passes on to commands in submodules all the same."""
+
+
+@pytest.mark.parametrize("name", OBEYED)
+def test_a_variable_that_says_how_to_trust_or_reach_is_obeyed(name: str) -> None:
+    assert build_environ({name: "given"})[name] == "given"
+
+
+@pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - PASSED_ON_BY_GIT))
+def test_a_variable_that_leads_elsewhere_or_holds_our_credentials_is_not_passed_on(name: str) -> None:
+    assert name not in build_environ({name: "given", "PATH": "/bin"})
+
+
+def test_settings_of_the_caller_yield_to_settings_of_the_environment(repository: Path) -> None:
+    given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "of-the-user"}
+    result = runner(repository, **given).run(
+        "config", "--get-all", "http.proxy", settings=[("http.proxy", "of-the-caller")]
+    )
+    assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last one counts for git"
+
+
+def test_the_repository_is_the_one_of_the_folder(repository: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    commit(other, "elsewhere")
+    given = {
+        "GIT_DIR": str(other / ".git"),
+        "GIT_WORK_TREE": str(other),
+        "GIT_INDEX_FILE": str(other / ".git" / "index"),
+        "GIT_TRACE": str(tmp_path / "trace"),
+    }
+    result = runner(repository, **given).run("ls-files", "--full-name")
+    assert result.out == b"file.txt\n"
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(repository: Path) -> None:
+    trust = give_to_other_user(repository)
+    refused = runner(repository).run("rev-parse", "HEAD")
+    assert refused.is_untrusted
+    assert refused.error_line.startswith("git says: fatal: detected dubious ownership in repository at")
+    trusted = runner(repository, **trust).run("rev-parse", "HEAD")
+    assert (trusted.code, trusted.is_untrusted) == (0, False)
+
+
+def test_a_failure_of_another_kind_is_no_lack_of_trust(tmp_path: Path) -> None:
+    result = runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
+    assert (result.code, result.is_untrusted) == (128, False)
+
+
+UNREADABLE = (
+    b"fatal: Could not read from remote repository.\n\n"
+    b"Please make sure you have the correct access rights\nand the repository exists.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (b"Host key verification failed.\n" + UNREADABLE, "Host key verification failed."),
+        (
+            b"Warning: Permanently added 'git.example.com' to the list of known hosts.\n"
+            b"ci@git.example.com: Permission denied (publickey).\n" + UNREADABLE,
+            "ci@git.example.com: Permission denied (publickey).",
+        ),
+        (
+            b"ssh: Could not resolve hostname git.example.invalid: Name or service not known\n" + UNREADABLE,
+            "ssh: Could not resolve hostname git.example.invalid: Name or service not known",
+        ),
+        (b"ERROR: Repository not found.\n" + UNREADABLE, "ERROR: Repository not found."),
+        (
+            b"remote: ERROR: The project you were looking for could not be found\nremote: \n" + UNREADABLE,
+            "remote: ERROR: The project you were looking for could not be found",
+        ),
+        (
+            b"remote: welcome\n" + UNREADABLE,
+            "fatal: Could not read from remote repository.",
+        ),
+        (UNREADABLE, "fatal: Could not read from remote repository."),
+        (b"hint: x\nfatal: bad object\n", "fatal: bad object"),
+    ],
+)
+def test_the_line_that_explains_a_failure_is_the_one_with_the_reason(said: bytes, line: str) -> None:
+    assert Result(128, b"", said).error_line == f"git says: {line}"
+    assert Result(128, b"", said).error_notes == (f"git says: {line}",)
+
+
+def test_a_failure_without_words_has_no_notes() -> None:
+    assert Result(1, b"", b"\n").error_notes == ()
+
+
+def test_the_words_of_ssh_come_back_from_a_real_git(repository: Path, tmp_path: Path) -> None:
+    ssh = write_program(
+        tmp_path / "bin", "refusing-ssh", "echo 'Host key verification failed.' >&2; exit 255"
+    )
+    result = runner(repository, GIT_SSH_COMMAND=str(ssh)).run(
+        "ls-remote", "ssh://git@git.example.invalid/x.git"
+    )
+    assert result.code == 128
+    assert result.error_line == "git says: Host key verification failed."
+
+
+def test_a_machine_without_git_is_an_error_with_advice(repository: Path) -> None:
+    with pytest.raises(GitNotInstalledError, match="git is not installed") as caught:
+        runner(repository, PATH="/nowhere").run("version")
+    assert "2.31" in caught.value.advice
+
+
+def write_hanging_git(folder: Path) -> str:
+    """A PATH with a git that starts another program, which holds the pipe `alive` open, and waits for it."""
+    write_program(folder, "git", f"(echo started; exec sleep 60) > '{folder}/alive' & wait")
+    os.mkfifo(folder / "alive")
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def read_to_end(pipe: int) -> bytes:
+    """The output of all programs that hold a pipe open, once the last one is gone. Fails if they stay."""
+    output, ends_at = b"", time.monotonic() + PATIENCE
+    while time.monotonic() < ends_at:
+        try:
+            chunk = os.read(pipe, 100)
+        except BlockingIOError:
+            time.sleep(0.02)
+            continue
+        if not chunk:
+            return output
+        output += chunk
+    pytest.fail("a program that git started is still there")
+
+
+def test_a_command_that_hangs_is_killed_with_the_programs_it_started(
+    repository: Path, tmp_path: Path
+) -> None:
+    path = write_hanging_git(tmp_path / "bin")
+    pipe = os.open(tmp_path / "bin" / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(GitTimeoutError, match=r"did not come to an end within 1 s"):
+            runner(repository, timeout=1.0, PATH=path).run("fetch")
+        assert read_to_end(pipe) == b"started\n"
+    finally:
+        os.close(pipe)
+
+
+def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> None:
+    path = write_hanging_git(tmp_path / "bin")
+    shutdown = threading.Event()
+    deadline = ShutdownDeadline(SystemClock(), shutdown)
+    shutdown.set()
+    begun = time.monotonic()
+    with deadline.best_effort(), pytest.raises(GitTimeoutError):
+        runner(repository, PATH=path).run("fetch", deadline=deadline)
+    assert time.monotonic() - begun < PATIENCE
+
+
+def test_ctrl_c_reaches_no_command_under_way(repository: Path, tmp_path: Path) -> None:
+    """A terminal sends SIGINT to the group of processes in the foreground; a command of git is in another one."""
+    program = write_program(
+        tmp_path / "bin", "git", f"exec '{sys.executable}' -c 'import os; print(os.getpgid(0))'"
+    )
+    result = runner(repository, PATH=f"{program.parent}:{os.environ['PATH']}").run("version")
+    assert int(result.out) != os.getpgid(0)
+
+
+def test_input_reaches_git_and_output_comes_back_as_it_is(repository: Path) -> None:
+    blob = runner(repository).run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000).out.decode()
+    assert runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000
