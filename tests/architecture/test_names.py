@@ -31,9 +31,7 @@ def _collect_definitions(source: Path, kinds: tuple[type[ast.AST], ...]) -> Iter
 def _find_former(kinds: tuple[type[ast.AST], ...], former: frozenset[str]) -> dict[str, list[str]]:
     """Former names that are defined, by file."""
     found = {
-        str(source.relative_to(PACKAGE.parent)): sorted(
-            former.intersection(_collect_definitions(source, kinds))
-        )
+        str(source): sorted(former.intersection(_collect_definitions(source, kinds)))
         for source in _list_sources()
     }
     return {file: names for file, names in found.items() if names}
