@@ -57,8 +57,8 @@ class PlanExecutor:
     """Executes one plan.
 
     `ids` are the ids of existing objects by address, and grow by each create. `find_namesakes` gives the ids of the
-    groups that had a name before the run. `find_unsettled` gives the open request that a create has to wait for now.
-    `fail_fast` starts nothing new after the first failure.
+    groups that had a name before the run. `find_unsettled` gives the open request that a create has to wait
+    for at this moment. `fail_fast` starts nothing new after the first failure.
     """
 
     client: Client

@@ -101,8 +101,8 @@ def command(words: tuple[str, ...], **options: Any) -> int:
 
       reconciler emulate --seed account.yaml -- reconciler plan
 
-    Else it prints the settings that make reconciler (or anything else) talk to it. Ctrl-C ends it. What was asked and
-    what it did is told at /_emulator/history beside the API.
+    Else it prints the settings that make reconciler (or any other client) talk to it. Ctrl-C ends it. Its requests and
+    their effects are listed at /_emulator/history beside the API.
     """
     from reconciler.cli.context import make_settings, run_command
 

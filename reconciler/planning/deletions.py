@@ -336,7 +336,7 @@ def _explain_done(entry: RemovalEntry) -> Diagnostic:
 def _explain_forbidden(entry: RemovalEntry, error: Forbidden) -> Diagnostic:
     return Diagnostic(
         "forbidden",
-        f"these credentials may not see `{entry.id}`, so that nobody can say what is there of `{entry.key}`",
+        f"these credentials may not see `{entry.id}`, so it is unknown what is left of `{entry.key}`",
         entry.id_span,
         address=Address(GROUP, entry.key),
         notes=(f"{error.method} {error.address} answered {error.status}: {error.message}",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from bench.plan_many import create_account, write_project
 from cli_harness import CommandResult, EmulatedFivetran, Project, serve_fivetran
-from git_repo import commit, give_to_other_user, run_git
+from git_repo import commit, run_git, set_variables, trust, write_distrusting_git
 
 from reconciler.emulator.fault_text import parse_fault
 
@@ -443,11 +442,13 @@ def test_the_repository_is_found_without_the_environment(
     assert "0 of 4 groups changed since base" in result.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
-    shop: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+    shop: Project,
+    server: EmulatedFivetran,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    trust = give_to_other_user(shop.folder)
+    set_variables(monkeypatch, write_distrusting_git(tmp_path_factory.mktemp("git") / "bin"))
     refused = plan(shop, server)
     assert refused.exit == 1
     assert (
@@ -457,8 +458,7 @@ def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
     assert "= note: git says: fatal: detected dubious ownership in repository at" in refused.stderr
     assert "= help: let git trust that folder: `git config --global --add safe.directory" in refused.stderr
     in_groups("project_id: shop", "project_id: shop-2")(shop)
-    for name, value in trust.items():
-        monkeypatch.setenv(name, value)
+    set_variables(monkeypatch, trust(shop.folder))
     trusted = plan(shop, server)
     assert "1 of 4 groups changed since base" in trusted.stdout, trusted.stderr
 

@@ -18,7 +18,7 @@ from blocking_server import serve_blocking
 from cli_harness import EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
 from filelock import FileLock
-from git_repo import give_to_other_user
+from git_repo import set_variables, trust, write_distrusting_git
 
 from reconciler.emulator.fault_text import parse_fault
 from reconciler.emulator.setup_tests import SetupTest
@@ -129,15 +129,16 @@ def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Em
     assert ends(orders) == [(0, "ok")] * 3
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_the_commit_of_a_checkout_that_the_environment_trusts_is_logged(
-    orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
+    orders: Project,
+    server: EmulatedFivetran,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     commit = committed(orders.folder)
-    trust = give_to_other_user(orders.folder)
-    for variables in ({}, trust):
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
+    distrusting = write_distrusting_git(tmp_path_factory.mktemp("git") / "bin")
+    for variables in (distrusting, trust(orders.folder)):
+        set_variables(monkeypatch, variables)
         result = orders.run_against(server, "plan", "--events", "events.jsonl", environ=SECRET)
         assert result.exit == 0, result.stderr
     assert [entry["commit"] for entry in logged(orders, "run-started")] == [None, commit]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-_OTHER_USER = 65534
+import pytest
+
 _SETTINGS = {
     "user.name": "test",
     "user.email": "test@example.invalid",
@@ -38,13 +41,26 @@ def commit(folder: Path, tag: str) -> None:
     run_git(folder, "tag", tag)
 
 
-def give_to_other_user(folder: Path) -> dict[str, str]:
-    """Give a checkout to another user, so that git does not trust it. Returns the variables by which git trusts it
-    again. Needs root."""
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, _OTHER_USER, _OTHER_USER, follow_symlinks=False)
+def write_distrusting_git(folder: Path) -> dict[str, str]:
+    """Write a git that takes every repository for another user's, as after a change of owner. Returns the variable by
+    which it is found. It works for every user who runs the tests: only root can give a repository away."""
+    folder.mkdir()
+    program = folder / "git"
+    program.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec "{shutil.which("git")}" "$@"\n')
+    program.chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def trust(folder: Path) -> dict[str, str]:
+    """Return the variables by which git trusts a repository of another user."""
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "safe.directory",
         "GIT_CONFIG_VALUE_0": str(folder),
     }
+
+
+def set_variables(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
+    """Set variables of the environment for the rest of the test."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from git_repo import commit, give_to_other_user, run_git
+from git_repo import commit, run_git, trust, write_distrusting_git
 
 from reconciler.runtime.clock import SystemClock
 from reconciler.runtime.deadline import ShutdownDeadline
@@ -120,13 +120,14 @@ def test_the_repository_is_the_one_of_the_folder(repository: Path, tmp_path: Pat
     assert not (tmp_path / "trace").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(repository: Path) -> None:
-    trust = give_to_other_user(repository)
-    refused = runner(repository).run("rev-parse", "HEAD")
+def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(
+    repository: Path, tmp_path: Path
+) -> None:
+    distrusting = write_distrusting_git(tmp_path / "bin")
+    refused = runner(repository, **distrusting).run("rev-parse", "HEAD")
     assert refused.is_untrusted
     assert refused.error_line.startswith("git says: fatal: detected dubious ownership in repository at")
-    trusted = runner(repository, **trust).run("rev-parse", "HEAD")
+    trusted = runner(repository, **distrusting, **trust(repository)).run("rev-parse", "HEAD")
     assert (trusted.code, trusted.is_untrusted) == (0, False)
 
 
