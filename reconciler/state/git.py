@@ -25,6 +25,8 @@ _STATE_FILE_NAME = re.compile(r"([^/]+\.)?state\.json(\.lock)?|README(\.md)?")
 class GitBackend:
     """The files at the top of a branch. A branch that does not exist yet is made by the first write."""
 
+    writes_together = True  # in one commit
+
     def __init__(self, location: GitBranch, context: BackendContext) -> None:
         self._branch = f"refs/heads/{location.branch}"
         self._context = context
