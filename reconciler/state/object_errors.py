@@ -26,9 +26,13 @@ _RATE_LIMIT_CODES = frozenset(
 )
 _TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504})
 _RACE_CODES = frozenset({"ConditionalRequestConflict", "OperationAborted"})
-_CONDITION_CODES = frozenset(
-    {"", "PreconditionFailed", "ConditionNotMet", "BlobAlreadyExists", "conditionNotMet"}
-)
+_OTHER_CONFLICTS = _RACE_CODES | {
+    "BlobImmutableDueToPolicy",
+    "ContainerBeingDeleted",
+    "ContainerDisabled",
+    "LeaseIdMissing",
+}
+"""Codes with the status of a condition that does not hold. No other run has written then."""
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _SET_CLOCK = "set the clock of this machine"
 _ADVISE_ACCESS = "see that the credentials of this environment may read and write there"
@@ -81,9 +85,9 @@ def is_missing_bucket(error: Exception) -> bool:
 
 
 def is_refused_condition(error: Exception) -> bool:
-    """Whether a write was refused because its condition does not hold. Other conflicts have codes of their own."""
+    """Whether a write was refused because its condition does not hold, and not for another conflict."""
     code = _CODE.search(_get_text(error))
-    return (code[1] if code else "") in _CONDITION_CODES
+    return code is None or code[1] not in _OTHER_CONFLICTS
 
 
 def describe_failure(
@@ -385,6 +389,10 @@ _CODES: Mapping[str, Mapping[str, _Problem | Callable[[_FailedRequest], _Problem
         **dict.fromkeys(
             ("ContainerBeingDeleted", "ContainerDisabled"),
             ("the container is being deleted, or is disabled", "name another container in `state:`"),
+        ),
+        "LeaseIdMissing": (
+            "another program has put a lease on the blob",
+            "break the lease of the blob; this program needs none",
         ),
         "BlobImmutableDueToPolicy": (
             "a policy of the container makes its blobs immutable",

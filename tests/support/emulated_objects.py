@@ -1,4 +1,4 @@
-"""Google Cloud Storage and Azure Blob Storage on a loopback socket, as the library of the product speaks to them.
+"""S3, Google Cloud Storage and Azure Blob Storage on a loopback socket, as the library of the product speaks to them.
 
 Google Cloud Storage takes one write per second of the same object, and answers 429 to the next one
 (https://cloud.google.com/storage/docs/gcs429). Whether a write that its condition refuses counts is not documented, so
@@ -43,13 +43,14 @@ class WriteAttempt:
 
 @dataclass
 class Refusal:
-    """Answer to the next requests of a method: `count` of them, or all."""
+    """Answer to the next requests of a method or for an object: `count` of them, or all."""
 
     status: int
     code: str
     message: str = ""
     method: str = ""
     detail: str = ""
+    name: str = ""
     count: float = float("inf")
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -115,10 +116,10 @@ class ObjectServer:
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Answer a request. Requests are handled one at a time."""
         with self._lock:
-            refusal = self._take_refusal(method)
-            if refusal is not None:
-                return self._refuse(method, target, refusal)
             bucket, _, name = unquote(urlsplit(target).path).lstrip("/").partition("/")
+            refusal = self._take_refusal(method, name)
+            if refusal is not None:
+                return self._refuse(method, name, refusal)
             if bucket != self.bucket:
                 return self._answer_error(method, *self._missing_bucket)
             if method in ("PUT", "DELETE"):
@@ -127,19 +128,18 @@ class ObjectServer:
                 return answer
             return self._get(method, name)
 
-    def _refuse(self, method: str, target: str, refusal: Refusal) -> Answer:
-        if method == "PUT":
-            name = unquote(urlsplit(target).path).lstrip("/").partition("/")[2]
-            self.attempts.append(WriteAttempt(name, refusal.status, self.now()))
-        answer = self._answer_error(method, refusal.status, refusal.code, refusal.message, refusal.detail)
-        return Answer(answer.status, {**answer.headers, **refusal.headers}, answer.body)
-
-    def _take_refusal(self, method: str) -> Refusal | None:
+    def _take_refusal(self, method: str, name: str) -> Refusal | None:
         for refusal in self.refusals:
-            if refusal.method in ("", method) and refusal.count > 0:
+            if refusal.method in ("", method) and refusal.name in ("", name) and refusal.count > 0:
                 refusal.count -= 1
                 return refusal
         return None
+
+    def _refuse(self, method: str, name: str, refusal: Refusal) -> Answer:
+        if method == "PUT":
+            self.attempts.append(WriteAttempt(name, refusal.status, self.now()))
+        answer = self._answer_error(method, refusal.status, refusal.code, refusal.message, refusal.detail)
+        return Answer(answer.status, {**answer.headers, **refusal.headers}, answer.body)
 
     def _get(self, method: str, name: str) -> Answer:
         found = self._objects.get(name)
@@ -276,6 +276,55 @@ class AzureStorage(ObjectServer):
             f"HTTP/1.1 {202 if answer.status == 204 else answer.status} Accepted\r\n\r\n--{boundary}--\r\n"
         )
         return Answer(202, {"content-type": f"multipart/mixed; boundary={boundary}"}, text.encode())
+
+
+class S3Storage(ObjectServer):
+    """S3, as far as a state needs it."""
+
+    scheme = "s3"
+    _missing_bucket = (404, "NoSuchBucket", "The specified bucket does not exist")
+    _missing_object = (404, "NoSuchKey", "The specified key does not exist.")
+    _condition_code = "PreconditionFailed"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "testing-id",
+            "AWS_SECRET_ACCESS_KEY": "testing-secret",
+            "AWS_REGION": "eu-west-1",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def _rate_limit(self, name: str) -> tuple[int, str, str, str]:
+        return 503, "SlowDown", "Please reduce your request rate.", ""
+
+    def _tags(self, stored: StoredObject) -> dict[str, str]:
+        return {"etag": f'"{stored.generation:032x}"'}
+
+    def _conflicts(self, stored: StoredObject | None, headers: Mapping[str, str]) -> bool:
+        if headers.get("if-none-match") == "*":
+            return stored is not None
+        expected = headers.get("if-match")
+        return expected is not None and (stored is None or expected not in self._tags(stored).values())
+
+    def _format_detail(self, detail: str) -> str:
+        return detail
+
+    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        if method != "POST":
+            return super().handle(method, target, headers, body)
+        match = re.search(rb"<Key>([^<]+)</Key>", body)
+        assert match is not None
+        name = match[1].decode()
+        answer = super().handle("DELETE", f"/{self.bucket}/{name}", {}, b"")
+        result = (
+            f"<Deleted><Key>{name}</Key></Deleted>"
+            if answer.status == 204
+            else f"<Error><Key>{name}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        )
+        text = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{result}</DeleteResult>'
+        return Answer(200, {"content-type": "application/xml"}, text.encode())
 
 
 @contextmanager
