@@ -13,7 +13,14 @@ from collections.abc import Mapping
 from reconciler.model.state_location import GitBranch
 from reconciler.runtime.deadline import ShutdownDeadline
 from reconciler.runtime.git import Result
-from reconciler.state.backend import BackendContext, BackendError, ConflictError, UnusableBackendError
+from reconciler.state.backend import (
+    BackendContext,
+    BackendError,
+    ConflictError,
+    RateLimitedError,
+    UnusableBackendError,
+)
+from reconciler.state.git_errors import build_error
 from reconciler.state.scratch_repository import ScratchRepository
 
 _MAX_ATTEMPTS = 12
@@ -53,6 +60,7 @@ class GitBackend:
         blobs = {name: self._write_blob(content) for name, content in changes.items()}
         for name, blob in blobs.items():
             self._possibly_written.setdefault(name, {self._known[name]}).add(blob)
+        backoff = self._git.start_backoff()
         for attempt in range(_MAX_ATTEMPTS):
             # The branch may have been looked at since these files were read.
             if any(self._files.get(name) not in self._possibly_written[name] for name in blobs):
@@ -66,11 +74,13 @@ class GitBackend:
                 self._possibly_written.clear()
                 return
             if self._tip == base:
-                raise BackendError(
-                    result.error_line,
+                error = build_error(
+                    result,
                     f"see that the branch `{self._branch[11:]}` may be pushed to with these credentials",
-                    result.server_messages,
                 )
+                if not isinstance(error, RateLimitedError) or not backoff.wait(is_rate_limit=True):
+                    raise error
+                continue
             self._context.clock.sleep(_RETRY_PAUSE * (attempt + 1))
         raise BackendError("others write to its branch all the time")
 
