@@ -82,13 +82,15 @@ class ShutdownDeadline:
     def wait(self, seconds: float) -> bool:
         """Let seconds pass before another call. Returns whether they have passed: a run that is to stop waits only as
         long as that call still fits in."""
-        remaining = seconds
-        while remaining > 0.001:
-            if self.shutting_down and not self._has_time_for_call(remaining):
-                return False
-            interval = min(SIGNAL_POLL_INTERVAL, remaining)
-            self._clock.sleep(interval)
-            remaining -= interval
+        if seconds <= 0:
+            return True
+        started = self._clock.monotonic()
+        if not self.shutting_down and not self._clock.wait(self._shutdown, seconds):
+            return True
+        remaining = seconds - (self._clock.monotonic() - started)
+        if not self._has_time_for_call(remaining):
+            return False
+        self._clock.wait(threading.Event(), remaining)
         return True
 
     def pause(self, seconds: float) -> bool:
@@ -98,7 +100,8 @@ class ShutdownDeadline:
     def _has_time_for_call(self, pause: float) -> bool:
         """Whether a call fits in after a pause, once the run is to stop."""
         return (
-            not self._is_best_effort
+            self.shutting_down
+            and not self._is_best_effort
             and self._elapsed_seconds() + pause + MIN_CALL_TIMEOUT <= SHUTDOWN_TIMEOUT
         )
 

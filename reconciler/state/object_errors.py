@@ -52,14 +52,15 @@ class StoreFailure:
 
 @dataclass(frozen=True, slots=True)
 class _FailedRequest:
-    """A request that failed. `status` is 0 without an answer; `answer` is the status as it is shown."""
+    """A request that failed. `status` is 0 without an answer, and `store_code` the code of the service; `answer` shows
+    both."""
 
     scheme: str
     environ: Mapping[str, str]
     text: str
     is_write: bool
     status: int
-    code: str
+    store_code: str
     answer: str
 
     @property
@@ -171,7 +172,7 @@ def _describe_token_failure(request: _FailedRequest) -> StoreFailure:
 
 
 def _describe_rate_limit(request: _FailedRequest) -> StoreFailure | None:
-    if request.status != _TOO_MANY_REQUESTS and request.code not in _RATE_LIMIT_CODES:
+    if request.status != _TOO_MANY_REQUESTS and request.store_code not in _RATE_LIMIT_CODES:
         return None
     return StoreFailure(
         f"{request.service.name} limits the rate of requests ({request.answer})",
@@ -183,7 +184,7 @@ def _describe_rate_limit(request: _FailedRequest) -> StoreFailure | None:
 
 def _describe_code(request: _FailedRequest) -> StoreFailure | None:
     """Describe an answer by the code of its service."""
-    problem = _CODES[request.scheme].get(request.code)
+    problem = _CODES[request.scheme].get(request.store_code)
     if problem is None:
         return None
     text, advice = problem if isinstance(problem, tuple) else problem(request)
@@ -205,7 +206,7 @@ def _describe_status(request: _FailedRequest) -> StoreFailure:
             )
         case 403:
             return StoreFailure(f"these credentials may not {request.verb} there ({answer})", _ADVISE_ACCESS)
-    is_transient = request.status in _TRANSIENT_STATUSES or request.code in _RACE_CODES
+    is_transient = request.status in _TRANSIENT_STATUSES or request.store_code in _RACE_CODES
     advice = f"see whether {name} has an outage" if request.status >= _SERVER_ERROR else _ADVISE_ACCESS
     return StoreFailure(f"{name} answers {answer}", advice, is_transient)
 

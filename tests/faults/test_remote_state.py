@@ -442,7 +442,8 @@ def test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent(
     result = anywhere.run(*command, **environ)
     assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
     assert anywhere.place.text in result.stderr
-    assert "= help: see that " in result.stderr
+    advice = "see that its endpoint can be reached" if environ else "correct the address of the repository"
+    assert f"= help: {advice}" in result.stderr
     assert anywhere.server.calls == []
 
 

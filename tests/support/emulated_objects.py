@@ -56,8 +56,8 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Answer to a request."""
+class ObjectResponse:
+    """Response to a request."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class ObjectServer:
         """Count the writes of an object that were answered with this status."""
         return sum(attempt.name == name and attempt.status == status for attempt in self.attempts)
 
-    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         """Answer a request. Requests are handled one at a time."""
         with self._lock:
             bucket, _, name = unquote(urlsplit(target).path).lstrip("/").partition("/")
@@ -135,20 +135,20 @@ class ObjectServer:
                 return refusal
         return None
 
-    def _refuse(self, method: str, name: str, refusal: Refusal) -> Answer:
+    def _refuse(self, method: str, name: str, refusal: Refusal) -> ObjectResponse:
         if method == "PUT":
             self.attempts.append(WriteAttempt(name, refusal.status, self.now()))
         answer = self._answer_error(method, refusal.status, refusal.code, refusal.message, refusal.detail)
-        return Answer(answer.status, {**answer.headers, **refusal.headers}, answer.body)
+        return ObjectResponse(answer.status, {**answer.headers, **refusal.headers}, answer.body)
 
-    def _get(self, method: str, name: str) -> Answer:
+    def _get(self, method: str, name: str) -> ObjectResponse:
         found = self._objects.get(name)
         if found is None:
             return self._answer_error(method, *self._missing_object)
         headers = {**self._tags(found), "last-modified": formatdate(usegmt=True)}
-        return Answer(200, headers, found.content)
+        return ObjectResponse(200, headers, found.content)
 
-    def _change(self, method: str, name: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _change(self, method: str, name: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         now = self.now()
         if now - self._written_at.get(name, float("-inf")) < self.write_interval:
             return self._answer_error(method, *self._rate_limit(name))
@@ -159,8 +159,8 @@ class ObjectServer:
             return self._answer_error(method, 412, self._condition_code, "A condition does not hold.")
         if method == "DELETE":
             self._objects.pop(name, None)
-            return Answer(204)
-        return Answer(200, self._tags(self._store(name, body)))
+            return ObjectResponse(204)
+        return ObjectResponse(200, self._tags(self._store(name, body)))
 
     def _store(self, name: str, content: bytes) -> StoredObject:
         self._generation += 1
@@ -169,14 +169,14 @@ class ObjectServer:
 
     def _answer_error(
         self, method: str, status: int, code: str, message: str = "", detail: str = ""
-    ) -> Answer:
+    ) -> ObjectResponse:
         """Answer as both services do: in XML, and without a body to HEAD."""
         text = (
             "<?xml version='1.0' encoding='UTF-8'?><Error>"
             f"<Code>{code}</Code><Message>{message}</Message>{self._format_detail(detail)}</Error>"
         )
         body = b"" if method == "HEAD" else text.encode()
-        return Answer(status, {"content-type": "application/xml; charset=UTF-8"}, body)
+        return ObjectResponse(status, {"content-type": "application/xml; charset=UTF-8"}, body)
 
     # What the services differ in
 
@@ -260,12 +260,12 @@ class AzureStorage(ObjectServer):
     def _format_detail(self, detail: str) -> str:
         return f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
 
-    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         if method == "POST" and "comp=batch" in target:
             return self._delete_batch(headers, body)
         return super().handle(method, target, headers, body)
 
-    def _delete_batch(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _delete_batch(self, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         """Answer a request that holds one request for a deletion."""
         match = re.search(rb"DELETE (\S+) HTTP", body)
         assert match is not None
@@ -275,7 +275,7 @@ class AzureStorage(ObjectServer):
             f"--{boundary}\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\n"
             f"HTTP/1.1 {202 if answer.status == 204 else answer.status} Accepted\r\n\r\n--{boundary}--\r\n"
         )
-        return Answer(202, {"content-type": f"multipart/mixed; boundary={boundary}"}, text.encode())
+        return ObjectResponse(202, {"content-type": f"multipart/mixed; boundary={boundary}"}, text.encode())
 
 
 class S3Storage(ObjectServer):
@@ -311,7 +311,7 @@ class S3Storage(ObjectServer):
     def _format_detail(self, detail: str) -> str:
         return detail
 
-    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> ObjectResponse:
         if method != "POST":
             return super().handle(method, target, headers, body)
         match = re.search(rb"<Key>([^<]+)</Key>", body)
@@ -324,7 +324,7 @@ class S3Storage(ObjectServer):
             else f"<Error><Key>{name}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         )
         text = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{result}</DeleteResult>'
-        return Answer(200, {"content-type": "application/xml"}, text.encode())
+        return ObjectResponse(200, {"content-type": "application/xml"}, text.encode())
 
 
 @contextmanager
