@@ -107,7 +107,7 @@ class RemoteLock:
         if status.state is not LockHolderState.FREE:
             raise LockHeldError(status)
         try:
-            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
+            self._take()
             self._backend.verify_conditional_writes(self._name)
         except ConflictError:  # another run was faster
             status = parse_lock_status(
@@ -125,6 +125,16 @@ class RemoteLock:
             raise
         except BackendError:
             self._release_quietly()
+            raise
+
+    def _take(self) -> None:
+        """Write the first lease. Raises as `write` does."""
+        try:
+            self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
+        except RateLimitedError:
+            # The lease is hardly there, and the limit was waited for already.
+            with self._deadline.best_effort():
+                self._release_quietly()
             raise
 
     def write(self, changes: Mapping[str, bytes | None], message: str) -> None:

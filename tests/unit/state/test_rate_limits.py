@@ -319,6 +319,31 @@ def test_a_run_that_is_to_stop_waits_for_a_limit_that_ends_in_time(
     assert "decent_dropsy" in google.read_files()[STATE]
 
 
+def test_a_limit_on_the_lock_is_waited_for_once(google: ObjectServer, clock: FakeClock) -> None:
+    store = open_store(google, build(google, clock))
+    google.refusals.append(Refusal(429, "SlowDown", name=LOCK, method="PUT"))
+    with pytest.raises(ReconcilerError), store.lock.hold(HOLDER):
+        pass
+    assert clock.seconds <= RATE_LIMIT_BUDGET + 2
+
+
+def test_a_user_who_interrupts_the_wait_for_a_limit_waits_no_longer(
+    google: ObjectServer, clock: FakeClock
+) -> None:
+    store = open_store(google, build(google, clock))
+    google.refusals.append(Refusal(429, "SlowDown", name=LOCK, method="PUT"))
+
+    def interrupt(seconds: float) -> None:
+        clock.on_wait = lambda seconds: None
+        raise KeyboardInterrupt
+
+    clock.on_wait = interrupt
+    with pytest.raises(KeyboardInterrupt), store.lock.hold(HOLDER):
+        pass
+    assert clock.seconds <= SHUTDOWN_TIMEOUT
+    assert LOCK not in google.read_files()
+
+
 def replace_directory(context: BackendContext, folder: Path) -> BackendContext:
     return BackendContext(
         folder, context.environ, context.clock, context.entropy, context.holder, context.shutdown

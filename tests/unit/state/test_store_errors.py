@@ -422,6 +422,22 @@ MISTAKES = [
         environ={"AZURE_STORAGE_ENDPOINT": None, "AZURE_STORAGE_ACCOUNT_NAME": "acme states"},
         code="state-unusable",
     ),
+    # Limits
+    *(
+        Mistake(
+            scheme,
+            f"limited {kind}",
+            f"{name} limits the rate of requests ({status} {words}, {code})",
+            "wait a minute, and let fewer runs use this state at the same time",
+            Refusal(status, code, method=method),
+        )
+        for scheme, name, status, words, code in (
+            ("s3", "S3", 503, "Service Unavailable", "SlowDown"),
+            ("gs", "Google Cloud Storage", 429, "Too Many Requests", "SlowDown"),
+            ("az", "Azure Blob Storage", 503, "Service Unavailable", "ServerBusy"),
+        )
+        for kind, method in (("reads", ""), ("writes", "PUT"))
+    ),
     # Other settings
     Mistake(
         "s3",
