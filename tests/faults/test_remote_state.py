@@ -23,6 +23,7 @@ from background_process import BackgroundProcess
 from blocking_server import BlockingServer, is_write, serve_blocking
 from cli_harness import SETTLE_TIME, CommandResult, EmulatedFivetran, Project, build_credentials
 from command_line import COMMAND, PROCESS_TIMEOUT, build_environment
+from emulated_objects import AzureStorage, GoogleStorage, ObjectServer, serve_objects
 from fake_clock import HastyClock
 from git_repo import run_git
 from long_runs import small_and_large
@@ -63,8 +64,11 @@ SECRET_PAIR = PAIR.replace("US}}", 'US, secret_key: {{secret: "env:ORDERS_KEY"}}
 class Place(Protocol):
     """Where a state is, as tests see it."""
 
-    text: str
-    environ: Mapping[str, str]
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def environ(self) -> Mapping[str, str]: ...
 
     def files(self) -> dict[str, str]:
         """What is there."""
@@ -94,8 +98,44 @@ class InS3:
     def environ(self) -> Mapping[str, str]:
         return build_s3_environ(self.detour) if self.detour else self.bucket.environ
 
+    @property
+    def away(self) -> Mapping[str, str]:
+        return {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
     def files(self) -> dict[str, str]:
         return self.bucket.read_files()
+
+    def put(self, name: str, content: str) -> None:
+        self.bucket.put(name, content)
+
+
+@dataclass
+class InObjects:
+    """An object of another cloud. Its limit on writes is off: it is for runs with real time, in another module."""
+
+    server: ObjectServer
+
+    def __post_init__(self) -> None:
+        self.server.write_interval = 0.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.server.scheme}://states/state.json"
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.server.environ
+
+    @property
+    def away(self) -> Mapping[str, str]:
+        variable = "GOOGLE_BASE_URL" if self.server.scheme == "gs" else "AZURE_STORAGE_ENDPOINT"
+        return {variable: "http://127.0.0.1:9"}
+
+    def files(self) -> dict[str, str]:
+        return self.server.read_files()
+
+    def put(self, name: str, content: str) -> None:
+        self.server.put(name, content)
 
 
 class Runner:
@@ -172,15 +212,20 @@ def in_git(project: Project, server: EmulatedFivetran, upstream: BareRepository)
     return Runner(project, server, InGit(upstream))
 
 
-@pytest.fixture(params=["git", "s3"])
+@pytest.fixture(
+    params=["git", "s3", *(pytest.param(scheme, marks=pytest.mark.long) for scheme in ("gs", "az"))]
+)
 def anywhere(
     request: pytest.FixtureRequest, project: Project, server: EmulatedFivetran, upstream: BareRepository
 ) -> Iterator[Runner]:
-    """A project with its state in git, and one with it in a bucket."""
+    """A project with its state in git, and projects with it in a bucket of each cloud."""
     with ExitStack() as until_the_end:
         place: Place = InGit(upstream)
         if request.param == "s3":
             place = InS3(until_the_end.enter_context(open_bucket()))
+        elif request.param != "git":
+            cloud = GoogleStorage() if request.param == "gs" else AzureStorage()
+            place = InObjects(until_the_end.enter_context(serve_objects(cloud)))
         yield Runner(project, server, place)
 
 
@@ -437,7 +482,7 @@ def test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent(
     anywhere: Runner, upstream: BareRepository, command: tuple[str, ...]
 ) -> None:
     anywhere.wants("first")
-    environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"} if isinstance(anywhere.place, InS3) else {}
+    environ = anywhere.place.away if isinstance(anywhere.place, InS3 | InObjects) else {}
     upstream.path.rename(upstream.path.with_name("away.git"))
     result = anywhere.run(*command, **environ)
     assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
@@ -677,8 +722,8 @@ def test_a_run_whose_lock_was_broken_stops_within_seconds_and_not_when_it_next_w
 
     def break_it(number: int) -> None:
         if number == 2:
-            if isinstance(anywhere.place, InS3):
-                anywhere.place.bucket.put("state.json.lock", "")
+            if isinstance(anywhere.place, InS3 | InObjects):
+                anywhere.place.put("state.json.lock", "")
             else:
                 another(anywhere, upstream).release()
             left.update(anywhere.place.files())
