@@ -180,7 +180,7 @@ class Client:
                 return list(items_by_id.values())
             if page.next_cursor in cursors or len(cursors) >= MAX_PAGES:
                 raise _build_response_error(
-                    response, "the list never ends: its cursors go round, or are too many"
+                    response, "the list never ends: its cursors repeat, or are too many"
                 )
             cursors.add(page.next_cursor)
             query = {"limit": str(PAGE_SIZE), "cursor": page.next_cursor}

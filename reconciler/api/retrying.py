@@ -110,7 +110,7 @@ class RetryingSender:
         if result is AcquireResult.CANCELLED:
             return Cancelled(replace(exchange, message="the run is ending"))
         seconds = self.limiter.pause_remaining
-        message = f"it asked for a pause that goes on for {seconds:.0f} s"
+        message = f"it asked for a pause, which lasts {seconds:.0f} s more"
         return RateLimited(replace(exchange, message=message, retry_after=seconds))
 
     def _announce_retry(self, error: ApiError, attempt: int, seconds: float) -> None:

@@ -36,7 +36,7 @@ def describe(error: BaseException, deadline: CallDeadline) -> str:  # noqa: PLR0
         case HeadersTooLarge():
             return str(error)
         case http.client.HTTPException():
-            return "what came back is not HTTP"
+            return "the answer is not HTTP"
         case OSError():
             return sanitize(error.strerror or str(error))
     return f"the connection failed ({type(error).__name__})"

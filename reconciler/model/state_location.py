@@ -124,7 +124,7 @@ def _parse_object_key(text: str) -> ObjectKey:
     matched = _OBJECT.fullmatch(text)
     if matched is None or any(part in {"", ".", ".."} for part in matched["key"].split("/")):
         raise StateLocationError(
-            "a state in a bucket needs the name of the bucket and that of an object",
+            "a state in a bucket needs the name of the bucket and the name of an object",
             "write for example `s3://bucket/fivetran/state.json`",
         )
     return ObjectKey(matched["scheme"], matched["bucket"], matched["key"])

@@ -204,7 +204,7 @@ def _wait_for(process: subprocess.Popen[bytes], stdin: bytes, intervals: Iterato
             pending_input, waited = None, waited + seconds
         else:
             return Result(process.returncode, out, err)
-    raise GitTimeoutError(f"git did not come to an end within {round(waited, 1):g} s")
+    raise GitTimeoutError(f"git did not end within {round(waited, 1):g} s")
 
 
 def _find_errors(lines: list[str]) -> list[str]:

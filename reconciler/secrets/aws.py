@@ -69,7 +69,7 @@ class SecretsManager:
         region = self._resolve_region(reference)
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         if len({bool(self._environ.get(name)) for name in keys}) > 1:
-            raise SecretUnavailable(reference, f"of `{keys[0]}` and `{keys[1]}` only one is set")
+            raise SecretUnavailable(reference, f"only one of `{keys[0]}` and `{keys[1]}` is set")
         try:
             response = self._get_client(region).get_secret_value(SecretId=reference.locator)
         except ClientError as error:

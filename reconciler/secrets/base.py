@@ -143,7 +143,7 @@ def _convert_to_shape(shape: ValueShape, text: str, reference: Reference) -> Any
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, expected_type):
-        raise SecretUnavailable(reference, f"the field wants a JSON {shape.value}, which this is not")
+        raise SecretUnavailable(reference, f"the field needs a JSON {shape.value}, and the value is none")
     return value
 
 
@@ -155,7 +155,7 @@ def decode_text(data: bytes, reference: Reference) -> str:
     try:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise SecretUnavailable(reference, "what is kept there is not UTF-8 text") from None
+        raise SecretUnavailable(reference, "its content is not UTF-8 text") from None
 
 
 def select_member(text: str, reference: Reference) -> str:

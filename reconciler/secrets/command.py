@@ -18,7 +18,7 @@ from reconciler.model.value import Reference
 from reconciler.secrets.base import SecretUnavailable, StoreContext, decode_text
 
 MAX_BYTES = 1024 * 1024
-_STDERR_NOTE = "what it wrote to its error output is not shown, as that may hold secrets"
+_STDERR_NOTE = "its error output is not shown, since it may hold secrets"
 
 
 def validate_reference(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:

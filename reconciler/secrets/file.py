@@ -51,7 +51,7 @@ class Files:
             resolved = (self._directory / path).resolve()
             is_allowed = path.is_absolute() or resolved.is_relative_to(self._directory.resolve())
         except (OSError, RuntimeError, ValueError):
-            raise SecretUnavailable(reference, "the path leads nowhere") from None
+            raise SecretUnavailable(reference, "the path cannot be resolved") from None
         if any(resolved.is_relative_to(directory) for directory in _KERNEL_DIRECTORIES):
             raise SecretUnavailable(reference, "it is not a regular file")
         if not is_allowed:

@@ -47,7 +47,7 @@ def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Res
     except Exception as error:
         raise plugin_error(entry_point, f"opening it ends with {type(error).__name__}") from None
     if not callable(getattr(store, "resolve", None)):
-        raise plugin_error(entry_point, "what it makes cannot `resolve` references")
+        raise plugin_error(entry_point, "its store cannot `resolve` references")
     return _CheckedResolver(store)
 
 
@@ -66,7 +66,7 @@ class _CheckedResolver:
         except Exception as error:
             raise SecretUnavailable(reference, f"its store ended with {type(error).__name__}") from None
         if not isinstance(value, str):
-            raise SecretUnavailable(reference, "its store gave something other than text")
+            raise SecretUnavailable(reference, "its store returned something other than text")
         return value
 
 

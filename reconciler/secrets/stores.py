@@ -80,4 +80,4 @@ def _accept_any(reference: Reference) -> None:
 def _validate_external(reference: Reference) -> tuple[str, str] | None:
     if reference.confidential:
         return None
-    return "what Fivetran fetches by itself is never shown", "write `secret:` instead of `value:`"
+    return "a value that Fivetran itself fetches is never shown", "write `secret:` instead of `value:`"

@@ -37,7 +37,7 @@ def validate_reference(reference: Reference) -> tuple[str, str] | None:
     if _split_locator(reference.locator)[1] == "":
         return "there is no path behind `data`", example
     if not reference.part:
-        return "an entry of Vault has keys, and this names none", f"{example}, the key behind `#`"
+        return "an entry of Vault has keys, and this reference names no key", f"{example}, the key behind `#`"
     return None
 
 
@@ -115,7 +115,7 @@ def _parse_entry(response: HttpResponse, reference: Reference, mount: str, path:
         case 200, {"data": dict(entry), "metadata": dict()}:
             return entry
         case 200, _:
-            reason = "what Vault answers is not an entry of a KV engine of version 2"
+            reason = "the answer of Vault is not an entry of a KV engine of version 2"
         case 404, {"metadata": {"deletion_time": str(time)}} if time:
             reason = "the latest version of this entry was deleted in Vault"
         case 404, {"metadata": {"destroyed": True}}:

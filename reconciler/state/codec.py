@@ -72,7 +72,7 @@ def _is_calculable(moment: datetime) -> bool:
 
 def _check_time(moment: datetime) -> datetime:
     if not _is_calculable(moment):
-        raise ValueError("no clock shows this time")
+        raise ValueError("the time has no zone, or its year is out of range")
     return moment
 
 

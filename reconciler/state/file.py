@@ -75,7 +75,7 @@ class StateFile(Store):
 
     def _explain_failed_write(self, error: OSError, backup: Path | None) -> Diagnostic:
         note = (
-            f"what this run did is written to `{backup}`"
+            f"the state of this run is written to `{backup}`"
             if backup
             else "it could not be written anywhere else"
         )
@@ -90,15 +90,15 @@ class StateFile(Store):
             "state-not-kept",
             f"the state `{self.display_name}` could not be written: {error.strerror or error}",
             notes=(note,),
-            help=f"{advice}, and apply again: what exists is found and not made twice",
+            help=f"{advice}, and apply again: existing objects are found and not made twice",
         )
 
     def _explain_lost_lock(self, note: str) -> Diagnostic:
         return Diagnostic(
             "lease-lost",
-            f"somebody broke the lock of the state `{self.display_name}` while this run was at work",
+            f"the lock of the state `{self.display_name}` was broken while this run was at work",
             notes=(note,),
-            help="see who is at work, then apply again: what exists is found and not made twice",
+            help="see which run is at work, then apply again: existing objects are found and not made twice",
         )
 
 
@@ -116,7 +116,7 @@ class _LocalKeyFile:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            damage = DamagedStateError("its key file is not one")
+            damage = DamagedStateError("its key file holds no key")
             raise ReconcilerError([self.store.explain_damaged(damage)]) from error
         except OSError as error:
             raise ReconcilerError([self.store.explain_unavailable("read", error)]) from error
@@ -184,7 +184,7 @@ class FileStateWriter(StateWriter):
 
     def _require_lock(self) -> None:
         if self._lock.is_broken:
-            raise LockLostError("somebody broke its lock, and another run may be writing")
+            raise LockLostError("its lock was broken, and another run may be writing")
 
 
 def _place_beside(path: Path, suffix: str) -> Path:

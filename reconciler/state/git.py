@@ -54,7 +54,7 @@ class GitBackend:
         for attempt in range(_MAX_ATTEMPTS):
             # The branch may have been looked at since these files were read.
             if any(self._files.get(name) not in self._possibly_written[name] for name in blobs):
-                raise ConflictError("somebody else wrote to it in the meantime")
+                raise ConflictError("another run wrote to it in the meantime")
             result, base = self._push(self._create_commit(blobs, message)), self._tip
             if result.code != 0:
                 self._refresh()
@@ -70,7 +70,7 @@ class GitBackend:
                     result.server_messages,
                 )
             self._context.clock.sleep(_RETRY_PAUSE * (attempt + 1))
-        raise BackendError("others write to its branch all the time")
+        raise BackendError("other runs write to its branch all the time")
 
     def is_unchanged(self, name: str) -> bool:
         """Whether a file is as it was last read or written here. Raises BackendError."""

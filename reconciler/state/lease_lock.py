@@ -11,7 +11,7 @@ from reconciler.state.backend import Backend, BackendContext, BackendError, Conf
 from reconciler.state.lease import LockHeldError, RemoteLock, parse_lock_status
 from reconciler.state.lock import LockHolderState, LockStatus
 
-LOCK_LOST_ADVICE = "see who is at work, then apply again: what exists is found and not made twice"
+LOCK_LOST_ADVICE = "see which run is at work, then apply again: existing objects are found and not made twice"
 
 
 class LeaseLock:
@@ -69,7 +69,7 @@ class LeaseLock:
         try:
             status = self._read_status(host)
             if status.state is LockHolderState.FREE and status.holder is not None:
-                self._backend.write({self._name: None}, "took away a lock that had run out")
+                self._backend.write({self._name: None}, "removed an expired lock")
         except BackendError as error:
             raise ReconcilerError([self.explain_unavailable("looked at", error)]) from error
         return status
@@ -83,9 +83,7 @@ class LeaseLock:
                 return
             if current != expected:
                 raise ReconcilerError([self._explain_locked(current)])
-            self._backend.write(
-                {self._name: None}, f"broke the lock of {current.holder or 'somebody without a name'}"
-            )
+            self._backend.write({self._name: None}, f"broke the lock of {current.holder or 'an unknown run'}")
         except ConflictError:
             raise ReconcilerError([self._explain_locked(self._read_status(host))]) from None
         except BackendError as error:
@@ -96,7 +94,7 @@ class LeaseLock:
         if isinstance(error, ConflictError):
             return Diagnostic(
                 "lease-lost",
-                f"the state `{self._display_name}` is another run's by now",
+                f"the state `{self._display_name}` is not held by this run any more",
                 notes=self._describe_successor(),
                 help=LOCK_LOST_ADVICE,
             )
@@ -123,15 +121,13 @@ class LeaseLock:
         except BackendError:
             return ()
         if status.holder is None:
-            return ("its lock was broken or ran out, or somebody wrote it without one",)
+            return ("its lock was broken or expired, or another process wrote the state without a lock",)
         if status.holder == self._context.holder:
-            return ("somebody put back an older version of it: the lock there is an earlier one of this run",)
+            return ("an older version of the state was restored: its lock is an earlier lock of this run",)
         return (f"it is held by {status.holder}",)
 
     def _explain_locked(self, status: LockStatus) -> Diagnostic:
-        owner_note = (
-            f"it is held by {status.holder}" if status.holder else "its holder does not say who it is"
-        )
+        owner_note = f"it is held by {status.holder}" if status.holder else "its holder is unknown"
         notes = (
             (owner_note, f"it is free again at {status.expires_at}, unless it is renewed")
             if status.expires_at
@@ -141,15 +137,15 @@ class LeaseLock:
             "locked",
             f"another run is writing to the state `{self._display_name}`",
             notes=notes,
-            help="wait for it to end and run again; the lock of a run that died runs out by itself, and"
-            " `reconciler state unlock` breaks it before",
+            help="wait for that run to end, then run again; the lock of a run that died expires by itself, and"
+            " `reconciler state unlock` breaks it earlier",
         )
 
     def _warn_not_released(self, error: BackendError, expires_at: str) -> Diagnostic:
         return Diagnostic(
             "lock-left",
-            f"the lock of the state `{self._display_name}` could not be let go of: {error}",
+            f"the lock of the state `{self._display_name}` could not be released: {error}",
             severity=Severity.WARNING,
-            notes=(*error.notes, f"others have to wait until it is free by itself, at {expires_at}"),
-            help="`reconciler state unlock` frees it before",
+            notes=(*error.notes, f"other runs have to wait until it expires, at {expires_at}"),
+            help="`reconciler state unlock` frees it earlier",
         )

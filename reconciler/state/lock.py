@@ -154,18 +154,18 @@ class LocalLock:
         return holder if is_valid else None
 
     def _explain_locked(self, status: LockStatus) -> Diagnostic:
-        owner_note = "the other run has not said yet who it is"
+        owner_note = "the holder of the lock is not known yet"
         # The entry of a dead process does not name the holder now.
         if status.holder is not None and status.state is not LockHolderState.LOCAL_DEAD:
             owner_note = f"it is held by {status.holder}"
         advice = "the lock of a process that died is free at once"
         if status.state is not LockHolderState.LOCAL_ALIVE:
-            advice = "if it is certain that none is left, `reconciler state unlock` breaks the lock"
+            advice = "if it is certain that no run is left, `reconciler state unlock` breaks the lock"
         return Diagnostic(
             "locked",
             f"another run is writing to the state `{self._display_name}`",
             notes=(owner_note,),
-            help=f"wait for it to end and run again; {advice}",
+            help=f"wait for that run to end, then run again; {advice}",
         )
 
     def _explain_unusable(self, error: Exception) -> Diagnostic:

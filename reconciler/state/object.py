@@ -168,7 +168,7 @@ class ObjectBackend:
             # holds a random mark, a state its serial.
             current = self._read(name)
             if current not in possibly_written:
-                raise ConflictError("somebody else wrote to it in the meantime") from None
+                raise ConflictError("another run wrote to it in the meantime") from None
             if current != content:
                 self._put_again(name, content)
         except (BaseError, OSError) as error:
@@ -181,7 +181,7 @@ class ObjectBackend:
         try:
             self._put(name, content)
         except (AlreadyExistsError, PreconditionError):
-            raise ConflictError("somebody else wrote to it in the meantime") from None
+            raise ConflictError("another run wrote to it in the meantime") from None
         except (BaseError, OSError) as error:
             raise self._to_backend_error(error) from None
 
@@ -244,7 +244,7 @@ def _run_with_deadline(call: Callable[[], _CallResult], deadline: ShutdownDeadli
         if error is not None:
             raise error
         return result  # type: ignore[return-value]
-    raise TimeoutError("it did not come to an end")
+    raise TimeoutError("it did not end in time")
 
 
 def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
@@ -258,7 +258,7 @@ def _refuse_plain_http(location: ObjectKey, environ: Mapping[str, str]) -> None:
                 Diagnostic(
                     "state-unusable",
                     f"the state `{location}` cannot be reached: `{variable}` is a plain http address",
-                    help="use https; or where nobody can listen, allow it with `AWS_ALLOW_HTTP=true`",
+                    help="use https, or set `AWS_ALLOW_HTTP=true` in a network that you trust",
                 )
             ]
         )

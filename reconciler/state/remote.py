@@ -124,7 +124,7 @@ class RemoteState(Store):
 
     def _explain_failed_write(self, error: OSError, backup: Path | None) -> Diagnostic:
         note = (
-            f"what this run did is written to `{backup}`, for reference: nothing has to be done with it"
+            f"the state of this run is written to `{backup}`, for reference: nothing has to be done with it"
             if backup
             else "it could not be written anywhere else"
         )
@@ -138,13 +138,13 @@ class RemoteState(Store):
             "state-not-kept",
             f"the state `{self.display_name}` could not be written: {error}",
             notes=(*notes, note),
-            help="see that it can be reached, and apply again: what exists is found and not made twice",
+            help="see that it can be reached, and apply again: existing objects are found and not made twice",
         )
 
     def _explain_expired_lock(self, error: BackendError) -> Diagnostic:
         return Diagnostic(
             "lease-lost",
-            f"the lock of the state `{self.display_name}` ran out, since it could not be renewed: {error}",
+            f"the lock of the state `{self.display_name}` expired, since it could not be renewed: {error}",
             notes=("another run may have taken it, so nothing new was started",),
             help=LOCK_LOST_ADVICE,
         )

@@ -79,7 +79,7 @@ class ScratchRepository:
             return BackendError(result.error_line, TRUST_ADVICE)
         return BackendError(
             result.error_line,
-            "keep the project file in a repository, or name the one of the state by its URL",
+            "keep the project file in a repository, or name the repository of the state by its URL",
         )
 
     def run(self, *arguments: str, stdin: bytes = b"", deadline: ShutdownDeadline | None = None) -> Result:
@@ -127,7 +127,9 @@ class ScratchRepository:
     def _folder(self) -> Path:
         if Path(tempfile.gettempdir()).samefile(os.curdir) and (self._work_dir / ".git").exists():
             # Python resorts to this folder if no other folder can be written. Files there could be committed.
-            raise BackendError("there is no folder for temporary files", "make one, and name it in `TMPDIR`")
+            raise BackendError(
+                "there is no folder for temporary files", "make such a folder, and name it in `TMPDIR`"
+            )
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         _remove_stale_folders(folder)
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)

@@ -167,7 +167,7 @@ class Store(ABC):
         return Diagnostic(
             "state-newer",
             f"the state `{self.display_name}` was written by a newer version of this program: {error}",
-            help="use that version, here and wherever else this state is used",
+            help="use that version on every machine that uses this state",
         )
 
     @property
