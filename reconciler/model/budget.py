@@ -1,4 +1,4 @@
-"""Budget of requests of an account."""
+"""Define the budget of requests of an account."""
 
 from __future__ import annotations
 
