@@ -1,4 +1,4 @@
-"""Causes of missing responses, as phrases for users. HTTP libraries wrap the cause several times."""
+"""Describe causes of missing responses to users. HTTP libraries wrap the cause several times."""
 
 from __future__ import annotations
 

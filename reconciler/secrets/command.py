@@ -1,4 +1,4 @@
-"""`command:NAME` and `command:NAME#member`: output of commands.
+"""Read `command:NAME` and `command:NAME#member` from the output of commands.
 
 Specs choose among the commands of the project file; they never hold a command line.
 """
@@ -22,7 +22,7 @@ _STDERR_NOTE = "its error output is not shown, since it may hold secrets"
 
 
 def validate_reference(reference: Reference, names: Collection[str]) -> tuple[str, str] | None:
-    """Validate a reference to one of the commands `names`: problem and advice, None if valid."""
+    """Validate a reference to one of the commands `names`. Returns problem and advice; None if valid."""
     if reference.locator in names:
         return None
     known_names = ", ".join(f"`{name}`" for name in sorted(names))
@@ -35,7 +35,7 @@ def validate_reference(reference: Reference, names: Collection[str]) -> tuple[st
 
 
 class Commands:
-    """Named commands, each an argument list that never passes through a shell.
+    """Store of named commands, each an argument list that never passes through a shell.
 
     A command gets the given environment, no input, and its own process group, which is killed as a whole if
     the command fails, prints too much or takes too long. Needs a POSIX system.

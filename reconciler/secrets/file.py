@@ -1,4 +1,4 @@
-"""`file:PATH` and `file:PATH#member`: values of files."""
+"""Read `file:PATH` and `file:PATH#member` from files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KERNEL_DIRECTORIES = ("/proc", "/sys")  # `/proc/self/environ` holds the creden
 
 
 class Files:
-    """Regular files. Absolute paths are allowed.
+    """Store of regular files. Absolute paths are allowed.
 
     Relative paths start in the project directory and must stay inside it, also through symbolic links.
     """

@@ -1,4 +1,4 @@
-"""Secret stores of other packages: entry points of the group `reconciler.secrets`.
+"""Open secret stores of other packages: entry points of the group `reconciler.secrets`.
 
 The name of an entry point is the scheme of its references. The entry point names a factory, which gets a
 `StoreContext` and returns a `Resolver`. A package is loaded only if a reference needs its store.
@@ -18,7 +18,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def entry_points_by_name() -> dict[str, tuple[EntryPoint, ...]]:
-    """List the entry points by scheme, more than one if packages conflict. Loads no package."""
+    """List the entry points by scheme. A scheme has several entry points if packages conflict. Loads no package."""
     by_name: dict[str, tuple[EntryPoint, ...]] = {}
     for entry_point in sorted(
         entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)
@@ -52,7 +52,7 @@ def open_store(candidates: tuple[EntryPoint, ...], context: StoreContext) -> Res
 
 
 class _CheckedResolver:
-    """A store of another package, held to the contract of a Resolver."""
+    """Resolver that checks the results of a store of another package."""
 
     def __init__(self, store: Resolver) -> None:
         self._store = store

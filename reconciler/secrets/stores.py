@@ -1,4 +1,4 @@
-"""All secret stores: validation of their references, and opening of the stores that a run needs."""
+"""Validate references to all secret stores, and open the stores that a run needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.secrets.file import Files
 from reconciler.secrets.vault import Vault
 
 ReferenceValidator: TypeAlias = Callable[[Reference], tuple[str, str] | None]
-"""Validates the text of a reference: problem and advice, None if valid."""
+"""Validates the text of a reference. Returns problem and advice; None if valid."""
 
 BUILT_IN_SCHEMES = ("aws", "command", "env", EXTERNAL_SCHEME, "file", "vault")
 

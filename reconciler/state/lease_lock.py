@@ -1,4 +1,4 @@
-"""The lock of a remote state: the status of its lease, and the diagnostics about it."""
+"""Lock a remote state by a lease, read the status of the lease, and explain failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK_LOST_ADVICE = "see which run is at work, then apply again: existing objects
 
 
 class LeaseLock:
-    """The lock in the file `name` of a backend. `held` is the lease of this run while it has one."""
+    """Lock in the file `name` of a backend. `held` is the lease of this run while the run has the lock."""
 
     def __init__(self, backend: Backend, name: str, display_name: str, context: BackendContext) -> None:
         self._backend = backend
@@ -46,18 +46,18 @@ class LeaseLock:
             try:
                 lock.release()
             except ConflictError:
-                pass  # another run holds it by now
+                pass  # another run has taken the lock, so there is nothing to release
             except BackendError as error:
                 self._release_failure = self._warn_not_released(error, lock.expires_at)
 
     @property
     def release_failure(self) -> Diagnostic | None:
-        """Return a warning if the lock could not be released. Known once `hold` has ended."""
+        """A warning if the lock could not be released. Known once `hold` has ended."""
         return self._release_failure
 
     def current_owner(self, own: LockInfo) -> LockStatus | None:
-        """Find the other run that holds the lock, as far as it is known: credentials that may only read the state need
-        not read the lock."""
+        """Find the other run that holds the lock; None if it is unknown: credentials that may read the state may not be
+        allowed to read the lock."""
         try:
             status = self._parse(self._backend.peek(self._name), own.host)
         except BackendError:
@@ -65,7 +65,7 @@ class LeaseLock:
         return None if status.state is LockHolderState.FREE or status.holder in (None, own) else status
 
     def clear_stale(self, host: str) -> LockStatus:
-        """Read the status of the lock, seen from `host`. An expired lease is removed. Raises ReconcilerError."""
+        """Read the status of the lock, as seen from `host`. An expired lease is removed. Raises ReconcilerError."""
         try:
             status = self._read_status(host)
             if status.state is LockHolderState.FREE and status.holder is not None:
@@ -75,8 +75,8 @@ class LeaseLock:
         return status
 
     def force_unlock(self, expected: LockStatus, host: str) -> None:
-        """Take the lock away from its holder. Raises ReconcilerError if it is not held any more as `expected`: a holder
-        that renewed it in the meantime is at work."""
+        """Take the lock away from its holder. Raises ReconcilerError if its status differs from `expected`: a holder
+        that renewed the lock meanwhile is at work."""
         try:
             current = self._read_status(host)
             if current.state is LockHolderState.FREE:
@@ -115,7 +115,7 @@ class LeaseLock:
         return parse_lock_status(content, self._context.clock.now(), host)
 
     def _describe_successor(self) -> tuple[str, ...]:
-        """Describe the present holder of a lock that this run has lost, if it can be known."""
+        """Describe the present holder of a lost lock, if the lock can be read."""
         try:
             status = self._parse(self._backend.peek(self._name), "")
         except BackendError:

@@ -456,7 +456,7 @@ def test_a_place_that_may_be_read_but_not_written_refuses_as_well(
     result = in_git.run(*APPLY)
     assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
     assert "pre-receive hook declined" in result.stderr
-    assert f"the branch `{BRANCH}` may be pushed to" in result.stderr
+    assert f"these credentials may push to the branch `{BRANCH}`" in result.stderr
     assert in_git.server.calls[before:] == []
 
 
