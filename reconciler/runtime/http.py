@@ -102,7 +102,7 @@ class _DeadlineReader(io.RawIOBase):
         self._sock.settimeout(self._deadline.clamp(self._deadline.read))
         count = self._raw_stream.readinto(buffer)
         if count == 0 and self.in_headers:
-            # http.client takes headers that break off for complete ones.
+            # http.client takes headers that break off for complete headers.
             raise http.client.RemoteDisconnected("the connection ended within the headers")
         self._header_bytes += count or 0
         return count

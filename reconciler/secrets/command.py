@@ -44,7 +44,7 @@ class Commands:
     def __init__(self, commands: Mapping[str, Sequence[str]], context: StoreContext) -> None:
         """Create a store of `commands`, argument lists by name.
 
-        Every command runs in the project's directory, where relative programs are found too.
+        Every command runs in the project's directory. Relative paths of programs start there too.
         """
         self._commands = commands
         self._context = context
