@@ -173,7 +173,7 @@ def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_
         result = apply(team, server)
     assert (result.exit, the_error(result)) == (5, "locked")
     assert str(GONE) not in result.stderr
-    assert "has not said yet who it is" in result.stderr
+    assert "the holder of the lock is not known yet" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
