@@ -114,7 +114,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
     assert len(client(Account(*pages)).list_groups()) == 1
 
 
-def test_an_item_that_comes_on_two_pages_counts_once() -> None:
+def test_an_item_on_two_pages_is_listed_once() -> None:
     pages = [{"items": [group(1), group(2)], "next_cursor": "x"}, {"items": [group(2), group(3)]}]
     assert [each.id for each in client(Account(*pages)).list_groups()] == ["g1", "g2", "g3"]
 
@@ -127,7 +127,7 @@ def test_a_cursor_loop_is_an_error(cursors: list[str]) -> None:
     assert len(account.asked) == len(cursors)
 
 
-def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
+def test_an_endless_list_with_new_cursors_is_an_error() -> None:
     account = Account(*({"items": [], "next_cursor": str(number)} for number in range(1_100)))
     with pytest.raises(InvalidResponseError, match="never ends"):
         client(account).list_destinations()
@@ -153,7 +153,7 @@ def test_a_list_whose_cursors_never_repeat_ends_as_well() -> None:
     ],
     ids=repr,
 )
-def test_a_list_of_wrong_types_is_not_understood(data: Any) -> None:
+def test_a_list_with_wrong_types_is_invalid(data: Any) -> None:
     with pytest.raises(InvalidResponseError):
         client(Account(data)).list_groups()
 
@@ -161,7 +161,7 @@ def test_a_list_of_wrong_types_is_not_understood(data: Any) -> None:
 @pytest.mark.parametrize(
     "bad", ["", "a/b", "..", "a b", "g1?x=1", "g1#", "ü", "g1\n", "%2e", "x" * 300], ids=ascii
 )
-def test_an_id_that_cannot_be_one_is_never_put_into_a_path(bad: str) -> None:
+def test_an_invalid_id_is_never_put_into_a_path(bad: str) -> None:
     account = Account(DESTINATION)
     caller = client(account)
     calls: list[Callable[[], object]] = [
@@ -180,7 +180,7 @@ def test_an_id_that_cannot_be_one_is_never_put_into_a_path(bad: str) -> None:
     assert account.asked == []
 
 
-def test_an_answer_about_another_object_is_not_understood() -> None:
+def test_a_response_about_another_object_is_invalid() -> None:
     caller = client(Account(DESTINATION | {"id": "other", "group_id": "other"}))
     calls: list[Callable[[], object]] = [
         lambda: caller.get_group("g1"),
@@ -195,14 +195,14 @@ def test_an_answer_about_another_object_is_not_understood() -> None:
             call()
 
 
-def test_a_missing_object_is_told_by_type() -> None:
+def test_a_missing_object_raises_not_found() -> None:
     account = Account(build_envelope(code="NotFound_Group", message="Cannot find it"), status="404 Not Found")
     with pytest.raises(NotFound) as caught:
         client(account).get_group("g1")
     assert str(caught.value) == "GET /v1/groups/g1: 404 NotFound_Group: Cannot find it"
 
 
-def test_a_destination_keeps_everything_that_was_answered() -> None:
+def test_a_destination_keeps_every_field_of_the_response() -> None:
     config = {"host": None, "port": "443", "password": "******", "nested": {"a": [1]}}
     answer = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
     destination = client(Account(answer)).get_destination("g1")
@@ -228,14 +228,14 @@ def test_r10_details_of_setup_tests_may_have_any_shape(details: Any) -> None:
     assert run.setup_tests[0].message == ""
 
 
-def test_only_status_and_tests_of_a_test_run_count() -> None:
+def test_a_setup_test_run_reads_only_status_and_tests() -> None:
     run = client(Account({"id": "g1", "config": 5, "service": None, "setup_tests": []})).test_destination(
         "g1"
     )
     assert run.setup_tests == ()
 
 
-def test_a_wrong_answer_is_told_by_its_place_and_never_by_its_value() -> None:
+def test_an_invalid_response_is_reported_by_path_and_never_by_value() -> None:
     answer = DESTINATION | {"config": "canary-value"}
     with pytest.raises(InvalidResponseError) as caught:
         client(Account(answer)).get_destination("g1")
@@ -244,12 +244,12 @@ def test_a_wrong_answer_is_told_by_its_place_and_never_by_its_value() -> None:
     assert caught.value.__context__ is None
 
 
-def test_connections_have_their_service_and_schema() -> None:
+def test_a_connection_has_its_service_and_schema() -> None:
     item = {"id": "c1", "service": "fivetran_log", "schema": "fivetran_metadata", "status": {}}
     found = client(Account({"items": [item]})).list_group_connections("g1")
     assert [(each.service, each.schema_name) for each in found] == [("fivetran_log", "fivetran_metadata")]
 
 
-def test_the_account_is_named() -> None:
+def test_get_account_reads_id_and_name() -> None:
     account = client(Account({"account_id": "intently_yarn", "account_name": None})).get_account()
     assert (account.account_id, account.account_name) == ("intently_yarn", "")

@@ -33,7 +33,7 @@ def in_threads(work: Callable[[], None], count: int = 8) -> None:
         assert not thread.is_alive()
 
 
-def test_the_budget_of_requests_is_a_rolling_hour() -> None:
+def test_the_request_budget_is_a_rolling_hour() -> None:
     clock = FakeClock()
     gate, _ = limiter(clock)
     admitted = []
@@ -44,7 +44,7 @@ def test_the_budget_of_requests_is_a_rolling_hour() -> None:
     assert admitted == [0, 10, 20, HOUR, HOUR + 10, HOUR + 20, 2 * HOUR]
 
 
-def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None:
+def test_setup_tests_have_a_budget_per_minute_and_per_hour() -> None:
     clock = FakeClock()
     gate, _ = limiter(clock, Budget(100, 2, 3))
     admitted = []
@@ -54,7 +54,7 @@ def test_setup_tests_have_a_budget_for_the_minute_and_one_for_the_hour() -> None
     assert admitted == [0, 0, MINUTE, HOUR, HOUR, HOUR + MINUTE, 2 * HOUR]
 
 
-def test_requests_do_not_wait_for_the_budget_of_tests_but_tests_are_requests() -> None:
+def test_requests_do_not_wait_for_the_test_budget_but_tests_count_as_requests() -> None:
     clock = FakeClock()
     gate, _ = limiter(clock, Budget(4, 1, 1))
     gate.acquire(is_test=True)
@@ -65,7 +65,7 @@ def test_requests_do_not_wait_for_the_budget_of_tests_but_tests_are_requests() -
     assert clock.seconds == HOUR
 
 
-def test_a_test_that_waits_for_its_own_budget_takes_nothing_of_the_other() -> None:
+def test_a_test_that_waits_for_the_test_budget_uses_no_request_budget() -> None:
     cancelled = threading.Event()
     clock = FakeClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, Budget(3, 1, 1), cancelled)
@@ -74,7 +74,7 @@ def test_a_test_that_waits_for_its_own_budget_takes_nothing_of_the_other() -> No
     assert (gate.count_remaining_requests(), gate.count_remaining_tests()) == (2, 0)
 
 
-def test_threads_do_not_overtake_a_budget() -> None:
+def test_threads_do_not_exceed_a_budget() -> None:
     """The first thread that has to wait ends it all: until then exactly the budget was let through."""
     often = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -107,7 +107,7 @@ def test_a_pause_holds_for_all_threads() -> None:
     assert told == [Throttled("requests", 30)]
 
 
-def test_a_pause_that_is_made_longer_meanwhile_is_waited_for_to_its_end() -> None:
+def test_a_prolonged_pause_is_waited_for_until_its_end() -> None:
     clock = FakeClock(on_wait=lambda seconds: gate.pause(25) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(10)
@@ -115,7 +115,7 @@ def test_a_pause_that_is_made_longer_meanwhile_is_waited_for_to_its_end() -> Non
     assert clock.seconds == 25
 
 
-def test_a_pause_beyond_all_patience_ends_the_wait_at_once() -> None:
+def test_a_pause_beyond_max_pause_ends_the_wait_at_once() -> None:
     clock = FakeClock()
     gate, told = limiter(clock)
     gate.pause(61)
@@ -124,7 +124,7 @@ def test_a_pause_beyond_all_patience_ends_the_wait_at_once() -> None:
     assert gate.acquire(is_test=False, max_pause=61) is AcquireResult.GRANTED
 
 
-def test_patience_is_spent_by_pauses_and_not_by_budgets() -> None:
+def test_max_pause_counts_pauses_and_not_budget_waits() -> None:
     clock = FakeClock(on_wait=lambda seconds: gate.pause(50) if clock.seconds == 0 else None)
     gate, _ = limiter(clock)
     gate.pause(40)
@@ -135,7 +135,7 @@ def test_patience_is_spent_by_pauses_and_not_by_budgets() -> None:
     assert clock.seconds == 50 + HOUR
 
 
-def test_long_waits_are_told_once_for_each_moment_and_short_ones_never() -> None:
+def test_a_long_wait_is_reported_once_and_a_short_wait_never() -> None:
     clock = FakeClock()
     gate, told = limiter(clock, Budget(1, 1, 1))
     gate.pause(4.75)
@@ -148,7 +148,7 @@ def test_long_waits_are_told_once_for_each_moment_and_short_ones_never() -> None
     assert told == [Throttled("requests", 3000), Throttled("requests", 3600)]
 
 
-def test_who_waits_for_the_same_moment_as_somebody_else_tells_nothing() -> None:
+def test_a_second_wait_for_the_same_moment_is_not_reported() -> None:
     others = [lambda: gate.acquire(is_test=False)]
     clock = FakeClock(on_wait=lambda seconds: others.pop()() and None if others else None)
     gate, told = limiter(clock)
@@ -158,14 +158,14 @@ def test_who_waits_for_the_same_moment_as_somebody_else_tells_nothing() -> None:
     assert told == [Throttled("requests", 30)]
 
 
-def test_what_is_waited_for_is_named() -> None:
+def test_a_wait_event_names_the_budget() -> None:
     gate, told = limiter(FakeClock(), Budget(100, 1, 100))
     gate.acquire(is_test=True)
     gate.acquire(is_test=True)
     assert told == [Throttled("setup tests", 60)]
 
 
-def test_nobody_is_locked_out_while_somebody_waits_or_listens() -> None:
+def test_the_limiter_holds_no_lock_during_waits_and_listener_calls() -> None:
     seen = []
     clock = FakeClock(on_wait=lambda seconds: seen.append(gate.count_remaining_requests()))
     gate = Limiter(
@@ -179,7 +179,7 @@ def test_nobody_is_locked_out_while_somebody_waits_or_listens() -> None:
     assert seen == [0, 0]
 
 
-def test_cancelled_before_or_while_waiting() -> None:
+def test_acquire_is_cancelled_before_or_during_a_wait() -> None:
     cancelled = threading.Event()
     clock = FakeClock(on_wait=lambda seconds: cancelled.set())
     gate, _ = limiter(clock, cancelled=cancelled)
@@ -192,7 +192,7 @@ def test_cancelled_before_or_while_waiting() -> None:
     assert gate.count_remaining_requests() == 3
 
 
-def test_what_is_left_is_the_less_of_our_count_and_fivetrans_word() -> None:
+def test_the_remaining_budget_is_the_lower_of_own_count_and_server_count() -> None:
     clock = FakeClock()
     gate, _ = limiter(clock, Budget(100, 10, 20))
     for _ in range(4):
@@ -213,7 +213,7 @@ def test_what_is_left_is_the_less_of_our_count_and_fivetrans_word() -> None:
 
 
 @pytest.mark.parametrize("begin", [0.1, 1e5 / 3, 1e9 + 0.3])
-def test_rounding_never_keeps_a_call_waiting_for_ever(begin: float) -> None:
+def test_rounding_never_makes_a_call_wait_for_ever(begin: float) -> None:
     clock = FakeClock(begin)
     gate, _ = limiter(clock, Budget(1, 1, 1))
     for _ in range(20):
@@ -223,6 +223,6 @@ def test_rounding_never_keeps_a_call_waiting_for_ever(begin: float) -> None:
 
 
 @pytest.mark.parametrize("budget", [(0, 1, 1), (1, 0, 1), (1, 1, -1)])
-def test_a_budget_of_nothing_is_a_mistake(budget: tuple[int, int, int]) -> None:
+def test_a_budget_of_zero_is_refused(budget: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="budget"):
         Budget(*budget)

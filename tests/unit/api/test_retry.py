@@ -120,17 +120,17 @@ def cells() -> list[tuple[str, str, RetryDecision]]:
 
 
 @pytest.mark.parametrize(("outcome", "name", "expected"), cells())
-def test_the_matrix(outcome: str, name: str, expected: RetryDecision) -> None:
+def test_each_cell_of_the_matrix_holds(outcome: str, name: str, expected: RetryDecision) -> None:
     assert decide_retry(ERRORS[outcome], REQUESTS[name]) is expected
 
 
-def test_the_table_of_this_test_has_every_outcome_and_the_matrix_every_cell() -> None:
+def test_the_table_covers_every_outcome_and_every_cell_of_the_matrix() -> None:
     assert [outcome for outcome, name, _ in cells() if name == "GET"] == list(ERRORS)
     assert set(RETRY_MATRIX) == set(FailureKind)
     assert all(set(row) == set(RequestKind) for row in RETRY_MATRIX.values())
 
 
-def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_not() -> None:
+def test_a_create_is_retried_only_if_it_cannot_have_taken_effect() -> None:
     creation = {
         failure
         for failure in FailureKind
@@ -139,7 +139,7 @@ def test_what_was_never_carried_out_is_repeated_and_what_may_have_been_made_is_n
     assert creation == {FailureKind.RATE_LIMITED, FailureKind.NOT_SENT, FailureKind.SERVER_UNVERIFIED}
 
 
-def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
+def test_an_outage_is_a_failure_that_other_calls_would_meet_too() -> None:
     outages = {outcome for outcome, error in ERRORS.items() if is_outage(error)}
     assert outages == {
         "429",
@@ -154,7 +154,7 @@ def test_an_outage_is_what_any_other_call_would_meet_too() -> None:
     }
 
 
-def test_every_repeat_has_a_reason_that_is_explained() -> None:
+def test_every_retry_has_a_reason_with_an_explanation() -> None:
     reasons = {
         outcome: get_diagnostic_code(error)
         for outcome, error in ERRORS.items()

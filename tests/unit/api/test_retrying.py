@@ -157,7 +157,7 @@ RETRY_AFTER = [
 
 @pytest.mark.parametrize(("headers", "seconds"), RETRY_AFTER, ids=str)
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
-def test_after_a_429_every_call_is_repeated_when_fivetran_says_so(
+def test_a_429_is_retried_after_the_requested_pause(
     headers: dict[str, str], seconds: float, request_: Request
 ) -> None:
     line = Line(says(429, **headers), OK)
@@ -168,7 +168,7 @@ def test_after_a_429_every_call_is_repeated_when_fivetran_says_so(
 
 
 @pytest.mark.parametrize("asked", ["601", "3600", "1000000000", "9" * 400])
-def test_a_pause_that_nobody_can_sit_out_ends_the_call_and_those_behind_it(asked: str) -> None:
+def test_a_pause_beyond_the_deadline_ends_this_call_and_later_calls(asked: str) -> None:
     line = Line(says(429, Retry_After=asked), OK)
     assert isinstance(line.failure(GET), RateLimited)
     behind = line.failure(POST)
@@ -180,7 +180,7 @@ def test_a_pause_that_nobody_can_sit_out_ends_the_call_and_those_behind_it(asked
     assert (line.clock.waits, line.told) == ([], [])
 
 
-def test_a_pause_too_long_for_what_is_left_ends_the_call_without_waiting() -> None:
+def test_a_pause_beyond_the_remaining_time_ends_the_call_without_waiting() -> None:
     line = Line(says(429, Retry_After="400"), says(429, Retry_After="201"))
     assert isinstance(line.failure(GET), RateLimited)
     assert line.clock.seconds == 400
@@ -188,7 +188,7 @@ def test_a_pause_too_long_for_what_is_left_ends_the_call_without_waiting() -> No
 
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
-def test_a_hundred_429_in_a_row_end_within_the_time_there_is(request_: Request) -> None:
+def test_a_series_of_429_ends_within_the_deadline(request_: Request) -> None:
     line = Line(*[says(429)] * 100, OK)
     error = line.failure(request_)
     assert type(error) is RateLimited
@@ -199,20 +199,20 @@ def test_a_hundred_429_in_a_row_end_within_the_time_there_is(request_: Request) 
     assert {type(event) for event in line.told} == {RequestRetried}
 
 
-def test_waits_grow_although_fivetran_asks_for_shorter_ones() -> None:
+def test_waits_grow_although_fivetran_asks_for_shorter_waits() -> None:
     line = Line(*[says(429, Retry_After="1")] * 4, OK)
     line.courier.send(GET)
     assert line.clock.waits == [1, 1, 2, 4]
 
 
-def test_429s_do_not_count_among_the_attempts() -> None:
+def test_a_429_does_not_count_as_an_attempt() -> None:
     line = Line(*[says(429)] * 10, *[says(503)] * 4, OK)
     line.courier.send(GET)
     assert len(line.far.asked) == 15
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [({"Retry_After": "60"}, 60), ({}, 0.5)])
-def test_a_pause_of_one_call_holds_for_the_others_too(headers: dict[str, str], seconds: float) -> None:
+def test_a_pause_of_one_call_holds_for_all_calls(headers: dict[str, str], seconds: float) -> None:
     line = Line(says(429, **headers), OK)
     send_in_between = [lambda: line.courier.send(POST)]
     line.clock.on_wait = lambda seconds: send_in_between.pop()() if send_in_between else None
@@ -234,7 +234,7 @@ FAULTS: list[tuple[Step, type[ApiError], str]] = [
 
 @pytest.mark.parametrize(("fault", "kind", "code"), FAULTS)
 @pytest.mark.parametrize("request_", IDEMPOTENT, ids=lambda each: each.method)
-def test_what_can_be_repeated_is_tried_five_times_with_growing_waits(
+def test_a_repeatable_call_is_tried_five_times_with_growing_waits(
     fault: Step, kind: type[ApiError], code: str, request_: Request
 ) -> None:
     line = Line(fault)
@@ -253,7 +253,7 @@ def test_what_can_be_repeated_is_tried_five_times_with_growing_waits(
 
 @pytest.mark.parametrize(("fault", "kind", "code"), FAULTS)
 @pytest.mark.parametrize("request_", [POST, TEST], ids=lambda each: each.path)
-def test_a_post_that_may_have_been_carried_out_goes_out_once(
+def test_an_ambiguous_post_is_sent_once(
     fault: Step, kind: type[ApiError], code: str, request_: Request
 ) -> None:
     line = Line(fault, OK)
@@ -267,25 +267,25 @@ def test_a_post_that_may_have_been_carried_out_goes_out_once(
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409])
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
-def test_what_would_be_refused_again_goes_out_once(status: int, request_: Request) -> None:
+def test_a_refused_call_is_sent_once(status: int, request_: Request) -> None:
     line = Line(says(status), OK)
     assert line.failure(request_).status == status
     assert line.far.asked == [request_.method]
 
 
-def test_what_cannot_be_sent_is_not_tried() -> None:
+def test_an_invalid_request_is_not_sent() -> None:
     line = Line(OK)
     assert isinstance(line.failure(Request("PATCH", "/g", body={"a": float("nan")})), InvalidRequestError)
     assert line.far.asked == []
 
 
-def test_a_patch_that_was_cut_off_is_sent_again() -> None:
+def test_a_patch_without_response_is_sent_again() -> None:
     line = Line(hangs_up, OK)
     assert line.courier.send(PATCH).data == {"id": "g1"}
     assert line.far.asked == ["PATCH", "PATCH"]
 
 
-def test_a_delete_that_was_cut_off_and_then_finds_nothing_is_not_found() -> None:
+def test_a_retried_delete_that_meets_404_is_not_found() -> None:
     line = Line(hangs_up, says(404))
     assert type(line.failure(DELETE)) is NotFound
 
@@ -301,7 +301,7 @@ def test_a_delete_that_was_cut_off_and_then_finds_nothing_is_not_found() -> None
     ],
 )
 @pytest.mark.parametrize("request_", IDEMPOTENT, ids=lambda each: each.method)
-def test_the_last_error_is_told_but_an_earlier_attempt_stays_in_doubt(
+def test_the_last_error_is_raised_and_an_earlier_attempt_stays_ambiguous(
     first: Step, second: Step, kind: type[ApiError], request_: Request
 ) -> None:
     error = Line(first, second).failure(request_)
@@ -309,13 +309,13 @@ def test_the_last_error_is_told_but_an_earlier_attempt_stays_in_doubt(
     assert error.is_ambiguous == (request_ is not GET)
 
 
-def test_doubt_lasts_over_many_attempts_and_not_from_one_call_to_the_next() -> None:
+def test_ambiguity_lasts_over_attempts_but_not_over_calls() -> None:
     line = Line(hangs_up, says(429), says(429), says(400))
     assert line.failure(PATCH).is_ambiguous
     assert not line.failure(PATCH).is_ambiguous
 
 
-def test_cut_off_and_then_not_sent_is_still_in_doubt() -> None:
+def test_a_lost_response_before_a_refused_connection_stays_ambiguous() -> None:
     """The server dies with the first request; from then on connections are refused."""
     with ExitStack() as server_, ExitStack() as stack:
         clock = FakeClock(on_wait=lambda seconds: server_.close())
@@ -331,7 +331,7 @@ def test_cut_off_and_then_not_sent_is_still_in_doubt() -> None:
 
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
-def test_what_never_left_is_tried_again_and_nothing_is_in_doubt(request_: Request) -> None:
+def test_an_unsent_request_is_retried_and_is_not_ambiguous(request_: Request) -> None:
     clock = FakeClock()
     with ExitStack() as stack:
         courier = on_a_socket(f"http://127.0.0.1:{find_free_port()}", clock, stack)
@@ -343,7 +343,7 @@ def test_what_never_left_is_tried_again_and_nothing_is_in_doubt(request_: Reques
 
 
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda each: each.method)
-def test_an_unknown_name_is_tried_a_few_times_only(request_: Request) -> None:
+def test_an_unknown_host_is_tried_a_few_times_only(request_: Request) -> None:
     clock = FakeClock()
     with ExitStack() as stack:
         courier = on_a_socket("https://nothing.invalid/v1", clock, stack)
@@ -353,7 +353,7 @@ def test_an_unknown_name_is_tried_a_few_times_only(request_: Request) -> None:
     assert not caught.value.is_ambiguous
 
 
-def test_a_server_that_is_not_trusted_is_sent_nothing_however_often_it_is_tried(tmp_path: Path) -> None:
+def test_an_untrusted_server_is_sent_nothing_in_any_attempt(tmp_path: Path) -> None:
     context, _ = make_server_context("api.example.test", tmp_path)
     with ExitStack() as stack:
         server = stack.enter_context(serve_script(lambda wire, _: None, tls=context, tunnel=True))
@@ -374,9 +374,7 @@ def broken_record(wire: ServerConnection, _: ReceivedRequest) -> None:
 @pytest.mark.parametrize(
     ("request_", "times"), [(GET, 5), (POST, 1), (PATCH, 5), (DELETE, 5), (TEST, 1)], ids=str
 )
-def test_a_broken_tls_record_makes_no_post_go_out_again(
-    request_: Request, times: int, tmp_path: Path
-) -> None:
+def test_a_broken_tls_record_repeats_no_post(request_: Request, times: int, tmp_path: Path) -> None:
     context, certificate = make_server_context("api.example.test", tmp_path)
     with ExitStack() as stack:
         server = stack.enter_context(serve_script(broken_record, tls=context, tunnel=True))
@@ -405,7 +403,7 @@ def half_an_answer(wire: ServerConnection, _: ReceivedRequest) -> None:
 
 @pytest.mark.parametrize("mishap", [reset, garbage, half_an_answer])
 @pytest.mark.parametrize(("request_", "times"), [(POST, 1), (TEST, 1), (PATCH, 2), (DELETE, 2), (GET, 2)])
-def test_on_a_real_socket_the_server_sees_one_post_and_repeats_of_the_rest(
+def test_a_server_on_a_socket_sees_one_post_and_repeats_of_other_methods(
     mishap: Callable[[ServerConnection, ReceivedRequest], None], request_: Request, times: int
 ) -> None:
     def script(wire: ServerConnection, seen: ReceivedRequest) -> None:
@@ -436,14 +434,14 @@ def test_once_cancelled_nothing_is_sent(request_: Request) -> None:
     assert line.far.asked == []
 
 
-def test_a_call_that_waits_for_the_budget_is_withdrawn() -> None:
+def test_a_call_that_waits_for_the_budget_is_cancelled() -> None:
     line = Line(OK, on_wait=lambda seconds: line.cancelled.set(), budget=Budget(requests_per_hour=1))
     line.courier.send(GET)
     assert type(line.failure(POST)) is Cancelled
     assert (line.far.asked, line.clock.seconds) == (["GET"], 0)
 
 
-def test_a_call_that_waits_for_the_end_of_a_pause_is_withdrawn() -> None:
+def test_a_call_that_waits_for_the_end_of_a_pause_is_cancelled() -> None:
     line = Line(OK, on_wait=lambda seconds: line.cancelled.set())
     line.courier.limiter.pause(30)
     assert type(line.failure(GET)) is Cancelled
@@ -470,7 +468,7 @@ def test_a_repeat_that_waits_for_the_budget_ends_in_its_last_error() -> None:
     assert line.far.asked == ["DELETE"]
 
 
-def test_a_call_that_is_under_way_is_waited_for_and_not_repeated() -> None:
+def test_a_call_in_flight_is_completed_and_not_repeated() -> None:
     def cancels(start: Callable[..., Any]) -> list[bytes]:
         line.cancelled.set()
         return answer(start)
@@ -484,7 +482,7 @@ def test_a_call_that_is_under_way_is_waited_for_and_not_repeated() -> None:
         assert (line.far.asked, line.told, line.clock.waits) == (["GET"], [], [])
 
 
-def test_the_time_of_a_call_begins_with_its_first_attempt() -> None:
+def test_the_deadline_of_a_call_starts_with_its_first_attempt() -> None:
     hourly, short = Budget(requests_per_hour=1), RetryPolicy(max_seconds=10)
     line = Line(OK, says(503), OK, says(503), budget=hourly, persistence=short)
     line.courier.send(GET)
@@ -500,7 +498,7 @@ def test_errors_hold_nothing_of_the_http_library() -> None:
     assert (Line(hangs_up, says(400)).failure(PATCH).__context__) is None
 
 
-def test_what_answers_say_of_the_rest_of_the_budget_is_heard() -> None:
+def test_the_limiter_observes_the_remaining_budget_of_responses() -> None:
     line = Line(
         says(200, X_Rate_Limit_Remaining="480"),
         says(400, X_Rate_Limit_Remaining="479"),
@@ -517,7 +515,7 @@ def test_what_answers_say_of_the_rest_of_the_budget_is_heard() -> None:
         assert line.courier.limiter.count_remaining_requests() == 479
 
 
-def test_setup_tests_are_counted_where_fivetran_runs_them() -> None:
+def test_setup_tests_are_counted_for_calls_that_run_them() -> None:
     line = Line(says(200, build_envelope({"id": "g1", "group_id": "g1", "service": "snowflake"})))
     client = Client(line.courier)
     left = []
@@ -536,7 +534,7 @@ def test_setup_tests_are_counted_where_fivetran_runs_them() -> None:
     assert line.courier.limiter.count_remaining_requests() == 20_000 - 7
 
 
-def test_repeats_cost_budget_too() -> None:
+def test_retries_use_the_budget() -> None:
     line = Line(says(503), says(429), OK)
     line.courier.send(GET)
     assert line.courier.limiter.count_remaining_requests() == 20_000 - 3

@@ -55,7 +55,9 @@ def drip_records(wire: ServerConnection, _: ReceivedRequest) -> None:
     wire.drip(build_response(build_envelope({"id": "y" * 200})))
 
 
-def test_the_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_credentials(tmp_path: Path) -> None:
+def test_the_ca_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_credentials(
+    tmp_path: Path,
+) -> None:
     def script(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.keep_alive = True
         wire.send(build_response(build_envelope({"id": "g1"})))
@@ -80,7 +82,7 @@ def test_the_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_credenti
         assert line.requests_sent == 5
 
 
-def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_an_unknown_authority_is_refused_before_any_request(tmp_path: Path) -> None:
     context, _ = make_server_context(HOST, tmp_path)
     with serve_script(broken_record, tls=context, tunnel=True) as server:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}"}
@@ -97,7 +99,7 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path)
 
 
 @pytest.mark.parametrize("request_", WRITES, ids=lambda request: request.method)
-def test_a_broken_tls_record_never_makes_a_write_go_out_again(request_: Request, tmp_path: Path) -> None:
+def test_a_broken_tls_record_never_repeats_a_write(request_: Request, tmp_path: Path) -> None:
     with tunnel(broken_record, tmp_path) as (server, line):
         with pytest.raises(Unreachable) as caught:
             line.send(request_)

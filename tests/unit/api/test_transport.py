@@ -64,7 +64,7 @@ def answered_with(data: bytes, request: Request = GET, **options: Any) -> ApiErr
         return failure(server.url, request, **options)
 
 
-def test_a_success_gives_the_data_and_what_the_answer_said_of_itself() -> None:
+def test_a_success_gives_data_and_metadata_of_the_response() -> None:
     body = build_envelope({"id": "g1"}, message="Group has been created")
     with serve_script(
         lambda wire, _: wire.send(build_response(body, "201 Created", "X-Request-Id: r-1"))
@@ -93,7 +93,7 @@ def test_requests_carry_credentials_type_and_agent() -> None:
 
 
 @pytest.mark.parametrize("code", ["Success", "Created"])
-def test_both_success_codes_count(code: str) -> None:
+def test_both_success_codes_are_accepted(code: str) -> None:
     with (
         serve_script(lambda wire, _: wire.send(build_response(build_envelope(code=code)))) as server,
         transport(server.url) as line,
@@ -120,7 +120,7 @@ def test_both_success_codes_count(code: str) -> None:
         (600, "Odd", ServerError),
     ],
 )
-def test_the_status_decides_the_type(status: int, code: str, kind: type[ApiError]) -> None:
+def test_the_status_decides_the_error_type(status: int, code: str, kind: type[ApiError]) -> None:
     error = answered_with(
         build_response(build_envelope(code=code, message="why"), f"{status} Some", "X-Request-Id: r-7")
     )
@@ -129,7 +129,7 @@ def test_the_status_decides_the_type(status: int, code: str, kind: type[ApiError
     assert (error.code, error.message, error.request_id) == (code, "why", "r-7")
 
 
-def test_a_404_that_is_not_the_apis_does_not_mean_absent() -> None:
+def test_a_404_of_another_server_does_not_mean_absent() -> None:
     error = answered_with(build_response(b"<html>no such page</html>", "404 Not Found"))
     assert type(error) is RejectedError
 
@@ -161,7 +161,7 @@ def test_a_redirect_is_an_error_and_not_followed(status: int, request_: Request)
         ([], None),
     ],
 )
-def test_every_form_of_retry_after(header: list[str], seconds: float | None) -> None:
+def test_every_form_of_retry_after_is_parsed(header: list[str], seconds: float | None) -> None:
     error = answered_with(build_response(build_envelope(code="TooManyRequests"), "429 Too Many", *header))
     assert type(error) is RateLimited
     assert error.retry_after == seconds
@@ -188,23 +188,23 @@ def test_every_form_of_retry_after(header: list[str], seconds: float | None) -> 
     ],
     ids=range(15),
 )
-def test_a_success_that_cannot_be_understood_leaves_a_write_open(body: bytes) -> None:
+def test_an_invalid_success_response_makes_a_write_ambiguous(body: bytes) -> None:
     error = answered_with(build_response(body), POST)
     assert type(error) is InvalidResponseError
     assert error.is_ambiguous
 
 
-def test_an_unintelligible_read_changed_nothing() -> None:
+def test_an_invalid_response_to_a_read_is_not_ambiguous() -> None:
     assert not answered_with(build_response(b"hello")).is_ambiguous
 
 
-def test_a_gateway_page_is_a_server_fault_that_leaves_a_write_open() -> None:
+def test_a_gateway_page_is_a_server_error_and_makes_a_write_ambiguous() -> None:
     error = answered_with(build_response(b"<html>502</html>", "502 Bad Gateway"), POST)
     assert type(error) is ServerError
     assert error.is_ambiguous
 
 
-def test_halves_of_surrogate_pairs_do_not_break_an_answer() -> None:
+def test_a_lone_surrogate_does_not_break_a_response() -> None:
     body = rb'{"code": "Success", "data": {"name": "a\ud800b \ud83d\ude00"}}'
     with (
         serve_script(lambda wire, _: wire.send(build_response(body))) as server,
@@ -213,7 +213,7 @@ def test_halves_of_surrogate_pairs_do_not_break_an_answer() -> None:
         assert line.send(GET).data == {"name": "a\ufffdb 😀"}
 
 
-def test_messages_are_one_bounded_harmless_line() -> None:
+def test_messages_are_one_bounded_sanitized_line() -> None:
     message = "bad\r\n::error::\x1b[31m\u202e\u200b\ud800" + "x" * 2_000
     error = answered_with(
         build_response(build_envelope(code="Inv\x1balid", message=message), "400 Bad Request")
@@ -223,7 +223,7 @@ def test_messages_are_one_bounded_harmless_line() -> None:
     assert error.code == "Inv\ufffdalid"
 
 
-def test_a_message_that_quotes_a_secret_is_scrubbed() -> None:
+def test_a_secret_in_a_message_is_redacted() -> None:
     body = {"config": {"password": Secret("hunter2-long"), "key": Secret({"pem": "inner-key"})}}
     told = build_envelope(code="InvalidInput", message="bad value 'hunter2-long' and inner-key")
     error = answered_with(build_response(told, "400 Bad Request"), Request("PATCH", "/d", body=body))
@@ -232,7 +232,7 @@ def test_a_message_that_quotes_a_secret_is_scrubbed() -> None:
     assert error.message.startswith("bad value")
 
 
-def test_a_refused_connection_sent_nothing() -> None:
+def test_a_refused_connection_sends_nothing() -> None:
     error = failure(f"http://127.0.0.1:{find_free_port()}", POST)
     assert type(error) is Unreachable
     assert not error.sent
@@ -240,14 +240,14 @@ def test_a_refused_connection_sent_nothing() -> None:
     assert error.message == "the connection was refused"
 
 
-def test_an_unknown_host_sent_nothing() -> None:
+def test_an_unknown_host_is_sent_nothing() -> None:
     error = failure("https://nothing.invalid/v1", POST)
     assert isinstance(error, Unreachable)
     assert not error.sent
     assert error.message == "the host name cannot be resolved"
 
 
-def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
+def test_a_server_without_tls_is_sent_nothing() -> None:
     with serve_script(
         lambda wire, _: None, greeting=lambda wire: wire.send(b"HTTP/1.1 400 what\r\n\r\n")
     ) as server:
@@ -257,7 +257,7 @@ def test_a_server_that_does_not_speak_tls_was_sent_nothing() -> None:
     assert error.message.startswith("TLS failed")
 
 
-def test_a_tls_handshake_that_hangs_sent_nothing() -> None:
+def test_a_hanging_tls_handshake_sends_nothing() -> None:
     with serve_script(lambda wire, _: None, greeting=ServerConnection.hang) as server:
         error = failure(server.url.replace("http:", "https:"), POST, timeouts=SHORT)
     assert type(error) is Timeout
@@ -322,7 +322,7 @@ MISHAPS = [
 
 @pytest.mark.parametrize("mishap", MISHAPS)
 @pytest.mark.parametrize("request_", [GET, POST, PATCH, DELETE])
-def test_a_lost_answer_is_ambiguous_and_the_request_is_sent_once(mishap: Any, request_: Request) -> None:
+def test_a_lost_response_is_ambiguous_and_the_request_is_sent_once(mishap: Any, request_: Request) -> None:
     with serve_script(mishap) as server:
         error = failure(server.url, request_)
         assert server.list_methods() == [request_.method]
@@ -332,7 +332,7 @@ def test_a_lost_answer_is_ambiguous_and_the_request_is_sent_once(mishap: Any, re
 
 
 @pytest.mark.parametrize("request_", [Request("GET", "/account/info"), POST, PATCH, DELETE])
-def test_a_request_on_a_connection_that_the_server_gives_up_is_seen_once(request_: Request) -> None:
+def test_a_request_on_a_dropped_connection_arrives_once(request_: Request) -> None:
     """The server keeps the connection until the next request has arrived on it, and then drops it."""
 
     def script(wire: ServerConnection, seen: ReceivedRequest) -> None:
@@ -348,7 +348,7 @@ def test_a_request_on_a_connection_that_the_server_gives_up_is_seen_once(request
     assert caught.value.sent
 
 
-def test_a_write_never_travels_on_an_old_connection() -> None:
+def test_a_write_never_uses_an_old_connection() -> None:
     def script(wire: ServerConnection, seen: ReceivedRequest) -> None:
         wire.keep_alive = True
         wire.send(build_response(build_envelope()))
@@ -359,7 +359,7 @@ def test_a_write_never_travels_on_an_old_connection() -> None:
         assert [seen.connection for seen in server.requests] == [1, 1, 2, 3, 3]
 
 
-def test_a_server_that_hangs_up_between_two_calls_is_no_error() -> None:
+def test_a_connection_closed_between_two_calls_is_no_error() -> None:
     with (
         serve_script(lambda wire, _: wire.send(build_response(build_envelope()))) as server,
         transport(server.url) as line,
@@ -371,7 +371,7 @@ def test_a_server_that_hangs_up_between_two_calls_is_no_error() -> None:
         assert line.requests_sent == 5
 
 
-def test_silence_ends_at_the_read_deadline() -> None:
+def test_a_silent_server_ends_at_the_read_deadline() -> None:
     with serve_script(lambda wire, _: wire.hang()) as server:
         error = failure(server.url, POST, timeouts=SHORT)
     assert type(error) is Timeout
@@ -408,7 +408,7 @@ def drip_chunks(wire: ServerConnection, _: ReceivedRequest) -> None:
 
 @pytest.mark.parametrize("script", [drip_headers, drip_body, drip_chunks])
 @pytest.mark.parametrize("request_", [GET, POST])
-def test_the_total_deadline_beats_an_answer_that_drips(script: Any, request_: Request) -> None:
+def test_the_total_deadline_ends_a_dripping_response(script: Any, request_: Request) -> None:
     with serve_script(script) as server:
         error = failure(server.url, request_, timeouts=SHORT_TOTAL)
         assert len(server.requests) == 1
@@ -417,7 +417,7 @@ def test_the_total_deadline_beats_an_answer_that_drips(script: Any, request_: Re
     assert error.message == "the call took longer than its deadline"
 
 
-def test_a_receiver_that_takes_no_bytes_does_not_hold_a_call() -> None:
+def test_a_server_that_reads_no_bytes_does_not_block_a_call() -> None:
     body = {"config": {"key": "x" * 20_000_000}}
     with serve_script(cut, greeting=ServerConnection.hang) as server:
         error = failure(server.url, Request("PATCH", "/d", body=body), timeouts=SHORT_TOTAL)
@@ -425,7 +425,7 @@ def test_a_receiver_that_takes_no_bytes_does_not_hold_a_call() -> None:
     assert error.is_ambiguous
 
 
-def test_a_connection_works_on_after_calls_with_little_time_left() -> None:
+def test_a_connection_stays_usable_after_calls_near_their_deadline() -> None:
     """The socket keeps the timeout of the last read, which must not be that of the next call."""
 
     def script(wire: ServerConnection, _: ReceivedRequest) -> None:
@@ -438,28 +438,28 @@ def test_a_connection_works_on_after_calls_with_little_time_left() -> None:
 
 
 @pytest.mark.parametrize("status", ["200 OK", "302 Found", "500 Oops"])
-def test_a_gzip_bomb_is_not_unpacked(status: str) -> None:
+def test_a_gzip_bomb_is_not_decompressed(status: str) -> None:
     bomb = gzip.compress(build_envelope() + b" " * 20_000_000)
     error = answered_with(build_response(bomb, status, "Content-Encoding: gzip"), max_response_bytes=100_000)
     assert type(error) is {"2": InvalidResponseError, "3": Redirected, "5": ServerError}[status[0]]
     assert error.code == ""
 
 
-def test_compressed_answers_are_read() -> None:
+def test_compressed_responses_are_read() -> None:
     packed = build_response(gzip.compress(build_envelope({"id": "g1"})), "200 OK", "Content-Encoding: gzip")
     with serve_script(lambda wire, _: wire.send(packed)) as server, transport(server.url) as line:
         assert line.send(GET).data == {"id": "g1"}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "snappy"])
-def test_a_wrong_compression_is_not_understood(encoding: str) -> None:
+def test_a_wrong_compression_is_an_invalid_response(encoding: str) -> None:
     error = answered_with(
         build_response(b"\x1f\x8bnonsense", "200 OK", f"Content-Encoding: {encoding}"), POST
     )
     assert type(error) is InvalidResponseError
 
 
-def test_a_refusal_counts_although_its_body_is_cut() -> None:
+def test_a_refusal_with_a_truncated_body_is_a_refusal() -> None:
     error = answered_with(build_response(build_envelope(code="Conflict"), "409 Conflict")[:-3], DELETE)
     assert type(error) is Conflict
 
@@ -488,7 +488,7 @@ def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) ->
         assert isinstance(line.send(GET), Response)
 
 
-def test_the_proxy_comes_from_the_environment_that_is_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_is_read_from_the_given_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{find_free_port()}")
     with serve_script(lambda wire, _: wire.send(b"HTTP/1.1 407 Who are you\r\n\r\n")) as proxy:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}
@@ -501,7 +501,7 @@ def test_the_proxy_comes_from_the_environment_that_is_handed_in(monkeypatch: pyt
     assert not error.sent
 
 
-def test_a_dripping_proxy_does_not_hold_a_call() -> None:
+def test_a_dripping_proxy_does_not_block_a_call() -> None:
     with serve_script(
         lambda wire, _: wire.drip(b"HTTP/1.1 200 Connected, slowly\r\n" + b"X: y\r\n" * 30)
     ) as proxy:
@@ -526,7 +526,7 @@ def test_a_dripping_proxy_does_not_hold_a_call() -> None:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("wrap", [lambda value: value, Secret, lambda value: [{"deep": value}]])
-def test_a_value_that_json_cannot_carry_is_refused_by_its_place(value: Any, wrap: Any) -> None:
+def test_a_value_that_json_cannot_represent_is_refused_by_path(value: Any, wrap: Any) -> None:
     with serve_script(cut) as server:
         error = failure(server.url, Request("POST", "/d", body={"config": {"port": wrap(value)}}))
         assert server.requests == []
@@ -573,7 +573,7 @@ def test_requests_are_counted_across_threads() -> None:
         assert server.connections == 4
 
 
-def test_requests_that_never_left_are_not_counted() -> None:
+def test_unsent_requests_are_not_counted() -> None:
     with transport(f"http://127.0.0.1:{find_free_port()}") as line:
         with pytest.raises(Unreachable):
             line.send(GET)

@@ -27,7 +27,7 @@ def transport(app: App) -> Transport:
     )
 
 
-def test_the_app_sees_a_proper_request() -> None:
+def test_the_app_receives_a_complete_request() -> None:
     seen: dict[str, Any] = {}
 
     def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -46,7 +46,7 @@ def test_the_app_sees_a_proper_request() -> None:
     assert (seen["wsgi.url_scheme"], seen["SERVER_PORT"]) == ("https", "443")
 
 
-def test_bytes_may_be_written_or_given_and_the_app_is_closed() -> None:
+def test_an_app_may_write_or_return_bytes_and_is_closed() -> None:
     closed = []
 
     class Body:
@@ -87,7 +87,7 @@ def ends_early(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes
 
 
 @pytest.mark.parametrize("app", [raises_at_once, raises_in_the_body, never_starts, ends_early])
-def test_an_app_that_gives_no_answer_is_a_cut_connection(app: App) -> None:
+def test_an_app_without_response_is_a_cut_connection(app: App) -> None:
     line = transport(app)
     with pytest.raises(Unreachable) as caught:
         line.send(Request("POST", "/x", body={}))

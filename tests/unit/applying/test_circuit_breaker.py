@@ -23,7 +23,7 @@ OUTAGE, REFUSAL, STOP = Unreachable(EXCHANGE, sent=True), Forbidden(EXCHANGE), C
     ],
     ids=["outages", "too few", "success between", "refusal between", "cancelled call between", "refusals"],
 )
-def test_only_outages_in_a_row_trip(errors: list[ApiError | None], is_tripped: bool) -> None:
+def test_only_consecutive_outages_trip_the_breaker(errors: list[ApiError | None], is_tripped: bool) -> None:
     breaker = CircuitBreaker()
     for error in errors:
         breaker.count_outage(error)

@@ -65,7 +65,7 @@ def test_exactly_the_33_documented_fields_are_immutable() -> None:
 
 
 @each_table
-def test_a_field_whose_name_sounds_secret_is_sensitive_or_says_why_not(fields: Mapping[str, Field]) -> None:
+def test_a_field_with_a_secret_name_is_sensitive_or_gives_a_reason(fields: Mapping[str, Field]) -> None:
     assert not names(
         fields, lambda it: is_secret_name(it.name) and it.sensitive == bool(it.not_secret_because)
     )
@@ -91,13 +91,13 @@ def test_an_example_is_a_value_that_the_field_can_have(fields: Mapping[str, Fiel
 
 
 @each_table
-def test_a_field_that_the_server_sets_asks_nothing_of_the_spec(fields: Mapping[str, Field]) -> None:
+def test_a_read_only_field_is_never_required(fields: Mapping[str, Field]) -> None:
     answers = {name: field for name, field in fields.items() if field.read_only}
     assert not names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
 
 
 @each_table
-def test_numbers_and_truth_values_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
+def test_numbers_and_booleans_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
     assert not names(fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN))
 
 
@@ -107,7 +107,7 @@ def test_a_mask_is_made_of_stars(fields: Mapping[str, Field]) -> None:
 
 
 @each_service
-def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> None:
+def test_conditions_name_fields_and_values_that_exist(service: Service) -> None:
     for field in service.fields.values():
         for condition in filter(None, (field.required_when, field.only_when)):
             for name, wanted in condition.items():
@@ -116,7 +116,7 @@ def test_conditions_are_about_fields_and_values_that_exist(service: Service) -> 
 
 
 @each_service
-def test_names_of_other_fields_exist(service: Service) -> None:
+def test_references_to_other_fields_exist(service: Service) -> None:
     for field in service.fields.values():
         assert field.reads_as is None or service.fields[field.reads_as].read_only
         assert field.mirrors is None or set(field.enum) <= set(

@@ -65,14 +65,14 @@ def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warn
     assert [(each.code, each.severity) for each in found] == [("legacy-service", Severity.WARNING)]
 
 
-def test_a_field_that_is_always_needed_is_missed() -> None:
+def test_a_missing_required_field_is_an_error() -> None:
     found = problems("snowflake")
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
     assert "for example `host: " in found[0].help
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_nothing_in_a_needed_field_is_missed_as_well(nothing: object) -> None:
+def test_an_empty_required_field_is_an_error(nothing: object) -> None:
     found = problems("snowflake", host=nothing)
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
 
@@ -83,16 +83,16 @@ def test_a_destination_needs_a_time_zone() -> None:
     assert '"+1"' in found[0].help
 
 
-def test_a_needed_field_that_is_null_is_one_finding() -> None:
+def test_a_null_required_field_is_one_finding() -> None:
     found = problems("snowflake", {"time_zone_offset": None}, host="h")
     assert [each.code for each in found] == ["missing-field"]
 
 
-def test_a_needed_field_may_still_have_to_be_fetched() -> None:
+def test_a_required_field_may_be_a_reference() -> None:
     assert problems("snowflake", host=VISIBLE) == []
 
 
-def test_a_login_method_demands_its_credentials_and_the_finding_points_at_the_method() -> None:
+def test_a_login_method_requires_its_credentials_and_the_finding_points_at_the_method() -> None:
     found = problems("snowflake", host="h", auth="KEY_PAIR", is_private_key_encrypted=True)
     assert demanded(found) == {"config.private_key", "config.passphrase"}
     assert found[0].path == ("config", "auth")
@@ -104,26 +104,26 @@ def test_all_parts_of_a_condition_must_hold() -> None:
     assert problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET) == []
 
 
-def test_a_default_can_demand_a_field_and_says_so() -> None:
+def test_a_default_can_require_a_field_and_is_named() -> None:
     found = problems("redshift")
     assert demanded(found) == {"config.password"}
     assert "its default" in found[0].message
     assert found[0].path == ("config", "password")
 
 
-def test_a_setting_without_default_demands_nothing_when_it_is_absent() -> None:
+def test_an_absent_setting_without_default_requires_nothing() -> None:
     assert problems("snowflake", host="h") == []
 
 
 @pytest.mark.parametrize("value", [VISIBLE, None])
-def test_a_condition_on_a_value_that_is_not_known_neither_holds_nor_fails(value: object) -> None:
+def test_a_condition_on_an_unknown_value_neither_holds_nor_fails(value: object) -> None:
     service = load_service("databricks")
     subject = DeclaredDestination(service, {("config", "disable_vacuum"): value})
     assert subject.satisfies({"disable_vacuum": (True,)}) is None
 
 
 @pytest.mark.parametrize("auth", [VISIBLE, "PASSWORT_"])
-def test_a_setting_that_cannot_be_told_draws_no_further_findings(auth: object) -> None:
+def test_an_undecidable_setting_causes_no_further_findings(auth: object) -> None:
     found = problems("snowflake", host="h", auth=auth, private_key=SECRET)
     assert not [each for each in found if each.code in ("missing-field", "field-not-allowed")]
 
@@ -147,18 +147,18 @@ def test_credentials_of_two_logins_exclude_each_other_without_a_choice_as_well()
 
 
 @pytest.mark.parametrize("method", ["SshTunnel", "SSH_TUNNEL"])
-def test_a_tunnel_demands_its_fields_wherever_it_is_chosen(method: str) -> None:
+def test_a_tunnel_requires_its_fields_by_either_setting(method: str) -> None:
     assert demanded(problems("postgres_warehouse", connection_type=method)) == TUNNEL
     assert demanded(problems("postgres_warehouse", {"networking_method": method})) == TUNNEL
 
 
-def test_a_tunnel_demands_its_fields_where_config_still_says_directly() -> None:
+def test_a_tunnel_requires_its_fields_although_config_says_directly() -> None:
     found = problems("postgres_warehouse", {"networking_method": "SshTunnel"}, connection_type="Directly")
     assert demanded(found) == TUNNEL
     assert all("while `networking_method` is `SshTunnel`" in each.message for each in found)
 
 
-def test_a_demand_of_the_networking_method_points_at_it() -> None:
+def test_a_field_required_by_the_networking_method_points_at_it() -> None:
     found = problems("postgres_warehouse", {"networking_method": "SshTunnel"})
     assert [each.path for each in found] == [("networking_method",)] * len(TUNNEL)
 
@@ -172,17 +172,17 @@ def test_conditions_on_two_settings_name_both() -> None:
 @pytest.mark.parametrize(
     ("method", "companion"), [("PrivateLink", "private_link_id"), ("ProxyAgent", "proxy_agent_id")]
 )
-def test_a_networking_method_demands_what_goes_with_it(method: str, companion: str) -> None:
+def test_a_networking_method_requires_its_companion_field(method: str, companion: str) -> None:
     found = problems("snowflake", {"networking_method": method}, host="h")
     assert demanded(found) == {companion}
     assert problems("snowflake", {"networking_method": method, companion: "id"}, host="h") == []
 
 
-def test_a_tunnel_demands_no_fields_that_the_service_does_not_have() -> None:
+def test_a_tunnel_requires_no_field_that_the_service_lacks() -> None:
     assert problems("snowflake", {"networking_method": "SshTunnel"}, host="h") == []
 
 
-def test_a_networking_method_that_the_service_is_not_known_for_is_a_warning() -> None:
+def test_an_undocumented_networking_method_of_a_service_is_a_warning() -> None:
     found = problems("oracle_warehouse", {"networking_method": "PrivateLink", "private_link_id": "link"})
     assert [(each.code, each.severity) for each in found] == [("unsupported-networking", Severity.WARNING)]
 
@@ -215,11 +215,11 @@ def test_a_deprecated_field_that_contradicts_its_successor_is_an_error(other: ob
     assert [(each.code, each.severity) for each in found] == [("conflicting-fields", Severity.ERROR)]
 
 
-def test_a_reference_is_not_held_against_a_literal() -> None:
+def test_a_reference_does_not_contradict_a_literal() -> None:
     assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}) == []
 
 
-def test_every_finding_comes_at_once() -> None:
+def test_all_findings_are_reported_together() -> None:
     found = problems(
         "snowflake",
         {"region": "MARS", "time_zone_offset": "+99"},

@@ -117,26 +117,26 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize(("kind", "value"), SECRETS)
-def test_a_value_in_the_form_of_a_secret_is_recognised(kind: str, value: str) -> None:
+def test_a_value_in_the_form_of_a_secret_is_detected(kind: str, value: str) -> None:
     assert detect_secret(value) == kind
 
 
 @pytest.mark.parametrize("value", ORDINARY)
-def test_an_ordinary_value_is_let_through(value: str) -> None:
+def test_an_ordinary_value_is_accepted(value: str) -> None:
     assert detect_secret(value) is None
 
 
-def test_most_random_keys_are_recognised_whatever_chance_made_of_them() -> None:
+def test_most_random_keys_are_detected() -> None:
     found = [detect_secret(noise(seed, 40, BASE64)) is not None for seed in range(500)]
     assert sum(found) >= 480
 
 
-def test_values_inside_lists_and_mappings_count() -> None:
+def test_values_inside_lists_and_mappings_are_detected() -> None:
     assert detect_secret({"a": ["x", {"b": TOKEN}]}) == "a JSON web token"
 
 
 @pytest.mark.parametrize("value", [5, True, None, 1.5, Reference("env", TOKEN)])
-def test_what_is_no_text_is_no_secret(value: object) -> None:
+def test_a_value_other_than_text_is_no_secret(value: object) -> None:
     assert detect_secret(value) is None
 
 
@@ -164,7 +164,7 @@ def test_a_secret_in_any_field_is_refused_and_never_quoted(path: tuple[str, ...]
     assert "hunter2" not in repr(found)
 
 
-def test_a_field_that_is_passed_on_unchecked_may_hold_anything() -> None:
+def test_an_unchecked_field_may_hold_a_secret() -> None:
     path = ("config", "brand_new_field")
     fields = {("service",): "snowflake", ("time_zone_offset",): "0", ("config", "host"): "h", path: TOKEN}
     assert check_destination(fields, unchecked=frozenset({path})) == []

@@ -42,7 +42,7 @@ def test_another_seed_gives_other_ids() -> None:
     assert len(ids) == 20
 
 
-def test_an_account_without_free_ids_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_free_ids_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     dashboard = create_app(clock=noon).dashboard
     monkeypatch.setattr(account_module, "generate_id", lambda *_: "same_pair")
     dashboard.add_group("a")
@@ -50,7 +50,7 @@ def test_an_account_without_free_ids_says_so(monkeypatch: pytest.MonkeyPatch) ->
         dashboard.add_group("b")
 
 
-def test_a_file_keeps_the_account_and_goes_on_with_its_ids(tmp_path: Path) -> None:
+def test_a_file_keeps_the_account_and_continues_its_ids(tmp_path: Path) -> None:
     file = tmp_path / "account.db"
     first = create_app(file, clock=noon, seed=1)
     ids = [first.dashboard.add_group(name) for name in "abc"]

@@ -75,7 +75,7 @@ def test_generated_certificates_are_well_formed(tmp_path: Path) -> None:
     assert _as_openssl_reads_it(server, tmp_path)["commonName"].endswith(".acme.example")
 
 
-def test_generated_material_is_that_of_earlier_releases() -> None:
+def test_generated_material_equals_that_of_earlier_releases() -> None:
     """Accounts that were planted with an earlier release trust what a destination presents today."""
     server, issuer = generate_chain("orders", 1)
     assert read_certificate(server).sha256 == SERVER_OF_EARLIER_RELEASES
@@ -85,11 +85,11 @@ def test_generated_material_is_that_of_earlier_releases() -> None:
     assert group_key.hash == "lpyH4pjpvaIz5bfe8y157Sk8aDJcbTL9YFFBvfY84Ao="
 
 
-def test_a_name_is_written_as_java_does() -> None:
+def test_a_name_is_rendered_as_in_java() -> None:
     assert read_certificate(ISSUER).name == 'CN=Acme Private Root, O="Acme, Inc.", C=US'
 
 
-def test_checksums_are_those_of_the_der_form() -> None:
+def test_checksums_are_computed_from_the_der_form() -> None:
     encoded = generate_chain("orders")[0]
     raw = b64decode(encoded)
     certificate = read_certificate(encoded)
@@ -104,7 +104,7 @@ def test_line_breaks_do_not_change_a_certificate() -> None:
     assert read_certificate(broken).hash == read_certificate(encoded).hash
 
 
-def test_an_rsa_key_is_told_by_its_numbers() -> None:
+def test_an_rsa_key_is_rendered_with_modulus_and_exponent() -> None:
     lines = read_certificate(ISSUER).public_key.splitlines()
     assert lines[0] == "Sun RSA public key, 2048 bits"
     assert int(lines[2].removeprefix("  modulus: ")).bit_length() == 2048
@@ -128,7 +128,7 @@ def test_a_real_certificate_with_an_elliptic_key_is_read(tmp_path: Path) -> None
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_an_elliptic_key_is_shown_with_its_curve(curve: ec.EllipticCurve, shown: str) -> None:
+def test_an_elliptic_key_is_rendered_with_its_curve(curve: ec.EllipticCurve, shown: str) -> None:
     key = ec.generate_private_key(curve)
     point = key.public_key().public_numbers()
     bits, _, parameters = shown.partition(" bits ")
@@ -140,13 +140,13 @@ def test_an_elliptic_key_is_shown_with_its_curve(curve: ec.EllipticCurve, shown:
     ]
 
 
-def test_a_key_of_another_kind_is_shown_by_its_bits() -> None:
+def test_a_key_of_another_kind_is_rendered_with_its_bits() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     bits = key.public_key().public_bytes_raw().hex()
     assert _read(_certificate_of(key)).public_key == f"algorithm = 1.3.101.112, unparsed keybits = {bits}"
 
 
-def test_unusual_names_are_written_as_java_does() -> None:
+def test_unusual_names_are_rendered_as_in_java() -> None:
     country = _part((x509.NameOID.COUNTRY_NAME, "US"))
     person = _part((x509.NameOID.GIVEN_NAME, 'A"da'), (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, " B\\2"))
     name = _read(_certificate_of(KEY, country, person)).name
@@ -162,7 +162,7 @@ def test_a_certificate_that_breaks_the_standard_is_read_without_a_warning() -> N
     assert _read(negative).name == "CN=db"
 
 
-def test_a_certificate_of_an_unknown_version_is_none() -> None:
+def test_a_certificate_of_an_unknown_version_has_no_public_key() -> None:
     raw = _certificate_of(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
     assert _read(raw).public_key == ""
 
@@ -174,7 +174,7 @@ def test_an_emulator_starts_without_the_library() -> None:
 
 
 @pytest.mark.parametrize("nonsense", ["", "MIID9DCC...", "no certificate", "MAA=", "////"])
-def test_what_is_no_certificate_is_taken_all_the_same(nonsense: str) -> None:
+def test_an_invalid_certificate_is_accepted(nonsense: str) -> None:
     certificate = read_certificate(nonsense)
     assert (certificate.name, certificate.public_key) == ("", "")
     assert len(certificate.sha256) == 64
@@ -194,7 +194,7 @@ def test_a_chain_follows_its_source_and_shares_its_issuer() -> None:
     assert generate_chain("a", 1)[1] == generate_chain("b", 2)[1]
 
 
-def test_a_host_key_is_told_by_the_key_and_not_by_its_comment() -> None:
+def test_a_host_key_is_hashed_without_its_comment() -> None:
     key = generate_host_key("orders", 1)
     blob = key.public_key.split(" ")[1]
     assert key.hash == b64encode(hashlib.sha256(b64decode(blob)).digest()).decode()
@@ -208,7 +208,7 @@ def test_a_host_key_is_told_by_the_key_and_not_by_its_comment() -> None:
 
 
 @pytest.mark.parametrize("nonsense", ["", "key", "ssh-rsa", "ssh-rsa AAAAB3...", "ssh-rsa  x"])
-def test_what_is_no_key_has_a_hash_too(nonsense: str) -> None:
+def test_an_invalid_host_key_has_a_hash(nonsense: str) -> None:
     assert len(b64decode(HostKey(nonsense).hash)) == 32
 
 

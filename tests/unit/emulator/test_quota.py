@@ -33,7 +33,7 @@ def request(quota: Quota) -> str:
     return quota.count_request()["X-Rate-Limit-Remaining"]
 
 
-def test_what_is_left_rolls_with_the_hour(clock: FakeClock) -> None:
+def test_the_remaining_quota_is_a_rolling_hour(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=3))
     assert request(quota) == "2"
     clock.advance(minutes=30)
@@ -43,7 +43,7 @@ def test_what_is_left_rolls_with_the_hour(clock: FakeClock) -> None:
     assert request(quota) == "0"
 
 
-def test_a_refused_request_costs_nothing(clock: FakeClock) -> None:
+def test_a_refused_request_uses_no_quota(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     request(quota)
     clock.advance(minutes=59)
@@ -54,7 +54,7 @@ def test_a_refused_request_costs_nothing(clock: FakeClock) -> None:
     assert request(quota) == "0"
 
 
-def test_an_account_without_limits_still_tells_what_is_left(clock: FakeClock) -> None:
+def test_an_account_without_limits_reports_its_remaining_quota(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=2, enforced=False))
     assert [request(quota) for _ in range(4)] == ["1", "0", "0", "0"]
     assert Quota(clock, UNLIMITED).count_request() == {
@@ -64,7 +64,7 @@ def test_an_account_without_limits_still_tells_what_is_left(clock: FakeClock) ->
 
 
 @pytest.mark.parametrize(("profile", "per_minute", "per_hour"), [("paid", 250, 2_500), ("trial", 25, 50)])
-def test_setup_tests_have_windows_of_their_own(
+def test_setup_tests_have_their_own_windows(
     clock: FakeClock, profile: str, per_minute: int, per_hour: int
 ) -> None:
     quota = Quota(clock, PROFILES[profile])
@@ -90,7 +90,7 @@ def test_users_and_private_links_are_limited_by_the_hour(
         refused(lambda effect=effect: quota.charge([effect], "seconds"))  # type: ignore[misc]
 
 
-def test_what_is_refused_is_not_counted_in_any_window(clock: FakeClock) -> None:
+def test_a_refused_charge_is_counted_in_no_window(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(limits={("tested", "destination"): ((1, 60.0), (2, 3600.0))}))
     quota.charge([TESTED], "seconds")
     for _ in range(3):
@@ -99,7 +99,7 @@ def test_what_is_refused_is_not_counted_in_any_window(clock: FakeClock) -> None:
     quota.charge([TESTED], "seconds")
 
 
-def test_a_plan_can_limit_what_is_created(clock: FakeClock) -> None:
+def test_a_plan_can_limit_creations(clock: FakeClock) -> None:
     quota = Quota(clock, PROFILES["paid"].with_creation_limit("group", 2))
     group = Effect("created", "group", "x")
     quota.charge([group, group], "seconds")
@@ -121,7 +121,7 @@ def test_the_waiting_time_can_be_a_date(clock: FakeClock) -> None:
     assert parsedate_to_datetime(written) == clock.now() + timedelta(hours=1)
 
 
-def test_a_window_keeps_no_more_times_than_it_admits(clock: FakeClock) -> None:
+def test_a_window_stores_no_more_times_than_its_limit(clock: FakeClock) -> None:
     window = RollingWindow(limit=10, seconds=60.0)
     for second in range(1_000):
         window.consume(float(second) / 100)

@@ -33,13 +33,13 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
         ("snowflake", (), UNKNOWN),
     ],
 )
-def test_the_catalogue_decides(service: object, path: FieldPath, answer: Sensitivity) -> None:
+def test_the_catalogue_decides_visibility(service: object, path: FieldPath, answer: Sensitivity) -> None:
     assert visibility(DESTINATION, service, path) is answer
     assert visibility(GROUP, service, path) is PUBLIC
 
 
 @pytest.mark.parametrize("name", load_service_names())
-def test_every_field_of_a_service_that_is_no_secret_is_public(name: str) -> None:
+def test_every_field_without_secret_is_public(name: str) -> None:
     service = load_service(name)
     assert service is not None
     public = {field for field in service.fields if visibility(DESTINATION, name, ("config", field)) is PUBLIC}
@@ -49,7 +49,7 @@ def test_every_field_of_a_service_that_is_no_secret_is_public(name: str) -> None
     assert all(visibility(DESTINATION, name, (field,)) is PUBLIC for field in load_destination_facts().fields)
 
 
-def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:
+def test_an_unchecked_field_is_hidden() -> None:
     path = ("config", "host")
     assert not Masking(DESTINATION, "snowflake").hides(path)
     masking = Masking(DESTINATION, "snowflake", {path})
@@ -72,5 +72,5 @@ def test_what_is_passed_on_unchecked_is_hidden_whatever_it_is() -> None:
         ("brand_new", "databse", False),
     ],
 )
-def test_a_slip_for_a_public_field_is_judged_as_that(service: str, name: str, is_one: bool) -> None:
+def test_a_misspelt_public_field_is_public(service: str, name: str, is_one: bool) -> None:
     assert is_misspelled_field(service, ("config", name)) is is_one

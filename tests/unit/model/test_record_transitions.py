@@ -379,7 +379,7 @@ def test_every_line_of_the_table_is_tested() -> None:
     ],
     ids=["moved", "moved half-way", "moved half-way, then written", "two objects", "unknown"],
 )
-def test_two_records_of_one_object_become_one(
+def test_two_records_of_one_object_are_merged(
     stored: Mapping[Address, Record], ends: Mapping[Address, Record]
 ) -> None:
     entry = Desired(ORDERS, "orders", Span("a", 1, 1, 1, 2), {}, moved_from=FORMER)
@@ -391,7 +391,7 @@ def test_two_records_of_one_object_become_one(
     assert records == moved
 
 
-def test_a_move_is_written_before_its_former_record_ends() -> None:
+def test_a_move_is_written_before_its_former_record_is_removed() -> None:
     assert list(list_moves({FORMER: KNOWN}, {ORDERS: KNOWN})) == [ORDERS, FORMER]
 
 
@@ -491,7 +491,7 @@ NO_VALUES = replace(KNOWN, applied={})
         "update without an answer",
     ],
 )
-def test_fingerprints_of_declared_secrets(
+def test_declared_secrets_get_their_fingerprints(
     record: Record | None, sent: Mapping[FieldPath, str], fingerprints: Mapping[FieldPath, str]
 ) -> None:
     secrets: Collection[FieldPath] = [PASSWORD]

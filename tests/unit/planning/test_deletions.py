@@ -205,7 +205,7 @@ DONE = CompletedRemoval(ID, PAIR)
         ),
     ],
 )
-def test_an_entry_whose_objects_are_gone_is_done(
+def test_an_entry_whose_objects_are_deleted_is_done(
     extent: Extent,
     records: Mapping[Address, Record],
     completed: Mapping[str, CompletedRemoval],
@@ -218,7 +218,7 @@ def test_an_entry_whose_objects_are_gone_is_done(
     assert planned.completed_removals == ({"orders": CompletedRemoval(ID, extent)} if is_new else {})
 
 
-def test_an_object_that_is_back_is_deleted_again() -> None:
+def test_a_restored_object_is_deleted_again() -> None:
     """A completed removal does not hide an object of its id: Fivetran may have restored it."""
     planned = plan(entry(), LiveAccount(), {}, completed={"orders": DONE})
     assert list_changes(planned) == [DELETE_DESTINATION, DELETE_GROUP]
@@ -233,7 +233,7 @@ def test_a_late_read_of_a_deleted_group_is_polled() -> None:
 
 
 @pytest.mark.parametrize("extent", [PAIR, ONLY_DESTINATION])
-def test_an_object_that_may_not_be_read_is_not_gone(extent: Extent) -> None:
+def test_a_forbidden_object_does_not_count_as_deleted(extent: Extent) -> None:
     planned = plan(entry(extent), LiveAccount(listed=[], forbidden=True))
     assert list_changes(planned) == []
     assert list_codes(planned) == (["forbidden"], [], [])
@@ -273,7 +273,7 @@ def test_a_managed_object_without_an_entry_is_an_orphan(
     assert [(each.code, each.address) for each in found] == [("vanished", address) for address in orphans]
 
 
-def test_an_orphan_says_the_line_that_removes_it() -> None:
+def test_an_orphan_offers_the_removal_line() -> None:
     [pair] = find_orphans(RECORDS, [], [], EXISTING)
     [destination] = find_orphans(RECORDS, [ORDERS_GROUP], [], EXISTING)
     assert pair.help is not None

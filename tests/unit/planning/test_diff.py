@@ -43,7 +43,7 @@ def compare_field(
 
 @pytest.mark.parametrize("declared", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL", "ssh_tunnel"])
 @pytest.mark.parametrize("live", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL"])
-def test_spellings_of_a_choice_are_one_value(declared: str, live: str) -> None:
+def test_spellings_of_a_choice_are_equal(declared: str, live: str) -> None:
     path = config("connection_type")
     assert compare_field("postgres_warehouse", path, declared, live, None) is None
 

@@ -123,19 +123,19 @@ class PlanInputs:
         return altered, build_effects(altered.changes, steps, live)
 
 
-def test_a_digest_is_that_of_sha256() -> None:
+def test_a_digest_is_a_sha256() -> None:
     assert len(PlanInputs().digest()) == 64
     assert set(PlanInputs().digest()) <= set("0123456789abcdef")
 
 
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_files_keys_and_answers_does_not_matter(shuffled: random.Random) -> None:
+def test_the_digest_ignores_the_order_of_files_keys_and_responses(shuffled: random.Random) -> None:
     scope = ("orders", "sales", "old")
     assert PlanInputs(shuffled=shuffled, scope=scope).digest() == PlanInputs(scope=scope).digest()
 
 
 @given(st.integers(1, 999), st.integers(1, 99), st.text("abc/.", min_size=1))
-def test_where_lines_stand_does_not_matter(line: int, column: int, path: str) -> None:
+def test_the_digest_ignores_positions_of_lines(line: int, column: int, path: str) -> None:
     inputs = PlanInputs()
     moved = Span(path, line, column, line, column + 1)
     inputs.desired = {
@@ -171,7 +171,7 @@ ASIDES: dict[str, Callable[[Plan], Plan]] = {
 
 
 @pytest.mark.parametrize("aside", ASIDES)
-def test_what_decides_nothing_does_not_matter(aside: str) -> None:
+def test_the_digest_ignores_facts_without_effect(aside: str) -> None:
     assert PlanInputs(altered=ASIDES[aside]).digest() == PlanInputs().digest()
 
 
@@ -245,7 +245,7 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-def test_whatever_decides_about_an_effect_makes_another_digest(effect: str) -> None:
+def test_a_change_of_an_effect_changes_the_digest(effect: str) -> None:
     inputs = PlanInputs()
     EFFECTS[effect](inputs)
     assert inputs.digest() != PlanInputs().digest()
@@ -270,7 +270,7 @@ def test_an_expectation_holds_no_value() -> None:
         assert value not in text
 
 
-def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
+def test_different_effects_have_different_digests() -> None:
     digests = set()
     for alter in EFFECTS.values():
         inputs = PlanInputs()
@@ -279,7 +279,7 @@ def test_no_two_of_these_effects_are_taken_for_one_another() -> None:
     assert len(digests) == len(EFFECTS)
 
 
-def test_a_replacement_sends_everything_so_everything_matters() -> None:
+def test_every_field_of_a_replacement_changes_the_digest() -> None:
     def digest(**changes: Any) -> str:
         inputs = PlanInputs(sales={**THERE, ("service",): "snowflake"})
         fields = {**SALES.fields, **changes.pop("fields", {})}

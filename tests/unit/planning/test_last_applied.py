@@ -51,7 +51,9 @@ def kept(value: Any, maker: Fingerprinter = OURS) -> str:
         (NOTHING, "******", Origin.SPEC),
     ],
 )
-def test_who_moved_a_hidden_field(applied: str, seen: str | None, origin: Origin | str | None) -> None:
+def test_the_origin_of_a_hidden_change_is_found_by_fingerprint(
+    applied: str, seen: str | None, origin: Origin | str | None
+) -> None:
     last = LastApplied({SERVICE: "snowflake"}, {} if applied == NOTHING else {NEW: applied}, OURS)
     there = {SERVICE: "snowflake"} | ({} if seen is None else {NEW: seen})
     found = compare(DestinationKind(), {SERVICE: "snowflake", NEW: "a"}, there, last)

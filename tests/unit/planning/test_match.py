@@ -124,7 +124,7 @@ def lost_create(name: str, *namesakes: str) -> Record:
         ),
     ],
 )
-def test_an_entry_stands_for_one_group_or_none(
+def test_an_entry_matches_one_group_or_none(
     entries: list[Desired],
     groups: dict[str, str],
     records: dict[Address, Record],
@@ -152,7 +152,7 @@ def test_an_entry_stands_for_one_group_or_none(
         ),
     ],
 )
-def test_a_question_refuses_the_plan_that_it_is_about_and_no_other(
+def test_an_ambiguous_match_refuses_only_plans_of_its_address(
     entries: list[Desired], groups: dict[str, str], records: dict[Address, Record], code: str
 ) -> None:
     with pytest.raises(ReconcilerError) as refusal:
@@ -161,7 +161,7 @@ def test_a_question_refuses_the_plan_that_it_is_about_and_no_other(
     assert match_groups(entries, live(groups), records, {SALES}) == {}
 
 
-def test_an_id_that_a_record_knows_is_missing_and_no_slip() -> None:
+def test_a_recorded_id_without_a_group_is_missing_and_not_misspelt() -> None:
     records = {ORDERS: Record(id="good_ida")}
     assert match_groups([entry(ORDERS, id="good_ida")], live({"good_idx": "x"}), records, {ORDERS}) == {}
 

@@ -255,7 +255,7 @@ def test_a_secret_is_sent_if_it_changed_or_was_never_sent(
     assert operation.change.secrets == answer
 
 
-def test_a_secret_goes_with_the_field_that_it_depends_on() -> None:
+def test_a_secret_is_sent_with_the_field_that_it_depends_on() -> None:
     """A change of `auth` without the password would lock Fivetran out."""
     operation = plan(live={**LIVE, AUTH: "KEY_PAIR"})
     assert set(operation.values) == {AUTH, PASSWORD}

@@ -92,7 +92,7 @@ def said(key: str, id: str, name: str | None, extent: Extent, **removals: Comple
         ("fresh", "fresh_id", "Fresh", ""),
     ],
 )
-def test_an_entry_means_one_object_or_is_refused(
+def test_an_entry_identifies_one_object_or_is_refused(
     key: str, id: str, name: str | None, code: str, extent: Extent
 ) -> None:
     assert said(key, id, name, extent) == code
@@ -112,7 +112,7 @@ def test_an_entry_means_one_object_or_is_refused(
         (Extent.MANAGEMENT, Extent.MANAGEMENT, ""),
     ],
 )
-def test_what_was_carried_out_vouches_for_no_more_than_that(done: Extent, asked: Extent, code: str) -> None:
+def test_a_completed_removal_confirms_only_its_id_and_extent(done: Extent, asked: Extent, code: str) -> None:
     assert said("new", "other_team", None, asked, new=CompletedRemoval("other_team", done)) == code
     assert (
         said("new", "good_id", "Web prod", asked, new=CompletedRemoval("good_id", done))
@@ -131,7 +131,7 @@ def told(key: str, id: str, name: str | None = None, extent: Extent = Extent.PAI
     return "\n".join([problem.message, *problem.notes]), problem.help
 
 
-def test_another_id_is_told_beside_the_right_one_with_the_line_to_paste() -> None:
+def test_a_wrong_id_is_reported_with_the_recorded_id_and_the_line_to_paste() -> None:
     message, advice = told("web_prod", "other_team")
     for name in ("`good_id`", "`Web prod`", "`other_team`", "`payroll`"):
         assert name in message
@@ -140,32 +140,32 @@ def test_another_id_is_told_beside_the_right_one_with_the_line_to_paste() -> Non
     assert "no group of this account has the id `some_typo`" in message
 
 
-def test_two_entries_with_each_others_ids_are_told_so() -> None:
+def test_two_entries_with_swapped_ids_are_reported_with_both_lines() -> None:
     message, advice = told("web_prod", "half_id", extent=Extent.DESTINATION)
     assert "is remembered as the id of `half`" in message
     assert "{group: web_prod, id: good_id, only: destination, with_platform_connection: true}" in advice
     assert "{group: half, id: half_id, only: destination, with_platform_connection: true}" in advice
 
 
-def test_a_missing_name_is_told_with_the_line_to_paste() -> None:
+def test_a_missing_name_is_reported_with_the_line_to_paste() -> None:
     message, advice = told("new", "other_team")
     assert "`payroll`" in message
     assert '`- {group: new, id: other_team, name: "payroll", with_platform_connection: true}`' in advice
 
 
-def test_a_name_that_only_looks_right_is_told_so() -> None:
+def test_a_lookalike_name_is_reported() -> None:
     assert "characters that look alike" in told("new", "other_team", "Payroll ")[0]
     assert "characters that look alike" not in told("new", "other_team", "salaries")[0]
 
 
-def test_a_name_that_no_spec_may_hold_is_not_offered() -> None:
+def test_a_forbidden_name_is_not_offered() -> None:
     for name in (None, "ab"):
         _, advice = told("new", "strange", name)
         assert "U+200B (zero width space)" in advice
         assert "group:" not in advice
 
 
-def test_an_unknown_id_is_told_with_what_may_be_meant() -> None:
+def test_an_unknown_id_is_reported_with_suggestions() -> None:
     assert "`payroll` has the id `other_team`" in told("new", "nowhere", "payroll")[0]
     assert "most like it is `other_team`, of `payroll`" in told("new", "other_taem")[0]
     message, advice = told("new", "elsewhere_9")

@@ -50,7 +50,7 @@ def opened(sent: Instant | None, action: Action = Action.CREATE) -> Record:
         (opened(at(0)), at(900, 0), None),
     ],
 )
-def test_a_create_waits_until_its_request_is_old_by_both_clocks(
+def test_a_create_waits_until_its_request_is_settled_by_both_clocks(
     record: Record | None, now: Instant, left: float | None
 ) -> None:
     waits = find_unsettled(record, now, SETTLE)
@@ -69,7 +69,7 @@ def test_a_create_waits_until_its_request_is_old_by_both_clocks(
         (datetime.fromisoformat("2026-03-01T23:30:00-05:00"), NOON, "2026-03-02 04:30:00 UTC"),
     ],
 )
-def test_the_date_is_left_out_where_it_is_that_of_its_neighbour(
+def test_the_date_is_omitted_if_it_equals_the_other_date(
     moment: datetime, beside: datetime | None, text: str
 ) -> None:
     assert format_utc(moment, beside) == text

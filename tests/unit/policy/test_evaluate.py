@@ -89,7 +89,7 @@ def severities(judgement: PolicyResult) -> set[Severity]:
     ],
     ids=range(10),
 )
-def test_a_rule_that_cannot_judge_refuses_whatever_its_level(
+def test_a_failing_rule_refuses_at_every_level(
     level: EnforcementLevel, answer: Callable[[], Any], of: str
 ) -> None:
     judgement = judged(level, answer, of=of)
@@ -99,13 +99,13 @@ def test_a_rule_that_cannot_judge_refuses_whatever_its_level(
     assert "canary" not in repr(finding)
 
 
-def test_one_that_only_warns_can_be_overridden_when_it_fails() -> None:
+def test_a_failing_advisory_policy_can_be_overridden() -> None:
     judgement = judged(EnforcementLevel.ADVISORY, raising, "made")
     assert judgement.standing is PolicyStatus.OVERRIDDEN
     assert severities(judgement) == {Severity.WARNING}
 
 
-def test_a_hard_one_cannot() -> None:
+def test_a_hard_policy_cannot_be_overridden() -> None:
     with pytest.raises(ReconcilerError) as refused:
         judged(EnforcementLevel.HARD, raising, "made")
     assert [each.code for each in refused.value.diagnostics] == ["cannot-override"]
@@ -119,7 +119,7 @@ def test_a_hard_one_cannot() -> None:
         (EnforcementLevel.HARD, Severity.ERROR),
     ],
 )
-def test_a_violation_weighs_as_its_level_says(level: EnforcementLevel, severity: Severity) -> None:
+def test_a_violation_has_the_severity_of_its_level(level: EnforcementLevel, severity: Severity) -> None:
     judgement = judged(level, violated)
     assert judgement.standing is PolicyStatus.VIOLATED
     [finding] = judgement.findings
@@ -131,18 +131,18 @@ def test_a_violation_weighs_as_its_level_says(level: EnforcementLevel, severity:
     assert ("--override made" in finding.help) == (level is EnforcementLevel.SOFT)
 
 
-def test_an_override_turns_errors_into_warnings_and_says_so() -> None:
+def test_an_override_turns_errors_into_warnings_with_a_note() -> None:
     judgement = judged(EnforcementLevel.SOFT, violated, "made")
     assert judgement.standing is PolicyStatus.OVERRIDDEN
     assert severities(judgement) == {Severity.WARNING}
     assert "overridden for this run" in judgement.findings[0].notes
 
 
-def test_an_override_that_is_not_needed_changes_nothing() -> None:
+def test_an_unnecessary_override_changes_nothing() -> None:
     assert judged(EnforcementLevel.SOFT, lambda: (), "made").standing is PolicyStatus.PASSED
 
 
-def test_what_nobody_knows_counts_as_meant_by_a_plan_and_is_left_alone_by_specs() -> None:
+def test_an_unknown_value_matches_where_in_a_plan_but_not_in_specs() -> None:
     unknown = EntryView("sales", ENTRY.span, True, {}, unknown=frozenset({"region"}))
     policy = Policy("made", "made", Made(violated), where={"region": ("AWS_*",)})
     plan = Plan(account_id="a", account_name="A", changes=())
@@ -151,7 +151,7 @@ def test_what_nobody_knows_counts_as_meant_by_a_plan_and_is_left_alone_by_specs(
     assert (of_specs.standing, of_plan.standing) == (PolicyStatus.PASSED, PolicyStatus.VIOLATED)
 
 
-def test_rules_about_plans_are_not_asked_about_specs() -> None:
+def test_plan_rules_are_not_evaluated_for_specs() -> None:
     [judgement] = evaluate_specs([Policy("made", "made", Made(raising, "plan"))], [ENTRY])
     assert judgement.standing is PolicyStatus.PASSED
 
@@ -164,7 +164,7 @@ def test_rules_about_plans_are_not_asked_about_specs() -> None:
         (EnforcementLevel.HARD, Severity.ERROR),
     ],
 )
-def test_what_stands_already_and_is_not_touched_stops_only_where_the_policy_is_hard(
+def test_a_preexisting_violation_is_an_error_only_if_the_policy_is_hard(
     level: EnforcementLevel, severity: Severity
 ) -> None:
     """Whoever overrode a soft policy once does not have to do it again for changes of something else."""
@@ -180,7 +180,7 @@ def test_an_advisory_violation_is_not_overridden() -> None:
     assert judged(EnforcementLevel.ADVISORY, violated, "made").standing is PolicyStatus.VIOLATED
 
 
-def test_a_rule_that_is_interrupted_interrupts_the_run() -> None:
+def test_an_interrupted_rule_interrupts_the_run() -> None:
     def interrupted() -> Any:
         raise KeyboardInterrupt
 
@@ -188,7 +188,7 @@ def test_a_rule_that_is_interrupted_interrupts_the_run() -> None:
         judged(EnforcementLevel.HARD, interrupted)
 
 
-def test_what_a_rule_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_of_a_rule_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
     def printing() -> Any:
         print("debugging")  # noqa: T201
         return ()
@@ -200,7 +200,7 @@ def test_what_a_rule_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("of", ["entry", "plan"])
 @pytest.mark.parametrize("address", [Address(DESTINATION, "sales"), None])
-def test_a_rule_that_repeats_a_hidden_value_does_not_show_it(of: str, address: Address | None) -> None:
+def test_a_hidden_value_in_a_message_of_a_rule_is_redacted(of: str, address: Address | None) -> None:
     canary = "canary-of-a-rule"
     declared = {"service": "clickhouse", "config.rows": [{"cell": canary}], "config.level": 7}
     entry = EntryView("sales", PLACE, True, declared, live={"config.host": f"{canary}-live"})

@@ -40,7 +40,7 @@ def tables(text: str) -> list[MappingNode]:
         ),
     ],
 )
-def test_a_rule_that_cannot_be_made_is_an_error_at_its_settings(
+def test_a_rule_that_cannot_be_created_is_an_error_at_its_settings(
     code: str, target: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_package(tmp_path, monkeypatch, "acme", GROUP, f"freeze = {target}", code=code)
@@ -53,7 +53,7 @@ def test_a_rule_that_cannot_be_made_is_an_error_at_its_settings(
     assert (finding.span.line, finding.span.column) == (2, 13)
 
 
-def test_two_packages_that_offer_the_same_rule_are_at_odds(
+def test_two_packages_with_the_same_rule_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("acme", "ajax"):
@@ -62,7 +62,7 @@ def test_two_packages_that_offer_the_same_rule_are_at_odds(
     assert "more than one package offers it: `acme`, `ajax`" in finding.message
 
 
-def test_a_rule_that_no_policy_uses_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unused_rule_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_package(
         tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="raise RuntimeError('canary')"
     )
@@ -72,15 +72,13 @@ def test_a_rule_that_no_policy_uses_is_not_loaded(tmp_path: Path, monkeypatch: p
     assert findings == []
 
 
-def test_a_slip_in_the_name_of_an_installed_rule_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_misspelt_rule_gets_a_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_package(tmp_path, monkeypatch, "acme", GROUP, "freeze = make", code="make = None")
     _, [finding] = parse_policies(tables("  - freze: 1\n"))
     assert finding.help == "did you mean `freeze`?"
 
 
-def test_its_settings_arrive_as_plain_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_gets_its_settings_as_plain_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = """
         from reconciler.policy.base import Rule
 

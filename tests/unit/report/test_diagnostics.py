@@ -47,7 +47,7 @@ def shown(*diagnostics: Diagnostic) -> str:
     return render_full(diagnostics, read_line).plain
 
 
-def test_two_diagnostics_look_as_designed() -> None:
+def test_two_diagnostics_are_rendered_as_designed() -> None:
     assert shown(LITERAL, UNKNOWN_FIELD) == "\n".join(
         [
             "error[unknown-field]: service `snowflake` has no config field `databse`",
@@ -81,7 +81,7 @@ def test_secrets_of_other_diagnostics_on_the_same_line_are_hidden_too() -> None:
     assert text.count(" 3 |   config: ••••••••\n   |           ^^^^^^^^") == 2
 
 
-def test_a_secret_key_hides_what_follows_it() -> None:
+def test_a_secret_key_hides_its_value() -> None:
     typo = Diagnostic("unknown-field", "no field `passwrod`", span=span("typo.yaml", 4, 3, 8), secret=True)
     assert " 4 |   passwrod: ••••••••\n   |   ^^^^^^^^\n" in shown(typo)
 
@@ -124,13 +124,13 @@ def test_beside_a_secret_only_a_key_is_shown(line: str, shown: str, end_line: in
         assert "ter2secret" not in excerpt
 
 
-def test_a_mapping_in_the_place_of_a_secret_hides_its_own_keys() -> None:
+def test_a_mapping_instead_of_a_secret_hides_its_keys() -> None:
     line = f"      {CANARY}: foo"
     assert f" 7 |       {'•' * 8}\n   |       {'^' * 8}" in excerpt_of(line, 7, len(line) - 6)
     assert f" 7 |       {'•' * 8}\n   |       {'^' * 8}" in excerpt_of(line, 7, 1, end_line=9)
 
 
-def test_a_key_of_any_spelling_is_shown_when_it_is_what_is_wrong() -> None:
+def test_a_misspelt_key_is_shown_in_any_spelling() -> None:
     line = f"  pass wrod: {CANARY}"
     assert " 7 |   pass wrod: ••••••••\n   |   ^^^^^^^^^" in excerpt_of(line, 3, 9)
     flow = f"  config: {{key: {CANARY}, pass wrod: x}}"
@@ -144,7 +144,7 @@ def test_a_key_of_any_spelling_is_shown_when_it_is_what_is_wrong() -> None:
     width=st.integers(0, 40),
     end_line=st.integers(7, 9),
 )
-def test_a_canary_never_shows_wherever_it_stands(
+def test_a_secret_is_hidden_at_every_position_of_a_line(
     before: str, after: str, column: int, width: int, end_line: int
 ) -> None:
     """A key is no secret, so the canary is never spelled like one: it holds what no key has."""
@@ -200,7 +200,7 @@ def test_warnings_are_counted_apart() -> None:
     assert shown(warning, UNKNOWN_FIELD, LITERAL).endswith("\n\n2 errors, 1 warning")
 
 
-def test_concise_is_one_line_each() -> None:
+def test_the_concise_format_has_one_line_per_diagnostic() -> None:
     assert render_concise([LITERAL, UNKNOWN_FIELD]).plain.splitlines() == [
         "analytics.yaml:9:9: error[unknown-field]: service `snowflake` has no config field `databse`",
         "analytics.yaml:12:22: error[literal-secret]: `config.private_key` is sensitive and must not be"
@@ -208,7 +208,7 @@ def test_concise_is_one_line_each() -> None:
     ]
 
 
-def test_data_has_the_place_and_no_excerpt() -> None:
+def test_serialized_diagnostics_have_a_span_and_no_excerpt() -> None:
     (found,) = serialize_diagnostics([UNKNOWN_FIELD])
     assert found["code"] == "unknown-field"
     assert found["span"] == {
@@ -225,7 +225,7 @@ HOSTILE = ["\x1b[31m", "\x1b]8;;http://x\x07", "\u202e", "\x9b", "\ud800", "a\r\
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_is_made_harmless(hostile: str) -> None:
+def test_hostile_text_is_escaped(hostile: str) -> None:
     text = shown(
         Diagnostic(
             "api-refused",

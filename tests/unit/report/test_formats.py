@@ -34,7 +34,7 @@ def make(form: str, command: str = "plan") -> Renderer:
 
 
 @pytest.mark.parametrize(("form", "document"), PAIRS)
-def test_a_format_renders_every_document_that_it_offers(form: str, document: Document) -> None:
+def test_a_format_renders_each_of_its_documents(form: str, document: Document) -> None:
     renderer = make(form)
     if isinstance(renderer, DocumentRenderer):
         own = [each for each in type(renderer).__mro__ if each not in {DocumentRenderer, *Renderer.__mro__}]
@@ -53,7 +53,7 @@ def test_no_failure_is_silent(form: str) -> None:
     assert is_on_stdout is (form in {"json", "sarif", "markdown", "junit", "terraform-json", "github"})
 
 
-def test_the_first_format_is_for_people() -> None:
+def test_the_first_format_is_text_or_full() -> None:
     assert {list_formats(document)[0] for document in Document} == {"text", "full"}
 
 

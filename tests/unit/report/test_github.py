@@ -21,7 +21,7 @@ def unescaped(line: str) -> str:
     return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
-def test_a_finding_is_one_line_with_its_place() -> None:
+def test_a_finding_is_one_line_with_its_span() -> None:
     found = Diagnostic("unknown-field", "no `databse`", SPAN, notes=("a fact",), help="write it right")
     assert render_github_annotations([found], same) == [
         "::error file=specs/a.yaml,line=3,col=5,title=unknown-field"
@@ -29,7 +29,7 @@ def test_a_finding_is_one_line_with_its_place() -> None:
     ]
 
 
-def test_what_has_no_place_has_no_file() -> None:
+def test_a_finding_without_span_has_no_file() -> None:
     assert render_github_annotations([Diagnostic("unreachable", "gone")], same) == [
         "::error title=unreachable::gone"
     ]
@@ -40,7 +40,7 @@ def test_a_span_of_several_lines_has_no_column() -> None:
     assert line.startswith("::error file=a.yaml,line=1,endLine=4,title=")
 
 
-def test_nothing_in_a_path_or_message_can_end_the_command() -> None:
+def test_no_path_or_message_can_end_the_command() -> None:
     span = Span("a,b:c%\n::error::x.yaml", 1, 1, 1, 2)
     [line] = render_github_annotations([Diagnostic("wrong-shape", "100%\n::warning::\rgotcha", span)], same)
     assert "\n" not in line
@@ -50,7 +50,7 @@ def test_nothing_in_a_path_or_message_can_end_the_command() -> None:
     assert unescaped(line).startswith("100% ::warning:: gotcha")
 
 
-def test_paths_are_told_from_the_root_of_the_repository() -> None:
+def test_paths_are_relative_to_the_repository_root() -> None:
     [line] = render_github_annotations([Diagnostic("wrong-shape", "no", SPAN)], lambda path: f"infra/{path}")
     assert "file=infra/specs/a.yaml," in line
 
@@ -63,7 +63,7 @@ def test_paths_are_told_from_the_root_of_the_repository() -> None:
         (MAX_MESSAGE_LENGTH + 1, MAX_MESSAGE_LENGTH),
     ],
 )
-def test_a_message_is_never_longer_than_the_runner_takes(length: int, kept: int) -> None:
+def test_a_message_is_cut_at_the_limit_of_the_runner(length: int, kept: int) -> None:
     [line] = render_github_annotations([Diagnostic("wrong-shape", "%" * length)], same)
     assert len(unescaped(line)) == kept
     assert unescaped(line).endswith("…") is (length > kept)
@@ -79,7 +79,7 @@ def many(number: int, severity: Severity) -> list[Diagnostic]:
 @pytest.mark.parametrize(
     ("number", "left_out"), [(MAX_PER_STEP - 1, 0), (MAX_PER_STEP, 0), (MAX_PER_STEP + 1, 2)]
 )
-def test_there_are_at_most_ten_of_a_severity_and_the_last_says_what_is_left_out(
+def test_at_most_ten_findings_per_severity_are_rendered_and_the_last_counts_the_rest(
     number: int, left_out: int
 ) -> None:
     lines = render_github_annotations([*many(number, Severity.WARNING), *many(number, Severity.ERROR)], same)

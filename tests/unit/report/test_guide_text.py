@@ -32,7 +32,7 @@ def shown(text: str, width: int, colour: Colour = Colour.AUTO) -> str:
 
 @pytest.mark.parametrize("width", [30, 40, 80, 200])
 @pytest.mark.parametrize("topic", list_guide_topics())
-def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut_off(topic: str, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal_and_no_text_is_cut_off(topic: str, width: int) -> None:
     guide = shown(read_guide(topic), width, Colour.NEVER)
     assert max(map(len, guide.splitlines())) <= width
     assert guide.count("…") == read_guide(topic).count("…")
@@ -43,7 +43,7 @@ TABLE = (
 )
 
 
-def test_a_table_without_room_for_its_columns_becomes_blocks() -> None:
+def test_a_table_wider_than_the_terminal_becomes_blocks() -> None:
     assert shown(TABLE, 40, Colour.NEVER).split() == [
         "T",
         "--require-signature",
@@ -74,18 +74,18 @@ def test_links_to_guides_become_topics_at_the_end() -> None:
     assert guide.endswith("\n\nSee also: reconciler help state | drift\n")
 
 
-def test_other_addresses_stay() -> None:
+def test_links_to_other_pages_stay() -> None:
     assert "https://example.com/x.md" in shown("# T\n\n[site](https://example.com/x.md)\n", 80, Colour.NEVER)
 
 
-def test_colours_are_used_if_they_are_allowed() -> None:
+def test_colours_are_used_only_if_allowed() -> None:
     text = "# T\n\nSet `x`.\n"
     assert ESCAPE in shown(text, 80)
     assert COLOURS.sub("", shown(text, 80)) == shown(text, 80, Colour.NEVER)
     assert ESCAPE not in shown(text, 80, Colour.NEVER)
 
 
-def test_the_list_folds_summaries_below_themselves() -> None:
+def test_summaries_in_the_list_wrap_in_their_column() -> None:
     summaries = {"specs": "The project file and all of its keys", "state": "Locks"}
     assert guide_list(summaries, 38).splitlines()[:3] == [
         "specs  The project file and all of its",

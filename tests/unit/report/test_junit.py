@@ -83,7 +83,7 @@ def test_every_entry_is_a_test_of_its_file() -> None:
     assert root.get("failures") == "0"
 
 
-def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> None:
+def test_all_errors_of_an_entry_are_one_failure_and_a_warning_is_none() -> None:
     again = replace(ERROR, message="no `rol`", span=make_span("a.yaml", 9))
     root = parsed(render_validation_junit(ENTRIES, [WARNING, ERROR, again], [], "p.yaml"))
     told = case(root, "destination.a")
@@ -98,12 +98,12 @@ def test_what_is_wrong_with_an_entry_is_one_failure_and_a_warning_is_none() -> N
     assert root.get("failures") == "1"
 
 
-def test_one_error_is_its_own_message() -> None:
+def test_a_single_error_is_the_message_of_the_failure() -> None:
     root = parsed(render_validation_junit(ENTRIES, [ERROR], [], "p.yaml"))
     assert case(root, "destination.a").find("failure").get("message") == "no `databse`"  # type: ignore[union-attr]
 
 
-def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> None:
+def test_an_error_outside_of_entries_is_a_test_of_its_file_or_of_the_project() -> None:
     syntax = Diagnostic("yaml-syntax", "no colon", make_span("c.yaml", 1))
     nowhere = Diagnostic("unreachable", "gone")
     root = parsed(render_failure_junit([syntax, nowhere], "p.yaml"))
@@ -113,7 +113,7 @@ def test_what_belongs_to_no_entry_is_a_test_of_its_file_or_of_the_project() -> N
     ]
 
 
-def test_policies_are_tests_of_their_own() -> None:
+def test_each_policy_is_a_test() -> None:
     judgements = [
         PolicyResult("passes", "r", EnforcementLevel.HARD, PolicyStatus.PASSED),
         PolicyResult("refuses", "r", EnforcementLevel.HARD, PolicyStatus.VIOLATED, (VIOLATION,)),
@@ -144,7 +144,7 @@ def test_policies_are_tests_of_their_own() -> None:
     assert set(texts(case(root, "destination.a"))) == set()  # told once, with its policy
 
 
-def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it() -> None:
+def test_a_plan_has_a_test_for_each_change_that_fails_if_the_change_is_refused() -> None:
     refusal = Diagnostic("protected", "is protected", address=CHANGED_DESTINATION.address)
     limit = Diagnostic("limit-exceeded", "too many")
     plan = replace(build_plan(NEW_GROUP, NEW_DESTINATION, CHANGED_DESTINATION), blockers=(refusal, limit))
@@ -156,12 +156,12 @@ def test_a_plan_has_a_test_for_each_change_and_fails_where_something_refuses_it(
     assert root.get("tests") == "4"
 
 
-def test_even_nothing_is_one_test() -> None:
+def test_an_empty_report_has_one_test() -> None:
     assert parsed(render_validation_junit({}, [], [], "p.yaml")).get("tests") == "1"
 
 
 @given(st.text(), st.text(), st.text())
-def test_any_text_is_well_formed(message: str, path: str, name: str) -> None:
+def test_a_report_with_any_text_is_well_formed(message: str, path: str, name: str) -> None:
     finding = Diagnostic(
         "unknown-field", message, replace(make_span("x", 1), path=path), notes=(message,), help=name
     )

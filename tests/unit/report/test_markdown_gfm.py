@@ -228,7 +228,7 @@ SIZES = [
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(("name", "number"), SIZES)
-def test_no_data_makes_anything(name: str, number: int) -> None:
+def test_data_creates_no_markup_in_a_plan(name: str, number: int) -> None:
     data = HOSTILE[name]
     plan = plan_with(data, number)
     text = comment(plan, f"specs/{data}", data.replace("\n", " "))
@@ -246,7 +246,7 @@ def test_no_data_makes_anything(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_data_makes_anything_of_a_failure(name: str) -> None:
+def test_data_creates_no_markup_in_a_failure(name: str) -> None:
     data = HOSTILE[name]
     findings = [Diagnostic("protected", data, make_span(data, 3), notes=(data,), help=data, label=data)] * 40
     text = render_failure_markdown(findings, data, lambda path, number: data.replace("\n", " "))
@@ -261,7 +261,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=8).map("".join), st.integers(1, 8))
-def test_no_mixture_of_it_makes_anything(data: str, number: int) -> None:
+def test_mixed_data_creates_no_markup(data: str, number: int) -> None:
     check(comment(plan_with(data, number), data, data.replace("\n", " ")))
 
 
@@ -308,7 +308,7 @@ SECTIONS = {
 @pytest.mark.long
 @pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("limit", "lengths"), [(12_000, range(300)), (MAX_COMMENT_BYTES, range(0, 300, 9))])
-def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> None:
+def test_a_cut_comment_is_closed_at_every_position(limit: int, lengths: range) -> None:
     """A lower limit finds as many places to cut in less time."""
     cuts = Counter[str]()
     for length in lengths:
@@ -325,7 +325,7 @@ def test_wherever_a_comment_is_cut_it_is_closed(limit: int, lengths: range) -> N
     assert min(cuts[name] for name in SECTIONS) >= len(lengths) // 60, cuts
 
 
-def test_one_byte_decides_whether_a_comment_is_whole() -> None:
+def test_one_byte_over_the_limit_cuts_a_comment() -> None:
     def sized(rows: int, more: int) -> str:
         groups = (*(UnmanagedGroup("x", "y" * 150) for _ in range(rows)), UnmanagedGroup("x", "z" * more))
         deleted = Change(destination_address("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)

@@ -108,7 +108,7 @@ NAKED = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join
 
 
 @given(DATA | NAKED)
-def test_no_data_has_a_say_about_the_page(data: str) -> None:
+def test_data_does_not_change_the_structure_of_the_page(data: str) -> None:
     text = shown(hostile_plan(data), data)
     assert shape(text) == shape(shown(hostile_plan("harmless")))
     assert CANARY not in outside_of_code(text.partition("\n")[2])
@@ -123,7 +123,7 @@ def test_no_path_ends_the_marker(data: str) -> None:
 
 
 @given(DATA | NAKED)
-def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
+def test_data_does_not_change_the_structure_of_a_failure(data: str) -> None:
     def failure(text: str) -> str:
         findings = [Diagnostic("protected", text, make_span(text, 3), notes=(text,), help=text, label=text)]
         return render_failure_markdown(findings, text, lambda path, line: text.replace("\n", " ") or None)
@@ -133,14 +133,14 @@ def test_a_failure_is_as_harmless_as_a_plan(data: str) -> None:
 
 
 @given(NAKED | st.just(""))
-def test_a_code_span_shows_what_it_was_given(data: str) -> None:
+def test_a_code_span_shows_its_text(data: str) -> None:
     [token] = PARSER.parseInline(f"a {format_code(data)} b")[0].children[1:-1]  # type: ignore[index]
     assert token.type == "code_inline"
     if data.isprintable() and "##" not in data:
         assert token.content == (data or '""')
 
 
-def test_the_same_project_has_the_same_marker_whatever_is_told() -> None:
+def test_a_project_has_the_same_marker_in_every_comment() -> None:
     comments = [
         shown(FULL_PLAN),
         shown(build_plan(UNCHANGED_GROUP)),
@@ -150,7 +150,7 @@ def test_the_same_project_has_the_same_marker_whatever_is_told() -> None:
     assert shown(FULL_PLAN, "prod.yaml").splitlines()[0] not in shown(FULL_PLAN)
 
 
-def test_what_is_destroyed_what_stops_it_and_what_is_unfinished_stand_above_what_folds() -> None:
+def test_deletions_blockers_and_unfinished_tests_are_above_the_folded_part() -> None:
     deleted = Change(destination_address("old"), Action.DELETE, id="old_mole", risk=Risk.DESTROYS)
     plan = build_plan(NEW_DESTINATION, CHANGED_DESTINATION, UNTESTED_DESTINATION, deleted)
     plan = replace(plan, blockers=(Diagnostic("protected", "`old` is protected"),))
@@ -185,7 +185,7 @@ def plan_of_size(wanted: int) -> Plan:
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_a_comment_is_whole_up_to_the_limit_and_worth_nothing_beyond(more: int) -> None:
+def test_a_comment_is_complete_up_to_the_limit_and_not_valid_beyond(more: int) -> None:
     text = shown(plan_of_size(MAX_COMMENT_BYTES + more))
     assert (DIGEST in text) is (more <= 0)
     assert (NOT_VALID in text) is (more > 0)
@@ -232,7 +232,7 @@ def is_closed(text: str) -> bool:
 
 
 @pytest.mark.parametrize("plan", HUGE.values(), ids=HUGE.keys())
-def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opened(plan: Plan) -> None:
+def test_a_cut_comment_is_marked_at_both_ends_and_closed(plan: Plan) -> None:
     text = shown(plan)
     assert MAX_COMMENT_BYTES - 3000 < count_bytes(text) <= MAX_COMMENT_BYTES
     assert is_closed(text)
@@ -243,7 +243,7 @@ def test_a_plan_that_is_too_long_says_so_first_and_last_and_closes_what_it_opene
     assert NOT_VALID in last.content
 
 
-def test_a_page_can_be_cut_anywhere() -> None:
+def test_a_page_can_be_cut_at_every_length() -> None:
     sections = [
         make_paragraph("Head"),
         make_code_block(["one", "````two"]),
@@ -264,7 +264,7 @@ def test_a_page_can_be_cut_anywhere() -> None:
 
 
 @given(st.lists(DATA | NAKED, min_size=1))
-def test_no_line_ends_the_block_of_code_it_stands_in(lines: list[str]) -> None:
+def test_no_line_ends_its_code_block(lines: list[str]) -> None:
     [token] = PARSER.parse(make_code_block(lines).render())
     assert token.type == "fence"
     assert token.content.count("\n") == len(lines)

@@ -46,19 +46,19 @@ def judged(*judgements: PolicyResult) -> str:
         ([PASSED, REFUSES, FAILED, WAIVED], "policies: 1 passed, 1 violated, 1 failed, 1 overridden"),
     ],
 )
-def test_the_closing_line_counts_what_policies_say(judgements: list[PolicyResult], told: str) -> None:
+def test_the_closing_line_counts_policy_results(judgements: list[PolicyResult], told: str) -> None:
     assert judged(*judgements).endswith(f" · {told}")
     plan = replace(FULL_PLAN, judgements=tuple(judgements))
     assert told in render_plan_markdown(plan, "p.yaml", lambda path, line: None)
     assert told in render_terraform_plan(plan)
 
 
-def test_without_policies_there_is_no_word_of_them() -> None:
+def test_a_plan_without_policies_does_not_mention_policies() -> None:
     assert "policies" not in judged()
     assert serialize_plan(build_plan())["policies"] == []
 
 
-def test_programs_get_every_judgement() -> None:
+def test_the_json_document_has_every_policy_result() -> None:
     [told] = serialize_plan(replace(FULL_PLAN, judgements=(WAIVED,)))["policies"]
     assert {name: told[name] for name in ("policy", "rule", "level", "standing", "because")} == {
         "policy": "private",
@@ -76,7 +76,7 @@ def log(*judgements: PolicyResult, notes: tuple[str, ...] = ()) -> dict[str, obj
     return dict(run)
 
 
-def test_each_policy_is_a_rule_of_code_scanning() -> None:
+def test_each_policy_is_a_sarif_rule() -> None:
     run = log(WARNS, REFUSES, notes=("added on the way",))
     rules = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}  # type: ignore[index]
     assert [*rules] == ["limit-exceeded/eu_only", "limit-exceeded/naming"]
@@ -95,7 +95,7 @@ def test_each_policy_is_a_rule_of_code_scanning() -> None:
     assert results["limit-exceeded/naming"]["level"] == "warning"
 
 
-def test_a_reason_that_is_told_already_is_not_told_twice() -> None:
+def test_a_reason_in_the_notes_is_not_repeated() -> None:
     run = log(REFUSES, notes=("because data stays here",))
     [result] = run["results"]  # type: ignore[misc]
     assert result["message"]["text"].count("data stays here") == 1

@@ -146,7 +146,7 @@ def at(
     return Diagnostic(code, message, Span("specs/a.yaml", line, 2, line, 4), severity, help="do this")
 
 
-def test_a_result_has_place_rule_and_text() -> None:
+def test_a_result_has_location_rule_and_text() -> None:
     run = run_of(at(7, code="unknown-field"), at(3))
     [first, second] = run["results"]
     assert first["locations"][0]["physicalLocation"] == {
@@ -160,7 +160,7 @@ def test_a_result_has_place_rule_and_text() -> None:
     assert rules[0]["help"]["text"] == load_explanations()[rules[0]["id"]]
 
 
-def test_nothing_found_is_a_run_without_results() -> None:
+def test_a_run_without_findings_has_no_results() -> None:
     assert run_of()["results"] == []
 
 
@@ -169,7 +169,7 @@ def test_errors_come_before_warnings() -> None:
     assert levels == ["error", "warning"]
 
 
-def test_what_has_no_place_is_told_at_the_project_file() -> None:
+def test_a_finding_without_span_is_located_at_the_project_file() -> None:
     [result] = run_of(Diagnostic("unreachable", "gone"))["results"]
     location = result["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == "specs/reconciler.yaml"
@@ -191,14 +191,14 @@ def fingerprints(*diagnostics: Diagnostic) -> list[str]:
     ]
 
 
-def test_a_fingerprint_survives_moved_lines_and_tells_twins_apart() -> None:
+def test_a_fingerprint_survives_moved_lines_and_differs_for_twins() -> None:
     assert fingerprints(at(3)) == fingerprints(at(30))
     assert len(set(fingerprints(at(3), at(5)))) == 2
     assert fingerprints(at(3)) != fingerprints(at(3, "other"))
 
 
 @pytest.mark.long
-def test_more_results_than_are_kept_lose_warnings_first_and_say_so() -> None:
+def test_results_beyond_the_limit_drop_warnings_first_with_a_notification() -> None:
     found = [at(line, f"finding {line}", severity=Severity.WARNING) for line in range(1, MAX_RESULTS + 1)]
     run = run_of(*found, at(MAX_RESULTS + 2))
     assert len(run["results"]) == MAX_RESULTS

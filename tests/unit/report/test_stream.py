@@ -23,7 +23,7 @@ def encoded(encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
 
 
-def test_what_an_ascii_terminal_cannot_say_is_replaced_one_for_one() -> None:
+def test_characters_outside_ascii_are_replaced_one_for_one() -> None:
     stream = encoded("ascii")
     make_console(stream).print(Text("a · ••• “q” 漢 …"))
     assert stream.buffer.getvalue() == b'a - *** "q" ? ~\n'  # type: ignore[attr-defined]
@@ -46,14 +46,14 @@ def test_colours_appear_only_on_a_terminal() -> None:
         assert stream.getvalue() == expected
 
 
-def test_nothing_is_read_as_markup_or_wrapped() -> None:
+def test_text_is_not_read_as_markup_and_not_wrapped() -> None:
     stream = io.StringIO()
     long = "[red]x[/red] :smile: " + "word " * 100 + "end"
     make_console(stream).print(long)
     assert stream.getvalue() == long + "\n"
 
 
-def test_a_full_disk_is_remembered_and_never_raised() -> None:
+def test_a_full_disk_is_recorded_and_not_raised() -> None:
     console = make_console(Full())
     write_plain(console, "one")
     console.print("two")
@@ -62,7 +62,7 @@ def test_a_full_disk_is_remembered_and_never_raised() -> None:
     assert failure.errno == errno.ENOSPC
 
 
-def test_a_closed_pipe_is_left_behind_quietly() -> None:
+def test_a_closed_pipe_is_ignored() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor, not a path

@@ -60,7 +60,7 @@ def change_of(change: Change, *others: Change) -> dict[str, Any]:
     return dict(found)
 
 
-def test_what_a_reader_insists_on_is_always_there() -> None:
+def test_required_keys_are_always_present() -> None:
     found = document(build_plan())
     assert found["format_version"] == "1.2"
     assert found["terraform_version"] == "0.0.0-reconciler"
@@ -71,7 +71,7 @@ def test_what_a_reader_insists_on_is_always_there() -> None:
     assert "checks" not in found
 
 
-def test_a_new_pair_has_ids_that_are_not_known_yet() -> None:
+def test_a_new_pair_has_unknown_ids() -> None:
     made = change_of(NEW_DESTINATION, NEW_GROUP)
     assert made["type"] == "fivetran_destination"
     assert made["name"] == "finance_prod"
@@ -134,7 +134,7 @@ def test_an_update_shows_the_whole_object_on_both_sides() -> None:
         (SecretComparison(uncomparable=(KEY,)), None),
     ],
 )
-def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
+def test_a_sent_secret_differs_unless_it_is_known_to_be_equal(
     secrets: SecretComparison, before: str | None
 ) -> None:
     sent = FieldChange(KEY, None, "env:KEY", Visibility.SECRET)
@@ -144,7 +144,7 @@ def test_a_secret_that_is_sent_differs_unless_it_is_known_to_be_the_same(
     assert told["before_sensitive"] == told["after_sensitive"] == {"config": {"private_key": True}}
 
 
-def test_what_must_not_be_shown_is_null_under_its_mask() -> None:
+def test_a_hidden_value_is_null_and_marked_sensitive() -> None:
     hidden = replace(
         UNCHANGED_DESTINATION, other_values=(FieldValue(("config", "x"), None, Visibility.SECRET),)
     )
@@ -167,7 +167,7 @@ def test_a_replacement_names_the_fields_that_force_it() -> None:
 
 
 @pytest.mark.parametrize(("action", "word"), [(Action.DELETE, "delete"), (Action.FORGET, "forget")])
-def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, word: str) -> None:
+def test_a_removed_object_has_no_after_and_no_planned_value(action: Action, word: str) -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("service",), "snowflake"))
     given_up = Change(destination_address("old"), action, (Reason.REMOVED,), id="old_mole", applied=applied)
     told = change_of(given_up)
@@ -187,7 +187,7 @@ def test_what_is_given_up_has_no_after_and_is_no_planned_value(action: Action, w
     assert prior["address"] == "fivetran_destination.old"
 
 
-def test_what_is_adopted_is_imported_without_a_change() -> None:
+def test_an_adopted_object_is_imported_without_a_change() -> None:
     told = change_of(replace(UNCHANGED_GROUP, action=Action.ADOPT))["change"]
     assert told["actions"] == ["no-op"]
     assert told["importing"] == {"id": "decent_dropsy"}
@@ -195,7 +195,7 @@ def test_what_is_adopted_is_imported_without_a_change() -> None:
     assert document(build_plan(replace(UNCHANGED_GROUP, action=Action.ADOPT)))["applyable"] is True
 
 
-def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
+def test_an_adopted_and_changed_object_is_imported() -> None:
     told = change_of(replace(CHANGED_DESTINATION, reasons=(Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED)))[
         "change"
     ]
@@ -203,7 +203,7 @@ def test_what_is_adopted_and_changed_at_once_is_imported_too() -> None:
     assert "importing" not in change_of(CHANGED_DESTINATION)["change"]
 
 
-def test_a_run_of_tests_changes_nothing_and_is_noted_beside() -> None:
+def test_a_test_run_is_a_no_op_with_a_note() -> None:
     found = document(build_plan(UNTESTED_DESTINATION))
     [told] = found["resource_changes"]
     assert told["change"]["actions"] == ["no-op"]
@@ -213,7 +213,7 @@ def test_a_run_of_tests_changes_nothing_and_is_noted_beside() -> None:
     assert found["applyable"] is True
 
 
-def test_every_object_stands_in_both_places_also_what_stays() -> None:
+def test_every_object_is_in_planned_values_and_resource_changes() -> None:
     found = document(build_plan(NEW_GROUP, UNCHANGED_GROUP, NEW_DESTINATION, UNCHANGED_DESTINATION))
     planned = [each["address"] for each in found["planned_values"]["root_module"]["resources"]]
     assert planned == [each["address"] for each in found["resource_changes"]]
@@ -225,7 +225,7 @@ def test_every_object_stands_in_both_places_also_what_stays() -> None:
     }
 
 
-def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
+def test_drift_goes_from_the_applied_to_the_live_values() -> None:
     fields = (
         FieldChange(("region",), "moved", "declared", origin=Origin.DRIFT),
         FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT),
@@ -242,13 +242,13 @@ def test_drift_goes_from_what_was_applied_to_what_is_there() -> None:
     assert drift["change"]["after"]["config"] == {"role": "theirs", "host": "old"}
 
 
-def test_a_conflict_whose_last_value_is_not_known_has_none() -> None:
+def test_a_conflict_without_last_applied_value_has_no_before() -> None:
     moved = FieldChange(("config", "role"), "theirs", "ours", origin=Origin.CONFLICT)
     [drift] = document(build_plan(replace(CHANGED_DESTINATION, fields=(moved,))))["resource_drift"]
     assert "config" not in drift["change"]["before"]
 
 
-def test_what_is_gone_is_a_deletion_outside_and_a_creation() -> None:
+def test_a_missing_object_is_a_deletion_in_drift_and_a_create() -> None:
     applied = (FieldValue(("id",), "old_mole"), FieldValue(("name",), "finance"))
     gone = replace(NEW_GROUP, reasons=(Reason.MISSING_REMOTELY,), applied=applied)
     found = document(build_plan(gone))
@@ -265,7 +265,7 @@ def test_a_plan_that_is_refused_is_not_applyable() -> None:
     assert get_own_data(found)["blockers"][0]["code"] == "limit-exceeded"
 
 
-def test_a_plan_of_a_part_is_not_complete() -> None:
+def test_a_targeted_plan_is_not_complete() -> None:
     found = document(replace(build_plan(NEW_GROUP), narrowing=ScopeSummary(1, 9, "main", 1)))
     assert found["complete"] is False
     assert get_own_data(found)["narrowed_to"]["since"] == "main"
@@ -288,7 +288,7 @@ def test_policies_are_checks() -> None:
     assert [each["standing"] for each in get_own_data(found)["policies"]] == [*PolicyStatus]
 
 
-def test_what_the_format_has_no_place_for_stands_beside() -> None:
+def test_facts_outside_of_the_format_are_under_their_own_key() -> None:
     secret = FieldValue(KEY, "vault:a#b", Visibility.SECRET)
     found = document(
         replace(
@@ -304,7 +304,7 @@ def test_what_the_format_has_no_place_for_stands_beside() -> None:
     assert about["span"]["line"] == 9
 
 
-def test_a_failure_is_no_plan_without_changes() -> None:
+def test_a_failure_is_not_an_empty_plan() -> None:
     found = build_failed_terraform_plan([Diagnostic("unreachable", "gone")], NOW, {})
     assert find_violations(found) == []
     assert (found["errored"], found["applyable"], found["complete"]) == (True, False, False)
@@ -359,7 +359,7 @@ SILENT_HERE = {Action.NO_OP, Action.ADOPT, Action.FORGET, Action.VERIFY, Action.
 
 
 @given(st.data(), st.integers(0, 5))
-def test_any_plan_is_a_valid_document_and_counts_as_its_line_says(data: st.DataObject, number: int) -> None:
+def test_any_plan_is_a_valid_document_with_the_counts_of_its_text(data: st.DataObject, number: int) -> None:
     plan = build_plan(*(data.draw(changes(f"k{each}")) for each in range(number)))
     found = document(plan)
     shown = {key: value for key, value in found.items() if key != "variables"}

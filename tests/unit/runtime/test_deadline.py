@@ -23,7 +23,7 @@ def patience() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
     return ShutdownDeadline(clock, leaving), clock, leaving
 
 
-def test_a_call_may_take_its_time_while_nobody_wants_to_leave() -> None:
+def test_a_call_has_its_full_time_without_a_shutdown() -> None:
     one, _, _ = patience()
     slices = list(one.intervals(30.0))
     assert sum(slices) == pytest.approx(30.0)
@@ -39,7 +39,7 @@ def test_a_call_may_take_its_time_while_nobody_wants_to_leave() -> None:
         (60.0, MIN_CALL_TIMEOUT),
     ],
 )
-def test_whoever_wants_to_leave_waits_as_long_as_there_is_time(since: float, left: float) -> None:
+def test_a_shutdown_waits_until_its_deadline(since: float, left: float) -> None:
     one, clock, leaving = patience()
     leaving.set()
     assert one.shutting_down
@@ -48,7 +48,7 @@ def test_whoever_wants_to_leave_waits_as_long_as_there_is_time(since: float, lef
     assert sum(one.intervals(1.0)) == pytest.approx(1.0)
 
 
-def test_a_call_that_is_under_way_is_cut_short_too() -> None:
+def test_a_shutdown_cuts_a_call_in_flight_short() -> None:
     one, _, leaving = patience()
     waited = 0.0
     for seconds in one.intervals(30.0):
@@ -58,7 +58,7 @@ def test_a_call_that_is_under_way_is_cut_short_too() -> None:
     assert waited == pytest.approx(1.0 + MAX_CALL_TIMEOUT, abs=2 * SIGNAL_POLL_INTERVAL)
 
 
-def test_what_can_be_done_later_is_not_waited_for_by_whoever_wants_to_leave() -> None:
+def test_a_shutdown_does_not_wait_for_best_effort_work() -> None:
     one, _, _ = patience()
     with one.best_effort():
         assert sum(one.intervals(30.0)) == pytest.approx(30.0)
@@ -69,7 +69,7 @@ def test_what_can_be_done_later_is_not_waited_for_by_whoever_wants_to_leave() ->
     assert sum(one.intervals(30.0)) == pytest.approx(MAX_CALL_TIMEOUT)
 
 
-def test_a_pause_ends_where_somebody_wants_to_leave() -> None:
+def test_a_shutdown_ends_a_pause() -> None:
     one, clock, leaving = patience()
     assert not one.pause(2.0)
     assert clock.seconds == 2.0

@@ -29,7 +29,7 @@ def codes(base_url: str, environ: dict[str, str] | None = None) -> list[str]:
         ("http://[::1]:9/v1", "http://[::1]:9/v1"),
     ],
 )
-def test_good_addresses(given: str, used: str) -> None:
+def test_good_addresses_are_accepted(given: str, used: str) -> None:
     assert resolve_endpoint(given, {}).base_url == used
 
 
@@ -85,7 +85,7 @@ def test_credentials_in_an_address_are_not_repeated() -> None:
         ({"HTTPS_PROXY": PROXY, "NO_PROXY": "tran.com"}, PROXY),
     ],
 )
-def test_the_proxy_is_read_from_what_is_handed_in(
+def test_the_proxy_is_read_from_the_given_environment(
     environ: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://from-the-process")
@@ -104,7 +104,7 @@ def test_a_proxy_that_cannot_be_used_is_refused(proxy: str) -> None:
     assert codes(DEFAULT_BASE_URL, {"HTTPS_PROXY": proxy}) == ["bad-proxy"]
 
 
-def test_the_first_bundle_counts(tmp_path: Path) -> None:
+def test_the_first_ca_bundle_is_used(tmp_path: Path) -> None:
     one, two = tmp_path / "one.pem", tmp_path / "two.pem"
     one.touch()
     two.touch()
@@ -113,7 +113,7 @@ def test_the_first_bundle_counts(tmp_path: Path) -> None:
     assert resolve_endpoint(DEFAULT_BASE_URL, {"SSL_CERT_FILE": str(two)}).ca_bundle == str(two)
 
 
-def test_all_findings_come_at_once() -> None:
+def test_all_findings_are_reported_together() -> None:
     environ = {"HTTPS_PROXY": "socks5://x", "SSL_CERT_FILE": "/no/such/file"}
     assert codes(DEFAULT_BASE_URL, environ) == ["bad-proxy", "missing-ca-bundle"]
 

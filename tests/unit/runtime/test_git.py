@@ -88,16 +88,16 @@ PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
 
 
 @pytest.mark.parametrize("name", OBEYED)
-def test_a_variable_that_says_how_to_trust_or_reach_is_obeyed(name: str) -> None:
+def test_a_variable_about_trust_or_transport_is_passed_on(name: str) -> None:
     assert build_environ({name: "given"})[name] == "given"
 
 
 @pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - PASSED_ON_BY_GIT))
-def test_a_variable_that_leads_elsewhere_or_holds_our_credentials_is_not_passed_on(name: str) -> None:
+def test_a_variable_with_another_repository_or_own_credentials_is_not_passed_on(name: str) -> None:
     assert name not in build_environ({name: "given", "PATH": "/bin"})
 
 
-def test_settings_of_the_caller_yield_to_settings_of_the_environment(repository: Path) -> None:
+def test_settings_of_the_environment_override_settings_of_the_caller(repository: Path) -> None:
     given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "of-the-user"}
     result = runner(repository, **given).run(
         "config", "--get-all", "http.proxy", settings=[("http.proxy", "of-the-caller")]
@@ -105,7 +105,7 @@ def test_settings_of_the_caller_yield_to_settings_of_the_environment(repository:
     assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last one counts for git"
 
 
-def test_the_repository_is_the_one_of_the_folder(repository: Path, tmp_path: Path) -> None:
+def test_the_repository_is_found_from_the_folder(repository: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     commit(other, "elsewhere")
@@ -131,7 +131,7 @@ def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(
     assert (trusted.code, trusted.is_untrusted) == (0, False)
 
 
-def test_a_failure_of_another_kind_is_no_lack_of_trust(tmp_path: Path) -> None:
+def test_another_failure_is_no_lack_of_trust(tmp_path: Path) -> None:
     result = runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
     assert (result.code, result.is_untrusted) == (128, False)
 
@@ -168,16 +168,16 @@ UNREADABLE = (
         (b"hint: x\nfatal: bad object\n", "fatal: bad object"),
     ],
 )
-def test_the_line_that_explains_a_failure_is_the_one_with_the_reason(said: bytes, line: str) -> None:
+def test_the_error_line_is_the_line_with_the_reason(said: bytes, line: str) -> None:
     assert Result(128, b"", said).error_line == f"git says: {line}"
     assert Result(128, b"", said).error_notes == (f"git says: {line}",)
 
 
-def test_a_failure_without_words_has_no_notes() -> None:
+def test_a_failure_without_output_has_no_notes() -> None:
     assert Result(1, b"", b"\n").error_notes == ()
 
 
-def test_the_words_of_ssh_come_back_from_a_real_git(repository: Path, tmp_path: Path) -> None:
+def test_an_ssh_error_is_read_from_a_real_git(repository: Path, tmp_path: Path) -> None:
     ssh = write_program(
         tmp_path / "bin", "refusing-ssh", "echo 'Host key verification failed.' >&2; exit 255"
     )
@@ -240,7 +240,7 @@ def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> No
     assert time.monotonic() - begun < PATIENCE
 
 
-def test_ctrl_c_reaches_no_command_under_way(repository: Path, tmp_path: Path) -> None:
+def test_ctrl_c_reaches_no_running_command(repository: Path, tmp_path: Path) -> None:
     """A terminal sends SIGINT to the group of processes in the foreground; a command of git is in another one."""
     program = write_program(
         tmp_path / "bin", "git", f"exec '{sys.executable}' -c 'import os; print(os.getpgid(0))'"
@@ -249,6 +249,6 @@ def test_ctrl_c_reaches_no_command_under_way(repository: Path, tmp_path: Path) -
     assert int(result.out) != os.getpgid(0)
 
 
-def test_input_reaches_git_and_output_comes_back_as_it_is(repository: Path) -> None:
+def test_input_and_output_of_git_are_unchanged_bytes(repository: Path) -> None:
     blob = runner(repository).run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000).out.decode()
     assert runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000

@@ -27,7 +27,7 @@ def wait_for_threads(count: int) -> None:
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_the_thread_that_asks_gets_the_answer_of_the_one_that_leads(answer: bool) -> None:
+def test_a_worker_gets_the_permission_of_the_main_thread(answer: bool) -> None:
     asked: list[tuple[Address, int]] = []
 
     def may_go_on(address: Address) -> bool:
@@ -45,7 +45,7 @@ def test_the_thread_that_asks_gets_the_answer_of_the_one_that_leads(answer: bool
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_who_asks_when_the_crew_is_left_may_not_go_on(when: str) -> None:
+def test_a_worker_gets_no_permission_once_the_pool_is_closed(when: str) -> None:
     asks, left, answers = threading.Event(), threading.Event(), []
 
     def work() -> None:
@@ -64,7 +64,7 @@ def test_who_asks_when_the_crew_is_left_may_not_go_on(when: str) -> None:
     assert answers == [False]
 
 
-def test_who_asks_somebody_that_dies_of_it_may_not_go_on() -> None:
+def test_a_worker_gets_no_permission_if_the_main_thread_raises() -> None:
     answers: list[bool] = []
     done = threading.Event()
 
@@ -83,7 +83,7 @@ def test_who_asks_somebody_that_dies_of_it_may_not_go_on() -> None:
     assert answers == [False]
 
 
-def test_work_that_waits_for_a_thread_is_not_started_once_the_pool_is_left() -> None:
+def test_queued_work_is_not_started_once_the_pool_is_closed() -> None:
     begun, go_on = threading.Event(), threading.Event()
     started: list[str] = []
 
@@ -102,7 +102,7 @@ def test_work_that_waits_for_a_thread_is_not_started_once_the_pool_is_left() -> 
     assert started == ["first"]
 
 
-def test_a_free_thread_takes_the_next_work() -> None:
+def test_a_free_thread_runs_the_next_work() -> None:
     with WorkerPool[int](2) as pool:
         for number in range(6):
             pool.start(number, threading.get_ident)
@@ -111,7 +111,7 @@ def test_a_free_thread_takes_the_next_work() -> None:
     assert len({result.result for result in results if result is not None}) <= 2
 
 
-def test_every_item_comes_with_its_result_as_soon_as_it_is_there() -> None:
+def test_every_item_is_yielded_as_soon_as_its_result_is_ready() -> None:
     first_is_taken = threading.Event()
 
     def work(item: str) -> str:
@@ -125,7 +125,7 @@ def test_every_item_comes_with_its_result_as_soon_as_it_is_there() -> None:
     assert list(results) == [("slow", "SLOW")]
 
 
-def test_nothing_is_mapped_by_nobody() -> None:
+def test_an_empty_list_is_mapped_without_threads() -> None:
     assert list(map_parallel(str, [], 4)) == []
 
 
@@ -170,13 +170,13 @@ def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
     assert ticks - 2 == GRACE_PERIOD, "one second a tick, from the tick on that saw the wish to stop"
 
 
-def test_work_that_ends_within_the_grace_period_counts() -> None:
+def test_work_that_ends_within_the_grace_period_has_its_result() -> None:
     deadline, _, shutdown = stopping()
     shutdown.set()
     assert run_interruptible(lambda: "result", deadline, EventQueue(print)) == "result"
 
 
-def test_an_exception_of_the_work_is_raised_by_the_thread_that_waits() -> None:
+def test_an_exception_of_the_work_is_raised_in_the_waiting_thread() -> None:
     def work() -> None:
         raise LookupError
 

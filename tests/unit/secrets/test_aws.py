@@ -86,14 +86,14 @@ def test_an_arn_brings_its_own_region(around: Around, endpoint: str, arns: dict[
         ("noise", "not UTF-8"),
     ],
 )
-def test_what_aws_does_not_give_out_is_told(
+def test_an_unreadable_aws_secret_is_reported(
     locator: str, words: str, around: Around, endpoint: str, arns: dict[str, str]
 ) -> None:
     here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)
     assert words in reason(here, locator)
 
 
-def test_a_store_is_asked_once_for_all_parts(around: Around, endpoint: str, arns: dict[str, str]) -> None:
+def test_a_secret_is_read_once_for_all_parts(around: Around, endpoint: str, arns: dict[str, str]) -> None:
     store = CachedDocuments(
         SecretsManager(around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=endpoint, **CREDENTIALS)).read
     )
@@ -106,14 +106,14 @@ def test_a_name_needs_a_region(around: Around) -> None:
     assert "set `AWS_REGION`" in reason(around(**CREDENTIALS), "plain")
 
 
-def test_an_unknown_profile_is_told(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_is_reported(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     here = around(AWS_REGION="eu-west-1", AWS_PROFILE="nobody", AWS_ENDPOINT_URL=NOWHERE)
     assert "no AWS profile" in reason(here, "plain")
 
 
-def test_missing_credentials_are_told(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*CREDENTIALS, "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
@@ -122,17 +122,17 @@ def test_missing_credentials_are_told(around: Around, monkeypatch: pytest.Monkey
     assert "no AWS credentials" in reason(around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE), "plain")
 
 
-def test_a_key_without_its_secret_is_told(around: Around) -> None:
+def test_an_access_key_without_its_secret_is_reported(around: Around) -> None:
     here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, AWS_ACCESS_KEY_ID="canary")
     assert "only one is set" in reason(here, "plain")
 
 
-def test_an_address_where_nobody_answers_is_told(around: Around) -> None:
+def test_an_unreachable_endpoint_is_reported(around: Around) -> None:
     here = around(timeout=1, AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, **CREDENTIALS)
     assert "cannot be reached" in reason(here, "plain")
 
 
-def test_without_the_library_the_way_to_install_it_is_told(
+def test_a_missing_library_is_reported_with_the_install_command(
     around: Around, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)

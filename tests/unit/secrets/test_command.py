@@ -42,12 +42,12 @@ def reason(surroundings: StoreContext, program: str) -> str:
     return raised.value.reason
 
 
-def test_the_output_without_its_last_line_end_is_the_value(around: Around) -> None:
+def test_the_value_is_the_output_without_its_last_line_end(around: Around) -> None:
     assert value(around(), "print('canary')") == "canary"
     assert value(around(), "print('a\\nb\\n')") == "a\nb\n"
 
 
-def test_several_parts_cost_one_run(around: Around, tmp_path: Path) -> None:
+def test_several_parts_need_one_run(around: Around, tmp_path: Path) -> None:
     program = "open('runs', 'a').write('x'); print('{\"user\": \"u\", \"password\": \"p\"}')"
     store = registry(around(), program)
     values = [store.resolve(Reference("command", "it", part)) for part in ("user", "password", "user")]
@@ -55,7 +55,7 @@ def test_several_parts_cost_one_run(around: Around, tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "x"
 
 
-def test_a_failed_command_is_not_run_again_for_another_part(around: Around, tmp_path: Path) -> None:
+def test_a_failed_command_is_run_once_for_all_parts(around: Around, tmp_path: Path) -> None:
     store = registry(around(), "open('runs', 'a').write('x'); raise SystemExit(3)")
     for part in ("user", "password"):
         with pytest.raises(SecretUnavailable, match="exit code 3"):
@@ -63,9 +63,7 @@ def test_a_failed_command_is_not_run_again_for_another_part(around: Around, tmp_
     assert (tmp_path / "runs").read_text() == "x"
 
 
-def test_a_command_has_the_environment_that_is_handed_in_and_nothing_else(
-    around: Around, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_gets_only_the_given_environment(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OF_THIS_PROCESS", "canary")
     environ = {"FIVETRAN_APISECRET": "canary", "reconciler_project": "canary", "KEPT": "yes"}
     told = value(around(**strip_own_variables(environ)), "import os; print(' '.join(os.environ))")
@@ -85,7 +83,7 @@ def test_no_shell_reads_the_arguments(around: Around) -> None:
     assert commands.read(Reference("command", "it")) == "$(id) `id` ; *\n".strip()
 
 
-def test_a_relative_program_is_looked_for_in_the_project(around: Around, tmp_path: Path) -> None:
+def test_a_relative_program_is_searched_in_the_project(around: Around, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "show"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nprint('canary')\n")
@@ -95,13 +93,13 @@ def test_a_relative_program_is_looked_for_in_the_project(around: Around, tmp_pat
     assert Commands({"it": ("show",)}, on_path).read(Reference("command", "it")) == "canary"
 
 
-def test_a_failure_tells_the_exit_code_and_hides_what_was_written(around: Around) -> None:
+def test_a_failure_reports_the_exit_code_and_hides_the_output(around: Around) -> None:
     told = reason(around(), "import sys; print('canary'); print('canary', file=sys.stderr); sys.exit(7)")
     assert "exit code 7" in told
     assert "not shown" in told
 
 
-def test_a_signal_is_told(around: Around) -> None:
+def test_a_signal_is_reported(around: Around) -> None:
     assert "signal 9" in reason(around(), "import os; os.kill(os.getpid(), 9)")
 
 
@@ -115,11 +113,11 @@ def test_a_signal_is_told(around: Around) -> None:
     ],
     ids=["silent", "closed", "child", "left behind"],
 )
-def test_a_command_that_takes_too_long_is_given_up(program: str, around: Around) -> None:
+def test_a_command_is_killed_after_its_timeout(program: str, around: Around) -> None:
     assert "longer than 0.7 s" in reason(around(timeout=0.7), program)
 
 
-def test_the_children_of_a_command_that_is_given_up_are_ended(around: Around, tmp_path: Path) -> None:
+def test_the_children_of_a_killed_command_are_killed(around: Around, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "alive")
     child = "open('alive', 'w'); import time; time.sleep(60)"
     program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
@@ -130,7 +128,7 @@ def test_the_children_of_a_command_that_is_given_up_are_ended(around: Around, tm
         assert fifo.read() == b""  # ends when the last writer has gone
 
 
-def test_output_without_end_is_given_up(around: Around) -> None:
+def test_a_command_with_endless_output_is_killed(around: Around) -> None:
     told = reason(around(), "import sys\nwhile True: sys.stdout.write('canary' * 10000)")
     assert told == f"the command printed more than {MAX_BYTES // 1024} KiB"
 
@@ -139,7 +137,7 @@ def test_output_without_end_is_given_up(around: Around) -> None:
     ("program", "words"),
     [("import sys; sys.stdout.buffer.write(b'\\xff')", "UTF-8"), ("pass", "empty"), ("print('  ')", "empty")],
 )
-def test_output_that_is_no_text_is_no_value(program: str, words: str, around: Around) -> None:
+def test_output_other_than_text_is_no_value(program: str, words: str, around: Around) -> None:
     assert words in reason(around(), program)
 
 
@@ -152,7 +150,7 @@ def test_output_that_is_no_text_is_no_value(program: str, words: str, around: Ar
         ((sys.executable, "a\x00b"), "cannot be started"),
     ],
 )
-def test_a_command_that_cannot_start_is_told(
+def test_a_command_that_cannot_start_is_reported(
     argv: tuple[str, ...], words: str, around: Around, tmp_path: Path
 ) -> None:
     (tmp_path / "plain").write_text("no program")
@@ -161,7 +159,7 @@ def test_a_command_that_cannot_start_is_told(
     assert words in raised.value.reason
 
 
-def test_a_command_that_the_project_does_not_name_never_runs(around: Around) -> None:
+def test_an_unnamed_command_never_runs(around: Around) -> None:
     with pytest.raises(SecretUnavailable, match="names no such command"):
         Commands({}, around()).read(Reference("command", sys.executable))
 
@@ -174,12 +172,12 @@ def test_a_command_that_the_project_does_not_name_never_runs(around: Around) -> 
         ((), "name it in the project file below `secrets.commands:`"),
     ],
 )
-def test_an_unnamed_command_is_a_flaw_with_its_near_miss(names: tuple[str, ...], advice: str) -> None:
+def test_an_unnamed_command_is_an_error_with_a_suggestion(names: tuple[str, ...], advice: str) -> None:
     assert validate_reference(Reference("command", "vault-login2"), names) == (
         "the project file names no such command",
         advice,
     )
 
 
-def test_a_named_command_is_none() -> None:
+def test_a_named_command_is_no_error() -> None:
     assert validate_reference(Reference("command", "op"), ("op",)) is None

@@ -49,7 +49,7 @@ def finding(surroundings: StoreContext, *used: str) -> Diagnostic:
     return only
 
 
-def test_a_package_brings_a_scheme_of_its_own(install: Install, around: Around) -> None:
+def test_a_package_adds_a_scheme(install: Install, around: Around) -> None:
     install(
         "acme_one",
         """
@@ -74,7 +74,7 @@ def test_a_package_is_known_without_being_loaded(install: Install) -> None:
     assert build_validators(())["acme"](Reference("acme", "anything")) is None
 
 
-def test_a_package_that_no_reference_needs_is_not_loaded(install: Install, around: Around) -> None:
+def test_an_unused_package_is_not_loaded(install: Install, around: Around) -> None:
     install("acme_three", "raise RuntimeError('canary')")
     opened(around(), "env", "vault")
 
@@ -105,7 +105,7 @@ def test_two_packages_of_one_scheme_are_an_error(install: Install, around: Aroun
     assert "more than one package offers it: `acme_five`, `acme_six`" in finding(around()).message
 
 
-def test_a_package_cannot_take_over_a_scheme_that_is_built_in(install: Install, around: Around) -> None:
+def test_a_package_cannot_replace_a_built_in_scheme(install: Install, around: Around) -> None:
     install("acme_seven", "def open_store(surroundings): return None", scheme="env")
     assert "built in" in finding(around(), "env").message
 
@@ -123,7 +123,7 @@ def test_a_package_cannot_take_over_a_scheme_that_is_built_in(install: Install, 
         ),
     ],
 )
-def test_what_a_store_does_wrong_is_an_unavailable_secret(
+def test_a_misbehaving_store_makes_a_secret_unavailable(
     body: str, words: str, install: Install, around: Around
 ) -> None:
     install(

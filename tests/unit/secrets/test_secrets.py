@@ -54,7 +54,7 @@ def test_a_confidential_value_is_a_secret_and_a_visible_one_is_text(tmp_path: Pa
 
 
 @pytest.mark.parametrize("value", ["found", None])
-def test_a_store_is_asked_once_for_a_reference(value: str | None) -> None:
+def test_a_store_resolves_a_reference_once(value: str | None) -> None:
     counted = Counted(value)
     store = Registry({"env": counted})
     for confidential in (True, False, True):
@@ -96,7 +96,7 @@ def test_an_environment_variable_must_be_set_to_text(
 
 
 @pytest.mark.parametrize("name", ["FIVETRAN_APISECRET", "fivetran_apikey", "RECONCILER_PROJECT"])
-def test_the_own_settings_of_the_program_are_never_read(name: str, tmp_path: Path) -> None:
+def test_own_variables_of_the_reconciler_are_never_read(name: str, tmp_path: Path) -> None:
     assert "own settings" in reason(registry(tmp_path, **{name: "canary"}), Reference("env", name))
 
 
@@ -129,7 +129,7 @@ def test_a_part_is_a_member_of_a_json_object(tmp_path: Path) -> None:
         ('{"part": ' + "9" * 5000 + "}", ""),
     ],
 )
-def test_a_part_that_is_not_there_is_told_without_the_content(text: str, words: str, tmp_path: Path) -> None:
+def test_a_missing_part_is_reported_without_the_content(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "key.json").write_text(text)
     told = reason(registry(tmp_path), Reference("file", "key.json", "part"))
     assert words in told
@@ -148,7 +148,7 @@ def test_a_part_that_is_not_there_is_told_without_the_content(text: str, words: 
         ("empty", "empty"),
     ],
 )
-def test_only_readable_text_files_of_some_size_are_read(kind: str, words: str, tmp_path: Path) -> None:
+def test_only_readable_text_files_of_limited_size_are_read(kind: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "key"
     match kind:
         case "directory":
@@ -174,12 +174,12 @@ def test_a_relative_path_stays_in_the_project(tmp_path: Path) -> None:
         assert "stay in" in reason(registry(project), Reference("file", path))
 
 
-def test_a_path_that_no_file_can_have_is_unavailable(tmp_path: Path) -> None:
+def test_an_impossible_path_is_unavailable(tmp_path: Path) -> None:
     for path in ("a\x00b", "/a\x00b", "x" * 5000, "/" + "x" * 5000):
         assert reason(registry(tmp_path), Reference("file", path))
 
 
-def test_demo_values_are_made_up_the_same_way_every_time() -> None:
+def test_demo_values_are_deterministic() -> None:
     def store() -> Registry:
         return Registry({}, fallback=DemoResolver())
 

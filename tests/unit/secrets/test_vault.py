@@ -70,9 +70,7 @@ def refused(around: Around, script: Script, timeout: float = 10) -> str:
         ("kv/naïve+&db", "/v1/kv/data/na%C3%AFve%2B%26db"),
     ],
 )
-def test_the_path_is_read_as_people_and_as_the_api_write_it(
-    locator: str, target: str, around: Around
-) -> None:
+def test_a_path_is_accepted_with_and_without_data(locator: str, target: str, around: Around) -> None:
     with serve_script(answering()) as running:
         here = around(
             VAULT_ADDR=address(running) + "/", VAULT_TOKEN=" the-token\n", VAULT_NAMESPACE="eu/data"
@@ -84,7 +82,7 @@ def test_the_path_is_read_as_people_and_as_the_api_write_it(
     assert seen.headers["x-vault-namespace"] == "eu/data"
 
 
-def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
+def test_a_vault_entry_is_read_once_for_all_its_keys(around: Around) -> None:
     with serve_script(answering()) as running:
         store = CachedDocuments(Vault(around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")).read)
         values = [store.resolve(Reference("vault", "kv/db", key)) for key in ("user", "password", "port")]
@@ -94,7 +92,7 @@ def test_an_entry_is_read_once_for_all_its_keys(around: Around) -> None:
 
 
 @pytest.mark.parametrize(("key", "words"), [("absent", "no member `absent`"), ("nested", "neither text")])
-def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -> None:
+def test_a_missing_key_is_reported(key: str, words: str, around: Around) -> None:
     with serve_script(answering()) as running:
         here = around(VAULT_ADDR=address(running), VAULT_TOKEN="the-token")
         assert words in reason(here, part=key)
@@ -124,9 +122,7 @@ def test_a_key_that_is_not_there_is_told(key: str, words: str, around: Around) -
         ("200 OK", b"x" * (MAX_BYTES + 1), "larger than 1024 KiB"),
     ],
 )
-def test_what_vault_refuses_is_told_by_its_status(
-    status: str, body: bytes, words: str, around: Around
-) -> None:
+def test_a_vault_refusal_is_reported_by_status(status: str, body: bytes, words: str, around: Around) -> None:
     assert words in refused(around, answering(body, status))
 
 
@@ -148,7 +144,7 @@ def test_a_redirect_is_not_followed(status: str, around: Around) -> None:
     ],
     ids=["silence", "no end"],
 )
-def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Around) -> None:
+def test_a_silent_server_ends_at_the_timeout(script: Script, around: Around) -> None:
     assert refused(around, script, timeout=0.5) == "Vault cannot be asked: there was no answer within 0.5 s"
 
 
@@ -161,7 +157,7 @@ def test_a_server_that_says_nothing_more_is_given_up(script: Script, around: Aro
     ],
     ids=["headers", "body", "body of any length"],
 )
-def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around: Around) -> None:
+def test_a_dripping_server_is_cut_off_at_the_timeout(head: bytes, around: Around) -> None:
     ended = []
 
     def script(wire: ServerConnection, _: ReceivedRequest) -> None:
@@ -183,16 +179,16 @@ def test_a_server_that_drips_is_cut_off_long_before_it_ends(head: bytes, around:
     ],
     ids=["reset", "closed", "another protocol", "too many headers"],
 )
-def test_a_connection_that_breaks_is_told(script: Script, around: Around) -> None:
+def test_a_broken_connection_is_reported(script: Script, around: Around) -> None:
     assert "the connection failed" in refused(around, script)
 
 
-def test_a_body_that_breaks_off_is_no_entry(around: Around) -> None:
+def test_a_truncated_body_is_no_entry(around: Around) -> None:
     body = build_response(kept())
     assert "not an entry" in refused(around, lambda wire, _: wire.send(body[:-20]))
 
 
-def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
+def test_a_refused_connection_is_reported(around: Around) -> None:
     here = around(VAULT_ADDR=f"http://127.0.0.1:{find_free_port()}", VAULT_TOKEN="the-token")
     assert "the connection failed (ConnectionRefusedError)" in reason(here)
 
@@ -219,7 +215,7 @@ def test_a_port_where_nobody_listens_is_told(around: Around) -> None:
         ),
     ],
 )
-def test_settings_that_cannot_work_are_told_before_anything_is_sent(
+def test_invalid_settings_are_reported_before_any_request(
     environ: dict[str, str], words: str, around: Around
 ) -> None:
     assert words in reason(around(**environ))
@@ -250,9 +246,7 @@ def test_tls_through_a_proxy_shows_the_token_to_vault_only(
 
 
 @pytest.mark.parametrize("presented", [HOST, "elsewhere.example.test"])
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(
-    presented: str, around: Around, tmp_path: Path
-) -> None:
+def test_an_unverified_server_gets_no_token(presented: str, around: Around, tmp_path: Path) -> None:
     context, certificate = make_server_context(presented, tmp_path)
     trusted = {} if presented == HOST else {"VAULT_CACERT": str(certificate)}
     with serve_script(answering(), tls=context, tunnel=True) as running:
@@ -260,7 +254,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_token(
     assert [each.method for each in running.requests] == ["CONNECT"]
 
 
-def test_a_tls_handshake_that_drips_is_given_up(around: Around) -> None:
+def test_a_dripping_tls_handshake_ends_at_the_timeout(around: Around) -> None:
     def drip(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.send(b"HTTP/1.1 200 Connected\r\n\r\n")
         wire.drip(b"\x16\x03\x03\x40\x00" + b"x" * 500)
@@ -269,14 +263,14 @@ def test_a_tls_handshake_that_drips_is_given_up(around: Around) -> None:
         assert "no answer within 0.5 s" in reason(around(0.5, **through_a_proxy(running)))
 
 
-def test_authorities_that_cannot_be_read_are_told(around: Around, tmp_path: Path) -> None:
+def test_an_unreadable_ca_bundle_is_reported(around: Around, tmp_path: Path) -> None:
     context, _ = make_server_context(HOST, tmp_path)
     with serve_script(answering(), tls=context, tunnel=True) as running:
         here = around(**through_a_proxy(running, VAULT_CACERT=str(tmp_path / "absent.pem")))
         assert "certificate authorities" in reason(here)
 
 
-def test_loopback_and_excluded_hosts_are_asked_without_the_proxy() -> None:
+def test_loopback_and_excluded_hosts_bypass_the_proxy() -> None:
     proxy = {"https_proxy": "proxy.example:3128", "no_proxy": ".internal"}
     assert parse_server("http://127.0.0.1:8200", proxy).proxy is None
     assert parse_server("https://vault.internal", proxy).proxy is None
@@ -285,7 +279,7 @@ def test_loopback_and_excluded_hosts_are_asked_without_the_proxy() -> None:
     assert way.proxy.hostname == "proxy.example"
 
 
-def test_a_server_shows_no_password_of_its_proxy() -> None:
+def test_the_repr_of_a_server_hides_the_proxy_password() -> None:
     way = parse_server("https://vault.example", {"https_proxy": "http://me:canary@proxy.example:3128"})
     assert isinstance(way, Server)
     assert "canary" not in repr(way)
@@ -308,7 +302,7 @@ def test_a_server_shows_no_password_of_its_proxy() -> None:
         ("kv/a%2e", "password", False),
     ],
 )
-def test_a_reference_is_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
+def test_a_reference_has_a_mount_a_path_and_a_key(locator: str, part: str, is_fine: bool) -> None:
     found = validate_reference(Reference("vault", locator, part))
     assert (found is None) == is_fine
     assert found is None or all(found)

@@ -33,7 +33,7 @@ def test_without_a_block_everything_is_allowed_and_no_command_is_named(tmp_path:
     assert (sources.allow, findings) == (None, [])
 
 
-def test_a_block_is_read_with_the_places_of_its_globs(tmp_path: Path) -> None:
+def test_a_block_is_read_with_the_spans_of_its_globs(tmp_path: Path) -> None:
     rules = project(
         tmp_path,
         'secrets:\n  allow: ["env:A_*", "file:./keys/*"]\n  commands: {op: [op, read, "a b"]}\n  timeout: 5',
@@ -70,13 +70,13 @@ def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
         ("secrets: []", "3:10"),
     ],
 )
-def test_another_shape_is_an_error_at_its_place(block: str, place: str, tmp_path: Path) -> None:
+def test_another_shape_is_an_error_at_its_span(block: str, place: str, tmp_path: Path) -> None:
     found = finding(tmp_path, block)
     assert (found.code, str(found.span)) == ("wrong-shape", f"r.yaml:{place}")
     assert found.help
 
 
-def test_an_unknown_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path) -> None:
     assert finding(tmp_path, "secrets: {alow: []}").help == "did you mean `allow`?"
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest(tmp_path: Path) -> None:
         ("A_*", "write for example `env:MARKETING_*`"),
     ],
 )
-def test_a_glob_that_covers_nothing_is_an_error_at_its_place(glob: str, advice: str, tmp_path: Path) -> None:
+def test_a_glob_that_covers_nothing_is_an_error_at_its_span(glob: str, advice: str, tmp_path: Path) -> None:
     rules = project(tmp_path, f'secrets: {{allow: ["env:X", "{glob}"]}}').content.secrets
     [found] = build_allowed_sources(rules, SCHEMES)[1]
     assert (found.code, str(found.span), found.help) == ("bad-allow", "r.yaml:3:28", advice)

@@ -65,7 +65,7 @@ def test_a_glob_finds_the_same_files_at_a_revision(repository: Path, patterns: s
     assert [each.key for each in then.groups] == [each.key for each in now.groups]
 
 
-def test_nothing_stays_in_the_temporary_folder(
+def test_the_temporary_folder_is_empty_afterwards(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path_factory.mktemp("temporary")
@@ -77,7 +77,7 @@ def test_nothing_stays_in_the_temporary_folder(
     assert list(place.iterdir()) == []
 
 
-def test_the_work_tree_and_the_index_are_left_alone(repository: Path) -> None:
+def test_the_work_tree_and_the_index_stay_unchanged(repository: Path) -> None:
     write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
     write(repository, "specs/groups/a.yaml", "version: 1\ngroups:\n  new: {}\n")
@@ -96,7 +96,7 @@ def test_a_project_file_that_is_a_link_is_followed(repository: Path) -> None:
     assert project.root.span.path == "specs/reconciler.yaml@here"
 
 
-def test_places_are_shown_from_where_a_person_stands(repository: Path) -> None:
+def test_paths_are_shown_relative_to_the_working_directory(repository: Path) -> None:
     write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
     inside = read_project_at_revision(Path("reconciler.yaml"), repository / "specs", "here", os.environ)
@@ -107,7 +107,7 @@ def test_places_are_shown_from_where_a_person_stands(repository: Path) -> None:
     assert beside.root.span.path == "specs/reconciler.yaml@here"
 
 
-def test_a_tree_that_no_checkout_could_have_writes_nothing_outside(repository: Path) -> None:
+def test_a_tree_with_a_parent_folder_entry_writes_nothing_outside(repository: Path) -> None:
     """Git lets somebody make such a tree by hand, and `git fetch` may bring it."""
     write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['**/*.yaml']\n")
     commit(repository, "here")
@@ -120,7 +120,7 @@ def test_a_tree_that_no_checkout_could_have_writes_nothing_outside(repository: P
     assert open_repository(path, "shown", evil, os.environ).files == {}
 
 
-def test_an_object_that_is_missing_is_told(repository: Path) -> None:
+def test_a_missing_git_object_is_reported(repository: Path) -> None:
     write(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['groups/*.yaml']\n")
     commit(repository, "here")
     name = run_git(repository, "rev-parse", "here:specs/groups/a.yaml")

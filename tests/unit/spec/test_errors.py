@@ -43,7 +43,7 @@ def test_the_choices_of_a_closed_list_are_named() -> None:
     assert finding("inner: {when: canary}\n").help == "write `now` or `later`"
 
 
-def test_a_nested_unknown_key_is_compared_with_the_keys_of_its_own_mapping() -> None:
+def test_a_nested_unknown_key_gets_a_suggestion_from_its_own_mapping() -> None:
     problem = finding("inner: {runn: true}\n")
     assert (problem.code, problem.help, str(problem.span)) == (
         "unknown-key",
@@ -52,7 +52,7 @@ def test_a_nested_unknown_key_is_compared_with_the_keys_of_its_own_mapping() -> 
     )
 
 
-def test_a_finding_of_no_known_kind_still_has_a_place_and_never_the_value() -> None:
+def test_a_finding_of_unknown_kind_has_a_span_and_never_the_value() -> None:
     problem = finding("inner: {run: canary}\n")
     assert (problem.code, str(problem.span)) == ("wrong-shape", "a.yaml:1:14")
     assert "canary" not in problem.message + problem.help

@@ -93,7 +93,7 @@ def check_place(span: Span, lines: list[str]) -> None:
 
 @settings(max_examples=600)
 @given(EDITS)
-def test_a_mutated_text_parses_or_fails_with_findings_at_places_of_the_text(
+def test_a_mutated_text_parses_or_fails_with_spans_inside_the_text(
     edits: list[tuple[int, int, str]],
 ) -> None:
     text = edited(SPEC, edits)

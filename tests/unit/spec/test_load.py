@@ -51,7 +51,7 @@ def test_a_group_has_its_key_as_name_and_may_lack_a_destination(tmp_path: Path) 
     assert str(group.key_span) == str(group.name_span) == "groups/a.yaml:3:3"
 
 
-def test_id_and_name_are_read_with_the_place_of_the_name(tmp_path: Path) -> None:
+def test_id_and_name_are_read_with_the_span_of_the_name(tmp_path: Path) -> None:
     text = "version: 1\ngroups:\n  alpha:\n    id: decent_dropsy\n    name: Shared lake\n"
     group = only_group(tmp_path, reconciler=PROJECT, groups__a=text)
     assert (group.id, group.name, str(group.name_span)) == (
@@ -126,7 +126,7 @@ def test_groups_are_sorted_by_key_and_files_by_path(tmp_path: Path) -> None:
     assert got.files == ("groups/a.yaml", "groups/b.yaml")
 
 
-def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
+def test_the_account_id_is_read_with_its_span(tmp_path: Path) -> None:
     got = loaded(tmp_path, reconciler=f"account_id: intently_yarn\n{PROJECT}", groups__a=GROUP)
     assert (got.project.content.account_id, str(got.project.account_id_span)) == (
         "intently_yarn",
@@ -135,7 +135,7 @@ def test_the_account_is_known_with_its_place(tmp_path: Path) -> None:
     assert got.project.directory == tmp_path
 
 
-def test_paths_outside_the_working_directory_are_shown_whole(tmp_path: Path) -> None:
+def test_paths_outside_the_working_directory_are_absolute(tmp_path: Path) -> None:
     project = write(tmp_path / "specs", reconciler=PROJECT, groups__a=GROUP)
     (tmp_path / "elsewhere").mkdir()
     assert load_strictly(project, tmp_path / "elsewhere").files == (str(tmp_path / "specs/groups/a.yaml"),)
@@ -148,7 +148,7 @@ def test_an_unset_without_effect_is_a_warning(tmp_path: Path) -> None:
     assert [each.code for each in got.warnings] == ["unset-nothing"]
 
 
-def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None:
+def test_a_missing_project_file_is_reported_with_the_option(tmp_path: Path) -> None:
     with pytest.raises(ReconcilerError) as raised:
         load_strictly(Path("specs/reconciler.yaml"), tmp_path)
     [problem] = raised.value.diagnostics
@@ -184,7 +184,7 @@ def test_a_missing_project_file_says_how_to_name_another(tmp_path: Path) -> None
         ("version: 1\nspecs: ['reconciler*']\n", "no-match", "2:9"),
     ],
 )
-def test_a_bad_project_file_is_one_finding_at_its_place(
+def test_a_bad_project_file_is_one_finding_at_its_span(
     project: str, code: str, where: str, tmp_path: Path
 ) -> None:
     problem = finding(tmp_path, reconciler=project, a=GROUP)
@@ -202,7 +202,7 @@ def test_a_bad_project_file_is_one_finding_at_its_place(
         ("{a: b}", "`{}` must be text, not a mapping", 0),
     ],
 )
-def test_a_setting_that_is_parsed_from_text_takes_nothing_else(
+def test_a_setting_parsed_from_text_accepts_only_text(
     setting: str, value: str, message: str, column: int, tmp_path: Path
 ) -> None:
     project = f"version: 1\nspecs: [a.yaml]\n{setting}: {value}\n"
@@ -246,9 +246,7 @@ def test_a_setting_that_is_parsed_from_text_takes_nothing_else(
         ("version: 1\nprofiles: {p: {}}\n", "empty-spec", ""),
     ],
 )
-def test_a_bad_spec_file_is_one_finding_at_its_place(
-    spec: str, code: str, where: str, tmp_path: Path
-) -> None:
+def test_a_bad_spec_file_is_one_finding_at_its_span(spec: str, code: str, where: str, tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler=PROJECT, groups__a=spec)
     expected = f"groups/a.yaml:{where}" if where else "reconciler.yaml:2:9"
     assert (problem.code, str(problem.span)) == (code, expected)
@@ -274,7 +272,7 @@ def test_near_misses_are_suggested(spec: str, advice: str, tmp_path: Path) -> No
     assert finding(tmp_path, reconciler=PROJECT, groups__a=spec).help == advice
 
 
-def test_the_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
+def test_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
     problems = findings(
         tmp_path,
         reconciler=PROJECT,
@@ -289,7 +287,7 @@ def test_the_findings_of_all_files_are_raised_together(tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_broken_file_may_define_is_not_missed(tmp_path: Path) -> None:
+def test_definitions_of_a_broken_file_are_not_reported_as_missing(tmp_path: Path) -> None:
     problem = finding(
         tmp_path,
         reconciler="version: 1\nspecs: [profiles.yaml, a.yaml]\noverrides: [b.yaml]\n",
@@ -332,7 +330,7 @@ def test_a_file_that_matches_twice_is_read_once(tmp_path: Path) -> None:
     assert loaded(tmp_path, reconciler=project, a=GROUP).files == ("a.yaml",)
 
 
-def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directories(tmp_path: Path) -> None:
+def test_a_glob_excludes_the_project_file_overrides_hidden_files_and_directories(tmp_path: Path) -> None:
     (tmp_path / "dir.yaml").mkdir()
     files = {
         "reconciler": "version: 1\nspecs: ['**/*.yaml']\noverrides: [prod.yaml]\n",
@@ -344,7 +342,7 @@ def test_a_glob_leaves_out_the_project_file_overrides_hidden_files_and_directori
     assert loaded(tmp_path, **files).files == ("a.yaml", "prod.yaml")
 
 
-def test_an_absolute_path_outside_the_project_is_taken_as_intended(tmp_path: Path) -> None:
+def test_an_absolute_path_outside_the_project_is_accepted(tmp_path: Path) -> None:
     write(tmp_path / "shared", groups=GROUP)
     project = f"version: 1\nspecs: ['{tmp_path}/shared/*.yaml']\n"
     got = load_strictly(write(tmp_path / "specs", reconciler=project), tmp_path)
@@ -363,20 +361,20 @@ def test_a_link_that_leads_out_of_the_project_is_refused(pattern: str, tmp_path:
     assert [each.code for each in raised.value.diagnostics] == ["outside-project"]
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_circular_links_are_no_endless_loop(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "self.yaml").symlink_to(tmp_path / "self.yaml")
     problem = finding(tmp_path, reconciler="version: 1\nspecs: ['**/*.yaml']\n", a=GROUP)
     assert problem.code == "file-unreadable"
 
 
-def test_a_pattern_that_matches_nothing_is_found_beside_others(tmp_path: Path) -> None:
+def test_a_pattern_without_match_is_reported_with_other_findings(tmp_path: Path) -> None:
     project = "version: 1\nspecs: [groups, 'x/*.yaml', '../y.yaml']\noverrides: [z.yaml]\n"
     problems = findings(tmp_path, reconciler=project, groups__a=GROUP)
     assert sorted(each.code for each in problems) == ["no-match", "no-match", "outside-project"]
 
 
-def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
+def test_a_directory_in_specs_is_refused(tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler="version: 1\nspecs: [groups]\n", groups__a=GROUP)
     assert (problem.code, str(problem.span)) == ("file-unreadable", "reconciler.yaml:2:9")
 
@@ -385,7 +383,7 @@ def test_a_directory_named_as_a_spec_is_refused(tmp_path: Path) -> None:
     ("entry", "hidden"),
     [("passwrod: canary", True), ("destnation: {config: {password: canary}}", True), ("nmae: Alpha", False)],
 )
-def test_the_excerpt_of_an_unknown_key_is_withheld_where_it_may_show_a_secret(
+def test_the_excerpt_of_an_unknown_key_is_hidden_if_it_may_show_a_secret(
     entry: str, hidden: bool, tmp_path: Path
 ) -> None:
     text = f"version: 1\ngroups:\n  alpha:\n    {entry}\n"
@@ -408,7 +406,7 @@ def test_values_are_not_repeated_in_messages(tmp_path: Path) -> None:
         assert "canary" not in f"{each.message} {each.help} {each.notes} {each.label}"
 
 
-def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
+def test_an_impossible_file_name_matches_nothing(tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler=f"version: 1\nspecs: [{'x' * 5000}]\n", a=GROUP)
     assert problem.code == "no-match"
     with pytest.raises(ReconcilerError) as raised:
@@ -428,13 +426,13 @@ def test_a_name_that_no_file_can_have_matches_nothing(tmp_path: Path) -> None:
         ("version: 1\nspecs: [a.yaml]\noverrides: b.yaml\n", GROUP, '`overrides: ["b.yaml"]`'),
     ],
 )
-def test_help_shows_the_form_to_write(project: str, spec: str, words: str, tmp_path: Path) -> None:
+def test_help_shows_the_correct_form(project: str, spec: str, words: str, tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler=project, groups__a=spec)
     assert problem.code == "wrong-shape"
     assert words in problem.help
 
 
-def test_an_empty_list_is_not_told_to_be_no_list(tmp_path: Path) -> None:
+def test_an_empty_list_is_not_reported_as_another_type(tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler="version: 1\nspecs: []\n")
     assert problem.message == "`specs` must be a list with at least one entry"
 
@@ -442,14 +440,14 @@ def test_an_empty_list_is_not_told_to_be_no_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "like"), [("Ab-c", "ab_c"), ("'1'", "group_1"), ("Žluť", "lu"), ("'-'", "group"), ("a b", "a_b")]
 )
-def test_a_bad_key_is_named_next_to_one_that_is_good(key: str, like: str, tmp_path: Path) -> None:
+def test_a_bad_key_is_reported_with_a_valid_key(key: str, like: str, tmp_path: Path) -> None:
     problem = finding(tmp_path, reconciler=PROJECT, groups__a=f"version: 1\ngroups: {{{key}: {{}}}}\n")
     assert problem.code == "bad-key"
     assert f"`{key.strip(chr(39))}`" in problem.message
     assert f"`{like}`" in problem.help
 
 
-def test_twins_are_told_by_what_they_share(tmp_path: Path) -> None:
+def test_twins_are_reported_by_their_common_name_or_id(tmp_path: Path) -> None:
     text = "version: 1\ngroups: {a: {name: X, id: one}, b: {name: X, id: one}}\n"
     messages = [each.message for each in findings(tmp_path, reconciler=PROJECT, groups__a=text)]
     assert messages == [
@@ -458,5 +456,5 @@ def test_twins_are_told_by_what_they_share(tmp_path: Path) -> None:
     ]
 
 
-def test_a_path_that_leads_outside_is_named(tmp_path: Path) -> None:
+def test_a_path_outside_the_project_is_named(tmp_path: Path) -> None:
     assert "`../x`" in finding(tmp_path, reconciler="version: 1\nspecs: ['../x']\n").message

@@ -33,11 +33,11 @@ def table(text: str, path: str = "a.yaml") -> MappingNode:
         ("a: 1", "b: {c: {unset: true}, d: 1}", {"a": 1, "b": {"d": 1}}),
     ],
 )
-def test_merging(base: str, over: str, merged: dict[str, Any]) -> None:
+def test_merge_combines_two_mappings(base: str, over: str, merged: dict[str, Any]) -> None:
     assert to_plain(merge(table(base), table(over))) == merged
 
 
-def test_each_leaf_keeps_its_own_place() -> None:
+def test_each_leaf_keeps_its_span() -> None:
     merged = merge(table("a: {b: 1, c: 2}", "base.yaml"), table("a: {c: 3}", "over.yaml"))
     assert find_span(merged, ("a", "b")).path == "base.yaml"
     assert find_span(merged, ("a", "c")).path == "over.yaml"
@@ -49,7 +49,7 @@ def test_merging_changes_neither_side() -> None:
     assert (to_plain(base), to_plain(over)) == ({"a": {"b": 1}}, {"a": {"c": 2}})
 
 
-def test_unsetting_what_nobody_set_is_a_warning() -> None:
+def test_an_unset_of_an_absent_value_is_a_warning() -> None:
     [found] = check_unset(table("a: {b: 1}"), table("a: {c: {unset: true}, b: {unset: true}}"))
     assert (found.code, found.severity) == ("unset-nothing", Severity.WARNING)
     assert "`c`" in found.message

@@ -182,7 +182,7 @@ def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> N
 @pytest.mark.sampled(every=10)
 @pytest.mark.usefixtures("watchdog")
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Path) -> None:
     project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
     project.write_text("version: 1\nspecs: [a.yaml]\n")
     sources, refused = AllowedSources(build_validators(())), 0
@@ -199,7 +199,7 @@ def test_a_damaged_file_is_read_or_refused_with_a_place(batch: int, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("watchdog")
-def test_a_damaged_project_file_is_read_or_refused_with_a_place() -> None:
+def test_a_damaged_project_file_is_read_or_refused_with_a_span() -> None:
     template = (ROOT / "specs/reconciler.yaml").read_bytes()
     dice = random.Random(0)
     for _ in range(500):

@@ -30,7 +30,7 @@ def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
 @example("\u3000 tab\tand\nline", Extent.PAIR)
 @example("no", Extent.MANAGEMENT)
 @example("", Extent.PAIR)
-def test_a_pasted_line_means_what_was_offered(name: str | None, extent: Extent) -> None:
+def test_a_pasted_line_equals_the_offered_removal(name: str | None, extent: Extent) -> None:
     if name is not None and find_forbidden_in_value(name):
         return  # is not offered
     platform = extent is not Extent.MANAGEMENT

@@ -83,12 +83,12 @@ def test_scalars_have_the_types_of_yaml_1_2(written: str, value: object) -> None
     assert type(got) is type(value)
 
 
-def test_what_was_written_stays_known_where_yaml_makes_a_number_of_it() -> None:
+def test_a_number_keeps_its_written_text() -> None:
     node = parse("offset: +1\nversion: 1.10\nname: x\n", "a.yaml")
     assert [each.as_written for _, each in node.items() if isinstance(each, Scalar)] == ["+1", "1.10", "x"]
 
 
-def test_spans_count_characters_and_end_behind_the_last_one() -> None:
+def test_spans_count_characters_and_end_after_the_last_character() -> None:
     text = 'žluť 🐍: "ábc" # c\nn: [1, {k: v}]\n'
     root = parse(text, "a.yaml")
     assert covered(text, root.entries["žluť 🐍"].key) == "žluť 🐍"
@@ -113,13 +113,13 @@ def test_an_anchored_value_has_the_span_of_its_text() -> None:
     assert covered(text, root.entries["b"].node) == "other"
 
 
-def test_a_value_behind_an_alias_keeps_the_place_where_it_was_written() -> None:
+def test_an_aliased_value_keeps_the_span_of_its_anchor() -> None:
     root = parse("a: &x {k: 1}\nb: *x\n", "a.yaml")
     assert to_plain(root) == {"a": {"k": 1}, "b": {"k": 1}}
     assert root.entries["b"].node.span.line == 1
 
 
-def test_merge_keys_bring_in_what_is_not_written() -> None:
+def test_merge_keys_add_absent_keys() -> None:
     root = parse("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  a: 0\n  <<: [*x, *y]\n  c: 3\n", "a.yaml")
     assert to_plain(root)["z"] == {"a": 0, "b": 1, "c": 3}
     assert isinstance(root.entries["z"].node, MappingNode)
@@ -130,7 +130,7 @@ def test_a_quoted_merge_key_is_an_ordinary_key() -> None:
     assert to_plain(parse('a: {"<<": 1}\n', "a.yaml")) == {"a": {"<<": 1}}
 
 
-def test_merging_what_is_no_mapping_is_refused() -> None:
+def test_merging_a_value_other_than_a_mapping_is_refused() -> None:
     assert finding("a: {<<: 3}\n").code == "wrong-shape"
 
 
@@ -141,12 +141,12 @@ def test_an_alias_without_an_anchor_is_refused_without_repeating_it() -> None:
 
 
 @pytest.mark.parametrize("line", ["groups: {a: *nope}", "destination: *nope", "config: *nope", "<<: *nope"])
-def test_an_anchor_that_is_missing_is_named_where_it_can_be_no_password(line: str) -> None:
+def test_a_missing_anchor_is_named_if_it_cannot_be_a_password(line: str) -> None:
     assert "`nope`" in finding(line + "\n").message
 
 
 @pytest.mark.parametrize(("key", "words"), [("1", "a letter"), ("true", '`"true":`'), ("1.5", "a letter")])
-def test_a_key_that_is_not_text_is_told_what_would_work(key: str, words: str) -> None:
+def test_a_key_other_than_text_gets_a_suggestion(key: str, words: str) -> None:
     assert words in finding(f"groups: {{{key}: {{}}}}\n").help
 
 
@@ -158,7 +158,7 @@ def test_all_invisible_characters_of_a_file_are_found() -> None:
     ]
 
 
-def test_an_alias_to_its_own_surroundings_is_refused() -> None:
+def test_an_alias_to_its_own_parent_is_refused() -> None:
     assert finding("a: &x [1, *x]\n").code == "alias-bomb"
 
 
@@ -173,17 +173,17 @@ def test_all_findings_of_a_file_are_collected() -> None:
     assert codes == ["duplicate-key", "bad-key", "yaml-tag", "yaml-syntax"]
 
 
-def test_the_excerpt_of_a_line_with_a_config_is_withheld() -> None:
+def test_the_excerpt_of_a_line_with_a_config_is_hidden() -> None:
     assert finding("{config: {password: canary}, a: 1, a: 2}\n").secret
     assert not finding("a: 1\na: 2\n").secret
 
 
-def test_a_flood_of_findings_is_cut_off() -> None:
+def test_findings_beyond_the_limit_are_cut_off() -> None:
     assert len(findings("a: b\n" * 5000)) == 100
 
 
 @pytest.mark.parametrize("key", ["1", "true", "null", "~", "[x]", "{x: y}", "1.5", ""])
-def test_a_key_that_is_not_text_is_refused(key: str) -> None:
+def test_a_key_other_than_text_is_refused(key: str) -> None:
     assert finding(f"{{? {key} : 1}}\n").code == "bad-key"
 
 
@@ -247,7 +247,7 @@ def test_another_yaml_version_is_refused() -> None:
         ("a: >1x\n b\n", (1, 6), "starts text on the next lines"),
     ],
 )
-def test_syntax_errors_say_what_to_change(text: str, where: tuple[int, int], words: str) -> None:
+def test_syntax_errors_have_a_correction(text: str, where: tuple[int, int], words: str) -> None:
     problem = finding(text)
     assert problem.code == "yaml-syntax"
     assert words in problem.message
@@ -269,7 +269,7 @@ def test_syntax_errors_say_what_to_change(text: str, where: tuple[int, int], wor
         "a:\n  config:\n    k: 1\n b: x: y\n",
     ],
 )
-def test_the_excerpt_of_a_syntax_error_in_a_config_is_withheld(text: str) -> None:
+def test_the_excerpt_of_a_syntax_error_in_a_config_is_hidden(text: str) -> None:
     assert finding(text).secret
 
 
@@ -294,7 +294,7 @@ def test_the_excerpt_of_a_syntax_error_elsewhere_is_shown() -> None:
         ("\r", "U+000D"),
     ],
 )
-def test_invisible_characters_are_refused_with_their_place(character: str, name: str) -> None:
+def test_invisible_characters_are_refused_with_their_span(character: str, name: str) -> None:
     problem = finding(f"a: 1\nž: x{character}y\n")
     assert (problem.code, place(problem)) == ("forbidden-character", (2, 5))
     assert name in problem.message
@@ -305,11 +305,11 @@ def test_invisible_characters_are_refused_as_escapes_too() -> None:
     assert (problem.code, place(problem), problem.secret) == ("forbidden-character", (1, 16), True)
 
 
-def test_line_ends_and_tabs_are_fine_as_escapes_and_windows_line_ends_everywhere() -> None:
+def test_escaped_line_ends_and_tabs_and_windows_line_ends_are_accepted() -> None:
     assert to_plain(parse('a: "1\\n2\\t3"\r\nb: x\r\n', "a.yaml")) == {"a": "1\n2\t3", "b": "x"}
 
 
-def test_a_byte_order_mark_counts_for_no_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_counted_as_a_column(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes(b"\xef\xbb\xbfkey: 1\n")
     root = parse(read_text(file, "a.yaml"), "a.yaml")
@@ -340,7 +340,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_ends_in_a_named_error(name: str) -> None:
+def test_a_yaml_bomb_ends_in_a_named_error(name: str) -> None:
     # In a process of its own: a composer in C would take the test run down with it.
     text, code = BOMBS[name]
     program = (
@@ -355,12 +355,12 @@ def test_a_bomb_ends_in_a_named_error(name: str) -> None:
     assert (done.stdout.split(), done.stderr, done.returncode) == ([code], "", 0)
 
 
-def test_nesting_up_to_the_bound_is_fine() -> None:
+def test_nesting_up_to_the_limit_is_accepted() -> None:
     parse("a: " + "[" * 63 + "]" * 63, "a.yaml")
     assert finding("a: " + "[" * 64 + "]" * 64).code == "too-deep"
 
 
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_invalid_utf8_is_refused_with_its_span(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_bytes("a: 1\nž: ".encode() + b"\xff\n")
     with pytest.raises(ReconcilerError) as raised:

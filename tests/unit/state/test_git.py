@@ -52,7 +52,7 @@ def written(one: GitBackend, **contents: str) -> None:
     one.write({f"{name}.json": text.encode() for name, text in contents.items()}, "because")
 
 
-def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
+def test_the_first_write_creates_the_branch_with_author_and_reason(
     upstream: BareRepository, clone: Path
 ) -> None:
     one = shelf(clone)
@@ -71,9 +71,7 @@ def test_the_first_write_makes_the_branch_and_its_history_says_who_and_why(
     assert run_git(upstream.path, "rev-list", "--max-parents=0", BRANCH, "main").count("\n") == 1, "an orphan"
 
 
-def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_a_write_of_another_run_is_never_replaced(upstream: BareRepository, clone: Path) -> None:
     first, second = shelf(clone), shelf(clone)
     for each in (first, second):
         each.read("state.json")
@@ -88,9 +86,7 @@ def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_of_many_who_write_at_the_same_moment_one_comes_through(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_one_of_many_concurrent_writes_succeeds(upstream: BareRepository, clone: Path) -> None:
     count = 6
     ready, won = threading.Barrier(count), []
 
@@ -111,9 +107,7 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(
     assert upstream.read_files() == {"state.json": f"{winner}"}
 
 
-def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_a_deleted_branch_is_not_recreated_by_a_stale_write(upstream: BareRepository, clone: Path) -> None:
     one = shelf(clone)
     written(one, state="first")
     run_git(upstream.path, "branch", "-D", BRANCH)
@@ -124,9 +118,7 @@ def test_a_branch_that_was_deleted_under_a_writer_is_not_made_again(
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_projects_that_share_a_branch_do_not_lose_each_others_writes(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_projects_on_one_branch_lose_no_writes(upstream: BareRepository, clone: Path) -> None:
     names = [f"team{number}.state" for number in range(4)]
     failures: list[BaseException] = []
 
@@ -165,7 +157,7 @@ exec '{real}' "$@"
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_a_push_whose_answer_was_lost_counts_as_what_it_was(
+def test_a_push_with_a_lost_response_counts_as_written(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
@@ -176,7 +168,7 @@ def test_a_push_whose_answer_was_lost_counts_as_what_it_was(
     assert upstream.list_subjects() == ["reconciler apply: state.json, first"]
 
 
-def test_after_a_push_of_which_nothing_is_known_the_next_one_goes_on(
+def test_a_push_with_unknown_result_is_followed_by_a_valid_push(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
@@ -201,7 +193,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("form", ["as it is", "shallow", "detached", "bare", "in a folder of it"])
-def test_the_users_repository_is_left_as_it_is(
+def test_the_repository_of_the_user_stays_unchanged(
     upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
     run_git(clone, "commit", "-q", "--allow-empty", "-m", "more")
@@ -233,7 +225,7 @@ def test_the_users_repository_is_left_as_it_is(
     assert not run_git(folder, "branch", "--all", "--list", f"*{BRANCH}*")
 
 
-def test_nobodys_identity_hooks_and_signatures_play_a_part(
+def test_identity_hooks_and_signing_of_the_user_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -256,7 +248,7 @@ def test_nobodys_identity_hooks_and_signatures_play_a_part(
     assert run_git(upstream.path, "log", "-1", "--format=%an <%ae>", BRANCH) == "root <root@reconciler>"
 
 
-def test_variables_that_lead_git_elsewhere_do_not(
+def test_git_variables_for_another_repository_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -272,9 +264,7 @@ def test_variables_that_lead_git_elsewhere_do_not(
     assert not trace.exists()
 
 
-def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
-    upstream: BareRepository, clone: Path
-) -> None:
+def test_transport_settings_of_the_users_repository_are_obeyed(upstream: BareRepository, clone: Path) -> None:
     """As actions/checkout leaves the credentials of a job there."""
     run_git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
     run_git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
@@ -291,7 +281,7 @@ def test_what_the_users_repository_says_about_reaching_a_remote_is_obeyed(
 @pytest.mark.parametrize(
     "form", ["an absolute path", "a relative path", "a file URL", "a remote with a relative path"]
 )
-def test_a_repository_has_many_addresses(
+def test_a_remote_is_accepted_in_every_address_form(
     upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
     written(shelf(clone), state="first")
@@ -310,13 +300,13 @@ def test_a_repository_has_many_addresses(
     assert shelf(folder, text).read("state.json") == {"state.json": b"first"}
 
 
-def test_branches_may_have_slashes(upstream: BareRepository, clone: Path) -> None:
+def test_a_branch_may_have_slashes(upstream: BareRepository, clone: Path) -> None:
     written(shelf(clone, "git:origin/fivetran/state"), state="first")
     assert upstream.read_files("fivetran/state") == {"state.json": "first"}
     assert shelf(clone, f"git:{upstream.path}/fivetran/state").read("state.json") == {"state.json": b"first"}
 
 
-def test_a_branch_with_other_files_is_left_alone(upstream: BareRepository, clone: Path) -> None:
+def test_a_branch_with_other_files_stays_unchanged(upstream: BareRepository, clone: Path) -> None:
     with pytest.raises(UnusableBackendError, match=r"other files, such as `work\.txt`"):
         shelf(clone, "git:origin/main").read("state.json")
 
@@ -339,7 +329,7 @@ def test_a_server_that_refuses_is_quoted(upstream: BareRepository, clone: Path) 
         ("git:http://127.0.0.1:9/infra.git/state", "unable to access"),
     ],
 )
-def test_what_cannot_be_reached_is_said(clone: Path, text: str, said: str) -> None:
+def test_an_unreachable_remote_is_reported(clone: Path, text: str, said: str) -> None:
     with pytest.raises(BackendError, match=said):
         shelf(clone, text).read("state.json")
 
@@ -352,7 +342,7 @@ def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_credentials_in_what_git_says_are_left_out() -> None:
+def test_credentials_in_output_of_git_are_redacted() -> None:
     said = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
     assert Result(128, b"", said).error_line == (
         "git says: fatal: unable to access 'https://git.example.com/x.git/': no"
@@ -363,13 +353,15 @@ def test_credentials_in_what_git_says_are_left_out() -> None:
     assert Result(3, b"", b"").error_line == "git says: nothing (it ended with 3)"
 
 
-def test_a_machine_without_git_is_told_so(clone: Path) -> None:
+def test_a_machine_without_git_is_reported(clone: Path) -> None:
     with pytest.raises(BackendError, match="git is not installed") as caught:
         shelf(clone, PATH="/nowhere").read("state.json")
     assert "2.31" in caught.value.advice
 
 
-def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_git_ends_at_the_timeout(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scratch_repository, "TIMEOUT", 0.2)
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "git"
@@ -379,7 +371,7 @@ def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: 
         shelf(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
 
 
-def test_nothing_of_ours_stays_behind(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_is_left(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place_for_all = tmp_path / "tmp"
     place_for_all.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place_for_all))
@@ -402,7 +394,7 @@ def recorder(folder: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     "where", ["the user's file", "an included file", "the environment", "the repository"]
 )
-def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
+def test_the_ssh_program_of_the_user_is_used_from_every_setting(
     clone: Path, tmp_path: Path, where: str
 ) -> None:
     program, called = recorder(tmp_path)
@@ -429,9 +421,7 @@ def test_the_ssh_program_of_the_user_is_used_wherever_it_is_named(
     assert "git-upload-pack" in called.read_text()
 
 
-def test_what_the_user_includes_for_this_folder_counts(
-    upstream: BareRepository, clone: Path, tmp_path: Path
-) -> None:
+def test_an_include_for_this_folder_is_obeyed(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     address = "https://git.example.invalid/infra.git"
@@ -442,7 +432,9 @@ def test_what_the_user_includes_for_this_folder_counts(
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_a_remote_may_be_one_of_the_user(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
+def test_a_remote_may_come_from_the_settings_of_the_user(
+    upstream: BareRepository, clone: Path, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(f'[remote "states"]\n\turl = {upstream.path}\n')
@@ -450,9 +442,7 @@ def test_a_remote_may_be_one_of_the_user(upstream: BareRepository, clone: Path, 
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_settings_that_count_as_often_as_they_stand_there_stand_there_once(
-    upstream: BareRepository, clone: Path, tmp_path: Path
-) -> None:
+def test_multi_valued_settings_are_passed_once(upstream: BareRepository, clone: Path, tmp_path: Path) -> None:
     home, told = tmp_path / "home", tmp_path / "told"
     home.mkdir()
     (home / ".gitconfig").write_text("[http]\n\textraHeader = of the user\n")
@@ -481,7 +471,7 @@ exec '{real}' "$@"
     ]
 
 
-def test_settings_for_other_pushes_and_commits_play_no_part(
+def test_settings_for_other_pushes_and_commits_are_ignored(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -493,7 +483,7 @@ def test_settings_for_other_pushes_and_commits_play_no_part(
     assert "encoding" not in run_git(upstream.path, "cat-file", "commit", BRANCH)
 
 
-def test_a_folder_that_is_no_repository_is_called_so(tmp_path: Path) -> None:
+def test_a_folder_without_repository_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
     with pytest.raises(BackendError, match="git says: fatal: not a git repository") as caught:
@@ -519,7 +509,7 @@ def test_a_repository_of_another_user_is_used_if_the_environment_trusts_it(
     assert upstream.read_files() == {"state.json": "first"}
 
 
-def test_the_reason_that_ssh_gives_is_quoted(clone: Path, tmp_path: Path) -> None:
+def test_the_reason_of_ssh_is_quoted(clone: Path, tmp_path: Path) -> None:
     ssh = tmp_path / "refusing-ssh"
     ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
     ssh.chmod(0o755)
@@ -527,7 +517,7 @@ def test_the_reason_that_ssh_gives_is_quoted(clone: Path, tmp_path: Path) -> Non
         shelf(clone, f"git:ssh://git@example.invalid/x.git/{BRANCH}", GIT_SSH_COMMAND=str(ssh)).read("a.json")
 
 
-def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
+def test_output_of_a_hook_is_reported_shortened_and_without_escapes(
     upstream: BareRepository, clone: Path
 ) -> None:
     one = shelf(clone)
@@ -547,7 +537,7 @@ def test_what_a_hook_says_is_passed_on_but_no_novel_and_no_escape(
     )
 
 
-def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced(
+def test_a_lock_that_changed_after_a_version_check_is_not_replaced(
     upstream: BareRepository, clone: Path
 ) -> None:
     one, other = shelf(clone), shelf(clone)
@@ -564,7 +554,7 @@ def test_a_lock_that_changed_while_only_the_branch_was_looked_at_is_not_replaced
     assert upstream.read_files() == {"state.json": "second"}
 
 
-def test_what_killed_runs_left_is_removed_once_it_is_old(
+def test_old_temporary_files_of_killed_runs_are_removed(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place_for_all = tmp_path / "tmp"
@@ -583,7 +573,9 @@ def test_what_killed_runs_left_is_removed_once_it_is_old(
     assert others.exists()
 
 
-def test_no_temporary_files_are_made_in_the_work_tree(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_files_are_created_in_the_work_tree(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(clone)
     monkeypatch.setattr("tempfile.tempdir", str(clone))
     with pytest.raises(BackendError, match="no folder for temporary files") as caught:

@@ -51,7 +51,7 @@ def until(upstream: BareRepository) -> str:
     return str(json.loads(upstream.read_files()[LOCK])["until"])
 
 
-def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepository) -> None:
+def test_a_held_lock_is_refused_with_holder_and_expiry(upstream: BareRepository) -> None:
     clock = build_clock()
     first = tenancy(upstream, clock)
     first.acquire()
@@ -68,7 +68,7 @@ def test_one_holds_it_and_another_is_told_who_and_until_when(upstream: BareRepos
 @pytest.mark.parametrize(
     ("later", "is_free"), [(LEASE_TTL + CLOCK_SKEW, False), (LEASE_TTL + CLOCK_SKEW + 1, True)]
 )
-def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
+def test_an_expired_lock_is_taken_over_after_the_clock_skew(
     upstream: BareRepository, later: float, is_free: bool
 ) -> None:
     clock = build_clock()
@@ -91,7 +91,7 @@ def test_one_that_ran_out_is_taken_over_but_not_within_what_clocks_may_differ(
     assert "state.json" not in upstream.read_files()
 
 
-def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
+def test_every_write_renews_the_lock(upstream: BareRepository) -> None:
     clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
@@ -105,7 +105,7 @@ def test_whatever_is_written_renews_it(upstream: BareRepository) -> None:
     assert one.has_expired
 
 
-def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareRepository) -> None:
+def test_changes_are_written_at_intervals_and_renewals_rarely(upstream: BareRepository) -> None:
     clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
@@ -118,7 +118,7 @@ def test_news_are_written_at_intervals_and_the_rest_seldom(upstream: BareReposit
     assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "it can be tried more than once"
 
 
-def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
+def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
     upstream: BareRepository,
 ) -> None:
     clock = build_clock()
@@ -139,7 +139,7 @@ def test_a_write_that_fails_is_due_again_after_an_interval_and_renews_nothing(
 
 
 @pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
-def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepository, way: str) -> None:
+def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, way: str) -> None:
     clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
@@ -164,7 +164,7 @@ def test_the_clock_that_says_that_more_time_has_passed_counts(upstream: BareRepo
     assert not one.has_expired
 
 
-def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRepository) -> None:
+def test_a_write_after_the_expiry_waits_for_no_interval(upstream: BareRepository) -> None:
     clock = build_clock()
     one = tenancy(upstream, clock)
     one.acquire()
@@ -179,13 +179,13 @@ def test_after_it_ran_out_the_next_write_waits_for_no_interval(upstream: BareRep
 
 
 @pytest.mark.parametrize("until", ["9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59-12:00"])
-def test_a_time_beyond_all_calendars_is_later_than_now(until: str) -> None:
+def test_a_time_beyond_the_calendar_is_later_than_now(until: str) -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": until}).encode()
     assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.REMOTE
 
 
-def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
+def test_a_running_process_of_this_host_differs_from_a_dead_process() -> None:
     clock = build_clock()
 
     def grip(pid: int, host: str) -> LockHolderState:
@@ -202,18 +202,18 @@ def test_a_process_of_this_host_is_told_from_one_that_is_gone() -> None:
 @pytest.mark.parametrize(
     "content", [b"{}", b"\xff", b"[" * 100_000, b'{"holder": {}, "until": "x", "mark": ""}']
 )
-def test_a_lock_that_nobody_can_read_is_held_by_somebody_without_a_name(content: bytes) -> None:
+def test_an_unreadable_lock_has_an_unknown_holder(content: bytes) -> None:
     assert parse_lock_status(content, build_clock().now(), "here").state is LockHolderState.UNKNOWN
 
 
-def test_a_time_without_a_zone_is_none() -> None:
+def test_a_time_without_a_zone_is_invalid() -> None:
     holder = {"pid": 1, "host": "h", "user": "ci", "since": "x", "doing": "y"}
     content = json.dumps({"holder": holder, "mark": "m", "until": "2026-11-26T10:00:00"}).encode()
     late = build_clock().now() + timedelta(days=1)
     assert parse_lock_status(content, late, "here").state is LockHolderState.UNKNOWN
 
 
-def test_nothing_and_an_empty_object_are_free() -> None:
+def test_an_absent_or_empty_lock_is_free() -> None:
     for content in (None, b""):
         hold = parse_lock_status(content, build_clock().now(), "here")
         assert (hold.state, hold.holder) == (LockHolderState.FREE, None)

@@ -46,7 +46,7 @@ def shelf(text: str = "s3://states/state.json", **environ: str) -> ObjectBackend
     return ObjectBackend(place, build_context(Path.cwd(), **environ))
 
 
-def test_what_is_written_is_there(bucket: S3Bucket) -> None:
+def test_a_written_file_is_read_back(bucket: S3Bucket) -> None:
     one = shelf()
     assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
     one.write({"state.json.lock": b"mine", "state.json": b"1"}, "because")
@@ -57,7 +57,7 @@ def test_what_is_written_is_there(bucket: S3Bucket) -> None:
     assert shelf().read("state.json", "state.json.lock") == {"state.json": b"2", "state.json.lock": None}
 
 
-def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(bucket: S3Bucket) -> None:
+def test_a_write_of_another_run_is_never_replaced(bucket: S3Bucket) -> None:
     first, second, third = shelf(), shelf(), shelf()
     for each in (first, second):
         each.read("state.json")
@@ -71,7 +71,7 @@ def test_what_somebody_else_wrote_in_the_meantime_is_never_replaced(bucket: S3Bu
     assert bucket.read_files() == {"state.json": "first again"}
 
 
-def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: S3Bucket) -> None:
+def test_one_of_many_concurrent_writes_succeeds(bucket: S3Bucket) -> None:
     count = 10
     ready, won = threading.Barrier(count), []
 
@@ -92,7 +92,7 @@ def test_of_many_who_write_at_the_same_moment_one_comes_through(bucket: S3Bucket
     assert bucket.read_files() == {"state.json": f"{winner}"}
 
 
-def test_one_that_was_deleted_under_a_writer_is_not_made_again(bucket: S3Bucket) -> None:
+def test_a_deleted_object_is_not_recreated_by_a_stale_write(bucket: S3Bucket) -> None:
     one = shelf()
     one.read("state.json")
     one.write({"state.json": b"first"}, "first")
@@ -102,7 +102,7 @@ def test_one_that_was_deleted_under_a_writer_is_not_made_again(bucket: S3Bucket)
     assert bucket.read_files() == {}
 
 
-def test_a_write_of_which_nothing_is_known_may_have_come_through(
+def test_a_write_with_unknown_result_may_have_succeeded(
     bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = shelf()
@@ -132,12 +132,12 @@ def test_a_write_of_which_nothing_is_known_may_have_come_through(
         one.write({"state.json": b"fourth"}, "fourth")
 
 
-def test_a_bucket_that_is_not_there_is_no_empty_one(bucket: S3Bucket) -> None:
+def test_a_missing_bucket_is_not_an_empty_bucket(bucket: S3Bucket) -> None:
     with pytest.raises(BackendError, match="there is no such bucket"):
         shelf("s3://nowhere/state.json").read("state.json")
 
 
-def test_an_endpoint_that_does_not_answer_is_said(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_endpoint_is_reported(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackendError, match="S3 did not answer") as caught:
         shelf().read("state.json")
@@ -155,7 +155,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
     assert "`pip install '.[object-store]'` in a clone" in told.help
 
 
-def test_a_cloud_that_is_not_set_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cloud_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ReconcilerError) as caught:
@@ -173,7 +173,7 @@ def detour(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Prox
         yield way
 
 
-def test_a_store_that_knows_no_conditions_gives_no_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
+def test_a_store_without_conditional_writes_gives_no_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
     around = build_context(Path.cwd())
 
     def take() -> None:
@@ -192,9 +192,7 @@ def test_a_store_that_knows_no_conditions_gives_no_lock(detour: S3Proxy, bucket:
     assert list(bucket.read_files()) == [LOCK]
 
 
-def test_of_two_writes_that_a_store_took_at_once_the_later_one_has_the_lock(
-    detour: S3Proxy, bucket: S3Bucket
-) -> None:
+def test_the_later_of_two_accepted_writes_has_the_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
     """A store that checks and writes in two steps may check the other run's condition before this run's write."""
     context = build_context(Path.cwd())
     holder = {"pid": 12, "host": "runner-8", "user": "ci", "since": "x", "doing": "reconciler apply"}
@@ -211,7 +209,7 @@ def test_of_two_writes_that_a_store_took_at_once_the_later_one_has_the_lock(
     assert bucket.read_files() == {LOCK: lease}, "the other run keeps it"
 
 
-def test_a_version_that_changes_without_a_write_is_no_other_run(detour: S3Proxy, bucket: S3Bucket) -> None:
+def test_a_version_change_without_a_write_is_not_another_run(detour: S3Proxy, bucket: S3Bucket) -> None:
     one = shelf()
     one.read("state.json")
     detour.wrong_tag = '"0123"'
@@ -227,7 +225,7 @@ def test_a_version_that_changes_without_a_write_is_no_other_run(detour: S3Proxy,
         one.write({"state.json": b"fourth"}, "fourth")
 
 
-def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
+def test_a_poll_requests_only_the_version(bucket: S3Bucket) -> None:
     one, patience = shelf(), ShutdownDeadline(build_clock(), threading.Event())
     one.read("state.json")
     assert one.version("state.json", patience) == one.known_version("state.json")
@@ -242,7 +240,7 @@ def test_a_look_asks_for_the_version_alone(bucket: S3Bucket) -> None:
         one.write({"state.json": b"third"}, "third")
 
 
-def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: S3Proxy) -> None:
+def test_a_silent_endpoint_does_not_delay_a_shutdown(detour: S3Proxy) -> None:
     detour.silent.set()
     clock = build_clock()
     around = build_context(Path.cwd(), clock=clock)
@@ -256,7 +254,7 @@ def test_an_endpoint_that_never_answers_keeps_nobody_who_wants_to_leave(detour: 
     assert MIN_CALL_TIMEOUT <= time.monotonic() - began < MIN_CALL_TIMEOUT + 1
 
 
-def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: S3Proxy) -> None:
+def test_a_signal_is_handled_during_a_call_to_a_silent_endpoint(detour: S3Proxy) -> None:
     detour.silent.set()
 
     def interrupt() -> None:
@@ -271,7 +269,7 @@ def test_a_signal_is_seen_while_an_endpoint_does_not_answer(detour: S3Proxy) -> 
     assert time.monotonic() - began < 3
 
 
-def test_plain_http_is_named_before_it_is_tried() -> None:
+def test_plain_http_is_refused_before_any_request() -> None:
     with pytest.raises(ReconcilerError) as caught:
         shelf(AWS_ENDPOINT_URL="http://minio.example.invalid:9000")
     [told] = caught.value.diagnostics
@@ -282,7 +280,7 @@ def test_plain_http_is_named_before_it_is_tried() -> None:
     shelf(AWS_ENDPOINT_URL="https://minio.example.invalid:9000")
 
 
-def test_without_keys_it_is_said_where_they_are_looked_for(
+def test_missing_keys_are_reported_with_their_sources(
     bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

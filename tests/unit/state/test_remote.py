@@ -67,7 +67,7 @@ def records(upstream: BareRepository) -> list[str]:
     return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
-def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock: FakeClock) -> None:
+def test_a_removal_is_pushed_with_its_forgotten_records(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         assert one.read() is None
@@ -80,7 +80,7 @@ def test_a_removal_goes_out_with_what_it_forgets(upstream: BareRepository, clock
     assert (state.records, state.removals) == ({}, {"orders": CompletedRemoval("decent_dropsy", Extent.PAIR)})
 
 
-def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
+def test_staged_records_are_pushed_at_intervals_and_at_the_end(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock)
@@ -108,7 +108,7 @@ def test_what_is_remembered_goes_out_at_intervals_and_at_the_end(
     assert found.serial == 2
 
 
-def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
+def test_every_renewal_writes_its_time_as_the_bound_of_sent_requests(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     """A mark that has not been written yet may be of a request that left as late as that."""
@@ -130,9 +130,7 @@ def test_every_renewal_says_when_it_was_since_a_run_may_go_on_that_long(
         session.close()
 
 
-def test_a_write_that_fails_is_made_again_after_an_interval(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_a_failed_write_is_retried_after_an_interval(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         one.read()
@@ -151,9 +149,7 @@ def test_a_write_that_fails_is_made_again_after_an_interval(
         session.close()
 
 
-def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_the_final_write_is_tried_twice(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         one.read()
@@ -164,9 +160,7 @@ def test_a_place_that_does_not_answer_is_asked_twice_at_the_end(
         assert records(upstream) == ["group.orders"]
 
 
-def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, clock: FakeClock) -> None:
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
     (folder / "once").touch()
@@ -192,9 +186,7 @@ def test_a_lock_of_which_nothing_is_known_is_not_left_behind(
 
 
 @pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
-def test_only_a_lock_that_is_as_it_was_seen_is_broken(
-    upstream: BareRepository, clock: FakeClock, happens: str
-) -> None:
+def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeClock, happens: str) -> None:
     holder, person = store(upstream, clock), store(upstream, clock, OTHER)
     with ExitStack() as until_the_end, holder.lock.hold(HOLDER):
         holder.read()
@@ -223,7 +215,7 @@ def test_only_a_lock_that_is_as_it_was_seen_is_broken(
         assert LOCK in upstream.read_files()
 
 
-def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
+def test_breaking_a_released_lock_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
     person = store(upstream, clock, OTHER)
     with store(upstream, clock).lock.hold(HOLDER):
         seen = person.lock.clear_stale("here")
@@ -232,7 +224,7 @@ def test_breaking_what_is_free_by_now_does_nothing(upstream: BareRepository, clo
     assert upstream.list_subjects() == before
 
 
-def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
+def test_a_state_without_another_place_is_written_to_the_fallback_folder(
     upstream: BareRepository, clock: FakeClock, tmp_path: Path
 ) -> None:
     one = store(upstream, clock)
@@ -251,7 +243,7 @@ def test_a_state_that_fits_nowhere_else_goes_to_the_refuge(
     assert with_refuge.backups.write(EMPTY) == refuge / "state.json.rescued-0"
 
 
-def test_no_key_is_kept(upstream: BareRepository, clock: FakeClock) -> None:
+def test_no_key_is_stored(upstream: BareRepository, clock: FakeClock) -> None:
     assert store(upstream, clock).key_file is None
 
 
@@ -277,9 +269,7 @@ def slow(upstream: BareRepository, command: str, seconds: float) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_next_write(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_a_broken_lock_is_noticed_before_the_next_write(upstream: BareRepository, clock: FakeClock) -> None:
     one, person = store(upstream, clock), store(upstream, clock, OTHER)
     with one.lock.hold(HOLDER):
         one.read()
@@ -296,7 +286,7 @@ def test_a_lock_that_was_broken_is_noticed_within_seconds_and_long_before_the_ne
     )
 
 
-def test_what_others_write_beside_a_state_is_no_reason_to_stop(
+def test_a_write_of_a_neighbour_project_does_not_stop_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
@@ -317,7 +307,7 @@ def test_what_others_write_beside_a_state_is_no_reason_to_stop(
     assert sorted(upstream.read_files()) == ["other.state.json", "state.json"]
 
 
-def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
+def test_a_slow_or_unreachable_remote_does_not_delay_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
@@ -336,7 +326,7 @@ def test_a_look_at_a_place_that_is_slow_or_away_holds_nobody_up(
     assert list(upstream.read_files()) == ["state.json"]
 
 
-def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: BareRepository, clock: FakeClock) -> None:
+def test_a_failed_poll_is_retried_and_does_not_stop_a_run(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         one.read()
@@ -352,7 +342,7 @@ def test_a_look_that_fails_is_made_again_and_stops_nobody(upstream: BareReposito
 
 
 @pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
-def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it_goes_on(
+def test_a_run_checks_its_lock_after_a_sleep_beyond_the_lease(
     upstream: BareRepository, clock: FakeClock, happened: str
 ) -> None:
     one = store(upstream, clock)
@@ -369,9 +359,7 @@ def test_a_machine_that_was_asleep_for_longer_than_its_lock_lasts_asks_before_it
         assert (told.code if told else "") == ("" if happened == "nothing" else "lease-lost")
 
 
-def test_a_branch_that_was_set_back_is_not_called_another_runs(
-    upstream: BareRepository, clock: FakeClock
-) -> None:
+def test_a_reset_branch_is_not_reported_as_another_run(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         one.read()
@@ -385,7 +373,7 @@ def test_a_branch_that_was_set_back_is_not_called_another_runs(
     assert note.startswith("somebody put back an older version of it")
 
 
-def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: FakeClock) -> None:
+def test_a_lock_that_cannot_be_released_is_reported(upstream: BareRepository, clock: FakeClock) -> None:
     one = store(upstream, clock)
     with one.lock.hold(HOLDER):
         assert one.lock.release_failure is None
@@ -398,7 +386,7 @@ def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock
     )
 
 
-def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: FakeClock) -> None:
+def test_a_reader_sees_the_holder_of_the_lock(upstream: BareRepository, clock: FakeClock) -> None:
     reader = store(upstream, clock, OTHER)
     with store(upstream, clock).lock.hold(HOLDER):
         reader.read()
@@ -410,7 +398,7 @@ def test_whoever_only_reads_knows_who_writes(upstream: BareRepository, clock: Fa
     assert reader.lock.current_owner(OTHER) is None
 
 
-def test_whoever_wants_to_leave_writes_once_and_lets_go_in_the_same_write(
+def test_a_shutdown_writes_state_and_releases_the_lock_in_one_write(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     around = build_context(upstream.path.parent, HOLDER, clock)
@@ -440,7 +428,7 @@ def records_in(upstream: BareRepository) -> dict[str, object]:
     return found
 
 
-def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
+def test_a_shutdown_waits_for_the_remote_until_its_deadline(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     environ = {"PATH": slow(upstream, "push", 20)}

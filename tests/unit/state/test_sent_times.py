@@ -43,7 +43,7 @@ def test_a_local_state_has_the_mark_before_the_request_leaves() -> None:
     assert sent(state(marked)) == marked.sent
 
 
-def test_at_a_remote_place_a_request_may_have_left_as_long_as_the_lease_ran() -> None:
+def test_a_remote_state_bounds_the_sent_time_by_the_lease() -> None:
     written = NOON + timedelta(minutes=10)
     remote = state(CREATE, written_at=written)
     assert sent(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
@@ -64,7 +64,7 @@ def test_at_a_remote_place_a_request_may_have_left_as_long_as_the_lease_ran() ->
         (Action.DELETE, "decent_dropsy", False),
     ],
 )
-def test_only_what_makes_something_can_make_it_twice(
+def test_only_creating_actions_have_a_sent_time(
     action: Action, id: str | None, may_have_been_sent: bool
 ) -> None:
     found = sent(state(replace(CREATE, action=action), id, written_at=NOON))
@@ -89,7 +89,7 @@ OLD = """\
         ("2026-03-01T12:00:00+00:00", "9999-12-31T23:59:59+00:00", NOON),
     ],
 )
-def test_of_a_state_of_the_first_format_the_last_sign_of_life_counts(
+def test_a_state_of_the_first_format_bounds_the_sent_time_by_its_latest_timestamp(
     tmp_path: Path, at: str, applied_at: str, latest: datetime
 ) -> None:
     (tmp_path / "state.json").write_text(OLD % (at, applied_at))
@@ -107,7 +107,7 @@ def test_of_a_state_of_the_first_format_the_last_sign_of_life_counts(
     assert again.records == found.records, "written in the second format it says the same"
 
 
-def test_what_the_journal_of_the_first_format_adds_is_a_sign_of_life_too(tmp_path: Path) -> None:
+def test_a_journal_timestamp_of_the_first_format_bounds_the_sent_time(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(OLD % ("2026-03-01T10:00:00+00:00", "2026-03-01T11:00:00+00:00"))
     head = {"format": 1, "lineage": "a-lineage", "serial": 3}
     line = {
@@ -123,7 +123,7 @@ def test_what_the_journal_of_the_first_format_adds_is_a_sign_of_life_too(tmp_pat
     assert intent.sent == Instant(NOON + LEASE)
 
 
-def test_without_any_sign_of_life_it_was_long_ago(tmp_path: Path) -> None:
+def test_a_state_without_timestamps_has_an_old_sent_time(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(OLD % ("", ""))
     found = StateFile(tmp_path / "state.json", "state.json").read()
     assert found is not None

@@ -111,7 +111,7 @@ def the_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
     return diagnostic.code
 
 
-def test_the_first_line_says_who_and_from_where(tmp_path: Path) -> None:
+def test_the_first_line_names_user_host_and_commit(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     opened(file).close()
     [first] = entries(file)
@@ -130,7 +130,7 @@ def test_the_first_line_says_who_and_from_where(tmp_path: Path) -> None:
     assert first["version"]
 
 
-def test_every_event_that_matters_afterwards_is_a_line(tmp_path: Path) -> None:
+def test_every_relevant_event_is_a_line(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     log = opened(file)
     for event in (
@@ -198,7 +198,7 @@ def test_a_plan_is_logged_with_its_digest_its_changes_and_the_reason_of_a_raised
     assert "snowflake" not in file.read_text(), "values of fields are not in it"
 
 
-def test_the_end_has_the_exit_code_and_counts_and_is_told_once(tmp_path: Path) -> None:
+def test_the_end_has_exit_code_and_counts_and_is_logged_once(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     log = opened(file)
     for outcome in (CREATED, TESTED, SKIPPED):
@@ -214,7 +214,7 @@ def test_the_end_has_the_exit_code_and_counts_and_is_told_once(tmp_path: Path) -
     assert [each["code"] for each in end["diagnostics"]] == ["not-remembered"]
 
 
-def test_texts_of_others_are_harmless_wherever_the_file_is_shown(tmp_path: Path) -> None:
+def test_foreign_text_in_the_log_is_escaped(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     told = Diagnostic("api-refused", "no\x1b[2J ##[error]x\n::stop::\udc80é")
     log = opened(file)
@@ -230,7 +230,7 @@ def test_texts_of_others_are_harmless_wherever_the_file_is_shown(tmp_path: Path)
     assert len(file.read_bytes().splitlines()) == 3
 
 
-def test_a_new_log_is_for_its_owner_and_an_old_one_is_only_added_to(tmp_path: Path) -> None:
+def test_a_new_log_is_private_and_an_existing_log_is_appended_to(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     opened(file).close()
     before = file.read_bytes()
@@ -244,7 +244,7 @@ def test_a_new_log_is_for_its_owner_and_an_old_one_is_only_added_to(tmp_path: Pa
     "content",
     ["{\n}\n", '{"format": 1, "run": 2', "at noon\n", "[]\n", '{"at": "noon"}\n', "\n", "\0", "[" * 99999],
 )
-def test_a_file_that_is_no_such_log_is_left_alone(content: str, tmp_path: Path) -> None:
+def test_a_file_other_than_a_log_stays_unchanged(content: str, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(content)
     with pytest.raises(ReconcilerError) as error:
@@ -253,7 +253,7 @@ def test_a_file_that_is_no_such_log_is_left_alone(content: str, tmp_path: Path) 
     assert file.read_text() == content
 
 
-def test_what_cannot_be_opened_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_an_unusable_log_is_reported_before_the_run_starts(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for place in (tmp_path, pipe, tmp_path / "nowhere" / "events.jsonl", Path("/dev/null")):
@@ -262,7 +262,7 @@ def test_what_cannot_be_opened_is_told_before_anything_starts(tmp_path: Path) ->
         assert the_code(error) == "events-unusable"
 
 
-def test_a_torn_line_is_kept_and_ended_before_the_next(tmp_path: Path) -> None:
+def test_a_torn_line_is_kept_and_terminated_before_the_next_line(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     killed(file)
     whole = file.read_bytes()
@@ -273,7 +273,7 @@ def test_a_torn_line_is_kept_and_ended_before_the_next(tmp_path: Path) -> None:
     assert [entry.get("event") for entry in entries(file)] == ["run-started", None, "run-started"]
 
 
-def test_a_log_that_was_torn_in_its_very_first_line_goes_on(tmp_path: Path) -> None:
+def test_a_log_with_a_torn_first_line_is_continued(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     file.write_bytes(b'{"at": "2026-03-01T12')
     opened(file).close()
@@ -281,7 +281,7 @@ def test_a_log_that_was_torn_in_its_very_first_line_goes_on(tmp_path: Path) -> N
     assert [entry.get("run") for entry in entries(file)] == [None, ME, OTHERS]
 
 
-def test_a_killed_run_gets_its_end_from_the_next_one(tmp_path: Path) -> None:
+def test_a_killed_run_gets_its_end_from_the_next_run(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     killed(
         file,
@@ -302,14 +302,14 @@ def test_a_killed_run_gets_its_end_from_the_next_one(tmp_path: Path) -> None:
     assert end["written"] == ["destination.orders", "destination.finance_prod"]
 
 
-def test_an_outcome_that_stayed_unknown_is_unknown_to_the_successor_too(tmp_path: Path) -> None:
+def test_an_unknown_outcome_stays_unknown_in_the_end_of_a_killed_run(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     lost = ChangeFinished(Outcome(ORDERS, Action.CREATE, Status.UNKNOWN))
     killed(file, ChangeStarted(ORDERS, Action.CREATE), lost)
     assert [end["unknown"] for end in abandoned(file)] == [["destination.orders"]]
 
 
-def test_an_end_is_told_only_once_and_not_of_runs_that_told_it_themselves(tmp_path: Path) -> None:
+def test_an_end_is_logged_once_and_only_for_runs_without_an_end(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     killed(file)
     own = opened(file, run="00000000000000cc")
@@ -329,7 +329,7 @@ def test_an_end_is_told_only_once_and_not_of_runs_that_told_it_themselves(tmp_pa
     ],
     ids=["it only reads", "of another project", "in the sandbox", "about to meet the lock"],
 )
-def test_a_run_that_may_go_on_is_left_alone(about: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_that_may_be_alive_gets_no_end(about: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     killed(file, **about)
     assert abandoned(file, by=holder(host="here", pid=os.getpid())) == []
@@ -345,13 +345,13 @@ def test_a_run_that_may_go_on_is_left_alone(about: dict[str, Any], tmp_path: Pat
     ],
     ids=["it had the lock", "this process is another run", "no such process", "another host"],
 )
-def test_a_run_that_cannot_go_on_is_ended(about: dict[str, Any], tmp_path: Path) -> None:
+def test_a_dead_run_gets_an_end(about: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     killed(file, **about)
     assert len(abandoned(file, by=holder(host="here", pid=os.getpid()))) == 1
 
 
-def test_lines_of_two_runs_never_mix(tmp_path: Path) -> None:
+def test_lines_of_concurrent_runs_never_mix(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
 
     def work(run: str) -> None:
@@ -380,7 +380,7 @@ def no_more_room(file: Path, room: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_is_full_later_is_told_and_stops_nothing(tmp_path: Path) -> None:
+def test_a_later_full_disk_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     log = opened(file)
     assert log.loss_warning is None
@@ -406,7 +406,7 @@ def test_a_run_whose_beginning_cannot_be_logged_does_not_begin(tmp_path: Path) -
     assert the_code(error) == "events-unusable"
 
 
-def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+def test_nothing_is_logged_without_a_file(tmp_path: Path) -> None:
     log = EventLog(None, Noon(), ME)
     log.log_abandoned_runs()
     log.log_plan(FULL_PLAN, {})
@@ -417,7 +417,7 @@ def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_listeners_hear_the_same_in_order() -> None:
+def test_two_listeners_get_the_same_events_in_order() -> None:
     heard: list[tuple[str, Event]] = []
     listener = combine_listeners(
         lambda event: heard.append(("first", event)), lambda event: heard.append(("second", event))

@@ -52,7 +52,7 @@ UPDATE = Change(
 )
 
 
-def test_values_of_hidden_fields_go_and_are_named() -> None:
+def test_values_of_hidden_fields_are_masked_and_named() -> None:
     finding = told(f"`{CANARY}`, {CANARY} before and `7`")
     found = mask_plan(plan(UPDATE, finding), {})
     assert CANARY not in repr(found)
@@ -86,12 +86,14 @@ def test_values_of_hidden_fields_go_and_are_named() -> None:
         ),
     ],
 )
-def test_the_service_decides(change: Change, service: str | None, hidden: set[tuple[str, ...]]) -> None:
+def test_the_service_decides_about_masking(
+    change: Change, service: str | None, hidden: set[tuple[str, ...]]
+) -> None:
     found = mask_plan(plan(replace(change, other_values=(), applied=())), {ORDERS: service})
     assert set(found.masked_fields[ORDERS]) == hidden
 
 
-def test_a_plan_of_today_stays_as_it_is() -> None:
+def test_a_current_plan_stays_unchanged() -> None:
     group = Change(Address(GROUP, "orders"), Action.CREATE, fields=(FieldChange(("name",), None, "x"),))
     today = mask_plan(plan(UPDATE), {}).plan
     assert mask_plan(today, {}) == MaskedPlan(today, {})

@@ -58,7 +58,7 @@ def shown(directory: Path, found: list[Diagnostic]) -> str:
     return render_full(found, line).plain
 
 
-def test_the_destination_that_tests_start_from_is_in_order(tmp_path: Path) -> None:
+def test_the_destination_of_these_tests_has_no_finding(tmp_path: Path) -> None:
     assert findings(tmp_path, snowflake("")) == []
 
 
@@ -88,14 +88,14 @@ def test_the_destination_that_tests_start_from_is_in_order(tmp_path: Path) -> No
         f"\n--- {CANARY}",
     ],
 )
-def test_no_excerpt_shows_what_may_be_a_secret(destination: str, tmp_path: Path) -> None:
+def test_no_excerpt_shows_a_possible_secret(destination: str, tmp_path: Path) -> None:
     found = findings(tmp_path, f"version: 1\ngroups:\n  a:\n    destination: {destination}\n")
     assert found
     assert CANARY not in shown(tmp_path, found)
     assert CANARY not in repr(found)
 
 
-def test_bytes_that_are_no_text_do_not_uncover_their_line(tmp_path: Path) -> None:
+def test_invalid_bytes_do_not_unmask_their_line(tmp_path: Path) -> None:
     spec = snowflake(f"role: {CANARY}\xff").encode("latin-1")
     found = findings(tmp_path, spec)
     assert codes(found) == ["not-utf8"]
@@ -112,7 +112,7 @@ def test_bytes_that_are_no_text_do_not_uncover_their_line(tmp_path: Path) -> Non
         ("version: 1\ngroups:\n  a: {destination: {service: snowflaek, region: X}}\n", PROJECT, "snowflaek"),
     ],
 )
-def test_what_is_no_secret_is_shown(spec: str, project: str, text: str, tmp_path: Path) -> None:
+def test_a_value_other_than_a_secret_is_shown(spec: str, project: str, text: str, tmp_path: Path) -> None:
     assert text in shown(tmp_path, findings(tmp_path, spec, project))
 
 
@@ -121,7 +121,7 @@ def test_a_list_of_keys_at_the_top_of_a_file_is_not_shown(tmp_path: Path) -> Non
     assert CANARY not in shown(tmp_path, findings(tmp_path, f"{CANARY}\n"))
 
 
-def test_a_reference_without_quotes_is_told_with_the_line_to_write(tmp_path: Path) -> None:
+def test_an_unquoted_reference_is_reported_with_the_correct_line(tmp_path: Path) -> None:
     problem = only(findings(tmp_path, snowflake("password: {secret: env:FOO}")))
     assert (problem.code, problem.help) == (
         "yaml-syntax",
@@ -129,7 +129,7 @@ def test_a_reference_without_quotes_is_told_with_the_line_to_write(tmp_path: Pat
     )
 
 
-def test_a_locator_that_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
+def test_a_locator_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
     problem = only(findings(tmp_path, snowflake(f"password: {{secret: env:{CANARY}}}")))
     assert CANARY not in repr(problem)
     assert '`{secret: "scheme:locator"}`' in problem.help
@@ -138,12 +138,12 @@ def test_a_locator_that_may_be_a_secret_is_not_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "password", ["{secret: hunter2}", '{secret: "env:"}', '{secret: "env:FOO", x: 1}', "{secret: 1}"]
 )
-def test_a_reference_that_cannot_be_read_counts_as_declared(password: str, tmp_path: Path) -> None:
+def test_a_malformed_reference_counts_as_declared(password: str, tmp_path: Path) -> None:
     assert codes(findings(tmp_path, snowflake(f"password: {password}"))) == ["bad-reference"]
 
 
 @pytest.mark.parametrize("config", ["null", "text", "[]"])
-def test_nothing_is_missing_from_a_config_that_cannot_be_read(config: str, tmp_path: Path) -> None:
+def test_a_malformed_config_has_no_missing_fields(config: str, tmp_path: Path) -> None:
     spec = (
         "version: 1\ngroups:\n  a:\n    destination:\n      service: snowflake\n"
         f"      networking_method: SshTunnel\n      config: {config}\n"
@@ -153,7 +153,7 @@ def test_nothing_is_missing_from_a_config_that_cannot_be_read(config: str, tmp_p
     assert "time_zone_offset" in found[0].message
 
 
-def test_a_number_for_a_text_is_quoted_as_it_was_written(tmp_path: Path) -> None:
+def test_a_number_instead_of_text_is_quoted_as_written(tmp_path: Path) -> None:
     assert only(findings(tmp_path, snowflake("role: 1.10"))).help == 'put it in quotes: `role: "1.10"`'
     assert only(findings(tmp_path, snowflake("role: True"))).help == 'put it in quotes: `role: "True"`'
 
@@ -171,7 +171,7 @@ profiles:
 """
 
 
-def test_a_profile_that_nobody_uses_is_checked_by_itself(tmp_path: Path) -> None:
+def test_an_unused_profile_is_checked(tmp_path: Path) -> None:
     found = findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=PROFILES)
     assert [(each.code, each.span.line if each.span else 0) for each in found] == [
         ("literal-secret", 5),
@@ -188,20 +188,20 @@ def test_a_profile_with_a_service_is_checked_by_its_service(tmp_path: Path) -> N
     assert codes(found) == ["unknown-field", "out-of-range"]
 
 
-def test_defaults_are_checked_where_no_group_has_a_destination(tmp_path: Path) -> None:
+def test_defaults_are_checked_without_any_destination(tmp_path: Path) -> None:
     project = PROJECT + "defaults:\n  destination:\n    config: {token: hunter2}\n    trsut: {}\n"
     found = findings(tmp_path, "version: 1\ngroups: {a: {}}\n", project)
     assert codes(found) == ["literal-secret", "unknown-key"]
 
 
-def test_a_literal_secret_in_a_profile_is_found_where_the_group_replaces_it(tmp_path: Path) -> None:
+def test_a_literal_secret_in_a_profile_is_found_although_the_group_overrides_it(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {password: hunter2}}\n"
     spec = snowflake("", more="profile: p\n")
     found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
     assert [(each.code, str(each.span)) for each in found] == [("literal-secret", "p.yaml:3:26")]
 
 
-def test_what_is_wrong_with_a_profile_is_told_once_however_many_use_it(tmp_path: Path) -> None:
+def test_an_error_of_a_profile_is_reported_once(tmp_path: Path) -> None:
     groups = snowflake("", more="profile: p\n")
     twin = groups.replace("version: 1\ngroups:\n", "").replace("  a:\n", "  b:\n")
     profiles = "version: 1\nprofiles:\n  p: {config: {role: 1.5}, trust: {fingerprints: x}}\n"
@@ -209,12 +209,12 @@ def test_what_is_wrong_with_a_profile_is_told_once_however_many_use_it(tmp_path:
     assert codes(found) == ["wrong-type", "wrong-shape"]
 
 
-def test_a_profile_of_parts_of_several_services_is_in_order(tmp_path: Path) -> None:
+def test_a_profile_with_fields_of_several_services_is_accepted(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {http_path: x, role: y}, extra_config: {x_y: 1}}\n"
     assert findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles) == []
 
 
-def test_an_unknown_profile_hides_nothing_else(tmp_path: Path) -> None:
+def test_an_unknown_profile_hides_no_other_finding(tmp_path: Path) -> None:
     spec = (
         "version: 1\ngroups:\n  a:\n    destination:\n      profile: nope\n      regoin: X\n"
         "  b:\n    destination:\n      service: snowflaek\n      time_zone_offset: '0'\n"
@@ -223,7 +223,7 @@ def test_an_unknown_profile_hides_nothing_else(tmp_path: Path) -> None:
     assert codes(found) == ["unknown-profile", "unknown-key", "unknown-service"]
 
 
-def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -> None:
+def test_an_unreadable_file_hides_no_finding_in_other_files(tmp_path: Path) -> None:
     broken = "version: 1\nprofiles:\n  p: {region: X\u200b}\ngroups: {c: {name: '\u200b'}}\n"
     spec = "version: 1\ngroups:\n  a: {destination: {profile: p}}\n  b: {destination: {service: snowflaek}}\n"
     found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
@@ -236,14 +236,14 @@ def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -
     assert [str(each.address) for each in found[:2]] == ["destination.b", "destination.b"]
 
 
-def test_an_override_file_that_cannot_be_read_makes_nothing_missing(tmp_path: Path) -> None:
+def test_an_unreadable_override_file_causes_no_missing_fields(tmp_path: Path) -> None:
     project = PROJECT + "overrides: [o.yaml]\n"
     spec = "version: 1\ngroups:\n  a: {destination: {service: snowflake, config: {prot: 1}}}\n"
     found = findings(tmp_path, spec, project, o="version: 1\ngroups: [\n")
     assert codes(found) == ["unknown-field", "yaml-syntax"]
 
 
-def test_an_entry_out_of_order_hides_no_finding_in_its_neighbours(tmp_path: Path) -> None:
+def test_a_malformed_entry_hides_no_finding_in_other_entries(tmp_path: Path) -> None:
     spec = (
         "version: 1\nprofiles: {Bad-Name: {region: X}}\ngroups:\n"
         "  a: {destination: {profile: bad_name}}\n  b: {nmae: x}\n"
@@ -252,11 +252,11 @@ def test_an_entry_out_of_order_hides_no_finding_in_its_neighbours(tmp_path: Path
     assert codes(findings(tmp_path, spec)) == ["bad-key", "unknown-key", "unknown-service"]
 
 
-def test_a_malformed_unset_draws_no_other_error_after_it(tmp_path: Path) -> None:
+def test_a_malformed_unset_causes_no_other_error(tmp_path: Path) -> None:
     assert codes(findings(tmp_path, snowflake("host: {unset: 1}"))) == ["wrong-shape"]
 
 
-def test_an_idle_unset_is_one_warning_at_its_key(tmp_path: Path) -> None:
+def test_an_unset_without_effect_is_one_warning_at_its_key(tmp_path: Path) -> None:
     spec = snowflake("role: {unset: true}")
     problem = only(findings(tmp_path, spec))
     assert (problem.code, problem.severity) == ("unset-nothing", Severity.WARNING)
@@ -264,7 +264,7 @@ def test_an_idle_unset_is_one_warning_at_its_key(tmp_path: Path) -> None:
     assert spec.split("\n")[problem.span.line - 1][problem.span.column - 1 :].startswith("role")
 
 
-def test_an_outdated_service_is_one_warning_that_counts_its_destinations(tmp_path: Path) -> None:
+def test_a_legacy_service_is_one_warning_with_the_count_of_its_destinations(tmp_path: Path) -> None:
     entry = "  {}: {{destination: {{service: onelake, time_zone_offset: '0'}}}}\n"
     spec = "version: 1\ngroups:\n" + "".join(entry.format(key) for key in "abc")
     found = [each for each in findings(tmp_path, spec) if each.code == "legacy-service"]
