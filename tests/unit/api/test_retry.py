@@ -50,29 +50,29 @@ REQUESTS = {
 _NONE = Exchange("GET", "/v1/x")
 
 
-def answered(status: int) -> Exchange:
+def make_exchange(status: int) -> Exchange:
     return Exchange("GET", "/v1/x", status=status)
 
 
 ERRORS: dict[str, ApiError] = {
-    "429": RateLimited(answered(429)),
+    "429": RateLimited(make_exchange(429)),
     "not sent": Unreachable(_NONE, sent=False),
     "connecting took too long": Timeout(_NONE, sent=False),
     "unknown name": ServerUnverified(_NONE, sent=False),
     "cut after sending": Unreachable(_NONE, sent=True),
     "no answer in time": Timeout(_NONE, sent=True),
-    "500": ServerError(answered(500)),
-    "502 with HTML": ServerError(answered(502)),
-    "524": ServerError(answered(524)),
-    "200 of nobody knows what": InvalidResponseError(answered(200)),
-    "302": Redirected(answered(302)),
-    "400": BadRequest(answered(400)),
-    "401": Unauthorized(answered(401)),
-    "403": Forbidden(answered(403)),
-    "404": NotFound(answered(404)),
-    "404 of a gateway": RejectedError(answered(404)),
-    "405": RejectedError(answered(405)),
-    "409": Conflict(answered(409)),
+    "500": ServerError(make_exchange(500)),
+    "502 with HTML": ServerError(make_exchange(502)),
+    "524": ServerError(make_exchange(524)),
+    "200 of nobody knows what": InvalidResponseError(make_exchange(200)),
+    "302": Redirected(make_exchange(302)),
+    "400": BadRequest(make_exchange(400)),
+    "401": Unauthorized(make_exchange(401)),
+    "403": Forbidden(make_exchange(403)),
+    "404": NotFound(make_exchange(404)),
+    "404 of a gateway": RejectedError(make_exchange(404)),
+    "405": RejectedError(make_exchange(405)),
+    "409": Conflict(make_exchange(409)),
     "cannot be sent": InvalidRequestError(_NONE),
     "the run is ending": Cancelled(_NONE),
 }
@@ -109,7 +109,7 @@ MARKS = {
 }
 
 
-def cells() -> list[tuple[str, str, RetryDecision]]:
+def list_cells() -> list[tuple[str, str, RetryDecision]]:
     found = []
     for line in EXPECTED.splitlines()[2:]:
         outcome = line[:28].strip()
@@ -119,13 +119,13 @@ def cells() -> list[tuple[str, str, RetryDecision]]:
     return found
 
 
-@pytest.mark.parametrize(("outcome", "name", "expected"), cells())
+@pytest.mark.parametrize(("outcome", "name", "expected"), list_cells())
 def test_each_cell_of_the_matrix_holds(outcome: str, name: str, expected: RetryDecision) -> None:
     assert decide_retry(ERRORS[outcome], REQUESTS[name]) is expected
 
 
 def test_the_table_covers_every_outcome_and_every_cell_of_the_matrix() -> None:
-    assert [outcome for outcome, name, _ in cells() if name == "GET"] == list(ERRORS)
+    assert [outcome for outcome, name, _ in list_cells() if name == "GET"] == list(ERRORS)
     assert set(RETRY_MATRIX) == set(FailureKind)
     assert all(set(row) == set(RequestKind) for row in RETRY_MATRIX.values())
 

@@ -33,7 +33,9 @@ WRITES = [
 
 
 @contextmanager
-def tunnel(script: Script, folder: Path, **options: Timeouts) -> Iterator[tuple[ScriptedServer, Transport]]:
+def open_tunnel(
+    script: Script, folder: Path, **options: Timeouts
+) -> Iterator[tuple[ScriptedServer, Transport]]:
     """A proxy that is itself the server at the far end, and a transport that trusts it."""
     context, certificate = make_server_context(HOST, folder)
     with serve_script(script, tls=context, tunnel=True) as server:
@@ -41,11 +43,11 @@ def tunnel(script: Script, folder: Path, **options: Timeouts) -> Iterator[tuple[
         credentials = (Secret("the-key"), Secret("the-secret"))
         with Transport(
             f"https://{HOST}/v1", credentials, clock=SystemClock(), environ=environ, **options
-        ) as line:
-            yield server, line
+        ) as transport:
+            yield server, transport
 
 
-def broken_record(wire: ServerConnection, _: ReceivedRequest) -> None:
+def send_broken_record(wire: ServerConnection, _: ReceivedRequest) -> None:
     """What a middlebox that inserts bytes does: not a TLS record, in the middle of the stream."""
     raw = wire.unwrap_tls()
     raw.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -62,9 +64,9 @@ def test_the_ca_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_crede
         wire.keep_alive = True
         wire.send(build_response(build_envelope({"id": "g1"})))
 
-    with tunnel(script, tmp_path) as (server, line):
+    with open_tunnel(script, tmp_path) as (server, transport):
         for request in (GET, GET, *WRITES):
-            assert line.send(request).data == {"id": "g1"}
+            assert transport.send(request).data == {"id": "g1"}
         assert server.list_methods() == [
             "CONNECT",
             "GET",
@@ -79,20 +81,20 @@ def test_the_ca_bundle_of_the_environment_is_trusted_and_the_proxy_sees_no_crede
         assert all(
             "authorization" not in seen.headers for seen in server.requests if seen.method == "CONNECT"
         )
-        assert line.requests_sent == 5
+        assert transport.requests_sent == 5
 
 
 def test_an_unknown_authority_is_refused_before_any_request(tmp_path: Path) -> None:
     context, _ = make_server_context(HOST, tmp_path)
-    with serve_script(broken_record, tls=context, tunnel=True) as server:
+    with serve_script(send_broken_record, tls=context, tunnel=True) as server:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}"}
         with (
             Transport(
                 f"https://{HOST}/v1", (Secret("k"), Secret("s")), clock=SystemClock(), environ=environ
-            ) as line,
+            ) as transport,
             pytest.raises(Unreachable) as caught,
         ):
-            line.send(WRITES[0])
+            transport.send(WRITES[0])
         assert server.list_methods() == ["CONNECT"]
     assert not caught.value.sent
     assert "certificate is not trusted" in caught.value.message
@@ -100,9 +102,9 @@ def test_an_unknown_authority_is_refused_before_any_request(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("request_", WRITES, ids=lambda request: request.method)
 def test_a_broken_tls_record_never_repeats_a_write(request_: Request, tmp_path: Path) -> None:
-    with tunnel(broken_record, tmp_path) as (server, line):
+    with open_tunnel(send_broken_record, tmp_path) as (server, transport):
         with pytest.raises(Unreachable) as caught:
-            line.send(request_)
+            transport.send(request_)
         assert server.list_methods() == ["CONNECT", request_.method]
     assert caught.value.sent
     assert caught.value.message.startswith("TLS failed")
@@ -110,6 +112,9 @@ def test_a_broken_tls_record_never_repeats_a_write(request_: Request, tmp_path: 
 
 def test_the_total_deadline_holds_below_tls(tmp_path: Path) -> None:
     timeouts = Timeouts(connect=5, read=5, total=0.4)
-    with tunnel(drip_records, tmp_path, timeouts=timeouts) as (_, line), pytest.raises(Timeout) as caught:
-        line.send(GET)
+    with (
+        open_tunnel(drip_records, tmp_path, timeouts=timeouts) as (_, transport),
+        pytest.raises(Timeout) as caught,
+    ):
+        transport.send(GET)
     assert caught.value.sent

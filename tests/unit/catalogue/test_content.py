@@ -23,7 +23,7 @@ each_table = pytest.mark.parametrize("fields", TABLES)
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
-def names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
+def list_names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
     """The fields that break a rule."""
     return [field.name for field in fields.values() if wrong(field)]
 
@@ -66,44 +66,48 @@ def test_exactly_the_33_documented_fields_are_immutable() -> None:
 
 @each_table
 def test_a_field_with_a_secret_name_is_sensitive_or_gives_a_reason(fields: Mapping[str, Field]) -> None:
-    assert not names(
+    assert not list_names(
         fields, lambda it: is_secret_name(it.name) and it.sensitive == bool(it.not_secret_because)
     )
-    assert not names(fields, lambda it: bool(it.not_secret_because) and not is_secret_name(it.name))
+    assert not list_names(fields, lambda it: bool(it.not_secret_because) and not is_secret_name(it.name))
 
 
 @each_table
 def test_a_field_is_described_in_one_line(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: re.fullmatch(r"[A-Z].*\.", it.description) is None)
+    assert not list_names(fields, lambda it: re.fullmatch(r"[A-Z].*\.", it.description) is None)
 
 
 @each_table
 def test_a_default_is_already_in_normal_form(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: normalize_value(it, it.default) != it.default)
-    assert not names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
+    assert not list_names(fields, lambda it: normalize_value(it, it.default) != it.default)
+    assert not list_names(fields, lambda it: bool(it.enum) and it.default not in (*it.enum, None))
 
 
 @each_table
 def test_an_example_is_a_value_that_the_field_can_have(fields: Mapping[str, Field]) -> None:
     types = {FieldType.INTEGER: int, FieldType.STRING: str, FieldType.STRINGS: list}
     shown = {name: field for name, field in fields.items() if field.example is not None}
-    assert not names(shown, lambda it: it.sensitive or not isinstance(it.example, types[it.type]))
+    assert not list_names(shown, lambda it: it.sensitive or not isinstance(it.example, types[it.type]))
 
 
 @each_table
 def test_a_read_only_field_is_never_required(fields: Mapping[str, Field]) -> None:
     answers = {name: field for name, field in fields.items() if field.read_only}
-    assert not names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
+    assert not list_names(answers, lambda it: it.required or bool(it.required_when) or bool(it.only_when))
 
 
 @each_table
 def test_numbers_and_booleans_cannot_be_cleared(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN))
+    assert not list_names(
+        fields, lambda it: it.clearable and it.type in (FieldType.INTEGER, FieldType.BOOLEAN)
+    )
 
 
 @each_table
 def test_a_mask_is_made_of_stars(fields: Mapping[str, Field]) -> None:
-    assert not names(fields, lambda it: not all(is_mask(leaf.mask) for leaf in (it, *it.fields.values())))
+    assert not list_names(
+        fields, lambda it: not all(is_mask(leaf.mask) for leaf in (it, *it.fields.values()))
+    )
 
 
 @each_service

@@ -16,7 +16,7 @@ SECRET = Reference("env", "X")
 VISIBLE = Reference("env", "X", confidential=False)
 
 
-def problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
+def find_problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
     """Findings about a destination with the fields that every one needs."""
     leaves: dict[FieldPath, Any] = {("service",): service, ("time_zone_offset",): "0"}
     leaves |= {(name,): value for name, value in (top_level or {}).items()}
@@ -24,7 +24,7 @@ def problems(service: str, top_level: dict[str, Any] | None = None, **config: An
     return check_destination(leaves)
 
 
-def demanded(found: list[Problem]) -> set[str]:
+def list_missing_fields(found: list[Problem]) -> set[str]:
     """What is missing because of another setting."""
     return {each.message.split("`")[1] for each in found if each.code == "missing-field"}
 
@@ -33,7 +33,7 @@ TUNNEL = {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user", "con
 
 
 def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warning() -> None:
-    found = problems(
+    found = find_problems(
         "adls",
         {
             "region": "GCP_US_WEST1",
@@ -66,14 +66,14 @@ def test_the_documented_request_of_an_adls_destination_only_gets_the_legacy_warn
 
 
 def test_a_missing_required_field_is_an_error() -> None:
-    found = problems("snowflake")
+    found = find_problems("snowflake")
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
     assert "for example `host: " in found[0].help
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_an_empty_required_field_is_an_error(nothing: object) -> None:
-    found = problems("snowflake", host=nothing)
+    found = find_problems("snowflake", host=nothing)
     assert [(each.code, each.path) for each in found] == [("missing-field", ("config", "host"))]
 
 
@@ -84,35 +84,35 @@ def test_a_destination_needs_a_time_zone() -> None:
 
 
 def test_a_null_required_field_is_one_finding() -> None:
-    found = problems("snowflake", {"time_zone_offset": None}, host="h")
+    found = find_problems("snowflake", {"time_zone_offset": None}, host="h")
     assert [each.code for each in found] == ["missing-field"]
 
 
 def test_a_required_field_may_be_a_reference() -> None:
-    assert problems("snowflake", host=VISIBLE) == []
+    assert find_problems("snowflake", host=VISIBLE) == []
 
 
 def test_a_login_method_requires_its_credentials_and_the_finding_points_at_the_method() -> None:
-    found = problems("snowflake", host="h", auth="KEY_PAIR", is_private_key_encrypted=True)
-    assert demanded(found) == {"config.private_key", "config.passphrase"}
+    found = find_problems("snowflake", host="h", auth="KEY_PAIR", is_private_key_encrypted=True)
+    assert list_missing_fields(found) == {"config.private_key", "config.passphrase"}
     assert found[0].path == ("config", "auth")
     assert found[0].label == "needs `private_key`"
     assert 'private_key: {secret: "env:PRIVATE_KEY"}' in found[0].help
 
 
 def test_all_parts_of_a_condition_must_hold() -> None:
-    assert problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET) == []
+    assert find_problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET) == []
 
 
 def test_a_default_can_require_a_field_and_is_named() -> None:
-    found = problems("redshift")
-    assert demanded(found) == {"config.password"}
+    found = find_problems("redshift")
+    assert list_missing_fields(found) == {"config.password"}
     assert "its default" in found[0].message
     assert found[0].path == ("config", "password")
 
 
 def test_an_absent_setting_without_default_requires_nothing() -> None:
-    assert problems("snowflake", host="h") == []
+    assert find_problems("snowflake", host="h") == []
 
 
 @pytest.mark.parametrize("value", [VISIBLE, None])
@@ -124,47 +124,49 @@ def test_a_condition_on_an_unknown_value_neither_holds_nor_fails(value: object) 
 
 @pytest.mark.parametrize("auth", [VISIBLE, "PASSWORT_"])
 def test_an_undecidable_setting_causes_no_further_findings(auth: object) -> None:
-    found = problems("snowflake", host="h", auth=auth, private_key=SECRET)
+    found = find_problems("snowflake", host="h", auth=auth, private_key=SECRET)
     assert not [each for each in found if each.code in ("missing-field", "field-not-allowed")]
 
 
 def test_a_credential_of_another_login_is_refused() -> None:
-    found = problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET, password=SECRET)
+    found = find_problems("snowflake", host="h", auth="KEY_PAIR", private_key=SECRET, password=SECRET)
     assert [(each.code, each.path, each.on_key) for each in found] == [
         ("field-not-allowed", ("config", "password"), True)
     ]
 
 
 def test_a_credential_of_another_login_may_be_cleared() -> None:
-    assert problems("redshift", auth_type="IAM", role_arn=SECRET, password=None) == []
+    assert find_problems("redshift", auth_type="IAM", role_arn=SECRET, password=None) == []
 
 
 def test_credentials_of_two_logins_exclude_each_other_without_a_choice_as_well() -> None:
-    found = problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET, password=SECRET)
+    found = find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET, password=SECRET)
     assert [(each.code, each.path) for each in found] == [("field-not-allowed", ("config", "private_key"))]
-    assert problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET) == []
-    assert problems("snowflake", host="h", auth=VISIBLE, private_key=SECRET, password=SECRET) == []
+    assert find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET) == []
+    assert find_problems("snowflake", host="h", auth=VISIBLE, private_key=SECRET, password=SECRET) == []
 
 
 @pytest.mark.parametrize("method", ["SshTunnel", "SSH_TUNNEL"])
 def test_a_tunnel_requires_its_fields_by_either_setting(method: str) -> None:
-    assert demanded(problems("postgres_warehouse", connection_type=method)) == TUNNEL
-    assert demanded(problems("postgres_warehouse", {"networking_method": method})) == TUNNEL
+    assert list_missing_fields(find_problems("postgres_warehouse", connection_type=method)) == TUNNEL
+    assert list_missing_fields(find_problems("postgres_warehouse", {"networking_method": method})) == TUNNEL
 
 
 def test_a_tunnel_requires_its_fields_although_config_says_directly() -> None:
-    found = problems("postgres_warehouse", {"networking_method": "SshTunnel"}, connection_type="Directly")
-    assert demanded(found) == TUNNEL
+    found = find_problems(
+        "postgres_warehouse", {"networking_method": "SshTunnel"}, connection_type="Directly"
+    )
+    assert list_missing_fields(found) == TUNNEL
     assert all("while `networking_method` is `SshTunnel`" in each.message for each in found)
 
 
 def test_a_field_required_by_the_networking_method_points_at_it() -> None:
-    found = problems("postgres_warehouse", {"networking_method": "SshTunnel"})
+    found = find_problems("postgres_warehouse", {"networking_method": "SshTunnel"})
     assert [each.path for each in found] == [("networking_method",)] * len(TUNNEL)
 
 
 def test_conditions_on_two_settings_name_both() -> None:
-    found = problems("redshift", auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel")
+    found = find_problems("redshift", auth_type="IAM", role_arn=SECRET, connection_type="SshTunnel")
     cluster = next(each for each in found if "cluster_id" in each.message)
     assert "`config.connection_type` is `SshTunnel` and `config.auth_type` is `IAM`" in cluster.message
 
@@ -173,31 +175,33 @@ def test_conditions_on_two_settings_name_both() -> None:
     ("method", "companion"), [("PrivateLink", "private_link_id"), ("ProxyAgent", "proxy_agent_id")]
 )
 def test_a_networking_method_requires_its_companion_field(method: str, companion: str) -> None:
-    found = problems("snowflake", {"networking_method": method}, host="h")
-    assert demanded(found) == {companion}
-    assert problems("snowflake", {"networking_method": method, companion: "id"}, host="h") == []
+    found = find_problems("snowflake", {"networking_method": method}, host="h")
+    assert list_missing_fields(found) == {companion}
+    assert find_problems("snowflake", {"networking_method": method, companion: "id"}, host="h") == []
 
 
 def test_a_tunnel_requires_no_field_that_the_service_lacks() -> None:
-    assert problems("snowflake", {"networking_method": "SshTunnel"}, host="h") == []
+    assert find_problems("snowflake", {"networking_method": "SshTunnel"}, host="h") == []
 
 
 def test_an_undocumented_networking_method_of_a_service_is_a_warning() -> None:
-    found = problems("oracle_warehouse", {"networking_method": "PrivateLink", "private_link_id": "link"})
+    found = find_problems("oracle_warehouse", {"networking_method": "PrivateLink", "private_link_id": "link"})
     assert [(each.code, each.severity) for each in found] == [("unsupported-networking", Severity.WARNING)]
 
 
 def test_a_managed_lake_needs_a_bucket_unless_it_is_on_azure() -> None:
-    assert demanded(problems("managed_data_lake")) == {"config.bucket"}
-    assert demanded(problems("managed_data_lake", storage_provider="GCS")) == {"config.bucket"}
-    assert problems("managed_data_lake", storage_provider="ADLS") == []
+    assert list_missing_fields(find_problems("managed_data_lake")) == {"config.bucket"}
+    assert list_missing_fields(find_problems("managed_data_lake", storage_provider="GCS")) == {
+        "config.bucket"
+    }
+    assert find_problems("managed_data_lake", storage_provider="ADLS") == []
 
 
 OLD, NEW = "local_processing_agent_id", "hybrid_deployment_agent_id"
 
 
 def test_a_deprecated_field_alone_is_a_warning() -> None:
-    found = problems("postgres_warehouse", {OLD: "agent"})
+    found = find_problems("postgres_warehouse", {OLD: "agent"})
     assert [(each.code, each.severity, each.on_key) for each in found] == [
         ("deprecated-field", Severity.WARNING, True)
     ]
@@ -205,22 +209,22 @@ def test_a_deprecated_field_alone_is_a_warning() -> None:
 
 
 def test_a_deprecated_field_that_agrees_with_its_successor_is_fine() -> None:
-    assert problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}) == []
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}) == []
+    assert find_problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}) == []
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}) == []
 
 
 @pytest.mark.parametrize("other", ["other", None])
 def test_a_deprecated_field_that_contradicts_its_successor_is_an_error(other: object) -> None:
-    found = problems("postgres_warehouse", {OLD: "agent", NEW: other})
+    found = find_problems("postgres_warehouse", {OLD: "agent", NEW: other})
     assert [(each.code, each.severity) for each in found] == [("conflicting-fields", Severity.ERROR)]
 
 
 def test_a_reference_does_not_contradict_a_literal() -> None:
-    assert problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}) == []
+    assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: "agent"}) == []
 
 
 def test_all_findings_are_reported_together() -> None:
-    found = problems(
+    found = find_problems(
         "snowflake",
         {"region": "MARS", "time_zone_offset": "+99"},
         databse="A",

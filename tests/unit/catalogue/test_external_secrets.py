@@ -12,7 +12,7 @@ KEY = Reference("esm", "warehouse-password")
 MANAGER = {("external_secrets_manager_id",): "esm_one"}
 
 
-def problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
+def find_problems(service: str, top: dict[tuple[str, ...], object], **config: object) -> list[Problem]:
     fields = {("service",): service, ("time_zone_offset",): "0", **top}
     return check_destination(fields | {("config", name): value for name, value in config.items()})
 
@@ -26,7 +26,7 @@ def test_seven_services_have_fields_from_an_external_secrets_manager() -> None:
 
 
 def test_an_external_field_counts_as_declared() -> None:
-    assert problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
+    assert find_problems("snowflake", MANAGER, host="h", auth="PASSWORD", user=KEY, password=KEY) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_external_field_counts_as_declared() -> None:
 def test_external_fields_need_the_manager_id_and_report_it_once(
     manager: dict[tuple[str, ...], object],
 ) -> None:
-    [found] = problems("snowflake", manager, host="h", user=KEY, password=KEY)
+    [found] = find_problems("snowflake", manager, host="h", user=KEY, password=KEY)
     assert (found.code, found.path) == ("missing-field", ("config", "user"))
     assert "external_secrets_manager_id" in found.message
     assert "external_secrets_manager_id" in found.help
@@ -50,10 +50,12 @@ def test_external_fields_need_the_manager_id_and_report_it_once(
     ],
 )
 def test_another_field_cannot_be_external(service: str, path: tuple[str, ...], words: str) -> None:
-    found = [each for each in problems(service, {**MANAGER, path: KEY}, host="h") if each.path == path]
+    found = [each for each in find_problems(service, {**MANAGER, path: KEY}, host="h") if each.path == path]
     assert [each.code for each in found] == ["external-secret-unsupported"]
     assert words in found[0].notes[0]
 
 
 def test_an_unknown_service_is_left_to_fivetran() -> None:
-    assert [each.code for each in problems("quantum_vault", MANAGER, password=KEY)] == ["unknown-service"]
+    assert [each.code for each in find_problems("quantum_vault", MANAGER, password=KEY)] == [
+        "unknown-service"
+    ]

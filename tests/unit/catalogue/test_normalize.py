@@ -19,7 +19,7 @@ TRUTH = Field("truth", FieldType.BOOLEAN)
 TEXT = Field("text")
 
 
-def destination(service: str | None, fields: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
+def normalize_fields(service: str | None, fields: dict[FieldPath, Any]) -> dict[FieldPath, Any]:
     return normalize_destination(load_service(service) if service else None, fields)
 
 
@@ -33,18 +33,18 @@ def test_an_unknown_choice_stays_unchanged() -> None:
 
 
 def test_r3_a_null_networking_method_counts_as_absent() -> None:
-    assert destination("snowflake", {("networking_method",): None}) == {("networking_method",): None}
+    assert normalize_fields("snowflake", {("networking_method",): None}) == {("networking_method",): None}
 
 
 def test_r5_a_dataset_location_is_read_under_another_name() -> None:
     path = ("config", "data_set_location")
-    assert destination("big_query", {("config", "location"): "EU"})[path] == "EU"
-    assert destination("big_query", {("config", "location"): "EU", path: None})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "EU"})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "EU", path: None})[path] == "EU"
 
 
 def test_r5_a_dataset_location_under_its_own_name_wins() -> None:
     path = ("config", "data_set_location")
-    assert destination("big_query", {("config", "location"): "US", path: "EU"})[path] == "EU"
+    assert normalize_fields("big_query", {("config", "location"): "US", path: "EU"})[path] == "EU"
 
 
 @pytest.mark.parametrize("nothing", [None, "", [], {}])
@@ -76,7 +76,7 @@ def test_r7_numbers_and_booleans_may_be_text(field: Field, value: object, normal
     [("+8", "+8"), ("8", "+8"), (8, "+8"), (-8, "-8"), ("-8", "-8"), (0, "0"), ("+0", "0"), ("-0", "0")],
 )
 def test_r7_time_zone_offsets_have_one_spelling(value: object, normal: str) -> None:
-    assert destination("snowflake", {("time_zone_offset",): value}) == {("time_zone_offset",): normal}
+    assert normalize_fields("snowflake", {("time_zone_offset",): value}) == {("time_zone_offset",): normal}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_other_values_are_no_mask(value: object) -> None:
 
 
 def test_masks_inside_an_object_are_masks() -> None:
-    found = destination(
+    found = normalize_fields(
         "managed_data_lake",
         {
             ("config", "polaris_catalog_configuration"): {
@@ -140,16 +140,16 @@ def test_references_secrets_and_masks_stay_unchanged(field: Field | None, value:
 
 @pytest.mark.parametrize("value", ["5432", 5432, True, 1.5, ["b", "a"], {"a": None}])
 def test_an_unknown_field_stays_unchanged(value: object) -> None:
-    assert destination(None, {("config", "new"): value}) == {("config", "new"): value}
-    assert destination("snowflake", {("new",): value}) == {("new",): value}
+    assert normalize_fields(None, {("config", "new"): value}) == {("config", "new"): value}
+    assert normalize_fields("snowflake", {("new",): value}) == {("new",): value}
 
 
 def test_a_deprecated_name_counts_as_its_successor() -> None:
     old, new = ("local_processing_agent_id",), ("hybrid_deployment_agent_id",)
-    assert destination("adls", {old: "agent"}) == {new: "agent"}
-    assert destination("adls", {old: "agent", new: None}) == {new: "agent"}
-    assert destination("adls", {old: "agent", new: "other"}) == {new: "other"}
-    assert destination("adls", {old: None, new: "other"}) == {new: "other"}
+    assert normalize_fields("adls", {old: "agent"}) == {new: "agent"}
+    assert normalize_fields("adls", {old: "agent", new: None}) == {new: "agent"}
+    assert normalize_fields("adls", {old: "agent", new: "other"}) == {new: "other"}
+    assert normalize_fields("adls", {old: None, new: "other"}) == {new: "other"}
 
 
 @pytest.mark.parametrize(
@@ -164,18 +164,18 @@ def test_a_deprecated_name_counts_as_its_successor() -> None:
     ],
 )
 def test_a_renamed_region_gets_its_present_name(value: object, normal: object) -> None:
-    assert destination("snowflake", {("region",): value}) == {("region",): normal}
+    assert normalize_fields("snowflake", {("region",): value}) == {("region",): normal}
 
 
 def test_a_lake_response_in_another_style_equals_its_spec() -> None:
     spec = {("config", "connection_type"): "PrivateLink", ("config", "port"): 443}
     answer = {("config", "connection_type"): "PRIVATE_LINK", ("config", "port"): "443"}
-    assert destination("managed_data_lake", spec) == destination("managed_data_lake", answer)
+    assert normalize_fields("managed_data_lake", spec) == normalize_fields("managed_data_lake", answer)
 
 
 def test_the_normal_form_of_a_normal_form_is_itself() -> None:
-    once = destination(
+    once = normalize_fields(
         "big_query",
         {("config", "location"): "EU", ("time_zone_offset",): 8, ("local_processing_agent_id",): "a"},
     )
-    assert destination("big_query", once) == once
+    assert normalize_fields("big_query", once) == once

@@ -14,7 +14,7 @@ from reconciler.catalogue.secret_detection import detect_secret
 from reconciler.model.value import Reference
 
 
-def noise(seed: int, length: int, alphabet: str) -> str:
+def generate_key(seed: int, length: int, alphabet: str) -> str:
     """Characters that a generator chose, the same ones in every run."""
     return "".join(random.Random(seed).choices(alphabet, k=length))
 
@@ -36,17 +36,17 @@ SECRETS = [
     ("a private key", '{"type": "service_account", "private_key": "' + PRIVATE_KEY.format("", "") + '"}'),
     ("a JSON web token", TOKEN),
     ("a JSON web token", f"Bearer {TOKEN}"),
-    ("an AWS access key with its secret", f"AKIA{'Q2' * 8}:{noise(1, 40, LETTERS)}"),
-    ("an access token", "xoxb-" + noise(2, 24, string.digits)),
-    ("an access token", "ghp_" + noise(3, 36, LETTERS)),
-    ("an access token", "github_pat_" + noise(4, 60, LETTERS)),
-    ("an access token", "glpat-" + noise(5, 20, LETTERS)),
-    ("an access token", "dapi" + noise(6, 32, HEXADECIMAL)),
-    ("an access token", "dapi" + noise(6, 32, HEXADECIMAL) + "-2"),
-    ("an access token", "hvs." + noise(7, 90, LETTERS)),
-    ("an access token", "AIza" + noise(8, 35, LETTERS)),
-    ("an access token", "sk_live_" + noise(9, 24, LETTERS)),
-    ("an access token", "abc8Q~" + noise(10, 34, LETTERS)),
+    ("an AWS access key with its secret", f"AKIA{'Q2' * 8}:{generate_key(1, 40, LETTERS)}"),
+    ("an access token", "xoxb-" + generate_key(2, 24, string.digits)),
+    ("an access token", "ghp_" + generate_key(3, 36, LETTERS)),
+    ("an access token", "github_pat_" + generate_key(4, 60, LETTERS)),
+    ("an access token", "glpat-" + generate_key(5, 20, LETTERS)),
+    ("an access token", "dapi" + generate_key(6, 32, HEXADECIMAL)),
+    ("an access token", "dapi" + generate_key(6, 32, HEXADECIMAL) + "-2"),
+    ("an access token", "hvs." + generate_key(7, 90, LETTERS)),
+    ("an access token", "AIza" + generate_key(8, 35, LETTERS)),
+    ("an access token", "sk_live_" + generate_key(9, 24, LETTERS)),
+    ("an access token", "abc8Q~" + generate_key(10, 34, LETTERS)),
     ("a connection string with its password", "postgres://loader:hunter2@db.acme.example:5432/warehouse"),
     ("a connection string with its password", "mongodb+srv://loader:hunter2@cluster.acme.example"),
     (
@@ -59,18 +59,18 @@ SECRETS = [
     ),
     (
         "a connection string with its password",
-        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + noise(11, 86, BASE64) + "==",
+        "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=" + generate_key(11, 86, BASE64) + "==",
     ),
     (
         "a connection string with its password",
-        "https://acme.blob.core.windows.net/c?sv=2024-01-01&sig=" + noise(12, 43, LETTERS) + "%3D",
+        "https://acme.blob.core.windows.net/c?sv=2024-01-01&sig=" + generate_key(12, 43, LETTERS) + "%3D",
     ),
-    ("a random key", noise(13, 40, HEXADECIMAL)),
-    ("a random key", noise(14, 64, HEXADECIMAL)),
-    ("a random key", noise(15, 64, HEXADECIMAL).upper()),
-    ("a random key", noise(16, 40, BASE64)),
-    ("a random key", noise(17, 86, BASE64) + "=="),
-    ("a random key", noise(18, 43, LETTERS + "-_")),
+    ("a random key", generate_key(13, 40, HEXADECIMAL)),
+    ("a random key", generate_key(14, 64, HEXADECIMAL)),
+    ("a random key", generate_key(15, 64, HEXADECIMAL).upper()),
+    ("a random key", generate_key(16, 40, BASE64)),
+    ("a random key", generate_key(17, 86, BASE64) + "=="),
+    ("a random key", generate_key(18, 43, LETTERS + "-_")),
 ]
 ORDINARY = [
     "acme-prod.snowflakecomputing.com",
@@ -127,7 +127,7 @@ def test_an_ordinary_value_is_accepted(value: str) -> None:
 
 
 def test_most_random_keys_are_detected() -> None:
-    found = [detect_secret(noise(seed, 40, BASE64)) is not None for seed in range(500)]
+    found = [detect_secret(generate_key(seed, 40, BASE64)) is not None for seed in range(500)]
     assert sum(found) >= 480
 
 

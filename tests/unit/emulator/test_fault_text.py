@@ -125,7 +125,7 @@ def test_a_path_may_have_wildcard_segments(pattern: str, path: str, concerned: b
     assert Fault(FaultKind.RESET, path=pattern).matches("GET", path) is concerned
 
 
-def struck(text: str, calls: int) -> list[int]:
+def find_triggered(text: str, calls: int) -> list[int]:
     faults = Faults([parse_fault(text)])
     return [number for number in range(1, calls + 1) if faults.trigger_at_request("GET", "/v1/groups", 0)]
 
@@ -144,7 +144,7 @@ def struck(text: str, calls: int) -> list[int]:
     ],
 )
 def test_requests_are_selected_by_their_number(selection: str, numbers: list[int]) -> None:
-    assert struck(f"GET * {selection} reset", 9) == numbers
+    assert find_triggered(f"GET * {selection} reset", 9) == numbers
 
 
 def test_requests_count_per_rule_and_the_first_matching_rule_wins() -> None:
@@ -168,6 +168,6 @@ def test_requests_count_per_rule_and_the_first_matching_rule_wins() -> None:
 def test_a_stale_read_is_one_of_the_first_after_each_write() -> None:
     faults = Faults([parse_fault("GET * stale 2")])
     writes = [0, 1, 1, 1, 2, 2, 2]
-    struck = [faults.trigger_at_request("GET", "/v1/groups", number) is not None for number in writes]
-    assert struck == [False, True, True, False, True, True, False]
+    triggered = [faults.trigger_at_request("GET", "/v1/groups", number) is not None for number in writes]
+    assert triggered == [False, True, True, False, True, True, False]
     assert faults.trigger_at_request("POST", "/v1/groups", 3) is None

@@ -37,7 +37,7 @@ ISSUER_OF_EARLIER_RELEASES = "2ff9f454115e420474ccd824d433c6c72920238708cc1d697c
 Signer = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def _certificate_of(key: Signer, *names: x509.RelativeDistinguishedName) -> bytes:
+def _build_certificate(key: Signer, *names: x509.RelativeDistinguishedName) -> bytes:
     """A self-signed certificate with the serial number 1, in DER."""
     name = x509.Name(names)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
@@ -48,7 +48,7 @@ def _certificate_of(key: Signer, *names: x509.RelativeDistinguishedName) -> byte
     return certificate.public_bytes(Encoding.DER)
 
 
-def _part(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.RelativeDistinguishedName:
+def _build_name_part(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.RelativeDistinguishedName:
     return x509.RelativeDistinguishedName([x509.NameAttribute(oid, text) for oid, text in attributes])
 
 
@@ -56,7 +56,7 @@ def _read(raw: bytes) -> Certificate:
     return read_certificate(b64encode(raw).decode())
 
 
-def _as_openssl_reads_it(encoded: str, folder: Path) -> dict[str, str]:
+def _read_with_openssl(encoded: str, folder: Path) -> dict[str, str]:
     file = folder / "certificate.pem"
     file.write_text(ssl.DER_cert_to_PEM_cert(b64decode(encoded)))
     context = ssl.create_default_context(cafile=str(file))
@@ -67,12 +67,12 @@ def _as_openssl_reads_it(encoded: str, folder: Path) -> dict[str, str]:
 
 def test_generated_certificates_are_well_formed(tmp_path: Path) -> None:
     server, issuer = generate_chain("orders", 1)
-    assert _as_openssl_reads_it(issuer, tmp_path) == {
+    assert _read_with_openssl(issuer, tmp_path) == {
         "countryName": "US",
         "organizationName": "Acme, Inc.",
         "commonName": "Acme Private Root",
     }
-    assert _as_openssl_reads_it(server, tmp_path)["commonName"].endswith(".acme.example")
+    assert _read_with_openssl(server, tmp_path)["commonName"].endswith(".acme.example")
 
 
 def test_generated_material_equals_that_of_earlier_releases() -> None:
@@ -132,7 +132,7 @@ def test_an_elliptic_key_is_rendered_with_its_curve(curve: ec.EllipticCurve, sho
     key = ec.generate_private_key(curve)
     point = key.public_key().public_numbers()
     bits, _, parameters = shown.partition(" bits ")
-    assert _read(_certificate_of(key)).public_key.split("\n") == [
+    assert _read(_build_certificate(key)).public_key.split("\n") == [
         f"Sun EC public key, {bits} bits",
         f"  public x coord: {point.x}",
         f"  public y coord: {point.y}",
@@ -143,19 +143,21 @@ def test_an_elliptic_key_is_rendered_with_its_curve(curve: ec.EllipticCurve, sho
 def test_a_key_of_another_kind_is_rendered_with_its_bits() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     bits = key.public_key().public_bytes_raw().hex()
-    assert _read(_certificate_of(key)).public_key == f"algorithm = 1.3.101.112, unparsed keybits = {bits}"
+    assert _read(_build_certificate(key)).public_key == f"algorithm = 1.3.101.112, unparsed keybits = {bits}"
 
 
 def test_unusual_names_are_rendered_as_in_java() -> None:
-    country = _part((x509.NameOID.COUNTRY_NAME, "US"))
-    person = _part((x509.NameOID.GIVEN_NAME, 'A"da'), (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, " B\\2"))
-    name = _read(_certificate_of(KEY, country, person)).name
+    country = _build_name_part((x509.NameOID.COUNTRY_NAME, "US"))
+    person = _build_name_part(
+        (x509.NameOID.GIVEN_NAME, 'A"da'), (x509.NameOID.ORGANIZATIONAL_UNIT_NAME, " B\\2")
+    )
+    name = _read(_build_certificate(KEY, country, person)).name
     assert sorted(name.split(", ")[:2]) == [r'OID.2.5.4.42="A\"da"', r'OU=" B\\2"']
     assert name.endswith(", C=US")
 
 
 def test_a_certificate_that_breaks_the_standard_is_read_without_a_warning() -> None:
-    raw = _certificate_of(KEY, _part((x509.NameOID.COMMON_NAME, "db")))
+    raw = _build_certificate(KEY, _build_name_part((x509.NameOID.COMMON_NAME, "db")))
     version_3, serial = b"\xa0\x03\x02\x01\x02", b"\x02\x01\x01"
     negative = raw.replace(version_3 + serial, version_3 + b"\x02\x01\xff")
     assert negative != raw
@@ -163,7 +165,7 @@ def test_a_certificate_that_breaks_the_standard_is_read_without_a_warning() -> N
 
 
 def test_a_certificate_of_an_unknown_version_has_no_public_key() -> None:
-    raw = _certificate_of(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
+    raw = _build_certificate(KEY).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0f")
     assert _read(raw).public_key == ""
 
 

@@ -28,7 +28,7 @@ def test_a_switch_can_be_set_and_the_others_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"last_pge": "null"}, "there is no switch `last_pge`; did you mean `last_page`?"),
         ({"colour": "red"}, "there is no switch `colour`; `reconciler emulate --switches` lists all"),
@@ -38,7 +38,7 @@ def test_a_switch_can_be_set_and_the_others_stay() -> None:
         ({"last_page": 7}, "`last_page` cannot be `7`; it can be `missing`, `null`"),
     ],
 )
-def test_a_misspelt_switch_gets_a_suggestion(changes: dict[str, object], told: str) -> None:
+def test_a_misspelt_switch_gets_a_suggestion(changes: dict[str, object], message: str) -> None:
     with pytest.raises(BehaviourError) as caught:
         change_switches(AS_DOCUMENTED, changes)
-    assert str(caught.value) == told
+    assert str(caught.value) == message

@@ -15,7 +15,7 @@ OTHER_GROUP, OTHER_DESTINATION = Address("group", "sales"), Address("destination
 RECORD = Record(id="decent_dropsy")
 
 
-def codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
+def list_codes(error: pytest.ExceptionInfo[ReconcilerError]) -> list[str]:
     return [each.code for each in error.value.diagnostics]
 
 
@@ -28,13 +28,13 @@ def test_an_occupied_address_blocks_the_whole_pair() -> None:
     records = {GROUP: RECORD, DESTINATION: RECORD, OTHER_DESTINATION: RECORD}
     with pytest.raises(ReconcilerError) as error:
         plan_moves(records, "orders", "sales")
-    assert codes(error) == ["address-taken"]
+    assert list_codes(error) == ["address-taken"]
 
 
 def test_an_address_cannot_move_onto_itself() -> None:
     with pytest.raises(ReconcilerError) as error:
         plan_moves({GROUP: RECORD, DESTINATION: RECORD}, "orders", "orders")
-    assert codes(error) == ["address-taken", "address-taken"]
+    assert list_codes(error) == ["address-taken", "address-taken"]
 
 
 @pytest.mark.parametrize(

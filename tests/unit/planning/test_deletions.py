@@ -56,7 +56,7 @@ class LiveAccount:
         return list(self.connections)
 
 
-def entry(extent: Extent = PAIR, **changes: Any) -> RemovalEntry:
+def make_entry(extent: Extent = PAIR, **changes: Any) -> RemovalEntry:
     return replace(RemovalEntry("orders", ID, extent, False, AT, AT, AT), **changes)
 
 
@@ -121,7 +121,7 @@ FORGET_BOTH = [(Action.FORGET, ORDERS), (Action.FORGET, ORDERS_GROUP)]
 def test_an_entry_deletes_a_destination_before_its_group(
     extent: Extent, account: LiveAccount, expected: list[tuple[Action, Address]]
 ) -> None:
-    planned = plan(entry(extent), account)
+    planned = plan(make_entry(extent), account)
     assert list_changes(planned) == expected
     assert list_codes(planned) == ([], [], [])
     assert all(each.removed == CompletedRemoval(ID, extent) for each in planned.deletions)
@@ -133,35 +133,39 @@ PROTECTED_RECORDS = {**RECORDS, ORDERS: replace(RECORDS[ORDERS], protected=True)
 @pytest.mark.parametrize(
     ("removal", "connections", "options", "blockers"),
     [
-        pytest.param(entry(), (USERS,), {}, ["has-connections"], id="connections of users"),
+        pytest.param(make_entry(), (USERS,), {}, ["has-connections"], id="connections of users"),
         pytest.param(
-            entry(with_platform_connection=True),
+            make_entry(with_platform_connection=True),
             (USERS, PLATFORM),
             {},
             ["has-connections"],
             id="users beside",
         ),
-        pytest.param(entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
-        pytest.param(entry(with_platform_connection=True), (PLATFORM,), {}, [], id="which the entry allows"),
+        pytest.param(make_entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
         pytest.param(
-            entry(),
+            make_entry(with_platform_connection=True), (PLATFORM,), {}, [], id="which the entry allows"
+        ),
+        pytest.param(
+            make_entry(),
             (responses.Connection(id="own_log", service="fivetran_log"),),
             {},
             ["platform-connection"],
             id="by an earlier name of its service",
         ),
-        pytest.param(entry(), (), {"protected": ("ord*",)}, ["protected"], id="a pattern of the project"),
-        pytest.param(entry(), (), {"records": PROTECTED_RECORDS}, ["protected"], id="a record"),
         pytest.param(
-            entry(key="zz_dev", name="orders"),
+            make_entry(), (), {"protected": ("ord*",)}, ["protected"], id="a pattern of the project"
+        ),
+        pytest.param(make_entry(), (), {"records": PROTECTED_RECORDS}, ["protected"], id="a record"),
+        pytest.param(
+            make_entry(key="zz_dev", name="orders"),
             (),
             {"protected": ("ord*",), "records": {}},
             ["protected"],
             id="under another key",
         ),
-        pytest.param(entry(), (), {"protected": ("sales",)}, [], id="protection of another entry"),
+        pytest.param(make_entry(), (), {"protected": ("sales",)}, [], id="protection of another entry"),
         pytest.param(
-            entry(),
+            make_entry(),
             (USERS,),
             {"protected": ("*",)},
             ["protected", "has-connections"],
@@ -181,7 +185,7 @@ def test_protection_and_connections_block_a_deletion(
 
 
 def test_the_connection_of_fivetran_is_deleted_once_and_first() -> None:
-    planned = plan(entry(with_platform_connection=True), LiveAccount(connections=(PLATFORM,)))
+    planned = plan(make_entry(with_platform_connection=True), LiveAccount(connections=(PLATFORM,)))
     destination, group = planned.deletions
     assert destination.connections == (LiveConnection("own_log", "fivetran_metadata", True),)
     assert group.connections == ()
@@ -211,7 +215,7 @@ def test_an_entry_whose_objects_are_deleted_is_done(
     completed: Mapping[str, CompletedRemoval],
     changes: list[tuple[Action, Address]],
 ) -> None:
-    planned = plan(entry(extent), LiveAccount(listed=[], existing=[]), records, completed=completed)
+    planned = plan(make_entry(extent), LiveAccount(listed=[], existing=[]), records, completed=completed)
     assert list_changes(planned) == changes
     assert list_codes(planned) == ([], [], ["removal-done"])
     is_new = extent is not FORGET and not completed
@@ -220,28 +224,28 @@ def test_an_entry_whose_objects_are_deleted_is_done(
 
 def test_a_restored_object_is_deleted_again() -> None:
     """A completed removal does not hide an object of its id: Fivetran may have restored it."""
-    planned = plan(entry(), LiveAccount(), {}, completed={"orders": DONE})
+    planned = plan(make_entry(), LiveAccount(), {}, completed={"orders": DONE})
     assert list_changes(planned) == [DELETE_DESTINATION, DELETE_GROUP]
 
 
 def test_a_late_read_of_a_deleted_group_is_polled() -> None:
     """The list still shows the group, and its connections are gone: one of the two answers is late."""
     gone = LiveAccount(existing=[], connections_are_gone=True)
-    assert list_codes(plan(entry(), gone)) == ([], [], ["removal-done"])
+    assert list_codes(plan(make_entry(), gone)) == ([], [], ["removal-done"])
     with pytest.raises(NotFound):
-        plan(entry(), LiveAccount(connections_are_gone=True))
+        plan(make_entry(), LiveAccount(connections_are_gone=True))
 
 
 @pytest.mark.parametrize("extent", [PAIR, ONLY_DESTINATION])
 def test_a_forbidden_object_does_not_count_as_deleted(extent: Extent) -> None:
-    planned = plan(entry(extent), LiveAccount(listed=[], forbidden=True))
+    planned = plan(make_entry(extent), LiveAccount(listed=[], forbidden=True))
     assert list_changes(planned) == []
     assert list_codes(planned) == (["forbidden"], [], [])
 
 
 def test_an_entry_of_unknown_identity_deletes_nothing() -> None:
     account = LiveAccount()
-    planned = plan(entry(id="other_id"), account)
+    planned = plan(make_entry(id="other_id"), account)
     assert list_changes(planned) == []
     assert list_codes(planned) == (["removal-other-id"], [], [])
     assert account.reads == []
@@ -256,9 +260,9 @@ EXISTING = {GROUP: [ID], DESTINATION: [ID]}
         pytest.param([ORDERS_GROUP, ORDERS], [], EXISTING, [], id="declared"),
         pytest.param([], [], EXISTING, [ORDERS_GROUP], id="one finding for a pair"),
         pytest.param([ORDERS_GROUP], [], EXISTING, [ORDERS], id="the block of the destination"),
-        pytest.param([], [entry()], EXISTING, [], id="removed"),
-        pytest.param([], [entry(FORGET)], EXISTING, [], id="given up"),
-        pytest.param([], [entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
+        pytest.param([], [make_entry()], EXISTING, [], id="removed"),
+        pytest.param([], [make_entry(FORGET)], EXISTING, [], id="given up"),
+        pytest.param([], [make_entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
         pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="gone at Fivetran too"),
         pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is gone"),
     ],

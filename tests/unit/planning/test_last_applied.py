@@ -20,28 +20,28 @@ OURS, THEIRS = Fingerprinter(b"k" * 32), Fingerprinter(b"another".ljust(32))
 NOTHING = "nothing"
 
 
-def kept(value: Any, maker: Fingerprinter = OURS) -> str:
+def make_fingerprint(value: Any, maker: Fingerprinter = OURS) -> str:
     return maker.fingerprint_field(Address(DESTINATION, "orders"), NEW, Secret(value))
 
 
 @pytest.mark.parametrize(
     ("applied", "seen", "origin"),
     [  # the spec says "a"; None is no change, "open" that nobody can tell
-        (kept("a"), "a", None),
-        (kept("a"), "b", Origin.DRIFT),
-        (kept("a"), None, None),
-        (kept("a"), "******", None),
-        (kept("b"), "b", Origin.SPEC),
-        (kept("b"), "c", Origin.CONFLICT),
-        (kept("b"), "a", None),
-        (kept("b"), None, Origin.SPEC),
-        (kept("b"), "******", Origin.SPEC),
+        (make_fingerprint("a"), "a", None),
+        (make_fingerprint("a"), "b", Origin.DRIFT),
+        (make_fingerprint("a"), None, None),
+        (make_fingerprint("a"), "******", None),
+        (make_fingerprint("b"), "b", Origin.SPEC),
+        (make_fingerprint("b"), "c", Origin.CONFLICT),
+        (make_fingerprint("b"), "a", None),
+        (make_fingerprint("b"), None, Origin.SPEC),
+        (make_fingerprint("b"), "******", Origin.SPEC),
         (HIDDEN_LITERAL, "a", None),
         (HIDDEN_LITERAL, "b", Origin.SPEC),
         (HIDDEN_LITERAL, None, "open"),
         (HIDDEN_LITERAL, "******", "open"),
-        (kept("a", THEIRS), "b", Origin.SPEC),
-        (kept("a", THEIRS), "******", "open"),
+        (make_fingerprint("a", THEIRS), "b", Origin.SPEC),
+        (make_fingerprint("a", THEIRS), "******", "open"),
         # Of a secret of a reference nobody knows whether it is this literal.
         (NO_FINGERPRINT, "b", Origin.SPEC),
         (NO_FINGERPRINT, None, Origin.SPEC),
@@ -65,6 +65,6 @@ def test_the_origin_of_a_hidden_change_is_found_by_fingerprint(
 
 @pytest.mark.parametrize("value", [1, 1.5, True, "", ["a", {"b": None}], {"b": 1, "a": [2]}])
 def test_any_value_has_a_fingerprint(value: Any) -> None:
-    last = LastApplied({}, {NEW: kept(value)}, OURS)
+    last = LastApplied({}, {NEW: make_fingerprint(value)}, OURS)
     assert last.lookup_values({NEW: value}, {}) == {NEW: value}
     assert last.lookup_values({NEW: "other"}, {NEW: value}) == {NEW: value}

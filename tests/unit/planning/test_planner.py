@@ -37,11 +37,11 @@ APPLIED = {path: value for path, value in LIVE.items() if path != PASSWORD}
 ORDERS = Desired(ADDRESS, "orders", AT, DECLARED, depends_on=(Address(GROUP, "orders"),))
 
 
-def fingerprint(value: str, maker: Fingerprinter = MINE) -> str:
+def make_fingerprint(value: str, maker: Fingerprinter = MINE) -> str:
     return maker.fingerprint_field(ADDRESS, PASSWORD, Secret(value))
 
 
-KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: fingerprint("first")})
+KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: make_fingerprint("first")})
 
 
 @dataclass

@@ -36,14 +36,14 @@ DECLARED = [Desired(Address(GROUP, key), key, AT, {}) for key in ("fresh", "sale
 EXTENTS = pytest.mark.parametrize("extent", [*Extent])
 
 
-def identity(**removals: CompletedRemoval) -> RemovalIdentity:
+def make_identity(**removals: CompletedRemoval) -> RemovalIdentity:
     return build_removal_identity(LIVE, KNOWN, removals, DECLARED, {"sales": "sales_id", "fresh": "fresh_id"})
 
 
-def said(key: str, id: str, name: str | None, extent: Extent, **removals: CompletedRemoval) -> str:
+def find_code(key: str, id: str, name: str | None, extent: Extent, **removals: CompletedRemoval) -> str:
     """The code of what is wrong with it."""
     entry = RemovalEntry(key, id, extent, False, AT, AT, AT, name)
-    problem = identity(**removals).find_problem(entry)
+    problem = make_identity(**removals).find_problem(entry)
     return problem.code if problem is not None else ""
 
 
@@ -95,7 +95,7 @@ def said(key: str, id: str, name: str | None, extent: Extent, **removals: Comple
 def test_an_entry_identifies_one_object_or_is_refused(
     key: str, id: str, name: str | None, code: str, extent: Extent
 ) -> None:
-    assert said(key, id, name, extent) == code
+    assert find_code(key, id, name, extent) == code
 
 
 @pytest.mark.parametrize(
@@ -113,61 +113,64 @@ def test_an_entry_identifies_one_object_or_is_refused(
     ],
 )
 def test_a_completed_removal_confirms_only_its_id_and_extent(done: Extent, asked: Extent, code: str) -> None:
-    assert said("new", "other_team", None, asked, new=CompletedRemoval("other_team", done)) == code
+    assert find_code("new", "other_team", None, asked, new=CompletedRemoval("other_team", done)) == code
     assert (
-        said("new", "good_id", "Web prod", asked, new=CompletedRemoval("good_id", done))
+        find_code("new", "good_id", "Web prod", asked, new=CompletedRemoval("good_id", done))
         == "removal-of-another"
     )
     assert (
-        said("new", "nowhere", None, asked, new=CompletedRemoval("other_team", done)) == "removal-unknown-id"
+        find_code("new", "nowhere", None, asked, new=CompletedRemoval("other_team", done))
+        == "removal-unknown-id"
     )
 
 
-def told(key: str, id: str, name: str | None = None, extent: Extent = Extent.PAIR) -> tuple[str, str]:
+def render_problem(
+    key: str, id: str, name: str | None = None, extent: Extent = Extent.PAIR
+) -> tuple[str, str]:
     """Message and notes; help."""
-    problem = identity().find_problem(RemovalEntry(key, id, extent, True, AT, AT, AT, name))
+    problem = make_identity().find_problem(RemovalEntry(key, id, extent, True, AT, AT, AT, name))
     assert problem is not None
     assert problem.span == AT
     return "\n".join([problem.message, *problem.notes]), problem.help
 
 
 def test_a_wrong_id_is_reported_with_the_recorded_id_and_the_line_to_paste() -> None:
-    message, advice = told("web_prod", "other_team")
+    message, advice = render_problem("web_prod", "other_team")
     for name in ("`good_id`", "`Web prod`", "`other_team`", "`payroll`"):
         assert name in message
     assert "`- {group: web_prod, id: good_id, with_platform_connection: true}`" in advice
-    message, _ = told("web_prod", "some_typo")
+    message, _ = render_problem("web_prod", "some_typo")
     assert "no group of this account has the id `some_typo`" in message
 
 
 def test_two_entries_with_swapped_ids_are_reported_with_both_lines() -> None:
-    message, advice = told("web_prod", "half_id", extent=Extent.DESTINATION)
+    message, advice = render_problem("web_prod", "half_id", extent=Extent.DESTINATION)
     assert "is remembered as the id of `half`" in message
     assert "{group: web_prod, id: good_id, only: destination, with_platform_connection: true}" in advice
     assert "{group: half, id: half_id, only: destination, with_platform_connection: true}" in advice
 
 
 def test_a_missing_name_is_reported_with_the_line_to_paste() -> None:
-    message, advice = told("new", "other_team")
+    message, advice = render_problem("new", "other_team")
     assert "`payroll`" in message
     assert '`- {group: new, id: other_team, name: "payroll", with_platform_connection: true}`' in advice
 
 
 def test_a_lookalike_name_is_reported() -> None:
-    assert "characters that look alike" in told("new", "other_team", "Payroll ")[0]
-    assert "characters that look alike" not in told("new", "other_team", "salaries")[0]
+    assert "characters that look alike" in render_problem("new", "other_team", "Payroll ")[0]
+    assert "characters that look alike" not in render_problem("new", "other_team", "salaries")[0]
 
 
 def test_a_forbidden_name_is_not_offered() -> None:
     for name in (None, "ab"):
-        _, advice = told("new", "strange", name)
+        _, advice = render_problem("new", "strange", name)
         assert "U+200B (zero width space)" in advice
         assert "group:" not in advice
 
 
 def test_an_unknown_id_is_reported_with_suggestions() -> None:
-    assert "`payroll` has the id `other_team`" in told("new", "nowhere", "payroll")[0]
-    assert "most like it is `other_team`, of `payroll`" in told("new", "other_taem")[0]
-    message, advice = told("new", "elsewhere_9")
+    assert "`payroll` has the id `other_team`" in render_problem("new", "nowhere", "payroll")[0]
+    assert "most like it is `other_team`, of `payroll`" in render_problem("new", "other_taem")[0]
+    message, advice = render_problem("new", "elsewhere_9")
     assert message.endswith("nothing is remembered of `new`")
     assert "delete this entry" in advice

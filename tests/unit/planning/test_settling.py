@@ -15,39 +15,39 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTLE = timedelta(minutes=15)
 
 
-def at(own: float, server: float | None = None) -> Instant:
+def make_instant(own: float, server: float | None = None) -> Instant:
     """So many seconds after noon, by both clocks."""
     return Instant(
         NOON + timedelta(seconds=own), None if server is None else NOON + timedelta(seconds=server)
     )
 
 
-def opened(sent: Instant | None, action: Action = Action.CREATE) -> Record:
-    return Record(intent=Intent(action, "orders", begun=at(0), sent=sent))
+def make_open_record(sent: Instant | None, action: Action = Action.CREATE) -> Record:
+    return Record(intent=Intent(action, "orders", begun=make_instant(0), sent=sent))
 
 
 @pytest.mark.parametrize(
     ("record", "now", "left"),
     [
-        (None, at(0), None),
-        (Record(id="decent_dropsy"), at(0), None),
-        (opened(None), at(0), None),
-        (opened(at(0), Action.UPDATE), at(0), None),
-        (opened(at(0), Action.DELETE), at(0), None),
-        (opened(at(0)), at(0), 900),
-        (opened(at(0), Action.REPLACE), at(0), 900),
-        (opened(at(0)), at(899), 1),
-        (opened(at(0)), at(899.5), 1),
-        (opened(at(0)), at(900), None),
-        (opened(at(0)), at(-60), 960),
-        (opened(at(0, 0)), at(900, 900), None),
-        (opened(at(0, 0)), at(900, 899), 1),
-        (opened(at(0, 0)), at(899, 900), 1),
-        (opened(at(0, 0)), at(900, -60), 960),
-        (opened(at(0, 7_000)), at(900, 7_900), None),
-        (opened(at(0, 7_000)), at(900, 0), 7_900),
-        (opened(at(0, 0)), at(900), None),
-        (opened(at(0)), at(900, 0), None),
+        (None, make_instant(0), None),
+        (Record(id="decent_dropsy"), make_instant(0), None),
+        (make_open_record(None), make_instant(0), None),
+        (make_open_record(make_instant(0), Action.UPDATE), make_instant(0), None),
+        (make_open_record(make_instant(0), Action.DELETE), make_instant(0), None),
+        (make_open_record(make_instant(0)), make_instant(0), 900),
+        (make_open_record(make_instant(0), Action.REPLACE), make_instant(0), 900),
+        (make_open_record(make_instant(0)), make_instant(899), 1),
+        (make_open_record(make_instant(0)), make_instant(899.5), 1),
+        (make_open_record(make_instant(0)), make_instant(900), None),
+        (make_open_record(make_instant(0)), make_instant(-60), 960),
+        (make_open_record(make_instant(0, 0)), make_instant(900, 900), None),
+        (make_open_record(make_instant(0, 0)), make_instant(900, 899), 1),
+        (make_open_record(make_instant(0, 0)), make_instant(899, 900), 1),
+        (make_open_record(make_instant(0, 0)), make_instant(900, -60), 960),
+        (make_open_record(make_instant(0, 7_000)), make_instant(900, 7_900), None),
+        (make_open_record(make_instant(0, 7_000)), make_instant(900, 0), 7_900),
+        (make_open_record(make_instant(0, 0)), make_instant(900), None),
+        (make_open_record(make_instant(0)), make_instant(900, 0), None),
     ],
 )
 def test_a_create_waits_until_its_request_is_settled_by_both_clocks(

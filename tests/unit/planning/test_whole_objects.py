@@ -56,7 +56,7 @@ TESTS = {
 }
 
 
-def stepped(
+def plan_destination(
     desired: Desired = ORDERS, there: dict[FieldPath, Any] | None = THERE, record: Record | None = None
 ) -> PlannedOperation:
     planner = Planner(lambda reference, form: Secret("hidden"), Fingerprinter(b"k" * 32))
@@ -66,7 +66,7 @@ def stepped(
     return step
 
 
-def known(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
+def show_values(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
     """Values by path; of what is not shown the way in which it is not, and the reference."""
     assert len({each.path for each in values}) == len(values)
     return {
@@ -79,9 +79,9 @@ SECRET, HIDDEN = (Visibility.SECRET, "vault:a#b"), (Visibility.HIDDEN, "not in t
 
 
 def test_unchanged_values_are_in_normal_form_with_the_test_settings() -> None:
-    change = stepped().change
+    change = plan_destination().change
     assert change.action is Action.ADOPT
-    assert known(change.other_values) == {
+    assert show_values(change.other_values) == {
         ("service",): "snowflake",
         ("region",): "AWS_US_EAST_1",
         ("time_zone_offset",): "-5",
@@ -95,55 +95,57 @@ def test_unchanged_values_are_in_normal_form_with_the_test_settings() -> None:
 
 
 def test_a_changed_field_is_no_unchanged_value() -> None:
-    change = stepped(there={**THERE, ROLE: "OTHER", ("region",): "elsewhere"}).change
+    change = plan_destination(there={**THERE, ROLE: "OTHER", ("region",): "elsewhere"}).change
     assert {field.path for field in change.fields} == {ROLE, ("region",)}
-    assert {ROLE, ("region",)}.isdisjoint(known(change.other_values))
-    assert known(change.other_values)[KEY] == SECRET
+    assert {ROLE, ("region",)}.isdisjoint(show_values(change.other_values))
+    assert show_values(change.other_values)[KEY] == SECRET
 
 
 def test_a_create_lists_only_test_settings_as_unchanged() -> None:
-    change = stepped(there=None).change
-    assert known(change.other_values) == TESTS
+    change = plan_destination(there=None).change
+    assert show_values(change.other_values) == TESTS
     assert change.applied == ()
 
 
 def test_a_replacement_lists_unchanged_values() -> None:
-    change = stepped(replace(ORDERS, allow_replace=True), {**THERE, ("service",): "redshift"}).change
+    change = plan_destination(replace(ORDERS, allow_replace=True), {**THERE, ("service",): "redshift"}).change
     assert change.action is Action.REPLACE
     assert [field.path for field in change.fields if field.forces_replace] == [("service",)]
-    assert known(change.other_values)[("config", "host")] == "acme"
+    assert show_values(change.other_values)[("config", "host")] == "acme"
 
 
 def test_an_ignored_field_is_an_unchanged_value_only_in_a_replacement() -> None:
     ignoring = replace(ORDERS, ignore_changes=frozenset({ROLE, KEY}))
-    assert {ROLE, KEY}.isdisjoint(known(stepped(ignoring).change.other_values))
+    assert {ROLE, KEY}.isdisjoint(show_values(plan_destination(ignoring).change.other_values))
     changed = replace(ignoring, allow_replace=True)
-    again = stepped(changed, {**THERE, ("service",): "redshift"}).change
-    assert known(again.other_values)[ROLE] == "LOADER"
+    again = plan_destination(changed, {**THERE, ("service",): "redshift"}).change
+    assert show_values(again.other_values)[ROLE] == "LOADER"
 
 
 def test_a_group_has_no_test_settings() -> None:
     group = Desired(Address(GROUP, "orders"), "Orders", AT, {("name",): "Orders"})
     planner = Planner(lambda reference, form: None, None)
     change = planner.plan_resource(group, Observed(GROUP, "x", "Orders", {("name",): "Orders"}), None).change
-    assert known(change.other_values) == {("name",): "Orders"}
+    assert show_values(change.other_values) == {("name",): "Orders"}
 
 
 def test_a_missing_object_has_its_last_applied_values() -> None:
-    change = stepped(there=None, record=Record(id="old_mole", applied=APPLIED)).change
+    change = plan_destination(there=None, record=Record(id="old_mole", applied=APPLIED)).change
     assert change.is_missing
-    assert known(change.applied) == {("id",): "old_mole", **APPLIED, NEW: HIDDEN}
+    assert show_values(change.applied) == {("id",): "old_mole", **APPLIED, NEW: HIDDEN}
 
 
 def test_last_applied_values_are_given_only_for_conflicts() -> None:
     record = Record(id="old_mole", applied={**APPLIED, ROLE: "FIRST"})
-    both = stepped(there={**THERE, ROLE: "THEIRS", ("region",): "moved"}, record=record).change
-    assert known(both.applied) == {ROLE: "FIRST"}
-    drifted = stepped(there={**THERE, ROLE: "THEIRS"}, record=Record(id="old_mole", applied=APPLIED)).change
+    both = plan_destination(there={**THERE, ROLE: "THEIRS", ("region",): "moved"}, record=record).change
+    assert show_values(both.applied) == {ROLE: "FIRST"}
+    drifted = plan_destination(
+        there={**THERE, ROLE: "THEIRS"}, record=Record(id="old_mole", applied=APPLIED)
+    ).change
     assert drifted.applied == ()
 
 
-def removed(extent: Extent, record: Record | None) -> list[Change]:
+def plan_removal(extent: Extent, record: Record | None) -> list[Change]:
     records = {} if record is None else {Address(DESTINATION, "orders"): record}
     identity = RemovalIdentity({"old_mole": "Orders"}, records)
     placed = {"old_mole": ("snowflake", "")}
@@ -154,24 +156,24 @@ def removed(extent: Extent, record: Record | None) -> list[Change]:
 
 def test_unknown_fields_of_a_removed_object_are_hidden() -> None:
     """No spec says any more what was passed on unchecked."""
-    [deleted, _] = removed(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
-    assert known(deleted.applied) == {
+    [deleted, _] = plan_removal(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
+    assert show_values(deleted.applied) == {
         ("id",): "old_mole",
         **APPLIED,
         KEY: (Visibility.SECRET, None),
         NEW: HIDDEN,
     }
-    [forgotten] = removed(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
-    assert known(forgotten.applied)[("config", "host")] == "acme"
+    [forgotten] = plan_removal(Extent.MANAGEMENT, Record(id="old_mole", applied=APPLIED))
+    assert show_values(forgotten.applied)[("config", "host")] == "acme"
 
 
 def test_a_removed_object_without_a_record_has_no_applied_values() -> None:
-    [deleted, _] = removed(Extent.PAIR, None)
+    [deleted, _] = plan_removal(Extent.PAIR, None)
     assert deleted.applied == ()
 
 
 def test_unchanged_and_applied_values_do_not_change_the_digest() -> None:
-    step = stepped(there={**THERE, ROLE: "OTHER"})
+    step = plan_destination(there={**THERE, ROLE: "OTHER"})
 
     def digest(change: Change) -> str:
         effects = build_effects((change,), {change.address: replace(step, change=change)}, {})

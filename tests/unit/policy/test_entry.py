@@ -58,7 +58,7 @@ def test_a_value_resolved_by_the_plan_is_known() -> None:
     assert entry.value("lifecycle.protected") is True
 
 
-def observed(**config: str) -> Observed:
+def make_observed(**config: str) -> Observed:
     live = {("service",): "snowflake", ("region",): "AWS_US_EAST_1"}
     return Observed(
         DESTINATION, "x", "x", {**live, **{("config", name): value for name, value in config.items()}}
@@ -67,7 +67,7 @@ def observed(**config: str) -> Observed:
 
 def test_a_masked_secret_is_unknown() -> None:
     entry = after(
-        build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(password="******", role="LOADER")
+        build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, make_observed(password="******", role="LOADER")
     )
     assert entry.live == {"service": "snowflake", "region": "AWS_US_EAST_1", "config.role": "LOADER"}
     assert entry.exists
@@ -86,7 +86,7 @@ def test_an_ignored_field_has_its_live_value() -> None:
     ignored = frozenset({("config", "host"), ("config", "password"), ("region",)})
     fields = {**DESTINATION_OF.fields, ("config", "host"): "declared.example"}
     destination = replace(DESTINATION_OF, fields=fields, ignore_changes=ignored)
-    entry = after(build_entry(GROUP_OF, destination), destination, observed(host="live.example"))
+    entry = after(build_entry(GROUP_OF, destination), destination, make_observed(host="live.example"))
     assert entry.value("config.host") == entry.declared_value("config.host") == "live.example"
     assert entry.value("config.password") is None
     assert entry.value("region") == "AWS_US_EAST_1"
@@ -99,7 +99,7 @@ def test_an_ignored_field_has_its_live_value() -> None:
 def test_a_replacement_sends_ignored_fields_and_keeps_no_live_value() -> None:
     """A replacement sends what is ignored otherwise; what is not declared becomes what Fivetran takes by default."""
     destination = replace(DESTINATION_OF, ignore_changes=frozenset({("config", "port")}))
-    seen = observed(port="5432", role="LOADER")
+    seen = make_observed(port="5432", role="LOADER")
     entry = after(build_entry(GROUP_OF, destination), destination, seen, is_replaced=True)
     assert entry.value("config.port") == 443
     assert entry.live == {"region": "GCP_US_EAST4", "networking_method": "Directly"}
@@ -108,7 +108,7 @@ def test_a_replacement_sends_ignored_fields_and_keeps_no_live_value() -> None:
 
 
 def test_the_view_before_the_plan_has_live_values() -> None:
-    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, observed(port="5432"))
+    entry = after(build_entry(GROUP_OF, DESTINATION_OF), DESTINATION_OF, make_observed(port="5432"))
     assert before(entry).value("config.port") == 5432
     assert before(entry).value("name") == "Sales"
 
@@ -119,7 +119,7 @@ def test_a_field_outside_the_catalogue_is_hidden() -> None:
         fields={**DESTINATION_OF.fields, ("config", "new_thing"): {"a": "b"}},
         unchecked=frozenset({("config", "new_thing")}),
     )
-    entry = after(build_entry(GROUP_OF, unchecked), unchecked, observed(other_thing="x", role="LOADER"))
+    entry = after(build_entry(GROUP_OF, unchecked), unchecked, make_observed(other_thing="x", role="LOADER"))
     assert entry.is_hidden("config.new_thing")
     assert entry.is_hidden("config.new_thing.a")
     assert entry.is_hidden("config.other_thing")

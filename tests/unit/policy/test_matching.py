@@ -56,7 +56,7 @@ def test_another_value_does_not_match(wanted: AllowedValues, value: Any) -> None
     assert not matches(wanted, value)
 
 
-def entry(**declared: Any) -> EntryView:
+def make_entry(**declared: Any) -> EntryView:
     return EntryView("sales_prod", NOWHERE, True, declared, unknown=frozenset({"time_zone_offset"}))
 
 
@@ -75,7 +75,7 @@ def entry(**declared: Any) -> EntryView:
     ],
 )
 def test_all_conditions_must_be_met(condition: dict[str, AllowedValues], answer: bool | None) -> None:
-    assert meets(condition, entry(region="AWS_US_EAST_1")) is answer
+    assert meets(condition, make_entry(region="AWS_US_EAST_1")) is answer
 
 
 def test_the_live_value_of_an_undeclared_field_is_matched() -> None:

@@ -21,16 +21,16 @@ from reconciler.report.apply import measure_addresses, render_outcome, render_su
 WIDTH = measure_addresses([CREATED.address, TESTED.address])
 
 
-def shown(outcome: Outcome) -> list[str]:
+def render(outcome: Outcome) -> list[str]:
     return render_outcome(outcome, WIDTH).plain.splitlines()
 
 
 def test_a_finished_change_is_one_line() -> None:
-    assert shown(CREATED) == ["  + group.finance_prod        created    yawning_sponge        0.4 s"]
+    assert render(CREATED) == ["  + group.finance_prod        created    yawning_sponge        0.4 s"]
 
 
 def test_setup_tests_are_counted_and_their_messages_shown() -> None:
-    assert shown(TESTED) == [
+    assert render(TESTED) == [
         "  + destination.finance_prod  created    yawning_sponge        3.9 s",
         "      setup tests  2 passed, 1 warning",
         "        ! Validate Permissions: role R cannot create schemas",
@@ -38,7 +38,7 @@ def test_setup_tests_are_counted_and_their_messages_shown() -> None:
 
 
 def test_a_skipped_change_has_no_duration() -> None:
-    assert shown(SKIPPED) == ["  ~ destination.analytics_prod  skipped"]
+    assert render(SKIPPED) == ["  ~ destination.analytics_prod  skipped"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_untried_change_has_its_reason_in_its_line(status: Status, message: s
     untried = replace(
         SKIPPED, status=status, diagnostics=(Diagnostic("skipped", message, span=make_span("a", 1, 1)),)
     )
-    assert shown(untried) == [f"  ~ destination.analytics_prod  {line}"]
+    assert render(untried) == [f"  ~ destination.analytics_prod  {line}"]
 
 
 def test_a_failure_shows_reason_and_help() -> None:
@@ -68,7 +68,7 @@ def test_a_failure_shows_reason_and_help() -> None:
         help="correct the spec",
     )
     failed = replace(CREATED, status=Status.FAILED, id=None, diagnostics=(reason,))
-    assert shown(failed) == [
+    assert render(failed) == [
         "  + group.finance_prod        failed                           0.4 s",
         "      error[api-refused]: refused",
         "        --> specs/a.yaml:7:3",
@@ -82,7 +82,7 @@ def test_a_failed_setup_test_is_reported_once() -> None:
     reason = Diagnostic(
         "setup-tests-failed", "it has not passed", notes=("Read: no route", "Write: FAILED", "another fact")
     )
-    assert shown(replace(TESTED, checks=checks, diagnostics=(reason,)))[1:] == [
+    assert render(replace(TESTED, checks=checks, diagnostics=(reason,)))[1:] == [
         "      setup tests  1 passed, 2 failed",
         "        ! Read: no route",
         "        ! Write",
@@ -92,14 +92,14 @@ def test_a_failed_setup_test_is_reported_once() -> None:
 
 
 def test_a_create_that_awaits_approval_is_reported_as_created() -> None:
-    assert shown(replace(CREATED, status=Status.AWAITING_APPROVAL)) == [
+    assert render(replace(CREATED, status=Status.AWAITING_APPROVAL)) == [
         "  + group.finance_prod        created    yawning_sponge        0.4 s, awaiting approval"
     ]
 
 
 def test_an_unknown_test_status_is_shown_unchanged() -> None:
     odd = replace(TESTED, checks=(Check("New", "EXPLODED\x1b", "x" * 5000),))
-    lines = shown(odd)
+    lines = render(odd)
     assert lines[1] == "      setup tests  1 EXPLODED\\x1b"
     assert lines[2].startswith("        ! New: xxx")
     assert len(lines[2]) < 700
@@ -170,4 +170,4 @@ def test_many_remaining_addresses_are_summarized() -> None:
 
 def test_long_durations_are_shown_in_minutes() -> None:
     slow = replace(CREATED, action=Action.VERIFY, seconds=125.2)
-    assert shown(slow)[0].endswith("tested     yawning_sponge        2 min 5 s")
+    assert render(slow)[0].endswith("tested     yawning_sponge        2 min 5 s")

@@ -18,7 +18,7 @@ PAIR = (
 )
 
 
-def decoded(label: str) -> str:
+def decode_label(label: str) -> str:
     """A label as Mermaid shows it."""
     return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)
 
@@ -62,14 +62,14 @@ def test_a_title_stays_inside_its_label(title: str) -> None:
     label = re.fullmatch(r'  group_orders\["group\.orders<br/>([^"]*)"\]', box)
     assert label
     assert re.fullmatch(r"(?:[\w _./,-]|#\d+;)*", label[1])
-    assert decoded(label[1]).isprintable()
+    assert decode_label(label[1]).isprintable()
 
 
 def test_entities_decode_to_the_text() -> None:
     text = 'a "b" [c] #1; `d`'
     [_, box] = render_mermaid([GraphNode(GROUP, text, ())]).splitlines()
     label = box.partition("<br/>")[2].removesuffix('"]')
-    assert decoded(label) == text
+    assert decode_label(label) == text
 
 
 def test_a_graph_is_serialized_as_nodes() -> None:

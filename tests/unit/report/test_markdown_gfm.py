@@ -81,7 +81,7 @@ HOSTILE = {
 }
 
 
-def plan_with(data: str, number: int = 1) -> Plan:
+def make_plan_with(data: str, number: int = 1) -> Plan:
     """A plan of so many changes of every kind, with this text wherever others may put one."""
     place = make_span(f"specs/{data}", 3)
     changes: list[Change] = []
@@ -127,13 +127,13 @@ KINDS = (
 )
 
 
-def comment(
+def render_comment(
     plan: Plan, project: str = PROJECT, line: str | None = None, limit: int = MAX_COMMENT_BYTES
 ) -> str:
     return render_plan_markdown(plan, project, lambda path, number: line, limit)
 
 
-class Html(HTMLParser):
+class HtmlChecker(HTMLParser):
     """HTML as a browser takes it: every tag that opens is one of ours, without attributes, and is closed in order."""
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ NEVER = {
 }
 
 
-def check(text: str) -> None:
+def check_comment(text: str) -> None:
     """What holds for every comment: nothing of it is made by data, and all that it opens is closed."""
     assert len(text.encode()) <= MAX_COMMENT_BYTES == 60_000
     marker, _, rest = text.partition("\n")
@@ -192,7 +192,7 @@ def check(text: str) -> None:
     *blocks, opening, inline, closing = GFM.parse(f"{rest}\n\nEND")
     assert (opening.type, inline.content, closing.type) == ("paragraph_open", "END", "paragraph_close")
     assert opening.level == 0
-    html, words, headings = Html(), [], 0
+    html, words, headings = HtmlChecker(), [], 0
     for token in (each for block in blocks for each in (block, *(block.children or ()))):
         assert token.type not in NEVER, token
         headings += token.type == "heading_open"
@@ -204,10 +204,12 @@ def check(text: str) -> None:
     assert html.open == []
     assert html.comments == []
     assert headings == 1
-    told = "\n".join([*words, html.words])
-    assert EVIL not in told
-    assert not re.search(r"[@#:]\w|\w@|https?:|www\.", told.replace("[!", "").replace("apply:", "")), told
-    is_cut = NOT_VALID in told
+    visible = "\n".join([*words, html.words])
+    assert EVIL not in visible
+    assert not re.search(r"[@#:]\w|\w@|https?:|www\.", visible.replace("[!", "").replace("apply:", "")), (
+        visible
+    )
+    is_cut = NOT_VALID in visible
     assert (DIGEST in text) is not is_cut
     if is_cut:
         above = rest.partition("<details>")[0]
@@ -215,7 +217,7 @@ def check(text: str) -> None:
             "**This comment is cut, because what it tells is too long. It is not valid for approval.**"
             in above
         )
-        assert "Digest" not in told
+        assert "Digest" not in visible
         assert rest.rstrip().endswith("This comment is not valid for approval.**")
 
 
@@ -230,9 +232,9 @@ SIZES = [
 @pytest.mark.parametrize(("name", "number"), SIZES)
 def test_data_creates_no_markup_in_a_plan(name: str, number: int) -> None:
     data = HOSTILE[name]
-    plan = plan_with(data, number)
-    text = comment(plan, f"specs/{data}", data.replace("\n", " "))
-    check(text)
+    plan = make_plan_with(data, number)
+    text = render_comment(plan, f"specs/{data}", data.replace("\n", " "))
+    check_comment(text)
     above = text.partition("<details>")[0]
     deleted, replaced = plan.count(Action.DELETE), plan.count(Action.REPLACE)
     created, updated = plan.count(Action.CREATE), plan.count(Action.UPDATE)
@@ -251,7 +253,7 @@ def test_data_creates_no_markup_in_a_failure(name: str) -> None:
     findings = [Diagnostic("protected", data, make_span(data, 3), notes=(data,), help=data, label=data)] * 40
     text = render_failure_markdown(findings, data, lambda path, number: data.replace("\n", " "))
     rest = text.partition("\n")[2]
-    check(f"{text}\n\nDigest `{DIGEST}`" if NOT_VALID not in text else text)
+    check_comment(f"{text}\n\nDigest `{DIGEST}`" if NOT_VALID not in text else text)
     assert rest.startswith("## No plan: 40 errors")
 
 
@@ -262,10 +264,10 @@ FRAGMENTS = [
 
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=8).map("".join), st.integers(1, 8))
 def test_mixed_data_creates_no_markup(data: str, number: int) -> None:
-    check(comment(plan_with(data, number), data, data.replace("\n", " ")))
+    check_comment(render_comment(make_plan_with(data, number), data, data.replace("\n", " ")))
 
 
-def wide(length: int, limit: int) -> Plan:
+def make_long_plan(length: int, limit: int) -> Plan:
     """A plan that is a little too long, by another kind of thing and at another place each time."""
     data = "é`"[length % 2] * (length % 75 * 2) + "x" * (1 + length % 7)
     line = max(20, len(data.encode()))
@@ -312,8 +314,8 @@ def test_a_cut_comment_is_closed_at_every_position(limit: int, lengths: range) -
     """A lower limit finds as many places to cut in less time."""
     cuts = Counter[str]()
     for length in lengths:
-        text = comment(wide(length, limit), limit=limit)
-        check(text)
+        text = render_comment(make_long_plan(length, limit), limit=limit)
+        check_comment(text)
         if NOT_VALID in text:
             assert limit - 4_000 < len(text.encode()) <= limit
             end = text[-250:]
@@ -329,7 +331,7 @@ def test_one_byte_over_the_limit_cuts_a_comment() -> None:
     def sized(rows: int, more: int) -> str:
         groups = (*(UnmanagedGroup("x", "y" * 150) for _ in range(rows)), UnmanagedGroup("x", "z" * more))
         deleted = Change(destination_address("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)
-        return comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
+        return render_comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
 
     rows = 300
     while (
@@ -340,4 +342,4 @@ def test_one_byte_over_the_limit_cuts_a_comment() -> None:
         text = sized(rows, 1 + room + more)
         assert (DIGEST in text) is (more <= 0)
         assert len(text.encode()) == MAX_COMMENT_BYTES + more or more > 0
-        check(text)
+        check_comment(text)

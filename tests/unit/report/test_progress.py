@@ -30,7 +30,7 @@ RUN: list[Event] = [
 RESULT = "  + group.finance_prod  created    yawning_sponge        0.4 s\n"
 
 
-def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
+def show_progress(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: bool = True) -> str:
     results = io.StringIO()
     with Progress(make_test_console(live), make_test_console(results), verbosity, moving) as progress:
         progress.expect((CREATED.address,))
@@ -41,7 +41,7 @@ def watched(live: io.StringIO, verbosity: Verbosity = Verbosity.NORMAL, moving: 
 
 def test_without_a_terminal_there_is_no_progress_between_results() -> None:
     live = io.StringIO()
-    assert watched(live) == RESULT
+    assert show_progress(live) == RESULT
     assert live.getvalue() == ""
 
 
@@ -55,7 +55,7 @@ def test_without_a_terminal_many_reads_are_reported_once() -> None:
 
 def test_verbose_shows_every_step() -> None:
     live = io.StringIO()
-    watched(live, Verbosity.VERBOSE)
+    show_progress(live, Verbosity.VERBOSE)
     assert live.getvalue().splitlines() == [
         "reading specs and account",
         "reading 12 destinations",
@@ -67,13 +67,13 @@ def test_verbose_shows_every_step() -> None:
 
 def test_quiet_shows_results_only() -> None:
     for live in (io.StringIO(), FakeTerminal()):
-        assert watched(live, Verbosity.QUIET) == RESULT
+        assert show_progress(live, Verbosity.QUIET) == RESULT
         assert live.getvalue() == ""
 
 
 def test_a_terminal_gets_a_live_line_that_is_erased() -> None:
     live = FakeTerminal()
-    assert watched(live) == RESULT
+    assert show_progress(live) == RESULT
     text = live.getvalue()
     assert "reading destinations 3/12" in text
     assert "\x1b[2K" in text, "the line is erased"
@@ -82,7 +82,7 @@ def test_a_terminal_gets_a_live_line_that_is_erased() -> None:
 
 def test_a_terminal_without_cursor_control_gets_plain_lines() -> None:
     live = FakeTerminal()
-    watched(live, moving=False)
+    show_progress(live, moving=False)
     assert "\x1b" not in live.getvalue()
 
 

@@ -12,25 +12,25 @@ from rich.text import Text
 from reconciler.report.style import Colour, get_stream_failure, make_console, write_plain
 
 
-class Full(io.StringIO):
+class FullDisk(io.StringIO):
     """A stream on a disk without room."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def encoded(encoding: str) -> io.TextIOWrapper:
+def make_stream(encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
 
 
 def test_characters_outside_ascii_are_replaced_one_for_one() -> None:
-    stream = encoded("ascii")
+    stream = make_stream("ascii")
     make_console(stream).print(Text("a · ••• “q” 漢 …"))
     assert stream.buffer.getvalue() == b'a - *** "q" ? ~\n'  # type: ignore[attr-defined]
 
 
 def test_a_lone_surrogate_never_raises() -> None:
-    stream = encoded("utf-8")
+    stream = make_stream("utf-8")
     make_console(stream).print(Text("x\ud800y"))
     assert stream.buffer.getvalue() == b"x?y\n"  # type: ignore[attr-defined]
 
@@ -54,7 +54,7 @@ def test_text_is_not_read_as_markup_and_not_wrapped() -> None:
 
 
 def test_a_full_disk_is_recorded_and_not_raised() -> None:
-    console = make_console(Full())
+    console = make_console(FullDisk())
     write_plain(console, "one")
     console.print("two")
     failure = get_stream_failure(console)

@@ -54,7 +54,7 @@ FORGOTTEN = replace(DELETED, action=Action.FORGET, risk=Risk.IN_PLACE)
 HOSTILE = 'x"\n# y will be created\nError: \x1b[31m\u202e##[error]'
 
 
-def blocks(text: str) -> str:
+def read_change_block(text: str) -> str:
     return tfcmt.parse_log(text).diff
 
 
@@ -84,13 +84,15 @@ def test_an_adopted_and_changed_object_is_in_both_lists() -> None:
 
 
 def test_the_block_of_changes_ends_with_the_counts() -> None:
-    lines = blocks(render_terraform_plan(FULL_PLAN)).strip().splitlines()
+    lines = read_change_block(render_terraform_plan(FULL_PLAN)).strip().splitlines()
     assert lines[0] == "# fivetran_group.finance_prod will be created"
     assert lines[-1] == "Plan: 2 to add, 1 to change, 0 to destroy."
 
 
 def test_a_create_shows_its_values_and_unknown_ids() -> None:
-    assert blocks(render_terraform_plan(build_plan(NEW_DESTINATION))).strip().splitlines()[:-2] == [
+    assert read_change_block(render_terraform_plan(build_plan(NEW_DESTINATION))).strip().splitlines()[
+        :-2
+    ] == [
         "# fivetran_destination.finance_prod will be created",
         '  + resource "fivetran_destination" "finance_prod" {',
         "      + id       = (known after apply)",
@@ -109,7 +111,7 @@ def test_an_update_shows_changed_fields_and_counts_the_rest() -> None:
     secret = FieldChange(("config", "key"), None, "env:KEY", Visibility.SECRET)
     others = (FieldValue(("service",), "snowflake"), FieldValue(("config", "host"), "acme"))
     changed = replace(CHANGED_DESTINATION, fields=(*CHANGED_DESTINATION.fields, secret), other_values=others)
-    assert blocks(render_terraform_plan(build_plan(changed))).strip().splitlines()[:-2] == [
+    assert read_change_block(render_terraform_plan(build_plan(changed))).strip().splitlines()[:-2] == [
         "# fivetran_destination.analytics_prod will be updated in-place",
         '  ~ resource "fivetran_destination" "analytics_prod" {',
         '        id              = "decent_dropsy"',
@@ -265,5 +267,7 @@ def test_warnings_alone_do_not_fail_a_plan() -> None:
 @pytest.mark.parametrize("value", ["a" * 200, {"b": [1, None]}, True, 0, "é"])
 def test_every_value_is_rendered_in_one_line(value: object) -> None:
     field = FieldChange(("region",), None, value)
-    block = blocks(render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(field,)))))
+    block = read_change_block(
+        render_terraform_plan(build_plan(replace(CHANGED_DESTINATION, fields=(field,))))
+    )
     assert len([line for line in block.splitlines() if "region" in line]) == 1

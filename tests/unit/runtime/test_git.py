@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
+def make_runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
     """A runner with nothing in its environment but what git needs."""
     return GitRunner(folder, {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}, timeout)
 
@@ -99,7 +99,7 @@ def test_a_variable_with_another_repository_or_own_credentials_is_not_passed_on(
 
 def test_settings_of_the_environment_override_settings_of_the_caller(repository: Path) -> None:
     given = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "of-the-user"}
-    result = runner(repository, **given).run(
+    result = make_runner(repository, **given).run(
         "config", "--get-all", "http.proxy", settings=[("http.proxy", "of-the-caller")]
     )
     assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last one counts for git"
@@ -115,7 +115,7 @@ def test_the_repository_is_found_from_the_folder(repository: Path, tmp_path: Pat
         "GIT_INDEX_FILE": str(other / ".git" / "index"),
         "GIT_TRACE": str(tmp_path / "trace"),
     }
-    result = runner(repository, **given).run("ls-files", "--full-name")
+    result = make_runner(repository, **given).run("ls-files", "--full-name")
     assert result.out == b"file.txt\n"
     assert not (tmp_path / "trace").exists()
 
@@ -124,15 +124,15 @@ def test_a_checkout_of_another_user_is_trusted_through_the_environment_only(
     repository: Path, tmp_path: Path
 ) -> None:
     distrusting = write_distrusting_git(tmp_path / "bin")
-    refused = runner(repository, **distrusting).run("rev-parse", "HEAD")
+    refused = make_runner(repository, **distrusting).run("rev-parse", "HEAD")
     assert refused.is_untrusted
     assert refused.error_line.startswith("git says: fatal: detected dubious ownership in repository at")
-    trusted = runner(repository, **distrusting, **trust(repository)).run("rev-parse", "HEAD")
+    trusted = make_runner(repository, **distrusting, **trust(repository)).run("rev-parse", "HEAD")
     assert (trusted.code, trusted.is_untrusted) == (0, False)
 
 
 def test_another_failure_is_no_lack_of_trust(tmp_path: Path) -> None:
-    result = runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
+    result = make_runner(tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)).run("rev-parse", "HEAD")
     assert (result.code, result.is_untrusted) == (128, False)
 
 
@@ -181,7 +181,7 @@ def test_an_ssh_error_is_read_from_a_real_git(repository: Path, tmp_path: Path) 
     ssh = write_program(
         tmp_path / "bin", "refusing-ssh", "echo 'Host key verification failed.' >&2; exit 255"
     )
-    result = runner(repository, GIT_SSH_COMMAND=str(ssh)).run(
+    result = make_runner(repository, GIT_SSH_COMMAND=str(ssh)).run(
         "ls-remote", "ssh://git@git.example.invalid/x.git"
     )
     assert result.code == 128
@@ -190,7 +190,7 @@ def test_an_ssh_error_is_read_from_a_real_git(repository: Path, tmp_path: Path) 
 
 def test_a_machine_without_git_is_an_error_with_advice(repository: Path) -> None:
     with pytest.raises(GitNotInstalledError, match="git is not installed") as caught:
-        runner(repository, PATH="/nowhere").run("version")
+        make_runner(repository, PATH="/nowhere").run("version")
     assert "2.31" in caught.value.advice
 
 
@@ -223,7 +223,7 @@ def test_a_command_that_hangs_is_killed_with_the_programs_it_started(
     pipe = os.open(tmp_path / "bin" / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
         with pytest.raises(GitTimeoutError, match=r"did not come to an end within 1 s"):
-            runner(repository, timeout=1.0, PATH=path).run("fetch")
+            make_runner(repository, timeout=1.0, PATH=path).run("fetch")
         assert read_to_end(pipe) == b"started\n"
     finally:
         os.close(pipe)
@@ -236,7 +236,7 @@ def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> No
     shutdown.set()
     begun = time.monotonic()
     with deadline.best_effort(), pytest.raises(GitTimeoutError):
-        runner(repository, PATH=path).run("fetch", deadline=deadline)
+        make_runner(repository, PATH=path).run("fetch", deadline=deadline)
     assert time.monotonic() - begun < PATIENCE
 
 
@@ -245,10 +245,14 @@ def test_ctrl_c_reaches_no_running_command(repository: Path, tmp_path: Path) -> 
     program = write_program(
         tmp_path / "bin", "git", f"exec '{sys.executable}' -c 'import os; print(os.getpgid(0))'"
     )
-    result = runner(repository, PATH=f"{program.parent}:{os.environ['PATH']}").run("version")
+    result = make_runner(repository, PATH=f"{program.parent}:{os.environ['PATH']}").run("version")
     assert int(result.out) != os.getpgid(0)
 
 
 def test_input_and_output_of_git_are_unchanged_bytes(repository: Path) -> None:
-    blob = runner(repository).run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000).out.decode()
-    assert runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000
+    blob = (
+        make_runner(repository)
+        .run("hash-object", "-w", "--stdin", stdin=b"\x00\xff\n" * 100_000)
+        .out.decode()
+    )
+    assert make_runner(repository).run("cat-file", "blob", blob.strip()).out == b"\x00\xff\n" * 100_000

@@ -34,11 +34,11 @@ def test_a_worker_gets_the_permission_of_the_main_thread(answer: bool) -> None:
         asked.append((address, threading.get_ident()))
         return answer
 
-    with WorkerPool(1, may_go_on) as crew:
-        crew.start(ORDERS, lambda: crew.request_permission(ORDERS))
-        assert crew.next_result(PATIENCE) is None, "a question is no piece of work that is done"
-        assert not crew.has_capacity
-        finished = crew.next_result(PATIENCE)
+    with WorkerPool(1, may_go_on) as pool:
+        pool.start(ORDERS, lambda: pool.request_permission(ORDERS))
+        assert pool.next_result(PATIENCE) is None, "a question is no piece of work that is done"
+        assert not pool.has_capacity
+        finished = pool.next_result(PATIENCE)
     assert finished is not None
     assert finished.result is answer
     assert asked == [(ORDERS, threading.get_ident())]
@@ -52,12 +52,12 @@ def test_a_worker_gets_no_permission_once_the_pool_is_closed(when: str) -> None:
         if when == "after":
             assert left.wait(PATIENCE)
         asks.set()
-        answers.append(crew.request_permission(ORDERS))
+        answers.append(pool.request_permission(ORDERS))
         done.set()
 
     done = threading.Event()
-    with WorkerPool(1) as crew:
-        crew.start(ORDERS, work)
+    with WorkerPool(1) as pool:
+        pool.start(ORDERS, work)
         assert when == "after" or asks.wait(PATIENCE)
     left.set()
     assert done.wait(PATIENCE)
@@ -68,17 +68,17 @@ def test_a_worker_gets_no_permission_if_the_main_thread_raises() -> None:
     answers: list[bool] = []
     done = threading.Event()
 
-    def dies(address: Address) -> bool:
+    def raise_interrupt(address: Address) -> bool:
         raise KeyboardInterrupt
 
     def work() -> None:
-        answers.append(crew.request_permission(ORDERS))
+        answers.append(pool.request_permission(ORDERS))
         done.set()
 
-    with WorkerPool(1, dies) as crew:
-        crew.start(ORDERS, work)
+    with WorkerPool(1, raise_interrupt) as pool:
+        pool.start(ORDERS, work)
         with pytest.raises(KeyboardInterrupt):
-            crew.next_result(PATIENCE)
+            pool.next_result(PATIENCE)
         assert done.wait(PATIENCE)
     assert answers == [False]
 
@@ -147,13 +147,13 @@ def test_after_the_first_exception_no_item_is_started() -> None:
     assert started in ([0], [0, 1]), "the second item may have been under way"
 
 
-def stopping() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
+def make_deadline() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
     clock, shutdown = build_clock(), threading.Event()
     return ShutdownDeadline(clock, shutdown), clock, shutdown
 
 
 def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
-    deadline, clock, shutdown = stopping()
+    deadline, clock, shutdown = make_deadline()
     hanging, ticks = threading.Event(), 0
 
     def tick() -> None:
@@ -171,7 +171,7 @@ def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
 
 
 def test_work_that_ends_within_the_grace_period_has_its_result() -> None:
-    deadline, _, shutdown = stopping()
+    deadline, _, shutdown = make_deadline()
     shutdown.set()
     assert run_interruptible(lambda: "result", deadline, EventQueue(print)) == "result"
 
@@ -181,4 +181,4 @@ def test_an_exception_of_the_work_is_raised_in_the_waiting_thread() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        run_interruptible(work, stopping()[0], EventQueue(print))
+        run_interruptible(work, make_deadline()[0], EventQueue(print))

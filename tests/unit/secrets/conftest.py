@@ -14,7 +14,7 @@ MakeContext = Callable[..., StoreContext]
 
 
 @pytest.fixture
-def around(tmp_path: Path) -> MakeContext:
+def make_context(tmp_path: Path) -> MakeContext:
     """Makes surroundings: the test's own folder, and an environment with nothing but what is named."""
 
     def make(timeout: float = 10, **environ: str) -> StoreContext:

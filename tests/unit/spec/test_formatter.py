@@ -81,7 +81,7 @@ groups:
 """.replace("⎵", "   ")
 
 
-def meaning(text: str) -> str:
+def parse_meaning(text: str) -> str:
     return json.dumps(to_plain(parse(text, "x")), sort_keys=True)
 
 
@@ -171,10 +171,10 @@ def test_formatting_keeps_meaning_and_comments_and_is_idempotent(
     for place, length, piece in edits:
         text = text[:place] + piece + text[place + length :]
     try:
-        before = meaning(text)
+        before = parse_meaning(text)
     except ReconcilerError:
         return
     after = format_spec(text, "x")
-    assert meaning(after) == before
+    assert parse_meaning(after) == before
     assert sorted(re.findall(r"#.*?(?=\s*$)", after, re.M)) == sorted(re.findall(r"#.*?(?=\s*$)", text, re.M))
     assert format_spec(after, "x") == after

@@ -102,7 +102,7 @@ def drop(dice: random.Random, data: bytes) -> bytes:
     return data[:at] + data[at + dice.randrange(1, 30) :]
 
 
-def put(dice: random.Random, data: bytes) -> bytes:
+def insert(dice: random.Random, data: bytes) -> bytes:
     at = dice.randrange(len(data))
     return data[:at] + dice.choice(NASTY) + data[at:]
 
@@ -113,7 +113,7 @@ def replace_token(dice: random.Random, data: bytes) -> bytes:
     return b" ".join(tokens)
 
 
-def of_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
+def mutate_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
     def mutation(dice: random.Random, data: bytes) -> bytes:
         lines = data.split(b"\n")
         change(dice, lines)
@@ -147,12 +147,12 @@ def outdent(dice: random.Random, lines: list[bytes]) -> None:
 
 
 MUTATIONS: list[Mutation] = [
-    *(flip, cut, drop, put, replace_token),
-    *(of_lines(change) for change in (swap_lines, delete_line, repeat_line, indent, outdent)),
+    *(flip, cut, drop, insert, replace_token),
+    *(mutate_lines(change) for change in (swap_lines, delete_line, repeat_line, indent, outdent)),
 ]
 
 
-def mutated(batch: int) -> Iterator[bytes]:
+def generate_files(batch: int) -> Iterator[bytes]:
     """The files of one batch; the same ones in every run."""
     dice = random.Random(batch)
     for _ in range(FILES // BATCHES):
@@ -170,7 +170,7 @@ def watchdog() -> Iterator[None]:
     faulthandler.cancel_dump_traceback_later()
 
 
-def check(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> None:
+def check_findings(findings: tuple[Diagnostic, ...] | list[Diagnostic], data: bytes) -> None:
     lines = data.count(b"\n") + 1
     for each in findings:
         assert each.span is not None, each
@@ -186,14 +186,14 @@ def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Pat
     project, file = tmp_path / "reconciler.yaml", tmp_path / "a.yaml"
     project.write_text("version: 1\nspecs: [a.yaml]\n")
     sources, refused = AllowedSources(build_validators(())), 0
-    for data in mutated(batch):
+    for data in generate_files(batch):
         file.write_bytes(data)
         loaded = load(project, tmp_path)
         found = [each for each in loaded.findings if each.span and each.span.path == "a.yaml"]
         for group in loaded.groups:
             found += build_desired_destination(group, sources)[1]
-        check(found, data)
-        check([each for each in loaded.findings if each.span is None], data)
+        check_findings(found, data)
+        check_findings([each for each in loaded.findings if each.span is None], data)
         refused += bool(found)
     assert refused > FILES // BATCHES // 2  # most of the damage is noticed
 
@@ -208,4 +208,4 @@ def test_a_damaged_project_file_is_read_or_refused_with_a_span() -> None:
             parse(data.decode("utf-8", "replace"), "reconciler.yaml")
         except ReconcilerError as error:
             assert error.diagnostics
-            check(error.diagnostics, data.replace(b"\r", b"\n"))
+            check_findings(error.diagnostics, data.replace(b"\r", b"\n"))

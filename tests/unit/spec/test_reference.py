@@ -10,12 +10,12 @@ from reconciler.spec.reference import AllowedSources, parse_reference
 from reconciler.spec.source import parse
 
 
-def of_a_store(reference: Reference) -> tuple[str, str] | None:
+def validate_locator(reference: Reference) -> tuple[str, str] | None:
     """A rule that knows one bad name."""
     return ("this name is bad", "choose a good one") if reference.locator == "bad" else None
 
 
-SOURCES = AllowedSources({"env": of_a_store, "file": of_a_store, "vault": of_a_store})
+SOURCES = AllowedSources({"env": validate_locator, "file": validate_locator, "vault": validate_locator})
 
 
 def read_reference(written: str, *allow: str) -> Reference | Diagnostic | None:

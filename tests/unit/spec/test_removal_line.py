@@ -16,7 +16,7 @@ from reconciler.spec.source import parse
 EXTENTS = st.sampled_from([*Extent])
 
 
-def pasted(line: str) -> tuple[str, str, str | None, Extent, bool]:
+def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
     """What comes of a line that was printed and pasted."""
     root = parse(f"version: 1\nremoved:\n  {to_one_line(line)}\n", "main.yaml")
     [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
@@ -37,10 +37,10 @@ def test_a_pasted_line_equals_the_offered_removal(name: str | None, extent: Exte
     line = render_removal("web_prod", "good_id", name, extent, with_platform_connection=platform)
     assert "\n" not in line
     assert "`" not in line
-    assert pasted(line) == ("web_prod", "good_id", name, extent, platform)
+    assert parse_removal_line(line) == ("web_prod", "good_id", name, extent, platform)
 
 
 @pytest.mark.parametrize("id", ["123", "1e5", "true", "null", "-abc", "decent_dropsy", "0x1f", "0"])
 @pytest.mark.parametrize("key", ["true", "null", "web_prod"])
 def test_keys_and_ids_stay_text(key: str, id: str) -> None:
-    assert pasted(render_removal(key, id))[:2] == (key, id)
+    assert parse_removal_line(render_removal(key, id))[:2] == (key, id)

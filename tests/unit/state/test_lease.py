@@ -37,32 +37,32 @@ def upstream(tmp_path: Path) -> BareRepository:
     return BareRepository(tmp_path / "upstream.git")
 
 
-def shelf_of(upstream: BareRepository, clock: FakeClock) -> GitBackend:
+def make_backend(upstream: BareRepository, clock: FakeClock) -> GitBackend:
     place = GitBranch(str(upstream.path), BRANCH, is_remote=False)
     return GitBackend(place, build_context(upstream.path.parent, clock=clock))
 
 
-def tenancy(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER) -> RemoteLock:
-    around = build_context(upstream.path.parent, holder, clock)
-    return RemoteLock(shelf_of(upstream, clock), LOCK, holder, around)
+def make_lock(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER) -> RemoteLock:
+    context = build_context(upstream.path.parent, holder, clock)
+    return RemoteLock(make_backend(upstream, clock), LOCK, holder, context)
 
 
-def until(upstream: BareRepository) -> str:
+def read_expiry(upstream: BareRepository) -> str:
     return str(json.loads(upstream.read_files()[LOCK])["until"])
 
 
 def test_a_held_lock_is_refused_with_holder_and_expiry(upstream: BareRepository) -> None:
     clock = build_clock()
-    first = tenancy(upstream, clock)
+    first = make_lock(upstream, clock)
     first.acquire()
     with pytest.raises(LockHeldError) as caught:
-        tenancy(upstream, clock, OTHER).acquire()
+        make_lock(upstream, clock, OTHER).acquire()
     assert caught.value.status.holder == HOLDER
     assert caught.value.status.expires_at == "2026-11-26T10:05:00+00:00"
     assert caught.value.status.state is LockHolderState.REMOTE
     first.release()
     assert upstream.read_files() == {}
-    tenancy(upstream, clock, OTHER).acquire()
+    make_lock(upstream, clock, OTHER).acquire()
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_an_expired_lock_is_taken_over_after_the_clock_skew(
     upstream: BareRepository, later: float, is_free: bool
 ) -> None:
     clock = build_clock()
-    shelf = shelf_of(upstream, clock)
-    first = RemoteLock(shelf, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
-    shelf.read("state.json")
+    backend = make_backend(upstream, clock)
+    first = RemoteLock(backend, LOCK, HOLDER, build_context(upstream.path.parent, clock=clock))
+    backend.read("state.json")
     first.acquire()
     clock.seconds += later
-    second = tenancy(upstream, clock, OTHER)
+    second = make_lock(upstream, clock, OTHER)
     if not is_free:
         with pytest.raises(LockHeldError):
             second.acquire()
@@ -93,28 +93,28 @@ def test_an_expired_lock_is_taken_over_after_the_clock_skew(
 
 def test_every_write_renews_the_lock(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     clock.seconds += LEASE_TTL - 1
-    assert not one.has_expired
-    one.write({}, "still at work")
-    assert until(upstream) == "2026-11-26T10:09:59+00:00"
+    assert not lock.has_expired
+    lock.write({}, "still at work")
+    assert read_expiry(upstream) == "2026-11-26T10:09:59+00:00"
     clock.seconds += LEASE_TTL - 1
-    assert not one.has_expired
+    assert not lock.has_expired
     clock.seconds += 1
-    assert one.has_expired
+    assert lock.has_expired
 
 
 def test_changes_are_written_at_intervals_and_renewals_rarely(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
-    assert not one.is_due(has_changes=True)
+    lock = make_lock(upstream, clock)
+    lock.acquire()
+    assert not lock.is_due(has_changes=True)
     clock.seconds = WRITE_INTERVAL
-    assert one.is_due(has_changes=True)
-    assert not one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=True)
+    assert not lock.is_due(has_changes=False)
     clock.seconds = RENEW_AFTER
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "it can be tried more than once"
 
 
@@ -122,27 +122,27 @@ def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
     upstream: BareRepository,
 ) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
     clock.seconds = RENEW_AFTER
     with pytest.raises(BackendError):
-        one.write({}, "still at work")
-    assert not one.is_due(has_changes=True)
+        lock.write({}, "still at work")
+    assert not lock.is_due(has_changes=True)
     clock.seconds += WRITE_INTERVAL
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     clock.seconds = LEASE_TTL
-    assert one.has_expired
+    assert lock.has_expired
     there.rename(upstream.path)
-    one.write({}, "still at work")
-    assert not one.has_expired, "nobody took it"
+    lock.write({}, "still at work")
+    assert not lock.has_expired, "nobody took it"
 
 
 @pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
 def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, way: str) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
 
     def pass_by(seconds: float) -> None:
         if way == "its machine was asleep":
@@ -152,29 +152,29 @@ def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, way: 
             clock.asleep -= seconds
 
     pass_by(WRITE_INTERVAL)
-    assert not one.is_due(has_changes=False)
-    assert one.is_due(has_changes=True)
+    assert not lock.is_due(has_changes=False)
+    assert lock.is_due(has_changes=True)
     pass_by(RENEW_AFTER - WRITE_INTERVAL)
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     pass_by(LEASE_TTL - RENEW_AFTER - 1)
-    assert not one.has_expired
+    assert not lock.has_expired
     pass_by(1)
-    assert one.has_expired
-    one.write({}, "still at work")
-    assert not one.has_expired
+    assert lock.has_expired
+    lock.write({}, "still at work")
+    assert not lock.has_expired
 
 
 def test_a_write_after_the_expiry_waits_for_no_interval(upstream: BareRepository) -> None:
     clock = build_clock()
-    one = tenancy(upstream, clock)
-    one.acquire()
+    lock = make_lock(upstream, clock)
+    lock.acquire()
     there = upstream.path.rename(upstream.path.with_name("away.git"))
     clock.seconds = LEASE_TTL - 1
     with pytest.raises(BackendError):
-        one.write({}, "still at work")
-    assert not one.is_due(has_changes=True)
+        lock.write({}, "still at work")
+    assert not lock.is_due(has_changes=True)
     clock.asleep = 1
-    assert one.is_due(has_changes=False)
+    assert lock.is_due(has_changes=False)
     there.rename(upstream.path)
 
 
@@ -188,15 +188,17 @@ def test_a_time_beyond_the_calendar_is_later_than_now(until: str) -> None:
 def test_a_running_process_of_this_host_differs_from_a_dead_process() -> None:
     clock = build_clock()
 
-    def grip(pid: int, host: str) -> LockHolderState:
+    def get_state(pid: int, host: str) -> LockHolderState:
         holder = {"pid": pid, "host": host, "user": "ci", "since": "x", "doing": "y"}
         content = json.dumps({"holder": holder, "mark": "m", "until": clock.now().isoformat()}).encode()
         return parse_lock_status(content, clock.now(), "here").state
 
-    assert grip(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
-    assert grip(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, "it is this process, which holds none"
-    assert grip(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
-    assert grip(os.getpid(), "there") is LockHolderState.REMOTE
+    assert get_state(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
+    assert get_state(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, (
+        "it is this process, which holds none"
+    )
+    assert get_state(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
+    assert get_state(os.getpid(), "there") is LockHolderState.REMOTE
 
 
 @pytest.mark.parametrize(
@@ -215,5 +217,5 @@ def test_a_time_without_a_zone_is_invalid() -> None:
 
 def test_an_absent_or_empty_lock_is_free() -> None:
     for content in (None, b""):
-        hold = parse_lock_status(content, build_clock().now(), "here")
-        assert (hold.state, hold.holder) == (LockHolderState.FREE, None)
+        status = parse_lock_status(content, build_clock().now(), "here")
+        assert (status.state, status.holder) == (LockHolderState.FREE, None)

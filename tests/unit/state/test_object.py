@@ -40,25 +40,28 @@ def bucket(server: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
     return server
 
 
-def shelf(text: str = "s3://states/state.json", **environ: str) -> ObjectBackend:
+def make_backend(text: str = "s3://states/state.json", **environ: str) -> ObjectBackend:
     place = parse_state_location(text)
     assert isinstance(place, ObjectKey)
     return ObjectBackend(place, build_context(Path.cwd(), **environ))
 
 
 def test_a_written_file_is_read_back(bucket: S3Bucket) -> None:
-    one = shelf()
-    assert one.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
-    one.write({"state.json.lock": b"mine", "state.json": b"1"}, "because")
-    one.write({"state.json": b"2"}, "because")
+    backend = make_backend()
+    assert backend.read("state.json", "state.json.lock") == {"state.json": None, "state.json.lock": None}
+    backend.write({"state.json.lock": b"mine", "state.json": b"1"}, "because")
+    backend.write({"state.json": b"2"}, "because")
     assert bucket.read_files() == {"state.json.lock": "mine", "state.json": "2"}
-    one.write({"state.json.lock": None}, "because")
+    backend.write({"state.json.lock": None}, "because")
     assert bucket.read_files() == {"state.json": "2"}
-    assert shelf().read("state.json", "state.json.lock") == {"state.json": b"2", "state.json.lock": None}
+    assert make_backend().read("state.json", "state.json.lock") == {
+        "state.json": b"2",
+        "state.json.lock": None,
+    }
 
 
 def test_a_write_of_another_run_is_never_replaced(bucket: S3Bucket) -> None:
-    first, second, third = shelf(), shelf(), shelf()
+    first, second, third = make_backend(), make_backend(), make_backend()
     for each in (first, second):
         each.read("state.json")
     first.write({"state.json": b"first"}, "first")
@@ -76,11 +79,11 @@ def test_one_of_many_concurrent_writes_succeeds(bucket: S3Bucket) -> None:
     ready, won = threading.Barrier(count), []
 
     def write(number: int) -> None:
-        one = shelf()
-        one.read("state.json")
+        backend = make_backend()
+        backend.read("state.json")
         ready.wait(60)
         with suppress(ConflictError):
-            one.write({"state.json": f"{number}".encode()}, "me first")
+            backend.write({"state.json": f"{number}".encode()}, "me first")
             won.append(number)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
@@ -93,54 +96,54 @@ def test_one_of_many_concurrent_writes_succeeds(bucket: S3Bucket) -> None:
 
 
 def test_a_deleted_object_is_not_recreated_by_a_stale_write(bucket: S3Bucket) -> None:
-    one = shelf()
-    one.read("state.json")
-    one.write({"state.json": b"first"}, "first")
+    backend = make_backend()
+    backend.read("state.json")
+    backend.write({"state.json": b"first"}, "first")
     bucket.remove("state.json")
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"second"}, "second")
+        backend.write({"state.json": b"second"}, "second")
     assert bucket.read_files() == {}
 
 
 def test_a_write_with_unknown_result_may_have_succeeded(
     bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf()
-    one.read("state.json")
-    really = one._put
+    backend = make_backend()
+    backend.read("state.json")
+    put = backend._put
 
     def lost(name: str, content: bytes) -> None:
-        seen = one._known[name]
-        really(name, content)
-        one._known[name] = seen
+        seen = backend._known[name]
+        put(name, content)
+        backend._known[name] = seen
         raise OSError("the line is dead")
 
     with monkeypatch.context() as patch:
-        patch.setattr(one, "_put", lost)
+        patch.setattr(backend, "_put", lost)
         with pytest.raises(BackendError) as caught:
-            one.write({"state.json": b"first"}, "first")
+            backend.write({"state.json": b"first"}, "first")
         assert not isinstance(caught.value, ConflictError)
-    one.write({"state.json": b"first"}, "the same again")
+    backend.write({"state.json": b"first"}, "the same again")
     with monkeypatch.context() as patch:
-        patch.setattr(one, "_put", lost)
+        patch.setattr(backend, "_put", lost)
         with pytest.raises(BackendError):
-            one.write({"state.json": b"second"}, "second")
-    one.write({"state.json": b"third"}, "another one")
+            backend.write({"state.json": b"second"}, "second")
+    backend.write({"state.json": b"third"}, "another one")
     assert bucket.read_files() == {"state.json": "third"}
     bucket.put("state.json", "somebody else's")
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"fourth"}, "fourth")
+        backend.write({"state.json": b"fourth"}, "fourth")
 
 
 def test_a_missing_bucket_is_not_an_empty_bucket(bucket: S3Bucket) -> None:
     with pytest.raises(BackendError, match="there is no such bucket"):
-        shelf("s3://nowhere/state.json").read("state.json")
+        make_backend("s3://nowhere/state.json").read("state.json")
 
 
 def test_an_unreachable_endpoint_is_reported(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackendError, match="S3 did not answer") as caught:
-        shelf().read("state.json")
+        make_backend().read("state.json")
     assert "127.0.0.1" not in str(caught.value)
 
 
@@ -148,36 +151,36 @@ def test_an_unreachable_endpoint_is_reported(bucket: S3Bucket, monkeypatch: pyte
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(ReconcilerError) as caught:
-        shelf(f"{scheme}://states/state.json")
-    [told] = caught.value.diagnostics
-    assert told.code == "object-store-not-installed"
-    assert told.help is not None
-    assert "`pip install '.[object-store]'` in a clone" in told.help
+        make_backend(f"{scheme}://states/state.json")
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.code == "object-store-not-installed"
+    assert diagnostic.help is not None
+    assert "`pip install '.[object-store]'` in a clone" in diagnostic.help
 
 
 def test_a_missing_cloud_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ReconcilerError) as caught:
-        shelf("az://states/state.json")
-    [told] = caught.value.diagnostics
-    assert told.code == "state-unusable"
-    assert told.help == "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"
+        make_backend("az://states/state.json")
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.code == "state-unusable"
+    assert diagnostic.help == "set `AZURE_STORAGE_ACCOUNT_NAME` to the account that the container is in"
 
 
 @pytest.fixture
 def detour(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
     """A way to the bucket that can be spoilt, and that the environment leads to."""
-    with S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as way:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
-        yield way
+    with S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
 
 
 def test_a_store_without_conditional_writes_gives_no_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
-    around = build_context(Path.cwd())
+    context = build_context(Path.cwd())
 
     def take() -> None:
-        RemoteLock(shelf(), LOCK, around.holder, around).acquire()
+        RemoteLock(make_backend(), LOCK, context.holder, context).acquire()
 
     detour.dropped_headers = frozenset({"if-none-match"})
     with pytest.raises(UnusableBackendError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
@@ -210,47 +213,47 @@ def test_the_later_of_two_accepted_writes_has_the_lock(detour: S3Proxy, bucket: 
 
 
 def test_a_version_change_without_a_write_is_not_another_run(detour: S3Proxy, bucket: S3Bucket) -> None:
-    one = shelf()
-    one.read("state.json")
+    backend = make_backend()
+    backend.read("state.json")
     detour.wrong_tag = '"0123"'
-    one.write({"state.json": b"first"}, "first")
-    assert one.is_unchanged("state.json")
-    one.write({"state.json": b"second"}, "second")
+    backend.write({"state.json": b"first"}, "first")
+    assert backend.is_unchanged("state.json")
+    backend.write({"state.json": b"second"}, "second")
     assert bucket.read_files() == {"state.json": "second"}
     detour.wrong_tag = '"4567"'
-    one.write({"state.json": b"third"}, "third")
+    backend.write({"state.json": b"third"}, "third")
     bucket.put("state.json", "second")
-    assert not one.is_unchanged("state.json"), "an older write is put back"
+    assert not backend.is_unchanged("state.json"), "an older write is put back"
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"fourth"}, "fourth")
+        backend.write({"state.json": b"fourth"}, "fourth")
 
 
 def test_a_poll_requests_only_the_version(bucket: S3Bucket) -> None:
-    one, patience = shelf(), ShutdownDeadline(build_clock(), threading.Event())
-    one.read("state.json")
-    assert one.version("state.json", patience) == one.known_version("state.json")
-    one.write({"state.json": b"first"}, "first")
-    assert one.version("state.json", patience) == one.known_version("state.json")
-    assert one.is_unchanged("state.json")
+    backend, deadline = make_backend(), ShutdownDeadline(build_clock(), threading.Event())
+    backend.read("state.json")
+    assert backend.version("state.json", deadline) == backend.known_version("state.json")
+    backend.write({"state.json": b"first"}, "first")
+    assert backend.version("state.json", deadline) == backend.known_version("state.json")
+    assert backend.is_unchanged("state.json")
     bucket.put("state.json", "second")
-    assert one.version("state.json", patience) != one.known_version("state.json")
-    assert not one.is_unchanged("state.json")
-    assert one.peek("state.json") == b"second"
+    assert backend.version("state.json", deadline) != backend.known_version("state.json")
+    assert not backend.is_unchanged("state.json")
+    assert backend.peek("state.json") == b"second"
     with pytest.raises(ConflictError):
-        one.write({"state.json": b"third"}, "third")
+        backend.write({"state.json": b"third"}, "third")
 
 
 def test_a_silent_endpoint_does_not_delay_a_shutdown(detour: S3Proxy) -> None:
     detour.silent.set()
     clock = build_clock()
-    around = build_context(Path.cwd(), clock=clock)
-    around.deadline.begin_shutdown()
+    context = build_context(Path.cwd(), clock=clock)
+    context.deadline.begin_shutdown()
     clock.seconds = SHUTDOWN_TIMEOUT
     place = parse_state_location("s3://states/state.json")
     assert isinstance(place, ObjectKey)
     began = time.monotonic()
     with pytest.raises(BackendError, match="S3 did not answer"):
-        ObjectBackend(place, around).read("state.json")
+        ObjectBackend(place, context).read("state.json")
     assert MIN_CALL_TIMEOUT <= time.monotonic() - began < MIN_CALL_TIMEOUT + 1
 
 
@@ -261,23 +264,23 @@ def test_a_signal_is_handled_during_a_call_to_a_silent_endpoint(detour: S3Proxy)
         assert detour.waiting.wait(20)
         signal.raise_signal(signal.SIGINT)
 
-    one = shelf()
+    backend = make_backend()
     threading.Thread(target=interrupt).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        one.read("state.json")
+        backend.read("state.json")
     assert time.monotonic() - began < 3
 
 
 def test_plain_http_is_refused_before_any_request() -> None:
     with pytest.raises(ReconcilerError) as caught:
-        shelf(AWS_ENDPOINT_URL="http://minio.example.invalid:9000")
-    [told] = caught.value.diagnostics
-    assert told.code == "state-unusable"
-    assert "`AWS_ENDPOINT_URL` is a plain http address" in told.message
-    assert "AWS_ALLOW_HTTP=true" in told.help
-    shelf(AWS_ENDPOINT_URL="http://minio.example.invalid:9000", AWS_ALLOW_HTTP="true")
-    shelf(AWS_ENDPOINT_URL="https://minio.example.invalid:9000")
+        make_backend(AWS_ENDPOINT_URL="http://minio.example.invalid:9000")
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.code == "state-unusable"
+    assert "`AWS_ENDPOINT_URL` is a plain http address" in diagnostic.message
+    assert "AWS_ALLOW_HTTP=true" in diagnostic.help
+    make_backend(AWS_ENDPOINT_URL="http://minio.example.invalid:9000", AWS_ALLOW_HTTP="true")
+    make_backend(AWS_ENDPOINT_URL="https://minio.example.invalid:9000")
 
 
 def test_missing_keys_are_reported_with_their_sources(
@@ -285,9 +288,9 @@ def test_missing_keys_are_reported_with_their_sources(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackendError) as caught:
-        shelf().read("state.json")
+        make_backend().read("state.json")
     assert "`AWS_ACCESS_KEY_ID`" in caught.value.advice
     assert "`AWS_PROFILE` and `~/.aws` are not read" in caught.value.advice
     with pytest.raises(BackendError) as caught:
-        shelf(AWS_ACCESS_KEY_ID="x").read("state.json")
+        make_backend(AWS_ACCESS_KEY_ID="x").read("state.json")
     assert caught.value.advice == "see that its endpoint can be reached from here"

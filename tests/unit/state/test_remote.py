@@ -52,30 +52,32 @@ def clock() -> FakeClock:
     return build_clock()
 
 
-def store(upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str) -> Store:
+def make_store(
+    upstream: BareRepository, clock: FakeClock, holder: LockInfo = HOLDER, **environ: str
+) -> Store:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
-    around = build_context(upstream.path.parent, holder, clock, **environ)
-    return build_remote_store(place, "state.json", around)  # type: ignore[arg-type]
+    context = build_context(upstream.path.parent, holder, clock, **environ)
+    return build_remote_store(place, "state.json", context)  # type: ignore[arg-type]
 
 
-def code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
-    [told] = error.value.diagnostics
-    return told.code
+def get_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
+    [diagnostic] = error.value.diagnostics
+    return diagnostic.code
 
 
-def records(upstream: BareRepository) -> list[str]:
+def list_records(upstream: BareRepository) -> list[str]:
     return list(json.loads(upstream.read_files()["state.json"])["records"])
 
 
 def test_a_removal_is_pushed_with_its_forgotten_records(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.read() is None
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.read() is None
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         session.stage([(ORDERS, CompletedRemoval("decent_dropsy", Extent.PAIR))])
         session.close()
-        state = one.read()
+        state = store.read()
     assert state is not None
     assert (state.records, state.removals) == ({}, {"orders": CompletedRemoval("decent_dropsy", Extent.PAIR)})
 
@@ -83,27 +85,27 @@ def test_a_removal_is_pushed_with_its_forgotten_records(upstream: BareRepository
 def test_staged_records_are_pushed_at_intervals_and_at_the_end(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.read() is None
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.read() is None
+        session = store.open(EMPTY)
         assert list(upstream.read_files()) == [LOCK], "nothing is written yet"
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
-        assert one.renew_and_flush()
-        assert records(upstream) == []
+        assert store.renew_and_flush()
+        assert list_records(upstream) == []
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records(upstream) == ["group.orders"]
+        assert store.renew_and_flush()
+        assert list_records(upstream) == ["group.orders"]
         clock.seconds += WRITE_INTERVAL
         before = upstream.list_subjects()
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
         assert upstream.list_subjects() == before, "there is no news"
         session.stage([(ORDERS, None)])
         session.close()
-        assert records(upstream) == []
+        assert list_records(upstream) == []
     assert list(upstream.read_files()) == ["state.json"]
-    found = store(upstream, clock).read()
+    found = make_store(upstream, clock).read()
     assert found is not None
     assert found.serial == 2
 
@@ -113,15 +115,15 @@ def test_every_renewal_writes_its_time_as_the_bound_of_sent_requests(
 ) -> None:
     """A mark that has not been written yet may be of a request that left as late as that."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
-    one, other = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store, other = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(intent=intent))])
         session.sync()
         for _ in range(5):
             clock.seconds += RENEW_AFTER
-            assert one.renew_and_flush()
+            assert store.renew_and_flush()
             seen = other.read()
             assert seen is not None
             found = seen.records[ORDERS].intent
@@ -131,33 +133,33 @@ def test_every_renewal_writes_its_time_as_the_bound_of_sent_requests(
 
 
 def test_a_failed_write_is_retried_after_an_interval(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         upstream.add_hook("pre-receive", "exit 1")
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
         (upstream.path / "hooks" / "pre-receive").unlink()
-        assert one.renew_and_flush()
-        assert records(upstream) == [], "not before its time"
+        assert store.renew_and_flush()
+        assert list_records(upstream) == [], "not before its time"
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records(upstream) == ["group.orders"]
+        assert store.renew_and_flush()
+        assert list_records(upstream) == ["group.orders"]
         session.close()
 
 
 def test_the_final_write_is_tried_twice(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         upstream.add_hook("pre-receive", "test -e once && exit 0; touch once; exit 1")
         session.close()
-        assert records(upstream) == ["group.orders"]
+        assert list_records(upstream) == ["group.orders"]
 
 
 def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, clock: FakeClock) -> None:
@@ -174,10 +176,10 @@ def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, 
         exec '{real}' "$@"
         """)
     program.chmod(0o755)
-    one = store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
-    with pytest.raises(ReconcilerError) as caught, one.lock.hold(HOLDER):
+    store = make_store(upstream, clock, PATH=f"{folder}:/usr/bin:/bin")
+    with pytest.raises(ReconcilerError) as caught, store.lock.hold(HOLDER):
         pass
-    assert code(caught) == "state-unreachable"
+    assert get_code(caught) == "state-unreachable"
     assert [each.partition(", ")[2].split(";")[0] for each in upstream.list_subjects()] == [
         "locked",
         "unlocked",
@@ -187,20 +189,20 @@ def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, 
 
 @pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
 def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeClock, happens: str) -> None:
-    holder, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with ExitStack() as until_the_end, holder.lock.hold(HOLDER):
+    holder, operator = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with ExitStack() as stack, holder.lock.hold(HOLDER):
         holder.read()
         holder.open(EMPTY).sync()
-        seen = person.lock.clear_stale("here")
+        seen = operator.lock.clear_stale("here")
         assert (seen.state, seen.holder) == (LockHolderState.REMOTE, HOLDER)
         if happens == "renewed":
             clock.seconds += LEASE_TTL - 1
             assert holder.renew_and_flush()
         elif happens == "taken over":
             clock.seconds += LEASE_TTL + CLOCK_SKEW + 1
-            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
+            stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
         if happens == "nothing":
-            person.lock.force_unlock(seen, "here")
+            operator.lock.force_unlock(seen, "here")
             assert LOCK not in upstream.read_files()
             assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.list_subjects()[-1]
             clock.seconds += WRITE_INTERVAL
@@ -210,29 +212,29 @@ def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeC
             assert holder.stop_reason.code == "lease-lost"
             return
         with pytest.raises(ReconcilerError) as caught:
-            person.lock.force_unlock(seen, "here")
-        assert code(caught) == "locked"
+            operator.lock.force_unlock(seen, "here")
+        assert get_code(caught) == "locked"
         assert LOCK in upstream.read_files()
 
 
 def test_breaking_a_released_lock_does_nothing(upstream: BareRepository, clock: FakeClock) -> None:
-    person = store(upstream, clock, OTHER)
-    with store(upstream, clock).lock.hold(HOLDER):
-        seen = person.lock.clear_stale("here")
+    operator = make_store(upstream, clock, OTHER)
+    with make_store(upstream, clock).lock.hold(HOLDER):
+        seen = operator.lock.clear_stale("here")
     before = upstream.list_subjects()
-    person.lock.force_unlock(seen, "here")
+    operator.lock.force_unlock(seen, "here")
     assert upstream.list_subjects() == before
 
 
 def test_a_state_without_another_place_is_written_to_the_fallback_folder(
     upstream: BareRepository, clock: FakeClock, tmp_path: Path
 ) -> None:
-    one = store(upstream, clock)
-    assert one.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
+    store = make_store(upstream, clock)
+    assert store.backups.write(EMPTY) == tmp_path / ".reconciler" / "state.json.rescued-0"
     (tmp_path / ".reconciler" / "state.json.rescued-0").unlink()
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
-    assert one.backups.write(EMPTY) is None
+    assert store.backups.write(EMPTY) is None
     refuge = tmp_path / "refuge"
     with_refuge = build_remote_store(
         parse_state_location(f"git:{upstream.path}/{BRANCH}"),  # type: ignore[arg-type]
@@ -244,10 +246,10 @@ def test_a_state_without_another_place_is_written_to_the_fallback_folder(
 
 
 def test_no_key_is_stored(upstream: BareRepository, clock: FakeClock) -> None:
-    assert store(upstream, clock).key_file is None
+    assert make_store(upstream, clock).key_file is None
 
 
-def eventually(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
     until = time.monotonic() + 20
     while not holds():
@@ -255,7 +257,7 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def slow(upstream: BareRepository, command: str, seconds: float) -> str:
+def write_slow_git(upstream: BareRepository, command: str, seconds: float) -> str:
     """A PATH with a git that takes its time for one command while there is a file `slow`."""
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
@@ -270,17 +272,17 @@ def slow(upstream: BareRepository, command: str, seconds: float) -> str:
 
 
 def test_a_broken_lock_is_noticed_before_the_next_write(upstream: BareRepository, clock: FakeClock) -> None:
-    one, person = store(upstream, clock), store(upstream, clock, OTHER)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
-        person.lock.force_unlock(person.lock.clear_stale("here"), "here")
-        assert one.renew_and_flush()
+    store, operator = make_store(upstream, clock), make_store(upstream, clock, OTHER)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
+        operator.lock.force_unlock(operator.lock.clear_stale("here"), "here")
+        assert store.renew_and_flush()
         clock.seconds += POLL_INTERVAL
-        eventually(lambda: not one.renew_and_flush())
+        wait_until(lambda: not store.renew_and_flush())
         assert clock.seconds < WRITE_INTERVAL
-        assert one.stop_reason is not None
-        assert one.stop_reason.code == "lease-lost"
+        assert store.stop_reason is not None
+        assert store.stop_reason.code == "lease-lost"
     assert upstream.list_subjects()[-1].startswith("reconciler apply: state.json, broke the lock"), (
         "nothing since"
     )
@@ -290,19 +292,19 @@ def test_a_write_of_a_neighbour_project_does_not_stop_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
-    around = build_context(upstream.path.parent, OTHER, clock)
-    one, neighbour = store(upstream, clock), build_remote_store(place, "other.state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER), neighbour.lock.hold(OTHER):
-        one.read()
-        session = one.open(EMPTY)
+    context = build_context(upstream.path.parent, OTHER, clock)
+    store, neighbour = make_store(upstream, clock), build_remote_store(place, "other.state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER), neighbour.lock.hold(OTHER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         neighbour.read()
         neighbour.open(EMPTY).sync()
         before = threading.active_count()
         clock.seconds += POLL_INTERVAL
-        assert one.renew_and_flush()
-        eventually(lambda: threading.active_count() == before)
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
+        wait_until(lambda: threading.active_count() == before)
+        assert store.renew_and_flush()
         session.close()
     assert sorted(upstream.read_files()) == ["other.state.json", "state.json"]
 
@@ -310,34 +312,34 @@ def test_a_write_of_a_neighbour_project_does_not_stop_a_run(
 def test_a_slow_or_unreachable_remote_does_not_delay_a_run(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    one = store(upstream, clock, PATH=slow(upstream, "ls-remote", 20))
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    store = make_store(upstream, clock, PATH=write_slow_git(upstream, "ls-remote", 20))
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         (upstream.path.parent / "bin" / "slow").touch()
         clock.seconds += POLL_INTERVAL
         began = time.monotonic()
-        assert one.renew_and_flush()
-        eventually((upstream.path.parent / "bin" / "began").exists)
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
+        wait_until((upstream.path.parent / "bin" / "began").exists)
+        assert store.renew_and_flush()
         session.close()
         assert time.monotonic() - began < 5
     assert list(upstream.read_files()) == ["state.json"]
 
 
 def test_a_failed_poll_is_retried_and_does_not_stop_a_run(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         there = upstream.path.rename(upstream.path.with_name("away.git"))
         for _ in range(3):
             clock.seconds += POLL_INTERVAL
             before = threading.active_count()
-            assert one.renew_and_flush()
-            eventually(lambda before=before: threading.active_count() == before)  # type: ignore[misc]
-            assert one.renew_and_flush()
+            assert store.renew_and_flush()
+            wait_until(lambda before=before: threading.active_count() == before)  # type: ignore[misc]
+            assert store.renew_and_flush()
         there.rename(upstream.path)
 
 
@@ -345,50 +347,50 @@ def test_a_failed_poll_is_retried_and_does_not_stop_a_run(upstream: BareReposito
 def test_a_run_checks_its_lock_after_a_sleep_beyond_the_lease(
     upstream: BareRepository, clock: FakeClock, happened: str
 ) -> None:
-    one = store(upstream, clock)
-    with ExitStack() as until_the_end, one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+    store = make_store(upstream, clock)
+    with ExitStack() as stack, store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         clock.asleep = LEASE_TTL + CLOCK_SKEW + 1
         if happened == "taken over":
-            until_the_end.enter_context(store(upstream, clock, OTHER).lock.hold(OTHER))
+            stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
         if happened == "cut off":
             upstream.path.rename(upstream.path.with_name("away.git"))
-        assert one.renew_and_flush() is (happened == "nothing")
-        told = one.stop_reason
-        assert (told.code if told else "") == ("" if happened == "nothing" else "lease-lost")
+        assert store.renew_and_flush() is (happened == "nothing")
+        reason = store.stop_reason
+        assert (reason.code if reason else "") == ("" if happened == "nothing" else "lease-lost")
 
 
 def test_a_reset_branch_is_not_reported_as_another_run(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        one.read()
-        one.open(EMPTY).sync()
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        store.read()
+        store.open(EMPTY).sync()
         run_git(upstream.path, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
         clock.seconds += WRITE_INTERVAL
-        one.open(EMPTY)
-        assert not one.renew_and_flush()
-    assert one.stop_reason is not None
-    [note] = one.stop_reason.notes
+        store.open(EMPTY)
+        assert not store.renew_and_flush()
+    assert store.stop_reason is not None
+    [note] = store.stop_reason.notes
     assert note.startswith("somebody put back an older version of it")
 
 
 def test_a_lock_that_cannot_be_released_is_reported(upstream: BareRepository, clock: FakeClock) -> None:
-    one = store(upstream, clock)
-    with one.lock.hold(HOLDER):
-        assert one.lock.release_failure is None
+    store = make_store(upstream, clock)
+    with store.lock.hold(HOLDER):
+        assert store.lock.release_failure is None
         upstream.add_hook("pre-receive", "echo 'Monday is no day for that' >&2; exit 1")
-    assert one.lock.release_failure is not None
-    assert one.lock.release_failure.code == "lock-left"
-    assert one.lock.release_failure.notes == (
+    assert store.lock.release_failure is not None
+    assert store.lock.release_failure.code == "lock-left"
+    assert store.lock.release_failure.notes == (
         "the server says: Monday is no day for that",
         "others have to wait until it is free by itself, at 2026-11-26T10:06:00+00:00",
     )
 
 
 def test_a_reader_sees_the_holder_of_the_lock(upstream: BareRepository, clock: FakeClock) -> None:
-    reader = store(upstream, clock, OTHER)
-    with store(upstream, clock).lock.hold(HOLDER):
+    reader = make_store(upstream, clock, OTHER)
+    with make_store(upstream, clock).lock.hold(HOLDER):
         reader.read()
         hold = reader.lock.current_owner(OTHER)
         assert hold is not None
@@ -401,27 +403,27 @@ def test_a_reader_sees_the_holder_of_the_lock(upstream: BareRepository, clock: F
 def test_a_shutdown_writes_state_and_releases_the_lock_in_one_write(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    around = build_context(upstream.path.parent, HOLDER, clock)
-    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    context = build_context(upstream.path.parent, HOLDER, clock)
+    store = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
-        around.shutdown.set()
+        context.shutdown.set()
         clock.seconds += WRITE_INTERVAL
-        assert one.renew_and_flush()
-        assert records_in(upstream) == {}, "that is left to the end"
+        assert store.renew_and_flush()
+        assert read_records(upstream) == {}, "that is left to the end"
         backups = upstream.path.parent / ".reconciler"
         assert not backups.exists()
         upstream.add_hook("pre-receive", f"ls {backups} > {backups.with_name('seen')}")
-        one.finish(session)
+        store.finish(session)
         assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", "it comes first"
         assert list(backups.iterdir()) == [], "and is not needed any more"
         assert list(upstream.read_files()) == ["state.json"]
     assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
 
-def records_in(upstream: BareRepository) -> dict[str, object]:
+def read_records(upstream: BareRepository) -> dict[str, object]:
     found: dict[str, object] = json.loads(upstream.read_files().get("state.json", '{"records": {}}'))[
         "records"
     ]
@@ -431,19 +433,19 @@ def records_in(upstream: BareRepository) -> dict[str, object]:
 def test_a_shutdown_waits_for_the_remote_until_its_deadline(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    environ = {"PATH": slow(upstream, "push", 20)}
-    around = build_context(upstream.path.parent, HOLDER, clock, **environ)
-    one = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", around)  # type: ignore[arg-type]
-    with one.lock.hold(HOLDER):
-        one.read()
-        session = one.open(EMPTY)
+    environ = {"PATH": write_slow_git(upstream, "push", 20)}
+    context = build_context(upstream.path.parent, HOLDER, clock, **environ)
+    store = build_remote_store(parse_state_location(f"git:{upstream.path}/{BRANCH}"), "state.json", context)  # type: ignore[arg-type]
+    with store.lock.hold(HOLDER):
+        store.read()
+        session = store.open(EMPTY)
         session.sync()
         session.stage([(ORDERS, Record(id="decent_dropsy"))])
         (upstream.path.parent / "bin" / "slow").touch()
         clock.seconds += WRITE_INTERVAL
-        threading.Timer(0.3, around.shutdown.set).start()
+        threading.Timer(0.3, context.shutdown.set).start()
         began = time.monotonic()
-        assert one.renew_and_flush()
+        assert store.renew_and_flush()
         assert time.monotonic() - began < 1, "it is not waited for at all, since it comes again"
         clock.seconds += 60
         with pytest.raises(OSError, match=f"did not come to an end within {MIN_CALL_TIMEOUT:g} s"):

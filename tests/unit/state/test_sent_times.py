@@ -24,11 +24,11 @@ BEGUN = Instant(NOON, NOON + timedelta(seconds=40))
 LEASE = timedelta(seconds=LEASE_TTL)
 
 
-def state(intent: Intent, id: str | None = None, **more: Any) -> State:
+def make_state(intent: Intent, id: str | None = None, **more: Any) -> State:
     return State("a-lineage", 1, "an_account", {ORDERS: Record(id=id, intent=intent)}, **more)
 
 
-def sent(state: State) -> Instant | None:
+def get_sent_time(state: State) -> Instant | None:
     intent = bound_sent_times(state).records[ORDERS].intent
     assert intent is not None
     return intent.sent
@@ -38,17 +38,21 @@ CREATE = Intent(Action.CREATE, "orders", begun=BEGUN)
 
 
 def test_a_local_state_has_the_mark_before_the_request_leaves() -> None:
-    assert sent(state(CREATE)) is None
+    assert get_sent_time(make_state(CREATE)) is None
     marked = replace(CREATE, sent=BEGUN.add(timedelta(seconds=3)))
-    assert sent(state(marked)) == marked.sent
+    assert get_sent_time(make_state(marked)) == marked.sent
 
 
 def test_a_remote_state_bounds_the_sent_time_by_the_lease() -> None:
     written = NOON + timedelta(minutes=10)
-    remote = state(CREATE, written_at=written)
-    assert sent(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
-    assert sent(state(replace(CREATE, begun=Instant(NOON)), written_at=written)) == Instant(written + LEASE)
-    assert sent(state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, "that one is marked"
+    remote = make_state(CREATE, written_at=written)
+    assert get_sent_time(remote) == Instant(written + LEASE, written + LEASE + timedelta(seconds=40))
+    assert get_sent_time(make_state(replace(CREATE, begun=Instant(NOON)), written_at=written)) == Instant(
+        written + LEASE
+    )
+    assert get_sent_time(make_state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, (
+        "that one is marked"
+    )
     bounded = bound_sent_times(remote)
     assert bound_sent_times(bounded) == bounded, "what was found out once stays"
     assert bounded.written_at is None
@@ -67,7 +71,7 @@ def test_a_remote_state_bounds_the_sent_time_by_the_lease() -> None:
 def test_only_creating_actions_have_a_sent_time(
     action: Action, id: str | None, may_have_been_sent: bool
 ) -> None:
-    found = sent(state(replace(CREATE, action=action), id, written_at=NOON))
+    found = get_sent_time(make_state(replace(CREATE, action=action), id, written_at=NOON))
     assert (found is not None) == may_have_been_sent
 
 

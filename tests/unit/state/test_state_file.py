@@ -42,15 +42,15 @@ def file(tmp_path: Path) -> StateFile:
     return StateFile(tmp_path / "deep" / "state.json", "specs/.reconciler/state.json")
 
 
-def snapshot(tmp_path: Path) -> Path:
+def snapshot_path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "state.json"
 
 
-def journal(tmp_path: Path) -> Path:
+def journal_path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "state.json.journal"
 
 
-def the_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
+def get_code(error: pytest.ExceptionInfo[ReconcilerError]) -> str:
     [diagnostic] = error.value.diagnostics
     assert "specs/.reconciler/state.json" in diagnostic.message
     assert diagnostic.help
@@ -101,7 +101,7 @@ def test_a_removal_and_its_forgotten_records_are_one_line(
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.stage([(DESTINATION, removed)])
     session.stage([(GROUP, removed)])
-    assert len(journal(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
+    assert len(journal_path(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
     session.close() if closes else session.release()
     state = file.read()
     assert state is not None
@@ -115,13 +115,13 @@ def test_a_state_of_the_format_without_removals_is_read_with_its_journal(
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL)])
     session.release()
-    for path in (snapshot(tmp_path), journal(tmp_path)):
+    for path in (snapshot_path(tmp_path), journal_path(tmp_path)):
         path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
-    old = json.loads(snapshot(tmp_path).read_text())
+    old = json.loads(snapshot_path(tmp_path).read_text())
     del old["removals"]
-    snapshot(tmp_path).write_text(json.dumps(old))
-    lines = journal(tmp_path).read_text().replace(', "removed": null', "")
-    journal(tmp_path).write_text(lines)
+    snapshot_path(tmp_path).write_text(json.dumps(old))
+    lines = journal_path(tmp_path).read_text().replace(', "removed": null', "")
+    journal_path(tmp_path).write_text(lines)
     assert '"format": 1' in lines and '"removed"' not in lines
     state = file.read()
     assert state is not None
@@ -134,8 +134,8 @@ def test_a_torn_last_line_of_the_journal_is_ignored(file: StateFile, tmp_path: P
     session.stage([(GROUP, Record(id="first"))])
     session.stage([(DESTINATION, Record(id="second"))])
     session.release()
-    content = journal(tmp_path).read_bytes()
-    journal(tmp_path).write_bytes(content[:-lost])
+    content = journal_path(tmp_path).read_bytes()
+    journal_path(tmp_path).write_bytes(content[:-lost])
     state = file.read()
     assert state is not None
     assert state.records == {GROUP: Record(id="first")}
@@ -144,10 +144,10 @@ def test_a_torn_last_line_of_the_journal_is_ignored(file: StateFile, tmp_path: P
 def test_a_journal_of_an_older_snapshot_is_ignored(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, Record(id="first"))])
-    older = journal(tmp_path).read_bytes()
+    older = journal_path(tmp_path).read_bytes()
     session.stage([(GROUP, None)])
     session.close()
-    journal(tmp_path).write_bytes(older)
+    journal_path(tmp_path).write_bytes(older)
     state = file.read()
     assert state is not None
     assert state.records == {}
@@ -168,9 +168,9 @@ def test_every_snapshot_has_a_higher_serial(file: StateFile) -> None:
 def test_state_files_are_readable_by_the_owner_only(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.close()
-    modes = {stat.S_IMODE(each.stat().st_mode) for each in (snapshot(tmp_path), journal(tmp_path))}
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in (snapshot_path(tmp_path), journal_path(tmp_path))}
     assert modes == {0o600}
-    assert sorted(each.name for each in snapshot(tmp_path).parent.iterdir()) == [
+    assert sorted(each.name for each in snapshot_path(tmp_path).parent.iterdir()) == [
         "state.json",
         "state.json.journal",
     ]
@@ -194,49 +194,49 @@ def test_state_files_are_readable_by_the_owner_only(file: StateFile, tmp_path: P
     ],
 )
 def test_a_damaged_snapshot_is_an_error(file: StateFile, tmp_path: Path, content: bytes) -> None:
-    snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_bytes(content)
+    snapshot_path(tmp_path).parent.mkdir()
+    snapshot_path(tmp_path).write_bytes(content)
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
 def test_a_damaged_line_inside_the_journal_is_an_error(file: StateFile, tmp_path: Path) -> None:
     session = file.open(EMPTY)
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.release()
-    lines = journal(tmp_path).read_bytes().splitlines(keepends=True)
-    journal(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
+    lines = journal_path(tmp_path).read_bytes().splitlines(keepends=True)
+    journal_path(tmp_path).write_bytes(lines[0] + b'{"address": "group.orders"' + b"\n" + lines[2])
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
 def test_a_journal_of_another_state_is_an_error(file: StateFile, tmp_path: Path) -> None:
     file.open(EMPTY).close()
     head = {"format": 1, "lineage": "another", "serial": 2}
-    journal(tmp_path).write_text(json.dumps(head) + "\n")
+    journal_path(tmp_path).write_text(json.dumps(head) + "\n")
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-damaged"
+    assert get_code(error) == "state-damaged"
 
 
 def test_a_state_of_a_newer_format_stays_unchanged(file: StateFile, tmp_path: Path) -> None:
-    snapshot(tmp_path).parent.mkdir()
-    snapshot(tmp_path).write_text('{"format": 3, "something": "else"}')
+    snapshot_path(tmp_path).parent.mkdir()
+    snapshot_path(tmp_path).write_text('{"format": 3, "something": "else"}')
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-newer"
+    assert get_code(error) == "state-newer"
 
 
 def test_a_folder_instead_of_the_state_is_an_error(file: StateFile, tmp_path: Path) -> None:
-    snapshot(tmp_path).mkdir(parents=True)
+    snapshot_path(tmp_path).mkdir(parents=True)
     with pytest.raises(ReconcilerError) as error:
         file.read()
-    assert the_code(error) == "state-unusable"
+    assert get_code(error) == "state-unusable"
     with pytest.raises(ReconcilerError) as error:
         file.open(EMPTY)
-    assert the_code(error) == "state-unusable"
+    assert get_code(error) == "state-unusable"
 
 
 def test_a_failed_atomic_write_keeps_the_old_content(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_nothing_is_written_after_the_lock_was_broken(file: StateFile, tmp_path:
         session.stage([(GROUP, FULL)])
         assert file.renew_and_flush()
         file.lock.path.unlink()
-        other = StateFile(snapshot(tmp_path), "state.json")
+        other = StateFile(snapshot_path(tmp_path), "state.json")
         with other.lock.hold(HOLDER):
             assert not file.renew_and_flush()
             assert file.stop_reason is not None

@@ -205,8 +205,8 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    told = [line for line in done.stdout.splitlines() if line.startswith("ERROR ")]
-    assert [line.split("::")[1].split()[0] for line in told] == [
+    errors = [line for line in done.stdout.splitlines() if line.startswith("ERROR ")]
+    assert [line.split("::")[1].split()[0] for line in errors] == [
         "test_printed",
         "test_logged",
         "test_left_in_a_file",
@@ -215,7 +215,7 @@ def test_a_test_that_leaks_fails(tmp_path: Path) -> None:
 
 
 def test_a_finding_shows_no_secret() -> None:
-    told = find_leaks(UTF8, {"PASSWORD": CANARY})
-    assert told
-    assert CANARY not in repr(told)
+    findings = find_leaks(UTF8, {"PASSWORD": CANARY})
+    assert findings
+    assert CANARY not in repr(findings)
     assert all(CANARY not in form for form, _ in list_encodings(CANARY))

@@ -16,7 +16,7 @@ PROJECT = "version: 1\nspecs: [g.yaml]\n"
 CANARY = "hunter2secret"
 
 
-def snowflake(config: str, more: str = "") -> str:
+def render_spec(config: str, more: str = "") -> str:
     """A spec of one snowflake destination with some lines more in its config, and below the destination."""
     fields = (
         'host: h\ndatabase: d\nuser: u\nport: 443\nauth: PASSWORD\npassword: {secret: "env:DB_PASSWORD"}\n'
@@ -27,7 +27,9 @@ def snowflake(config: str, more: str = "") -> str:
     return "version: 1\ngroups:\n  a:\n    destination:\n" + indent(text, "      ") + "\n"
 
 
-def findings(directory: Path, spec: str | bytes, project: str = PROJECT, **more: str) -> list[Diagnostic]:
+def find_problems(
+    directory: Path, spec: str | bytes, project: str = PROJECT, **more: str
+) -> list[Diagnostic]:
     """All errors, or where there are none all warnings, of a project with `g.yaml` and more files."""
     files = {"reconciler": project, "g": spec, **more}
     for name, text in files.items():
@@ -39,16 +41,16 @@ def findings(directory: Path, spec: str | bytes, project: str = PROJECT, **more:
         return list(error.diagnostics)
 
 
-def codes(found: list[Diagnostic]) -> list[str]:
+def list_codes(found: list[Diagnostic]) -> list[str]:
     return [each.code for each in found]
 
 
-def only(found: list[Diagnostic]) -> Diagnostic:
+def get_only(found: list[Diagnostic]) -> Diagnostic:
     assert len(found) == 1, found
     return found[0]
 
 
-def shown(directory: Path, found: list[Diagnostic]) -> str:
+def render(directory: Path, found: list[Diagnostic]) -> str:
     """What a person sees of them."""
 
     def line(path: str, number: int) -> str | None:
@@ -59,7 +61,7 @@ def shown(directory: Path, found: list[Diagnostic]) -> str:
 
 
 def test_the_destination_of_these_tests_has_no_finding(tmp_path: Path) -> None:
-    assert findings(tmp_path, snowflake("")) == []
+    assert find_problems(tmp_path, render_spec("")) == []
 
 
 @pytest.mark.parametrize(
@@ -89,17 +91,17 @@ def test_the_destination_of_these_tests_has_no_finding(tmp_path: Path) -> None:
     ],
 )
 def test_no_excerpt_shows_a_possible_secret(destination: str, tmp_path: Path) -> None:
-    found = findings(tmp_path, f"version: 1\ngroups:\n  a:\n    destination: {destination}\n")
+    found = find_problems(tmp_path, f"version: 1\ngroups:\n  a:\n    destination: {destination}\n")
     assert found
-    assert CANARY not in shown(tmp_path, found)
+    assert CANARY not in render(tmp_path, found)
     assert CANARY not in repr(found)
 
 
 def test_invalid_bytes_do_not_unmask_their_line(tmp_path: Path) -> None:
-    spec = snowflake(f"role: {CANARY}\xff").encode("latin-1")
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["not-utf8"]
-    assert CANARY not in shown(tmp_path, found)
+    spec = render_spec(f"role: {CANARY}\xff").encode("latin-1")
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["not-utf8"]
+    assert CANARY not in render(tmp_path, found)
 
 
 @pytest.mark.parametrize(
@@ -107,22 +109,22 @@ def test_invalid_bytes_do_not_unmask_their_line(tmp_path: Path) -> None:
     [
         ("- a\n", PROJECT, "- a"),
         ("hello\n", PROJECT, "hello"),
-        (snowflake(""), PROJECT + "hooks: []\n", "hooks: []"),
-        (snowflake('role: {value: "env:FIVETRAN_APIKEY"}'), PROJECT, "env:FIVETRAN_APIKEY"),
+        (render_spec(""), PROJECT + "hooks: []\n", "hooks: []"),
+        (render_spec('role: {value: "env:FIVETRAN_APIKEY"}'), PROJECT, "env:FIVETRAN_APIKEY"),
         ("version: 1\ngroups:\n  a: {destination: {service: snowflaek, region: X}}\n", PROJECT, "snowflaek"),
     ],
 )
 def test_a_value_other_than_a_secret_is_shown(spec: str, project: str, text: str, tmp_path: Path) -> None:
-    assert text in shown(tmp_path, findings(tmp_path, spec, project))
+    assert text in render(tmp_path, find_problems(tmp_path, spec, project))
 
 
 def test_a_list_of_keys_at_the_top_of_a_file_is_not_shown(tmp_path: Path) -> None:
-    assert CANARY not in shown(tmp_path, findings(tmp_path, f"- password: {CANARY}\n"))
-    assert CANARY not in shown(tmp_path, findings(tmp_path, f"{CANARY}\n"))
+    assert CANARY not in render(tmp_path, find_problems(tmp_path, f"- password: {CANARY}\n"))
+    assert CANARY not in render(tmp_path, find_problems(tmp_path, f"{CANARY}\n"))
 
 
 def test_an_unquoted_reference_is_reported_with_the_correct_line(tmp_path: Path) -> None:
-    problem = only(findings(tmp_path, snowflake("password: {secret: env:FOO}")))
+    problem = get_only(find_problems(tmp_path, render_spec("password: {secret: env:FOO}")))
     assert (problem.code, problem.help) == (
         "yaml-syntax",
         'put the reference in quotes: `{secret: "env:FOO"}`',
@@ -130,7 +132,7 @@ def test_an_unquoted_reference_is_reported_with_the_correct_line(tmp_path: Path)
 
 
 def test_a_locator_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
-    problem = only(findings(tmp_path, snowflake(f"password: {{secret: env:{CANARY}}}")))
+    problem = get_only(find_problems(tmp_path, render_spec(f"password: {{secret: env:{CANARY}}}")))
     assert CANARY not in repr(problem)
     assert '`{secret: "scheme:locator"}`' in problem.help
 
@@ -139,7 +141,7 @@ def test_a_locator_that_may_be_a_secret_is_not_shown(tmp_path: Path) -> None:
     "password", ["{secret: hunter2}", '{secret: "env:"}', '{secret: "env:FOO", x: 1}', "{secret: 1}"]
 )
 def test_a_malformed_reference_counts_as_declared(password: str, tmp_path: Path) -> None:
-    assert codes(findings(tmp_path, snowflake(f"password: {password}"))) == ["bad-reference"]
+    assert list_codes(find_problems(tmp_path, render_spec(f"password: {password}"))) == ["bad-reference"]
 
 
 @pytest.mark.parametrize("config", ["null", "text", "[]"])
@@ -148,14 +150,20 @@ def test_a_malformed_config_has_no_missing_fields(config: str, tmp_path: Path) -
         "version: 1\ngroups:\n  a:\n    destination:\n      service: snowflake\n"
         f"      networking_method: SshTunnel\n      config: {config}\n"
     )
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["missing-field", "wrong-shape"]
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["missing-field", "wrong-shape"]
     assert "time_zone_offset" in found[0].message
 
 
 def test_a_number_instead_of_text_is_quoted_as_written(tmp_path: Path) -> None:
-    assert only(findings(tmp_path, snowflake("role: 1.10"))).help == 'put it in quotes: `role: "1.10"`'
-    assert only(findings(tmp_path, snowflake("role: True"))).help == 'put it in quotes: `role: "True"`'
+    assert (
+        get_only(find_problems(tmp_path, render_spec("role: 1.10"))).help
+        == 'put it in quotes: `role: "1.10"`'
+    )
+    assert (
+        get_only(find_problems(tmp_path, render_spec("role: True"))).help
+        == 'put it in quotes: `role: "True"`'
+    )
 
 
 PROFILES = """\
@@ -172,7 +180,7 @@ profiles:
 
 
 def test_an_unused_profile_is_checked(tmp_path: Path) -> None:
-    found = findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=PROFILES)
+    found = find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=PROFILES)
     assert [(each.code, each.span.line if each.span else 0) for each in found] == [
         ("literal-secret", 5),
         ("unknown-field", 6),
@@ -184,34 +192,34 @@ def test_an_unused_profile_is_checked(tmp_path: Path) -> None:
 
 def test_a_profile_with_a_service_is_checked_by_its_service(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  idle: {service: snowflake, config: {http_path: x, port: 0}}\n"
-    found = findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
-    assert codes(found) == ["unknown-field", "out-of-range"]
+    found = find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    assert list_codes(found) == ["unknown-field", "out-of-range"]
 
 
 def test_defaults_are_checked_without_any_destination(tmp_path: Path) -> None:
     project = PROJECT + "defaults:\n  destination:\n    config: {token: hunter2}\n    trsut: {}\n"
-    found = findings(tmp_path, "version: 1\ngroups: {a: {}}\n", project)
-    assert codes(found) == ["literal-secret", "unknown-key"]
+    found = find_problems(tmp_path, "version: 1\ngroups: {a: {}}\n", project)
+    assert list_codes(found) == ["literal-secret", "unknown-key"]
 
 
 def test_a_literal_secret_in_a_profile_is_found_although_the_group_overrides_it(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {password: hunter2}}\n"
-    spec = snowflake("", more="profile: p\n")
-    found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    spec = render_spec("", more="profile: p\n")
+    found = find_problems(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
     assert [(each.code, str(each.span)) for each in found] == [("literal-secret", "p.yaml:3:26")]
 
 
 def test_an_error_of_a_profile_is_reported_once(tmp_path: Path) -> None:
-    groups = snowflake("", more="profile: p\n")
+    groups = render_spec("", more="profile: p\n")
     twin = groups.replace("version: 1\ngroups:\n", "").replace("  a:\n", "  b:\n")
     profiles = "version: 1\nprofiles:\n  p: {config: {role: 1.5}, trust: {fingerprints: x}}\n"
-    found = findings(tmp_path, groups + twin, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
-    assert codes(found) == ["wrong-type", "wrong-shape"]
+    found = find_problems(tmp_path, groups + twin, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles)
+    assert list_codes(found) == ["wrong-type", "wrong-shape"]
 
 
 def test_a_profile_with_fields_of_several_services_is_accepted(tmp_path: Path) -> None:
     profiles = "version: 1\nprofiles:\n  p: {config: {http_path: x, role: y}, extra_config: {x_y: 1}}\n"
-    assert findings(tmp_path, snowflake(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles) == []
+    assert find_problems(tmp_path, render_spec(""), "version: 1\nspecs: [g.yaml, p.yaml]\n", p=profiles) == []
 
 
 def test_an_unknown_profile_hides_no_other_finding(tmp_path: Path) -> None:
@@ -219,15 +227,15 @@ def test_an_unknown_profile_hides_no_other_finding(tmp_path: Path) -> None:
         "version: 1\ngroups:\n  a:\n    destination:\n      profile: nope\n      regoin: X\n"
         "  b:\n    destination:\n      service: snowflaek\n      time_zone_offset: '0'\n"
     )
-    found = findings(tmp_path, spec)
-    assert codes(found) == ["unknown-profile", "unknown-key", "unknown-service"]
+    found = find_problems(tmp_path, spec)
+    assert list_codes(found) == ["unknown-profile", "unknown-key", "unknown-service"]
 
 
 def test_an_unreadable_file_hides_no_finding_in_other_files(tmp_path: Path) -> None:
     broken = "version: 1\nprofiles:\n  p: {region: X\u200b}\ngroups: {c: {name: '\u200b'}}\n"
     spec = "version: 1\ngroups:\n  a: {destination: {profile: p}}\n  b: {destination: {service: snowflaek}}\n"
-    found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
-    assert codes(found) == [
+    found = find_problems(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
+    assert list_codes(found) == [
         "missing-field",
         "unknown-service",
         "forbidden-character",
@@ -239,8 +247,8 @@ def test_an_unreadable_file_hides_no_finding_in_other_files(tmp_path: Path) -> N
 def test_an_unreadable_override_file_causes_no_missing_fields(tmp_path: Path) -> None:
     project = PROJECT + "overrides: [o.yaml]\n"
     spec = "version: 1\ngroups:\n  a: {destination: {service: snowflake, config: {prot: 1}}}\n"
-    found = findings(tmp_path, spec, project, o="version: 1\ngroups: [\n")
-    assert codes(found) == ["unknown-field", "yaml-syntax"]
+    found = find_problems(tmp_path, spec, project, o="version: 1\ngroups: [\n")
+    assert list_codes(found) == ["unknown-field", "yaml-syntax"]
 
 
 def test_a_malformed_entry_hides_no_finding_in_other_entries(tmp_path: Path) -> None:
@@ -249,16 +257,16 @@ def test_a_malformed_entry_hides_no_finding_in_other_entries(tmp_path: Path) -> 
         "  a: {destination: {profile: bad_name}}\n  b: {nmae: x}\n"
         "  c: {destination: {service: snowflaek, time_zone_offset: '0'}}\n"
     )
-    assert codes(findings(tmp_path, spec)) == ["bad-key", "unknown-key", "unknown-service"]
+    assert list_codes(find_problems(tmp_path, spec)) == ["bad-key", "unknown-key", "unknown-service"]
 
 
 def test_a_malformed_unset_causes_no_other_error(tmp_path: Path) -> None:
-    assert codes(findings(tmp_path, snowflake("host: {unset: 1}"))) == ["wrong-shape"]
+    assert list_codes(find_problems(tmp_path, render_spec("host: {unset: 1}"))) == ["wrong-shape"]
 
 
 def test_an_unset_without_effect_is_one_warning_at_its_key(tmp_path: Path) -> None:
-    spec = snowflake("role: {unset: true}")
-    problem = only(findings(tmp_path, spec))
+    spec = render_spec("role: {unset: true}")
+    problem = get_only(find_problems(tmp_path, spec))
     assert (problem.code, problem.severity) == ("unset-nothing", Severity.WARNING)
     assert problem.span is not None
     assert spec.split("\n")[problem.span.line - 1][problem.span.column - 1 :].startswith("role")
@@ -267,6 +275,6 @@ def test_an_unset_without_effect_is_one_warning_at_its_key(tmp_path: Path) -> No
 def test_a_legacy_service_is_one_warning_with_the_count_of_its_destinations(tmp_path: Path) -> None:
     entry = "  {}: {{destination: {{service: onelake, time_zone_offset: '0'}}}}\n"
     spec = "version: 1\ngroups:\n" + "".join(entry.format(key) for key in "abc")
-    found = [each for each in findings(tmp_path, spec) if each.code == "legacy-service"]
-    assert "3 destinations are of this service" in only(found).notes
-    assert "managed_data_lake" in only(found).help
+    found = [each for each in find_problems(tmp_path, spec) if each.code == "legacy-service"]
+    assert "3 destinations are of this service" in get_only(found).notes
+    assert "managed_data_lake" in get_only(found).help
