@@ -1,4 +1,4 @@
-"""The calls of the client against an app that answers as told."""
+"""Test the API client against an app with scripted responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESTINATION = {
 
 
 class ScriptedApp:
-    """A WSGI app that gives prepared answers in turn, the last one for ever, and keeps what it was asked."""
+    """Record each request and give scripted responses in turn; the last response repeats."""
 
     def __init__(self, *answers: Any, status: str = "200 OK") -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""Budgets, the shared pause, and what is known of what is left."""
+"""Test budgets, the shared pause and the remaining budget."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_limiter(
 
 
 def run_in_threads(work: Callable[[], None], count: int = 8) -> None:
-    """Run `work` so many times at once."""
+    """Run `work` in `count` threads."""
     threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
@@ -77,7 +77,7 @@ def test_a_test_that_waits_for_the_test_budget_uses_no_request_budget() -> None:
 
 
 def test_threads_do_not_exceed_a_budget() -> None:
-    """The first thread that has to wait ends it all: until then exactly the budget was let through."""
+    """The first thread that has to wait cancels all threads: until then the limiter grants exactly the budget."""
     often = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -178,7 +178,7 @@ def test_the_limiter_holds_no_lock_during_waits_and_listener_calls() -> None:
         budget=Budget(requests_per_hour=1),
         listener=lambda event: seen.append(limiter.count_remaining_requests()),
     )
-    # In a thread, since a lock that is held would never come free.
+    # In a thread, since a held lock would never be released.
     run_in_threads(lambda: [limiter.acquire(is_test=False) for _ in range(2)] and None, 1)
     assert seen == [0, 0]
 
@@ -207,7 +207,7 @@ def test_the_remaining_budget_is_the_lower_of_own_count_and_server_count() -> No
     limiter.observe_remaining(7)
     limiter.observe_remaining(None)
     assert limiter.count_remaining_requests() == 7
-    limiter.observe_remaining(90)  # the newest counts
+    limiter.observe_remaining(90)  # the newest value counts
     assert limiter.count_remaining_requests() == 90
     limiter.observe_remaining(0)
     clock.seconds += HOUR - 1

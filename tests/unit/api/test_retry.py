@@ -1,4 +1,4 @@
-"""Which calls are repeated: the whole matrix, cell by cell."""
+"""Test which calls are retried: the whole matrix, cell by cell."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ ERRORS: dict[str, ApiError] = {
     "the run is ending": Cancelled(_NONE),
 }
 
-# "+" as often as the time allows, "5" and "3" until so many attempts have failed, "." never.
+# "+" until the deadline, "5" and "3" up to this number of attempts, "." never.
 EXPECTED = """
                             GET  HEAD  PATCH  DELETE  POST  POST test  POST approval  PUT
 429                          +    +     +      +       +     +          +              +

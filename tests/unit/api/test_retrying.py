@@ -1,4 +1,4 @@
-"""What leaves for Fivetran when calls fail, and what the caller is told in the end."""
+"""Test which requests are sent when calls fail, and which error the caller gets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Step = Callable[[Callable[..., Any]], list[bytes]]
 
 
 def respond(status: int = 200, body: bytes | None = None, **headers: str) -> Step:
-    """An answer. In names of headers `_` stands for `-`."""
+    """Build a response. In header names `_` stands for `-`."""
     code = {200: "Success", 404: "NotFound_Group"}.get(status, "Oops")
 
     def step(start: Callable[..., Any]) -> list[bytes]:
@@ -75,7 +75,7 @@ OK = respond(200)
 
 
 class ScriptedApp:
-    """The far end: takes its steps one by one, the last one for ever, and keeps what it was asked."""
+    """Record each method and take scripted steps in turn; the last step repeats."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps = list(steps)
@@ -87,7 +87,7 @@ class ScriptedApp:
 
 
 class SenderHarness:
-    """A courier to a far end."""
+    """Connect a retrying sender to a scripted app."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ def test_a_series_of_429_ends_within_the_deadline(request_: Request) -> None:
     harness = SenderHarness(*[respond(429)] * 100, OK)
     error = harness.send_and_fail(request_)
     assert type(error) is RateLimited
-    # Waits of 0.5 + 1 + 2 + 4 + 8 + 16, then eighteen of 30 seconds: one more would be beyond 600.
+    # Waits of 0.5 + 1 + 2 + 4 + 8 + 16, then eighteen of 30 seconds: another wait would exceed 600.
     assert harness.clock.seconds == 31.5 + 18 * 30
     assert len(harness.server.methods) == 1 + 6 + 18
     assert not error.is_ambiguous
@@ -222,7 +222,7 @@ def test_a_pause_of_one_call_holds_for_all_calls(headers: dict[str, str], second
     send_in_between = [lambda: harness.sender.send(POST)]
     harness.clock.on_wait = lambda seconds: send_in_between.pop()() if send_in_between else None
     harness.sender.send(GET)
-    assert harness.clock.waits == [seconds, seconds]  # of the call in between, and of the first one
+    assert harness.clock.waits == [seconds, seconds]  # of the call in between, and of the first call
     assert harness.server.methods == ["GET", "POST", "GET"]
     assert (Throttled("requests", 60) in harness.events) == (seconds == 60)
 
@@ -323,7 +323,7 @@ def test_ambiguity_lasts_over_attempts_but_not_over_calls() -> None:
 
 
 def test_a_lost_response_before_a_refused_connection_stays_ambiguous() -> None:
-    """The server dies with the first request; from then on connections are refused."""
+    """The server dies with the first request; later connections are refused."""
     with ExitStack() as server_stack, ExitStack() as stack:
         clock = FakeClock(on_wait=lambda seconds: server_stack.close())
         server = server_stack.enter_context(serve_script(lambda wire, _: wire.reset()))
@@ -495,7 +495,9 @@ def test_the_deadline_of_a_call_starts_with_its_first_attempt() -> None:
     hourly, short = Budget(requests_per_hour=1), RetryPolicy(max_seconds=10)
     harness = SenderHarness(OK, respond(503), OK, respond(503), budget=hourly, retry_policy=short)
     harness.sender.send(GET)
-    harness.sender.send(GET)  # an hour for its turn, a fault, another hour, and an answer
+    harness.sender.send(
+        GET
+    )  # an hour until the budget allows the call, a fault, another hour, and a response
     assert harness.clock.seconds == 2 * 3600
     assert type(harness.send_and_fail(GET)) is ServerError  # two faults, and an hour between them
     assert harness.server.methods == ["GET"] * 5

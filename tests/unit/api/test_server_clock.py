@@ -1,4 +1,4 @@
-"""The time of the server, as its answers tell it."""
+"""Test the server time that responses carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS through a proxy, since neither certificates nor proxies of the environment count for loopback."""
+"""Test TLS through a proxy, because certificates and proxies of the environment are ignored for loopback."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WRITES = [
 def open_tunnel(
     script: Script, folder: Path, **options: Timeouts
 ) -> Iterator[tuple[ScriptedServer, Transport]]:
-    """A proxy that is itself the server at the far end, and a transport that trusts it."""
+    """Open a transport through a proxy that is itself the trusted server."""
     context, certificate = make_server_context(HOST, folder)
     with serve_script(script, tls=context, tunnel=True) as server:
         environ = {"HTTPS_PROXY": f"http://127.0.0.1:{server.port}", "REQUESTS_CA_BUNDLE": str(certificate)}
@@ -48,7 +48,7 @@ def open_tunnel(
 
 
 def send_broken_record(wire: ServerConnection, _: ReceivedRequest) -> None:
-    """What a middlebox that inserts bytes does: not a TLS record, in the middle of the stream."""
+    """Insert bytes that are no TLS record into the stream, as a broken middlebox does."""
     raw = wire.unwrap_tls()
     raw.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 

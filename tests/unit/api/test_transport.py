@@ -1,4 +1,4 @@
-"""What the transport makes of servers that misbehave."""
+"""Test the transport against misbehaving servers."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def make_transport(url: str, **options: Any) -> Transport:
 
 
 def send_and_fail(url: str, request: Request = GET, **options: Any) -> ApiError:
-    """The error that a call ends in."""
+    """Return the error of a failing call."""
     with make_transport(url, **options) as transport, pytest.raises(ApiError) as caught:
         transport.send(request)
     return caught.value
 
 
 def fail_with_response(data: bytes, request: Request = GET, **options: Any) -> ApiError:
-    """The error that a server's exact bytes lead to."""
+    """Return the error caused by a server with these exact bytes."""
     with serve_script(lambda wire, _: wire.send(data)) as server:
         return send_and_fail(server.url, request, **options)
 
@@ -267,7 +267,7 @@ def test_a_hanging_tls_handshake_sends_nothing() -> None:
 
 
 def close_connection(wire: ServerConnection, _: ReceivedRequest) -> None:
-    """Close without a word."""
+    """Close the connection without a response."""
 
 
 def send_reset(wire: ServerConnection, _: ReceivedRequest) -> None:
@@ -549,7 +549,7 @@ def test_a_body_that_contains_itself_is_refused() -> None:
 
 @pytest.mark.parametrize("mishap", [close_connection, send_garbage, send_half_body])
 def test_errors_hold_neither_bodies_nor_credentials(mishap: Any) -> None:
-    """Neither do the errors that they came from, which hold the prepared request."""
+    """The causes of the errors hold the prepared request, so they must not show it either."""
     body = {"config": {"password": Secret("canary-1234"), "bad": "\ud800"}}
     with serve_script(mishap) as server:
         sent = send_and_fail(

@@ -1,4 +1,4 @@
-"""A WSGI app behind the adapter looks like a server behind a network."""
+"""Test that a WSGI app behind the adapter behaves like a server behind a network."""
 
 from __future__ import annotations
 

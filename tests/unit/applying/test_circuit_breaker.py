@@ -1,4 +1,4 @@
-"""When a run starts no further call, and the reason that it gives."""
+"""Test when a run stops sending calls, and the reason that it gives."""
 
 from __future__ import annotations
 

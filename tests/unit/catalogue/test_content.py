@@ -1,4 +1,4 @@
-"""The shipped catalogue as a whole: what must hold whatever is added to it."""
+"""Check the shipped catalogue: rules that hold for every service and field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: 
 
 
 def list_names(fields: Mapping[str, Field], wrong: Callable[[Field], bool]) -> list[str]:
-    """The fields that break a rule."""
+    """List the fields that break a rule."""
     return [field.name for field in fields.values() if wrong(field)]
 
 

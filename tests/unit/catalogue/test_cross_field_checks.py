@@ -1,4 +1,4 @@
-"""Findings between the leaves of a destination."""
+"""Test checks across several fields of a destination."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VISIBLE = Reference("env", "X", confidential=False)
 
 
 def find_problems(service: str, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
-    """Findings about a destination with the fields that every one needs."""
+    """Check a destination that has the fields required for every service."""
     leaves: dict[FieldPath, Any] = {("service",): service, ("time_zone_offset",): "0"}
     leaves |= {(name,): value for name, value in (top_level or {}).items()}
     leaves |= {("config", name): value for name, value in config.items()}
@@ -25,7 +25,7 @@ def find_problems(service: str, top_level: dict[str, Any] | None = None, **confi
 
 
 def list_missing_fields(found: list[Problem]) -> set[str]:
-    """What is missing because of another setting."""
+    """List the fields that another setting requires."""
     return {each.message.split("`")[1] for each in found if each.code == "missing-field"}
 
 

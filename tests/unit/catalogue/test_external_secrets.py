@@ -1,4 +1,4 @@
-"""References to a secrets manager that Fivetran itself reads."""
+"""Test references to an external secrets manager, which Fivetran reads itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings about single leaves of a destination."""
+"""Test checks of single fields of a destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VISIBLE = Reference("env", "X", confidential=False)
 
 
 def find_problems(service: object, top_level: dict[str, Any] | None = None, **config: Any) -> list[Problem]:
-    """Findings about a destination with the fields that every one needs."""
+    """Check a destination that has the fields required for every service."""
     leaves = {("service",): service, ("time_zone_offset",): "0"}
     leaves |= {(name,): value for name, value in (top_level or {}).items()}
     leaves |= {("config", name): value for name, value in config.items()}
@@ -24,7 +24,7 @@ def find_problems(service: object, top_level: dict[str, Any] | None = None, **co
 
 
 def get_only(found: list[Problem]) -> Problem:
-    """The one finding there must be."""
+    """Return the only finding."""
     assert len(found) == 1, found
     return found[0]
 

@@ -1,4 +1,4 @@
-"""Reading the TOML files: merging, order, strictness."""
+"""Test the loading of the TOML files: merging, order, strictness."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_a_service_overrides_its_parts_key_by_key() -> None:
     service = load_service("oracle_warehouse")
     assert service is not None
     connection_type = service.fields["connection_type"]
-    assert connection_type.enum == ("Directly", "SshTunnel")  # its own
-    assert connection_type.default == "Directly"  # that of the part
+    assert connection_type.enum == ("Directly", "SshTunnel")  # from the service itself
+    assert connection_type.default == "Directly"  # from the part
 
 
 def test_a_later_part_overrides_an_earlier_one() -> None:

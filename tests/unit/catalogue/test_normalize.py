@@ -1,4 +1,4 @@
-"""One normal form for both sides of a comparison."""
+"""Test the normal form that both sides of a comparison share."""
 
 from __future__ import annotations
 

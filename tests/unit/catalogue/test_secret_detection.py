@@ -1,4 +1,4 @@
-"""Values that give themselves away, and values that only look strange."""
+"""Test which values are detected as secrets, and which unusual values are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.value import Reference
 
 
 def generate_key(seed: int, length: int, alphabet: str) -> str:
-    """Characters that a generator chose, the same ones in every run."""
+    """Generate random characters, the same in every run."""
     return "".join(random.Random(seed).choices(alphabet, k=length))
 
 
@@ -144,7 +144,7 @@ def test_a_value_other_than_text_is_no_secret(value: object) -> None:
     ("path", "value"),
     [
         (("config", "user"), TOKEN),
-        (("config", "auth"), TOKEN),  # a choice, whose findings quote what was written
+        (("config", "auth"), TOKEN),  # a choice, whose findings quote the declared value
         (("config", "port"), TOKEN),
         (("config", "brand_new_field"), TOKEN),
         (("config", "hosst"), "postgres://loader:hunter2@db"),

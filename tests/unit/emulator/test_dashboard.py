@@ -1,4 +1,4 @@
-"""What people do to an account without the REST API."""
+"""Test changes to an account outside of the REST API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long setup tests take is said by the answer; waiting is left to whoever delivers it."""
+"""Test the durations of setup tests: a response carries its duration, and the server waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of faults."""
+"""Test the syntax of faults."""
 
 from __future__ import annotations
 

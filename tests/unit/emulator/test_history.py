@@ -1,4 +1,4 @@
-"""The line of events."""
+"""Test the history of requests."""
 
 from __future__ import annotations
 

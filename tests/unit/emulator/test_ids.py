@@ -1,4 +1,4 @@
-"""Two words."""
+"""Test the generated ids of two words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates and host keys: reading real ones, and generated ones that others can read."""
+"""Test certificates and host keys: parsing of real ones, and generated ones that other programs can read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Signer = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def _build_certificate(key: Signer, *names: x509.RelativeDistinguishedName) -> bytes:
-    """A self-signed certificate with the serial number 1, in DER."""
+    """Build a self-signed certificate with the serial number 1, in DER."""
     name = x509.Name(names)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
     valid = builder.not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
@@ -76,7 +76,7 @@ def test_generated_certificates_are_well_formed(tmp_path: Path) -> None:
 
 
 def test_generated_material_equals_that_of_earlier_releases() -> None:
-    """Accounts that were planted with an earlier release trust what a destination presents today."""
+    """Accounts seeded with an earlier release trust the material that a destination presents today."""
     server, issuer = generate_chain("orders", 1)
     assert read_certificate(server).sha256 == SERVER_OF_EARLIER_RELEASES
     assert read_certificate(issuer).sha256 == ISSUER_OF_EARLIER_RELEASES

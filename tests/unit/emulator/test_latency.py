@@ -1,4 +1,4 @@
-"""How long answers take."""
+"""Test the latency of responses."""
 
 from __future__ import annotations
 

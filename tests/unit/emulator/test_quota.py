@@ -1,4 +1,4 @@
-"""Rate limits as rolling windows."""
+"""Test rate limits as rolling windows."""
 
 from __future__ import annotations
 

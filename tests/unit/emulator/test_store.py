@@ -1,4 +1,4 @@
-"""Documents on SQLite."""
+"""Test the document store on SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switches as values that can be told, set and refused."""
+"""Test that switches can be listed, set and refused."""
 
 from __future__ import annotations
 

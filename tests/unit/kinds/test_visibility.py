@@ -1,4 +1,4 @@
-"""May a value be shown? The answers, and that every field of the catalogue has one."""
+"""Test whether a value may be shown, for every field of the catalogue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
         ("brand_new", ("config", "host"), UNKNOWN),
         (None, ("config", "host"), UNKNOWN),
         (Reference("env", "SERVICE", confidential=False), ("config", "host"), UNKNOWN),
-        # The members of an object are not all known.
+        # Not every member of an object is known.
         ("managed_data_lake", ("config", "polaris_catalog_configuration"), SENSITIVE),
         ("brand_new", ("service",), PUBLIC),
         ("brand_new", ("region",), PUBLIC),
@@ -64,7 +64,7 @@ def test_an_unchecked_field_is_hidden() -> None:
     ("service", "name", "is_one"),
     [
         ("snowflake", "databse", True),
-        ("snowflake", "networking_method", True),  # beside the config it is right
+        ("snowflake", "networking_method", True),  # correct beside `config`
         ("snowflake", "passwrod", False),
         ("snowflake", "database", False),
         ("snowflake", "frobnicate", False),

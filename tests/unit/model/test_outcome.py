@@ -1,4 +1,4 @@
-"""What each status says about the change: exactly one of in effect, untried, failed and unknown."""
+"""Test the effect of each status: exactly one of in effect, untried, failed and unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of record transitions, line by line."""
+"""Test the table of record transitions, line by line."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def make_intent(action: Action, sent: Instant | None = None) -> Intent:
 CREATE = make_intent(Action.CREATE)
 OPEN_CREATE, OPEN_REPLACE = (make_intent(action, SENT) for action in (Action.CREATE, Action.REPLACE))
 OPEN = Record(fingerprints={PASSWORD: "k:old-password", TOKEN: "k:token"}, intent=OPEN_CREATE)
-"""A create whose request has no answer."""
+"""A create whose request has no response."""
 OTHER_NAME = replace(OPEN_CREATE, name="sales")
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One case of a line of the table: the `moment` is the first column, `why` tells cases of one line apart."""
+    """Describe a case of the table: `moment` is the first column, `why` names the case within its line."""
 
     moment: str
     actual: Record | None
@@ -103,7 +103,7 @@ def start_create(record: Record | None, kind: str = GROUP) -> Record:
 
 
 def apply_journal_entry(entry: CompletedRemoval | None) -> Record | None:
-    """The record of an address after an entry of the journal."""
+    """Return the record of an address after a journal entry."""
     records, removals = {ORDERS: KNOWN}, dict[str, CompletedRemoval]()
     apply_entries([(ORDERS, entry)], records, removals)
     assert removals == ({} if entry is None else {"orders": entry})

@@ -1,4 +1,4 @@
-"""Which records are meant, where they go, and what is not shown of them."""
+"""Test which records an address selects, where records move, and which fields are hidden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletions of `removed:` entries: which objects go, in which order, what blocks them, and what is gone already."""
+"""Test deletions of `removed:` entries: their objects, order, blockers, and objects that are already deleted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLATFORM = responses.Connection(id="own_log", service="fivetran_metadata")
 
 @dataclass
 class LiveAccount:
-    """The account as its lists and its reads by id show it."""
+    """Emulate the account as its lists and its reads by id show it."""
 
     listed: Collection[str] = (GROUP, DESTINATION)
     existing: Collection[str] = (GROUP, DESTINATION)
@@ -86,7 +86,7 @@ def list_changes(planned: DeletionPlan) -> list[tuple[Action, Address]]:
 
 
 def list_codes(planned: DeletionPlan) -> tuple[list[str], list[str], list[str]]:
-    """Codes of the problems, the blockers and the notes."""
+    """List the codes of the problems, the blockers and the notes."""
     return (
         [each.code for each in planned.problems],
         [each.code for each in planned.blockers],
@@ -229,7 +229,7 @@ def test_a_restored_object_is_deleted_again() -> None:
 
 
 def test_a_late_read_of_a_deleted_group_is_polled() -> None:
-    """The list still shows the group, and its connections are gone: one of the two answers is late."""
+    """The list still shows the group, but its connections are deleted: one of the two responses is late."""
     gone = LiveAccount(existing=[], connections_are_gone=True)
     assert list_codes(plan(make_entry(), gone)) == ([], [], ["removal-done"])
     with pytest.raises(NotFound):

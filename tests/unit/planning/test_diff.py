@@ -1,4 +1,4 @@
-"""Comparison of declared fields with live ones: spellings are no difference, and each difference has its origin."""
+"""Test the comparison of declared with live fields: spellings are equal, and each difference has its origin."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reconciler.planning.diff import FieldDifference, compare
 from reconciler.planning.last_applied import LastApplied
 
 ABSENT: Any = object()
-"""In place of a value: the side of the comparison has no such field."""
+"""Replaces a value: this side of the comparison has no such field."""
 UNKNOWN = "unknown"
-"""In place of a difference: the field cannot be compared."""
+"""Replaces a difference: the field cannot be compared."""
 
 NETWORKING = ("networking_method",)
 TIME_ZONE = ("time_zone_offset",)
@@ -64,7 +64,7 @@ def test_spellings_of_a_choice_are_equal(declared: str, live: str) -> None:
         ("postgres_warehouse", NETWORKING, "Directly", ABSENT),
         ("postgres_warehouse", NETWORKING, None, ABSENT),
         ("postgres_warehouse", NETWORKING, None, "Directly"),
-        # Empty values are left out of answers.
+        # Responses omit empty values.
         ("aiven_kafka_wh", config_path("bootstrap_servers"), [], ABSENT),
         ("aiven_kafka_wh", config_path("schema_registry_url"), "", None),
         # Sets have no order.
@@ -164,7 +164,7 @@ def test_the_side_that_left_the_last_applied_value_is_the_origin(
             FieldDifference("old", "t", Origin.SPEC),
         ),
         ("brand_new_warehouse", config_path("token"), "t", MASKED, None, UNKNOWN),
-        # An answer without a field that the catalogue does not know proves no change.
+        # A response without a field that the catalogue does not know proves no change.
         ("brand_new_warehouse", config_path("host"), "h", ABSENT, "h", None),
         # The record of the object does not have the field, so no apply has set it.
         (
@@ -175,10 +175,10 @@ def test_the_side_that_left_the_last_applied_value_is_the_origin(
             ABSENT,
             FieldDifference(None, "t", Origin.SPEC),
         ),
-        # A resolved secret is compared by its fingerprint, and never here.
+        # A resolved secret is compared by its fingerprint, never here.
         ("snowflake", config_path("password"), Secret("new"), MASKED, None, UNKNOWN),
         ("snowflake", config_path("password"), Secret("new"), "clear", "old", UNKNOWN),
-        # No answer names the entry of a secrets manager.
+        # No response names the entry of a secrets manager.
         ("snowflake", config_path("password"), ExternalKey("sales"), ABSENT, "sales", None),
         (
             "snowflake",

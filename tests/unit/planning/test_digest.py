@@ -1,4 +1,4 @@
-"""One plan, one digest: whatever decides about what is sent goes into it, and nothing else."""
+"""Test the plan digest: it covers every fact that decides about an effect, and no other fact."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ GOING = PlannedDeletion(
 
 @dataclass
 class PlanInputs:
-    """The inputs of a plan: `orders` is new, `sales` exists and differs, `old` is deleted."""
+    """Hold the inputs of a plan: `orders` is new, `sales` exists and differs, `old` is deleted."""
 
     desired: dict[str, Desired] = field(
         default_factory=lambda: {
@@ -253,7 +253,7 @@ def test_a_change_of_an_effect_changes_the_digest(effect: str) -> None:
 
 @pytest.mark.parametrize("effect", sorted(EFFECTS.keys() - {"account", "scope"}))
 def test_an_expectation_covers_every_effect_that_the_digest_covers(effect: str) -> None:
-    """Account and scope are no effect on an address: a saved plan holds them by themselves."""
+    """Account and scope have no effect on an address: a saved plan stores them separately."""
     inputs = PlanInputs()
     EFFECTS[effect](inputs)
     assert [*map(hash_effect, inputs.effects().values())] != [

@@ -1,4 +1,4 @@
-"""A fingerprint in the place of a value: what it says about who moved a field, and about what no answer shows."""
+"""Test fingerprints in place of values: the origin of a change, and fields that no response shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_fingerprint(value: Any, maker: Fingerprinter = OURS) -> str:
 
 @pytest.mark.parametrize(
     ("applied", "seen", "origin"),
-    [  # the spec says "a"; None is no change, "open" that nobody can tell
+    [  # the spec says "a"; None is no change, "open" cannot be decided
         (make_fingerprint("a"), "a", None),
         (make_fingerprint("a"), "b", Origin.DRIFT),
         (make_fingerprint("a"), None, None),
@@ -42,7 +42,7 @@ def make_fingerprint(value: Any, maker: Fingerprinter = OURS) -> str:
         (HIDDEN_LITERAL, "******", "open"),
         (make_fingerprint("a", THEIRS), "b", Origin.SPEC),
         (make_fingerprint("a", THEIRS), "******", "open"),
-        # Of a secret of a reference nobody knows whether it is this literal.
+        # The fingerprint of a resolved reference does not prove that the secret is this literal.
         (NO_FINGERPRINT, "b", Origin.SPEC),
         (NO_FINGERPRINT, None, Origin.SPEC),
         (NO_FINGERPRINT, "******", Origin.SPEC),

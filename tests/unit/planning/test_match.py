@@ -1,4 +1,4 @@
-"""Matching of entries with live groups: id before record before name, and never a group of another entry."""
+"""Test the matching of entries with live groups: id before record before name, and never a group of another entry."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def make_entry(address: Address, name: str | None = None, id: str | None = None)
 
 
 def list_live_groups(names: Mapping[str, str]) -> dict[str, Observed]:
-    """Groups from names by id."""
+    """Build groups from names by id."""
     return {id: Observed(GROUP, id, name, {("name",): name}) for id, name in names.items()}
 
 
 def make_lost_create(name: str, *namesakes: str) -> Record:
-    """A record whose create request was sent and not answered."""
+    """Build a record whose create request has no response."""
     return Record(intent=Intent(Action.CREATE, name, namesakes, sent=NOON))
 
 

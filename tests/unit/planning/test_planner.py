@@ -1,4 +1,4 @@
-"""The planned change of one resource: the action, its reasons, the sent fields and the answer about each secret."""
+"""Test the planned change of a resource: the action, its reasons, the sent fields and the result for each secret."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: make_fingerprint(
 
 @dataclass
 class Vault:
-    """A source of secrets that notes each read."""
+    """Resolve secrets and record each read."""
 
     values: Mapping[str, str] = field(default_factory=lambda: {"ORDERS_PASSWORD": "first"})
     reads: list[str] = field(default_factory=list)
@@ -78,7 +78,7 @@ def plan(
 
 
 def declare(**changes: Any) -> Desired:
-    """The destination with other fields of `config`; None leaves a field out."""
+    """Declare the destination with other fields of `config`; None omits a field."""
     fields = DECLARED | {("config", name): value for name, value in changes.items()}
     return replace(ORDERS, fields={path: value for path, value in fields.items() if value is not None})
 

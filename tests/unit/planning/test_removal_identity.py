@@ -1,4 +1,4 @@
-"""A removal means the object of its key, or nobody can say what it means. One table for each of the three extents."""
+"""Test that a removal identifies one object or is refused. There is one table for each of the three extents."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_identity(**removals: CompletedRemoval) -> RemovalIdentity:
 
 
 def find_code(key: str, id: str, name: str | None, extent: Extent, **removals: CompletedRemoval) -> str:
-    """The code of what is wrong with it."""
+    """Return the code of the problem, or an empty text."""
     entry = RemovalEntry(key, id, extent, False, AT, AT, AT, name)
     problem = make_identity(**removals).find_problem(entry)
     return problem.code if problem is not None else ""
@@ -51,22 +51,22 @@ def find_code(key: str, id: str, name: str | None, extent: Extent, **removals: C
 @pytest.mark.parametrize(
     ("key", "id", "name", "code"),
     [
-        # with memory
+        # with a record
         ("web_prod", "good_id", None, ""),
-        ("web_prod", "good_id", "Web prod", ""),  # as it is called now
-        ("web_prod", "good_id", "web_prod", ""),  # as it was called when it was applied
+        ("web_prod", "good_id", "Web prod", ""),  # the live name
+        ("web_prod", "good_id", "web_prod", ""),  # the last applied name
         ("web_prod", "good_id", "Web Prod", "removal-other-name"),
         ("web_prod", "good_idd", None, "removal-other-id"),
         ("web_prod", "other_team", None, "removal-other-id"),
         ("web_prod", "other_team", "payroll", "removal-other-id"),
         ("gone", "gone_id", None, ""),
-        ("gone", "gone_id", "Whatever", ""),  # nobody can look any more
+        ("gone", "gone_id", "Whatever", ""),  # the object is deleted, so no live name exists
         ("gone", "other_team", "payroll", "removal-other-id"),
         ("half", "half_id", None, ""),
         ("half", "good_id", None, "removal-of-another"),
-        ("torn", "torn_id", None, "removal-other-id"),  # of two ids nobody knows which is meant
+        ("torn", "torn_id", None, "removal-other-id"),  # two recorded ids contradict each other
         ("torn", "other_torn", None, "removal-other-id"),
-        # without
+        # without a record
         ("new", "other_team", None, "removal-needs-name"),
         ("new", "other_team", "payroll", ""),
         ("new", "other_team", "payroll ", "removal-other-name"),
@@ -76,15 +76,15 @@ def find_code(key: str, id: str, name: str | None, extent: Extent, **removals: C
         ("new", "unnamed", "", ""),
         ("new", "nowhere", None, "removal-unknown-id"),
         ("new", "nowhere", "payroll", "removal-unknown-id"),
-        ("lost", "other_team", None, "removal-needs-name"),  # a creation that nobody knows the id of
+        ("lost", "other_team", None, "removal-needs-name"),  # a create with an unknown id
         ("lost", "other_team", "payroll", ""),
-        # what another key stands for, by memory or declaration
+        # ids of another key, by record or declaration
         ("new", "good_id", "Web prod", "removal-of-another"),
         ("new", "gone_id", None, "removal-of-another"),
         ("web_prod", "half_id", None, "removal-of-another"),
         ("web_prod", "sales_id", "Sales", "removed-and-declared"),
         ("new", "sales_id", "Sales", "removed-and-declared"),
-        # what its own key stands for
+        # ids of the same key
         ("sales", "sales_id", None, ""),
         ("sales", "other_team", "payroll", "removal-other-id"),
         ("fresh", "other_team", "payroll", "removal-other-id"),
@@ -127,7 +127,7 @@ def test_a_completed_removal_confirms_only_its_id_and_extent(done: Extent, asked
 def render_problem(
     key: str, id: str, name: str | None = None, extent: Extent = Extent.PAIR
 ) -> tuple[str, str]:
-    """Message and notes; help."""
+    """Return message and notes, and help."""
     problem = make_identity().find_problem(RemovalEntry(key, id, extent, True, AT, AT, AT, name))
     assert problem is not None
     assert problem.span == AT

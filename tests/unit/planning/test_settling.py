@@ -1,4 +1,4 @@
-"""Which creates have to wait, and until when."""
+"""Test which creates have to wait, and until when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTLE = timedelta(minutes=15)
 
 
 def make_instant(own: float, server: float | None = None) -> Instant:
-    """So many seconds after noon, by both clocks."""
+    """Return the instant this number of seconds after noon, by both clocks."""
     return Instant(
         NOON + timedelta(seconds=own), None if server is None else NOON + timedelta(seconds=server)
     )

@@ -1,4 +1,4 @@
-"""A change knows the whole object, for those who judge it: what stays, and what was there. It decides nothing by it."""
+"""Test the whole object in a change: unchanged and last applied values, for policies and reports. It has no effect."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def plan_destination(
 
 
 def show_values(values: tuple[FieldValue, ...]) -> dict[FieldPath, Any]:
-    """Values by path; of what is not shown the way in which it is not, and the reference."""
+    """Map paths to values; a hidden value becomes its visibility and its reference."""
     assert len({each.path for each in values}) == len(values)
     return {
         each.path: each.value if each.shown is Visibility.CLEAR else (each.shown, each.value)
@@ -155,7 +155,7 @@ def plan_removal(extent: Extent, record: Record | None) -> list[Change]:
 
 
 def test_unknown_fields_of_a_removed_object_are_hidden() -> None:
-    """No spec says any more what was passed on unchecked."""
+    """No spec marks the field as unchecked any more."""
     [deleted, _] = plan_removal(Extent.PAIR, Record(id="old_mole", applied={**APPLIED, KEY: "esm-name"}))
     assert show_values(deleted.applied) == {
         ("id",): "old_mole",

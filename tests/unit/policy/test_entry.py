@@ -1,4 +1,4 @@
-"""Entries as rules see them."""
+"""Test the entries that rules get."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_new_destination_has_the_defaults_of_fivetran() -> None:
 
 
 def test_an_ignored_field_has_its_live_value() -> None:
-    """It is declared, and never sent."""
+    """The field is declared, and never sent."""
     ignored = frozenset({("config", "host"), ("config", "password"), ("region",)})
     fields = {**DESTINATION_OF.fields, ("config", "host"): "declared.example"}
     destination = replace(DESTINATION_OF, fields=fields, ignore_changes=ignored)
@@ -97,7 +97,7 @@ def test_an_ignored_field_has_its_live_value() -> None:
 
 
 def test_a_replacement_sends_ignored_fields_and_keeps_no_live_value() -> None:
-    """A replacement sends what is ignored otherwise; what is not declared becomes what Fivetran takes by default."""
+    """A replacement also sends ignored fields; an undeclared field gets the default of Fivetran."""
     destination = replace(DESTINATION_OF, ignore_changes=frozenset({("config", "port")}))
     seen = make_observed(port="5432", role="LOADER")
     entry = after(build_entry(GROUP_OF, destination), destination, seen, is_replaced=True)

@@ -1,4 +1,4 @@
-"""What cannot judge refuses (S-54), and each level stops whom it should."""
+"""Test that a failing rule refuses (S-54), and that each level stops the right runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENTRY = EntryView("sales", Span("specs/sales.yaml", 3, 3, 3, 8), False, {"name":
 
 
 class ScriptedRule(Rule):
-    """A rule that answers what it is told to."""
+    """Answer with a scripted result."""
 
     def __init__(self, answer: Callable[[], Any], of: str = "entry") -> None:
         self.answer, self.of = answer, of
@@ -167,7 +167,7 @@ def test_plan_rules_are_not_evaluated_for_specs() -> None:
 def test_a_preexisting_violation_is_an_error_only_if_the_policy_is_hard(
     level: EnforcementLevel, severity: Severity
 ) -> None:
-    """Whoever overrode a soft policy once does not have to do it again for changes of something else."""
+    """A user who has overridden a soft policy does not have to override it again for unrelated changes."""
     result = evaluate_once(level, report_violation, changes=())
     assert result.standing is PolicyStatus.VIOLATED
     [finding] = (*result.findings, *result.older)

@@ -1,4 +1,4 @@
-"""Conditions on fields: any of the values, all of the fields, and what nobody can know yet."""
+"""Test conditions on fields: any of the values, all of the fields, and unknown values."""
 
 from __future__ import annotations
 

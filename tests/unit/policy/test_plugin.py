@@ -1,4 +1,4 @@
-"""Rules of other packages: known without being loaded, and never trusted to be in order."""
+"""Test rules of other packages: known without being loaded, and never trusted to be valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An emulated account as people read it."""
+"""Test the text report of an emulated account."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ CANARY = "hunter2secret"
 
 
 def render_excerpt(line: str, column: int, width: int, end_line: int = 7) -> str:
-    """The excerpt alone of a secret diagnostic about line 7."""
+    """Render only the excerpt of a secret diagnostic about line 7."""
     place = Span("s.yaml", 7, column, end_line, column + width)
     found = Diagnostic("yaml-syntax", "wrong", span=place, secret=True)
     return render_full([found], lambda _path, _number: line).plain.split("\n", 2)[2]
@@ -149,7 +149,7 @@ def test_a_misspelt_key_is_shown_in_any_spelling() -> None:
 def test_a_secret_is_hidden_at_every_position_of_a_line(
     before: str, after: str, column: int, width: int, end_line: int
 ) -> None:
-    """A key is no secret, so the canary is never spelled like one: it holds what no key has."""
+    """A key is no secret, so the canary is never spelled like a key: it holds characters that no key has."""
     canary = "€hunter2€"
     line = f"{before}{canary}{after}"
     place = slice(column - 1, column - 1 + width)

@@ -1,4 +1,4 @@
-"""The registry of formats against the renderers."""
+"""Test the registry of formats against the renderers."""
 
 from __future__ import annotations
 

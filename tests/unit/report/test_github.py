@@ -1,4 +1,4 @@
-"""GitHub annotations: escaped as the runner expects, within its limits."""
+"""Test GitHub annotations: escaped for the runner, within its limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def keep_path(path: str) -> str:
 
 
 def unescape(line: str) -> str:
-    """The message as the runner reads it."""
+    """Return the message as the runner reads it."""
     data = line.split("::", 2)[2]
     return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 

@@ -1,4 +1,4 @@
-"""Outputs of a step of GitHub Actions: one line each, the same names whatever happened."""
+"""Test outputs of a step of GitHub Actions: one line each, the same names after every result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts for GitLab's widget: three whole numbers of at most six digits."""
+"""Test counts for the GitLab widget: three whole numbers of at most six digits."""
 
 from __future__ import annotations
 

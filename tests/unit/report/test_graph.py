@@ -1,4 +1,4 @@
-"""A drawing in which texts of users are texts and nothing else."""
+"""Test the graph: user texts stay texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAIR = (
 
 
 def decode_label(label: str) -> str:
-    """A label as Mermaid shows it."""
+    """Decode a label as Mermaid does."""
     return re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label)
 
 

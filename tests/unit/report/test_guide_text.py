@@ -1,4 +1,4 @@
-"""Guides on terminals of every width: nothing is cut off, nothing is wider than the terminal."""
+"""Test guides on terminals of every width: no text is cut off, no line is wider than the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class FakeTerminal(io.StringIO):
-    """A stream that claims to be a terminal."""
+    """Claim to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Findings as JUnit XML: well-formed whatever is in them, with counts that add up."""
+"""Test findings as JUnit XML: well-formed with any text, with consistent counts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ IN_A_CASE = {"failure", "error", "skipped", "system-out"}
 
 
 def parse_report(text: str) -> ElementTree.Element:
-    """The document, which must be as GitLab and Jenkins want it."""
+    """Parse a document that GitLab and Jenkins accept."""
     assert text.isascii()
     root = ElementTree.fromstring(text)
     assert root.tag == "testsuites"
@@ -141,7 +141,7 @@ def test_each_policy_is_a_test() -> None:
         "waived": {"skipped", "system-out"},
     }
     assert find_case(root, "waived").find("skipped").get("message") == "overridden for this run"  # type: ignore[union-attr]
-    assert set(list_texts(find_case(root, "destination.a"))) == set()  # told once, with its policy
+    assert set(list_texts(find_case(root, "destination.a"))) == set()  # reported once, with its policy
 
 
 def test_a_plan_has_a_test_for_each_change_that_fails_if_the_change_is_refused() -> None:

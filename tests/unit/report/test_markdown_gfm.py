@@ -1,4 +1,4 @@
-"""The Markdown comment, read as GitHub reads it: bare addresses become links there, and HTML is HTML (S-44)."""
+"""Test the Markdown comment as GitHub renders it: bare addresses become links there, and HTML is HTML (S-44)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DIGEST = "7f3a19c2" * 8
 NOT_VALID = "not valid for approval"
 OURS = {"details", "summary", "b", "code"}
 EVIL = "octocat"
-"""Stands in all data, so that data can be told from our own words."""
+"""Stands in all data, so that data differs from the texts of the reconciler."""
 
 HOSTILE = {
     "mention": f"@{EVIL} @{EVIL}/team",
@@ -82,7 +82,7 @@ HOSTILE = {
 
 
 def make_plan_with(data: str, number: int = 1) -> Plan:
-    """A plan of so many changes of every kind, with this text wherever others may put one."""
+    """Make a plan with `number` changes of every kind, with `data` in every text from outside."""
     place = make_span(f"specs/{data}", 3)
     changes: list[Change] = []
     for each in range(number):
@@ -134,7 +134,7 @@ def render_comment(
 
 
 class HtmlChecker(HTMLParser):
-    """HTML as a browser takes it: every tag that opens is one of ours, without attributes, and is closed in order."""
+    """Parse HTML as a browser does: every tag is expected, without attributes, and closed in order."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -183,12 +183,12 @@ NEVER = {
 
 
 def check_comment(text: str) -> None:
-    """What holds for every comment: nothing of it is made by data, and all that it opens is closed."""
+    """Check the rules for every comment: data creates no markup, and every block is closed."""
     assert len(text.encode()) <= MAX_COMMENT_BYTES == 60_000
     marker, _, rest = text.partition("\n")
     assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
     assert text.replace("\n", "").isprintable()
-    # Whatever follows the comment is not drawn into it.
+    # Text after the comment stays outside of its blocks.
     *blocks, opening, inline, closing = GFM.parse(f"{rest}\n\nEND")
     assert (opening.type, inline.content, closing.type) == ("paragraph_open", "END", "paragraph_close")
     assert opening.level == 0
@@ -268,11 +268,11 @@ def test_mixed_data_creates_no_markup(data: str, number: int) -> None:
 
 
 def make_long_plan(length: int, limit: int) -> Plan:
-    """A plan that is a little too long, by another kind of thing and at another place each time."""
+    """Make a plan that is slightly too long, each time by another kind of content and at another place."""
     data = "é`"[length % 2] * (length % 75 * 2) + "x" * (1 + length % 7)
     line = max(20, len(data.encode()))
     many = [limit // (9 * line), 10, 5, 10]  # fields, deletions, findings, groups
-    kind = (0, 1, 3, 0, 1, 3, 0, 2)[length // 2 % 8]  # findings take their time
+    kind = (0, 1, 3, 0, 1, 3, 0, 2)[length // 2 % 8]  # findings are slow to render
     much = (2 * limit // (3 * line), limit // 70, 4 * limit // (3 * (2 * line + 60)), limit // line)
     many[kind] = much[kind]
     fields, deletions, findings, groups = many

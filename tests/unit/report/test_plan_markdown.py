@@ -46,7 +46,7 @@ def render(plan: Plan, project: str = PROJECT) -> str:
 
 
 def make_hostile_plan(data: str) -> Plan:
-    """A plan with this text wherever others may put one."""
+    """Make a plan with this text in every text from outside."""
     place = make_span(data, 3)
     finding = Diagnostic("protected", data, place, notes=(data,), help=data, label=data)
     fields = (
@@ -75,19 +75,19 @@ def make_hostile_plan(data: str) -> Plan:
 
 
 def list_tokens(text: str) -> Iterator[Token]:
-    """All tokens, those inside of lines too."""
+    """List all tokens, also those inside of lines."""
     for token in PARSER.parse(text):
         yield token
         yield from token.children or ()
 
 
 def list_token_types(text: str) -> list[tuple[str, str]]:
-    """What a page consists of, without its words."""
+    """List the structure of a page without its texts."""
     return [(token.type, token.tag) for token in list_tokens(text)]
 
 
 def strip_code(text: str) -> str:
-    """Everything that is looked at for mentions, references and links: the words and the HTML, without code."""
+    """Return the text and HTML outside of code, which GitHub searches for mentions, references and links."""
     words = "\n".join(
         token.content for token in list_tokens(text) if token.type in {"text", "html_block", "html_inline"}
     )
@@ -169,7 +169,7 @@ def test_without_a_change_there_is_nothing_to_approve() -> None:
 
 
 def make_plan_of_size(wanted: int) -> Plan:
-    """A plan whose comment would have exactly so many bytes: names of groups fill it up."""
+    """Make a plan whose comment has exactly this number of bytes, filled up with names of groups."""
     rows = 450
 
     def with_names(more: int) -> Plan:

@@ -1,4 +1,4 @@
-"""What policies say of a plan, in every form: how many passed, what they found, and what was overridden."""
+"""Test policy results of a plan in every format: how many passed, their findings, and the overridden policies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WAIVED = replace(REFUSES, policy="private", level=EnforcementLevel.SOFT, standin
 
 
 def render_closing_line(*judgements: PolicyResult) -> str:
-    """The closing lines of a plan with these judgements."""
+    """Render the closing line of a plan with these policy results."""
     return render_plan_text(replace(FULL_PLAN, judgements=judgements)).plain.splitlines()[-1]
 
 

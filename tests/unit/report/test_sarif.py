@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: what its schema and its readers demand."""
+"""Test SARIF 2.1.0 against its schema and its readers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from reconciler.report.style import Colour, get_stream_failure, make_console, wr
 
 
 class FullDisk(io.StringIO):
-    """A stream on a disk without room."""
+    """Fail each write as a full disk does."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""A plan as Terraform's plan JSON: every object whole, masks that mirror values, nothing clear that is secret."""
+"""Test Terraform plan JSON: every object complete, masks that mirror values, no secret in clear text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build_document(plan: Plan, **extra: Any) -> dict[str, Any]:
 
 
 def build_change(change: Change, *others: Change) -> dict[str, Any]:
-    """The resource change that this change comes to, beside others."""
+    """Build the resource change of this change, beside other changes."""
     [found] = [
         each
         for each in build_document(build_plan(change, *others))["resource_changes"]
@@ -319,7 +319,7 @@ CANARY = "canary-of-the-plan"
 
 @st.composite
 def draw_change(draw: st.DrawFn, key: str) -> Change:
-    """Any change, as an engine or a forged file may have it. Whatever is secret has a reference with a canary in it."""
+    """Draw any change of an engine or a forged file. Every secret has a reference with a canary."""
     action = draw(st.sampled_from(Action))
     paths = draw(st.lists(LEAVES, unique=True))
     cut = draw(st.integers(0, len(paths)))

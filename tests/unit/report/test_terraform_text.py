@@ -1,4 +1,4 @@
-"""A plan in the words of Terraform: what tfcmt finds in it, and that no text of a user begins a line."""
+"""Test the plan in the wording of Terraform: tfcmt parses it, and no user text begins a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a remote place is waited for."""
+"""Test how long a remote backend is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses, proxies and CA bundles are used."""
+"""Test which addresses, proxies and CA bundles are used."""
 
 from __future__ import annotations
 

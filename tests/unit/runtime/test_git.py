@@ -1,4 +1,4 @@
-"""Running git: which variables reach it, whose words come back, and how it ends."""
+"""Test running git: its environment, its error lines, and how it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 20.0
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with one commit, tagged `here`."""
+    """Create a repository with one commit, tagged `here`."""
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / "file.txt").write_text("content\n")
@@ -35,7 +35,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def make_runner(folder: Path, timeout: float = 30.0, **environ: str) -> GitRunner:
-    """A runner with nothing in its environment but what git needs."""
+    """Make a runner with only the environment that git needs."""
     return GitRunner(folder, {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}, timeout)
 
 
@@ -84,7 +84,7 @@ LED_ELSEWHERE = (
     "RECONCILER_SIGNING_KEY",
 )
 PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
-"""Variables that git itself counts as local to a repository, and passes on to commands in submodules all the same."""
+"""Variables that git counts as local to a repository, but passes on to commands in submodules."""
 
 
 @pytest.mark.parametrize("name", OBEYED)
@@ -195,14 +195,14 @@ def test_a_machine_without_git_is_an_error_with_advice(repository: Path) -> None
 
 
 def write_hanging_git(folder: Path) -> str:
-    """A PATH with a git that starts another program, which holds the pipe `alive` open, and waits for it."""
+    """Write a git that starts another program, which holds the pipe `alive` open, and waits for it. Return its PATH."""
     write_program(folder, "git", f"(echo started; exec sleep 60) > '{folder}/alive' & wait")
     os.mkfifo(folder / "alive")
     return f"{folder}:{os.environ['PATH']}"
 
 
 def read_to_end(pipe: int) -> bytes:
-    """The output of all programs that hold a pipe open, once the last one is gone. Fails if they stay."""
+    """Read the output of all programs that hold a pipe open, until the last program has ended. Fail if one stays."""
     output, ends_at = b"", time.monotonic() + PATIENCE
     while time.monotonic() < ends_at:
         try:
@@ -241,7 +241,7 @@ def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> No
 
 
 def test_ctrl_c_reaches_no_running_command(repository: Path, tmp_path: Path) -> None:
-    """A terminal sends SIGINT to the group of processes in the foreground; a command of git is in another one."""
+    """A terminal sends SIGINT to the foreground process group; a git command runs in another group."""
     program = write_program(
         tmp_path / "bin", "git", f"exec '{sys.executable}' -c 'import os; print(os.getpgid(0))'"
     )

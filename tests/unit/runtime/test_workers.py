@@ -1,4 +1,4 @@
-"""Threads that work, and ask in the middle of their work whether they may go on."""
+"""Test worker threads, which request permission in the middle of their work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 20.0
 
 
 def wait_for_threads(count: int) -> None:
-    """Wait until no more than so many threads are left."""
+    """Wait until at most this number of threads are left."""
     ends_at = time.monotonic() + PATIENCE
     while threading.active_count() > count:
         assert time.monotonic() < ends_at, "a thread is still there"

@@ -1,4 +1,4 @@
-"""AWS Secrets Manager, against an emulated one on a loopback socket."""
+"""Test AWS Secrets Manager against an emulated one on a loopback socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def arns(endpoint: str) -> dict[str, str]:
-    """Secrets that exist in `eu-west-1`, by name."""
+    """Create secrets in `eu-west-1`; return their ARNs by name."""
     client: Any = boto3.client(
         "secretsmanager",
         region_name="eu-west-1",

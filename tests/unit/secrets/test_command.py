@@ -1,4 +1,4 @@
-"""Commands that the project file names: what they get, and how they may fail. Nothing here is simulated."""
+"""Test commands of the project file: their environment, and how they fail. No command is simulated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeContext = Callable[..., StoreContext]
 
 
 def make_registry(context: StoreContext, program: str) -> Registry:
-    """A registry whose only command runs a Python program."""
+    """Make a registry whose only command runs a Python program."""
     return Registry(
         {"command": CachedDocuments(Commands({"it": (sys.executable, "-c", program)}, context).read)}
     )
@@ -134,7 +134,7 @@ def test_the_children_of_a_killed_command_are_killed(make_context: MakeContext, 
     with os.fdopen(reader, "rb") as fifo:
         assert "longer" in read_and_fail(make_context(timeout=1.5), program)
         os.set_blocking(fifo.fileno(), True)
-        assert fifo.read() == b""  # ends when the last writer has gone
+        assert fifo.read() == b""  # ends when the last writer has closed it
 
 
 def test_a_command_with_endless_output_is_killed(make_context: MakeContext) -> None:

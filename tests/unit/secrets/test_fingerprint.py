@@ -1,4 +1,4 @@
-"""A fingerprint tells whether a secret changed, and nothing else."""
+"""Test that a fingerprint shows whether a secret changed, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores of other packages, installed as far as Python can tell."""
+"""Test stores of other packages, which look installed to Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts packages with an entry point and a module onto the path."""
+    """Add packages with an entry point and a module to the path."""
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
 
     def put(module: str, code: str = "", scheme: str = "acme", target: str = "open_store") -> None:

@@ -1,4 +1,4 @@
-"""Where values come from, and when there is none."""
+"""Test the sources of secret values, and references without a value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.secrets.file import MAX_BYTES, Files
 
 
 class CountingStore:
-    """A store that counts how often it is asked."""
+    """Count how often the store is read."""
 
     def __init__(self, value: str | None) -> None:
         self.value = value

@@ -1,4 +1,4 @@
-"""What references of each scheme look like, and which stores answer them."""
+"""Test the rules for references of each scheme, and their stores."""
 
 from __future__ import annotations
 

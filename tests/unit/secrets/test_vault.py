@@ -1,4 +1,4 @@
-"""HashiCorp Vault, KV version 2, against servers that answer as Vault does, and as badly as servers can."""
+"""Test HashiCorp Vault, KV version 2, against servers that behave like Vault, and against broken servers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENTRY = {"user": "loader", "password": "canary", "port": 5432, "nested": {"a": "
 
 
 def encode_entry(entry: Any = ENTRY, **metadata: Any) -> bytes:
-    """An answer of a KV engine of version 2."""
+    """Encode a response of a KV engine of version 2."""
     return json.dumps({"data": {"data": entry, "metadata": {"version": 3, **metadata}}}).encode()
 
 
@@ -55,7 +55,7 @@ def read_and_fail(context: StoreContext, locator: str = "kv/team/db", part: str 
 
 
 def fail_with_script(make_context: MakeContext, script: Script, timeout: float = 10) -> str:
-    """Why there is no value, from a server with this script."""
+    """Return the reason for the missing value, from a server with this script."""
     with serve_script(script) as running:
         return read_and_fail(make_context(timeout, VAULT_ADDR=format_url(running), VAULT_TOKEN="the-token"))
 
@@ -243,7 +243,7 @@ HOST = "vault.example.test"
 
 
 def proxy_settings(running: ScriptedServer, **more: str) -> dict[str, str]:
-    """Settings for a host that only the proxy knows, which is the server at the far end as well."""
+    """Make settings for a host that only the proxy can resolve; the proxy is itself the server."""
     proxy = f"http://me:it%40proxy@127.0.0.1:{running.port}"
     return {"VAULT_ADDR": f"https://{HOST}", "VAULT_TOKEN": "the-token", "HTTPS_PROXY": proxy, **more}
 

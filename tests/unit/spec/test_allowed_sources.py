@@ -1,4 +1,4 @@
-"""The `secrets` block of a project file."""
+"""Test the `secrets` block of a project file."""
 
 from __future__ import annotations
 

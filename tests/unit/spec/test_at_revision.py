@@ -1,4 +1,4 @@
-"""Reading the specs of an earlier revision: the same files are found there as in the work tree."""
+"""Test reading the specs at a git revision: it finds the same files as in the work tree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_file(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A folder with spec files in many places."""
+    """Create a repository with spec files in many folders."""
     for number, name in enumerate(FILES):
         write_file(tmp_path, f"specs/{name}", f"version: 1\ngroups:\n  group_{number}: {{}}\n")
     write_file(tmp_path, "outside/x.yaml", "version: 1\ngroups:\n  outside: {}\n")
@@ -108,7 +108,7 @@ def test_paths_are_shown_relative_to_the_working_directory(repository: Path) -> 
 
 
 def test_a_tree_with_a_parent_folder_entry_writes_nothing_outside(repository: Path) -> None:
-    """Git lets somebody make such a tree by hand, and `git fetch` may bring it."""
+    """A user can make such a tree by hand, and `git fetch` may bring it."""
     write_file(repository, "specs/reconciler.yaml", "version: 1\nspecs: ['**/*.yaml']\n")
     commit(repository, "here")
     name = run_git(repository, "rev-parse", "here:specs")

@@ -1,4 +1,4 @@
-"""What pydantic finds, told in the words of specs."""
+"""Test validation errors of pydantic, reported in the terms of specs."""
 
 from __future__ import annotations
 

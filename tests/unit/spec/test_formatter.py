@@ -1,4 +1,4 @@
-"""`fmt` changes layout and nothing else."""
+"""Test that `fmt` changes only the layout."""
 
 from __future__ import annotations
 

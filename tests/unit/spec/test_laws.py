@@ -1,4 +1,4 @@
-"""Laws of reading: nothing but ReconcilerError, and spans that point at what was written."""
+"""Test laws of reading: every failure is a ReconcilerError, and spans point at the written text."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ VALUES = st.recursive(
 
 
 def render_value(value: object, indent: int) -> str:
-    """A value in block style, its scalars as they stand."""
+    """Render a value in block style, its scalars unchanged."""
     pad = " " * indent
     if isinstance(value, dict) and value:
         return "\n" + "\n".join(

@@ -1,4 +1,4 @@
-"""From a project file and its specs to groups, or to findings of all files together."""
+"""Test loading a project: groups, or the findings of all files together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUP = "version: 1\ngroups:\n  alpha: {}\n"
 
 
 def write_files(directory: Path, **files: str) -> Path:
-    """Files by name: `groups__a` is `groups/a.yaml`."""
+    """Write files by name: `groups__a` is `groups/a.yaml`."""
     for name, text in files.items():
         file = directory / (name.replace("__", "/") + ".yaml")
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Defaults, profile, entry and overrides, leaf by leaf."""
+"""Test the merge of defaults, profile, entry and overrides, leaf by leaf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S-31: ten thousand damaged files. Each is read or refused, with a place, and none takes the process along."""
+"""S-31: test ten thousand damaged files. Each is read or refused with a span, and no file ends the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.spec.source import parse
 ROOT = Path(__file__).parents[3]
 FILES = 10_000
 BATCHES = 40
-HANGS_AFTER = 10 * 60  # seconds for a whole batch, which takes about one
+HANGS_AFTER = 10 * 60  # seconds for a whole batch, which takes about one second
 
 TEMPLATES = [
     *(file.read_bytes() for file in sorted((ROOT / "specs").rglob("*.yaml"))),
@@ -153,7 +153,7 @@ MUTATIONS: list[Mutation] = [
 
 
 def generate_files(batch: int) -> Iterator[bytes]:
-    """The files of one batch; the same ones in every run."""
+    """Generate the files of a batch, the same in every run."""
     dice = random.Random(batch)
     for _ in range(FILES // BATCHES):
         data = dice.choice(TEMPLATES)
@@ -164,7 +164,7 @@ def generate_files(batch: int) -> Iterator[bytes]:
 
 @pytest.fixture
 def watchdog() -> Iterator[None]:
-    """Ends the process with a stack where something hangs."""
+    """End the process with a stack trace if a test hangs."""
     faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=sys.__stderr__)
     yield
     faulthandler.cancel_dump_traceback_later()
@@ -195,7 +195,7 @@ def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Pat
         check_findings(found, data)
         check_findings([each for each in loaded.findings if each.span is None], data)
         refused += bool(found)
-    assert refused > FILES // BATCHES // 2  # most of the damage is noticed
+    assert refused > FILES // BATCHES // 2  # most damage is noticed
 
 
 @pytest.mark.usefixtures("watchdog")

@@ -1,4 +1,4 @@
-"""What counts as a reference, and what was meant as one."""
+"""Test which values are references, and which are malformed references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.spec.source import parse
 
 
 def validate_locator(reference: Reference) -> tuple[str, str] | None:
-    """A rule that knows one bad name."""
+    """Refuse one bad locator."""
     return ("this name is bad", "choose a good one") if reference.locator == "bad" else None
 
 

@@ -1,4 +1,4 @@
-"""The line that a message offers for `removed:` means the same once it is pasted, whatever a group is called."""
+"""Test that the offered `removed:` line has the same meaning once it is pasted, for every group name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTENTS = st.sampled_from([*Extent])
 
 
 def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
-    """What comes of a line that was printed and pasted."""
+    """Parse a line that was printed and pasted."""
     root = parse(f"version: 1\nremoved:\n  {to_one_line(line)}\n", "main.yaml")
     [each] = parse_removals(root, validate_model(SpecFile, root, SPEC_LEVELS).removed)
     return each.key, each.id, each.name, each.extent, each.with_platform_connection
@@ -32,7 +32,7 @@ def parse_removal_line(line: str) -> tuple[str, str, str | None, Extent, bool]:
 @example("", Extent.PAIR)
 def test_a_pasted_line_equals_the_offered_removal(name: str | None, extent: Extent) -> None:
     if name is not None and find_forbidden_in_value(name):
-        return  # is not offered
+        return  # such a name is not offered
     platform = extent is not Extent.MANAGEMENT
     line = render_removal("web_prod", "good_id", name, extent, with_platform_connection=platform)
     assert "\n" not in line

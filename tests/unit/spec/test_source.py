@@ -1,4 +1,4 @@
-"""What YAML may look like, what it means, and what is refused."""
+"""Test which YAML is accepted, its meaning, and which YAML is refused."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_yaml_bomb_ends_in_a_named_error(name: str) -> None:
-    # In a process of its own: a composer in C would take the test run down with it.
+    # In its own process: a composer in C would end the test run as well.
     text, code = BOMBS[name]
     program = (
         "import resource\n"

@@ -1,4 +1,4 @@
-"""The JSON form of a state, which earlier and later releases read too: byte for byte, and what is refused."""
+"""Test the JSON form of a state, which earlier and later releases read: byte for byte, and refused content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A branch as a shelf: what is written is there, what others wrote stays, and the user's repository is left alone."""
+"""Test a git branch as backend: writes are read back, writes of other runs and the repository of the user stay."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.sampled(every=6)
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
 def clone(upstream: BareRepository, tmp_path: Path) -> Path:
-    """Somebody's repository, in which the project is."""
+    """Create the repository of a user, which holds the project."""
     return upstream.clone(tmp_path / "clone")
 
 
@@ -46,7 +46,7 @@ def make_backend(folder: Path, text: str = f"git:origin/{BRANCH}", **environ: st
 
 
 def write_files(backend: GitBackend, **contents: str) -> None:
-    """Write files by their names without `.json`, having looked at them."""
+    """Read files and then write them, by their names without `.json`."""
     names = [f"{name}.json" for name in contents]
     backend.read(*names)
     backend.write({f"{name}.json": text.encode() for name, text in contents.items()}, "because")
@@ -141,7 +141,7 @@ def test_projects_on_one_branch_lose_no_writes(upstream: BareRepository, clone: 
 
 
 def write_forgetful_git(folder: Path, once: Path, *commands: str) -> str:
-    """A PATH with a git that does what it is told, and says that it failed while the file `once` exists."""
+    """Write a git that obeys, but reports a failure while the file `once` exists. Return its PATH."""
     folder.mkdir()
     real = shutil.which("git")
     program = folder / "git"
@@ -188,7 +188,7 @@ def test_a_push_with_unknown_result_is_followed_by_a_valid_push(
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
-    """All files of a repository with its work tree."""
+    """Read all files of a repository with its work tree."""
     return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
@@ -239,7 +239,7 @@ def test_identity_hooks_and_signing_of_the_user_are_ignored(
         f"[core]\n\thooksPath = {home / 'hooks'}\n[commit]\n\tgpgsign = true\n[push]\n\tgpgSign = true\n"
         "[user]\n\tuseConfigOnly = true\n[push]\n\tfollowTags = true\n"
     )
-    run_git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is a machine of its own
+    run_git(upstream.path, "config", "core.hooksPath", "hooks")  # the server is another machine
     odd = replace(HOLDER, user="<root>\n", host="")
     backend = GitBackend(make_location(), build_context(clone, odd, HOME=str(home)))
     write_files(backend, state="first")
@@ -267,7 +267,7 @@ def test_git_variables_for_another_repository_are_ignored(
 
 
 def test_transport_settings_of_the_users_repository_are_obeyed(upstream: BareRepository, clone: Path) -> None:
-    """As actions/checkout leaves the credentials of a job there."""
+    """actions/checkout stores the credentials of a job there."""
     run_git(clone, "remote", "set-url", "origin", "https://git.example.invalid/infra.git")
     run_git(clone, "config", f"url.{upstream.path}.insteadOf", "https://git.example.invalid/infra.git")
     write_files(make_backend(clone), state="first")
@@ -388,7 +388,7 @@ def test_no_temporary_file_is_left(clone: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def write_recorder(folder: Path) -> tuple[Path, Path]:
-    """A program that says that it was called, and the file in which it does."""
+    """Write a program that records its calls; return it and the file of its calls."""
     program, called = folder / "ssh-of-the-user", folder / "called"
     program.write_text(f"#!/bin/sh\necho \"$@\" >> '{called}'\nexit 1\n")
     program.chmod(0o755)
@@ -507,7 +507,7 @@ def test_a_repository_of_another_user_is_named_as_the_reason(clone: Path, tmp_pa
 def test_a_repository_of_another_user_is_used_if_the_environment_trusts_it(
     upstream: BareRepository, clone: Path, tmp_path: Path
 ) -> None:
-    # git keeps GIT_CONFIG_COUNT from the other end of a push, so a file says that this end is trusted too
+    # git removes GIT_CONFIG_COUNT at the other end of a push, so a file makes that end trusted
     trusted = tmp_path / "trusted.ini"
     trusted.write_text(f"[safe]\ndirectory = {upstream.path}\n")
     environ = {**write_distrusting_git(tmp_path / "bin"), **trust(clone), "GIT_CONFIG_GLOBAL": str(trusted)}

@@ -1,4 +1,4 @@
-"""A lock that runs out by itself: who may take it when, and what its holder notices."""
+"""Test an expiring lock: which run may take it over when, and what its holder notices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER = replace(HOLDER, pid=12, host="runner-8")
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
@@ -83,7 +83,7 @@ def test_an_expired_lock_is_taken_over_after_the_clock_skew(
             second.acquire()
         return
     second.acquire()
-    for _ in range(2):  # once is for good
+    for _ in range(2):  # a lost lock stays lost
         with pytest.raises(ConflictError):
             first.write({"state.json": b"too late"}, "too late")
     first.release()

@@ -1,4 +1,4 @@
-"""An object as a shelf, against an emulated S3 on a loopback socket."""
+"""Test an object as backend, against an emulated S3 on a loopback socket."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from reconciler.state.remote import build_remote_store
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3Bucket]:
-    """An emulated S3."""
+    """Start an emulated S3."""
     with open_bucket() as made:
         yield made
 
 
 @pytest.fixture
 def bucket(server: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> S3Bucket:
-    """An empty bucket, to which the environment leads."""
+    """Empty the bucket, and set the environment for it."""
     for name, value in server.environ.items():
         monkeypatch.setenv(name, value)
     for key in ("state.json", "state.json.lock"):
@@ -170,7 +170,7 @@ def test_a_missing_cloud_setting_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def detour(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    """A way to the bucket that can be spoilt, and that the environment leads to."""
+    """Open a proxy for the bucket that can fail, and set the environment for it."""
     with S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         yield proxy

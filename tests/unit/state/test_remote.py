@@ -1,4 +1,4 @@
-"""A state at a remote place, as the rest of the program knows it."""
+"""Test a remote state through the store."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ LOCK = "state.json.lock"
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> BareRepository:
-    """A bare repository."""
+    """Create a bare repository."""
     return BareRepository(tmp_path / "upstream.git")
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that only tests move on."""
+    """Make a clock that only tests advance."""
     return build_clock()
 
 
@@ -113,7 +113,7 @@ def test_staged_records_are_pushed_at_intervals_and_at_the_end(
 def test_every_renewal_writes_its_time_as_the_bound_of_sent_requests(
     upstream: BareRepository, clock: FakeClock
 ) -> None:
-    """A mark that has not been written yet may be of a request that left as late as that."""
+    """An unwritten sent mark may belong to a request that was sent up to this time."""
     intent = Intent(Action.CREATE, "Orders", begun=Instant(clock.now()))
     store, other = make_store(upstream, clock), make_store(upstream, clock, OTHER)
     with store.lock.hold(HOLDER):
@@ -250,7 +250,7 @@ def test_no_key_is_stored(upstream: BareRepository, clock: FakeClock) -> None:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     until = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < until
@@ -258,7 +258,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def write_slow_git(upstream: BareRepository, command: str, seconds: float) -> str:
-    """A PATH with a git that takes its time for one command while there is a file `slow`."""
+    """Write a git that delays one command while a file `slow` exists. Return its PATH."""
     folder, real = upstream.path.parent / "bin", shutil.which("git")
     folder.mkdir()
     program = folder / "git"

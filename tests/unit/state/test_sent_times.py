@@ -1,4 +1,4 @@
-"""When a request was sent that a state tells of: what each kind of state proves."""
+"""Test when a recorded request was sent: the bound that each kind of state proves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state survives what processes, disks and people do to it, or says what is wrong."""
+"""Test that a state survives failing processes, disks and users, or reports the damage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FULL = Record(
 
 @pytest.fixture
 def file(tmp_path: Path) -> StateFile:
-    """A place for a state, in a folder that does not exist yet."""
+    """Make a state file in a folder that does not exist yet."""
     return StateFile(tmp_path / "deep" / "state.json", "specs/.reconciler/state.json")
 
 
@@ -95,7 +95,7 @@ def test_a_forgotten_record_stays_forgotten(file: StateFile) -> None:
 def test_a_removal_and_its_forgotten_records_are_one_line(
     file: StateFile, tmp_path: Path, closes: bool
 ) -> None:
-    """No crash can leave an address forgotten whose removal nobody knows of."""
+    """After a crash, an address is never forgotten without its recorded removal."""
     removed = CompletedRemoval("decent_dropsy", Extent.PAIR)
     session = file.open(replace(EMPTY, removals={"other": CompletedRemoval("old_id", Extent.MANAGEMENT)}))
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])

@@ -1,4 +1,4 @@
-"""The search for secrets finds them: in every disguise, in every artefact, and the test that leaked fails."""
+"""Test the search for secrets: in every encoding, in every artefact, and that the leaking test fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from secret_leak_detector import (
 )
 
 CANARY = 'päss "wörd"/&<0>\t+~ÿÿÿÿ'
-"""A value that every way of writing texts changes."""
+"""A value that every encoding changes."""
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG\n\nshort\n-----END PRIVATE KEY-----\n"
 UTF8 = CANARY.encode()
 
@@ -133,7 +133,7 @@ def test_a_command_line_of_the_product_is_searched() -> None:
 
     with detect_leaks() as seen:
         seen.add_secret("PASSWORD", "correct horse")
-        start()  # the test itself may
+        start()  # the test itself may pass it
     with (
         pytest.raises(AssertionError, match="a command line: value 1 of PASSWORD, raw"),
         detect_leaks() as seen,

@@ -1,4 +1,4 @@
-"""The search for secrets is on in every test, and reaches what no command line is at work on."""
+"""Test that the search for secrets is active in every test, also without a running command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of what runs did: every line, who may write to it, and what a killed run leaves to its successor."""
+"""Test the audit log of runs: every line, its permissions, and the end of a killed run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ COMMIT = "5" * 40
 
 
 class FixedClock:
-    """A clock that stands still."""
+    """Stand still at noon."""
 
     def now(self) -> datetime:
         return datetime(2026, 3, 1, 12, 0, 0, 4000, tzinfo=UTC)
@@ -75,21 +75,21 @@ def open_log(
     project: Path = PROJECT,
     sandbox: bool = False,
 ) -> EventLog:
-    """A log that has begun."""
+    """Open a log and start a run in it."""
     log = EventLog(file, FixedClock(), run, file.name)
     log.log_start(by or make_holder(), command, project, COMMIT, sandbox=sandbox)
     return log
 
 
 def read_entries(file: Path) -> list[dict[str, Any]]:
-    """All lines; what is no JSON comes as its text."""
+    """Read all lines; a torn line stays text."""
     return [
         json.loads(line) if line[-1:] == "}" else {"torn": line} for line in file.read_text().splitlines()
     ]
 
 
 def write_killed_run(file: Path, *events: Event, planned: bool = True, **about: Any) -> None:
-    """A run of somebody else that came so far and no further."""
+    """Write the log of another run that ended after these events."""
     log = open_log(file, **{"run": OTHERS, **about})
     if planned:
         log.log_plan(FULL_PLAN, {})
@@ -99,7 +99,7 @@ def write_killed_run(file: Path, *events: Event, planned: bool = True, **about: 
 
 
 def log_abandoned_runs(file: Path, **about: Any) -> list[dict[str, Any]]:
-    """What the next run says about those before it."""
+    """Return the ends that the next run logs for earlier runs."""
     log = open_log(file, **about)
     log.log_abandoned_runs()
     log.close()
@@ -371,7 +371,7 @@ def test_lines_of_concurrent_runs_never_mix(tmp_path: Path) -> None:
 
 @contextmanager
 def limit_file_size(file: Path, room: int) -> Iterator[None]:
-    """Files of this process may grow only as far as this one and `room` bytes more."""
+    """Limit the files of this process to the size of this file plus `room` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + room, hard))
     try:

@@ -1,4 +1,4 @@
-"""Plans of an earlier release: what they say in clear of hidden fields goes, wherever it is said."""
+"""Test plans of an earlier release: values of hidden fields are masked in every text."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def test_values_of_hidden_fields_are_masked_and_named() -> None:
 @pytest.mark.parametrize(
     ("change", "service", "hidden"),
     [
-        # Where the plan does not say which service it is about, somebody else may; else nothing is public.
+        # If the plan does not name the service, another source may; otherwise no field is public.
         (replace(UPDATE, other_values=(), applied=()), "snowflake", {NEW}),
         (replace(UPDATE, other_values=(), applied=()), "clickhouse", {NEW, HOST}),
         (replace(UPDATE, other_values=(), applied=()), None, {NEW, HOST}),
-        # What a replacement replaces is of another service.
+        # The replaced destination has another service.
         (
             replace(
                 UPDATE, fields=(FieldChange(SERVICE, "clickhouse", "snowflake"), FieldChange(HOST, "h", "i"))

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a project, found together, and shown without its secrets."""
+"""Test all findings of a project together, rendered without its secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CANARY = "hunter2secret"
 
 
 def render_spec(config: str, more: str = "") -> str:
-    """A spec of one snowflake destination with some lines more in its config, and below the destination."""
+    """Render a spec of one snowflake destination with more lines in its config, and below the destination."""
     fields = (
         'host: h\ndatabase: d\nuser: u\nport: 443\nauth: PASSWORD\npassword: {secret: "env:DB_PASSWORD"}\n'
     )
@@ -30,7 +30,7 @@ def render_spec(config: str, more: str = "") -> str:
 def find_problems(
     directory: Path, spec: str | bytes, project: str = PROJECT, **more: str
 ) -> list[Diagnostic]:
-    """All errors, or where there are none all warnings, of a project with `g.yaml` and more files."""
+    """Find all errors, or without errors all warnings, of a project with `g.yaml` and more files."""
     files = {"reconciler": project, "g": spec, **more}
     for name, text in files.items():
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
@@ -51,7 +51,7 @@ def get_only(found: list[Diagnostic]) -> Diagnostic:
 
 
 def render(directory: Path, found: list[Diagnostic]) -> str:
-    """What a person sees of them."""
+    """Render the findings as a user sees them."""
 
     def line(path: str, number: int) -> str | None:
         lines = (directory / path).read_text(encoding="utf-8", errors="replace").split("\n")

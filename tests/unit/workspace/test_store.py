@@ -1,4 +1,4 @@
-"""How a state is called where those of several projects stand side by side."""
+"""Test the file name of a state beside states of other projects."""
 
 from __future__ import annotations
 
