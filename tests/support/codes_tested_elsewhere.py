@@ -72,7 +72,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (
-        "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
+        "tests/unit/state/test_object.py::test_a_missing_library_is_reported_with_the_extra"
     ),
     "outcome-unknown": (
         "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
@@ -166,6 +166,6 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),
     "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
-    "withdrawn": "tests/unit/api/test_retrying.py::test_once_cancelled_nothing_is_sent",
+    "withdrawn": "tests/unit/api/test_retrying.py::test_a_cancelled_call_is_not_sent",
     "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",
 }

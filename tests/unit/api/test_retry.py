@@ -57,14 +57,14 @@ def make_exchange(status: int) -> Exchange:
 ERRORS: dict[str, ApiError] = {
     "429": RateLimited(make_exchange(429)),
     "not sent": Unreachable(_NONE, sent=False),
-    "connecting took too long": Timeout(_NONE, sent=False),
+    "connect timeout": Timeout(_NONE, sent=False),
     "unknown name": ServerUnverified(_NONE, sent=False),
     "cut after sending": Unreachable(_NONE, sent=True),
-    "no answer in time": Timeout(_NONE, sent=True),
+    "read timeout": Timeout(_NONE, sent=True),
     "500": ServerError(make_exchange(500)),
     "502 with HTML": ServerError(make_exchange(502)),
     "524": ServerError(make_exchange(524)),
-    "200 of nobody knows what": InvalidResponseError(make_exchange(200)),
+    "200 with unreadable body": InvalidResponseError(make_exchange(200)),
     "302": Redirected(make_exchange(302)),
     "400": BadRequest(make_exchange(400)),
     "401": Unauthorized(make_exchange(401)),
@@ -82,14 +82,14 @@ EXPECTED = """
                             GET  HEAD  PATCH  DELETE  POST  POST test  POST approval  PUT
 429                          +    +     +      +       +     +          +              +
 not sent                     5    5     5      5       5     5          5              5
-connecting took too long     5    5     5      5       5     5          5              5
+connect timeout              5    5     5      5       5     5          5              5
 unknown name                 3    3     3      3       3     3          3              3
 cut after sending            5    5     5      5       .     .          .              .
-no answer in time            5    5     5      5       .     .          .              .
+read timeout                 5    5     5      5       .     .          .              .
 500                          5    5     5      5       .     .          .              .
 502 with HTML                5    5     5      5       .     .          .              .
 524                          5    5     5      5       .     .          .              .
-200 of nobody knows what     5    5     5      5       .     .          .              .
+200 with unreadable body     5    5     5      5       .     .          .              .
 302                          .    .     .      .       .     .          .              .
 400                          .    .     .      .       .     .          .              .
 401                          .    .     .      .       .     .          .              .
@@ -144,10 +144,10 @@ def test_an_outage_is_a_failure_that_other_calls_would_meet_too() -> None:
     assert outages == {
         "429",
         "not sent",
-        "connecting took too long",
+        "connect timeout",
         "unknown name",
         "cut after sending",
-        "no answer in time",
+        "read timeout",
         "500",
         "502 with HTML",
         "524",
@@ -163,20 +163,20 @@ def test_every_retry_has_a_reason_with_an_explanation() -> None:
     assert reasons == {
         "429": "rate-limited",
         "not sent": "unreachable",
-        "connecting took too long": "unreachable",
+        "connect timeout": "unreachable",
         "unknown name": "unreachable",
         "cut after sending": "unreachable",
-        "no answer in time": "unreachable",
+        "read timeout": "unreachable",
         "500": "server-fault",
         "502 with HTML": "server-fault",
         "524": "server-fault",
-        "200 of nobody knows what": "unintelligible-answer",
+        "200 with unreadable body": "unintelligible-answer",
     }
     assert set(reasons.values()) <= set(load_codes())
 
 
 @pytest.mark.parametrize(("attempts", "few"), [(5, 3), (2, 2)])
 def test_few_attempts_are_never_more_than_all(attempts: int, few: int) -> None:
-    persistence = RetryPolicy(max_attempts=attempts)
-    assert persistence.get_max_attempts(RetryDecision.LIMITED) == attempts
-    assert persistence.get_max_attempts(RetryDecision.RETRY_FEW) == few
+    policy = RetryPolicy(max_attempts=attempts)
+    assert policy.get_max_attempts(RetryDecision.LIMITED) == attempts
+    assert policy.get_max_attempts(RetryDecision.RETRY_FEW) == few

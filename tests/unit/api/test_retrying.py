@@ -431,7 +431,7 @@ def test_a_server_on_a_socket_sees_one_post_and_repeats_of_other_methods(
 
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda each: f"{each.method} {each.path}")
-def test_once_cancelled_nothing_is_sent(request_: Request) -> None:
+def test_a_cancelled_call_is_not_sent(request_: Request) -> None:
     harness = SenderHarness(OK)
     harness.cancelled.set()
     error = harness.send_and_fail(request_)
@@ -495,15 +495,14 @@ def test_the_deadline_of_a_call_starts_with_its_first_attempt() -> None:
     hourly, short = Budget(requests_per_hour=1), RetryPolicy(max_seconds=10)
     harness = SenderHarness(OK, respond(503), OK, respond(503), budget=hourly, retry_policy=short)
     harness.sender.send(GET)
-    harness.sender.send(
-        GET
-    )  # an hour until the budget allows the call, a fault, another hour, and a response
+    # An hour until the budget allows the call, a fault, another hour, and a response.
+    harness.sender.send(GET)
     assert harness.clock.seconds == 2 * 3600
     assert type(harness.send_and_fail(GET)) is ServerError  # two faults, and an hour between them
     assert harness.server.methods == ["GET"] * 5
 
 
-def test_errors_hold_nothing_of_the_http_library() -> None:
+def test_errors_have_no_cause_from_the_http_library() -> None:
     error = SenderHarness(hang_up).send_and_fail(PATCH)
     assert (error.__cause__, error.__context__) == (None, None)
     assert (SenderHarness(hang_up, respond(400)).send_and_fail(PATCH).__context__) is None

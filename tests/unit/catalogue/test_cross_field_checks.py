@@ -139,7 +139,7 @@ def test_a_credential_of_another_login_may_be_cleared() -> None:
     assert find_problems("redshift", auth_type="IAM", role_arn=SECRET, password=None) == []
 
 
-def test_credentials_of_two_logins_exclude_each_other_without_a_choice_as_well() -> None:
+def test_credentials_of_two_logins_exclude_each_other_without_a_chosen_login() -> None:
     found = find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET, password=SECRET)
     assert [(each.code, each.path) for each in found] == [("field-not-allowed", ("config", "private_key"))]
     assert find_problems("snowflake", host="h", private_key=SECRET, passphrase=SECRET) == []
@@ -208,7 +208,7 @@ def test_a_deprecated_field_alone_is_a_warning() -> None:
     assert f"`{NEW}`" in found[0].help
 
 
-def test_a_deprecated_field_that_agrees_with_its_successor_is_fine() -> None:
+def test_a_deprecated_field_that_agrees_with_its_successor_is_accepted() -> None:
     assert find_problems("postgres_warehouse", {OLD: "agent", NEW: "agent"}) == []
     assert find_problems("postgres_warehouse", {OLD: VISIBLE, NEW: VISIBLE}) == []
 

@@ -59,7 +59,7 @@ def test_a_legacy_service_is_a_warning_that_names_the_successor() -> None:
     assert "`managed_data_lake`" in problem.help
 
 
-def test_a_legacy_service_without_successor_is_a_warning_too() -> None:
+def test_a_legacy_service_without_successor_is_a_warning() -> None:
     assert get_only(find_problems("panoply")).code == "legacy-service"
 
 

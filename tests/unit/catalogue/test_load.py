@@ -32,7 +32,7 @@ def test_a_service_overrides_its_parts_key_by_key() -> None:
     assert connection_type.default == "Directly"  # from the part
 
 
-def test_a_later_part_overrides_an_earlier_one() -> None:
+def test_a_later_part_overrides_an_earlier_part() -> None:
     service = load_service("aurora_postgres_warehouse")
     assert service is not None
     assert service.fields["auth_method"].enum == ("PASSWORD", "AWS_IAM")

@@ -108,13 +108,15 @@ def test_a_plan_can_limit_creations(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize(("form", "header"), [("seconds", "3600"), ("missing", None), ("garbage", "soon")])
-def test_the_waiting_time_has_several_forms(clock: FakeClock, form: RetryAfter, header: str | None) -> None:
+def test_the_retry_after_header_has_several_forms(
+    clock: FakeClock, form: RetryAfter, header: str | None
+) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     send_request(quota)
     assert expect_refusal(lambda: quota.check_requests(form)).headers.get("Retry-After") == header
 
 
-def test_the_waiting_time_can_be_a_date(clock: FakeClock) -> None:
+def test_the_retry_after_header_can_be_a_date(clock: FakeClock) -> None:
     quota = Quota(clock, QuotaProfile(hourly=1))
     send_request(quota)
     written = expect_refusal(lambda: quota.check_requests("http-date")).headers["Retry-After"]

@@ -27,7 +27,7 @@ def test_documents_are_listed_in_insertion_order(store: Store) -> None:
     assert [body["id"] for body in store.list_documents(Kind.GROUP, skip=1, limit=1)] == ["ant"]
 
 
-def test_kinds_do_not_mix(store: Store) -> None:
+def test_kinds_are_stored_separately(store: Store) -> None:
     store.add(Kind.GROUP, "same", {"is": "group"})
     store.add(Kind.DESTINATION, "same", {"is": "destination"})
     assert store.find(Kind.GROUP, "same") == {"is": "group"}
@@ -73,7 +73,7 @@ def test_a_file_keeps_the_account(tmp_path: Path) -> None:
     second.close()
 
 
-def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:
+def test_transactions_of_two_stores_on_one_file_are_isolated(tmp_path: Path) -> None:
     first, second = Store(tmp_path / "account.db"), Store(tmp_path / "account.db")
     with first.transaction():
         first.add(Kind.GROUP, "a", {})

@@ -186,7 +186,7 @@ TABLE = [
         "before a create",
         start_create(KNOWN),
         Record(fingerprints=UPDATE.fingerprints, unverified=True, intent=CREATE),
-        "object that is gone",
+        "deleted object",
     ),
     Transition(
         "before a create",
@@ -428,12 +428,12 @@ def test_only_a_record_that_differs_is_adopted_again(record: Record | None) -> N
         "no request",
         "request not sent",
         "open create",
-        "open replacement, object gone",
+        "open replacement, object deleted",
         "open create, object found",
         "open replacement, object found",
     ],
 )
-def test_an_open_request_stays_recorded_until_the_next_create_leaves(
+def test_an_open_request_stays_recorded_until_the_next_create_is_sent(
     stored: Record | None, intended: Record, is_hidden: bool
 ) -> None:
     assert hides_open_request(stored, intended) is is_hidden
@@ -514,7 +514,7 @@ def test_declared_secrets_get_their_fingerprints(
         (None, "k:fresh", False, HIDDEN_LITERAL),
     ],
 )
-def test_the_fingerprint_of_a_hidden_literal_claims_only_what_is_in_effect(
+def test_the_fingerprint_of_a_hidden_literal_is_stored_only_if_in_effect(
     stored: str | None, fresh: str | None, is_in_effect: bool, fingerprint: str
 ) -> None:
     assert update_literal_fingerprint(stored, fresh, is_in_effect=is_in_effect) == fingerprint

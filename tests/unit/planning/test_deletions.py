@@ -105,10 +105,13 @@ FORGET_BOTH = [(Action.FORGET, ORDERS), (Action.FORGET, ORDERS_GROUP)]
         pytest.param(ONLY_DESTINATION, LiveAccount(), [DELETE_DESTINATION], id="the destination only"),
         pytest.param(FORGET, LiveAccount(), FORGET_BOTH, id="no object, only records"),
         pytest.param(
-            PAIR, LiveAccount(listed=[GROUP], existing=[GROUP]), [DELETE_GROUP], id="its destination is gone"
+            PAIR,
+            LiveAccount(listed=[GROUP], existing=[GROUP]),
+            [DELETE_GROUP],
+            id="its destination is deleted",
         ),
         pytest.param(
-            PAIR, LiveAccount(listed=[]), [DELETE_DESTINATION, DELETE_GROUP], id="lists that leave it out"
+            PAIR, LiveAccount(listed=[]), [DELETE_DESTINATION, DELETE_GROUP], id="lists without the object"
         ),
         pytest.param(
             PAIR,
@@ -143,7 +146,7 @@ PROTECTED_RECORDS = {**RECORDS, ORDERS: replace(RECORDS[ORDERS], protected=True)
         ),
         pytest.param(make_entry(), (PLATFORM,), {}, ["platform-connection"], id="the connection of Fivetran"),
         pytest.param(
-            make_entry(with_platform_connection=True), (PLATFORM,), {}, [], id="which the entry allows"
+            make_entry(with_platform_connection=True), (PLATFORM,), {}, [], id="allowed by the entry"
         ),
         pytest.param(
             make_entry(),
@@ -198,7 +201,7 @@ DONE = CompletedRemoval(ID, PAIR)
     ("extent", "records", "completed", "changes"),
     [
         pytest.param(PAIR, RECORDS, {}, FORGET_BOTH, id="deleted at Fivetran"),
-        pytest.param(PAIR, {}, {"orders": DONE}, [], id="carried out before"),
+        pytest.param(PAIR, {}, {"orders": DONE}, [], id="deleted by an earlier run"),
         pytest.param(FORGET, {}, {"orders": DONE}, [], id="forgotten before"),
         pytest.param(
             ONLY_DESTINATION,
@@ -261,10 +264,10 @@ EXISTING = {GROUP: [ID], DESTINATION: [ID]}
         pytest.param([], [], EXISTING, [ORDERS_GROUP], id="one finding for a pair"),
         pytest.param([ORDERS_GROUP], [], EXISTING, [ORDERS], id="the block of the destination"),
         pytest.param([], [make_entry()], EXISTING, [], id="removed"),
-        pytest.param([], [make_entry(FORGET)], EXISTING, [], id="given up"),
+        pytest.param([], [make_entry(FORGET)], EXISTING, [], id="abandoned"),
         pytest.param([], [make_entry(ONLY_DESTINATION)], EXISTING, [ORDERS_GROUP], id="removed in part"),
-        pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="gone at Fivetran too"),
-        pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is gone"),
+        pytest.param([], [], {GROUP: [], DESTINATION: []}, [], id="deleted at Fivetran as well"),
+        pytest.param([], [], {GROUP: [], DESTINATION: [ID]}, [], id="its group is deleted"),
     ],
 )
 def test_a_managed_object_without_an_entry_is_an_orphan(

@@ -191,7 +191,7 @@ def test_the_side_that_left_the_last_applied_value_is_the_origin(
         ("snowflake", config_path("password"), ExternalKey("sales"), ABSENT, None, UNKNOWN),
     ],
 )
-def test_the_last_applied_value_stands_in_for_an_answer_that_shows_none(
+def test_the_last_applied_value_replaces_a_value_that_no_response_shows(
     service: str, path: FieldPath, declared: Any, live: Any, *, applied: Any, expected: Any
 ) -> None:
     assert compare_field(service, path, declared, live, applied) == expected

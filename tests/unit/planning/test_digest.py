@@ -208,7 +208,7 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
     "value of a new field": with_orders(fields={**ORDERS.fields, ("region",): "AWS_US_EAST_1"}),
     "one field more": with_sales(fields={**SALES.fields, ("config", "data_set_location"): "EU"}),
     "value of a changed field": with_sales(fields={**SALES.fields, ("config", "project_id"): "ours"}),
-    "value before": with_inputs(sales={**THERE, ("config", "project_id"): "of somebody else"}),
+    "value before": with_inputs(sales={**THERE, ("config", "project_id"): "of another user"}),
     "a drifted field": with_inputs(sales={**THERE, ("region",): "AWS_US_EAST_1"}),
     "reference of a secret": with_orders(
         fields={**ORDERS.fields, ("config", "secret_key"): Reference("env", "B")}
@@ -227,9 +227,9 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
     "type of a hidden literal": with_orders(fields={**ORDERS.fields, ("config", "brand_new"): "1"}),
     "trust": with_orders(trust=Trust(certificates=True)),
     "setup tests": with_sales(setup_tests=SetupTests(run=False)),
-    "what a failed test means": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
+    "failure mode of tests": with_sales(setup_tests=SetupTests(on_failure=OnFailure.WARN)),
     "a namesake": with_inputs(live={"sold_out": "sales", "old_mole": "old", "late_comer": "orders"}),
-    "another object of that name": with_inputs(
+    "another object with this name": with_inputs(
         altered=lambda plan: replace(
             plan,
             changes=tuple(
@@ -238,9 +238,9 @@ EFFECTS: dict[str, Callable[[PlanInputs], None]] = {
         )
     ),
     "id of a deletion": with_inputs(removal=replace(GOING, change=replace(GOING.change, id="other"))),
-    "a connection that goes with it": with_live(connections=()),
-    "name of what is deleted": with_live(name="Payroll"),
-    "service of what is deleted": with_live(service="snowflake"),
+    "a connection deleted with it": with_live(connections=()),
+    "name of a deleted object": with_live(name="Payroll"),
+    "service of a deleted object": with_live(service="snowflake"),
 }
 
 

@@ -75,7 +75,7 @@ def make_lost_create(name: str, *namesakes: str) -> Record:
             {"a": "orders"},
             {ORDERS: Record(id="a")},
             {"sales": "a"},
-            id="an id takes the group of a record",
+            id="an id overrides a record",
         ),
         pytest.param(
             [make_entry(ORDERS), make_entry(SALES, "orders", id="a")],
@@ -120,7 +120,7 @@ def make_lost_create(name: str, *namesakes: str) -> Record:
             id="namesakes of another name do not count",
         ),
         pytest.param(
-            [make_entry(ORDERS, id="zzzzzz")], {"a": "orders"}, {}, {}, id="an id of nothing takes no name"
+            [make_entry(ORDERS, id="zzzzzz")], {"a": "orders"}, {}, {}, id="an unknown id matches no name"
         ),
     ],
 )

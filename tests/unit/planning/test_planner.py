@@ -93,14 +93,14 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
     ("desired", "live", "record", "action", "reasons"),
     [
         pytest.param(ORDERS, LIVE, KNOWN, Action.NO_OP, (), id="as declared"),
-        pytest.param(ORDERS, LIVE, None, Action.ADOPT, (Reason.NOT_REMEMBERED,), id="made by hand"),
+        pytest.param(ORDERS, LIVE, None, Action.ADOPT, (Reason.NOT_REMEMBERED,), id="created by hand"),
         pytest.param(
             ORDERS,
             LIVE,
             Record(intent=Intent(Action.CREATE, "orders"), fingerprints=KNOWN.fingerprints),
             Action.ADOPT,
             (Reason.INTERRUPTED,),
-            id="an answer was lost",
+            id="a lost response",
         ),
         pytest.param(
             declare(database="SALES"), LIVE, KNOWN, Action.UPDATE, (Reason.FIELDS_DIFFER,), id="edited"
@@ -114,7 +114,7 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
             None,
             Action.UPDATE,
             (Reason.FIELDS_DIFFER, Reason.NOT_REMEMBERED),
-            id="made by hand otherwise",
+            id="created by hand with other values",
         ),
         pytest.param(
             ORDERS, LIVE, UNVERIFIED, Action.VERIFY, (Reason.TESTS_OUTSTANDING,), id="tests have not passed"
@@ -122,7 +122,7 @@ INTERRUPTED = replace(KNOWN, intent=Intent(Action.UPDATE, "orders"))
         pytest.param(WARNING, LIVE, UNVERIFIED, Action.NO_OP, (), id="tests may fail"),
         pytest.param(UNTESTED, LIVE, UNVERIFIED, Action.NO_OP, (), id="tests do not run"),
         pytest.param(
-            ORDERS, LIVE, INTERRUPTED, Action.NO_OP, (Reason.INTERRUPTED,), id="stopped after its effect"
+            ORDERS, LIVE, INTERRUPTED, Action.NO_OP, (Reason.INTERRUPTED,), id="interrupted after its effect"
         ),
         pytest.param(
             replace(declare(database="SALES"), ignore_changes=frozenset({DATABASE})),
@@ -178,9 +178,9 @@ NOTHING = frozenset[FieldPath]()
 @pytest.mark.parametrize(
     ("desired", "record", "options", "sent", "answer"),
     [
-        pytest.param(ORDERS, KNOWN, {}, NOTHING, UNCHANGED, id="the same"),
+        pytest.param(ORDERS, KNOWN, {}, NOTHING, UNCHANGED, id="unchanged"),
         pytest.param(ORDERS, KNOWN, {"secret": "second"}, {PASSWORD}, CHANGED, id="rotated"),
-        pytest.param(ORDERS, None, {}, NOTHING, UNCOMPARABLE, id="there on adoption"),
+        pytest.param(ORDERS, None, {}, NOTHING, UNCOMPARABLE, id="present at adoption"),
         pytest.param(
             ORDERS,
             replace(KNOWN, fingerprints={PASSWORD: NO_FINGERPRINT}),
@@ -227,7 +227,7 @@ NOTHING = frozenset[FieldPath]()
             {},
             {PASSWORD},
             CHANGED,
-            id="in place of a literal",
+            id="replaces a literal",
         ),
         pytest.param(
             declare(database="SALES"),
@@ -336,9 +336,9 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
     ("desired", "status", "risk"),
     [
         pytest.param(
-            declare(database="SALES"), "connected", Risk.INTERRUPTS_SYNCS, id="tests of a healthy one"
+            declare(database="SALES"), "connected", Risk.INTERRUPTS_SYNCS, id="tests of a healthy destination"
         ),
-        pytest.param(declare(database="SALES"), "incomplete", Risk.IN_PLACE, id="nothing runs yet"),
+        pytest.param(declare(database="SALES"), "incomplete", Risk.IN_PLACE, id="not yet connected"),
         pytest.param(
             replace(declare(database="SALES"), setup_tests=SetupTests(run=False)),
             "connected",

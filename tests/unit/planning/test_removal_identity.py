@@ -60,7 +60,7 @@ def find_code(key: str, id: str, name: str | None, extent: Extent, **removals: C
         ("web_prod", "other_team", None, "removal-other-id"),
         ("web_prod", "other_team", "payroll", "removal-other-id"),
         ("gone", "gone_id", None, ""),
-        ("gone", "gone_id", "Whatever", ""),  # the object is deleted, so no live name exists
+        ("gone", "gone_id", "Any name", ""),  # the object is deleted, so no live name exists
         ("gone", "other_team", "payroll", "removal-other-id"),
         ("half", "half_id", None, ""),
         ("half", "good_id", None, "removal-of-another"),

@@ -172,7 +172,7 @@ def test_a_preexisting_violation_is_an_error_only_if_the_policy_is_hard(
     assert result.standing is PolicyStatus.VIOLATED
     [finding] = (*result.findings, *result.older)
     assert finding.severity is severity
-    assert (finding in result.older) is (severity is Severity.WARNING), "and nobody is told again"
+    assert (finding in result.older) is (severity is Severity.WARNING), "it is not reported again"
     assert "it stands already, and this plan changes nothing of it" in finding.notes
 
 

@@ -83,7 +83,7 @@ def test_calls_in_flight_are_abandoned_when_the_grace_period_ends() -> None:
     clock.seconds += 2 * GRACE_PERIOD
     assert not deadline.is_over, "the run works"
     shutdown.set()
-    assert not deadline.is_over, "the time runs from here on"
+    assert not deadline.is_over, "the deadline starts here"
     clock.seconds += GRACE_PERIOD - 0.1
     assert not deadline.is_over
     clock.seconds += 0.1

@@ -102,7 +102,7 @@ def test_settings_of_the_environment_override_settings_of_the_caller(repository:
     result = make_runner(repository, **given).run(
         "config", "--get-all", "http.proxy", settings=[("http.proxy", "of-the-caller")]
     )
-    assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last one counts for git"
+    assert result.out.decode().split() == ["of-the-caller", "of-the-user"], "the last value counts for git"
 
 
 def test_the_repository_is_found_from_the_folder(repository: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def wait_for_threads(count: int) -> None:
     """Wait until at most this number of threads are left."""
     ends_at = time.monotonic() + PATIENCE
     while threading.active_count() > count:
-        assert time.monotonic() < ends_at, "a thread is still there"
+        assert time.monotonic() < ends_at, "a thread is still running"
         time.sleep(0.01)
 
 
@@ -36,7 +36,7 @@ def test_a_worker_gets_the_permission_of_the_main_thread(answer: bool) -> None:
 
     with WorkerPool(1, may_go_on) as pool:
         pool.start(ORDERS, lambda: pool.request_permission(ORDERS))
-        assert pool.next_result(PATIENCE) is None, "a question is no piece of work that is done"
+        assert pool.next_result(PATIENCE) is None, "a permission request is no finished work"
         assert not pool.has_capacity
         finished = pool.next_result(PATIENCE)
     assert finished is not None
@@ -144,7 +144,7 @@ def test_after_the_first_exception_no_item_is_started() -> None:
         list(map_parallel(work, range(10), 1))
     go_on.set()
     wait_for_threads(before)
-    assert started in ([0], [0, 1]), "the second item may have been under way"
+    assert started in ([0], [0, 1]), "the second item may have been running"
 
 
 def make_deadline() -> tuple[ShutdownDeadline, FakeClock, threading.Event]:
@@ -167,7 +167,7 @@ def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
         assert run_interruptible(lambda: hanging.wait(PATIENCE), deadline, EventQueue(print, tick)) is None
     finally:
         hanging.set()
-    assert ticks - 2 == GRACE_PERIOD, "one second a tick, from the tick on that saw the wish to stop"
+    assert ticks - 2 == GRACE_PERIOD, "one second per tick, from the tick that saw the shutdown"
 
 
 def test_work_that_ends_within_the_grace_period_has_its_result() -> None:

@@ -268,7 +268,7 @@ def test_a_bad_spec_file_is_one_finding_at_its_span(spec: str, code: str, where:
         ),
     ],
 )
-def test_near_misses_are_suggested(spec: str, advice: str, tmp_path: Path) -> None:
+def test_misspelt_keys_get_suggestions(spec: str, advice: str, tmp_path: Path) -> None:
     assert find_problem(tmp_path, reconciler=PROJECT, groups__a=spec).help == advice
 
 
@@ -298,13 +298,13 @@ def test_definitions_of_a_broken_file_are_not_reported_as_missing(tmp_path: Path
     assert problem.code == "yaml-syntax"
 
 
-def test_a_key_in_two_files_names_both_places(tmp_path: Path) -> None:
+def test_a_key_in_two_files_is_an_error_with_both_spans(tmp_path: Path) -> None:
     problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=GROUP, groups__b=GROUP)
     assert (problem.code, str(problem.span)) == ("duplicate-group", "groups/b.yaml:3:3")
     assert problem.notes == ("first described at groups/a.yaml:3:3",)
 
 
-def test_a_profile_in_two_files_names_both_places(tmp_path: Path) -> None:
+def test_a_profile_in_two_files_is_an_error_with_both_spans(tmp_path: Path) -> None:
     text = "version: 1\nprofiles: {p: {}}\ngroups: {%s: {}}\n"
     problem = find_problem(tmp_path, reconciler=PROJECT, groups__a=text % "a", groups__b=text % "b")
     assert (problem.code, problem.notes) == ("duplicate-key", ("first described at groups/a.yaml:2:12",))

@@ -65,7 +65,7 @@ def test_a_malformed_reference_is_an_error_that_hides_the_value(written: str) ->
     assert "hunter2" not in repr(found)
 
 
-def test_an_unknown_scheme_names_the_known_ones() -> None:
+def test_an_unknown_scheme_is_an_error_with_the_known_schemes() -> None:
     found = read_reference("{secret: 'dungeon:kv/x'}")
     assert isinstance(found, Diagnostic)
     assert found.notes == ("known are `env`, `file`, `vault`",)

@@ -162,7 +162,7 @@ def test_an_alias_to_its_own_parent_is_refused() -> None:
     assert find_problem("a: &x [1, *x]\n").code == "alias-bomb"
 
 
-def test_duplicate_keys_are_found_at_any_depth_with_the_place_of_the_first() -> None:
+def test_duplicate_keys_are_found_at_any_depth_with_the_span_of_the_first_key() -> None:
     problem = find_problem("a:\n  - {k: 1, l: 2, k: 3}\n")
     assert (problem.code, get_position(problem)) == ("duplicate-key", (2, 18))
     assert problem.notes == ("first written at a.yaml:2:6",)
@@ -300,7 +300,7 @@ def test_invisible_characters_are_refused_with_their_span(character: str, name: 
     assert name in problem.message
 
 
-def test_invisible_characters_are_refused_as_escapes_too() -> None:
+def test_escaped_invisible_characters_are_refused() -> None:
     problem = find_problem('config: {name: "a\\u202eb"}\n')
     assert (problem.code, get_position(problem), problem.secret) == ("forbidden-character", (1, 16), True)
 

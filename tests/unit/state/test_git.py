@@ -192,7 +192,7 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
-@pytest.mark.parametrize("form", ["as it is", "shallow", "detached", "bare", "in a folder of it"])
+@pytest.mark.parametrize("form", ["unchanged", "shallow", "detached", "bare", "in a subfolder"])
 def test_the_repository_of_the_user_stays_unchanged(
     upstream: BareRepository, clone: Path, tmp_path: Path, form: str
 ) -> None:
@@ -213,7 +213,7 @@ def test_the_repository_of_the_user_stays_unchanged(
         case "bare":
             folder = tmp_path / "bare"
             run_git(tmp_path, "clone", "-q", "--bare", str(upstream.path), str(folder))
-        case "in a folder of it":
+        case "in a subfolder":
             folder = clone / "specs"
             folder.mkdir()
     before = read_tree(folder)

@@ -87,7 +87,9 @@ def test_an_expired_lock_is_taken_over_after_the_clock_skew(
         with pytest.raises(ConflictError):
             first.write({"state.json": b"too late"}, "too late")
     first.release()
-    assert json.loads(upstream.read_files()[LOCK])["holder"]["host"] == "runner-8", "it is the other one's"
+    assert json.loads(upstream.read_files()[LOCK])["holder"]["host"] == "runner-8", (
+        "it belongs to the other run"
+    )
     assert "state.json" not in upstream.read_files()
 
 
@@ -115,7 +117,7 @@ def test_changes_are_written_at_intervals_and_renewals_rarely(upstream: BareRepo
     assert not lock.is_due(has_changes=False)
     clock.seconds = RENEW_AFTER
     assert lock.is_due(has_changes=False)
-    assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "it can be tried more than once"
+    assert RENEW_AFTER + 2 * WRITE_INTERVAL < LEASE_TTL, "a renewal can be retried"
 
 
 def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
@@ -135,7 +137,7 @@ def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
     assert lock.has_expired
     there.rename(upstream.path)
     lock.write({}, "still at work")
-    assert not lock.has_expired, "nobody took it"
+    assert not lock.has_expired, "no other run took it"
 
 
 @pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
@@ -194,9 +196,7 @@ def test_a_running_process_of_this_host_differs_from_a_dead_process() -> None:
         return parse_lock_status(content, clock.now(), "here").state
 
     assert get_state(os.getppid(), "here") is LockHolderState.LOCAL_ALIVE
-    assert get_state(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, (
-        "it is this process, which holds none"
-    )
+    assert get_state(os.getpid(), "here") is LockHolderState.LOCAL_DEAD, "this process holds no lock"
     assert get_state(2**22 + 1, "here") is LockHolderState.LOCAL_DEAD
     assert get_state(os.getpid(), "there") is LockHolderState.REMOTE
 

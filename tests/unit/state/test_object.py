@@ -130,7 +130,7 @@ def test_a_write_with_unknown_result_may_have_succeeded(
             backend.write({"state.json": b"second"}, "second")
     backend.write({"state.json": b"third"}, "another one")
     assert bucket.read_files() == {"state.json": "third"}
-    bucket.put("state.json", "somebody else's")
+    bucket.put("state.json", "of another run")
     with pytest.raises(ConflictError):
         backend.write({"state.json": b"fourth"}, "fourth")
 
@@ -148,7 +148,7 @@ def test_an_unreachable_endpoint_is_reported(bucket: S3Bucket, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
-def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_a_missing_library_is_reported_with_the_extra(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     with pytest.raises(ReconcilerError) as caught:
         make_backend(f"{scheme}://states/state.json")
@@ -186,7 +186,7 @@ def test_a_store_without_conditional_writes_gives_no_lock(detour: S3Proxy, bucke
     with pytest.raises(UnusableBackendError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
         take()
     assert "or in git" in caught.value.advice
-    assert bucket.read_files() == {}, "it is let go of"
+    assert bucket.read_files() == {}, "the lock is released"
     detour.dropped_headers = frozenset({"if-match"})
     with pytest.raises(UnusableBackendError, match="several runs could have its lock at once"):
         take()
@@ -223,7 +223,7 @@ def test_a_version_change_without_a_write_is_not_another_run(detour: S3Proxy, bu
     detour.wrong_tag = '"4567"'
     backend.write({"state.json": b"third"}, "third")
     bucket.put("state.json", "second")
-    assert not backend.is_unchanged("state.json"), "an older write is put back"
+    assert not backend.is_unchanged("state.json"), "an older write is restored"
     with pytest.raises(ConflictError):
         backend.write({"state.json": b"fourth"}, "fourth")
 

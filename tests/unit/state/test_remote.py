@@ -100,7 +100,7 @@ def test_staged_records_are_pushed_at_intervals_and_at_the_end(
         clock.seconds += WRITE_INTERVAL
         before = upstream.list_subjects()
         assert store.renew_and_flush()
-        assert upstream.list_subjects() == before, "there is no news"
+        assert upstream.list_subjects() == before, "nothing changed"
         session.stage([(ORDERS, None)])
         session.close()
         assert list_records(upstream) == []
@@ -144,7 +144,7 @@ def test_a_failed_write_is_retried_after_an_interval(upstream: BareRepository, c
         assert store.renew_and_flush()
         (upstream.path / "hooks" / "pre-receive").unlink()
         assert store.renew_and_flush()
-        assert list_records(upstream) == [], "not before its time"
+        assert list_records(upstream) == [], "not before the interval has passed"
         clock.seconds += WRITE_INTERVAL
         assert store.renew_and_flush()
         assert list_records(upstream) == ["group.orders"]
@@ -284,7 +284,7 @@ def test_a_broken_lock_is_noticed_before_the_next_write(upstream: BareRepository
         assert store.stop_reason is not None
         assert store.stop_reason.code == "lease-lost"
     assert upstream.list_subjects()[-1].startswith("reconciler apply: state.json, broke the lock"), (
-        "nothing since"
+        "nothing was written since"
     )
 
 
@@ -412,13 +412,15 @@ def test_a_shutdown_writes_state_and_releases_the_lock_in_one_write(
         context.shutdown.set()
         clock.seconds += WRITE_INTERVAL
         assert store.renew_and_flush()
-        assert read_records(upstream) == {}, "that is left to the end"
+        assert read_records(upstream) == {}, "the final write is left to the end"
         backups = upstream.path.parent / ".reconciler"
         assert not backups.exists()
         upstream.add_hook("pre-receive", f"ls {backups} > {backups.with_name('seen')}")
         store.finish(session)
-        assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", "it comes first"
-        assert list(backups.iterdir()) == [], "and is not needed any more"
+        assert backups.with_name("seen").read_text() == "state.json.rescued-1\n", (
+            "the backup is written first"
+        )
+        assert list(backups.iterdir()) == [], "the backup is removed after success"
         assert list(upstream.read_files()) == ["state.json"]
     assert upstream.list_subjects()[-1] == "reconciler apply: state.json, serial 2, 1 records; unlocked"
 
@@ -446,7 +448,7 @@ def test_a_shutdown_waits_for_the_remote_until_its_deadline(
         threading.Timer(0.3, context.shutdown.set).start()
         began = time.monotonic()
         assert store.renew_and_flush()
-        assert time.monotonic() - began < 1, "it is not waited for at all, since it comes again"
+        assert time.monotonic() - began < 1, "a periodic write is not waited for, because it is repeated"
         clock.seconds += 60
         with pytest.raises(OSError, match=f"did not come to an end within {MIN_CALL_TIMEOUT:g} s"):
             session.close()

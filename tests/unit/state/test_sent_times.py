@@ -37,7 +37,7 @@ def get_sent_time(state: State) -> Instant | None:
 CREATE = Intent(Action.CREATE, "orders", begun=BEGUN)
 
 
-def test_a_local_state_has_the_mark_before_the_request_leaves() -> None:
+def test_a_local_state_has_the_sent_mark_before_the_request_is_sent() -> None:
     assert get_sent_time(make_state(CREATE)) is None
     marked = replace(CREATE, sent=BEGUN.add(timedelta(seconds=3)))
     assert get_sent_time(make_state(marked)) == marked.sent
@@ -51,10 +51,10 @@ def test_a_remote_state_bounds_the_sent_time_by_the_lease() -> None:
         written + LEASE
     )
     assert get_sent_time(make_state(replace(CREATE, sent=BEGUN), written_at=written)) == BEGUN, (
-        "that one is marked"
+        "this intent has a sent mark"
     )
     bounded = bound_sent_times(remote)
-    assert bound_sent_times(bounded) == bounded, "what was found out once stays"
+    assert bound_sent_times(bounded) == bounded, "a computed bound stays"
     assert bounded.written_at is None
 
 
@@ -108,7 +108,7 @@ def test_a_state_of_the_first_format_bounds_the_sent_time_by_its_latest_timestam
     assert json.loads((tmp_path / "state.json").read_text())["format"] == 2
     again = file.read()
     assert again is not None
-    assert again.records == found.records, "written in the second format it says the same"
+    assert again.records == found.records, "the second format keeps the bound"
 
 
 def test_a_journal_timestamp_of_the_first_format_bounds_the_sent_time(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_removal_and_its_forgotten_records_are_one_line(
     session.stage([(GROUP, FULL), (DESTINATION, FULL)])
     session.stage([(DESTINATION, removed)])
     session.stage([(GROUP, removed)])
-    assert len(journal_path(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each"
+    assert len(journal_path(tmp_path).read_bytes().splitlines()) == 5, "a head, and one line for each entry"
     session.close() if closes else session.release()
     state = file.read()
     assert state is not None

@@ -30,7 +30,7 @@ UTF8 = CANARY.encode()
 
 
 @pytest.mark.parametrize(
-    ("form", "disguised"),
+    ("form", "encoded"),
     [
         ("raw", CANARY),
         ("JSON", json.dumps({"a": CANARY})),
@@ -48,8 +48,8 @@ UTF8 = CANARY.encode()
         ("base64url after 1", base64.urlsafe_b64encode(b"user" + UTF8).decode()),
     ],
 )
-def test_a_secret_is_found_in_every_encoding(form: str, disguised: str) -> None:
-    leaks = find_leaks(f"before {disguised} after".encode(), {"PASSWORD": CANARY})
+def test_a_secret_is_found_in_every_encoding(form: str, encoded: str) -> None:
+    leaks = find_leaks(f"before {encoded} after".encode(), {"PASSWORD": CANARY})
     assert f"PASSWORD, {form}" in leaks
 
 
@@ -161,7 +161,7 @@ def test_a_plan_that_shows_a_value_fails_its_test_unless_allowed(
         detect_leaks(),
     ):
         plan()
-    assert "acme-prod-7" not in str(leak.value), "the finding does not repeat it"
+    assert "acme-prod-7" not in str(leak.value), "the finding does not repeat the secret"
     with detect_leaks():
         allow_values("acme-prod-7")
         plan()

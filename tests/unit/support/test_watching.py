@@ -20,7 +20,7 @@ def test_a_secret_is_found_at_every_offset_in_base64(before: str, after: str, se
 
 def test_every_test_has_the_leak_detector(request: pytest.FixtureRequest) -> None:
     assert "no_secret_leaks" in request.fixturenames
-    assert get_detector().secrets == {}, "each one begins anew"
+    assert get_detector().secrets == {}, "each test starts with an empty detector"
 
 
 def test_captured_output_is_an_artefact() -> None:

@@ -195,7 +195,7 @@ def test_a_plan_is_logged_with_its_digest_its_changes_and_the_reason_of_a_raised
     assert line["changes"][1] == {"address": str(NEW_DESTINATION.address), "action": "create"}
     assert (line["counts"]["create"], line["counts"]["no-op"]) == (2, 2)
     assert (line["allowed"], line["reason"]) == ({"deletes": 3.0}, "as agreed")
-    assert "snowflake" not in file.read_text(), "values of fields are not in it"
+    assert "snowflake" not in file.read_text(), "field values are not in the log"
 
 
 def test_the_end_has_exit_code_and_counts_and_is_logged_once(tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ def test_an_end_is_logged_once_and_only_for_runs_without_an_end(tmp_path: Path) 
         {"sandbox": True},
         {"planned": False, "by": make_holder(host="here", pid=os.getppid())},
     ],
-    ids=["it only reads", "of another project", "in the sandbox", "about to meet the lock"],
+    ids=["a read-only command", "of another project", "in the sandbox", "about to wait for the lock"],
 )
 def test_a_run_that_may_be_alive_gets_no_end(about: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
@@ -343,7 +343,7 @@ def test_a_run_that_may_be_alive_gets_no_end(about: dict[str, Any], tmp_path: Pa
         {"planned": False, "by": make_holder(host="here", pid=2**22 + 1)},
         {"planned": False, "by": make_holder(host="there", pid=os.getppid())},
     ],
-    ids=["it had the lock", "this process is another run", "no such process", "another host"],
+    ids=["it held the lock", "this process is another run", "no such process", "another host"],
 )
 def test_a_dead_run_gets_an_end(about: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
@@ -398,7 +398,7 @@ def test_a_later_full_disk_is_reported_and_stops_nothing(tmp_path: Path) -> None
     assert len(torn["torn"]) == 30
 
 
-def test_a_run_whose_beginning_cannot_be_logged_does_not_begin(tmp_path: Path) -> None:
+def test_a_run_with_an_unwritable_log_does_not_start(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     open_log(file).close()
     with limit_file_size(file, room=30), pytest.raises(ReconcilerError) as error:
