@@ -28,8 +28,8 @@ DESTINATION = {
 class ScriptedApp:
     """Record each request and give scripted responses in turn; the last response repeats."""
 
-    def __init__(self, *answers: Any, status: str = "200 OK") -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: Any, status: str = "200 OK") -> None:
+        self.responses = list(responses)
         self.status = status
         self.requests: list[tuple[str, str, str, Any]] = []
 
@@ -38,9 +38,9 @@ class ScriptedApp:
         target = environ["PATH_INFO"] + ("?" + environ["QUERY_STRING"] if environ["QUERY_STRING"] else "")
         sent = json.loads(content) if content else None
         self.requests.append((environ["REQUEST_METHOD"], target, environ["HTTP_ACCEPT"], sent))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         start(self.status, [("Content-Type", "application/json")])
-        return [answer if isinstance(answer, bytes) else build_envelope(answer)]
+        return [response if isinstance(response, bytes) else build_envelope(response)]
 
 
 def make_client(app: ScriptedApp) -> Client:
@@ -162,20 +162,20 @@ def test_a_list_with_wrong_types_is_invalid(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "a/b", "..", "a b", "g1?x=1", "g1#", "ü", "g1\n", "%2e", "x" * 300], ids=ascii
+    "id_", ["", "a/b", "..", "a b", "g1?x=1", "g1#", "ü", "g1\n", "%2e", "x" * 300], ids=ascii
 )
-def test_an_invalid_id_is_never_put_into_a_path(bad: str) -> None:
+def test_an_invalid_id_is_never_put_into_a_path(id_: str) -> None:
     app = ScriptedApp(DESTINATION)
     caller = make_client(app)
     calls: list[Callable[[], object]] = [
-        lambda: caller.get_group(bad),
-        lambda: caller.rename_group(bad, "n"),
-        lambda: caller.delete_group(bad),
-        lambda: caller.list_group_connections(bad),
-        lambda: caller.get_destination(bad),
-        lambda: caller.update_destination(bad, {}),
-        lambda: caller.delete_destination(bad),
-        lambda: caller.test_destination(bad),
+        lambda: caller.get_group(id_),
+        lambda: caller.rename_group(id_, "n"),
+        lambda: caller.delete_group(id_),
+        lambda: caller.list_group_connections(id_),
+        lambda: caller.get_destination(id_),
+        lambda: caller.update_destination(id_, {}),
+        lambda: caller.delete_destination(id_),
+        lambda: caller.test_destination(id_),
     ]
     for call in calls:
         with pytest.raises(InvalidRequestError):
@@ -207,10 +207,10 @@ def test_a_missing_object_raises_not_found() -> None:
 
 def test_a_destination_keeps_every_field_of_the_response() -> None:
     config = {"host": None, "port": "443", "password": "******", "nested": {"a": [1]}}
-    answer = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
-    destination = make_client(ScriptedApp(answer)).get_destination("g1")
+    response = DESTINATION | {"config": config, "brand_new": {"x": 1}, "raw": "odd", "region": None}
+    destination = make_client(ScriptedApp(response)).get_destination("g1")
     assert destination.config == config
-    assert destination.raw == answer
+    assert destination.raw == response
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_a_setup_test_run_reads_only_status_and_tests() -> None:
 
 
 def test_an_invalid_response_is_reported_by_path_and_never_by_value() -> None:
-    answer = DESTINATION | {"config": "canary-value"}
+    response = DESTINATION | {"config": "canary-value"}
     with pytest.raises(InvalidResponseError) as caught:
-        make_client(ScriptedApp(answer)).get_destination("g1")
+        make_client(ScriptedApp(response)).get_destination("g1")
     assert "`config`" in caught.value.message
     assert "canary" not in str(caught.value)
     assert caught.value.__context__ is None

@@ -408,14 +408,14 @@ def send_half_response(wire: ServerConnection, _: ReceivedRequest) -> None:
     wire.send(build_response(build_envelope({"id": "g1"}))[:-5])
 
 
-@pytest.mark.parametrize("mishap", [send_reset, send_garbage, send_half_response])
+@pytest.mark.parametrize("fault", [send_reset, send_garbage, send_half_response])
 @pytest.mark.parametrize(("request_", "times"), [(POST, 1), (TEST, 1), (PATCH, 2), (DELETE, 2), (GET, 2)])
 def test_a_server_on_a_socket_sees_one_post_and_repeats_of_other_methods(
-    mishap: Callable[[ServerConnection, ReceivedRequest], None], request_: Request, times: int
+    fault: Callable[[ServerConnection, ReceivedRequest], None], request_: Request, times: int
 ) -> None:
     def script(wire: ServerConnection, seen: ReceivedRequest) -> None:
         if len(server.requests) == 1:
-            mishap(wire, seen)
+            fault(wire, seen)
         else:
             wire.send(build_response(build_envelope({"id": "g1"})))
 
@@ -467,23 +467,23 @@ def test_a_call_that_waits_for_another_attempt_ends_in_its_last_error(fault: Ste
 
 
 def test_a_repeat_that_waits_for_the_budget_ends_in_its_last_error() -> None:
-    def second_wait(seconds: float) -> None:
+    def wait_again(seconds: float) -> None:
         if seconds > 1:
             harness.cancelled.set()
 
-    harness = SenderHarness(respond(503), OK, on_wait=second_wait, budget=Budget(requests_per_hour=1))
+    harness = SenderHarness(respond(503), OK, on_wait=wait_again, budget=Budget(requests_per_hour=1))
     assert type(harness.send_and_fail(DELETE)) is ServerError
     assert harness.clock.waits == [0.5]
     assert harness.server.methods == ["DELETE"]
 
 
 def test_a_call_in_flight_is_completed_and_not_repeated() -> None:
-    def cancels(start: Callable[..., Any]) -> list[bytes]:
+    def cancel_and_respond(start: Callable[..., Any]) -> list[bytes]:
         harness.cancelled.set()
         return answer(start)
 
     for answer in (OK, respond(503)):
-        harness = SenderHarness(cancels)
+        harness = SenderHarness(cancel_and_respond)
         if answer is OK:
             assert harness.sender.send(GET).data == {"id": "g1"}
         else:

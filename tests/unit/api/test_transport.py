@@ -70,9 +70,9 @@ def test_a_success_gives_data_and_metadata_of_the_response() -> None:
         lambda wire, _: wire.send(build_response(body, "201 Created", "X-Request-Id: r-1"))
     ) as server:
         with make_transport(server.url) as transport:
-            answer = transport.send(POST)
-        assert answer.data == {"id": "g1"}
-        assert (answer.exchange.status, answer.exchange.request_id) == (201, "r-1")
+            response = transport.send(POST)
+        assert response.data == {"id": "g1"}
+        assert (response.exchange.status, response.exchange.request_id) == (201, "r-1")
         assert transport.requests_sent == 1
 
 
@@ -227,8 +227,8 @@ def test_messages_are_one_bounded_sanitized_line() -> None:
 
 def test_a_secret_in_a_message_is_redacted() -> None:
     body = {"config": {"password": Secret("hunter2-long"), "key": Secret({"pem": "inner-key"})}}
-    answer = build_envelope(code="InvalidInput", message="bad value 'hunter2-long' and inner-key")
-    error = fail_with_response(build_response(answer, "400 Bad Request"), Request("PATCH", "/d", body=body))
+    response = build_envelope(code="InvalidInput", message="bad value 'hunter2-long' and inner-key")
+    error = fail_with_response(build_response(response, "400 Bad Request"), Request("PATCH", "/d", body=body))
     assert "hunter2" not in str(error)
     assert "inner-key" not in str(error)
     assert error.message.startswith("bad value")
@@ -308,7 +308,7 @@ def send_endless_interim_responses(wire: ServerConnection, _: ReceivedRequest) -
         wire.send(b"HTTP/1.1 100 Continue\r\nX: " + b"y" * 900 + b"\r\n\r\n")
 
 
-MISHAPS = [
+FAULTS = [
     close_connection,
     send_reset,
     send_half_status,
@@ -322,10 +322,10 @@ MISHAPS = [
 ]
 
 
-@pytest.mark.parametrize("mishap", MISHAPS)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("request_", [GET, POST, PATCH, DELETE])
-def test_a_lost_response_is_ambiguous_and_the_request_is_sent_once(mishap: Any, request_: Request) -> None:
-    with serve_script(mishap) as server:
+def test_a_lost_response_is_ambiguous_and_the_request_is_sent_once(fault: Any, request_: Request) -> None:
+    with serve_script(fault) as server:
         error = send_and_fail(server.url, request_)
         assert server.list_methods() == [request_.method]
     assert isinstance(error, Unreachable)
@@ -382,11 +382,11 @@ def test_a_silent_server_ends_at_the_read_deadline() -> None:
 
 
 def test_the_total_deadline_holds_within_one_read() -> None:
-    def late(wire: ServerConnection, _: ReceivedRequest) -> None:
+    def send_late(wire: ServerConnection, _: ReceivedRequest) -> None:
         wire.closing.wait(2)
         wire.send(build_response(build_envelope()))
 
-    with serve_script(late) as server:
+    with serve_script(send_late) as server:
         error = send_and_fail(server.url, timeouts=SHORT_TOTAL)
     assert type(error) is Timeout
 
@@ -547,11 +547,11 @@ def test_a_body_that_contains_itself_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("mishap", [close_connection, send_garbage, send_half_body])
-def test_errors_hold_neither_bodies_nor_credentials(mishap: Any) -> None:
+@pytest.mark.parametrize("fault", [close_connection, send_garbage, send_half_body])
+def test_errors_hold_neither_bodies_nor_credentials(fault: Any) -> None:
     """The causes of the errors hold the prepared request, so they must not show it either."""
     body = {"config": {"password": Secret("canary-1234"), "bad": "\ud800"}}
-    with serve_script(mishap) as server:
+    with serve_script(fault) as server:
         sent = send_and_fail(
             server.url, Request("POST", "/d", body={"config": {"password": Secret("canary-1234")}})
         )

@@ -175,9 +175,9 @@ def test_an_emulator_starts_without_the_library() -> None:
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("nonsense", ["", "MIID9DCC...", "no certificate", "MAA=", "////"])
-def test_an_invalid_certificate_is_accepted(nonsense: str) -> None:
-    certificate = read_certificate(nonsense)
+@pytest.mark.parametrize("text", ["", "MIID9DCC...", "no certificate", "MAA=", "////"])
+def test_an_invalid_certificate_is_accepted(text: str) -> None:
+    certificate = read_certificate(text)
     assert (certificate.name, certificate.public_key) == ("", "")
     assert len(certificate.sha256) == 64
 
@@ -209,9 +209,9 @@ def test_a_host_key_is_hashed_without_its_comment() -> None:
     }
 
 
-@pytest.mark.parametrize("nonsense", ["", "key", "ssh-rsa", "ssh-rsa AAAAB3...", "ssh-rsa  x"])
-def test_an_invalid_host_key_has_a_hash(nonsense: str) -> None:
-    assert len(b64decode(HostKey(nonsense).hash)) == 32
+@pytest.mark.parametrize("text", ["", "key", "ssh-rsa", "ssh-rsa AAAAB3...", "ssh-rsa  x"])
+def test_an_invalid_host_key_has_a_hash(text: str) -> None:
+    assert len(b64decode(HostKey(text).hash)) == 32
 
 
 def test_keys_of_groups_and_hosts_are_different() -> None:

@@ -13,7 +13,7 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
 
 
 @pytest.mark.parametrize(
-    ("service", "path", "answer"),
+    ("service", "path", "sensitivity"),
     [
         ("snowflake", ("config", "host"), PUBLIC),
         ("snowflake", ("config", "password"), SENSITIVE),
@@ -33,8 +33,8 @@ PUBLIC, SENSITIVE, UNKNOWN = Sensitivity.PUBLIC, Sensitivity.SENSITIVE, Sensitiv
         ("snowflake", (), UNKNOWN),
     ],
 )
-def test_the_catalogue_decides_visibility(service: object, path: FieldPath, answer: Sensitivity) -> None:
-    assert visibility(DESTINATION, service, path) is answer
+def test_the_catalogue_decides_visibility(service: object, path: FieldPath, sensitivity: Sensitivity) -> None:
+    assert visibility(DESTINATION, service, path) is sensitivity
     assert visibility(GROUP, service, path) is PUBLIC
 
 
@@ -61,7 +61,7 @@ def test_an_unchecked_field_is_hidden() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "name", "is_one"),
+    ("service", "name", "is_misspelt"),
     [
         ("snowflake", "databse", True),
         ("snowflake", "networking_method", True),  # correct beside `config`
@@ -72,5 +72,5 @@ def test_an_unchecked_field_is_hidden() -> None:
         ("brand_new", "databse", False),
     ],
 )
-def test_a_misspelt_public_field_is_public(service: str, name: str, is_one: bool) -> None:
-    assert is_misspelled_field(service, ("config", name)) is is_one
+def test_a_misspelt_public_field_is_public(service: str, name: str, is_misspelt: bool) -> None:
+    assert is_misspelled_field(service, ("config", name)) is is_misspelt

@@ -151,7 +151,7 @@ def test_two_secrets_behind_one_reference_give_one_digest(secret: str) -> None:
     assert PlanInputs(secret=secret).digest() == PlanInputs().digest()
 
 
-ASIDES: dict[str, Callable[[Plan], Plan]] = {
+FACTS_WITHOUT_EFFECT: dict[str, Callable[[Plan], Plan]] = {
     "time": lambda plan: replace(plan, seconds=9.9),
     "requests": lambda plan: replace(plan, requests=77),
     "files": lambda plan: replace(plan, files=77),
@@ -170,9 +170,9 @@ ASIDES: dict[str, Callable[[Plan], Plan]] = {
 }
 
 
-@pytest.mark.parametrize("aside", ASIDES)
-def test_the_digest_ignores_facts_without_effect(aside: str) -> None:
-    assert PlanInputs(altered=ASIDES[aside]).digest() == PlanInputs().digest()
+@pytest.mark.parametrize("fact", FACTS_WITHOUT_EFFECT)
+def test_the_digest_ignores_facts_without_effect(fact: str) -> None:
+    assert PlanInputs(altered=FACTS_WITHOUT_EFFECT[fact]).digest() == PlanInputs().digest()
 
 
 def with_orders(**changes: Any) -> Callable[[PlanInputs], None]:

@@ -45,7 +45,7 @@ KNOWN = Record(id=ID, applied=APPLIED, fingerprints={PASSWORD: make_fingerprint(
 
 
 @dataclass
-class Vault:
+class RecordingStore:
     """Resolve secrets and record each read."""
 
     values: Mapping[str, str] = field(default_factory=lambda: {"ORDERS_PASSWORD": "first"})
@@ -71,7 +71,7 @@ def plan(
     fingerprinter: Fingerprinter | None = MINE,
 ) -> PlannedOperation:
     """Plan the destination; without `live` it is as declared. Nothing may be refused."""
-    planner = Planner(Vault({"ORDERS_PASSWORD": secret, "B": "b"}).resolve, fingerprinter)
+    planner = Planner(RecordingStore({"ORDERS_PASSWORD": secret, "B": "b"}).resolve, fingerprinter)
     operation = planner.plan_resource(desired, observe(LIVE if live is None else live), record)
     assert planner.diagnostics == []
     return operation
@@ -154,7 +154,7 @@ def test_an_existing_destination_gets_the_least_action(
 def test_a_destination_that_does_not_exist_is_created_with_all_its_fields(
     record: Record | None, reason: Reason
 ) -> None:
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     operation = planner.plan_resource(ORDERS, None, record)
     change = operation.change
     assert (change.action, change.reasons, change.id) == (Action.CREATE, (reason,), None)
@@ -165,7 +165,7 @@ def test_a_destination_that_does_not_exist_is_created_with_all_its_fields(
 
 def test_an_ignored_field_is_sent_with_a_creation() -> None:
     ignoring = replace(ORDERS, ignore_changes=frozenset({DATABASE, PASSWORD}))
-    operation = Planner(Vault().resolve, MINE).plan_resource(ignoring, None, None)
+    operation = Planner(RecordingStore().resolve, MINE).plan_resource(ignoring, None, None)
     assert {DATABASE, PASSWORD} <= set(operation.values)
 
 
@@ -262,7 +262,7 @@ def test_a_secret_is_sent_with_the_field_that_it_depends_on() -> None:
 
 
 def test_a_secret_is_sent_again_if_the_user_asks_for_it() -> None:
-    planner = Planner(Vault().resolve, MINE, resend={(ADDRESS, PASSWORD)})
+    planner = Planner(RecordingStore().resolve, MINE, resend={(ADDRESS, PASSWORD)})
     operation = planner.plan_resource(ORDERS, observe(LIVE), KNOWN)
     assert set(operation.values) == {PASSWORD}
     assert operation.change.secrets == UNCHANGED
@@ -279,13 +279,13 @@ def test_a_secret_is_sent_again_if_the_user_asks_for_it() -> None:
 def test_a_secret_is_read_only_if_it_is_compared_or_sent(
     record: Record | None, compares: bool, reads: list[str]
 ) -> None:
-    vault = Vault()
-    Planner(vault.resolve, MINE, compares).plan_resource(ORDERS, observe(LIVE), record)
-    assert vault.reads == reads
+    store = RecordingStore()
+    Planner(store.resolve, MINE, compares).plan_resource(ORDERS, observe(LIVE), record)
+    assert store.reads == reads
 
 
 def test_an_unavailable_secret_is_refused() -> None:
-    planner = Planner(Vault({}).resolve, MINE)
+    planner = Planner(RecordingStore({}).resolve, MINE)
     planner.plan_resource(ORDERS, observe(LIVE), KNOWN)
     [refusal] = planner.diagnostics
     assert (refusal.code, refusal.address) == ("secret-unavailable", ADDRESS)
@@ -314,12 +314,12 @@ LAKE_LIVE = {**LAKE.fields, ("config", "bucket"): "first"}
 def test_an_immutable_change_is_refused_or_replaces_the_destination(
     desired: Desired, live: dict[FieldPath, Any], path: FieldPath
 ) -> None:
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     planner.plan_resource(desired, observe(live), None)
     [refusal] = planner.diagnostics
     assert (refusal.code, refusal.label) == ("replace-refused", f"`{live[path]}` in Fivetran")
 
-    planner = Planner(Vault().resolve, MINE)
+    planner = Planner(RecordingStore().resolve, MINE)
     operation = planner.plan_resource(replace(desired, allow_replace=True), observe(live), None)
     assert planner.diagnostics == []
     change = operation.change
@@ -349,5 +349,5 @@ def test_an_immutable_change_is_refused_or_replaces_the_destination(
     ],
 )
 def test_the_risk_of_an_update_is_that_of_its_tests(desired: Desired, status: str, risk: Risk) -> None:
-    operation = Planner(Vault().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
+    operation = Planner(RecordingStore().resolve, MINE).plan_resource(desired, observe(LIVE, status), KNOWN)
     assert operation.change.risk is risk

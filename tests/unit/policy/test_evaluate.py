@@ -183,19 +183,19 @@ def test_an_advisory_violation_is_not_overridden() -> None:
 
 
 def test_an_interrupted_rule_interrupts_the_run() -> None:
-    def interrupted() -> Any:
+    def interrupt() -> Any:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evaluate_once(EnforcementLevel.HARD, interrupted)
+        evaluate_once(EnforcementLevel.HARD, interrupt)
 
 
 def test_output_of_a_rule_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    def printing() -> Any:
+    def print_text() -> Any:
         print("debugging")  # noqa: T201
         return ()
 
-    assert evaluate_once(EnforcementLevel.HARD, printing).standing is PolicyStatus.PASSED
+    assert evaluate_once(EnforcementLevel.HARD, print_text).standing is PolicyStatus.PASSED
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "debugging\n")
 

@@ -328,18 +328,18 @@ def test_a_cut_comment_is_closed_at_every_position(limit: int, lengths: range) -
 
 
 def test_one_byte_over_the_limit_cuts_a_comment() -> None:
-    def sized(rows: int, more: int) -> str:
+    def make_sized_plan(rows: int, more: int) -> str:
         groups = (*(UnmanagedGroup("x", "y" * 150) for _ in range(rows)), UnmanagedGroup("x", "z" * more))
         deleted = Change(destination_address("orders"), Action.DELETE, id="x", risk=Risk.DESTROYS)
         return render_comment(replace(build_plan(deleted, unmanaged=groups), digest=DIGEST))
 
     rows = 300
     while (
-        room := MAX_COMMENT_BYTES - len(sized(rows, 1).encode())
+        room := MAX_COMMENT_BYTES - len(make_sized_plan(rows, 1).encode())
     ) > 150:  # rows are cropped at 200 characters
         rows += 1
     for more in range(-3, 4):
-        text = sized(rows, 1 + room + more)
+        text = make_sized_plan(rows, 1 + room + more)
         assert (DIGEST in text) is (more <= 0)
         assert len(text.encode()) == MAX_COMMENT_BYTES + more or more > 0
         check_comment(text)

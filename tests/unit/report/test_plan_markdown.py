@@ -104,10 +104,10 @@ FRAGMENTS = [
 DATA = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(
     lambda parts: f"{CANARY}{''.join(parts)}{CANARY}"
 )
-NAKED = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join)
+BARE_DATA = st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=6).map("".join)
 
 
-@given(DATA | NAKED)
+@given(DATA | BARE_DATA)
 def test_data_does_not_change_the_structure_of_the_page(data: str) -> None:
     text = render(make_hostile_plan(data), data)
     assert list_token_types(text) == list_token_types(render(make_hostile_plan("harmless")))
@@ -116,13 +116,13 @@ def test_data_does_not_change_the_structure_of_the_page(data: str) -> None:
     assert not re.search(r"##\[|##vso|^::", text, re.MULTILINE)
 
 
-@given(DATA | NAKED)
+@given(DATA | BARE_DATA)
 def test_no_path_ends_the_marker(data: str) -> None:
     marker = render(FULL_PLAN, data).splitlines()[0]
     assert re.fullmatch(r"<!-- reconciler plan [A-Za-z0-9_./]* -->", marker)
 
 
-@given(DATA | NAKED)
+@given(DATA | BARE_DATA)
 def test_data_does_not_change_the_structure_of_a_failure(data: str) -> None:
     def failure(text: str) -> str:
         findings = [Diagnostic("protected", text, make_span(text, 3), notes=(text,), help=text, label=text)]
@@ -132,7 +132,7 @@ def test_data_does_not_change_the_structure_of_a_failure(data: str) -> None:
     assert CANARY not in strip_code(failure(data).partition("\n")[2])
 
 
-@given(NAKED | st.just(""))
+@given(BARE_DATA | st.just(""))
 def test_a_code_span_shows_its_text(data: str) -> None:
     [token] = PARSER.parseInline(f"a {format_code(data)} b")[0].children[1:-1]  # type: ignore[index]
     assert token.type == "code_inline"
@@ -263,7 +263,7 @@ def test_a_page_can_be_cut_at_every_length() -> None:
         assert end == "END", text
 
 
-@given(st.lists(DATA | NAKED, min_size=1))
+@given(st.lists(DATA | BARE_DATA, min_size=1))
 def test_no_line_ends_its_code_block(lines: list[str]) -> None:
     [token] = PARSER.parse(make_code_block(lines).render())
     assert token.type == "fence"

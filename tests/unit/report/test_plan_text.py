@@ -181,7 +181,7 @@ def test_a_refused_plan_names_the_codes_after_its_counts() -> None:
 
 
 def test_a_deletion_does_not_count_as_declared() -> None:
-    going = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
+    deleted = replace(NEW_GROUP, action=Action.DELETE, id="old_mole")
     assert " · 1 group, 0 destinations in 4 files · read 2 groups, 0 destinations in " in render(
-        build_plan(UNCHANGED_GROUP, going)
+        build_plan(UNCHANGED_GROUP, deleted)
     )

@@ -21,7 +21,7 @@ from reconciler.runtime.git import (
     build_environ,
 )
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def write_program(folder: Path, name: str, script: str) -> Path:
     return program
 
 
-OBEYED = (
+PASSED_ON = (
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_SYSTEM",
     "GIT_CONFIG_NOSYSTEM",
@@ -68,7 +68,7 @@ OBEYED = (
     "XDG_CONFIG_HOME",
     "GITHUB_TOKEN",  # a credential helper may read it
 )
-LED_ELSEWHERE = (
+NOT_PASSED_ON = (
     *run_git(Path("/"), "rev-parse", "--local-env-vars").split(),
     "GIT_NAMESPACE",
     "GIT_TRACE",
@@ -87,12 +87,12 @@ PASSED_ON_BY_GIT = {"GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
 """Variables that git counts as local to a repository, but passes on to commands in submodules."""
 
 
-@pytest.mark.parametrize("name", OBEYED)
+@pytest.mark.parametrize("name", PASSED_ON)
 def test_a_variable_about_trust_or_transport_is_passed_on(name: str) -> None:
     assert build_environ({name: "given"})[name] == "given"
 
 
-@pytest.mark.parametrize("name", sorted({*LED_ELSEWHERE} - PASSED_ON_BY_GIT))
+@pytest.mark.parametrize("name", sorted({*NOT_PASSED_ON} - PASSED_ON_BY_GIT))
 def test_a_variable_with_another_repository_or_own_credentials_is_not_passed_on(name: str) -> None:
     assert name not in build_environ({name: "given", "PATH": "/bin"})
 
@@ -143,7 +143,7 @@ UNREADABLE = (
 
 
 @pytest.mark.parametrize(
-    ("said", "line"),
+    ("output", "line"),
     [
         (b"Host key verification failed.\n" + UNREADABLE, "Host key verification failed."),
         (
@@ -168,9 +168,9 @@ UNREADABLE = (
         (b"hint: x\nfatal: bad object\n", "fatal: bad object"),
     ],
 )
-def test_the_error_line_is_the_line_with_the_reason(said: bytes, line: str) -> None:
-    assert Result(128, b"", said).error_line == f"git says: {line}"
-    assert Result(128, b"", said).error_notes == (f"git says: {line}",)
+def test_the_error_line_is_the_line_with_the_reason(output: bytes, line: str) -> None:
+    assert Result(128, b"", output).error_line == f"git says: {line}"
+    assert Result(128, b"", output).error_notes == (f"git says: {line}",)
 
 
 def test_a_failure_without_output_has_no_notes() -> None:
@@ -203,7 +203,7 @@ def write_hanging_git(folder: Path) -> str:
 
 def read_to_end(pipe: int) -> bytes:
     """Read the output of all programs that hold a pipe open, until the last program has ended. Fail if one stays."""
-    output, ends_at = b"", time.monotonic() + PATIENCE
+    output, ends_at = b"", time.monotonic() + TIMEOUT
     while time.monotonic() < ends_at:
         try:
             chunk = os.read(pipe, 100)
@@ -237,7 +237,7 @@ def test_a_shutdown_cuts_a_command_short(repository: Path, tmp_path: Path) -> No
     begun = time.monotonic()
     with deadline.best_effort(), pytest.raises(GitTimeoutError):
         make_runner(repository, PATH=path).run("fetch", deadline=deadline)
-    assert time.monotonic() - begun < PATIENCE
+    assert time.monotonic() - begun < TIMEOUT
 
 
 def test_ctrl_c_reaches_no_running_command(repository: Path, tmp_path: Path) -> None:

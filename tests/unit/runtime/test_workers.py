@@ -15,12 +15,12 @@ from reconciler.runtime.events import EventQueue
 from reconciler.runtime.workers import WorkerPool, map_parallel, run_interruptible
 
 ORDERS = Address("group", "orders")
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 def wait_for_threads(count: int) -> None:
     """Wait until at most this number of threads are left."""
-    ends_at = time.monotonic() + PATIENCE
+    ends_at = time.monotonic() + TIMEOUT
     while threading.active_count() > count:
         assert time.monotonic() < ends_at, "a thread is still running"
         time.sleep(0.01)
@@ -36,9 +36,9 @@ def test_a_worker_gets_the_permission_of_the_main_thread(answer: bool) -> None:
 
     with WorkerPool(1, may_go_on) as pool:
         pool.start(ORDERS, lambda: pool.request_permission(ORDERS))
-        assert pool.next_result(PATIENCE) is None, "a permission request is no finished work"
+        assert pool.next_result(TIMEOUT) is None, "a permission request is no finished work"
         assert not pool.has_capacity
-        finished = pool.next_result(PATIENCE)
+        finished = pool.next_result(TIMEOUT)
     assert finished is not None
     assert finished.result is answer
     assert asked == [(ORDERS, threading.get_ident())]
@@ -50,7 +50,7 @@ def test_a_worker_gets_no_permission_once_the_pool_is_closed(when: str) -> None:
 
     def work() -> None:
         if when == "after":
-            assert left.wait(PATIENCE)
+            assert left.wait(TIMEOUT)
         asks.set()
         answers.append(pool.request_permission(ORDERS))
         done.set()
@@ -58,9 +58,9 @@ def test_a_worker_gets_no_permission_once_the_pool_is_closed(when: str) -> None:
     done = threading.Event()
     with WorkerPool(1) as pool:
         pool.start(ORDERS, work)
-        assert when == "after" or asks.wait(PATIENCE)
+        assert when == "after" or asks.wait(TIMEOUT)
     left.set()
-    assert done.wait(PATIENCE)
+    assert done.wait(TIMEOUT)
     assert answers == [False]
 
 
@@ -78,26 +78,26 @@ def test_a_worker_gets_no_permission_if_the_main_thread_raises() -> None:
     with WorkerPool(1, raise_interrupt) as pool:
         pool.start(ORDERS, work)
         with pytest.raises(KeyboardInterrupt):
-            pool.next_result(PATIENCE)
-        assert done.wait(PATIENCE)
+            pool.next_result(TIMEOUT)
+        assert done.wait(TIMEOUT)
     assert answers == [False]
 
 
 def test_queued_work_is_not_started_once_the_pool_is_closed() -> None:
-    begun, go_on = threading.Event(), threading.Event()
+    begun, permitted = threading.Event(), threading.Event()
     started: list[str] = []
 
     def work(name: str) -> None:
         started.append(name)
         begun.set()
-        assert go_on.wait(PATIENCE)
+        assert permitted.wait(TIMEOUT)
 
     before = threading.active_count()
     with WorkerPool[str](1) as pool:
         pool.start("first", lambda: work("first"))
         pool.start("second", lambda: work("second"))
-        assert begun.wait(PATIENCE)
-    go_on.set()
+        assert begun.wait(TIMEOUT)
+    permitted.set()
     wait_for_threads(before)
     assert started == ["first"]
 
@@ -106,7 +106,7 @@ def test_a_free_thread_runs_the_next_work() -> None:
     with WorkerPool[int](2) as pool:
         for number in range(6):
             pool.start(number, threading.get_ident)
-        results = [pool.next_result(PATIENCE) for _ in range(6)]
+        results = [pool.next_result(TIMEOUT) for _ in range(6)]
     assert {result.key for result in results if result is not None} == set(range(6))
     assert len({result.result for result in results if result is not None}) <= 2
 
@@ -116,7 +116,7 @@ def test_every_item_is_yielded_as_soon_as_its_result_is_ready() -> None:
 
     def work(item: str) -> str:
         if item == "slow":
-            assert first_is_taken.wait(PATIENCE)
+            assert first_is_taken.wait(TIMEOUT)
         return item.upper()
 
     results = map_parallel(work, ["slow", "quick"], 2)
@@ -130,19 +130,19 @@ def test_an_empty_list_is_mapped_without_threads() -> None:
 
 
 def test_after_the_first_exception_no_item_is_started() -> None:
-    go_on = threading.Event()
+    permitted = threading.Event()
     started: list[int] = []
 
     def work(item: int) -> None:
         started.append(item)
         if item == 0:
             raise LookupError
-        assert go_on.wait(PATIENCE)
+        assert permitted.wait(TIMEOUT)
 
     before = threading.active_count()
     with pytest.raises(LookupError):
         list(map_parallel(work, range(10), 1))
-    go_on.set()
+    permitted.set()
     wait_for_threads(before)
     assert started in ([0], [0, 1]), "the second item may have been running"
 
@@ -164,7 +164,7 @@ def test_a_hanging_read_is_abandoned_once_the_grace_period_is_over() -> None:
         clock.seconds += 1.0
 
     try:
-        assert run_interruptible(lambda: hanging.wait(PATIENCE), deadline, EventQueue(print, tick)) is None
+        assert run_interruptible(lambda: hanging.wait(TIMEOUT), deadline, EventQueue(print, tick)) is None
     finally:
         hanging.set()
     assert ticks - 2 == GRACE_PERIOD, "one second per tick, from the tick that saw the shutdown"

@@ -45,7 +45,7 @@ groups:
   beta: {id: decent_dropsy}
 """,
 ]
-NASTY = [
+INVALID_TOKENS = [
     *(b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xae", b"\xed\xa0\x80", b"\r", b"\t", b"\x1b[31m"),
     *(
         b"{",
@@ -88,61 +88,61 @@ NASTY = [
 Mutation = Callable[[random.Random, bytes], bytes]
 
 
-def flip(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + bytes([dice.randrange(256)]) + data[at + 1 :]
+def flip(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + bytes([random_source.randrange(256)]) + data[at + 1 :]
 
 
-def cut(dice: random.Random, data: bytes) -> bytes:
-    return data[: dice.randrange(len(data))]
+def cut(random_source: random.Random, data: bytes) -> bytes:
+    return data[: random_source.randrange(len(data))]
 
 
-def drop(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + data[at + dice.randrange(1, 30) :]
+def drop(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + data[at + random_source.randrange(1, 30) :]
 
 
-def insert(dice: random.Random, data: bytes) -> bytes:
-    at = dice.randrange(len(data))
-    return data[:at] + dice.choice(NASTY) + data[at:]
+def insert(random_source: random.Random, data: bytes) -> bytes:
+    at = random_source.randrange(len(data))
+    return data[:at] + random_source.choice(INVALID_TOKENS) + data[at:]
 
 
-def replace_token(dice: random.Random, data: bytes) -> bytes:
+def replace_token(random_source: random.Random, data: bytes) -> bytes:
     tokens = data.split(b" ")
-    tokens[dice.randrange(len(tokens))] = dice.choice(NASTY)
+    tokens[random_source.randrange(len(tokens))] = random_source.choice(INVALID_TOKENS)
     return b" ".join(tokens)
 
 
 def mutate_lines(change: Callable[[random.Random, list[bytes]], None]) -> Mutation:
-    def mutation(dice: random.Random, data: bytes) -> bytes:
+    def mutation(random_source: random.Random, data: bytes) -> bytes:
         lines = data.split(b"\n")
-        change(dice, lines)
+        change(random_source, lines)
         return b"\n".join(lines)
 
     return mutation
 
 
-def swap_lines(dice: random.Random, lines: list[bytes]) -> None:
-    one, other = dice.randrange(len(lines)), dice.randrange(len(lines))
+def swap_lines(random_source: random.Random, lines: list[bytes]) -> None:
+    one, other = random_source.randrange(len(lines)), random_source.randrange(len(lines))
     lines[one], lines[other] = lines[other], lines[one]
 
 
-def delete_line(dice: random.Random, lines: list[bytes]) -> None:
-    del lines[dice.randrange(len(lines))]
+def delete_line(random_source: random.Random, lines: list[bytes]) -> None:
+    del lines[random_source.randrange(len(lines))]
 
 
-def repeat_line(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
-    lines[at:at] = [lines[at]] * dice.randrange(1, 4)
+def repeat_line(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
+    lines[at:at] = [lines[at]] * random_source.randrange(1, 4)
 
 
-def indent(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
-    lines[at] = dice.choice([b" ", b"  ", b"\t", b"      "]) + lines[at]
+def indent(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
+    lines[at] = random_source.choice([b" ", b"  ", b"\t", b"      "]) + lines[at]
 
 
-def outdent(dice: random.Random, lines: list[bytes]) -> None:
-    at = dice.randrange(len(lines))
+def outdent(random_source: random.Random, lines: list[bytes]) -> None:
+    at = random_source.randrange(len(lines))
     lines[at] = lines[at].removeprefix(b"  ")
 
 
@@ -154,11 +154,11 @@ MUTATIONS: list[Mutation] = [
 
 def generate_files(batch: int) -> Iterator[bytes]:
     """Generate the files of a batch, the same in every run."""
-    dice = random.Random(batch)
+    random_source = random.Random(batch)
     for _ in range(FILES // BATCHES):
-        data = dice.choice(TEMPLATES)
-        for _ in range(dice.randrange(1, 4)):
-            data = dice.choice(MUTATIONS)(dice, data) or b"\n"
+        data = random_source.choice(TEMPLATES)
+        for _ in range(random_source.randrange(1, 4)):
+            data = random_source.choice(MUTATIONS)(random_source, data) or b"\n"
         yield data
 
 
@@ -201,9 +201,9 @@ def test_a_damaged_file_is_read_or_refused_with_a_span(batch: int, tmp_path: Pat
 @pytest.mark.usefixtures("watchdog")
 def test_a_damaged_project_file_is_read_or_refused_with_a_span() -> None:
     template = (ROOT / "specs/reconciler.yaml").read_bytes()
-    dice = random.Random(0)
+    random_source = random.Random(0)
     for _ in range(500):
-        data = dice.choice(MUTATIONS)(dice, template) or b"\n"
+        data = random_source.choice(MUTATIONS)(random_source, template) or b"\n"
         try:
             parse(data.decode("utf-8", "replace"), "reconciler.yaml")
         except ReconcilerError as error:

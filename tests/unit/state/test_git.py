@@ -181,8 +181,8 @@ def test_a_push_with_unknown_result_is_followed_by_a_valid_push(
     once.unlink()
     backend.write({"state.json": b"second"}, "second")
     assert upstream.read_files() == {"state.json": "second"}
-    stranger = make_backend(clone)
-    write_files(stranger, state="third")
+    other_user = make_backend(clone)
+    write_files(other_user, state="third")
     with pytest.raises(ConflictError):
         backend.write({"state.json": b"fourth"}, "fourth")
 
@@ -326,15 +326,15 @@ def test_a_server_that_refuses_is_quoted(upstream: BareRepository, clone: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("git:upstream/state", "git knows no remote `upstream`"),
         ("git:/nowhere/at/all.git/state", "does not appear to be a git repository"),
         ("git:http://127.0.0.1:9/infra.git/state", "unable to access"),
     ],
 )
-def test_an_unreachable_remote_is_reported(clone: Path, text: str, said: str) -> None:
-    with pytest.raises(BackendError, match=said):
+def test_an_unreachable_remote_is_reported(clone: Path, text: str, message: str) -> None:
+    with pytest.raises(BackendError, match=message):
         make_backend(clone, text).read("state.json")
 
 
@@ -347,11 +347,11 @@ def test_credentials_of_a_remote_are_never_repeated(clone: Path) -> None:
 
 
 def test_credentials_in_output_of_git_are_redacted() -> None:
-    said = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
-    assert Result(128, b"", said).error_line == (
+    message = b"hint: x\nfatal: unable to access 'https://ci:hunter2-hunter2@git.example.com/x.git/': no\n"
+    assert Result(128, b"", message).error_line == (
         "git says: fatal: unable to access 'https://git.example.com/x.git/': no"
     )
-    assert Result(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", said).error_line == (
+    assert Result(1, b"To x\n!\ta:b\t[remote rejected] (declined)\n", message).error_line == (
         "git says: [remote rejected] (declined)"
     )
     assert Result(3, b"", b"").error_line == "git says: nothing (it ended with 3)"

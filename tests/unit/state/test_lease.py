@@ -140,27 +140,27 @@ def test_a_failed_write_is_due_after_an_interval_and_renews_nothing(
     assert not lock.has_expired, "no other run took it"
 
 
-@pytest.mark.parametrize("way", ["its machine was asleep", "the time of day was set back"])
-def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, way: str) -> None:
+@pytest.mark.parametrize("cause", ["its machine was asleep", "the time of day was set back"])
+def test_the_clock_with_more_elapsed_time_counts(upstream: BareRepository, cause: str) -> None:
     clock = build_clock()
     lock = make_lock(upstream, clock)
     lock.acquire()
 
-    def pass_by(seconds: float) -> None:
-        if way == "its machine was asleep":
+    def advance(seconds: float) -> None:
+        if cause == "its machine was asleep":
             clock.asleep += seconds
         else:
             clock.seconds += seconds
             clock.asleep -= seconds
 
-    pass_by(WRITE_INTERVAL)
+    advance(WRITE_INTERVAL)
     assert not lock.is_due(has_changes=False)
     assert lock.is_due(has_changes=True)
-    pass_by(RENEW_AFTER - WRITE_INTERVAL)
+    advance(RENEW_AFTER - WRITE_INTERVAL)
     assert lock.is_due(has_changes=False)
-    pass_by(LEASE_TTL - RENEW_AFTER - 1)
+    advance(LEASE_TTL - RENEW_AFTER - 1)
     assert not lock.has_expired
-    pass_by(1)
+    advance(1)
     assert lock.has_expired
     lock.write({}, "still at work")
     assert not lock.has_expired

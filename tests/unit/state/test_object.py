@@ -112,20 +112,20 @@ def test_a_write_with_unknown_result_may_have_succeeded(
     backend.read("state.json")
     put = backend._put
 
-    def lost(name: str, content: bytes) -> None:
+    def put_and_fail(name: str, content: bytes) -> None:
         seen = backend._known[name]
         put(name, content)
         backend._known[name] = seen
         raise OSError("the line is dead")
 
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "_put", lost)
+        patch.setattr(backend, "_put", put_and_fail)
         with pytest.raises(BackendError) as caught:
             backend.write({"state.json": b"first"}, "first")
         assert not isinstance(caught.value, ConflictError)
     backend.write({"state.json": b"first"}, "the same again")
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "_put", lost)
+        patch.setattr(backend, "_put", put_and_fail)
         with pytest.raises(BackendError):
             backend.write({"state.json": b"second"}, "second")
     backend.write({"state.json": b"third"}, "another one")
@@ -169,33 +169,33 @@ def test_a_missing_cloud_setting_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def detour(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
+def proxied_bucket(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
     """Open a proxy for the bucket that can fail, and set the environment for it."""
     with S3Proxy(bucket.environ["AWS_ENDPOINT_URL"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         yield proxy
 
 
-def test_a_store_without_conditional_writes_gives_no_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
+def test_a_store_without_conditional_writes_gives_no_lock(proxied_bucket: S3Proxy, bucket: S3Bucket) -> None:
     context = build_context(Path.cwd())
 
-    def take() -> None:
+    def acquire_lock() -> None:
         RemoteLock(make_backend(), LOCK, context.holder, context).acquire()
 
-    detour.dropped_headers = frozenset({"if-none-match"})
+    proxied_bucket.dropped_headers = frozenset({"if-none-match"})
     with pytest.raises(UnusableBackendError, match=r"ignores `If-Match` or `If-None-Match`") as caught:
-        take()
+        acquire_lock()
     assert "or in git" in caught.value.advice
     assert bucket.read_files() == {}, "the lock is released"
-    detour.dropped_headers = frozenset({"if-match"})
+    proxied_bucket.dropped_headers = frozenset({"if-match"})
     with pytest.raises(UnusableBackendError, match="several runs could have its lock at once"):
-        take()
-    detour.dropped_headers = frozenset()
-    take()
+        acquire_lock()
+    proxied_bucket.dropped_headers = frozenset()
+    acquire_lock()
     assert list(bucket.read_files()) == [LOCK]
 
 
-def test_the_later_of_two_accepted_writes_has_the_lock(detour: S3Proxy, bucket: S3Bucket) -> None:
+def test_the_later_of_two_accepted_writes_has_the_lock(proxied_bucket: S3Proxy, bucket: S3Bucket) -> None:
     """A store that checks and writes in two steps may check the other run's condition before this run's write."""
     context = build_context(Path.cwd())
     holder = {"pid": 12, "host": "runner-8", "user": "ci", "since": "x", "doing": "reconciler apply"}
@@ -203,7 +203,7 @@ def test_the_later_of_two_accepted_writes_has_the_lock(detour: S3Proxy, bucket: 
     place = parse_state_location("s3://states/state.json")
     assert isinstance(place, ObjectKey)
     store = build_remote_store(place, "state.json", context)
-    detour.after_write = lambda: bucket.put(LOCK, lease)
+    proxied_bucket.after_write = lambda: bucket.put(LOCK, lease)
     with pytest.raises(ReconcilerError) as caught, store.lock.hold(context.holder):
         pass
     [problem] = caught.value.diagnostics
@@ -212,15 +212,17 @@ def test_the_later_of_two_accepted_writes_has_the_lock(detour: S3Proxy, bucket: 
     assert bucket.read_files() == {LOCK: lease}, "the other run keeps it"
 
 
-def test_a_version_change_without_a_write_is_not_another_run(detour: S3Proxy, bucket: S3Bucket) -> None:
+def test_a_version_change_without_a_write_is_not_another_run(
+    proxied_bucket: S3Proxy, bucket: S3Bucket
+) -> None:
     backend = make_backend()
     backend.read("state.json")
-    detour.wrong_tag = '"0123"'
+    proxied_bucket.wrong_tag = '"0123"'
     backend.write({"state.json": b"first"}, "first")
     assert backend.is_unchanged("state.json")
     backend.write({"state.json": b"second"}, "second")
     assert bucket.read_files() == {"state.json": "second"}
-    detour.wrong_tag = '"4567"'
+    proxied_bucket.wrong_tag = '"4567"'
     backend.write({"state.json": b"third"}, "third")
     bucket.put("state.json", "second")
     assert not backend.is_unchanged("state.json"), "an older write is restored"
@@ -243,8 +245,8 @@ def test_a_poll_requests_only_the_version(bucket: S3Bucket) -> None:
         backend.write({"state.json": b"third"}, "third")
 
 
-def test_a_silent_endpoint_does_not_delay_a_shutdown(detour: S3Proxy) -> None:
-    detour.silent.set()
+def test_a_silent_endpoint_does_not_delay_a_shutdown(proxied_bucket: S3Proxy) -> None:
+    proxied_bucket.silent.set()
     clock = build_clock()
     context = build_context(Path.cwd(), clock=clock)
     context.deadline.begin_shutdown()
@@ -257,11 +259,11 @@ def test_a_silent_endpoint_does_not_delay_a_shutdown(detour: S3Proxy) -> None:
     assert MIN_CALL_TIMEOUT <= time.monotonic() - began < MIN_CALL_TIMEOUT + 1
 
 
-def test_a_signal_is_handled_during_a_call_to_a_silent_endpoint(detour: S3Proxy) -> None:
-    detour.silent.set()
+def test_a_signal_is_handled_during_a_call_to_a_silent_endpoint(proxied_bucket: S3Proxy) -> None:
+    proxied_bucket.silent.set()
 
     def interrupt() -> None:
-        assert detour.waiting.wait(20)
+        assert proxied_bucket.waiting.wait(20)
         signal.raise_signal(signal.SIGINT)
 
     backend = make_backend()

@@ -187,21 +187,21 @@ def test_a_lock_with_unknown_write_result_is_released(upstream: BareRepository, 
     assert upstream.read_files() == {}
 
 
-@pytest.mark.parametrize("happens", ["renewed", "taken over", "nothing"])
-def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeClock, happens: str) -> None:
+@pytest.mark.parametrize("change", ["renewed", "taken over", "nothing"])
+def test_only_an_unchanged_lock_is_broken(upstream: BareRepository, clock: FakeClock, change: str) -> None:
     holder, operator = make_store(upstream, clock), make_store(upstream, clock, OTHER)
     with ExitStack() as stack, holder.lock.hold(HOLDER):
         holder.read()
         holder.open(EMPTY).sync()
         seen = operator.lock.clear_stale("here")
         assert (seen.state, seen.holder) == (LockHolderState.REMOTE, HOLDER)
-        if happens == "renewed":
+        if change == "renewed":
             clock.seconds += LEASE_TTL - 1
             assert holder.renew_and_flush()
-        elif happens == "taken over":
+        elif change == "taken over":
             clock.seconds += LEASE_TTL + CLOCK_SKEW + 1
             stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
-        if happens == "nothing":
+        if change == "nothing":
             operator.lock.force_unlock(seen, "here")
             assert LOCK not in upstream.read_files()
             assert "broke the lock of `reconciler apply` by ci on runner-7" in upstream.list_subjects()[-1]
@@ -235,14 +235,14 @@ def test_a_state_without_another_place_is_written_to_the_fallback_folder(
     (tmp_path / ".reconciler").rmdir()
     (tmp_path / ".reconciler").write_text("in the way")
     assert store.backups.write(EMPTY) is None
-    refuge = tmp_path / "refuge"
-    with_refuge = build_remote_store(
+    fallback = tmp_path / "refuge"
+    with_fallback = build_remote_store(
         parse_state_location(f"git:{upstream.path}/{BRANCH}"),  # type: ignore[arg-type]
         "state.json",
         build_context(upstream.path.parent, clock=clock),
-        refuge,
+        fallback,
     )
-    assert with_refuge.backups.write(EMPTY) == refuge / "state.json.rescued-0"
+    assert with_fallback.backups.write(EMPTY) == fallback / "state.json.rescued-0"
 
 
 def test_no_key_is_stored(upstream: BareRepository, clock: FakeClock) -> None:
@@ -343,22 +343,22 @@ def test_a_failed_poll_is_retried_and_does_not_stop_a_run(upstream: BareReposito
         there.rename(upstream.path)
 
 
-@pytest.mark.parametrize("happened", ["nothing", "taken over", "cut off"])
+@pytest.mark.parametrize("event", ["nothing", "taken over", "cut off"])
 def test_a_run_checks_its_lock_after_a_sleep_beyond_the_lease(
-    upstream: BareRepository, clock: FakeClock, happened: str
+    upstream: BareRepository, clock: FakeClock, event: str
 ) -> None:
     store = make_store(upstream, clock)
     with ExitStack() as stack, store.lock.hold(HOLDER):
         store.read()
         store.open(EMPTY).sync()
         clock.asleep = LEASE_TTL + CLOCK_SKEW + 1
-        if happened == "taken over":
+        if event == "taken over":
             stack.enter_context(make_store(upstream, clock, OTHER).lock.hold(OTHER))
-        if happened == "cut off":
+        if event == "cut off":
             upstream.path.rename(upstream.path.with_name("away.git"))
-        assert store.renew_and_flush() is (happened == "nothing")
+        assert store.renew_and_flush() is (event == "nothing")
         reason = store.stop_reason
-        assert (reason.code if reason else "") == ("" if happened == "nothing" else "lease-lost")
+        assert (reason.code if reason else "") == ("" if event == "nothing" else "lease-lost")
 
 
 def test_a_reset_branch_is_not_reported_as_another_run(upstream: BareRepository, clock: FakeClock) -> None:

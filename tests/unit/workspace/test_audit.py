@@ -388,11 +388,11 @@ def test_a_later_full_disk_is_reported_and_stops_nothing(tmp_path: Path) -> None
         log(ChangeStarted(ORDERS, Action.CREATE))
         log(ChangeStarted(SALES, Action.CREATE))
     log.log_finish(0, "ok")
-    losses = log.loss_warning
+    warnings = log.loss_warning
     log.close()
-    assert losses is not None
-    assert (losses.code, losses.severity) == ("events-lost", Severity.WARNING)
-    assert "2 lines could not be written: File too large" in losses.message
+    assert warnings is not None
+    assert (warnings.code, warnings.severity) == ("events-lost", Severity.WARNING)
+    assert "2 lines could not be written: File too large" in warnings.message
     first, torn, last = read_entries(file)
     assert (first["event"], last["event"], last["lost"]) == ("run-started", "run-finished", 2)
     assert len(torn["torn"]) == 30
@@ -418,9 +418,9 @@ def test_nothing_is_logged_without_a_file(tmp_path: Path) -> None:
 
 
 def test_two_listeners_get_the_same_events_in_order() -> None:
-    heard: list[tuple[str, Event]] = []
+    received: list[tuple[str, Event]] = []
     listener = combine_listeners(
-        lambda event: heard.append(("first", event)), lambda event: heard.append(("second", event))
+        lambda event: received.append(("first", event)), lambda event: received.append(("second", event))
     )
     listener(ConvergenceCheck(1))
-    assert heard == [("first", ConvergenceCheck(1)), ("second", ConvergenceCheck(1))]
+    assert received == [("first", ConvergenceCheck(1)), ("second", ConvergenceCheck(1))]
