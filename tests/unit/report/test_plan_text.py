@@ -88,7 +88,7 @@ def test_a_narrow_terminal_has_no_column_of_spans() -> None:
 
 
 def test_warnings_are_not_among_the_results() -> None:
-    warning = Diagnostic("unknown-service", "nobody knows `nova`", severity=Severity.WARNING)
+    warning = Diagnostic("unknown-service", "unknown service `nova`", severity=Severity.WARNING)
     assert "nova" not in render(replace(build_plan(UNCHANGED_GROUP), warnings=(warning,)))
 
 

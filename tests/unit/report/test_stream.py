@@ -67,7 +67,7 @@ def test_a_closed_pipe_is_ignored() -> None:
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor, not a path
         console = make_console(stream)
-        console.print("nobody reads this")
+        console.print("an unread line")
         failure = get_stream_failure(console)
         assert isinstance(failure, BrokenPipeError)
         stream.write("what the interpreter would still flush at its end")

@@ -113,7 +113,7 @@ def test_a_name_needs_a_region(make_context: MakeContext) -> None:
 def test_an_unknown_profile_is_reported(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    context = make_context(AWS_REGION="eu-west-1", AWS_PROFILE="nobody", AWS_ENDPOINT_URL=NOWHERE)
+    context = make_context(AWS_REGION="eu-west-1", AWS_PROFILE="absent", AWS_ENDPOINT_URL=NOWHERE)
     assert "no AWS profile" in read_and_fail(context, "plain")
 
 
