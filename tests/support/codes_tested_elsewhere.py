@@ -17,7 +17,7 @@ CODES_TESTED_ELSEWHERE = {
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
     "both-changed": "tests/cli/test_behind.py::test_what_both_changed_is_an_error_at_its_place",
     "branch-behind": "tests/cli/test_behind.py::test_what_only_others_changed_is_named_and_left_alone",
-    "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
+    "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_adds_a_scheme",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_that_does_not_fit_says_so_with_numbers",
     "bug": "tests/cli/test_session.py::test_with_json_every_end_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
@@ -28,9 +28,9 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_removal.py::test_a_removal_that_contradicts_something_is_an_error_in_the_spec"
     ),
     "events-lost": (
-        "tests/unit/workspace/test_audit.py::test_a_disk_that_is_full_later_is_told_and_stops_nothing"
+        "tests/unit/workspace/test_audit.py::test_a_later_full_disk_is_reported_and_stops_nothing"
     ),
-    "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_that_is_no_such_log_is_left_alone",
+    "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_other_than_a_log_stays_unchanged",
     "file-unwritable": "tests/cli/test_schema.py::test_a_folder_that_cannot_be_written_is_told",
     "forbidden": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
     "gone-or-hidden": "tests/cli/test_recreate.py::test_what_is_gone_is_an_error_that_names_the_key",
@@ -56,7 +56,7 @@ CODES_TESTED_ELSEWHERE = {
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
     "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
     "locked": "tests/cli/test_memory.py::test_a_second_writer_is_told_who_is_first_and_calls_nobody",
-    "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_come_at_once",
+    "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_are_reported_together",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials",
     "no-memory": "tests/cli/test_memory.py::test_making_groups_in_an_unknown_account_is_warned_about",
     "no-merge-base": "tests/cli/test_behind.py::test_a_history_of_its_own_has_no_merge_base",
@@ -72,7 +72,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "nothing-to-resend": "tests/cli/test_memory.py::test_asking_for_no_secret_is_an_error",
     "object-store-not-installed": (
-        "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
+        "tests/unit/state/test_object.py::test_a_missing_library_is_reported_with_the_extra"
     ),
     "outcome-unknown": (
         "tests/cli/test_memory.py::test_a_destination_whose_answer_was_lost_is_found_and_made_once"
@@ -96,9 +96,7 @@ CODES_TESTED_ELSEWHERE = {
     "platform-connection": (
         "tests/cli/test_removal.py::test_fivetrans_own_connection_goes_only_where_the_tombstone_says_so"
     ),
-    "policy-failed": (
-        "tests/unit/policy/test_evaluate.py::test_a_rule_that_cannot_judge_refuses_whatever_its_level"
-    ),
+    "policy-failed": "tests/unit/policy/test_evaluate.py::test_a_failing_rule_refuses_at_every_level",
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_clear_error",
     "protected": "tests/cli/test_removal.py::test_what_is_protected_is_not_deleted",
     "rate-limited": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
@@ -140,15 +138,15 @@ CODES_TESTED_ELSEWHERE = {
     "state-cleaned": ("tests/cli/test_earlier_release.py::test_an_apply_cleans_the_state_and_says_so_once"),
     "state-damaged": "tests/cli/test_memory.py::test_a_damaged_memory_is_named_before_anything_is_sent",
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
-    "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
+    "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_stays_unchanged",
     "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
     "state-unreachable": (
         "tests/faults/test_remote_state.py"
         "::test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent"
     ),
     "state-unusable": "tests/cli/test_memory.py::test_nothing_is_sent_that_could_not_be_remembered",
-    "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
-    "too-large": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
+    "too-deep": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
+    "too-large": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
     "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials",
     "unfinished": "tests/cli/test_budget.py::test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere",
     "unintelligible-answer": "tests/cli/test_answers.py::test_a_plan_says_what_the_answer_means",
@@ -168,6 +166,6 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_removal.py::test_an_entry_that_merely_vanishes_is_an_error_and_deletes_nothing"
     ),
     "was-in-use": "tests/cli/test_removal.py::test_a_former_key_that_is_in_use_is_an_error",
-    "withdrawn": "tests/unit/api/test_retrying.py::test_once_cancelled_nothing_is_sent",
+    "withdrawn": "tests/unit/api/test_retrying.py::test_a_cancelled_call_is_not_sent",
     "wrong-usage": "tests/cli/test_emulate_options.py::test_a_wrong_option_is_one_clear_error",
 }
