@@ -40,7 +40,7 @@ def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_case(case: Case, project: Project) -> None:
+def test_a_case_produces_its_expected_output(case: Case, project: Project) -> None:
     write(case, project.folder)
     with running(case.account) as server:
         environ = {**(build_credentials(server.url) if server else {}), **case.environ}
@@ -76,12 +76,12 @@ def fits(name: str, data: bytes) -> bool | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_the_schema_for_editors_refuses_what_the_case_says(case: Case) -> None:
+def test_the_editor_schema_refuses_the_case_as_expected(case: Case) -> None:
     answers = {name: fits(name, data) for name, data in case.files.items() if name.endswith(".yaml")}
     assert case.schema_rejects == (False in answers.values()), answers
 
 
-def test_there_are_enough_cases_and_each_is_there_once() -> None:
+def test_cases_are_numerous_and_unique() -> None:
     wrong = [case for case in CASES if "error[" in case.expected]
     assert len(wrong) >= 150
     assert [title for title, times in Counter(case.id for case in CASES).items() if times > 1] == []
@@ -91,7 +91,7 @@ def test_there_are_enough_cases_and_each_is_there_once() -> None:
     assert max(inputs.values()) == 1
 
 
-def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
+def test_every_code_has_a_case_or_a_test_elsewhere() -> None:
     in_cases = {code for case in CASES for code in case.codes}
     assert in_cases - set(load_codes()) == set()
     assert in_cases & set(CODES_TESTED_ELSEWHERE) == set()
@@ -99,7 +99,7 @@ def test_every_code_occurs_in_a_case_or_is_tested_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CODES_TESTED_ELSEWHERE))
-def test_the_test_elsewhere_exists_and_is_about_the_code(code: str) -> None:
+def test_the_test_elsewhere_exists_and_mentions_the_code(code: str) -> None:
     file, _, name = CODES_TESTED_ELSEWHERE[code].partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
     tests = [

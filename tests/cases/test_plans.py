@@ -238,7 +238,7 @@ EXAMPLES: dict[str, Callable[[PlanExample], None]] = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: EmulatedFivetran) -> None:
+def test_a_plan_matches_its_accepted_output(name: str, project: Project, server: EmulatedFivetran) -> None:
     example = PlanExample(project, server)
     EXAMPLES[name](example)
     shown = {form: example.render_plan(form) for form in FORMS}
@@ -252,7 +252,7 @@ def test_a_plan_reads_as_it_was_agreed(name: str, project: Project, server: Emul
         assert not any(secret in text for text in shown.values())
 
 
-def test_every_plan_that_was_agreed_is_made() -> None:
+def test_every_accepted_plan_has_a_test() -> None:
     assert {folder.name for folder in FOLDER.iterdir()} == {*EXAMPLES}
 
 
@@ -261,7 +261,7 @@ def read_agreed(name: str, extension: str) -> str:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_plan_that_was_agreed_is_one_for_readers_of_terraforms(name: str) -> None:
+def test_an_accepted_plan_matches_the_schema_of_terraform(name: str) -> None:
     assert find_violations(json.loads(read_agreed(name, "tf.json"))) == []
 
 
@@ -275,7 +275,7 @@ FATES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_tfcmt_reads_every_plan_that_was_agreed(name: str) -> None:
+def test_tfcmt_reads_every_accepted_plan(name: str) -> None:
     """Of our own text it gets the counts, and nothing for its lists; of Terraform's words both."""
     document = json.loads(read_agreed(name, "json"))
     refused = bool(document["blockers"])

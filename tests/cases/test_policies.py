@@ -213,7 +213,7 @@ def check_agreed(name: str, what: str, result: CommandResult) -> None:
     assert text == file.read_text()
 
 
-def test_what_a_policy_lets_pass_is_applied(name: str, example: PolicyExample) -> None:
+def test_a_plan_passed_by_a_policy_is_applied(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.passed, example.case.policy)
     planned = example.run("plan", "-q")
     assert planned.exit == 0, planned.stderr
@@ -222,7 +222,7 @@ def test_what_a_policy_lets_pass_is_applied(name: str, example: PolicyExample) -
     assert "No changes." in example.run("plan").stdout
 
 
-def test_what_a_policy_refuses_is_not_applied(name: str, example: PolicyExample) -> None:
+def test_a_plan_refused_by_a_policy_is_not_applied(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.refused, example.case.policy, example.case.removed)
     before = example.server.writes
     planned = example.run("plan", "-q")
@@ -232,11 +232,11 @@ def test_what_a_policy_refuses_is_not_applied(name: str, example: PolicyExample)
     assert example.server.writes == before
 
 
-def test_without_the_policy_the_same_would_be_applied(name: str, example: PolicyExample) -> None:
+def test_a_refused_plan_is_applied_without_the_policy(name: str, example: PolicyExample) -> None:
     example.declare_case(example.case.refused, removed=example.case.removed)
     assert example.run("plan").exit == 0
 
 
-def test_every_rule_is_shown() -> None:
+def test_every_rule_has_an_example() -> None:
     assert {*RULES} <= {*CASES}
     assert {folder.name for folder in FOLDER.iterdir()} == {*CASES}

@@ -199,7 +199,7 @@ def _format_removal(branch_project: BranchProject, key: str, more: str) -> str:
         ("another key", False),
     ],
 )
-def test_what_only_others_changed_is_named_and_left_alone(
+def test_changes_of_the_base_alone_are_reported_and_not_planned(
     branch_project: BranchProject, case: str, is_applied: bool
 ) -> None:
     edit, keys = BY_OTHERS[case]
@@ -235,7 +235,7 @@ def test_what_only_others_changed_is_named_and_left_alone(
     assert merged["changes"] == []
 
 
-def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchProject) -> None:
+def test_every_format_reports_a_branch_behind_its_base(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
     branch_project.commit_to_branch(OURS)
     base = run_git(branch_project.folder, "rev-parse", "left-here")[:12]
@@ -272,7 +272,7 @@ def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchPro
 @pytest.mark.parametrize(
     "edit", [lambda branch_project: None, edit_spec("reconciler", "deletes: 9", "deletes: 8")]
 )
-def test_a_base_that_changed_no_entry_is_no_reason_to_warn(branch_project: BranchProject, edit: Edit) -> None:
+def test_a_base_without_changed_entries_causes_no_warning(branch_project: BranchProject, edit: Edit) -> None:
     branch_project.merge_into_main(edit)
     branch_project.commit_to_branch(OURS)
     document = branch_project.plan_since()
@@ -280,7 +280,7 @@ def test_a_base_that_changed_no_entry_is_no_reason_to_warn(branch_project: Branc
     assert (document["narrowed_to"]["is_behind"], document["narrowed_to"]["left_alone"]) == (True, 0)
 
 
-def test_a_revision_that_the_branch_has_is_compared_as_it_is(branch_project: BranchProject) -> None:
+def test_a_revision_within_the_branch_is_compared_directly(branch_project: BranchProject) -> None:
     branch_project.commit_to_branch(OURS)
     for revision in ("main", "left-here", "HEAD~1", run_git(branch_project.folder, "rev-parse", "main")):
         result = branch_project.run_since(revision=revision)
@@ -288,7 +288,7 @@ def test_a_revision_that_the_branch_has_is_compared_as_it_is(branch_project: Bra
         assert result.stderr == ""
 
 
-def test_the_merge_of_a_pull_request_is_not_behind(branch_project: BranchProject) -> None:
+def test_a_pull_request_merge_commit_is_not_behind(branch_project: BranchProject) -> None:
     """As GitHub makes it: a detached commit whose first parent is the base."""
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(OURS)
@@ -300,7 +300,7 @@ def test_the_merge_of_a_pull_request_is_not_behind(branch_project: BranchProject
         assert result.stderr == ""
 
 
-def test_a_checkout_that_is_older_than_the_revision_undoes_nothing(branch_project: BranchProject) -> None:
+def test_a_checkout_older_than_the_revision_reverts_nothing(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(combine(declare("stock", "theirs"), declare("claims")))
     result = branch_project.run_since("apply", "--auto-approve")
     assert (result.exit, "No changes." in result.stdout) == (0, True)
@@ -369,7 +369,7 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("theirs", "ours", "places"), BOTH.values(), ids=BOTH)
-def test_what_both_changed_is_an_error_at_its_place(
+def test_an_entry_changed_on_both_sides_is_an_error_with_its_location(
     branch_project: BranchProject, theirs: Edit, ours: Edit, places: dict[str, str]
 ) -> None:
     branch_project.merge_into_main(theirs, apply=False)
@@ -411,7 +411,7 @@ SAID = {
 
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("case", SAID)
-def test_the_error_says_what_became_of_it_there(branch_project: BranchProject, case: str) -> None:
+def test_the_conflict_error_names_the_change_on_the_base(branch_project: BranchProject, case: str) -> None:
     theirs, ours, _ = BOTH[case]
     branch_project.merge_into_main(theirs, apply=False)
     branch_project.commit_to_branch(ours)
@@ -421,7 +421,7 @@ def test_the_error_says_what_became_of_it_there(branch_project: BranchProject, c
     assert found["notes"] == [note.format(main="specs/groups/stock.yaml@main")]
 
 
-def test_one_object_under_two_keys_is_an_error_too(branch_project: BranchProject) -> None:
+def test_one_object_under_two_keys_is_an_error(branch_project: BranchProject) -> None:
     id = branch_project.dashboard.add_group("found")
     branch_project.merge_into_main(declare("claims", group=f"    id: {id}\n"), apply=False)
     branch_project.commit_to_branch(declare("cases", group=f"    id: {id}\n"))
@@ -446,7 +446,7 @@ SAME = {
 
 
 @pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
-def test_what_both_changed_to_the_same_end_is_not_the_work_of_the_branch(
+def test_the_same_change_on_both_sides_is_not_planned(
     branch_project: BranchProject, theirs: Edit, ours: Edit
 ) -> None:
     """A merge of it would change nothing on `main`, so neither does its plan."""
@@ -460,7 +460,7 @@ def test_what_both_changed_to_the_same_end_is_not_the_work_of_the_branch(
 
 
 @pytest.mark.parametrize("target", ["stock", "destination.stock", "claims", "pond", "st*"])
-def test_a_target_that_only_others_changed_is_left_alone_all_the_same(
+def test_a_target_changed_on_the_base_alone_is_not_planned(
     branch_project: BranchProject, target: str
 ) -> None:
     branch_project.merge_into_main(
@@ -476,7 +476,7 @@ def test_a_target_that_only_others_changed_is_left_alone_all_the_same(
 
 
 @pytest.mark.long
-def test_selectors_let_go_on_with_what_only_the_branch_changed(branch_project: BranchProject) -> None:
+def test_selectors_allow_a_plan_of_changes_on_the_branch_alone(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
     assert branch_project.run_since().exit == 1
@@ -494,7 +494,7 @@ def test_selectors_let_go_on_with_what_only_the_branch_changed(branch_project: B
         ("PATCH /v1/destinations/* before-effect reset", True),
     ],
 )
-def test_unfinished_work_of_others_is_named_and_left_to_them(
+def test_unfinished_work_of_other_runs_is_reported_and_not_resumed(
     branch_project: BranchProject, fault: str, is_known: bool
 ) -> None:
     run_git(branch_project.folder, "checkout", "-q", "main")
@@ -537,7 +537,7 @@ def test_unfinished_work_without_a_change_is_still_in_scope(branch_project: Bran
     assert branch_project.list_scope() == {"lake", "orders"}
 
 
-def test_a_removal_that_others_took_back_is_not_carried_out(branch_project: BranchProject) -> None:
+def test_a_removal_reverted_on_the_base_is_not_applied(branch_project: BranchProject) -> None:
     """It is in both from before, and `main` declares the entry again."""
     run_git(branch_project.folder, "checkout", "-q", "main")
     branch_project.remove("stock")
@@ -557,7 +557,7 @@ def test_a_removal_that_others_took_back_is_not_carried_out(branch_project: Bran
     assert "error[both-changed]: `stock`" in branch_project.run_since().stderr
 
 
-def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(branch_project: BranchProject) -> None:
+def test_a_removal_dropped_on_the_base_is_neither_applied_nor_reported(branch_project: BranchProject) -> None:
     run_git(branch_project.folder, "checkout", "-q", "main")
     branch_project.remove("stock")
     commit(branch_project.folder, "removal")
@@ -583,7 +583,7 @@ def test_a_removal_that_others_dropped_is_neither_carried_out_nor_news(branch_pr
     ],
     ids=["dropped here", "dropped there"],
 )
-def test_dropping_a_removal_that_is_done_goes_with_anything(
+def test_dropping_a_finished_removal_conflicts_with_nothing(
     branch_project: BranchProject, theirs: Edit, ours: Edit, expected: Collection[str]
 ) -> None:
     branch_project.merge_into_main(remove("stock"))
@@ -593,14 +593,14 @@ def test_dropping_a_removal_that_is_done_goes_with_anything(
     assert branch_project.list_scope() == expected
 
 
-def test_a_name_that_others_have_given_away_is_not_adopted(branch_project: BranchProject) -> None:
+def test_a_name_used_on_the_base_is_not_adopted(branch_project: BranchProject) -> None:
     """An entry of the branch would take the group that `main` has made, if nothing knew of it."""
     branch_project.merge_into_main(declare("claims", group="    name: Claims\n"))
     branch_project.commit_to_branch(declare("cases", group="    name: Claims\n"))
     assert branch_project.run_since().exit == 1
 
 
-def test_what_others_protect_is_protected(branch_project: BranchProject) -> None:
+def test_protection_declared_on_the_base_applies(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(edit_spec("reconciler", "[audit]", '[audit, "s*"]'), apply=False)
     branch_project.commit_to_branch(remove("stock"))
     result = branch_project.run_since()
@@ -608,7 +608,7 @@ def test_what_others_protect_is_protected(branch_project: BranchProject) -> None
     assert "error[protected]: `stock` is protected and is not deleted" in result.stderr
 
 
-def test_an_old_move_of_the_branch_is_not_made_again(branch_project: BranchProject) -> None:
+def test_an_old_move_on_the_branch_is_not_repeated(branch_project: BranchProject) -> None:
     """`was:` stands there from before, and `main` has moved the entry back since: a state follows `main`."""
     branch_project.merge_into_main(move("stock", "store"))
     run_git(branch_project.folder, "merge", "-q", "main")
@@ -626,7 +626,7 @@ def test_an_old_move_of_the_branch_is_not_made_again(branch_project: BranchProje
         assert "destination.store" not in branch_project.read_records()
 
 
-def test_an_entry_that_vanished_from_the_branch_is_still_missed(branch_project: BranchProject) -> None:
+def test_an_entry_missing_on_the_branch_is_still_an_error(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("lake", "theirs"))
     branch_project.commit_to_branch(drop("stock"))
     result = branch_project.run_since()
@@ -657,7 +657,7 @@ def test_settings_come_from_the_tip_and_changes_from_the_merge_base(branch_proje
 # Where the merge base is
 
 
-def test_a_merge_that_is_not_committed_yet_counts(branch_project: BranchProject) -> None:
+def test_an_uncommitted_merge_sets_the_merge_base(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(combine(declare("stock", "ours"), OURS))
     assert branch_project.run_since().exit == 1
@@ -667,7 +667,7 @@ def test_a_merge_that_is_not_committed_yet_counts(branch_project: BranchProject)
     assert branch_project.plan_since()["warnings"] == []
 
 
-def test_branches_that_were_merged_crosswise(branch_project: BranchProject) -> None:
+def test_a_criss_cross_merge_compares_with_every_merge_base(branch_project: BranchProject) -> None:
     """What differs from any of the merge bases counts as changed, on both sides."""
     branch_project.merge_into_main(declare("stock", "theirs"), apply=False)
     branch_project.commit_to_branch(declare("lake", "ours"))
@@ -706,7 +706,7 @@ def clone_work(branch_project: BranchProject, *options: str) -> str:
 NO_BASE = "error[no-merge-base]: this branch and `{}` have no commit in common, so what the branch changed is not known"
 
 
-def test_the_error_of_a_shallow_clone_says_what_to_fetch(branch_project: BranchProject) -> None:
+def test_the_error_of_a_shallow_clone_names_the_fetch_command(branch_project: BranchProject) -> None:
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(OURS)
     project = clone_work(branch_project, "--depth", "1", "--no-single-branch")
@@ -723,7 +723,7 @@ def test_the_error_of_a_shallow_clone_says_what_to_fetch(branch_project: BranchP
     )
 
 
-def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -> None:
+def test_unrelated_histories_have_no_merge_base(branch_project: BranchProject) -> None:
     branch_project.commit_to_branch(OURS)
     run_git(branch_project.folder, "checkout", "-q", "--orphan", "alone")
     result = branch_project.run_since()
@@ -752,7 +752,7 @@ def test_a_history_of_its_own_has_no_merge_base(branch_project: BranchProject) -
         ),
     ],
 )
-def test_a_merge_base_whose_specs_are_of_no_use(
+def test_invalid_specs_at_the_merge_base_are_an_error(
     branch_project: BranchProject, break_it: Edit, message: str
 ) -> None:
     branch_project.commit_to_branch(lambda branch_project: None)

@@ -51,7 +51,7 @@ TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
         ("budget: {setup_tests_per_minute: 1}\n", []),
     ],
 )
-def test_a_plan_that_does_not_fit_says_so_with_numbers(
+def test_a_plan_beyond_the_quota_warns_with_numbers(
     budget: str, expected: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server, budget)
@@ -63,14 +63,14 @@ def test_a_plan_that_does_not_fit_says_so_with_numbers(
     assert ("`budget:` in the project file" in shown) is bool(expected)
 
 
-def test_the_estimate_is_what_an_apply_takes(project: Project, server: EmulatedFivetran) -> None:
+def test_the_estimate_equals_the_requests_of_an_apply(project: Project, server: EmulatedFivetran) -> None:
     made_for(project, server)
     result = project.run_against(server, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert result.document["applied"]["requests"] == 18
 
 
-def test_an_apply_that_does_not_fit_warns_before_its_first_write_and_pauses(
+def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
     project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server, "budget: {requests_per_hour: 12}\n")
@@ -83,14 +83,14 @@ def test_an_apply_that_does_not_fit_warns_before_its_first_write_and_pauses(
 
 
 @pytest.mark.parametrize("hourly", [20, 21])
-def test_what_is_left_is_fivetrans_word_where_it_is_less_than_ours(project: Project, hourly: int) -> None:
+def test_a_lower_remaining_quota_from_fivetran_is_used(project: Project, hourly: int) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=hourly)) as server:
         made_for(project, server)
         result = project.run_against(server, "plan", "--format", "json")
     assert told(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
 
 
-def test_what_others_used_counts_too(project: Project) -> None:
+def test_requests_of_other_clients_count_against_the_quota(project: Project) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=50)) as server:
         made_for(project, server)
         for _ in range(30):
@@ -101,7 +101,7 @@ def test_what_others_used_counts_too(project: Project) -> None:
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
 @pytest.mark.parametrize("scope", [("--target", "second"), ("--exclude", "first")], ids=["target", "exclude"])
-def test_a_plan_of_a_part_tells_what_is_unfinished_elsewhere(
+def test_a_scoped_plan_reports_unfinished_work_out_of_scope(
     command: tuple[str, ...], scope: tuple[str, ...], project: Project, server: EmulatedFivetran
 ) -> None:
     made_for(project, server)

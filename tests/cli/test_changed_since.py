@@ -140,7 +140,9 @@ NOTHING_MEANT = {
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("edit", NOTHING_MEANT.values(), ids=NOTHING_MEANT)
-def test_what_comes_to_the_same_is_not_in_scope(shop: Project, server: EmulatedFivetran, edit: Edit) -> None:
+def test_an_edit_with_equal_resolved_specs_is_not_in_scope(
+    shop: Project, server: EmulatedFivetran, edit: Edit
+) -> None:
     edit(shop)
     assert scope(shop, server) == set()
 
@@ -200,14 +202,14 @@ MEANT = {
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("edit", "expected"), MEANT.values(), ids=MEANT)
-def test_what_comes_to_something_else_is_in_scope(
+def test_an_edit_with_different_resolved_specs_is_in_scope(
     shop: Project, server: EmulatedFivetran, edit: Edit, expected: set[str]
 ) -> None:
     edit(shop)
     assert scope(shop, server) == expected
 
 
-def test_values_are_told_apart_by_type(shop: Project, server: EmulatedFivetran) -> None:
+def test_values_are_compared_with_their_types(shop: Project, server: EmulatedFivetran) -> None:
     at = "project_id: shop"
     in_groups(at, f"{at}, is_new: true")(shop)
     commit(shop.folder, "with-true")
@@ -218,13 +220,13 @@ def test_values_are_told_apart_by_type(shop: Project, server: EmulatedFivetran) 
     assert document["narrowed_to"]["changed"] == 1
 
 
-def test_an_id_that_is_written_down_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_added_id_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("orders")
     in_groups("  orders:\n", f"  orders:\n    id: {id}\n")(shop)
     assert scope(shop, server) == pair("orders")
 
 
-def test_a_reference_that_names_something_else_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_reference_to_another_secret_is_a_change(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", 'project_id: {value: "env:SHOP"}')(shop)
     commit(shop.folder, "with-reference")
     in_groups('{value: "env:SHOP"}', '{secret: "env:SHOP"}')(shop)
@@ -234,7 +236,7 @@ def test_a_reference_that_names_something_else_is_a_change(shop: Project, server
     assert result.document["narrowed_to"]["changed"] == 1
 
 
-def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(
+def test_an_added_removal_is_in_scope_and_an_older_removal_is_not(
     shop: Project, server: EmulatedFivetran
 ) -> None:
     [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
@@ -252,27 +254,27 @@ def test_a_removal_that_was_added_is_in_scope_and_an_old_one_is_not(
     assert "Not managed" not in result.stdout
 
 
-def test_an_entry_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_missing_entry_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("  orders:\n    destination: {profile: eu, config: {project_id: shop}}\n", "")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: group.orders is managed, and no spec declares it any more" in result.stderr
 
 
-def test_a_destination_that_vanished_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_missing_destination_is_still_an_error(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("\n    destination: {profile: eu, config: {project_id: shop}}\n", " {}\n")(shop)
     result = plan(shop, server)
     assert result.exit == 1
     assert "error[vanished]: destination.orders is managed" in result.stderr
 
 
-def test_drift_of_what_did_not_change_is_left_alone(shop: Project, server: EmulatedFivetran) -> None:
+def test_drift_of_an_unchanged_entry_is_out_of_scope(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("sales")
     server.app.dashboard.change_destination(id, region="GCP_US_WEST1")
     assert scope(shop, server) == set()
 
 
-def test_tests_that_have_not_passed_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
+def test_outstanding_setup_tests_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations/*/test status 500"))
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     assert shop.run_against(server, "apply", "--auto-approve").exit == 6
@@ -287,7 +289,7 @@ def test_tests_that_have_not_passed_are_in_scope(shop: Project, server: Emulated
     assert result.stdout.splitlines()[2] == "No changes."
 
 
-def test_what_was_interrupted_is_in_scope(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_interrupted_entry_is_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     [id] = server.app.dashboard.find_group_ids("orders")
     server.app.faults.add(parse_fault(f"PATCH /v1/destinations/{id} after-effect reset"))
     in_groups("project_id: shop", "project_id: shop-2")(shop)
@@ -298,7 +300,7 @@ def test_what_was_interrupted_is_in_scope(shop: Project, server: EmulatedFivetra
     assert result.document["narrowed_to"]["unfinished"] == 1
 
 
-def test_uncommitted_files_count(shop: Project, server: EmulatedFivetran) -> None:
+def test_uncommitted_files_are_in_scope(shop: Project, server: EmulatedFivetran) -> None:
     shop.write_groups("  claims: {}\n", "claims")
     assert run_git(shop.folder, "status", "--porcelain") == "?? specs/groups/claims.yaml"
     assert scope(shop, server) == {"group.claims"}
@@ -313,7 +315,7 @@ def test_uncommitted_files_count(shop: Project, server: EmulatedFivetran) -> Non
         (("--target", "stock"), set(), "2 of 4 groups changed since base, 0 in scope"),
     ],
 )
-def test_other_filters_narrow_it_further(
+def test_other_filters_narrow_the_scope_further(
     shop: Project, server: EmulatedFivetran, options: tuple[str, ...], expected: set[str], told: str
 ) -> None:
     replaced("specs/profiles.yaml", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2")(shop)
@@ -321,13 +323,13 @@ def test_other_filters_narrow_it_further(
     assert f"· {told} · read" in plan(shop, server, *options).stdout
 
 
-def test_a_filter_with_a_slip_is_an_error_here_too(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_misspelled_filter_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
     result = plan(shop, server, "--target", "ordres")
     assert result.exit == 1
     assert "error[unknown-target]" in result.stderr
 
 
-def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: EmulatedFivetran) -> None:
+def test_an_empty_scope_is_reported_and_succeeds(shop: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
     result = plan(shop, server, "--detailed-exitcode")
     assert (result.exit, result.stderr) == (0, "")
@@ -340,7 +342,7 @@ def test_nothing_changed_is_no_error_and_is_told(shop: Project, server: Emulated
     assert server.calls[before:] == ["GET /v1/account/info", "GET /v1/groups", "GET /v1/destinations"]
 
 
-def test_apply_carries_out_only_what_changed(shop: Project, server: EmulatedFivetran) -> None:
+def test_apply_writes_changed_entries_only(shop: Project, server: EmulatedFivetran) -> None:
     [orders], [sales] = (server.app.dashboard.find_group_ids(key) for key in ("orders", "sales"))
     server.app.dashboard.change_destination(sales, region="GCP_US_WEST1")
     in_groups("project_id: shop", "project_id: shop-2")(shop)
@@ -353,7 +355,7 @@ def test_apply_carries_out_only_what_changed(shop: Project, server: EmulatedFive
     ]
 
 
-def test_every_form_of_a_plan_says_what_it_is_about(shop: Project, server: EmulatedFivetran) -> None:
+def test_every_plan_format_names_its_scope(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server).stdout
     assert "· 1 of 4 groups changed since base · read" in plan(shop, server, "--format", "markdown").stdout
@@ -394,7 +396,7 @@ def test_a_branch_a_tag_and_a_commit_name_a_revision(shop: Project, server: Emul
         assert f"1 of 4 groups changed since {name}" in result.stdout
 
 
-def test_the_project_may_be_named_from_anywhere(
+def test_the_project_is_found_from_another_working_directory(
     shop: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     in_groups("project_id: shop", "project_id: shop-2")(shop)
@@ -407,7 +409,7 @@ def test_the_project_may_be_named_from_anywhere(
     "attributes",
     ["* export-ignore", "* text eol=crlf", "*.yaml filter=absent"],
 )
-def test_attributes_of_files_do_not_matter(shop: Project, server: EmulatedFivetran, attributes: str) -> None:
+def test_git_attributes_are_ignored(shop: Project, server: EmulatedFivetran, attributes: str) -> None:
     shop.write(".gitattributes", attributes + "\n")
     commit(shop.folder, "with-attributes")
     result = shop.run_against(server, "plan", "--changed-since", "with-attributes")
@@ -442,7 +444,7 @@ def test_the_repository_is_found_without_the_environment(
     assert "0 of 4 groups changed since base" in result.stdout
 
 
-def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
+def test_a_checkout_of_another_user_is_read_if_trusted_by_the_environment(
     shop: Project,
     server: EmulatedFivetran,
     monkeypatch: pytest.MonkeyPatch,
@@ -463,7 +465,7 @@ def test_a_checkout_of_another_user_is_read_if_the_environment_trusts_it(
     assert "1 of 4 groups changed since base" in trusted.stdout, trusted.stderr
 
 
-def test_the_reason_for_files_that_a_partial_clone_cannot_fetch_is_git_s_own(
+def test_an_unfetchable_file_of_a_partial_clone_reports_the_error_of_git(
     shop: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     run_git(shop.folder, "config", "uploadpack.allowFilter", "true")
@@ -498,7 +500,7 @@ def told(shop: Project, server: EmulatedFivetran, revision: str) -> str:
 
 
 @pytest.mark.parametrize("revision", ["release", "base..HEAD", "base:specs", "HEAD~99", "0" * 40, "@{u}"])
-def test_a_revision_that_git_does_not_have(shop: Project, server: EmulatedFivetran, revision: str) -> None:
+def test_an_unknown_revision_is_an_error(shop: Project, server: EmulatedFivetran, revision: str) -> None:
     text = told(shop, server, revision)
     assert (
         f"error[unknown-revision]: the git repository of `specs/reconciler.yaml` has no commit `{revision}`"
@@ -508,19 +510,19 @@ def test_a_revision_that_git_does_not_have(shop: Project, server: EmulatedFivetr
 
 
 @pytest.mark.parametrize("revision", ["--output=x", "-1", "", " "])
-def test_an_option_of_git_is_no_revision(shop: Project, server: EmulatedFivetran, revision: str) -> None:
+def test_a_git_option_is_refused_as_revision(shop: Project, server: EmulatedFivetran, revision: str) -> None:
     assert f"error[unknown-revision]: `{revision}` is not the name of a revision" in told(
         shop, server, revision
     )
     assert not (shop.folder / "x").exists()
 
 
-def test_a_branch_of_somebody_else_is_suggested(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_remote_branch_is_suggested(shop: Project, server: EmulatedFivetran) -> None:
     run_git(shop.folder, "update-ref", "refs/remotes/origin/release", "HEAD")
     assert "= help: did you mean `origin/release`?" in told(shop, server, "release")
 
 
-def test_a_shallow_clone_is_told(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_shallow_clone_is_reported(shop: Project, server: EmulatedFivetran) -> None:
     commit(shop.folder, "later")
     run_git(shop.folder, "clone", "-q", "--depth", "1", "--no-tags", f"file://{shop.folder}", "clone")
     result = shop.run_against(
@@ -531,14 +533,14 @@ def test_a_shallow_clone_is_told(shop: Project, server: EmulatedFivetran) -> Non
     assert "`fetch-depth: 0` for actions/checkout" in result.stderr
 
 
-def test_a_folder_that_is_in_no_repository(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_folder_outside_a_repository_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
     shutil.rmtree(shop.folder / ".git")
     text = told(shop, server, "base")
     assert "error[unknown-revision]: `specs/reconciler.yaml` is in no git work tree" in text
     assert "= help: run this in a clone of the repository that the specs are in" in text
 
 
-def test_git_that_is_not_installed(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
+def test_missing_git_is_an_error(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     result = shop.run_against(
         server, "plan", "--changed-since", "base", environ={"PATH": str(tmp_path / "bin")}
@@ -547,7 +549,7 @@ def test_git_that_is_not_installed(shop: Project, server: EmulatedFivetran, tmp_
     assert "error[unknown-revision]: revision `base` is read by git, which is not installed" in result.stderr
 
 
-def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_revision_with_invalid_specs_is_an_error(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "porject_id: shop")(shop)
     in_groups("profile: us", "profile: un")(shop)
     commit(shop.folder, "broken")
@@ -559,9 +561,7 @@ def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: Emulated
     assert "name another revision than `broken`" in text
 
 
-def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(
-    shop: Project, server: EmulatedFivetran
-) -> None:
+def test_a_revision_with_a_catalogue_error_is_refused(shop: Project, server: EmulatedFivetran) -> None:
     in_groups("project_id: shop", "project_idd: shop")(shop)
     commit(shop.folder, "misspelt")
     in_groups("project_idd: shop", "project_id: shop")(shop)
@@ -570,7 +570,7 @@ def test_a_revision_with_a_mistake_that_only_the_catalogue_finds(
     )
 
 
-def test_a_revision_before_the_project(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_revision_without_the_project_file_is_refused(shop: Project, server: EmulatedFivetran) -> None:
     run_git(shop.folder, "mv", "specs/reconciler.yaml", "specs/old.yaml")
     run_git(shop.folder, "commit", "-q", "-m", "moved")
     shop.write("specs/reconciler.yaml", (shop.folder / "specs/old.yaml").read_text())
@@ -578,13 +578,15 @@ def test_a_revision_before_the_project(shop: Project, server: EmulatedFivetran) 
     assert "error[unusable-revision]: revision `HEAD` has no project file `specs/reconciler.yaml`" in text
 
 
-def test_a_file_that_git_does_not_keep(shop: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
+def test_a_file_outside_the_repository_is_an_error(
+    shop: Project, server: EmulatedFivetran, tmp_path: Path
+) -> None:
     in_settings("profiles.yaml", str(tmp_path / "specs/profiles.yaml"))(shop)
     commit(shop.folder, "absolute")
     assert "names `/" in told(shop, server, "absolute")
 
 
-def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran) -> None:
+def test_a_json_plan_names_its_scope(shop: Project, server: EmulatedFivetran) -> None:
     result = shop.run_against(server, "plan", "--changed-since", "nowhere", "--format", "json")
     assert (result.exit, result.stderr) == (1, "")
     assert [each["code"] for each in result.document["diagnostics"]] == ["unknown-revision"]
@@ -594,7 +596,7 @@ def test_a_plan_for_programs_says_it_too(shop: Project, server: EmulatedFivetran
 
 
 @pytest.mark.long
-def test_one_change_among_thousands_costs_one_read(project: Project, tmp_path: Path) -> None:
+def test_one_change_among_thousands_needs_one_read(project: Project, tmp_path: Path) -> None:
     pairs = 2_000
     database = tmp_path / "account.sqlite"
     write_project(project.folder, pairs, create_account(database, pairs))

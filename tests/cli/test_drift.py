@@ -56,14 +56,14 @@ BOTH = pytest.mark.parametrize("command", [("drift",), ("plan", "--drift-only")]
 
 
 @BOTH
-def test_without_drift_it_says_so(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
+def test_no_drift_is_reported(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     result = applied_project.read(*command, "--detailed-exitcode")
     assert result.exit == 0
     assert result.stdout.splitlines()[-1] == "No drift."
 
 
 @BOTH
-def test_an_edit_of_the_specs_is_no_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
+def test_a_spec_edit_is_not_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     applied_project.declare_pairs(sales="+2")
     result = applied_project.read(*command, "--detailed-exitcode")
     assert result.exit == 0
@@ -74,9 +74,7 @@ def test_an_edit_of_the_specs_is_no_drift(applied_project: DriftingProject, comm
 
 
 @BOTH
-def test_a_field_that_moved_at_fivetran_is_drift(
-    applied_project: DriftingProject, command: tuple[str, ...]
-) -> None:
+def test_a_field_changed_outside_is_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     applied_project.declare_pairs(sales="+2")
     applied_project.dashboard.change_destination(
         applied_project.ids["orders"], config={"project_id": "theirs"}
@@ -127,7 +125,7 @@ def test_missing_objects_are_reported_beside_the_drift(
     assert applied_project.read(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit == 2
 
 
-def test_what_is_to_be_made_again_is_drift(applied_project: DriftingProject) -> None:
+def test_an_entry_to_recreate_is_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     options = ("plan", "--drift-only", "--recreate", "destination.orders", "--detailed-exitcode")
     [change] = applied_project.read(*options, "--format", "json").document["changes"]
@@ -141,7 +139,7 @@ def test_what_is_to_be_made_again_is_drift(applied_project: DriftingProject) -> 
 
 
 @BOTH
-def test_other_formats_of_a_drift_name_what_is_not_to_be_seen(
+def test_other_drift_formats_name_invisible_objects(
     applied_project: DriftingProject, command: tuple[str, ...]
 ) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
@@ -173,7 +171,7 @@ def test_both_commands_have_the_same_formats(
     assert applied_project.read(*command, "--format", form).exit == wanted
 
 
-def test_part_of_an_account_is_looked_at(applied_project: DriftingProject) -> None:
+def test_drift_is_limited_by_filters(applied_project: DriftingProject) -> None:
     for id in applied_project.ids.values():
         applied_project.dashboard.change_destination(id, config={"project_id": "theirs"})
     assert applied_project.list_drifted("drift", "--target", "sales") == ["destination.sales"]
@@ -182,14 +180,14 @@ def test_part_of_an_account_is_looked_at(applied_project: DriftingProject) -> No
     ]
 
 
-def test_a_plan_also_says_what_is_gone(applied_project: DriftingProject) -> None:
+def test_a_plan_reports_missing_objects_beside_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     lines = applied_project.read("plan", "--recreate", "orders").stdout.splitlines()
     assert "    gone from Fivetran since it was applied" in lines
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in lines
 
 
-def test_drift_lists_every_group_that_no_spec_is_about(applied_project: DriftingProject) -> None:
+def test_drift_lists_every_unmanaged_group(applied_project: DriftingProject) -> None:
     ids = [applied_project.dashboard.add_group(f"theirs {number}\x1b[31m") for number in range(7)]
     result = applied_project.read("drift", "--detailed-exitcode")
     assert result.exit == 0, "a group of others is no drift"
@@ -203,7 +201,7 @@ def test_drift_lists_every_group_that_no_spec_is_about(applied_project: Drifting
     assert "Not managed" not in applied_project.read("plan", "--drift-only").stdout
 
 
-def test_drift_needs_no_secret(applied_project: DriftingProject) -> None:
+def test_drift_runs_without_secrets(applied_project: DriftingProject) -> None:
     secret = 'US, secret_key: {secret: "env:ORDERS_KEY"}}'
     applied_project.project.write_groups(
         PAIR.format(key="orders", offset="0", project="acme").replace("US}", secret), "main"
@@ -214,7 +212,7 @@ def test_drift_needs_no_secret(applied_project: DriftingProject) -> None:
     assert applied_project.read("drift", "--detailed-exitcode").exit == 0
 
 
-def test_what_refuses_an_apply_does_not_hide_a_drift(applied_project: DriftingProject) -> None:
+def test_a_blocked_plan_still_reports_drift(applied_project: DriftingProject) -> None:
     orders = PAIR.format(key="orders", offset="0", project="acme")
     id = applied_project.ids["sales"]
     applied_project.dashboard.add_connection(id, "postgres", "shop")

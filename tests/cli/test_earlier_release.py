@@ -80,7 +80,7 @@ def warned(result: CommandResult, code: str) -> int:
     return result.stderr.count(f"warning[{code}]")
 
 
-def test_a_command_that_only_reads_says_what_the_state_holds(earlier: HiddenFieldsProject) -> None:
+def test_a_reading_command_reports_plain_values_in_the_state(earlier: HiddenFieldsProject) -> None:
     before = state(earlier)
     for arguments in READ_COMMANDS:
         result = earlier.run(*arguments)
@@ -97,7 +97,7 @@ def test_a_command_that_only_reads_says_what_the_state_holds(earlier: HiddenFiel
     assert state(earlier) == before
 
 
-def test_an_apply_cleans_the_state_and_says_so_once(earlier: HiddenFieldsProject) -> None:
+def test_an_apply_redacts_the_state_and_reports_it_once(earlier: HiddenFieldsProject) -> None:
     assert earlier.is_converged(), "what it remembers is still known"
     cleaned = earlier.apply()
     assert warned(cleaned, "state-cleaned") == 1
@@ -112,7 +112,7 @@ def test_an_apply_cleans_the_state_and_says_so_once(earlier: HiddenFieldsProject
 
 
 @pytest.mark.parametrize("words", ["one", "two"])
-def test_a_fingerprint_stands_for_what_was_in_clear(words: str, earlier: HiddenFieldsProject) -> None:
+def test_a_fingerprint_replaces_a_plain_value(words: str, earlier: HiddenFieldsProject) -> None:
     """Before and after the state is written, with and without a change of the specs."""
     earlier.change_live("live")
     earlier.declare(words)
@@ -122,7 +122,7 @@ def test_a_fingerprint_stands_for_what_was_in_clear(words: str, earlier: HiddenF
     assert earlier.is_converged()
 
 
-def test_without_a_key_nothing_is_kept_and_nothing_changes(earlier: HiddenFieldsProject) -> None:
+def test_without_a_key_no_fingerprint_is_stored_and_no_change_planned(earlier: HiddenFieldsProject) -> None:
     (earlier.project.folder / "specs/.reconciler/state.json.key").unlink()
     assert earlier.is_converged()
     move = earlier.run("state", "move", "lake", "pond")
@@ -133,7 +133,7 @@ def test_without_a_key_nothing_is_kept_and_nothing_changes(earlier: HiddenFields
     assert earlier.is_converged()
 
 
-def test_a_correction_by_hand_cleans_it_too(earlier: HiddenFieldsProject) -> None:
+def test_a_state_command_redacts_the_state(earlier: HiddenFieldsProject) -> None:
     forgotten = earlier.run("state", "forget", "click", "--auto-approve", "--format", "json")
     assert [each["code"] for each in forgotten.document["warnings"]] == ["state-cleaned"]
     assert "canary" not in json.dumps(state(earlier))
@@ -141,7 +141,7 @@ def test_a_correction_by_hand_cleans_it_too(earlier: HiddenFieldsProject) -> Non
     assert earlier.is_converged()
 
 
-def test_where_the_specs_are_of_no_use_the_catalogue_is(earlier: HiddenFieldsProject) -> None:
+def test_the_catalogue_decides_visibility_if_specs_are_invalid(earlier: HiddenFieldsProject) -> None:
     """Values of fields that it describes are then shown, also where they stood below `extra_config`."""
     allow_values(earlier.build_lake("one")["extra_config"]["http_path"])
     earlier.project.write("specs/groups/main.yaml", "version: 1\ngroups: [\n")
@@ -151,7 +151,7 @@ def test_where_the_specs_are_of_no_use_the_catalogue_is(earlier: HiddenFieldsPro
     earlier.apply()
 
 
-def test_an_apply_that_is_refused_leaves_the_state_as_it_is(earlier: HiddenFieldsProject) -> None:
+def test_a_refused_apply_leaves_the_state_unchanged(earlier: HiddenFieldsProject) -> None:
     before = state(earlier)
     earlier.write({}, [{"group": key, "id": earlier.find_id(key)} for key in ("lake", "click")])
     refused = earlier.run("apply", "--auto-approve")
@@ -159,7 +159,7 @@ def test_an_apply_that_is_refused_leaves_the_state_as_it_is(earlier: HiddenField
     assert state(earlier) == before
 
 
-def test_a_plan_that_was_approved_then_is_resumed(earlier: HiddenFieldsProject) -> None:
+def test_a_plan_approved_under_the_earlier_release_is_resumed(earlier: HiddenFieldsProject) -> None:
     earlier.declare("two")
     resumed = earlier.run("apply", "--expect", ABOUT["hidden"]["digest"])
     assert resumed.exit == 0, resumed.stdout + resumed.stderr
@@ -168,7 +168,7 @@ def test_a_plan_that_was_approved_then_is_resumed(earlier: HiddenFieldsProject) 
     assert earlier.is_converged()
 
 
-def test_a_plan_that_was_approved_then_is_refused_where_a_hidden_value_was_edited(
+def test_a_plan_approved_under_the_earlier_release_is_refused_after_an_edit_of_a_hidden_value(
     earlier: HiddenFieldsProject,
 ) -> None:
     earlier.declare("three")
@@ -177,7 +177,7 @@ def test_a_plan_that_was_approved_then_is_refused_where_a_hidden_value_was_edite
     assert "error[plan-spec-changed]" in refused.stderr
 
 
-def test_states_that_were_rescued_are_cleaned(earlier: HiddenFieldsProject) -> None:
+def test_backups_of_the_state_are_redacted(earlier: HiddenFieldsProject) -> None:
     folder = earlier.project.folder / "specs" / ".reconciler"
     rescued = put(earlier, FILES / "hidden" / "state.json", "specs/.reconciler/state.json.rescued-3")
     stuck = put(earlier, FILES / "hidden" / "state.json", "specs/.reconciler/state.json.rescued-4")
@@ -191,7 +191,7 @@ def test_states_that_were_rescued_are_cleaned(earlier: HiddenFieldsProject) -> N
     assert foreign.read_text() == "no state"
 
 
-def test_a_state_in_git(project: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
+def test_a_state_in_git_is_redacted(project: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     upstream = BareRepository(tmp_path / "upstream.git")
     upstream.clone(project.folder)
     branch = tmp_path.with_name(f"{tmp_path.name}-of-the-state")  # nothing that the product makes
@@ -226,7 +226,7 @@ def at_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_a_saved_plan_is_shown_without_its_values(form: str, earlier: HiddenFieldsProject) -> None:
+def test_a_saved_plan_is_shown_without_hidden_values(form: str, earlier: HiddenFieldsProject) -> None:
     put(earlier, FILES / "hidden" / "plan.json", "plan.json")
     shown = earlier.run("show", "plan.json", "--format", form)
     assert shown.exit == 0, shown.stderr
@@ -236,7 +236,7 @@ def test_a_saved_plan_is_shown_without_its_values(form: str, earlier: HiddenFiel
 
 
 @pytest.mark.usefixtures("at_that_time")
-def test_a_saved_plan_is_carried_out_or_refused_for_the_right_reason(earlier: HiddenFieldsProject) -> None:
+def test_a_saved_plan_is_applied_or_refused_with_the_right_code(earlier: HiddenFieldsProject) -> None:
     put(earlier, FILES / "hidden" / "plan.json", "plan.json")
     earlier.declare("three")
     refused = earlier.run("apply", "plan.json")
@@ -248,7 +248,7 @@ def test_a_saved_plan_is_carried_out_or_refused_for_the_right_reason(earlier: Hi
 
 
 @pytest.mark.usefixtures("at_that_time")
-def test_a_plan_without_hidden_values_means_what_it_meant(project: Project, server: EmulatedFivetran) -> None:
+def test_a_plan_without_hidden_values_keeps_its_digest(project: Project, server: EmulatedFivetran) -> None:
     """Its digest and its effects are those of today, also with a secret."""
     hidden = HiddenFieldsProject(project, server, environ={"PASSWORD": "password-of-orders"})
     lake = hidden.build_lake("one")

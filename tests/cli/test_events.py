@@ -74,7 +74,7 @@ def committed(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: EmulatedFivetran) -> None:
+def test_an_apply_logs_its_user_changes_and_results(orders: Project, server: EmulatedFivetran) -> None:
     commit = committed(orders.folder)
     warned = [
         SetupTest("Permission Test", "WARNING", "may not create schemas"),
@@ -108,13 +108,13 @@ def test_an_apply_tells_who_what_and_how_it_went(orders: Project, server: Emulat
     assert (end["counts"]["done"], end["remaining"], end["interrupted"]) == (2, [], False)
 
 
-def test_the_digest_is_the_one_that_was_reviewed(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_logged_digest_is_the_digest_of_the_plan(orders: Project, server: EmulatedFivetran) -> None:
     reviewed = orders.run_against(server, "plan", "--format", "json", environ=SECRET).document["digest"]
     orders.run_against(server, *APPLY, environ=SECRET)
     assert [entry["digest"] for entry in logged(orders, "planned")] == [reviewed]
 
 
-def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_log_is_private_and_runs_append_to_it(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     file = orders.folder / "events.jsonl"
     before = file.read_bytes()
@@ -129,7 +129,7 @@ def test_the_log_is_for_its_owner_and_runs_add_to_it(orders: Project, server: Em
     assert ends(orders) == [(0, "ok")] * 3
 
 
-def test_the_commit_of_a_checkout_that_the_environment_trusts_is_logged(
+def test_the_commit_of_a_checkout_trusted_by_the_environment_is_logged(
     orders: Project,
     server: EmulatedFivetran,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,7 +158,7 @@ def test_without_the_option_nothing_is_written(orders: Project, server: Emulated
     ],
     ids=["a secret is missing", "a filter matches nothing", "there are changes"],
 )
-def test_however_a_plan_ends_the_log_says_it(
+def test_the_log_records_every_end_of_a_plan(
     orders: Project,
     server: EmulatedFivetran,
     options: tuple[str, ...],
@@ -172,7 +172,7 @@ def test_however_a_plan_ends_the_log_says_it(
     assert bool(told) is (end[0] == 1)
 
 
-def test_a_failed_change_is_told_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_failed_change_is_logged_with_its_cause(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 status 403"))
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 6
     [group, destination] = logged(orders, "change-finished")
@@ -183,14 +183,14 @@ def test_a_failed_change_is_told_with_its_reason(orders: Project, server: Emulat
     assert ends(orders) == [(6, "incomplete")]
 
 
-def test_a_run_that_meets_the_lock_says_so(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_locked_run_is_logged(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     with FileLock(orders.folder / "specs" / ".reconciler" / "state.json.lock"):
         assert orders.run_against(server, *APPLY, environ=SECRET).exit == 5
     assert ends(orders) == [(0, "ok"), (5, "locked")]
 
 
-def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_raised_limit_is_logged_with_its_reason(orders: Project, server: EmulatedFivetran) -> None:
     raised = ("--allow", "deletes=3", "--reason", "as agreed on Monday")
     assert orders.run_against(server, *APPLY, *raised, environ=SECRET).exit == 0
     assert orders.run_against(server, *APPLY, environ=SECRET).exit == 0
@@ -201,7 +201,7 @@ def test_a_raised_limit_is_recorded_with_its_reason(orders: Project, server: Emu
     assert "--allow" not in (orders.folder / "events.jsonl").read_text(), "arguments are not logged"
 
 
-def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: EmulatedFivetran) -> None:
+def test_blockers_of_a_plan_are_logged(orders: Project, server: EmulatedFivetran) -> None:
     orders.run_against(server, *APPLY, environ=SECRET)
     [id] = server.list_ids("groups")
     orders.write(
@@ -216,7 +216,7 @@ def test_what_blocks_a_plan_is_in_the_log(orders: Project, server: EmulatedFivet
 
 @pytest.mark.parametrize("content", ['{"some": "state"}\n', None])
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nothing_starts_with_a_log_that_cannot_be_kept(
+def test_an_unusable_log_stops_a_run_before_its_start(
     orders: Project, server: EmulatedFivetran, content: str | None, form: str
 ) -> None:
     place = orders.folder / "events.jsonl"
@@ -236,7 +236,7 @@ def test_nothing_starts_with_a_log_that_cannot_be_kept(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
+def test_a_log_failure_during_apply_is_reported_and_stops_nothing(
     form: str, orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really, file = os.write, orders.folder / "events.jsonl"
@@ -265,7 +265,7 @@ def test_a_log_that_fails_in_the_middle_stops_nothing_and_is_told(
     assert "events-lost" not in again.stderr
 
 
-def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
+def test_the_next_run_logs_unknown_outcomes_of_a_killed_apply(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     command = [*COMMAND, *APPLY]
@@ -298,7 +298,7 @@ def test_the_successor_of_a_killed_apply_writes_down_what_is_unknown(
     assert len(logged(orders, "run-abandoned")) == 1
 
 
-def test_two_runs_at_once_may_share_the_file(orders: Project, server: EmulatedFivetran) -> None:
+def test_two_concurrent_runs_share_the_log(orders: Project, server: EmulatedFivetran) -> None:
     with (
         serve_blocking(server) as (gate, url),
         BackgroundProcess(*APPLY, directory=orders.folder, **build_credentials(url), **SECRET) as first,
@@ -315,7 +315,7 @@ def test_two_runs_at_once_may_share_the_file(orders: Project, server: EmulatedFi
     assert logged(orders, "run-abandoned") == []
 
 
-def test_a_run_in_the_sandbox_is_logged_as_such(project: Project) -> None:
+def test_a_sandbox_run_is_logged_as_sandbox(project: Project) -> None:
     project.write_groups("  orders: {}\n")
     assert project.run(*APPLY, "--sandbox").exit == 0
     [started] = logged(project, "run-started")

@@ -47,7 +47,7 @@ def reviewed(team: Project) -> object:
     return json.loads((team.folder / "specs/.reconciler/state.json").read_text())["reviewed"] or None
 
 
-def test_the_approved_plan_is_applied_without_asking(team: Project, server: EmulatedFivetran) -> None:
+def test_the_approved_plan_is_applied_without_a_prompt(team: Project, server: EmulatedFivetran) -> None:
     result = expect(team, server, digest_of(team, server))
     assert result.exit == 0, result.stderr
     assert len(server.list_ids("destinations")) == 2
@@ -62,7 +62,7 @@ def test_another_plan_is_refused_and_nothing_is_sent(team: Project, server: Emul
     assert "error[plan-unlike]" in result.stderr
 
 
-def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, server: EmulatedFivetran) -> None:
+def test_a_stopped_apply_resumes_with_the_same_digest(team: Project, server: EmulatedFivetran) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations #2 status 400"))
     assert expect(team, server, digest).exit == 6
@@ -75,9 +75,7 @@ def test_what_stopped_part_way_goes_on_with_the_same_digest(team: Project, serve
     assert reviewed(team) is None
 
 
-def test_a_state_keeps_of_the_approved_plan_only_what_it_does(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_the_state_stores_effects_of_the_approved_plan_only(team: Project, server: EmulatedFivetran) -> None:
     assert team.run_against(server, "apply", "--auto-approve").exit == 0
     team.write_groups(PAIRS.replace("acme", "changed", 1))
     digest = digest_of(team, server)
@@ -89,9 +87,7 @@ def test_a_state_keeps_of_the_approved_plan_only_what_it_does(
     assert all(change["other_values"] == change["applied"] == [] for change in kept["plan"]["changes"])
 
 
-def test_what_stopped_part_way_does_not_go_on_as_something_else(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_a_stopped_apply_does_not_resume_with_other_changes(team: Project, server: EmulatedFivetran) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
     assert expect(team, server, digest).exit == 6
@@ -104,9 +100,7 @@ def test_what_stopped_part_way_does_not_go_on_as_something_else(
     assert "config.data_set_location" in result.stderr
 
 
-def test_an_apply_of_something_else_in_between_ends_what_was_approved(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_an_apply_of_another_plan_ends_the_approval(team: Project, server: EmulatedFivetran) -> None:
     digest = digest_of(team, server)
     server.app.faults.add(parse_fault("POST /v1/destinations status 400"))
     assert expect(team, server, digest).exit == 6
@@ -123,7 +117,7 @@ def test_a_part_of_a_digest_is_wrong_usage(team: Project, server: EmulatedFivetr
     assert server.writes == []
 
 
-def test_what_stopped_on_friday_is_resumed_on_monday_from_its_own_checkout(
+def test_a_stopped_apply_resumes_from_its_own_checkout_after_other_merges(
     team: Project, server: EmulatedFivetran
 ) -> None:
     """Others merged and applied in between; what they made is younger than this checkout, and not missed in it."""
@@ -160,9 +154,7 @@ def test_what_stopped_on_friday_is_resumed_on_monday_from_its_own_checkout(
     assert "error[vanished]" in team.run_against(server, "plan").stderr
 
 
-def test_what_vanished_from_the_specs_since_the_base_is_missed(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_an_entry_missing_since_the_base_is_an_error(team: Project, server: EmulatedFivetran) -> None:
     assert team.run_against(server, "apply", "--auto-approve").exit == 0
     commit(team.folder, "base")
     team.write_groups(PAIRS[: PAIRS.index("  sales:")])

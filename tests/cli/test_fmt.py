@@ -26,7 +26,7 @@ def content(project: Project, name: str) -> str:
     return (project.folder / "specs/groups" / name).read_bytes().decode()
 
 
-def test_all_files_of_the_project_are_brought_into_form(messy: Project) -> None:
+def test_fmt_formats_all_files_of_the_project(messy: Project) -> None:
     result = messy.run("fmt")
     assert result.exit == 0
     assert result.stdout == "specs/groups/messy.yaml\n"
@@ -39,7 +39,7 @@ def test_all_files_of_the_project_are_brought_into_form(messy: Project) -> None:
     ]
 
 
-def test_a_second_run_changes_nothing(messy: Project) -> None:
+def test_fmt_is_idempotent(messy: Project) -> None:
     messy.run("fmt")
     again = messy.run("fmt")
     assert (again.exit, again.stdout) == (0, "")
@@ -55,13 +55,13 @@ def test_check_lists_files_and_changes_nothing(messy: Project) -> None:
     assert messy.run("fmt", "--check").exit == 0
 
 
-def test_check_shows_how_with_verbose(messy: Project) -> None:
+def test_check_with_verbose_shows_the_difference(messy: Project) -> None:
     result = messy.run("fmt", "--check", "-v")
     assert "-        name: One   \\r\n" in result.stdout
     assert "+    name: One\n" in result.stdout
 
 
-def test_paths_narrow_what_is_changed(messy: Project) -> None:
+def test_paths_limit_the_formatted_files(messy: Project) -> None:
     assert messy.run("fmt", "specs/groups/tidy.yaml").exit == 0
     assert content(messy, "messy.yaml") == MESSY
 
@@ -80,14 +80,14 @@ def test_files_with_errors_are_refused_and_nothing_is_written(messy: Project) ->
     assert content(messy, "messy.yaml") == MESSY
 
 
-def test_a_file_of_no_project_is_refused(messy: Project) -> None:
+def test_a_file_outside_the_project_is_refused(messy: Project) -> None:
     messy.write("compose.yaml", MESSY)
     result = messy.run("fmt", "compose.yaml")
     assert result.exit == 1
     assert "error[not-in-project]" in result.stderr
 
 
-def test_the_plan_stays_the_same(messy: Project) -> None:
+def test_formatting_leaves_the_plan_unchanged(messy: Project) -> None:
     before = messy.run("validate", "--format", "json").document
     messy.run("fmt")
     assert messy.run("validate", "--format", "json").document == before

@@ -204,7 +204,7 @@ LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", LESS)
-def test_a_forged_plan_does_less_at_most(name: str, saved_project: SavedPlanProject) -> None:
+def test_a_forged_plan_can_only_omit_changes(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     change, left_out = LESS[name]
     forge(saved_project, change)
@@ -216,7 +216,7 @@ def test_a_forged_plan_does_less_at_most(name: str, saved_project: SavedPlanProj
     }
 
 
-def test_a_forged_plan_does_not_bring_its_digest_along(saved_project: SavedPlanProject) -> None:
+def test_the_digest_of_a_forged_plan_is_ignored(saved_project: SavedPlanProject) -> None:
     """What is told and logged is the digest of what is carried out."""
     assert saved_project.plan().exit == 0
     digest = saved_project.read_plan()["plan"]["digest"]
@@ -226,7 +226,7 @@ def test_a_forged_plan_does_not_bring_its_digest_along(saved_project: SavedPlanP
     assert result.document["plan"]["digest"] == digest
 
 
-def test_only_a_signature_keeps_somebody_from_making_a_plan_valid_for_longer(
+def test_only_a_signature_prevents_a_forged_expiry(
     saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = ("--signature-key", "env:PLAN_KEY")
@@ -277,7 +277,7 @@ SHAPES: list[tuple[str, Any]] = [
 ]
 
 
-def test_a_plan_of_another_shape_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+def test_a_plan_of_another_shape_is_refused_without_a_bug(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     content, before = saved_project.plan_file.read_bytes(), len(saved_project.server.writes)
     for place, value in SHAPES:
@@ -301,7 +301,7 @@ NO_JSON = {
 }
 
 
-def test_what_is_no_json_is_refused_and_no_bug(saved_project: SavedPlanProject) -> None:
+def test_invalid_json_is_refused_without_a_bug(saved_project: SavedPlanProject) -> None:
     before = len(saved_project.server.calls)
     for name, content in NO_JSON.items():
         behind = b' "signature": null,\n "content": ' + content + b"}\n"
@@ -314,7 +314,7 @@ def test_what_is_no_json_is_refused_and_no_bug(saved_project: SavedPlanProject) 
     assert saved_project.server.calls[before:] == []
 
 
-def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order(
+def test_wrong_expectations_are_refused_in_any_order(
     saved_project: SavedPlanProject,
 ) -> None:
     assert saved_project.plan().exit == 0

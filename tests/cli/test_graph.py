@@ -36,7 +36,7 @@ def team(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_a_plan_and_sends_get_requests_only(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.writes)
     result = team.run_against(server, "graph")
     assert result.exit == 1, "one of them is not to be seen"
@@ -54,7 +54,7 @@ def test_a_plan_is_drawn_and_nothing_but_get_is_sent(team: Project, server: Emul
     ]
 
 
-def test_as_a_document(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_json(team: Project, server: EmulatedFivetran) -> None:
     document = team.run_against(server, "graph", "--format", "json").document
     assert {node["address"]: node["action"] for node in document["nodes"]} == {
         "group.brand_new": "create",
@@ -67,7 +67,7 @@ def test_as_a_document(team: Project, server: EmulatedFivetran) -> None:
     assert document["exit"] == {"code": 1, "reason": "failed"}
 
 
-def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_an_invisible_pair_as_one_node(team: Project, server: EmulatedFivetran) -> None:
     server.app.dashboard.remove("group", server.app.dashboard.find_group_ids("orders")[0])
     nodes = team.run_against(server, "graph", "--format", "json").document["nodes"]
     assert {node["address"] for node in nodes if node["action"] is None} == {
@@ -77,7 +77,7 @@ def test_a_pair_that_is_not_to_be_seen_is_drawn_as_a_whole(team: Project, server
     assert team.run_against(server, "graph", "--exclude", "orders").exit == 0
 
 
-def test_offline_only_the_specs_are_drawn(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_offline_renders_specs_only(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.calls)
     result = team.run("graph", "--offline")
     assert result.exit == 0
@@ -89,14 +89,14 @@ def test_offline_only_the_specs_are_drawn(team: Project, server: EmulatedFivetra
     assert {node["action"] for node in nodes} == {None}
 
 
-def test_a_part_is_drawn(team: Project, server: EmulatedFivetran) -> None:
+def test_graph_renders_a_target(team: Project, server: EmulatedFivetran) -> None:
     drawn = team.run_against(server, "graph", "--target", "destination.orders").stdout
     assert "group_orders --> destination_orders" in drawn
     assert "brand_new" not in drawn
     assert team.run("graph", "--offline", "--target", "orders").exit == 64
 
 
-def test_wrong_specs_are_told_and_nothing_is_drawn(project: Project) -> None:
+def test_graph_reports_invalid_specs_and_renders_nothing(project: Project) -> None:
     project.write_groups("  orders: {destinatoin: {}}\n")
     result = project.run("graph", "--offline")
     assert result.exit == 1

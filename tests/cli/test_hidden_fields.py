@@ -51,7 +51,7 @@ def applied(hidden: HiddenFieldsProject) -> HiddenFieldsProject:
 
 
 @pytest.mark.parametrize("block", [False, True], ids=["flow", "block"])
-def test_a_creation(block: bool, hidden: HiddenFieldsProject) -> None:
+def test_a_create_hides_unknown_fields(block: bool, hidden: HiddenFieldsProject) -> None:
     hidden.block_style = block
     hidden.declare("one")
     created = hidden.list_planned_fields()
@@ -71,7 +71,7 @@ def test_a_creation(block: bool, hidden: HiddenFieldsProject) -> None:
     hidden.check_requests()
 
 
-def test_an_update(applied: HiddenFieldsProject) -> None:
+def test_an_update_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.declare("two")
     assert applied.list_planned_fields() == expect_hidden("spec")
     assert "(hidden, not in the catalogue, changed)" in applied.run("plan").stdout
@@ -89,7 +89,7 @@ def test_an_update(applied: HiddenFieldsProject) -> None:
 
 
 @pytest.mark.long
-def test_a_replacement(applied: HiddenFieldsProject) -> None:
+def test_a_replacement_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.declare("two", bucket="second")
     plan = applied.list_planned_fields()
     assert plan["destination.lake"] == {
@@ -104,7 +104,7 @@ def test_a_replacement(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
-def test_a_change_outside_the_specs(applied: HiddenFieldsProject) -> None:
+def test_drift_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.change_live("live")
     assert applied.list_planned_fields() == expect_hidden("drift")
     drift = applied.run("drift", "--detailed-exitcode")
@@ -116,7 +116,7 @@ def test_a_change_outside_the_specs(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
-def test_a_change_on_both_sides(applied: HiddenFieldsProject) -> None:
+def test_a_conflict_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.change_live("live")
     applied.declare("three")
     assert applied.list_planned_fields() == expect_hidden("conflict")
@@ -126,7 +126,7 @@ def test_a_change_on_both_sides(applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
-def test_an_adoption(applied: HiddenFieldsProject) -> None:
+def test_an_adoption_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     memory = applied.project.folder / "specs" / ".reconciler" / "state.json"
     memory.unlink()
     assert "Found at Fivetran as declared" in applied.run("plan").stdout
@@ -141,7 +141,7 @@ def test_an_adoption(applied: HiddenFieldsProject) -> None:
 
 
 @pytest.mark.parametrize("forget", [False, True])
-def test_a_removal(forget: bool, applied: HiddenFieldsProject) -> None:
+def test_a_removal_hides_unknown_fields(forget: bool, applied: HiddenFieldsProject) -> None:
     applied.change_live("live")
     gone = [
         {"group": key, "id": applied.find_id(key)} | ({"forget": True} if forget else {})
@@ -158,7 +158,7 @@ def test_a_removal(forget: bool, applied: HiddenFieldsProject) -> None:
     applied.check_requests()
 
 
-def test_what_is_gone_and_is_made_again(applied: HiddenFieldsProject) -> None:
+def test_a_recreated_destination_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.server.app.dashboard.remove("destination", applied.find_id("lake"))
     applied.run_read_commands()
     recreate = ("--recreate", "destination.lake")
@@ -171,7 +171,7 @@ def test_what_is_gone_and_is_made_again(applied: HiddenFieldsProject) -> None:
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("status", [400, 409, 500])
 @pytest.mark.parametrize("update", [False, True])
-def test_a_call_that_fails_and_quotes_what_was_sent(
+def test_an_error_that_quotes_the_request_hides_unknown_fields(
     status: int, update: bool, hidden: HiddenFieldsProject
 ) -> None:
     hidden.declare("one")
@@ -194,7 +194,7 @@ def test_a_call_that_fails_and_quotes_what_was_sent(
 
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("fault", ["after-effect reset", "before-effect reset", "after-effect status 503"])
-def test_an_answer_that_is_lost(fault: str, applied: HiddenFieldsProject) -> None:
+def test_a_lost_answer_hides_unknown_fields(fault: str, applied: HiddenFieldsProject) -> None:
     applied.server.app.faults.add(parse_fault(f"PATCH /v1/destinations/* times 20 {fault}"))
     applied.declare("two")
     applied.apply(expected_exit=6)
@@ -206,7 +206,7 @@ def test_an_answer_that_is_lost(fault: str, applied: HiddenFieldsProject) -> Non
 
 
 @pytest.mark.parametrize("update", [False, True])
-def test_a_run_that_is_killed(update: bool, hidden: HiddenFieldsProject) -> None:
+def test_a_killed_run_hides_unknown_fields(update: bool, hidden: HiddenFieldsProject) -> None:
     hidden.declare("one")
     if update:
         hidden.apply()
@@ -235,7 +235,7 @@ def test_a_run_that_is_killed(update: bool, hidden: HiddenFieldsProject) -> None
 
 
 @pytest.mark.long
-def test_a_state_in_git_keeps_nothing_of_them(
+def test_a_state_in_git_stores_no_hidden_values(
     project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     upstream = BareRepository(tmp_path / "upstream.git")
@@ -258,7 +258,7 @@ def test_a_state_in_git_keeps_nothing_of_them(
     hidden.check_requests()
 
 
-def test_a_plan_that_was_approved_and_stopped_part_way(applied: HiddenFieldsProject) -> None:
+def test_a_stopped_approved_plan_hides_unknown_fields(applied: HiddenFieldsProject) -> None:
     applied.declare("two")
     digest = applied.run("plan", "--format", "json").document["digest"]
     applied.server.app.faults.add(parse_fault("PATCH /v1/destinations/* #1 status 400"))
@@ -270,7 +270,7 @@ def test_a_plan_that_was_approved_and_stopped_part_way(applied: HiddenFieldsProj
     assert applied.is_converged()
 
 
-def test_a_saved_plan_is_held_to_what_it_hides(applied: HiddenFieldsProject) -> None:
+def test_a_saved_plan_is_refused_after_an_edit_of_a_hidden_value(applied: HiddenFieldsProject) -> None:
     applied.declare("two")
     assert applied.run("plan", "--out", "saved").exit == 0
     applied.declare("three")
@@ -294,7 +294,7 @@ def test_a_saved_plan_is_held_to_what_it_hides(applied: HiddenFieldsProject) -> 
         "forbid: {config.zz_absent: 'canary of a policy', config.zz_listed: 'canary*'}",
     ],
 )
-def test_a_policy_names_neither_their_values_nor_its_own(
+def test_a_policy_reports_neither_hidden_values_nor_its_own(
     rule: str, project: Project, server: EmulatedFivetran
 ) -> None:
     get_detector().add_secret("a policy", "canary of a policy")
@@ -329,7 +329,7 @@ def moved(applied: HiddenFieldsProject, options: Mapping[str, object]) -> None:
     applied.project.write("specs/groups/main.yaml", json.dumps(content, ensure_ascii=False))
 
 
-def test_another_key_changes_nothing_of_what_is_known(applied: HiddenFieldsProject) -> None:
+def test_a_moved_key_keeps_fingerprints_of_hidden_values(applied: HiddenFieldsProject) -> None:
     moved(applied, {"was": "lake", "name": "lake"})
     assert applied.is_converged()
     applied.apply()
@@ -362,7 +362,7 @@ def sent_oauth(environ: Mapping[str, str]) -> object:
 
 
 @pytest.mark.long
-def test_references_inside_a_mapping_are_sent_as_their_values(oauth: HiddenFieldsProject) -> None:
+def test_references_inside_a_mapping_are_resolved(oauth: HiddenFieldsProject) -> None:
     told = oauth.run("plan").stdout
     assert "(secret env:OAUTH_CLIENT, env:OAUTH_SECRET, env:SCOPE)" in told
     oauth.run_read_commands()
@@ -380,14 +380,14 @@ def test_references_inside_a_mapping_are_sent_as_their_values(oauth: HiddenField
     oauth.check_requests()
 
 
-def test_a_sandbox_makes_up_what_references_inside_a_mapping_stand_for(oauth: HiddenFieldsProject) -> None:
+def test_a_sandbox_invents_values_of_references_inside_a_mapping(oauth: HiddenFieldsProject) -> None:
     oauth.environ = {}
     applied = oauth.project.run("apply", "--sandbox", "--auto-approve")
     assert applied.exit == 0, applied.stderr
     assert oauth.project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0
 
 
-def test_one_reference_inside_a_mapping_that_cannot_be_had_stops_the_plan(oauth: HiddenFieldsProject) -> None:
+def test_an_unresolvable_reference_inside_a_mapping_stops_the_plan(oauth: HiddenFieldsProject) -> None:
     oauth.environ = {name: value for name, value in OAUTH.items() if name != "OAUTH_SECRET"}
     refused = oauth.run("plan")
     assert refused.exit == 1
@@ -396,7 +396,7 @@ def test_one_reference_inside_a_mapping_that_cannot_be_had_stops_the_plan(oauth:
 
 @pytest.mark.parametrize("kept", ["with-key", "without-key"])
 @pytest.mark.parametrize("shown", [True, False], ids=["echoed", "not-shown"])
-def test_a_reference_takes_the_place_of_a_literal_and_gives_it_back(
+def test_a_reference_replaces_a_literal_and_a_literal_a_reference(
     shown: bool, kept: str, project: Project
 ) -> None:
     """Whoever follows the advice of `literal-secret` with a new value has it sent, whatever is remembered."""
@@ -425,7 +425,7 @@ def test_a_reference_takes_the_place_of_a_literal_and_gives_it_back(
         assert hidden.is_converged()
 
 
-def test_a_hidden_literal_is_sent_again_for_the_asking(applied: HiddenFieldsProject) -> None:
+def test_a_hidden_literal_is_resent_on_request(applied: HiddenFieldsProject) -> None:
     option = ("--resend-secret", "destination.lake:config.zz_plain")
     text = applied.run("plan", *option).stdout
     assert "config.zz_plain         (hidden, not in the catalogue, unchanged, sent anyway)" in text
@@ -448,7 +448,7 @@ def test_a_hidden_literal_is_sent_again_for_the_asking(applied: HiddenFieldsProj
         ({"config": {"http_path": {"secret": "env:NOWHERE"}}}, ("plan",), "secret-unavailable"),
     ],
 )
-def test_no_excerpt_of_a_line_shows_them(
+def test_no_excerpt_shows_hidden_values(
     change: dict[str, object], command: tuple[str, ...], code: str, hidden: HiddenFieldsProject
 ) -> None:
     """In flow style everything stands on one line."""
@@ -469,7 +469,7 @@ def test_no_excerpt_of_a_line_shows_them(
 
 
 @pytest.mark.parametrize("service", ["clickhouse", "brand_new_warehouse", "singlestore"])
-def test_a_name_that_is_public_elsewhere_is_not_in_a_config_that_nobody_describes(
+def test_a_field_public_in_one_service_is_hidden_in_an_undescribed_config(
     service: str, hidden: HiddenFieldsProject
 ) -> None:
     click = {
@@ -484,7 +484,7 @@ def test_a_name_that_is_public_elsewhere_is_not_in_a_config_that_nobody_describe
     assert "••••••••" in refused.stderr
 
 
-def test_a_branch_that_takes_out_a_literal_can_be_planned(project: Project, server: EmulatedFivetran) -> None:
+def test_a_branch_that_removes_a_literal_can_be_planned(project: Project, server: EmulatedFivetran) -> None:
     """It is compared with a branch on which the literal was no error yet."""
     hidden = HiddenFieldsProject(project, server, environ={"NEW": "a-new-value-of-nobody"})
     lake = hidden.build_lake("one")

@@ -15,9 +15,7 @@ ENTRY = """\
 KEYS = {"THE_KEY": "one-key"}
 
 
-def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_a_failure_comment_replaces_the_plan_comment(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(ENTRY.format(key="orders"))
     plan = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert plan.exit == 0
@@ -34,9 +32,7 @@ def test_the_comment_of_a_failure_takes_the_place_of_the_comment_of_a_plan(
         assert "service: big_qery" in told
 
 
-def test_a_digest_is_the_same_however_the_specs_are_laid_out(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_a_digest_is_independent_of_the_layout_of_specs(project: Project, server: EmulatedFivetran) -> None:
     def digest() -> str:
         plan = project.run_against(server, "plan", "--format", "json", environ=KEYS)
         assert plan.exit == 0, plan.stdout
@@ -58,7 +54,7 @@ def test_a_digest_is_the_same_however_the_specs_are_laid_out(
     assert digest() != first
 
 
-def test_the_text_shows_the_beginning_of_the_digest(project: Project, server: EmulatedFivetran) -> None:
+def test_the_text_format_shows_the_digest_prefix(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(ENTRY.format(key="orders"))
     digest = project.run_against(server, "plan", "--format", "json", environ=KEYS).document["digest"]
     assert f"digest {digest[:8]}…" in project.run_against(server, "plan", environ=KEYS).stdout

@@ -50,7 +50,7 @@ def test_an_immutable_change_is_refused_and_names_the_field(lake: Project, serve
     assert server.writes[before:] == []
 
 
-def test_an_allowed_replacement_deletes_and_creates_in_the_same_group(
+def test_an_allowed_replacement_deletes_and_creates_within_the_same_group(
     lake: Project, server: EmulatedFivetran
 ) -> None:
     lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
@@ -71,7 +71,7 @@ def test_an_allowed_replacement_deletes_and_creates_in_the_same_group(
     assert lake.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
 
-def test_another_service_is_a_replacement_too(lake: Project, server: EmulatedFivetran) -> None:
+def test_another_service_is_a_replacement(lake: Project, server: EmulatedFivetran) -> None:
     lake.write_groups(
         "  lake:\n    destination:\n      service: big_query\n      time_zone_offset: '0'\n"
         "      config: {project_id: acme, data_set_location: US}\n" + ALLOWED
@@ -97,14 +97,14 @@ def test_a_destination_in_use_is_never_replaced(
     assert server.writes[before:] == []
 
 
-def test_what_is_protected_is_never_replaced(lake: Project, server: EmulatedFivetran) -> None:
+def test_a_protected_entry_is_never_replaced(lake: Project, server: EmulatedFivetran) -> None:
     settings(lake, server, "protected: [lake]\n")
     lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     result = lake.run_against(server, "apply", "--auto-approve")
     assert (result.exit, the_error(result)) == (3, "protected")
 
 
-def test_a_creation_that_fails_after_the_deletion_is_made_up_for(
+def test_a_create_that_fails_after_the_deletion_is_retried_by_the_next_run(
     lake: Project, server: EmulatedFivetran
 ) -> None:
     from reconciler.emulator.fault_text import parse_fault
@@ -118,7 +118,7 @@ def test_a_creation_that_fails_after_the_deletion_is_made_up_for(
     assert server.get(f"/destinations/{id}")["config"]["bucket"] == "second"
 
 
-def test_a_refused_replacement_says_what_loads_into_the_destination(
+def test_a_refused_replacement_names_the_connections_of_the_destination(
     lake: Project, server: EmulatedFivetran
 ) -> None:
     [id] = server.list_ids("groups")
@@ -130,7 +130,7 @@ def test_a_refused_replacement_says_what_loads_into_the_destination(
     assert f"GET /v1/groups/{id}/connections" in server.calls
 
 
-def test_json_says_which_change_is_blocked_by_what(lake: Project, server: EmulatedFivetran) -> None:
+def test_json_names_the_blockers_of_each_change(lake: Project, server: EmulatedFivetran) -> None:
     settings(lake, server, "protected: [lake]\n")
     lake.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)
     result = lake.run_against(server, "plan", "--format", "json")
@@ -138,7 +138,7 @@ def test_json_says_which_change_is_blocked_by_what(lake: Project, server: Emulat
 
 
 @pytest.mark.parametrize("refused", ["DELETE /v1/destinations/*", "POST /v1/destinations"])
-def test_what_failed_half_way_does_not_explain_a_later_absence(
+def test_a_failed_replacement_does_not_explain_a_later_absence(
     lake: Project, server: EmulatedFivetran, refused: str
 ) -> None:
     """Whatever comes of a replacement that failed: once all is in effect, a destination that is gone is an error."""

@@ -508,7 +508,9 @@ drift(
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("name", ROWS)
-def test_a_plan_is_void(name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_plan_is_refused(
+    name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""
     row = ROWS[name]
     planned = saved_project.plan(*row.plan)
@@ -537,7 +539,7 @@ def test_a_plan_is_void(name: str, saved_project: SavedPlanProject, monkeypatch:
         assert again.stdout.partition("\n")[2] == shown.partition("\n")[2]
 
 
-def test_a_saved_plan_is_carried_out_as_it_was_reviewed(saved_project: SavedPlanProject) -> None:
+def test_a_saved_plan_is_applied_as_reviewed(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     assert [
         f"{each['action']} {each['address']}" for each in saved_project.read_plan()["expected"]
@@ -644,7 +646,7 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
 
 
 @pytest.mark.parametrize("name", UNRELATED)
-def test_a_plan_stays_valid_whatever_happens_elsewhere(name: str, saved_project: SavedPlanProject) -> None:
+def test_a_plan_stays_valid_after_unrelated_changes(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     UNRELATED[name](saved_project)
     before = len(saved_project.server.writes)

@@ -56,7 +56,7 @@ def test_only_what_is_in_scope_is_planned(
     assert planned(team, server, *options) == expected
 
 
-def test_a_target_costs_one_read_however_large_the_account_is(
+def test_a_target_needs_one_read_whatever_the_size_of_the_account(
     team: Project, server: EmulatedFivetran
 ) -> None:
     before = len(server.calls)
@@ -70,7 +70,7 @@ def test_a_target_costs_one_read_however_large_the_account_is(
     ]
 
 
-def test_apply_leaves_alone_what_is_out_of_scope(team: Project, server: EmulatedFivetran) -> None:
+def test_apply_leaves_entries_out_of_scope_unchanged(team: Project, server: EmulatedFivetran) -> None:
     before = len(server.writes)
     assert team.run_against(server, "apply", "--auto-approve", "--target", "orders").exit == 0
     [id] = server.app.dashboard.find_group_ids("orders")
@@ -105,7 +105,7 @@ def test_a_filter_that_matches_nothing_is_an_error(
         (("--changed-since", "HEAD", "--exclude", "*"), "every entry of the specs"),
     ],
 )
-def test_selectors_that_leave_nothing_are_wrong_usage(
+def test_selectors_without_remaining_entries_are_wrong_usage(
     team: Project, server: EmulatedFivetran, command: str, options: tuple[str, ...], what: str
 ) -> None:
     if "--changed-since" in options:
@@ -119,15 +119,13 @@ def test_selectors_that_leave_nothing_are_wrong_usage(
     assert server.calls[before:] == []
 
 
-def test_programs_are_told_of_wrong_usage_too(team: Project, server: EmulatedFivetran) -> None:
+def test_wrong_usage_is_reported_in_json(team: Project, server: EmulatedFivetran) -> None:
     result = team.run_against(server, "plan", "--exclude", "*", "--format", "json")
     assert result.exit == 64
     assert result.document["exit"] == {"code": 64, "reason": "usage"}
 
 
-def test_a_key_that_moved_elsewhere_stays_remembered_as_it_is(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_a_moved_key_out_of_scope_keeps_its_record(team: Project, server: EmulatedFivetran) -> None:
     """Only a run that is about the entry follows its `was:`."""
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
     team.write_groups(

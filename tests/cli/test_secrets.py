@@ -65,7 +65,7 @@ def forms(canary: str) -> list[str]:
     ]
 
 
-def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
+def test_secrets_of_a_command_and_a_vault_are_sent_and_not_shown(
     project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write(
@@ -108,7 +108,7 @@ def test_a_command_and_a_vault_give_what_is_sent_and_nothing_is_shown(
     "failure",
     ["sys.exit(CANARY)", "print(CANARY); sys.exit(3)", "raise ValueError(CANARY)", "print([CANARY])"],
 )
-def test_a_command_that_fails_shows_nothing_of_what_it_said(
+def test_a_failed_secret_command_shows_none_of_its_output(
     failure: str, command: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write("specs/show.py", f"import sys\nCANARY = {CANARY!r}\n{failure}\n")
@@ -140,7 +140,7 @@ def test_a_command_that_fails_shows_nothing_of_what_it_said(
         ('  allow: ["vualt:*"]\n', "env:X", "bad-allow", "did you mean `vault`?"),
     ],
 )
-def test_what_no_run_could_resolve_is_found_by_validate(
+def test_validate_reports_unresolvable_references(
     block: str, reference: str, code: str, words: str, project: Project
 ) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\nsecrets:\n{block}")
@@ -154,14 +154,16 @@ def test_what_no_run_could_resolve_is_found_by_validate(
     assert "missing-field" not in result.stderr
 
 
-def test_a_reference_with_an_error_in_it_is_no_missing_field_as_well(project: Project) -> None:
+def test_an_invalid_reference_is_not_also_a_missing_field(project: Project) -> None:
     project.write_groups(SNOWFLAKE.replace("acme.snowflakecomputing.com", '{value: "dungeon:host"}'))
     result = project.run("validate")
     assert "error[bad-reference]" in result.stderr
     assert result.stderr.rstrip().endswith("1 error")
 
 
-def test_the_place_of_a_reference_is_told(project: Project, server: EmulatedFivetran) -> None:
+def test_an_unresolved_reference_is_reported_with_its_location(
+    project: Project, server: EmulatedFivetran
+) -> None:
     secrets(project, server, "  allow: []\n")
     project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     assert "specs/groups/main.yaml:13:28" in project.run("validate").stderr
@@ -182,7 +184,7 @@ def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
     assert (again.exit, server.calls.count("POST /v1/destinations")) == (0, 1), again.stdout
 
 
-def test_another_manager_is_told_all_names_again(project: Project, server: EmulatedFivetran) -> None:
+def test_another_secrets_manager_gets_all_names_again(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(SNOWFLAKE)
     secrets(project, server, "  timeout: 5\n")
     project.run_against(server, "apply", "--auto-approve")
@@ -213,9 +215,7 @@ def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
     assert body == {"hybrid_deployment_agent_id": "two", "run_setup_tests": False}
 
 
-def test_a_secret_that_is_an_object_at_fivetran_is_sent_as_one(
-    project: Project, server: EmulatedFivetran
-) -> None:
+def test_a_secret_of_object_type_is_sent_as_object(project: Project, server: EmulatedFivetran) -> None:
     secrets(project, server, "  timeout: 5\n")
     project.write_groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
     result = project.run_against(
@@ -255,7 +255,7 @@ SANDBOX = """\
 """
 
 
-def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, server: EmulatedFivetran) -> None:
+def test_a_sandbox_invents_values_valid_for_their_fields(project: Project, server: EmulatedFivetran) -> None:
     secrets(project, server, "  commands: {show: [no-such-program]}\n")
     project.write_groups(SANDBOX)
     result = project.run("apply", "--sandbox", "--auto-approve")
@@ -263,7 +263,7 @@ def test_a_sandbox_makes_up_values_that_fit_their_fields(project: Project, serve
     assert project.run("plan", "--sandbox", "--detailed-exitcode").exit == 0
 
 
-def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
+def test_a_plan_without_access_to_secrets_has_the_same_digest(
     project: Project, server: EmulatedFivetran
 ) -> None:
     """A job that comments on pull requests plans new entries and changes without any secret; its digest is what the
@@ -291,7 +291,7 @@ def test_a_plan_that_may_not_read_secrets_needs_none_and_is_the_same_plan(
     assert created["config"]["password"] == CANARY
 
 
-def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
+def test_an_apply_without_secret_comparison_sends_secrets_of_new_entries(
     project: Project, server: EmulatedFivetran
 ) -> None:
     secrets(project, server, "  timeout: 30\n")
@@ -310,7 +310,7 @@ def test_an_apply_that_compares_no_secrets_still_sends_those_of_what_is_new(
 
 @pytest.mark.parametrize("action", ["create", "replace"])
 @pytest.mark.parametrize("compares", [True, False])
-def test_secrets_of_what_an_interrupted_run_made_do_not_stay_unknown(
+def test_secrets_of_an_interrupted_create_become_known(
     project: Project, server: EmulatedFivetran, action: str, compares: bool
 ) -> None:
     """As a state looks after a death, also one that an earlier version wrote."""

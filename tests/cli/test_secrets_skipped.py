@@ -136,7 +136,7 @@ NOTICED_LATER = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
 
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_every_command_ends_with_its_exit_code(
+def test_every_command_exits_with_the_expected_code(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     place, state, name, mode = case

@@ -45,7 +45,7 @@ def refused(session: CommandContext) -> ExitCode:
 
 
 @pytest.mark.parametrize("work", [bug, bug_behind_a_bug])
-def test_a_bug_shows_where_it_is_and_never_its_message(
+def test_a_bug_reports_its_location_without_its_message(
     work: Callable[[CommandContext], ExitCode], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_work("text", work) is ExitCode.BUG
@@ -66,7 +66,7 @@ def test_an_interrupt_has_its_own_exit_code(capfd: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("work", "code"), [(bug, ExitCode.BUG), (interrupted, ExitCode.INTERRUPTED), (refused, ExitCode.REFUSED)]
 )
-def test_with_json_every_end_is_one_document(
+def test_every_end_with_json_is_one_document(
     work: Callable[[CommandContext], ExitCode], code: ExitCode, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_work("json", work) is code
@@ -77,7 +77,7 @@ def test_with_json_every_end_is_one_document(
     assert "hunter2" not in str(data)
 
 
-def test_people_get_all_findings_with_their_excerpts_on_stderr(
+def test_text_diagnostics_are_written_with_excerpts_to_stderr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -98,7 +98,7 @@ def test_people_get_all_findings_with_their_excerpts_on_stderr(
     )
 
 
-def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
+def test_concise_diagnostics_have_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
     run_work("concise", refused)
     assert capfd.readouterr().err == (
         "spec.yaml:2:3: error[replace-refused]: no\nerror[replace-refused]: never\n"
@@ -106,7 +106,7 @@ def test_concise_has_one_line_each(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("line", [0, 3, 10**9])
-def test_a_line_that_is_not_there_has_no_excerpt(line: int, tmp_path: Path) -> None:
+def test_a_missing_line_has_no_excerpt(line: int, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("one\ntwo")
     lines = SourceLines(tmp_path)
     assert lines("a.yaml", 2) == "two"

@@ -80,7 +80,7 @@ def refused(result: CommandResult, code: str, note: str) -> None:
     assert f"= note: {note}" in result.stderr
 
 
-def test_a_change_cannot_lift_the_protection_of_what_it_deletes(gate: Gate) -> None:
+def test_a_change_cannot_lift_the_protection_of_an_entry_it_deletes(gate: Gate) -> None:
     gate.settings("")
     gate.declare(KEYS[1:], removed=KEYS[:1])
     assert gate.own().exit == 0
@@ -91,7 +91,7 @@ def test_a_change_cannot_lift_the_protection_of_what_it_deletes(gate: Gate) -> N
     assert gate.server.writes[before:] == []
 
 
-def test_a_change_cannot_raise_the_limits_that_it_breaks(gate: Gate) -> None:
+def test_a_change_cannot_raise_its_own_limits(gate: Gate) -> None:
     gate.settings("limits: {deletes: 9, changed_fraction: 1}\n")
     gate.declare(KEYS[:4], removed=KEYS[4:])
     assert gate.own().exit == 0
@@ -105,7 +105,7 @@ def test_a_change_cannot_raise_the_limits_that_it_breaks(gate: Gate) -> None:
     assert gate.judged("apply", "--auto-approve", *allowed).exit == 0
 
 
-def test_a_change_cannot_widen_what_references_may_name(gate: Gate) -> None:
+def test_a_change_cannot_widen_the_allowed_references(gate: Gate) -> None:
     gate.settings("limits: {changed_fraction: 1}\n")
     gate.declare(KEYS, project='{value: "env:HOME"}')
     assert gate.own().exit == 0
@@ -115,7 +115,7 @@ def test_a_change_cannot_widen_what_references_may_name(gate: Gate) -> None:
     assert "= note: what references may name is what `specs/reconciler.yaml@base` says" in result.stderr
 
 
-def test_a_change_cannot_name_a_command(gate: Gate, tmp_path: Path) -> None:
+def test_a_change_cannot_declare_a_secret_command(gate: Gate, tmp_path: Path) -> None:
     gate.settings("secrets: {commands: {steal: [touch, stolen]}}\n")
     gate.declare(KEYS, project='{value: "command:steal"}')
     result = gate.judged()
@@ -125,7 +125,7 @@ def test_a_change_cannot_name_a_command(gate: Gate, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("stolen")) == []
 
 
-def test_a_change_cannot_make_the_run_forget(gate: Gate) -> None:
+def test_a_change_cannot_choose_another_state(gate: Gate) -> None:
     gate.settings(AT_BASE + "state: elsewhere/state.json\n")
     gate.declare(KEYS[1:])
     assert gate.own().exit == 0
@@ -141,7 +141,7 @@ def test_a_change_cannot_choose_another_account(gate: Gate) -> None:
     assert gate.judged().exit == 0
 
 
-def test_a_setting_of_the_revision_is_shown_at_its_place_there(gate: Gate) -> None:
+def test_a_setting_of_the_revision_is_reported_with_its_location_there(gate: Gate) -> None:
     gate.settings(AT_BASE, account="somebody_else")
     commit(gate.project.folder, "wrong-account")
     gate.settings("# a line more\n" + AT_BASE)
@@ -152,7 +152,7 @@ def test_a_setting_of_the_revision_is_shown_at_its_place_there(gate: Gate) -> No
     assert "a line more" not in result.stderr
 
 
-def test_a_reference_in_the_settings_of_the_revision_is_the_one_that_counts(gate: Gate) -> None:
+def test_references_in_the_settings_of_the_revision_are_used(gate: Gate) -> None:
     gate.settings('fingerprint_key: {secret: "env:TEAM_KEY"}\n')
     commit(gate.project.folder, "with-key")
     gate.settings('fingerprint_key: {secret: "env:OTHER_KEY"}\n')
@@ -162,13 +162,13 @@ def test_a_reference_in_the_settings_of_the_revision_is_the_one_that_counts(gate
     assert "--> specs/reconciler.yaml@with-key:4:18" in result.stderr
 
 
-def test_the_specs_are_those_of_today(gate: Gate) -> None:
+def test_specs_are_read_from_the_working_tree(gate: Gate) -> None:
     gate.declare(KEYS, region="GCP_US_WEST1")
     result = gate.judged("plan", "--format", "json", "--target", "team_1")
     assert [each["address"] for each in result.document["changes"]] == ["destination.team_1"]
 
 
-def test_defaults_are_part_of_the_specs(gate: Gate) -> None:
+def test_defaults_are_read_from_the_working_tree(gate: Gate) -> None:
     more = "defaults: {destination: {networking_method: Directly}}\n"
     gate.settings(AT_BASE + more)
     result = gate.judged("plan", "--changed-since", "base", "--format", "json", "--target", "team_1")
@@ -176,7 +176,7 @@ def test_defaults_are_part_of_the_specs(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--help", ""])
-def test_a_revision_that_git_does_not_have(gate: Gate, revision: str) -> None:
+def test_an_unknown_revision_is_an_error(gate: Gate, revision: str) -> None:
     before = len(gate.server.calls)
     result = gate.project.run_against(gate.server, "plan", "--settings-from", revision)
     assert result.exit == 1
@@ -184,7 +184,7 @@ def test_a_revision_that_git_does_not_have(gate: Gate, revision: str) -> None:
     assert gate.server.calls[before:] == []
 
 
-def test_a_checkout_of_another_user_is_judged_if_the_environment_trusts_it(
+def test_a_checkout_of_another_user_is_used_if_trusted_by_the_environment(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     gate.settings("limits: {deletes: 9, changed_fraction: 1}\n")
@@ -198,14 +198,14 @@ def test_a_checkout_of_another_user_is_judged_if_the_environment_trusts_it(
     refused(gate.judged(), "limit-exceeded", "the limits are those of `specs/reconciler.yaml@base`")
 
 
-def test_a_revision_without_the_project_file(gate: Gate) -> None:
+def test_a_revision_without_the_project_file_is_an_error(gate: Gate) -> None:
     gate.project.write("specs/new.yaml", (gate.project.folder / "specs/reconciler.yaml").read_text())
     result = gate.judged("plan", "--project", "specs/new.yaml")
     assert result.exit == 1
     assert "error[unusable-revision]: revision `base` has no project file `specs/new.yaml`" in result.stderr
 
 
-def test_a_revision_whose_project_file_is_not_in_order(gate: Gate) -> None:
+def test_a_revision_with_an_invalid_project_file_is_an_error(gate: Gate) -> None:
     gate.settings("limits: {deletes: many}\n")
     commit(gate.project.folder, "broken")
     gate.settings("")
@@ -215,7 +215,7 @@ def test_a_revision_whose_project_file_is_not_in_order(gate: Gate) -> None:
     assert "= note: specs/reconciler.yaml@broken:4:19: " in result.stderr
 
 
-def test_whatever_a_project_file_learns_to_say_is_taken_from_the_revision(gate: Gate) -> None:
+def test_every_setting_is_taken_from_the_revision(gate: Gate) -> None:
     """A setting that is forgotten here would be one that a change can loosen."""
     folder = gate.project.folder
     now = read_project(Path("specs/reconciler.yaml"), folder)
@@ -234,7 +234,7 @@ def test_whatever_a_project_file_learns_to_say_is_taken_from_the_revision(gate: 
 # Limits count all that is managed, whatever the scope
 
 
-def test_a_narrow_plan_is_no_larger_part_of_the_account(gate: Gate) -> None:
+def test_limits_of_a_scoped_plan_count_the_whole_account(gate: Gate) -> None:
     gate.declare(KEYS, region="GCP_US_WEST1")
     result = gate.own()
     assert result.exit == 3
@@ -245,14 +245,14 @@ def test_a_narrow_plan_is_no_larger_part_of_the_account(gate: Gate) -> None:
     assert "3 of 12 managed objects would change, and the limit `changed_fraction` is 0.2" in result.stderr
 
 
-def test_the_limits_hold_for_what_changed_since_a_revision(gate: Gate) -> None:
+def test_limits_hold_for_a_plan_of_changed_entries(gate: Gate) -> None:
     gate.declare(KEYS, region="GCP_US_WEST1")
     result = gate.own("plan", "--changed-since", "base")
     assert result.exit == 3
     assert "6 of 12 managed objects would change" in result.stderr
 
 
-def test_what_is_removed_and_still_exists_is_managed(gate: Gate) -> None:
+def test_a_removed_but_existing_entry_counts_as_managed(gate: Gate) -> None:
     gate.settings("limits: {deletes: 9, changed_fraction: 0.3}\n")
     gate.declare(KEYS[:4], removed=KEYS[4:])
     result = gate.own()
@@ -261,7 +261,7 @@ def test_what_is_removed_and_still_exists_is_managed(gate: Gate) -> None:
     assert gate.own("plan", "--target", "team_5").exit == 0
 
 
-def test_what_does_not_exist_yet_is_not_managed(gate: Gate) -> None:
+def test_an_entry_to_create_does_not_count_as_managed(gate: Gate) -> None:
     gate.settings("limits: {changed_fraction: 0}\n")
     gate.declare((*KEYS[:5], "team_8", "team_9"))
     gate.project.write_groups(PAIR.format(key="team_5", region="GCP_US_WEST1", project="acme"), "other")

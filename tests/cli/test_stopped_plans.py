@@ -71,7 +71,9 @@ def stopped(saved_project: SavedPlanProject, fault: str) -> None:
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_a_plan_that_stopped_goes_on_with_the_rest(stop: str, saved_project: SavedPlanProject) -> None:
+def test_a_stopped_plan_resumes_with_its_remaining_changes(
+    stop: str, saved_project: SavedPlanProject
+) -> None:
     fault, rest = STOPS[stop]
     stopped(saved_project, fault)
     before = len(saved_project.server.writes)
@@ -130,7 +132,9 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
 
 
 @pytest.mark.parametrize("name", CHANGES_OF_THE_REST)
-def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, saved_project: SavedPlanProject) -> None:
+def test_remaining_changes_of_a_plan_must_match_the_review(
+    name: str, saved_project: SavedPlanProject
+) -> None:
     stopped(saved_project, "POST /v1/destinations #1")
     code, change = CHANGES_OF_THE_REST[name]
     change(saved_project)
@@ -144,7 +148,7 @@ def test_the_rest_of_a_plan_must_be_what_was_reviewed(name: str, saved_project: 
     assert saved_project.run("show", "plan.json").exit == 0
 
 
-def test_tests_that_failed_are_run_again_and_nothing_else(saved_project: SavedPlanProject) -> None:
+def test_failed_setup_tests_are_repeated_alone(saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
     failure = SetupTest("Host Connection", "FAILED", "no route to fresh.example")
     saved_project.dashboard.script_setup_tests(group_name="fresh", finally_always=[failure])
@@ -159,7 +163,7 @@ def test_tests_that_failed_are_run_again_and_nothing_else(saved_project: SavedPl
 @pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
-def test_a_run_that_was_killed_goes_on(saved_project: SavedPlanProject, call: str, tests: str) -> None:
+def test_a_killed_run_is_resumed(saved_project: SavedPlanProject, call: str, tests: str) -> None:
     """Whatever a killed run has sent takes effect behind its back."""
     saved_project.edit_file(
         PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}'

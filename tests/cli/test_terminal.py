@@ -57,7 +57,7 @@ def gate(server: EmulatedFivetran) -> Iterator[tuple[Gate, str]]:
         gate.opened.set()
 
 
-def test_yes_applies(folder: Path) -> None:
+def test_the_answer_yes_applies_the_plan(folder: Path) -> None:
     with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         assert "Plan: 2 to add, 0 to change, 0 to destroy." in terminal.output
@@ -69,7 +69,7 @@ def test_yes_applies(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["out", "err"])
-def test_nobody_is_asked_about_a_plan_that_nobody_sees(file: str, folder: Path) -> None:
+def test_an_invisible_plan_is_refused_without_a_prompt(file: str, folder: Path) -> None:
     number = {"out": "", "err": "2"}[file]
     command = f"{shlex.join(COMMAND)} apply --sandbox {number}> redirected"
     with TerminalProcess(directory=folder, command=["sh", "-c", command]) as terminal:
@@ -135,7 +135,7 @@ def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
 
 
 @pytest.mark.long
-def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> None:
+def test_the_removal_of_one_entry_prompts_for_its_key(destruction: Destruction) -> None:
     """A group and its destination are one."""
     destruction.declare("a", replaced=False)
     id = destruction.ids["a"]
@@ -151,7 +151,7 @@ def test_what_destroys_one_entry_asks_for_its_key(destruction: Destruction) -> N
     assert f"DELETE /v1/groups/{id}" in destruction.server.writes
 
 
-def test_what_replaces_one_entry_asks_for_its_key(destruction: Destruction) -> None:
+def test_the_replacement_of_one_entry_prompts_for_its_key(destruction: Destruction) -> None:
     destruction.declare("", replaced=True)
     code, question = destruction.asked("yes\n")
     assert (code, destruction.server.writes) == (1, [])
@@ -162,7 +162,7 @@ def test_what_replaces_one_entry_asks_for_its_key(destruction: Destruction) -> N
 
 
 @pytest.mark.long
-def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -> None:
+def test_the_removal_of_several_entries_prompts_for_their_number(destruction: Destruction) -> None:
     destruction.declare("ab", replaced=True)
     for answer in ("yes\n", "a\n", "5\n", "2\n"):
         code, question = destruction.asked(answer)
@@ -176,7 +176,7 @@ def test_what_destroys_several_entries_asks_how_many(destruction: Destruction) -
     assert len([call for call in destruction.server.writes if call.startswith("DELETE")]) == 5
 
 
-def test_what_is_approved_already_is_only_asked_about_its_account(destruction: Destruction) -> None:
+def test_an_approved_plan_prompts_for_its_account_only(destruction: Destruction) -> None:
     destruction.declare("a", replaced=False)
     environ = build_credentials(destruction.server.url)
     with TerminalProcess("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
@@ -186,7 +186,7 @@ def test_what_is_approved_already_is_only_asked_about_its_account(destruction: D
 
 
 @pytest.mark.parametrize("answer", ["no\n", "y\n", "YES\n", "\n", "\x04"])
-def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
+def test_every_answer_but_yes_applies_nothing(answer: str, folder: Path) -> None:
     with TerminalProcess("apply", "--sandbox", directory=folder) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type(answer)
@@ -195,7 +195,7 @@ def test_everything_but_yes_applies_nothing(answer: str, folder: Path) -> None:
         assert run("plan", "--sandbox", "--detailed-exitcode", directory=folder).code == 2
 
 
-def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: EmulatedFivetran) -> None:
+def test_ctrl_c_at_the_prompt_sends_nothing(folder: Path, server: EmulatedFivetran) -> None:
     with TerminalProcess("apply", directory=folder, **build_credentials(server.url)) as terminal:
         terminal.wait_for(QUESTION)
         terminal.signal(signal.SIGINT)
@@ -204,9 +204,7 @@ def test_ctrl_c_at_the_question_sends_nothing(folder: Path, server: EmulatedFive
         assert server.writes == []
 
 
-def test_the_question_names_an_account_that_the_project_does_not(
-    folder: Path, server: EmulatedFivetran
-) -> None:
+def test_the_prompt_names_an_account_missing_in_the_project(folder: Path, server: EmulatedFivetran) -> None:
     account = server.app.dashboard.identity
     with TerminalProcess(
         "apply", "--auto-approve", directory=folder, **build_credentials(server.url)
@@ -218,7 +216,7 @@ def test_the_question_names_an_account_that_the_project_does_not(
         assert server.writes == []
 
 
-def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sent(
+def test_without_a_terminal_an_unconfirmed_account_is_refused_before_any_request(
     folder: Path, server: EmulatedFivetran
 ) -> None:
     done = run("apply", "--auto-approve", directory=folder, **build_credentials(server.url))
@@ -228,7 +226,7 @@ def test_without_a_terminal_an_unknown_account_is_refused_before_anything_is_sen
     assert server.calls == []
 
 
-def test_without_a_terminal_and_without_approval_nothing_is_even_read(
+def test_without_a_terminal_and_without_approval_no_request_is_sent(
     folder: Path, server: EmulatedFivetran
 ) -> None:
     done = run("apply", directory=folder, stdin="yes\n", **build_credentials(server.url))
@@ -238,7 +236,7 @@ def test_without_a_terminal_and_without_approval_nothing_is_even_read(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_first_signal_lets_what_is_in_flight_end(
+def test_a_first_signal_lets_requests_in_flight_finish(
     number: int, folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
 ) -> None:
     held, url = gate
@@ -253,7 +251,7 @@ def test_a_first_signal_lets_what_is_in_flight_end(
         assert "Not applied: 1 cancelled." in terminal.text
 
 
-def test_a_second_signal_leaves_at_once(
+def test_a_second_signal_exits_at_once(
     folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
 ) -> None:
     held, url = gate
@@ -280,7 +278,7 @@ def _applying(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProce
     ("arguments", "environ"),
     [(["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})],
 )
-def test_colours_can_be_turned_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
+def test_colours_can_be_switched_off(arguments: list[str], environ: dict[str, str], folder: Path) -> None:
     with TerminalProcess("plan", "--sandbox", "-q", *arguments, directory=folder, **environ) as terminal:
         assert terminal.wait_for_exit() == 0
         assert "\x1b" not in terminal.output
@@ -293,7 +291,7 @@ def test_a_terminal_gets_colours_and_a_pipe_does_not(folder: Path) -> None:
         assert "\x1b" not in run("plan", "--sandbox", directory=folder).out
 
 
-def test_a_full_disk_is_told_and_an_apply_goes_on(folder: Path, server: EmulatedFivetran) -> None:
+def test_a_full_disk_is_reported_and_apply_continues(folder: Path, server: EmulatedFivetran) -> None:
     (folder / "specs/reconciler.yaml").write_text(
         f"{PROJECT}account_id: {server.app.dashboard.identity.account_id}\n"
     )

@@ -70,7 +70,7 @@ def timeless(form: str, text: str) -> Any:
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_a_saved_plan_shows_what_the_plan_has_shown(
+def test_show_of_a_saved_plan_equals_the_output_of_plan(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     made = plan(orders, server, form, "--out", "plan.json")
@@ -81,7 +81,7 @@ def test_a_saved_plan_shows_what_the_plan_has_shown(
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: EmulatedFivetran) -> None:
+def test_no_format_shows_hidden_values(form: str, orders: Project, server: EmulatedFivetran) -> None:
     def told() -> str:
         made = plan(orders, server, form, "--out", "plan.json")
         saved = (orders.folder / "plan.json").read_text()
@@ -98,7 +98,7 @@ def test_no_form_shows_what_nobody_may_see(form: str, orders: Project, server: E
         assert not any(unseen in text for unseen in UNSEEN)
 
 
-def test_the_document_has_the_settings_that_the_provider_knows(
+def test_the_terraform_document_has_the_settings_of_the_provider(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     document = plan(orders, server, "terraform-json").document
@@ -130,7 +130,7 @@ def edited(project: Project, change: Callable[[Any], None]) -> None:
     file.write_bytes(seal_content(content))
 
 
-def test_a_plan_of_an_earlier_version_is_shown_with_what_it_has(
+def test_a_plan_of_an_earlier_version_is_shown_with_its_own_data(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     def without_whole_objects(content: Any) -> None:
@@ -160,7 +160,7 @@ STRANGE: list[Any] = [
 
 
 @pytest.mark.parametrize("form", list_formats(Document.PLAN))
-def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
+def test_altered_unchanged_entries_of_a_plan_cause_no_bug(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     """What stays as it is has no part in what is applied, so nothing is held against it."""
@@ -182,22 +182,20 @@ def test_whatever_somebody_writes_beside_what_a_plan_does_is_no_bug(
             assert "\x1b" not in shown.stdout
 
 
-def test_gitlab_gets_its_three_numbers_and_nothing_else(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_gitlab_format_has_three_counts_only(orders: Project, server: EmulatedFivetran) -> None:
     result = plan(orders, server, "gitlab")
     assert result.stdout == '{"create": 2, "update": 0, "delete": 0}\n'
     assert result.stderr == ""
 
 
-def test_gitlab_gets_nothing_of_a_plan_that_could_not_be_made(
-    orders: Project, server: EmulatedFivetran
-) -> None:
+def test_the_gitlab_format_is_empty_for_a_failed_plan(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
     result = plan(orders, server, "gitlab")
     assert (result.exit, result.stdout) == (1, "")
     assert "error[unknown-service]" in result.stderr
 
 
-def test_gitlab_leaves_findings_to_people(orders: Project, server: EmulatedFivetran) -> None:
+def test_the_gitlab_format_writes_diagnostics_to_stderr(orders: Project, server: EmulatedFivetran) -> None:
     refused(orders, server)
     result = plan(orders, server, "gitlab")
     assert result.exit == 3
@@ -214,7 +212,9 @@ def refused(project: Project, server: EmulatedFivetran) -> None:
     )
 
 
-def test_a_refused_plan_is_not_applyable(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_refused_plan_is_not_applyable_in_the_terraform_format(
+    orders: Project, server: EmulatedFivetran
+) -> None:
     refused(orders, server)
     result = plan(orders, server, "terraform-json")
     assert result.exit == 3
@@ -224,7 +224,7 @@ def test_a_refused_plan_is_not_applyable(orders: Project, server: EmulatedFivetr
     assert get_own_data(document)["exit"] == {"code": 3, "reason": "refused"}
 
 
-def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: EmulatedFivetran) -> None:
+def test_a_failed_plan_is_errored_in_the_terraform_format(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
     result = plan(orders, server, "terraform-json")
     assert result.exit == 1
@@ -236,7 +236,7 @@ def test_a_plan_that_could_not_be_made_is_errored(orders: Project, server: Emula
     assert "error[unknown-service]" in result.stderr
 
 
-def test_tfcmt_reads_a_failure_as_one(orders: Project, server: EmulatedFivetran) -> None:
+def test_tfcmt_reads_a_failure_as_failure(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(WRONG)
     result = plan(orders, server, "terraform")
     assert (result.exit, result.stdout) == (1, "")
@@ -271,7 +271,7 @@ def test_junit_has_a_test_for_each_change_and_for_each_failure(
     assert "error[unknown-service]" in result.stderr
 
 
-def test_junit_of_validation(orders: Project) -> None:
+def test_validate_renders_junit(orders: Project) -> None:
     orders.write_groups(ENTRY.replace("orders", "sales").replace("      extra", "      #"), file="sales")
     right = ElementTree.fromstring(orders.run("validate", "--format", "junit").stdout)
     assert [(case.get("name"), case.get("classname")) for case in right.iter("testcase")] == [
@@ -294,7 +294,7 @@ def test_junit_of_validation(orders: Project) -> None:
 POLICY = "policies:\n  - allowed-regions: [AWS_US_EAST_1]\n"
 
 
-def test_a_policy_that_refuses_is_a_test_that_fails_and_entries_are_still_listed(orders: Project) -> None:
+def test_junit_has_a_failed_test_for_a_violated_policy_beside_all_entries(orders: Project) -> None:
     file = orders.folder / "specs/reconciler.yaml"
     orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
     result = orders.run("validate", "--format", "junit")
@@ -305,7 +305,7 @@ def test_a_policy_that_refuses_is_a_test_that_fails_and_entries_are_still_listed
     assert suites["policies"].get("failures") == "1"
 
 
-def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> None:
+def test_json_has_all_policies_also_if_one_is_violated(orders: Project) -> None:
     file = orders.folder / "specs/reconciler.yaml"
     orders.write("specs/reconciler.yaml", file.read_text() + POLICY)
     result = orders.run("validate", "--format", "json")
@@ -320,7 +320,7 @@ def test_programs_get_the_policies_also_where_one_refuses(orders: Project) -> No
 
 
 @pytest.mark.parametrize("form", ["markdown", "terraform", "terraform-json", "gitlab", "junit"])
-def test_forms_of_whole_plans_are_not_for_drift_alone(
+def test_formats_of_whole_plans_are_refused_for_drift(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     result = plan(orders, server, form, "--drift-only")
@@ -384,7 +384,7 @@ def test_tfcmt_reads_an_incomplete_apply_as_a_failure(orders: Project, server: E
 
 
 @pytest.mark.parametrize("groups", [WRONG, ENTRY], ids=["no plan", "no secret"])
-def test_tfcmt_reads_an_apply_that_could_not_start(
+def test_tfcmt_reads_an_apply_that_cannot_start(
     groups: str, orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(groups)

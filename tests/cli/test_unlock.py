@@ -112,7 +112,7 @@ def waiting_apply(
             process.communicate()
 
 
-def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
+def test_of_two_applies_one_continues_and_the_other_names_the_lock_holder(
     team: Project, server: EmulatedFivetran
 ) -> None:
     with waiting_apply(team, server) as (first, gate):
@@ -132,7 +132,7 @@ def test_of_two_applies_one_goes_on_and_the_other_is_told_who_is_first(
     assert apply(team, server).exit == 0
 
 
-def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
+def test_an_apply_with_a_broken_lock_starts_nothing_new_and_reports_it(
     team: Project, server: EmulatedFivetran
 ) -> None:
     team.write_groups("  alpha: {}\n  beta: {}\n  gamma: {}\n")
@@ -151,9 +151,7 @@ def test_an_apply_whose_lock_was_broken_starts_nothing_new_and_says_so(
     assert len(server.list_ids("groups")) == 3
 
 
-def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody(
-    team: Project, server: EmulatedFivetran
-) -> None:
+def test_the_lock_of_a_killed_apply_is_free_at_once(team: Project, server: EmulatedFivetran) -> None:
     with waiting_apply(team, server) as (first, _):
         first.send_signal(signal.SIGKILL)
         first.wait(PROCESS_TIMEOUT)
@@ -164,7 +162,7 @@ def test_the_lock_of_a_killed_apply_is_free_at_once_and_its_name_confuses_nobody
     assert len(server.list_ids("groups")) == 1
 
 
-def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_by_it(
+def test_a_lock_holder_is_not_reported_under_the_name_of_a_dead_process(
     team: Project, server: EmulatedFivetran
 ) -> None:
     dead = LockInfo(GONE, HERE, "ci", "2026-11-23T10:00:00+00:00", "reconciler apply")
@@ -177,7 +175,7 @@ def test_whoever_holds_the_lock_behind_the_name_of_a_dead_process_is_not_called_
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) -> None:
+def test_a_free_lock_needs_no_unlock(team: Project, form: str) -> None:
     result = team.run("state", "unlock", "--format", form)
     assert result.exit == 0
     if form == "text":
@@ -191,7 +189,7 @@ def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) ->
     assert not lock_of(team).parent.exists(), "nothing is made only to be looked at"
 
 
-def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
+def test_unlock_reports_and_removes_the_lock_info_of_a_killed_holder(team: Project) -> None:
     with somebody(team) as process:
         process.kill()
         process.wait(PROCESS_TIMEOUT)
@@ -205,9 +203,7 @@ def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--auto-approve",)])
-def test_the_lock_of_a_process_that_runs_here_is_never_broken(
-    team: Project, options: tuple[str, ...]
-) -> None:
+def test_the_lock_of_a_live_local_process_is_never_broken(team: Project, options: tuple[str, ...]) -> None:
     with somebody(team) as process:
         result = team.run("state", "unlock", *options)
         assert (result.exit, the_error(result)) == (5, "locked")
@@ -228,7 +224,7 @@ def test_the_lock_of_a_process_that_runs_here_is_never_broken(
     ],
     ids=["another host", "no such process"],
 )
-def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
+def test_a_lock_of_an_unverifiable_holder_is_broken_on_request(
     team: Project, server: EmulatedFivetran, host: str, pid: int, doubt: str
 ) -> None:
     with somebody(team, host, pid) as holder:
@@ -255,7 +251,7 @@ def test_a_lock_of_doubt_is_broken_when_somebody_says_so(
             assert sidecar_of(team).exists()
 
 
-def test_a_lock_without_a_name_can_be_broken_too(team: Project) -> None:
+def test_a_lock_without_lock_info_can_be_broken(team: Project) -> None:
     with somebody(team):
         sidecar_of(team).write_text('{"pid": "x"')
         result = team.run("state", "unlock", "--auto-approve", "--format", "json")
@@ -269,7 +265,7 @@ def test_a_lock_without_a_name_can_be_broken_too(team: Project) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("y\n", 1), ("\x04", 1)])
-def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str, code: int) -> None:
+def test_unlock_shows_the_lock_holder_and_prompts(team: Project, answer: str, code: int) -> None:
     with (
         somebody(team, "runner-7", 4711),
         TerminalProcess("state", "unlock", directory=team.folder) as terminal,
@@ -284,7 +280,7 @@ def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str,
         assert lock_of(team).exists() is (code == 1)
 
 
-def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Project) -> None:
+def test_a_lock_taken_over_during_the_prompt_is_not_broken(team: Project) -> None:
     with (
         somebody(team, "runner-7", 4711),
         TerminalProcess("state", "unlock", directory=team.folder) as terminal,
@@ -298,7 +294,7 @@ def test_a_lock_that_changed_hands_during_the_question_is_not_broken(team: Proje
         assert lock_of(team).exists()
 
 
-def test_a_lock_that_became_free_during_the_question_stays_where_it_is(team: Project) -> None:
+def test_a_lock_released_during_the_prompt_is_left_alone(team: Project) -> None:
     with (
         somebody(team, "runner-7", 4711) as process,
         TerminalProcess("state", "unlock", directory=team.folder) as terminal,
@@ -312,13 +308,13 @@ def test_a_lock_that_became_free_during_the_question_stays_where_it_is(team: Pro
         assert not sidecar_of(team).exists()
 
 
-def test_the_sandbox_has_a_lock_of_its_own(team: Project) -> None:
+def test_the_sandbox_has_its_own_lock(team: Project) -> None:
     with somebody(team):
         assert team.run("state", "unlock", "--sandbox").exit == 0
         assert team.run("state", "unlock").exit == 5
 
 
-def test_the_number_of_a_lock_may_be_that_of_whoever_looks(team: Project) -> None:
+def test_a_lock_with_the_pid_of_this_process_belongs_to_another_container(team: Project) -> None:
     """In containers the first process has the same number each time."""
     with somebody(team, HERE, os.getpid()):
         result = team.run("state", "unlock", "--auto-approve")
@@ -328,7 +324,7 @@ def test_the_number_of_a_lock_may_be_that_of_whoever_looks(team: Project) -> Non
         assert not lock_of(team).exists()
 
 
-def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
+def test_the_unlock_prompt_explains_the_consequences(team: Project) -> None:
     with somebody(team, "runner-7", 4711):
         result = team.run("state", "unlock", "--auto-approve")
     told = " ".join(result.stdout.split())
@@ -336,7 +332,7 @@ def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
     assert "unless it is cut off from the state; until then two may work at once" in told
 
 
-def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: EmulatedFivetran) -> None:
+def test_a_plan_beside_a_local_apply_warns(team: Project, server: EmulatedFivetran) -> None:
     with waiting_apply(team, server) as (first, gate):
         plan = team.run_against(server, "plan")
         assert plan.exit == 0

@@ -49,7 +49,7 @@ def steps_of(page: Path) -> list[Step]:
     return steps
 
 
-def test_there_are_blocks_to_run() -> None:
+def test_pages_have_console_blocks() -> None:
     assert len(steps_of(README)) >= 4
     assert all(steps_of(page) for page in FOLDERS)
     assert any(page in FOLDERS for page in GUIDES)
@@ -57,7 +57,7 @@ def test_there_are_blocks_to_run() -> None:
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("page", FOLDERS, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
+def test_console_blocks_show_the_real_output(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "clone"
     shutil.copytree(FOLDERS[page], folder, ignore=shutil.ignore_patterns(".*", "tests", "reconciler"))
     environ = {
@@ -99,7 +99,7 @@ def comparable(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? s\b", "N s", line)).rstrip()
 
 
-def test_a_page_that_shows_something_else_fails() -> None:
+def test_a_wrong_console_block_fails() -> None:
     assert matches(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
     assert not matches(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
     assert not matches(["a"], ["a", "b"])

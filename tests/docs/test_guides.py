@@ -114,7 +114,7 @@ def test_every_call_on_a_page_names_a_command_and_options_that_exist(page: Path)
         assert set(given) <= options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"
 
 
-def test_calls_are_found() -> None:
+def test_the_search_finds_calls() -> None:
     found = [call for page in PAGES for call in calls(page)]
     assert len(found) > 60
     assert ("plan", ["--out"]) in found
@@ -130,7 +130,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if target.startswith("https://"):
             continue
@@ -140,14 +140,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
 
 
-def test_folders_and_files_that_pages_name_exist() -> None:
+def test_folders_and_files_named_on_pages_exist() -> None:
     named = set(re.findall(r"`((?:examples|specs|tests|reconciler)/[\w./-]*|\.[a-z-]+\.yaml)`", TEXT))
     assert {"examples/01-rehearse/", "specs/reconciler.yaml", ".pre-commit-hooks.yaml"} <= named
     illustrations = {"specs/.reconciler/sandbox/", "specs/prod.yaml"}
     assert [name for name in sorted(named - illustrations) if not (ROOT / name).exists()] == []
 
 
-def test_the_guide_to_exit_codes_has_them_all() -> None:
+def test_the_guide_to_exit_codes_is_complete() -> None:
     rows = re.findall(
         r"^\| (\d+) \| `([a-z-]+)` \| (.+) \|$", (ROOT / "reconciler/guides/exit-codes.md").read_text(), re.M
     )
@@ -156,7 +156,7 @@ def test_the_guide_to_exit_codes_has_them_all() -> None:
     ]
 
 
-def test_the_two_commands_are_in_the_readme_word_for_word() -> None:
+def test_the_readme_has_the_two_commands_verbatim() -> None:
     lines = README.read_text().splitlines()
     install = "python3 -m venv .venv && .venv/bin/pip install"
     assert f"{install} '.[sandbox]' && .venv/bin/reconciler apply --sandbox --auto-approve" in lines
@@ -184,7 +184,7 @@ def test_no_page_and_no_message_installs_from_a_registry() -> None:
     assert warning == "pip install fivetran-reconciler"
 
 
-def test_extras_are_those_of_the_package() -> None:
+def test_documented_extras_exist_in_the_package() -> None:
     declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     described = re.findall(
         r"^\| `([a-z-]+)` \| ", (ROOT / "reconciler/guides/installation.md").read_text(), re.M
@@ -203,7 +203,7 @@ SETTINGS = re.compile(r"^(policies|secrets|limits):", re.M)
 
 
 @pytest.mark.parametrize(("page", "number"), SPECS)
-def test_every_piece_of_yaml_is_valid(page: Path, number: int, project: Project) -> None:
+def test_every_yaml_block_is_valid(page: Path, number: int, project: Project) -> None:
     block = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)[number]
     settings = block if SETTINGS.search(block) else ""
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")

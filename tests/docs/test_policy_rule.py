@@ -31,7 +31,7 @@ def settle(project: Project, use: str) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\npolicies:\n  {use}\n")
 
 
-def test_it_judges_entries_and_plans(frozen: Project) -> None:
+def test_the_documented_rule_evaluates_entries_and_plans(frozen: Project) -> None:
     settle(frozen, USE)
     told = frozen.run("validate")
     assert told.exit == 3
@@ -41,7 +41,7 @@ def test_it_judges_entries_and_plans(frozen: Project) -> None:
     assert "destination.finance_prod: it is frozen until January" in refused.stderr
 
 
-def test_its_own_words_tell_what_is_wrong_with_its_settings(frozen: Project) -> None:
+def test_the_documented_rule_reports_invalid_settings_in_its_own_words(frozen: Project) -> None:
     settle(frozen, "- freeze: {}")
     told = frozen.run("validate")
     assert told.exit == 1

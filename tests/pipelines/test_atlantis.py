@@ -86,7 +86,7 @@ def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) ->
     return AtlantisTeam(folder, day_one.restore(folder, production), prod=production)
 
 
-def test_from_a_pull_request_to_both_accounts_and_the_merge(
+def test_a_pull_request_is_planned_applied_to_both_accounts_and_merged(
     tmp_path: Path, production: AccountProcess
 ) -> None:
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
@@ -122,7 +122,7 @@ def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> No
     assert team.accounts["prod"].writes == before
 
 
-def test_a_change_of_the_account_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
+def test_drift_between_plan_and_apply_stops_the_apply(team: AtlantisTeam) -> None:
     number, branch = team.open_pull("database", RENAME_DATABASE)
     assert team.plan(number, branch).exit == 0
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
@@ -152,7 +152,7 @@ def test_a_failed_apply_is_resumed_by_the_same_comment(team: AtlantisTeam) -> No
 
 
 @pytest.mark.long
-def test_what_is_behind_main_is_planned_again_before_it_is_applied(team: AtlantisTeam) -> None:
+def test_a_branch_behind_main_is_planned_again_before_its_apply(team: AtlantisTeam) -> None:
     number, branch = team.open_pull("extra", ADD_EXTRA)
     assert team.plan(number, branch).exit == 0
     team.atlantis.unlock(number)

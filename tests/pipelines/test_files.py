@@ -39,7 +39,7 @@ def schema_check(schema: str, *arguments: str | Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_the_workflows_are_such_for_github(tmp_path: Path) -> None:
+def test_workflows_match_the_schema_of_github(tmp_path: Path) -> None:
     assert schema_check("vendor.github-workflows", *WORKFLOWS)[0] == 0
     assert schema_check("custom.github-workflows-require-timeout", *WORKFLOWS)[0] == 0
     for file in WORKFLOWS:
@@ -49,7 +49,7 @@ def test_the_workflows_are_such_for_github(tmp_path: Path) -> None:
     assert all(f"{file.name}::$.jobs." in told for file in WORKFLOWS), told
 
 
-def test_the_pipeline_is_one_for_gitlab(tmp_path: Path) -> None:
+def test_the_pipeline_matches_the_schema_of_gitlab(tmp_path: Path) -> None:
     transform = ("--data-transform", "gitlab-ci")
     assert schema_check("vendor.gitlab-ci", *transform, PIPELINE)[0] == 0
     broken = tmp_path / "broken.yml"
@@ -58,7 +58,7 @@ def test_the_pipeline_is_one_for_gitlab(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_a_workflow_keeps_the_laws(file: Path) -> None:
+def test_a_workflow_follows_the_rules(file: Path) -> None:
     assert find_problems(read(file)) == []
 
 
@@ -121,7 +121,7 @@ SPOILED = [
 
 
 @pytest.mark.parametrize(("name", "old", "new", "problem"), SPOILED, ids=[each[3] for each in SPOILED])
-def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, problem: str) -> None:
+def test_a_workflow_that_breaks_a_rule_is_reported(name: str, old: str, new: str, problem: str) -> None:
     (file,) = (each for each in WORKFLOWS if each.stem == name)
     text = file.read_text()
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in it"
@@ -133,12 +133,12 @@ def test_a_workflow_that_breaks_a_law_is_found(name: str, old: str, new: str, pr
     "expression",
     ["github.actor", "surprise.x", "toJSON(github)", "github.ref ==", "matrix[0]", "github.ref = 'x'", "a b"],
 )
-def test_an_expression_that_the_tests_do_not_know_is_an_error(expression: str) -> None:
+def test_an_unsupported_expression_is_an_error(expression: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(expression, ExpressionScope({"github": {"ref": "main"}}, BUILTIN_FUNCTIONS))
 
 
-def test_expressions_mean_what_they_mean_at_github() -> None:
+def test_expressions_evaluate_as_at_github() -> None:
     around = ExpressionScope(
         {"github": {"ref": "main", "event": {}}, "inputs": {"n": "prod"}, "steps": {}}, BUILTIN_FUNCTIONS
     )
@@ -149,7 +149,7 @@ def test_expressions_mean_what_they_mean_at_github() -> None:
     assert evaluate("steps.none.outputs.x != ''", around) is False
 
 
-def test_no_secret_of_a_job_of_gitlab_is_in_its_file() -> None:
+def test_gitlab_jobs_declare_no_secrets_in_the_file() -> None:
     pipeline = read(PIPELINE)
     for name, job in pipeline.items():
         if name in ("workflow", "stages", "variables", "default"):
@@ -202,11 +202,11 @@ def unknown_keys(value: Any, below: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize("name", ["atlantis.yaml", "repos.yaml"])
-def test_the_files_of_atlantis_have_keys_that_it_knows(name: str) -> None:
+def test_atlantis_files_have_known_keys_only(name: str) -> None:
     assert unknown_keys(read(EXAMPLES / "05-atlantis" / name)) == set()
 
 
-def test_a_key_that_atlantis_does_not_know_is_found() -> None:
+def test_an_unknown_key_of_atlantis_is_reported() -> None:
     assert unknown_keys({"projects": [{"name": "dev", "autoplan": {"enable": True}}]}) == {"autoplan.enable"}
     assert unknown_keys({"repos": [{"apply_requirement": []}]}) == {"repos.apply_requirement"}
 
@@ -219,7 +219,7 @@ def copied(project: Project, example: Path) -> Project:
 
 
 @pytest.mark.parametrize("file", PROJECTS, ids=lambda file: f"{file.parts[-3]}-{file.stem}")
-def test_the_specs_of_an_example_are_in_order(file: Path, project: Project) -> None:
+def test_the_specs_of_an_example_are_valid(file: Path, project: Project) -> None:
     example = file.parents[1]
     copied(project, example)
     for command in (["validate", "--strict"], ["fmt", "--check"]):
@@ -245,7 +245,7 @@ def pre_commit(project: Project) -> dict[str, int]:
     return codes
 
 
-def test_the_hooks_of_pre_commit_pass_and_find_what_is_wrong(project: Project) -> None:
+def test_pre_commit_hooks_pass_and_report_errors(project: Project) -> None:
     copied(project, CONFIG.parent)
     assert pre_commit(project) == {"reconciler-fmt": 0, "reconciler-validate": 0}
     spec = project.folder / "specs" / "groups" / "sales.yaml"

@@ -68,7 +68,9 @@ def database(team: GitHubTeam) -> str:
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
 
-def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: AccountProcess) -> None:
+def test_a_pull_request_is_planned_and_applied_to_both_accounts(
+    tmp_path: Path, production: AccountProcess
+) -> None:
     with run_account(tmp_path, ACCOUNTS["dev"]) as development:
         production.reset()
         accounts = {"dev": development, "prod": production}
@@ -97,7 +99,7 @@ def test_from_a_pull_request_to_both_accounts(tmp_path: Path, production: Accoun
 
 
 @pytest.mark.long
-def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: GitHubTeam) -> None:
+def test_a_pull_request_from_a_fork_is_validated_without_secrets(team: GitHubTeam) -> None:
     checked = team.check(team.open_pull("marketing", ADD_MARKETING, from_fork=True))
     assert checked.is_success
     assert checked.get_job("validate").secrets == ()
@@ -110,7 +112,7 @@ def test_a_pull_request_from_a_fork_is_validated_and_sees_no_secret(team: GitHub
 
 
 @pytest.mark.long
-def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(team: GitHubTeam) -> None:
+def test_a_new_comment_replaces_the_last_comment_also_without_a_plan(team: GitHubTeam) -> None:
     pull = team.open_pull("database", RENAME_DATABASE)
     for number in range(3):  # more comments than fit on a page
         team.comment(pull, f"comment {number}")
@@ -127,7 +129,7 @@ def test_a_comment_takes_the_place_of_the_last_one_also_where_there_is_no_plan(t
     assert "Digest" not in comment
 
 
-def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
+def test_a_merge_without_a_plan_comment_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
     """Nobody can approve by writing what the bot would write; a push that is no merge has nothing to go by."""
     pull = team.open_pull("database", RENAME_DATABASE, from_fork=True)
     assert team.check(pull).is_success
@@ -143,7 +145,7 @@ def test_a_merge_without_a_plan_of_the_bot_applies_nothing(team: GitHubTeam) -> 
 
 
 @pytest.mark.long
-def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: GitHubTeam) -> None:
+def test_a_merge_with_an_empty_plan_approves_no_writes(team: GitHubTeam) -> None:
     pull = reviewed(team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n"))
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     before = team.accounts["prod"].writes
@@ -153,7 +155,7 @@ def test_a_merge_that_changes_nothing_allows_nothing_to_be_sent(team: GitHubTeam
 
 
 @pytest.mark.long
-def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: GitHubTeam) -> None:
+def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
     # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
     pull = reviewed(team, "database", RENAME_DATABASE)
@@ -168,7 +170,7 @@ def test_what_comes_up_behind_an_empty_plan_is_not_sent(team: GitHubTeam) -> Non
 
 
 @pytest.mark.long
-def test_a_pull_request_cannot_loosen_what_judges_it(new_team: GitHubTeam) -> None:
+def test_a_pull_request_cannot_loosen_its_own_settings(new_team: GitHubTeam) -> None:
     """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
     by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
     team = new_team
@@ -186,7 +188,7 @@ def test_a_pull_request_cannot_loosen_what_judges_it(new_team: GitHubTeam) -> No
 
 
 @pytest.mark.long
-def test_who_changes_the_account_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
+def test_drift_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
     pull = reviewed(team, "database", RENAME_DATABASE)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
@@ -214,7 +216,7 @@ def interrupted(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_by_running_the_job_again(team: GitHubTeam) -> None:
+def test_a_failed_apply_is_resumed_by_a_rerun_of_the_job(team: GitHubTeam) -> None:
     _, event = interrupted(team, TWO)
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
@@ -231,7 +233,7 @@ def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: GitHubTeam) -> None:
+def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
     """What was approved on Friday goes on, and what others made in between is left alone."""
     pull, event = interrupted(team, TWO)
     applied = team.apply(team.merge(reviewed(team, "monday", ADD_EXTRA)))
@@ -249,7 +251,7 @@ def test_a_failed_apply_is_resumed_on_monday_though_others_have_merged(team: Git
 
 
 @pytest.mark.long
-def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(team: GitHubTeam) -> None:
+def test_a_failed_apply_is_resumed_with_the_nightly_digest_after_conflicting_merges(team: GitHubTeam) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
     pull, event = interrupted(team, TWO)
     other = reviewed(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
@@ -268,7 +270,7 @@ def test_a_failed_apply_is_resumed_by_night_where_others_have_changed_the_same(t
     assert team.is_converged()
 
 
-def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: GitHubTeam) -> None:
+def test_a_manual_apply_requires_a_full_digest_from_main(team: GitHubTeam) -> None:
     reviewed(team, "marketing", ADD_MARKETING)
     assert team.apply(team.build_dispatch("prod", "ec0ffee")).get_job("apply").exit == 1
     injected = f"{'0' * 64}\ndigest={'1' * 64}"
@@ -279,7 +281,7 @@ def test_apply_by_hand_takes_a_whole_digest_from_main_alone(team: GitHubTeam) ->
 
 
 @pytest.mark.long
-def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: GitHubTeam) -> None:
+def test_a_soft_policy_violation_requires_a_manual_override_with_a_reason(team: GitHubTeam) -> None:
     groups = "".join(f"  region_{number}: {{}}\n" for number in range(6))
     pull = team.open_pull("many", write_file("specs/groups/many.yaml", f"version: 1\ngroups:\n{groups}"))
     assert team.plan(pull).get_job("plan").exit == 3
@@ -297,7 +299,7 @@ def test_what_a_soft_policy_refuses_takes_a_person_who_says_why(team: GitHubTeam
 
 
 @pytest.mark.long
-def test_two_merges_at_once_write_one_after_the_other(team: GitHubTeam) -> None:
+def test_two_concurrent_merges_apply_in_sequence(team: GitHubTeam) -> None:
     """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
     one = reviewed(team, "database", RENAME_DATABASE)
     two = reviewed(team, "marketing", ADD_MARKETING)
@@ -318,7 +320,7 @@ def test_two_merges_at_once_write_one_after_the_other(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: GitHubTeam) -> None:
+def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTeam) -> None:
     event = team.merge(reviewed(team, "database", RENAME_DATABASE))
     team.accounts["prod"].add_fault("PATCH * status 429 retry-after=1")
     with ThreadPoolExecutor() as threads:
@@ -336,7 +338,7 @@ def test_what_cannot_be_remembered_at_the_end_is_kept_beside_the_log(team: GitHu
 
 
 @pytest.mark.long
-def test_the_night_tells_drift_until_it_is_gone(team: GitHubTeam) -> None:
+def test_the_nightly_run_reports_drift_until_it_is_resolved(team: GitHubTeam) -> None:
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     assert team.run_nightly().is_success
     issue = team.read_hub()["issues"][-1]
@@ -351,7 +353,7 @@ def test_the_night_tells_drift_until_it_is_gone(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_a_rotated_secret_is_sent_on_by_the_night_and_nothing_else_is(team: GitHubTeam) -> None:
+def test_the_nightly_run_applies_a_rotated_secret_only(team: GitHubTeam) -> None:
     rotated = make_private_key("sales of prod, rotated")
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = rotated

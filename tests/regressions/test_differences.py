@@ -54,7 +54,7 @@ TUNNEL = {**POSTGRES, "tunnel_host": "t", "tunnel_port": 22, "tunnel_user": "u"}
 
 @pytest.mark.parametrize("spelling", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL", "ssh_tunnel"])
 @pytest.mark.parametrize("answered", ["SshTunnel", "SSHTunnel", "SSH_TUNNEL"])
-def test_r02_spellings_of_a_choice_are_no_change(
+def test_r02_spellings_of_an_enum_member_are_no_change(
     project: Project, server: EmulatedFivetran, spelling: str, answered: str
 ) -> None:
     adopted(project, server, "postgres_warehouse", {**TUNNEL, "connection_type": answered})
@@ -62,7 +62,7 @@ def test_r02_spellings_of_a_choice_are_no_change(
     check_unchanged(project, server)
 
 
-def test_r02_a_choice_that_does_not_exist_is_an_error_with_the_nearest_one(project: Project) -> None:
+def test_r02_an_unknown_enum_member_is_an_error_with_a_suggestion(project: Project) -> None:
     declare(project, "postgres_warehouse", {**TUNNEL, "connection_type": "SshTunel"})
     result = project.run("validate")
     assert result.exit == 1
@@ -83,7 +83,7 @@ def test_r03_a_null_networking_method_is_no_change(
 
 
 @pytest.mark.parametrize("clearing", ["null", "empty"])
-def test_r03_a_networking_method_that_is_cleared_is_the_default_once_and_for_all(
+def test_r03_a_cleared_networking_method_converges_to_the_default(
     project: Project, server: EmulatedFivetran, clearing: str
 ) -> None:
     server.app.behaviour = Behaviour(clearing_ids=clearing)
@@ -119,7 +119,7 @@ def test_r05_a_dataset_location_in_another_spelling_is_no_change(
 
 @pytest.mark.parametrize("form", ["echoed", "omitted"])
 @pytest.mark.parametrize("unset", ["absent", "null", "empty"])
-def test_r06_empty_values_that_the_api_leaves_out_are_no_change(
+def test_r06_empty_values_omitted_by_the_api_are_no_change(
     project: Project, server: EmulatedFivetran, form: str, unset: str
 ) -> None:
     server.app.behaviour = Behaviour(empty_config=form, unset_config=unset)
@@ -133,7 +133,7 @@ def test_r06_empty_values_that_the_api_leaves_out_are_no_change(
 
 @pytest.mark.parametrize("declared", [5432, "5432"])
 @pytest.mark.parametrize("answered", [5432, "5432"])
-def test_r07_numbers_may_be_texts(
+def test_r07_numbers_equal_their_text_form(
     project: Project, server: EmulatedFivetran, declared: Any, answered: Any
 ) -> None:
     adopted(project, server, "postgres_warehouse", {**POSTGRES, "port": answered})
@@ -143,7 +143,7 @@ def test_r07_numbers_may_be_texts(
 
 @pytest.mark.parametrize("declared", [True, "true", "True"])
 @pytest.mark.parametrize("answered", [True, "true"])
-def test_r07_truth_values_may_be_texts(
+def test_r07_booleans_equal_their_text_form(
     project: Project, server: EmulatedFivetran, declared: Any, answered: Any
 ) -> None:
     adopted(project, server, "postgres_warehouse", {**POSTGRES, "always_encrypted": answered})
@@ -154,7 +154,7 @@ def test_r07_truth_values_may_be_texts(
 @pytest.mark.parametrize(
     ("written", "answered"), [("+8", "+8"), ("8", "+8"), (8, "+8"), (-8, "-8"), (0, "0"), ("+0", "0")]
 )
-def test_r07_time_zones_are_one_in_every_spelling(
+def test_r07_time_zones_are_equal_in_every_spelling(
     project: Project, server: EmulatedFivetran, written: Any, answered: str
 ) -> None:
     adopted(project, server, "postgres_warehouse", POSTGRES, time_zone_offset=answered)
@@ -183,7 +183,7 @@ def test_r08_a_list_in_another_order_is_a_change(project: Project, server: Emula
 
 
 @pytest.mark.parametrize("details", [None, "a text", ["a", {"b": 1}], {"a": [1]}, 7, True])
-def test_r10_details_of_setup_tests_may_be_anything(
+def test_r10_details_of_setup_tests_may_have_any_type(
     project: Project, server: EmulatedFivetran, details: Any
 ) -> None:
     server.app.dashboard.script_setup_tests([SetupTest("Some Test", "PASSED", "fine", details)])
@@ -196,13 +196,13 @@ def test_r10_details_of_setup_tests_may_be_anything(
     assert result.exit == 0, result.stdout + result.stderr
 
 
-def test_r10_unknown_keys_of_an_answer_are_left_alone(project: Project, server: EmulatedFivetran) -> None:
+def test_r10_unknown_keys_of_an_answer_are_ignored(project: Project, server: EmulatedFivetran) -> None:
     adopted(project, server, "clickhouse", {"brand_new": {"deep": [1, None]}, "host": "h"})
     declare(project, "clickhouse", {"host": "h"})
     check_unchanged(project, server)
 
 
-def test_r11_a_service_that_nobody_knows_is_a_warning_and_passed_through(
+def test_r11_an_unknown_service_is_a_warning_and_passed_through(
     project: Project, server: EmulatedFivetran
 ) -> None:
     adopted(project, server, "brand_new_warehouse", {"host": "h", "api_token": "t", "retries": 3})
@@ -215,14 +215,14 @@ def test_r11_a_service_that_nobody_knows_is_a_warning_and_passed_through(
     assert project.run_against(server, "apply", "--auto-approve").exit == 0
 
 
-def test_r11_what_is_near_a_known_service_is_a_slip(project: Project) -> None:
+def test_r11_a_misspelled_service_is_an_error(project: Project) -> None:
     declare(project, "snowflak", {})
     result = project.run("validate")
     assert result.exit == 1
     assert "did you mean `snowflake`?" in result.stderr
 
 
-def test_r11_a_strict_server_refuses_the_service_without_a_crash(project: Project) -> None:
+def test_r11_an_unknown_service_refused_by_the_server_is_an_error(project: Project) -> None:
     with serve_fivetran() as server:
         project.write(
             "specs/reconciler.yaml",
