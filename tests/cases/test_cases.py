@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
+def serve_account(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
     """A Fivetran with what a case says about it; none where it says nothing."""
     if account is None:
         yield None
@@ -41,8 +41,8 @@ def running(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_case_produces_its_expected_output(case: Case, project: Project) -> None:
-    write(case, project.folder)
-    with running(case.account) as server:
+    write_case(case, project.folder)
+    with serve_account(case.account) as server:
         environ = {**(build_credentials(server.url) if server else {}), **case.environ}
         result = project.run(*case.arguments, environ=environ)
         assert (server.writes if server else []) == []
@@ -52,7 +52,7 @@ def test_a_case_produces_its_expected_output(case: Case, project: Project) -> No
     assert result.stdout == "" or case.exit == 0
 
 
-def write(case: Case, folder: Path) -> None:
+def write_case(case: Case, folder: Path) -> None:
     """The files of a case, in a folder that has nothing but them."""
     (folder / "specs/reconciler.yaml").unlink(missing_ok=True)
     for name, data in case.files.items():
@@ -62,22 +62,24 @@ def write(case: Case, folder: Path) -> None:
 
 
 @cache
-def validator(kind: str) -> Draft202012Validator:
+def build_validator(kind: str) -> Draft202012Validator:
     return Draft202012Validator(build_schema(kind))
 
 
-def fits(name: str, data: bytes) -> bool | None:
+def matches_schema(name: str, data: bytes) -> bool | None:
     """Whether a file fits its schema; None where there is no data to compare."""
     try:
         content: Any = to_plain(parse(data.decode(), name))
     except (ReconcilerError, UnicodeDecodeError):
         return None
-    return validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
+    return build_validator("project" if name.endswith("reconciler.yaml") else "spec").is_valid(content)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_editor_schema_refuses_the_case_as_expected(case: Case) -> None:
-    answers = {name: fits(name, data) for name, data in case.files.items() if name.endswith(".yaml")}
+    answers = {
+        name: matches_schema(name, data) for name, data in case.files.items() if name.endswith(".yaml")
+    }
     assert case.schema_rejects == (False in answers.values()), answers
 
 

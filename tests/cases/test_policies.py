@@ -36,7 +36,7 @@ PAIR = """\
 LINKED = "networking_method: PrivateLink\n      private_link_id: pl_one"
 
 
-def pair(key: str, **other: str) -> str:
+def build_pair(key: str, **other: str) -> str:
     """A group with its destination."""
     usual = {
         "name": key.replace("_", " ").title(),
@@ -61,7 +61,7 @@ class Case:
     prepare: Callable[[Path, pytest.MonkeyPatch], None] = field(default=lambda path, patch: None)
 
 
-def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install_freeze_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of the team, with a rule about entries and plans."""
     code = """
         from reconciler.policy.base import Rule, Violation
@@ -84,7 +84,7 @@ def freezing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install_failing_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package whose rule fails where an entry is in a region that it has never heard of."""
     code = """
         from reconciler.policy.base import Rule
@@ -102,66 +102,66 @@ def broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-SALES, STOCK = pair("sales_prod"), pair("stock_prod")
+SALES, STOCK = build_pair("sales_prod"), build_pair("stock_prod")
 CASES = {
     "allowed-regions": Case(
         "allowed-regions: ['GCP_EUROPE_*', AWS_EU_WEST_1]",
         SALES,
-        pair("sales_prod", region="AWS_US_EAST_1"),
+        build_pair("sales_prod", region="AWS_US_EAST_1"),
     ),
     "allowed-services": Case(
         "allowed-services: [big_query]\n    because: nobody here knows anything else",
         SALES,
-        pair("sales_prod", service="managed_big_query"),
+        build_pair("sales_prod", service="managed_big_query"),
     ),
     "allowed-networking": Case(
         "allowed-networking: [PrivateLink]\n    where: {key: '*_prod'}",
-        pair("sales_prod", more=LINKED) + pair("sales_dev"),
+        build_pair("sales_prod", more=LINKED) + build_pair("sales_dev"),
         # What is not declared will be what Fivetran takes by default.
-        SALES + pair("sales_dev"),
+        SALES + build_pair("sales_dev"),
     ),
-    "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, pair("sales_productive")),
-    "name-pattern": Case("name-pattern: '[A-Z].*'", SALES, pair("sales_prod", name="sales")),
+    "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, build_pair("sales_productive")),
+    "name-pattern": Case("name-pattern: '[A-Z].*'", SALES, build_pair("sales_prod", name="sales")),
     "require": Case(
         "require: {networking_method: PrivateLink, private_link_id: 'pl_*'}\n"
         "    where: {key: '*_prod', service: [big_query, snowflake]}\n"
         "    because: production data does not cross the public internet",
-        pair("sales_prod", more=LINKED),
+        build_pair("sales_prod", more=LINKED),
         SALES,
     ),
-    "forbid": Case("forbid: {config.data_set_location: US}", SALES, pair("sales_prod", place="US")),
+    "forbid": Case("forbid: {config.data_set_location: US}", SALES, build_pair("sales_prod", place="US")),
     "forbid-blanket-trust": Case(
         "forbid-blanket-trust: [certificates, fingerprints]",
-        pair("sales_prod", more="trust: {certificates: none}"),
-        pair("sales_prod", more="trust: {certificates: any, fingerprints: any}"),
+        build_pair("sales_prod", more="trust: {certificates: none}"),
+        build_pair("sales_prod", more="trust: {certificates: any, fingerprints: any}"),
     ),
     "at-most": Case(
         "at-most: {creates: 1, updates: '25%', replaces: 0, deletes: 0}",
-        before=SALES + STOCK + pair("taxes_prod") + pair("old_prod"),
-        passed=pair("sales_prod", place="US")
+        before=SALES + STOCK + build_pair("taxes_prod") + build_pair("old_prod"),
+        passed=build_pair("sales_prod", place="US")
         + STOCK
-        + pair("taxes_prod")
-        + pair("old_prod")
-        + pair("new_prod"),
-        refused=pair("sales_prod", region="AWS_US_EAST_1")
-        + pair("stock_prod", service="managed_big_query", more="lifecycle: {allow_replace: true}")
-        + pair("taxes_prod", name="Duties")
-        + pair("new_prod")
-        + pair("newer_prod"),
+        + build_pair("taxes_prod")
+        + build_pair("old_prod")
+        + build_pair("new_prod"),
+        refused=build_pair("sales_prod", region="AWS_US_EAST_1")
+        + build_pair("stock_prod", service="managed_big_query", more="lifecycle: {allow_replace: true}")
+        + build_pair("taxes_prod", name="Duties")
+        + build_pair("new_prod")
+        + build_pair("newer_prod"),
         removed=("old_prod",),
     ),
     "freeze": Case(
         "freeze: {keys: [sales_prod]}",
         before=SALES,
         passed=SALES + STOCK,
-        refused=pair("sales_prod", region="AWS_US_EAST_1"),
-        prepare=freezing,
+        refused=build_pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=install_freeze_rule,
     ),
     "prices": Case(
         "prices: {GCP_EUROPE_WEST3: 1}\n    level: advisory",
         SALES,
-        pair("sales_prod", region="AWS_US_EAST_1"),
-        prepare=broken,
+        build_pair("sales_prod", region="AWS_US_EAST_1"),
+        prepare=install_failing_rule,
     ),
 }
 

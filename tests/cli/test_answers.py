@@ -100,14 +100,14 @@ def test_an_unapproved_certificate_requires_manual_approval(
 def test_a_full_disk_during_apply_is_reported_beside_the_results(
     orders: Project, server: EmulatedFivetran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = os.fsync
+    original = os.fsync
 
-    def full(descriptor: int) -> None:
+    def raise_disk_full(descriptor: int) -> None:
         if server.writes:
             raise OSError(errno.ENOSPC, "No space left on device")
-        really(descriptor)
+        original(descriptor)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", raise_disk_full)
     result = orders.run_against(server, "apply", "--auto-approve", environ=SECRETS)
     assert result.exit == 6
     assert "error[not-remembered]" in result.stdout + result.stderr

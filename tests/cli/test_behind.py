@@ -153,7 +153,7 @@ def list_left_alone(result: Any) -> list[str]:
     return [word.strip("`,") for word in warning["message"].partition("left alone: ")[2].split()]
 
 
-BY_OTHERS = {
+CHANGES_OF_THE_BASE = {
     "a field": (declare("stock", more=', time_zone_offset: "+1"'), ["stock"]),
     "another name": (declare("sales", more=", profile: eu", group="    name: Trade\n"), ["sales"]),
     "a new pair": (declare("claims"), ["claims"]),
@@ -193,7 +193,7 @@ def _format_removal(branch_project: BranchProject, key: str, more: str) -> str:
 @pytest.mark.parametrize(
     ("case", "is_applied"),
     [
-        *((case, True) for case in BY_OTHERS),
+        *((case, True) for case in CHANGES_OF_THE_BASE),
         ("a new pair", False),
         ("a removal", False),
         ("another key", False),
@@ -202,7 +202,7 @@ def _format_removal(branch_project: BranchProject, key: str, more: str) -> str:
 def test_changes_of_the_base_alone_are_reported_and_not_planned(
     branch_project: BranchProject, case: str, is_applied: bool
 ) -> None:
-    edit, keys = BY_OTHERS[case]
+    edit, keys = CHANGES_OF_THE_BASE[case]
     let_go = ["stock"] if "let go" in case else []
     branch_project.merge_into_main(edit, apply=is_applied)
     branch_project.commit_to_branch(OURS)
@@ -309,7 +309,7 @@ def test_a_checkout_older_than_the_revision_reverts_nothing(branch_project: Bran
 
 # What both changed
 
-BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
+CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     "a field": (declare("stock", "theirs"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "other fields of one entry": (
         declare("lake", "theirs", ", profile: eu"),
@@ -368,7 +368,7 @@ BOTH: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
 
 
 @pytest.mark.sampled(every=4)
-@pytest.mark.parametrize(("theirs", "ours", "places"), BOTH.values(), ids=BOTH)
+@pytest.mark.parametrize(("theirs", "ours", "places"), CONFLICTS.values(), ids=CONFLICTS)
 def test_an_entry_changed_on_both_sides_is_an_error_with_its_location(
     branch_project: BranchProject, theirs: Edit, ours: Edit, places: dict[str, str]
 ) -> None:
@@ -387,7 +387,7 @@ def test_an_entry_changed_on_both_sides_is_an_error_with_its_location(
     assert found == places
 
 
-SAID = {
+CONFLICT_MESSAGES = {
     "a field": "`stock` was changed here and on `main`, each time to something else|`main` has it at {main}:3:3",
     "removed there": (
         "`stock` was changed here and on `main`, each time to something else|`main` removes it at {main}:3:5"
@@ -410,13 +410,13 @@ SAID = {
 
 
 @pytest.mark.sampled(every=3)
-@pytest.mark.parametrize("case", SAID)
+@pytest.mark.parametrize("case", CONFLICT_MESSAGES)
 def test_the_conflict_error_names_the_change_on_the_base(branch_project: BranchProject, case: str) -> None:
-    theirs, ours, _ = BOTH[case]
+    theirs, ours, _ = CONFLICTS[case]
     branch_project.merge_into_main(theirs, apply=False)
     branch_project.commit_to_branch(ours)
     [found] = branch_project.run_since("plan", "--format", "json").document["diagnostics"]
-    message, note = SAID[case].split("|")
+    message, note = CONFLICT_MESSAGES[case].split("|")
     assert found["message"] == message
     assert found["notes"] == [note.format(main="specs/groups/stock.yaml@main")]
 
@@ -430,7 +430,7 @@ def test_one_object_under_two_keys_is_an_error(branch_project: BranchProject) ->
     assert f"`cases` was changed here and `claims` on `main`, and both have the id `{id}`" in result.stderr
 
 
-SAME = {
+EQUAL_CHANGES = {
     "a field": (declare("stock", "same"), declare("stock", "same")),
     "by other means": (
         edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
@@ -445,7 +445,7 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize(("theirs", "ours"), SAME.values(), ids=SAME)
+@pytest.mark.parametrize(("theirs", "ours"), EQUAL_CHANGES.values(), ids=EQUAL_CHANGES)
 def test_the_same_change_on_both_sides_is_not_planned(
     branch_project: BranchProject, theirs: Edit, ours: Edit
 ) -> None:

@@ -21,7 +21,7 @@ PAIR = """\
 NAMES = ("first", "second", "third")
 
 
-def made_for(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
+def write_pairs(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
     """Three pairs in a project for the account of a server."""
     project.write(
         "specs/reconciler.yaml",
@@ -30,7 +30,7 @@ def made_for(project: Project, server: EmulatedFivetran, budget: str = "") -> No
     project.write_groups("".join(PAIR.format(name) for name in NAMES))
 
 
-def told(result: CommandResult, code: str) -> list[str]:
+def list_warning_messages(result: CommandResult, code: str) -> list[str]:
     """The messages of all warnings of a code in a document."""
     warnings: list[dict[str, Any]] = result.document.get("plan", result.document)["warnings"]
     return [each["message"] for each in warnings if each["code"] == code]
@@ -54,9 +54,9 @@ TESTS = "this plan needs about 3 runs of setup tests, and 2 are left this hour"
 def test_a_plan_beyond_the_quota_warns_with_numbers(
     budget: str, expected: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server, budget)
+    write_pairs(project, server, budget)
     result = project.run_against(server, "plan", "--format", "json")
-    assert (result.exit, told(result, "budget-short")) == (0, expected)
+    assert (result.exit, list_warning_messages(result, "budget-short")) == (0, expected)
     shown = project.run_against(server, "plan").stderr
     assert all(f"warning[budget-short]: {message}\n" in shown for message in expected)
     assert ("budget-short" in shown) is bool(expected)
@@ -64,7 +64,7 @@ def test_a_plan_beyond_the_quota_warns_with_numbers(
 
 
 def test_the_estimate_equals_the_requests_of_an_apply(project: Project, server: EmulatedFivetran) -> None:
-    made_for(project, server)
+    write_pairs(project, server)
     result = project.run_against(server, "apply", "--auto-approve", "--format", "json")
     assert result.exit == 0
     assert result.document["applied"]["requests"] == 18
@@ -73,7 +73,7 @@ def test_the_estimate_equals_the_requests_of_an_apply(project: Project, server: 
 def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server, "budget: {requests_per_hour: 12}\n")
+    write_pairs(project, server, "budget: {requests_per_hour: 12}\n")
     # One worker: the clock of the tests leaps over the pause, also for a call that is under way.
     result = project.run_against(server, "apply", "--auto-approve", "--parallelism", "1")
     assert result.exit == 0, result.stdout + result.stderr
@@ -85,18 +85,18 @@ def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
 @pytest.mark.parametrize("hourly", [20, 21])
 def test_a_lower_remaining_quota_from_fivetran_is_used(project: Project, hourly: int) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=hourly)) as server:
-        made_for(project, server)
+        write_pairs(project, server)
         result = project.run_against(server, "plan", "--format", "json")
-    assert told(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
+    assert list_warning_messages(result, "budget-short") == ([REQUESTS.format(17)] if hourly == 20 else [])
 
 
 def test_requests_of_other_clients_count_against_the_quota(project: Project) -> None:
     with serve_fivetran(quota=QuotaProfile(hourly=50)) as server:
-        made_for(project, server)
+        write_pairs(project, server)
         for _ in range(30):
             server.get("/account/info")
         result = project.run_against(server, "plan", "--format", "json")
-    assert told(result, "budget-short") == [REQUESTS.format(17)]
+    assert list_warning_messages(result, "budget-short") == [REQUESTS.format(17)]
 
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--auto-approve")])
@@ -104,7 +104,7 @@ def test_requests_of_other_clients_count_against_the_quota(project: Project) -> 
 def test_a_scoped_plan_reports_unfinished_work_out_of_scope(
     command: tuple[str, ...], scope: tuple[str, ...], project: Project, server: EmulatedFivetran
 ) -> None:
-    made_for(project, server)
+    write_pairs(project, server)
     failure = SetupTest("Permission Test", "FAILED", "no access")
     server.app.dashboard.script_setup_tests(group_name="first", finally_always=[failure])
     assert project.run_against(server, "apply", "--auto-approve").exit == 6
@@ -120,7 +120,7 @@ def test_a_scoped_plan_reports_unfinished_work_out_of_scope(
     [unfinished] = server.app.dashboard.find_group_ids("first")
     assert not any(unfinished in call for call in server.calls[before:]), "it is not read for that"
     document = project.run_against(server, *command, *scope, "--format", "json")
-    assert told(document, "unfinished") == [message]
+    assert list_warning_messages(document, "unfinished") == [message]
 
     server.app.dashboard.script_setup_tests(group_name="first")
     assert "unfinished" not in project.run_against(server, "plan").stderr, (

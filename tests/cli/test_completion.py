@@ -14,7 +14,7 @@ from reconciler.cli.commands import SUMMARIES
 from reconciler.model.codes import load_explanations
 
 HEAVY = {"requests", "rich", "deepdiff", "pydantic", "ruamel", "werkzeug"}
-COMPLETING = """\
+COMPLETION_PROGRAM = """\
 import sys
 from reconciler.cli.main import run
 try:
@@ -24,10 +24,10 @@ finally:
 """
 
 
-def completed(*words: str) -> tuple[list[str], set[str]]:
+def complete_words(*words: str) -> tuple[list[str], set[str]]:
     """What bash is offered for the last word, and which modules that took."""
     done = subprocess.run(
-        [sys.executable, "-c", COMPLETING],
+        [sys.executable, "-c", COMPLETION_PROGRAM],
         cwd=ROOT,
         env={
             "_RECONCILER_COMPLETE": "bash_complete",
@@ -57,13 +57,13 @@ def completed(*words: str) -> tuple[list[str], set[str]]:
     ],
 )
 def test_completion_offers_commands_options_services_and_codes(words: list[str], expected: list[str]) -> None:
-    offers, imported = completed(*words)
+    offers, imported = complete_words(*words)
     assert offers == expected
     assert not {name.partition(".")[0] for name in imported} & HEAVY
 
 
 def test_completion_of_a_command_name_imports_no_command() -> None:
-    _, imported = completed("ex")
+    _, imported = complete_words("ex")
     assert "reconciler.cli.commands" in imported
     assert "reconciler.cli.explain" not in imported
 

@@ -27,7 +27,7 @@ class DriftingProject(AppliedProject):
         """Write the specs, with the project of `orders` and the time zone of `sales`."""
         self.project.write_groups(format_pairs(orders, sales))
 
-    def read(self, *arguments: str) -> CommandResult:
+    def run_read_only(self, *arguments: str) -> CommandResult:
         """Run a command that must send nothing but GET."""
         result, writes = self.run_and_list_writes(*arguments)
         assert writes == []
@@ -35,7 +35,7 @@ class DriftingProject(AppliedProject):
 
     def list_drifted(self, *arguments: str) -> list[str]:
         """The addresses that a drift reports."""
-        document = self.read(*arguments, "--format", "json").document
+        document = self.run_read_only(*arguments, "--format", "json").document
         return [change["address"] for change in document["changes"]]
 
 
@@ -57,7 +57,7 @@ BOTH = pytest.mark.parametrize("command", [("drift",), ("plan", "--drift-only")]
 
 @BOTH
 def test_no_drift_is_reported(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 0
     assert result.stdout.splitlines()[-1] == "No drift."
 
@@ -65,12 +65,12 @@ def test_no_drift_is_reported(applied_project: DriftingProject, command: tuple[s
 @BOTH
 def test_a_spec_edit_is_not_drift(applied_project: DriftingProject, command: tuple[str, ...]) -> None:
     applied_project.declare_pairs(sales="+2")
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 0
     assert "No drift." in result.stdout.splitlines()
     assert "1 other change not shown; `reconciler plan` shows all" in result.stdout
     assert "destination.sales" not in result.stdout
-    assert applied_project.read("plan", "--detailed-exitcode").exit == 2
+    assert applied_project.run_read_only("plan", "--detailed-exitcode").exit == 2
 
 
 @BOTH
@@ -80,11 +80,13 @@ def test_a_field_changed_outside_is_drift(applied_project: DriftingProject, comm
         applied_project.ids["orders"], config={"project_id": "theirs"}
     )
     assert applied_project.list_drifted(*command) == ["destination.orders"]
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 2
     assert '"theirs" -> "acme"   drift: changed outside the specs' in result.stdout
     assert "Drift: 1 changed, 0 gone." in result.stdout.splitlines()
-    assert applied_project.read(*command).exit == 0, "only --detailed-exitcode reports drift by the exit code"
+    assert applied_project.run_read_only(*command).exit == 0, (
+        "only --detailed-exitcode reports drift by the exit code"
+    )
 
 
 @BOTH
@@ -111,27 +113,30 @@ def test_missing_objects_are_reported_beside_the_drift(
     )
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     applied_project.project.write_groups("  brand_new: {}\n", file="more")
-    document = applied_project.read(*command, "--format", "json").document
+    document = applied_project.run_read_only(*command, "--format", "json").document
     assert [change["address"] for change in document["changes"]] == ["destination.sales"]
     assert [(each["code"], each["address"]) for each in document["unseen"]] == [
         ("gone-or-hidden", "destination.orders")
     ]
     assert document["other_changes"] == 1
     assert document["exit"] == {"code": 1, "reason": "failed"}
-    result = applied_project.read(*command, "--detailed-exitcode")
+    result = applied_project.run_read_only(*command, "--detailed-exitcode")
     assert result.exit == 1, "a hidden destination may have drifted"
     assert "Drift: 1 changed, 0 gone, 1 gone or hidden." in result.stdout.splitlines()
     assert "error[gone-or-hidden]: destination.orders" in result.stderr
-    assert applied_project.read(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit == 2
+    assert (
+        applied_project.run_read_only(*command, "--exclude", "destination.orders", "--detailed-exitcode").exit
+        == 2
+    )
 
 
 def test_an_entry_to_recreate_is_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
     options = ("plan", "--drift-only", "--recreate", "destination.orders", "--detailed-exitcode")
-    [change] = applied_project.read(*options, "--format", "json").document["changes"]
+    [change] = applied_project.run_read_only(*options, "--format", "json").document["changes"]
     assert (change["address"], change["action"]) == ("destination.orders", "create")
     assert change["reasons"] == ["missing-remotely"]
-    result = applied_project.read(*options)
+    result = applied_project.run_read_only(*options)
     assert result.exit == 2
     assert "    gone from Fivetran since it was applied" in result.stdout.splitlines()
     assert "Drift: 0 changed, 1 gone." in result.stdout.splitlines()
@@ -143,9 +148,9 @@ def test_other_drift_formats_name_invisible_objects(
     applied_project: DriftingProject, command: tuple[str, ...]
 ) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
-    sarif = applied_project.read(*command, "--format", "sarif").document
+    sarif = applied_project.run_read_only(*command, "--format", "sarif").document
     assert [each["ruleId"] for each in sarif["runs"][0]["results"]] == ["gone-or-hidden"]
-    annotated = applied_project.read(*command, "--format", "github")
+    annotated = applied_project.run_read_only(*command, "--format", "github")
     assert "gone-or-hidden" in annotated.stdout
 
 
@@ -157,9 +162,11 @@ def test_without_a_state_drift_is_undecided(
         applied_project.ids["orders"], config={"project_id": "theirs"}
     )
     (applied_project.folder / "specs/.reconciler/state.json").unlink()
-    result = applied_project.read(*command)
+    result = applied_project.run_read_only(*command)
     assert "1 of them may be drift too: what was last applied is not remembered" in result.stdout
-    assert applied_project.read(*command, "--format", "json").document["undecided"] == ["destination.orders"]
+    assert applied_project.run_read_only(*command, "--format", "json").document["undecided"] == [
+        "destination.orders"
+    ]
 
 
 @BOTH
@@ -168,7 +175,7 @@ def test_both_commands_have_the_same_formats(
     applied_project: DriftingProject, command: tuple[str, ...], form: str
 ) -> None:
     wanted = 0 if form in list_formats(Document.DRIFT) else 64
-    assert applied_project.read(*command, "--format", form).exit == wanted
+    assert applied_project.run_read_only(*command, "--format", form).exit == wanted
 
 
 def test_drift_is_limited_by_filters(applied_project: DriftingProject) -> None:
@@ -182,23 +189,24 @@ def test_drift_is_limited_by_filters(applied_project: DriftingProject) -> None:
 
 def test_a_plan_reports_missing_objects_beside_drift(applied_project: DriftingProject) -> None:
     applied_project.dashboard.remove("destination", applied_project.ids["orders"])
-    lines = applied_project.read("plan", "--recreate", "orders").stdout.splitlines()
+    lines = applied_project.run_read_only("plan", "--recreate", "orders").stdout.splitlines()
     assert "    gone from Fivetran since it was applied" in lines
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in lines
 
 
 def test_drift_lists_every_unmanaged_group(applied_project: DriftingProject) -> None:
     ids = [applied_project.dashboard.add_group(f"theirs {number}\x1b[31m") for number in range(7)]
-    result = applied_project.read("drift", "--detailed-exitcode")
+    result = applied_project.run_read_only("drift", "--detailed-exitcode")
     assert result.exit == 0, "a group of others is no drift"
     assert "Not managed: 7 groups. Left alone." in result.stdout.splitlines()
     for number, id in enumerate(ids):
         [row] = [line for line in result.stdout.splitlines() if line.startswith(f"  {id} ")]
         assert row.endswith(f'  "theirs {number}\\u001b[31m"')
     assert [
-        group["id"] for group in applied_project.read("drift", "--format", "json").document["unmanaged"]
+        group["id"]
+        for group in applied_project.run_read_only("drift", "--format", "json").document["unmanaged"]
     ] == ids
-    assert "Not managed" not in applied_project.read("plan", "--drift-only").stdout
+    assert "Not managed" not in applied_project.run_read_only("plan", "--drift-only").stdout
 
 
 def test_drift_runs_without_secrets(applied_project: DriftingProject) -> None:
@@ -209,7 +217,7 @@ def test_drift_runs_without_secrets(applied_project: DriftingProject) -> None:
     applied_project.project.write_groups(PAIR.format(key="sales", offset="0", project="acme"), "more")
     applied = applied_project.run("apply", "--auto-approve", ORDERS_KEY="x")
     assert applied.exit == 0
-    assert applied_project.read("drift", "--detailed-exitcode").exit == 0
+    assert applied_project.run_read_only("drift", "--detailed-exitcode").exit == 0
 
 
 def test_a_blocked_plan_still_reports_drift(applied_project: DriftingProject) -> None:
@@ -223,6 +231,6 @@ def test_a_blocked_plan_still_reports_drift(applied_project: DriftingProject) ->
         "specs/groups/main.yaml",
         f"version: 1\ngroups:\n{orders}removed:\n  - {{group: sales, id: {id}}}\n",
     )
-    assert applied_project.read("plan").exit == 3
+    assert applied_project.run_read_only("plan").exit == 3
     assert applied_project.list_drifted("drift") == ["destination.orders"]
-    assert applied_project.read("drift", "--detailed-exitcode").exit == 2
+    assert applied_project.run_read_only("drift", "--detailed-exitcode").exit == 2

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sampled(every=6)
 
 
 @contextmanager
-def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def run_emulator(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """A running emulator with the settings that it printed."""
     process = subprocess.Popen(
         [*COMMAND, "emulate", "--port", "0", *arguments],
@@ -41,7 +41,7 @@ def emulated(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Pope
         process.communicate()
 
 
-def account(settings: dict[str, str], key: str, secret: str) -> int:
+def request_account(settings: dict[str, str], key: str, secret: str) -> int:
     basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
     url = f"{settings['FIVETRAN_API_URL']}/account/info"
     request = Request(url, headers={"Authorization": f"Basic {basic}"})
@@ -55,9 +55,9 @@ def account(settings: dict[str, str], key: str, secret: str) -> int:
 
 
 def test_emulate_prints_working_settings_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    with emulated(tmp_path) as (process, settings):
+    with run_emulator(tmp_path) as (process, settings):
         assert settings["FIVETRAN_API_URL"].startswith("http://127.0.0.1:")
-        assert account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
+        assert request_account(settings, settings["FIVETRAN_APIKEY"], settings["FIVETRAN_APISECRET"]) == 200
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PROCESS_TIMEOUT)
     assert process.returncode == 0
@@ -67,10 +67,10 @@ def test_emulate_prints_working_settings_and_ends_on_ctrl_c(tmp_path: Path) -> N
 
 
 def test_emulate_accepts_the_given_credentials_only(tmp_path: Path) -> None:
-    with emulated(tmp_path, "--apikey", "one", "--apisecret", "two") as (_, settings):
+    with run_emulator(tmp_path, "--apikey", "one", "--apisecret", "two") as (_, settings):
         assert settings["FIVETRAN_APIKEY"] == "one"
-        assert account(settings, "one", "two") == 200
-        assert account(settings, "one", "three") == 401
+        assert request_account(settings, "one", "two") == 200
+        assert request_account(settings, "one", "three") == 401
 
 
 def test_a_port_in_use_is_one_error(tmp_path: Path) -> None:

@@ -202,17 +202,17 @@ def test_a_fault_affects_the_command_and_the_database_keeps_the_history(tmp_path
     (tmp_path / "seed.yaml").write_text(SEED)
     (tmp_path / "call.py").write_text(CALL)
     options = ["--seed", "seed.yaml", "--db", "account.sqlite", "--fault", "GET * #1 after-effect reset"]
-    struck = run("emulate", *options, "--", sys.executable, "call.py", "/groups", directory=tmp_path)
-    assert struck.code == 1
-    assert "ConnectionResetError" in struck.err
+    failed = run("emulate", *options, "--", sys.executable, "call.py", "/groups", directory=tmp_path)
+    assert failed.code == 1
+    assert "ConnectionResetError" in failed.err
     history = tmp_path / "history.py"
     history.write_text(
         "import os, urllib.request\n"
         "url = os.environ['FIVETRAN_API_URL'].removesuffix('/v1') + '/_emulator/history?format=lines'\n"
         "print(urllib.request.urlopen(url).read().decode())\n"
     )
-    told = run("emulate", "--db", "account.sqlite", "--", sys.executable, str(history), directory=tmp_path)
-    (line,) = told.out.split("\n")[:1]
+    printed = run("emulate", "--db", "account.sqlite", "--", sys.executable, str(history), directory=tmp_path)
+    (line,) = printed.out.split("\n")[:1]
     assert json.loads(line)["fault"] == "GET * #1 after-effect reset"
 
 

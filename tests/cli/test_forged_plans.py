@@ -32,7 +32,7 @@ def forge(saved_project: SavedPlanProject, change: Callable[[SavedPlan], SavedPl
     )
 
 
-def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
+def replace_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
     """The same plan with another change of one address, consistently in what it shows and what it is held to."""
     changes = tuple(
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
@@ -55,7 +55,7 @@ def with_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
     return replace(saved, plan=replace(saved.plan, changes=changes), expected=expected)
 
 
-def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
+def add_changes(saved: SavedPlan, *more: Change) -> SavedPlan:
     """The same plan with more to do."""
     known = {each.address for each in more}
     kept = tuple(each for each in saved.plan.changes if each.address not in known)
@@ -69,7 +69,7 @@ def with_more(saved: SavedPlan, *more: Change) -> SavedPlan:
     return replace(saved, plan=plan, expected=expected, scope=tuple(sorted(scope)))
 
 
-def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
+def omit_changes(saved: SavedPlan, *addresses: str) -> SavedPlan:
     """The same plan without some of its changes."""
     return replace(
         saved,
@@ -81,64 +81,68 @@ def with_less(saved: SavedPlan, *addresses: str) -> SavedPlan:
     )
 
 
-def deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
+def build_deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
     return [
         Change(Address(kind, name), Action.DELETE, id=saved_project.find_id(name), risk=Risk.DESTROYS)
         for kind in (DESTINATION, GROUP)
     ]
 
 
-def elsewhere(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
+def replace_field(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
     """The same plan with another value of a field."""
     [change] = [each for each in saved.plan.changes if str(each.address) == address]
     fields = tuple(replace(each, after=value) if each.path == path else each for each in change.fields)
     assert fields != change.fields
-    return with_change(saved, address, fields=fields)
+    return replace_change(saved, address, fields=fields)
 
 
-def called(saved: SavedPlan, **live: Any) -> SavedPlan:
+def replace_live_facts(saved: SavedPlan, **live: Any) -> SavedPlan:
     """The same plan with something else shown of the destination that it deletes."""
     [change] = [each for each in saved.plan.changes if str(each.address) == "destination.old"]
     assert change.live is not None
-    return with_change(saved, "destination.old", live=replace(change.live, **live))
+    return replace_change(saved, "destination.old", live=replace(change.live, **live))
 
 
-VOID: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
-    "an update becomes a deletion": lambda _, saved: with_change(
+REFUSED_FORGERIES: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
+    "an update becomes a deletion": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.DELETE, risk=Risk.DESTROYS
     ),
-    "an update becomes a creation": lambda _, saved: with_change(
+    "an update becomes a creation": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.CREATE, id=None
     ),
-    "a creation becomes an update": lambda saved_project, saved: with_change(
+    "a creation becomes an update": lambda saved_project, saved: replace_change(
         saved, "destination.half", action=Action.UPDATE, id=saved_project.find_id("half")
     ),
-    "an update becomes a test": lambda _, saved: with_change(
+    "an update becomes a test": lambda _, saved: replace_change(
         saved, "destination.orders", action=Action.VERIFY, fields=()
     ),
-    "an update of another object": lambda saved_project, saved: with_change(
+    "an update of another object": lambda saved_project, saved: replace_change(
         saved, "destination.orders", id=saved_project.find_id("other")
     ),
-    "a deletion of another object": lambda saved_project, saved: with_change(
+    "a deletion of another object": lambda saved_project, saved: replace_change(
         saved, "destination.old", id=saved_project.find_id("other")
     ),
-    "another host": lambda _, saved: elsewhere(
+    "another host": lambda _, saved: replace_field(
         saved, "destination.fresh", ("config", "host"), "evil.example"
     ),
-    "another region": lambda _, saved: elsewhere(saved, "destination.orders", ("region",), "AWS_EU_WEST_1"),
-    "another secret": lambda _, saved: elsewhere(
+    "another region": lambda _, saved: replace_field(
+        saved, "destination.orders", ("region",), "AWS_EU_WEST_1"
+    ),
+    "another secret": lambda _, saved: replace_field(
         saved, "destination.sales", ("config", "password"), "env:ORDERS_PASSWORD"
     ),
-    "one field more": lambda _, saved: with_change(
+    "one field more": lambda _, saved: replace_change(
         saved,
         "destination.orders",
         fields=(FieldChange(("config", "host"), "orders.example", "evil.example"),),
     ),
-    "one deletion more": lambda saved_project, saved: with_more(saved, *deletion(saved_project, "other")),
-    "a deletion of what is to be changed": lambda saved_project, saved: with_more(
-        saved, *deletion(saved_project, "sales")
+    "one deletion more": lambda saved_project, saved: add_changes(
+        saved, *build_deletion(saved_project, "other")
     ),
-    "one creation more": lambda _, saved: with_more(
+    "a deletion of what is to be changed": lambda saved_project, saved: add_changes(
+        saved, *build_deletion(saved_project, "sales")
+    ),
+    "one creation more": lambda _, saved: add_changes(
         saved, Change(Address(GROUP, "evil"), Action.CREATE, fields=(FieldChange(("name",), None, "evil"),))
     ),
     "of nothing": lambda _, saved: replace(saved, scope=()),
@@ -153,41 +157,41 @@ VOID: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]] = {
         expected=tuple(replace(each, declared={}, sent={}, secrets={}, found={}) for each in saved.expected),
     ),
     "shown otherwise than held to": lambda _, saved: replace(
-        saved, plan=elsewhere(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
+        saved, plan=replace_field(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
     ),
     "shown under another name than held to": lambda _, saved: replace(
-        saved, plan=called(saved, name="Rubbish").plan
+        saved, plan=replace_live_facts(saved, name="Rubbish").plan
     ),
     "shown with a connection that nobody is held to": lambda _, saved: replace(
-        saved, plan=called(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
+        saved, plan=replace_live_facts(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
     ),
-    "a deletion of what has another name": lambda _, saved: called(saved, name="Rubbish"),
-    "shown as less than held to": lambda _, saved: replace(saved, plan=with_less(saved, "group.old").plan),
+    "a deletion of what has another name": lambda _, saved: replace_live_facts(saved, name="Rubbish"),
+    "shown as less than held to": lambda _, saved: replace(saved, plan=omit_changes(saved, "group.old").plan),
 }
 
 
 @pytest.mark.sampled(every=5)
-@pytest.mark.parametrize("name", VOID)
+@pytest.mark.parametrize("name", REFUSED_FORGERIES)
 def test_a_forged_plan_changes_nothing(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
-    forge(saved_project, lambda saved: VOID[name](saved_project, saved))
+    forge(saved_project, lambda saved: REFUSED_FORGERIES[name](saved_project, saved))
     before = len(saved_project.server.writes)
     result = saved_project.apply()
     assert (result.exit, result.stdout) == (4, ""), result.stderr
     assert saved_project.server.writes[before:] == []
 
 
-LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
+REDUCED_PLANS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
     "without a deletion": (
-        lambda saved: with_less(saved, "destination.old", "group.old"),
+        lambda saved: omit_changes(saved, "destination.old", "group.old"),
         {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"},
     ),
     "without an update": (
-        lambda saved: with_less(saved, "destination.orders"),
+        lambda saved: omit_changes(saved, "destination.orders"),
         {"PATCH /v1/destinations/orders", "POST /v1/destinations/orders/test"},
     ),
     "without anything": (
-        lambda saved: with_less(saved, *(each.address for each in saved.expected)),
+        lambda saved: omit_changes(saved, *(each.address for each in saved.expected)),
         set(EXPECTED_WRITES),
     ),
     "that says all twice": (
@@ -203,10 +207,10 @@ LESS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LESS)
+@pytest.mark.parametrize("name", REDUCED_PLANS)
 def test_a_forged_plan_can_only_omit_changes(name: str, saved_project: SavedPlanProject) -> None:
     assert saved_project.plan().exit == 0
-    change, left_out = LESS[name]
+    change, left_out = REDUCED_PLANS[name]
     forge(saved_project, change)
     before = len(saved_project.server.writes)
     result = saved_project.apply()
@@ -241,7 +245,7 @@ def test_only_a_signature_prevents_a_forged_expiry(
     assert saved_project.apply().exit == 0  # it says nothing that specs and account do not say
 
 
-def strange(content: Any, place: str, value: Any) -> None:
+def put_value(content: Any, place: str, value: Any) -> None:
     """Put something else at a place such as `plan.changes.0.action`."""
     *path, last = place.split(".")
     for part in path:
@@ -282,7 +286,7 @@ def test_a_plan_of_another_shape_is_refused_without_a_bug(saved_project: SavedPl
     content, before = saved_project.plan_file.read_bytes(), len(saved_project.server.writes)
     for place, value in SHAPES:
         saved_project.plan_file.write_bytes(content)
-        saved_project.forge_plan(lambda content: strange(content, place, value))  # noqa: B023 - called at once
+        saved_project.forge_plan(lambda content: put_value(content, place, value))  # noqa: B023 - called at once
         for result in (saved_project.apply(), saved_project.run("show", "plan.json")):
             assert result.exit == 4, (place, value, result.stdout, result.stderr)
             assert "\x1b" not in result.stderr
@@ -319,9 +323,9 @@ def test_wrong_expectations_are_refused_in_any_order(
 ) -> None:
     assert saved_project.plan().exit == 0
 
-    def shuffled(saved: SavedPlan) -> SavedPlan:
+    def reverse_expected(saved: SavedPlan) -> SavedPlan:
         expected: tuple[ReviewedEffect, ...] = saved.expected[::-1]
         return replace(saved, expected=expected)
 
-    forge(saved_project, shuffled)
+    forge(saved_project, reverse_expected)
     assert "what it shows is not what it is held to" in saved_project.apply().stderr

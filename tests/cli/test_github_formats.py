@@ -144,13 +144,13 @@ def test_a_failure_writes_its_cause_and_overrides_outputs_of_an_earlier_plan(
 def test_every_end_of_a_command_sets_the_outputs(
     work: str, code: str, reason: str, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def raises(session: CommandContext) -> ExitCode:
+    def fail(session: CommandContext) -> ExitCode:
         raise KeyboardInterrupt if work == "interrupt" else ValueError("hidden")
 
     for name, value in step.environ.items():
         monkeypatch.setenv(name, value)
     settings = make_settings(Path("specs/reconciler.yaml"), sandbox=True)
-    assert run_command(settings, OutputOptions(no_color=True), "github", raises) == int(code)
+    assert run_command(settings, OutputOptions(no_color=True), "github", fail) == int(code)
     assert (step.outputs["exit-code"], step.outputs["reason"]) == (code, reason)
     assert step.outputs["has-changes"] == ""
     assert "## No plan: 1 error" in step.summary
@@ -225,19 +225,19 @@ def test_github_format_without_a_runner_writes_no_files(step: Step, server: Emul
     assert "job-file" not in result.stderr
 
 
-def no_folder(step: Step) -> None:
+def use_missing_folder(step: Step) -> None:
     step.environ["GITHUB_STEP_SUMMARY"] = str(step.summary_file / "below" / "nothing")
 
 
-def a_folder(step: Step) -> None:
+def use_folder_as_file(step: Step) -> None:
     step.summary_file.mkdir()
 
 
-def full(step: Step) -> None:
+def fill_summary(step: Step) -> None:
     step.summary_file.write_bytes(b"x" * (MAX_SUMMARY_BYTES - 500))
 
 
-@pytest.mark.parametrize("spoil", [no_folder, a_folder, full])
+@pytest.mark.parametrize("spoil", [use_missing_folder, use_folder_as_file, fill_summary])
 def test_an_unwritable_summary_is_one_warning_and_no_failure(
     spoil: Callable[[Step], None], step: Step, server: EmulatedFivetran
 ) -> None:

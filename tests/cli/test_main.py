@@ -199,7 +199,7 @@ def test_the_list_of_codes_fits_the_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["explain"], ["plan", "--help"]])
 @pytest.mark.parametrize("stream", [">/dev/full", ">&-"])
 def test_unwritable_output_is_a_failure(arguments: list[str], stream: str, tmp_path: Path) -> None:
-    done = in_shell(arguments, stream, tmp_path)
+    done = run_in_shell(arguments, stream, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error[output-lost]: the output could not be written: ")
     assert len(done.stderr.splitlines()) == 1
@@ -210,8 +210,8 @@ def test_unwritable_output_is_a_failure(arguments: list[str], stream: str, tmp_p
     "arguments", [["validate"], ["plan", "--sandbox"], ["apply", "--sandbox", "--auto-approve"]]
 )
 def test_unwritable_results_are_a_failure(arguments: list[str], stream: str, tmp_path: Path) -> None:
-    a_project(tmp_path)
-    done = in_shell(arguments, stream, tmp_path)
+    write_project(tmp_path)
+    done = run_in_shell(arguments, stream, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error[output-lost]: ")
     assert "Traceback" not in done.stderr
@@ -222,24 +222,24 @@ def test_unwritable_results_are_a_failure(arguments: list[str], stream: str, tmp
 @pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
 def test_a_closed_stderr_fails_only_with_diagnostics_to_write(stream: str, tmp_path: Path) -> None:
-    a_project(tmp_path)
-    silent = in_shell(["plan", "--sandbox"], stream, tmp_path)
+    write_project(tmp_path)
+    silent = run_in_shell(["plan", "--sandbox"], stream, tmp_path)
     assert silent.returncode == 0
     assert "Plan: 1 to add" in silent.stdout
-    a_project(tmp_path, "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n")
-    warned = in_shell(["plan", "--sandbox"], stream, tmp_path)
+    write_project(tmp_path, "  a:\n    destination: {service: nobody_knows_it, time_zone_offset: '0'}\n")
+    warned = run_in_shell(["plan", "--sandbox"], stream, tmp_path)
     assert warned.returncode == 1
     assert "Plan: 2 to add" in warned.stdout
     assert "nobody_knows_it" not in run("plan", "--sandbox", "-q", directory=tmp_path).out.split("+ dest")[0]
 
 
-def a_project(folder: Path, groups: str = "  a: {}\n") -> None:
+def write_project(folder: Path, groups: str = "  a: {}\n") -> None:
     (folder / "specs").mkdir(exist_ok=True)
     (folder / "specs/reconciler.yaml").write_text("version: 1\nspecs: [groups.yaml]\n")
     (folder / "specs/groups.yaml").write_text(f"version: 1\ngroups:\n{groups}")
 
 
-def in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_in_shell(arguments: list[str], redirection: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} {redirection}"],
         cwd=folder,

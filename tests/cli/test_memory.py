@@ -36,7 +36,7 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def state_of(project: Project) -> Path:
+def get_state_file(project: Project) -> Path:
     return project.folder / "specs" / ".reconciler" / "state.json"
 
 
@@ -76,7 +76,7 @@ def test_an_existing_pair_is_adopted_without_writes_and_setup_tests(
     assert plan.exit == 0
     assert "No changes." in plan.stdout.splitlines()
     assert group in plan.stdout
-    assert not state_of(orders).exists(), "a plan only reads"
+    assert not get_state_file(orders).exists(), "a plan only reads"
     assert apply(orders, server) == []
     orders.write_groups(PAIR.replace("  orders:\n", "  orders:\n    name: Orders of today\n"))
     assert apply(orders, server) == [f"PATCH /v1/groups/{group}"]
@@ -84,7 +84,7 @@ def test_an_existing_pair_is_adopted_without_writes_and_setup_tests(
 
 def test_a_lost_state_causes_no_second_create(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state_of(orders).unlink()
+    get_state_file(orders).unlink()
     assert apply(orders, server) == []
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
 
@@ -95,7 +95,7 @@ def test_the_state_is_private_and_holds_no_secret(orders: Project, server: Emula
         server, "apply", "--auto-approve", environ={"ORDERS_KEY": "a-key-that-nobody-sees"}
     )
     assert result.exit == 0, result.stderr
-    state = state_of(orders)
+    state = get_state_file(orders)
     kept = json.loads(state.read_text())["records"]["destination.orders"]
     assert kept["applied"]["config"] == {"project_id": "acme", "data_set_location": "US"}
     assert state.stat().st_mode & 0o077 == 0
@@ -105,8 +105,8 @@ def test_the_state_is_private_and_holds_no_secret(orders: Project, server: Emula
 
 def test_the_state_of_another_account_is_refused(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state = json.loads(state_of(orders).read_text())
-    state_of(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
+    state = json.loads(get_state_file(orders).read_text())
+    get_state_file(orders).write_text(json.dumps({**state, "account_id": "quite_another"}))
     result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[other-account]" in result.stderr
@@ -115,7 +115,7 @@ def test_the_state_of_another_account_is_refused(orders: Project, server: Emulat
 
 def test_a_damaged_state_is_reported_before_any_request(orders: Project, server: EmulatedFivetran) -> None:
     apply(orders, server)
-    state_of(orders).write_text("{")
+    get_state_file(orders).write_text("{")
     before = len(server.calls)
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
@@ -128,7 +128,7 @@ def test_a_second_apply_names_the_lock_holder_and_sends_nothing(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     apply(orders, server)
-    lock = state_of(orders).with_name("state.json.lock")
+    lock = get_state_file(orders).with_name("state.json.lock")
     holder = {
         "pid": 4711,
         "host": "runner-7",
@@ -149,7 +149,7 @@ def test_a_second_apply_names_the_lock_holder_and_sends_nothing(
 
 
 def test_an_unwritable_state_stops_every_write(orders: Project, server: EmulatedFivetran) -> None:
-    state_of(orders).mkdir(parents=True)
+    get_state_file(orders).mkdir(parents=True)
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 1
     assert "error[state-unusable]" in result.stderr
@@ -185,16 +185,16 @@ def test_a_plan_names_the_origin_of_each_field_change(orders: Project, server: E
     apply(orders, server)
     [group] = server.list_ids("groups")
 
-    def origins() -> dict[str, str]:
+    def list_origins() -> dict[str, str]:
         [change] = orders.run_against(server, "plan", "--format", "json").document["changes"]
         return {".".join(field["path"]): field["origin"] for field in change["fields"]}
 
     server.app.dashboard.change_destination(group, config={"project_id": "theirs"}, time_zone_offset="+2")
-    assert origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
+    assert list_origins() == {"time_zone_offset": "drift", "config.project_id": "drift"}
     orders.write_groups(PAIR.replace("project_id: acme", "project_id: ours"))
-    assert origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
+    assert list_origins() == {"time_zone_offset": "drift", "config.project_id": "conflict"}
     server.app.dashboard.change_destination(group, config={"project_id": "acme"}, time_zone_offset="0")
-    assert origins() == {"config.project_id": "spec"}
+    assert list_origins() == {"config.project_id": "spec"}
 
 
 def test_a_field_declared_later_is_recorded_without_a_write(
@@ -238,32 +238,34 @@ def test_a_host_rewritten_by_fivetran_is_compared_with_the_applied_host(
 SECRET_PAIR = PAIR.replace("US}", 'US, secret_key: {secret: "env:ORDERS_KEY"}}')
 
 
-def with_key(value: str) -> dict[str, str]:
+def build_environ(value: str) -> dict[str, str]:
     return {"ORDERS_KEY": value}
 
 
 def test_a_rotated_secret_is_sent_alone_and_never_shown(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     [group] = server.list_ids("groups")
-    plan = orders.run_against(server, "plan", environ=with_key("second-key"))
+    plan = orders.run_against(server, "plan", environ=build_environ("second-key"))
     assert "config.secret_key" in plan.stdout
     assert "first-key" not in plan.stdout
     assert "second-key" not in plan.stdout
-    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("second-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("second-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "second-key"}, "run_setup_tests": False}
     ]
-    again = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    again = orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key"))
     assert again.exit == 0
 
 
 def test_plans_for_two_different_new_secrets_are_equal(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     changes = [
-        orders.run_against(server, "plan", "--format", "json", environ=with_key(value)).document["changes"]
+        orders.run_against(server, "plan", "--format", "json", environ=build_environ(value)).document[
+            "changes"
+        ]
         for value in ("x", "a-much-longer-key-" * 9)
     ]
     assert changes[0] == changes[1] != []
@@ -273,7 +275,7 @@ def test_an_unreadable_secret_is_an_error_if_it_must_be_compared(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     result = orders.run_against(server, "plan")
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
@@ -303,19 +305,19 @@ def test_an_incomparable_secret_of_an_adopted_destination_is_no_change(
 
 def test_without_the_fingerprint_key_no_secret_is_a_change(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    state_of(orders).with_name("state.json.key").unlink()
-    plan = orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    get_state_file(orders).with_name("state.json.key").unlink()
+    plan = orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key"))
     assert plan.exit == 0
     assert "secret" in plan.stdout
 
 
 def test_a_new_fingerprint_key_marks_no_secret_as_changed(orders: Project, server: EmulatedFivetran) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    state_of(orders).with_name("state.json.key").unlink()
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    get_state_file(orders).with_name("state.json.key").unlink()
     before = len(server.writes)
-    result = orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    result = orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     assert result.exit == 0
     assert server.writes[before:] == []
 
@@ -332,7 +334,7 @@ def test_a_destination_create_without_answer_is_recovered_and_not_repeated(
     server.app.faults.clear()
     [group] = server.list_ids("groups")
     if not kept:
-        for file in state_of(orders).parent.glob("state.json*"):
+        for file in get_state_file(orders).parent.glob("state.json*"):
             file.unlink()
     # With its memory kept, the run also knows that the tests of what it finds are outstanding.
     assert apply(orders, server) == ([f"POST /v1/destinations/{group}/test"] if kept else [])
@@ -366,14 +368,14 @@ def test_a_lost_answer_is_recovered_within_the_same_apply(
 def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: EmulatedFivetran) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups before-effect close"))
     orders.run_against(server, "apply", "--auto-approve")
-    records = json.loads(state_of(orders).read_text())["records"]
+    records = json.loads(get_state_file(orders).read_text())["records"]
     assert {address: record["intent"]["action"] for address, record in records.items()} == {
         "group.orders": "create"  # what waited for it was certainly not tried
     }
     server.app.faults.clear()
     orders.advance_time()
     assert [call.partition(" ")[0] for call in apply(orders, server)] == ["POST", "POST", "POST"]
-    records = json.loads(state_of(orders).read_text())["records"]
+    records = json.loads(get_state_file(orders).read_text())["records"]
     assert [record["intent"] for record in records.values()] == [None, None]
 
 
@@ -442,11 +444,13 @@ def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
         assert third.exit == 0, third.stdout
 
 
-def secrets_of(
+def list_secret_answers(
     project: Project, server: EmulatedFivetran, *options: str, key: str = "first-key"
 ) -> dict[str, list[str]]:
     """The three answers of a plan about the secrets of the destination."""
-    plan = project.run_against(server, "plan", "--format", "json", *options, environ=with_key(key)).document
+    plan = project.run_against(
+        server, "plan", "--format", "json", *options, environ=build_environ(key)
+    ).document
     [found] = [
         each
         for each in (*plan["changes"], *plan["unchanged"], *plan["adopted"])
@@ -459,13 +463,13 @@ def test_a_secret_is_reported_as_changed_unchanged_or_incomparable(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     orders.write_groups(SECRET_PAIR)
-    assert secrets_of(orders, server) == {}, "of something new there is nothing to say"
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
-    assert secrets_of(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
-    assert secrets_of(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
-    state_of(orders).unlink()
-    assert secrets_of(orders, server) == {"uncomparable": ["config.secret_key"]}
+    assert list_secret_answers(orders, server) == {}, "of something new there is nothing to say"
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    assert list_secret_answers(orders, server) == {"unchanged": ["config.secret_key"]}
+    assert list_secret_answers(orders, server, key="second-key") == {"changed": ["config.secret_key"]}
+    assert list_secret_answers(orders, server, "--secrets", "skip") == {"uncomparable": ["config.secret_key"]}
+    get_state_file(orders).unlink()
+    assert list_secret_answers(orders, server) == {"uncomparable": ["config.secret_key"]}
 
 
 @pytest.mark.parametrize(
@@ -474,18 +478,21 @@ def test_a_secret_is_reported_as_changed_unchanged_or_incomparable(
 )
 def test_a_secret_is_resent_on_request(orders: Project, server: EmulatedFivetran, glob: str) -> None:
     orders.write_groups(SECRET_PAIR)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
     [group] = server.list_ids("groups")
-    plan = orders.run_against(server, "plan", "--resend-secret", glob, environ=with_key("first-key"))
+    plan = orders.run_against(server, "plan", "--resend-secret", glob, environ=build_environ("first-key"))
     assert "(secret env:ORDERS_KEY, unchanged, sent anyway)" in plan.stdout
     options = ("apply", "--auto-approve", "--resend-secret", glob)
-    result = orders.run_against(server, *options, environ=with_key("first-key"))
+    result = orders.run_against(server, *options, environ=build_environ("first-key"))
     assert result.exit == 0, result.stdout + result.stderr
     assert server.list_bodies("PATCH", f"/v1/destinations/{group}") == [
         {"config": {"secret_key": "first-key"}, "run_setup_tests": False}
     ]
     assert "Checked: a new plan is empty." in result.stdout
-    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("first-key")).exit == 0
+    assert (
+        orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("first-key")).exit
+        == 0
+    )
 
 
 def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedFivetran) -> None:
@@ -494,10 +501,12 @@ def test_sending_a_secret_makes_it_comparable(orders: Project, server: EmulatedF
     server.app.dashboard.add_destination(group, "big_query", config=known)
     orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.orders")
-    assert secrets_of(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
-    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    assert list_secret_answers(orders, server, *options) == {"uncomparable": ["config.secret_key"]}
+    result = orders.run_against(
+        server, "apply", "--auto-approve", *options, environ=build_environ("first-key")
+    )
     assert result.exit == 0, result.stdout + result.stderr
-    assert secrets_of(orders, server) == {"unchanged": ["config.secret_key"]}
+    assert list_secret_answers(orders, server) == {"unchanged": ["config.secret_key"]}
 
 
 def test_a_resend_request_without_matching_secret_is_an_error(
@@ -505,7 +514,9 @@ def test_a_resend_request_without_matching_secret_is_an_error(
 ) -> None:
     orders.write_groups(SECRET_PAIR)
     options = ("--resend-secret", "destination.order:config.secret_key", "--resend-secret", "destination.*")
-    result = orders.run_against(server, "apply", "--auto-approve", *options, environ=with_key("first-key"))
+    result = orders.run_against(
+        server, "apply", "--auto-approve", *options, environ=build_environ("first-key")
+    )
     assert result.exit == 1
     assert "error[nothing-to-resend]" in result.stderr
     assert "did you mean `destination.orders:config.secret_key`?" in result.stderr
@@ -515,9 +526,12 @@ def test_a_resend_request_without_matching_secret_is_an_error(
 def test_an_ignored_secret_is_neither_compared_nor_sent(orders: Project, server: EmulatedFivetran) -> None:
     ignoring = SECRET_PAIR + "      lifecycle: {ignore_changes: [config.secret_key]}\n"
     orders.write_groups(ignoring)
-    orders.run_against(server, "apply", "--auto-approve", environ=with_key("first-key"))
-    assert secrets_of(orders, server, key="second-key") == {}
-    assert orders.run_against(server, "plan", "--detailed-exitcode", environ=with_key("second-key")).exit == 0
+    orders.run_against(server, "apply", "--auto-approve", environ=build_environ("first-key"))
+    assert list_secret_answers(orders, server, key="second-key") == {}
+    assert (
+        orders.run_against(server, "plan", "--detailed-exitcode", environ=build_environ("second-key")).exit
+        == 0
+    )
 
 
 def test_creating_groups_in_an_unconfirmed_account_warns(orders: Project, server: EmulatedFivetran) -> None:
@@ -547,7 +561,7 @@ def test_the_project_file_sets_the_state_location(orders: Project, server: Emula
     settings.write_text(settings.read_text() + "state: memory/here.json\n")
     apply(orders, server)
     assert (orders.folder / "specs" / "memory" / "here.json").exists()
-    assert not state_of(orders).exists()
+    assert not get_state_file(orders).exists()
     assert apply(orders, server) == []
 
 
@@ -569,17 +583,17 @@ def test_a_shared_fingerprint_key_compares_secrets_across_machines(
     settings = orders.folder / "specs" / "reconciler.yaml"
     settings.write_text(settings.read_text() + 'fingerprint_key: {secret: "env:TEAM_KEY"}\n')
     orders.write_groups(SECRET_PAIR)
-    environ = {**with_key("first-key"), "TEAM_KEY": "a-key-of-the-team"}
+    environ = {**build_environ("first-key"), "TEAM_KEY": "a-key-of-the-team"}
     assert orders.run_against(server, "apply", "--auto-approve", environ=environ).exit == 0
-    assert not state_of(orders).with_name("state.json.key").exists()
+    assert not get_state_file(orders).with_name("state.json.key").exists()
     assert orders.run_against(server, "plan", "--detailed-exitcode", environ=environ).exit == 0
-    rotated = {**environ, **with_key("second-key")}
+    rotated = {**environ, **build_environ("second-key")}
     assert orders.run_against(server, "plan", "--detailed-exitcode", environ=rotated).exit == 2
-    missing = orders.run_against(server, "plan", environ=with_key("first-key"))
+    missing = orders.run_against(server, "plan", environ=build_environ("first-key"))
     assert missing.exit == 1
     assert "error[secret-unavailable]" in missing.stderr
     assert "`fingerprint_key`" in missing.stderr
-    skipped = orders.run_against(server, "plan", "--secrets", "skip", environ=with_key("first-key"))
+    skipped = orders.run_against(server, "plan", "--secrets", "skip", environ=build_environ("first-key"))
     assert skipped.exit == 0
 
 

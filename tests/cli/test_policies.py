@@ -43,7 +43,7 @@ def policy_project(project: Project, server: EmulatedFivetran) -> PolicyProject:
     return policy_project
 
 
-def with_level(of: str, policies: str = REGIONS) -> str:
+def add_level(of: str, policies: str = REGIONS) -> str:
     return f"{policies}    level: {of}\n"
 
 
@@ -51,7 +51,7 @@ def with_level(of: str, policies: str = REGIONS) -> str:
 def test_a_policy_level_decides_which_commands_fail(
     policy_project: PolicyProject, of: str, validated: int, planned: int
 ) -> None:
-    policy_project.write_policies(with_level(of))
+    policy_project.write_policies(add_level(of))
     assert policy_project.run("validate").exit == validated
     assert policy_project.run("plan").exit == planned
     before = policy_project.server.writes
@@ -65,7 +65,7 @@ def test_a_policy_level_decides_which_commands_fail(
 def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
     policy_project: PolicyProject, tmp_path: Path
 ) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     log = tmp_path / "events.jsonl"
     applied = policy_project.run(
         "apply",
@@ -96,7 +96,7 @@ def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
 def test_the_state_records_the_user_and_reason_of_an_override(
     policy_project: PolicyProject,
 ) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     override = ("--override", "allowed-regions", "--reason", "as agreed")
     assert policy_project.run("apply", "--auto-approve", *override).exit == 0
     policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
@@ -117,7 +117,7 @@ def test_the_state_records_the_user_and_reason_of_an_override(
 
 
 def test_an_override_needs_a_reason(policy_project: PolicyProject) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     for more in ((), ("--reason", "  ")):
         refused = policy_project.run("apply", "--auto-approve", "--override", "allowed-regions", *more)
         assert refused.exit == 64
@@ -154,7 +154,7 @@ def test_an_override_without_a_policy_is_refused(policy_project: PolicyProject) 
 
 
 def test_overriding_one_policy_overrides_no_other(policy_project: PolicyProject) -> None:
-    policy_project.write_policies(with_level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
+    policy_project.write_policies(add_level("soft") + "  - at-most: {creates: 0}\n    level: soft\n")
     refused = policy_project.run("apply", "--auto-approve", "--override", "at-most", "--reason", "first run")
     assert refused.exit == 3
     assert policy_project.server.writes == []
@@ -177,7 +177,7 @@ def test_a_change_cannot_loosen_the_policy_that_judges_it(policy_project: Policy
 
 
 def test_a_saved_plan_is_evaluated_by_the_policies(policy_project: PolicyProject, tmp_path: Path) -> None:
-    policy_project.write_policies(with_level("soft"))
+    policy_project.write_policies(add_level("soft"))
     saved = str(tmp_path / "plan.json")
     planned = policy_project.run("plan", "--out", saved, "--format", "json")
     assert planned.exit == 3

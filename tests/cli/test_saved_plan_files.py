@@ -89,7 +89,7 @@ def test_meaningless_options_are_wrong_usage(
 # The file
 
 
-def mode(file: Path) -> int:
+def get_mode(file: Path) -> int:
     return file.stat().st_mode & 0o777
 
 
@@ -99,7 +99,7 @@ def test_a_saved_plan_is_private_also_over_a_public_file(
     saved_project.plan_file.write_text("something that everybody may read")
     saved_project.plan_file.chmod(0o644)
     result = saved_project.plan()
-    assert mode(saved_project.plan_file) == 0o600
+    assert get_mode(saved_project.plan_file) == 0o600
     assert result.stdout.splitlines()[-1] == (
         "Saved to plan.json. Apply exactly this plan with: reconciler apply plan.json"
     )
@@ -135,7 +135,7 @@ def test_a_symbolic_link_is_followed_for_reading_and_writing(saved_project: Save
     (saved_project.folder / "link.json").symlink_to("plans/of_today.json")
     assert saved_project.run("plan", "--out", "link.json").exit == 0
     assert (saved_project.folder / "link.json").is_symlink()
-    assert mode(saved_project.folder / "plans/of_today.json") == 0o600
+    assert get_mode(saved_project.folder / "plans/of_today.json") == 0o600
     assert saved_project.run("show", "link.json").exit == 0
     assert saved_project.run("apply", "link.json").exit == 0
 
@@ -198,7 +198,7 @@ def test_a_saved_plan_deletes_a_group_without_destination(
     assert saved_project.server.writes[before:] == [f"DELETE /v1/groups/{id}"]
 
 
-def untimed(text: str) -> str:
+def remove_durations(text: str) -> str:
     """A plan for people without how long it took."""
     return re.sub(r" in \d+\.\d s", "", text)
 
@@ -215,7 +215,9 @@ def test_the_streams_are_kept_apart(saved_project: SavedPlanProject) -> None:
     assert shown.document["changes"] == planned.document["changes"]
     assert shown.document["saved"]["is_expired"] is False
     markdown = saved_project.run("show", "plan.json", "--format", "markdown")
-    assert untimed(markdown.stdout) == untimed(saved_project.run("plan", "--format", "markdown").stdout)
+    assert remove_durations(markdown.stdout) == remove_durations(
+        saved_project.run("plan", "--format", "markdown").stdout
+    )
     applied = saved_project.apply("--format", "json")
     assert (applied.exit, applied.stderr) == (0, "")
     assert applied.document["plan"]["digest"] == planned.document["digest"]
@@ -312,7 +314,7 @@ def test_an_unusable_signature_key_is_reported_before_any_request(
 # Secrets
 
 
-def scrubbed(content: bytes) -> str:
+def remove_variable_parts(content: bytes) -> str:
     """A plan file without what may differ: seal, digests, fingerprints and times."""
     text = re.sub(rb'^\{"seal": "[0-9a-f]{64}"', b"", content).decode()
     text = re.sub(r'"[0-9a-f]{8}:[0-9a-f]{64}:', '"…:', text)
@@ -328,8 +330,8 @@ def test_two_plans_that_differ_in_secret_values_look_alike(saved_project: SavedP
         assert saved_project.plan().exit == 0
         contents.append(saved_project.plan_file.read_bytes())
     assert len(set(contents)) == 3
-    assert len(set(map(scrubbed, contents))) == 1
-    assert len(set(map(len, map(scrubbed, contents)))) == 1
+    assert len(set(map(remove_variable_parts, contents))) == 1
+    assert len(set(map(len, map(remove_variable_parts, contents)))) == 1
     digests = {json.loads(each)["content"]["plan"]["digest"] for each in contents}
     assert len(digests) == 1
 
@@ -369,12 +371,12 @@ def test_a_planned_resend_of_a_secret_is_applied(saved_project: SavedPlanProject
 # Digests
 
 
-def digest_of(saved_project: SavedPlanProject, *options: str) -> str:
+def get_digest(saved_project: SavedPlanProject, *options: str) -> str:
     return str(saved_project.run("plan", "--format", "json", *options).document["digest"])
 
 
 def test_an_approved_digest_is_applied_without_a_prompt(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+    digest = get_digest(saved_project)
     before = len(saved_project.server.writes)
     result = saved_project.run("apply", "--expect", digest)
     assert result.exit == 0, result.stderr
@@ -386,7 +388,7 @@ def test_an_approved_digest_is_applied_without_a_prompt(saved_project: SavedPlan
 
 @pytest.mark.parametrize("what", ["digest", "specs", "account", "scope"])
 def test_another_plan_than_the_approved_one_is_refused(saved_project: SavedPlanProject, what: str) -> None:
-    digest = digest_of(saved_project)
+    digest = get_digest(saved_project)
     options: tuple[str, ...] = ()
     if what == "digest":
         digest = "0" * 64
@@ -406,7 +408,7 @@ def test_another_plan_than_the_approved_one_is_refused(saved_project: SavedPlanP
 
 
 def test_a_stopped_approved_digest_is_resumed(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+    digest = get_digest(saved_project)
     saved_project.add_faults("POST /v1/destinations #1 status 400")
     assert saved_project.run("apply", "--expect", digest, "--parallelism", "1").exit == 6
     saved_project.server.app.faults.clear()
@@ -421,7 +423,7 @@ def test_a_stopped_approved_digest_is_resumed(saved_project: SavedPlanProject) -
 
 
 def test_a_stopped_approved_digest_resumes_its_own_changes_only(saved_project: SavedPlanProject) -> None:
-    digest = digest_of(saved_project)
+    digest = get_digest(saved_project)
     saved_project.add_faults("POST /v1/destinations #1 status 400")
     assert saved_project.run("apply", "--expect", digest, "--parallelism", "1").exit == 6
     saved_project.server.app.faults.clear()

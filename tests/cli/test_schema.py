@@ -20,12 +20,12 @@ SPEC = Draft202012Validator(build_schema("spec"))
 PROJECT = Draft202012Validator(build_schema("project"))
 
 
-def spec_of(text: str) -> Any:
+def parse_spec(text: str) -> Any:
     return to_plain(parse(text, "spec.yaml"))
 
 
-def entry(destination: str) -> Any:
-    return spec_of(f"version: 1\ngroups:\n  one:\n    destination: {destination}\n")
+def build_entry(destination: str) -> Any:
+    return parse_spec(f"version: 1\ngroups:\n  one:\n    destination: {destination}\n")
 
 
 @pytest.mark.parametrize("kind", ["spec", "project"])
@@ -41,20 +41,20 @@ EXAMPLES = sorted(
 
 @pytest.mark.parametrize("file", [*DEMO, *EXAMPLES], ids=lambda file: str(file.relative_to(ROOT)))
 def test_the_demo_account_and_the_examples_match_the_schema(file: Path) -> None:
-    data = spec_of(file.read_text())
+    data = parse_spec(file.read_text())
     (PROJECT if "specs" in data else SPEC).validate(data)
 
 
 @pytest.mark.parametrize(("port", "fits"), [(0, False), (1, True), (65535, True), (65536, False)])
 def test_numbers_have_bounds_in_the_schema(port: int, fits: bool) -> None:
-    assert SPEC.is_valid(entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
+    assert SPEC.is_valid(build_entry("{service: snowflake, config: {port: " + str(port) + "}}")) is fits
 
 
 @pytest.mark.parametrize("name", load_service_names())
 def test_the_example_of_every_service_matches_the_schema(name: str) -> None:
     service = load_service(name)
     assert service is not None
-    SPEC.validate(spec_of(render_example(service)))
+    SPEC.validate(parse_spec(render_example(service)))
 
 
 SNOWFLAKE = "service: snowflake, config: "
@@ -88,7 +88,7 @@ SNOWFLAKE = "service: snowflake, config: "
     ],
 )
 def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
-    SPEC.validate(entry(destination))
+    SPEC.validate(build_entry(destination))
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_specs_accepted_by_validate_match_the_schema(destination: str) -> None:
     ],
 )
 def test_a_wrong_destination_does_not_match_the_schema(destination: str) -> None:
-    assert not SPEC.is_valid(entry(destination))
+    assert not SPEC.is_valid(build_entry(destination))
 
 
 def test_removals_match_the_schema() -> None:
     more = ("", ', name: " two  blanks"', ", name: x, only: destination", ", forget: true")
     entries = "".join(f"  - {{group: one, id: x{each}}}\n" for each in more)
-    SPEC.validate(spec_of(f"version: 1\nremoved:\n{entries}"))
+    SPEC.validate(parse_spec(f"version: 1\nremoved:\n{entries}"))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_removals_match_the_schema() -> None:
     ],
 )
 def test_a_wrong_structure_does_not_match_the_schema(text: str) -> None:
-    assert not SPEC.is_valid(spec_of(text))
+    assert not SPEC.is_valid(parse_spec(text))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_wrong_structure_does_not_match_the_schema(text: str) -> None:
     ],
 )
 def test_a_wrong_project_file_does_not_match_the_schema(text: str) -> None:
-    assert not PROJECT.is_valid(spec_of(text))
+    assert not PROJECT.is_valid(parse_spec(text))
 
 
 def test_deprecated_services_and_fields_are_marked() -> None:

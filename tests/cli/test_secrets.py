@@ -29,7 +29,7 @@ SNOWFLAKE = """\
 """
 
 
-def pair(**config: str) -> str:
+def build_pair(**config: str) -> str:
     """A Postgres pair with more config lines."""
     lines = "".join(f"        {name}: {value}\n" for name, value in config.items())
     return f"""\
@@ -46,14 +46,14 @@ def pair(**config: str) -> str:
 PLAIN = {"host": "orders.example", "port": "5432", "user": "loader"}
 
 
-def secrets(project: Project, server: EmulatedFivetran, block: str) -> None:
+def write_secret_rules(project: Project, server: EmulatedFivetran, block: str) -> None:
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\nsecrets:\n{block}",
     )
 
 
-def forms(canary: str) -> list[str]:
+def list_encodings(canary: str) -> list[str]:
     """A text as it is, and in the disguises in which it could slip through."""
     return [
         canary,
@@ -72,11 +72,13 @@ def test_secrets_of_a_command_and_a_vault_are_sent_and_not_shown(
         "specs/bin/show.py", f"print({json.dumps({'user': 'loader', 'password': CANARY})!r})"
     )
     command = json.dumps([sys.executable, str(program)])
-    secrets(project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n')
+    write_secret_rules(
+        project, server, f'  allow: ["command:*", "vault:kv/*"]\n  commands:\n    show: {command}\n'
+    )
     body = json.dumps({"data": {"data": {"host": "orders.example"}, "metadata": {}}}).encode()
     with serve_script(lambda wire, _: wire.send(build_response(body))) as vault:
         project.write_groups(
-            pair(
+            build_pair(
                 host='{value: "vault:kv/orders#host"}',
                 port="5432",
                 user='{value: "command:show#user"}',
@@ -99,7 +101,7 @@ def test_secrets_of_a_command_and_a_vault_are_sent_and_not_shown(
     config = sent["config"]
     assert (config["host"], config["user"], config["password"]) == ("orders.example", "loader", CANARY)
     printed = "".join(each.stdout + each.stderr for each in results)
-    assert [form for form in forms(CANARY) if form in printed] == []
+    assert [form for form in list_encodings(CANARY) if form in printed] == []
     assert "command:show#password" in printed
 
 
@@ -112,12 +114,14 @@ def test_a_failed_secret_command_shows_none_of_its_output(
     failure: str, command: list[str], project: Project, server: EmulatedFivetran
 ) -> None:
     program = project.write("specs/show.py", f"import sys\nCANARY = {CANARY!r}\n{failure}\n")
-    secrets(project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "command:show#password"}'))
+    write_secret_rules(
+        project, server, f"  commands: {{show: {json.dumps([sys.executable, str(program)])}}}\n"
+    )
+    project.write_groups(build_pair(**PLAIN, password='{secret: "command:show#password"}'))
     result = project.run_against(server, *command)
     assert result.exit == 1
     assert "error[secret-unavailable]" in result.stderr
-    assert [form for form in forms(CANARY) if form in result.stdout + result.stderr] == []
+    assert [form for form in list_encodings(CANARY) if form in result.stdout + result.stderr] == []
     assert server.writes == []
 
 
@@ -145,7 +149,9 @@ def test_validate_reports_unresolvable_references(
 ) -> None:
     project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\nsecrets:\n{block}")
     project.write_groups(
-        pair(**{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'})
+        build_pair(
+            **{**PLAIN, "password": f'{{secret: "{reference}"}}', "host": f'{{secret: "{reference}"}}'}
+        )
     )
     result = project.run("validate")
     assert result.exit == 1
@@ -164,8 +170,8 @@ def test_an_invalid_reference_is_not_also_a_missing_field(project: Project) -> N
 def test_an_unresolved_reference_is_reported_with_its_location(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    secrets(project, server, "  allow: []\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    write_secret_rules(project, server, "  allow: []\n")
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     assert "specs/groups/main.yaml:13:28" in project.run("validate").stderr
 
 
@@ -173,7 +179,7 @@ def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
     project: Project, server: EmulatedFivetran
 ) -> None:
     project.write_groups(SNOWFLAKE)
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     first = project.run_against(server, "apply", "--auto-approve")
     assert first.exit == 0, first.stderr
     [body] = server.list_bodies("POST", "/v1/destinations")
@@ -186,7 +192,7 @@ def test_names_in_fivetrans_secrets_manager_are_sent_beside_config(
 
 def test_another_secrets_manager_gets_all_names_again(project: Project, server: EmulatedFivetran) -> None:
     project.write_groups(SNOWFLAKE)
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     project.run_against(server, "apply", "--auto-approve")
     project.write_groups(SNOWFLAKE.replace("esm_one", "esm_two"))
     assert project.run_against(server, "apply", "--auto-approve").exit == 0
@@ -200,7 +206,7 @@ def test_another_secrets_manager_gets_all_names_again(project: Project, server: 
 def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     old = SNOWFLAKE.replace(
         "external_secrets_manager_id: esm_one",
         "external_secrets_manager_id: esm_one\n      local_processing_agent_id: one",
@@ -216,7 +222,7 @@ def test_a_change_under_an_old_field_name_leaves_other_secrets_alone(
 
 
 def test_a_secret_of_object_type_is_sent_as_object(project: Project, server: EmulatedFivetran) -> None:
-    secrets(project, server, "  timeout: 5\n")
+    write_secret_rules(project, server, "  timeout: 5\n")
     project.write_groups(SNOWFLAKE + '        gcs_service_account_credentials: {secret: "env:GCS_KEY"}\n')
     result = project.run_against(
         server, "apply", "--auto-approve", environ={"GCS_KEY": '{"private_key_id": "x", "n": 1}'}
@@ -256,7 +262,7 @@ SANDBOX = """\
 
 
 def test_a_sandbox_invents_values_valid_for_their_fields(project: Project, server: EmulatedFivetran) -> None:
-    secrets(project, server, "  commands: {show: [no-such-program]}\n")
+    write_secret_rules(project, server, "  commands: {show: [no-such-program]}\n")
     project.write_groups(SANDBOX)
     result = project.run("apply", "--sandbox", "--auto-approve")
     assert result.exit == 0, result.stderr
@@ -273,20 +279,20 @@ def test_a_plan_without_access_to_secrets_has_the_same_digest(
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
         'fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n',
     )
-    secrets = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
+    environ = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
     password = '{secret: "env:ORDERS_PASSWORD"}'
     moved = {**PLAIN, "host": "moved.example"}  # brings the password with it
     for fields, first in ((PLAIN, "+ destination.orders"), (moved, "~ destination.orders")):
-        project.write_groups(pair(**fields, password=password))
+        project.write_groups(build_pair(**fields, password=password))
         told = project.run_against(server, "plan", "--secrets", "skip")
         assert told.exit == 0, told.stderr
         assert first in told.stdout
         digest = project.run_against(server, "plan", "--secrets", "skip", "--format", "json").document[
             "digest"
         ]
-        applied = project.run_against(server, "apply", "--expect", digest, environ=secrets)
+        applied = project.run_against(server, "apply", "--expect", digest, environ=environ)
         assert applied.exit == 0, applied.stdout + applied.stderr
-        assert "No changes." in project.run_against(server, "plan", environ=secrets).stdout
+        assert "No changes." in project.run_against(server, "plan", environ=environ).stdout
     [created] = server.list_bodies("POST", "/v1/destinations")
     assert created["config"]["password"] == CANARY
 
@@ -294,8 +300,8 @@ def test_a_plan_without_access_to_secrets_has_the_same_digest(
 def test_an_apply_without_secret_comparison_sends_secrets_of_new_entries(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    secrets(project, server, "  timeout: 30\n")
-    project.write_groups(pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
+    write_secret_rules(project, server, "  timeout: 30\n")
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:ORDERS_PASSWORD"}'))
     refused = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
     assert refused.exit == 1
     assert "error[secret-unavailable]" in refused.stderr
@@ -314,8 +320,8 @@ def test_secrets_of_an_interrupted_create_become_known(
     project: Project, server: EmulatedFivetran, action: str, compares: bool
 ) -> None:
     """As a state looks after a death, also one that an earlier version wrote."""
-    secrets(project, server, '  allow: ["env:*"]\n')
-    project.write_groups(pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
+    write_secret_rules(project, server, '  allow: ["env:*"]\n')
+    project.write_groups(build_pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
     assert project.run_against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
     file = project.folder / "specs" / ".reconciler" / "state.json"
     state = json.loads(file.read_text())

@@ -39,7 +39,7 @@ FINGERPRINT_KEY = {"FINGERPRINT_KEY": "a-key-that-the-team-shares"}
 
 
 @dataclass(frozen=True)
-class Situation:
+class SpecChange:
     """New specs beside the applied ones, their symbol in plans and their class in graphs, and the new secrets."""
 
     groups: str
@@ -49,19 +49,19 @@ class Situation:
     applied_before: str = PAIR
 
 
-SITUATIONS = {
-    "create": Situation(PAIR, "+", ":::create", SECRETS, applied_before="  other: {}\n"),
-    "replace": Situation(
+SPEC_CHANGES = {
+    "create": SpecChange(PAIR, "+", ":::create", SECRETS, applied_before="  other: {}\n"),
+    "replace": SpecChange(
         PAIR.replace("snowflake", "redshift").replace("        auth: PASSWORD\n", "        port: 5439\n")
         + "      lifecycle: {allow_replace: true}\n",
         "-/+",
         ":::replace",
         ROTATED,
     ),
-    "update": Situation(PAIR.replace("database: ORDERS", "database: SALES"), "~", ":::update", ROTATED),
+    "update": SpecChange(PAIR.replace("database: ORDERS", "database: SALES"), "~", ":::update", ROTATED),
     # Another login sends its secret with it, whether it can be compared or not.
-    "login": Situation(PAIR.replace(PASSWORD, KEY), "~", ":::update", ROTATED),
-    "unchanged": Situation(PAIR, "", "flowchart", SECRETS),
+    "login": SpecChange(PAIR.replace(PASSWORD, KEY), "~", ":::update", ROTATED),
+    "unchanged": SpecChange(PAIR, "", "flowchart", SECRETS),
 }
 
 
@@ -126,7 +126,7 @@ IN_SANDBOX = ("absent", "with-key", "without-key")  # which knows no other state
 ROWS = (*product(["emulator"], STATES), *product(["sandbox"], IN_SANDBOX))
 CASES = [
     (place, state, name, mode)
-    for (place, state), name, mode in product(ROWS, SITUATIONS, ["resolve", "skip"])
+    for (place, state), name, mode in product(ROWS, SPEC_CHANGES, ["resolve", "skip"])
     # Git is slow, and has no key as other states have none; a secret that is sent there is the case of its own.
     if state != "git" or name == "login"
 ]
@@ -140,41 +140,41 @@ def test_every_command_exits_with_the_expected_code(
     case: tuple[str, str, str, str], project: Project, server: EmulatedFivetran, tmp_path: Path
 ) -> None:
     place, state, name, mode = case
-    situation, state_case = SITUATIONS[name], STATES[state]
+    spec_change, state_case = SPEC_CHANGES[name], STATES[state]
     if state_case.settings.startswith("state:"):
         BareRepository(tmp_path / "upstream.git").clone(project.folder)
     applied_project = PROJECTS[place](project, server)
     applied_project.write_settings(state_case.settings)
     environ = {**SECRETS, **FINGERPRINT_KEY}
-    project.write_groups(situation.applied_before)
+    project.write_groups(spec_change.applied_before)
     applied_project.must_run("apply", "--auto-approve", environ=environ)
     state_case.damage(applied_project)
     project.write_groups(
-        situation.groups if name != "create" else situation.applied_before + situation.groups
+        spec_change.groups if name != "create" else spec_change.applied_before + spec_change.groups
     )
-    environ |= situation.secrets
+    environ |= spec_change.secrets
     reads = environ if mode == "resolve" else {}  # a job for comments has no secret but that of Fivetran
-    changes = 2 if situation.symbol else 0
-    line = f"{situation.symbol} destination.orders" if situation.symbol else "No changes."
+    changes = 2 if spec_change.symbol else 0
+    line = f"{spec_change.symbol} destination.orders" if spec_change.symbol else "No changes."
 
     plan = ("plan", "--secrets", mode, "--out", "saved", "--detailed-exitcode")
     assert line in applied_project.must_run(*plan, environ=reads, code=changes)
     document = json.loads(
         applied_project.must_run("plan", "--secrets", mode, "--format", "json", environ=reads)
     )
-    assert bool(document["changes"]) == bool(situation.symbol)
+    assert bool(document["changes"]) == bool(spec_change.symbol)
     applied_project.must_run("drift", environ={})
-    assert situation.action in applied_project.must_run("graph", "--secrets", mode, environ=reads)
+    assert spec_change.action in applied_project.must_run("graph", "--secrets", mode, environ=reads)
     applied_project.must_run("graph", "--offline", environ={})
     applied_project.must_run("validate", environ={})
     assert line in applied_project.must_run("show", "saved", environ={})
     known = 1 if state == "absent" else 0
     applied_project.must_run("state", "list", environ={}, code=known)
     applied_project.must_run(
-        "state", "show", situation.applied_before.strip(" ").partition(":")[0], environ={}, code=known
+        "state", "show", spec_change.applied_before.strip(" ").partition(":")[0], environ={}, code=known
     )
 
-    if situation.symbol:
+    if spec_change.symbol:
         applied_project.must_run("apply", "saved", environ=environ)
         applied_project.must_run("apply", "saved", environ=environ, code=4)
     applied_project.must_run("apply", "--auto-approve", "--secrets", mode, environ=environ)

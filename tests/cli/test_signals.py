@@ -320,13 +320,13 @@ def test_a_signal_before_the_first_write_has_its_own_exit_code(
 def test_a_signal_after_the_last_change_is_not_reported_as_no_changes(
     interrupted_project: InterruptedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = EventLog.close
+    original = EventLog.close
 
-    def late(log: EventLog) -> None:
-        really(log)
+    def signal_afterwards(log: EventLog) -> None:
+        original(log)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(EventLog, "close", late)
+    monkeypatch.setattr(EventLog, "close", signal_afterwards)
     interrupted_project.declare_groups("first")
     result = interrupted_project.run(*APPLY)
     assert result.exit == 0

@@ -32,7 +32,7 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
     yield from prepare_project(project, tmp_path_factory)
 
 
-def refuse(saved_project: SavedPlanProject, path: str) -> None:
+def add_refusal(saved_project: SavedPlanProject, path: str) -> None:
     saved_project.add_faults(f"{path} status 400")
 
 
@@ -59,10 +59,10 @@ STOPS = {
 DELETIONS = {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
 
 
-def stopped(saved_project: SavedPlanProject, fault: str) -> None:
+def stop_plan(saved_project: SavedPlanProject, fault: str) -> None:
     """A plan of which one thing did not work, and with it the deletions."""
     assert saved_project.plan().exit == 0
-    refuse(
+    add_refusal(
         saved_project,
         fault.replace("ORDERS", saved_project.orders).replace("SALES", saved_project.find_id("sales")),
     )
@@ -75,7 +75,7 @@ def test_a_stopped_plan_resumes_with_its_remaining_changes(
     stop: str, saved_project: SavedPlanProject
 ) -> None:
     fault, rest = STOPS[stop]
-    stopped(saved_project, fault)
+    stop_plan(saved_project, fault)
     before = len(saved_project.server.writes)
     result = saved_project.apply()
     assert result.exit == 0, result.stdout + result.stderr
@@ -135,7 +135,7 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
 def test_remaining_changes_of_a_plan_must_match_the_review(
     name: str, saved_project: SavedPlanProject
 ) -> None:
-    stopped(saved_project, "POST /v1/destinations #1")
+    stop_plan(saved_project, "POST /v1/destinations #1")
     code, change = CHANGES_OF_THE_REST[name]
     change(saved_project)
     before = len(saved_project.server.writes)
@@ -177,10 +177,10 @@ def test_a_killed_run_is_resumed(saved_project: SavedPlanProject, call: str, tes
     assert saved_project.plan().exit == 0
     method, _, path = call.partition(" ")
 
-    def holds(asked: str, at: str) -> bool:
+    def is_held(asked: str, at: str) -> bool:
         return asked == method and (at.startswith(path) if path.endswith("/") else at == path)
 
-    with serve_blocking(saved_project.server, holds) as (gate, url):
+    with serve_blocking(saved_project.server, is_held) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "plan.json", "--parallelism", "1"],
             cwd=saved_project.folder,

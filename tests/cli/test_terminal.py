@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @dataclass
-class Gate:
+class BlockingServer:
     """A Fivetran that keeps every write waiting until somebody opens."""
 
     app: Any
@@ -49,12 +49,12 @@ class Gate:
 
 
 @pytest.fixture
-def gate(server: EmulatedFivetran) -> Iterator[tuple[Gate, str]]:
+def blocking_server(server: EmulatedFivetran) -> Iterator[tuple[BlockingServer, str]]:
     """A gate before the account of `server`, with its address."""
-    gate = Gate(server.app)
-    with serve_in_thread(gate) as url:
-        yield gate, url
-        gate.opened.set()
+    blocking_server = BlockingServer(server.app)
+    with serve_in_thread(blocking_server) as url:
+        yield blocking_server, url
+        blocking_server.opened.set()
 
 
 def test_the_answer_yes_applies_the_plan(folder: Path) -> None:
@@ -93,7 +93,7 @@ groups:
 
 
 @dataclass
-class Destruction:
+class DestructiveProject:
     """A folder whose specs destroy what exists: pairs that were never applied from here, and a data lake."""
 
     folder: Path
@@ -119,7 +119,7 @@ class Destruction:
         specs = bucket + (f"removed:\n{lines}" if lines else "")
         (self.folder / "specs/groups/main.yaml").write_text(specs)
 
-    def asked(self, answer: str, *options: str) -> tuple[int, str]:
+    def apply_with_answer(self, answer: str, *options: str) -> tuple[int, str]:
         """Exit code and question of an apply that gets this answer, on one line."""
         environ = build_credentials(self.server.url)
         with TerminalProcess("apply", *options, directory=self.folder, **environ) as terminal:
@@ -130,56 +130,63 @@ class Destruction:
 
 
 @pytest.fixture
-def destruction(folder: Path, server: EmulatedFivetran) -> Destruction:
-    return Destruction(folder, server)
+def destructive_project(folder: Path, server: EmulatedFivetran) -> DestructiveProject:
+    return DestructiveProject(folder, server)
 
 
 @pytest.mark.long
-def test_the_removal_of_one_entry_prompts_for_its_key(destruction: Destruction) -> None:
+def test_the_removal_of_one_entry_prompts_for_its_key(destructive_project: DestructiveProject) -> None:
     """A group and its destination are one."""
-    destruction.declare("a", replaced=False)
-    id = destruction.ids["a"]
+    destructive_project.declare("a", replaced=False)
+    id = destructive_project.ids["a"]
     for answer in ("yes\n", "1\n", "A\n", "\n", "\x04"):
-        code, question = destruction.asked(answer)
+        code, question = destructive_project.apply_with_answer(answer)
         assert code == 1
         assert (
             f'? This deletes group.a ("a prod", id {id}) and its destination (snowflake). Type its key, a,'
             in question
         )
-        assert destruction.server.writes == []
-    assert destruction.asked("a\n")[0] == 0
-    assert f"DELETE /v1/groups/{id}" in destruction.server.writes
+        assert destructive_project.server.writes == []
+    assert destructive_project.apply_with_answer("a\n")[0] == 0
+    assert f"DELETE /v1/groups/{id}" in destructive_project.server.writes
 
 
-def test_the_replacement_of_one_entry_prompts_for_its_key(destruction: Destruction) -> None:
-    destruction.declare("", replaced=True)
-    code, question = destruction.asked("yes\n")
-    assert (code, destruction.server.writes) == (1, [])
-    shown = f'This replaces destination.lake ("Data lake", id {destruction.ids["lake"]}, managed_data_lake).'
+def test_the_replacement_of_one_entry_prompts_for_its_key(destructive_project: DestructiveProject) -> None:
+    destructive_project.declare("", replaced=True)
+    code, question = destructive_project.apply_with_answer("yes\n")
+    assert (code, destructive_project.server.writes) == (1, [])
+    shown = f'This replaces destination.lake ("Data lake", id {destructive_project.ids["lake"]}, managed_data_lake).'
     assert f"{shown} Type its key, lake, to go on:" in question
-    destruction.asked("lake\n")
-    assert destruction.server.writes[0] == f"DELETE /v1/destinations/{destruction.ids['lake']}"
+    destructive_project.apply_with_answer("lake\n")
+    assert (
+        destructive_project.server.writes[0] == f"DELETE /v1/destinations/{destructive_project.ids['lake']}"
+    )
 
 
 @pytest.mark.long
-def test_the_removal_of_several_entries_prompts_for_their_number(destruction: Destruction) -> None:
-    destruction.declare("ab", replaced=True)
+def test_the_removal_of_several_entries_prompts_for_their_number(
+    destructive_project: DestructiveProject,
+) -> None:
+    destructive_project.declare("ab", replaced=True)
     for answer in ("yes\n", "a\n", "5\n", "2\n"):
-        code, question = destruction.asked(answer)
-        assert (code, destruction.server.writes) == (1, [])
+        code, question = destructive_project.apply_with_answer(answer)
+        assert (code, destructive_project.server.writes) == (1, [])
     assert "This deletes 2 and replaces 1 entries: " in question
     assert all(
-        each in question for each in ('"a prod"', '"b prod"', '"Data lake"', *destruction.ids.values())
+        each in question
+        for each in ('"a prod"', '"b prod"', '"Data lake"', *destructive_project.ids.values())
     )
     assert "Type their number, 3, to go on:" in question
-    destruction.asked("3\n")
-    assert len([call for call in destruction.server.writes if call.startswith("DELETE")]) == 5
+    destructive_project.apply_with_answer("3\n")
+    assert len([call for call in destructive_project.server.writes if call.startswith("DELETE")]) == 5
 
 
-def test_an_approved_plan_prompts_for_its_account_only(destruction: Destruction) -> None:
-    destruction.declare("a", replaced=False)
-    environ = build_credentials(destruction.server.url)
-    with TerminalProcess("apply", "--auto-approve", directory=destruction.folder, **environ) as terminal:
+def test_an_approved_plan_prompts_for_its_account_only(destructive_project: DestructiveProject) -> None:
+    destructive_project.declare("a", replaced=False)
+    environ = build_credentials(destructive_project.server.url)
+    with TerminalProcess(
+        "apply", "--auto-approve", directory=destructive_project.folder, **environ
+    ) as terminal:
         terminal.wait_for(QUESTION)
         terminal.type("yes\n")
         assert terminal.wait_for_exit() == 0
@@ -237,10 +244,10 @@ def test_without_a_terminal_and_without_approval_no_request_is_sent(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_lets_requests_in_flight_finish(
-    number: int, folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
+    number: int, folder: Path, server: EmulatedFivetran, blocking_server: tuple[BlockingServer, str]
 ) -> None:
-    held, url = gate
-    with _applying(folder, server, url) as terminal:
+    held, url = blocking_server
+    with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(number)
         terminal.wait_for("what is in flight has a few seconds to end")
@@ -252,10 +259,10 @@ def test_a_first_signal_lets_requests_in_flight_finish(
 
 
 def test_a_second_signal_exits_at_once(
-    folder: Path, server: EmulatedFivetran, gate: tuple[Gate, str]
+    folder: Path, server: EmulatedFivetran, blocking_server: tuple[BlockingServer, str]
 ) -> None:
-    held, url = gate
-    with _applying(folder, server, url) as terminal:
+    held, url = blocking_server
+    with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(signal.SIGINT)
         terminal.wait_for("Once more leaves at once.")
@@ -265,7 +272,7 @@ def test_a_second_signal_exits_at_once(
         assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h"), "the cursor is back"
 
 
-def _applying(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
+def _start_apply(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
     """An apply at a terminal that was told yes."""
     identity = server.app.dashboard.identity.account_id
     (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")

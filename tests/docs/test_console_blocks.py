@@ -36,7 +36,7 @@ class Step:
     output: list[str]
 
 
-def steps_of(page: Path) -> list[Step]:
+def parse_steps(page: Path) -> list[Step]:
     """The commands of a page in reading order."""
     steps: list[Step] = []
     for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
@@ -50,8 +50,8 @@ def steps_of(page: Path) -> list[Step]:
 
 
 def test_pages_have_console_blocks() -> None:
-    assert len(steps_of(README)) >= 4
-    assert all(steps_of(page) for page in FOLDERS)
+    assert len(parse_steps(README)) >= 4
+    assert all(parse_steps(page) for page in FOLDERS)
     assert any(page in FOLDERS for page in GUIDES)
 
 
@@ -70,7 +70,7 @@ def test_console_blocks_show_the_real_output(page: Path, tmp_path: Path) -> None
         "COLUMNS": "120",
         "PYTHONIOENCODING": "utf-8",
     }
-    for step in steps_of(page):
+    for step in parse_steps(page):
         done = subprocess.run(
             ["bash", "-c", step.command],
             cwd=folder,
@@ -83,23 +83,25 @@ def test_console_blocks_show_the_real_output(page: Path, tmp_path: Path) -> None
         )
         assert done.returncode == step.exit, f"$ {step.command}\n{done.stdout}"
         if step.output:
-            assert matches(step.output, done.stdout.splitlines()), f"$ {step.command}\n{done.stdout}"
+            assert is_match(step.output, done.stdout.splitlines()), f"$ {step.command}\n{done.stdout}"
 
 
-def matches(expected: list[str], printed: list[str]) -> bool:
+def is_match(expected: list[str], printed: list[str]) -> bool:
     """Whether the printed lines are the expected ones, `...` standing for any number of them."""
     pattern = r"\n".join(
-        r"(?:.*\n)*?.*" if line == "..." else re.escape(comparable(line)) for line in expected
+        r"(?:.*\n)*?.*" if line == "..." else re.escape(normalize_line(line)) for line in expected
     )
-    return re.fullmatch(pattern.strip(), "\n".join(comparable(line) for line in printed).strip()) is not None
+    return (
+        re.fullmatch(pattern.strip(), "\n".join(normalize_line(line) for line in printed).strip()) is not None
+    )
 
 
-def comparable(line: str) -> str:
+def normalize_line(line: str) -> str:
     """A line without what differs from run to run: durations, and the spaces that align them."""
     return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? s\b", "N s", line)).rstrip()
 
 
 def test_a_wrong_console_block_fails() -> None:
-    assert matches(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
-    assert not matches(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
-    assert not matches(["a"], ["a", "b"])
+    assert is_match(["a", "...", "took 0.2 s"], ["a", "b", "c", "took 11.9 s"])
+    assert not is_match(["a", "...", "took 0.2 s"], ["a", "b", "took long"])
+    assert not is_match(["a"], ["a", "b"])

@@ -28,7 +28,7 @@ TEXT = "\n".join(page.read_text() for page in PAGES)
 BY_NAME = {"argvalues": PAGES, "ids": lambda page: page.stem}
 
 
-def commands(
+def iterate_commands(
     group: click.Command = reconciler, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, click.Command]]:
     """Every command by its name, such as `state list`, with the groups themselves."""
@@ -39,18 +39,18 @@ def commands(
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             assert command is not None
-            yield from commands(command, (*path, name))
+            yield from iterate_commands(command, (*path, name))
 
 
-COMMANDS = dict(commands())
+COMMANDS = dict(iterate_commands())
 
 
-def options(command: click.Command) -> set[str]:
+def list_options(command: click.Command) -> set[str]:
     """All spellings of the options of a command, without `--help`."""
     return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
 
 
-def snippets(page: Path) -> Iterator[str]:
+def find_snippets(page: Path) -> Iterator[str]:
     """Inline code, and the lines of code blocks that start the program."""
     for token in MarkdownIt().enable("table").parse(page.read_text()):
         if token.type == "fence" and token.info in {"sh", "console"}:
@@ -60,9 +60,9 @@ def snippets(page: Path) -> Iterator[str]:
         yield from (each.content for each in token.children or () if each.type == "code_inline")
 
 
-def calls(page: Path) -> Iterator[tuple[str, list[str]]]:
+def find_calls(page: Path) -> Iterator[tuple[str, list[str]]]:
     """Commands with the options that the page gives to them."""
-    for snippet in snippets(page):
+    for snippet in find_snippets(page):
         if "'" in snippet and snippet.count("'") % 2:
             continue
         words = shlex.split(snippet.partition(" > ")[0].partition(" | ")[0])
@@ -101,28 +101,28 @@ def test_every_command_is_in_the_readme_and_in_the_guide_to_commands() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_every_command_is_described(name: str) -> None:
     assert [
-        each for each in options(COMMANDS[name]) if not re.search(rf"(?<![\w-]){each}(?![\w-])", TEXT)
+        each for each in list_options(COMMANDS[name]) if not re.search(rf"(?<![\w-]){each}(?![\w-])", TEXT)
     ] == []
 
 
 @pytest.mark.parametrize("page", **BY_NAME)
 def test_every_call_on_a_page_names_a_command_and_options_that_exist(page: Path) -> None:
-    for name, given in calls(page):
+    for name, given in find_calls(page):
         if name in {"", "COMMAND", "--help", "--version", "state …"}:
             continue
         assert name in COMMANDS, f"{page.name}: {name}"
-        assert set(given) <= options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"
+        assert set(given) <= list_options(COMMANDS[name]) | {"--help", "--"}, f"{page.name}: {name} {given}"
 
 
 def test_the_search_finds_calls() -> None:
-    found = [call for page in PAGES for call in calls(page)]
+    found = [call for page in PAGES for call in find_calls(page)]
     assert len(found) > 60
     assert ("plan", ["--out"]) in found
     assert ("apply", ["--allow", "--reason"]) in found
     assert ("emulate", ["--port", "--db"]) in found
 
 
-def anchors(page: Path) -> set[str]:
+def list_anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     titles = re.findall(r"^#+ (.*)$", text, re.M)
@@ -137,7 +137,7 @@ def test_every_link_has_a_target(page: Path) -> None:
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         assert file.is_file(), f"{page.name}: {target}"
-        assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
+        assert not anchor or anchor in list_anchors(file), f"{page.name}: {target}"
 
 
 def test_folders_and_files_named_on_pages_exist() -> None:

@@ -72,7 +72,7 @@ class AtlantisTeam:
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
     """The example with its specs in effect."""
     folder = tmp_path_factory.mktemp("atlantis").resolve()
     environ = {**SHARED, "FIVETRAN_APIKEY": "key", "FIVETRAN_APISECRET": "the secret of it"}
@@ -80,10 +80,10 @@ def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> AtlantisTeam:
+def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedExample) -> AtlantisTeam:
     """The production account alone."""
     folder = tmp_path.resolve()
-    return AtlantisTeam(folder, day_one.restore(folder, production), prod=production)
+    return AtlantisTeam(folder, prepared_example.restore(folder, production), prod=production)
 
 
 def test_a_pull_request_is_planned_applied_to_both_accounts_and_merged(

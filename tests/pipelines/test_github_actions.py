@@ -19,7 +19,7 @@ pytestmark = pytest.mark.sampled(every=6)
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
     """The example with its specs in effect."""
     folder = tmp_path_factory.mktemp("github").resolve()
     secrets = build_secrets({"prod": production})["prod"]
@@ -27,27 +27,29 @@ def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, day_one: AppliedExample) -> GitHubTeam:
+def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedExample) -> GitHubTeam:
     """The production account alone, with the specs in effect: most stories need no more."""
     folder = tmp_path.resolve()
-    return GitHubTeam(folder, {"prod": production}, day_one.restore(folder, production), project="prod")
+    return GitHubTeam(
+        folder, {"prod": production}, prepared_example.restore(folder, production), project="prod"
+    )
 
 
 @pytest.fixture
-def new_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
+def unapplied_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
     """The same before anything was applied."""
     production.reset()
     folder = tmp_path.resolve()
     return GitHubTeam(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
 
 
-def digest_in(text: str) -> str:
+def find_digest(text: str) -> str:
     found = re.search(r"^Digest `([0-9a-f]{64})`", text, re.MULTILINE)
     assert found, text
     return found[1]
 
 
-def reviewed(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
+def open_reviewed_pull(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
     """A pull request with a plan that went well."""
     pull = team.open_pull(name, edit)
     planned = team.plan(pull)
@@ -55,15 +57,15 @@ def reviewed(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
     return pull
 
 
-def after_the_night(team: GitHubTeam) -> None:
+def apply_nightly_digest(team: GitHubTeam) -> None:
     """What is left to do is told by night with a digest, and somebody starts `apply` with it."""
     looked = team.run_nightly()
     assert looked.is_success, looked.log
-    done = team.apply(team.build_dispatch("prod", digest_in(team.read_hub()["issues"][-1]["body"])))
+    done = team.apply(team.build_dispatch("prod", find_digest(team.read_hub()["issues"][-1]["body"])))
     assert done.is_success, done.log
 
 
-def database(team: GitHubTeam) -> str:
+def get_database(team: GitHubTeam) -> str:
     """What the pull requests of these stories change."""
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
@@ -117,11 +119,11 @@ def test_a_new_comment_replaces_the_last_comment_also_without_a_plan(team: GitHu
     for number in range(3):  # more comments than fit on a page
         team.comment(pull, f"comment {number}")
     assert team.plan(pull).is_success
-    first = digest_in(team.list_comments(pull)[0])
+    first = find_digest(team.list_comments(pull)[0])
     pull = team.push_again(pull, replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     assert team.plan(pull).is_success
     (comment,) = team.list_comments(pull)
-    assert digest_in(comment) != first
+    assert find_digest(comment) != first
     pull = team.push_again(pull, replace_text(SALES_FILE, "database:", "databse:"))
     assert team.plan(pull).get_job("plan").exit == 1
     (comment,) = team.list_comments(pull)
@@ -146,7 +148,9 @@ def test_a_merge_without_a_plan_comment_of_the_bot_applies_nothing(team: GitHubT
 
 @pytest.mark.long
 def test_a_merge_with_an_empty_plan_approves_no_writes(team: GitHubTeam) -> None:
-    pull = reviewed(team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n"))
+    pull = open_reviewed_pull(
+        team, "comment", replace_text(SALES_FILE, "groups:\n", "groups:\n  # the sales team's\n")
+    )
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull))
@@ -158,7 +162,7 @@ def test_a_merge_with_an_empty_plan_approves_no_writes(team: GitHubTeam) -> None
 def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
     # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
-    pull = reviewed(team, "database", RENAME_DATABASE)
+    pull = open_reviewed_pull(team, "database", RENAME_DATABASE)
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
     event = team.merge(pull)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
@@ -170,10 +174,10 @@ def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
 
 
 @pytest.mark.long
-def test_a_pull_request_cannot_loosen_its_own_settings(new_team: GitHubTeam) -> None:
+def test_a_pull_request_cannot_loosen_its_own_settings(unapplied_team: GitHubTeam) -> None:
     """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
     by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
-    team = new_team
+    team = unapplied_team
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
     pull = team.open_pull("looser", combine_edits(elsewhere, looser))
@@ -183,13 +187,13 @@ def test_a_pull_request_cannot_loosen_its_own_settings(new_team: GitHubTeam) -> 
     applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 3, applied.log
     assert team.accounts["prod"].writes == []
-    after_the_night(team)
+    apply_nightly_digest(team)
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
 
 
 @pytest.mark.long
 def test_drift_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> None:
-    pull = reviewed(team, "database", RENAME_DATABASE)
+    pull = open_reviewed_pull(team, "database", RENAME_DATABASE)
     team.accounts["prod"].change_destination("Sales", database="BY_HAND")
     before = team.accounts["prod"].writes
     applied = team.apply(team.merge(pull)).get_job("apply")
@@ -201,15 +205,15 @@ def test_drift_between_review_and_merge_stops_the_apply(team: GitHubTeam) -> Non
 TWO = combine_edits(RENAME_DATABASE, ADD_MARKETING)
 
 
-def interrupted(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
+def interrupt_apply(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
     """An apply on Friday that got half of its work done."""
-    pull = reviewed(team, "friday", edit)
+    pull = open_reviewed_pull(team, "friday", edit)
     event = team.merge(pull)
     account = team.accounts["prod"]
     account.add_fault("POST /v1/destinations status 400")
     failed = team.apply(event).get_job("apply")
     assert failed.exit == 6, failed.log
-    assert database(team) == "SALES_2027"
+    assert get_database(team) == "SALES_2027"
     assert "destination" not in account.get_groups()["marketing"]
     account.clear_faults()
     return pull, event
@@ -217,7 +221,7 @@ def interrupted(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
 
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_by_a_rerun_of_the_job(team: GitHubTeam) -> None:
-    _, event = interrupted(team, TWO)
+    _, event = interrupt_apply(team, TWO)
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
     assert again.get_job("apply").uploads == {"events-prod-2": ["events.jsonl"]}
@@ -226,8 +230,8 @@ def test_a_failed_apply_is_resumed_by_a_rerun_of_the_job(team: GitHubTeam) -> No
 
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
-    pull, _ = interrupted(team, TWO)
-    done = team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0])))
+    pull, _ = interrupt_apply(team, TWO)
+    done = team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
     assert done.is_success, done.log
     assert team.is_converged()
 
@@ -235,8 +239,8 @@ def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
     """What was approved on Friday goes on, and what others made in between is left alone."""
-    pull, event = interrupted(team, TWO)
-    applied = team.apply(team.merge(reviewed(team, "monday", ADD_EXTRA)))
+    pull, event = interrupt_apply(team, TWO)
+    applied = team.apply(team.merge(open_reviewed_pull(team, "monday", ADD_EXTRA)))
     assert applied.is_success, applied.log
     again = team.apply(event, attempt=2)
     assert again.is_success, again.log
@@ -244,7 +248,9 @@ def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
     assert team.is_converged()
     before = team.accounts["prod"].writes
     assert (
-        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
+        .get_job("apply")
+        .exit
         == 4
     )
     assert team.accounts["prod"].writes == before
@@ -253,25 +259,27 @@ def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_with_the_nightly_digest_after_conflicting_merges(team: GitHubTeam) -> None:
     """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
-    pull, event = interrupted(team, TWO)
-    other = reviewed(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
+    pull, event = interrupt_apply(team, TWO)
+    other = open_reviewed_pull(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     applied = team.apply(team.merge(other))
     assert applied.is_success, applied.log
     before = team.accounts["prod"].writes
     assert team.apply(event, attempt=2).get_job("apply").exit == 4
     assert (
-        team.apply(team.build_dispatch("prod", digest_in(team.list_comments(pull)[0]))).get_job("apply").exit
+        team.apply(team.build_dispatch("prod", find_digest(team.list_comments(pull)[0])))
+        .get_job("apply")
+        .exit
         == 4
     )
     assert team.accounts["prod"].writes == before
-    after_the_night(team)
+    apply_nightly_digest(team)
     assert set(team.accounts["prod"].get_groups()) == {"Sales", "marketing"}
-    assert database(team) == "SALES_2028"
+    assert get_database(team) == "SALES_2028"
     assert team.is_converged()
 
 
 def test_a_manual_apply_requires_a_full_digest_from_main(team: GitHubTeam) -> None:
-    reviewed(team, "marketing", ADD_MARKETING)
+    open_reviewed_pull(team, "marketing", ADD_MARKETING)
     assert team.apply(team.build_dispatch("prod", "ec0ffee")).get_job("apply").exit == 1
     injected = f"{'0' * 64}\ndigest={'1' * 64}"
     assert team.apply(team.build_dispatch("prod", injected)).get_job("apply").exit == 1
@@ -287,7 +295,7 @@ def test_a_soft_policy_violation_requires_a_manual_override_with_a_reason(team: 
     assert team.plan(pull).get_job("plan").exit == 3
     team.merge(pull)
     assert team.run_nightly().is_success
-    digest = digest_in(team.read_hub()["issues"][-1]["body"])
+    digest = find_digest(team.read_hub()["issues"][-1]["body"])
     assert team.apply(team.build_dispatch("prod", digest)).get_job("apply").exit == 3
     assert set(team.accounts["prod"].get_groups()) == {"Sales"}
     agreed = team.build_dispatch(
@@ -301,8 +309,8 @@ def test_a_soft_policy_violation_requires_a_manual_override_with_a_reason(team: 
 @pytest.mark.long
 def test_two_concurrent_merges_apply_in_sequence(team: GitHubTeam) -> None:
     """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
-    one = reviewed(team, "database", RENAME_DATABASE)
-    two = reviewed(team, "marketing", ADD_MARKETING)
+    one = open_reviewed_pull(team, "database", RENAME_DATABASE)
+    two = open_reviewed_pull(team, "marketing", ADD_MARKETING)
     first, second = team.merge(one), team.merge(two)
     account = team.accounts["prod"]
     account.add_fault("PATCH * status 429 retry-after=1")  # "later", until the fault is gone
@@ -321,7 +329,7 @@ def test_two_concurrent_merges_apply_in_sequence(team: GitHubTeam) -> None:
 
 @pytest.mark.long
 def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTeam) -> None:
-    event = team.merge(reviewed(team, "database", RENAME_DATABASE))
+    event = team.merge(open_reviewed_pull(team, "database", RENAME_DATABASE))
     team.accounts["prod"].add_fault("PATCH * status 429 retry-after=1")
     with ThreadPoolExecutor() as threads:
         running = threads.submit(team.apply, event)
@@ -334,7 +342,7 @@ def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTe
     (events, rescued) = failed.uploads["events-prod-1"]
     assert events == "events.jsonl"
     assert rescued.startswith("specs/.reconciler/prod.state.json.rescued-")
-    assert database(team) == "SALES_2027"
+    assert get_database(team) == "SALES_2027"
 
 
 @pytest.mark.long

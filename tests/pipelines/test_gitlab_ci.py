@@ -90,16 +90,18 @@ def notes() -> Iterator[NotesApi]:
 
 
 @pytest.fixture(scope="module")
-def day_one(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
+def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
     """The example with its specs in effect."""
     folder = tmp_path_factory.mktemp("gitlab").resolve()
     return apply_example(folder, production, EXAMPLE, "specs/reconciler.yaml", WRITER)
 
 
 @pytest.fixture
-def team(tmp_path: Path, production: AccountProcess, notes: NotesApi, day_one: AppliedExample) -> GitLabTeam:
+def team(
+    tmp_path: Path, production: AccountProcess, notes: NotesApi, prepared_example: AppliedExample
+) -> GitLabTeam:
     folder = tmp_path.resolve()
-    return GitLabTeam(folder, production, notes, day_one.restore(folder, production))
+    return GitLabTeam(folder, production, notes, prepared_example.restore(folder, production))
 
 
 def test_a_merge_request_is_planned_and_applied_to_the_account(team: GitLabTeam) -> None:
