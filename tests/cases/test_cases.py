@@ -1,4 +1,4 @@
-"""Every case of the pages beside this file."""
+"""Cases of the Markdown pages beside this file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def serve_account(account: bytes | None) -> Iterator[EmulatedFivetran | None]:
-    """A Fivetran with what a case says about it; none where it says nothing."""
+    """Serve the account of a case; yield None for a case without an account."""
     if account is None:
         yield None
         return
@@ -53,7 +53,7 @@ def test_a_case_produces_its_expected_output(case: Case, project: Project) -> No
 
 
 def write_case(case: Case, folder: Path) -> None:
-    """The files of a case, in a folder that has nothing but them."""
+    """Write the files of a case, and no other files, into a folder."""
     (folder / "specs/reconciler.yaml").unlink(missing_ok=True)
     for name, data in case.files.items():
         file = folder / name
@@ -67,7 +67,7 @@ def build_validator(kind: str) -> Draft202012Validator:
 
 
 def matches_schema(name: str, data: bytes) -> bool | None:
-    """Whether a file fits its schema; None where there is no data to compare."""
+    """Check a file against its schema; return None for unreadable files."""
     try:
         content: Any = to_plain(parse(data.decode(), name))
     except (ReconcilerError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""Every policy rule with a plan that passes and one that is refused, as a terminal shows them.
+"""Every policy rule with a passed plan and a refused plan, as a terminal shows them.
 
-Each folder of `policies/` is one rule. The texts are compared byte for byte, durations aside; `ACCEPT_PLANS=1` accepts
-a change of them, which a reviewer then reads line by line.
+Each folder of `policies/` is one rule. The texts are compared byte for byte, except for durations; `ACCEPT_PLANS=1`
+accepts a change, which a reviewer then reads line by line.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LINKED = "networking_method: PrivateLink\n      private_link_id: pl_one"
 
 
 def build_pair(key: str, **other: str) -> str:
-    """A group with its destination."""
+    """Build a group with its destination."""
     usual = {
         "name": key.replace("_", " ").title(),
         "service": "big_query",
@@ -51,7 +51,7 @@ def build_pair(key: str, **other: str) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """A policy, and specs that it lets pass or refuses. With `before`, these were applied first, without it."""
+    """A policy with passed and refused specs. The specs in `before` are applied first, without the policy."""
 
     policy: str
     passed: str
@@ -62,7 +62,7 @@ class Case:
 
 
 def install_freeze_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package of the team, with a rule about entries and plans."""
+    """Install a package with a rule about entries and plans."""
     code = """
         from reconciler.policy.base import Rule, Violation
 
@@ -85,7 +85,7 @@ def install_freeze_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def install_failing_rule(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package whose rule fails where an entry is in a region that it has never heard of."""
+    """Install a package whose rule raises for an entry in an unknown region."""
     code = """
         from reconciler.policy.base import Rule
 
@@ -117,7 +117,7 @@ CASES = {
     "allowed-networking": Case(
         "allowed-networking: [PrivateLink]\n    where: {key: '*_prod'}",
         build_pair("sales_prod", more=LINKED) + build_pair("sales_dev"),
-        # What is not declared will be what Fivetran takes by default.
+        # An undeclared field gets the default of Fivetran.
         SALES + build_pair("sales_dev"),
     ),
     "key-pattern": Case("key-pattern: '[a-z]+_(dev|prod)'", SALES, build_pair("sales_productive")),
@@ -181,7 +181,7 @@ class PolicyExample(AppliedProject):
         self.write_specs(pairs, "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items()))
 
     def apply_before(self) -> None:
-        """Bring the specs from before the policy into effect."""
+        """Apply the specs from before the policy."""
         if self.case.before:
             self.declare_case(self.case.before)
             self.must_apply("--parallelism", "1")

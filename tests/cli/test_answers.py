@@ -1,4 +1,4 @@
-"""Every way in which Fivetran can say no, as the person at the command line reads it."""
+"""API errors of Fivetran as the command line reports them."""
 
 from __future__ import annotations
 
@@ -69,10 +69,12 @@ def test_a_failed_deletion_reports_its_cause(
     error: type[NotFound | Conflict | Redirected | InvalidRequestError], code: str
 ) -> None:
     change = Change(Address(DESTINATION, "orders"), Action.DELETE, id="decent_dropsy")
-    told = explain_deletion(error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change)
-    assert told.code == code
-    assert "destination.orders" in told.message
-    assert told.help
+    diagnostic = explain_deletion(
+        error(Exchange("DELETE", "/v1/destinations/decent_dropsy", message="no")), change
+    )
+    assert diagnostic.code == code
+    assert "destination.orders" in diagnostic.message
+    assert diagnostic.help
 
 
 def test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination(

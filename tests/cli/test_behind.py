@@ -1,5 +1,5 @@
-"""S-57: `--changed-since` on a branch that is behind: the plan is what the branch changed, and nothing that others
-merged meanwhile is undone."""
+"""S-57: `--changed-since` on a branch behind its base: the plan has the changes of the branch and reverts no change
+that was merged meanwhile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Edit = Callable[["BranchProject"], object]
 
 
 class BranchProject(AppliedProject):
-    """Specs on `main`, a file for each entry, that are applied; and the branch `work`, which starts there."""
+    """Applied specs on `main`, one file per entry, and the branch `work`, which starts there."""
 
     def prepare(self) -> None:
         """Write the specs, apply them on `main`, and check `work` out."""
@@ -50,26 +50,26 @@ class BranchProject(AppliedProject):
         run_git(self.folder, "checkout", "-q", "-b", "work")
 
     def write(self, key: str, text: str) -> None:
-        """The spec file of one entry."""
+        """Write the spec file of one entry."""
         self.project.write(f"specs/groups/{key}.yaml", f"version: 1\ngroups:\n{text}")
 
     def declare_pair(self, key: str, project: str = "", more: str = "", group: str = "") -> None:
-        """A pair of group and destination, with more lines for the group and more fields for the destination."""
+        """Declare a group and its destination, with more lines for the group and more fields for the destination."""
         destination = DESTINATION.format(project=project or key, more=more)
         self.write(key, f"  {key}:\n{group}    destination: {destination}\n")
 
     def drop(self, key: str) -> None:
-        """Lose the file of an entry."""
+        """Delete the spec file of an entry."""
         (self.folder / f"specs/groups/{key}.yaml").unlink()
 
     def remove(self, key: str, more: str = "") -> None:
-        """`removed:` in place of an entry."""
+        """Replace an entry by a `removed:` entry."""
         id = self.ids[key]
         text = f"version: 1\nremoved:\n  - {{group: {key}, id: {id}{more}}}\n"
         self.project.write(f"specs/groups/{key}.yaml", text)
 
     def merge_into_main(self, edit: Edit, *, apply: bool = True) -> None:
-        """Merge an edit into `main`, and have its pipeline apply it. The branch is where it was."""
+        """Merge an edit into `main` and apply it there. The branch `work` stays unchanged."""
         run_git(self.folder, "checkout", "-q", "main")
         edit(self)
         run_git(self.folder, "add", "-A")
@@ -89,24 +89,24 @@ class BranchProject(AppliedProject):
         return self.run(command, "--changed-since", revision, *options)
 
     def plan_since(self, *options: str) -> Any:
-        """Plan the changes since `main`, and assert that it succeeds; the JSON document."""
+        """Plan the changes since `main`, assert success, and return the JSON document."""
         result = self.run_since("plan", "--format", "json", *options)
         assert result.exit == 0, result.stdout
         return result.document
 
     def list_scope(self, *options: str) -> set[str]:
-        """The keys of such a plan, changed or not."""
+        """List the keys in the scope of such a plan, changed or not."""
         parts = ("changes", "unchanged", "adopted", "forgotten")
         document = self.plan_since(*options)
         return {each["address"].partition(".")[2] for part in parts for each in document[part]}
 
     def read_account(self) -> dict[str, Any]:
-        """All groups of the account by name, with their content."""
+        """Read all groups of the account by name, with their content."""
         content = self.server.app.dump(show_secrets=True)
         return {group["name"]: group for group in content.get("groups", ())}
 
     def read_records(self) -> dict[str, Any]:
-        """The records of the state, by address."""
+        """Read the records of the state, by address."""
         records: dict[str, Any] = self.read_state()["records"]
         return records
 
@@ -135,7 +135,7 @@ def drop(key: str) -> Edit:
 
 
 def move(key: str, to: str, project: str = "", more: str = "") -> Edit:
-    """`was:`."""
+    """Move an entry to another key by `was:`."""
     return combine(drop(key), declare(to, project or key, more, f"    was: {key}\n"))
 
 
@@ -148,7 +148,7 @@ OURS = declare("orders", "ours")
 
 
 def list_left_alone(result: Any) -> list[str]:
-    """The keys that the warning about a branch names, without any other warning or error about them."""
+    """List the keys in the warning about a branch; assert that no other warning or error names them."""
     [warning] = [each for each in result["warnings"] if each["code"] == "branch-behind"]
     return [word.strip("`,") for word in warning["message"].partition("left alone: ")[2].split()]
 
@@ -289,7 +289,7 @@ def test_a_revision_within_the_branch_is_compared_directly(branch_project: Branc
 
 
 def test_a_pull_request_merge_commit_is_not_behind(branch_project: BranchProject) -> None:
-    """As GitHub makes it: a detached commit whose first parent is the base."""
+    """GitHub creates it as a detached commit whose first parent is the base."""
     branch_project.merge_into_main(declare("stock", "theirs"))
     branch_project.commit_to_branch(OURS)
     run_git(branch_project.folder, "checkout", "-q", "--detach", "main")
@@ -307,7 +307,7 @@ def test_a_checkout_older_than_the_revision_reverts_nothing(branch_project: Bran
     assert "warning[branch-behind]" in result.stderr
 
 
-# What both changed
+# Conflicts
 
 CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     "a field": (declare("stock", "theirs"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
@@ -449,14 +449,14 @@ EQUAL_CHANGES = {
 def test_the_same_change_on_both_sides_is_not_planned(
     branch_project: BranchProject, theirs: Edit, ours: Edit
 ) -> None:
-    """A merge of it would change nothing on `main`, so neither does its plan."""
+    """A merge of the branch would change nothing on `main`, so its plan is empty too."""
     branch_project.merge_into_main(theirs, apply=False)
     branch_project.commit_to_branch(combine(ours, OURS))
     assert branch_project.list_scope() == {"orders"}
     assert branch_project.plan_since()["warnings"] == []
 
 
-# What else could bring an entry of others into a plan
+# Other reasons for an entry of the base to enter a plan
 
 
 @pytest.mark.parametrize("target", ["stock", "destination.stock", "claims", "pond", "st*"])
@@ -538,7 +538,7 @@ def test_unfinished_work_without_a_change_is_still_in_scope(branch_project: Bran
 
 
 def test_a_removal_reverted_on_the_base_is_not_applied(branch_project: BranchProject) -> None:
-    """It is in both from before, and `main` declares the entry again."""
+    """The removal is older than the branch, and `main` declares the entry again."""
     run_git(branch_project.folder, "checkout", "-q", "main")
     branch_project.remove("stock")
     commit(branch_project.folder, "removal")
@@ -594,7 +594,7 @@ def test_dropping_a_finished_removal_conflicts_with_nothing(
 
 
 def test_a_name_used_on_the_base_is_not_adopted(branch_project: BranchProject) -> None:
-    """An entry of the branch would take the group that `main` has made, if nothing knew of it."""
+    """Without this check an entry of the branch would adopt the group created by `main`."""
     branch_project.merge_into_main(declare("claims", group="    name: Claims\n"))
     branch_project.commit_to_branch(declare("cases", group="    name: Claims\n"))
     assert branch_project.run_since().exit == 1
@@ -609,7 +609,7 @@ def test_protection_declared_on_the_base_applies(branch_project: BranchProject) 
 
 
 def test_an_old_move_on_the_branch_is_not_repeated(branch_project: BranchProject) -> None:
-    """`was:` stands there from before, and `main` has moved the entry back since: a state follows `main`."""
+    """`was:` is older than the branch, and `main` has moved the entry back since: the state follows `main`."""
     branch_project.merge_into_main(move("stock", "store"))
     run_git(branch_project.folder, "merge", "-q", "main")
     branch_project.merge_into_main(move("store", "stock", "stock"))
@@ -654,7 +654,7 @@ def test_settings_come_from_the_tip_and_changes_from_the_merge_base(branch_proje
     assert "left alone: `lake`" in result.stderr
 
 
-# Where the merge base is
+# Merge base
 
 
 def test_an_uncommitted_merge_sets_the_merge_base(branch_project: BranchProject) -> None:
@@ -668,7 +668,7 @@ def test_an_uncommitted_merge_sets_the_merge_base(branch_project: BranchProject)
 
 
 def test_a_criss_cross_merge_compares_with_every_merge_base(branch_project: BranchProject) -> None:
-    """What differs from any of the merge bases counts as changed, on both sides."""
+    """An entry that differs from any merge base counts as changed, on both sides."""
     branch_project.merge_into_main(declare("stock", "theirs"), apply=False)
     branch_project.commit_to_branch(declare("lake", "ours"))
     main, work = (
@@ -689,7 +689,7 @@ def test_a_criss_cross_merge_compares_with_every_merge_base(branch_project: Bran
 
 
 def clone_work(branch_project: BranchProject, *options: str) -> str:
-    """Another clone of `work`; the project file in it."""
+    """Clone `work` and return the path of its project file."""
     run_git(
         branch_project.folder,
         "clone",

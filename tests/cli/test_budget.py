@@ -1,4 +1,4 @@
-"""What a plan says about work that it cannot show: beyond what the account may still be asked, or beyond its scope."""
+"""Warnings of a plan about the remaining quota and about unfinished work out of scope."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("first", "second", "third")
 
 
 def write_pairs(project: Project, server: EmulatedFivetran, budget: str = "") -> None:
-    """Three pairs in a project for the account of a server."""
+    """Write three pairs into a project for the account of a server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n{budget}",
@@ -31,7 +31,7 @@ def write_pairs(project: Project, server: EmulatedFivetran, budget: str = "") ->
 
 
 def list_warning_messages(result: CommandResult, code: str) -> list[str]:
-    """The messages of all warnings of a code in a document."""
+    """List the messages of all warnings with a code in a document."""
     warnings: list[dict[str, Any]] = result.document.get("plan", result.document)["warnings"]
     return [each["message"] for each in warnings if each["code"] == code]
 
@@ -74,7 +74,7 @@ def test_an_apply_beyond_the_quota_warns_before_its_first_write_and_pauses(
     project: Project, server: EmulatedFivetran
 ) -> None:
     write_pairs(project, server, "budget: {requests_per_hour: 12}\n")
-    # One worker: the clock of the tests leaps over the pause, also for a call that is under way.
+    # One worker: the fake clock skips the pause, also for a request in flight.
     result = project.run_against(server, "apply", "--auto-approve", "--parallelism", "1")
     assert result.exit == 0, result.stdout + result.stderr
     warned, paused = (result.stderr.index(text) for text in (REQUESTS.format(9), "no requests left for now"))

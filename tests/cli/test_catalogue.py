@@ -98,7 +98,7 @@ def test_an_example_has_fields_required_by_its_values(project: Project) -> None:
 
 
 def write_all_examples(project: Project) -> dict[str, str]:
-    """All 42 examples as files of one project; returns the environment that they refer to."""
+    """Write all 42 examples as files of one project; return the environment that they refer to."""
     for name in load_service_names():
         project.write(f"specs/groups/{name}.yaml", project.run("catalogue", "show", name, "--example").stdout)
     texts = (file.read_text() for file in (project.folder / "specs/groups").iterdir())

@@ -1,4 +1,4 @@
-"""`--changed-since`: a plan of what a change of the specs comes to, however large the account is."""
+"""`--changed-since`: a plan of the entries whose specs changed, whatever the size of the account."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Edit = Callable[[Project], object]
 
 
 def replace_text(name: str, old: str, new: str) -> Edit:
-    """An edit of one file."""
+    """Return an edit of one file."""
 
     def edit(project: Project) -> None:
         file = project.folder / name
@@ -77,7 +77,7 @@ def edit_settings(old: str, new: str) -> Edit:
 
 
 def append_groups(text: str) -> Edit:
-    """More lines at the end of the groups."""
+    """Return an edit that appends lines to the groups."""
     return edit_groups("  audit: {}\n", "  audit: {}\n" + text)
 
 
@@ -99,7 +99,7 @@ def plan(project: Project, server: EmulatedFivetran, *options: str) -> CommandRe
 
 
 def list_scope(project: Project, server: EmulatedFivetran, *options: str) -> set[str]:
-    """The addresses that a plan is about, changed or not."""
+    """List the addresses in the scope of a plan, changed or not."""
     result = plan(project, server, "--format", "json", *options)
     assert result.exit == 0, result.stdout + result.stderr
     document = result.document
@@ -496,11 +496,11 @@ def test_an_unfetchable_file_of_a_partial_clone_reports_the_error_of_git(
     assert "= note: git says: Host key verification failed." in result.stderr
 
 
-# What is wrong with the revision
+# Unusable revisions
 
 
 def read_plan_error(shop: Project, server: EmulatedFivetran, revision: str) -> str:
-    """What a plan says that cannot be made; it must call nobody."""
+    """Read the error of a plan that fails before its first request."""
     before = len(server.calls)
     result = shop.run_against(server, "plan", "--changed-since", revision)
     assert (result.exit, result.stdout) == (1, "")

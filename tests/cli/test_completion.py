@@ -1,4 +1,4 @@
-"""Shell completion: complete, and quick because nothing heavy is imported."""
+"""Shell completion: complete, and fast because no slow module is imported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ finally:
 
 
 def complete_words(*words: str) -> tuple[list[str], set[str]]:
-    """What bash is offered for the last word, and which modules that took."""
+    """Complete the last word as bash would; return the offers and the imported modules."""
     done = subprocess.run(
         [sys.executable, "-c", COMPLETION_PROGRAM],
         cwd=ROOT,

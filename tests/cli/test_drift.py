@@ -1,4 +1,4 @@
-"""Changes outside the specs, apart from changes that the specs ask for."""
+"""Drift: changes outside the specs, apart from changes that the specs ask for."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class DriftingProject(AppliedProject):
         self.project.write_groups(format_pairs(orders, sales))
 
     def run_read_only(self, *arguments: str) -> CommandResult:
-        """Run a command that must send nothing but GET."""
+        """Run a command and assert that it sends GET requests only."""
         result, writes = self.run_and_list_writes(*arguments)
         assert writes == []
         return result
 
     def list_drifted(self, *arguments: str) -> list[str]:
-        """The addresses that a drift reports."""
+        """List the addresses in a drift report."""
         document = self.run_read_only(*arguments, "--format", "json").document
         return [change["address"] for change in document["changes"]]
 

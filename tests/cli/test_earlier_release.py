@@ -1,4 +1,4 @@
-"""What the release before wrote: read, told of, never printed, and rid of values that are hidden now."""
+"""Files of an earlier release: read, reported, and redacted of values that are hidden now."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ORDERS = {
 def create_destinations(
     hidden: HiddenFieldsProject, name: str, destinations: dict[str, Any]
 ) -> HiddenFieldsProject:
-    """The account as it was then, with these destinations."""
+    """Create the destinations of that time in the account."""
     for key, block in destinations.items():
         id = hidden.server.app.dashboard.add_group(key, ABOUT[name]["ids"][key])
         extra = block.get("extra_config", {})
@@ -50,7 +50,7 @@ def create_destinations(
 
 
 def copy_into_project(hidden: HiddenFieldsProject, source: Path, to: str) -> Path:
-    """A file of that release in the project. It is looked into as soon as anything else is in it."""
+    """Copy a file of that release into the project. The leak detector searches it after its first change."""
     file = hidden.project.folder / to
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, file)
@@ -60,7 +60,7 @@ def copy_into_project(hidden: HiddenFieldsProject, source: Path, to: str) -> Pat
 
 @pytest.fixture
 def earlier_project(project: Project, server: EmulatedFivetran) -> HiddenFieldsProject:
-    """A project with the state of that release, and specs that say what is in effect."""
+    """A project with the state of that release, and specs equal to the account."""
     assert server.account_id == ABOUT["hidden"]["account"]
     hidden = HiddenFieldsProject(project, server)
     create_destinations(
@@ -92,9 +92,9 @@ def test_a_reading_command_reports_plain_values_in_the_state(earlier_project: Hi
         assert count_warnings(result, "state-cleaned") == 0
         if arguments[0] in {"plan", "drift", "graph", "state"} and "warning" in result.stderr:
             assert count_warnings(result, "values-in-state") == 1, arguments
-    told = earlier_project.run("plan").stderr
-    assert "destination.lake (`config.http_path`, `config.zz_extra`, `config.zz_listed`" in told
-    assert "destination.click (`config.host`" in told
+    printed = earlier_project.run("plan").stderr
+    assert "destination.lake (`config.http_path`, `config.zz_extra`, `config.zz_listed`" in printed
+    assert "destination.click (`config.host`" in printed
     for command in (("plan",), ("drift",), ("state", "list"), ("state", "show", "lake")):
         document = earlier_project.run(*command, "--format", "json").document
         assert "values-in-state" in [each["code"] for each in document["warnings"]]
@@ -121,7 +121,7 @@ def test_an_apply_redacts_the_state_and_reports_it_once(earlier_project: HiddenF
 
 @pytest.mark.parametrize("words", ["one", "two"])
 def test_a_fingerprint_replaces_a_plain_value(words: str, earlier_project: HiddenFieldsProject) -> None:
-    """Before and after the state is written, with and without a change of the specs."""
+    """Holds before and after the state is written, with and without a change of the specs."""
     earlier_project.change_live("live")
     earlier_project.declare(words)
     origin = "drift" if words == "one" else "conflict"
@@ -152,7 +152,7 @@ def test_a_state_command_redacts_the_state(earlier_project: HiddenFieldsProject)
 
 
 def test_the_catalogue_decides_visibility_if_specs_are_invalid(earlier_project: HiddenFieldsProject) -> None:
-    """Values of fields that it describes are then shown, also where they stood below `extra_config`."""
+    """Values of fields known to the catalogue are shown, also if they were declared below `extra_config`."""
     allow_values(earlier_project.build_lake("one")["extra_config"]["http_path"])
     earlier_project.project.write("specs/groups/main.yaml", "version: 1\ngroups: [\n")
     shown = earlier_project.run("state", "show", "lake")
@@ -210,7 +210,7 @@ def test_backups_of_the_state_are_redacted(earlier_project: HiddenFieldsProject)
 def test_a_state_in_git_is_redacted(project: Project, server: EmulatedFivetran, tmp_path: Path) -> None:
     upstream = BareRepository(tmp_path / "upstream.git")
     upstream.clone(project.folder)
-    branch = tmp_path.with_name(f"{tmp_path.name}-of-the-state")  # nothing that the product makes
+    branch = tmp_path.with_name(f"{tmp_path.name}-of-the-state")  # no file of the product
     run_git(tmp_path, "clone", "-q", str(upstream.path), str(branch))
     run_git(branch, "checkout", "-q", "--orphan", BRANCH)
     run_git(branch, "rm", "-q", "-rf", ".")
@@ -237,7 +237,7 @@ def test_a_state_in_git_is_redacted(project: Project, server: EmulatedFivetran, 
 
 @pytest.fixture
 def unexpired_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans are valid for a week."""
+    """Set the clock to the day of the saved plan: plans are valid for a week."""
     plan = json.loads((FILES / "hidden" / "plan.json").read_text())["content"]
     made = datetime.fromisoformat(plan["created_at"])
     monkeypatch.setattr(HastyClock, "ahead", made + timedelta(hours=1) - datetime.now(UTC))
@@ -267,7 +267,7 @@ def test_a_saved_plan_is_applied_or_refused_with_the_right_code(earlier_project:
 
 @pytest.mark.usefixtures("unexpired_plan")
 def test_a_plan_without_hidden_values_keeps_its_digest(project: Project, server: EmulatedFivetran) -> None:
-    """Its digest and its effects are those of today, also with a secret."""
+    """Its digest and its effects equal those of this release, also with a secret."""
     hidden = HiddenFieldsProject(project, server, environ={"PASSWORD": "password-of-orders"})
     lake = hidden.build_lake("one")
     del lake["extra_config"]

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.sampled(every=6)
 
 @contextmanager
 def run_emulator(directory: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """A running emulator with the settings that it printed."""
+    """Run an emulator; yield the process and its printed settings."""
     process = subprocess.Popen(
         [*COMMAND, "emulate", "--port", "0", *arguments],
         cwd=directory,

@@ -1,4 +1,4 @@
-"""What `emulate` can be told: seeds, switches, faults, quotas, and a command to serve."""
+"""Options of `emulate`: seeds, switches, faults, quotas, and a command to serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--events`: what a run leaves for whoever asks later who did what, also when it was killed."""
+"""`--events`: the audit log of a run, also of a killed run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
 
 
 def read_log(project: Project, *names: str) -> list[dict[str, Any]]:
-    """All lines of the log, or those of some events."""
+    """Read all entries of the log, or the entries of some events."""
     lines = (project.folder / "events.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
     return [entry for entry in entries if not names or entry["event"] in names]
@@ -60,13 +60,13 @@ def list_exits(project: Project) -> list[tuple[int, str]]:
 
 
 def is_subsequence(wanted: list[str], occurred: list[str]) -> bool:
-    """Whether these happened one after the other, whatever else happened."""
+    """Check that the wanted events occurred in this order, with any others between."""
     rest = iter(occurred)
     return all(name in rest for name in wanted)
 
 
 def commit_folder(folder: Path) -> str:
-    """Make a repository of a folder and commit it; the hash."""
+    """Commit a folder as a new repository; return the hash."""
     git = ("git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.com")
     for command in (("init", "-q"), ("add", "specs"), ("commit", "-q", "-m", "specs")):
         subprocess.run([*git, *command], check=True, capture_output=True)
@@ -167,9 +167,9 @@ def test_the_log_records_every_end_of_a_plan(
 ) -> None:
     result = orders.run_against(server, "plan", "--events", "events.jsonl", *options, environ=environ)
     assert (result.exit, list_exits(orders)) == (end[0], [end])
-    told = {each["code"] for entry in read_log(orders, "run-finished") for each in entry["diagnostics"]}
-    assert all(f"error[{code}]" in result.stderr for code in told)
-    assert bool(told) is (end[0] == 1)
+    codes = {each["code"] for entry in read_log(orders, "run-finished") for each in entry["diagnostics"]}
+    assert all(f"error[{code}]" in result.stderr for code in codes)
+    assert bool(codes) is (end[0] == 1)
 
 
 def test_a_failed_change_is_logged_with_its_cause(orders: Project, server: EmulatedFivetran) -> None:

@@ -1,4 +1,4 @@
-"""`apply --expect DIGEST`: what was approved by its digest, and nothing else, also where a run stopped part-way."""
+"""`apply --expect DIGEST`: applies the plan approved by its digest only, also after a stopped run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAIRS = """\
 
 @pytest.fixture
 def unapplied_project(project: Project, server: EmulatedFivetran) -> Project:
-    """A project with two pairs to be made."""
+    """A project with two pairs that do not exist yet."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -137,7 +137,7 @@ def test_a_part_of_a_digest_is_wrong_usage(unapplied_project: Project, server: E
 def test_a_stopped_apply_resumes_from_its_own_checkout_after_other_merges(
     unapplied_project: Project, server: EmulatedFivetran
 ) -> None:
-    """Others merged and applied in between; what they made is younger than this checkout, and not missed in it."""
+    """Other users merged and applied in between; their new entries are missing in this checkout without an error."""
     assert unapplied_project.run_against(server, "apply", "--auto-approve").exit == 0
     commit(unapplied_project.folder, "base")
     friday = PAIRS.replace("acme", "changed", 1)
@@ -167,7 +167,7 @@ def test_a_stopped_apply_resumes_from_its_own_checkout_after_other_merges(
     assert monday.exit == 0, monday.stdout + monday.stderr
     assert [call.split("/")[0] for call in server.writes[before:]] == ["PATCH ", "POST "], "and its tests"
     assert read_reviewed_plan(unapplied_project) is None
-    # Without a scope the checkout is too old to be applied.
+    # Without a scope the checkout is too old for an apply.
     assert "error[vanished]" in unapplied_project.run_against(server, "plan").stderr
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong gets one clear error, the right exit code, and leaves nothing unsaid."""
+"""Failures of a run: one clear error and the right exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BROKEN_CONFIG = """\
 
 
 def get_error_code(stderr: str) -> str:
-    """The code of the only error on stderr."""
+    """Get the code of the only error on stderr."""
     headers = [line for line in stderr.splitlines() if line.startswith("error[")]
     assert len(headers) == 1, stderr
     assert "Traceback" not in stderr

@@ -1,4 +1,4 @@
-"""A forged plan with a valid seal is harmless: what is carried out is planned again, and is what it is (S-51)."""
+"""A forged plan with a valid seal is harmless: apply plans again and sends planned requests only (S-51)."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def forge(saved_project: SavedPlanProject, change: Callable[[SavedPlan], SavedPlan]) -> None:
-    """A plan that somebody has written with all that this program knows, but for a key."""
+    """Rewrite the saved plan with a valid seal, but without the signature key."""
     saved_project.plan_file.write_bytes(
         encode_plan(change(decode_plan(saved_project.plan_file.read_bytes())))
     )
 
 
 def replace_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
-    """The same plan with another change of one address, consistently in what it shows and what it is held to."""
+    """Replace the change of one address, in the shown plan and in its expectations."""
     changes = tuple(
         replace(each, **fields) if str(each.address) == address else each for each in saved.plan.changes
     )
@@ -56,7 +56,7 @@ def replace_change(saved: SavedPlan, address: str, **fields: Any) -> SavedPlan:
 
 
 def add_changes(saved: SavedPlan, *more: Change) -> SavedPlan:
-    """The same plan with more to do."""
+    """Add changes to the plan."""
     known = {each.address for each in more}
     kept = tuple(each for each in saved.plan.changes if each.address not in known)
     effective = {each.address: each for each in saved.expected}
@@ -70,7 +70,7 @@ def add_changes(saved: SavedPlan, *more: Change) -> SavedPlan:
 
 
 def omit_changes(saved: SavedPlan, *addresses: str) -> SavedPlan:
-    """The same plan without some of its changes."""
+    """Omit some changes of the plan."""
     return replace(
         saved,
         plan=replace(
@@ -89,7 +89,7 @@ def build_deletion(saved_project: SavedPlanProject, name: str) -> list[Change]:
 
 
 def replace_field(saved: SavedPlan, address: str, path: tuple[str, ...], value: Any) -> SavedPlan:
-    """The same plan with another value of a field."""
+    """Replace the value of one field."""
     [change] = [each for each in saved.plan.changes if str(each.address) == address]
     fields = tuple(replace(each, after=value) if each.path == path else each for each in change.fields)
     assert fields != change.fields
@@ -97,7 +97,7 @@ def replace_field(saved: SavedPlan, address: str, path: tuple[str, ...], value: 
 
 
 def replace_live_facts(saved: SavedPlan, **live: Any) -> SavedPlan:
-    """The same plan with something else shown of the destination that it deletes."""
+    """Replace live facts of the deleted destination."""
     [change] = [each for each in saved.plan.changes if str(each.address) == "destination.old"]
     assert change.live is not None
     return replace_change(saved, "destination.old", live=replace(change.live, **live))
@@ -147,8 +147,8 @@ REFUSED_FORGERIES: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]]
     ),
     "of nothing": lambda _, saved: replace(saved, scope=()),
     "of addresses that are none": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
-    "secrets that nobody wanted to send": lambda _, saved: replace(saved, resend=("*",)),
-    "secrets that nobody compares": lambda _, saved: replace(saved, compare_secrets=False),
+    "secrets without a resend request": lambda _, saved: replace(saved, resend=("*",)),
+    "secrets that are not compared": lambda _, saved: replace(saved, compare_secrets=False),
     "of another account": lambda _, saved: replace(
         saved, plan=replace(saved.plan, account_id="pastel_crystal")
     ),
@@ -162,7 +162,7 @@ REFUSED_FORGERIES: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]]
     "shown under another name than held to": lambda _, saved: replace(
         saved, plan=replace_live_facts(saved, name="Rubbish").plan
     ),
-    "shown with a connection that nobody is held to": lambda _, saved: replace(
+    "shown with a connection that is not expected": lambda _, saved: replace(
         saved, plan=replace_live_facts(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
     ),
     "a deletion of what has another name": lambda _, saved: replace_live_facts(saved, name="Rubbish"),
@@ -221,7 +221,7 @@ def test_a_forged_plan_can_only_omit_changes(name: str, saved_project: SavedPlan
 
 
 def test_the_digest_of_a_forged_plan_is_ignored(saved_project: SavedPlanProject) -> None:
-    """What is told and logged is the digest of what is carried out."""
+    """Output and log have the digest of the applied plan."""
     assert saved_project.plan().exit == 0
     digest = saved_project.read_plan()["plan"]["digest"]
     forge(saved_project, lambda saved: replace(saved, plan=replace(saved.plan, digest="0" * 64)))
@@ -242,11 +242,11 @@ def test_only_a_signature_prevents_a_forged_expiry(
     assert result.exit == 4
     assert "error[plan-signature]" in result.stderr
     assert saved_project.server.writes[before:] == []
-    assert saved_project.apply().exit == 0  # it says nothing that specs and account do not say
+    assert saved_project.apply().exit == 0  # the forged plan agrees with specs and account
 
 
 def put_value(content: Any, place: str, value: Any) -> None:
-    """Put something else at a place such as `plan.changes.0.action`."""
+    """Replace the value at a path such as `plan.changes.0.action`."""
     *path, last = place.split(".")
     for part in path:
         content = content[int(part) if part.isdigit() else part]
@@ -254,7 +254,7 @@ def put_value(content: Any, place: str, value: Any) -> None:
 
 
 SHAPES: list[tuple[str, Any]] = [
-    ("expires_at", "2099-01-01T00:00:00"),  # of no zone
+    ("expires_at", "2099-01-01T00:00:00"),  # without a time zone
     ("expires_at", 1e400),
     ("created_at", None),
     ("scope", "group.fresh"),

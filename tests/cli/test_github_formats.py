@@ -27,7 +27,7 @@ KEYS = {"THE_KEY": "key-for-the-warehouse", "GITHUB_WORKSPACE": ""}
 
 
 class Step:
-    """A step of a job, with its two files."""
+    """A step of a GitHub job, with the files of its summary and outputs."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project
@@ -47,7 +47,7 @@ class Step:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """As the runner reads them: the last line of a name counts."""
+        """Read the outputs as the runner does: the last line of a name wins."""
         return dict(line.split("=", 1) for line in self.output_file.read_text().splitlines())
 
 
@@ -261,7 +261,7 @@ def test_unwritable_outputs_are_one_warning(step: Step, server: EmulatedFivetran
 def test_the_summary_stays_within_the_size_limit_of_a_step(
     taken: int, step: Step, server: EmulatedFivetran
 ) -> None:
-    """Two thousand entries are more than fits beside what is there, and less than fits into an empty one."""
+    """Two thousand entries fit into an empty summary, but not beside its present content."""
     entry = ENTRY.replace(" config: {project_id: acme", " config: {project_id: " + "a" * 60)
     many = 900 if taken == 0 else 20
     step.project.write_groups("".join(entry.replace("orders", f"orders_{number}") for number in range(many)))

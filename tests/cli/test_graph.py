@@ -1,4 +1,4 @@
-"""Groups and destinations drawn, with what apply would do."""
+"""`reconciler graph`: groups and destinations with their planned actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIR = """\
 
 @pytest.fixture
 def changed_project(project: Project, server: EmulatedFivetran) -> Project:
-    """Two applied pairs; then one is given up, one loses its destination, and a group is new."""
+    """Two applied pairs; afterwards one is removed, one loses its destination, and a group is new."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",

@@ -1,7 +1,7 @@
-"""S-45: what the catalogue does not know is hidden wherever something is written, and kept as a fingerprint only.
+"""S-45: values of fields unknown to the catalogue are hidden in all output and stored as fingerprints only.
 
-The values are canaries. That none of them is in an output, a file, a log or an event is what the fixture for all tests
-looks for, in every disguise; these tests make the product write all that it writes.
+The values are canaries. A fixture of all tests searches outputs, files, logs and events for them in every encoding;
+these tests make the product write each kind of output.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ pytestmark = pytest.mark.sampled(every=6)
 
 @pytest.fixture
 def hidden_project(project: Project, server: EmulatedFivetran) -> HiddenFieldsProject:
-    """A project with hidden fields, of which nothing is applied."""
+    """A project with hidden fields, before its first apply."""
     return HiddenFieldsProject(project, server)
 
 
 @pytest.fixture
 def applied_project(hidden_project: HiddenFieldsProject) -> HiddenFieldsProject:
-    """The same after an apply."""
+    """A project with hidden fields, after an apply."""
     hidden_project.declare("one")
     hidden_project.apply()
     return hidden_project
@@ -187,7 +187,7 @@ def test_an_error_that_quotes_the_request_hides_unknown_fields(
     hidden_project.server.app.faults.add(parse_fault(fault))
     failed = hidden_project.apply(
         "--target", "lake", expected_exit=6
-    )  # what another request held is not known
+    )  # the content of another request is not known
     assert "••••••••" in failed.stdout
     hidden_project.run_read_commands()
     hidden_project.server.app.faults.clear()
@@ -314,7 +314,7 @@ def test_a_policy_reports_neither_hidden_values_nor_its_own(
 
 
 def test_a_reference_to_a_value_is_hidden_like_a_literal(project: Project, server: EmulatedFivetran) -> None:
-    """Nobody knows what the API shows there, whatever the specs say about the declared value."""
+    """The API may return any value there, whatever the visibility of the declared value."""
     hidden_project = HiddenFieldsProject(project, server, environ={"NEW": "a-value-of-nobody"})
     get_detector().add_secret("the value", "a-value-of-nobody")
     lake = hidden_project.build_lake("one")
@@ -377,8 +377,8 @@ def resolve_oauth(environ: Mapping[str, str]) -> object:
 
 @pytest.mark.long
 def test_references_inside_a_mapping_are_resolved(oauth_project: HiddenFieldsProject) -> None:
-    told = oauth_project.run("plan").stdout
-    assert "(secret env:OAUTH_CLIENT, env:OAUTH_SECRET, env:SCOPE)" in told
+    printed = oauth_project.run("plan").stdout
+    assert "(secret env:OAUTH_CLIENT, env:OAUTH_SECRET, env:SCOPE)" in printed
     oauth_project.run_read_commands()
     assert oauth_project.run("plan", "--secrets", "skip").exit == 0
     oauth_project.apply()
@@ -415,7 +415,7 @@ def test_an_unresolvable_reference_inside_a_mapping_stops_the_plan(
 def test_a_reference_replaces_a_literal_and_a_literal_a_reference(
     shown: bool, kept: str, project: Project
 ) -> None:
-    """Whoever follows the advice of `literal-secret` with a new value has it sent, whatever is remembered."""
+    """A new value set by the advice of `literal-secret` is sent, whatever the state holds."""
     behaviour = Behaviour(unknown_config="echoed" if shown else "dropped")
     with serve_fivetran(behaviour=behaviour) as server:
         hidden_project = HiddenFieldsProject(project, server, environ={"NEW": "a-new-value-of-nobody"})
@@ -471,7 +471,7 @@ def test_a_hidden_literal_is_resent_on_request(applied_project: HiddenFieldsProj
 def test_no_excerpt_shows_hidden_values(
     change: dict[str, object], command: tuple[str, ...], code: str, hidden_project: HiddenFieldsProject
 ) -> None:
-    """In flow style everything stands on one line."""
+    """In flow style one line has all fields."""
     hidden_project = HiddenFieldsProject(
         hidden_project.project, hidden_project.server, "protected: [lake]\n" if code == "protected" else ""
     )
@@ -505,7 +505,7 @@ def test_a_field_public_in_one_service_is_hidden_in_an_undescribed_config(
 
 
 def test_a_branch_that_removes_a_literal_can_be_planned(project: Project, server: EmulatedFivetran) -> None:
-    """It is compared with a branch on which the literal was no error yet."""
+    """The base is a branch on which the literal is no error yet."""
     hidden_project = HiddenFieldsProject(project, server, environ={"NEW": "a-new-value-of-nobody"})
     lake = hidden_project.build_lake("one")
     lake["config"]["spare_token"] = make_canary("literal")

@@ -1,4 +1,4 @@
-"""What one run remembers for the next: which group is which, and what is still to be done."""
+"""The state between two runs: ids, applied values, and unfinished work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def get_state_file(project: Project) -> Path:
 
 
 def apply(project: Project, server: EmulatedFivetran) -> list[str]:
-    """Apply, which must succeed; the writes that it sent."""
+    """Apply, assert success, and return the sent writes."""
     before = len(server.writes)
     result = project.run_against(server, "apply", "--auto-approve")
     assert result.exit == 0, result.stdout + result.stderr
@@ -327,7 +327,9 @@ def test_a_destination_create_without_answer_is_recovered_and_not_repeated(
     orders: Project, server: EmulatedFivetran, kept: bool
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/destinations #1 after-effect close"))
-    server.app.faults.add(parse_fault("GET /v1/destinations/* status 503"))  # looking gives no answer either
+    server.app.faults.add(
+        parse_fault("GET /v1/destinations/* status 503")
+    )  # the search gets no answer either
     result = orders.run_against(server, "apply", "--auto-approve")
     assert result.exit == 6
     assert "outcome-unknown" in result.stdout
@@ -336,7 +338,7 @@ def test_a_destination_create_without_answer_is_recovered_and_not_repeated(
     if not kept:
         for file in get_state_file(orders).parent.glob("state.json*"):
             file.unlink()
-    # With its memory kept, the run also knows that the tests of what it finds are outstanding.
+    # With its state kept, the run also knows that setup tests of the recovered object are outstanding.
     assert apply(orders, server) == ([f"POST /v1/destinations/{group}/test"] if kept else [])
     assert server.writes.count("POST /v1/destinations") == 1
     assert orders.run_against(server, "plan", "--detailed-exitcode").exit == 0
@@ -346,7 +348,7 @@ def test_a_group_create_without_answer_is_recovered_and_not_repeated(
     orders: Project, server: EmulatedFivetran
 ) -> None:
     server.app.faults.add(parse_fault("POST /v1/groups #1 after-effect close"))
-    server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # looking gives no answer either
+    server.app.faults.add(parse_fault("GET /v1/groups #2.. status 503"))  # the search gets no answer either
     assert orders.run_against(server, "apply", "--auto-approve").exit == 6
     server.app.faults.clear()
     assert apply(orders, server)[0] == "POST /v1/destinations"
@@ -370,7 +372,7 @@ def test_an_intent_is_on_disk_before_the_first_write(orders: Project, server: Em
     orders.run_against(server, "apply", "--auto-approve")
     records = json.loads(get_state_file(orders).read_text())["records"]
     assert {address: record["intent"]["action"] for address, record in records.items()} == {
-        "group.orders": "create"  # what waited for it was certainly not tried
+        "group.orders": "create"  # a change that waited for it was not attempted
     }
     server.app.faults.clear()
     orders.advance_time()
@@ -447,7 +449,7 @@ def test_an_answer_that_differs_from_the_request_causes_no_permanent_difference(
 def list_secret_answers(
     project: Project, server: EmulatedFivetran, *options: str, key: str = "first-key"
 ) -> dict[str, list[str]]:
-    """The three answers of a plan about the secrets of the destination."""
+    """List the three answers of a plan about the secrets of the destination."""
     plan = project.run_against(
         server, "plan", "--format", "json", *options, environ=build_environ(key)
     ).document

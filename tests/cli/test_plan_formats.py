@@ -1,4 +1,4 @@
-"""`plan --format markdown` as a job of a pull request runs it, and the digest as it stays the same."""
+"""`plan --format markdown` in a job of a pull request, and the stability of the digest."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_a_failure_comment_replaces_the_plan_comment(project: Project, server: E
     failure = project.run_against(server, "plan", "--format", "markdown", environ=KEYS)
     assert failure.exit == 1
     assert failure.stdout.splitlines()[:2] == [plan.stdout.splitlines()[0], "## No plan: 1 error"]
-    for told in (failure.stdout, failure.stderr):
-        assert "error[unknown-service]" in told
-        assert "service: big_qery" in told
+    for stream in (failure.stdout, failure.stderr):
+        assert "error[unknown-service]" in stream
+        assert "service: big_qery" in stream
 
 
 def test_a_digest_is_independent_of_the_layout_of_specs(project: Project, server: EmulatedFivetran) -> None:

@@ -1,4 +1,4 @@
-"""Policies on the command line: which level stops which command, and what an override takes."""
+"""Policies on the command line: levels, stopped commands and overrides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGIONS = "  - allowed-regions: ['GCP_*']\n    because: contracts say so\n"
 
 
 class PolicyProject(AppliedProject):
-    """A project with policies. Nothing of it is applied yet."""
+    """A project with policies, before its first apply."""
 
     def write_policies(self, policies: str, more: str = "") -> None:
         self.write_settings(f"{more}policies:\n{policies}")
@@ -83,7 +83,7 @@ def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
     [planned] = [each for each in events if each["event"] == "planned"]
     assert planned["policies"] == [{"policy": "allowed-regions", "level": "soft", "standing": "overridden"}]
     assert planned["reason"] == "as agreed"
-    # For that run only: the next change of the entry is judged again, and others need no override.
+    # For that run only: the next change of the entry is evaluated again, and other entries need no override.
     settled = policy_project.run("plan")
     assert settled.exit == 0
     assert "policies: 1 violated by what stood before (see `validate`)" in settled.stdout
@@ -110,7 +110,7 @@ def test_the_state_records_the_user_and_reason_of_an_override(
     lines = policy_project.run("state", "list").stdout.splitlines()
     assert lines[-3] == "Exemptions from limits, policies and waiting:"
     assert lines[-2].endswith(f"deletes=3, allowed-regions  by {second['by']}: once more")
-    # An apply that needs none adds none.
+    # An apply without an override adds no record.
     policy_project.declare_regions(stock="GCP_US_EAST4", sales="GCP_US_EAST4")
     assert policy_project.run("apply", "--auto-approve", *override).exit == 0
     assert len(policy_project.run("state", "list", "--format", "json").document["exemptions"]) == 2
@@ -314,7 +314,7 @@ def test_every_validate_format_reports_policy_violations(policy_project: PolicyP
 
 
 def test_a_secret_does_not_bypass_a_policy(policy_project: PolicyProject) -> None:
-    """What is hidden can be what is forbidden, or what a policy is for."""
+    """A hidden value may be a forbidden value, or a value selected by a policy."""
     hidden = PAIR.format(key="sales", region="{secret: 'env:REGION'}").replace(
         "acme", "{secret: 'env:PROJECT'}"
     )
@@ -340,7 +340,7 @@ def test_a_secret_does_not_bypass_a_policy(policy_project: PolicyProject) -> Non
 
 
 def test_a_policy_never_reads_a_secret(policy_project: PolicyProject) -> None:
-    """It sees where one comes from."""
+    """A policy sees the source of a secret only."""
     policy_project.project.write_groups(
         PAIR.format(key="sales", region="GCP_US_EAST4").replace(
             "data_set_location: EU", "data_set_location: EU, secret_key: {secret: 'env:SALES_KEY'}"
@@ -384,7 +384,7 @@ KAFKA = """\
     ],
 )
 def test_no_type_of_a_value_bypasses_a_policy(policy_project: PolicyProject, forbidden: str) -> None:
-    """Lists, mappings, other types, and fields that the catalogue does not know; what is hidden stays so."""
+    """Covers lists, mappings, other types, and fields unknown to the catalogue; hidden values stay hidden."""
     policy_project.project.write_groups(KAFKA)
     policy_project.write_policies(f"  - forbid: {{{forbidden}}}\n")
     refused = policy_project.run("plan")
@@ -465,7 +465,7 @@ def test_an_ignored_field_is_evaluated_with_its_live_value(policy_project: Polic
     refused = policy_project.run("plan", **secret)
     assert refused.exit == 3
     assert "`config.role` is `ACCOUNTADMIN`, which is forbidden" in refused.stderr
-    # Clearing it, or changing it, is what the policy wants.
+    # The policy wants the field cleared or changed.
     for role in ("null", "LOADER"):
         policy_project.project.write_groups(snowflake(role))
         assert policy_project.run("plan", **secret).exit == 0

@@ -1,4 +1,4 @@
-"""The hooks that others put into their `.pre-commit-config.yaml`."""
+"""The hooks for `.pre-commit-config.yaml` of other repositories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is gone from Fivetran, or hidden from the key, is an error; `--recreate` makes it again."""
+"""An object deleted at Fivetran, or invisible to the API key, is an error; `--recreate` creates it again."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class RecreateProject(AppliedProject):
     """Two applied pairs, `orders` and `sales`, of which a user deletes one."""
 
     def delete_orders(self, lost: str) -> None:
-        """Delete the destination of `orders` in the dashboard, and its group if that is to be lost."""
+        """Delete the destination of `orders` in the dashboard, and its group if the group is the lost object."""
         self.dashboard.remove(Kind.DESTINATION, self.ids["orders"])
         if lost == GROUP:
             self.dashboard.remove(Kind.GROUP, self.ids["orders"])
 
     def check_refused(self, *options: str) -> str:
-        """The messages of a plan and of an apply that end with 1, send nothing, and leave the state as it was."""
+        """Plan and apply, assert exit 1 without writes or a changed state, and return the messages."""
         before, state = len(self.server.writes), self.read_state()
         planned, applied = self.run("plan", *options), self.apply(*options)
         assert (planned.exit, applied.exit) == (1, 1), planned.stdout + applied.stdout
@@ -43,7 +43,7 @@ class RecreateProject(AppliedProject):
         return planned.stderr
 
     def list_sent(self, before: int) -> list[str]:
-        """The writes after the first `before`, without ids."""
+        """List the writes after the first `before`, without ids."""
         names = dict.fromkeys(self.server.list_ids("groups"), "NEW")
         return [
             "/".join(names.get(part, part) for part in call.split("/"))
@@ -51,7 +51,7 @@ class RecreateProject(AppliedProject):
         ]
 
     def check_converged(self) -> None:
-        """Both pairs exist once, are recorded under their ids, and a plan is empty."""
+        """Assert that both pairs exist once, are recorded under their ids, and a plan is empty."""
         assert self.is_converged()
         ids = sorted(self.server.list_ids("groups"))
         assert len(ids) == 2
@@ -162,7 +162,7 @@ def test_a_reviewed_plan_names_its_recreated_objects(
 def test_a_stopped_reviewed_plan_is_resumed(
     applied_project: RecreateProject, reviewed: Any, refused: str
 ) -> None:
-    """Also if the group to be recreated exists by now."""
+    """Holds also if the recreated group exists by now."""
     applied_project.delete_orders(GROUP)
     applied_project.project.write_groups(PAIRS + PAIR.format(key="web"))
     applied_project.add_faults(f"{refused} status 400")
@@ -243,7 +243,7 @@ def test_a_lost_answer_is_recovered_by_the_same_command(applied_project: Recreat
 def test_a_destination_of_a_recreated_group_needs_no_second_option(
     applied_project: RecreateProject, options: tuple[str, ...]
 ) -> None:
-    """The former one cannot have outlived its group."""
+    """The old destination cannot outlive its group."""
     applied_project.delete_orders(GROUP)
     applied_project.add_faults("POST /v1/destinations #1 status 400")
     assert applied_project.apply("--recreate", GROUP).exit == 6
@@ -392,7 +392,7 @@ def test_an_entry_with_an_id_is_recreated_without_the_id(applied_project: Recrea
 def test_an_api_key_with_partial_access_reports_the_invisible_entries(
     applied_project: RecreateProject,
 ) -> None:
-    """With the full key all is as it was; a second group is made for the one that is certain to be gone alone."""
+    """With the full key the plan is empty again; no second group is created for an invisible group."""
     applied_project.server.app.behaviour = Behaviour(visible_groups="sales", hidden_answer="forbidden")
     assert "answered 403" in applied_project.check_refused()
     assert applied_project.run("plan", "--target", "sales", "--detailed-exitcode").exit == 0

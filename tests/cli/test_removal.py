@@ -1,4 +1,4 @@
-"""Nothing is destroyed by accident: removal is written down, blocked where it must be, and comes last."""
+"""Removals: explicit in the specs, blocked if unsafe, and applied last."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_protected_entry_is_not_deleted(applied_project: AppliedProject, how: 
 
 
 def test_another_key_does_not_bypass_protection(applied_project: AppliedProject) -> None:
-    """Forgotten first, and then removed under a key that no pattern of the project covers."""
+    """The entry is forgotten first and then removed under a key that no pattern of the project covers."""
     id, settings = applied_project.find_id("orders"), "protected: ['ord*']\n"
     applied_project.declare(
         "sales", removed=f"  - {{group: orders, id: {id}, forget: true}}\n", settings=settings

@@ -1,5 +1,5 @@
-"""What is deleted, replaced or given up is named in every format as people know it at Fivetran: name, service,
-connections. What is shown is what is done."""
+"""Every format names deleted, replaced and forgotten objects by their live name, service and connections at Fivetran,
+and apply deletes the shown objects."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ NAMED = (
 
 @dataclass
 class Removals:
-    """`orders` is removed with Fivetran's own connection, after a user has renamed it; `lake` is replaced, `sales` is
-    given up."""
+    """`orders` is removed with its platform connection, after a user has renamed it; `lake` is replaced, `sales` is
+    forgotten."""
 
     applied_project: AppliedProject
     ids: dict[str, str]
 
     def list_missing(self, text: str) -> set[str]:
-        """The names and ids that a text leaves out."""
+        """List the names and ids missing in a text."""
         ids = {"web_prod_id": self.ids["orders"], "log_id": self.ids["log"], "lake_id": self.ids["lake"]}
         return {ids.get(each, each) for each in NAMED if ids.get(each, each) not in text}
 
@@ -72,7 +72,7 @@ def removals(project: Project, server: EmulatedFivetran) -> Removals:
 
 
 def build_live(removals: Removals, *, first: bool = True) -> dict[str, Any]:
-    """The live facts of `orders`. Its connection is deleted before its destination."""
+    """Build the live facts of `orders`. Its connection is deleted before its destination."""
     log = {"id": removals.ids["log"], "service": "fivetran_log", "deleted_first": True}
     return {
         "name": "Web prod",
@@ -111,9 +111,9 @@ def test_a_blocked_deletion_names_its_objects(form: str, removals: Removals) -> 
     applied_project.dashboard.add_connection(id, "salesforce", "crm")
     result = applied_project.plan("--format", form)
     assert result.exit == 3
-    told = result.stdout + result.stderr
-    assert f"at Fivetran it is `Web prod` (`{id}`, big_query)" in told
-    assert "salesforce" in told
+    printed = result.stdout + result.stderr
+    assert f"at Fivetran it is `Web prod` (`{id}`, big_query)" in printed
+    assert "salesforce" in printed
 
 
 def test_the_text_format_describes_removals(removals: Removals) -> None:
@@ -153,10 +153,10 @@ def test_the_terraform_format_has_live_facts_as_before_values(removals: Removals
 
 def test_the_junit_format_names_the_object_beside_the_entry(removals: Removals) -> None:
     root = ElementTree.fromstring(removals.applied_project.plan("--format", "junit").stdout)
-    told = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
-    assert "Web prod" in (told["group.orders"] or "")
-    assert "Data lake" in (told["destination.lake"] or "")
-    assert told["group.lake"] is None
+    printed = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
+    assert "Web prod" in (printed["group.orders"] or "")
+    assert "Data lake" in (printed["destination.lake"] or "")
+    assert printed["group.lake"] is None
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github"])
@@ -199,7 +199,7 @@ def test_apply_results_name_deleted_objects_also_after_a_partial_failure(
 
 
 def test_the_shown_connections_are_the_deleted_connections(removals: Removals) -> None:
-    """The connections of a plan are those that are deleted, and a plan with others is another plan."""
+    """Apply deletes the connections of the plan, and a plan with other connections is stale."""
     applied_project, id = removals.applied_project, removals.ids["orders"]
     assert applied_project.plan("--out", "plan.json").exit == 0
     other = applied_project.dashboard.add_connection(id, "fivetran_log", "fivetran_metadata_2")

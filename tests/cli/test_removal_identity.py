@@ -1,4 +1,4 @@
-"""S-17: a `removed:` entry reaches the object that it means. What fails sends nothing and forgets nothing."""
+"""S-17: a `removed:` entry deletes the identified object only. A refused removal sends nothing and forgets nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXTENTS = pytest.mark.parametrize("extent", ["", ", only: destination", ", forge
 
 @pytest.fixture
 def applied_project(project: Project, server: EmulatedFivetran) -> AppliedProject:
-    """Two applied pairs, `orders` and `sales`, beside `payroll` of another team."""
+    """Two applied pairs, `orders` and `sales`, beside `payroll` of another project."""
     applied_project = apply_pairs(project, server)
     payroll = server.app.dashboard.add_group("payroll")
     server.app.dashboard.add_destination(payroll, "snowflake", config={"database": "PAYROLL"})
@@ -31,7 +31,7 @@ def format_removal(key: str, id: str, more: str = "") -> str:
 
 
 def declare_removal(applied_project: AppliedProject, removed: str, extra: str = "") -> None:
-    """`orders` is removed; where only its destination is, its group stays."""
+    """Declare the removal of `orders`; its group stays if only its destination is removed."""
     applied_project.declare(
         "sales", extra=extra or ("  orders: {}\n" if "only:" in removed else ""), removed=removed
     )
@@ -42,7 +42,7 @@ def list_error_codes(result: CommandResult) -> list[str]:
 
 
 def check_refused(applied_project: AppliedProject, *expected: str) -> str:
-    """Plan and apply end with these errors, and leave everything as it was; the messages of the last run."""
+    """Assert that plan and apply fail with these errors and change nothing; return the messages of the last run."""
     before, writes = applied_project.read_state(), len(applied_project.server.writes)
     for result in (
         applied_project.plan(),
@@ -57,7 +57,7 @@ def check_refused(applied_project: AppliedProject, *expected: str) -> str:
 
 
 def paste_offered_line(applied_project: AppliedProject, stderr: str) -> None:
-    """Put the line that a message offers into the specs, in place of all others below `removed:`."""
+    """Replace all entries below `removed:` by the line that a message suggests."""
     found = re.search(r"write `(- \{.*?\})`", stderr)
     assert found is not None, stderr
     declare_removal(applied_project, f"  {found[1]}\n")
@@ -79,7 +79,7 @@ def test_an_id_of_another_entry_is_refused_and_the_right_line_suggested(
 
 @EXTENTS
 def test_a_misspelled_id_is_refused_and_forgets_nothing(applied_project: AppliedProject, extent: str) -> None:
-    """It was taken for something that is gone already."""
+    """Regression: the id counted as that of a deleted object."""
     applied_project.declare("sales", extra=PAIR.format(key="orders") + "      lifecycle: {protected: true}\n")
     assert applied_project.list_apply_writes() == []
     declare_removal(
@@ -123,7 +123,7 @@ def test_an_id_of_another_account_is_an_error_with_advice(
 
 
 def test_all_problems_are_reported_at_once(applied_project: AppliedProject) -> None:
-    """Two entries with each other's ids, one of nobody, and a group that merely vanished."""
+    """Covers two entries with swapped ids, an entry with an unknown id, and a group missing in the specs."""
     applied_project.declare("orders", "sales", "stock", "ops", extra="  spare: {}\n")
     applied_project.list_apply_writes()
     removed = format_removal("orders", applied_project.find_id("sales")) + format_removal(
@@ -172,14 +172,14 @@ def test_a_recreated_group_is_not_matched_by_an_old_removal(applied_project: App
     assert new in check_refused(applied_project, "removal-other-id")
 
 
-# What is gone already
+# Deleted objects
 
 
 @pytest.mark.parametrize(("extent", "kinds"), [("", 2), (", only: destination", 1)])
 def test_a_deleted_object_is_forgotten_and_stays_done(
     applied_project: AppliedProject, extent: str, kinds: int
 ) -> None:
-    """One read of the one object, as long as the line stands there."""
+    """Each plan reads the object once as long as the removal is declared."""
     orders = applied_project.find_id("orders")
     for kind in (Kind.DESTINATION, Kind.GROUP)[:kinds]:
         applied_project.dashboard.remove(kind, orders)
@@ -234,7 +234,7 @@ def test_a_list_without_the_object_does_not_prove_its_deletion(
 def test_an_unlisted_destination_is_deleted_before_its_group(
     applied_project: AppliedProject,
 ) -> None:
-    """Fivetran may take both along, and nobody would have seen it in the plan."""
+    """Fivetran may delete both with the group, without a line in the plan."""
     orders = applied_project.find_id("orders")
     applied_project.state_file.unlink()
     declare_removal(applied_project, format_removal("orders", orders, ", name: orders"))
@@ -258,7 +258,7 @@ def test_a_stale_list_does_not_prove_existence(applied_project: AppliedProject, 
 def test_a_stale_read_of_a_deleted_object_is_repeated(
     applied_project: AppliedProject, extent: str, kind: str
 ) -> None:
-    """Its connections are asked for too, and these two answers cannot both be right."""
+    """Its connections are read too, and the two answers contradict each other."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders, extent))
     applied_project.list_apply_writes()
@@ -271,11 +271,11 @@ def test_a_stale_read_of_a_deleted_object_is_repeated(
     assert "warning[removal-done]" in plan.stderr
 
 
-# What was carried out is remembered as long as its line stands
+# Finished removals are recorded as long as they are declared
 
 
 def test_a_restored_object_is_deleted_again(applied_project: AppliedProject) -> None:
-    """A backup of Fivetran's, or a deletion that was carried out at another place only."""
+    """The object may come from a backup of Fivetran, or its deletion from another replica."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     state = applied_project.read_state()
@@ -327,8 +327,8 @@ def test_a_lost_state_advises_to_delete_the_removal(applied_project: AppliedProj
 
 
 def test_an_old_removal_does_not_stop_a_new_create(applied_project: AppliedProject) -> None:
-    """Only its destination was given up; then the group is deleted outside, and made again by the same apply that still
-    reads the line."""
+    """Only the destination was forgotten; then the group is deleted outside and recreated by an apply that still reads
+    the removal."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders, ", only: destination"))
     applied_project.list_apply_writes()
@@ -339,7 +339,7 @@ def test_an_old_removal_does_not_stop_a_new_create(applied_project: AppliedProje
 
 
 def test_a_removal_without_effect_is_recorded_as_done(applied_project: AppliedProject) -> None:
-    """As above, of a group that never had a destination."""
+    """As above, for a group that never had a destination."""
     applied_project.declare("orders", "sales", extra="  bare: {}\n")
     applied_project.list_apply_writes()
     bare = applied_project.find_id("bare")
@@ -354,7 +354,7 @@ def test_a_removal_without_effect_is_recorded_as_done(applied_project: AppliedPr
 def test_a_removal_without_effect_is_recorded_as_done_without_a_state(
     applied_project: AppliedProject,
 ) -> None:
-    """Its group was renamed outside, so that the entry stands for no group any more, and one is made."""
+    """The group was renamed outside, so the entry matches no group any more and creates one."""
     applied_project.declare("orders", "sales", extra="  bare: {}\n")
     applied_project.list_apply_writes()
     bare = applied_project.find_id("bare")
@@ -385,7 +385,7 @@ def test_a_state_of_an_earlier_version_is_read(applied_project: AppliedProject) 
     assert applied_project.read_state()["format"] == 2
 
 
-# What it costs
+# Number of requests
 
 
 def test_a_removal_reads_one_list_of_connections_and_a_missing_object_once(
@@ -405,14 +405,14 @@ def test_a_removal_reads_one_list_of_connections_and_a_missing_object_once(
     ]
 
 
-# What was reviewed
+# Reviewed plans
 
 
 @pytest.mark.parametrize("how", ["saved", "expected"])
 def test_a_rename_between_review_and_apply_makes_the_plan_stale(
     applied_project: AppliedProject, how: str
 ) -> None:
-    """Whoever renamed it may mean to keep it."""
+    """The user who renamed the group may want to keep it."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     assert applied_project.plan("--out", "plan.json").exit == 0
@@ -431,7 +431,7 @@ def test_a_rename_between_review_and_apply_makes_the_plan_stale(
 
 
 def test_another_destination_in_the_same_group_makes_the_plan_stale(applied_project: AppliedProject) -> None:
-    """It has the same id."""
+    """The new destination has the same id."""
     orders = applied_project.find_id("orders")
     declare_removal(applied_project, format_removal("orders", orders))
     assert applied_project.plan("--out", "plan.json").exit == 0
@@ -470,7 +470,7 @@ LAKE = """\
 def test_a_stopped_plan_with_a_rename_and_a_replacement_is_resumed(
     applied_project: AppliedProject,
 ) -> None:
-    """The other name is its own work."""
+    """The new name is the work of the plan itself."""
     before, after = (LAKE.replace("NAME", each).replace("BUCKET", each) for each in ("first", "second"))
     applied_project.declare("orders", "sales", extra=before)
     applied_project.list_apply_writes()

@@ -1,4 +1,4 @@
-"""What cannot be changed in place is replaced only where a person allowed it and nobody loses anything."""
+"""Replacement of a destination: only if the entry allows it and no connection uses the destination."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_json_names_the_blockers_of_each_change(lake_project: Project, server: E
 def test_a_failed_replacement_does_not_explain_a_later_absence(
     lake_project: Project, server: EmulatedFivetran, refused: str
 ) -> None:
-    """Whatever comes of a replacement that failed: once all is in effect, a destination that is gone is an error."""
+    """After a failed replacement and a complete apply, a deleted destination is an error."""
     from reconciler.emulator.fault_text import parse_fault
 
     lake_project.write_groups(LAKE.replace("BUCKET", "second") + ALLOWED)

@@ -1,4 +1,4 @@
-"""A saved plan as a file: who may read it, what it never holds, what signs it, and the options that go with it."""
+"""A saved plan as a file: permissions, redaction, signatures and options."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_an_empty_plan_can_be_saved_and_applied(
 def test_a_saved_plan_deletes_a_group_without_destination(
     saved_project: SavedPlanProject,
 ) -> None:
-    """Regression: its removal was out of the plan's own scope, and the plan counted as in effect."""
+    """Regression: the removal was outside the scope of the plan, which counted as applied."""
     id = saved_project.find_id("half")
     saved_project.edit_file(
         MAIN_FILE,
@@ -199,7 +199,7 @@ def test_a_saved_plan_deletes_a_group_without_destination(
 
 
 def remove_durations(text: str) -> str:
-    """A plan for people without how long it took."""
+    """Remove durations from the text of a plan."""
     return re.sub(r" in \d+\.\d s", "", text)
 
 
@@ -253,7 +253,7 @@ def test_a_limit_is_raised_by_an_option_of_apply(saved_project: SavedPlanProject
 
 
 def test_a_change_blocked_after_review_is_refused_as_blocked(saved_project: SavedPlanProject) -> None:
-    """Connections of users stop a deletion, also one that was reviewed."""
+    """User connections block a deletion, also a reviewed deletion."""
     saved_project.plan()
     saved_project.dashboard.add_connection(saved_project.old, "github", "github")
     before = len(saved_project.server.writes)
@@ -277,7 +277,7 @@ def test_a_plan_is_signed_and_checked_with_a_key_from_the_environment_or_a_file(
     assert saved_project.run("show", "plan.json", *file).exit == 0
     assert saved_project.run("show", "plan.json").exit == 0
     assert saved_project.apply(*file, "--require-signature").exit == 0
-    (saved_project.folder / "key").unlink()  # the canaries would find it
+    (saved_project.folder / "key").unlink()  # the leak detector would find it
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_an_unusable_signature_key_is_reported_before_any_request(
 
 
 def remove_variable_parts(content: bytes) -> str:
-    """A plan file without what may differ: seal, digests, fingerprints and times."""
+    """Remove the variable parts of a plan file: seal, digests, fingerprints and times."""
     text = re.sub(rb'^\{"seal": "[0-9a-f]{64}"', b"", content).decode()
     text = re.sub(r'"[0-9a-f]{8}:[0-9a-f]{64}:', '"…:', text)
     text = re.sub(r'"digest": "[0-9a-f]{64}"', '"digest"', text)
@@ -323,7 +323,7 @@ def remove_variable_parts(content: bytes) -> str:
 
 
 def test_two_plans_that_differ_in_secret_values_look_alike(saved_project: SavedPlanProject) -> None:
-    """S-42: not the length, not the beginning, not the former value."""
+    """S-42: neither length, prefix nor old value is visible."""
     contents = []
     for sales, fresh in (("s", "f"), ("a-very-long-secret-of-sales" * 9, '{"k": "\n…"}'), ("s", "s")):
         saved_project.environ |= {"SALES_PASSWORD": sales, "FRESH_PASSWORD": fresh}

@@ -1,5 +1,5 @@
-"""What was reviewed is what is applied, or nothing is: everything that makes a saved plan void, by name (S-51, R44),
-and what does not."""
+"""Apply of a saved plan: the causes that make a plan stale, each with its code (S-51, R44), and the changes that
+leave a plan valid."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def saved_project(project: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 @dataclass(frozen=True)
 class StaleCase:
-    """One thing that makes a saved plan void: how it comes about, the code that names it, and what is said of it.
-    `options` are those of the plan and of the apply."""
+    """A cause that makes a saved plan stale, with its code and the messages of the refusal. `plan` and `apply` are the
+    options of these commands."""
 
     cause: Callable[[SavedPlanProject, pytest.MonkeyPatch], object]
     code: str
@@ -60,7 +60,7 @@ STALE_CASES: dict[str, StaleCase] = {}
 def register_case(
     name: str, code: str, *messages: str, **more: Any
 ) -> Callable[[Callable[..., object]], None]:
-    """Tells how the function below makes a plan void."""
+    """Register the decorated function as a cause of a stale plan."""
 
     def register(cause: Callable[..., object]) -> None:
         assert name not in STALE_CASES
@@ -70,7 +70,7 @@ def register_case(
 
 
 def register_spec_edit(name: str, file: str, old: str, new: str, *messages: str) -> None:
-    """A row for one edit of the specs."""
+    """Register one edit of the specs as a cause."""
     STALE_CASES[name] = StaleCase(
         lambda saved_project, _: saved_project.edit_file(file, old, new), "plan-spec-changed", messages
     )
@@ -413,7 +413,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 def register_drift(name: str, cause: Callable[[SavedPlanProject], object], *messages: str) -> None:
-    """A row for something that happens at Fivetran."""
+    """Register a change at Fivetran as a cause."""
     STALE_CASES[name] = StaleCase(lambda saved_project, _: cause(saved_project), "plan-stale", messages)
 
 
@@ -430,29 +430,29 @@ register_drift(
     "`config.port`: reviewed no change, now 6000 -> 5432",
 )
 register_drift(
-    "somebody made a group of that name",
+    "a group of that name was created",
     lambda saved_project: saved_project.dashboard.add_group("fresh"),
     "group.fresh is not as it was reviewed: somebody else has made one since",
     "destination.fresh is not as it was reviewed: somebody has made group.fresh since",
 )
 register_drift(
-    "somebody made two groups of that name",
+    "two groups of that name were created",
     lambda saved_project: [saved_project.dashboard.add_group("fresh") for _ in "12"],
     "group.fresh is not as it was reviewed: several groups have its name now",
 )
 register_drift(
-    "somebody made a destination in that group",
+    "a destination was created in that group",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "theirs.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
 register_drift(
-    "somebody made that destination as it was planned",
+    "the planned destination was created outside",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "half.example"),
     "destination.half is not as it was reviewed: somebody else has made one since",
 )
 register_drift(
-    "somebody made a destination of another service in that group",
+    "a destination of another service was created in that group",
     lambda saved_project: saved_project.dashboard.add_destination(saved_project.find_id("half"), "snowflake"),
     "destination.half is not as it was reviewed: something else is in its place now",
 )
@@ -515,7 +515,7 @@ register_drift(
 def test_a_stale_plan_is_refused(
     name: str, saved_project: SavedPlanProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S-51: exit 4, a reason of its own, nothing is changed; R44: it can still be looked at."""
+    """S-51: exit 4, a specific code, no change; R44: the plan can still be shown."""
     case = STALE_CASES[name]
     planned = saved_project.plan(*case.plan)
     assert planned.exit == 0, planned.stderr
@@ -557,7 +557,7 @@ def test_a_saved_plan_is_applied_as_reviewed(saved_project: SavedPlanProject) ->
 
 
 def reorder_entries(saved_project: SavedPlanProject) -> None:
-    """The same entries in another order, with comments, in other files, without anchors to lines."""
+    """Write the same entries in another order, with comments, in other files."""
     removed = (saved_project.folder / MAIN_FILE).read_text().partition("removed:\n")[2]
     saved_project.project.write(MAIN_FILE, f"# Who removes what.\nversion: 1\nremoved:\n{removed}")
     saved_project.project.write(
@@ -591,13 +591,13 @@ version: 1
 
 
 def advance_serial(saved_project: SavedPlanProject) -> None:
-    """Somebody applies something else."""
+    """Apply an unrelated change."""
     saved_project.edit_file(OTHER_FILE, "other.example", "other-2.example")
     assert saved_project.run("apply", "--auto-approve", "--target", "other").exit == 0
 
 
 def delete_bound_object(saved_project: SavedPlanProject) -> None:
-    """Another entry is bound to an object that somebody deletes."""
+    """Bind another entry to an object and delete the object."""
     saved_project.edit_file(OTHER_FILE, "  other:\n", f"  other:\n    id: {saved_project.find_id('other')}\n")
     remove_objects(saved_project, "other", Kind.DESTINATION, Kind.GROUP)
 
@@ -635,7 +635,7 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "another pair vanished": lambda saved_project: remove_objects(
         saved_project, "other", Kind.DESTINATION, Kind.GROUP
     ),
-    "groups were made that nobody declares": lambda saved_project: [
+    "undeclared groups were created": lambda saved_project: [
         saved_project.dashboard.add_group(name) for name in ("hackathon", "hackathon")
     ],
     "a connection appeared": lambda saved_project: saved_project.dashboard.add_connection(

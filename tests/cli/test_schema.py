@@ -1,4 +1,4 @@
-"""`reconciler schema`: what editors check specs with."""
+"""`reconciler schema`: JSON schemas for editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run can be narrowed to some entries, and reads no more than it needs."""
+"""Scope of a run: filters limit the planned entries and the number of reads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = ("orders", "sales_eu", "sales_us")
 
 @pytest.fixture
 def edited_project(project: Project, server: EmulatedFivetran) -> Project:
-    """Three applied pairs, all of them changed in the specs since."""
+    """Three applied pairs, each with a spec edit since."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -33,7 +33,7 @@ def edited_project(project: Project, server: EmulatedFivetran) -> Project:
 
 
 def list_planned(edited_project: Project, server: EmulatedFivetran, *options: str) -> list[str]:
-    """The addresses that a plan would change."""
+    """List the addresses of the changes in a plan."""
     document = edited_project.run_against(server, "plan", "--format", "json", *options).document
     return [change["address"] for change in document["changes"]]
 
@@ -116,8 +116,8 @@ def test_selectors_without_remaining_entries_are_wrong_usage(
     approved = ("--auto-approve",) if command == "apply" else ()
     result = edited_project.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
-    told = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
-    assert told in result.stderr
+    message = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
+    assert message in result.stderr
     assert server.calls[before:] == []
 
 
@@ -128,7 +128,7 @@ def test_wrong_usage_is_reported_in_json(edited_project: Project, server: Emulat
 
 
 def test_a_moved_key_out_of_scope_keeps_its_record(edited_project: Project, server: EmulatedFivetran) -> None:
-    """Only a run that is about the entry follows its `was:`."""
+    """Only a run with the entry in its scope follows its `was:`."""
     pairs = "".join(PAIR.format(key=key, project="acme") for key in KEYS[1:])
     edited_project.write_groups(
         pairs + PAIR.format(key="shop", project="acme").replace("shop:\n", "shop:\n    was: orders\n")

@@ -30,7 +30,7 @@ SNOWFLAKE = """\
 
 
 def build_pair(**config: str) -> str:
-    """A Postgres pair with more config lines."""
+    """Build a Postgres pair with more config lines."""
     lines = "".join(f"        {name}: {value}\n" for name, value in config.items())
     return f"""\
   orders:
@@ -54,7 +54,7 @@ def write_secret_rules(project: Project, server: EmulatedFivetran, block: str) -
 
 
 def list_encodings(canary: str) -> list[str]:
-    """A text as it is, and in the disguises in which it could slip through."""
+    """List a text in all encodings in which it could leak."""
     return [
         canary,
         json.dumps(canary)[1:-1],
@@ -272,8 +272,8 @@ def test_a_sandbox_invents_values_valid_for_their_fields(project: Project, serve
 def test_a_plan_without_access_to_secrets_has_the_same_digest(
     project: Project, server: EmulatedFivetran
 ) -> None:
-    """A job that comments on pull requests plans new entries and changes without any secret; its digest is what the
-    job with the secrets applies."""
+    """A job that comments on pull requests plans new entries and changes without any secret; the job with the secrets
+    applies the same digest."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n"
@@ -281,12 +281,12 @@ def test_a_plan_without_access_to_secrets_has_the_same_digest(
     )
     environ = {"ORDERS_PASSWORD": CANARY, "FINGERPRINT_KEY": "key-of-the-fingerprints"}
     password = '{secret: "env:ORDERS_PASSWORD"}'
-    moved = {**PLAIN, "host": "moved.example"}  # brings the password with it
+    moved = {**PLAIN, "host": "moved.example"}  # sends the password with it
     for fields, first in ((PLAIN, "+ destination.orders"), (moved, "~ destination.orders")):
         project.write_groups(build_pair(**fields, password=password))
-        told = project.run_against(server, "plan", "--secrets", "skip")
-        assert told.exit == 0, told.stderr
-        assert first in told.stdout
+        planned = project.run_against(server, "plan", "--secrets", "skip")
+        assert planned.exit == 0, planned.stderr
+        assert first in planned.stdout
         digest = project.run_against(server, "plan", "--secrets", "skip", "--format", "json").document[
             "digest"
         ]
@@ -319,7 +319,7 @@ def test_an_apply_without_secret_comparison_sends_secrets_of_new_entries(
 def test_secrets_of_an_interrupted_create_become_known(
     project: Project, server: EmulatedFivetran, action: str, compares: bool
 ) -> None:
-    """As a state looks after a death, also one that an earlier version wrote."""
+    """The state is that of a killed run, also of an earlier version."""
     write_secret_rules(project, server, '  allow: ["env:*"]\n')
     project.write_groups(build_pair(**PLAIN, password='{secret: "env:PASSWORD"}'))
     assert project.run_against(server, "apply", "--auto-approve", environ={"PASSWORD": CANARY}).exit == 0
@@ -329,7 +329,7 @@ def test_secrets_of_an_interrupted_create_become_known(
     record |= {"intent": {"action": action, "name": "orders"}, "applied": {}, "fingerprints": {}}
     record["id"] = None if action == "create" else record["id"]
     file.write_text(json.dumps(state))
-    if not compares:  # whoever looks at no secret does not make the answer final
+    if not compares:  # a run without secrets leaves the answer open
         skipping = project.run_against(server, "apply", "--auto-approve", "--secrets", "skip")
         assert skipping.exit == 0, skipping.stdout + skipping.stderr
         state = json.loads(file.read_text())

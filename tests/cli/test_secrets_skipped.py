@@ -1,6 +1,6 @@
 """Every command with and without `--secrets skip`, for each kind of state and of change.
 
-A run without access to secrets still plans them: it leaves open only the comparisons that need their values.
+A run without access to secrets still plans them: only comparisons that need their values stay open.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ SPEC_CHANGES = {
         ROTATED,
     ),
     "update": SpecChange(PAIR.replace("database: ORDERS", "database: SALES"), "~", ":::update", ROTATED),
-    # Another login sends its secret with it, whether it can be compared or not.
+    # A change of the login sends its secret too, whether the secret can be compared or not.
     "login": SpecChange(PAIR.replace(PASSWORD, KEY), "~", ":::update", ROTATED),
     "unchanged": SpecChange(PAIR, "", "flowchart", SECRETS),
 }
 
 
 class SecretsProject(AppliedProject):
-    """A project that is applied once, whose runs have different secrets."""
+    """A project applied once, whose runs have different secrets."""
 
     def must_run(self, *arguments: str, environ: Mapping[str, str], code: int = 0) -> str:
-        """Run a command that has to end with this code; its standard output."""
+        """Run a command, assert its exit code, and return its standard output."""
         result = self.run(*arguments, **environ)
         assert result.exit == code, (arguments, result.exit, result.stdout, result.stderr)
         assert "Traceback" not in result.stderr
@@ -77,7 +77,7 @@ class SecretsProject(AppliedProject):
 
 
 class SandboxProject(SecretsProject):
-    """A project of the sandbox, without the account of a server."""
+    """A project in the sandbox, without an account on a server."""
 
     def write_settings(self, settings: str = "") -> None:
         self.project.write("specs/reconciler.yaml", f"version: 1\nspecs: ['groups/*.yaml']\n{settings}")
@@ -95,7 +95,7 @@ PROJECTS = {"emulator": SecretsProject, "sandbox": SandboxProject}
 
 
 def keep_state(_: SecretsProject) -> None:
-    """The state as the apply has left it."""
+    """Keep the state of the apply."""
 
 
 def lose_key(applied_project: SecretsProject) -> None:
@@ -109,7 +109,7 @@ def lose_state(applied_project: SecretsProject) -> None:
 
 @dataclass(frozen=True)
 class StateCase:
-    """The settings of a state, and its damage before anything is planned."""
+    """The settings of a state, and the damage to it before the plan."""
 
     settings: str = ""
     damage: Callable[[SecretsProject], None] = keep_state
@@ -122,12 +122,12 @@ STATES = {
     "fingerprint-key": StateCase('fingerprint_key: {secret: "env:FINGERPRINT_KEY"}\n'),
     "git": StateCase(f"state: git:origin/{BRANCH}\n"),
 }
-IN_SANDBOX = ("absent", "with-key", "without-key")  # which knows no other state
+IN_SANDBOX = ("absent", "with-key", "without-key")  # the sandbox has no other state
 ROWS = (*product(["emulator"], STATES), *product(["sandbox"], IN_SANDBOX))
 CASES = [
     (place, state, name, mode)
     for (place, state), name, mode in product(ROWS, SPEC_CHANGES, ["resolve", "skip"])
-    # Git is slow, and has no key as other states have none; a secret that is sent there is the case of its own.
+    # Git is slow, and a missing key is covered by other states; one case sends a secret there.
     if state != "git" or name == "login"
 ]
 NOTICED_LATER = {("emulator", "with-key"), ("emulator", "fingerprint-key")}
@@ -153,7 +153,7 @@ def test_every_command_exits_with_the_expected_code(
         spec_change.groups if name != "create" else spec_change.applied_before + spec_change.groups
     )
     environ |= spec_change.secrets
-    reads = environ if mode == "resolve" else {}  # a job for comments has no secret but that of Fivetran
+    reads = environ if mode == "resolve" else {}  # a comment job has no secret but the Fivetran key
     changes = 2 if spec_change.symbol else 0
     line = f"{spec_change.symbol} destination.orders" if spec_change.symbol else "No changes."
 

@@ -1,4 +1,4 @@
-"""However the work of a command ends, there is an exit code and nothing leaks."""
+"""Ends of a command: each has an exit code, and no secret leaks."""
 
 from __future__ import annotations
 

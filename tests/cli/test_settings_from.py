@@ -1,4 +1,4 @@
-"""`--settings-from`: a change of the specs is judged by the project file of another revision, not by its own."""
+"""`--settings-from`: a spec change is checked against the project file of another revision."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ secrets: {allow: ["env:TEAM_*"]}
 
 
 class SettingsProject:
-    """Six applied pairs, committed as `base`, and a change of them that is not committed."""
+    """Six applied pairs, committed as `base`, and an uncommitted change of them."""
 
     def __init__(self, project: Project, server: EmulatedFivetran) -> None:
         self.project, self.server = project, server
@@ -41,7 +41,7 @@ class SettingsProject:
         assert applied.exit == 0, applied.stdout + applied.stderr
 
     def write_settings(self, text: str, account: str | None = None) -> None:
-        """The project file with these settings."""
+        """Write the project file with these settings."""
         account = account or self.server.account_id
         head = f"version: 1\naccount_id: {account}\nspecs: ['groups/*.yaml']\n"
         self.project.write("specs/reconciler.yaml", head + text)
@@ -54,18 +54,18 @@ class SettingsProject:
         project: str = "acme",
         removed: tuple[str, ...] = (),
     ) -> None:
-        """These pairs, and removals of others."""
+        """Declare these pairs, and removals of the others."""
         pairs = "".join(PAIR.format(key=key, region=region, project=project) for key in keys)
         ids = {key: self.server.app.dashboard.find_group_ids(key)[0] for key in removed}
         stones = "".join(f"  - {{group: {key}, id: {id}}}\n" for key, id in ids.items())
         self.project.write_groups(pairs + (f"removed:\n{stones}" if stones else ""))
 
     def run_with_own_settings(self, command: str = "plan", *options: str) -> CommandResult:
-        """What comes of the change when it is judged by its own project file."""
+        """Run a command with the settings of the working tree."""
         return self.project.run_against(self.server, command, *options)
 
     def run_with_base_settings(self, command: str = "plan", *options: str) -> CommandResult:
-        """What comes of it when it is judged by that of the base."""
+        """Run a command with the settings of the base."""
         return self.project.run_against(self.server, command, "--settings-from", "base", *options)
 
 
@@ -241,7 +241,7 @@ def test_a_revision_with_an_invalid_project_file_is_an_error(settings_project: S
 
 
 def test_every_setting_is_taken_from_the_revision(settings_project: SettingsProject) -> None:
-    """A setting that is forgotten here would be one that a change can loosen."""
+    """A setting missing here could be loosened by a change."""
     folder = settings_project.project.folder
     now = read_project(Path("specs/reconciler.yaml"), folder)
     base = read_project(Path("specs/reconciler.yaml"), folder, "the base")
@@ -256,7 +256,7 @@ def test_every_setting_is_taken_from_the_revision(settings_project: SettingsProj
     assert kept_content == {"specs", "overrides", "defaults"}
 
 
-# Limits count all that is managed, whatever the scope
+# Limits count all managed objects, whatever the scope
 
 
 def test_limits_of_a_scoped_plan_count_the_whole_account(settings_project: SettingsProject) -> None:

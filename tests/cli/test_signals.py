@@ -25,7 +25,7 @@ BARE = "  {key}: {{}}\n"
 
 
 class InterruptedProject(AppliedProject):
-    """A project without entries, and a real process that applies it."""
+    """A project without entries, applied by a real process."""
 
     def declare_groups(self, *names: str, form: str = BARE) -> None:
         self.project.write_groups("".join(form.format(key=name) for name in names))
@@ -46,8 +46,8 @@ class InterruptedProject(AppliedProject):
             yield process, gate
 
     def check_next_apply(self, *, waits: bool = False) -> None:
-        """The next apply starts at once, ends well, and leaves nothing to do and nothing twice. If a request for a
-        create may still take effect, the next apply `waits` with that create."""
+        """Assert that the next apply starts at once, succeeds, converges and duplicates nothing. If a create may still
+        take effect, the next apply `waits` with it."""
         self.server.app.faults.clear()
         if waits:
             held = self.run(*APPLY)
@@ -70,14 +70,14 @@ def interrupted_project(project: Project, server: EmulatedFivetran) -> Interrupt
 
 
 def parse_results(finished: ProcessResult) -> dict[str, str]:
-    """The words of the result lines, by address."""
+    """Parse the result words by address."""
     lines = finished.out.partition("digest ")[2].splitlines()
     found = (line.split() for line in lines if line.startswith(("  + ", "  ~ ", "  ? ", "  - ")))
     return {parts[1]: parts[2] for parts in found}
 
 
 def list_summary(finished: ProcessResult) -> list[str]:
-    """The last lines, from `Applied:` on."""
+    """List the lines of the summary, from `Applied:` on."""
     return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
 
 

@@ -1,4 +1,4 @@
-"""A saved plan that stopped part-way is applied again: what is in effect is skipped, the rest is what was reviewed."""
+"""Resume of a stopped saved plan: applied changes are skipped, and the rest must match the review."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ DELETIONS = {"DELETE /v1/destinations/old", "DELETE /v1/groups/old"}
 
 
 def stop_plan(saved_project: SavedPlanProject, fault: str) -> None:
-    """A plan of which one thing did not work, and with it the deletions."""
+    """Apply a plan in which one change fails and the deletions are held."""
     assert saved_project.plan().exit == 0
     add_refusal(
         saved_project,
@@ -97,7 +97,7 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
         "plan-secret-changed",
         lambda saved_project: saved_project.environ.update(FRESH_PASSWORD="nobody-sees-2"),
     ),
-    "somebody made it": (
+    "the object was created outside": (
         "plan-stale",
         lambda saved_project: add_postgres(saved_project, saved_project.find_id("fresh"), "fresh.example"),
     ),
@@ -164,7 +164,7 @@ def test_failed_setup_tests_are_repeated_alone(saved_project: SavedPlanProject) 
 @pytest.mark.parametrize("tests", ["true", "false"])
 @pytest.mark.parametrize("call", ["POST /v1/groups", "POST /v1/destinations", "PATCH /v1/destinations/"])
 def test_a_killed_run_is_resumed(saved_project: SavedPlanProject, call: str, tests: str) -> None:
-    """Whatever a killed run has sent takes effect behind its back."""
+    """Requests of a killed run still take effect."""
     saved_project.edit_file(
         PROJECT_FILE, 'time_zone_offset: "0"', f'time_zone_offset: "0", setup_tests: {{run: {tests}}}'
     )

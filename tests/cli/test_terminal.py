@@ -1,4 +1,4 @@
-"""What a person at a terminal meets: the question, live progress, Ctrl-C."""
+"""Terminal sessions: prompts, live progress, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENTRIES = "version: 1\ngroups:\n  first: {}\n  second: {}\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A project of two groups that does not say which account it is for."""
+    """A project of two groups without an account id."""
     (tmp_path / "specs/groups").mkdir(parents=True)
     (tmp_path / "specs/reconciler.yaml").write_text(PROJECT)
     (tmp_path / "specs/groups/main.yaml").write_text(ENTRIES)
@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 @dataclass
 class BlockingServer:
-    """A Fivetran that keeps every write waiting until somebody opens."""
+    """A server that holds every write until the test releases it."""
 
     app: Any
     reached: threading.Event = field(default_factory=threading.Event)
@@ -50,7 +50,7 @@ class BlockingServer:
 
 @pytest.fixture
 def blocking_server(server: EmulatedFivetran) -> Iterator[tuple[BlockingServer, str]]:
-    """A gate before the account of `server`, with its address."""
+    """A blocking server before the account of `server`, with its address."""
     blocking_server = BlockingServer(server.app)
     with serve_in_thread(blocking_server) as url:
         yield blocking_server, url
@@ -94,7 +94,7 @@ groups:
 
 @dataclass
 class DestructiveProject:
-    """A folder whose specs destroy what exists: pairs that were never applied from here, and a data lake."""
+    """A folder whose specs delete or replace existing objects: pairs of other projects, and a data lake."""
 
     folder: Path
     server: EmulatedFivetran
@@ -120,7 +120,7 @@ class DestructiveProject:
         (self.folder / "specs/groups/main.yaml").write_text(specs)
 
     def apply_with_answer(self, answer: str, *options: str) -> tuple[int, str]:
-        """Exit code and question of an apply that gets this answer, on one line."""
+        """Apply with this answer at the prompt; return the exit code and the prompt on one line."""
         environ = build_credentials(self.server.url)
         with TerminalProcess("apply", *options, directory=self.folder, **environ) as terminal:
             terminal.wait_for(" to go on: ")
@@ -136,7 +136,7 @@ def destructive_project(folder: Path, server: EmulatedFivetran) -> DestructivePr
 
 @pytest.mark.long
 def test_the_removal_of_one_entry_prompts_for_its_key(destructive_project: DestructiveProject) -> None:
-    """A group and its destination are one."""
+    """A group and its destination count as one entry."""
     destructive_project.declare("a", replaced=False)
     id = destructive_project.ids["a"]
     for answer in ("yes\n", "1\n", "A\n", "\n", "\x04"):
@@ -273,7 +273,7 @@ def test_a_second_signal_exits_at_once(
 
 
 def _start_apply(folder: Path, server: EmulatedFivetran, url: str) -> TerminalProcess:
-    """An apply at a terminal that was told yes."""
+    """Start an apply at a terminal and answer yes."""
     identity = server.app.dashboard.identity.account_id
     (folder / "specs/reconciler.yaml").write_text(f"{PROJECT}account_id: {identity}\n")
     return TerminalProcess(

@@ -1,4 +1,4 @@
-"""One plan is made, many tools get theirs: Terraform's JSON and words, GitLab's counts, JUnit, of `plan` and `show`."""
+"""Formats of `plan` and `show` for other tools: Terraform's JSON and text, GitLab's counts, JUnit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_plan(project: Project, server: EmulatedFivetran, form: str, *options: st
 
 
 def remove_times(form: str, text: str) -> Any:
-    """What must be the same of a plan and of the plan that was saved."""
+    """Remove times from output, so that a plan and its saved copy compare equal."""
     if form == "terraform-json":
         document = json.loads(text)
         return {
@@ -112,7 +112,7 @@ def test_the_terraform_document_has_the_settings_of_the_provider(
             "project_id": "acme",
             "data_set_location": "US",
             "secret_key": "(sensitive value)",
-            "new_at_fivetran": "(sensitive value)",  # as of a secret: that it is set
+            "new_at_fivetran": "(sensitive value)",  # as of a secret: whether it is set
         },
         "run_setup_tests": True,
         "trust_certificates": True,
@@ -123,7 +123,7 @@ def test_the_terraform_document_has_the_settings_of_the_provider(
 
 
 def edit_plan_file(project: Project, change: Callable[[Any], None]) -> None:
-    """Another program writes the plan."""
+    """Change the saved plan as another program would."""
     file = project.folder / "plan.json"
     content = json.loads(file.read_bytes())["content"]
     change(content)
@@ -163,7 +163,7 @@ STRANGE: list[Any] = [
 def test_altered_unchanged_entries_of_a_plan_cause_no_bug(
     form: str, orders: Project, server: EmulatedFivetran
 ) -> None:
-    """What stays as it is has no part in what is applied, so nothing is held against it."""
+    """Unchanged entries are not applied, so their data is not checked."""
     orders.run_against(server, "apply", "--auto-approve", environ=KEYS)
     assert run_plan(orders, server, "text", "--out", "plan.json").exit == 0
     content = (orders.folder / "plan.json").read_bytes()
@@ -178,7 +178,7 @@ def test_altered_unchanged_entries_of_a_plan_cause_no_bug(
         edit_plan_file(orders, add_unknown_values)
         shown = orders.run("show", "plan.json", "--format", form)
         assert shown.exit == 0, shown.stderr
-        if form not in {"text", "markdown", "github"}:  # whose addresses are of an engine
+        if form not in {"text", "markdown", "github"}:  # with internal addresses
             assert "\x1b" not in shown.stdout
 
 

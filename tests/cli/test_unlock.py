@@ -1,4 +1,4 @@
-"""One writer at a time: who waits, who is told what, and how a lock is freed whose holder is gone."""
+"""Locking: one writer at a time, messages for waiting runs, and `state unlock` of abandoned locks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def get_lock_info_file(project: Project) -> Path:
 
 @contextmanager
 def hold_lock(project: Project, host: str = THIS_HOST, pid: int = 0) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the lock, and says that it is on `host` with this `pid` (0: the true one)."""
+    """Hold the lock in a process that reports this `host` and `pid` (0: the real pid)."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD_PROGRAM, str(get_lock_file(project)), host, str(pid)],
         stdin=subprocess.PIPE,
@@ -94,7 +94,7 @@ def apply(project: Project, server: EmulatedFivetran) -> CommandResult:
 def start_waiting_apply(
     project: Project, server: EmulatedFivetran, *options: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], BlockingServer]]:
-    """A real apply that holds the lock and waits for the answer to its first write."""
+    """Start an apply that holds the lock and waits for the answer to its first write."""
     with serve_blocking(server) as (gate, url):
         process = subprocess.Popen(
             [*COMMAND, "apply", "--auto-approve", *options],
@@ -149,7 +149,7 @@ def test_an_apply_with_a_broken_lock_starts_nothing_new_and_reports_it(
     assert [each["status"] for each in applied["outcomes"]] == ["done", "cancelled", "cancelled"]
     assert "lease-lost" in {each["code"] for each in applied["problems"]}
     assert server.writes == ["POST /v1/groups"]
-    # The one that was made is found by its name.
+    # The created group is found by its name.
     assert apply(group_project, server).exit == 0
     assert len(server.list_ids("groups")) == 3
 
@@ -252,7 +252,7 @@ def test_a_lock_of_an_unverifiable_holder_is_broken_on_request(
         with FileLock(get_lock_file(group_project)):
             get_lock_info_file(group_project).write_text(
                 "{}"
-            )  # of a next one, whose name the first must not take away
+            )  # the next holder, whose lock info the first holder must not remove
             assert holder.stdin is not None
             holder.stdin.close()
             assert holder.wait(PROCESS_TIMEOUT) == 0
@@ -323,7 +323,7 @@ def test_the_sandbox_has_its_own_lock(group_project: Project) -> None:
 
 
 def test_a_lock_with_the_pid_of_this_process_belongs_to_another_container(group_project: Project) -> None:
-    """In containers the first process has the same number each time."""
+    """In containers the first process always has the same pid."""
     with hold_lock(group_project, THIS_HOST, os.getpid()):
         result = group_project.run("state", "unlock", "--auto-approve")
         assert result.exit == 0, result.stderr

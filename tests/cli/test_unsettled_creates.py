@@ -1,4 +1,4 @@
-"""A create whose answer was lost: what plan and apply say and do until it is settled, and `--resend-create`."""
+"""A create without an answer: plan and apply within the settle time, and `--resend-create`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnsettledProject(AppliedProject):
     """A project with one pair, whose group is created by a request without an answer."""
 
     def lose_create(self, *, path: str = "/v1/groups", late: float | None = None) -> CommandResult:
-        """An apply in which the answer to a create is lost, with an effect some seconds later, or with none."""
+        """Apply with a lost answer to a create that takes effect some seconds later, or never."""
         effect = "" if late is None else f" effect-after={late}"
         self.add_faults(f"POST {path} #1 before-effect close{effect}")
         lost = self.apply()
@@ -198,7 +198,7 @@ def test_an_operator_can_resend_the_create(unsettled_project: UnsettledProject) 
     [planned] = [each for each in lines if each["event"] == "planned"]
     assert (planned["resent"], planned["reason"]) == (["group.orders"], REASON[1])
     assert planned["changes"][0]["held_until"] is None
-    # The first request has no effect any more, and no run asks about it.
+    # The first request has no effect any more, and no run searches for it.
     unsettled_project.project.advance_time()
     plan = unsettled_project.run("plan", "--detailed-exitcode")
     assert (plan.exit, plan.stderr) == (0, "")
@@ -345,7 +345,7 @@ def test_a_create_can_be_resent_with_a_reviewed_plan(
 def test_an_apply_with_a_waiting_create_alone_is_incomplete(
     unsettled_project: UnsettledProject,
 ) -> None:
-    """Also where nothing else is left to do."""
+    """Holds also if no other change is left."""
     unsettled_project.project.write_groups("  orders: {}\n")
     unsettled_project.lose_create()
     held = unsettled_project.apply("--format", "json")
@@ -363,7 +363,7 @@ def test_a_change_cannot_shorten_its_own_settle_time(unsettled_project: Unsettle
 
 
 def test_a_state_of_an_earlier_release_uses_the_start_of_its_run(unsettled_project: UnsettledProject) -> None:
-    """It has the start of its run, and no time of a request."""
+    """Such a state has the start of its run, and no time of a request."""
     unsettled_project.lose_create()
     file = unsettled_project.state_file
     state = unsettled_project.read_state()
@@ -386,7 +386,7 @@ def test_a_state_of_an_earlier_release_uses_the_start_of_its_run(unsettled_proje
 def test_a_wrong_clock_of_another_machine_is_tolerated(
     unsettled_project: UnsettledProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next runner is an hour ahead; Fivetran is not."""
+    """The clock of the next runner is an hour ahead of Fivetran's."""
     unsettled_project.lose_create()
     server = unsettled_project.server.app.behaviour
     monkeypatch.setattr(HastyClock, "ahead", timedelta(hours=1))

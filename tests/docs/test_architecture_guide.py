@@ -1,4 +1,4 @@
-"""The guide to the architecture names rooms and files that exist."""
+"""The guide to the architecture names existing packages and files."""
 
 from __future__ import annotations
 

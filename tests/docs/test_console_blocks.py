@@ -1,8 +1,8 @@
-"""Every console block of the README, the guides and the examples is run, in order, and must print what it shows.
+"""Every console block of the README, the guides and the examples runs in order and prints the shown output.
 
-A block is a ```console fence: lines that start with `$ ` are commands, the lines behind one are its output (both
+A block is a ```console fence: lines that start with `$ ` are commands, followed by their output (both
 streams). `...` alone on a line stands for any lines; durations are not compared. A command that ends with
-`# exit N` must end with that code, every other one with 0.
+`# exit N` must exit with that code, every other command with 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cli_harness import ROOT
 
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "reconciler" / "guides").glob("*.md"))
-FOLDERS = {  # of each page, the folder that its commands run in
+FOLDERS = {  # the working folder of the commands, by page
     README: ROOT,
     **{page: ROOT for page in GUIDES if "```console" in page.read_text()},
     **{page: page.parent for page in sorted((ROOT / "examples").glob("*/README.md"))},
@@ -29,7 +29,7 @@ FOLDERS = {  # of each page, the folder that its commands run in
 
 @dataclass(frozen=True)
 class Step:
-    """One command with what it must print."""
+    """One command with its expected output."""
 
     command: str
     exit: int
@@ -37,7 +37,7 @@ class Step:
 
 
 def parse_steps(page: Path) -> list[Step]:
-    """The commands of a page in reading order."""
+    """Parse the commands of a page in reading order."""
     steps: list[Step] = []
     for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
@@ -87,7 +87,7 @@ def test_console_blocks_show_the_real_output(page: Path, tmp_path: Path) -> None
 
 
 def is_match(expected: list[str], printed: list[str]) -> bool:
-    """Whether the printed lines are the expected ones, `...` standing for any number of them."""
+    """Check printed lines against the expected lines; `...` stands for any number of lines."""
     pattern = r"\n".join(
         r"(?:.*\n)*?.*" if line == "..." else re.escape(normalize_line(line)) for line in expected
     )
@@ -97,7 +97,7 @@ def is_match(expected: list[str], printed: list[str]) -> bool:
 
 
 def normalize_line(line: str) -> str:
-    """A line without what differs from run to run: durations, and the spaces that align them."""
+    """Remove durations and their padding from a line, which differ between runs."""
     return re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? s\b", "N s", line)).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""README and guides together describe the whole program, and nothing that does not exist."""
+"""README and guides describe the whole program and existing features only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BY_NAME = {"argvalues": PAGES, "ids": lambda page: page.stem}
 def iterate_commands(
     group: click.Command = reconciler, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, click.Command]]:
-    """Every command by its name, such as `state list`, with the groups themselves."""
+    """Iterate over all commands by name, such as `state list`, including the groups."""
     if path:
         yield " ".join(path), group
     if isinstance(group, click.Group):
@@ -46,12 +46,12 @@ COMMANDS = dict(iterate_commands())
 
 
 def list_options(command: click.Command) -> set[str]:
-    """All spellings of the options of a command, without `--help`."""
+    """List all spellings of the options of a command, without `--help`."""
     return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
 
 
 def find_snippets(page: Path) -> Iterator[str]:
-    """Inline code, and the lines of code blocks that start the program."""
+    """Find inline code, and the lines of code blocks that start the program."""
     for token in MarkdownIt().enable("table").parse(page.read_text()):
         if token.type == "fence" and token.info in {"sh", "console"}:
             yield from (
@@ -61,7 +61,7 @@ def find_snippets(page: Path) -> Iterator[str]:
 
 
 def find_calls(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """Commands with the options that the page gives to them."""
+    """Find commands with their options on a page."""
     for snippet in find_snippets(page):
         if "'" in snippet and snippet.count("'") % 2:
             continue
@@ -123,7 +123,7 @@ def test_the_search_finds_calls() -> None:
 
 
 def list_anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
+    """List the anchors that GitHub gives to the headings of a page."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     titles = re.findall(r"^#+ (.*)$", text, re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
@@ -180,7 +180,7 @@ def test_no_page_and_no_message_installs_from_a_registry() -> None:
         *(each for each in (ROOT / "examples").rglob("*") if each.is_file()),
     ]
     assert [each for each in sources if by_name.search(each.read_text())] == []
-    [warning] = by_name.findall(TEXT)  # of the guide that says what does not work
+    [warning] = by_name.findall(TEXT)  # the guide that lists limitations
     assert warning == "pip install fivetran-reconciler"
 
 

@@ -1,4 +1,4 @@
-"""The rule of your own in the guide to policies works, in a package as the guide says."""
+"""The custom rule in the guide to policies works when packaged as described."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def write_settings(project: Project, use: str) -> None:
 
 def test_the_documented_rule_evaluates_entries_and_plans(rule_project: Project) -> None:
     write_settings(rule_project, USE)
-    told = rule_project.run("validate")
-    assert told.exit == 3
-    assert "destination.finance_prod: it is frozen, so protect it" in told.stderr
+    validated = rule_project.run("validate")
+    assert validated.exit == 3
+    assert "destination.finance_prod: it is frozen, so protect it" in validated.stderr
     refused = rule_project.run("plan", "--sandbox")
     assert refused.exit == 3
     assert "destination.finance_prod: it is frozen until January" in refused.stderr
@@ -43,6 +43,6 @@ def test_the_documented_rule_evaluates_entries_and_plans(rule_project: Project) 
 
 def test_the_documented_rule_reports_invalid_settings_in_its_own_words(rule_project: Project) -> None:
     write_settings(rule_project, "- freeze: {}")
-    told = rule_project.run("validate")
-    assert told.exit == 1
-    assert "the rule `freeze` cannot be used: `keys` is missing" in told.stderr
+    validated = rule_project.run("validate")
+    assert validated.exit == 1
+    assert "the rule `freeze` cannot be used: `keys` is missing" in validated.stderr

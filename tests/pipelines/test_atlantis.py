@@ -1,4 +1,4 @@
-"""The settings of `examples/05-atlantis`, run from the pull request to the account and the merge behind it."""
+"""The settings of `examples/05-atlantis`, run from the pull request to the account and the merge."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class AtlantisTeam:
 
 @pytest.fixture(scope="module")
 def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("atlantis").resolve()
     environ = {**SHARED, "FIVETRAN_APIKEY": "key", "FIVETRAN_APISECRET": "the secret of it"}
     return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", environ)
@@ -117,7 +117,7 @@ def test_a_pull_request_cannot_loosen_its_own_policies(team: AtlantisTeam) -> No
     number, branch = team.open_pull("looser", combine_edits(elsewhere, looser))
     before = team.accounts["prod"].writes
     assert team.plan(number, branch).exit == 3
-    # There is a file of the plan, and Atlantis would apply it.
+    # A plan file exists, and Atlantis would apply it.
     assert team.apply(number, branch).exit == 3
     assert team.accounts["prod"].writes == before
 
@@ -141,7 +141,7 @@ def test_a_failed_apply_is_resumed_by_the_same_comment(team: AtlantisTeam) -> No
     account.add_fault("POST /v1/destinations status 400")
     assert team.apply(number, branch).exit == 6
     account.clear_faults()
-    # The lock of Atlantis keeps others away until this is finished.
+    # The lock of Atlantis blocks other pull requests until this one is finished.
     other = team.open_pull("other", ADD_EXTRA)
     assert "locked by an unapplied plan from pull #1" in team.plan(*other).text
     resumed = team.apply(number, branch)

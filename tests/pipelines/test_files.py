@@ -1,4 +1,4 @@
-"""The files of the examples as files: schemas, laws of our own, and that each check can fail."""
+"""The files of the examples: schemas, our own rules, and a failing input for each check."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load_yaml(file: Path) -> Any:
 
 
 def check_schema(schema: str, *arguments: str | Path) -> tuple[int, str]:
-    """The exit code and the output of check-jsonschema with one of the schemas that it brings along."""
+    """Run check-jsonschema with a built-in schema; return the exit code and the output."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, arguments)]
     done = subprocess.run(command, env=build_environment(), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
@@ -44,9 +44,9 @@ def test_workflows_match_the_schema_of_github(tmp_path: Path) -> None:
     assert check_schema("custom.github-workflows-require-timeout", *WORKFLOWS)[0] == 0
     for file in WORKFLOWS:
         (tmp_path / file.name).write_text(file.read_text().replace("runs-on:", "runs_on:"))
-    code, told = check_schema("vendor.github-workflows", *tmp_path.iterdir())
+    code, printed = check_schema("vendor.github-workflows", *tmp_path.iterdir())
     assert code == 1
-    assert all(f"{file.name}::$.jobs." in told for file in WORKFLOWS), told
+    assert all(f"{file.name}::$.jobs." in printed for file in WORKFLOWS), printed
 
 
 def test_the_pipeline_matches_the_schema_of_gitlab(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ BROKEN_FILES = [
     ("apply", "    if: github.ref == 'refs/heads/main'\n", "", "writes for any branch"),
     ("apply", "cancel-in-progress: false", "cancel-in-progress: true", "may be cancelled half-way"),
     ("apply", "      queue: max\n", "", "may be dropped while it waits"),
-    ("apply", '--expect "$DIGEST"', "--auto-approve", "applies what nobody reviewed"),
+    ("apply", '--expect "$DIGEST"', "--auto-approve", "applies an unreviewed plan"),
     ("apply", "    environment: ${{ matrix.project }}\n", "", "has a secret of no environment"),
     ("apply", "env:\n  RECONCILER", "env:\n  KEY: ${{ secrets.KEY }}\n  RECONCILER", "gives a secret to all jobs"),
     (
@@ -189,7 +189,7 @@ KEYS: Mapping[str, set[str]] = {
 
 
 def find_unknown_keys(value: Any, below: str = "") -> set[str]:
-    """Keys that stand where Atlantis does not know them."""
+    """Find keys that Atlantis does not know at their position."""
     if isinstance(value, list):
         return {key for each in value for key in find_unknown_keys(each, below)}
     if not isinstance(value, dict):
@@ -216,7 +216,7 @@ def test_an_unknown_key_of_atlantis_is_reported() -> None:
 
 
 def copy_example(project: Project, example: Path) -> Project:
-    """The folder of a test with the files of an example in it."""
+    """Copy the files of an example into the folder of a test."""
     shutil.rmtree(project.folder / "specs")
     shutil.copytree(example, project.folder, ignore=shutil.ignore_patterns(".reconciler"), dirs_exist_ok=True)
     return project
@@ -236,7 +236,7 @@ CONFIG = EXAMPLES / "06-pre-commit" / ".pre-commit-config.yaml"
 
 
 def run_pre_commit(project: Project) -> dict[str, int]:
-    """What pre-commit would do with all files of a folder: exit codes of the hooks."""
+    """Run all hooks on the files of a folder as pre-commit would; return their exit codes."""
     codes = {}
     for chosen in load_yaml(CONFIG)["repos"][0]["hooks"]:
         hook = HOOKS[chosen["id"]]

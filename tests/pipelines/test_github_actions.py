@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sampled(every=6)
 
 @pytest.fixture(scope="module")
 def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("github").resolve()
     secrets = build_secrets({"prod": production})["prod"]
     return apply_example(folder, production, EXAMPLE, "specs/prod.yaml", secrets)
@@ -28,7 +28,7 @@ def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: Accou
 
 @pytest.fixture
 def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedExample) -> GitHubTeam:
-    """The production account alone, with the specs in effect: most stories need no more."""
+    """The production account alone, with applied specs: enough for most tests."""
     folder = tmp_path.resolve()
     return GitHubTeam(
         folder, {"prod": production}, prepared_example.restore(folder, production), project="prod"
@@ -37,7 +37,7 @@ def team(tmp_path: Path, production: AccountProcess, prepared_example: AppliedEx
 
 @pytest.fixture
 def unapplied_team(tmp_path: Path, production: AccountProcess) -> GitHubTeam:
-    """The same before anything was applied."""
+    """The production account alone, before the first apply."""
     production.reset()
     folder = tmp_path.resolve()
     return GitHubTeam(folder, {"prod": production}, GitServer(folder / "forge", EXAMPLE), project="prod")
@@ -50,7 +50,7 @@ def find_digest(text: str) -> str:
 
 
 def open_reviewed_pull(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
-    """A pull request with a plan that went well."""
+    """Open a pull request with a successful plan."""
     pull = team.open_pull(name, edit)
     planned = team.plan(pull)
     assert planned.is_success, planned.log
@@ -58,7 +58,7 @@ def open_reviewed_pull(team: GitHubTeam, name: str, edit: Edit) -> PullRequest:
 
 
 def apply_nightly_digest(team: GitHubTeam) -> None:
-    """What is left to do is told by night with a digest, and somebody starts `apply` with it."""
+    """Run the nightly workflow and start a manual `apply` with the reported digest."""
     looked = team.run_nightly()
     assert looked.is_success, looked.log
     done = team.apply(team.build_dispatch("prod", find_digest(team.read_hub()["issues"][-1]["body"])))
@@ -66,7 +66,7 @@ def apply_nightly_digest(team: GitHubTeam) -> None:
 
 
 def get_database(team: GitHubTeam) -> str:
-    """What the pull requests of these stories change."""
+    """Get the field that the pull requests of these tests change."""
     return str(team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["database"])
 
 
@@ -132,7 +132,7 @@ def test_a_new_comment_replaces_the_last_comment_also_without_a_plan(team: GitHu
 
 
 def test_a_merge_without_a_plan_comment_of_the_bot_applies_nothing(team: GitHubTeam) -> None:
-    """Nobody can approve by writing what the bot would write; a push that is no merge has nothing to go by."""
+    """A comment by another user in the words of the bot approves nothing; neither does a push without a merge."""
     pull = team.open_pull("database", RENAME_DATABASE, from_fork=True)
     assert team.check(pull).is_success
     team.comment(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
@@ -160,7 +160,7 @@ def test_a_merge_with_an_empty_plan_approves_no_writes(team: GitHubTeam) -> None
 
 @pytest.mark.long
 def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
-    # The plan of this pull request is about `sales`, and empty, as long as nobody touches the account.
+    # The plan of this pull request is about `sales`, and empty, as long as the account stays unchanged.
     team.accounts["prod"].change_destination("Sales", database="SALES_2027")
     pull = open_reviewed_pull(team, "database", RENAME_DATABASE)
     assert "Nothing would be sent to Fivetran." in team.list_comments(pull)[0]
@@ -175,8 +175,8 @@ def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
 
 @pytest.mark.long
 def test_a_pull_request_cannot_loosen_its_own_settings(unapplied_team: GitHubTeam) -> None:
-    """A looser policy and its use in one change stop at the plan, and behind a merge at the apply, since that is judged
-    by the settings before it. Once merged the policy is reviewed: what comes later may use it."""
+    """A looser policy and its use in one change fail at the plan, and after a merge at the apply, which uses the
+    settings before the merge. Once merged, the policy is reviewed, and later changes may use it."""
     team = unapplied_team
     elsewhere = replace_text("specs/profiles.yaml", "AWS_US_EAST_1", "AWS_AP_SOUTHEAST_2")
     looser = replace_text("specs/prod.yaml", "GCP_EUROPE_WEST3]", "GCP_EUROPE_WEST3, AWS_AP_SOUTHEAST_2]")
@@ -206,7 +206,7 @@ TWO = combine_edits(RENAME_DATABASE, ADD_MARKETING)
 
 
 def interrupt_apply(team: GitHubTeam, edit: Edit) -> tuple[PullRequest, Event]:
-    """An apply on Friday that got half of its work done."""
+    """Interrupt an apply on Friday after half of its changes."""
     pull = open_reviewed_pull(team, "friday", edit)
     event = team.merge(pull)
     account = team.accounts["prod"]
@@ -238,7 +238,7 @@ def test_a_failed_apply_is_resumed_by_its_digest(team: GitHubTeam) -> None:
 
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
-    """What was approved on Friday goes on, and what others made in between is left alone."""
+    """The plan approved on Friday is resumed, and other changes in between stay untouched."""
     pull, event = interrupt_apply(team, TWO)
     applied = team.apply(team.merge(open_reviewed_pull(team, "monday", ADD_EXTRA)))
     assert applied.is_success, applied.log
@@ -258,7 +258,7 @@ def test_a_failed_apply_is_resumed_after_other_merges(team: GitHubTeam) -> None:
 
 @pytest.mark.long
 def test_a_failed_apply_is_resumed_with_the_nightly_digest_after_conflicting_merges(team: GitHubTeam) -> None:
-    """What was approved on Friday is not what is left on Monday: the night tells that, and its digest resumes."""
+    """The remaining changes on Monday differ from the approved plan: the nightly run reports them with a new digest."""
     pull, event = interrupt_apply(team, TWO)
     other = open_reviewed_pull(team, "monday", replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     applied = team.apply(team.merge(other))
@@ -308,7 +308,7 @@ def test_a_soft_policy_violation_requires_a_manual_override_with_a_reason(team: 
 
 @pytest.mark.long
 def test_two_concurrent_merges_apply_in_sequence(team: GitHubTeam) -> None:
-    """Where the queue of the workflow does not help, since somebody applies from elsewhere: the lock does."""
+    """The lock protects against an apply from elsewhere, which bypasses the queue of the workflow."""
     one = open_reviewed_pull(team, "database", RENAME_DATABASE)
     two = open_reviewed_pull(team, "marketing", ADD_MARKETING)
     first, second = team.merge(one), team.merge(two)
@@ -335,7 +335,7 @@ def test_an_unwritable_state_is_uploaded_as_backup_beside_the_log(team: GitHubTe
         running = threads.submit(team.apply, event)
         while not any(call.startswith("PATCH") for call in team.accounts["prod"].calls):
             assert not running.done(), running.result().log
-        team.forge.revoke_push_access()  # the branch is protected by somebody, just now
+        team.forge.revoke_push_access()  # the branch became protected during the run
         team.accounts["prod"].clear_faults()
         failed = running.result().get_job("apply")
     assert failed.exit == 6, failed.log
@@ -378,7 +378,7 @@ def test_the_nightly_run_applies_a_rotated_secret_only(team: GitHubTeam) -> None
     sent = team.accounts["prod"].get_groups()["Sales"]["destination"]["config"]["private_key"]
     assert sent.strip() == rotated.strip()
     assert team.is_converged()
-    # With anything else beside it, a person has to look.
+    # With any other change beside it, a user has to review.
     for environment in ("prod", "prod-night"):
         team.secrets[environment]["SALES_PRIVATE_KEY"] = make_private_key("sales of prod, rotated twice")
     team.forge.push_directly(RENAME_DATABASE)

@@ -91,7 +91,7 @@ def notes() -> Iterator[NotesApi]:
 
 @pytest.fixture(scope="module")
 def prepared_example(tmp_path_factory: pytest.TempPathFactory, production: AccountProcess) -> AppliedExample:
-    """The example with its specs in effect."""
+    """The example with its specs applied."""
     folder = tmp_path_factory.mktemp("gitlab").resolve()
     return apply_example(folder, production, EXAMPLE, "specs/reconciler.yaml", WRITER)
 
@@ -197,7 +197,7 @@ def test_a_failed_apply_is_resumed_after_other_merges(team: GitLabTeam) -> None:
 
 @pytest.mark.long
 def test_an_unsigned_plan_is_not_applied(team: GitLabTeam) -> None:
-    """Who can put another file into the pipeline, and make its seal again, still lacks the key."""
+    """A user who replaces the plan file and renews its seal still lacks the signature key."""
     _, branch = team.open_request("database", RENAME_DATABASE)
     merged = team.merge(branch)
     kept = merged.jobs["plan:main"].artifacts

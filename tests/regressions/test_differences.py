@@ -1,4 +1,4 @@
-"""R2 to R11: values that differ in spelling only are no difference, and nothing unknown is a wall."""
+"""R2 to R11: values that differ in spelling only are no difference, and unknown values stop no run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.model.plan import Action
 
 
 def declare(project: Project, service: str, config: dict[str, Any], **fields: Any) -> None:
-    """One pair, `orders`."""
+    """Declare one pair, `orders`."""
     destination = {"service": service, "time_zone_offset": "0", **fields, "config": config}
     project.write_groups(f"  orders: {json.dumps({'destination': destination})}\n")
 
@@ -22,7 +22,7 @@ def declare(project: Project, service: str, config: dict[str, Any], **fields: An
 def create_live_pair(
     project: Project, server: EmulatedFivetran, service: str, config: dict[str, Any], **fields: Any
 ) -> str:
-    """The pair as somebody made it by hand, with values as the API keeps them."""
+    """Create the pair outside the specs, with values as the API stores them."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -33,7 +33,7 @@ def create_live_pair(
 
 
 def check_unchanged(project: Project, server: EmulatedFivetran) -> None:
-    """Planning finds nothing, applying sends nothing."""
+    """Assert that a plan is empty and an apply sends nothing."""
     plan = project.run_against(server, "plan", "--detailed-exitcode")
     assert plan.exit == 0, plan.stdout + plan.stderr
     assert "No changes." in plan.stdout.splitlines()
@@ -42,7 +42,7 @@ def check_unchanged(project: Project, server: EmulatedFivetran) -> None:
 
 
 def list_changed_fields(project: Project, server: EmulatedFivetran) -> dict[str, tuple[Any, Any]]:
-    """Dotted paths of what the plan would change, with before and after."""
+    """List the planned fields by dotted path, with before and after."""
     [change] = project.run_against(server, "plan", "--format", "json").document["changes"]
     assert change["action"] == Action.UPDATE
     return {".".join(field["path"]): (field["before"], field["after"]) for field in change["fields"]}

@@ -1,4 +1,4 @@
-"""R12 to R15 and R38 to R41: groups and destinations keep their identity, and nothing is lost by accident."""
+"""R12 to R15 and R38 to R41: groups and destinations keep their identity, and no object is deleted by accident."""
 
 from __future__ import annotations
 

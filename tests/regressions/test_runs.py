@@ -1,4 +1,4 @@
-"""R16 to R23, R40, R43, R45, R47 and R48: what happens between a plan and its end, on a bad day."""
+"""R16 to R23, R40, R43, R45, R47 and R48: runs with faults between plan and end."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class DeclaredPair(AppliedProject):
         self.dashboard.script_setup_tests(*[[run] for run in runs], finally_always=[finally_always])
 
     def list_creates(self) -> list[str]:
-        """All requests that create a group or a destination."""
+        """List all requests that create a group or a destination."""
         return [call for call in self.server.writes if call in ("POST /v1/groups", "POST /v1/destinations")]
 
     def count_tests(self) -> int:
-        """The number of requested runs of setup tests."""
+        """Count the requested runs of setup tests."""
         return sum(call.endswith("/test") for call in self.server.writes)
 
 
@@ -67,7 +67,7 @@ def declared_pair(project: Project, server: EmulatedFivetran) -> DeclaredPair:
 
 
 def get_outcome(result: CommandResult, address: str) -> dict[str, object]:
-    """The outcome of one address in a document."""
+    """Get the outcome of one address in a document."""
     [found] = [each for each in result.document["applied"]["outcomes"] if each["address"] == address]
     assert isinstance(found, dict)
     return found
@@ -106,7 +106,7 @@ def test_r16_the_next_run_recovers_an_object_this_run_cannot_find(declared_pair:
 
 @pytest.fixture
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Setup tests may take no longer than a moment."""
+    """Set a timeout of half a second for setup tests."""
     hasty = partial(Transport, timeouts=Timeouts(setup_tests=0.5))
     monkeypatch.setattr("reconciler.workspace.workspace.Transport", hasty)
 
@@ -286,7 +286,7 @@ CALLS = {
 
 
 def declare_each_change(declared_pair: DeclaredPair) -> None:
-    """A change of each kind: one pair is made, one is changed, one is deleted."""
+    """Declare a change of each kind: a created, a changed and a deleted pair."""
     declared_pair.project.write_groups(PAIR + PAIR.replace("orders", "sales"))
     assert declared_pair.apply().exit == 0
     ids = {
@@ -329,7 +329,7 @@ def test_r43_temporary_faults_are_retried_safely(
     is_open = method == "POST" and trouble.startswith("status 5")
     assert result.exit == (6 if is_open else 0), result.stdout + result.stderr
     assert [each.triggered for each in declared_pair.server.app.faults.active()] == [1]
-    if is_open:  # what may still take effect is sent once more only when enough time has passed
+    if is_open:  # a request that may still take effect is repeated only after the settle time
         assert declared_pair.apply().exit == 6
         assert len(declared_pair.list_creates()) - before == 1
         declared_pair.project.advance_time()

@@ -1,4 +1,4 @@
-"""R21 to R25, R29 to R35, R45 and R48: tests run when they should, and secrets are reported honestly."""
+"""R21 to R25, R29 to R35, R45 and R48: setup tests and secrets."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class PasswordProject(AppliedProject):
         return super().run(*arguments, ORDERS_PASSWORD=password, **environ)
 
     def list_patches(self) -> list[object]:
-        """The bodies of all updates of the destination."""
+        """List the bodies of all updates of the destination."""
         return self.server.list_bodies("PATCH", f"/v1/destinations/{self.id}")
 
     def rotate_and_list_writes(self, password: str) -> list[str]:
-        """Apply with another password, and assert that it succeeds; the writes that it sent."""
+        """Apply with another password, assert success, and list the sent writes."""
         before = len(self.server.writes)
         result = self.run("apply", "--auto-approve", password=password)
         assert result.exit == 0, result.stdout + result.stderr
