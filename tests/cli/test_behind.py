@@ -166,7 +166,7 @@ CHANGES_OF_THE_BASE = {
         ),
         ["stock"],
     ),
-    "an entry that is let go": (remove("stock", ", forget: true"), ["stock"]),
+    "a forgotten entry": (remove("stock", ", forget: true"), ["stock"]),
     "another key": (move("lake", "pond", more=", profile: eu"), ["lake", "pond"]),
     "another key and name": (
         combine(drop("lake"), declare("pond", more=", profile: eu", group="    was: lake\n    name: Pond\n")),
@@ -324,7 +324,11 @@ CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     "a new entry": (declare("claims", "theirs"), declare("claims", "ours"), {"claims": "claims.yaml:3:3"}),
     "removed there": (remove("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "removed here": (declare("stock", "theirs"), remove("stock"), {"stock": "stock.yaml:3:13"}),
-    "removed and let go": (remove("stock"), remove("stock", ", forget: true"), {"stock": "stock.yaml:3:13"}),
+    "removed and forgotten": (
+        remove("stock"),
+        remove("stock", ", forget: true"),
+        {"stock": "stock.yaml:3:13"},
+    ),
     "protected there": (
         declare("stock", more=", lifecycle: {protected: true}"),
         remove("stock"),
@@ -352,8 +356,8 @@ CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
     ),
     "another key here": (declare("stock", "theirs"), move("stock", "store"), {"store": "store.yaml:3:3"}),
     "two other keys": (move("stock", "store"), move("stock", "depot"), {"depot": "depot.yaml:3:3"}),
-    "gone here without a word": (declare("stock", "theirs"), drop("stock"), {"stock": ""}),
-    "gone there without a word": (drop("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
+    "missing here without a removal": (declare("stock", "theirs"), drop("stock"), {"stock": ""}),
+    "missing there without a removal": (drop("stock"), declare("stock", "ours"), {"stock": "stock.yaml:3:3"}),
     "one name": (
         declare("claims", group="    name: Claims\n"),
         declare("cases", group="    name: Claims\n"),
@@ -399,7 +403,7 @@ CONFLICT_MESSAGES = {
     "another key here": (
         "`store` was changed here and `stock` on `main`, and both stand for the key `stock`|`main` has it at {main}:3:3"
     ),
-    "gone there without a word": (
+    "missing there without a removal": (
         "`stock` was changed here and on `main`, each time to something else|`main` has it no more"
     ),
     "one name": (
@@ -432,7 +436,7 @@ def test_one_object_under_two_keys_is_an_error(branch_project: BranchProject) ->
 
 EQUAL_CHANGES = {
     "a field": (declare("stock", "same"), declare("stock", "same")),
-    "by other means": (
+    "through a profile or explicit fields": (
         edit_spec("profiles", "GCP_EUROPE_WEST3", "GCP_EUROPE_WEST2"),
         combine(
             declare("lake", more=", region: GCP_EUROPE_WEST2"),

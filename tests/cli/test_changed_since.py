@@ -122,20 +122,18 @@ NEUTRAL_EDITS = {
         "destination: {profile: us, config: {project_id: stock}}",
         "destination:\n      config:\n        project_id: 'stock'\n      profile: us",
     ),
-    "where an entry stands": lambda project: (
+    "the file of an entry": lambda project: (
         edit_groups("  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "")(project),
         project.write_groups(
             "  stock:\n    destination: {profile: us, config: {project_id: stock}}\n", "stock"
         ),
     ),
-    "a default that is written out": edit_groups(
+    "an explicit default": edit_groups(
         "{profile: eu, config: {project_id: shop}}",
         '{profile: eu, time_zone_offset: "0", config: {project_id: shop}}',
     ),
-    "a profile that nobody takes": replace_text(
-        "specs/profiles.yaml", "profiles:\n", "profiles:\n  it: {}\n"
-    ),
-    "a value that an override hides": edit_groups("project_id: stock}", "project_id: stock-dev}"),
+    "an unused profile": replace_text("specs/profiles.yaml", "profiles:\n", "profiles:\n  it: {}\n"),
+    "a value replaced by an override": edit_groups("project_id: stock}", "project_id: stock-dev}"),
     "settings of the project": edit_settings("deletes: 9", "deletes: 8"),
 }
 
@@ -154,11 +152,11 @@ EFFECTIVE_EDITS = {
         edit_groups("project_id: shop", "project_id: shop-2"),
         list_addresses("orders"),
     ),
-    "a field that is new": (
+    "an added field": (
         edit_groups("project_id: sales}", "project_id: sales, bucket: b}"),
         list_addresses("sales"),
     ),
-    "a field that is gone": (
+    "a deleted field": (
         edit_groups("{profile: eu, config: {project_id: shop}}", "{profile: eu}"),
         list_addresses("orders"),
     ),
@@ -183,7 +181,7 @@ EFFECTIVE_EDITS = {
     ),
     "a default": (edit_settings('"0"', '"+1"'), list_addresses("orders", "sales", "stock")),
     "an override": (replace_text("specs/prod.yaml", "stock-prod", "stock-live"), list_addresses("stock")),
-    "an override that is gone": (edit_settings("overrides: [prod.yaml]\n", ""), list_addresses("stock")),
+    "a deleted override": (edit_settings("overrides: [prod.yaml]\n", ""), list_addresses("stock")),
     "trust": (
         edit_groups("project_id: shop}", "project_id: shop}, trust: {certificates: any}"),
         list_addresses("orders"),
@@ -200,7 +198,7 @@ EFFECTIVE_EDITS = {
         edit_groups("project_id: shop}", "project_id: shop}, lifecycle: {allow_replace: true}"),
         list_addresses("orders"),
     ),
-    "what is ignored": (
+    "ignored fields": (
         edit_groups(
             "project_id: shop}", "project_id: shop}, lifecycle: {ignore_changes: [config.project_id]}"
         ),

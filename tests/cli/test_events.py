@@ -156,7 +156,7 @@ def test_without_the_option_nothing_is_written(orders: Project, server: Emulated
         (("--target", "nothing"), SECRET, (1, "failed")),
         (("--detailed-exitcode",), SECRET, (2, "changes")),
     ],
-    ids=["a secret is missing", "a filter matches nothing", "there are changes"],
+    ids=["a missing secret", "a filter without a match", "a plan with changes"],
 )
 def test_the_log_records_every_end_of_a_plan(
     orders: Project,

@@ -131,42 +131,42 @@ REFUSED_FORGERIES: dict[str, Callable[[SavedPlanProject, SavedPlan], SavedPlan]]
     "another secret": lambda _, saved: replace_field(
         saved, "destination.sales", ("config", "password"), "env:ORDERS_PASSWORD"
     ),
-    "one field more": lambda _, saved: replace_change(
+    "an additional field": lambda _, saved: replace_change(
         saved,
         "destination.orders",
         fields=(FieldChange(("config", "host"), "orders.example", "evil.example"),),
     ),
-    "one deletion more": lambda saved_project, saved: add_changes(
+    "an additional deletion": lambda saved_project, saved: add_changes(
         saved, *build_deletion(saved_project, "other")
     ),
-    "a deletion of what is to be changed": lambda saved_project, saved: add_changes(
+    "a deletion of a changed object": lambda saved_project, saved: add_changes(
         saved, *build_deletion(saved_project, "sales")
     ),
-    "one creation more": lambda _, saved: add_changes(
+    "an additional creation": lambda _, saved: add_changes(
         saved, Change(Address(GROUP, "evil"), Action.CREATE, fields=(FieldChange(("name",), None, "evil"),))
     ),
-    "of nothing": lambda _, saved: replace(saved, scope=()),
-    "of addresses that are none": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
+    "an empty scope": lambda _, saved: replace(saved, scope=()),
+    "a scope of invalid addresses": lambda _, saved: replace(saved, scope=("", "x", "group.", ".", "a.b.c")),
     "secrets without a resend request": lambda _, saved: replace(saved, resend=("*",)),
     "secrets that are not compared": lambda _, saved: replace(saved, compare_secrets=False),
-    "of another account": lambda _, saved: replace(
-        saved, plan=replace(saved.plan, account_id="pastel_crystal")
-    ),
-    "hashes of nothing": lambda _, saved: replace(
+    "another account": lambda _, saved: replace(saved, plan=replace(saved.plan, account_id="pastel_crystal")),
+    "empty hashes": lambda _, saved: replace(
         saved,
         expected=tuple(replace(each, declared={}, sent={}, secrets={}, found={}) for each in saved.expected),
     ),
-    "shown otherwise than held to": lambda _, saved: replace(
+    "a shown change other than expected": lambda _, saved: replace(
         saved, plan=replace_field(saved, "destination.fresh", ("config", "host"), "reviewed.example").plan
     ),
-    "shown under another name than held to": lambda _, saved: replace(
+    "a shown name other than expected": lambda _, saved: replace(
         saved, plan=replace_live_facts(saved, name="Rubbish").plan
     ),
-    "shown with a connection that is not expected": lambda _, saved: replace(
+    "a shown connection that is not expected": lambda _, saved: replace(
         saved, plan=replace_live_facts(saved, connections=(LiveConnection("log", "fivetran_log", True),)).plan
     ),
-    "a deletion of what has another name": lambda _, saved: replace_live_facts(saved, name="Rubbish"),
-    "shown as less than held to": lambda _, saved: replace(saved, plan=omit_changes(saved, "group.old").plan),
+    "a deletion of an object with another name": lambda _, saved: replace_live_facts(saved, name="Rubbish"),
+    "fewer shown changes than expected": lambda _, saved: replace(
+        saved, plan=omit_changes(saved, "group.old").plan
+    ),
 }
 
 
@@ -190,11 +190,11 @@ REDUCED_PLANS: dict[str, tuple[Callable[[SavedPlan], SavedPlan], set[str]]] = {
         lambda saved: omit_changes(saved, "destination.orders"),
         {"PATCH /v1/destinations/orders", "POST /v1/destinations/orders/test"},
     ),
-    "without anything": (
+    "without any change": (
         lambda saved: omit_changes(saved, *(each.address for each in saved.expected)),
         set(EXPECTED_WRITES),
     ),
-    "that says all twice": (
+    "with duplicate changes": (
         lambda saved: replace(
             saved, plan=replace(saved.plan, changes=saved.plan.changes * 2), expected=saved.expected * 2
         ),
@@ -296,10 +296,10 @@ def test_a_plan_of_another_shape_is_refused_without_a_bug(saved_project: SavedPl
 
 NO_JSON = {
     "nothing": b"",
-    "half a text": b'"',
+    "an unfinished string": b'"',
     "deep": b"[" * 200_000,
     "a long number": b"9" * 100_000,
-    "no UTF-8": b'"\xff"',
+    "invalid UTF-8": b'"\xff"',
     "not a number": b"NaN",
     "a list": b"[]",
 }

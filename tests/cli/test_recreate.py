@@ -292,28 +292,28 @@ WITH_ID = PAIRS.replace("  orders:\n", "  orders:\n    id: {orders}\n")
 RENAMED = "delete, then make a group of the same name"
 WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # an event, the options, the messages
-    "what is there": (
+    "an existing entry": (
         "",
         ("--recreate", GROUP),
         ("group.orders is not missing: it is there, with the id `{orders}`", "leave `--recreate` out"),
     ),
-    "a destination that is there": (
+    "an existing destination": (
         "",
         ("--recreate", DESTINATION),
         ("destination.orders is not missing: it is there",),
     ),
-    "all that is missing where nothing is": ("", ("--recreate", "*"), ("is not missing: it is there",)),
-    "what is new": (
+    "all missing entries if none is missing": ("", ("--recreate", "*"), ("is not missing: it is there",)),
+    "a new entry": (
         "",
         ("--recreate", "group.brand_new"),
         ("group.brand_new is not missing: it is made without",),
     ),
-    "a slip": (
+    "a misspelled address": (
         GROUP,
         ("--recreate", "group.order"),
         ("no entry of this plan is named by `--recreate group.order`", "did you mean `group.orders`?"),
     ),
-    "an entry that the plan leaves out": (
+    "an entry out of scope": (
         GROUP,
         ("--exclude", "orders", "--recreate", GROUP),
         ("no entry of this plan is named by `--recreate group.orders`",),
@@ -328,7 +328,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("--recreate", GROUP),
         ("group.orders cannot be made again as `{orders}`", "remove the `id:` line"),
     ),
-    "a name that another group has": (
+    "the name of another group": (
         RENAMED,
         ("--recreate", GROUP),
         (

@@ -87,7 +87,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "no plan at all", "plan-altered", "it is not a plan that `reconciler plan --out` wrote", is_shown=False
+    "not a plan", "plan-altered", "it is not a plan that `reconciler plan --out` wrote", is_shown=False
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.plan_file.write_text("[]\n")
@@ -120,7 +120,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "not signed where it must be",
+    "unsigned despite a signature key",
     "plan-signature",
     "it is not signed",
     apply=("--signature-key", "env:PLAN_KEY", "--require-signature"),
@@ -161,21 +161,21 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 # The specs
 
 register_spec_edit(
-    "a field that is to change was edited",
+    "a changed field was edited",
     MAIN_FILE,
     "AWS_US_WEST_2",
     "AWS_EU_WEST_1",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "AWS_US_EAST_1" -> "AWS_EU_WEST_1"',
 )
 register_spec_edit(
-    "a field that was to stay was edited",
+    "an unchanged field was edited",
     MAIN_FILE,
     "orders.example",
     "orders-2.example",
     '`config.host`: reviewed no change, now "orders.example" -> "orders-2.example"',
 )
 register_spec_edit(
-    "a field of something new was edited",
+    "a field of a new entry was edited",
     MAIN_FILE,
     "fresh.example",
     "fresh-2.example",
@@ -189,14 +189,14 @@ register_spec_edit(
     '`config.user`: reviewed no change, now "loader"',
 )
 register_spec_edit(
-    "a field was taken out",
+    "a field was deleted",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n      config:\n        host: orders.example\n",
     "      region: AWS_US_WEST_2\n      config:\n",
     "`config.host`: edited since this was reviewed",
 )
 register_spec_edit(
-    "a change was taken back",
+    "a change was reverted",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "",
@@ -211,7 +211,7 @@ register_spec_edit(
     "`name`: edited since this was reviewed",
 )
 register_spec_edit(
-    "a name of something new was edited",
+    "the name of a new entry was edited",
     MAIN_FILE,
     "  fresh:\n",
     "  fresh:\n    name: Fresh\n",
@@ -276,7 +276,7 @@ register_spec_edit(
     "`service`: edited since this was reviewed",
 )
 register_spec_edit(
-    "an entry went",
+    "an entry was deleted",
     MAIN_FILE,
     "  half:\n    destination:\n      profile: postgres\n      config:\n        host: half.example\n".replace(
         "config:\n        host: half.example", "config: {host: half.example}"
@@ -294,7 +294,7 @@ register_spec_edit(
 
 
 @register_case(
-    "an entry vanished",
+    "an entry is missing",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
@@ -313,7 +313,7 @@ def _remove_sales(saved_project: SavedPlanProject, more: str) -> None:
 
 
 @register_case(
-    "an entry was given up",
+    "an entry was removed",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs delete it now",
 )
@@ -322,7 +322,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "an entry was let go",
+    "an entry was forgotten",
     "plan-spec-changed",
     "destination.sales is not as it was reviewed: the specs do not declare it any more",
 )
@@ -331,7 +331,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 register_spec_edit(
-    "a removal lets go instead",
+    "a removal became a forget",
     MAIN_FILE,
     "with_platform_connection: true",
     "forget: true",
@@ -348,7 +348,7 @@ register_spec_edit(
 
 
 @register_case(
-    "a removal was taken back",
+    "a removal was reverted",
     "plan-spec-changed",
     "destination.old is not as it was reviewed: the specs do not delete it any more",
 )
@@ -373,7 +373,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "a secret that is to be sent changed",
+    "a planned secret changed",
     "plan-secret-changed",
     "destination.sales is not as it was reviewed: its secret is another one",
     "`config.password`: behind `env:SALES_PASSWORD` is another value than when this was reviewed",
@@ -383,7 +383,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "a secret of something new changed",
+    "a secret of a new entry changed",
     "plan-secret-changed",
     "destination.fresh is not as it was reviewed: its secret is another one",
 )
@@ -392,7 +392,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "a secret that was unchanged when reviewed changed",
+    "a secret unchanged at review changed",
     "plan-secret-changed",
     "destination.orders is not as it was reviewed: its secret is another one",
 )
@@ -401,7 +401,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 
 
 @register_case(
-    "a secret was put back",
+    "a secret was reverted",
     "plan-secret-changed",
     "destination.sales is not as it was reviewed: its secret is another one",
 )
@@ -418,13 +418,13 @@ def register_drift(name: str, cause: Callable[[SavedPlanProject], object], *mess
 
 
 register_drift(
-    "a field that is to change has changed",
+    "a changed field drifted",
     lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     "destination.orders is not as it was reviewed: it was changed at Fivetran",
     '`region`: reviewed "AWS_US_EAST_1" -> "AWS_US_WEST_2", now "GCP_US_EAST4" -> "AWS_US_WEST_2"',
 )
 register_drift(
-    "a field that was to stay has changed",
+    "an unchanged field drifted",
     lambda saved_project: change_live(saved_project, "sales", config={"port": 6000}),
     "destination.sales is not as it was reviewed: it was changed at Fivetran",
     "`config.port`: reviewed no change, now 6000 -> 5432",
@@ -457,17 +457,17 @@ register_drift(
     "destination.half is not as it was reviewed: something else is in its place now",
 )
 register_drift(
-    "a destination vanished",
+    "a destination was deleted",
     lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION),
     "destination.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 register_drift(
-    "a group vanished",
+    "a group was deleted",
     lambda saved_project: remove_objects(saved_project, "orders", Kind.DESTINATION, Kind.GROUP),
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 register_drift(
-    "the group of something new vanished",
+    "the group of a new destination was deleted",
     lambda saved_project: remove_objects(saved_project, "half", Kind.GROUP),
     "group.half is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
@@ -477,7 +477,7 @@ register_drift(
     "group.orders is not as it was reviewed: it is gone from Fivetran, or hidden from these credentials",
 )
 register_drift(
-    "a pair was recreated, and the former one forgotten",
+    "a pair was recreated, and its old record forgotten",
     lambda saved_project: [
         recreate_orders(saved_project, "AWS_US_EAST_1"),
         forget_pair(saved_project, "orders"),
@@ -485,7 +485,7 @@ register_drift(
     "destination.orders is not as it was reviewed: it is another object now",
 )
 register_drift(
-    "a pair was recreated as it was planned, and the former one forgotten",
+    "a pair was recreated as planned, and its old record forgotten",
     lambda saved_project: [
         recreate_orders(saved_project, "AWS_US_WEST_2"),
         forget_pair(saved_project, "orders"),
@@ -502,7 +502,7 @@ register_drift(
     "changing `service` would destroy and recreate destination.orders",
 )
 register_drift(
-    "a connection would go with it",
+    "a connection would be deleted too",
     lambda saved_project: saved_project.dashboard.add_connection(
         saved_project.find_id("old"), "fivetran_log", "fivetran_log"
     ),
@@ -613,7 +613,7 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "another entry appeared": lambda saved_project: saved_project.edit_file(
         OTHER_FILE, "groups:\n", "groups:\n  one_more: {}\n"
     ),
-    "another entry went": lambda saved_project: saved_project.edit_file(
+    "another entry was deleted": lambda saved_project: saved_project.edit_file(
         OTHER_FILE,
         (saved_project.folder / OTHER_FILE).read_text().partition("groups:\n")[2],
         "  one_more: {}\nremoved:\n  - {group: other, id: " + saved_project.find_id("other") + "}\n",
@@ -626,13 +626,13 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "another destination drifted": lambda saved_project: change_live(
         saved_project, "other", region="GCP_US_EAST4"
     ),
-    "another destination vanished": lambda saved_project: remove_objects(
+    "another destination was deleted": lambda saved_project: remove_objects(
         saved_project, "other", Kind.DESTINATION
     ),
     "another group was renamed": lambda saved_project: saved_project.dashboard.rename_group(
         saved_project.find_id("other"), "theirs"
     ),
-    "another pair vanished": lambda saved_project: remove_objects(
+    "another pair was deleted": lambda saved_project: remove_objects(
         saved_project, "other", Kind.DESTINATION, Kind.GROUP
     ),
     "undeclared groups were created": lambda saved_project: [
@@ -641,8 +641,8 @@ UNRELATED: dict[str, Callable[[SavedPlanProject], object]] = {
     "a connection appeared": lambda saved_project: saved_project.dashboard.add_connection(
         saved_project.find_id("orders"), "github", "github"
     ),
-    "another entry has an id that vanished": delete_bound_object,
-    "the state moved on": advance_serial,
+    "another entry has the id of a deleted object": delete_bound_object,
+    "the state has a newer serial": advance_serial,
     "another limit changed": lambda saved_project: saved_project.edit_file(
         PROJECT_FILE, "limits: {", "limits: {replacements: 3, "
     ),

@@ -101,30 +101,30 @@ CHANGES_OF_THE_REST: dict[str, tuple[str, Callable[[SavedPlanProject], object]]]
         "plan-stale",
         lambda saved_project: add_postgres(saved_project, saved_project.find_id("fresh"), "fresh.example"),
     ),
-    "its group was made again": (
+    "its group was recreated": (
         "plan-stale",
         lambda saved_project: [
             remove_objects(saved_project, "fresh", Kind.GROUP),
             saved_project.dashboard.add_group("fresh"),
         ],
     ),
-    "what is done has drifted": (
+    "an applied entry drifted": (
         "plan-stale",
         lambda saved_project: change_live(saved_project, "orders", region="GCP_US_EAST4"),
     ),
-    "what is done was edited": (
+    "an applied entry was edited": (
         "plan-spec-changed",
         lambda saved_project: saved_project.edit_file(MAIN_FILE, "orders.example", "orders-2.example"),
     ),
-    "what is done has another secret": (
+    "an applied entry has another secret": (
         "plan-secret-changed",
         lambda saved_project: saved_project.environ.update(SALES_PASSWORD="nobody-sees-3"),
     ),
-    "what is done was made and has drifted": (
+    "a created entry drifted": (
         "plan-stale",
         lambda saved_project: change_live(saved_project, "half", config={"host": "theirs.example"}),
     ),
-    "the deletion was taken back": (
+    "the deletion was reverted": (
         "plan-spec-changed",
         lambda saved_project: saved_project.edit_file(MAIN_FILE, "with_platform_connection", "forget"),
     ),
