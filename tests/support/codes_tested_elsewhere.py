@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 CODES_TESTED_ELSEWHERE = {
-    "account-unconfirmed": ("tests/cli/test_memory.py::test_an_account_in_the_state_needs_no_confirmation"),
+    "account-unconfirmed": (
+        "tests/cli/test_recorded_state.py::test_an_account_in_the_state_needs_no_confirmation"
+    ),
     "address-taken": "tests/cli/test_state.py::test_a_move_onto_a_recorded_address_is_refused",
     "api-refused": "tests/cli/test_failures.py::test_an_address_of_another_server_is_an_error",
-    "approval-needed": ("tests/cli/test_answers.py::test_an_unapproved_certificate_requires_manual_approval"),
+    "approval-needed": (
+        "tests/cli/test_api_errors.py::test_an_unapproved_certificate_requires_manual_approval"
+    ),
     "bad-api-url": (
         "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
-    "both-changed": "tests/cli/test_behind.py::test_an_entry_changed_on_both_sides_is_an_error_with_its_location",
-    "branch-behind": "tests/cli/test_behind.py::test_changes_of_the_base_alone_are_reported_and_not_planned",
+    "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_an_error_with_its_location",
+    "branch-behind": "tests/cli/test_branch_behind.py::test_changes_of_the_base_alone_are_reported_and_not_planned",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_beyond_the_quota_warns_with_numbers",
     "bug": "tests/cli/test_session.py::test_every_end_with_json_is_one_document",
     "cannot-override": "tests/cli/test_policies.py::test_only_soft_policies_can_be_overridden",
     "cannot-recreate": "tests/cli/test_recreate.py::test_an_entry_that_cannot_be_recreated_is_an_error",
-    "conflict": "tests/cli/test_answers.py::test_a_failed_deletion_reports_its_cause",
+    "conflict": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "create-unsettled": "tests/cli/test_unsettled_creates.py::test_json_has_the_settle_time",
     "duplicate-removal": ("tests/cli/test_removal.py::test_a_contradictory_removal_is_an_error_in_the_spec"),
     "events-lost": (
@@ -26,7 +30,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "events-unusable": "tests/unit/workspace/test_audit.py::test_a_file_that_is_no_such_log_is_left_alone",
     "file-unwritable": "tests/cli/test_schema.py::test_an_unwritable_folder_is_reported",
-    "forbidden": "tests/cli/test_answers.py::test_plan_reports_an_api_error_with_its_code",
+    "forbidden": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "gone-or-hidden": "tests/cli/test_recreate.py::test_a_missing_object_is_an_error_that_names_the_key",
     "has-connections": "tests/cli/test_removal.py::test_connections_of_users_block_a_removal",
     "held": "tests/cli/test_removal.py::test_deletions_are_held_after_a_failed_change",
@@ -47,27 +51,27 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
     "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
-    "locked": "tests/cli/test_memory.py::test_a_second_apply_names_the_lock_holder_and_sends_nothing",
+    "locked": "tests/cli/test_recorded_state.py::test_a_second_apply_names_the_lock_holder_and_sends_nothing",
     "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_come_at_once",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials_are_an_error",
-    "no-memory": "tests/cli/test_memory.py::test_creating_groups_in_an_unconfirmed_account_warns",
-    "no-merge-base": "tests/cli/test_behind.py::test_unrelated_histories_have_no_merge_base",
+    "no-memory": "tests/cli/test_recorded_state.py::test_creating_groups_in_an_unconfirmed_account_warns",
+    "no-merge-base": "tests/cli/test_branch_behind.py::test_unrelated_histories_have_no_merge_base",
     "no-state": "tests/cli/test_state.py::test_a_missing_state_is_reported_and_not_created",
     "no-terminal": "tests/cli/test_terminal.py::test_an_invisible_plan_is_refused_without_a_prompt",
-    "not-found": "tests/cli/test_answers.py::test_a_failed_deletion_reports_its_cause",
+    "not-found": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "not-remembered": (
-        "tests/cli/test_answers.py::test_a_full_disk_during_apply_is_reported_beside_the_results"
+        "tests/cli/test_api_errors.py::test_a_full_disk_during_apply_is_reported_beside_the_results"
     ),
     "nothing-selected": "tests/cli/test_scope.py::test_selectors_without_remaining_entries_are_wrong_usage",
     "nothing-unsettled": (
         "tests/cli/test_unsettled_creates.py::test_a_create_that_is_not_waiting_cannot_be_resent"
     ),
-    "nothing-to-resend": "tests/cli/test_memory.py::test_a_resend_request_without_matching_secret_is_an_error",
+    "nothing-to-resend": "tests/cli/test_recorded_state.py::test_a_resend_request_without_matching_secret_is_an_error",
     "object-store-not-installed": (
         "tests/unit/state/test_object.py::test_without_the_library_the_extra_is_named"
     ),
     "outcome-unknown": (
-        "tests/cli/test_memory.py::test_a_destination_create_without_answer_is_recovered_and_not_repeated"
+        "tests/cli/test_recorded_state.py::test_a_destination_create_without_answer_is_recovered_and_not_repeated"
     ),
     "output-lost": "tests/cli/test_main.py::test_unwritable_output_is_a_failure",
     "plan-altered": "tests/cli/test_saved_plans.py::test_a_stale_plan_is_refused",
@@ -93,8 +97,8 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "port-unavailable": "tests/cli/test_emulate.py::test_a_port_in_use_is_one_error",
     "protected": "tests/cli/test_removal.py::test_a_protected_entry_is_not_deleted",
-    "rate-limited": "tests/cli/test_answers.py::test_plan_reports_an_api_error_with_its_code",
-    "redirected": "tests/cli/test_answers.py::test_a_failed_deletion_reports_its_cause",
+    "rate-limited": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
+    "redirected": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "removal-done": "tests/cli/test_removal.py::test_a_removal_deletes_the_destination_then_its_group",
     "removal-needs-name": ("tests/cli/test_removal_identity.py::test_an_unrecorded_object_needs_id_and_name"),
     "removal-of-another": "tests/cli/test_removal_identity.py::test_all_problems_are_reported_at_once",
@@ -116,12 +120,12 @@ CODES_TESTED_ELSEWHERE = {
         "tests/cli/test_emulate.py::test_a_missing_extra_is_reported_with_the_install_command"
     ),
     "sandbox-unusable": "tests/cli/test_emulate.py::test_an_unusable_database_is_one_error",
-    "server-fault": "tests/cli/test_answers.py::test_plan_reports_an_api_error_with_its_code",
+    "server-fault": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "setup-tests-failed": (
         "tests/cli/test_plan_and_apply.py::test_failed_setup_tests_keep_the_destination_and_stay_in_the_plan"
     ),
     "setup-tests-not-run": (
-        "tests/cli/test_answers.py::test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination"
+        "tests/cli/test_api_errors.py::test_setup_tests_that_cannot_run_are_reported_and_keep_the_destination"
     ),
     "signature-key-unusable": (
         "tests/cli/test_saved_plan_files.py::test_an_unusable_signature_key_is_reported_before_any_request"
@@ -130,7 +134,7 @@ CODES_TESTED_ELSEWHERE = {
     "state-cleaned": (
         "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once"
     ),
-    "state-damaged": "tests/cli/test_memory.py::test_a_damaged_state_is_reported_before_any_request",
+    "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",
     "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
     "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
@@ -138,12 +142,12 @@ CODES_TESTED_ELSEWHERE = {
         "tests/faults/test_remote_state.py"
         "::test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent"
     ),
-    "state-unusable": "tests/cli/test_memory.py::test_an_unwritable_state_stops_every_write",
+    "state-unusable": "tests/cli/test_recorded_state.py::test_an_unwritable_state_stops_every_write",
     "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
     "too-large": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",
     "unauthorized": "tests/cli/test_failures.py::test_wrong_credentials_are_an_error",
     "unfinished": "tests/cli/test_budget.py::test_a_scoped_plan_reports_unfinished_work_out_of_scope",
-    "unintelligible-answer": "tests/cli/test_answers.py::test_plan_reports_an_api_error_with_its_code",
+    "unintelligible-answer": "tests/cli/test_api_errors.py::test_plan_reports_an_api_error_with_its_code",
     "unknown-address": "tests/cli/test_state.py::test_an_unknown_address_gets_a_suggestion",
     "unknown-revision": "tests/cli/test_changed_since.py::test_an_unknown_revision_is_an_error",
     "unknown-switch": (
@@ -151,7 +155,7 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "unknown-target": "tests/cli/test_scope.py::test_a_filter_that_matches_nothing_is_an_error",
     "unreachable": "tests/cli/test_failures.py::test_an_unreachable_address_is_an_error",
-    "unsendable": "tests/cli/test_answers.py::test_a_failed_deletion_reports_its_cause",
+    "unsendable": "tests/cli/test_api_errors.py::test_a_failed_deletion_reports_its_cause",
     "unusable-revision": "tests/cli/test_changed_since.py::test_a_revision_with_invalid_specs_is_an_error",
     "values-in-state": (
         "tests/cli/test_earlier_release.py::test_a_reading_command_reports_plain_values_in_the_state"
