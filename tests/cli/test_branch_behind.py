@@ -373,7 +373,7 @@ CONFLICTS: dict[str, tuple[Edit, Edit, dict[str, str]]] = {
 
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("theirs", "ours", "places"), CONFLICTS.values(), ids=CONFLICTS)
-def test_an_entry_changed_on_both_sides_is_an_error_with_its_location(
+def test_an_entry_changed_on_both_sides_is_a_located_error(
     branch_project: BranchProject, theirs: Edit, ours: Edit, places: dict[str, str]
 ) -> None:
     branch_project.merge_into_main(theirs, apply=False)

@@ -15,7 +15,7 @@ CODES_TESTED_ELSEWHERE = {
         "tests/unit/runtime/test_endpoint.py::test_an_address_that_cannot_be_trusted_with_credentials_is_refused"
     ),
     "bad-proxy": "tests/unit/runtime/test_endpoint.py::test_a_proxy_that_cannot_be_used_is_refused",
-    "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_an_error_with_its_location",
+    "both-changed": "tests/cli/test_branch_behind.py::test_an_entry_changed_on_both_sides_is_a_located_error",
     "branch-behind": "tests/cli/test_branch_behind.py::test_changes_of_the_base_alone_are_reported_and_not_planned",
     "broken-secret-store": "tests/unit/secrets/test_plugin.py::test_a_package_brings_a_scheme_of_its_own",
     "budget-short": "tests/cli/test_budget.py::test_a_plan_beyond_the_quota_warns_with_numbers",
