@@ -11,7 +11,7 @@ from reconciler.model.clock import Clock
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.instant import Instant
 from reconciler.model.record import Record
-from reconciler.model.record_transitions import after_passed_tests, after_success, before_send
+from reconciler.model.record_transitions import complete_change, complete_tests, mark_intent_sent
 from reconciler.model.removal import CompletedRemoval
 from reconciler.planning.planner import PlannedOperation
 
@@ -40,7 +40,7 @@ class RecordWriter:
             return False
         return self._write(
             address,
-            before_send(record, self.now()),
+            mark_intent_sent(record, self.now()),
             f"{address} was not sent, since",
             "correct the cause and apply again",
         )
@@ -48,15 +48,13 @@ class RecordWriter:
     def save_success(self, operation: PlannedOperation, id: str) -> None:
         """Record that a write has worked, and that its setup tests are outstanding if it has any."""
         address = operation.change.address
-        record = after_success(self.intents.get(address), id, operation.record_update, self._format_now())
+        record = complete_change(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
     def save_passed_tests(self, operation: PlannedOperation, id: str) -> None:
         """Record that the setup tests have passed."""
         address = operation.change.address
-        record = after_passed_tests(
-            self.intents.get(address), id, operation.record_update, self._format_now()
-        )
+        record = complete_tests(self.intents.get(address), id, operation.record_update, self._format_now())
         self._write_result(address, id, record)
 
     def save_removal(self, address: Address, removed: CompletedRemoval) -> None:

@@ -12,12 +12,12 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.record import Intent, Record
 from reconciler.model.record_transitions import (
     adopt,
-    after_run,
-    before_change,
-    before_create,
+    conclude_run,
     hides_open_request,
     is_adopted,
     list_moves,
+    prepare_change,
+    prepare_create,
 )
 from reconciler.planning.pipeline import PlanResult
 from reconciler.planning.planner import PlannedOperation
@@ -65,10 +65,10 @@ def _build_intent(planned: PlanResult, change: Change, begun: Instant) -> Record
     name = _get_name(planned, change, operation)
     intent = Intent(change.action, name, planned.find_namesakes(name), begun)
     if operation is None:
-        return before_change(record, change.id, intent, None)
+        return prepare_change(record, change.id, intent, None)
     if change.action is Action.CREATE:
-        return before_create(record, change.address.kind, intent, operation.record_update)
-    return before_change(record, change.id, intent, operation.record_update)
+        return prepare_create(record, change.address.kind, intent, operation.record_update)
+    return prepare_change(record, change.id, intent, operation.record_update)
 
 
 def _get_name(planned: PlanResult, change: Change, operation: PlannedOperation | None) -> str:
@@ -95,7 +95,7 @@ def settle_records(
 ) -> dict[Address, Record | None]:
     """The records that change at the end of the run: intents of changes without an effect are taken back."""
     settled = {
-        outcome.address: after_run(
+        outcome.address: conclude_run(
             outcome.status,
             outcome.action,
             before=planned.records.get(outcome.address),

@@ -174,7 +174,7 @@ def test_a_lock_holder_is_not_reported_under_the_name_of_a_dead_process(
         result = apply(group_project, server)
     assert (result.exit, get_error_code(result)) == (5, "locked")
     assert str(DEAD_PID) not in result.stderr
-    assert "has not said yet who it is" in result.stderr
+    assert "the holder of the lock is not known yet" in result.stderr
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -251,12 +251,12 @@ def test_a_state_that_cannot_be_kept_in_its_place_is_rescued(
             "error[state-not-kept]: the state `specs/.reconciler/state.json` could not be written"
             in ended.err
         )
-        assert f"= note: what this run did is written to `{rescued}`" in ended.err
+        assert f"= note: the state of this run is written to `{rescued}`" in ended.err
         assert "then move that file to `specs/.reconciler/state.json`" in ended.err
     else:
         [problem] = json.loads(ended.out)["applied"]["problems"]
         assert problem["code"] == "state-not-kept"
-        assert problem["notes"] == [f"what this run did is written to `{rescued}`"]
+        assert problem["notes"] == [f"the state of this run is written to `{rescued}`"]
     # What the help says: correct the disk, move the file, go on.
     if damage is replace_by_folder:
         shutil.rmtree(disk_project.state_file)

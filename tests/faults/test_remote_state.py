@@ -456,7 +456,7 @@ def test_a_place_that_may_be_read_but_not_written_refuses_as_well(
     result = in_git.run(*APPLY)
     assert (result.exit, the_codes(result.stderr)) == (1, ["state-unreachable"])
     assert "pre-receive hook declined" in result.stderr
-    assert f"the branch `{BRANCH}` may be pushed to" in result.stderr
+    assert f"these credentials may push to the branch `{BRANCH}`" in result.stderr
     assert in_git.server.calls[before:] == []
 
 
@@ -572,7 +572,7 @@ def test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing(
         result = in_git.project.run(*APPLY, environ=build_credentials(url))
     assert result.exit == 6, result.stdout + result.stderr
     assert the_codes(result.stderr) == ["lease-lost"]
-    assert "another run's by now" in result.stderr
+    assert "is not held by this run any more" in result.stderr
     if takes != "the branch":
         assert (
             "it is held by `reconciler apply` by ci on runner-7 (process 4711)"

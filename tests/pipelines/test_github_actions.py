@@ -138,7 +138,7 @@ def test_a_merge_without_a_plan_comment_of_the_bot_applies_nothing(team: GitHubT
     team.comment(pull, f"<!-- reconciler plan specs/prod.yaml -->\nDigest `{'0' * 64}`")
     applied = team.apply(team.merge(pull)).get_job("apply")
     assert applied.exit == 1
-    assert "has no whole plan of specs/prod.yaml that could have been reviewed" in applied.log
+    assert "has no complete plan of specs/prod.yaml in a comment" in applied.log
     pushed = team.forge.push_directly(replace_text(SALES_FILE, "SALES_2027", "SALES_2028"))
     applied = team.apply(team.build_push(pushed)).get_job("apply")
     assert applied.exit == 1
@@ -169,7 +169,7 @@ def test_drift_after_an_empty_plan_is_not_applied(team: GitHubTeam) -> None:
     before = team.accounts["prod"].writes
     applied = team.apply(event).get_job("apply")
     assert applied.exit == 4
-    assert "something would be sent now, and nothing was reviewed" in applied.log
+    assert "the plan has changes now, but the reviewed plan had none" in applied.log
     assert team.accounts["prod"].writes == before
 
 

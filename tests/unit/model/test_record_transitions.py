@@ -17,20 +17,20 @@ from reconciler.model.record import HIDDEN_LITERAL, NO_FINGERPRINT, Intent, Reco
 from reconciler.model.record_transitions import (
     RecordUpdate,
     adopt,
-    after_passed_tests,
-    after_run,
-    after_success,
     apply_moves,
-    before_change,
-    before_create,
-    before_send,
     bound_sent_time,
+    complete_change,
+    complete_tests,
+    conclude_run,
     hide_values,
     hides_open_request,
     is_adopted,
     keeps_protection,
     list_moves,
     list_unanswered_intents,
+    mark_intent_sent,
+    prepare_change,
+    prepare_create,
     update_literal_fingerprint,
     update_secret_fingerprints,
 )
@@ -95,11 +95,11 @@ class Transition:
 
 
 def change(action: Action, record: Record | None, update: RecordUpdate | None = UPDATE) -> Record:
-    return before_change(record, "decent_dropsy", intent(action), update)
+    return prepare_change(record, "decent_dropsy", intent(action), update)
 
 
 def create(record: Record | None, kind: str = GROUP) -> Record:
-    return before_create(record, kind, CREATE, UPDATE)
+    return prepare_create(record, kind, CREATE, UPDATE)
 
 
 def journal(entry: CompletedRemoval | None) -> Record | None:
@@ -111,7 +111,7 @@ def journal(entry: CompletedRemoval | None) -> Record | None:
 
 
 def run_end(status: Status, action: Action, before: Record | None, current: Record | None) -> Record | None:
-    return after_run(status, action, before, current)
+    return conclude_run(status, action, before, current)
 
 
 INTENDED_CREATE = create(None)
@@ -271,29 +271,29 @@ TABLE = [
     ),
     Transition(
         "the request leaves",
-        before_send(INTENDED_CREATE, SENT),
+        mark_intent_sent(INTENDED_CREATE, SENT),
         replace(INTENDED_CREATE, intent=OPEN_CREATE),
     ),
     Transition(
         "after a success",
-        after_success(OPEN, "decent_dropsy", UNTESTED, AT),
+        complete_change(OPEN, "decent_dropsy", UNTESTED, AT),
         IN_EFFECT,
     ),
     Transition(
         "after a success",
-        after_success(change(Action.UPDATE, KNOWN), "decent_dropsy", UPDATE, AT),
+        complete_change(change(Action.UPDATE, KNOWN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, unverified=True),
         "tests follow",
     ),
     Transition(
         "after a success",
-        after_success(create(OPEN), "decent_dropsy", UNTESTED, AT),
+        complete_change(create(OPEN), "decent_dropsy", UNTESTED, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
         "earlier request open",
     ),
     Transition(
         "after passed tests",
-        after_passed_tests(create(OPEN), "decent_dropsy", UPDATE, AT),
+        complete_tests(create(OPEN), "decent_dropsy", UPDATE, AT),
         replace(IN_EFFECT, earlier=(OPEN_CREATE,)),
     ),
     Transition(
@@ -441,7 +441,7 @@ def test_an_open_request_stays_recorded_until_the_next_create_leaves(
 
 def test_a_record_without_an_intent_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="without an intent"):
-        before_send(KNOWN, SENT)
+        mark_intent_sent(KNOWN, SENT)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_command_that_hangs_is_killed_with_the_programs_it_started(
     path = write_hanging_git(tmp_path / "bin")
     pipe = os.open(tmp_path / "bin" / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with pytest.raises(GitTimeoutError, match=r"did not come to an end within 1 s"):
+        with pytest.raises(GitTimeoutError, match=r"did not end within 1 s"):
             runner(repository, timeout=1.0, PATH=path).run("fetch")
         assert read_to_end(pipe) == b"started\n"
     finally:

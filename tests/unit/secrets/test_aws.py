@@ -124,7 +124,7 @@ def test_missing_credentials_are_told(around: Around, monkeypatch: pytest.Monkey
 
 def test_a_key_without_its_secret_is_told(around: Around) -> None:
     here = around(AWS_REGION="eu-west-1", AWS_ENDPOINT_URL=NOWHERE, AWS_ACCESS_KEY_ID="canary")
-    assert "only one is set" in reason(here, "plain")
+    assert "only one of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` is set" in reason(here, "plain")
 
 
 def test_an_address_where_nobody_answers_is_told(around: Around) -> None:

@@ -90,7 +90,7 @@ def test_a_value_has_the_form_that_its_field_wants(
 @pytest.mark.parametrize("form", [ValueShape.LIST, ValueShape.OBJECT])
 @pytest.mark.parametrize("text", ["canary", '"canary"', "5", "[" * 100_000])
 def test_a_value_of_another_form_is_unavailable(form: ValueShape, text: str, around: Around) -> None:
-    with pytest.raises(SecretUnavailable, match="the field wants a JSON") as raised:
+    with pytest.raises(SecretUnavailable, match="the field needs a JSON") as raised:
         open_registry(("env",), {}, around(X=text)).resolve(Reference("env", "X"), form)
     assert "canary" not in repr(raised.value)
 

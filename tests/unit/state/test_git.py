@@ -375,7 +375,7 @@ def test_a_git_that_hangs_is_given_up(clone: Path, tmp_path: Path, monkeypatch: 
     program = tmp_path / "bin" / "git"
     program.write_text("#!/bin/sh\nexec sleep 30\n")
     program.chmod(0o755)
-    with pytest.raises(BackendError, match=r"did not come to an end within 0\.2 s"):
+    with pytest.raises(BackendError, match=r"did not end within 0\.2 s"):
         shelf(clone, PATH=f"{program.parent}:/usr/bin:/bin").read("state.json")
 
 

@@ -382,7 +382,7 @@ def test_a_branch_that_was_set_back_is_not_called_another_runs(
         assert not one.renew_and_flush()
     assert one.stop_reason is not None
     [note] = one.stop_reason.notes
-    assert note.startswith("somebody put back an older version of it")
+    assert note.startswith("an older version of the state was restored")
 
 
 def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock: FakeClock) -> None:
@@ -394,7 +394,7 @@ def test_a_lock_that_cannot_be_let_go_of_is_told(upstream: BareRepository, clock
     assert one.lock.release_failure.code == "lock-left"
     assert one.lock.release_failure.notes == (
         "the server says: Monday is no day for that",
-        "others have to wait until it is free by itself, at 2026-11-26T10:06:00+00:00",
+        "other runs have to wait until it expires, at 2026-11-26T10:06:00+00:00",
     )
 
 
@@ -458,6 +458,6 @@ def test_whoever_wants_to_leave_waits_for_a_place_no_longer_than_there_is_time(
         assert one.renew_and_flush()
         assert time.monotonic() - began < 1, "it is not waited for at all, since it comes again"
         clock.seconds += 60
-        with pytest.raises(OSError, match=f"did not come to an end within {MIN_CALL_TIMEOUT:g} s"):
+        with pytest.raises(OSError, match=f"did not end within {MIN_CALL_TIMEOUT:g} s"):
             session.close()
     assert time.monotonic() - began < 1 + 2 * MIN_CALL_TIMEOUT
