@@ -554,7 +554,7 @@ def test_a_revision_whose_specs_are_not_in_order(shop: Project, server: Emulated
     in_groups("porject_id: shop", "project_id: shop")(shop)
     in_groups("profile: un", "profile: us")(shop)
     text = told(shop, server, "broken")
-    assert "error[unusable-revision]: the specs of revision `broken` are not in order" in text
+    assert "error[unusable-revision]: the specs of revision `broken` have errors" in text
     assert "= note: specs/groups/main.yaml@broken:9:28: no spec file defines a profile `un`" in text
     assert "name another revision than `broken`" in text
 

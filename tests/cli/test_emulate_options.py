@@ -128,7 +128,7 @@ def test_a_mistake_in_a_seed_is_shown_at_its_place(
             "`restet` is neither a phase nor a kind of fault: did you mean `reset`?",
         ),
         (["--quota", "trail"], "there is no quota `trail`: did you mean `trial`?"),
-        (["--quota", "paid,groop=5"], "`groop=5` is no limit on what is created: did you mean `group`?"),
+        (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--apikey", "x"], "`--apikey` and `--apisecret` belong together"),
         (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is no command that can be run"),

@@ -211,7 +211,7 @@ def test_a_revision_whose_project_file_is_not_in_order(gate: Gate) -> None:
     gate.settings("")
     result = gate.project.run_against(gate.server, "plan", "--settings-from", "broken")
     assert result.exit == 1
-    assert "error[unusable-revision]: the specs of revision `broken` are not in order" in result.stderr
+    assert "error[unusable-revision]: the specs of revision `broken` have errors" in result.stderr
     assert "= note: specs/reconciler.yaml@broken:4:19: " in result.stderr
 
 

@@ -181,7 +181,7 @@ def test_a_lock_that_nobody_holds_needs_no_breaking(team: Project, form: str) ->
     result = team.run("state", "unlock", "--format", form)
     assert result.exit == 0
     if form == "text":
-        assert result.stdout == "Nobody holds the lock of specs/.reconciler/state.json.\n"
+        assert result.stdout == "The lock of specs/.reconciler/state.json is free.\n"
     else:
         assert result.document["lock"] == {
             "place": "specs/.reconciler/state.json",
@@ -198,7 +198,7 @@ def test_what_a_killed_holder_left_is_told_and_removed(team: Project) -> None:
         assert sidecar_of(team).exists()
         result = team.run("state", "unlock")
         assert result.exit == 0
-        assert "Nobody holds the lock" in result.stdout
+        assert "The lock of" in result.stdout and " is free." in result.stdout
         assert f"(process {process.pid})" in result.stdout
         assert not sidecar_of(team).exists()
     assert "ended without" not in team.run("state", "unlock").stdout

@@ -68,8 +68,8 @@ def test_the_run_that_sent_it_looks_and_does_not_send_it_again(unsettled_project
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
     assert "what does not is created once `settle` has passed" in lost.stdout
-    assert "Checked: a new plan still wants group.orders, destination.orders." in lost.stdout
-    assert "Some answers never came. Run apply again" in lost.stdout
+    assert "Checked: a new plan still has changes of group.orders, destination.orders." in lost.stdout
+    assert "Some responses were lost. Run apply again" in lost.stdout
 
 
 def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: UnsettledProject) -> None:
@@ -87,9 +87,10 @@ def test_until_it_is_settled_an_apply_does_all_but_that(unsettled_project: Unset
         assert (
             "destination.orders  skipped    not tried, because group.orders did not come about" in held.stdout
         )
-        assert "Checked: a new plan still wants group.orders, destination.orders." in held.stdout
+        assert "Checked: a new plan still has changes of group.orders, destination.orders." in held.stdout
         assert re.search(
-            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}: it looks first,",
+            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}:"
+            " it looks for the objects first,",
             held.stdout,
         )
         assert unsettled_project.dashboard.find_group_ids("sales")

@@ -173,7 +173,7 @@ def test_what_stands_already_and_is_not_touched_stops_only_where_the_policy_is_h
     [finding] = (*judgement.findings, *judgement.older)
     assert finding.severity is severity
     assert (finding in judgement.older) is (severity is Severity.WARNING), "and nobody is told again"
-    assert "it stands already, and this plan changes nothing of it" in finding.notes
+    assert "the violation exists already, and this plan does not change its entry" in finding.notes
 
 
 def test_an_advisory_violation_is_not_overridden() -> None:
