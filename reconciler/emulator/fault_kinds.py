@@ -167,7 +167,9 @@ FAULT_SPECS: Mapping[FaultKind, FaultSpec] = MappingProxyType(
 
 EFFECT_AFTER = "effect-after"
 """Option of every kind that can strike `before-effect`: the request takes effect late, by this many seconds."""
-EFFECT_AFTER_MEANING = f"{EFFECT_AFTER}=SECONDS after any before-effect: a write takes effect this much later"
+EFFECT_AFTER_MEANING = (
+    f"{EFFECT_AFTER}=SECONDS after any before-effect: a write still takes effect, SECONDS later"
+)
 _EFFECT_DELAY_BOUNDS = (0.0, 86_400.0)
 
 BODY_FORMS = ("envelope", "html", "text", "empty")

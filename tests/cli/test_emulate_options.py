@@ -172,7 +172,7 @@ def test_the_language_of_faults_is_described(project: Project) -> None:
     result = project.run("emulate", "--faults")
     assert result.exit == 0
     assert all(f"  {word}" in result.stdout for word in (*Phase, *FaultKind))
-    assert "\neffect-after=SECONDS behind any before-effect" in result.stdout
+    assert "\neffect-after=SECONDS after any before-effect" in result.stdout
 
 
 def test_a_command_is_served_and_decides_over_the_exit_code(tmp_path: Path) -> None:

@@ -332,8 +332,8 @@ def test_whoever_breaks_a_lock_is_told_what_that_means(team: Project) -> None:
     with somebody(team, "runner-7", 4711):
         result = team.run("state", "unlock", "--auto-approve")
     told = " ".join(result.stdout.split())
-    assert "it starts nothing new some seconds after another one got the lock at the latest" in told
-    assert "unless it is cut off from the state; until then two may work at once" in told
+    assert "two runs may work at once until it notices the loss of its lock: within some seconds" in told
+    assert "unless it cannot reach the state" in told
 
 
 def test_a_plan_beside_an_apply_on_this_host_says_so(team: Project, server: EmulatedFivetran) -> None:

@@ -83,7 +83,11 @@ def test_every_phase_has_a_meaning_and_a_kind_that_strikes_at_it() -> None:
         ("GET * stale now=1", "has no option `now`", "it has none"),
         ("POST * reset effect-after=soon", "`effect-after=soon` is not possible", "from 0 to 86400"),
         ("POST * truncate effect-after=6", "has no option `effect-after`", "it has none"),
-        ("POST * after-effect reset effect-after=6", "needs a request without an effect", "after `before-effect`"),
+        (
+            "POST * after-effect reset effect-after=6",
+            "needs a request without an effect",
+            "after `before-effect`",
+        ),
         ("GET * status 503 boddy=html", "has no option `boddy`", "`body=`"),
         ("GET * status 503 body=xml", "`body=xml` is not possible", "`html`"),
         ("GET * status 503 body=html 7", "`7` stands after the end", "write `METHOD"),

@@ -142,13 +142,19 @@ def test_an_incomplete_run_says_what_was_not_done_and_what_to_do() -> None:
     ("run", "advice"),
     [
         (build_apply_result(replace(CREATED, status=Status.UNKNOWN), remaining=None), "creates none twice"),
-        (build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)), "Approve the certificates and host keys"),
+        (
+            build_apply_result(replace(CREATED, status=Status.AWAITING_APPROVAL)),
+            "Approve the certificates and",
+        ),
         (build_apply_result(CREATED, remaining=None), "Run plan to see whether any changes are left."),
         (
             build_apply_result(CREATED, remaining=(group_address("finance_prod"),)),
             "Run plan to see the remaining changes.",
         ),
-        (build_apply_result(CREATED, interrupted=True, remaining=None), "Interrupted. All changes were applied"),
+        (
+            build_apply_result(CREATED, interrupted=True, remaining=None),
+            "Interrupted. All changes were applied",
+        ),
         (
             build_apply_result(CREATED, SKIPPED, interrupted=True, remaining=None),
             "Interrupted. Run apply again",
