@@ -29,7 +29,7 @@ _ERROR_CODES = {
 }
 _PROXY_STATUSES = frozenset({502, 504, 520, 522, 524})
 """Statuses of a proxy before Fivetran. The proxy responds with a page of HTML."""
-_FOREIGN_ID = "somebody_else"
+_FOREIGN_ID = "foreign_object"
 
 
 def replace_response(fault: Fault) -> HttpResponse:
