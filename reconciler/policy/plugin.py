@@ -1,4 +1,4 @@
-"""Rules of other packages: entry points of the group `reconciler.policies`.
+"""Find rules of other packages: entry points of the group `reconciler.policies`.
 
 The name of an entry point is the name of the rule in a project file. The entry point names a factory, which
 gets the rule's settings as plain data and returns a `Rule`. A package is loaded only if a project uses its
@@ -50,10 +50,10 @@ def make_rule(candidates: tuple[EntryPoint, ...], settings: Any) -> Rule:
         raise PolicyError(f"the module `{error.name}` of {_format_package(entry_point)} is missing") from None
     except BaseException as error:  # also SystemExit, which must not end a run as if all were well
         raise PolicyError(
-            f"making it ends with {type(error).__name__} in {_format_package(entry_point)}"
+            f"its factory failed with {type(error).__name__} in {_format_package(entry_point)}"
         ) from None
     if not isinstance(rule, Rule):
-        raise PolicyError(f"what {_format_package(entry_point)} makes is no `Rule`")
+        raise PolicyError(f"the factory of {_format_package(entry_point)} makes no `Rule`")
     return rule
 
 

@@ -707,7 +707,10 @@ def clone_work(branch_project: BranchProject, *options: str) -> str:
     return "clone/specs/reconciler.yaml"
 
 
-NO_BASE = "error[no-merge-base]: this branch and `{}` have no commit in common, so what the branch changed is not known"
+NO_BASE = (
+    "error[no-merge-base]: this branch and `{}` have no commit in common,"
+    " so the changes of the branch are not known"
+)
 
 
 def test_the_error_of_a_shallow_clone_names_the_fetch_command(branch_project: BranchProject) -> None:
@@ -746,7 +749,7 @@ def test_unrelated_histories_have_no_merge_base(branch_project: BranchProject) -
     [
         (
             lambda branch_project: branch_project.declare_pair("stock", more=", porject: x"),
-            "the specs of revision `{}` are not in order",
+            "the specs of revision `{}` have errors",
         ),
         (
             lambda branch_project: run_git(

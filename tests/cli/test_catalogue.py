@@ -86,7 +86,7 @@ def test_example_refuses_the_json_format(project: Project) -> None:
 def test_an_example_explains_fields_and_marks_immutable_fields(project: Project) -> None:
     text = project.run("catalogue", "show", "new_s3_datalake", "--example").stdout
     assert "# A first spec for Amazon S3 Data Lake" in text
-    assert "take `managed_data_lake` for something new" in " ".join(text.replace("# ", "").split())
+    assert "take `managed_data_lake` for new destinations" in " ".join(text.replace("# ", "").split())
     assert re.search(r"# .*Immutable: it cannot be changed later\.\n +bucket: acme-lake\n", text)
 
 

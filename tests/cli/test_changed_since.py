@@ -564,7 +564,7 @@ def test_a_revision_with_invalid_specs_is_an_error(shop: Project, server: Emulat
     edit_groups("porject_id: shop", "project_id: shop")(shop)
     edit_groups("profile: un", "profile: us")(shop)
     text = read_plan_error(shop, server, "broken")
-    assert "error[unusable-revision]: the specs of revision `broken` are not in order" in text
+    assert "error[unusable-revision]: the specs of revision `broken` have errors" in text
     assert "= note: specs/groups/main.yaml@broken:9:28: no spec file defines a profile `un`" in text
     assert "name another revision than `broken`" in text
 

@@ -163,7 +163,7 @@ def test_without_a_state_drift_is_undecided(
     )
     (applied_project.folder / "specs/.reconciler/state.json").unlink()
     result = applied_project.run_read_only(*command)
-    assert "1 of them may be drift too: what was last applied is not remembered" in result.stdout
+    assert "1 of them may be drift too: their last applied values are not recorded" in result.stdout
     assert applied_project.run_read_only(*command, "--format", "json").document["undecided"] == [
         "destination.orders"
     ]

@@ -128,7 +128,7 @@ def test_an_error_in_a_seed_is_shown_with_its_location(
             "`restet` is neither a phase nor a kind of fault: did you mean `reset`?",
         ),
         (["--quota", "trail"], "there is no quota `trail`: did you mean `trial`?"),
-        (["--quota", "paid,groop=5"], "`groop=5` is no limit on what is created: did you mean `group`?"),
+        (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--apikey", "x"], "`--apikey` and `--apisecret` belong together"),
         (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is no command that can be run"),
@@ -172,7 +172,7 @@ def test_the_fault_syntax_is_described(project: Project) -> None:
     result = project.run("emulate", "--faults")
     assert result.exit == 0
     assert all(f"  {word}" in result.stdout for word in (*Phase, *FaultKind))
-    assert "\neffect-after=SECONDS behind any before-effect" in result.stdout
+    assert "\neffect-after=SECONDS after any before-effect" in result.stdout
 
 
 def test_a_served_command_sets_the_exit_code(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_soft_policy_is_overridden_for_one_apply_and_the_reason_is_recorded(
     # For that run only: the next change of the entry is evaluated again, and other entries need no override.
     settled = policy_project.run("plan")
     assert settled.exit == 0
-    assert "policies: 1 violated by what stood before (see `validate`)" in settled.stdout
+    assert "policies: 1 with older violations only (see `validate`)" in settled.stdout
     assert "policy-violated" not in settled.stderr
     policy_project.declare_regions(sales="AWS_EU_WEST_1", stock="GCP_US_EAST4")
     assert policy_project.run("plan", "--target", "stock").exit == 0
@@ -323,7 +323,7 @@ def test_a_secret_does_not_bypass_a_policy(policy_project: PolicyProject) -> Non
     policy_project.write_policies("  - forbid: {config.project_id: [acme-owners, acme-root]}\n")
     refused = policy_project.run("plan", **environ)
     assert refused.exit == 3
-    message = "`config.project_id` comes from `env:PROJECT`, so nobody can tell whether it is"
+    message = "`config.project_id` comes from `env:PROJECT`, so its value is unknown and may be"
     assert message in refused.stderr
     policy_project.write_policies("  - forbid: {config.project_id: 'env:*'}\n")
     assert (
@@ -356,7 +356,7 @@ def test_a_policy_never_reads_a_secret(policy_project: PolicyProject) -> None:
         same = policy_project.run("plan", SALES_KEY=key)
         assert same.exit == 3
         assert (
-            "comes from `env:SALES_KEY`, so nobody can tell whether it is what the policy names"
+            "comes from `env:SALES_KEY`, so its value is unknown and may be a value that the policy names"
             in same.stderr
         )
 

@@ -236,7 +236,7 @@ def test_a_revision_with_an_invalid_project_file_is_an_error(settings_project: S
         settings_project.server, "plan", "--settings-from", "broken"
     )
     assert result.exit == 1
-    assert "error[unusable-revision]: the specs of revision `broken` are not in order" in result.stderr
+    assert "error[unusable-revision]: the specs of revision `broken` have errors" in result.stderr
     assert "= note: specs/reconciler.yaml@broken:4:19: " in result.stderr
 
 

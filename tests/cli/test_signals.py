@@ -81,7 +81,7 @@ def list_summary(finished: ProcessResult) -> list[str]:
     return ("Applied:" + finished.out.rpartition("\nApplied:")[2]).splitlines()
 
 
-INTERRUPTED = "Interrupted. Run apply again to go on: what is done is found and not done twice."
+INTERRUPTED = "Interrupted. Run apply again to continue: finished changes are not repeated."
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_hanging_convergence_check_delays_no_exit(interrupted_project: Interru
     assert process.seconds_since_signal < 7
     assert ended.code == 6
     assert list_summary(ended)[1:] == [
-        "Interrupted. All of it was applied; run plan to see whether anything is left."
+        "Interrupted. All changes were applied; run plan to see whether any are left."
     ]
     assert interrupted_project.server.writes == ["POST /v1/groups"]
     interrupted_project.check_next_apply()
@@ -243,7 +243,7 @@ def test_a_signal_ends_the_wait_for_a_spent_quota(interrupted_project: Interrupt
     )
     interrupted_project.declare_groups("first", "second", form=PAIR)
     with interrupted_project.start("--parallelism", "1") as (process, _):
-        process.wait_for("no setup tests left for now: going on in ")
+        process.wait_for("no setup tests left for now: continuing in ")
         process.signal(signal.SIGINT)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4

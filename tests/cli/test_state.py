@@ -148,7 +148,7 @@ def test_a_pair_moves_together_and_the_next_plan_is_empty(
     result = applied_project.run_state("move", *names)
     assert result.exit == 0, result.stderr
     assert applied_project.addresses == {"group.purchases", "destination.purchases"}
-    assert "group.orders is remembered as group.purchases now." in result.stdout
+    assert "group.orders is recorded as group.purchases now." in result.stdout
     applied_project.project.write_groups(
         PAIR.format(key="purchases").replace("  purchases:", "  purchases:\n    name: orders")
     )

@@ -182,7 +182,7 @@ def test_a_free_lock_needs_no_unlock(group_project: Project, form: str) -> None:
     result = group_project.run("state", "unlock", "--format", form)
     assert result.exit == 0
     if form == "text":
-        assert result.stdout == "Nobody holds the lock of specs/.reconciler/state.json.\n"
+        assert result.stdout == "The lock of specs/.reconciler/state.json is free.\n"
     else:
         assert result.document["lock"] == {
             "place": "specs/.reconciler/state.json",
@@ -199,7 +199,7 @@ def test_unlock_reports_and_removes_the_lock_info_of_a_killed_holder(group_proje
         assert get_lock_info_file(group_project).exists()
         result = group_project.run("state", "unlock")
         assert result.exit == 0
-        assert "Nobody holds the lock" in result.stdout
+        assert "The lock of" in result.stdout and " is free." in result.stdout
         assert f"(process {process.pid})" in result.stdout
         assert not get_lock_info_file(group_project).exists()
     assert "ended without" not in group_project.run("state", "unlock").stdout
@@ -336,8 +336,8 @@ def test_the_unlock_prompt_explains_the_consequences(group_project: Project) -> 
     with hold_lock(group_project, "runner-7", 4711):
         result = group_project.run("state", "unlock", "--auto-approve")
     output = " ".join(result.stdout.split())
-    assert "it starts nothing new some seconds after another one got the lock at the latest" in output
-    assert "unless it is cut off from the state; until then two may work at once" in output
+    assert "two runs may work at once until it notices the loss of its lock: within some seconds" in output
+    assert "unless it cannot reach the state" in output
 
 
 def test_a_plan_beside_a_local_apply_warns(group_project: Project, server: EmulatedFivetran) -> None:

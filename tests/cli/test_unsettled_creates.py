@@ -68,8 +68,8 @@ def test_the_sending_run_searches_and_does_not_repeat_the_create(unsettled_proje
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
     assert "what does not is created once `settle` has passed" in lost.stdout
-    assert "Checked: a new plan still wants group.orders, destination.orders." in lost.stdout
-    assert "Some answers never came. Run apply again" in lost.stdout
+    assert "Checked: a new plan still has changes of group.orders, destination.orders." in lost.stdout
+    assert "Some responses were lost. Run apply again" in lost.stdout
 
 
 def test_an_apply_within_the_settle_time_applies_other_changes_only(
@@ -89,9 +89,10 @@ def test_an_apply_within_the_settle_time_applies_other_changes_only(
         assert (
             "destination.orders  skipped    not tried, because group.orders did not come about" in held.stdout
         )
-        assert "Checked: a new plan still wants group.orders, destination.orders." in held.stdout
+        assert "Checked: a new plan still has changes of group.orders, destination.orders." in held.stdout
         assert re.search(
-            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}: it looks first,",
+            rf"\nRequests of an earlier run may still take effect\. Run apply again after {SENT}:"
+            " it looks for the objects first,",
             held.stdout,
         )
         assert unsettled_project.dashboard.find_group_ids("sales")

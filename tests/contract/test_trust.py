@@ -41,7 +41,7 @@ def test_an_unknown_certificate_is_shown_as_a_chain(account: EmulatedAccount) ->
     assert [each["hash"] for each in test["details"]] == list(hashes)
     for each in test["details"]:
         assert list(each) == ["hash", "name", "public_key", "encoded_cert", "sha1", "sha256"]
-        assert read_certificate(each["encoded_cert"]).details() == each
+        assert read_certificate(each["encoded_cert"]).to_details() == each
     assert data["setup_status"] == "incomplete"
 
 

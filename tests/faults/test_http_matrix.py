@@ -165,7 +165,7 @@ RETRY_AFTER = {
     "huge": {"retry-after": "1000000000"},
     "past": {"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"},
 }
-FOREIGN = "somebody_else"
+FOREIGN = "foreign_object"
 """The id that `other-id` tells of."""
 ARGUMENTS = {
     FaultKind.HANG: [("600", {})],

@@ -323,7 +323,7 @@ def test_a_lock_that_ran_out_is_tidied_up_by_whoever_looks(
     with later(monkeypatch, minutes=7):
         result = anywhere.run("state", "unlock")
     assert result.exit == 0
-    assert f"Nobody holds the lock of {anywhere.place.text}." in result.stdout
+    assert f"The lock of {anywhere.place.text} is free." in result.stdout
     assert f"(process {process.pid})" in result.stdout
     assert "state.json.lock" not in anywhere.place.files()
 
