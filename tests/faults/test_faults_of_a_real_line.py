@@ -1,6 +1,6 @@
-"""S-04, S-20, S-23: a connection that really breaks, under the real command line: nothing is made twice.
+"""Check that a broken socket under the command line duplicates nothing (S-04, S-20, S-23).
 
-`test_http_matrix` has all faults; these are the ones that a socket can make different.
+`test_http_matrix` covers all faults in process; a real socket may show these faults differently.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ BREAKS = [
     ),
 ]
 CONNECTIONS = {"POST group": 2, "POST destination": 3}
-"""Reads share a connection; each write has one of its own."""
+"""Number of the connection of each write: reads share a connection, each write opens a new connection."""
 
 
 @pytest.fixture
-def orders(project: Project, server: EmulatedFivetran) -> Project:
-    """A project with one pair, for the account of the server."""
+def orders_project(project: Project, server: EmulatedFivetran) -> Project:
+    """Create a project with one pair, for the account of the server."""
     project.write(
         "specs/reconciler.yaml",
         f"version: 1\naccount_id: {server.account_id}\nspecs: ['groups/*.yaml']\n",
@@ -52,20 +52,20 @@ def orders(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def fault_at(place: str, kind: FaultKind, phase: Phase, argument: str = "") -> Fault:
+def build_fault(place: str, kind: FaultKind, phase: Phase, argument: str = "") -> Fault:
     if phase is Phase.AT_ACCEPT:
         return Fault(kind, phase=phase, first=CONNECTIONS[place], times=1)
     return Fault(kind, "POST", PATHS[place], phase, times=1, argument=argument)
 
 
-def check_settled(orders: Project, server: EmulatedFivetran) -> None:
-    """O1 and O5."""
-    again = orders.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
-    if again.exit == 6:  # a create waits, since its request may still take effect
-        orders.advance_time()
-        again = orders.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
+def check_settled(orders_project: Project, server: EmulatedFivetran) -> None:
+    """Check O1 and O5."""
+    again = orders_project.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
+    if again.exit == 6:  # a create waits, because its request may still take effect
+        orders_project.advance_time()
+        again = orders_project.run_against(server, "apply", "--auto-approve", environ=PASSWORD)
     assert again.exit == 0, again.stderr
-    assert orders.run_against(server, "plan", environ=PASSWORD).exit == 0
+    assert orders_project.run_against(server, "plan", environ=PASSWORD).exit == 0
     made = Counter(
         (effect.kind, effect.verb) for each in server.app.read_history() for effect in each.effects
     )
@@ -76,44 +76,48 @@ def check_settled(orders: Project, server: EmulatedFivetran) -> None:
 @pytest.mark.sampled(every=7)
 @pytest.mark.parametrize(("kind", "phase"), BREAKS)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_broken_connection_makes_nothing_twice(
-    orders: Project, server: EmulatedFivetran, place: str, kind: FaultKind, phase: Phase
+def test_a_broken_connection_duplicates_nothing(
+    orders_project: Project, server: EmulatedFivetran, place: str, kind: FaultKind, phase: Phase
 ) -> None:
-    server.app.faults.add(fault_at(place, kind, phase))
-    result = orders.run_against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    server.app.faults.add(build_fault(place, kind, phase))
+    result = orders_project.run_against(
+        server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD
+    )
     assert server.app.faults.active()[0].triggered == 1
     applied = result.document["applied"]
     statuses = [outcome["status"] for outcome in applied["outcomes"]]
-    # Reads are allowed, so what has taken effect is found at once. What has not may still do so.
+    # Reads work, so the run finds an effect at once. A request without an effect may still take effect.
     if phase is Phase.BEFORE_EFFECT or "unknown" in statuses:
         assert phase in {Phase.BEFORE_EFFECT, Phase.AT_ACCEPT}
         assert (result.exit, applied["repeated"]) == (6, 0)
         assert statuses == (["unknown", "skipped"] if place == "POST group" else ["done", "unknown"])
         assert server.writes.count(f"POST {PATHS[place]}") == (phase is Phase.BEFORE_EFFECT)
-        check_settled(orders, server)
+        check_settled(orders_project, server)
         return
     assert result.exit == 0, result.stderr
     assert statuses == ["done", "done"]
-    # It is the write that was struck, and nobody repeats one without a look, unless nothing of it was sent at all: a
-    # connection may break before that.
+    # The fault hits the write, which is never repeated without a search. A connection that breaks before the request
+    # is sent is the exception.
     assert applied["repeated"] <= (phase is Phase.AT_ACCEPT)
     if phase not in {Phase.AFTER_ANSWER, Phase.AT_ACCEPT}:
         assert [outcome["found"] for outcome in applied["outcomes"]] == [place == each for each in PLACES]
     ids = {outcome["id"] for outcome in applied["outcomes"]}
     assert ids == set(server.list_ids("groups"))
-    check_settled(orders, server)
+    check_settled(orders_project, server)
 
 
 @pytest.mark.parametrize("status", ["301", "302", "307", "308"])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_redirect_of_a_write_is_not_followed(
-    orders: Project, server: EmulatedFivetran, place: str, status: str
+    orders_project: Project, server: EmulatedFivetran, place: str, status: str
 ) -> None:
-    server.app.faults.add(fault_at(place, FaultKind.REDIRECT, Phase.BEFORE_EFFECT, status))
-    result = orders.run_against(server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD)
+    server.app.faults.add(build_fault(place, FaultKind.REDIRECT, Phase.BEFORE_EFFECT, status))
+    result = orders_project.run_against(
+        server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD
+    )
     outcomes = [outcome["status"] for outcome in result.document["applied"]["outcomes"]]
     assert outcomes == (["failed", "skipped"] if place == "POST group" else ["done", "failed"])
     assert result.exit == 6
     struck = next(number for number, each in enumerate(server.app.read_history()) if each.fault)
     assert server.calls[struck + 1 :].count(server.calls[struck]) == 0
-    check_settled(orders, server)
+    check_settled(orders_project, server)
