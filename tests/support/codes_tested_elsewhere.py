@@ -143,8 +143,7 @@ CODES_TESTED_ELSEWHERE = {
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_is_left_alone",
     "state-not-kept": "tests/faults/test_disk.py::test_an_unwritable_state_is_saved_to_a_backup_file",
     "state-unreachable": (
-        "tests/faults/test_remote_state.py"
-        "::test_an_unreachable_backend_is_refused_before_any_request"
+        "tests/faults/test_remote_state.py::test_an_unreachable_backend_is_refused_before_any_request"
     ),
     "state-unusable": "tests/cli/test_memory.py::test_nothing_is_sent_that_could_not_be_remembered",
     "too-deep": "tests/unit/spec/test_source.py::test_a_bomb_ends_in_a_named_error",

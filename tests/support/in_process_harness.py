@@ -17,8 +17,7 @@ from typing import Any
 
 from fake_clock import FakeClock
 from requests.adapters import BaseAdapter
-from secret_leak_detector import LeakDetector
-from secret_leak_detector import check_findings as check_for_leaks
+from secret_leak_detector import LeakDetector, check_findings
 from werkzeug.test import Client as Caller
 
 from reconciler.api.client import Client
@@ -265,7 +264,7 @@ def open_project(**behaviour: Any) -> Iterator[InProcessProject]:
     with TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
         project = InProcessProject(Path(folder), behaviour)
         yield project
-        check_for_leaks(project.leak_detector.collect_findings())
+        check_findings(project.leak_detector.collect_findings())
 
 
 def _list_secret_variables(declared: Any) -> Iterator[str]:

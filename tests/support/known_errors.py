@@ -352,7 +352,7 @@ ERRORS = (
         "/v1/groups/{group}/users",
         "NotFound_User",
         None,
-        body={"email": "nobody@acme.example", "role": "Destination Reviewer"},
+        body={"email": "unknown@acme.example", "role": "Destination Reviewer"},
     ),
     _build_not_found(
         "a user who is no member", "DELETE", "/v1/groups/{group}/users/no_such", "NotFound_User", None
