@@ -1,4 +1,4 @@
-"""A server before an emulated account that holds one request at a chosen moment, until its sender is dead."""
+"""Hold one request to an emulated account at a chosen moment, until its sender is killed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class RequestHolder:
             fault = Fault(
                 FaultKind.HANG, environ["REQUEST_METHOD"], path, _CONNECTION_PHASES[self.hold_point], last=1
             )
-            environ[CLIENT_SOCKET_KEY].wait = lambda seconds: self._hold()  # called when the bytes are out
+            environ[CLIENT_SOCKET_KEY].wait = lambda seconds: self._hold()  # called after the bytes are sent
             with self._lock:
                 self.app.faults.add(fault)
                 return self.app(environ, start_response)

@@ -1,4 +1,4 @@
-"""Specs and an emulated account in one process, without a socket: thousands of plans and applies in a minute.
+"""Plan and apply against an emulated account in one process, without a socket.
 
 Everything else is real: specs are files, the transport encodes and decodes, the state is a file.
 """
@@ -187,12 +187,12 @@ class InProcessProject:
 
     @property
     def state(self) -> State | None:
-        """The recorded state."""
+        """Read the state."""
         return StateFile(self._state, "state.json").read()
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
-        """Every request so far."""
+        """Return all requests."""
         return tuple(self.app.read_history())
 
     def read_new_history(self) -> list[HistoryEntry]:
@@ -203,7 +203,7 @@ class InProcessProject:
 
     @property
     def state_text(self) -> str:
-        """The text of all files of the state, without the key."""
+        """Read the text of all state files, without the key."""
         files = sorted(self._state.parent.glob("state.json*"))
         return "".join(file.read_text() for file in files if not file.name.endswith(".key"))
 

@@ -1,4 +1,4 @@
-"""Every known error, as one request that provokes it.
+"""List every known error as one request that causes it.
 
 Words in braces stand for ids of a prepared account, as in `known_endpoints`. `code` and `message` are None if they
 could not be established; `doubt` marks everything that rests on little evidence, and `switch` names the setting for the
@@ -264,7 +264,7 @@ ERRORS = (
             ("GET", "/service-account"),
             ("GET", "/users"),
             ("POST", "/users"),
-            ("DELETE", "/users/someone"),
+            ("DELETE", "/users/no_such"),
         )
     ),
     *(
