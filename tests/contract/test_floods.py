@@ -231,9 +231,9 @@ def test_a_gzip_bomb_is_refused_after_one_post_or_two_gets(method: str) -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("request_", [GET, POST], ids=lambda each: each.method)
 def test_a_redirect_is_not_followed_and_not_repeated(request_: Request, status: int) -> None:
-    with serve_fivetran() as elsewhere:
-        fault = f"* * redirect {status} to={elsewhere.url}/groups"
+    with serve_fivetran() as other_server:
+        fault = f"* * redirect {status} to={other_server.url}/groups"
         with serve_faults(fault) as server, open_sender(server.url) as sender:
             assert isinstance(send_and_fail(sender, request_), Redirected)
             assert server.calls == [f"{request_.method} /v1/groups"]
-        assert elsewhere.calls == []
+        assert other_server.calls == []

@@ -67,9 +67,9 @@ def test_a_deleted_agent_is_404(account: EmulatedAccount) -> None:
 
 def test_agents_can_be_listed_by_group(account: EmulatedAccount) -> None:
     group = account.create_group()
-    here, elsewhere = _create_agent(account, group_id=group), _create_agent(account)
-    assert [each["id"] for each in account.get(f"{AGENTS}?groupId={group}").data["items"]] == [here]
-    assert [each["id"] for each in account.get(AGENTS).data["items"]] == [here, elsewhere]
+    first, second = _create_agent(account, group_id=group), _create_agent(account)
+    assert [each["id"] for each in account.get(f"{AGENTS}?groupId={group}").data["items"]] == [first]
+    assert [each["id"] for each in account.get(AGENTS).data["items"]] == [first, second]
 
 
 def test_usage_lists_the_destinations_of_the_agent(account: EmulatedAccount) -> None:

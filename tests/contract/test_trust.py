@@ -202,7 +202,7 @@ def test_presented_certificates_and_keys_can_be_set(account: EmulatedAccount) ->
     assert [each["hash"] for each in data["setup_tests"][1]["details"]] == [shown]
 
 
-def test_the_most_specific_server_is_used(account: EmulatedAccount) -> None:
+def test_a_certificate_of_a_destination_precedes_the_general_certificate(account: EmulatedAccount) -> None:
     account.dashboard.present_certificate()
     one = account.must_create("postgres_warehouse", POSTGRES)
     other = account.must_create("snowflake", SNOWFLAKE)

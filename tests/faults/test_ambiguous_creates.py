@@ -142,8 +142,10 @@ def test_a_create_with_a_lost_answer_is_recovered_and_not_repeated(lost: str, ki
             applied = account.attempt()
             assert applied is not None
             assert {each.status for each in applied.outcomes} == {Status.DONE}
-            struck = [each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")]
-            assert len(struck) == len(KEYS)
+            faulty_entries = [
+                each for each in account.history if each.fault.startswith(f"POST {PATHS[kind]}")
+            ]
+            assert len(faulty_entries) == len(KEYS)
             assert count_create_requests(account, PATHS[kind]) == len(KEYS), "sent again without need"
             assert all(
                 each.recovered == (each.address.kind == kind)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.sampled(every=6)
 KEYS = ("finance", "lake", "ops", "orders", "sales", "web")
 BARE = "ops"
 """A group without a destination."""
-KNOWLEDGE = ("memory", "id", "both")
+KNOWLEDGE = ("state", "id", "both")
 STATUS = {"not-found": 404, "forbidden": 403}
 LOST_ITEMS = (None, "GET /v1/groups missing-item", "GET /v1/destinations missing-item")
 WHOSE = {"user": "the API key of the user", "system": "the system key"}
@@ -87,7 +87,7 @@ def open_partly_visible(knowledge: str) -> Iterator[PartlyVisibleProject]:
         partial.declare()
         account.apply()
         partial.ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in KEYS}
-        partial.with_ids = knowledge != "memory"
+        partial.with_ids = knowledge != "state"
         partial.declare()
         if knowledge == "id":
             account.lose_state()
@@ -187,11 +187,11 @@ def test_a_hidden_destination_of_a_visible_group_is_never_recreated(
 def test_a_403_for_an_undeclared_object_fails_the_plan() -> None:
     """Refuse the plan if a list or the group of a removal is answered 403."""
     for path in ("/v1/groups", "/v1/destinations", "/v1/account/info"):
-        with open_partly_visible("memory") as partial:
+        with open_partly_visible("state") as partial:
             partial.account.app.faults.add(parse_fault(f"GET {path} status 403"))
             with pytest.raises(ReconcilerError, match="forbidden: "):
                 partial.account.plan()
-    with open_partly_visible("memory") as partial:
+    with open_partly_visible("state") as partial:
         kept = partial.account.state_text
         partial.show_only(["lake"], hidden_answer="forbidden")
         partial.account.declare(
@@ -219,7 +219,7 @@ def test_a_search_for_hidden_groups_stays_within_its_number_of_reads() -> None:
 
 
 def test_records_of_undeclared_hidden_groups_stay_in_the_state() -> None:
-    with open_partly_visible("memory") as partial:
+    with open_partly_visible("state") as partial:
         before = partial.account.state
         assert before is not None
         partial.show_only(["lake", "ops", "sales", "web"])

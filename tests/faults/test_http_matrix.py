@@ -362,12 +362,12 @@ def check_bounds(run: ApplyRun) -> None:
 def check_groups(runs: list[ApplyRun]) -> None:
     """Check O1 and O3 over all runs of a cell."""
     effects = [effect for run in runs for effect in run.effects]
-    made = [(effect.kind, effect.id) for effect in effects if effect.verb == "created"]
-    assert len([kind for kind, _ in made if kind == GROUP]) <= 1, "O1"
-    assert len([kind for kind, _ in made if kind == DESTINATION]) <= 1, "O1"
+    created = [(effect.kind, effect.id) for effect in effects if effect.verb == "created"]
+    assert len([kind for kind, _ in created if kind == GROUP]) <= 1, "O1"
+    assert len([kind for kind, _ in created if kind == DESTINATION]) <= 1, "O1"
     gamma = get_shared_project().initial.ids["gamma"]
-    gone = {(effect.kind, effect.id) for effect in effects if effect.verb == "deleted"}
-    assert {id for kind, id in gone if kind != "connection"} <= {gamma}, "O3"
+    deleted = {(effect.kind, effect.id) for effect in effects if effect.verb == "deleted"}
+    assert {id for kind, id in deleted if kind != "connection"} <= {gamma}, "O3"
 
 
 def check_targets(runs: list[ApplyRun], false_ids: set[str]) -> None:

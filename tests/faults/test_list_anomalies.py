@@ -78,9 +78,9 @@ def test_the_other_list_suffices_without_a_state(path: str, kind: FaultKind) -> 
         run.check_invariants(state_lost=True)
 
 
-@pytest.mark.parametrize("forgotten", [True, False])
+@pytest.mark.parametrize("is_state_lost", [True, False])
 @pytest.mark.parametrize("kind", sorted(LIST_FAULTS))
-def test_an_object_with_an_id_is_read_if_both_lists_are_wrong(kind: FaultKind, forgotten: bool) -> None:
+def test_an_object_with_an_id_is_read_if_both_lists_are_wrong(kind: FaultKind, is_state_lost: bool) -> None:
     """Includes a group without a destination, which only one of the lists can show."""
     for order in ("creation", "newest-first"):
         with open_project(list_order=order) as account:
@@ -89,7 +89,7 @@ def test_an_object_with_an_id_is_read_if_both_lists_are_wrong(kind: FaultKind, f
             account.apply()
             ids = {key: account.app.dashboard.find_group_ids(key)[0] for key in groups}
             account.declare({key: {**entry, "id": ids[key]} for key, entry in groups.items()})
-            if forgotten:
+            if is_state_lost:
                 account.lose_state()
             before = len(account.history)
             account.app.faults.add(*(parse_fault(f"GET {path} {kind}") for path in LISTS))

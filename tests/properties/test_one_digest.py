@@ -45,8 +45,8 @@ class Specs:
             files = [self._part(rng, number) for number in range(rng.randrange(1, 5))]
             for key, entry in self.groups.items():
                 rng.choice(files).setdefault("groups", {})[key] = entry
-            for tombstone in self.removed:
-                rng.choice(files).setdefault("removed", []).append(tombstone)
+            for removal in self.removed:
+                rng.choice(files).setdefault("removed", []).append(removal)
         project = {"version": 1, "specs": ["parts/**/*.yaml"], **self.settings}
         (folder / "reconciler.yaml").write_text(json.dumps(shuffle(project, rng)))
         for number, content in enumerate(files):

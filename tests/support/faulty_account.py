@@ -389,12 +389,12 @@ class FaultyProject:
             max_response_bytes=MAX_RESPONSE_BYTES,
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(events.append)
-            courier = RetryingSender(transport, clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(transport, clock, cancelled=cancelled, listener=relay.put)
             yield Workspace(
                 settings=settings,
                 specs=merge_specs(self._specs, baseline),
-                sender=courier,
-                client=Client(MeasuringSender(courier, clock)),
+                sender=sender,
+                client=Client(MeasuringSender(sender, clock)),
                 registry=Registry({"env": Environment(self.secrets)}),
                 state=ProjectState(self.file, settings.entropy),
                 events=relay,
@@ -404,9 +404,9 @@ class FaultyProject:
             )
 
 
-def _close_files(memory: ProjectState) -> None:
+def _close_files(project_state: ProjectState) -> None:
     """Close the files of the state, as the kernel does for a dead process."""
-    session = memory._session
+    session = project_state._session
     if session is not None:
         session.release()
 

@@ -26,11 +26,11 @@ class HoldPoint(StrEnum):
     """Moment at which a request is held."""
 
     BEFORE_EFFECT = "before its effect"
-    LATE_EFFECT = "before its effect, which comes later"
+    LATE_EFFECT = "before its late effect"
     AFTER_EFFECT = "after its effect"
-    MID_HEADERS = "in the middle of the headers"
-    MID_BODY = "in the middle of the body"
-    AFTER_ANSWER = "behind the answer"
+    MID_HEADERS = "within the headers"
+    MID_BODY = "within the body"
+    AFTER_ANSWER = "after the answer"
 
 
 _CONNECTION_PHASES = {

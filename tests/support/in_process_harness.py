@@ -240,12 +240,12 @@ class InProcessProject:
             adapter=self.adapter_factory(self.app),
         ) as transport:
             cancelled, relay = threading.Event(), EventQueue(ignore_event)
-            courier = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
+            sender = RetryingSender(transport, self.clock, cancelled=cancelled, listener=relay.put)
             yield Workspace(
                 settings=settings,
                 specs=self._specs,
-                sender=courier,
-                client=Client(courier),
+                sender=sender,
+                client=Client(sender),
                 registry=Registry({"env": Environment(self.secrets)}),
                 state=ProjectState(
                     self.state_file_factory(self._state, "state.json"),

@@ -184,7 +184,7 @@ def check_state(file: Path, app: Emulator, *, is_settled: bool) -> None:
     groups = {group["id"]: group for group in app.dump().get("groups", [])}
     for address, record in state.records.items():
         assert record.intent is None, f"{address} has an open intent"
-        assert record.id in groups, f"{address} is remembered under an id that does not exist"
+        assert record.id in groups, f"{address} is recorded with a missing id"
         assert address.kind == GROUP or "destination" in groups[record.id]
         assert not record.unverified, f"{address} still waits for its tests"
 

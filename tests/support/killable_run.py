@@ -45,14 +45,14 @@ class RunKilled(BaseException):
 class KillPoint(StrEnum):
     """Moment of a call at which a run is killed."""
 
-    BEFORE_SENDING = "before it is sent"
-    BEFORE_EFFECT = "sent, before its effect"
-    LATE_EFFECT = "sent, and its effect comes later"
-    AFTER_EFFECT = "after its effect, before any answer"
-    MID_ANSWER = "in the middle of its answer"
-    BEFORE_RECORD = "after its answer, before it is remembered"
-    MID_RECORD = "in the middle of remembering it"
-    AFTER_RECORD = "after it is remembered"
+    BEFORE_SENDING = "before the request"
+    BEFORE_EFFECT = "after the request, before its effect"
+    LATE_EFFECT = "before its late effect"
+    AFTER_EFFECT = "after its effect, before its answer"
+    MID_ANSWER = "within its answer"
+    BEFORE_RECORD = "after its answer, before its record"
+    MID_RECORD = "within its record"
+    AFTER_RECORD = "after its record"
 
 
 RECORD_POINTS = (KillPoint.MID_RECORD, KillPoint.AFTER_RECORD)
@@ -232,7 +232,7 @@ class KillableRun:
                 inner.send(request, **options)
             except requests.ConnectionError:
                 self.kill()
-            raise AssertionError("the fault did not strike")
+            raise AssertionError("the fault was not triggered")
         response = inner.send(request, **options)
         if point is KillPoint.AFTER_EFFECT:
             self.kill()

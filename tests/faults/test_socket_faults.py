@@ -27,7 +27,7 @@ ORDERS = """\
         password: {secret: "env:ORDERS_PASSWORD"}
 """
 PATHS = {"POST group": "/v1/groups", "POST destination": "/v1/destinations"}
-PLACES = tuple(PATHS)
+TARGETS = tuple(PATHS)
 BREAKS = [
     *((kind, phase) for kind in (FaultKind.RESET, FaultKind.CLOSE) for phase in Phase),
     (FaultKind.TRUNCATE, Phase.MID_BODY),
@@ -52,10 +52,10 @@ def orders_project(project: Project, server: EmulatedFivetran) -> Project:
     return project
 
 
-def build_fault(place: str, kind: FaultKind, phase: Phase, argument: str = "") -> Fault:
+def build_fault(target: str, kind: FaultKind, phase: Phase, argument: str = "") -> Fault:
     if phase is Phase.AT_ACCEPT:
-        return Fault(kind, phase=phase, first=CONNECTIONS[place], times=1)
-    return Fault(kind, "POST", PATHS[place], phase, times=1, argument=argument)
+        return Fault(kind, phase=phase, first=CONNECTIONS[target], times=1)
+    return Fault(kind, "POST", PATHS[target], phase, times=1, argument=argument)
 
 
 def check_settled(orders_project: Project, server: EmulatedFivetran) -> None:
@@ -75,11 +75,11 @@ def check_settled(orders_project: Project, server: EmulatedFivetran) -> None:
 
 @pytest.mark.sampled(every=7)
 @pytest.mark.parametrize(("kind", "phase"), BREAKS)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_broken_connection_duplicates_nothing(
-    orders_project: Project, server: EmulatedFivetran, place: str, kind: FaultKind, phase: Phase
+    orders_project: Project, server: EmulatedFivetran, target: str, kind: FaultKind, phase: Phase
 ) -> None:
-    server.app.faults.add(build_fault(place, kind, phase))
+    server.app.faults.add(build_fault(target, kind, phase))
     result = orders_project.run_against(
         server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD
     )
@@ -90,8 +90,8 @@ def test_a_broken_connection_duplicates_nothing(
     if phase is Phase.BEFORE_EFFECT or "unknown" in statuses:
         assert phase in {Phase.BEFORE_EFFECT, Phase.AT_ACCEPT}
         assert (result.exit, applied["repeated"]) == (6, 0)
-        assert statuses == (["unknown", "skipped"] if place == "POST group" else ["done", "unknown"])
-        assert server.writes.count(f"POST {PATHS[place]}") == (phase is Phase.BEFORE_EFFECT)
+        assert statuses == (["unknown", "skipped"] if target == "POST group" else ["done", "unknown"])
+        assert server.writes.count(f"POST {PATHS[target]}") == (phase is Phase.BEFORE_EFFECT)
         check_settled(orders_project, server)
         return
     assert result.exit == 0, result.stderr
@@ -100,24 +100,24 @@ def test_a_broken_connection_duplicates_nothing(
     # is sent is the exception.
     assert applied["repeated"] <= (phase is Phase.AT_ACCEPT)
     if phase not in {Phase.AFTER_ANSWER, Phase.AT_ACCEPT}:
-        assert [outcome["found"] for outcome in applied["outcomes"]] == [place == each for each in PLACES]
+        assert [outcome["found"] for outcome in applied["outcomes"]] == [target == each for each in TARGETS]
     ids = {outcome["id"] for outcome in applied["outcomes"]}
     assert ids == set(server.list_ids("groups"))
     check_settled(orders_project, server)
 
 
 @pytest.mark.parametrize("status", ["301", "302", "307", "308"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_redirect_of_a_write_is_not_followed(
-    orders_project: Project, server: EmulatedFivetran, place: str, status: str
+    orders_project: Project, server: EmulatedFivetran, target: str, status: str
 ) -> None:
-    server.app.faults.add(build_fault(place, FaultKind.REDIRECT, Phase.BEFORE_EFFECT, status))
+    server.app.faults.add(build_fault(target, FaultKind.REDIRECT, Phase.BEFORE_EFFECT, status))
     result = orders_project.run_against(
         server, "apply", "--auto-approve", "--format", "json", environ=PASSWORD
     )
     outcomes = [outcome["status"] for outcome in result.document["applied"]["outcomes"]]
-    assert outcomes == (["failed", "skipped"] if place == "POST group" else ["done", "failed"])
+    assert outcomes == (["failed", "skipped"] if target == "POST group" else ["done", "failed"])
     assert result.exit == 6
-    struck = next(number for number, each in enumerate(server.app.read_history()) if each.fault)
-    assert server.calls[struck + 1 :].count(server.calls[struck]) == 0
+    faulty_index = next(number for number, each in enumerate(server.app.read_history()) if each.fault)
+    assert server.calls[faulty_index + 1 :].count(server.calls[faulty_index]) == 0
     check_settled(orders_project, server)
