@@ -857,7 +857,7 @@ def test_an_interrupted_run_exits_while_a_bucket_does_not_answer(
         if when == "at once":
             way.silent.set()
             with checkout.start_command(server.url) as process:
-                assert way.start_blocked_apply.wait(PROCESS_TIMEOUT)
+                assert way.waiting.wait(PROCESS_TIMEOUT)
                 process.signal(signal.SIGINT)
                 assert process.wait_for_exit().code == 130
         else:
