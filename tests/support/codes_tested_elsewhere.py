@@ -46,10 +46,10 @@ CODES_TESTED_ELSEWHERE = {
     ),
     "late-twin": "tests/cli/test_unsettled_creates.py::test_a_late_effect_is_reported_with_both_ids",
     "lease-lost": (
-        "tests/faults/test_remote_state.py::test_a_run_whose_lock_was_taken_starts_nothing_more_and_replaces_nothing"
+        "tests/faults/test_remote_state.py::test_a_run_that_lost_its_lock_starts_no_change_and_overwrites_nothing"
     ),
     "limit-exceeded": "tests/cli/test_removal.py::test_more_deletions_than_the_limit_are_refused_as_a_whole",
-    "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_let_go_of_is_a_warning",
+    "lock-left": "tests/faults/test_remote_state.py::test_a_lock_that_cannot_be_released_is_a_warning",
     "locked": "tests/cli/test_recorded_state.py::test_a_second_apply_names_the_lock_holder_and_sends_nothing",
     "missing-ca-bundle": "tests/unit/runtime/test_endpoint.py::test_all_findings_are_reported_together",
     "missing-credentials": "tests/cli/test_failures.py::test_missing_credentials_are_an_error",
@@ -131,13 +131,11 @@ CODES_TESTED_ELSEWHERE = {
     "skipped": "tests/cli/test_failures.py::test_a_failed_group_skips_only_its_own_destination",
     "state-cleaned": "tests/cli/test_earlier_release.py::test_an_apply_redacts_the_state_and_reports_it_once",
     "state-damaged": "tests/cli/test_recorded_state.py::test_a_damaged_state_is_reported_before_any_request",
-    "state-in-use": (
-        "tests/faults/test_remote_state.py::test_a_plan_beside_an_apply_says_so_and_means_the_same"
-    ),
+    "state-in-use": "tests/faults/test_remote_state.py::test_a_plan_during_an_apply_warns_and_is_unchanged",
     "state-newer": "tests/unit/state/test_state_file.py::test_a_state_of_a_newer_format_stays_unchanged",
-    "state-not-kept": "tests/faults/test_disk.py::test_a_state_that_cannot_be_kept_in_its_place_is_rescued",
+    "state-not-kept": "tests/faults/test_disk.py::test_an_unwritable_state_is_saved_to_a_backup_file",
     "state-unreachable": (
-        "tests/faults/test_remote_state.py::test_a_place_that_cannot_be_reached_refuses_before_anything_is_sent"
+        "tests/faults/test_remote_state.py::test_an_unreachable_backend_is_refused_before_any_request"
     ),
     "state-unusable": "tests/cli/test_recorded_state.py::test_an_unwritable_state_stops_every_write",
     "too-deep": "tests/unit/spec/test_source.py::test_a_yaml_bomb_ends_in_a_named_error",
