@@ -1,4 +1,4 @@
-"""Files through which a step of GitHub Actions hands on a summary and outputs. Elsewhere there are no such files."""
+"""Write the summary and the outputs of a step of GitHub Actions. Outside of GitHub nothing is written."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def _describe_failure(variable: str, reason: str) -> Diagnostic:
         "job-file-unwritable",
         f"nothing was added to the file that `{variable}` names: {reason}",
         severity=Severity.WARNING,
-        help="the run itself is as it says; unset the variable where no such file is wanted",
+        help="the run itself is not affected; unset the variable if no such file is wanted",
     )

@@ -1,4 +1,4 @@
-"""`schema`: JSON Schemas of project and spec files, for editors."""
+"""Build and write the JSON Schemas of project and spec files, for `schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparison of declared fields with live fields, in one normal form. Undeclared fields are ignored.
+"""Compare declared fields with live fields, in one normal form. Undeclared fields are ignored.
 
 The last applied value is the third side of the comparison. It shows which side changed a field, and it stands in for
 live values that answers of the API rewrite, mask or leave out: such an answer proves no difference by itself.
@@ -24,8 +24,10 @@ _UNCOMPARABLE_TYPES = (Secret, Reference, Structure)
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """A field whose live value is not the declared one; both in normal form. `before` is the value that the API shows,
-    or the last applied value if the API does not show the live one."""
+    """Difference between the live and the declared value of a field, both in normal form.
+
+    `before` is the value that the API shows, or the last applied value if the API does not show the live value.
+    """
 
     before: Any
     after: Any
@@ -89,8 +91,7 @@ def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[Fiel
 
 
 def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: Any) -> Any:
-    """Infer the value that is set: the live value, the last applied value if the API does not show the live one, else
-    _UNKNOWN."""
+    """Infer the live value: as the API shows it, else the last applied value, else _UNKNOWN."""
     if isinstance(declared, _UNCOMPARABLE_TYPES):
         return _UNKNOWN
     if isinstance(declared, ExternalKey):  # no answer names the entry of the secrets manager
@@ -106,7 +107,8 @@ def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: An
         return live if live is not None else applied
     if live is None:
         return _infer_absent_value(field, declared, applied)
-    # The API is known to answer some values by another one. That answer is what the applied value looks like.
+    # The API is known to show some values as another value. If the live value is that other value, the applied value
+    # is still in effect.
     return applied if applied is not None and field.misread_as.get(str(applied)) == live else live
 
 
@@ -123,7 +125,7 @@ def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
 
 
 def _is_default(field: Field | None, value: Any) -> bool:
-    """Whether a value is the default of its field: a cleared `networking_method` reads as `Directly`."""
+    """Return whether a value is the default of its field: a cleared `networking_method` reads as `Directly`."""
     return field is not None and value == normalize_value(field, field.default)
 
 

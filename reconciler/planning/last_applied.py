@@ -22,8 +22,10 @@ class AppliedMarker(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LastApplied:
-    """Applied values in normal form, by path. A hidden literal has only a fingerprint, which other values are compared
-    with: the state must not hold its value."""
+    """Last applied values in normal form, by path.
+
+    A hidden literal has only a fingerprint to compare other values with: the state must not hold its value.
+    """
 
     fields: Fields = field(default_factory=dict)
     fingerprints: Mapping[FieldPath, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which objects of the account the project manages, and which groups belong to no entry."""
+"""Find the objects of the account that the project manages, and the groups that belong to no entry."""
 
 from __future__ import annotations
 

@@ -161,11 +161,11 @@ PROJECT_LEVELS: dict[str, Levels] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A valid project file with its place.
+    """A valid project file and its location.
 
-    `directory` is absolute; all relative paths of a project and of its `file:` references start there. `root` is the
-    file as a tree. `settings_shown` is the file, as shown to people, that the settings come from, if that is not this
-    file as it stands.
+    `directory` is absolute; relative paths of the project and of its `file:` references start there. `shown` is the
+    path in messages. `root` is the file as a tree. `settings_shown` is the path, in messages, of another file that the
+    settings come from; it is empty if they come from this file.
     """
 
     path: Path

@@ -246,7 +246,7 @@ def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchPro
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
         " `stock`",
         f"   = note: it left `main` at {base}",
-        "   = help: merge `main` into this branch, or rebase it, to plan with what is there",
+        "   = help: merge `main` into this branch, or rebase it, to plan with its changes",
     ]
     assert message in branch_project.run_since("plan", "--format", "markdown").stdout
     narrowed = {
@@ -388,19 +388,19 @@ def test_what_both_changed_is_an_error_at_its_place(
 
 
 SAID = {
-    "a field": "`stock` was changed here and on `main`, each time to something else|`main` has it at {main}:3:3",
+    "a field": "`stock` was changed here and on `main`, in different ways|`main` has it at {main}:3:3",
     "removed there": (
-        "`stock` was changed here and on `main`, each time to something else|`main` removes it at {main}:3:5"
+        "`stock` was changed here and on `main`, in different ways|`main` removes it at {main}:3:5"
     ),
     "another key there": (
-        "`stock` was changed here and on `main`, each time to something else"
+        "`stock` was changed here and on `main`, in different ways"
         "|`main` has it as `store` at specs/groups/store.yaml@main:3:3"
     ),
     "another key here": (
         "`store` was changed here and `stock` on `main`, and both stand for the key `stock`|`main` has it at {main}:3:3"
     ),
     "gone there without a word": (
-        "`stock` was changed here and on `main`, each time to something else|`main` has it no more"
+        "`stock` was changed here and on `main`, in different ways|`main` does not have it any more"
     ),
     "one name": (
         "`cases` was changed here and `claims` on `main`, and both have the name `Claims`"

@@ -324,4 +324,4 @@ def test_expectations_that_are_not_those_of_the_changes_are_noticed_in_any_order
         return replace(saved, expected=expected)
 
     forge(saved_project, shuffled)
-    assert "what it shows is not what it is held to" in saved_project.apply().stderr
+    assert "its changes are not the changes that it expects" in saved_project.apply().stderr

@@ -195,7 +195,7 @@ def test_beside_a_saved_plan_it_is_wrong_usage(applied_project: RecreateProject)
     assert applied_project.run("plan", "--out", "plan.json").exit == 0
     result = applied_project.run("apply", "plan.json", "--recreate", "orders")
     assert result.exit == 64
-    assert "`--recreate` cannot stand beside a saved plan" in result.stderr
+    assert "`--recreate` cannot be used with a saved plan" in result.stderr
 
 
 def test_a_saved_plan_that_could_not_see_everything_is_not_applied(applied_project: RecreateProject) -> None:
@@ -306,7 +306,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "what is new": (
         "",
         ("--recreate", "group.brand_new"),
-        ("group.brand_new is not missing: it is made without",),
+        ("group.brand_new is not missing: it is created without",),
     ),
     "a slip": (
         GROUP,
@@ -326,7 +326,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "an entry with an id": (
         "id",
         ("--recreate", GROUP),
-        ("group.orders cannot be made again as `{orders}`", "remove the `id:` line"),
+        ("group.orders cannot be created again as `{orders}`", "remove the `id:` line"),
     ),
     "a name that another group has": (
         RENAMED,

@@ -135,7 +135,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     assert saved_project.apply().exit == 0
 
 
-@row("incomplete", "plan-incomplete", "not everything that this plan is about could be read")
+@row("incomplete", "plan-incomplete", "this plan was made without some of its objects")
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.forge_plan(lambda content: content.update(complete=False))
 
@@ -189,7 +189,7 @@ edit(
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n      config:\n        host: orders.example\n",
     "      region: AWS_US_WEST_2\n      config:\n",
-    "`config.host`: edited since this was reviewed",
+    "`config.host`: edited since the review",
 )
 edit(
     "a change was taken back",
@@ -204,7 +204,7 @@ edit(
     "  orders:\n",
     "  orders:\n    name: Orders of today\n",
     "destination.orders is not as it was reviewed",
-    "`name`: edited since this was reviewed",
+    "`name`: edited since the review",
 )
 edit(
     "a name of something new was edited",
@@ -218,21 +218,21 @@ edit(
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      trust: {certificates: any}\n",
-    "`trust`: edited since this was reviewed",
+    "`trust`: edited since the review",
 )
 edit(
     "the setup tests were edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      setup_tests: {run: false}\n",
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
 edit(
     "the lifecycle was edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      lifecycle: {protected: true}\n",
-    "`lifecycle`: edited since this was reviewed",
+    "`lifecycle`: edited since the review",
 )
 edit(
     "a profile was edited",
@@ -254,7 +254,7 @@ edit(
     PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "0", setup_tests: {on_failure: warn}',
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
 edit(
     "a reference was edited",
@@ -269,7 +269,7 @@ edit(
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      service: snowflake\n",
     "destination.orders is not as it was reviewed: its spec was edited",
-    "`service`: edited since this was reviewed",
+    "`service`: edited since the review",
 )
 edit(
     "an entry went",
@@ -358,7 +358,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @row(
     "a visible value behind a reference changed",
     "plan-spec-changed",
-    "its spec refers to a value that is another one",
+    "its spec refers to a value that has changed",
     '`config.user`: reviewed no change, now "loader_of_orders" -> "another_loader"',
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
@@ -371,8 +371,8 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @row(
     "a secret that is to be sent changed",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
-    "`config.password`: behind `env:SALES_PASSWORD` is another value than when this was reviewed",
+    "destination.sales is not as it was reviewed: its secret has changed",
+    "`config.password`: the value of `env:SALES_PASSWORD` has changed since the review",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-newest-sales"
@@ -381,7 +381,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @row(
     "a secret of something new changed",
     "plan-secret-changed",
-    "destination.fresh is not as it was reviewed: its secret is another one",
+    "destination.fresh is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["FRESH_PASSWORD"] = "nobody-sees-fresher"
@@ -390,7 +390,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @row(
     "a secret that was unchanged when reviewed changed",
     "plan-secret-changed",
-    "destination.orders is not as it was reviewed: its secret is another one",
+    "destination.orders is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["ORDERS_PASSWORD"] = "nobody-sees-newer-orders"
@@ -399,7 +399,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @row(
     "a secret was put back",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
+    "destination.sales is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-older-sales"
@@ -428,8 +428,8 @@ drift(
 drift(
     "somebody made a group of that name",
     lambda saved_project: saved_project.dashboard.add_group("fresh"),
-    "group.fresh is not as it was reviewed: somebody else has made one since",
-    "destination.fresh is not as it was reviewed: somebody has made group.fresh since",
+    "group.fresh is not as it was reviewed: another user has created it since",
+    "destination.fresh is not as it was reviewed: another user has created group.fresh since",
 )
 drift(
     "somebody made two groups of that name",
@@ -439,13 +439,13 @@ drift(
 drift(
     "somebody made a destination in that group",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "theirs.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
 drift(
     "somebody made that destination as it was planned",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "half.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
 )
 drift(
     "somebody made a destination of another service in that group",

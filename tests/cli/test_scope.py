@@ -114,7 +114,7 @@ def test_selectors_that_leave_nothing_are_wrong_usage(
     approved = ("--auto-approve",) if command == "apply" else ()
     result = team.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
-    told = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
+    told = f"error[nothing-selected]: `--exclude` excludes {what}, so no entry is left"
     assert told in result.stderr
     assert server.calls[before:] == []
 

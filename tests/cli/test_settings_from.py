@@ -112,7 +112,7 @@ def test_a_change_cannot_widen_what_references_may_name(gate: Gate) -> None:
     result = gate.judged()
     assert result.exit == 1
     assert "error[reference-not-allowed]" in result.stderr
-    assert "= note: what references may name is what `specs/reconciler.yaml@base` says" in result.stderr
+    assert "= note: the allowed references are those of `specs/reconciler.yaml@base`" in result.stderr
 
 
 def test_a_change_cannot_name_a_command(gate: Gate, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_change_cannot_name_a_command(gate: Gate, tmp_path: Path) -> None:
     result = gate.judged()
     assert result.exit == 1
     assert "error[bad-reference]: the project file names no such command" in result.stderr
-    assert "= note: what references may name is what `specs/reconciler.yaml@base` says" in result.stderr
+    assert "= note: the allowed references are those of `specs/reconciler.yaml@base`" in result.stderr
     assert list(tmp_path.rglob("stolen")) == []
 
 

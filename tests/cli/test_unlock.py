@@ -223,7 +223,11 @@ def test_the_lock_of_a_process_that_runs_here_is_never_broken(
 @pytest.mark.parametrize(
     ("host", "pid", "doubt"),
     [
-        ("runner-7", 4711, "that is another host: look there whether process 4711 of runner-7 still runs"),
+        (
+            "runner-7",
+            4711,
+            "the holder is on another host: check whether process 4711 of runner-7 still runs",
+        ),
         (HERE, GONE, f"no process {GONE} is on this host"),
     ],
     ids=["another host", "no such process"],
@@ -324,7 +328,7 @@ def test_the_number_of_a_lock_may_be_that_of_whoever_looks(team: Project) -> Non
         result = team.run("state", "unlock", "--auto-approve")
         assert result.exit == 0, result.stderr
         told = " ".join(result.stdout.split())
-        assert f"process {os.getpid()} is this one, so its holder was in another container" in told
+        assert f"process {os.getpid()} is this process, so the holder ran in another container" in told
         assert not lock_of(team).exists()
 
 

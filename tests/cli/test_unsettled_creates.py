@@ -67,7 +67,7 @@ def test_the_run_that_sent_it_looks_and_does_not_send_it_again(unsettled_project
     assert unsettled_project.count_posts() == 1
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
-    assert "what does not is created once `settle` has passed" in lost.stdout
+    assert "a missing object is created once `settle` has passed" in lost.stdout
     assert "Checked: a new plan still wants group.orders, destination.orders." in lost.stdout
     assert "Some answers never came. Run apply again" in lost.stdout
 
@@ -212,9 +212,10 @@ def test_a_late_effect_is_reported_with_both_ids(unsettled_project: UnsettledPro
         plan.stderr,
     )
     assert (
-        f"managed is `{second}`; new since that request, under the name `orders`, is `{first}`" in plan.stderr
+        f"the managed group is `{second}`; since that request, the name `orders` also has `{first}`"
+        in plan.stderr
     )
-    assert "delete the one that is not needed in Fivetran" in plan.stderr
+    assert "delete the group that is not needed in Fivetran" in plan.stderr
     sarif = unsettled_project.run("plan", "--format", "sarif").document
     assert "late-twin" in json.dumps(sarif)
 
@@ -293,14 +294,14 @@ def test_what_waits_for_nothing_cannot_be_sent_again(
     assert (
         "error[nothing-unsettled]: `--resend-create group.orders` names no create that waits" in result.stderr
     )
-    assert "none waits" in result.stderr
+    assert "no create waits" in result.stderr
 
 
 def test_a_slip_is_not_taken_for_what_was_meant(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     result = unsettled_project.apply("--resend-create", "ordres", "--resend-create", "orders", *REASON)
     assert (result.exit, unsettled_project.count_posts()) == (1, 1)
-    assert "waiting is `group.orders`" in result.stderr
+    assert "the waiting creates are `group.orders`" in result.stderr
     assert "did you mean `orders`?" in result.stderr
 
 

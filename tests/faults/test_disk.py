@@ -157,7 +157,7 @@ def test_a_memory_that_fails_in_the_middle_stops_what_has_not_begun(
     )
     for name in disk_project.names[:in_flight]:
         assert f"error[not-remembered]: group.{name} is written (id `" in ended.err
-    assert ended.err.count(f", but that could not be remembered: {TOO_LARGE}") == in_flight
+    assert ended.err.count(f", but that could not be recorded: {TOO_LARGE}") == in_flight
     assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
     assert f"Not applied: {3 - in_flight} skipped." in ended.out
     assert "Traceback" not in ended.err
@@ -180,7 +180,7 @@ def test_a_create_that_cannot_be_written_down_before_is_not_sent(disk_project: D
     assert ended.code == 6
     assert disk_project.server.writes == ["POST /v1/groups"]
     assert (
-        f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
+        f"error[not-remembered]: group.north was not sent, since that could not be recorded: {TOO_LARGE}"
         in ended.err
     )
     assert ended.err.count("error[not-remembered]") == 1

@@ -335,7 +335,7 @@ def test_an_effect_that_comes_after_settle_is_told_at_last() -> None:
         for _ in range(2):
             [(address, told)] = twins(account.plan())
             assert address == "group.finance"
-            assert f"managed is `{second}`" in told
+            assert f"the managed group is `{second}`" in told
             assert f"is `{first}`" in told
             assert account.apply() == [], "nothing is deleted, and nothing changed"
         changed = with_config(BIG_QUERY, project_id="other")
@@ -372,7 +372,7 @@ def test_an_effect_for_an_entry_that_was_given_up_since_is_told() -> None:
         [(address, told)] = twins(account.plan())
         assert address == "group.finance"
         assert (
-            f"no group is managed under this key; new since that request, under the name `Finance`, is `{first}`"
+            f"no group is managed under this key; since that request, the name `Finance` also has `{first}`"
             in told
         )
 

@@ -142,7 +142,7 @@ def test_another_id_is_told_beside_the_right_one_with_the_line_to_paste() -> Non
 
 def test_two_entries_with_each_others_ids_are_told_so() -> None:
     message, advice = told("web_prod", "half_id", extent=Extent.DESTINATION)
-    assert "is remembered as the id of `half`" in message
+    assert "is recorded as the id of `half`" in message
     assert "{group: web_prod, id: good_id, only: destination, with_platform_connection: true}" in advice
     assert "{group: half, id: half_id, only: destination, with_platform_connection: true}" in advice
 
@@ -169,5 +169,5 @@ def test_an_unknown_id_is_told_with_what_may_be_meant() -> None:
     assert "`payroll` has the id `other_team`" in told("new", "nowhere", "payroll")[0]
     assert "most like it is `other_team`, of `payroll`" in told("new", "other_taem")[0]
     message, advice = told("new", "elsewhere_9")
-    assert message.endswith("nothing is remembered of `new`")
+    assert message.endswith("the state has no record of `new`")
     assert "delete this entry" in advice
