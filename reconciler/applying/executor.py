@@ -252,6 +252,7 @@ class PlanExecutor:
             return fail_ambiguous_create(flight, error, now)
         if isinstance(error, Cancelled) and self.cancelled.is_set():
             return flight.build_outcome(Status.CANCELLED, now)
+        # Without a cancelled run, `_may_send` refused the create because its record could not be written.
         if isinstance(error, Cancelled) and task.change.action is Action.CREATE:
             return skip_after_stop(task, self.breaker.reason)
         outcome = fail_call(flight, error, self.ids.get(task.address, task.change.id), now)

@@ -126,7 +126,7 @@ def _explain_pending_approval(approval: PendingApproval, operation: PlannedOpera
         address=operation.change.address,
         notes=(f"{approval.subject} {approval.hash} {approval.name}".rstrip(),),
         help=(
-            "approve it in Fivetran if it is the right one, "
+            "approve it in Fivetran if you trust it, "
             f"or set `trust: {{{approval.subject}s: any}}`, then apply again"
         ),
     )

@@ -175,7 +175,7 @@ def _check_signature_options(plan: Path | None, key: str | None, is_required: bo
 
 
 def _require_reason(exceptions: list[str], reason: str | None) -> None:
-    """Refuse exceptions without a reason. `exceptions` are the given options that need one."""
+    """Refuse exceptions without a reason. `exceptions` are the given options that need a reason."""
     has_reason = bool(reason and reason.strip())
     if exceptions and not has_reason:
         raise MisuseError(f"`{exceptions[0]}` needs a reason", 'write for example `--reason "as agreed"`')
@@ -280,7 +280,7 @@ def _load_saved_plan(context: CommandContext, approval: Approval) -> tuple[Saved
 def _make_plan(
     workspace: Workspace, approval: Approval, saved: SavedPlan | None
 ) -> tuple[PlanResult, ApprovedPlan | None]:
-    """Make the plan to apply: always a new plan, compared with the approved plan if there is one.
+    """Make the plan to apply: always a new plan, compared with the approved plan, if any.
 
     With a digest also returns the approved plan, which the state keeps until all of it is in effect.
     """

@@ -16,8 +16,10 @@ _MIN_ROOM = 1_000  # bytes: a smaller summary could not say anything
 
 
 def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str]) -> list[Diagnostic]:
-    """Add a text to the summary of this step, if it has one. `render` gets the maximal number of bytes. Returns
-    warnings."""
+    """Add a text to the summary of this step. `render` gets the maximal number of bytes. Returns warnings.
+
+    Outside of GitHub Actions there is no summary, and nothing is written.
+    """
     name = environ.get(SUMMARY)
     if not name:
         return []
@@ -35,7 +37,7 @@ def write_github_summary(environ: Mapping[str, str], render: Callable[[int], str
 
 
 def write_github_outputs(environ: Mapping[str, str], outputs: Mapping[str, str]) -> list[Diagnostic]:
-    """Set outputs of this step, if it can have outputs. Returns warnings."""
+    """Set the outputs of this step. Outside of GitHub Actions nothing is written. Returns warnings."""
     name = environ.get(OUTPUT)
     if not name:
         return []

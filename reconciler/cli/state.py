@@ -174,7 +174,7 @@ def _unlock(context: CommandContext, must_ask: bool) -> ExitCode:
     if must_ask and (context.renderer.is_document or not can_prompt()):
         raise ReconcilerError([_NO_TERMINAL_TO_UNLOCK])
     if must_ask and not confirm(context, "Break this lock?"):
-        context.print_result("The lock was left as it is.")
+        context.print_result("The lock was not changed.")
         return ExitCode.FAILED
     lock.force_unlock()
     context.print_result(render_lock_broken(lock.place))

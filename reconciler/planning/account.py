@@ -106,8 +106,8 @@ def _read_destinations(
 def _raise_forbidden(forbidden: Mapping[str, Forbidden], declared_ids: Collection[str | None]) -> None:
     """Raise the first 403 about an object that no entry declares.
 
-    A 403 about a declared object becomes a finding of its entry. No entry stands for any other object, so that its
-    403 would go unreported if the plan went on.
+    A 403 about a declared object becomes a finding of its entry. No entry declares any other object, so its 403
+    would go unreported if the plan went on.
     """
     for id, error in forbidden.items():
         if id not in declared_ids:

@@ -269,7 +269,7 @@ def build_deletion_planner(
 ) -> DeletionPlanner:
     """Build the planner for one account. `protected` are globs of keys."""
     placements = {id: read_placement(destination) for id, destination in view.details.found.items()}
-    # Only destinations of entries are read by id; the list adds those of removed entries.
+    # Only destinations of entries are read by id; the list adds the destinations of removed entries.
     placements |= {
         id: (destination.service, str(destination.raw.get("region") or ""))
         for id, destination in view.listing.summaries.items()
@@ -338,7 +338,7 @@ def _explain_done(entry: RemovalEntry) -> Diagnostic:
 def _explain_forbidden(entry: RemovalEntry, error: Forbidden) -> Diagnostic:
     return Diagnostic(
         "forbidden",
-        f"these credentials may not see `{entry.id}`, so it is unknown what is left of `{entry.key}`",
+        f"these credentials may not see `{entry.id}`, so it is unknown which objects of `{entry.key}` exist",
         entry.id_span,
         address=Address(GROUP, entry.key),
         notes=(f"{error.method} {error.address} answered {error.status}: {error.message}",),

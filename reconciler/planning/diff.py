@@ -83,7 +83,7 @@ def compare(kind: Kind, desired: Fields, observed: Fields, last_applied: LastApp
 def _normalize_declared(kind: Kind, desired: Fields, service: Leaf) -> dict[FieldPath, Any]:
     """Normalise the declared fields, which the live service gives their types if the specs declare none."""
     # Normal form may move a value from a deprecated to the present name of its field. So it comes before the choice of
-    # fields: the other way round, a field would be declared by one name and read by the other, and differ for ever.
+    # fields: otherwise a field could be declared by one name and read by the other, and would differ in every plan.
     values = kind.normalize({**desired, SERVICE: service} if service else desired)
     if SERVICE not in desired:
         values.pop(SERVICE, None)
@@ -99,8 +99,8 @@ def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: An
             live if isinstance(live, ExternalKey) else _default_to_unknown(applied and ExternalKey(applied))
         )
     if live is MASKED or (field is not None and field.rewritten):
-        # A mask stands for any value, and a rewritten field shows another value than was sent. Comparing either with
-        # the specs would find a difference in every plan.
+        # A mask hides any value, and a rewritten field shows another value than the sent value. A comparison of such a
+        # value with the specs would find a difference in every plan.
         return _default_to_unknown(applied)
     if field is None:
         # The catalogue does not know whether answers show this field, so an answer without it is no proof of a change.
@@ -113,7 +113,7 @@ def _infer_live_value(field: Field | None, declared: Any, live: Any, applied: An
 
 
 def _infer_absent_value(field: Field, declared: Any, applied: Any) -> Any:
-    """Infer the value of a field that the answer leaves out or gives as null, which may stand for its default."""
+    """Infer the value of a field that the answer leaves out or gives as null, which may mean its default."""
     default = normalize_value(field, field.default)
     if field.sensitive and declared is not None:
         return _UNKNOWN  # an answer may have null for a secret that is set

@@ -17,7 +17,7 @@ class AppliedMarker(Enum):
     """A marker in place of a value that the record does not hold."""
 
     UNKNOWN = auto()  # the field was applied, with an unknown value
-    DIFFERENT = auto()  # the value was neither the declared one nor the one in Fivetran
+    DIFFERENT = auto()  # the value was neither the declared value nor the live value
 
 
 @dataclass(frozen=True, slots=True)

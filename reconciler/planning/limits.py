@@ -87,9 +87,8 @@ def estimate_cost(
     reads = sum(operation.change.address.kind == DESTINATION for operation in effective)
     deletions = [deletion for deletion in planned_deletions if deletion.change.action is Action.DELETE]
     writes += sum(1 + len(deletion.connections) for deletion in deletions)
-    reads += len(
-        {deletion.change.address.key for deletion in deletions}
-    )  # one read per pair confirms that it is gone
+    # One read per pair confirms its deletion.
+    reads += len({deletion.change.address.key for deletion in deletions})
     if not (effective or deletions):
         return Cost(0, 0)
     return Cost(requests=writes + 2 * tests + reads + _CHECK_REQUESTS, tests=tests)

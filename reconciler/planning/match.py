@@ -94,7 +94,7 @@ def is_create_outcome_unknown(record: Record | None) -> bool:
 
 
 def _find_candidates(entry: Desired, namesakes: list[Observed], record: Record | None) -> list[Observed]:
-    """Filter the groups that an entry may stand for.
+    """Filter the namesakes that may be the group of an entry.
 
     After a create whose answer was lost, the new group is the group that did not exist before: the intent lists the
     groups that had the name when the request was sent.

@@ -232,7 +232,7 @@ def _check_recreate(missing: MissingObject) -> Diagnostic | None:
     if missing.namesakes:
         ids = ", ".join(f"`{id}`" for id in missing.namesakes)
         return _explain_refused_recreate(
-            f"{missing.address} would become one more group of the name `{desired.name}`, which {ids} has already",
+            f"{missing.address} would become another group of the name `{desired.name}`, which {ids} has already",
             "if that group is meant, write its `id:` into the entry; else give one of the groups another name",
             desired,
         )

@@ -87,8 +87,8 @@ from reconciler.workspace.workspace import Workspace
 class PlanResult:
     """A plan with everything that its apply needs. Holds secrets, so it never leaves the process.
 
-    `live_groups` are the existing groups by id. `records` are the records of the state; those in scope are by the
-    addresses of today. `ids` are the ids of all existing objects in scope. `effects` has one effect per change.
+    `live_groups` are the existing groups by id. `records` are the records of the state; records in scope are by
+    present address. `ids` are the ids of all existing objects in scope. `effects` has one effect per change.
     `completed_removals` are removals, by key, that are in effect and that the state does not know as completed.
     """
 
@@ -108,7 +108,7 @@ class PlanResult:
 
 @dataclass(frozen=True, slots=True)
 class _PlanInput:
-    """The part of the specs that a plan is about, with all records by the addresses of today.
+    """The part of the specs that a plan is about, with all records by present address.
 
     Records out of scope count as well: their objects belong to other entries. `is_new` is false for a plan that is
     made again, `is_recheck` is true for the convergence check after an apply.

@@ -134,8 +134,8 @@ class Planner:
     def _plan_update(
         self, kind: Kind, desired: Desired, observed: Observed, record: Record | None
     ) -> PlannedOperation:
-        # The live service decides how fields are read and compared, also if the specs declare another one: a change of
-        # service is an immutable difference, which the plan of a replacement takes over below.
+        # The live service decides how fields are read and compared, also if the specs declare another service: a
+        # change of service is an immutable difference, which the plan of a replacement takes over below.
         service = read_service(observed.fields)
         declared = self._resolve_comparable_fields(kind, desired, service)
         compared = {path: value for path, value in declared.items() if path not in desired.ignore_changes}
@@ -292,7 +292,7 @@ class Planner:
     def _find_rotated(
         self, kind: Kind, desired: Desired, service: str | None, stored: Mapping[FieldPath, str]
     ) -> dict[FieldPath, Any]:
-        """Find the secrets whose value is not the last sent one. A secret that cannot be compared is not resolved."""
+        """Find the secrets whose value is not the last sent value. A secret that cannot be compared is not resolved."""
         fingerprinter = self.fingerprinter
         if fingerprinter is None:
             return {}

@@ -25,7 +25,7 @@ from reconciler.spec.removal import RemovalEntry, render_removal
 class RemovalIdentity:
     """The facts that the identity of removals is checked against.
 
-    `groups` are the live names by id, `records` are by the addresses of today, `removals` are completed removals by
+    `groups` are the live names by id, `records` are by present address, `removals` are completed removals by
     key. `group_ids` are the ids of matched live groups by key, `declared_by_id` their entries by id, and `keys_by_id`
     the keys that records have for an id.
     """
@@ -66,7 +66,7 @@ class RemovalIdentity:
             notes: tuple[str, ...] = (f"the group `{entry.name}` has the id `{namesakes[0]}`",)
         else:
             notes = (
-                (f"the id that is most like it is `{suggestion}`, of `{self.groups[suggestion]}`",)
+                (f"the most similar id is `{suggestion}`, of `{self.groups[suggestion]}`",)
                 if suggestion
                 else ()
             )
@@ -90,7 +90,7 @@ class RemovalIdentity:
         return list(dict.fromkeys(id for id in ids if id is not None))
 
     def _check_other_entries(self, entry: RemovalEntry) -> Diagnostic | None:
-        """Check that no other entry stands for the object, by `id:`, record, `was:` or name.
+        """Check that no other entry claims the object, by `id:`, record, `was:` or name.
 
         Otherwise one plan would change an object and delete it as well.
         """
@@ -170,7 +170,9 @@ class RemovalIdentity:
         forbidden = find_forbidden_in_value(name)
         if forbidden is not None:
             what = describe_character(forbidden)
-            return f"its name holds {what}, which no spec may hold: give it another name in Fivetran first"
+            return (
+                f"its name contains {what}, which no spec may contain: give it another name in Fivetran first"
+            )
         return f"if that group is meant, write {self._format_line(entry, entry.id, name=name)}"
 
     def _describe_ids(self, *ids: str) -> Iterator[str]:
@@ -233,7 +235,7 @@ def _explain_conflicting_removal(entry: RemovalEntry, declared: Desired) -> Diag
         address=declared.address,
         notes=(f"declared at {declared.span}",),
         help=(
-            "to keep it, delete the entry below `removed:`; to replace it by a new one, apply the removal first, "
+            "to keep it, delete the entry below `removed:`; to replace it by a new object, apply the removal first, "
             f"without `{declared.address.key}`"
         ),
     )

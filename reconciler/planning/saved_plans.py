@@ -34,7 +34,7 @@ from reconciler.workspace.workspace import Workspace
 VALID_FOR = timedelta(days=7)
 
 DONE_HELP = "`reconciler plan` shows whether anything else is left"
-NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still displays this one"
+NEW_PLAN_HELP = "make a new plan and have it reviewed; `reconciler show` still shows this plan"
 
 
 def build_saved_plan(
@@ -280,7 +280,7 @@ def load_approved_plan(workspace: Workspace, digest: str) -> tuple[PlanResult, A
                 "plan-unlike",
                 f"this plan has the digest `{planned.plan.digest}`, and `{digest}` was approved",
                 notes=(
-                    "the specs or the account have changed since the approval, or the scope is another one",
+                    "the specs or the account have changed since the approval, or the scope differs",
                     *(diagnostic.message for diagnostic in planned.plan.gone_or_hidden),
                 ),
                 help="have the plan approved that `reconciler plan` shows now",

@@ -158,7 +158,7 @@ def _check_identity(
 def _check_recognised(reviewed: ReviewedEffect, current: ReviewedEffect) -> Staleness | None:
     """Check the name and service by which the reviewer knew an object to be destroyed.
 
-    A user who renamed it since may mean to keep it. Plans of earlier releases hold neither.
+    A user who renamed it since may mean to keep it. Plans of earlier releases have neither of the two.
     """
     before, after = reviewed.recognised_by, current.recognised_by
     if not before or not after or before == after:

@@ -44,7 +44,7 @@ class Scope:
 def resolve_scope(
     settings: Settings, specs: Specs, baseline: Baseline | None, records: Mapping[Address, Record]
 ) -> Scope:
-    """Resolve the options to a scope. `records` are the records of the state, by the addresses of today.
+    """Resolve the options to a scope. `records` are the records of the state, by present address.
 
     Raises `ReconcilerError` for a selector that names nothing, for selectors that leave nothing, and for entries that
     both sides of the comparison changed.
@@ -90,8 +90,8 @@ def _select_scope(known: Collection[Address], settings: Settings) -> Scope:
 
 def _list_addresses(specs: Specs) -> frozenset[Address]:
     """List the addresses of all declared and all removed entries."""
-    removed = {Address(kind, each.key) for each in specs.removed for kind in (GROUP, DESTINATION)}
-    return frozenset({each.address for each in (*specs.groups, *specs.destinations)} | removed)
+    removed = {Address(kind, entry.key) for entry in specs.removed for kind in (GROUP, DESTINATION)}
+    return frozenset({entry.address for entry in (*specs.groups, *specs.destinations)} | removed)
 
 
 def _count_entries(addresses: Collection[Address]) -> int:

@@ -210,7 +210,7 @@ class EventLog:
             "events-unusable",
             f"`{self._display_name}` cannot be used as the log of events: {reason}",
             notes=("nothing was sent to Fivetran",),
-            help="name a new file in a folder that exists, or one that an earlier run wrote",
+            help="name a new file in an existing folder, or a log of an earlier run",
         )
 
 

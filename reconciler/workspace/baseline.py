@@ -29,7 +29,7 @@ from reconciler.workspace.specs import Specs, compile_specs
 
 _HASH_LENGTH = 12
 _MAX_LISTED = 5
-_CONFLICT_REASONS = {"key": "both stand for the key", "id": "both have the id", "name": "both have the name"}
+_CONFLICT_REASONS = {"key": "both have the key", "id": "both have the id", "name": "both have the name"}
 _Entry = TypeVar("_Entry")
 
 
@@ -123,7 +123,7 @@ def warn_if_behind(
     number = (
         "1 entry changed there and is" if len(left) == 1 else f"{len(left):,} entries changed there and are"
     )
-    notes = [f"it left `{baseline.revision}` at {' and '.join(baseline.merge_bases)}"]
+    notes = [f"the merge base with `{baseline.revision}` is {' and '.join(baseline.merge_bases)}"]
     notes += [f"unfinished there: {_format_keys(waiting)}"] if waiting else []
     yield Diagnostic(
         "branch-behind",
@@ -147,7 +147,7 @@ def _load_specs_at_merge_base(settings: Settings, commit: str, revision: str) ->
     try:
         return _load_specs_at(settings, commit)
     except ReconcilerError as error:
-        note = f"{commit} is where this branch left `{revision}`"
+        note = f"{commit} is the merge base of this branch and `{revision}`"
         advice = f"merge `{revision}` into this branch, or rebase it, so that a newer commit takes its place"
         raise ReconcilerError(
             replace(diagnostic, notes=(note, *diagnostic.notes), help=advice)

@@ -1,7 +1,7 @@
 """Clean states of clear values that an earlier release wrote and that must be hidden today.
 
 A cleaned value is kept as a fingerprint if there is a key. The stored state holds the values until its next
-write, and its history may hold them for ever.
+write, and its history may keep them permanently.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def warn_state_cleaned(place: str, found: FieldsByAddress, unwritable: Iterable[
     )
 
 
-_HISTORY_NOTE = "a git branch, a versioned bucket and backups keep what was written before"
+_HISTORY_NOTE = "a git branch, a versioned bucket and backups keep earlier versions of the state"
 
 
 def _format_fields(found: FieldsByAddress) -> str:

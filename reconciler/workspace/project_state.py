@@ -146,7 +146,7 @@ class ProjectState:
                     "other-account",
                     f"these credentials are for account `{account_id}`,"
                     f" the state `{self._store.display_name}` is of `{self._state.account_id}`",
-                    help="use credentials of that account, or a project file of its own for this one",
+                    help="use credentials of that account, or a separate project file for this account",
                 )
             ]
         )

@@ -245,7 +245,7 @@ def test_a_branch_that_is_behind_says_so_in_every_form(branch_project: BranchPro
     assert result.stderr.splitlines()[:3] == [
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
         " `stock`",
-        f"   = note: it left `main` at {base}",
+        f"   = note: the merge base with `main` is {base}",
         "   = help: merge `main` into this branch, or rebase it, to plan with its changes",
     ]
     assert message in branch_project.run_since("plan", "--format", "markdown").stdout
@@ -397,7 +397,7 @@ SAID = {
         "|`main` has it as `store` at specs/groups/store.yaml@main:3:3"
     ),
     "another key here": (
-        "`store` was changed here and `stock` on `main`, and both stand for the key `stock`|`main` has it at {main}:3:3"
+        "`store` was changed here and `stock` on `main`, and both have the key `stock`|`main` has it at {main}:3:3"
     ),
     "gone there without a word": (
         "`stock` was changed here and on `main`, in different ways|`main` does not have it any more"
@@ -773,5 +773,5 @@ def test_a_merge_base_whose_specs_are_of_no_use(
     result = branch_project.run_since()
     assert result.exit == 1
     assert f"error[unusable-revision]: {message.format(base)}" in result.stderr
-    assert f"= note: {base} is where this branch left `main`" in result.stderr
+    assert f"= note: {base} is the merge base of this branch and `main`" in result.stderr
     assert "= help: merge `main` into this branch, or rebase it" in result.stderr

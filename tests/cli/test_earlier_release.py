@@ -103,7 +103,7 @@ def test_an_apply_cleans_the_state_and_says_so_once(earlier: HiddenFieldsProject
     assert warned(cleaned, "state-cleaned") == 1
     assert warned(cleaned, "values-in-state") == 0
     assert "destination.lake (`config.http_path`, `config.zz_extra`" in cleaned.stderr
-    assert "a git branch, a versioned bucket and backups keep what was written before" in cleaned.stderr
+    assert "a git branch, a versioned bucket and backups keep earlier versions of the state" in cleaned.stderr
     assert "canary" not in json.dumps(state(earlier))
     again = earlier.apply()
     assert warned(again, "state-cleaned") + warned(earlier.run("plan"), "values-in-state") == 0

@@ -332,7 +332,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         RENAMED,
         ("--recreate", GROUP),
         (
-            "one more group of the name `orders`, which `{again}` has already",
+            "another group of the name `orders`, which `{again}` has already",
             "write its `id:` into the entry",
         ),
     ),

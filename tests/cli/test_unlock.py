@@ -284,7 +284,7 @@ def test_a_person_is_shown_who_holds_it_and_is_asked(team: Project, answer: str,
         assert "Break this lock?" in terminal.text
         terminal.type(answer)
         assert terminal.wait_for_exit() == code
-        assert ("The lock was left as it is." in terminal.text) is (code == 1)
+        assert ("The lock was not changed." in terminal.text) is (code == 1)
         assert lock_of(team).exists() is (code == 1)
 
 

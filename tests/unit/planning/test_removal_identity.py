@@ -167,7 +167,7 @@ def test_a_name_that_no_spec_may_hold_is_not_offered() -> None:
 
 def test_an_unknown_id_is_told_with_what_may_be_meant() -> None:
     assert "`payroll` has the id `other_team`" in told("new", "nowhere", "payroll")[0]
-    assert "most like it is `other_team`, of `payroll`" in told("new", "other_taem")[0]
+    assert "most similar id is `other_team`, of `payroll`" in told("new", "other_taem")[0]
     message, advice = told("new", "elsewhere_9")
     assert message.endswith("the state has no record of `new`")
     assert "delete this entry" in advice
