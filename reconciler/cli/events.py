@@ -27,8 +27,7 @@ def open_event_log(context: CommandContext, command: str) -> Iterator[EventLog]:
     """Open the log of this run before the first request. Without `--events` nothing is logged.
 
     An end by an exception is logged here; the caller logs any other end by `log_finish`. Lost entries are reported on
-    stderr at the end, and change no exit code. Raises ReconcilerError for an unusable
-    file.
+    stderr at the end, and change no exit code. Raises ReconcilerError for an unusable file.
     """
     events_path = context.output.events
     path = context.settings.directory / events_path if events_path is not None else None

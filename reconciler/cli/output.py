@@ -45,7 +45,7 @@ def print_text(text: str) -> ExitCode:
 
 
 def describe_lost_output(problem: OSError | None) -> Diagnostic | None:
-    """Describe lost output; None if a reader closed the pipe (`| head`), which is no failure."""
+    """Describe lost output; None if nothing is lost, or if the reader closed the pipe, as `| head` does."""
     if problem is None or problem.errno == errno.EPIPE:
         return None
     return Diagnostic("output-lost", f"the output could not be written: {problem.strerror or problem}")

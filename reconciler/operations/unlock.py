@@ -66,7 +66,7 @@ def _explain_locked(holder: LockInfo, until: str, place: str) -> Diagnostic:
         f"the lock of the state `{place}` belongs to a process that runs on this host",
         notes=(
             f"it is held by {holder}",
-            f"process numbers are used again: check which program {holder.pid} is before you stop it",
+            f"process ids are reused: check which program {holder.pid} is before you stop it",
         ),
         help=f"wait for it to end, or stop process {holder.pid}; the lock is free {free}",
     )
