@@ -228,7 +228,7 @@ def test_the_lock_of_a_process_that_runs_here_is_never_broken(
             4711,
             "the holder is on another host: check whether process 4711 of runner-7 still runs",
         ),
-        (HERE, GONE, f"no process {GONE} is on this host"),
+        (HERE, GONE, f"this host has no process {GONE}"),
     ],
     ids=["another host", "no such process"],
 )
