@@ -336,7 +336,7 @@ def test_an_effect_that_comes_after_settle_is_told_at_last() -> None:
             [(address, told)] = twins(account.plan())
             assert address == "group.finance"
             assert f"the managed group is `{second}`" in told
-            assert f"is `{first}`" in told
+            assert f"the name `Finance` also has `{first}`" in told
             assert account.apply() == [], "nothing is deleted, and nothing changed"
         changed = with_config(BIG_QUERY, project_id="other")
         account.declare({"finance": {"name": "Finance", "destination": changed}})
@@ -358,7 +358,7 @@ def test_an_effect_under_a_name_that_was_given_up_since_is_told() -> None:
         [first] = account.app.dashboard.find_group_ids("Finance")
         [(_, told)] = twins(account.plan())
         assert "no group is managed under this key" in told
-        assert f"under the name `Finance`, is `{first}`" in told
+        assert f"since that request, the name `Finance` also has `{first}`" in told
 
 
 def test_an_effect_for_an_entry_that_was_given_up_since_is_told() -> None:
