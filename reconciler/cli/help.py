@@ -1,4 +1,4 @@
-"""`reconciler help`."""
+"""Define the `reconciler help` command."""
 
 from __future__ import annotations
 

@@ -245,8 +245,8 @@ def test_every_format_reports_a_branch_behind_its_base(branch_project: BranchPro
     assert result.stderr.splitlines()[:3] == [
         "warning[branch-behind]: this branch is behind `main`: 2 entries changed there and are left alone: `claims`,"
         " `stock`",
-        f"   = note: it left `main` at {base}",
-        "   = help: merge `main` into this branch, or rebase it, to plan with what is there",
+        f"   = note: the merge base with `main` is {base}",
+        "   = help: merge `main` into this branch, or rebase it, to plan with its changes",
     ]
     assert message in branch_project.run_since("plan", "--format", "markdown").stdout
     narrowed = {
@@ -392,19 +392,19 @@ def test_an_entry_changed_on_both_sides_is_a_located_error(
 
 
 CONFLICT_MESSAGES = {
-    "a field": "`stock` was changed here and on `main`, each time to something else|`main` has it at {main}:3:3",
+    "a field": "`stock` was changed here and on `main`, in different ways|`main` has it at {main}:3:3",
     "removed there": (
-        "`stock` was changed here and on `main`, each time to something else|`main` removes it at {main}:3:5"
+        "`stock` was changed here and on `main`, in different ways|`main` removes it at {main}:3:5"
     ),
     "another key there": (
-        "`stock` was changed here and on `main`, each time to something else"
+        "`stock` was changed here and on `main`, in different ways"
         "|`main` has it as `store` at specs/groups/store.yaml@main:3:3"
     ),
     "another key here": (
-        "`store` was changed here and `stock` on `main`, and both stand for the key `stock`|`main` has it at {main}:3:3"
+        "`store` was changed here and `stock` on `main`, and both have the key `stock`|`main` has it at {main}:3:3"
     ),
     "missing there without a removal": (
-        "`stock` was changed here and on `main`, each time to something else|`main` has it no more"
+        "`stock` was changed here and on `main`, in different ways|`main` does not have it any more"
     ),
     "one name": (
         "`cases` was changed here and `claims` on `main`, and both have the name `Claims`"
@@ -780,5 +780,5 @@ def test_invalid_specs_at_the_merge_base_are_an_error(
     result = branch_project.run_since()
     assert result.exit == 1
     assert f"error[unusable-revision]: {message.format(base)}" in result.stderr
-    assert f"= note: {base} is where this branch left `main`" in result.stderr
+    assert f"= note: {base} is the merge base of this branch and `main`" in result.stderr
     assert "= help: merge `main` into this branch, or rebase it" in result.stderr

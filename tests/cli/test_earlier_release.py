@@ -107,7 +107,7 @@ def test_an_apply_redacts_the_state_and_reports_it_once(earlier_project: HiddenF
     assert count_warnings(cleaned, "state-cleaned") == 1
     assert count_warnings(cleaned, "values-in-state") == 0
     assert "destination.lake (`config.http_path`, `config.zz_extra`" in cleaned.stderr
-    assert "a git branch, a versioned bucket and backups keep what was written before" in cleaned.stderr
+    assert "a git branch, a versioned bucket and backups keep earlier versions of the state" in cleaned.stderr
     assert "canary" not in json.dumps(read_state(earlier_project))
     again = earlier_project.apply()
     assert (

@@ -131,7 +131,7 @@ def test_an_error_in_a_seed_is_shown_with_its_location(
         (["--quota", "paid,groop=5"], "`groop=5` is no limit on creations: did you mean `group`?"),
         (["--latency", "80"], "`80` is no duration such as `80ms`, `2s` or `1m`"),
         (["--apikey", "x"], "`--apikey` and `--apisecret` belong together"),
-        (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is no command that can be run"),
+        (["--", "no-such-command-anywhere"], "`no-such-command-anywhere` is not a command of this machine"),
     ],
 )
 def test_a_wrong_option_is_one_error(project: Project, arguments: list[str], message: str) -> None:

@@ -227,7 +227,7 @@ def test_an_unusable_log_stops_a_run_before_its_start(
     result = orders.run_against(server, *APPLY, "--format", form, environ=SECRET)
     assert result.exit == 1
     if form == "text":
-        assert "error[events-unusable]: `events.jsonl` cannot be the log of events" in result.stderr
+        assert "error[events-unusable]: `events.jsonl` cannot be used as the log of events" in result.stderr
     else:
         assert [each["code"] for each in result.document["diagnostics"]] == ["events-unusable"]
     assert server.calls == []

@@ -328,4 +328,4 @@ def test_wrong_expectations_are_refused_in_any_order(
         return replace(saved, expected=expected)
 
     forge(saved_project, reverse_expected)
-    assert "what it shows is not what it is held to" in saved_project.apply().stderr
+    assert "its changes are not the changes that it expects" in saved_project.apply().stderr

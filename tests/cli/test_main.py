@@ -77,7 +77,7 @@ def test_wrong_usage_exits_with_64(arguments: list[str], tmp_path: Path) -> None
     assert done.err.startswith("error[wrong-usage]: ") or "json" in arguments
 
 
-LISTS = "lists what there is"
+LISTS = "shows the usage"
 
 
 @pytest.mark.sampled(every=4)
@@ -92,7 +92,7 @@ LISTS = "lists what there is"
             "there is no option `--sandbox`",
             "options stand after the command: `reconciler plan --sandbox`",
         ),
-        (["plan", "surplus"], "`surplus` is too much here", f"`reconciler plan --help` {LISTS}"),
+        (["plan", "surplus"], "`surplus` is an unexpected argument", f"`reconciler plan --help` {LISTS}"),
         (["plan", "--project"], "`--project` needs a value", f"`reconciler plan --help` {LISTS}"),
         (["plan", "--quiet=1"], "`--quiet` takes no value", f"`reconciler plan --help` {LISTS}"),
         (

@@ -197,7 +197,7 @@ def test_recreate_beside_a_saved_plan_is_wrong_usage(applied_project: RecreatePr
     assert applied_project.run("plan", "--out", "plan.json").exit == 0
     result = applied_project.run("apply", "plan.json", "--recreate", "orders")
     assert result.exit == 64
-    assert "`--recreate` cannot stand beside a saved plan" in result.stderr
+    assert "`--recreate` cannot be used with a saved plan" in result.stderr
 
 
 def test_a_saved_plan_with_invisible_objects_is_refused(applied_project: RecreateProject) -> None:
@@ -306,7 +306,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "a new entry": (
         "",
         ("--recreate", "group.brand_new"),
-        ("group.brand_new is not missing: it is made without",),
+        ("group.brand_new is not missing: it is created without",),
     ),
     "a misspelled address": (
         GROUP,
@@ -326,13 +326,13 @@ WRONG: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "an entry with an id": (
         "id",
         ("--recreate", GROUP),
-        ("group.orders cannot be made again as `{orders}`", "remove the `id:` line"),
+        ("group.orders cannot be created again as `{orders}`", "remove the `id:` line"),
     ),
     "the name of another group": (
         RENAMED,
         ("--recreate", GROUP),
         (
-            "one more group of the name `orders`, which `{again}` has already",
+            "another group of the name `orders`, which `{again}` has already",
             "write its `id:` into the entry",
         ),
     ),

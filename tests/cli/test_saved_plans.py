@@ -139,7 +139,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     assert saved_project.apply().exit == 0
 
 
-@register_case("incomplete", "plan-incomplete", "not everything that this plan is about could be read")
+@register_case("incomplete", "plan-incomplete", "this plan was made without some of its objects")
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.forge_plan(lambda content: content.update(complete=False))
 
@@ -193,7 +193,7 @@ register_spec_edit(
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n      config:\n        host: orders.example\n",
     "      region: AWS_US_WEST_2\n      config:\n",
-    "`config.host`: edited since this was reviewed",
+    "`config.host`: edited since the review",
 )
 register_spec_edit(
     "a change was reverted",
@@ -208,7 +208,7 @@ register_spec_edit(
     "  orders:\n",
     "  orders:\n    name: Orders of today\n",
     "destination.orders is not as it was reviewed",
-    "`name`: edited since this was reviewed",
+    "`name`: edited since the review",
 )
 register_spec_edit(
     "the name of a new entry was edited",
@@ -222,21 +222,21 @@ register_spec_edit(
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      trust: {certificates: any}\n",
-    "`trust`: edited since this was reviewed",
+    "`trust`: edited since the review",
 )
 register_spec_edit(
     "the setup tests were edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      setup_tests: {run: false}\n",
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
 register_spec_edit(
     "the lifecycle was edited",
     MAIN_FILE,
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      lifecycle: {protected: true}\n",
-    "`lifecycle`: edited since this was reviewed",
+    "`lifecycle`: edited since the review",
 )
 register_spec_edit(
     "a profile was edited",
@@ -258,7 +258,7 @@ register_spec_edit(
     PROJECT_FILE,
     'time_zone_offset: "0"',
     'time_zone_offset: "0", setup_tests: {on_failure: warn}',
-    "`setup_tests`: edited since this was reviewed",
+    "`setup_tests`: edited since the review",
 )
 register_spec_edit(
     "a reference was edited",
@@ -273,7 +273,7 @@ register_spec_edit(
     "      region: AWS_US_WEST_2\n",
     "      region: AWS_US_WEST_2\n      service: snowflake\n",
     "destination.orders is not as it was reviewed: its spec was edited",
-    "`service`: edited since this was reviewed",
+    "`service`: edited since the review",
 )
 register_spec_edit(
     "an entry was deleted",
@@ -362,7 +362,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @register_case(
     "a visible value behind a reference changed",
     "plan-spec-changed",
-    "its spec refers to a value that is another one",
+    "its spec refers to a value that has changed",
     '`config.user`: reviewed no change, now "loader_of_orders" -> "another_loader"',
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
@@ -375,8 +375,8 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @register_case(
     "a planned secret changed",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
-    "`config.password`: behind `env:SALES_PASSWORD` is another value than when this was reviewed",
+    "destination.sales is not as it was reviewed: its secret has changed",
+    "`config.password`: the value of `env:SALES_PASSWORD` has changed since the review",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-newest-sales"
@@ -385,7 +385,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @register_case(
     "a secret of a new entry changed",
     "plan-secret-changed",
-    "destination.fresh is not as it was reviewed: its secret is another one",
+    "destination.fresh is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["FRESH_PASSWORD"] = "nobody-sees-fresher"
@@ -394,7 +394,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @register_case(
     "a secret unchanged at review changed",
     "plan-secret-changed",
-    "destination.orders is not as it was reviewed: its secret is another one",
+    "destination.orders is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["ORDERS_PASSWORD"] = "nobody-sees-newer-orders"
@@ -403,7 +403,7 @@ def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
 @register_case(
     "a secret was reverted",
     "plan-secret-changed",
-    "destination.sales is not as it was reviewed: its secret is another one",
+    "destination.sales is not as it was reviewed: its secret has changed",
 )
 def _(saved_project: SavedPlanProject, _: pytest.MonkeyPatch) -> None:
     saved_project.environ["SALES_PASSWORD"] = "nobody-sees-older-sales"
@@ -432,8 +432,8 @@ register_drift(
 register_drift(
     "a group of that name was created",
     lambda saved_project: saved_project.dashboard.add_group("fresh"),
-    "group.fresh is not as it was reviewed: somebody else has made one since",
-    "destination.fresh is not as it was reviewed: somebody has made group.fresh since",
+    "group.fresh is not as it was reviewed: another user has created it since",
+    "destination.fresh is not as it was reviewed: another user has created group.fresh since",
 )
 register_drift(
     "two groups of that name were created",
@@ -443,13 +443,13 @@ register_drift(
 register_drift(
     "a destination was created in that group",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "theirs.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
     '`config.host`: reviewed "half.example", now "theirs.example" -> "half.example"',
 )
 register_drift(
     "the planned destination was created outside",
     lambda saved_project: add_postgres(saved_project, saved_project.find_id("half"), "half.example"),
-    "destination.half is not as it was reviewed: somebody else has made one since",
+    "destination.half is not as it was reviewed: another user has created it since",
 )
 register_drift(
     "a destination of another service was created in that group",

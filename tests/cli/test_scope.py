@@ -116,7 +116,7 @@ def test_selectors_without_remaining_entries_are_wrong_usage(
     approved = ("--auto-approve",) if command == "apply" else ()
     result = edited_project.run_against(server, command, *approved, *options)
     assert (result.exit, result.stdout) == (64, "")
-    message = f"error[nothing-selected]: `--exclude` takes away {what}, so nothing is left to look at"
+    message = f"error[nothing-selected]: `--exclude` excludes {what}, so no entry is left"
     assert message in result.stderr
     assert server.calls[before:] == []
 

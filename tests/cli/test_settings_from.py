@@ -117,7 +117,7 @@ def test_a_change_cannot_widen_the_allowed_references(settings_project: Settings
     result = settings_project.run_with_base_settings()
     assert result.exit == 1
     assert "error[reference-not-allowed]" in result.stderr
-    assert "= note: what references may name is what `specs/reconciler.yaml@base` says" in result.stderr
+    assert "= note: the allowed references are those of `specs/reconciler.yaml@base`" in result.stderr
 
 
 def test_a_change_cannot_declare_a_secret_command(settings_project: SettingsProject, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_change_cannot_declare_a_secret_command(settings_project: SettingsProj
     result = settings_project.run_with_base_settings()
     assert result.exit == 1
     assert "error[bad-reference]: the project file names no such command" in result.stderr
-    assert "= note: what references may name is what `specs/reconciler.yaml@base` says" in result.stderr
+    assert "= note: the allowed references are those of `specs/reconciler.yaml@base`" in result.stderr
     assert list(tmp_path.rglob("stolen")) == []
 
 

@@ -98,7 +98,7 @@ def test_a_hanging_write_is_abandoned_in_time_and_reported_as_unknown(
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 7, "CI runners kill after ten seconds"
     assert ended.code == 6
-    assert "Stopping: what is in flight has a few seconds to end." in ended.err
+    assert "Stopping: calls in flight have a few seconds to end." in ended.err
     assert parse_results(ended) == {
         "group.first": "unknown",
         "destination.first": "cancelled",
@@ -264,12 +264,12 @@ def test_a_second_signal_exits_at_once_with_the_state_on_disk(
     with interrupted_project.start("--parallelism", "2") as (process, gate):
         gate.await_arrivals(2)
         process.signal(number)
-        process.wait_for("Once more leaves at once.")
+        process.wait_for("Ctrl-C again stops at once.")
         process.signal(number)
         ended = process.wait_for_exit()
     assert process.seconds_since_signal < 4
     assert ended.code == 6
-    assert "Left at once: what was being changed may or may not have happened." in ended.err
+    assert "Stopped at once: changes in flight may or may not be in effect." in ended.err
     journal = interrupted_project.state_file.with_name("state.json.journal").read_text()
     assert all(f"group.{name}" in journal for name in ("first", "second", "third"))
     listed = interrupted_project.project.run("state", "list").stdout

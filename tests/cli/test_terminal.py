@@ -250,7 +250,7 @@ def test_a_first_signal_lets_requests_in_flight_finish(
     with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(number)
-        terminal.wait_for("what is in flight has a few seconds to end")
+        terminal.wait_for("calls in flight have a few seconds to end")
         held.opened.set()
         assert terminal.wait_for_exit() == 6
         assert server.writes == ["POST /v1/groups"]
@@ -265,10 +265,10 @@ def test_a_second_signal_exits_at_once(
     with _start_apply(folder, server, url) as terminal:
         assert held.reached.wait(PROCESS_TIMEOUT)
         terminal.signal(signal.SIGINT)
-        terminal.wait_for("Once more leaves at once.")
+        terminal.wait_for("Ctrl-C again stops at once.")
         terminal.signal(signal.SIGINT)
         assert terminal.wait_for_exit() == 6
-        assert "Left at once" in terminal.output
+        assert "Stopped at once" in terminal.output
         assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h"), "the cursor is back"
 
 

@@ -225,8 +225,12 @@ def test_the_lock_of_a_live_local_process_is_never_broken(
 @pytest.mark.parametrize(
     ("host", "pid", "doubt"),
     [
-        ("runner-7", 4711, "that is another host: look there whether process 4711 of runner-7 still runs"),
-        (THIS_HOST, DEAD_PID, f"no process {DEAD_PID} is on this host"),
+        (
+            "runner-7",
+            4711,
+            "the holder is on another host: check whether process 4711 of runner-7 still runs",
+        ),
+        (THIS_HOST, DEAD_PID, f"this host has no process {DEAD_PID}"),
     ],
     ids=["another host", "no such process"],
 )
@@ -284,7 +288,7 @@ def test_unlock_shows_the_lock_holder_and_prompts(group_project: Project, answer
         assert "Break this lock?" in terminal.text
         terminal.type(answer)
         assert terminal.wait_for_exit() == code
-        assert ("The lock was left as it is." in terminal.text) is (code == 1)
+        assert ("The lock was not changed." in terminal.text) is (code == 1)
         assert get_lock_file(group_project).exists() is (code == 1)
 
 
@@ -328,7 +332,7 @@ def test_a_lock_with_the_pid_of_this_process_belongs_to_another_container(group_
         result = group_project.run("state", "unlock", "--auto-approve")
         assert result.exit == 0, result.stderr
         output = " ".join(result.stdout.split())
-        assert f"process {os.getpid()} is this one, so its holder was in another container" in output
+        assert f"process {os.getpid()} is this process, so the holder ran in another container" in output
         assert not get_lock_file(group_project).exists()
 
 

@@ -67,7 +67,7 @@ def test_the_sending_run_searches_and_does_not_repeat_the_create(unsettled_proje
     assert unsettled_project.count_posts() == 1
     assert "group.orders        unknown" in lost.stdout
     assert "error[outcome-unknown]: group.orders: Fivetran cannot be reached" in lost.stdout
-    assert "what does not is created once `settle` has passed" in lost.stdout
+    assert "a missing object is created once `settle` has passed" in lost.stdout
     assert "Checked: a new plan still has changes of group.orders, destination.orders." in lost.stdout
     assert "Some responses were lost. Run apply again" in lost.stdout
 
@@ -219,9 +219,10 @@ def test_a_late_effect_is_reported_with_both_ids(unsettled_project: UnsettledPro
         plan.stderr,
     )
     assert (
-        f"managed is `{second}`; new since that request, under the name `orders`, is `{first}`" in plan.stderr
+        f"the managed group is `{second}`; since that request, the name `orders` also has `{first}`"
+        in plan.stderr
     )
-    assert "delete the one that is not needed in Fivetran" in plan.stderr
+    assert "delete the group that is not needed in Fivetran" in plan.stderr
     sarif = unsettled_project.run("plan", "--format", "sarif").document
     assert "late-twin" in json.dumps(sarif)
 
@@ -300,14 +301,14 @@ def test_a_create_that_is_not_waiting_cannot_be_resent(
     assert (
         "error[nothing-unsettled]: `--resend-create group.orders` names no create that waits" in result.stderr
     )
-    assert "none waits" in result.stderr
+    assert "no create waits" in result.stderr
 
 
 def test_a_misspelled_resend_target_is_an_error(unsettled_project: UnsettledProject) -> None:
     unsettled_project.lose_create()
     result = unsettled_project.apply("--resend-create", "ordres", "--resend-create", "orders", *REASON)
     assert (result.exit, unsettled_project.count_posts()) == (1, 1)
-    assert "waiting is `group.orders`" in result.stderr
+    assert "the waiting creates are `group.orders`" in result.stderr
     assert "did you mean `orders`?" in result.stderr
 
 

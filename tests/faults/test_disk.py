@@ -159,7 +159,7 @@ def test_a_failing_journal_stops_the_changes_that_have_not_started(
     assert disk_project.list_names() == disk_project.names[:in_flight], "only the calls in flight took effect"
     for name in disk_project.names[:in_flight]:
         assert f"error[not-remembered]: group.{name} is written (id `" in ended.err
-    assert ended.err.count(f", but that could not be remembered: {TOO_LARGE}") == in_flight
+    assert ended.err.count(f", but that could not be recorded: {TOO_LARGE}") == in_flight
     assert "+ group.south  skipped    not tried after `not-remembered`\n" in ended.out
     assert f"Not applied: {3 - in_flight} skipped." in ended.out
     assert "Traceback" not in ended.err
@@ -182,7 +182,7 @@ def test_a_create_is_not_sent_if_its_record_cannot_be_written(disk_project: Disk
     assert ended.code == 6
     assert disk_project.server.writes == ["POST /v1/groups"]
     assert (
-        f"error[not-remembered]: group.north was not sent, since that could not be remembered: {TOO_LARGE}"
+        f"error[not-remembered]: group.north was not sent, since that could not be recorded: {TOO_LARGE}"
         in ended.err
     )
     assert ended.err.count("error[not-remembered]") == 1

@@ -339,8 +339,8 @@ def test_an_effect_after_the_settle_time_is_reported_as_a_duplicate() -> None:
         for _ in range(2):
             [(address, note)] = list_duplicate_warnings(account.plan())
             assert address == "group.finance"
-            assert f"managed is `{second}`" in note
-            assert f"is `{first}`" in note
+            assert f"the managed group is `{second}`" in note
+            assert f"the name `Finance` also has `{first}`" in note
             assert account.apply() == [], "the apply changes and deletes nothing"
         changed = with_config(BIG_QUERY, project_id="other")
         account.declare({"finance": {"name": "Finance", "destination": changed}})
@@ -362,7 +362,7 @@ def test_a_late_effect_under_a_former_name_is_reported() -> None:
         [first] = account.app.dashboard.find_group_ids("Finance")
         [(_, note)] = list_duplicate_warnings(account.plan())
         assert "no group is managed under this key" in note
-        assert f"under the name `Finance`, is `{first}`" in note
+        assert f"since that request, the name `Finance` also has `{first}`" in note
 
 
 def test_a_late_effect_of_an_abandoned_entry_is_reported() -> None:
@@ -376,7 +376,7 @@ def test_a_late_effect_of_an_abandoned_entry_is_reported() -> None:
         [(address, note)] = list_duplicate_warnings(account.plan())
         assert address == "group.finance"
         assert (
-            f"no group is managed under this key; new since that request, under the name `Finance`, is `{first}`"
+            f"no group is managed under this key; since that request, the name `Finance` also has `{first}`"
             in note
         )
 
