@@ -128,7 +128,7 @@ def _describe_missing_bucket(request: _FailedRequest) -> StoreFailure | None:
     if not _NO_BUCKET.search(request.text):
         return None
     bucket = request.service.bucket
-    return StoreFailure(f"there is no such {bucket}", f"make the {bucket}, or correct its name in `state:`")
+    return StoreFailure(f"there is no such {bucket}", f"create the {bucket}, or correct its name in `state:`")
 
 
 def _describe_no_answer(request: _FailedRequest) -> StoreFailure | None:

@@ -68,7 +68,7 @@ def _find_bad_endpoint(service: ObjectService, environ: Mapping[str, str]) -> tu
         return None
     return (
         f"`{variable}` is a plain http address",
-        f"use https; or where nobody can listen, allow it with `{service.allow_http}=true`",
+        f"use https, or set `{service.allow_http}=true` in a network that you trust",
     )
 
 

@@ -194,7 +194,7 @@ def test_a_lock_that_a_limit_keeps_is_named_with_the_command_that_frees_it(
     assert "warning[lock-left]" in result.stderr
     told = read_one_line(result.stderr)
     assert "limits the rate of requests" in told
-    assert "`reconciler state unlock` frees it before" in told
+    assert "`reconciler state unlock` frees it earlier" in told
     unhurried.refusals.clear()
     assert run_in_process(project, server, unhurried, "state", "unlock", "--auto-approve").exit == 0
     assert list(unhurried.read_files()) == [STATE]

@@ -139,7 +139,7 @@ def test_a_missing_branch_is_made_and_a_branch_of_other_files_is_refused(tmp_pat
     problem = find_problem(f"git:{upstream.path}/main", tmp_path)
     assert problem.code == "state-unusable"
     assert "the branch holds other files, such as `work.txt`" in problem.message
-    assert "one that does not exist is made" in str(problem.help)
+    assert "a missing branch is created" in str(problem.help)
     place = parse_state_location(f"git:{upstream.path}/{BRANCH}")
     store = build_remote_store(place, "state.json", build_context(tmp_path))  # type: ignore[arg-type]
     assert store.read() is None
@@ -154,7 +154,7 @@ def test_a_branch_that_may_not_be_pushed_to_is_named_with_the_words_of_the_serve
     assert problem.code == "state-unreachable"
     assert "pre-receive hook declined" in problem.message
     assert problem.notes == ("the server says: GH013: Repository rule violations found",)
-    assert f"see that the branch `{BRANCH}` may be pushed to with these credentials" in str(problem.help)
+    assert f"see that these credentials may push to the branch `{BRANCH}`" in str(problem.help)
 
 
 @pytest.mark.parametrize(

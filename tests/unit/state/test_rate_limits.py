@@ -301,10 +301,10 @@ def test_a_run_that_is_to_stop_and_cannot_free_its_lock_names_the_command_for_it
     run = stop(google, clock, tmp_path, after, Refusal(429, "SlowDown"))
     assert run.seconds <= SHUTDOWN_TIMEOUT
     assert run.failure is not None
-    assert "`reconciler state unlock` frees it before" in run.failure.diagnostics[0].notes[-1]
+    assert "`reconciler state unlock` frees it earlier" in run.failure.diagnostics[0].notes[-1]
     assert run.release_failure is not None
     assert run.release_failure.code == "lock-left"
-    assert run.release_failure.help == "`reconciler state unlock` frees it before"
+    assert run.release_failure.help == "`reconciler state unlock` frees it earlier"
 
 
 @pytest.mark.parametrize("after", [0.0, 3.0])
