@@ -166,7 +166,7 @@ def test_a_limit_at_the_end_leaves_a_backup_and_no_lock(
     told = read_one_line(result.stderr)
     assert "error[state-not-kept]" in told
     assert "limits the rate of requests" in told
-    assert "let fewer runs use this state at the same time; then apply again" in told
+    assert "let fewer runs use this state at the same time, and apply again" in told
     assert len(find_backups(project)) == 1
     assert list(unhurried.read_files()) == [STATE]
     unhurried.refusals.clear()
