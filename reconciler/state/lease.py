@@ -134,7 +134,7 @@ class RemoteLock:
         try:
             self.write({}, f"locked; free again at {self._compute_expiry()} at the latest")
         except RateLimitedError:
-            # The lease is hardly there, and the limit was waited for already.
+            # The lease is probably not written, and the run has waited for the limit already.
             with self._deadline.best_effort():
                 self._release_quietly()
             raise
@@ -205,7 +205,7 @@ class RemoteLock:
         self._check_now()
 
     def _check_now(self) -> None:
-        """Raises ConflictError if the lock is lost, and BackendError if it cannot be read."""
+        """Check that the lock is held. Raises ConflictError if it is lost, and BackendError if it cannot be read."""
         if self._is_lost or not self._backend.is_unchanged(self._name):
             self._is_lost = True
             raise ConflictError("the lock is not held any more")

@@ -202,7 +202,7 @@ class RemoteStateWriter(StateWriter):
             return
         try:
             self.sync()
-        except (ConflictError, RateLimitedError):  # a limited rate was waited for already
+        except (ConflictError, RateLimitedError):  # the backend has waited for a limit already
             raise
         except BackendError:
             if self._deadline.pause(_RETRY_PAUSE):

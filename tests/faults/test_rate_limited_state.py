@@ -1,4 +1,4 @@
-"""S-55 for a state in Google Cloud Storage, which takes one write per second of the same object."""
+"""Test S-55 for a state in Google Cloud Storage, which takes one write per second of the same object."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STATE, LOCK = "state.json", "state.json.lock"
 
 @pytest.fixture
 def google() -> Iterator[ObjectServer]:
-    """Google Cloud Storage with its limit."""
+    """Serve Google Cloud Storage with its limit."""
     with serve_objects(GoogleStorage()) as server:
         yield server
 
 
 @pytest.fixture
 def unhurried(google: ObjectServer) -> ObjectServer:
-    """Google Cloud Storage without its limit, for commands of this process, on whose clock no wait takes any time."""
+    """Serve Google Cloud Storage without its limit: no wait takes any time on the clock of commands in this process."""
     google.write_interval = 0.0
     return google
 
@@ -75,8 +75,8 @@ def check_all_applied(
     records = json.loads(google.read_files()[STATE])["records"]
     assert sorted(records) == [f"group.{name}" for name in names]
     assert all(record["id"] and record["intent"] is None for record in records.values())
-    plan = run(project, server, google, "plan", "--detailed-exitcode")
-    assert plan.code == 0, plan.out + plan.err
+    plan = run_in_process(project, server, google, "plan", "--detailed-exitcode")
+    assert plan.exit == 0, plan.stdout + plan.stderr
 
 
 @pytest.mark.parametrize("counts_refused", [True, pytest.param(False, marks=pytest.mark.long)])
@@ -137,10 +137,10 @@ def test_a_limit_that_lasts_is_named_before_anything_is_sent_and_no_lock_is_left
     unhurried.refusals.append(Refusal(429, "SlowDown", method="PUT", name=name))
     result = run_in_process(project, server, unhurried, *APPLY)
     assert result.exit == 1
-    told = read_one_line(result.stderr)
-    assert "Google Cloud Storage limits the rate of requests (429 Too Many Requests, SlowDown)" in told
-    assert "wait a minute, and let fewer runs use this state at the same time; then run again" in told
-    assert "credentials" not in told
+    message = read_one_line(result.stderr)
+    assert "Google Cloud Storage limits the rate of requests (429 Too Many Requests, SlowDown)" in message
+    assert "wait a minute, and let fewer runs use this state at the same time; then run again" in message
+    assert "credentials" not in message
     assert server.writes == []
     assert unhurried.read_files() == {}
     unhurried.refusals.clear()
@@ -163,10 +163,10 @@ def test_a_limit_at_the_end_leaves_a_backup_and_no_lock(
         result = project.run(*APPLY, environ={**build_environ(server, unhurried), **build_credentials(url)})
         thread.join()
     assert result.exit == 6
-    told = read_one_line(result.stderr)
-    assert "error[state-not-kept]" in told
-    assert "limits the rate of requests" in told
-    assert "let fewer runs use this state at the same time, and apply again" in told
+    message = read_one_line(result.stderr)
+    assert "error[state-not-kept]" in message
+    assert "limits the rate of requests" in message
+    assert "let fewer runs use this state at the same time, and apply again" in message
     assert len(find_backups(project)) == 1
     assert list(unhurried.read_files()) == [STATE]
     unhurried.refusals.clear()
@@ -192,9 +192,9 @@ def test_a_lock_that_a_limit_keeps_is_named_with_the_command_that_frees_it(
         thread.join()
     assert result.exit == 0, result.stdout + result.stderr
     assert "warning[lock-left]" in result.stderr
-    told = read_one_line(result.stderr)
-    assert "limits the rate of requests" in told
-    assert "`reconciler state unlock` frees it earlier" in told
+    message = read_one_line(result.stderr)
+    assert "limits the rate of requests" in message
+    assert "`reconciler state unlock` frees it earlier" in message
     unhurried.refusals.clear()
     assert run_in_process(project, server, unhurried, "state", "unlock", "--auto-approve").exit == 0
     assert list(unhurried.read_files()) == [STATE]

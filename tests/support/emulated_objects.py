@@ -1,4 +1,4 @@
-"""S3, Google Cloud Storage and Azure Blob Storage on a loopback socket, as the library of the product speaks to them.
+"""Serve S3, Google Cloud Storage and Azure Blob Storage on a loopback socket, for the client library of the product.
 
 Google Cloud Storage takes one write per second of the same object, and answers 429 to the next one
 (https://cloud.google.com/storage/docs/gcs429). Whether a write that its condition refuses counts is not documented, so
@@ -198,7 +198,7 @@ class ObjectServer:
 
 
 class GoogleStorage(ObjectServer):
-    """Google Cloud Storage: its XML API."""
+    """Google Cloud Storage with its XML API."""
 
     scheme = "gs"
     write_interval = 1.0

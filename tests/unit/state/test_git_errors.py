@@ -1,4 +1,4 @@
-"""A state in git, or in a file of this machine, whose place is set up wrongly: what is said, and what is advised."""
+"""Test the errors and the advice for a state at a wrong location in git or on this machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def serve_status(statuses: list[int]) -> Iterator[tuple[str, list[str]]]:
 
 
 def find_problem(text: str, folder: Path, clock: FakeClock | None = None) -> Diagnostic:
-    """Find out what a run says whose state is at this place."""
+    """Find the problem of a run with its state at this location."""
     place = parse_state_location(text)
     with pytest.raises(ReconcilerError) as caught:
         store = build_remote_store(place, "state.json", build_context(folder, clock=clock))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A store that takes one write per second of the same object, and a run that keeps this pace."""
+"""Test runs on a store that takes one write per second of the same object."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OTHER = replace(HOLDER, pid=12, host="runner-8")
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock of both sides, on which no wait takes any time."""
+    """Build the clock of both sides, on which no wait takes any time."""
     return build_clock()
 
 
@@ -43,7 +43,7 @@ def clock() -> FakeClock:
 def server(
     request: pytest.FixtureRequest, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ObjectServer]:
-    """Google Cloud Storage, to which the environment leads."""
+    """Serve Google Cloud Storage, and set the environment for it."""
     google = GoogleStorage(clock.monotonic)
     google.counts_refused = request.param
     with serve_objects(google):
@@ -53,7 +53,7 @@ def server(
 
 @pytest.fixture
 def google(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
-    """Google Cloud Storage at its strictest."""
+    """Serve Google Cloud Storage with its strictest limit."""
     with serve_objects(GoogleStorage(clock.monotonic)) as server:
         lead_to(server, monkeypatch)
         yield server
@@ -248,7 +248,7 @@ def test_work_that_can_be_done_later_is_not_waited_for(google: ObjectServer, clo
 
 @dataclass
 class StoppedRun:
-    """How a run ended that was to stop `after` some seconds of its calls to Fivetran."""
+    """End of a run that was to stop."""
 
     failure: ReconcilerError | None
     seconds: float
@@ -257,7 +257,7 @@ class StoppedRun:
 
 
 def stop(google: ObjectServer, clock: FakeClock, folder: Path, after: float, limit: Refusal) -> StoppedRun:
-    """Stop a run whose results are not written yet, and whose writes are limited from then on."""
+    """Stop a run before its results are written, `after` seconds of calls to Fivetran, and limit its writes."""
     context = replace_directory(build(google, clock), folder)
     store, failure = open_store(google, context), None
     with store.lock.hold(HOLDER):
@@ -350,6 +350,7 @@ def replace_directory(context: BackendContext, folder: Path) -> BackendContext:
     )
 
 
+@pytest.mark.long
 def test_of_many_runs_that_come_at_once_each_gets_its_turn(google: ObjectServer, clock: FakeClock) -> None:
     """Each run counts up what it has read."""
     count, failed = 8, list[BaseException]()

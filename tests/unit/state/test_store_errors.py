@@ -1,4 +1,4 @@
-"""A place of a state that is set up wrongly: each mistake is named as what it is, with the setting of that place."""
+"""Test that each mistake in the setup of a bucket is named, with the setting that corrects it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ VARIABLES = ("AWS_", "GOOGLE_", "AZURE_")
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake, the words of the message, and the words of the advice.
+    """Mistake in the setup of a bucket. `says` are words of the message, and `advises` words of the advice.
 
-    `refusal` is what the server answers then, and `environ` the variables that are set otherwise (None: not at all).
+    `refusal` is the response of the server, and `environ` holds other values of variables (None: not set).
     """
 
     scheme: str
@@ -475,7 +475,7 @@ def clock() -> FakeClock:
 def find_problem(
     mistake: Mistake, server: ObjectServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> Diagnostic:
-    """Find out what a run says that makes a mistake."""
+    """Find the problem of a run with a mistake in its setup."""
     environ = {**server.environ, **mistake.environ}
     set_variables = {name: value for name, value in environ.items() if value is not None}
     for name, value in set_variables.items():
