@@ -355,7 +355,7 @@ def test_the_next_run_recovers_after_a_killed_lock_holder(remote_checkout: Check
     if way == "unlock":
         refused = remote_checkout.run("state", "unlock")
         assert (refused.exit, list_error_codes(refused.stderr)) == (64, ["no-terminal"])
-        assert f"no process {process.pid} is on this host" in refused.stdout
+        assert f"this host has no process {process.pid}" in refused.stdout
         assert "it is free by itself at 20" in refused.stdout
         broken = remote_checkout.run("state", "unlock", "--auto-approve")
         assert broken.exit == 0, broken.stderr
