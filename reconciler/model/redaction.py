@@ -9,9 +9,9 @@ The rule:
 - Of a key or a token, every run of at least `MIN_RUN` characters is redacted; of a secret of several lines also every
   line of at least `MIN_LINE_LENGTH` characters.
 
-A text is searched as it is, and again after each round of decoding its escapes (URL, form, JSON, XML), so that mixed and
-repeated escapes need no list. Base64 in its three alignments and hex are searched as such, since a decoder would not
-know where they begin.
+A text is searched as it is, and again after each round of decoding its escapes (URL, form, JSON, XML), so that mixed
+and repeated escapes need no list. Base64 in its three alignments and hex are searched as such, since a decoder would
+not know where they begin.
 """
 
 from __future__ import annotations
@@ -249,8 +249,8 @@ class Redactor:
         return value
 
     def _holds_secret_line(self, text: str) -> bool:
-        """Whether a long text can hold a secret: a long document repeats most of its lines. A secret that is spread over
-        lines counts by each of its lines."""
+        """Whether a long text can hold a secret. A long document repeats most of its lines, and a secret that is spread
+        over lines is found by each of its lines."""
         unique_lines = "\n".join(dict.fromkeys(text.split("\n")))
         return any(True for _ in self._find_spans(unique_lines))
 
@@ -483,11 +483,8 @@ def _decode_escape(escape: str) -> str:
         return _decode_bytes(bytes.fromhex(escape.replace("\\x", "")))
     if kind[1].isdigit():
         return _decode_bytes(bytes(int(octal, 8) for octal in escape.split("\\")[1:]))
-    if kind == "\\U":
-        return _decode_code_point(int(escape[2:], 16))
-    if kind == "\\u":
-        units = [int(unit, 16) for unit in escape.split("\\u")[1:]]
-        return b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be", "surrogatepass")
+    if kind in {"\\u", "\\U"}:
+        return _decode_code_units(escape)
     return _SIMPLE_ESCAPES.get(kind[1], kind[1])
 
 
@@ -498,8 +495,12 @@ def _decode_bytes(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _decode_code_point(number: int) -> str:
-    return chr(number) if number < 0x110000 else ""
+def _decode_code_units(escape: str) -> str:
+    if escape[1] == "U":
+        number = int(escape[2:], 16)
+        return chr(number) if number < 0x110000 else ""
+    units = [int(unit, 16) for unit in escape.split("\\u")[1:]]
+    return b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be", "surrogatepass")
 
 
 def _decode_fully(text: str) -> str:

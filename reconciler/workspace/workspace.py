@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
 from typing import TypeVar
 
 from reconciler.api.client import Client
@@ -28,6 +29,7 @@ from reconciler.spec.project import Project
 from reconciler.state.store import Store
 from reconciler.workspace.baseline import Baseline, load_baseline, merge_specs
 from reconciler.workspace.demo_secrets import build_demo_registry
+from reconciler.workspace.known_secrets import read_public_texts
 from reconciler.workspace.project_state import (
     KEY_WITH_STATE,
     UNKNOWN_KEY,
@@ -106,6 +108,7 @@ def open_workspace(
     Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
+    settings.redactor.add_public(partial(read_public_texts, specs.files, settings.directory))
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
     store = build_store(specs.project, settings, cancel_event)
@@ -189,7 +192,11 @@ def _open_transport(settings: Settings, project: Project) -> Iterator[Transport]
         return
     address = settings.environ.get("FIVETRAN_API_URL") or DEFAULT_BASE_URL
     with Transport(
-        address, _read_credentials(settings.environ), clock=settings.clock, environ=settings.environ
+        address,
+        _read_credentials(settings.environ),
+        clock=settings.clock,
+        environ=settings.environ,
+        redactor=settings.redactor,
     ) as transport:
         yield transport
 
@@ -233,7 +240,13 @@ def _build_registry(settings: Settings, specs: Specs, access: Access) -> Registr
         settings.clock,
         project.content.secrets.timeout,
     )
-    return open_registry(schemes, project.content.secrets.commands, context, skip_secrets=withholds)
+    return open_registry(
+        schemes,
+        project.content.secrets.commands,
+        context,
+        skip_secrets=withholds,
+        redactor=settings.redactor,
+    )
 
 
 def _resolve_fingerprint_key(
