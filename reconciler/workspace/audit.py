@@ -49,7 +49,8 @@ class EventLog:
     ) -> None:
         """Open the log for the run `run_id`. Without a path nothing is logged.
 
-        `redactor` removes secrets from all lines. Raises ReconcilerError if the file cannot be written, or is no such log.
+        `redactor` removes secrets from all lines. Raises ReconcilerError if the file cannot be written, or is no such
+        log.
         """
         self._clock = clock
         self._redactor = redactor or Redactor()
