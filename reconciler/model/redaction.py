@@ -134,7 +134,8 @@ class _Index:
             for offset, length in anchor.whole:
                 start = position - offset
                 needle = self._needles.get(text[start : start + length]) if start >= 0 else None
-                if needle is not None:
+                # At the end of the text, the slice may be another, shorter needle.
+                if needle is not None and start + length <= len(text):
                     found.append(_Match(start, start + length, needle))
             if position + _GRAM <= covered:
                 continue
@@ -274,21 +275,21 @@ class Redactor:
     def _find_in_view(self, view: str) -> Iterator[_Span]:
         folded = _fold(view)
         for match in self._plain.find(folded):
-            yield from self._accept(folded, match)
+            if self._is_accepted(folded, match):
+                yield _widen(folded, match)
         unbroken = folded.replace("+", "")
         matches = self._unbroken.find(unbroken)
         if matches:
             places = [place for place, character in enumerate(folded) if character != "+"]
             for match in matches:
-                for start, end in self._accept(unbroken, match):
-                    yield places[start], places[end - 1] + 1
+                if self._is_accepted(unbroken, match):
+                    start, end = places[match.start], places[match.end - 1] + 1
+                    yield _widen(folded, _Match(start, end, match.needle))
 
-    def _accept(self, text: str, match: _Match) -> Iterator[_Span]:
-        start, end, needle = match
-        if needle.is_encoded:
-            yield _widen(text, start, end)
-        elif needle.is_credential or not self._holds_publicly(text[start:end]):
-            yield start, end
+    def _is_accepted(self, text: str, match: _Match) -> bool:
+        needle = match.needle
+        has_exceptions = not (needle.is_encoded or needle.is_credential)
+        return not (has_exceptions and self._holds_publicly(text[match.start : match.end]))
 
     def _holds_publicly(self, folded: str) -> bool:
         """Whether the public texts of the project hold a text."""
@@ -408,8 +409,11 @@ def _fold_character(character: str) -> str:
     return lower if len(lower) == 1 else character
 
 
-def _widen(text: str, start: int, end: int) -> _Span:
+def _widen(text: str, match: _Match) -> _Span:
     """Widen a match of base64 by the padding, and by a character on each side that holds bits of the secret."""
+    start, end, needle = match
+    if not needle.is_encoded:
+        return start, end
     if start > 0 and text[start - 1].isalnum():
         start -= 1
     if end < len(text) and text[end].isalnum():
