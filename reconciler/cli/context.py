@@ -34,7 +34,7 @@ from reconciler.report.style import (
     write_plain,
 )
 from reconciler.runtime.clock import SystemClock
-from reconciler.workspace.known_secrets import add_environment_secrets
+from reconciler.workspace.environment_secrets import add_environment_secrets
 from reconciler.workspace.settings import Settings
 
 _LINE_END = re.compile(r"\r\n|\r|\n")

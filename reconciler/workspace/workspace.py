@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import partial
 from typing import TypeVar
 
 from reconciler.api.client import Client
@@ -29,7 +28,6 @@ from reconciler.spec.project import Project
 from reconciler.state.store import Store
 from reconciler.workspace.baseline import Baseline, load_baseline, merge_specs
 from reconciler.workspace.demo_secrets import build_demo_registry
-from reconciler.workspace.known_secrets import read_public_texts
 from reconciler.workspace.project_state import (
     KEY_WITH_STATE,
     UNKNOWN_KEY,
@@ -39,6 +37,7 @@ from reconciler.workspace.project_state import (
 )
 from reconciler.workspace.sandbox import open_sandbox
 from reconciler.workspace.settings import Settings
+from reconciler.workspace.spec_secrets import add_spec_secrets
 from reconciler.workspace.specs import Specs, load_specs
 from reconciler.workspace.store import build_store
 
@@ -108,7 +107,7 @@ def open_workspace(
     Raises ReconcilerError for invalid specs, credentials, address or state, and if another run holds the lock.
     """
     specs = load_specs(settings)
-    settings.redactor.add_public(partial(read_public_texts, specs.files, settings.directory))
+    add_spec_secrets(settings.redactor, specs, settings.directory)
     baseline = load_baseline(settings, specs)
     cancel_event = cancelled or threading.Event()
     store = build_store(specs.project, settings, cancel_event)
