@@ -46,6 +46,7 @@ _PART_STEP = 5  # prime to _GRAM: a run of 4 * 5 + 3 characters is always met
 _MAX_PARTS = (
     8  # secrets with one beginning, such as the header of all RSA keys, must not slow the search down
 )
+_MAX_PARTS_LENGTH = 64 * 1024  # longer secrets are no keys
 _MAX_ROUNDS = 4
 _MAX_WHOLE_LENGTH = 100_000
 
@@ -297,19 +298,22 @@ class Redactor:
         if is_public is None:
             if self._public_text is None:
                 self._public_text = "\n".join(_fold(text) for read in self._public for text in read())
+                self._public_text += "\n" + self._public_text.replace("+", "")
             # Only texts that are secrets get here, so the cache stays small.
             is_public = self._is_public[folded] = folded in self._public_text
         return is_public
 
     def _index_pending(self) -> None:
         with self._lock:
-            pending, self._pending = self._pending, []
-            for secret, is_credential in pending:
+            for secret, is_credential in self._pending:
                 self._index(secret, is_credential)
+            # Only now: another thread that finds this list empty relies on a complete index.
+            self._pending = []
 
     def _index(self, secret: str, is_credential: bool) -> None:
         raw, encoded = _Needle(False, is_credential), _Needle(True, is_credential)
-        has_lines = "\n" in secret.strip()
+        # Of a document, only its secret members are redacted line by line and in part.
+        has_lines = "\n" in secret.strip() and _parse_document(secret) is None
         parts = [secret, secret.strip(), _decode_fully(secret)]
         parts += _list_long_lines(secret) if has_lines else []
         for text in dict.fromkeys(parts):
@@ -318,8 +322,9 @@ class Redactor:
             for form in _iterate_encodings(text):
                 self._add_needle(_fold(form), encoded)
         if has_lines or (len(secret) >= _MIN_TOKEN_LENGTH and _TOKEN.fullmatch(secret)):
-            self._unbroken.add_parts(_fold(_MARKER.sub("", secret)).replace("+", ""), raw)
-            for form in _iterate_encodings(secret):
+            start = secret[:_MAX_PARTS_LENGTH]
+            self._unbroken.add_parts(_fold(_MARKER.sub("", start)).replace("+", ""), raw)
+            for form in _iterate_encodings(start):
                 self._unbroken.add_parts(_fold(form).replace("+", ""), encoded)
 
     def _add_needle(self, folded: str, needle: _Needle) -> None:
@@ -376,8 +381,6 @@ def _is_ordinary(text: str) -> bool:
 
 def _list_long_lines(secret: str) -> list[str]:
     lines = [line.strip() for line in secret.splitlines()]
-    if _parse_document(secret) is not None:
-        return []
     return [line for line in lines if len(line) >= MIN_LINE_LENGTH and not _MARKER.fullmatch(line)]
 
 

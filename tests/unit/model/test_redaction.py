@@ -96,10 +96,12 @@ def test_a_line_of_a_key_is_redacted_and_its_markers_are_not() -> None:
 
 
 def test_the_secret_members_of_a_document_are_redacted_and_others_are_not() -> None:
-    redactor = make_redactor(SECRETS["a document"])
-    member = json.loads(SECRETS["a document"])["private_key"].splitlines()[3]
+    document = json.loads(SECRETS["a document"])
+    redactor = make_redactor(json.dumps({**document, "project_id": "project-of-the-acme-company"}, indent=2))
+    member = document["private_key"].splitlines()[3]
     assert redactor.redact(f"key {member}") == f"key {MASKED_IN_OUTPUT}"
-    assert redactor.redact("project acme of a service_account") == "project acme of a service_account"
+    text = "project project-of-the-acme-company of a service_account"
+    assert redactor.redact(text) == text
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,9 @@ def test_the_public_texts_of_the_project_stay_in_clear_but_for_credentials() -> 
     text = "analytics-db, other-secret-1, api-key-1234"
     assert redactor.redact(text) == f"analytics-db, {MASKED_IN_OUTPUT}, {MASKED_IN_OUTPUT}"
     assert redactor.redact("YW5hbHl0aWNzLWRi") == MASKED_IN_OUTPUT
+    redactor.add("analytics-database-of-acme")
+    redactor.add_public(lambda: ["analytics-database-of-acme"])
+    assert redactor.redact("on analytics-database-of-acme") == "on analytics-database-of-acme"
 
 
 def test_public_texts_are_read_only_if_a_secret_is_found() -> None:
