@@ -79,9 +79,12 @@ def run_everything(applied: AppliedProject) -> str:
     return "".join(run.stdout + run.stderr for run in runs)
 
 
-def fail_setup_tests(applied: AppliedProject) -> None:
+def change_account(applied: AppliedProject, **switches: str) -> None:
+    """Let the next apply fail a setup test and get a refused request, with these switches of the emulator."""
     failure = SetupTest("Permission Test", "FAILED", "role cannot write")
     applied.dashboard.script_setup_tests(destination=applied.id, finally_always=[failure])
+    applied.project.write_groups(PAIR.replace('"0"', '"+2"') + "  spare: {name: refused-name}\n")
+    applied.server.app.behaviour = Behaviour(group_names="identifier", **switches)
 
 
 @pytest.mark.sampled(every=23)
@@ -89,21 +92,19 @@ def fail_setup_tests(applied: AppliedProject) -> None:
 def test_an_echoed_secret_is_shown_nowhere(
     name: str, form: str, echo: str, applied_pair: AppliedProject
 ) -> None:
-    fail_setup_tests(applied_pair)
-    applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"'))
-    applied_pair.server.app.behaviour = Behaviour(echo=f"quoting {echo}")
+    change_account(applied_pair, echo=f"quoting {echo}")
     printed = run_everything(applied_pair)
     # The markers of a key are no secret.
     assert re.search(rf"quoting -*{MASKED_IN_OUTPUT}", printed), (name, form)
     assert echo not in printed
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("place", ECHO_PLACES)
 @pytest.mark.parametrize("secret", SECRETS)
 def test_an_echo_in_a_single_place_is_redacted(place: str, secret: str, applied_pair: AppliedProject) -> None:
-    fail_setup_tests(applied_pair)
-    applied_pair.project.write_groups(PAIR.replace('"0"', '"+2"'))
     echo = base64.b64encode(b"user:" + SECRETS[secret].encode()).decode()
-    applied_pair.server.app.behaviour = Behaviour(echo=echo, echo_places=place)
-    assert echo not in run_everything(applied_pair)
+    change_account(applied_pair, echo=f"quoting {echo}", echo_places=place)
+    printed = run_everything(applied_pair)
+    assert echo not in printed
+    assert (MASKED_IN_OUTPUT in printed.replace(f"password: {MASKED_IN_OUTPUT}", "")) is (place != "keys")
