@@ -52,6 +52,7 @@ from reconciler.runtime.http import CallDeadline, DeadlineAdapter, root_cause, u
 JSON_MEDIA_TYPE = "application/json"
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Fivetran-Request-Id", "X-Correlation-Id", "CF-RAY")
 _CHUNK_SIZE = 16 * 1024
+_MAX_REDACTED_LENGTH = 100_000  # far more than is shown, so that no secret is cut in two where it is shown
 
 
 class TimeoutClass(Enum):
@@ -322,7 +323,9 @@ class Transport:
 
     def _sanitize(self, text: Any, max_length: int = MAX_MESSAGE_LENGTH) -> str:
         """Redact and sanitize a text of the server, in this order: a secret that is cut is not recognised."""
-        return sanitize(self._redactor.redact(text) if isinstance(text, str) else text, max_length)
+        return sanitize(
+            self._redactor.redact(text[:_MAX_REDACTED_LENGTH]) if isinstance(text, str) else text, max_length
+        )
 
     def _find_request_id(self, headers: Mapping[str, str]) -> str:
         return next(
