@@ -24,6 +24,7 @@ read and not applied.
 10. Replacements (`replacements`). Reads the connections of replaced destinations. Blocks by protection and connections.
 11. Plan (`managed`, `plan_warnings`, `limits`). Gives the changes in order, the unmanaged groups and the warnings.
 12. Policies and limits (`policies`, `limits`). Block. Refuse the override of a policy that cannot be overridden.
+    Secrets that Fivetran repeats are redacted after that (`redaction`), so that the digest covers the shown plan.
 13. Effects (`effects`). Give the digest.
 
 A saved plan is made by the same steps; `saved_plans` compares its effects with the reviewed ones by `staleness`.
@@ -68,6 +69,7 @@ from reconciler.planning.orphans import find_orphans
 from reconciler.planning.plan_warnings import warn_unfinished, warn_without_state
 from reconciler.planning.planner import PlannedOperation, Planner
 from reconciler.planning.policies import add_policy_results, evaluate_plan_policies
+from reconciler.planning.redaction import redact_plan
 from reconciler.planning.refresh import AccountView
 from reconciler.planning.removal_identity import build_removal_identity
 from reconciler.planning.replacements import (
@@ -184,7 +186,12 @@ def _compute_plan(
     if not inputs.is_recheck:
         plan = _judge_plan(workspace, plan, operations, view)  # 12
     return _build_result(  # 13
-        workspace, inputs, plan, view.listing.groups, operations=operations, deletion_plan=deletion_plan
+        workspace,
+        inputs,
+        redact_plan(plan, workspace.settings.redactor),
+        view.listing.groups,
+        operations=operations,
+        deletion_plan=deletion_plan,
     )
 
 

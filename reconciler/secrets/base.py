@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reconciler.model.clock import Clock
+from reconciler.model.redaction import Redactor
 from reconciler.model.value import OWN_VARIABLES, Reference, Secret, UnresolvedSecret
 
 _PLACEHOLDER = re.compile(r"\s*\$\{[^}]*\}\s*|\s*\$\([^)]*\)\s*|\s*\$[A-Za-z_][A-Za-z0-9_]*\s*")
@@ -71,14 +72,17 @@ class Registry:
         *,
         fallback: Resolver | None = None,
         skip_secrets: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
-        """Create a registry. `fallback` resolves every scheme that has no resolver.
+        """Create a registry. `fallback` resolves every scheme that has no resolver. `redactor` gets every secret.
 
         With `skip_secrets` no secret is looked up: each secret becomes an `UnresolvedSecret`.
         """
         self._resolvers = dict(resolvers)
         self._fallback = fallback
         self._skip_secrets = skip_secrets
+        self._redactor = redactor
+        self._added: set[tuple[tuple[str, str, str], bool]] = set()
         self._cache: dict[tuple[str, str, str], str | SecretUnavailable] = {}
 
     def resolve(self, reference: Reference, shape: ValueShape = ValueShape.TEXT) -> Any:
@@ -96,7 +100,19 @@ class Registry:
         if isinstance(cached, SecretUnavailable):
             raise SecretUnavailable(reference, cached.reason)
         value = _convert_to_shape(shape, cached, reference)
+        self._add_to_redactor(key, reference, value)
         return Secret(value) if reference.confidential else value
+
+    def _add_to_redactor(self, key: tuple[str, str, str], reference: Reference, value: Any) -> None:
+        """Add the value of a reference to the known secrets, or to the public texts, once."""
+        if self._redactor is None or (key, reference.confidential) in self._added:
+            return
+        self._added.add((key, reference.confidential))
+        text = self._cache[key]
+        if reference.confidential:
+            self._redactor.add((text, value))
+        else:
+            self._redactor.add_public(lambda: (str(text),))
 
     def _look_up(self, reference: Reference) -> str | SecretUnavailable:
         resolver = self._resolvers.get(reference.scheme, self._fallback)
