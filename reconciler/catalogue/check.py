@@ -22,7 +22,8 @@ __all__ = ["Completeness", "Problem", "check_destination"]
 class Completeness(StrEnum):
     """Extent of the destination that is checked."""
 
-    WHOLE = "whole"
+    WHOLE = "whole"  # a new destination: what is not declared is not there
+    SUBSET = "subset"  # of a destination that may exist: it keeps what is not declared
     WITHOUT_CONFIG = "without-config"  # its config could not be read
     PART = "part"  # a profile, or the rest of a destination with errors: other parts may complete it
 
@@ -36,7 +37,7 @@ def check_destination(
     fields: Fields,
     unchecked: frozenset[FieldPath] = frozenset(),
     spellings: Mapping[FieldPath, str] = _NO_SPELLINGS,
-    completeness: Completeness = Completeness.WHOLE,
+    completeness: Completeness = Completeness.SUBSET,
 ) -> list[Problem]:
     """Check a declaration: the service, then leaf by leaf, then between leaves. Returns all findings.
 
@@ -44,10 +45,12 @@ def check_destination(
     `unchecked` are accepted as they are, unless their names suggest secrets, but they count as declared if another
     field requires them. `spellings` are the numbers and truth values as the file spells them. Nothing is missing from a
     part, and nothing contradicts a part; without a service a config field is wrong if it is wrong for every service.
+    Nothing is missing from a subset either, but what it declares must not contradict itself.
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
-    destination = DeclaredDestination(service, fields, spellings)
+    is_new = completeness is not Completeness.SUBSET
+    destination = DeclaredDestination(service, fields, spellings, is_new)
     problems = [
         problem
         for path, value in fields.items()

@@ -40,6 +40,23 @@ class ServiceStage(StrEnum):
     RETIRED = "retired"
 
 
+class Grade(StrEnum):
+    """How a fact about Fivetran is known, the best evidence first."""
+
+    LIVE = "live"  # an answer of the real API
+    DOCS = "docs"  # a page of Fivetran's documentation
+    DEFINITION = "oas"  # the API's OpenAPI definition
+    SDK = "sdk"
+    TERRAFORM = "tf"
+    THIRD_PARTY = "3p"
+    INFERRED = "inferred"  # no source says it; it follows from what the sources say about similar services
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether a spec that contradicts the fact is wrong for certain."""
+        return self is not Grade.INFERRED
+
+
 def _to_tuple(value: Any) -> Any:
     """`auth = "IAM"` is short for `auth = ["IAM"]`."""
     return value if isinstance(value, list) else (value,)
@@ -67,9 +84,12 @@ class Field:
     `rewritten`: the server may answer another value than the one sent, so an answer proves nothing without the last
     applied value. `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
     the answers that the API has been seen to give in their place. `only_when`: the API refuses the field under other
-    settings. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
-    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either. `fields`: the known
-    leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
+    settings. `meant_for`: the settings that give the field a meaning; under other settings it contradicts them, and
+    `contradiction` says how well that is known. `required` and `required_when` hold for a creation; an existing
+    destination keeps what a request leaves out. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
+    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either; `mirrored_as` are values
+    with the words that the top-level field has for them, and `may_differ_because` says why two different values need
+    not be a mistake. `fields`: the known leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
@@ -100,6 +120,30 @@ class Field:
     not_secret_because: str = ""
     example: str | bool | int | list[str] | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
+    meant_for: _OptionalCondition = None
+    contradiction: Grade = Grade.INFERRED
+    mirrored_as: Mapping[str, str] = field(default_factory=dict)
+    may_differ_because: str = ""
+    is_aws_region: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Fields of `config` that a new destination needs, with the evidence for it.
+
+    `instead` are other sets of fields, each of which serves as well. The need holds while the condition `when` holds,
+    while one of the fields `when_set` has a value and none of the fields `when_unset` has one.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE
+
+    fields: tuple[str, ...]
+    grade: Grade
+    source: str
+    instead: tuple[tuple[str, ...], ...] = ()
+    when: _OptionalCondition = None
+    when_set: tuple[str, ...] = ()
+    when_unset: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +166,8 @@ class Service:
     external_secrets: frozenset[str] = frozenset()
     starter: frozenset[str] = frozenset()
     fields: Mapping[str, Field] = field(default_factory=dict)
+    creation: tuple[Need, ...] = ()
+    creation_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

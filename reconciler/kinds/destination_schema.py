@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from reconciler.catalogue.load import load_destination_facts, load_service, load_service_names
 from reconciler.catalogue.model import Field, FieldType, Service, ServiceStage
 from reconciler.catalogue.normalize import CONFIG
+from reconciler.catalogue.region_checks import AWS_REGION_PATTERN
 from reconciler.kinds.destination_spec import EXTRA_CONFIG, Options
 from reconciler.spec.merge import UNSET
 from reconciler.spec.merge_files import PROFILE
@@ -139,8 +140,7 @@ def _build_top_level_field(field: Field) -> Schema:
             field, [{"enum": list(facts.time_zone_offsets)}, *_build_offsets(facts.time_zone_offsets)]
         )
     if field.name == "region":
-        names = (*facts.regions, *facts.region_aliases)
-        return _add_description(field, [{"enum": list(facts.regions)}, _build_enum_pattern(names)])
+        return _add_description(field, [{"enum": list(facts.regions)}, {"enum": list(facts.region_aliases)}])
     return _build_leaf(field)
 
 
@@ -185,6 +185,8 @@ def _build_values(field: Field) -> list[Schema]:
     match field.type:
         case FieldType.STRING if field.enum:
             return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
+        case FieldType.STRING if field.is_aws_region:
+            return [{"type": "string", "pattern": AWS_REGION_PATTERN}]
         case FieldType.STRING:
             return [{"type": "string"}]
         case FieldType.INTEGER:
