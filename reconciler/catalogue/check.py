@@ -49,7 +49,7 @@ def check_destination(
     """
     name = fields.get(SERVICE)
     service = load_service(name) if isinstance(name, str) else None
-    is_new = completeness is not Completeness.SUBSET
+    is_new = completeness is Completeness.WHOLE
     destination = DeclaredDestination(service, fields, spellings, is_new)
     problems = [
         problem
@@ -64,7 +64,7 @@ def check_destination(
     if completeness is Completeness.PART:
         return [*(_check_service(fields, service) if SERVICE in fields else ()), *problems]
     checked_destination = (
-        DeclaredDestination(None, fields, spellings)
+        DeclaredDestination(None, fields, spellings, is_new)
         if completeness is Completeness.WITHOUT_CONFIG
         else destination
     )

@@ -1,0 +1,188 @@
+"""Checks of a destination that need more than its spec: whether it is new, what its references resolve to, and what
+Fivetran has.
+
+What the spec alone shows to be wrong is a finding of `destination_spec`. The checks here run the same rules with more
+knowledge, and report the findings that this knowledge adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.catalogue.check import Completeness, Problem, check_destination
+from reconciler.catalogue.cross_field_checks import check_cross_fields
+from reconciler.catalogue.declared_destination import DeclaredDestination
+from reconciler.catalogue.load import load_service
+from reconciler.kinds.destination import read_service
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.resource import Desired
+from reconciler.model.value import FieldPath, Fields, Reference, Secret, Structure, find_references, format_path
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_NOT_DECLARED = "what the spec does not declare counts as Fivetran shows it"
+_UNKNOWN_YET = "whether a run has to create this destination is known to a plan, which then stops here"
+
+
+def check_new_destination(desired: Desired) -> list[Diagnostic]:
+    """Check what a creation of a destination lacks. References count as values."""
+    return [_locate(desired, problem) for problem in _find_creation_problems(desired)]
+
+
+def warn_incomplete(desired: Desired) -> list[Diagnostic]:
+    """Warn of what a creation would lack, for checks that do not see whether the destination exists.
+
+    A destination with an `id:` exists, and may declare any part of itself.
+    """
+    if desired.id is not None:
+        return []
+    return [
+        replace(diagnostic, severity=Severity.WARNING, notes=(*diagnostic.notes, _UNKNOWN_YET))
+        if diagnostic.severity is Severity.ERROR
+        else diagnostic
+        for diagnostic in check_new_destination(desired)
+    ]
+
+
+def check_resolved_values(desired: Desired, resolved: Fields, *, is_new: bool) -> list[Diagnostic]:
+    """Check the values of public references as if the spec had them, each finding at its reference.
+
+    `resolved` has the values by path. Values of secret references are left out: they are never compared with anything.
+    """
+    references = {path: value for path, value in _iter_public_values(desired, resolved)}
+    if not references:
+        return []
+    completeness = _choose_completeness(is_new)
+    before = set(_check(desired, desired.fields, completeness))
+    found = _check(desired, {**desired.fields, **references}, completeness)
+    return [
+        _locate_at_reference(desired, problem, references, completeness)
+        for problem in found
+        if problem not in before
+    ]
+
+
+def warn_live_contradictions(
+    desired: Desired, declared: Fields, live: Fields, changed: Collection[FieldPath]
+) -> list[Diagnostic]:
+    """Warn of an update that contradicts what the destination has, or leaves it without what it then needs.
+
+    Whether Fivetran shows all that a destination has is not certain, least of all for secrets, so that nothing is
+    refused. What contradicts itself already, or in the spec alone, is no news.
+    """
+    if not changed:
+        return []
+    service = load_service(read_service(live) or "")
+    kept = {
+        path: value
+        for path, value in live.items()
+        if path not in declared and not _is_old_name(service, path)
+    }
+    known = {
+        (problem.code, problem.message)
+        for fields, is_new in ((live, True), (declared, False))
+        for problem in check_cross_fields(DeclaredDestination(service, fields, is_new=is_new))
+    }
+    merged = DeclaredDestination(service, {**declared, **kept})
+    return [
+        replace(
+            _locate(desired, problem),
+            severity=Severity.WARNING,
+            notes=(*problem.notes, _NOT_DECLARED),
+        )
+        for problem in check_cross_fields(merged)
+        if (problem.code, problem.message) not in known and not _is_about_hidden(merged, problem)
+    ]
+
+
+def _find_creation_problems(desired: Desired) -> list[Problem]:
+    known = set(_check(desired, desired.fields, Completeness.SUBSET))
+    return [
+        problem
+        for problem in _check(desired, desired.fields, Completeness.WHOLE)
+        if problem not in known
+    ]
+
+
+def _check(desired: Desired, fields: Fields, completeness: Completeness) -> list[Problem]:
+    return check_destination(fields, desired.unchecked, completeness=completeness)
+
+
+def _choose_completeness(is_new: bool) -> Completeness:
+    return Completeness.WHOLE if is_new else Completeness.SUBSET
+
+
+def _iter_public_values(desired: Desired, resolved: Fields) -> Iterator[tuple[FieldPath, Any]]:
+    for path, value in desired.fields.items():
+        is_public = isinstance(value, Reference | Structure) and not value.confidential
+        if is_public and resolved.get(path) is not None and not isinstance(resolved[path], Secret):
+            yield path, resolved[path]
+
+
+def _locate(desired: Desired, problem: Problem) -> Diagnostic:
+    places = desired.key_spans if problem.on_key else desired.spans
+    return problem.locate(places.get(problem.path) or desired.span, desired.address)
+
+
+def _locate_at_reference(
+    desired: Desired, problem: Problem, references: Mapping[FieldPath, Any], completeness: Completeness
+) -> Diagnostic:
+    """Locate a finding at the reference that it follows from, and name the reference."""
+    path = problem.path
+    if path not in references:
+        path = next(
+            (
+                candidate
+                for candidate, value in references.items()
+                if problem in _check(desired, {**desired.fields, candidate: value}, completeness)
+            ),
+            next(iter(references)),
+        )
+    place, reference = _find_reference(desired, path)
+    note = f"`{format_path(path)}` has the value of `{reference}`"
+    return replace(
+        problem.locate(place, desired.address), notes=(*problem.notes, note), secret=False, label=""
+    )
+
+
+def _find_reference(desired: Desired, path: FieldPath) -> tuple[Any, Reference]:
+    """Find the place of the first reference of a field, which may stand inside a list or a mapping."""
+    value = desired.fields[path]
+    reference = find_references(value)[0]
+    if isinstance(value, Structure):
+        path = next(_iter_reference_paths(path, value.content), path)
+    return desired.spans.get(path) or desired.span, reference
+
+
+def _iter_reference_paths(path: FieldPath, content: Any) -> Iterator[FieldPath]:
+    members: Iterable[tuple[Any, Any]] = ()
+    match content:
+        case Reference():
+            yield path
+        case Mapping():
+            members = content.items()
+        case list():
+            members = enumerate(content)
+    for key, member in members:
+        yield from _iter_reference_paths((*path, str(key)), member)
+
+
+def _is_old_name(service: Any, path: FieldPath) -> bool:
+    field = DeclaredDestination(service, {}).find_field(path)
+    return field is not None and field.deprecated_for is not None
+
+
+def _is_about_hidden(destination: DeclaredDestination, problem: Problem) -> bool:
+    """Whether a finding misses only a field that answers may hide: a secret, or one that answers leave out."""
+    if problem.code != "missing-field":
+        return False
+    named = set(_QUOTED.findall(problem.message))
+    return any(
+        format_path(path) in named
+        and not destination.has_value(path)
+        and (field.sensitive or field.may_be_omitted)
+        for path, field in destination.iter_fields()
+    )
+
