@@ -6,6 +6,8 @@ An existing destination keeps every value that its spec leaves out, so it lacks 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from reconciler.catalogue.declared_destination import DeclaredDestination
@@ -39,17 +41,33 @@ def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> I
     """Check what Fivetran asks for in the creation of a destination of this service."""
     if destination.service is None or not destination.is_new:
         return
-    # A setting that demands a field explains more than the other half of a pair.
-    for need in sorted(destination.service.creation, key=lambda need: bool(need.when_set and not need.when)):
+    for need in _merge_needs(destination.service.creation):
         paths = [path for path in _find_unmet(destination, need) if path not in missing]
         if paths:
             yield _missing_problem(destination, need, paths), paths
 
 
+def _merge_needs(needs: Sequence[Need]) -> list[Need]:
+    """Merge the needs that always hold, so that they are one finding.
+
+    Pairs come last: a setting that demands a field explains more than the other half of a pair.
+    """
+    always = [need for need in needs if need.grade.is_certain and _has_no_terms(need)]
+    names = dict.fromkeys(chain.from_iterable(need.fields for need in always))
+    merged = [replace(always[0], fields=tuple(names))] if always else []
+    others = [need for need in needs if need not in always]
+    return [*merged, *sorted(others, key=lambda need: bool(need.when_set and not need.when))]
+
+
+def _has_no_terms(need: Need) -> bool:
+    return not (need.instead or need.when or need.when_set or need.when_unset)
+
+
 def _find_unmet(destination: DeclaredDestination, need: Need) -> list[FieldPath]:
     """Find the missing fields of a need; none if the need does not hold or other fields meet it."""
+    # Half of a pair shows which login is meant, and the need of the pair misses the other half.
     if not _holds(destination, need) or any(
-        all(_is_declared(destination, name) for name in names) for names in need.instead
+        _is_declared(destination, name) for names in need.instead for name in names
     ):
         return []
     paths = [_to_path(name) for name in need.fields]

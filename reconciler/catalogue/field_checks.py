@@ -27,7 +27,7 @@ from reconciler.catalogue.secret_detection import (
 )
 from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
-from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, format_path
+from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, Structure, format_path
 
 MAX_LISTED = 12
 """Longer lists of allowed values are not printed."""
@@ -65,7 +65,8 @@ def check_field(destination: DeclaredDestination, path: FieldPath, value: Any) -
     elif field is not None and field.sensitive:
         yield from _check_exposure(path, field, value)
     elif field is not None and not isinstance(value, Reference):
-        yield from _check_value(path, field, value, destination.spellings.get(path, ""))
+        content = value.content if isinstance(value, Structure) else value
+        yield from _check_value(path, field, content, destination.spellings.get(path, ""))
 
 
 def _clears(field: Field | None, path: FieldPath, value: Any) -> bool:
@@ -200,7 +201,7 @@ def _disguised_secret_problem(path: FieldPath, kind: str) -> Problem:
         f"the value of `{format_path(path)}` looks like {kind}",
         path=path,
         notes=("if it is a secret, this file may already be in version control: replace it",),
-        help=f"{_advise_reference(path)}; also if it is none",
+        help=f"{_advise_reference(path)}, even if it is none",
         secret=True,
     )
 
@@ -242,7 +243,7 @@ def _check_value(path: FieldPath, field: Field, value: Any, spelling: str) -> It
             yield from _check_bounds(path, field, normalize_value(field, value))
         case _ if field.enum:
             for item in value if isinstance(value, list) else [value]:
-                if match_enum(field.enum, item) not in field.enum:
+                if not isinstance(item, Reference) and match_enum(field.enum, item) not in field.enum:
                     yield _unknown_value_problem(path, field, item)
 
 

@@ -142,9 +142,10 @@ def _locate_at_reference(
         )
     place, reference = _find_reference(desired, path)
     note = f"`{format_path(path)}` has the value of `{reference}`"
-    return replace(
-        problem.locate(place, desired.address), notes=(*problem.notes, note), secret=False, label=""
-    )
+    diagnostic = problem.locate(place, desired.address)
+    if problem.code_facts.exposes_secret:  # only a reference stands in the file
+        diagnostic = replace(diagnostic, notes=(), help=f'write `{{secret: "{reference}"}}`, even if it is none')
+    return replace(diagnostic, notes=(*diagnostic.notes, note), secret=False, label="")
 
 
 def _find_reference(desired: Desired, path: FieldPath) -> tuple[Any, Reference]:

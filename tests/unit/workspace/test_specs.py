@@ -149,8 +149,7 @@ def test_nothing_is_missing_from_a_config_that_cannot_be_read(config: str, tmp_p
         f"      networking_method: SshTunnel\n      config: {config}\n"
     )
     found = findings(tmp_path, spec)
-    assert codes(found) == ["missing-field", "wrong-shape"]
-    assert "time_zone_offset" in found[0].message
+    assert codes(found) == ["wrong-shape"]
 
 
 def test_a_number_for_a_text_is_quoted_as_it_was_written(tmp_path: Path) -> None:
@@ -227,13 +226,8 @@ def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -
     broken = "version: 1\nprofiles:\n  p: {region: X\u200b}\ngroups: {c: {name: '\u200b'}}\n"
     spec = "version: 1\ngroups:\n  a: {destination: {profile: p}}\n  b: {destination: {service: snowflaek}}\n"
     found = findings(tmp_path, spec, "version: 1\nspecs: [g.yaml, p.yaml]\n", p=broken)
-    assert codes(found) == [
-        "missing-field",
-        "unknown-service",
-        "forbidden-character",
-        "forbidden-character",
-    ]
-    assert [str(each.address) for each in found[:2]] == ["destination.b", "destination.b"]
+    assert codes(found) == ["unknown-service", "forbidden-character", "forbidden-character"]
+    assert str(found[0].address) == "destination.b"
 
 
 def test_an_override_file_that_cannot_be_read_makes_nothing_missing(tmp_path: Path) -> None:
