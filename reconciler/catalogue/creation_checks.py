@@ -47,6 +47,12 @@ def _check_needs(destination: DeclaredDestination, missing: set[FieldPath]) -> I
             yield _missing_problem(destination, need, paths), paths
 
 
+def find_unmet_needs(destination: DeclaredDestination) -> list[FieldPath]:
+    """Find the missing fields of all needs that hold for a new destination, for certain or not."""
+    needs = destination.service.creation if destination.service else ()
+    return list(dict.fromkeys(path for need in needs for path in _find_unmet(destination, need)))
+
+
 def _merge_needs(needs: Sequence[Need]) -> list[Need]:
     """Merge the needs that always hold, so that they are one finding.
 

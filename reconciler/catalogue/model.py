@@ -79,17 +79,19 @@ _STRICT_TABLE = ConfigDict(extra="forbid")
 class Field:
     """One field of a destination or of its `config`.
 
+    `required` and `required_when` are about a creation: an existing destination keeps what a request leaves out.
     `default` is the value that the API fills in if the field is not sent (None: no value). `clearable`: an explicit
     null removes the value; for other fields that is refused. `reads_as`: the API answers under this other name.
     `rewritten`: the server may answer another value than the one sent, so an answer proves nothing without the last
     applied value. `may_be_omitted`: an answer without it does not mean that it is not set. `misread_as`: values with
     the answers that the API has been seen to give in their place. `only_when`: the API refuses the field under other
-    settings. `meant_for`: the settings that give the field a meaning; under other settings it contradicts them, and
-    `contradiction` says how well that is known. `required` and `required_when` hold for a creation; an existing
-    destination keeps what a request leaves out. `mask`: the text that an answer shows instead of a sensitive value. `minimum` and `maximum` bound an
-    INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with either; `mirrored_as` are values
-    with the words that the top-level field has for them, and `may_differ_because` says why two different values need
-    not be a mistake. `fields`: the known leaves of an OBJECT. `not_secret_because`: why a field whose name sounds secret is shown in clear.
+    settings. `meant_for`: the settings that give the field a meaning; under other settings the spec contradicts itself,
+    and `contradiction` says how well that is known. `mask`: the text that an answer shows instead of a sensitive value.
+    `minimum` and `maximum` bound an INTEGER. `mirrors`: the equivalent top-level field, so that a condition holds with
+    either; `mirrored_as` has the top-level field's word for a value where that is another one, and
+    `may_differ_because` says why two different values need not be a mistake. `fields`: the known leaves of an OBJECT.
+    `not_secret_because`: why a field whose name sounds secret is shown in clear. `is_aws_region`: the text is a region
+    as AWS spells it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT_TABLE

@@ -19,8 +19,8 @@ _AWS_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}|aws(?:-[a-z]+)*-glo
 def check_region(path: FieldPath, value: str) -> Iterator[Problem]:
     """Check the region of a destination.
 
-    Fivetran takes the exact spelling only. A region of a known cloud that the catalogue lacks may be a new one, so it is
-    a warning; anything else cannot be a region.
+    Fivetran takes the exact spelling only. A region of a known cloud that the catalogue lacks may be a new one, so it
+    is a warning; anything else cannot be a region.
     """
     facts = load_destination_facts()
     if value in facts.region_aliases:

@@ -19,7 +19,15 @@ from reconciler.catalogue.load import load_service
 from reconciler.kinds.destination import read_service
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.resource import Desired
-from reconciler.model.value import FieldPath, Fields, Reference, Secret, Structure, find_references, format_path
+from reconciler.model.value import (
+    FieldPath,
+    Fields,
+    Reference,
+    Secret,
+    Structure,
+    find_references,
+    format_path,
+)
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _NOT_DECLARED = "what the spec does not declare counts as Fivetran shows it"
@@ -51,7 +59,7 @@ def check_resolved_values(desired: Desired, resolved: Fields, *, is_new: bool) -
 
     `resolved` has the values by path. Values of secret references are left out: they are never compared with anything.
     """
-    references = {path: value for path, value in _iter_public_values(desired, resolved)}
+    references = dict(_iter_public_values(desired, resolved))
     if not references:
         return []
     completeness = _choose_completeness(is_new)
@@ -100,9 +108,7 @@ def warn_live_contradictions(
 def _find_creation_problems(desired: Desired) -> list[Problem]:
     known = set(_check(desired, desired.fields, Completeness.SUBSET))
     return [
-        problem
-        for problem in _check(desired, desired.fields, Completeness.WHOLE)
-        if problem not in known
+        problem for problem in _check(desired, desired.fields, Completeness.WHOLE) if problem not in known
     ]
 
 
@@ -144,7 +150,9 @@ def _locate_at_reference(
     note = f"`{format_path(path)}` has the value of `{reference}`"
     diagnostic = problem.locate(place, desired.address)
     if problem.code_facts.exposes_secret:  # only a reference stands in the file
-        diagnostic = replace(diagnostic, notes=(), help=f'write `{{secret: "{reference}"}}`, even if it is none')
+        diagnostic = replace(
+            diagnostic, notes=(), help=f'write `{{secret: "{reference}"}}`, even if it is none'
+        )
     return replace(diagnostic, notes=(*diagnostic.notes, note), secret=False, label="")
 
 
@@ -186,4 +194,3 @@ def _is_about_hidden(destination: DeclaredDestination, problem: Problem) -> bool
         and (field.sensitive or field.may_be_omitted)
         for path, field in destination.iter_fields()
     )
-

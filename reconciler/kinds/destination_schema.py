@@ -121,11 +121,27 @@ def _get_config_name(service: Service) -> str:
 
 
 def _build_config(service: Service) -> Schema:
-    fields = {name: _build_leaf(field) for name, field in service.fields.items() if not field.read_only}
+    needed = _list_needed(service)
+    fields = {
+        name: _build_leaf(field, is_needed=name in needed)
+        for name, field in service.fields.items()
+        if not field.read_only
+    }
     return {
         "description": f"Fields of {service.title}.",
         **_build_mapping({**fields, UNSET: {"const": True}}),
     }
+
+
+def _list_needed(service: Service) -> set[str]:
+    """List the fields that every new destination of a service needs. A schema cannot know whether one is new, so it
+    only describes them."""
+    needs = [
+        need
+        for need in service.creation
+        if not (need.when or need.when_set or need.when_unset or need.instead)
+    ]
+    return {name for need in needs for name in need.fields}
 
 
 def _build_mapping(properties: dict[str, Schema]) -> Schema:
@@ -155,14 +171,14 @@ def _build_offsets(offsets: Iterable[str]) -> list[Schema]:
     ]
 
 
-def _build_leaf(field: Field) -> Schema:
-    return _add_description(field, [] if field.sensitive else _build_values(field))
+def _build_leaf(field: Field, *, is_needed: bool = False) -> Schema:
+    return _add_description(field, [] if field.sensitive else _build_values(field), is_needed=is_needed)
 
 
-def _add_description(field: Field, values: list[Schema]) -> Schema:
+def _add_description(field: Field, values: list[Schema], *, is_needed: bool = False) -> Schema:
     alternatives = [*values, ref(SECRET), *([] if field.sensitive else [ref(VALUE)]), ref(UNSET)]
     alternatives += [{"type": "null"}] if field.clearable else []
-    schema: Schema = {"description": _describe_field(field)}
+    schema: Schema = {"description": _describe_field(field, is_needed=is_needed or field.required)}
     if field.default is not None:
         schema["default"] = field.default
     if field.example is not None and not field.sensitive:
@@ -172,9 +188,9 @@ def _add_description(field: Field, values: list[Schema]) -> Schema:
     return {**schema, "anyOf": alternatives}
 
 
-def _describe_field(field: Field) -> str:
+def _describe_field(field: Field, *, is_needed: bool) -> str:
     sentences = [field.description]
-    sentences += ["Required."] if field.required else []
+    sentences += ["A new destination needs it."] if is_needed else []
     sentences += ["Immutable."] if field.immutable else []
     sentences += ["Sensitive: refer to it."] if field.sensitive else []
     return " ".join(sentences)
@@ -185,10 +201,8 @@ def _build_values(field: Field) -> list[Schema]:
     match field.type:
         case FieldType.STRING if field.enum:
             return [{"enum": list(field.enum)}, _build_enum_pattern(field.enum)]
-        case FieldType.STRING if field.is_aws_region:
-            return [{"type": "string", "pattern": AWS_REGION_PATTERN}]
         case FieldType.STRING:
-            return [{"type": "string"}]
+            return [_build_text(field)]
         case FieldType.INTEGER:
             bounds = {"minimum": field.minimum, "maximum": field.maximum}
             number = {key: bound for key, bound in bounds.items() if bound is not None}
@@ -199,6 +213,15 @@ def _build_values(field: Field) -> list[Schema]:
             return [{"type": "array", "items": {"type": "string"}}]
         case FieldType.OBJECT:
             return [{"type": "object"}]
+
+
+def _build_text(field: Field) -> Schema:
+    text: Schema = {"type": "string"}
+    if field.is_aws_region:
+        text["pattern"] = AWS_REGION_PATTERN
+    elif not field.clearable:
+        text["minLength"] = 1  # an empty text clears a field
+    return text
 
 
 def _build_enum_pattern(members: Iterable[str]) -> Schema:

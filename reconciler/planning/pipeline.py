@@ -169,7 +169,7 @@ def _compute_plan(
     except ApiError as error:
         raise ReconcilerError([explain_read(error)]) from error
     plan = replace(  # 11
-        _build_plan(workspace, inputs, view, operations, deletion_plan, value_warnings),
+        _build_plan(workspace, inputs, view, operations, deletion_plan, value_warnings=value_warnings),
         blockers=(
             *missing.findings,
             *deletion_plan.blockers,
@@ -316,8 +316,7 @@ def _plan_operations(
         list_connections = workspace.client.list_group_connections
         raise ReconcilerError(
             sort_diagnostics(
-                note_connections(diagnostic, list_connections, view.group_ids)
-                for diagnostic in errors
+                note_connections(diagnostic, list_connections, view.group_ids) for diagnostic in errors
             )
         )
     return operations, findings
@@ -338,6 +337,7 @@ def _build_plan(
     view: AccountView,
     operations: Mapping[Address, PlannedOperation],
     deletion_plan: DeletionPlan,
+    *,
     value_warnings: Iterable[Diagnostic],
 ) -> Plan:
     """Build the plan without blockers: its changes, unmanaged groups and warnings."""

@@ -99,7 +99,9 @@ class Registry:
         if isinstance(cached, SecretUnavailable):
             raise SecretUnavailable(reference, cached.reason)
         if reference.confidential and _MASK.fullmatch(cached):
-            raise SecretUnavailable(reference, "the value is the row of stars that Fivetran shows instead of one")
+            raise SecretUnavailable(
+                reference, "the value is the row of stars that Fivetran shows instead of one"
+            )
         value = _convert_to_shape(shape, cached, reference)
         return Secret(value) if reference.confidential else value
 

@@ -90,6 +90,8 @@ def test_what_stays_is_told_in_normal_form_with_how_it_is_tested() -> None:
         ("region",): "AWS_US_EAST_1",
         ("time_zone_offset",): "-5",
         ("config", "host"): "acme",
+        ("config", "user"): "FIVETRAN",
+        ("config", "database"): "ORDERS",
         ROLE: "LOADER",
         KEY: SECRET,
         NEW: HIDDEN,
