@@ -16,6 +16,7 @@ from reconciler.catalogue.check import Completeness, Problem, check_destination
 from reconciler.catalogue.cross_field_checks import check_cross_fields
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_service
+from reconciler.catalogue.secret_detection import find_literal_secrets
 from reconciler.kinds.destination import read_service
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.resource import Desired
@@ -124,7 +125,15 @@ def _iter_public_values(desired: Desired, resolved: Fields) -> Iterator[tuple[Fi
     for path, value in desired.fields.items():
         is_public = isinstance(value, Reference | Structure) and not value.confidential
         if is_public and resolved.get(path) is not None and not isinstance(resolved[path], Secret):
-            yield path, resolved[path]
+            # `value:` is how a spec says that a field is no secret although its name sounds like one.
+            if not _sounds_secret(desired, path, resolved[path]):
+                yield path, resolved[path]
+
+
+def _sounds_secret(desired: Desired, path: FieldPath, value: Any) -> bool:
+    service = load_service(read_service(desired.fields) or "")
+    is_unknown = DeclaredDestination(service, {}).find_field(path) is None
+    return is_unknown and any(find_literal_secrets(path[-1], value))
 
 
 def _locate(desired: Desired, problem: Problem) -> Diagnostic:
@@ -184,9 +193,7 @@ def _is_old_name(service: Any, path: FieldPath) -> bool:
 
 
 def _is_about_hidden(destination: DeclaredDestination, problem: Problem) -> bool:
-    """Whether a finding misses only a field that answers may hide: a secret, or one that answers leave out."""
-    if problem.code != "missing-field":
-        return False
+    """Whether a finding misses a field that answers may hide: a secret, or one that answers leave out."""
     named = set(_QUOTED.findall(problem.message))
     return any(
         format_path(path) in named

@@ -14,14 +14,15 @@ RIGHT = """\
       service: big_query
       region: AWS_US_EAST_1
       time_zone_offset: "0"
+      config: {project_id: acme}
 """
 UNCHECKED = """\
   odd:
     destination:
       service: big_query
-      region: MOON_BASE_ALPHA
+      region: AWS_MOON_BASE_1
       time_zone_offset: "0"
-      config: {quite_new_at_fivetran: 1}
+      config: {project_id: acme, quite_new_at_fivetran: 1}
 """
 
 NO_WORKSPACE = {"GITHUB_WORKSPACE": ""}
@@ -98,7 +99,8 @@ def test_what_cannot_be_checked_is_a_warning_and_with_strict_an_error(project: P
 
 
 def test_strict_is_not_about_other_warnings(project: Project) -> None:
-    project.write_groups(RIGHT.replace("big_query", "panoply"))
+    old = RIGHT.replace("big_query", "panoply").replace("{project_id: acme}", "{port: 5439}")
+    project.write_groups(old.replace("right:\n", "right:\n    id: decent_dropsy\n"))
     result = project.run("validate", "--strict", "--format", "json")
     assert result.exit == 0
     assert [each["code"] for each in result.document["diagnostics"]] == ["legacy-service"]

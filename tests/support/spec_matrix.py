@@ -83,7 +83,7 @@ _FREE = (
 )
 CONFIGS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(_DATABASES, _DATABASE),
-    **dict.fromkeys(_FREE, {"host": "db.example.com"}),
+    **{service: {"host": "db.example.com"} for service in _FREE},
     "adls": _AZURE_LAKE,
     "aiven_kafka_wh": _KAFKA,
     "aws_msk_wh": _KAFKA,
@@ -132,17 +132,16 @@ _NEEDED = {
 }
 """Fields whose absence is missed at the destination."""
 
-_NEEDED_BECAUSE = {
-    **dict.fromkeys(
-        ("aiven_kafka_wh", "aws_msk_wh", "confluent_cloud_wh"),
-        {"sasl_plain_key": "sasl_mechanism", "sasl_plain_secret": "sasl_mechanism"},
-    ),
+_KAFKA_DEMANDS = {"sasl_plain_key": "sasl_mechanism", "sasl_plain_secret": "sasl_mechanism"}
+_LAKE_DEMANDS = {"bucket": "storage_provider", "fivetran_role_arn": "storage_provider"}
+_NEEDED_BECAUSE: Mapping[str, Mapping[str, str]] = {
+    "aiven_kafka_wh": _KAFKA_DEMANDS,
+    "aws_msk_wh": _KAFKA_DEMANDS,
+    "confluent_cloud_wh": _KAFKA_DEMANDS,
     "databricks": {"personal_access_token": "auth_type"},
+    "databricks_via_managed_data_lake": _LAKE_DEMANDS,
+    "managed_data_lake": _LAKE_DEMANDS,
     "snowflake": {"private_key": "auth"},
-    **dict.fromkeys(
-        ("managed_data_lake", "databricks_via_managed_data_lake"),
-        {"bucket": "storage_provider", "fivetran_role_arn": "storage_provider"},
-    ),
 }
 """Fields that another field demands, which the error points at."""
 
