@@ -212,15 +212,6 @@ def _check_agents(destination: DeclaredDestination) -> Iterator[Problem]:
             notes=("a hybrid agent moves the data in your network, a proxy agent lets Fivetran into it",),
             help="keep one of them",
         )
-    elif method not in (None, "Directly"):
-        yield Problem(
-            "doubtful-combination",
-            f"`networking_method` is `{method}`, but `{format_path(hybrid)}` is declared",
-            path=NETWORKING_METHOD,
-            notes=("Fivetran's setup guides ask for no connection method with a hybrid agent",),
-            help=f"remove `networking_method`, or `{format_path(hybrid)}`",
-            severity=Severity.WARNING,
-        )
 
 
 def _check_mutually_exclusive(destination: DeclaredDestination) -> Iterator[Problem]:

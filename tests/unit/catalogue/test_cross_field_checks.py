@@ -46,7 +46,7 @@ TUNNEL = {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user", "con
 
 
 def test_the_documented_request_of_an_adls_destination_only_gets_warnings() -> None:
-    """It is a template with every field, so that fields of two logins and an unused link stand in it."""
+    """It is a template with every field, so that it names a link beside a direct connection."""
     found = problems(
         "adls",
         {
@@ -79,10 +79,8 @@ def test_the_documented_request_of_an_adls_destination_only_gets_warnings() -> N
     assert [(each.code, each.severity) for each in found] == [
         ("legacy-service", Severity.WARNING),
         DOUBTFUL,
-        DOUBTFUL,
-        DOUBTFUL,
     ]
-    assert [each.path[-1] for each in found[1:]] == ["oauth2_client_id", "oauth2_secret", "private_link_id"]
+    assert found[1].path == ("private_link_id",)
 
 
 def test_a_field_that_is_always_needed_is_missed() -> None:
@@ -299,10 +297,9 @@ def test_two_agents_exclude_each_other(hybrid: str) -> None:
     assert [each.code for each in found if each.severity is Severity.ERROR] == ["conflicting-fields"]
 
 
-def test_a_hybrid_agent_beside_a_private_link_is_a_doubt() -> None:
+def test_a_hybrid_agent_may_stand_beside_a_private_link() -> None:
     both = {"networking_method": "PrivateLink", "hybrid_deployment_agent_id": "h"}
-    found = subset_problems("postgres_warehouse", both)
-    assert [(each.code, each.severity) for each in found] == [DOUBTFUL]
+    assert subset_problems("postgres_warehouse", both) == []
 
 
 def test_a_passphrase_belongs_to_an_encrypted_key() -> None:
@@ -340,7 +337,6 @@ def test_what_goes_with_another_networking_method_is_a_doubt(
 @pytest.mark.parametrize(
     ("service", "config", "field"),
     [
-        ("databricks", {"auth_type": "OAUTH2", "personal_access_token": SECRET}, "personal_access_token"),
         ("postgres_warehouse", {"auth_method": "PASSWORD", "role_arn": SECRET}, "role_arn"),
         ("postgres_rds_warehouse", {"auth_method": "AWS_IAM", "password": SECRET}, "password"),
         ("managed_data_lake", {"storage_provider": "ADLS", "bucket": "b"}, "bucket"),
