@@ -58,15 +58,15 @@ def warn_creation_doubts(operations: Iterable[PlannedOperation]) -> Iterator[Dia
     """Warn once of each service whose new destinations may need more than the catalogue knows."""
     first_uses: dict[str, PlannedOperation] = {}
     for operation in operations:
-        service = operation.declared.get(SERVICE)
-        if operation.change.action in _CREATING and isinstance(service, str):
-            first_uses.setdefault(service, operation)
-    for name, operation in first_uses.items():
-        service = load_service(name)
+        name = operation.declared.get(SERVICE)
+        if operation.change.action in _CREATING and isinstance(name, str):
+            first_uses.setdefault(name, operation)
+    for service_name, operation in first_uses.items():
+        service = load_service(service_name)
         if service is not None and service.creation_doubt:
             yield Diagnostic(
                 "creation-unknown",
-                f"what a new `{name}` destination needs is not known for certain",
+                f"what a new `{service_name}` destination needs is not known for certain",
                 span=operation.desired.spans.get(SERVICE) or operation.desired.span,
                 severity=Severity.WARNING,
                 notes=(service.creation_doubt,),
