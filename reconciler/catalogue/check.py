@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from reconciler.catalogue import cross_field_checks, field_checks, serviceless_checks
+from reconciler.catalogue.creation_checks import SERVICE
 from reconciler.catalogue.declared_destination import DeclaredDestination
 from reconciler.catalogue.load import load_service, load_service_names
 from reconciler.catalogue.model import Service, ServiceStage
@@ -16,7 +17,7 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import FieldPath, Fields, Reference
 
-__all__ = ["Completeness", "Problem", "check_destination"]
+__all__ = ["SERVICE", "Completeness", "Problem", "check_destination"]
 
 
 class Completeness(StrEnum):
@@ -28,7 +29,6 @@ class Completeness(StrEnum):
     PART = "part"  # a profile, or the rest of a destination with errors: other parts may complete it
 
 
-SERVICE: FieldPath = ("service",)
 _COMMON_SUFFIX = "_warehouse"
 _NO_SPELLINGS: Mapping[FieldPath, str] = MappingProxyType({})
 

@@ -19,6 +19,7 @@ from reconciler.model.diagnostic import Severity
 from reconciler.model.suggestions import find_nearest
 from reconciler.model.value import EXTERNAL_SCHEME, FieldPath, Reference, format_path
 
+SERVICE: FieldPath = ("service",)
 NETWORKING_METHOD: FieldPath = ("networking_method",)
 SECRETS_MANAGER: FieldPath = ("external_secrets_manager_id",)
 
@@ -131,9 +132,10 @@ def _missing_problem(destination: DeclaredDestination, need: Need, paths: list[F
 def _check_required(destination: DeclaredDestination, missing: set[FieldPath]) -> Iterator[_Finding]:
     """Check what the API's own definition requires, always or because of another setting."""
     for path, field in destination.iter_fields():
-        if path in missing or _is_misspelled(destination, path) or _is_kept(destination, path):
+        if not (field.required or field.required_when) or path in missing or _is_kept(destination, path):
             continue
-        if problem := _check_required_field(destination, path, field):
+        problem = _check_required_field(destination, path, field)
+        if problem and not _is_misspelled(destination, path):
             yield problem, (path,)
 
 
@@ -143,7 +145,7 @@ def _is_kept(destination: DeclaredDestination, path: FieldPath) -> bool:
 
 
 def _check_required_field(destination: DeclaredDestination, path: FieldPath, field: Field) -> Problem | None:
-    if not (field.required or field.required_when) or destination.has_value(path):
+    if destination.has_value(path):
         return None
     if field.required:
         owner = (
@@ -174,7 +176,7 @@ def _is_misspelled(destination: DeclaredDestination, path: FieldPath) -> bool:
     unknown = [
         other
         for other in destination.fields
-        if other[:-1] == path[:-1] and destination.find_field(other) is None
+        if other[:-1] == path[:-1] and other != SERVICE and destination.find_field(other) is None
     ]
     if not unknown:
         return False

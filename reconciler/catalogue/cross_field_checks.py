@@ -114,9 +114,11 @@ def _check_deprecated(destination: DeclaredDestination, path: FieldPath, field: 
 
 def _check_mirror(destination: DeclaredDestination, path: FieldPath, field: Field) -> Iterator[Problem]:
     """Check a field of `config` against the equivalent field of the destination."""
+    if field.mirrors is None or path not in destination.fields:
+        return
     method = _get_method(destination)
-    value = normalize_value(field, destination.fields.get(path))
-    if field.mirrors is None or method is None or value not in field.enum:
+    value = normalize_value(field, destination.fields[path])
+    if method is None or value not in field.enum:
         return
     if field.mirrored_as.get(value, value) == method:
         return

@@ -107,10 +107,13 @@ def warn_live_contradictions(
 
 
 def _find_creation_problems(desired: Desired) -> list[Problem]:
-    known = set(_check(desired, desired.fields, Completeness.SUBSET))
-    return [
-        problem for problem in _check(desired, desired.fields, Completeness.WHOLE) if problem not in known
-    ]
+    """Find the rules between fields that only a new destination breaks. Single fields are right or wrong in any case."""
+    service = load_service(read_service(desired.fields) or "")
+    of_any, of_new = (
+        list(check_cross_fields(DeclaredDestination(service, desired.fields, is_new=is_new)))
+        for is_new in (False, True)
+    )
+    return [problem for problem in of_new if problem not in of_any]
 
 
 def _check(desired: Desired, fields: Fields, completeness: Completeness) -> list[Problem]:
@@ -123,11 +126,12 @@ def _choose_completeness(is_new: bool) -> Completeness:
 
 def _iter_public_values(desired: Desired, resolved: Fields) -> Iterator[tuple[FieldPath, Any]]:
     for path, value in desired.fields.items():
+        found = resolved.get(path)
         is_public = isinstance(value, Reference | Structure) and not value.confidential
-        if is_public and resolved.get(path) is not None and not isinstance(resolved[path], Secret):
-            # `value:` is how a spec says that a field is no secret although its name sounds like one.
-            if not _sounds_secret(desired, path, resolved[path]):
-                yield path, resolved[path]
+        is_resolved = found is not None and not isinstance(found, Secret)
+        # `value:` is how a spec says that a field is no secret although its name sounds like one.
+        if is_public and is_resolved and not _sounds_secret(desired, path, found):
+            yield path, found
 
 
 def _sounds_secret(desired: Desired, path: FieldPath, value: Any) -> bool:

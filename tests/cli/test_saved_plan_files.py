@@ -187,7 +187,8 @@ def test_a_group_that_never_had_a_destination_is_deleted_by_a_saved_plan(
     id = saved_project.find_id("half")
     saved_project.edit_file(
         MAIN_FILE,
-        '  half:\n    destination:\n      profile: postgres\n      config: {host: half.example, password: {secret: "env:HALF_PASSWORD"}}\n',
+        "  half:\n    destination:\n      profile: postgres\n"
+        '      config: {host: half.example, password: {secret: "env:HALF_PASSWORD"}}\n',
         "",
     )
     saved_project.edit_file(MAIN_FILE, "removed:\n", f"removed:\n  - {{group: half, id: {id}}}\n")

@@ -223,6 +223,8 @@ def _complete(draw: Draw, service: Service, values: dict[FieldPath, Any]) -> dic
                 values[path] = draw(_declared_values(service, path))
         for name in _list_needed(service, values):
             values["config", name] = draw(_declared_values(service, ("config", name)))
+            for selector, allowed in (service.fields[name].only_when or {}).items():
+                values["config", selector] = allowed[0]  # a login without a choice would be half a login
         for companion in load_destination_facts().companions.get(values.get(NETWORKING_METHOD) or "", ()):
             path = tuple(companion.split("."))
             if find_field(service, path) and values.get(path) is None:
@@ -247,7 +249,7 @@ def _list_needed(service: Service, values: Mapping[FieldPath, Any]) -> list[str]
         and not any(map(has, need.when_unset))
         and not any(has(name) for names in need.instead for name in names)
         for name in need.fields
-        if not has(name) and _is_allowed(subject, service.fields[name])
+        if not has(name) and subject.satisfies(service.fields[name].only_when or {}) is not False
     ]
 
 
